@@ -1,0 +1,1 @@
+"""Answers other systems over gRPC: get, list, explain, watch."""

@@ -1,0 +1,1 @@
+"""The ``peyvand`` command."""

@@ -1,0 +1,1 @@
+"""Turns exchange logs into per-link slot summaries."""

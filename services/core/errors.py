@@ -1,0 +1,84 @@
+"""Every error of ours, in one tree.
+
+PeyvandError                 what a person is told in one sentence; exit code 1
+├── InputError               bad input from outside, refused whole: carries every fault found
+├── SettingsError            a flag, variable or settings file that cannot be used
+├── BusError                 the message bus did not do what was asked of it
+│   └── GapError             messages between the last one taken in and the first one kept are gone
+├── StateError               a component's own state on disk cannot be trusted
+├── ListenError              an address cannot be listened on
+└── ApiError                 the api refused or did not answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = [
+    "ApiError",
+    "BusError",
+    "Fault",
+    "GapError",
+    "InputError",
+    "ListenError",
+    "PeyvandError",
+    "SettingsError",
+    "StateError",
+]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing wrong with an input: where (file, 1-based line and column; 0 when there is none) and what."""
+
+    file: str
+    line: int
+    column: int
+    reason: str
+
+    def __str__(self) -> str:
+        place = ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
+        return f"{place}: {self.reason}"
+
+
+class PeyvandError(Exception):
+    """The message is one sentence: what failed, on what, what to do."""
+
+
+class InputError(PeyvandError):
+    """Bad input, refused whole. ``faults`` lists everything found, in file order."""
+
+    def __init__(self, what: str, faults: Iterable[Fault]) -> None:
+        self.what = what
+        self.faults = tuple(sorted(faults))
+        count = len(self.faults)
+        super().__init__(f"{what} is refused: {count} {'fault' if count == 1 else 'faults'}")
+
+    def report(self) -> str:
+        """The message and every fault, a line each."""
+        return "\n".join([*(str(fault) for fault in self.faults), str(self)])
+
+
+class SettingsError(PeyvandError):
+    """A flag, environment variable or settings file cannot be used."""
+
+
+class BusError(PeyvandError):
+    """The message bus did not do what was asked of it."""
+
+
+class GapError(BusError):
+    """Messages between the last one taken in and the first one still kept are gone."""
+
+
+class StateError(PeyvandError):
+    """A component's own state on disk cannot be trusted."""
+
+
+class ListenError(PeyvandError):
+    """An address cannot be listened on, most often because another process does."""
+
+
+class ApiError(PeyvandError):
+    """The api refused or did not answer."""

@@ -1,0 +1,181 @@
+"""What components tell each other, as values: measurements, exchange summaries, indicators (DESIGN.md, Contracts).
+
+services.core.codec turns them into peyvand.v1 messages and back; nothing else touches protobuf.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.outcome import Outcome, Reason
+
+__all__ = [
+    "DURATION_BUCKETS",
+    "ExchangeSummary",
+    "Indicator",
+    "Kind",
+    "Losses",
+    "Measurement",
+    "MeasurementColumns",
+    "Phases",
+    "Strict",
+    "Target",
+]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Target:
+    """A link or an endpoint, by id: what a measurement is about."""
+
+    id: str
+    endpoint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """Seconds spent in each part of one probe; None when skipped."""
+
+    resolve: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    processing: float | None = None
+    transfer: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One published outcome. ``slot_start`` in epoch seconds; ``time`` in epoch seconds, None when shed;
+    ``latency`` and ``data_age`` in seconds; ``certificate_expiry`` in epoch seconds."""
+
+    target: Target
+    vantage: str
+    slot_start: int
+    time: float | None
+    outcome: Outcome
+    reason: Reason
+    latency: float | None = None
+    data_age: float | None = None
+    phases: Phases = Phases()
+    certificate_expiry: int | None = None
+    detail: str = ""
+    register_version: str = ""
+    probe_version: str = ""
+    prober: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementColumns:
+    """One batch as numpy columns of n rows; ``target`` indexes ``targets``.
+
+    ``slot_start`` int64 epoch seconds, ``time`` int64 epoch microseconds (-1 unset), ``outcome`` and ``reason`` uint8.
+    """
+
+    vantage: str
+    targets: tuple[Target, ...]
+    target: NDArray[np.int64]
+    slot_start: NDArray[np.int64]
+    time: NDArray[np.int64]
+    outcome: NDArray[np.uint8]
+    reason: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+DURATION_BUCKETS = 40
+"""Exchange durations fall into buckets bounded by 2^(i/2) milliseconds, i = 0 … 38; the last is open (about 9 minutes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSummary:
+    """What the bus carried between one X-Road client and one X-Road service in one slot.
+
+    It replaces earlier summaries of the same (bus, client, service, slot): the highest revision wins.
+    ``consumer``/``provider`` are agency ids or ``_unmapped``; ``link`` is empty unless exactly one link maps.
+    """
+
+    consumer: str
+    provider: str
+    client: str
+    service: str
+    slot_start: int
+    revision: int
+    link: str = ""
+    shared: bool = False
+    meta: bool = False
+    count: int = 0
+    ok: int = 0
+    bus_failures: int = 0
+    provider_failures: int = 0
+    request_bytes: int = 0
+    response_bytes: int = 0
+    orphans: int = 0
+    skew_ms_sum: float = 0.0
+    skew_count: int = 0
+    duration_buckets: tuple[int, ...] = (0,) * DURATION_BUCKETS
+    duration_ms_sum: float = 0.0
+
+
+class Kind(IntEnum):
+    """What an indicator is about; numbers are those of peyvand.v1.IndicatorKind."""
+
+    GOVERNMENT = 1
+    SECTOR = 2
+    CONSUMER = 3
+    PROVIDER = 4
+    SERVICE = 5
+    LINK = 6
+    ENDPOINT = 7
+
+    @property
+    def label(self) -> str:
+        """The word used in subjects, labels and on the command line."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """1 - point by the stage at which inquiries were lost; shares in [0, 1]."""
+
+    not_connected: float = 0.0
+    not_answered: float = 0.0
+    invalid: float = 0.0
+    late: float = 0.0
+    stale: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Strict:
+    """E: the share of slots in which every link of a service worked at once, with its bounds."""
+
+    point: float | None
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """One number with its bounds, its versions and its time (``as_of`` in epoch seconds). Shares are in [0, 1]."""
+
+    kind: Kind
+    id: str
+    window_days: int
+    as_of: int
+    point: float | None
+    lower: float
+    upper: float
+    known_share: float
+    losses: Losses
+    strict: Strict | None = None
+    links_required: int = 0
+    links_known: int = 0
+    links_absent: int = 0
+    register_version: str = ""
+    probe_version: str = ""
+    method_version: str = ""
+    evidence_sequence: int = 0
+    level: int | None = field(default=None)

@@ -1,0 +1,297 @@
+"""The register as values: what the law requires, who answers, and how it is probed (DESIGN.md, The register directory).
+
+Everything here is frozen and free of I/O. Text enters through services.register, which checks it; nothing here does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+__all__ = [
+    "ALWAYS",
+    "Agency",
+    "Auth",
+    "Body",
+    "Egress",
+    "Endpoint",
+    "ExchangeRoute",
+    "Expect",
+    "Fresh",
+    "Government",
+    "JsonExpectation",
+    "Link",
+    "Maintenance",
+    "Member",
+    "Policy",
+    "Probe",
+    "Register",
+    "Service",
+    "Tls",
+    "Vantage",
+]
+
+ALWAYS = date.min
+"""``Link.live_from`` of a link that has been live from the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """An executive body; owns services; belongs to a sector."""
+
+    id: str
+    name_en: str
+    name_fa: str
+    sector: str
+    staff: int | None = None
+    satisfaction: float | None = None
+    until: date | None = None
+    merged_into: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What an agency offers to citizens or firms; ``channel`` is unified, own, both or empty."""
+
+    id: str
+    agency: str
+    name_en: str
+    name_fa: str
+    channel: str = ""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A required inquiry: ``service`` needs ``data_item`` of ``provider``.
+
+    ``live_from`` is None while the link is absent (a known zero), ALWAYS, or the first live day.
+    ``latency_ms`` is τ in milliseconds and ``max_age_s`` φ in seconds (None: the age is not judged);
+    the policy's defaults are already filled in. ``vantages`` empty means all.
+    """
+
+    id: str
+    service: str
+    provider: str
+    data_item: str
+    required_from: date | None = None
+    required_until: date | None = None
+    live_from: date | None = ALWAYS
+    probe: str = ""
+    target: str = ""
+    params: Mapping[str, object] = field(default_factory=dict)
+    vantages: tuple[str, ...] = ()
+    latency_ms: int = 2000
+    max_age_s: int | None = None
+    slo: float = 0.95
+    weight: float = 1.0
+
+    @property
+    def absent(self) -> bool:
+        """True when documented as not built."""
+        return self.live_from is None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A network address that citizens use, probed by itself; never part of the CII."""
+
+    id: str
+    agency: str
+    service: str | None
+    probe: str
+    target: str
+    params: Mapping[str, object] = field(default_factory=dict)
+    vantages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """How a probe proves who it is. Secrets are references (``env:NAME``, ``file:PATH``), never values.
+
+    ``kind``: none, basic (username, password), bearer (token), api_key (header, key).
+    """
+
+    kind: str = "none"
+    username: str = ""
+    password: str = ""
+    token: str = ""
+    header: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS profile: ``ca`` (``file:PATH``; empty = system roots), ``server_name`` override, ``verify``."""
+
+    ca: str = ""
+    server_name: str = ""
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Patterns (RE2) the body must and must not match."""
+
+    must: tuple[str, ...] = ()
+    must_not: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JsonExpectation:
+    """What a JSONPath must find: a value equal to ``equals`` (unless None) and of JSON type ``type`` (unless empty)."""
+
+    path: str
+    equals: object = None
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Where the age of the data is read: a JSONPath or a header holding RFC 3339, epoch seconds or an HTTP date."""
+
+    path: str = ""
+    header: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What an answer must be. ``record`` (field path → expected value) is the test record."""
+
+    status: tuple[int, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body = Body()
+    json: tuple[JsonExpectation, ...] = ()
+    record: Mapping[str, object] = field(default_factory=dict)
+    fresh: Fresh | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A named probe definition. Texts may hold ``${name}``, filled from a link's params.
+
+    ``timeout`` in seconds, ``body_limit`` in decoded bytes, ``redirects`` follow or none.
+    """
+
+    name: str
+    kind: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+    auth: Auth = Auth()
+    tls: Tls = Tls()
+    redirects: str = "follow"
+    timeout: float = 5.0
+    body_limit: int = 1 << 20
+    expect: Expect = Expect()
+
+
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """A place probes start from; its control targets (``http://``, ``https://`` or ``tcp://`` URLs) must always answer."""
+
+    id: str
+    control_targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """Networks (CIDR) probes may connect to; empty ``allow`` means any public address."""
+
+    allow: tuple[str, ...] = ()
+    allow_loopback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Government:
+    """Whose index it is."""
+
+    id: str
+    name_en: str
+    name_fa: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the register is measured. ``levels`` are the strict shares of service levels 3 and 4."""
+
+    government: Government
+    timezone: str
+    epoch: datetime
+    slot_seconds: int = 300
+    windows_days: tuple[int, ...] = (7, 28, 90)
+    publish_threshold: float = 0.8
+    grace_hours: int = 24
+    vantages: tuple[Vantage, ...] = ()
+    egress: Egress = Egress()
+    bus: str | None = None
+    default_latency_ms: int = 2000
+    default_max_age_s: int | None = None
+    levels: tuple[float, float] = (0.95, 0.99)
+
+    @property
+    def default_window(self) -> int:
+        """The window answered when none is named: 28 days where the policy has it, else its first."""
+        return 28 if 28 in self.windows_days else self.windows_days[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An X-Road member or subsystem (``INSTANCE/CLASS/CODE[/SUBSYSTEM]``) and the agency behind it."""
+
+    id: str
+    agency: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRoute:
+    """An X-Road client calling an X-Road service (``INSTANCE/CLASS/CODE/SUBSYSTEM/service``) serves this link."""
+
+    client: str
+    service: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """An announced maintenance of a target or agency: shown, never excluded."""
+
+    subject: str
+    start: datetime
+    end: datetime
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """One version of the register. Mappings are keyed by id, in id order.
+
+    ``register_version`` identifies the denominator (agencies, services, links' identity, dates and weights),
+    ``probe_version`` how it is probed (probes, targets, policy); both are SHA-256 hex digests.
+    """
+
+    agencies: Mapping[str, Agency]
+    services: Mapping[str, Service]
+    links: Mapping[str, Link]
+    endpoints: Mapping[str, Endpoint]
+    probes: Mapping[str, Probe]
+    policy: Policy
+    members: tuple[Member, ...] = ()
+    routes: tuple[ExchangeRoute, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
+    register_version: str = ""
+    probe_version: str = ""
+
+    def consumer(self, link: Link) -> str:
+        """The agency that owns the link's service."""
+        return self.services[link.service].agency
+
+    @property
+    def settle_seconds(self) -> float:
+        """How long after a slot's end its last measurement can still arrive: longest timeout + one flush."""
+        return max((probe.timeout for probe in self.probes.values()), default=0.0) + FLUSH_SECONDS
+
+
+FLUSH_SECONDS = 1.0
+"""A prober publishes what it has measured at least this often, in seconds."""

@@ -1,0 +1,104 @@
+"""Stages, outcomes and reasons: how one observation is judged (DESIGN.md, Vocabulary)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = ["OUTCOME_OF", "Outcome", "Reason", "Stage"]
+
+
+class Stage(IntEnum):
+    """The stage reached by an inquiry."""
+
+    NOT_CONNECTED = 0
+    NOT_ANSWERED = 1
+    INVALID = 2
+    LATE = 3
+    STALE = 4
+    OK = 5
+
+
+class Outcome(IntEnum):
+    """The judgement of one observation: UNKNOWN, or the stage reached (stage = outcome - 2)."""
+
+    UNKNOWN = 1
+    NOT_CONNECTED = 2
+    NOT_ANSWERED = 3
+    INVALID = 4
+    LATE = 5
+    STALE = 6
+    OK = 7
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage reached, or None when UNKNOWN."""
+        return None if self is Outcome.UNKNOWN else Stage(self - 2)
+
+
+class Reason(IntEnum):
+    """Why an outcome is what it is. Numbers are those of peyvand.v1.Reason; see OUTCOME_OF."""
+
+    OK = 1
+    NO_MEASUREMENT = 10
+    PROBER_ERROR = 11
+    OVERRUN = 12
+    SHED = 13
+    VANTAGE_BLIND = 14
+    OWN_CREDENTIAL = 15
+    EGRESS_DENIED = 16
+    LOCAL_RESOURCES = 17
+    ABSENT = 20
+    RESOLVE_FAILED = 21
+    RESOLVE_TIMEOUT = 22
+    CONNECT_REFUSED = 23
+    CONNECT_TIMEOUT = 24
+    CONNECT_UNREACHABLE = 25
+    TLS_FAILED = 26
+    TLS_TIMEOUT = 27
+    CERTIFICATE_EXPIRED = 28
+    CERTIFICATE_NOT_YET_VALID = 29
+    CERTIFICATE_NAME_MISMATCH = 30
+    CERTIFICATE_UNTRUSTED = 31
+    ANSWER_TIMEOUT = 40
+    BODY_TIMEOUT = 41
+    CONNECTION_RESET = 42
+    CONNECTION_CLOSED = 43
+    PROTOCOL_ERROR = 44
+    SERVER_ERROR = 45
+    AUTH_REFUSED = 46
+    BUS_ERROR = 47
+    STATUS = 60
+    HEADER = 61
+    BODY = 62
+    JSON = 63
+    TEST_RECORD = 64
+    BODY_LIMIT = 65
+    ENCODING = 66
+    TOO_MANY_REDIRECTS = 67
+    REDIRECT_REFUSED = 68
+    AGE_UNREADABLE = 69
+    CHECK_ERROR = 70
+    LATE = 80
+    STALE = 90
+
+    @property
+    def outcome(self) -> Outcome:
+        """The one outcome this reason belongs to."""
+        return OUTCOME_OF[self]
+
+
+def _outcome(reason: Reason) -> Outcome:
+    """Reason numbers are laid out in ranges, one per outcome."""
+    if reason is Reason.OK:
+        return Outcome.OK
+    ranges = (
+        (20, Outcome.UNKNOWN),
+        (40, Outcome.NOT_CONNECTED),
+        (60, Outcome.NOT_ANSWERED),
+        (80, Outcome.INVALID),
+        (90, Outcome.LATE),
+    )
+    return next((outcome for below, outcome in ranges if reason < below), Outcome.STALE)
+
+
+OUTCOME_OF: dict[Reason, Outcome] = {reason: _outcome(reason) for reason in Reason}

@@ -1,0 +1,1 @@
+"""Probes its share of links and endpoints on schedule from one vantage."""

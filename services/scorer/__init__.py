@@ -1,0 +1,1 @@
+"""Keeps windows of evidence, asks services.indicator, publishes."""

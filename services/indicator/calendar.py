@@ -1,0 +1,83 @@
+"""Slots, days and windows: which slots an index is computed over (INDICATOR.md §3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from math import ceil
+from zoneinfo import ZoneInfo
+
+from services.core.model import Policy
+
+__all__ = ["Calendar"]
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Slots aligned to UTC, days that begin at midnight in the policy's timezone.
+
+    A slot is known by its number, ``slot_start // slot_seconds``, and belongs to whatever its start belongs to.
+    ``epoch`` is in epoch seconds; the first slot of any window is the first that starts at or after it.
+    Two calendars are equal when their days, slots and epoch are; evidence of one is of no use to another.
+    """
+
+    timezone: str
+    epoch: float
+    slot_seconds: int
+
+    @classmethod
+    def of(cls, policy: Policy) -> Calendar:
+        """The calendar of a register's policy; an epoch without an offset is in the policy's timezone."""
+        epoch = policy.epoch
+        if epoch.tzinfo is None:
+            epoch = epoch.replace(tzinfo=ZoneInfo(policy.timezone))
+        return cls(timezone=policy.timezone, epoch=epoch.timestamp(), slot_seconds=policy.slot_seconds)
+
+    @property
+    def epoch_slot(self) -> int:
+        """The first slot that starts at or after the epoch."""
+        return ceil(self.epoch / self.slot_seconds)
+
+    def slot_of(self, moment: float) -> int:
+        """The slot that contains the moment (epoch seconds)."""
+        return int(moment // self.slot_seconds)
+
+    def start_of(self, slot: int) -> int:
+        """The slot's start in epoch seconds."""
+        return slot * self.slot_seconds
+
+    def midnight(self, day: date) -> int:
+        """The day's first midnight in epoch seconds; where the clocks skip midnight, the moment they do."""
+        return _midnight(self.timezone, day)
+
+    def first_slot(self, day: date) -> int:
+        """The first slot that starts at or after the day's midnight."""
+        return -(-self.midnight(day) // self.slot_seconds)
+
+    def day_of(self, slot: int) -> date:
+        """The day the slot's start lies in: the last whose midnight is not after it."""
+        start = self.start_of(slot)
+        day = datetime.fromtimestamp(start, ZoneInfo(self.timezone)).date()
+        # Where clocks go back over midnight the local date returns to the day before: midnights decide, not dates.
+        while start < self.midnight(day):
+            day -= timedelta(days=1)
+        while start >= self.midnight(day + timedelta(days=1)):
+            day += timedelta(days=1)
+        return day
+
+    def window(self, days: int, end_slot: int) -> range:
+        """The slots of the last ``days`` complete days and of today so far, up to ``end_slot`` exclusive (§3).
+
+        Today is the day in which ``end_slot`` starts. When that is exactly midnight, today has no slot yet and the
+        window is the ``days`` days before it. Never before the epoch; empty when ``end_slot`` is not after it.
+        """
+        today = self.day_of(end_slot)
+        start = max(self.first_slot(today - timedelta(days=days)), self.epoch_slot)
+        return range(start, max(start, end_slot))
+
+
+@lru_cache(maxsize=4096)
+def _midnight(timezone: str, day: date) -> int:
+    # fold=0: the first of two midnights, or the instant of the jump where the clocks leave midnight out.
+    return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).timestamp())

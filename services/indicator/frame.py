@@ -1,0 +1,113 @@
+"""A register as sorted arrays: what the formulas sum over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.evidence import Target
+from services.core.model import Register
+
+__all__ = ["Frame"]
+
+NEVER = date.max.toordinal() + 1
+"""A day ordinal after every day: ``required_until`` of an open link, ``live_from`` of an absent one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A register as numpy arrays: n links, s services, a agencies, each in id order.
+
+    Index arrays over links: ``service``, ``provider``, ``consumer`` (both into ``agencies``), ``sector`` (by consumer).
+    Over services: ``service_consumer``, ``service_sector``. Weights are v_s (``service_weight``) and w (``weight``).
+    ``required_from``, ``required_until`` and ``live_from`` are day ordinals; a link is in force on the days in
+    [required_from, required_until) and a known zero on those before live_from (INDICATOR.md §3).
+    ``targets`` are the links, then the endpoints; ``restrictions`` maps a position in it to the vantages that count
+    for that target, where not all do.
+    """
+
+    government: str
+    register_version: str
+    probe_version: str
+    publish_threshold: float
+    windows_days: tuple[int, ...]
+
+    agencies: tuple[str, ...]
+    sectors: tuple[str, ...]
+    services: tuple[str, ...]
+    links: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    targets: tuple[Target, ...]
+    restrictions: dict[int, frozenset[str]]
+
+    service: NDArray[np.int64]
+    provider: NDArray[np.int64]
+    consumer: NDArray[np.int64]
+    sector: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    absent: NDArray[np.bool_]
+    required_from: NDArray[np.int64]
+    required_until: NDArray[np.int64]
+    live_from: NDArray[np.int64]
+
+    service_consumer: NDArray[np.int64]
+    service_sector: NDArray[np.int64]
+    service_weight: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, register: Register) -> Frame:
+        """Builds the arrays. The register must hold together (services.register checks it)."""
+        agencies, services = sorted(register.agencies), sorted(register.services)
+        links, endpoints = sorted(register.links), sorted(register.endpoints)
+        sectors = sorted({agency.sector for agency in register.agencies.values()})
+        at_agency, at_service, at_sector = _positions(agencies), _positions(services), _positions(sectors)
+        rows = [register.links[link] for link in links]
+        targets = [*(Target(link) for link in links), *(Target(endpoint, endpoint=True) for endpoint in endpoints)]
+        wanted = [*(row.vantages for row in rows), *(register.endpoints[endpoint].vantages for endpoint in endpoints)]
+
+        agency_sector = _indices([at_sector[register.agencies[agency].sector] for agency in agencies])
+        service_consumer = _indices([at_agency[register.services[service].agency] for service in services])
+        service = _indices([at_service[row.service] for row in rows])
+        consumer = service_consumer[service]
+        return cls(
+            government=register.policy.government.id,
+            register_version=register.register_version,
+            probe_version=register.probe_version,
+            publish_threshold=register.policy.publish_threshold,
+            windows_days=tuple(register.policy.windows_days),
+            agencies=tuple(agencies),
+            sectors=tuple(sectors),
+            services=tuple(services),
+            links=tuple(links),
+            endpoints=tuple(endpoints),
+            targets=tuple(targets),
+            restrictions={position: frozenset(vantages) for position, vantages in enumerate(wanted) if vantages},
+            service=service,
+            provider=_indices([at_agency[row.provider] for row in rows]),
+            consumer=consumer,
+            sector=agency_sector[consumer],
+            weight=np.array([row.weight for row in rows], dtype=np.float64),
+            absent=np.array([row.absent for row in rows], dtype=np.bool_),
+            required_from=_days([row.required_from for row in rows], unset=0),
+            required_until=_days([row.required_until for row in rows], unset=NEVER),
+            live_from=_days([row.live_from for row in rows], unset=NEVER),
+            service_consumer=service_consumer,
+            service_sector=agency_sector[service_consumer],
+            service_weight=np.array([register.services[service].weight for service in services], dtype=np.float64),
+        )
+
+
+def _positions(ids: Sequence[str]) -> dict[str, int]:
+    return {one: position for position, one in enumerate(ids)}
+
+
+def _indices(values: Sequence[int]) -> NDArray[np.int64]:
+    return np.array(values, dtype=np.int64)
+
+
+def _days(dates: Sequence[date | None], *, unset: int) -> NDArray[np.int64]:
+    return np.array([unset if day is None else day.toordinal() for day in dates], dtype=np.int64)

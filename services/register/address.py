@@ -1,0 +1,59 @@
+"""Addresses written in a register: URLs of targets and control targets, networks of the egress list. Pure."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address, ip_network
+from urllib.parse import urlsplit
+
+__all__ = ["read_control_target", "read_http_url", "read_network"]
+
+_HOST = re.compile(r"[^\s/?#@:\[\]<>\"'\\^`{|}%]+")
+
+
+def read_http_url(text: str) -> str:
+    """A target of kind http: an http or https URL without credentials."""
+    return _url(text, ("http", "https"))
+
+
+def read_control_target(text: str) -> str:
+    """A control target: ``http://…``, ``https://…`` or ``tcp://host:port``."""
+    return _url(text, ("http", "https", "tcp"))
+
+
+def read_network(text: str) -> str:
+    """A network in CIDR notation."""
+    try:
+        return str(ip_network(text.strip()))
+    except ValueError as error:
+        raise ValueError(f"`{text}` is not a network: {error}") from None
+
+
+def _url(text: str, schemes: tuple[str, ...]) -> str:
+    text = text.strip()
+    if any(character.isspace() or not character.isprintable() for character in text):
+        raise ValueError(f"`{text}` is not a URL: it holds a space or a control character")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"`{text}` is not a URL: {error}") from None
+    if parts.scheme not in schemes:
+        raise ValueError(f"`{text}` does not begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    if not _is_host(parts.hostname or ""):
+        raise ValueError(f"`{text}` names no host")
+    if "@" in parts.netloc:
+        raise ValueError("the URL holds credentials: give them by reference under `auth`")
+    if port == 0 or (parts.scheme == "tcp" and port is None):
+        raise ValueError(f"`{text}` names no port")
+    return text
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host:
+        try:
+            IPv6Address(host)
+        except ValueError:
+            return False
+        return True
+    return bool(_HOST.fullmatch(host)) and len(host) <= 253

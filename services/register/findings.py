@@ -1,0 +1,45 @@
+"""What is found wrong with a register: places and a growing list of faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from services.core.errors import Fault
+
+__all__ = ["Findings", "Place"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file, and a 1-based line and column in it (0: the file as a whole)."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def shifted(self, characters: int) -> Place:
+        """A place further right in the same line."""
+        return replace(self, column=self.column + characters)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Every fault found so far; reading goes on after each, so that all are found in one go."""
+
+    faults: list[Fault] = field(default_factory=list)
+
+    def add(self, place: Place, reason: str) -> None:
+        """Record one fault."""
+        self.faults.append(Fault(place.file, place.line, place.column, reason))
+
+    def attempt(self, place: Place, name: str, read: Callable[[str], T], text: str, default: T) -> T:
+        """What ``read`` makes of ``text``, or ``default`` and a fault when it raises ValueError."""
+        try:
+            return read(text)
+        except ValueError as error:
+            self.add(place, f"{name}: {error}")
+            return default

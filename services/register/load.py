@@ -1,0 +1,123 @@
+"""A register directory becomes a Register, or is refused whole with every fault (DESIGN.md, The register directory)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from services.core.errors import InputError
+from services.core.model import Register
+from services.register.agencies import agencies_table, agency, service, services_table
+from services.register.exchanges import read_maintenance, read_members, read_routes
+from services.register.findings import Findings, Place
+from services.register.policy import PolicyReading, read_policy
+from services.register.probes import Probes, read_probes
+from services.register.table import Table
+from services.register.targets import Around, endpoint, endpoints_table, link, links_table
+from services.register.versions import with_versions
+from services.register.whole import check_links, check_probes
+
+__all__ = ["Reading", "load", "read"]
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+T = TypeVar("T", bound=_HasId)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A register and where its parts are written: ``places`` by section and id; the policy's slot under ``("policy", "slot_seconds")``."""
+
+    register: Register
+    places: Mapping[tuple[str, str], Place]
+
+
+def load(directory: Path) -> Register:
+    """The register in ``directory``, with both versions.
+
+    InputError with every fault found, each with file, line and column, when there is any.
+    """
+    return read(directory).register
+
+
+def read(directory: Path) -> Reading:
+    """Like ``load``, with the places of agencies, services, links and endpoints."""
+    findings = Findings()
+    if not directory.is_dir():
+        findings.add(Place(str(directory)), "there is no such directory")
+        raise InputError(f"register {directory}", findings.faults)
+    policy = read_policy(directory, findings)
+    probes = read_probes(directory, findings)
+    tables = {
+        "agencies": agencies_table(directory, findings),
+        "services": services_table(directory, findings),
+        "links": links_table(directory, findings),
+        "endpoints": endpoints_table(directory, findings),
+    }
+    register = _assemble(directory, findings, policy, probes, tables)
+    check_probes(probes, policy, findings)
+    _check_bus(policy, tables["endpoints"])
+    check_links(tables["links"], register, findings)
+    if findings.faults:
+        raise InputError(f"register {directory}", findings.faults)
+    return Reading(with_versions(register), _places(policy, tables))
+
+
+def _assemble(
+    directory: Path, findings: Findings, policy: PolicyReading, probes: Probes, tables: Mapping[str, Table]
+) -> Register:
+    agency_ids = tables["agencies"].ids
+    services = _by_id(service(row, agency_ids) for row in tables["services"].rows)
+    around = Around(
+        agencies=agency_ids,
+        services=tables["services"].ids,
+        owners=services,
+        probes=probes,
+        vantages=policy.vantages,
+        policy=policy.policy,
+    )
+    return Register(
+        agencies=_by_id(agency(row, agency_ids) for row in tables["agencies"].rows),
+        services=services,
+        links=_by_id(link(row, around) for row in tables["links"].rows),
+        endpoints=_by_id(endpoint(row, around) for row in tables["endpoints"].rows),
+        probes={name: probes.definitions[name].probe for name in sorted(probes.definitions)},
+        policy=policy.policy,
+        members=read_members(directory, findings, agency_ids),
+        routes=read_routes(directory, findings, tables["links"].ids),
+        maintenance=read_maintenance(directory, findings, _subjects(tables), policy.zone),
+    )
+
+
+def _by_id(values: Iterable[T]) -> dict[str, T]:
+    return {value.id: value for value in sorted(values, key=lambda value: value.id)}
+
+
+def _subjects(tables: Mapping[str, Table]) -> set[str] | None:
+    """What a maintenance can be about; None when it cannot be known."""
+    subjects: set[str] = set()
+    for section in ("agencies", "links", "endpoints"):
+        ids = tables[section].ids
+        if ids is None:
+            return None
+        subjects |= ids.keys()
+    return subjects
+
+
+def _check_bus(policy: PolicyReading, endpoints: Table) -> None:
+    bus = policy.policy.bus
+    if bus is not None and policy.block is not None and endpoints.ids is not None and bus not in endpoints.ids:
+        policy.block.fault("bus", f"`{bus}` is not in endpoints.csv")
+
+
+def _places(policy: PolicyReading, tables: Mapping[str, Table]) -> dict[tuple[str, str], Place]:
+    places = {(section, name): place for section, table in tables.items() for name, place in (table.ids or {}).items()}
+    if policy.block is not None:
+        places["policy", "slot_seconds"] = policy.block.at("slot_seconds")
+    return places

@@ -1,0 +1,37 @@
+"""Patterns and paths in expectations: RE2 and JSONPath, tried as they will be run."""
+
+from __future__ import annotations
+
+import re2
+from jsonpath_rfc9535 import JSONPathError
+from jsonpath_rfc9535 import compile as compile_path
+
+__all__ = ["read_path", "read_pattern", "read_record_path"]
+
+_QUIET = re2.Options()
+_QUIET.log_errors = False
+
+
+def read_pattern(text: str) -> str:
+    """An RE2 pattern."""
+    try:
+        re2.compile(text, _QUIET)
+    except re2.error as error:
+        why = error.args[0]
+        raise ValueError(f"`{text}` is not RE2: {why.decode() if isinstance(why, bytes) else why}") from None
+    return text
+
+
+def read_path(text: str) -> str:
+    """A JSONPath (RFC 9535)."""
+    try:
+        compile_path(text)
+    except (JSONPathError, RecursionError) as error:
+        raise ValueError(f"`{text}` is not JSONPath: {str(error).partition(', line')[0]}") from None
+    return text
+
+
+def read_record_path(text: str) -> str:
+    """A field of a test record: a JSONPath, or a dotted path that means the same without the ``$.``."""
+    read_path(text if text.startswith("$") else f"$.{text}")
+    return text

@@ -1,0 +1,96 @@
+"""A register as JSON rows and back. Pure.
+
+Rows are grouped in sections: agencies, services, links, endpoints, probes, members, routes, maintenance and policy (one
+row). The rows of all sections together, in any order, are the register.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from services.core.model import (
+    Agency,
+    Endpoint,
+    ExchangeRoute,
+    Link,
+    Maintenance,
+    Member,
+    Policy,
+    Probe,
+    Register,
+    Service,
+)
+
+__all__ = ["Rows", "canonical", "from_rows", "to_rows"]
+
+Rows = dict[str, list[dict[str, Any]]]
+"""Section name → its rows."""
+
+_AGENCIES = TypeAdapter(list[Agency])
+_SERVICES = TypeAdapter(list[Service])
+_LINKS = TypeAdapter(list[Link])
+_ENDPOINTS = TypeAdapter(list[Endpoint])
+_PROBES = TypeAdapter(list[Probe])
+_MEMBERS = TypeAdapter(list[Member])
+_ROUTES = TypeAdapter(list[ExchangeRoute])
+_MAINTENANCE = TypeAdapter(list[Maintenance])
+_POLICY = TypeAdapter(list[Policy])
+
+
+def canonical(value: object) -> bytes:
+    """The one JSON text of a value: keys sorted, no white space, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def to_rows(register: Register) -> Rows:
+    """Every row of a register, without its versions, in id order within each section."""
+
+    def rows(adapter: TypeAdapter[Any], values: Iterable[object]) -> list[dict[str, Any]]:
+        dumped: list[dict[str, Any]] = adapter.dump_python(list(values), mode="json")
+        return dumped
+
+    return {
+        "agencies": rows(_AGENCIES, register.agencies.values()),
+        "services": rows(_SERVICES, register.services.values()),
+        "links": rows(_LINKS, register.links.values()),
+        "endpoints": rows(_ENDPOINTS, register.endpoints.values()),
+        "probes": rows(_PROBES, register.probes.values()),
+        "members": rows(_MEMBERS, register.members),
+        "routes": rows(_ROUTES, register.routes),
+        "maintenance": rows(_MAINTENANCE, register.maintenance),
+        "policy": rows(_POLICY, [register.policy]),
+    }
+
+
+def from_rows(rows: Mapping[str, list[dict[str, Any]]]) -> Register:
+    """The register with these rows, in id order, without versions. ValueError when they are not those of one register."""
+
+    def read(adapter: TypeAdapter[Any], section: str) -> Any:
+        return adapter.validate_python(rows.get(section, []))
+
+    try:
+        policies = read(_POLICY, "policy")
+        if len(policies) != 1:
+            raise ValueError(f"it holds {len(policies)} policies")
+        return Register(
+            agencies=_by_id(read(_AGENCIES, "agencies")),
+            services=_by_id(read(_SERVICES, "services")),
+            links=_by_id(read(_LINKS, "links")),
+            endpoints=_by_id(read(_ENDPOINTS, "endpoints")),
+            probes={probe.name: probe for probe in sorted(read(_PROBES, "probes"), key=lambda probe: probe.name)},
+            policy=policies[0],
+            members=tuple(read(_MEMBERS, "members")),
+            routes=tuple(read(_ROUTES, "routes")),
+            maintenance=tuple(read(_MAINTENANCE, "maintenance")),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+
+
+def _by_id(values: list[Any]) -> dict[str, Any]:
+    return {value.id: value for value in sorted(values, key=lambda value: value.id)}

@@ -1,0 +1,155 @@
+"""One value out of one text: folding, ids, numbers, dates, durations, sizes.
+
+Pure. Every ``read_*`` takes the text as a person wrote it and raises ValueError with the reason when it cannot be used.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, date, datetime, time, tzinfo
+
+__all__ = [
+    "fold",
+    "read_choice",
+    "read_count",
+    "read_day",
+    "read_duration",
+    "read_flag",
+    "read_id",
+    "read_moment",
+    "read_name",
+    "read_number",
+    "read_size",
+    "read_slo",
+    "read_weight",
+    "read_whole",
+]
+
+_FOLD = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩يىك", "01234567890123456789ییک")  # noqa: RUF001 - these letters are the point
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h)")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(B|KiB|MiB|GiB)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_YEARS = range(1900, 2200)
+
+
+def fold(text: str) -> str:
+    """The text as it is compared: Persian and Arabic digits as 0-9, Arabic yeh and kaf as Persian, ends stripped."""
+    return text.translate(_FOLD).strip()
+
+
+def read_id(text: str) -> str:
+    """An id: what becomes a subject token and a label value."""
+    folded = fold(text)
+    if not _ID.fullmatch(folded):
+        raise ValueError(f"`{text}` is not an id: at most 63 of a-z, 0-9 and `-`, beginning with a letter or a digit")
+    return folded
+
+
+def read_name(text: str) -> str:
+    """A text for people, kept as it is written."""
+    return text.strip()
+
+
+def read_choice(text: str, *choices: str) -> str:
+    """One of ``choices``."""
+    folded = fold(text)
+    if folded not in choices:
+        raise ValueError(f"`{text}` is not one of {', '.join(choices)}")
+    return folded
+
+
+def read_flag(text: str) -> bool:
+    """``true`` or ``false``."""
+    return read_choice(text, "true", "false") == "true"
+
+
+def read_whole(text: str) -> int:
+    """A whole number, 0 or more."""
+    folded = fold(text)
+    if not _WHOLE.fullmatch(folded):
+        raise ValueError(f"`{text}` is not a whole number")
+    if (number := int(folded)) < 0:
+        raise ValueError(f"`{text}` is negative")
+    return number
+
+
+def read_count(text: str) -> int:
+    """A whole number, 1 or more."""
+    if not (number := read_whole(text)):
+        raise ValueError(f"`{text}` is not above 0")
+    return number
+
+
+def read_number(text: str) -> float:
+    """A finite decimal number; the Persian decimal sign is understood."""
+    folded = fold(text).replace("٫", ".")
+    if not _NUMBER.fullmatch(folded) or not math.isfinite(number := float(folded)):
+        raise ValueError(f"`{text}` is not a number")
+    return number
+
+
+def read_weight(text: str) -> float:
+    """A number, 0 or more."""
+    if (number := read_number(text)) < 0:
+        raise ValueError(f"`{text}` is negative")
+    return number
+
+
+def read_slo(text: str) -> float:
+    """A share strictly between 0 and 1: at 1 there would be no budget to burn."""
+    if not 0 < (number := read_number(text)) < 1:
+        raise ValueError(f"`{text}` is not between 0 and 1")
+    return number
+
+
+def read_day(text: str) -> date:
+    """A day, YYYY-MM-DD in the Gregorian calendar."""
+    folded = fold(text)
+    if not _DAY.fullmatch(folded):
+        raise ValueError(f"`{text}` is not a date: write YYYY-MM-DD")
+    return _checked(text, folded).date()
+
+
+def read_moment(text: str, zone: tzinfo) -> datetime:
+    """A moment in UTC: RFC 3339 with an offset, or a day, which means its midnight in ``zone``."""
+    folded = fold(text)
+    if _DAY.fullmatch(folded):
+        return datetime.combine(read_day(text), time.min, zone).astimezone(UTC)
+    if not _MOMENT.fullmatch(folded):
+        raise ValueError(f"`{text}` is not a time: write YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+hh:mm")
+    return _checked(text, folded.upper()).astimezone(UTC)
+
+
+def read_duration(text: str) -> float:
+    """A duration in seconds: ``500ms``, ``5s``, ``2m``, ``1h``."""
+    found = _DURATION.fullmatch(fold(text))
+    if not found or not (seconds := float(found[1]) * _SECONDS[found[2]]):
+        raise ValueError(f"`{text}` is not a duration: write a number and ms, s, m or h, such as 5s")
+    return seconds
+
+
+def read_size(text: str) -> int:
+    """A size in bytes: ``512B``, ``64KiB``, ``1MiB``."""
+    found = _SIZE.fullmatch(fold(text))
+    if not found or not (size := int(float(found[1]) * _BYTES[found[2]])):
+        raise ValueError(f"`{text}` is not a size: write a number and B, KiB, MiB or GiB, such as 1MiB")
+    return size
+
+
+def _checked(text: str, iso: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(iso)
+    except ValueError:
+        raise ValueError(f"`{text}` does not exist in the calendar") from None
+    if moment.year not in _YEARS:
+        raise ValueError(f"`{text}` lies outside 1900-2199: write Gregorian years, not Jalali ones")
+    return moment

@@ -1,0 +1,55 @@
+"""Faults that only the register as a whole shows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date
+
+from services.core.model import Link, Register
+from services.register.findings import Findings
+from services.register.policy import PolicyReading
+from services.register.probes import Probes
+from services.register.table import Table
+from services.register.text import fold
+
+__all__ = ["check_links", "check_probes"]
+
+
+def check_probes(probes: Probes, policy: PolicyReading, findings: Findings) -> None:
+    """A probe must leave half its slot free, so that its phase can be spread (DESIGN.md, Time, loss and duplication)."""
+    slot = policy.policy.slot_seconds
+    for definition in probes.definitions.values():
+        timeout = definition.probe.timeout
+        if policy.block is not None and timeout >= slot / 2:
+            reason = f"timeout: {timeout:g} s is not below half the slot of {slot} s"
+            findings.add(definition.timeout, reason)
+
+
+def check_links(links: Table, register: Register, findings: Findings) -> None:
+    """The same inquiry must not be required twice at a time; the links of a service must have some weight."""
+    same: defaultdict[tuple[str, str, str], list[Link]] = defaultdict(list)
+    weights: defaultdict[str, float] = defaultdict(float)
+    for row in links.rows:
+        link = register.links[fold(row.text("id"))]
+        weights[link.service] += link.weight
+        twins = same[link.service, link.provider, link.data_item]
+        for twin in twins:
+            if _overlap(link, twin):
+                row.fault("id", f"service, provider and data_item are those of link `{twin.id}`, and so are some days")
+        twins.append(link)
+    for row in links.rows:
+        service = fold(row.text("service"))
+        if weights.pop(service, None) == 0:
+            row.fault("weight", f"every link of service `{service}` has weight 0: give the service weight 0 instead")
+
+
+def _overlap(one: Link, other: Link) -> bool:
+    return _start(one) < _end(other) and _start(other) < _end(one)
+
+
+def _start(link: Link) -> date:
+    return link.required_from or date.min
+
+
+def _end(link: Link) -> date:
+    return link.required_until or date.max

@@ -1,0 +1,115 @@
+"""A small valid register directory, as other tests need one: 2 sectors, 4 agencies, 5 services, 8 links (one absent),
+2 endpoints, http probes. Not a test itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["register_files", "write_register"]
+
+AGENCIES = """\
+id,name_en,name_fa,sector,staff,satisfaction
+civil-registry,Civil Registry,سازمان ثبت احوال,justice,4200,71.5
+land-registry,Land Registry,سازمان ثبت اسناد,justice,,
+tax-office,Tax Office,سازمان امور مالیاتی,economy,۹۰۰۰,
+customs,Customs,گمرک,economy,,
+"""
+
+SERVICES = """\
+id,agency,name_en,name_fa,channel,weight
+birth-certificate,civil-registry,Birth certificate,گواهی ولادت,unified,
+title-deed,land-registry,Title deed,سند مالکیت,unified,2
+title-transfer,land-registry,Title transfer,انتقال سند,own,
+tax-clearance,tax-office,Tax clearance,مفاصاحساب مالیاتی,both,
+import-permit,customs,Import permit,مجوز واردات,,
+"""
+
+LINKS = """\
+id,service,provider,data_item,required_from,required_until,live_from,probe,target,params,vantages,latency_ms,max_age_s,slo,weight
+birth-tax,birth-certificate,tax-office,dependants,,,always,inquiry,{base}/tax/dependants,"{{""national_id"": ""0000000000""}}",,,,,
+deed-civil,title-deed,civil-registry,civil-status,,,always,inquiry,{base}/civil/status,"{{""national_id"": ""0000000000""}}",,,86400,,
+deed-tax,title-deed,tax-office,tax-clearance,,,always,inquiry,{base}/tax/clearance,"{{""national_id"": ""0000000000""}}",,500,,0.99,2
+transfer-civil,title-transfer,civil-registry,civil-status,,,2026-01-01,inquiry,{base}/civil/status,"{{""national_id"": ""0000000001""}}",,,,,
+transfer-customs,title-transfer,customs,liens,,,,,,,,,,,
+clearance-land,tax-clearance,land-registry,titles,2026-01-01,,always,page,{base}/land/titles,,,,,,
+clearance-customs,tax-clearance,customs,imports,,,always,page,{base}/customs/imports,,north,,,,
+permit-tax,import-permit,tax-office,tax-status,,2030-01-01,always,inquiry,{base}/tax/status,"{{""national_id"": ""0000000002""}}",north; south,,,,
+"""
+
+ENDPOINTS = """\
+id,agency,service,probe,target,params,vantages
+bus,civil-registry,,page,{base}/bus/health,,
+portal,tax-office,tax-clearance,page,{base}/portal,,
+"""
+
+PROBES = """\
+inquiry:
+  kind: http
+  method: POST
+  headers: {Accept: application/json}
+  body: '{"national_id": "${national_id}"}'
+  timeout: 5s
+  body_limit: 1MiB
+  expect:
+    status: [200]
+    json: [{path: "$.national_id", equals: "${national_id}"}]
+page:
+  kind: http
+  timeout: 5s
+"""
+
+POLICY = """\
+government: {id: country, name_en: Country, name_fa: کشور}
+timezone: Asia/Tehran
+epoch: 2026-01-01
+slot_seconds: 300
+windows_days: [7, 28, 90]
+publish_threshold: 0.8
+grace_hours: 24
+vantages:
+  - id: north
+    control_targets: ["{base}/control"]
+  - id: south
+    control_targets: ["{base}/control"]
+egress: {allow: [127.0.0.0/8], allow_loopback: true}
+bus: bus
+default_latency_ms: 2000
+levels: [0.95, 0.99]
+"""
+
+
+def register_files(base: str = "http://127.0.0.1:7500") -> dict[str, str]:
+    """The files of the register by name; ``base`` is the URL all targets and control targets begin with."""
+    return {
+        "agencies.csv": AGENCIES,
+        "services.csv": SERVICES,
+        "links.csv": LINKS.format(base=base),
+        "endpoints.csv": ENDPOINTS.format(base=base),
+        "probes.yaml": PROBES,
+        "policy.yaml": POLICY.replace("{base}", base),
+    }
+
+
+def write_register(path: Path, *, base: str = "http://127.0.0.1:7500", **changes: str | tuple[str, str] | None) -> Path:
+    """Write the register into ``path`` and return ``path``.
+
+    ``changes`` are by file, with ``_`` for the dot (``links_csv=…``): a text replaces the whole file or adds one, a pair
+    (old, new) replaces every ``old`` in it (which must be there), None leaves the file out.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    files: dict[str, str | None] = {**register_files(base)}
+    for key, change in changes.items():
+        name = ".".join(key.rsplit("_", 1))
+        if isinstance(change, tuple):
+            old, new = change
+            text = files[name]
+            assert text is not None
+            assert old in text, f"{old!r} is not in {name}"
+            files[name] = text.replace(old, new)
+        else:
+            files[name] = change
+    for name, content in files.items():
+        if content is not None:
+            (path / name).write_text(content, encoding="utf-8", newline="")
+    return path

@@ -12,17 +12,17 @@ _HOST = re.compile(r"[^\s/?#@:\[\]<>\"'\\^`{|}%]+")
 
 
 def read_http_url(text: str) -> str:
-    """A target of kind http: an http or https URL without credentials."""
+    """Read a target of kind http: an http or https URL without credentials."""
     return _url(text, ("http", "https"))
 
 
 def read_control_target(text: str) -> str:
-    """A control target: ``http://…``, ``https://…`` or ``tcp://host:port``."""
+    """Read a control target: ``http://…``, ``https://…`` or ``tcp://host:port``."""
     return _url(text, ("http", "https", "tcp"))
 
 
 def read_network(text: str) -> str:
-    """A network in CIDR notation."""
+    """Read a network in CIDR notation."""
     try:
         return str(ip_network(text.strip()))
     except ValueError as error:

@@ -17,14 +17,14 @@ SERVICES = "services.csv"
 
 
 def agencies_table(directory: Path, findings: Findings) -> Table:
-    """The rows of agencies.csv."""
+    """Return the rows of agencies.csv."""
     required = ("id", "name_en", "name_fa", "sector")
     optional = ("staff", "satisfaction", "until", "merged_into")
     return read_table(directory / AGENCIES, findings, required=required, optional=optional, key="id")
 
 
 def services_table(directory: Path, findings: Findings) -> Table:
-    """The rows of services.csv."""
+    """Return the rows of services.csv."""
     required = ("id", "agency", "name_en", "name_fa")
     return read_table(directory / SERVICES, findings, required=required, optional=("channel", "weight"), key="id")
 

@@ -20,13 +20,14 @@ from services.register.source import read_source
 __all__ = ["Block", "Scalar", "read_document"]
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 _DEPTH = 30
 
 
 def read_document(path: Path, findings: Findings, *, keys: tuple[str, ...] | None) -> Block | None:
-    """The mapping a YAML file holds, an empty one for an empty file; None, with a fault, if there is none to be had.
+    """Read the mapping a YAML file holds, an empty one for an empty file; None, with a fault, if there is none to be had.
     ``keys`` as for Block.block.
     """
     text = read_source(path, findings)
@@ -86,20 +87,20 @@ class Block:
         self.findings.add(self.at(key), f"{key}: {reason}")
 
     def scalar(self, key: str) -> Scalar | None:
-        """The text under ``key``; None when it is not there, and, with a fault, when it is no text."""
+        """Return the text under ``key``; None when it is not there, and, with a fault, when it is no text."""
         if key not in self.nodes:
             return None
         return _scalar(self.nodes[key], self.place.file, key, self.findings)
 
-    def read(self, key: str, read: Callable[[str], T], default: T) -> T:
-        """The value; ``default`` when it is absent or null, and, with a fault, when it cannot be used."""
+    def read(self, key: str, read: Callable[[str], T], default: D) -> T | D:
+        """Return the value; ``default`` when it is absent or null, and, with a fault, when it cannot be used."""
         scalar = self.scalar(key)
         if scalar is None or scalar.null:
             return default
         return self.findings.attempt(scalar.place, key, read, scalar.text, default)
 
-    def need(self, key: str, read: Callable[[str], T], default: T) -> T:
-        """The value; an absent, null or empty one is a fault too."""
+    def need(self, key: str, read: Callable[[str], T], default: D) -> T | D:
+        """Return the value; an absent, null or empty one is a fault too."""
         if key not in self.nodes:
             self.findings.add(self.place, f"key `{key}` is missing")
             return default
@@ -110,18 +111,18 @@ class Block:
         return self.read(key, read, default)
 
     def block(self, key: str, keys: tuple[str, ...] | None) -> Block | None:
-        """The mapping under ``key``, which may hold only ``keys`` (None: any); None when there is none."""
+        """Return the mapping under ``key``, which may hold only ``keys`` (None: any); None when there is none."""
         if key not in self.nodes:
             return None
         return _block(self.nodes[key], self.place.file, self.findings, keys, key)
 
     def blocks(self, key: str, keys: tuple[str, ...]) -> list[Block]:
-        """The mappings in the list under ``key``."""
+        """Return the mappings in the list under ``key``."""
         blocks = (_block(node, self.place.file, self.findings, keys, key) for node in self._list(key))
         return [block for block in blocks if block is not None]
 
     def scalars(self, key: str) -> list[Scalar]:
-        """The texts in the list under ``key``."""
+        """Return the texts in the list under ``key``."""
         scalars = (_scalar(node, self.place.file, key, self.findings) for node in self._list(key))
         return [scalar for scalar in scalars if scalar is not None]
 
@@ -190,7 +191,7 @@ def _value(node: yaml.Node, depth: int) -> object:
     text = str(node.value)
     if not _encodable(text):
         raise ValueError("holds half a character (a lone surrogate)")
-    if node.style is None:
+    if isinstance(node, yaml.ScalarNode) and node.style is None:
         if text in {"", "~", "null"}:
             return None
         if text in {"true", "false"} or _NUMBER.fullmatch(text):

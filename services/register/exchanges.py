@@ -9,7 +9,7 @@ from pathlib import Path
 from services.core.model import ExchangeRoute, Maintenance, Member
 from services.register.agencies import AGENCIES
 from services.register.findings import Findings
-from services.register.table import Row, Table, read_table
+from services.register.table import Table, read_table
 from services.register.targets import LINKS
 from services.register.text import fold, read_moment, read_name
 
@@ -22,7 +22,7 @@ _NEVER = datetime.fromtimestamp(0, UTC)
 
 
 def read_members(directory: Path, findings: Findings, agencies: Container[str] | None) -> tuple[Member, ...]:
-    """The X-Road members, by id."""
+    """Read the X-Road members, by id."""
     members: dict[str, Member] = {}
     for row in _optional(directory / MEMBERS, findings, ("member", "agency")).rows:
         name = row.need("member", _read_party, "")
@@ -35,7 +35,7 @@ def read_members(directory: Path, findings: Findings, agencies: Container[str] |
 
 
 def read_routes(directory: Path, findings: Findings, links: Container[str] | None) -> tuple[ExchangeRoute, ...]:
-    """The exchanges that serve links, by client, service and link."""
+    """Read the exchanges that serve links, by client, service and link."""
     routes: set[tuple[str, str, str]] = set()
     for row in _optional(directory / EXCHANGE, findings, ("client", "service", "link")).rows:
         if not row.text("link"):
@@ -51,7 +51,7 @@ def read_routes(directory: Path, findings: Findings, links: Container[str] | Non
 def read_maintenance(
     directory: Path, findings: Findings, subjects: Container[str] | None, zone: tzinfo
 ) -> tuple[Maintenance, ...]:
-    """What was announced, in order of time; ``subjects`` are the ids of agencies, links and endpoints."""
+    """Return what was announced, in order of time; ``subjects`` are the ids of agencies, links and endpoints."""
     announced = []
     for row in _optional(directory / MAINTENANCE, findings, ("subject", "from", "to", "note")).rows:
         if not row.text("subject"):

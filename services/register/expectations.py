@@ -15,7 +15,7 @@ _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 
 
 def read_expect(probe: Block) -> Expect:
-    """The expectations of one probe definition."""
+    """Read the expectations of one probe definition."""
     block = probe.block("expect", _KEYS)
     if block is None:
         return Expect()
@@ -84,7 +84,7 @@ def _record(block: Block) -> dict[str, object]:
 
 def _check_texts(block: Block, key: str, value: object) -> None:
     for text in value_texts(value):
-        block.findings.attempt(block.at(key), key, names, text, frozenset())
+        block.findings.attempt(block.at(key), key, names, text, None)
 
 
 def _fresh(block: Block) -> Fresh | None:

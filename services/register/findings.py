@@ -11,6 +11,7 @@ from services.core.errors import Fault
 __all__ = ["Findings", "Place"]
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Place:
     column: int = 0
 
     def shifted(self, characters: int) -> Place:
-        """A place further right in the same line."""
+        """Return a place further right in the same line."""
         return replace(self, column=self.column + characters)
 
 
@@ -36,8 +37,8 @@ class Findings:
         """Record one fault."""
         self.faults.append(Fault(place.file, place.line, place.column, reason))
 
-    def attempt(self, place: Place, name: str, read: Callable[[str], T], text: str, default: T) -> T:
-        """What ``read`` makes of ``text``, or ``default`` and a fault when it raises ValueError."""
+    def attempt(self, place: Place, name: str, read: Callable[[str], T], text: str, default: D) -> T | D:
+        """Return what ``read`` makes of ``text``, or ``default`` and a fault when it raises ValueError."""
         try:
             return read(text)
         except ValueError as error:

@@ -39,7 +39,7 @@ class Reading:
 
 
 def load(directory: Path) -> Register:
-    """The register in ``directory``, with both versions.
+    """Return the register in ``directory``, with both versions.
 
     InputError with every fault found, each with file, line and column, when there is any.
     """
@@ -63,9 +63,9 @@ def read(directory: Path) -> Reading:
     register = _assemble(directory, findings, policy, probes, tables)
     check_probes(probes, policy, findings)
     _check_bus(policy, tables["endpoints"])
-    check_links(tables["links"], register, findings)
+    check_links(tables["links"], register)
     if findings.faults:
-        raise InputError(f"register {directory}", findings.faults)
+        raise InputError(f"register {directory}", dict.fromkeys(findings.faults))
     return Reading(with_versions(register), _places(policy, tables))
 
 
@@ -100,7 +100,7 @@ def _by_id(values: Iterable[T]) -> dict[str, T]:
 
 
 def _subjects(tables: Mapping[str, Table]) -> set[str] | None:
-    """What a maintenance can be about; None when it cannot be known."""
+    """Return what a maintenance can be about; None when it cannot be known."""
     subjects: set[str] = set()
     for section in ("agencies", "links", "endpoints"):
         ids = tables[section].ids

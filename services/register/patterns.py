@@ -13,7 +13,7 @@ _QUIET.log_errors = False
 
 
 def read_pattern(text: str) -> str:
-    """An RE2 pattern."""
+    """Read an RE2 pattern."""
     try:
         re2.compile(text, _QUIET)
     except re2.error as error:
@@ -23,7 +23,7 @@ def read_pattern(text: str) -> str:
 
 
 def read_path(text: str) -> str:
-    """A JSONPath (RFC 9535)."""
+    """Read a JSONPath (RFC 9535)."""
     try:
         compile_path(text)
     except (JSONPathError, RecursionError) as error:
@@ -32,6 +32,6 @@ def read_path(text: str) -> str:
 
 
 def read_record_path(text: str) -> str:
-    """A field of a test record: a JSONPath, or a dotted path that means the same without the ``$.``."""
+    """Read a field of a test record: a JSONPath, or a dotted path that means the same without the ``$.``."""
     read_path(text if text.startswith("$") else f"$.{text}")
     return text

@@ -53,7 +53,7 @@ class PolicyReading:
 
 
 def read_policy(directory: Path, findings: Findings) -> PolicyReading:
-    """The policy of a register directory; with faults, whatever of it could be read and defaults for the rest."""
+    """Read the policy of a register directory; with faults, whatever of it could be read and defaults for the rest."""
     block = read_document(directory / FILE, findings, keys=_KEYS)
     if block is None:
         return PolicyReading(_DEFAULT, UTC, None, None)

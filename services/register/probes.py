@@ -12,8 +12,7 @@ from services.register.document import Block, Scalar, read_document
 from services.register.expectations import read_expect
 from services.register.findings import Findings, Place
 from services.register.reference import read_file_reference, read_secret_reference
-from services.register.source import read_source
-from services.register.template import expected_texts, names, sent_texts
+from services.register.template import names, texts
 from services.register.text import read_choice, read_duration, read_flag, read_id, read_name, read_size
 
 __all__ = ["Definition", "Probes", "read_probes"]
@@ -32,13 +31,12 @@ _DEFAULT = Probe(name="", kind="http")
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A probe as defined: its value, its places, and the names it asks of params, as text and as any value."""
+    """A probe as defined: its value, its places, and the names it asks of params."""
 
     probe: Probe
     place: Place
     timeout: Place
-    sent: frozenset[str]
-    expected: frozenset[str]
+    names: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +82,14 @@ def _definition(name: str, place: Place, block: Block, directory: Path) -> Defin
         probe=probe,
         place=place,
         timeout=block.at("timeout") if "timeout" in block else place,
-        sent=_names(sent_texts(probe)),
-        expected=_names(expected_texts(probe)),
+        names=_names(texts(probe)),
     )
 
 
-def _names(texts: Iterable[str]) -> frozenset[str]:
+def _names(written: Iterable[str]) -> frozenset[str]:
     """Names in good texts; bad ones have their fault where they stand."""
     found: set[str] = set()
-    for text in texts:
+    for text in written:
         try:
             found |= names(text)
         except ValueError:
@@ -134,14 +131,14 @@ def _read_header(text: str) -> str:
 
 
 def _body(block: Block, directory: Path) -> str:
-    """A text, or the content of ``file:PATH``."""
+    """Return a text, or the content of ``file:PATH``."""
     scalar = block.scalar("body")
     if scalar is None or scalar.null:
         return ""
     body = _file_body(scalar, directory, block.findings) if scalar.text.startswith("file:") else scalar.text
     if len(body.encode()) > _BODY_LIMIT:
         block.fault("body", f"is larger than {_BODY_LIMIT >> 10} KiB")
-    block.findings.attempt(scalar.place, "body", names, body, frozenset())
+    block.findings.attempt(scalar.place, "body", names, body, None)
     return body
 
 
@@ -191,5 +188,5 @@ def _tls(block: Block, directory: Path) -> Tls:
     return Tls(
         ca=given.read("ca", lambda text: read_file_reference(text, directory), ""),
         server_name=given.read("server_name", read_name, ""),
-        verify=given.read("verify", read_flag, True),  # noqa: FBT003
+        verify=given.read("verify", read_flag, True),
     )

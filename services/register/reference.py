@@ -41,7 +41,7 @@ def read_secret_reference(text: str, directory: Path) -> str:
 
 
 def as_written(probe: Probe) -> Probe:
-    """The probe with its references as they are written in probes.yaml."""
+    """Return the probe with its references as they are written in probes.yaml."""
     auth = probe.auth
     return replace(
         probe,

@@ -24,6 +24,7 @@ from services.core.model import (
     Register,
     Service,
 )
+from services.register.reference import as_written
 
 __all__ = ["Rows", "canonical", "from_rows", "to_rows"]
 
@@ -42,23 +43,27 @@ _POLICY = TypeAdapter(list[Policy])
 
 
 def canonical(value: object) -> bytes:
-    """The one JSON text of a value: keys sorted, no white space, UTF-8."""
+    """Return the one JSON text of a value: keys sorted, no white space, UTF-8."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def to_rows(register: Register) -> Rows:
-    """Every row of a register, without its versions, in id order within each section."""
+def to_rows(register: Register, *, portable: bool = False) -> Rows:
+    """Every row of a register, without its versions, in id order within each section.
+
+    ``portable`` gives references to files as written, not as this machine's paths.
+    """
 
     def rows(adapter: TypeAdapter[Any], values: Iterable[object]) -> list[dict[str, Any]]:
         dumped: list[dict[str, Any]] = adapter.dump_python(list(values), mode="json")
         return dumped
 
+    probes = register.probes.values()
     return {
         "agencies": rows(_AGENCIES, register.agencies.values()),
         "services": rows(_SERVICES, register.services.values()),
         "links": rows(_LINKS, register.links.values()),
         "endpoints": rows(_ENDPOINTS, register.endpoints.values()),
-        "probes": rows(_PROBES, register.probes.values()),
+        "probes": rows(_PROBES, map(as_written, probes) if portable else probes),
         "members": rows(_MEMBERS, register.members),
         "routes": rows(_ROUTES, register.routes),
         "maintenance": rows(_MAINTENANCE, register.maintenance),
@@ -67,7 +72,7 @@ def to_rows(register: Register) -> Rows:
 
 
 def from_rows(rows: Mapping[str, list[dict[str, Any]]]) -> Register:
-    """The register with these rows, in id order, without versions. ValueError when they are not those of one register."""
+    """Return the register with these rows, in id order, without versions. ValueError when they are not those of one register."""
 
     def read(adapter: TypeAdapter[Any], section: str) -> Any:
         return adapter.validate_python(rows.get(section, []))

@@ -10,7 +10,7 @@ __all__ = ["read_source"]
 
 
 def read_source(path: Path, findings: Findings) -> str | None:
-    """The text of a UTF-8 file with ``\\n`` line ends, without a byte order mark; None and a fault if it cannot be had."""
+    """Read the text of a UTF-8 file with single line feeds, without a byte order mark; None and a fault if it cannot be had."""
     place = Place(str(path))
     try:
         content = path.read_bytes()

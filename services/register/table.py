@@ -19,6 +19,7 @@ from services.register.text import fold, read_id
 __all__ = ["Cell", "Row", "Table", "read_table"]
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 _QUOTED = re.compile(r'[ \t]*"([^"]*(?:""[^"]*)*)"[ \t]*')
 _OPEN = re.compile(r'[ \t]*"')
@@ -47,7 +48,7 @@ class Row:
         return cell.place if cell else self.place
 
     def text(self, column: str) -> str:
-        """The cell's text; empty when the file lacks the column."""
+        """Return the cell's text; empty when the file lacks the column."""
         cell = self.cells.get(column)
         return cell.text if cell else ""
 
@@ -55,19 +56,19 @@ class Row:
         """Record a fault of one cell."""
         self.findings.add(self.at(column), f"{column}: {reason}")
 
-    def read(self, column: str, read: Callable[[str], T], default: T) -> T:
-        """The cell as a value; ``default`` when it is empty, and, with a fault, when it cannot be used."""
+    def read(self, column: str, read: Callable[[str], T], default: D) -> T | D:
+        """Return the cell as a value; ``default`` when it is empty, and, with a fault, when it cannot be used."""
         text = self.text(column)
         return self.findings.attempt(self.at(column), column, read, text, default) if text else default
 
-    def need(self, column: str, read: Callable[[str], T], default: T) -> T:
-        """The cell as a value; empty is a fault too."""
+    def need(self, column: str, read: Callable[[str], T], default: D) -> T | D:
+        """Return the cell as a value; empty is a fault too."""
         if not self.text(column):
             self.fault(column, "is empty")
         return self.read(column, read, default)
 
     def reference(self, column: str, known: Container[str] | None, where: str) -> str:
-        """The id in the cell, which must be among ``known`` (None: that file could not be read, so nobody knows)."""
+        """Return the id in the cell, which must be among ``known`` (None: that file could not be read, so nobody knows)."""
         name = fold(self.text(column))
         if name and known is not None and name not in known:
             self.fault(column, f"`{self.text(column)}` is not in {where}")
@@ -151,7 +152,7 @@ def _declare(row: Row, key: str, table: Table) -> bool:
 
 
 def _rows(text: str, file: str, findings: Findings) -> Iterator[list[Cell]]:
-    """The cells of each line that is not blank; a quoted cell may run over lines."""
+    """Return the cells of each line that is not blank; a quoted cell may run over lines."""
     position, line, begin = 0, 1, 0
     cells: list[Cell] = []
     while position < len(text) or cells:

@@ -39,13 +39,17 @@ class Around:
 
 
 def links_table(directory: Path, findings: Findings) -> Table:
-    """The rows of links.csv."""
+    """Return the rows of links.csv."""
     required = ("id", "service", "provider", "data_item")
-    return read_table(directory / LINKS, findings, required=required, optional=_LINK_OPTIONAL, key="id")
+    table = read_table(directory / LINKS, findings, required=required, optional=_LINK_OPTIONAL, key="id")
+    if any(row.text("probe") and "live_from" not in row.cells for row in table.rows):
+        reason = "column `live_from` is missing: without it every link counts as absent, yet some have a probe"
+        findings.add(Place(str(directory / LINKS), 1, 1), reason)
+    return table
 
 
 def endpoints_table(directory: Path, findings: Findings) -> Table:
-    """The rows of endpoints.csv."""
+    """Return the rows of endpoints.csv."""
     required = ("id", "agency", "probe", "target")
     optional = ("service", "params", "vantages")
     return read_table(directory / ENDPOINTS, findings, required=required, optional=optional, key="id")
@@ -119,7 +123,7 @@ def _definition(row: Row, around: Around, *, required: bool) -> Definition | Non
 
 
 def _check_timeout(row: Row, definition: Definition | None, latency_ms: int) -> None:
-    """INDICATOR.md §7: judging again with τ×2 needs answers as slow as that to have been waited for."""
+    """Check that answers twice as slow as the limit are waited for: judging again needs them (INDICATOR.md §7)."""
     if definition is not None and definition.probe.timeout * 1000 < 2 * latency_ms:
         column = "latency_ms" if row.text("latency_ms") else "probe"
         name, timeout = definition.probe.name, definition.probe.timeout
@@ -158,7 +162,7 @@ def _refuse(constant: str) -> object:
 
 
 def _target(row: Row, definition: Definition | None, params: Mapping[str, object] | None, *, required: bool) -> str:
-    """The target as written; the params must fill it, and everything else its probe sends or expects."""
+    """Return the target as written; the params must fill it, and everything else its probe sends or expects."""
     target = row.text("target")
     if not target:
         if required:
@@ -168,7 +172,7 @@ def _target(row: Row, definition: Definition | None, params: Mapping[str, object
     if params is None or wanted is None:
         return target
     if definition is not None:
-        wanted |= definition.sent | definition.expected
+        wanted |= definition.names
     missing = sorted(wanted - params.keys())
     for name in missing:
         row.fault("params", f"`{name}` is missing, which the target or probe asks for by `${{{name}}}`")
@@ -178,16 +182,18 @@ def _target(row: Row, definition: Definition | None, params: Mapping[str, object
 
 
 def _check_filled(row: Row, definition: Definition | None, params: Mapping[str, object], target: str) -> None:
-    try:
-        filled = fill(target, params)
-        for name in sorted(definition.sent if definition else ()):
-            sent = fill(f"${{{name}}}", params)
-            if not sent.isprintable():
-                raise ValueError(f"`{name}` holds a control character, which no header can carry")
-    except ValueError as error:
-        row.fault("params", str(error))
-        return
-    row.findings.attempt(row.at("target"), "target", read_http_url, filled, "")
+    def filled(text: str) -> str:
+        return fill(text, params)
+
+    url = row.findings.attempt(row.at("params"), "params", filled, target, None)
+    if url is not None:
+        row.findings.attempt(row.at("target"), "target", read_http_url, url, None)
+    if definition is not None:
+        row.findings.attempt(row.at("params"), "params", filled, definition.probe.body, None)
+        for name, text in definition.probe.headers.items():
+            value = row.findings.attempt(row.at("params"), "params", filled, text, "")
+            if not value.isprintable():
+                row.fault("params", f"they put a control character into header `{name}`")
 
 
 def _vantages(row: Row, known: Mapping[str, Place] | None) -> tuple[str, ...]:

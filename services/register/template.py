@@ -8,11 +8,11 @@ from string import Template
 
 from services.core.model import Probe
 
-__all__ = ["expected_texts", "fill", "names", "sent_texts", "value_texts"]
+__all__ = ["fill", "names", "texts", "value_texts"]
 
 
 def names(text: str) -> frozenset[str]:
-    """The names a text asks for. ValueError when a ``$`` is followed by neither a name nor another ``$``."""
+    """Return the names a text asks for. ValueError when a ``$`` is followed by neither a name nor another ``$``."""
     template = Template(text)
     if not template.is_valid():
         raise ValueError("a `$` must begin `${name}`: write `$$` for a dollar")
@@ -20,29 +20,26 @@ def names(text: str) -> frozenset[str]:
 
 
 def fill(text: str, params: Mapping[str, object]) -> str:
-    """The text with its names filled in: texts as they are, numbers and flags as JSON writes them.
+    """Return the text with its names filled in: texts as they are, numbers and flags as JSON writes them.
 
     ValueError when a name is not in ``params`` or its value is neither text, number nor flag.
     """
     return Template(text).substitute({name: _written(name, params) for name in sorted(names(text))})
 
 
-def sent_texts(probe: Probe) -> Iterator[str]:
-    """The texts of a probe definition that go to the target: header values and body. (Target URLs are filled too.)"""
+def texts(probe: Probe) -> Iterator[str]:
+    """Return the texts of a probe definition that are filled: header values, body, and texts among expected values.
+
+    Target URLs are filled too, and stand with the links and endpoints.
+    """
     yield from probe.headers.values()
     yield probe.body
-
-
-def expected_texts(probe: Probe) -> Iterator[str]:
-    """The texts among the expected values of a probe definition, at any depth."""
-    for check in probe.expect.json:
-        yield from value_texts(check.equals)
-    for value in probe.expect.record.values():
+    for value in (*(check.equals for check in probe.expect.json), *probe.expect.record.values()):
         yield from value_texts(value)
 
 
 def value_texts(value: object) -> Iterator[str]:
-    """The texts in a JSON value, at any depth."""
+    """Return the texts in a JSON value, at any depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

@@ -26,7 +26,7 @@ __all__ = [
     "read_whole",
 ]
 
-_FOLD = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩يىك", "01234567890123456789ییک")  # noqa: RUF001 - these letters are the point
+_FOLD = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩يىك", "01234567890123456789ییک")
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
@@ -42,12 +42,12 @@ _YEARS = range(1900, 2200)
 
 
 def fold(text: str) -> str:
-    """The text as it is compared: Persian and Arabic digits as 0-9, Arabic yeh and kaf as Persian, ends stripped."""
+    """Return the text as it is compared: Persian and Arabic digits as 0-9, Arabic yeh and kaf as Persian, ends stripped."""
     return text.translate(_FOLD).strip()
 
 
 def read_id(text: str) -> str:
-    """An id: what becomes a subject token and a label value."""
+    """Read an id: what becomes a subject token and a label value."""
     folded = fold(text)
     if not _ID.fullmatch(folded):
         raise ValueError(f"`{text}` is not an id: at most 63 of a-z, 0-9 and `-`, beginning with a letter or a digit")
@@ -55,7 +55,7 @@ def read_id(text: str) -> str:
 
 
 def read_name(text: str) -> str:
-    """A text for people, kept as it is written."""
+    """Read a text for people, kept as it is written."""
     return text.strip()
 
 
@@ -68,12 +68,12 @@ def read_choice(text: str, *choices: str) -> str:
 
 
 def read_flag(text: str) -> bool:
-    """``true`` or ``false``."""
+    """Read ``true`` or ``false``."""
     return read_choice(text, "true", "false") == "true"
 
 
 def read_whole(text: str) -> int:
-    """A whole number, 0 or more."""
+    """Read a whole number, 0 or more."""
     folded = fold(text)
     if not _WHOLE.fullmatch(folded):
         raise ValueError(f"`{text}` is not a whole number")
@@ -83,36 +83,36 @@ def read_whole(text: str) -> int:
 
 
 def read_count(text: str) -> int:
-    """A whole number, 1 or more."""
+    """Read a whole number, 1 or more."""
     if not (number := read_whole(text)):
         raise ValueError(f"`{text}` is not above 0")
     return number
 
 
 def read_number(text: str) -> float:
-    """A finite decimal number; the Persian decimal sign is understood."""
-    folded = fold(text).replace("٫", ".")
+    """Read a finite decimal number; the Persian decimal sign is understood."""
+    folded = fold(text).replace("\N{ARABIC DECIMAL SEPARATOR}", ".")
     if not _NUMBER.fullmatch(folded) or not math.isfinite(number := float(folded)):
         raise ValueError(f"`{text}` is not a number")
     return number
 
 
 def read_weight(text: str) -> float:
-    """A number, 0 or more."""
+    """Read a number, 0 or more."""
     if (number := read_number(text)) < 0:
         raise ValueError(f"`{text}` is negative")
     return number
 
 
 def read_slo(text: str) -> float:
-    """A share strictly between 0 and 1: at 1 there would be no budget to burn."""
+    """Read a share strictly between 0 and 1: at 1 there would be no budget to burn."""
     if not 0 < (number := read_number(text)) < 1:
         raise ValueError(f"`{text}` is not between 0 and 1")
     return number
 
 
 def read_day(text: str) -> date:
-    """A day, YYYY-MM-DD in the Gregorian calendar."""
+    """Read a day, YYYY-MM-DD in the Gregorian calendar."""
     folded = fold(text)
     if not _DAY.fullmatch(folded):
         raise ValueError(f"`{text}` is not a date: write YYYY-MM-DD")
@@ -120,7 +120,7 @@ def read_day(text: str) -> date:
 
 
 def read_moment(text: str, zone: tzinfo) -> datetime:
-    """A moment in UTC: RFC 3339 with an offset, or a day, which means its midnight in ``zone``."""
+    """Read a moment in UTC: RFC 3339 with an offset, or a day, which means its midnight in ``zone``."""
     folded = fold(text)
     if _DAY.fullmatch(folded):
         return datetime.combine(read_day(text), time.min, zone).astimezone(UTC)
@@ -130,7 +130,7 @@ def read_moment(text: str, zone: tzinfo) -> datetime:
 
 
 def read_duration(text: str) -> float:
-    """A duration in seconds: ``500ms``, ``5s``, ``2m``, ``1h``."""
+    """Read a duration in seconds: ``500ms``, ``5s``, ``2m``, ``1h``."""
     found = _DURATION.fullmatch(fold(text))
     if not found or not (seconds := float(found[1]) * _SECONDS[found[2]]):
         raise ValueError(f"`{text}` is not a duration: write a number and ms, s, m or h, such as 5s")
@@ -138,7 +138,7 @@ def read_duration(text: str) -> float:
 
 
 def read_size(text: str) -> int:
-    """A size in bytes: ``512B``, ``64KiB``, ``1MiB``."""
+    """Read a size in bytes: ``512B``, ``64KiB``, ``1MiB``."""
     found = _SIZE.fullmatch(fold(text))
     if not found or not (size := int(float(found[1]) * _BYTES[found[2]])):
         raise ValueError(f"`{text}` is not a size: write a number and B, KiB, MiB or GiB, such as 1MiB")

@@ -11,7 +11,6 @@ import hashlib
 from dataclasses import replace
 
 from services.core.model import Register
-from services.register.reference import as_written
 from services.register.serial import canonical, to_rows
 
 __all__ = ["with_versions"]
@@ -29,18 +28,16 @@ _DENOMINATOR = (
 
 
 def with_versions(register: Register) -> Register:
-    """The same register with both versions computed: SHA-256, hex."""
-    rows = to_rows(register)
+    """Return the same register with both versions computed: SHA-256, hex."""
+    rows = to_rows(register, portable=True)
     links = rows.pop("links")
     denominator = {
         "agencies": rows.pop("agencies"),
         "services": rows.pop("services"),
         "links": [{key: link[key] for key in _DENOMINATOR} for link in links],
     }
-    written = to_rows(replace(register, probes={name: as_written(probe) for name, probe in register.probes.items()}))
     probing = {
         **rows,
-        "probes": written["probes"],
         "links": [{key: value for key, value in link.items() if key not in _DENOMINATOR[1:]} for link in links],
     }
     return replace(register, register_version=_hash(denominator), probe_version=_hash(probing))

@@ -16,7 +16,7 @@ __all__ = ["check_links", "check_probes"]
 
 
 def check_probes(probes: Probes, policy: PolicyReading, findings: Findings) -> None:
-    """A probe must leave half its slot free, so that its phase can be spread (DESIGN.md, Time, loss and duplication)."""
+    """Check that every probe leaves half its slot free, so that its phase can be spread (DESIGN.md, Time, loss and duplication)."""
     slot = policy.policy.slot_seconds
     for definition in probes.definitions.values():
         timeout = definition.probe.timeout
@@ -25,8 +25,8 @@ def check_probes(probes: Probes, policy: PolicyReading, findings: Findings) -> N
             findings.add(definition.timeout, reason)
 
 
-def check_links(links: Table, register: Register, findings: Findings) -> None:
-    """The same inquiry must not be required twice at a time; the links of a service must have some weight."""
+def check_links(links: Table, register: Register) -> None:
+    """Check that no inquiry is required twice at a time and that the links of a service have some weight."""
     same: defaultdict[tuple[str, str, str], list[Link]] = defaultdict(list)
     weights: defaultdict[str, float] = defaultdict(float)
     for row in links.rows:

@@ -28,7 +28,7 @@ class Calendar:
 
     @classmethod
     def of(cls, policy: Policy) -> Calendar:
-        """The calendar of a register's policy; an epoch without an offset is in the policy's timezone."""
+        """Read it from a policy; an epoch without an offset is in the policy's timezone."""
         epoch = policy.epoch
         if epoch.tzinfo is None:
             epoch = epoch.replace(tzinfo=ZoneInfo(policy.timezone))
@@ -40,23 +40,23 @@ class Calendar:
         return ceil(self.epoch / self.slot_seconds)
 
     def slot_of(self, moment: float) -> int:
-        """The slot that contains the moment (epoch seconds)."""
+        """Return the slot that contains the moment (epoch seconds)."""
         return int(moment // self.slot_seconds)
 
     def start_of(self, slot: int) -> int:
-        """The slot's start in epoch seconds."""
+        """Return the slot's start in epoch seconds."""
         return slot * self.slot_seconds
 
     def midnight(self, day: date) -> int:
-        """The day's first midnight in epoch seconds; where the clocks skip midnight, the moment they do."""
+        """Return the day's first midnight in epoch seconds; where the clocks skip midnight, the moment they do."""
         return _midnight(self.timezone, day)
 
     def first_slot(self, day: date) -> int:
-        """The first slot that starts at or after the day's midnight."""
+        """Return the first slot that starts at or after the day's midnight."""
         return -(-self.midnight(day) // self.slot_seconds)
 
     def day_of(self, slot: int) -> date:
-        """The day the slot's start lies in: the last whose midnight is not after it."""
+        """Return the day the slot's start lies in: the last whose midnight is not after it."""
         start = self.start_of(slot)
         day = datetime.fromtimestamp(start, ZoneInfo(self.timezone)).date()
         # Where clocks go back over midnight the local date returns to the day before: midnights decide, not dates.
@@ -67,7 +67,7 @@ class Calendar:
         return day
 
     def window(self, days: int, end_slot: int) -> range:
-        """The slots of the last ``days`` complete days and of today so far, up to ``end_slot`` exclusive (§3).
+        """Return the slots of the last ``days`` complete days and of today so far, up to ``end_slot`` exclusive (§3).
 
         Today is the day in which ``end_slot`` starts. When that is exactly midnight, today has no slot yet and the
         window is the ``days`` days before it. Never before the epoch; empty when ``end_slot`` is not after it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.evidence import Kind, Losses
+from services.core.outcome import Stage
 from services.indicator.frame import Frame
-from services.indicator.shares import LinkShares
+from services.indicator.shares import LinkShares, grouping, link_shares, mean_share, sums
 
 __all__ = ["Explanation", "LinkCost", "ProviderLoss", "explain", "gather"]
 
@@ -27,8 +29,11 @@ class ProviderLoss:
 
 @dataclass(frozen=True, slots=True)
 class LinkCost:
-    """The part of 1 - estimate lost on one link. ``point`` is q, None when nothing of the link is known (then imputed);
-    ``index_if_fixed`` is the estimate with this link always OK and every other share, imputed ones too, as it is."""
+    """The part of 1 - estimate lost on one link.
+
+    ``point`` is q, None when nothing of the link is known and its share was imputed. ``index_if_fixed`` is the estimate
+    with this link alone always OK: every other share, imputed ones too, stays as it is.
+    """
 
     link: str
     loss: float
@@ -40,8 +45,11 @@ class LinkCost:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An ``estimate`` (the point, whether publishable or not; None when nothing at all is known) and where the rest of it
-    went. ``losses`` sum to 1 - estimate; all are zero without an estimate. Costliest first, ties in id order."""
+    """The ``estimate`` and where the rest of it went.
+
+    The estimate is the point, publishable or not; None when nothing at all is known, and then nothing is lost anywhere.
+    ``losses`` sum to 1 - estimate. Providers and links come costliest first, ties in id order.
+    """
 
     estimate: float | None
     losses: Losses
@@ -49,18 +57,79 @@ class Explanation:
     links: tuple[LinkCost, ...]
 
 
-def gather(frame: Frame, blocks: Iterable[tuple[Sequence[str], NDArray[np.int64], NDArray[np.int64]]]) -> LinkShares:
-    """All links' shares from pieces of one window's evidence: each (link ids, slots (k,), counts (6, k)).
+def gather(frame: Frame, pieces: Iterable[tuple[Sequence[str], NDArray[np.int64], NDArray[np.int64]]]) -> LinkShares:
+    """Compute all links' shares from pieces of one window's evidence: each link ids, slots (k,) and counts (6, k).
 
-    Links unknown to the frame are left out; links without a piece are not in force. Keep the result while the
-    evidence stays the same: every explanation of the window is read from it.
+    Links the frame does not know are left out; links in no piece are not in force. The result serves every explanation
+    of the window, so keep it while the evidence stays the same.
     """
-    raise NotImplementedError
+    at = {link: position for position, link in enumerate(frame.links)}
+    slots = np.zeros(len(frame.links), dtype=np.int64)
+    counts = np.zeros((Stage.OK + 1, len(frame.links)), dtype=np.int64)
+    for ids, piece_slots, piece_counts in pieces:
+        position = np.array([at.get(link, -1) for link in ids], dtype=np.int64)
+        known = position >= 0
+        slots[position[known]] = piece_slots[known]
+        counts[:, position[known]] = piece_counts[:, known]
+    return link_shares(frame, slots, counts)
 
 
 def explain(frame: Frame, shares: LinkShares, kind: Kind, entity: str, *, limit: int = 10) -> Explanation | None:
-    """Explains one indicator of any kind but ENDPOINT; None where there is none (N/A, unknown, or an endpoint).
+    """Explain one indicator; None where there is none: N/A, unknown, or an endpoint, which is no set of links.
 
-    At most ``limit`` providers and links are named, those that lost nothing never are.
+    At most ``limit`` providers and ``limit`` links are named, and none that lost nothing.
     """
-    raise NotImplementedError
+    if kind is Kind.ENDPOINT:
+        return None
+    ids, group, weight = grouping(frame, shares, kind)
+    at = bisect_left(ids, entity)
+    if at == len(ids) or ids[at] != entity:
+        return None
+    members = np.flatnonzero((group == at) & (weight > 0))
+    total = _total(weight[members])
+    if total == 0:
+        return None
+    part = weight[members] / total
+    share, stages = shares.share[members], shares.profile[:, members]
+    estimate = float(mean_share(shares, members, np.zeros(len(members), dtype=np.int64), weight[members], 1)[0][0])
+    if np.isnan(estimate):
+        return Explanation(estimate=None, losses=Losses(), providers=(), links=())
+    lost, lost_by_stage = part * (1.0 - share), part * stages
+
+    agencies = len(frame.agencies)
+    provider = frame.provider[members]
+    provider_lost, provider_stages = sums(provider, lost, agencies), sums(provider, lost_by_stage, agencies)
+    provider_links = np.bincount(provider, minlength=agencies)
+    return Explanation(
+        estimate=estimate,
+        losses=Losses(*(_total(row) for row in lost_by_stage)),
+        providers=tuple(
+            ProviderLoss(
+                provider=frame.agencies[one],
+                loss=float(provider_lost[one]),
+                losses=Losses(*provider_stages[:, one].tolist()),
+                links=int(provider_links[one]),
+            )
+            for one in _costliest(provider_lost, limit)
+        ),
+        links=tuple(
+            LinkCost(
+                link=frame.links[members[one]],
+                loss=float(lost[one]),
+                losses=Losses(*lost_by_stage[:, one].tolist()),
+                point=float(share[one]) if shares.known[members[one]] else None,
+                known_share=float(shares.known_share[members[one]]),
+                index_if_fixed=min(1.0, estimate + float(lost[one])),
+            )
+            for one in _costliest(lost, limit)
+        ),
+    )
+
+
+def _costliest(lost: NDArray[np.float64], limit: int) -> list[int]:
+    order = np.argsort(-lost, kind="stable")[:limit]
+    return [int(one) for one in order if lost[one] > 0]
+
+
+def _total(values: NDArray[np.float64]) -> float:
+    return float(sums(np.zeros(len(values), dtype=np.int64), values, 1)[0])

@@ -60,7 +60,7 @@ class Frame:
 
     @classmethod
     def of(cls, register: Register) -> Frame:
-        """Builds the arrays. The register must hold together (services.register checks it)."""
+        """Build the arrays. The register must hold together (services.register checks it)."""
         agencies, services = sorted(register.agencies), sorted(register.services)
         links, endpoints = sorted(register.links), sorted(register.endpoints)
         sectors = sorted({agency.sector for agency in register.agencies.values()})

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import Indicator, Kind
+from services.core.evidence import Indicator, Kind, Losses, Strict
+from services.core.outcome import Stage
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
-from services.indicator.window import Evidence
+from services.indicator.shares import LinkShares, grouping, link_shares, mean_share, ratio, sums
+from services.indicator.window import Evidence, WindowCounts
 
 __all__ = ["METHOD_VERSION", "Calendar", "Frame", "IndicatorColumns", "LinkColumns", "Snapshot", "indicators"]
 
 METHOD_VERSION = "1"
 """Changes whenever a formula of INDICATOR.md does."""
 
+# κ is a sum of shares; sums agree within 10⁻¹² (§5), so a κ that equals the threshold may miss it by as much.
+TOLERANCE = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class LinkColumns:
-    """The evidence behind one window's links, in frame order (only those in force matter: ``slots`` > 0).
+    """The evidence behind one window's links, in frame order; those with ``slots`` = 0 are not in force.
 
-    ``slots`` (n,), ``counts`` (6, n) known slots per stage, ``omega`` the link's share of the government's weight,
-    ``share`` q or what was imputed for it (NaN when nothing at all is known).
+    ``slots`` (n,), ``counts`` (6, n) known slots per stage, ``omega`` (n,) the link's share of the government's weight,
+    ``share`` (n,) q or what was imputed for it (NaN when nothing at all is known).
     """
 
     window_days: int
@@ -37,16 +43,18 @@ class LinkColumns:
 
 @dataclass(frozen=True, slots=True)
 class IndicatorColumns:
-    """All indicators of one kind and window as columns of m entities, in id order. NaN means unset.
+    """All indicators of one kind and window as columns of m entities, in id order; NaN means unset.
 
-    ``applies`` (m,) is False where an entity is N/A: no link in force that weighs anything (§1); it has no indicator.
-    ``losses`` (m, 5) by stage.
+    ``applies`` is False where an entity is N/A (§1): no link in force that weighs anything; it has no indicator.
+    ``estimate`` is Σωq̂/Σω, the point before the publish threshold, NaN when nothing at all is known: then the bounds
+    are 0 and 1. ``losses`` (m, 5) by stage sum to 1 - estimate, and are 0 without one.
     """
 
     kind: Kind
     window_days: int
     ids: tuple[str, ...]
     applies: NDArray[np.bool_]
+    estimate: NDArray[np.float64]
     point: NDArray[np.float64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
@@ -62,7 +70,10 @@ class IndicatorColumns:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every index of one register version at one moment. ``as_of`` in epoch seconds: the end of the last slot counted."""
+    """Every index of one register version at one moment.
+
+    ``as_of`` is the end of the last slot counted, in epoch seconds. ``columns`` per kind and window, ``links`` per window.
+    """
 
     end_slot: int
     as_of: int
@@ -75,12 +86,37 @@ class Snapshot:
     links: Mapping[int, LinkColumns]
 
     def indicator(self, kind: Kind, entity: str, window: int) -> Indicator | None:
-        """One indicator, or None where there is none (N/A, or unknown to the register)."""
-        raise NotImplementedError
+        """Return one indicator, or None where there is none: N/A, or unknown to the register."""
+        return next(self.rows(kind, window, [entity]), None)
 
     def rows(self, kind: Kind, window: int, ids: Sequence[str] | None = None) -> Iterator[Indicator]:
-        """The indicators of one kind and window in id order; of ``ids`` only, when given."""
-        raise NotImplementedError
+        """Return the indicators of one kind and window in id order; of ``ids`` only, in their order, when given."""
+        columns = self.columns[kind, window]
+        wanted = range(len(columns.ids)) if ids is None else _positions(columns.ids, ids)
+        return (self._row(columns, at) for at in wanted if columns.applies[at])
+
+    def _row(self, columns: IndicatorColumns, at: int) -> Indicator:
+        strict_lower = float(columns.strict_lower[at])
+        strict = Strict(_unset(columns.strict_point[at]), strict_lower, float(columns.strict_upper[at]))
+        return Indicator(
+            kind=columns.kind,
+            id=columns.ids[at],
+            window_days=columns.window_days,
+            as_of=self.as_of,
+            point=_unset(columns.point[at]),
+            lower=float(columns.lower[at]),
+            upper=float(columns.upper[at]),
+            known_share=float(columns.known_share[at]),
+            losses=Losses(*columns.losses[at].tolist()),
+            strict=None if np.isnan(strict_lower) else strict,
+            links_required=int(columns.links_required[at]),
+            links_known=int(columns.links_known[at]),
+            links_absent=int(columns.links_absent[at]),
+            register_version=self.register_version,
+            probe_version=self.probe_version,
+            method_version=self.method_version,
+            evidence_sequence=self.evidence_sequence,
+        )
 
 
 def indicators(
@@ -91,5 +127,147 @@ def indicators(
     evidence_sequence: int = 0,
     windows: Sequence[int] | None = None,
 ) -> Snapshot:
-    """Every indicator of every kind over windows ending at ``end_slot`` exclusive; ``windows`` defaults to the policy's."""
-    raise NotImplementedError
+    """Compute every indicator over windows that end at ``end_slot`` exclusive; ``windows`` defaults to the policy's.
+
+    One register version applies to every window whole (§1). Raises ValueError when ``end_slot`` lies before slots that
+    the evidence has closed.
+    """
+    chosen = frame.windows_days if windows is None else tuple(windows)
+    columns: dict[tuple[Kind, int], IndicatorColumns] = {}
+    links: dict[int, LinkColumns] = {}
+    for days in chosen:
+        counts = evidence.window(frame, days, end_slot)
+        shares = link_shares(frame, counts.slots, counts.counts)
+        for kind in Kind:
+            columns[kind, days] = (
+                _of_endpoints(frame, counts, days)
+                if kind is Kind.ENDPOINT
+                else _of_links(frame, counts, shares, kind, days)
+            )
+        total = sums(np.zeros(len(frame.links), dtype=np.int64), shares.omega, 1)
+        links[days] = LinkColumns(
+            window_days=days,
+            ids=frame.links,
+            slots=counts.slots,
+            counts=counts.counts,
+            omega=ratio(shares.omega, total, otherwise=0.0),
+            share=shares.share,
+        )
+    return Snapshot(
+        end_slot=end_slot,
+        as_of=evidence.calendar.start_of(end_slot),
+        register_version=frame.register_version,
+        probe_version=frame.probe_version,
+        method_version=METHOD_VERSION,
+        evidence_sequence=evidence_sequence,
+        windows=chosen,
+        columns=columns,
+        links=links,
+    )
+
+
+def _of_links(frame: Frame, counts: WindowCounts, shares: LinkShares, kind: Kind, days: int) -> IndicatorColumns:
+    """CII, bounds and losses of every set of links of this kind (§5)."""
+    ids, group, weight = grouping(frame, shares, kind)
+    groups = len(ids)
+    total = sums(group, weight, groups)
+
+    def number(links: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.bincount(group[links], minlength=groups)
+
+    estimate, lower, upper, known_share = mean_share(shares, np.arange(len(group)), group, weight, groups)
+    in_force = shares.slots > 0
+    strict_point, strict_lower, strict_upper = _strict(frame, counts, kind, groups)
+    return IndicatorColumns(
+        kind=kind,
+        window_days=days,
+        ids=ids,
+        applies=total > 0,
+        estimate=estimate,
+        point=_published(frame, estimate, known_share),
+        lower=lower,
+        upper=upper,
+        known_share=known_share,
+        losses=ratio(sums(group, weight * shares.profile, groups), total[np.newaxis], otherwise=0.0).T,
+        strict_point=strict_point,
+        strict_lower=strict_lower,
+        strict_upper=strict_upper,
+        links_required=number(in_force),
+        links_known=number(in_force & (shares.known > 0)),
+        links_absent=number(in_force & frame.absent),
+    )
+
+
+def _of_endpoints(frame: Frame, counts: WindowCounts, days: int) -> IndicatorColumns:
+    """Endpoints by themselves: as links without a register span, imputed from nothing, and never part of the CII."""
+    slots, known = counts.endpoint_slots, counts.endpoint_counts.sum(axis=0)
+    stages = ratio(counts.endpoint_counts, known[np.newaxis], otherwise=0.0)
+    lower = ratio(counts.endpoint_counts[Stage.OK], slots, otherwise=0.0)
+    known_share = ratio(known, slots, otherwise=0.0)
+    estimate = np.where(known > 0, stages[Stage.OK], np.nan)
+    unset, none = np.full(len(slots), np.nan), np.zeros(len(slots), dtype=np.int64)
+    return IndicatorColumns(
+        kind=Kind.ENDPOINT,
+        window_days=days,
+        ids=frame.endpoints,
+        applies=slots > 0,
+        estimate=estimate,
+        point=_published(frame, estimate, known_share),
+        lower=lower,
+        upper=1.0 - (known_share - lower),
+        known_share=known_share,
+        losses=stages[: Stage.OK].T,
+        strict_point=unset,
+        strict_lower=unset,
+        strict_upper=unset,
+        links_required=none,
+        links_known=none,
+        links_absent=none,
+    )
+
+
+def _strict(
+    frame: Frame, counts: WindowCounts, kind: Kind, groups: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """E with its bounds (§4): v_s-weighted means over services; a provider, a link and an endpoint have none.
+
+    E asks whether every link works, so the weights of links play no part in it: a link that weighs nothing counts.
+    """
+    slots, up, judged = counts.service_slots, counts.up, counts.up + counts.down
+    lower = ratio(up, slots, otherwise=np.nan)
+    upper = ratio(slots - counts.down, slots, otherwise=np.nan)
+    point = ratio(up, judged, otherwise=np.nan)
+    match kind:
+        case Kind.SERVICE:
+            return point, lower, upper
+        case Kind.GOVERNMENT:
+            group = np.zeros(len(frame.services), dtype=np.int64)
+        case Kind.SECTOR:
+            group = frame.service_sector
+        case Kind.CONSUMER:
+            group = frame.service_consumer
+        case _:
+            unset = np.full(groups, np.nan)
+            return unset, unset, unset
+
+    def mean(values: NDArray[np.float64], over: NDArray[np.bool_]) -> NDArray[np.float64]:
+        weight = np.where(over, frame.service_weight, 0.0)
+        weighed = sums(group, weight * np.nan_to_num(values), groups)
+        return ratio(weighed, sums(group, weight, groups), otherwise=np.nan)
+
+    return mean(point, judged > 0), mean(lower, slots > 0), mean(upper, slots > 0)
+
+
+def _published(frame: Frame, estimate: NDArray[np.float64], known_share: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(known_share >= frame.publish_threshold - TOLERANCE, estimate, np.nan)
+
+
+def _positions(ids: Sequence[str], wanted: Sequence[str]) -> Iterator[int]:
+    for one in wanted:
+        at = bisect_left(ids, one)
+        if at < len(ids) and ids[at] == one:
+            yield at
+
+
+def _unset(value: np.float64) -> float | None:
+    return None if np.isnan(value) else float(value)

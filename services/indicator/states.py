@@ -1,0 +1,84 @@
+"""What the evidence hands out: what to save, what became of a batch, slots in detail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.evidence import Target
+
+__all__ = ["Changes", "DayState", "SlotDetail", "SlotState", "Taken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a batch's rows.
+
+    ``accepted``; ``late``: their slot is closed; ``misplaced``: before the epoch, or not at the start of a slot. Late
+    and misplaced rows change nothing. ``changed`` are the slots in which any cell changed, ascending.
+    """
+
+    accepted: int
+    late: int
+    misplaced: int
+    changed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotState:
+    """One slot to be saved: int64 cells (vantages, targets), laid out as the id lists of ``Changes``.
+
+    Where ids were added later it is narrower than they are; what is missing is empty.
+    """
+
+    slot: int
+    cells: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class DayState:
+    """One day's closed slots to be saved: those of the day that come before slot ``closed_before``.
+
+    ``counts`` (6, targets) slots per verdict; ``up`` and ``down`` (services,) slots per joint verdict.
+    """
+
+    day: date
+    closed_before: int
+    counts: NDArray[np.unsignedinteger[Any]]
+    up: NDArray[np.unsignedinteger[Any]]
+    down: NDArray[np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """All that changed since the last drain; the id lists are whole and only ever grow.
+
+    Save in this order: id lists, slots, days (ascending, as listed), and last the manifest of what had been taken in,
+    each file replaced as a whole. Whatever prefix of that a crash leaves, restoring it and taking in again everything
+    after the manifest gives the state of a run without the crash.
+    """
+
+    targets: tuple[Target, ...]
+    vantages: tuple[str, ...]
+    services: tuple[str, ...]
+    slots: tuple[SlotState, ...]
+    days: tuple[DayState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotDetail:
+    """Consecutive slots in detail; outcomes are numbers of Outcome, 0 where a link is not in force.
+
+    ``verdict`` (slots, targets); ``outcome`` and ``reason`` (slots, targets, vantages), all uint8. A vantage without a
+    measurement is UNKNOWN / NO_MEASUREMENT; the verdict of a link that is not live is NOT_CONNECTED.
+    """
+
+    first_slot: int
+    vantages: tuple[str, ...]
+    verdict: NDArray[np.uint8]
+    outcome: NDArray[np.uint8]
+    reason: NDArray[np.uint8]

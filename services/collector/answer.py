@@ -1,0 +1,115 @@
+"""The raw answer of getSecurityServerOperationalData: multipart/related, or a SOAP fault (EXCHANGE.md, Taking them in)."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from lxml import etree
+
+__all__ = ["Answer", "AnswerError", "read_answer", "read_records"]
+
+_FAULT_CODE = re.compile(r"[\w.:-]{1,200}", re.ASCII)
+_LARGEST_PART = 256 << 20  # bytes after decompression; an answer holds at most 10,000 records
+
+
+class AnswerError(ValueError):
+    """An answer that cannot be taken; the message never quotes its content beyond a fault code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a security server answered; ``next_records_from`` in epoch seconds is None when there is nothing more."""
+
+    records: list[Any]
+    next_records_from: int | None
+
+
+def _parts(body: bytes) -> list[tuple[bytes, bytes]]:
+    """Header block (lower case) and content of each part of a multipart body, which names its boundary in line one."""
+    boundary = body[: body.find(b"\n")].rstrip(b"\r\n")
+    found: list[tuple[bytes, bytes]] = []
+    for part in (b"\r\n" + body).split(b"\r\n" + boundary)[1:]:
+        if part.startswith(b"--"):
+            return found
+        header, blank, content = part.partition(b"\r\n\r\n")
+        if not blank:
+            break
+        found.append((header.lower(), content))
+    raise AnswerError("the multipart answer ends before its closing boundary")
+
+
+def _envelope(text: bytes) -> etree._Element:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(text.strip(), parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        raise AnswerError(f"its XML part is not well-formed (line {line}, column {column})") from None
+    if root.getroottree().docinfo.root_name:
+        raise AnswerError("its XML part has a document type declaration, which is not accepted")
+    code = root.findtext(".//{*}Fault/faultcode") or root.findtext(".//{*}Fault/{*}Code/{*}Value")
+    if code is not None:
+        shown = code.strip() if _FAULT_CODE.fullmatch(code.strip()) else "without a readable code"
+        raise AnswerError(f"the security server answered with fault {shown}")
+    return root
+
+
+def _whole(root: etree._Element, name: str) -> int | None:
+    text = root.findtext(f".//{{*}}getSecurityServerOperationalDataResponse/{{*}}{name}")
+    if text is None:
+        return None
+    if not (text.strip().isascii() and text.strip().isdigit()):
+        raise AnswerError(f"{name} must be a whole number")
+    return int(text)
+
+
+def _inflate(content: bytes) -> bytes:
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        data = inflater.decompress(content, _LARGEST_PART)
+    except zlib.error:
+        raise AnswerError("its attachment is not valid gzip") from None
+    if not inflater.eof:
+        over = len(data) >= _LARGEST_PART
+        raise AnswerError(
+            "its attachment is larger than 256 MiB" if over else "the gzip data of its attachment end early"
+        )
+    return data
+
+
+def read_records(document: bytes) -> list[Any]:
+    """Read the records of a JSON array, or of an object ``{"records": [...]}``. Raises AnswerError."""
+    try:
+        value = orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        # The decoder's exception carries the whole document: it must not travel on.
+        raise AnswerError(f"it is not JSON from line {error.lineno}, column {error.colno} on") from None
+    records = value.get("records") if isinstance(value, dict) else value
+    if not isinstance(records, list):
+        raise AnswerError("its JSON must be a list of records")
+    return records
+
+
+def read_answer(body: bytes) -> Answer:
+    """Read a raw answer: multipart, or a bare SOAP envelope. Raises AnswerError, with the code of a SOAP fault."""
+    if body.lstrip().startswith(b"<"):
+        _envelope(body)
+        raise AnswerError("it is a SOAP message without records")
+    parts = _parts(body.lstrip())
+    root = next((_envelope(content) for header, content in parts if b"text/xml" in header), None)
+    if root is None:
+        raise AnswerError("it has no text/xml part")
+    attachment = next((content for header, content in parts if b"application/gzip" in header), None)
+    if attachment is None:
+        raise AnswerError("it has no application/gzip part")
+    records = read_records(_inflate(attachment))
+    count = _whole(root, "recordsCount")
+    if count != len(records):
+        raise AnswerError(
+            f"recordsCount is {'missing' if count is None else count}, its attachment holds {len(records)}"
+        )
+    return Answer(records, _whole(root, "nextRecordsFrom"))

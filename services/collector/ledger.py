@@ -1,0 +1,243 @@
+"""The collector's memory: each record counted once, whatever the order, the repetition or the crash (EXCHANGE.md).
+
+The sides read are the truth; the exchanges of a request id are a function of the set of its sides (pairing.py), and a
+summary is the sum over exchanges. A batch changes sides, summaries and the position in its source in one transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from services.collector import cells, sides
+from services.collector.cells import Cell, Totals
+from services.collector.formats import START, Batch, Position
+from services.collector.mapping import Mapping
+from services.collector.pairing import exchanges
+from services.collector.pairs import Pairs
+from services.collector.record import Side
+from services.collector.replay import Timeline
+from services.collector.schema import open_database
+from services.collector.summary import Tally, summary
+from services.core.errors import StateError
+from services.core.evidence import ExchangeSummary
+
+__all__ = ["PAIRING_SPAN_MS", "Ledger", "Pending", "Taken"]
+
+PAIRING_SPAN_MS = 10 * 86_400_000
+"""Security servers keep their records for 7 days, so a side may come that late; three more for an outage of ours."""
+
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of batches: records read, of these seen before, or older than the pairing span; lines rejected."""
+
+    read: int = 0
+    duplicates: int = 0
+    expired: int = 0
+    rejected: int = 0
+
+    def __add__(self, other: Taken) -> Taken:
+        return Taken(
+            self.read + other.read,
+            self.duplicates + other.duplicates,
+            self.expired + other.expired,
+            self.rejected + other.rejected,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A summary with the pair it belongs to, so that it can be marked as published."""
+
+    pair: int
+    summary: ExchangeSummary
+
+
+class Ledger:
+    """The state, in one SQLite file (None: a temporary one). For one thread, and one process. Raises StateError.
+
+    ``span_ms`` is the pairing span: sides pair within it, and are forgotten when they are older than that, counted from
+    the newest records (or from now, should those be later than now). With ``forget`` False nothing is forgotten.
+    """
+
+    def __init__(
+        self, path: Path | None, mapping: Mapping, *, now_ms: int, span_ms: int = PAIRING_SPAN_MS, forget: bool = True
+    ) -> None:
+        self._name = str(path or "")
+        self._database = open_database(self._name, created_ms=now_ms)
+        self._span_ms, self._forget = span_ms, forget
+        self._mapping = mapping
+        try:
+            self._load()
+            if "slot_seconds" not in self._facts:
+                with self._transaction():
+                    self._keep("slot_seconds", mapping.slot_seconds)
+            self.remap(mapping)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def _load(self) -> None:
+        self._facts: dict[str, int] = dict(self._database.execute("SELECT name, value FROM fact"))
+        self._pairs = Pairs(self._database)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            yield
+            self._database.execute("COMMIT")
+        except BaseException as error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            self._load()
+            if isinstance(error, sqlite3.Error):
+                raise StateError(f"the collector's state {self._name} cannot be written: {error}") from error
+            raise
+
+    def _keep(self, name: str, value: int) -> None:
+        self._facts[name] = value
+        self._database.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+
+    def _revise(self) -> int:
+        """Revision of this transaction; each has a higher one."""
+        self._keep("revision", self._facts["revision"] + 1)
+        return self._facts["revision"]
+
+    @property
+    def timeline(self) -> Timeline | None:
+        """How the log is replayed; None until ``replay`` was called."""
+        if "replay_first" not in self._facts:
+            return None
+        return Timeline(*(self._facts[f"replay_{name}"] for name in Timeline.__slots__))
+
+    def replay(self, source: str, timeline: Timeline) -> None:
+        """Place every exchange on this timeline, once and for all, and begin to read ``source``."""
+        with self._transaction():
+            for name in Timeline.__slots__:
+                self._keep(f"replay_{name}", getattr(timeline, name))
+            self._move(source, START)
+
+    def position(self, source: str) -> Position | None:
+        """Where reading of a source goes on; None when it was never begun."""
+        row = self._database.execute("SELECT offset, line FROM source WHERE name = ?", (source,)).fetchone()
+        return Position(*row) if row else None
+
+    def _move(self, source: str, position: Position) -> None:
+        row = (source, position.offset, position.line)
+        self._database.execute("INSERT OR REPLACE INTO source VALUES (?, ?, ?)", row)
+
+    def remap(self, mapping: Mapping) -> None:
+        """Attribute pairs by another register version; summaries whose attribution changes are published anew."""
+        kept = self._facts["slot_seconds"]
+        if mapping.slot_seconds != kept:
+            raise StateError(
+                f"the collector's state {self._name} counts in slots of {kept} s and the register now says "
+                f"{mapping.slot_seconds} s: give the collector a new data directory"
+            )
+        self._mapping = mapping
+        with self._transaction():
+            if changed := self._pairs.remap(mapping):
+                cells.revise(self._database, changed, self._revise())
+
+    def take(self, source: str, batch: Batch, *, now_ms: int) -> Taken:
+        """Count a batch and move on in its source, in one transaction."""
+        horizon = self._facts.get("horizon", 0)
+        by_request: dict[bytes, dict[bytes, Side]] = {}
+        expired = 0
+        for side in batch.sides:
+            if side.request_in < horizon:
+                expired += 1
+            else:
+                by_request.setdefault(side.request, {})[side.digest] = side
+        with self._transaction():
+            fresh, changes = self._count(by_request)
+            sides.insert(self._database, [(side, self._pairs.number(side.parties, self._mapping)) for side in fresh])
+            if changes := {key: tally for key, tally in changes.items() if tally}:
+                cells.change(self._database, changes, self._revise())
+            self._move(source, batch.position)
+            if self._forget and fresh:
+                # The median, so that one clock gone wrong does not make everybody else's records look old.
+                newest = sorted(side.request_in for side in fresh)[len(fresh) // 2]
+                self._forget_before(min(now_ms, newest) - self._span_ms)
+        duplicates = len(batch.sides) - expired - len(fresh)
+        return Taken(len(batch.sides), duplicates, expired, len({reject.number for reject in batch.rejects}))
+
+    def _count(self, by_request: dict[bytes, dict[bytes, Side]]) -> tuple[list[Side], dict[tuple[int, int], Tally]]:
+        """Find the sides not seen before, and by how much they change each summary."""
+        known = sides.known(self._database, by_request, self._pairs)
+        fresh: list[Side] = []
+        changes: dict[tuple[int, int], Tally] = {}
+        for request, arrived in by_request.items():
+            before = known.get(request, [])
+            for side in before:
+                arrived.pop(side.digest, None)
+            if not arrived:
+                continue
+            fresh.extend(arrived.values())
+            if before:
+                self._add(changes, before, -1)
+            self._add(changes, [*before, *arrived.values()], 1)
+        return fresh, changes
+
+    def _add(self, changes: dict[tuple[int, int], Tally], of_request: Sequence[Side], sign: int) -> None:
+        place = (self.timeline or Timeline()).place
+        seconds = self._facts["slot_seconds"]
+        for exchange in exchanges(of_request, self._span_ms):
+            seen = exchange.seen
+            slot = place(seen.request_in) // (seconds * 1000) * seconds
+            key = self._pairs.number(seen.parties, self._mapping), slot
+            tally = changes.get(key)
+            if tally is None:
+                tally = changes[key] = Tally()
+            tally.take(exchange, sign)
+
+    def _forget_before(self, horizon: int) -> None:
+        """Drop what no record can change any more: records are refused from ``horizon`` on, and sides kept an hour
+        longer, because the clocks of the two sides differ.
+        """
+        if horizon < self._facts.get("horizon", 0) + min(_HOUR_MS, self._span_ms // 10):
+            return
+        self._keep("horizon", horizon)
+        sides.forget(self._database, horizon - _HOUR_MS)
+        # A side may be up to a span away from the one that decided the slot.
+        oldest = (self.timeline or Timeline()).place(horizon - _HOUR_MS - self._span_ms) // 1000
+        cells.forget(self._database, oldest - self._facts["slot_seconds"])
+
+    def summaries(self) -> Iterator[ExchangeSummary]:
+        """Every summary kept that counts at least one exchange, by pair and slot."""
+        return map(self._summary, cells.counted(self._database))
+
+    def unpublished(self, limit: int) -> list[Pending]:
+        """Summaries the bus has not acknowledged at their present revision, the longest waiting first."""
+        return [Pending(cell.pair, self._summary(cell)) for cell in cells.unpublished(self._database, limit)]
+
+    def acknowledge(self, sent: Sequence[Pending]) -> None:
+        """Mark what the bus has acknowledged; what changed since stays unpublished."""
+        with self._transaction():
+            marks = [(one.pair, one.summary.slot_start, one.summary.revision) for one in sent]
+            cells.acknowledge(self._database, marks)
+
+    def totals(self) -> Totals:
+        """Sum over all summaries kept."""
+        return cells.totals(self._database)
+
+    def _summary(self, cell: Cell) -> ExchangeSummary:
+        parties, attribution = self._pairs.parties(cell.pair), self._pairs.attribution(cell.pair)
+        return summary(parties, attribution, cell.slot, cell.revision, cell.tally)

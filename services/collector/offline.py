@@ -1,0 +1,55 @@
+"""Pairs and summarises whole log files at once, with the same ledger as the running collector, on a temporary disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.collector.cells import Totals
+from services.collector.ledger import Ledger, Taken
+from services.collector.mapping import Mapping
+from services.collector.source import LogFile
+from services.core.errors import Fault, InputError
+from services.core.evidence import ExchangeSummary
+
+__all__ = ["Digest", "digest"]
+
+_MOST_FAULTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What a set of log files holds. ``faults`` is empty unless bad lines were to be skipped."""
+
+    summaries: Iterator[ExchangeSummary]
+    taken: Taken
+    totals: Totals
+    faults: tuple[Fault, ...]
+
+
+@contextmanager
+def digest(files: Sequence[Path], mapping: Mapping, *, span_ms: int, skip_bad: bool) -> Iterator[Digest]:
+    """Summaries (revision 1) of everything the files hold, read while the context is open.
+
+    Raises InputError with every fault of every file, unless ``skip_bad``, when only a file that cannot be read as a
+    whole is refused.
+    """
+    faults: list[Fault] = []
+    unreadable: list[Fault] = []
+    taken = Taken()
+    with Ledger(None, mapping, now_ms=0, span_ms=span_ms, forget=False) as ledger:
+        for path in files:
+            try:
+                for batch in LogFile(path).batches():
+                    taken += ledger.take(str(path), batch, now_ms=0)
+                    room = _MOST_FAULTS - len(faults)
+                    faults.extend(reject.fault(str(path)) for reject in batch.rejects[:room])
+            except InputError as error:
+                unreadable.extend(error.faults)
+        if unreadable or (faults and not skip_bad):
+            if len(faults) >= _MOST_FAULTS:
+                faults.append(Fault(str(files[-1]), 0, 0, f"only the first {_MOST_FAULTS} faults are listed"))
+            raise InputError("the exchange log", [*unreadable, *faults])
+        yield Digest(ledger.summaries(), taken, ledger.totals(), tuple(faults))

@@ -1,0 +1,148 @@
+"""From the sides of exchanges to exchanges, with what is derived from both views (EXCHANGE.md, What is derived)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.collector.record import Parties, Result, Side
+
+__all__ = ["Exchange", "exchanges"]
+
+
+def _between(start: int | None, end: int | None) -> int | None:
+    return None if start is None or end is None else end - start
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange as logged by one side or by both. Durations in milliseconds; None where a stamp or a side is missing.
+
+    The sides' clocks differ, so durations measured across them (``request_network``, ``response_network``) may be
+    negative; all others compare stamps of one clock.
+    """
+
+    client: Side | None
+    producer: Side | None
+
+    @property
+    def seen(self) -> Side:
+        """The side that speaks for the exchange: the client's where it was logged."""
+        side = self.client or self.producer
+        assert side is not None
+        return side
+
+    @property
+    def parties(self) -> Parties:
+        """Who called what."""
+        return self.seen.parties
+
+    @property
+    def orphan(self) -> bool:
+        """True when only one side was logged (so far)."""
+        return self.client is None or self.producer is None
+
+    @property
+    def result(self) -> Result:
+        """How it ended: a failure either side saw is a failure; the client's view names it."""
+        if self.seen.result is Result.OK and self.producer is not None:
+            return self.producer.result
+        return self.seen.result
+
+    @property
+    def total(self) -> int | None:
+        """The whole exchange, as the client's security server saw it."""
+        return self.client.response_out - self.client.request_in if self.client else None
+
+    @property
+    def client_request(self) -> int | None:
+        """The request inside the client's security server."""
+        return _between(self.client.request_in, self.client.request_out) if self.client else None
+
+    @property
+    def client_response(self) -> int | None:
+        """The response inside the client's security server."""
+        return _between(self.client.response_in, self.client.response_out) if self.client else None
+
+    @property
+    def provider_client_view(self) -> int | None:
+        """From sending the request on to receiving the response, at the client's security server."""
+        return _between(self.client.request_out, self.client.response_in) if self.client else None
+
+    @property
+    def provider_producer_view(self) -> int | None:
+        """The whole exchange, as the provider's security server saw it."""
+        return self.producer.response_out - self.producer.request_in if self.producer else None
+
+    @property
+    def producer_request(self) -> int | None:
+        """The request inside the provider's security server."""
+        return _between(self.producer.request_in, self.producer.request_out) if self.producer else None
+
+    @property
+    def producer_response(self) -> int | None:
+        """The response inside the provider's security server."""
+        return _between(self.producer.response_in, self.producer.response_out) if self.producer else None
+
+    @property
+    def provider_system(self) -> int | None:
+        """The provider's own system, as its security server saw it."""
+        return _between(self.producer.request_out, self.producer.response_in) if self.producer else None
+
+    @property
+    def request_network(self) -> int | None:
+        """The request between the two security servers, skew included."""
+        return _between(self.client.request_out, self.producer.request_in) if self.client and self.producer else None
+
+    @property
+    def response_network(self) -> int | None:
+        """The response between the two security servers, skew included."""
+        return _between(self.producer.response_out, self.client.response_in) if self.client and self.producer else None
+
+    @property
+    def skew(self) -> float | None:
+        """Producer clock - client clock, milliseconds: half the difference of the two network durations, which cancels
+        them where both ways take equally long (the offset formula of RFC 5905, section 8).
+        """
+        there, back = self.request_network, self.response_network
+        return None if there is None or back is None else (there - back) / 2
+
+    @property
+    def duration(self) -> int:
+        """``total``, or the provider's view where only that side was logged."""
+        return max(0, self.seen.response_out - self.seen.request_in)
+
+    @property
+    def request_bytes(self) -> int:
+        """Size of the request: the client's view where it has one, else the producer's; 0 when unknown."""
+        sizes = (side.request_bytes for side in (self.client, self.producer) if side)
+        return next((size for size in sizes if size is not None), 0)
+
+    @property
+    def response_bytes(self) -> int:
+        """Size of the response: the client's view where it has one, else the producer's; 0 when unknown."""
+        sizes = (side.response_bytes for side in (self.client, self.producer) if side)
+        return next((size for size in sizes if size is not None), 0)
+
+
+def _order(side: Side) -> tuple[int, bytes]:
+    return side.request_in, side.digest
+
+
+def exchanges(sides: Sequence[Side], span_ms: int) -> list[Exchange]:
+    """Find the exchanges behind the distinct sides that share one request id: a function of their set, not of their order.
+
+    Sides pair when their requests came in within ``span_ms`` of each other; the earliest client first. What is left
+    alone is an orphan.
+    """
+    if len(sides) == 1:
+        side = sides[0]
+        return [Exchange(None, side) if side.producer else Exchange(side, None)]
+    producers = sorted((side for side in sides if side.producer), key=_order)
+    found = []
+    for client in sorted((side for side in sides if not side.producer), key=_order):
+        match = next((p for p in producers if abs(p.request_in - client.request_in) <= span_ms), None)
+        if match is not None:
+            producers.remove(match)
+        found.append(Exchange(client, match))
+    return [*found, *(Exchange(None, producer) for producer in producers)]

@@ -1,0 +1,50 @@
+"""Where the moments of a replayed log fall today: its first record now, the rest as close behind as asked (EXCHANGE.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Extent", "Timeline", "timeline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many records a log holds and when the first and the last request came in, in milliseconds since 1970."""
+
+    records: int = 0
+    first: int = 0
+    last: int = 0
+
+    def and_at(self, request_in: int) -> Extent:
+        """With one more record."""
+        if not self.records:
+            return Extent(1, request_in, request_in)
+        return Extent(self.records + 1, min(self.first, request_in), max(self.last, request_in))
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A moment ``first`` of the log falls on ``start``, and ``span`` ms of the log take ``length`` ms. All in milliseconds.
+
+    Only the slot of an exchange follows from it; durations and skew are those of the log. The default changes nothing.
+    """
+
+    first: int = 0
+    start: int = 0
+    span: int = 1
+    length: int = 1
+
+    def place(self, moment: int) -> int:
+        """Where a moment of the log falls."""
+        return self.start + (moment - self.first) * self.length // self.span
+
+
+def timeline(extent: Extent, now_ms: int, seconds: float) -> Timeline:
+    """Lay the whole log within ``seconds`` from now, or within its own span where that is shorter.
+
+    With ``seconds`` 0 nothing is compressed and nothing waits: the log's last record falls on now.
+    """
+    span = max(1, extent.last - extent.first)
+    if seconds <= 0:
+        return Timeline(extent.first, now_ms - span, span, span)
+    return Timeline(extent.first, now_ms, span, min(span, round(seconds * 1000)))

@@ -1,0 +1,66 @@
+"""The tables of the collector's state: what it has read, and what it has told (EXCHANGE.md, What is derived)."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from services.collector.summary import Tally
+from services.core.errors import StateError
+
+__all__ = ["open_database"]
+
+_VERSION = 1
+
+# side: every record within the pairing span, for de-duplication and pairing; cell: one summary; revision > published
+# marks it unpublished. Nothing personal has a column.
+_SCHEMA = f"""
+CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE source (name TEXT PRIMARY KEY, offset INTEGER NOT NULL, line INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE pair (
+    id INTEGER PRIMARY KEY, client TEXT NOT NULL, provider TEXT NOT NULL, service TEXT NOT NULL, meta INTEGER NOT NULL,
+    consumer_agency TEXT NOT NULL, provider_agency TEXT NOT NULL, link TEXT NOT NULL, shared INTEGER NOT NULL,
+    UNIQUE (client, service)
+);
+CREATE TABLE side (
+    request BLOB NOT NULL, digest BLOB NOT NULL, producer INTEGER NOT NULL, pair INTEGER NOT NULL,
+    request_in INTEGER NOT NULL, request_out INTEGER, response_in INTEGER, response_out INTEGER NOT NULL,
+    result INTEGER NOT NULL, request_bytes INTEGER, response_bytes INTEGER,
+    PRIMARY KEY (request, digest)
+) WITHOUT ROWID;
+CREATE INDEX side_time ON side (request_in);
+CREATE TABLE cell (
+    pair INTEGER NOT NULL, slot INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in Tally.FIELDS)},
+    buckets BLOB NOT NULL, revision INTEGER NOT NULL, published INTEGER NOT NULL,
+    PRIMARY KEY (pair, slot)
+) WITHOUT ROWID;
+CREATE INDEX cell_unpublished ON cell (revision) WHERE revision > published;
+"""
+
+
+def open_database(path: str, *, created_ms: int) -> sqlite3.Connection:
+    """Open or create the database; "" is a temporary one. Only one process may hold it. Raises StateError.
+
+    Revisions start at the moment of creation in milliseconds: a state that was lost and made anew still outranks what
+    it published before, since a transaction takes longer than a millisecond with its sync to disk.
+    """
+    try:
+        database = sqlite3.connect(path, isolation_level=None, timeout=0, cached_statements=256)
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute(f"PRAGMA journal_mode = {'WAL' if path else 'MEMORY'}")
+        database.execute(f"PRAGMA synchronous = {'FULL' if path else 'OFF'}")
+        database.execute("PRAGMA cache_size = -65536")
+        database.execute("BEGIN EXCLUSIVE")
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in _SCHEMA.split(";"):
+                database.execute(statement)
+            database.execute("INSERT INTO fact VALUES ('revision', ?)", (created_ms,))
+            database.execute(f"PRAGMA user_version = {_VERSION}")
+        database.execute("COMMIT")
+    except sqlite3.Error as error:
+        reason = "another process uses it" if "locked" in str(error) else str(error)
+        raise StateError(f"the collector's state {path} cannot be opened: {reason}") from error
+    if version not in {0, _VERSION}:
+        database.close()
+        raise StateError(f"the collector's state {path} was written by another version: move it away to start anew")
+    return database

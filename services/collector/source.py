@@ -1,0 +1,53 @@
+"""An exchange log on disk: what identifies it, what it spans, and its records from any position on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import IO
+
+from services.collector.formats import START, Batch, Position, UnreadableError, read
+from services.collector.replay import Extent
+from services.core.errors import Fault, InputError
+
+__all__ = ["LogFile"]
+
+_IDENTIFYING = 1 << 16  # bytes at the start of a file that tell it from another
+
+
+class LogFile:
+    """A log file that is not written to any more. Raises InputError when it cannot be read as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def _open(self) -> Iterator[IO[bytes]]:
+        try:
+            with self.path.open("rb") as stream:
+                yield stream
+        except OSError as error:
+            raise InputError("the exchange log", [Fault(str(self.path), 0, 0, str(error.strerror))]) from error
+        except UnreadableError as error:
+            raise InputError("the exchange log", [Fault(str(self.path), 0, 0, str(error))]) from error
+
+    def identity(self) -> str:
+        """Names the file by its size and its beginning, wherever it lies."""
+        with self._open() as stream:
+            size = self.path.stat().st_size
+            return f"{size}-{blake2b(stream.read(_IDENTIFYING), digest_size=16).hexdigest()}"
+
+    def batches(self, start: Position = START, *, size: int = 1000) -> Iterator[Batch]:
+        """Batches of up to ``size`` lines from ``start`` on."""
+        with self._open() as stream:
+            yield from read(stream, start, size=size)
+
+    def extent(self) -> Extent:
+        """Read the whole log once for what it spans."""
+        extent = Extent()
+        for batch in self.batches():
+            for side in batch.sides:
+                extent = extent.and_at(side.request_in)
+        return extent

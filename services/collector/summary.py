@@ -1,0 +1,95 @@
+"""What one pair of parties exchanged in one slot, as counts that can be added and taken back (EXCHANGE.md)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from services.collector.mapping import Attribution
+from services.collector.pairing import Exchange
+from services.collector.record import Parties
+from services.core.evidence import DURATION_BUCKETS, ExchangeSummary
+
+__all__ = ["Tally", "bucket_of", "summary"]
+
+_BOUNDS = [2 ** (i / 2) for i in range(DURATION_BUCKETS - 1)]
+
+
+def bucket_of(duration_ms: float) -> int:
+    """Index of the histogram bucket: the first whose bound, 2^(i/2) ms, the duration does not exceed; the last is open."""
+    return bisect_left(_BOUNDS, duration_ms)
+
+
+class Tally:
+    """Counts of one (client, service, slot). Adding an exchange and taking it back are exact inverses: every field is a
+    whole number, the skew being kept in half milliseconds.
+    """
+
+    __slots__ = ("buckets", "numbers")
+
+    FIELDS = (
+        "count",
+        "ok",
+        "bus_failures",
+        "provider_failures",
+        "request_bytes",
+        "response_bytes",
+        "orphans",
+        "skew_halves",
+        "skew_count",
+        "duration_ms",
+    )
+
+    def __init__(self, numbers: list[int] | None = None, buckets: list[int] | None = None) -> None:
+        self.numbers = numbers or [0] * len(self.FIELDS)
+        self.buckets = buckets or [0] * DURATION_BUCKETS
+
+    def take(self, exchange: Exchange, sign: int) -> None:
+        """Add an exchange (``sign`` 1), or take it back (-1)."""
+        numbers, duration, skew = self.numbers, exchange.duration, exchange.skew
+        numbers[0] += sign
+        numbers[1 + exchange.result] += sign
+        numbers[4] += sign * exchange.request_bytes
+        numbers[5] += sign * exchange.response_bytes
+        numbers[6] += sign * exchange.orphan
+        if skew is not None:
+            numbers[7] += sign * int(2 * skew)
+            numbers[8] += sign
+        numbers[9] += sign * duration
+        self.buckets[bucket_of(duration)] += sign
+
+    def merge(self, other: Tally) -> None:
+        """Add another tally of the same (client, service, slot)."""
+        self.numbers = [a + b for a, b in zip(self.numbers, other.numbers, strict=True)]
+        self.buckets = [a + b for a, b in zip(self.buckets, other.buckets, strict=True)]
+
+    def __bool__(self) -> bool:
+        return any(self.numbers) or any(self.buckets)
+
+
+def summary(
+    parties: Parties, attribution: Attribution, slot_start: int, revision: int, tally: Tally
+) -> ExchangeSummary:
+    """Write the tally as the summary that replaces earlier ones of its (client, service, slot)."""
+    count, ok, bus, provider, request_bytes, response_bytes, orphans, skew_halves, skew_count, duration = tally.numbers
+    return ExchangeSummary(
+        consumer=attribution.consumer,
+        provider=attribution.provider,
+        client=parties.client,
+        service=parties.service,
+        slot_start=slot_start,
+        revision=revision,
+        link=attribution.link,
+        shared=attribution.shared,
+        meta=parties.meta,
+        count=count,
+        ok=ok,
+        bus_failures=bus,
+        provider_failures=provider,
+        request_bytes=request_bytes,
+        response_bytes=response_bytes,
+        orphans=orphans,
+        skew_ms_sum=skew_halves / 2,
+        skew_count=skew_count,
+        duration_buckets=tuple(tally.buckets),
+        duration_ms_sum=float(duration),
+    )

@@ -1,0 +1,303 @@
+"""A connection to the bus and everything components do with it.
+
+Streams and buckets are read by batched direct get (nats-server 2.11 or newer), which needs no JetStream consumer,
+keeps no position on the server and therefore cannot lose one; a core subscription merely says when to look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from services.core.bus import subjects
+from services.core.bus.roles import inbox_prefix, load_user
+from services.core.errors import BusError
+from services.core.log import logger
+
+__all__ = ["Bus", "Message", "StreamState", "connect"]
+
+_RETRY_SECONDS = 0.2
+_LOOK_SECONDS = 1.0  # how long a follower waits for a sign before it looks anyway
+_BATCH_BYTES = 8 << 20
+_TRANSIENT = (nats.errors.Error, OSError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One stored message; ``time`` is when the stream stored it, in epoch seconds; ``deleted`` marks a KV tombstone."""
+
+    sequence: int
+    subject: str
+    data: bytes
+    time: float
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """When a stream was created (as the server writes it) and the sequences it holds; last = first - 1 when empty."""
+
+    created: str
+    first: int
+    last: int
+
+
+class Bus:
+    """What a component may ask of the bus. Every call has a deadline; failures are BusError."""
+
+    def __init__(self, client: Client, role: str) -> None:
+        self._client = client
+        self._role = role
+        self.jetstream: JetStreamContext = client.jetstream()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server answers at this moment."""
+        return self._client.is_connected
+
+    async def publish(
+        self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0, ttl: float | None = None
+    ) -> int:
+        """Publish to a stream and return the sequence it was stored at, once it is on disk.
+
+        The same ``message_id`` within two minutes is stored once. Raises BusError when not acknowledged in time.
+        """
+        headers = {"Nats-Msg-Id": message_id} if message_id else {}
+        if ttl is not None:
+            headers["Nats-TTL"] = f"{int(ttl)}s"
+        try:
+            ack = await self.jetstream.publish(subject, payload, timeout=timeout, headers=headers or None)
+        except _TRANSIENT as error:
+            raise BusError(f"publishing on {subject} as {self._role} was not acknowledged: {_why(error)}") from error
+        return int(ack.seq)
+
+    async def kv_put(self, bucket: str, key: str, value: bytes, *, ttl: float | None = None) -> int:
+        """Set a key, for ``ttl`` seconds if given; returns its revision."""
+        return await self.publish(subjects.kv_subject(bucket, key), value, message_id="", ttl=ttl)
+
+    async def kv_delete(self, bucket: str, key: str) -> None:
+        """Delete a key; a tombstone stays so that followers learn of it."""
+        try:
+            await self.jetstream.publish(
+                subjects.kv_subject(bucket, key), b"", timeout=5.0, headers={"KV-Operation": "DEL"}
+            )
+        except _TRANSIENT as error:
+            raise BusError(f"deleting {key} in bucket {bucket} was not acknowledged: {_why(error)}") from error
+
+    async def kv_get(self, bucket: str, key: str) -> bytes | None:
+        """The value of a key, or None."""
+        stream, subject = subjects.kv_stream(bucket), subjects.kv_subject(bucket, key)
+        reply = await self._request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", f"reading {key} in bucket {bucket}")
+        if _status(reply) == "404" or _deleted(reply):
+            return None
+        return reply.data
+
+    async def kv_all(self, bucket: str, pattern: str = ">") -> dict[str, bytes]:
+        """Every key that matches, with its value."""
+        found: dict[str, bytes] = {}
+        start = 1
+        while messages := await self.read(
+            subjects.kv_stream(bucket), start, pattern=subjects.kv_subject(bucket, pattern)
+        ):
+            for message in messages:
+                key = _key(bucket, message.subject)
+                found.pop(key, None)
+                if not message.deleted:
+                    found[key] = message.data
+            start = messages[-1].sequence + 1
+        return found
+
+    async def kv_follow(self, bucket: str, pattern: str = ">") -> AsyncIterator[tuple[str, bytes | None]]:
+        """Every current value, then every change (None = deleted), for ever, across disconnections."""
+        subject = subjects.kv_subject(bucket, pattern)
+        async for message in self.follow(subjects.kv_stream(bucket), 1, pattern=subject):
+            yield _key(bucket, message.subject), None if message.deleted else message.data
+
+    async def follow(self, stream: str, start: int, *, pattern: str = ">") -> AsyncIterator[Message]:
+        """Every message of a stream from ``start`` on, for ever, across disconnections."""
+        sign = asyncio.Event()
+
+        async def on_message(_: Msg) -> None:
+            sign.set()
+
+        subscription = await self._client.subscribe(pattern, cb=on_message)
+        try:
+            while True:
+                sign.clear()
+                try:
+                    messages = await self.read(stream, start, pattern=pattern)
+                except BusError as error:
+                    logger().warning("bus_read_failed", stream=stream, reason=str(error))
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                for message in messages:
+                    yield message
+                if messages:
+                    start = messages[-1].sequence + 1
+                    continue
+                try:
+                    await asyncio.wait_for(sign.wait(), _LOOK_SECONDS)
+                except TimeoutError:
+                    continue
+        finally:
+            if self._client.is_connected:
+                await subscription.unsubscribe()
+
+    async def stream_state(self, stream: str) -> StreamState:
+        """When a stream was created and which sequences it holds. Raises BusError when there is no such stream."""
+        what = f"asking for the state of stream {stream}"
+        reply = await self._request(f"$JS.API.STREAM.INFO.{stream}", b"", what)
+        answer = json.loads(reply.data)
+        if "error" in answer:
+            raise BusError(f"{what} failed: {answer['error'].get('description')}; has `peyvand bus init` run?")
+        state = answer["state"]
+        last = int(state["last_seq"])
+        # A stream that never held a message says first_seq 0.
+        return StreamState(answer["created"], int(state["first_seq"]) or last + 1, last)
+
+    async def read(
+        self, stream: str, start: int, *, pattern: str = ">", limit: int = 500, timeout: float = 5.0
+    ) -> list[Message]:
+        """Up to ``limit`` stored messages from sequence ``start`` on, in order; empty when there are none yet."""
+        what = f"reading stream {stream} from {start}"
+        request = {"seq": start, "batch": limit, "max_bytes": _BATCH_BYTES, "next_by_subj": pattern}
+        inbox = self._client.new_inbox()
+        messages: list[Message] = []
+        try:
+            subscription = await self._client.subscribe(inbox)
+            try:
+                payload = json.dumps(request).encode()
+                await self._client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=inbox)
+                async with asyncio.timeout(timeout):
+                    while True:
+                        message = await subscription.next_msg(timeout=timeout)
+                        status = _status(message)
+                        if status in ("204", "404"):
+                            return messages
+                        if status is not None:
+                            raise BusError(f"{what} failed: {_status_text(message)}")
+                        messages.append(_message(message))
+            finally:
+                if self._client.is_connected:
+                    await subscription.unsubscribe()
+        except _TRANSIENT as error:
+            raise BusError(f"{what} failed: {_why(error)}") from error
+
+    async def send(self, subject: str, payload: bytes) -> None:
+        """Publish on core NATS, without acknowledgement."""
+        try:
+            await self._client.publish(subject, payload)
+        except _TRANSIENT as error:
+            raise BusError(f"sending on {subject} as {self._role} failed: {_why(error)}") from error
+
+    async def listen(self, subject: str) -> AsyncIterator[bytes]:
+        """What is sent on core NATS from now on, for ever."""
+        subscription = await self._client.subscribe(subject)
+        try:
+            async for message in subscription.messages:
+                yield message.data
+        finally:
+            if self._client.is_connected:
+                await subscription.unsubscribe()
+
+    async def _request(self, subject: str, payload: bytes, what: str, timeout: float = 5.0) -> Msg:
+        try:
+            return await self._client.request(subject, payload, timeout=timeout)
+        except _TRANSIENT as error:
+            raise BusError(f"{what} failed: {_why(error)}") from error
+
+
+def _key(bucket: str, subject: str) -> str:
+    return subject.removeprefix(subjects.kv_subject(bucket, ""))
+
+
+def _status(message: Msg) -> str | None:
+    return (message.headers or {}).get("Status")
+
+
+def _status_text(message: Msg) -> str:
+    return (message.headers or {}).get("Description", "no reason given")
+
+
+def _deleted(message: Msg) -> bool:
+    headers = message.headers or {}
+    return headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers
+
+
+def _message(message: Msg) -> Message:
+    headers = message.headers or {}
+    stored = datetime.fromisoformat(headers["Nats-Time-Stamp"][:26].rstrip("Z") + "+00:00").timestamp()
+    return Message(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, stored, _deleted(message))
+
+
+def _why(error: BaseException) -> str:
+    """nats-py raises some errors without a text."""
+    if isinstance(error, nats.errors.NoRespondersError):
+        return "no stream listens there; has `peyvand bus init` run?"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__
+
+
+@asynccontextmanager
+async def connect(url: str, *, role: str, credentials: Path, name: str) -> AsyncIterator[Bus]:
+    """Connect as ``role``, waiting as long as it takes for a server that is not there yet.
+
+    Raises BusError when the server refuses the credential, SettingsError when there is none.
+    """
+    user = load_user(credentials, role)
+    log = logger().bind(bus=url)
+
+    async def on_error(error: Exception) -> None:
+        log.warning("bus_error", reason=_why(error))
+
+    async def on_disconnected() -> None:
+        if not closing:
+            log.warning("bus_disconnected")
+
+    async def on_reconnected() -> None:
+        log.info("bus_reconnected")
+
+    client = Client()
+    waiting = closing = False
+    while True:
+        try:
+            await client.connect(
+                url,
+                name=name,
+                nkeys_seed_str=user.seed,
+                inbox_prefix=inbox_prefix(user.public_key),
+                allow_reconnect=True,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=_RETRY_SECONDS,
+                connect_timeout=2,
+                ping_interval=5,
+                error_cb=on_error,
+                disconnected_cb=on_disconnected,
+                reconnected_cb=on_reconnected,
+            )
+            break
+        except nats.errors.AuthorizationError as error:
+            raise BusError(f"{url} refuses the credential of role {role}: use the one its configuration names") from error
+        except _TRANSIENT as error:
+            if not waiting:
+                log.info("bus_waiting", reason=_why(error))
+                waiting = True
+            await asyncio.sleep(_RETRY_SECONDS)
+    try:
+        yield Bus(client, role)
+    finally:
+        closing = True
+        await client.close()

@@ -1,0 +1,118 @@
+"""Who may do what on the bus: one nkey user per role, with least privilege (DESIGN.md, Contracts, Permissions).
+
+Nobody but admin may create a JetStream consumer: whoever may could have messages delivered to subjects on which it may
+not publish. Everything is therefore read by direct get, and each user has an inbox prefix of its own, its public key.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import nkeys
+
+from services.core.bus import subjects
+from services.core.errors import SettingsError
+
+__all__ = ["ROLES", "Permissions", "User", "inbox_prefix", "load_user", "permissions", "write_users"]
+
+ROLES = ("admin", "register", "prober", "collector", "scorer", "api", "dump")
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """Subjects a user may publish and subscribe to; its own inbox comes on top."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One nkey user: the public key names it, the seed proves it and is never logged."""
+
+    role: str
+    public_key: str
+    seed: str
+
+    def __repr__(self) -> str:
+        return f"User(role={self.role!r}, public_key={self.public_key!r})"
+
+
+def _get(*streams: str) -> tuple[str, ...]:
+    """Subjects of direct get, whole stream and by last subject."""
+    return tuple(f"$JS.API.DIRECT.GET.{stream}{tail}" for stream in streams for tail in ("", ".>"))
+
+
+def _info(*streams: str) -> tuple[str, ...]:
+    return tuple(f"$JS.API.STREAM.INFO.{stream}" for stream in streams)
+
+
+def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
+    """Permissions per role; the prober's are those of one vantage, the collector's those of one data bus."""
+    register = subjects.kv_stream(subjects.REGISTER)
+    indicator = subjects.kv_stream(subjects.INDICATOR)
+    register_changes = subjects.kv_subject(subjects.REGISTER, ">")
+    heartbeats = subjects.heartbeat(vantage, "*")
+    streams = (subjects.MEASUREMENTS, subjects.EXCHANGES)
+    return {
+        "admin": Permissions(("$JS.API.>",)),
+        "register": Permissions((register_changes, *_get(register)), (register_changes,)),
+        "prober": Permissions(
+            (subjects.measurement(vantage, "*"), heartbeats, *_get(register)), (register_changes, heartbeats)
+        ),
+        "collector": Permissions((subjects.exchange(bus, "*"), *_get(register)), (register_changes,)),
+        "scorer": Permissions(
+            (
+                subjects.kv_subject(subjects.INDICATOR, ">"),
+                subjects.indicator("*", "*", "*"),
+                *_get(register, *streams),
+                *_info(*streams),
+            ),
+            (register_changes, subjects.measurement("*", "*"), subjects.exchange("*", "*")),
+        ),
+        "api": Permissions(
+            _get(register, indicator, subjects.INDICATORS),
+            (register_changes, subjects.kv_subject(subjects.INDICATOR, ">")),
+        ),
+        "dump": Permissions((*_get(*streams, subjects.INDICATORS), *_info(*streams, subjects.INDICATORS))),
+    }
+
+
+def inbox_prefix(public_key: str) -> str:
+    """The inbox prefix that belongs to one user alone."""
+    return f"_INBOX.{public_key}"
+
+
+def _seed_path(credentials: Path, role: str) -> Path:
+    return credentials / f"{role}.nk"
+
+
+def load_user(credentials: Path, role: str) -> User:
+    """Read a role's seed from ``<credentials>/<role>.nk``. Raises SettingsError when it is missing or unusable."""
+    path = _seed_path(credentials, role)
+    try:
+        seed = path.read_text("ascii").strip()
+        pair = nkeys.from_seed(bytearray(seed.encode()))
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"the credential of role {role} is missing at {path}: name the right folder with --credentials"
+        ) from error
+    except (OSError, ValueError, nkeys.NkeysError) as error:
+        raise SettingsError(f"the credential of role {role} at {path} cannot be read as an nkey seed") from error
+    return User(role, pair.public_key.decode(), seed)
+
+
+def write_users(credentials: Path) -> dict[str, User]:
+    """Create the seeds that are missing under ``credentials`` (0600, in a 0700 folder); return all users by role."""
+    credentials.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for role in ROLES:
+        path = _seed_path(credentials, role)
+        if not path.exists():
+            seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(bytes(seed) + b"\n")
+    return {role: load_user(credentials, role) for role in ROLES}

@@ -1,0 +1,57 @@
+"""The embedded nats-server: where its binary is and how it is configured."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from services.core.bus.roles import User, inbox_prefix, permissions
+from services.core.errors import SettingsError
+
+__all__ = ["configuration", "find_server", "write_configuration"]
+
+
+def find_server() -> str:
+    """nats-server on PATH, else the one of the wheel. Raises SettingsError when there is neither."""
+    beside_python = Path(sys.executable).parent / "nats-server"
+    found = shutil.which("nats-server") or (str(beside_python) if beside_python.exists() else None)
+    if found is None:
+        raise SettingsError("nats-server is neither on PATH nor installed beside Python: run `make setup`")
+    return found
+
+
+def configuration(*, host: str, port: int, store: Path, users: Mapping[str, User], vantage: str, bus: str) -> str:
+    """The server's configuration: JetStream on disk, synced at every write, and one user per role."""
+    allowed = permissions(vantage, bus)
+    return json.dumps(
+        {
+            "server_name": "peyvand",
+            "host": host,
+            "port": port,
+            "jetstream": {"store_dir": str(store), "sync_interval": "always"},
+            "authorization": {
+                "users": [
+                    {
+                        "nkey": user.public_key,
+                        "permissions": {
+                            "publish": {"allow": list(allowed[role].publish)},
+                            "subscribe": {
+                                "allow": [f"{inbox_prefix(user.public_key)}.>", *allowed[role].subscribe]
+                            },
+                        },
+                    }
+                    for role, user in users.items()
+                ]
+            },
+        },
+        indent=2,
+    )
+
+
+def write_configuration(path: Path, text: str) -> None:
+    """Write the configuration where only its owner may change it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")

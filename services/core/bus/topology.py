@@ -1,0 +1,72 @@
+"""Streams and buckets, and how ``peyvand bus init`` makes them (DESIGN.md, Contracts)."""
+
+from __future__ import annotations
+
+import nats.errors
+import nats.js.errors
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+
+from services.core.bus import subjects
+from services.core.bus.connection import Bus
+from services.core.errors import BusError
+
+__all__ = ["initialise", "streams"]
+
+_DAY = 86_400.0
+
+
+def _stream(name: str, pattern: str, days: int, replicas: int) -> StreamConfig:
+    return StreamConfig(
+        name=name,
+        subjects=[pattern],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        max_age=days * _DAY,
+        num_replicas=replicas,
+        allow_direct=True,
+        duplicate_window=120,
+    )
+
+
+def _bucket(name: str, replicas: int) -> StreamConfig:
+    """A KV bucket with one value per key, laid out as every NATS client expects it."""
+    return StreamConfig(
+        name=subjects.kv_stream(name),
+        subjects=[subjects.kv_subject(name, ">")],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_msgs_per_subject=1,
+        num_replicas=replicas,
+        allow_direct=True,
+        allow_rollup_hdrs=True,
+        deny_delete=True,
+        allow_msg_ttl=True,
+        duplicate_window=120,
+    )
+
+
+def streams(replicas: int) -> tuple[StreamConfig, ...]:
+    """Every stream, KV buckets among them, as it should be."""
+    return (
+        _stream(subjects.MEASUREMENTS, subjects.measurement("*", "*"), 7, replicas),
+        _stream(subjects.EXCHANGES, subjects.exchange("*", "*"), 7, replicas),
+        _stream(subjects.INDICATORS, subjects.indicator("*", "*", "*"), 400, replicas),
+        _bucket(subjects.REGISTER, replicas),
+        _bucket(subjects.INDICATOR, replicas),
+    )
+
+
+async def initialise(bus: Bus, *, replicas: int = 1) -> None:
+    """Create or bring up to date every stream and bucket; doing it again changes nothing. Needs role admin.
+
+    Raises BusError when the bus refuses, for instance for want of permission.
+    """
+    for config in streams(replicas):
+        try:
+            try:
+                await bus.jetstream.update_stream(config)
+            except nats.js.errors.NotFoundError:
+                await bus.jetstream.add_stream(config)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise BusError(f"creating stream {config.name} failed: {error}; is this the admin credential?") from error

@@ -1,0 +1,35 @@
+"""Structured logs: one canonical line per unit of work, JSON on stdout, no secrets, no personal data."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import cast
+
+import structlog
+
+__all__ = ["Logger", "configure", "logger"]
+
+Logger = structlog.stdlib.BoundLogger
+
+
+def configure(component: str, level: str) -> None:
+    """Set up logging of this process; ``level`` is debug, info, warning or error."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+    )
+    structlog.contextvars.bind_contextvars(component=component)
+    logging.basicConfig(level=logging.ERROR, stream=sys.stdout, format="%(message)s")
+
+
+def logger() -> Logger:
+    """The logger of this process."""
+    return cast(Logger, structlog.get_logger())

@@ -31,12 +31,15 @@ _DEFAULT = Probe(name="", kind="http")
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A probe as defined: its value, its places, and the names it asks of params."""
+    """A probe as defined: its value, its places, and the names it asks of params, and whether
+    it has no faults (with faults, what links and endpoints ask of it is not judged).
+    """
 
     probe: Probe
     place: Place
     timeout: Place
     names: frozenset[str]
+    sound: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ def read_probes(directory: Path, findings: Findings) -> Probes:
 
 
 def _definition(name: str, place: Place, block: Block, directory: Path) -> Definition:
+    before = len(block.findings.faults)
     probe = Probe(
         name=name,
         kind=block.need("kind", _read_kind, "http"),
@@ -83,6 +87,7 @@ def _definition(name: str, place: Place, block: Block, directory: Path) -> Defin
         place=place,
         timeout=block.at("timeout") if "timeout" in block else place,
         names=_names(texts(probe)),
+        sound=len(block.findings.faults) == before,
     )
 
 

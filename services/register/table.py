@@ -98,8 +98,10 @@ def read_table(
     if header is None:
         findings.add(Place(str(path), 1, 1), "the file is empty: its first line names the columns")
         return Table(ids=None)
-    complete = _check_header(header, required, optional, findings)
     names = [fold(cell.text) for cell in header]
+    complete = _check_header(header, required, optional, findings)
+    if len(set(names)) < len(names):
+        return Table(ids=None)
     table = Table()
     for cells in lines:
         row = Row(cells[0].place, dict(zip(names, cells, strict=False)), findings)

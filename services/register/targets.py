@@ -119,7 +119,8 @@ def _read_live(text: str) -> date:
 def _definition(row: Row, around: Around, *, required: bool) -> Definition | None:
     if required and not row.text("probe"):
         row.fault("probe", "is empty: what is live must be probed")
-    return around.probes.definitions.get(row.reference("probe", around.probes.ids, "probes.yaml"))
+    definition = around.probes.definitions.get(row.reference("probe", around.probes.ids, "probes.yaml"))
+    return definition if definition is not None and definition.sound else None
 
 
 def _check_timeout(row: Row, definition: Definition | None, latency_ms: int) -> None:

@@ -49,7 +49,8 @@ class Phases:
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """One published outcome. ``slot_start`` in epoch seconds; ``time`` in epoch seconds, None when shed;
-    ``latency`` and ``data_age`` in seconds; ``certificate_expiry`` in epoch seconds."""
+    ``latency`` and ``data_age`` in seconds; ``certificate_expiry`` in epoch seconds.
+    """
 
     target: Target
     vantage: str

@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nats
@@ -238,7 +238,8 @@ def _deleted(message: Msg) -> bool:
 
 def _message(message: Msg) -> Message:
     headers = message.headers or {}
-    stored = datetime.fromisoformat(headers["Nats-Time-Stamp"][:26].rstrip("Z") + "+00:00").timestamp()
+    # RFC 3339 with nanoseconds, always UTC; a datetime holds microseconds.
+    stored = datetime.fromisoformat(headers["Nats-Time-Stamp"].rstrip("Z")[:26]).replace(tzinfo=UTC).timestamp()
     return Message(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, stored, _deleted(message))
 
 
@@ -281,7 +282,7 @@ async def connect(url: str, *, role: str, credentials: Path, name: str) -> Async
                 inbox_prefix=inbox_prefix(user.public_key),
                 allow_reconnect=True,
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=_RETRY_SECONDS,
+                reconnect_time_wait=_RETRY_SECONDS,  # type: ignore[arg-type]  # slept as it is, a float serves
                 connect_timeout=2,
                 ping_interval=5,
                 error_cb=on_error,
@@ -290,7 +291,9 @@ async def connect(url: str, *, role: str, credentials: Path, name: str) -> Async
             )
             break
         except nats.errors.AuthorizationError as error:
-            raise BusError(f"{url} refuses the credential of role {role}: use the one its configuration names") from error
+            raise BusError(
+                f"{url} refuses the credential of role {role}: use the one its configuration names"
+            ) from error
         except _TRANSIENT as error:
             if not waiting:
                 log.info("bus_waiting", reason=_why(error))

@@ -38,9 +38,7 @@ def configuration(*, host: str, port: int, store: Path, users: Mapping[str, User
                         "nkey": user.public_key,
                         "permissions": {
                             "publish": {"allow": list(allowed[role].publish)},
-                            "subscribe": {
-                                "allow": [f"{inbox_prefix(user.public_key)}.>", *allowed[role].subscribe]
-                            },
+                            "subscribe": {"allow": [f"{inbox_prefix(user.public_key)}.>", *allowed[role].subscribe]},
                         },
                     }
                     for role, user in users.items()

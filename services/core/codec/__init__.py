@@ -1,0 +1,60 @@
+"""The only place where values become peyvand.v1 messages and back."""
+
+from services.core.codec.block import (
+    Block,
+    ExchangeVolume,
+    LinkEvidence,
+    SlotBlock,
+    decode_block,
+    decode_slot_block,
+    encode_block,
+    encode_slot_block,
+)
+from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
+from services.core.codec.indicator import indicator_from_message, indicator_to_json, indicator_to_message
+from services.core.codec.measurement import (
+    decode_columns,
+    decode_measurements,
+    encode_measurements,
+    measurement_from_json,
+    measurement_to_json,
+)
+from services.core.codec.register import (
+    Chunk,
+    Heartbeat,
+    Manifest,
+    decode_heartbeat,
+    decode_manifest,
+    encode_heartbeat,
+    encode_manifest,
+)
+
+__all__ = [
+    "Block",
+    "Chunk",
+    "ExchangeVolume",
+    "Heartbeat",
+    "LinkEvidence",
+    "Manifest",
+    "SlotBlock",
+    "decode_block",
+    "decode_columns",
+    "decode_heartbeat",
+    "decode_manifest",
+    "decode_measurements",
+    "decode_slot_block",
+    "decode_summaries",
+    "encode_block",
+    "encode_heartbeat",
+    "encode_manifest",
+    "encode_measurements",
+    "encode_slot_block",
+    "encode_summaries",
+    "indicator_from_message",
+    "indicator_to_json",
+    "indicator_to_message",
+    "measurement_from_json",
+    "measurement_to_json",
+    "summary_from_json",
+    "summary_to_json",
+]

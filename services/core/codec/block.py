@@ -1,0 +1,257 @@
+"""Blocks of KV bucket `indicator`: columns of indicators, link evidence and slots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from peyvand.v1 import block_pb2, indicator_pb2
+from services.core.codec.units import timestamp
+from services.core.evidence import Indicator, Kind, Losses, Strict
+
+__all__ = [
+    "Block",
+    "ExchangeVolume",
+    "LinkEvidence",
+    "SlotBlock",
+    "decode_block",
+    "decode_slot_block",
+    "encode_block",
+    "encode_slot_block",
+]
+
+_STAGES = ("not_connected", "not_answered", "invalid", "late", "stale", "ok")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEvidence:
+    """What is known of one window's links, n of them in id order.
+
+    ``slots`` (n,) slots in force; ``verdicts`` (n, 6) known slots at each stage; ``omega`` (n,) the link's share of the
+    government's weight (INDICATOR.md §5); ``share`` (n,) q̂: q, or the value imputed for it.
+    """
+
+    window_days: int
+    ids: tuple[str, ...]
+    slots: NDArray[np.int64]
+    verdicts: NDArray[np.int64]
+    omega: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeVolume:
+    """Exchanges between one consumer and one provider; ``last_slot`` in epoch seconds."""
+
+    consumer: str
+    provider: str
+    meta: bool
+    count: int
+    ok: int
+    bus_failures: int
+    provider_failures: int
+    last_slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One value of the bucket: indicators that share as_of and versions, and the evidence behind their links."""
+
+    indicators: tuple[Indicator, ...]
+    links: tuple[LinkEvidence, ...] = ()
+    exchanges: tuple[ExchangeVolume, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SlotBlock:
+    """One consumer's links, then endpoints, over consecutive slots; all arrays hold Outcome and Reason numbers.
+
+    ``verdict`` (slots, targets); ``outcome`` and ``reason`` (slots, targets, vantages), uint8, 0 = no measurement.
+    """
+
+    slot_seconds: int
+    first_slot: int
+    links: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    vantages: tuple[str, ...]
+    verdict: NDArray[np.uint8]
+    outcome: NDArray[np.uint8]
+    reason: NDArray[np.uint8]
+    evidence_sequence: int = 0
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def encode_block(block: Block) -> bytes:
+    """An IndicatorBlock; as_of and versions are those of the first of its at least one indicators."""
+    first, rows = block.indicators[0], block.indicators
+
+    def column(value: Callable[[Indicator], float]) -> Iterable[float]:
+        return map(value, rows)
+
+    return block_pb2.IndicatorBlock(
+        as_of=timestamp(first.as_of),
+        register_version=first.register_version,
+        probe_version=first.probe_version,
+        method_version=first.method_version,
+        evidence_sequence=first.evidence_sequence,
+        kind=[indicator_pb2.IndicatorKind.ValueType(row.kind) for row in rows],
+        id=[row.id for row in rows],
+        window_days=[row.window_days for row in rows],
+        point=column(lambda row: _or_nan(row.point)),
+        lower=column(lambda row: row.lower),
+        upper=column(lambda row: row.upper),
+        known_share=column(lambda row: row.known_share),
+        not_connected=column(lambda row: row.losses.not_connected),
+        not_answered=column(lambda row: row.losses.not_answered),
+        invalid=column(lambda row: row.losses.invalid),
+        late=column(lambda row: row.losses.late),
+        stale=column(lambda row: row.losses.stale),
+        strict_point=column(lambda row: _or_nan(row.strict.point) if row.strict else math.nan),
+        strict_lower=column(lambda row: row.strict.lower if row.strict else math.nan),
+        strict_upper=column(lambda row: row.strict.upper if row.strict else math.nan),
+        links_required=[row.links_required for row in rows],
+        links_known=[row.links_known for row in rows],
+        links_absent=[row.links_absent for row in rows],
+        links=map(_link_evidence_message, block.links),
+        exchanges=map(_exchange_message, block.exchanges),
+    ).SerializeToString()
+
+
+def _link_evidence_message(evidence: LinkEvidence) -> block_pb2.LinkEvidence:
+    return block_pb2.LinkEvidence(
+        window_days=evidence.window_days,
+        id=evidence.ids,
+        slots=evidence.slots.tolist(),
+        omega=evidence.omega.tolist(),
+        share=evidence.share.tolist(),
+        **{stage: evidence.verdicts[:, i].tolist() for i, stage in enumerate(_STAGES)},
+    )
+
+
+def _exchange_message(volume: ExchangeVolume) -> block_pb2.ExchangeVolume:
+    return block_pb2.ExchangeVolume(
+        consumer=volume.consumer,
+        provider=volume.provider,
+        meta=volume.meta,
+        count=volume.count,
+        ok=volume.ok,
+        bus_failures=volume.bus_failures,
+        provider_failures=volume.provider_failures,
+        last_slot=timestamp(volume.last_slot),
+    )
+
+
+def decode_block(payload: bytes) -> Block:
+    """The block a value holds. Raises ValueError when the payload is not an IndicatorBlock."""
+    try:
+        message = block_pb2.IndicatorBlock.FromString(payload)
+    except DecodeError as error:
+        raise ValueError("not an IndicatorBlock") from error
+    return Block(
+        tuple(_indicator(message, i) for i in range(len(message.id))),
+        tuple(map(_link_evidence, message.links)),
+        tuple(map(_exchange, message.exchanges)),
+    )
+
+
+def _indicator(message: block_pb2.IndicatorBlock, i: int) -> Indicator:
+    strict = None
+    if not math.isnan(message.strict_lower[i]):
+        strict = Strict(_or_none(message.strict_point[i]), message.strict_lower[i], message.strict_upper[i])
+    return Indicator(
+        kind=Kind(message.kind[i]),
+        id=message.id[i],
+        window_days=message.window_days[i],
+        as_of=message.as_of.seconds,
+        point=_or_none(message.point[i]),
+        lower=message.lower[i],
+        upper=message.upper[i],
+        known_share=message.known_share[i],
+        losses=Losses(
+            message.not_connected[i], message.not_answered[i], message.invalid[i], message.late[i], message.stale[i]
+        ),
+        strict=strict,
+        links_required=message.links_required[i],
+        links_known=message.links_known[i],
+        links_absent=message.links_absent[i],
+        register_version=message.register_version,
+        probe_version=message.probe_version,
+        method_version=message.method_version,
+        evidence_sequence=message.evidence_sequence,
+    )
+
+
+def _link_evidence(message: block_pb2.LinkEvidence) -> LinkEvidence:
+    return LinkEvidence(
+        message.window_days,
+        tuple(message.id),
+        np.array(message.slots, np.int64),
+        np.array([getattr(message, stage) for stage in _STAGES], np.int64).T,
+        np.array(message.omega, np.float64),
+        np.array(message.share, np.float64),
+    )
+
+
+def _exchange(message: block_pb2.ExchangeVolume) -> ExchangeVolume:
+    return ExchangeVolume(
+        message.consumer,
+        message.provider,
+        message.meta,
+        message.count,
+        message.ok,
+        message.bus_failures,
+        message.provider_failures,
+        message.last_slot.seconds,
+    )
+
+
+def encode_slot_block(block: SlotBlock) -> bytes:
+    """A SlotBlock message."""
+    return block_pb2.SlotBlock(
+        slot_seconds=block.slot_seconds,
+        first_slot=block.first_slot,
+        slots=len(block.verdict),
+        links=block.links,
+        endpoints=block.endpoints,
+        vantages=block.vantages,
+        verdict=block.verdict.tobytes(),
+        outcome=block.outcome.tobytes(),
+        reason=block.reason.tobytes(),
+        evidence_sequence=block.evidence_sequence,
+    ).SerializeToString()
+
+
+def decode_slot_block(payload: bytes) -> SlotBlock:
+    """The slots a value holds. Raises ValueError when the payload is not a SlotBlock."""
+    try:
+        message = block_pb2.SlotBlock.FromString(payload)
+    except DecodeError as error:
+        raise ValueError("not a SlotBlock") from error
+    shape = (message.slots, len(message.links) + len(message.endpoints), len(message.vantages))
+    return SlotBlock(
+        message.slot_seconds,
+        message.first_slot,
+        tuple(message.links),
+        tuple(message.endpoints),
+        tuple(message.vantages),
+        _cells(message.verdict, shape[:2]),
+        _cells(message.outcome, shape),
+        _cells(message.reason, shape),
+        message.evidence_sequence,
+    )
+
+
+def _cells(data: bytes, shape: Sequence[int]) -> NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8).reshape(shape)

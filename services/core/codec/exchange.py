@@ -1,0 +1,69 @@
+"""Exchange summaries on the bus and in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+
+from peyvand.v1 import exchange_pb2
+from services.core.codec.units import timestamp
+from services.core.evidence import DURATION_BUCKETS, ExchangeSummary
+
+__all__ = ["decode_summaries", "encode_summaries", "summary_from_json", "summary_to_json"]
+
+_PLAIN = tuple(field.name for field in fields(ExchangeSummary) if field.name not in ("slot_start", "duration_buckets"))
+
+
+def _message(row: ExchangeSummary) -> exchange_pb2.ExchangeSummary:
+    return exchange_pb2.ExchangeSummary(
+        slot_start=timestamp(row.slot_start),
+        duration_buckets=row.duration_buckets,
+        **{name: getattr(row, name) for name in _PLAIN},
+    )
+
+
+def _row(message: exchange_pb2.ExchangeSummary) -> ExchangeSummary:
+    buckets = tuple(message.duration_buckets) or (0,) * DURATION_BUCKETS
+    if len(buckets) != DURATION_BUCKETS:
+        raise ValueError(f"duration_buckets has {len(buckets)} entries instead of {DURATION_BUCKETS}")
+    if not message.HasField("slot_start"):
+        raise ValueError("slot_start is missing")
+    return ExchangeSummary(
+        slot_start=message.slot_start.seconds,
+        duration_buckets=buckets,
+        **{name: getattr(message, name) for name in _PLAIN},
+    )
+
+
+def encode_summaries(bus: str, register_version: str, rows: Sequence[ExchangeSummary]) -> bytes:
+    """An ExchangeSummaryBatch of one data bus."""
+    return exchange_pb2.ExchangeSummaryBatch(
+        bus=bus, register_version=register_version, summaries=map(_message, rows)
+    ).SerializeToString()
+
+
+def decode_summaries(payload: bytes) -> tuple[str, list[ExchangeSummary]]:
+    """The data bus and its summaries. Raises ValueError when the payload is not an ExchangeSummaryBatch."""
+    try:
+        batch = exchange_pb2.ExchangeSummaryBatch.FromString(payload)
+    except DecodeError as error:
+        raise ValueError("not an ExchangeSummaryBatch") from error
+    return batch.bus, [_row(message) for message in batch.summaries]
+
+
+def summary_to_json(row: ExchangeSummary) -> str:
+    """One line of JSON in the protobuf mapping, with proto field names."""
+    return json_format.MessageToJson(_message(row), preserving_proto_field_name=True, indent=None, ensure_ascii=False)
+
+
+def summary_from_json(text: str) -> ExchangeSummary:
+    """Read what summary_to_json wrote. Raises ValueError saying what is wrong."""
+    message = exchange_pb2.ExchangeSummary()
+    try:
+        json_format.Parse(text, message)
+    except json_format.ParseError as error:
+        raise ValueError(str(error)) from error
+    return _row(message)

@@ -1,0 +1,80 @@
+"""Indicators on the bus, over gRPC and in JSON."""
+
+from __future__ import annotations
+
+from google.protobuf import json_format
+
+from peyvand.v1 import indicator_pb2
+from services.core.codec.units import timestamp
+from services.core.evidence import Indicator, Kind, Losses, Strict
+
+__all__ = ["indicator_from_message", "indicator_to_json", "indicator_to_message"]
+
+
+def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
+    """The message of one indicator; point and strict are left unset where they do not apply."""
+    losses, strict = row.losses, row.strict
+    return indicator_pb2.Indicator(
+        kind=indicator_pb2.IndicatorKind.ValueType(row.kind),
+        id=row.id,
+        window_days=row.window_days,
+        as_of=timestamp(row.as_of),
+        register_version=row.register_version,
+        probe_version=row.probe_version,
+        method_version=row.method_version,
+        evidence_sequence=row.evidence_sequence,
+        point=row.point,
+        lower=row.lower,
+        upper=row.upper,
+        known_share=row.known_share,
+        losses=indicator_pb2.Losses(
+            not_connected=losses.not_connected,
+            not_answered=losses.not_answered,
+            invalid=losses.invalid,
+            late=losses.late,
+            stale=losses.stale,
+        ),
+        strict=indicator_pb2.Strict(point=strict.point, lower=strict.lower, upper=strict.upper) if strict else None,
+        level=row.level,
+        links_required=row.links_required,
+        links_known=row.links_known,
+        links_absent=row.links_absent,
+    )
+
+
+def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
+    """The indicator a message carries."""
+    losses, strict = message.losses, message.strict
+    return Indicator(
+        kind=Kind(message.kind),
+        id=message.id,
+        window_days=message.window_days,
+        as_of=message.as_of.seconds,
+        point=message.point if message.HasField("point") else None,
+        lower=message.lower,
+        upper=message.upper,
+        known_share=message.known_share,
+        losses=Losses(losses.not_connected, losses.not_answered, losses.invalid, losses.late, losses.stale),
+        strict=Strict(strict.point if strict.HasField("point") else None, strict.lower, strict.upper)
+        if message.HasField("strict")
+        else None,
+        links_required=message.links_required,
+        links_known=message.links_known,
+        links_absent=message.links_absent,
+        register_version=message.register_version,
+        probe_version=message.probe_version,
+        method_version=message.method_version,
+        evidence_sequence=message.evidence_sequence,
+        level=message.level if message.HasField("level") else None,
+    )
+
+
+def indicator_to_json(row: Indicator) -> str:
+    """One line of JSON in the protobuf mapping, with proto field names; zeros are written out."""
+    return json_format.MessageToJson(
+        indicator_to_message(row),
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+        indent=None,
+        ensure_ascii=False,
+    )

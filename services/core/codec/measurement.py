@@ -1,0 +1,171 @@
+"""Measurements: columnar batches on the bus, rows in JSON (DESIGN.md, Contracts)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+
+from peyvand.v1 import measurement_pb2, outcome_pb2
+from services.core.codec.units import duration, from_micros, micros, seconds_of, time_of, timestamp
+from services.core.evidence import Measurement, MeasurementColumns, Phases, Target
+from services.core.outcome import Outcome, Reason
+
+__all__ = [
+    "decode_columns",
+    "decode_measurements",
+    "encode_measurements",
+    "measurement_from_json",
+    "measurement_to_json",
+]
+
+_PHASES = ("resolve", "connect", "tls", "processing", "transfer")
+
+
+def encode_measurements(rows: Sequence[Measurement]) -> bytes:
+    """A MeasurementBatch of at least one row; vantage, prober and versions are those of the first."""
+    first = rows[0]
+    links = sorted({row.target.id for row in rows if not row.target.endpoint})
+    endpoints = sorted({row.target.id for row in rows if row.target.endpoint})
+    details = ["", *sorted({row.detail for row in rows} - {""})]
+    index = {Target(name): i for i, name in enumerate(links)}
+    index |= {Target(name, endpoint=True): i + len(links) for i, name in enumerate(endpoints)}
+    detail_index = {text: i for i, text in enumerate(details)}
+    return measurement_pb2.MeasurementBatch(
+        vantage=first.vantage,
+        prober=first.prober,
+        register_version=first.register_version,
+        probe_version=first.probe_version,
+        links=links,
+        endpoints=endpoints,
+        details=details,
+        target=[index[row.target] for row in rows],
+        slot_start=[row.slot_start for row in rows],
+        time=[micros(row.time) for row in rows],
+        outcome=[row.outcome for row in rows],
+        reason=[row.reason for row in rows],
+        latency=[micros(row.latency) for row in rows],
+        data_age=[micros(row.data_age) for row in rows],
+        resolve=[micros(row.phases.resolve) for row in rows],
+        connect=[micros(row.phases.connect) for row in rows],
+        tls=[micros(row.phases.tls) for row in rows],
+        processing=[micros(row.phases.processing) for row in rows],
+        transfer=[micros(row.phases.transfer) for row in rows],
+        certificate_expiry=[-1 if row.certificate_expiry is None else row.certificate_expiry for row in rows],
+        detail=[detail_index[row.detail] for row in rows],
+    ).SerializeToString()
+
+
+def _batch(payload: bytes) -> measurement_pb2.MeasurementBatch:
+    try:
+        return measurement_pb2.MeasurementBatch.FromString(payload)
+    except DecodeError as error:
+        raise ValueError("not a MeasurementBatch") from error
+
+
+def _targets(batch: measurement_pb2.MeasurementBatch) -> tuple[Target, ...]:
+    return (*map(Target, batch.links), *(Target(name, endpoint=True) for name in batch.endpoints))
+
+
+def decode_columns(payload: bytes) -> MeasurementColumns:
+    """The columns that verdicts are made of. Raises ValueError when the payload is not a consistent MeasurementBatch."""
+    batch = _batch(payload)
+    columns = MeasurementColumns(
+        vantage=batch.vantage,
+        targets=_targets(batch),
+        target=np.array(batch.target, np.int64),
+        slot_start=np.array(batch.slot_start, np.int64),
+        time=np.array(batch.time, np.int64),
+        outcome=np.array(batch.outcome, np.uint8),
+        reason=np.array(batch.reason, np.uint8),
+    )
+    rows = len(columns)
+    if any(len(column) != rows for column in (columns.slot_start, columns.time, columns.outcome, columns.reason)):
+        raise ValueError("a MeasurementBatch with columns of different lengths")
+    if rows and int(columns.target.max()) >= len(columns.targets):
+        raise ValueError("a MeasurementBatch that names a target outside its table")
+    return columns
+
+
+def decode_measurements(payload: bytes) -> list[Measurement]:
+    """The rows of a batch. Raises ValueError when the payload is not a MeasurementBatch."""
+    batch = _batch(payload)
+    targets = _targets(batch)
+    return [
+        Measurement(
+            target=targets[batch.target[i]],
+            vantage=batch.vantage,
+            slot_start=batch.slot_start[i],
+            time=from_micros(batch.time[i]),
+            outcome=Outcome(batch.outcome[i]),
+            reason=Reason(batch.reason[i]),
+            latency=from_micros(batch.latency[i]),
+            data_age=from_micros(batch.data_age[i]),
+            phases=Phases(*(from_micros(getattr(batch, name)[i]) for name in _PHASES)),
+            certificate_expiry=None if batch.certificate_expiry[i] < 0 else batch.certificate_expiry[i],
+            detail=batch.details[batch.detail[i]],
+            register_version=batch.register_version,
+            probe_version=batch.probe_version,
+            prober=batch.prober,
+        )
+        for i in range(len(batch.target))
+    ]
+
+
+def measurement_to_json(row: Measurement) -> str:
+    """One line of JSON in the protobuf mapping, with proto field names."""
+    message = measurement_pb2.Measurement(
+        **{"endpoint" if row.target.endpoint else "link": row.target.id},  # type: ignore[arg-type]  # one of two names
+        vantage=row.vantage,
+        slot_start=timestamp(row.slot_start),
+        time=None if row.time is None else timestamp(row.time),
+        outcome=outcome_pb2.Outcome.ValueType(row.outcome),
+        reason=outcome_pb2.Reason.ValueType(row.reason),
+        latency=duration(row.latency),
+        data_age=duration(row.data_age),
+        phases=measurement_pb2.Phases(**{name: duration(getattr(row.phases, name)) for name in _PHASES}),
+        certificate_expiry=None if row.certificate_expiry is None else timestamp(row.certificate_expiry),
+        detail=row.detail,
+        register_version=row.register_version,
+        probe_version=row.probe_version,
+        prober=row.prober,
+    )
+    return json_format.MessageToJson(message, preserving_proto_field_name=True, indent=None, ensure_ascii=False)
+
+
+def measurement_from_json(text: str) -> Measurement:
+    """Read what measurement_to_json wrote. Raises ValueError saying which field is wrong and how."""
+    message = measurement_pb2.Measurement()
+    try:
+        json_format.Parse(text, message)
+    except json_format.ParseError as error:
+        raise ValueError(str(error)) from error
+    kind = message.WhichOneof("target")
+    present = {
+        "link or endpoint": kind is not None,
+        "vantage": bool(message.vantage),
+        "slot_start": message.HasField("slot_start"),
+        "outcome": bool(message.outcome),
+        "reason": bool(message.reason),
+    }
+    if missing := [name for name, found in present.items() if not found]:
+        raise ValueError(", ".join(missing) + (" is missing" if len(missing) == 1 else " are missing"))
+    phases = message.phases
+    return Measurement(
+        target=Target(getattr(message, str(kind)), endpoint=kind == "endpoint"),
+        vantage=message.vantage,
+        slot_start=message.slot_start.seconds,
+        time=time_of(message.time) if message.HasField("time") else None,
+        outcome=Outcome(message.outcome),
+        reason=Reason(message.reason),
+        latency=seconds_of(message.latency) if message.HasField("latency") else None,
+        data_age=seconds_of(message.data_age) if message.HasField("data_age") else None,
+        phases=Phases(**{field.name: seconds_of(value) for field, value in phases.ListFields()}),
+        certificate_expiry=message.certificate_expiry.seconds if message.HasField("certificate_expiry") else None,
+        detail=message.detail,
+        register_version=message.register_version,
+        probe_version=message.probe_version,
+        prober=message.prober,
+    )

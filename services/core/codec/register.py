@@ -1,0 +1,110 @@
+"""The register's manifest and the probers' heartbeats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from peyvand.v1 import heartbeat_pb2, register_pb2
+from services.core.codec.units import time_of, timestamp
+
+__all__ = [
+    "Chunk",
+    "Heartbeat",
+    "Manifest",
+    "decode_heartbeat",
+    "decode_manifest",
+    "encode_heartbeat",
+    "encode_manifest",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One part of a published register: its consumer agency (empty = what all share), key, SHA-256 and size in bytes."""
+
+    agency: str
+    key: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What makes up one published register; ``published`` in epoch seconds."""
+
+    register_version: str
+    probe_version: str
+    published: float
+    chunks: tuple[Chunk, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """One prober that is alive; times in epoch seconds."""
+
+    vantage: str
+    prober: str
+    time: float
+    started: float
+    register_version: str
+    probe_version: str
+    targets: int
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """A RegisterManifest."""
+    return register_pb2.RegisterManifest(
+        register_version=manifest.register_version,
+        probe_version=manifest.probe_version,
+        published=timestamp(manifest.published),
+        chunks=[
+            register_pb2.RegisterChunk(agency=chunk.agency, key=chunk.key, sha256=chunk.sha256, bytes=chunk.bytes)
+            for chunk in manifest.chunks
+        ],
+    ).SerializeToString()
+
+
+def decode_manifest(payload: bytes) -> Manifest:
+    """Raises ValueError when the payload is not a RegisterManifest."""
+    try:
+        message = register_pb2.RegisterManifest.FromString(payload)
+    except DecodeError as error:
+        raise ValueError("not a RegisterManifest") from error
+    return Manifest(
+        message.register_version,
+        message.probe_version,
+        time_of(message.published),
+        tuple(Chunk(chunk.agency, chunk.key, chunk.sha256, chunk.bytes) for chunk in message.chunks),
+    )
+
+
+def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
+    """A Heartbeat message."""
+    return heartbeat_pb2.Heartbeat(
+        vantage=heartbeat.vantage,
+        prober=heartbeat.prober,
+        time=timestamp(heartbeat.time),
+        started=timestamp(heartbeat.started),
+        register_version=heartbeat.register_version,
+        probe_version=heartbeat.probe_version,
+        targets=heartbeat.targets,
+    ).SerializeToString()
+
+
+def decode_heartbeat(payload: bytes) -> Heartbeat:
+    """Raises ValueError when the payload is not a Heartbeat."""
+    try:
+        message = heartbeat_pb2.Heartbeat.FromString(payload)
+    except DecodeError as error:
+        raise ValueError("not a Heartbeat") from error
+    return Heartbeat(
+        message.vantage,
+        message.prober,
+        time_of(message.time),
+        time_of(message.started),
+        message.register_version,
+        message.probe_version,
+        message.targets,
+    )

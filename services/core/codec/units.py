@@ -1,0 +1,44 @@
+"""Times and durations: seconds as floats inside, integer microseconds on the wire (-1 = unset), RFC 3339 in JSON."""
+
+from __future__ import annotations
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+__all__ = ["duration", "from_micros", "micros", "seconds_of", "time_of", "timestamp"]
+
+
+def micros(seconds: float | None) -> int:
+    """Seconds as whole microseconds; -1 for None."""
+    return -1 if seconds is None else round(seconds * 1e6)
+
+
+def from_micros(value: int) -> float | None:
+    """Whole microseconds as seconds; None for -1."""
+    return None if value < 0 else value / 1e6
+
+
+def timestamp(seconds: float) -> Timestamp:
+    """Epoch seconds as a Timestamp, to the microsecond."""
+    message = Timestamp()
+    message.FromMicroseconds(round(seconds * 1e6))
+    return message
+
+
+def time_of(message: Timestamp) -> float:
+    """A Timestamp as epoch seconds, to the microsecond."""
+    return message.ToMicroseconds() / 1e6
+
+
+def duration(seconds: float | None) -> Duration | None:
+    """Seconds as a Duration, to the microsecond; None for None."""
+    if seconds is None:
+        return None
+    message = Duration()
+    message.FromMicroseconds(round(seconds * 1e6))
+    return message
+
+
+def seconds_of(message: Duration) -> float:
+    """A Duration as seconds, to the microsecond."""
+    return message.ToMicroseconds() / 1e6

@@ -1,0 +1,184 @@
+"""The table of every metric we expose, and the one way to make one (PROBING.md, Metrics).
+
+Names follow Prometheus: base units, ``_total``, ``_timestamp_seconds``, ``_info``. Counters exist from the start at
+zero; gauges are absent until known, so a gauge without labels is made only when its value is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
+
+__all__ = ["TABLE", "Metric", "counter", "gauge", "histogram"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row: ``series`` says how many series a process exposes per what; ``buckets`` in seconds."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    component: str
+    help: str
+    series: str = "1"
+    buckets: tuple[float, ...] = ()
+
+
+_PUBLISH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_INDEX = ("kind", "id", "window")
+_TARGET = ("target", "consumer", "provider")
+
+_ROWS = (
+    Metric("peyvand_build_info", "gauge", ("version", "method_version"), "all", "Version of this process; always 1"),
+    # prober
+    Metric("peyvand_probe_outcomes_total", "counter", ("outcome",), "prober", "Probes by outcome", "7"),
+    Metric("peyvand_probe_reasons_total", "counter", ("reason",), "prober", "Probes by reason", "one per reason seen"),
+    Metric(
+        "peyvand_probe_schedule_lag_seconds",
+        "histogram",
+        (),
+        "prober",
+        "How late probes start",
+        "12",
+        _LAG_BUCKETS,
+    ),
+    Metric("peyvand_probe_overruns_total", "counter", (), "prober", "Probes that did not finish within their slot"),
+    Metric("peyvand_probe_shed_total", "counter", (), "prober", "Probes not made for overload"),
+    Metric("peyvand_probe_inflight", "gauge", (), "prober", "Probes under way"),
+    Metric("peyvand_probe_targets", "gauge", ("kind",), "prober", "Links and endpoints this prober probes", "2"),
+    Metric("peyvand_vantage_blind", "gauge", ("vantage",), "prober", "1 while a control target fails"),
+    Metric("peyvand_spool_batches", "gauge", (), "prober", "Batches the bus has not acknowledged"),
+    Metric("peyvand_spool_bytes", "gauge", (), "prober", "Bytes the bus has not acknowledged"),
+    Metric("peyvand_spool_dropped_total", "counter", (), "prober", "Batches dropped because the spool was full"),
+    Metric(
+        "peyvand_publish_seconds",
+        "histogram",
+        (),
+        "prober",
+        "From publishing a batch to its acknowledgement",
+        "14",
+        _PUBLISH_BUCKETS,
+    ),
+    Metric(
+        "probe_success", "gauge", _TARGET, "prober", "1 when the last probe was OK; absent when UNKNOWN", "1/target"
+    ),
+    Metric("probe_duration_seconds", "gauge", _TARGET, "prober", "Duration of the last probe", "1/target"),
+    Metric("probe_http_status_code", "gauge", _TARGET, "prober", "HTTP status of the last answer", "1/target"),
+    Metric(
+        "probe_http_duration_seconds",
+        "gauge",
+        (*_TARGET, "phase"),
+        "prober",
+        "Duration of each phase of the last probe",
+        "5/target",
+    ),
+    Metric(
+        "probe_ssl_earliest_cert_expiry",
+        "gauge",
+        _TARGET,
+        "prober",
+        "Earliest expiry of the certificates seen, in epoch seconds",
+        "1/target",
+    ),
+    # scorer
+    Metric("peyvand_index", "gauge", _INDEX, "scorer", "Point of the index; absent when not publishable", "1/entity"),
+    Metric("peyvand_index_lower", "gauge", _INDEX, "scorer", "Lower bound: unknown counted as failed", "1/entity"),
+    Metric("peyvand_index_upper", "gauge", _INDEX, "scorer", "Upper bound: unknown counted as OK", "1/entity"),
+    Metric("peyvand_index_known_share", "gauge", _INDEX, "scorer", "Share of the weight that is known", "1/entity"),
+    Metric("peyvand_index_loss", "gauge", (*_INDEX, "stage"), "scorer", "Loss of the index by stage", "5/entity"),
+    Metric(
+        "peyvand_link_stage",
+        "gauge",
+        ("link", "consumer", "provider"),
+        "scorer",
+        "Stage of the last settled slot (0-5); absent when unknown",
+        "1/link, up to 10^4",
+    ),
+    Metric("peyvand_links", "gauge", ("state",), "scorer", "Links by state: live or absent", "2"),
+    Metric("peyvand_index_as_of_timestamp_seconds", "gauge", (), "scorer", "End of the last slot counted"),
+    Metric("peyvand_measurement_age_seconds", "gauge", (), "scorer", "Age of the newest slot measured"),
+    Metric("peyvand_measurements_total", "counter", (), "scorer", "Measurements taken in"),
+    Metric(
+        "peyvand_measurements_late_total", "counter", (), "scorer", "Measurements that came after their slot closed"
+    ),
+    Metric("peyvand_measurements_rejected_total", "counter", (), "scorer", "Batches that could not be read"),
+    Metric(
+        "peyvand_exchanges",
+        "gauge",
+        ("consumer", "provider", "meta", "result"),
+        "scorer",
+        "Exchanges per pair of agencies over the longest window",
+        "3/pair",
+    ),
+    Metric(
+        "peyvand_scorer_refresh_seconds",
+        "histogram",
+        (),
+        "scorer",
+        "Time to recompute and publish",
+        "14",
+        _PUBLISH_BUCKETS,
+    ),
+    Metric("peyvand_scorer_behind_messages", "gauge", (), "scorer", "Messages of MEASUREMENTS not yet taken in"),
+    # collector
+    Metric("peyvand_exchange_records_total", "counter", (), "collector", "Exchange records read"),
+    Metric("peyvand_exchange_rejected_total", "counter", (), "collector", "Lines that could not be read"),
+    Metric("peyvand_exchange_duplicates_total", "counter", (), "collector", "Records seen before"),
+    Metric("peyvand_exchange_paired_total", "counter", (), "collector", "Exchanges with both sides"),
+    Metric("peyvand_exchange_orphans", "gauge", (), "collector", "Records waiting for their other side"),
+    Metric("peyvand_exchange_unpublished", "gauge", (), "collector", "Summaries the bus has not acknowledged"),
+    Metric("peyvand_exchange_position_timestamp_seconds", "gauge", ("source",), "collector", "Newest record read"),
+    # api
+    Metric(
+        "peyvand_api_requests_total", "counter", ("method", "code"), "api", "Requests answered", "1/method and code"
+    ),
+    Metric(
+        "peyvand_api_request_seconds",
+        "histogram",
+        ("method",),
+        "api",
+        "Time to answer a request",
+        "14/method",
+        _PUBLISH_BUCKETS,
+    ),
+    Metric("peyvand_api_watchers", "gauge", (), "api", "Watches open"),
+    # sandbox
+    Metric("peyvand_sandbox_answers_total", "counter", ("sent",), "sandbox", "Answers sent, by what was sent", "8"),
+)
+
+TABLE: dict[str, Metric] = {row.name: row for row in _ROWS}
+
+
+def _row(name: str, kind: str) -> Metric:
+    row = TABLE[name]
+    if row.type != kind:
+        raise TypeError(f"{name} is a {row.type}, not a {kind}")
+    return row
+
+
+def counter(name: str, registry: CollectorRegistry) -> Counter:
+    """The counter of this name, as the table describes it."""
+    row = _row(name, "counter")
+    return Counter(row.name, row.help, row.labels, registry=registry)
+
+
+def gauge(name: str, registry: CollectorRegistry) -> Gauge:
+    """The gauge of this name, as the table describes it."""
+    row = _row(name, "gauge")
+    return Gauge(row.name, row.help, row.labels, registry=registry)
+
+
+def histogram(name: str, registry: CollectorRegistry) -> Histogram:
+    """The histogram of this name, as the table describes it."""
+    row = _row(name, "histogram")
+    return Histogram(row.name, row.help, row.labels, registry=registry, buckets=row.buckets)
+
+
+def make(name: str, registry: CollectorRegistry) -> MetricWrapperBase:
+    """The metric of this name, whatever its type."""
+    makers = {"counter": counter, "gauge": gauge, "histogram": histogram}
+    return makers[TABLE[name].type](name, registry)

@@ -1,0 +1,151 @@
+"""What every component's process is built of: settings, logs, /metrics and /health, signals, exit code.
+
+Health tells the truth: NOT_SERVING until the component says its dependencies answer, and again before it drains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from socketserver import ThreadingMixIn
+from threading import Thread
+from typing import TYPE_CHECKING, cast
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import uvloop
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from services.core import log as logs
+from services.core.errors import InputError, ListenError, PeyvandError
+from services.core.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+__all__ = ["DRAIN_SECONDS", "Health", "Runtime", "address", "run"]
+
+DRAIN_SECONDS = 4.0
+"""How long a component may take to drain after a signal; Ctrl-C of `peyvand up` ends everything within 5 s."""
+
+
+class Health:
+    """Whether this process serves."""
+
+    def __init__(self) -> None:
+        self.is_serving = False
+        self.has_served = False
+
+    def serving(self) -> None:
+        """Dependencies have answered."""
+        self.is_serving = self.has_served = True
+
+    def not_serving(self) -> None:
+        """A dependency is gone, or draining begins."""
+        self.is_serving = False
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a component's main function is given. ``stop`` is set by SIGTERM and SIGINT."""
+
+    settings: Settings
+    registry: CollectorRegistry
+    log: logs.Logger
+    stop: asyncio.Event
+    health: Health = field(default_factory=Health)
+
+
+def address(text: str) -> tuple[str, int]:
+    """HOST:PORT as a pair. Raises ListenError when it is not one."""
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and port.isdigit() and int(port) < 65536):
+        raise ListenError(f"{text!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is wsgiref's
+        """Scrapes are not worth a line each."""
+
+
+@contextmanager
+def _exposition(where: str, registry: CollectorRegistry, health: Health) -> Iterator[None]:
+    """Serve /metrics and /health from a thread for as long as the context lasts."""
+    metrics = make_wsgi_app(registry)
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/metrics":
+            return cast(Iterable[bytes], metrics(environ, start_response))
+        found = environ["PATH_INFO"] == "/health"
+        status = ("200 OK" if health.is_serving else "503 Service Unavailable") if found else "404 Not Found"
+        text = ("SERVING\n" if health.is_serving else "NOT_SERVING\n") if found else "see /metrics and /health\n"
+        start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+        return [text.encode()]
+
+    host, port = address(where)
+    try:
+        server = make_server(host, port, app, _Server, handler_class=_QuietHandler)
+    except OSError as error:
+        raise ListenError(
+            f"/metrics cannot listen on {where}: {error.strerror}; choose another with --metrics"
+        ) from error
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, runtime.stop.set)
+    work = asyncio.ensure_future(main(runtime))
+    stopping = asyncio.ensure_future(runtime.stop.wait())
+    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not work.done():
+        # What never served has nothing to drain; it may be waiting for a bus that never comes.
+        await asyncio.wait({work}, timeout=DRAIN_SECONDS if runtime.health.has_served else 0)
+    runtime.health.not_serving()
+    if not work.done():
+        work.cancel()
+        await asyncio.wait({work})
+    if not work.cancelled():
+        work.result()
+
+
+def run(component: str, main: Callable[[Runtime], Awaitable[None]], argv: Sequence[str] | None = None) -> int:
+    """Run one component until it ends or a signal comes; returns the exit code: 0, or 1 after one sentence on stderr."""
+    try:
+        settings = load_settings(component, sys.argv[1:] if argv is None else argv, os.environ)
+        logs.configure(component, settings.log_level)
+        registry = CollectorRegistry()
+
+        async def body() -> None:
+            runtime = Runtime(settings, registry, logs.logger(), asyncio.Event())
+            with _exposition(settings.metrics, registry, runtime.health):
+                runtime.log.info("started", metrics=settings.metrics)
+                await _main(runtime, main)
+                runtime.log.info("stopped")
+
+        uvloop.run(body())
+    except InputError as error:
+        print(error.report(), file=sys.stderr)  # noqa: T201  # a person reads this
+        return 1
+    except PeyvandError as error:
+        print(f"peyvand {component}: {error}", file=sys.stderr)  # noqa: T201  # a person reads this
+        return 1
+    return 0

@@ -1,0 +1,105 @@
+"""Fixtures that every kind of test shares: a real nats-server, real data, free ports."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from services.core.bus import Bus, connect
+from services.core.bus.roles import write_users
+from services.core.bus.server import configuration, find_server, write_configuration
+from services.core.bus.topology import initialise
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("PEYVAND_DATA", ROOT.parent / "shared" / "data"))
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def port() -> Callable[[], int]:
+    """Makes free ports."""
+    return free_port
+
+
+@pytest.fixture(scope="session")
+def data_file() -> Callable[[str], Path]:
+    """Finds a real data file; a test that needs one is skipped where it is missing, except under CI=true."""
+
+    def find(name: str) -> Path:
+        path = DATA / name
+        if not path.exists():
+            message = f"{name} is not in {DATA}; set PEYVAND_DATA to the folder of the real data"
+            if os.environ.get("CI") == "true":
+                pytest.fail(message)
+            pytest.skip(message)
+        return path
+
+    return find
+
+
+@dataclass
+class Nats:
+    """A real nats-server that can be killed and started again on the same port and store."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def credentials(self) -> Path:
+        return self.folder / "credentials"
+
+    def start(self) -> None:
+        """Start the server; clients wait for it by themselves."""
+        with (self.folder / "nats.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [find_server(), "-c", str(self.folder / "nats.conf")], stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        """End the server as kill -9 does."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    @asynccontextmanager
+    async def connect(self, role: str) -> AsyncIterator[Bus]:
+        """A connection in one role."""
+        async with connect(self.url, role=role, credentials=self.credentials, name=f"test-{role}") as bus:
+            yield bus
+
+
+@pytest.fixture
+async def nats(tmp_path: Path) -> AsyncIterator[Nats]:
+    """A real, initialised nats-server with one user per role."""
+    server = Nats(tmp_path / "nats", free_port())
+    users = write_users(server.credentials)
+    text = configuration(
+        host="127.0.0.1", port=server.port, store=server.folder / "store", users=users, vantage="main", bus="xroad"
+    )
+    write_configuration(server.folder / "nats.conf", text)
+    server.start()
+    try:
+        async with server.connect("admin") as bus:
+            await initialise(bus)
+        yield server
+    finally:
+        server.kill()

@@ -1,0 +1,118 @@
+"""What lies in a sandbox's directory: the register, the description of the scenario, the logs of the run."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from services.core.errors import StateError
+from services.register.load import load
+from services.sandbox.register_files import CA, register_files
+from services.sandbox.run import Run, choose_run
+from services.sandbox.scenario import BUS, MEMBER, Scenario
+from services.sandbox.timing import Timing
+from services.sandbox.truth import Header
+
+__all__ = ["ACCESS", "DESCRIPTION", "REGISTER", "Choices", "make_directory", "settle"]
+
+REGISTER = "register"
+ACCESS = "access.ndjson"
+DESCRIPTION = "scenario.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What to play and where: ``slot`` in seconds, ``faults`` the intensity (1 is ordinary, 0 none)."""
+
+    directory: Path
+    scenario: str = "small"
+    seed: int = 1
+    slot: int = 5
+    base_port: int = 7500
+    faults: float = 1.0
+
+
+def make_directory(directory: Path) -> None:
+    """Make the directory if it is not there; StateError when it cannot be."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"the sandbox cannot make {directory}: {error.strerror}; choose another --data") from error
+
+
+def settle(choices: Choices, made: Scenario, times: Timing, clock: Callable[[], float]) -> Run:
+    """Choose the run, and write its register and its description.
+
+    The register is tried in a draft first: its version decides whether the run goes on, and the epoch it then gets is
+    no part of that version.
+    """
+    draft = choices.directory / f"{REGISTER}.new"
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        _write(draft, register_files(made, times, 0))
+        wanted = Header(
+            register_version=load(draft).register_version,
+            slot_seconds=times.slot,
+            first_slot=0,
+            seed=choices.seed,
+            scenario=choices.scenario,
+            faults=choices.faults,
+            base_port=choices.base_port,
+        )
+        shutil.rmtree(draft)
+        run = choose_run(choices.directory, wanted, times, clock())
+        _write(choices.directory / REGISTER, register_files(made, times, run.header.first_slot))
+        description = orjson.dumps(_describe(made, times, run), option=orjson.OPT_INDENT_2).decode()
+        _write(choices.directory, {DESCRIPTION: description})
+    except OSError as error:
+        raise StateError(
+            f"the sandbox cannot write {error.filename or choices.directory}: {error.strerror}; choose another --data"
+        ) from error
+    return run
+
+
+def _write(directory: Path, files: dict[str, str]) -> None:
+    """Write files whole, and only those that change, so that whoever watches them is not woken for nothing."""
+    directory.mkdir(exist_ok=True)
+    for name, content in files.items():
+        path = directory / name
+        if path.exists() and path.read_text(encoding="utf-8") == content:
+            continue
+        draft = directory / f".{name}.new"
+        draft.write_text(content, encoding="utf-8")
+        draft.replace(path)
+
+
+def _describe(made: Scenario, times: Timing, run: Run) -> dict[str, object]:
+    return {
+        "scenario": made.name,
+        "seed": made.seed,
+        "slot_seconds": times.slot,
+        "first_slot": run.header.first_slot,
+        "counts": {
+            "agencies": len(made.agencies),
+            "services": len(made.services),
+            "links": len(made.links),
+            "links_absent": len(made.links) - len(made.wires),
+            "links_live": len(made.wires),
+            "links_tls": sum(wire.tls for wire in made.wires),
+            "links_on_bus": sum(wire.on_bus for wire in made.wires),
+            "endpoints": len(made.endpoints),
+        },
+        "providers": dict(Counter(wire.provider for wire in made.wires).most_common()),
+        "exchange": {
+            "member": MEMBER,
+            "agency": made.member_agency,
+            "alias": made.alias,
+            "link": made.sample_link,
+        },
+        "bus": BUS,
+        "control_target": made.control_target,
+        "ca": CA,
+        "seconds": {"timeout": times.timeout, "latency": times.latency, "slow": times.slow, "lead": times.lead},
+    }

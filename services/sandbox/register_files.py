@@ -1,0 +1,125 @@
+"""A scenario as the files of a register directory. Pure: file name -> content."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import orjson
+import yaml
+
+from services.core.model import ALWAYS, Link
+from services.sandbox.records import FAMILIES, Family
+from services.sandbox.scenario import BUS, MEMBER, Scenario
+from services.sandbox.timing import Timing
+
+__all__ = ["CA", "register_files"]
+
+CA = "ca.pem"
+"""The certificate of the sandbox's own authority, beside the register directory."""
+
+_SAMPLE_CLIENT = f"{MEMBER}/TEST"
+_SAMPLE_SERVICE = f"{MEMBER}/TEST/RestTest"
+
+
+def register_files(scenario: Scenario, times: Timing, first_slot: int) -> dict[str, str]:
+    """Write a register whose epoch is the start of ``first_slot``, in the columns of DESIGN.md."""
+    return {
+        "agencies.csv": _csv(
+            "id name_en name_fa sector staff satisfaction",
+            ((a.id, a.name_en, a.name_fa, a.sector, a.staff, a.satisfaction) for a in scenario.agencies),
+        ),
+        "services.csv": _csv(
+            "id agency name_en name_fa channel weight",
+            ((s.id, s.agency, s.name_en, s.name_fa, s.channel, s.weight) for s in scenario.services),
+        ),
+        "links.csv": _csv(
+            "id service provider data_item required_from required_until live_from probe target params "
+            "latency_ms max_age_s slo weight",
+            (_link(link) for link in scenario.links),
+        ),
+        "endpoints.csv": _csv(
+            "id agency service probe target",
+            ((e.id, e.agency, e.service, e.probe, e.target) for e in scenario.endpoints),
+        ),
+        "members.csv": _csv("member agency", [(MEMBER, scenario.member_agency)]),
+        "exchange.csv": _csv("client service link", [(_SAMPLE_CLIENT, _SAMPLE_SERVICE, scenario.sample_link)]),
+        "probes.yaml": _yaml(_probes(times)),
+        "policy.yaml": _yaml(_policy(scenario, times, first_slot)),
+    }
+
+
+def _csv(columns: str, rows: Iterable[Iterable[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns.split())
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _yaml(content: Mapping[str, object]) -> str:
+    return yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=120)
+
+
+def _link(link: Link) -> Iterable[object]:
+    live_from = "always" if link.live_from == ALWAYS else link.live_from
+    params = orjson.dumps(dict(link.params)).decode() if link.params else ""
+    dates = (link.required_from, link.required_until, live_from)
+    limits = (link.latency_ms, link.max_age_s, link.slo, link.weight)
+    return (link.id, link.service, link.provider, link.data_item, *dates, link.probe, link.target, params, *limits)
+
+
+def _probes(times: Timing) -> dict[str, object]:
+    timeout = f"{round(times.timeout * 1000)}ms"
+    probes: dict[str, object] = {}
+    for family in FAMILIES.values():
+        probes[f"{family.name}-plain"] = {**_inquiry(family), "timeout": timeout}
+        probes[f"{family.name}-tls"] = {**_inquiry(family), **_tls(), "timeout": timeout}
+    probes["portal-plain"] = _page(timeout)
+    probes["portal-tls"] = {**_page(timeout), **_tls()}
+    status = {"status": [200], "json": [{"path": "$.bus", "equals": "up"}]}
+    probes["bus"] = {"kind": "http", **_tls(), "timeout": timeout, "expect": status}
+    return probes
+
+
+def _tls() -> dict[str, object]:
+    return {"tls": {"ca": f"file:../{CA}"}}
+
+
+def _page(timeout: str) -> dict[str, object]:
+    return {"kind": "http", "timeout": timeout, "expect": {"status": [200], "body": {"must": ["<title>"]}}}
+
+
+def _inquiry(family: Family) -> dict[str, object]:
+    probe: dict[str, object] = {"kind": "http", "method": family.method, "headers": {"Accept": "application/json"}}
+    if family.method == "POST":
+        probe["headers"] = {"Accept": "application/json", "Content-Type": "application/json"}
+        probe["body"] = f'{{"{family.key}": "${{{family.key}}}"}}'
+    known = (family.key, *family.fields)
+    probe["expect"] = {
+        "status": [200],
+        "headers": {"content-type": "application/json.*"},
+        "json": [{"path": "$.item", "equals": "${item}"}, {"path": "$.valid", "type": "boolean"}],
+        "record": {f"$.{field}": f"${{{field}}}" for field in known},
+        "fresh": {"path": family.fresh_path} if family.fresh_path else {"header": family.fresh_header},
+    }
+    return probe
+
+
+def _policy(scenario: Scenario, times: Timing, first_slot: int) -> dict[str, object]:
+    return {
+        "government": {"id": "sandbox", "name_en": "Simulated government", "name_fa": "دولت آزمایشی"},
+        "timezone": "Asia/Tehran",
+        "epoch": datetime.fromtimestamp(first_slot * times.slot, UTC).isoformat(),
+        "slot_seconds": times.slot,
+        "windows_days": [7, 28, 90],
+        "publish_threshold": 0.8,
+        "grace_hours": 24,
+        "vantages": [{"id": "main", "control_targets": [scenario.control_target]}],
+        "egress": {"allow": ["127.0.0.0/8"], "allow_loopback": True},
+        "bus": BUS,
+        "default_latency_ms": round(times.latency * 1000),
+        "default_max_age_s": 86400,
+    }

@@ -1,0 +1,225 @@
+"""A simulated government from a name and a seed: agencies, services, required links, addresses. Pure.
+
+A few providers answer for most (civil registration, tax, social insurance, the judiciary): the n-th is asked in
+proportion to n^-0.9.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from services.core.errors import SettingsError
+from services.core.model import ALWAYS, Agency, Endpoint, Link, Service
+from services.sandbox.names import AGENCIES, ITEMS, Item
+from services.sandbox.offers import ACTIONS, SUBJECTS
+from services.sandbox.timing import Timing
+from services.sandbox.wiring import BUS_HOST, CONTROL_HOST, Wire, portal_host, provider_host, wire
+
+__all__ = ["BUS", "MEMBER", "SCENARIOS", "Scenario", "Size", "scenario"]
+
+BUS = "national-data-bus"
+"""The id of the endpoint that is the data bus."""
+
+MEMBER = "DEV/ORG/1234567-8"
+"""The only member in the sample of real exchange records; one agency stands for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a scenario is; ``absent`` is the share of required links that are still on paper."""
+
+    agencies: int
+    services: int
+    links: int
+    absent: float
+    portals: int
+
+
+SCENARIOS = {
+    "small": Size(agencies=24, services=120, links=300, absent=0.15, portals=8),
+    # the fifth official round: 105 agencies, 2,200 services, an integration score of 50.19 %
+    "national": Size(agencies=105, services=2200, links=6600, absent=0.5, portals=30),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """The register's rows, and the wires behind the live links.
+
+    ``member_agency`` stands for MEMBER as a consumer; ``sample_link`` is its only link to ``alias``, the provider that
+    can stand for the other side of the sample's exchanges.
+    """
+
+    name: str
+    seed: int
+    agencies: tuple[Agency, ...]
+    services: tuple[Service, ...]
+    links: tuple[Link, ...]
+    endpoints: tuple[Endpoint, ...]
+    wires: tuple[Wire, ...]
+    bus_port: int
+    control_target: str
+    member_agency: str
+    alias: str
+    sample_link: str
+
+
+def scenario(name: str, *, seed: int, base_port: int, times: Timing) -> Scenario:
+    """Make a scenario; the same arguments make the same one. SettingsError when there is none of this name."""
+    size = SCENARIOS.get(name)
+    if size is None:
+        raise SettingsError(f"there is no scenario `{name}`: choose {' or '.join(SCENARIOS)} with --scenario")
+    rng = random.Random(f"{seed}/scenario/{name}")
+    agencies = _agencies(size, rng)
+    services = _services(size, agencies, rng)
+    required = _required(size, services, agencies, rng)
+    absent = set(rng.sample(range(len(required)), round(size.absent * len(required))))
+    live = [(_link_id(service, item), item) for n, (service, item) in enumerate(required) if n not in absent]
+    hosts = {provider: provider_host(n) for n, provider in enumerate(dict.fromkeys(item.provider for item in ITEMS))}
+    wires = wire(live, hosts, base_port, seed)
+    wired = {each.link: each for each in wires}
+    links = tuple(_link(service, item, wired.get(_link_id(service, item)), times, rng) for service, item in required)
+    member, sample = _lonely(links, services)
+    return Scenario(
+        name=name,
+        seed=seed,
+        agencies=agencies,
+        services=services,
+        links=links,
+        endpoints=_endpoints(size, agencies, base_port),
+        wires=wires,
+        bus_port=base_port,
+        control_target=f"http://{CONTROL_HOST}:{base_port}/",
+        member_agency=member,
+        alias=sample.provider,
+        sample_link=sample.id,
+    )
+
+
+def _agencies(size: Size, rng: random.Random) -> tuple[Agency, ...]:
+    return tuple(
+        Agency(
+            id=name.id,
+            name_en=name.en,
+            name_fa=name.fa,
+            sector=name.sector,
+            staff=round(rng.lognormvariate(8, 1)),
+            satisfaction=round(rng.uniform(0.45, 0.9), 2),
+        )
+        for name in AGENCIES[: size.agencies]
+    )
+
+
+def _services(size: Size, agencies: Sequence[Agency], rng: random.Random) -> tuple[Service, ...]:
+    """Spread the services over the agencies; each agency has one at least."""
+    choices = {
+        agency.id: rng.sample([(s, a) for s in SUBJECTS[agency.sector] for a in ACTIONS], k=6 * len(ACTIONS))
+        for agency in agencies
+    }
+    owners = [agency.id for agency in agencies]
+    owners += rng.choices(owners, k=size.services - len(owners))
+    services = []
+    for owner in owners:
+        # an agency chosen more often than it has services to offer gives way to one that has some left
+        agency = owner if choices[owner] else max(choices, key=lambda each: (len(choices[each]), each))
+        subject, action = choices[agency].pop()
+        services.append(
+            Service(
+                id=f"{agency}-{subject.id}-{action.id}",
+                agency=agency,
+                name_en=f"{action.en} {subject.en}",
+                name_fa=f"{action.fa} {subject.fa}",
+                channel=rng.choice(("unified", "own", "both", "")),
+                weight=rng.choice((1.0,) * 9 + (2.0,)),
+            )
+        )
+    return tuple(sorted(services, key=lambda service: service.id))
+
+
+def _required(
+    size: Size, services: Sequence[Service], agencies: Sequence[Agency], rng: random.Random
+) -> list[tuple[Service, Item]]:
+    """Which service needs which item: about one service in thirty needs none, the others one to seven."""
+    known = {agency.id for agency in agencies}
+    items = [item for item in ITEMS if item.provider in known]
+    rank = {provider: n + 1 for n, provider in enumerate(dict.fromkeys(item.provider for item in items))}
+    share = Counter(item.provider for item in items)
+    weights = [rank[item.provider] ** -0.9 / share[item.provider] for item in items]
+    needy = rng.sample(range(len(services)), k=len(services) - len(services) // 30)
+    counts = dict.fromkeys(needy, 1)
+    for _ in range(size.links - len(needy)):
+        counts[rng.choice([n for n in rng.sample(needy, k=8) if counts[n] < 7] or needy)] += 1
+    required = []
+    for number, count in sorted(counts.items()):
+        service = services[number]
+        chosen: dict[str, Item] = {}
+        while len(chosen) < count:
+            item = rng.choices(items, weights)[0]
+            if item.provider != service.agency:
+                chosen[item.id] = item
+        required += [(service, item) for item in chosen.values()]
+    return sorted(required, key=lambda pair: _link_id(*pair))
+
+
+def _link_id(service: Service, item: Item) -> str:
+    return f"{service.id}-{item.id}"
+
+
+def _link(service: Service, item: Item, served: Wire | None, times: Timing, rng: random.Random) -> Link:
+    required_from = rng.choice((None, None, date(2024, 3, 20)))
+    live_from = rng.choice((ALWAYS, ALWAYS, date(2023, 3, 21)))
+    weight = rng.choice((1.0,) * 9 + (2.0,))
+    slo = rng.choice((0.95, 0.95, 0.99))
+    link = Link(
+        id=_link_id(service, item),
+        service=service.id,
+        provider=item.provider,
+        data_item=item.id,
+        required_from=required_from,
+        live_from=None,
+        latency_ms=round(times.latency * 1000),
+        slo=slo,
+        weight=weight,
+    )
+    if served is None:
+        return link
+    return replace(
+        link,
+        live_from=live_from,
+        probe=served.probe,
+        target=served.target,
+        params={"item": item.id, **served.record},
+        max_age_s=served.max_age_s,
+    )
+
+
+def _endpoints(size: Size, agencies: Sequence[Agency], base_port: int) -> tuple[Endpoint, ...]:
+    """Return the bus, kept by the post (every scenario has it), and portals, every other one over TLS."""
+    bus = Endpoint(BUS, "national-post", None, "bus", f"https://{BUS_HOST}:{base_port}/status")
+    portals = (
+        Endpoint(
+            id=f"{agency.id}-portal",
+            agency=agency.id,
+            service=None,
+            probe="portal-tls" if number % 2 else "portal-plain",
+            target=f"{'https' if number % 2 else 'http'}://{portal_host(number)}:{base_port}/",
+        )
+        for number, agency in enumerate(agencies[: size.portals])
+    )
+    return (bus, *portals)
+
+
+def _lonely(links: Sequence[Link], services: Sequence[Service]) -> tuple[str, Link]:
+    """Find a consumer and its live link that is the only one to its provider, one of the providers asked most."""
+    owner = {service.id: service.agency for service in services}
+    between: dict[tuple[str, str], list[Link]] = {}
+    for link in links:
+        between.setdefault((owner[link.service], link.provider), []).append(link)
+    order = {item.provider: n for n, item in enumerate(ITEMS)}
+    single = [pair for pair, joined in between.items() if len(joined) == 1 and not joined[0].absent]
+    pair = min(single, key=lambda each: (order[each[1]], each))
+    return pair[0], between[pair][0]

@@ -1,0 +1,161 @@
+"""Real servers on loopback, each as well or ill as the slot says.
+
+How a connection is treated is decided when it is accepted, from the slot then in effect (timing.py says why that is
+safe); only a refusal must happen earlier, by closing the listening socket when the slot takes effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from services.core.errors import ListenError
+from services.sandbox.connection import Conduct, Connection
+from services.sandbox.faults import Mode
+from services.sandbox.replies import Reply, Request
+from services.sandbox.timeline import Span
+from services.sandbox.timing import Timing
+
+__all__ = ["Answered", "Servers", "Site"]
+
+_BACKLOG = 128
+_HANDSHAKE = 10.0
+_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One listening address: the link or endpoint served there and what it replies in a given state.
+
+    ``good`` and ``bad`` are its TLS servers (None and empty: plain HTTP).
+    """
+
+    name: str
+    host: str
+    port: int
+    reply: Callable[[Span | None, Request], Reply]
+    good: ssl.SSLContext | None = None
+    bad: tuple[ssl.SSLContext, ...] = ()
+
+
+Answered = Callable[[str, int, str], None]
+"""Told of every reply that was written: the site's name, the slot whose state it followed, the word for it."""
+
+
+class Servers:
+    """All sites, listening from ``async with`` on; ListenError when an address is taken."""
+
+    def __init__(self, sites: Sequence[Site], times: Timing, *, clock: Callable[[], float], answered: Answered) -> None:
+        self._sites = {site.name: site for site in sites}
+        self._times = times
+        self._clock = clock
+        self._answered = answered
+        self._state: Callable[[int], Mapping[str, Span]] = lambda _: {}
+        self._listening: dict[str, socket.socket] = {}
+        self._open: set[asyncio.Transport] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        try:
+            for site in self._sites.values():
+                self._listen(site)
+        except BaseException:
+            self._stop_listening()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_listening()
+        for task in self._tasks:
+            task.cancel()
+        for transport in list(self._open):
+            transport.abort()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def follow(self, state: Callable[[int], Mapping[str, Span]]) -> None:
+        """Be in these states from now on: by slot, what is wrong with which site."""
+        self._state = state
+
+    def apply(self, slot: int) -> None:
+        """Refuse where this slot refuses and listen everywhere else; ListenError when an address is lost meanwhile."""
+        state = self._state(slot)
+        for name, site in self._sites.items():
+            span = state.get(name)
+            if span is not None and span.mode is Mode.REFUSED:
+                self._refuse(name)
+            elif name not in self._listening:
+                self._listen(site)
+
+    def _listen(self, site: Site) -> None:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setblocking(False)
+            listener.bind((site.host, site.port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            listener.close()
+            raise ListenError(
+                f"the sandbox cannot listen on {site.host}:{site.port}: {error.strerror}; "
+                "stop what does or choose other ports with --base-port"
+            ) from error
+        self._listening[site.name] = listener
+        self._loop.add_reader(listener, self._accept, site, listener)
+
+    def _refuse(self, name: str) -> None:
+        listener = self._listening.pop(name, None)
+        if listener is not None:
+            self._loop.remove_reader(listener)
+            listener.close()
+
+    def _stop_listening(self) -> None:
+        for name in list(self._listening):
+            self._refuse(name)
+
+    def _accept(self, site: Site, listener: socket.socket) -> None:
+        try:
+            connected, _ = listener.accept()
+        except OSError as error:
+            if error.errno in _FULL:  # no room for another connection: look again when some may have gone
+                self._loop.remove_reader(listener)
+                self._loop.call_later(0.1, self._look_again, site, listener)
+            return
+        connected.setblocking(False)
+        slot = self._times.slot_at(self._clock())
+        task = self._loop.create_task(self._serve(site, connected, slot, self._state(slot).get(site.name)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _look_again(self, site: Site, listener: socket.socket) -> None:
+        if self._listening.get(site.name) is listener:
+            self._loop.add_reader(listener, self._accept, site, listener)
+
+    async def _serve(self, site: Site, connected: socket.socket, slot: int, span: Span | None) -> None:
+        context = site.good
+        if site.bad and span is not None and span.mode is Mode.TLS_BROKEN:
+            context = site.bad[span.variant % len(site.bad)]
+        hung = span is not None and span.mode is Mode.HUNG
+        conduct = Conduct(
+            reply=None if hung else lambda request: site.reply(span, request),
+            delay=self._times.slow if span is not None and span.mode is Mode.SLOW else 0.0,
+            written=lambda reply: self._answered(site.name, slot, reply.sent),
+        )
+        # a client that leaves during the handshake, as it should on a bad certificate, is nobody's error
+        with contextlib.suppress(OSError):
+            await self._loop.connect_accepted_socket(
+                lambda: Connection(conduct, self._open),
+                connected,
+                ssl=context,
+                ssl_handshake_timeout=_HANDSHAKE if context else None,
+                ssl_shutdown_timeout=1.0 if context else None,
+            )

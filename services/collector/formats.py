@@ -71,6 +71,10 @@ class Batch:
     rejects: tuple[Reject, ...]
     position: Position
 
+    def followed_by(self, other: Batch) -> Batch:
+        """Join with the batch that comes next in the file."""
+        return Batch(self.sides + other.sides, self.rejects + other.rejects, other.position)
+
 
 def unzipped(stream: IO[bytes]) -> _Content:
     """Give the seekable stream itself, or its decompressed content when it starts like gzip."""

@@ -37,12 +37,15 @@ _HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of batches: records read, of these seen before, or older than the pairing span; lines rejected."""
+    """What became of batches: records read, of these seen before, or older than the pairing span; lines rejected; and
+    how many more exchanges have both sides.
+    """
 
     read: int = 0
     duplicates: int = 0
     expired: int = 0
     rejected: int = 0
+    paired: int = 0
 
     def __add__(self, other: Taken) -> Taken:
         return Taken(
@@ -50,6 +53,7 @@ class Taken:
             self.duplicates + other.duplicates,
             self.expired + other.expired,
             self.rejected + other.rejected,
+            self.paired + other.paired,
         )
 
 
@@ -91,6 +95,10 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
         self._database.close()
 
     def _load(self) -> None:
@@ -169,6 +177,7 @@ class Ledger:
         with self._transaction():
             fresh, changes = self._count(by_request)
             sides.insert(self._database, [(side, self._pairs.number(side.parties, self._mapping)) for side in fresh])
+            paired = sum(tally.paired for tally in changes.values())
             if changes := {key: tally for key, tally in changes.items() if tally}:
                 cells.change(self._database, changes, self._revise())
             self._move(source, batch.position)
@@ -176,8 +185,13 @@ class Ledger:
                 # The median, so that one clock gone wrong does not make everybody else's records look old.
                 newest = sorted(side.request_in for side in fresh)[len(fresh) // 2]
                 self._forget_before(min(now_ms, newest) - self._span_ms)
-        duplicates = len(batch.sides) - expired - len(fresh)
-        return Taken(len(batch.sides), duplicates, expired, len({reject.number for reject in batch.rejects}))
+        return Taken(
+            read=len(batch.sides),
+            duplicates=len(batch.sides) - expired - len(fresh),
+            expired=expired,
+            rejected=len({reject.number for reject in batch.rejects}),
+            paired=paired,
+        )
 
     def _count(self, by_request: dict[bytes, dict[bytes, Side]]) -> tuple[list[Side], dict[tuple[int, int], Tally]]:
         """Find the sides not seen before, and by how much they change each summary."""

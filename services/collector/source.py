@@ -1,15 +1,14 @@
-"""An exchange log on disk: what identifies it, what it spans, and its records from any position on."""
+"""An exchange log on disk: what identifies it, and its records from any position on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
 from services.collector.formats import START, Batch, Position, UnreadableError, read
-from services.collector.replay import Extent
 from services.core.errors import Fault, InputError
 
 __all__ = ["LogFile"]
@@ -39,15 +38,7 @@ class LogFile:
             size = self.path.stat().st_size
             return f"{size}-{blake2b(stream.read(_IDENTIFYING), digest_size=16).hexdigest()}"
 
-    def batches(self, start: Position = START, *, size: int = 1000) -> Iterator[Batch]:
+    def batches(self, start: Position = START, *, size: int = 1000) -> Generator[Batch, None, None]:
         """Batches of up to ``size`` lines from ``start`` on."""
         with self._open() as stream:
             yield from read(stream, start, size=size)
-
-    def extent(self) -> Extent:
-        """Read the whole log once for what it spans."""
-        extent = Extent()
-        for batch in self.batches():
-            for side in batch.sides:
-                extent = extent.and_at(side.request_in)
-        return extent

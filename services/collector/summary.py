@@ -62,6 +62,11 @@ class Tally:
         self.numbers = [a + b for a, b in zip(self.numbers, other.numbers, strict=True)]
         self.buckets = [a + b for a, b in zip(self.buckets, other.buckets, strict=True)]
 
+    @property
+    def paired(self) -> int:
+        """Exchanges with both sides."""
+        return self.numbers[0] - self.numbers[6]
+
     def __bool__(self) -> bool:
         return any(self.numbers) or any(self.buckets)
 

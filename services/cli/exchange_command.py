@@ -1,0 +1,130 @@
+"""``peyvand exchange``: pairs and summarises exchange logs offline (EXCHANGE.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from services.collector.mapping import Mapping
+from services.collector.offline import Digest, digest
+from services.core import codec
+from services.core.errors import InputError
+from services.core.evidence import DURATION_BUCKETS, ExchangeSummary
+from services.register.load import load
+
+__all__ = ["exchange"]
+
+_DAY_MS = 86_400_000
+
+
+@dataclass(slots=True)
+class _Row:
+    """One pair of parties over all slots."""
+
+    count: int = 0
+    ok: int = 0
+    bus_failures: int = 0
+    provider_failures: int = 0
+    orphans: int = 0
+    request_bytes: int = 0
+    response_bytes: int = 0
+    duration_buckets: list[int] = field(default_factory=lambda: [0] * DURATION_BUCKETS)
+
+    def add(self, other: ExchangeSummary | _Row) -> None:
+        self.count += other.count
+        self.ok += other.ok
+        self.bus_failures += other.bus_failures
+        self.provider_failures += other.provider_failures
+        self.orphans += other.orphans
+        self.request_bytes += other.request_bytes
+        self.response_bytes += other.response_bytes
+        self.duration_buckets = [a + b for a, b in zip(self.duration_buckets, other.duration_buckets, strict=True)]
+
+    def at_most(self, share: float) -> str:
+        """Bucket bound that this share of exchanges did not exceed."""
+        passed = 0
+        for i, count in enumerate(self.duration_buckets[:-1]):
+            passed += count
+            if passed >= share * self.count:
+                return f"{2 ** (i / 2):.0f}"
+        return f"> {2 ** ((DURATION_BUCKETS - 2) / 2):.0f}"
+
+    def cells(self) -> list[str]:
+        numbers = (self.count, self.ok, self.bus_failures, self.provider_failures, self.orphans)
+        sizes = (self.request_bytes, self.response_bytes)
+        return [*(f"{n:,}" for n in numbers), self.at_most(0.5), self.at_most(0.95), *(f"{n:,}" for n in sizes)]
+
+
+def exchange(
+    files: Annotated[
+        list[Path], typer.Argument(help="Logs: NDJSON, a JSON array or a raw multipart answer, each plain or gzipped.")
+    ],
+    register: Annotated[Path | None, typer.Option(help="Register directory: names the agencies and links.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One ExchangeSummary a line, as JSON.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Report lines that cannot be read and go on.")] = False,
+    span_days: Annotated[float, typer.Option(min=0, help="Days within which the two sides of an exchange pair.")] = 10,
+) -> None:
+    """Pair and summarise exchange logs of the data bus. A log with a line that cannot be read is refused whole."""
+    try:
+        mapping = Mapping(load(register) if register else None)
+        with digest(files, mapping, span_ms=round(span_days * _DAY_MS), skip_bad=skip_bad) as found:
+            for fault in found.faults:
+                typer.echo(str(fault), err=True)
+            if as_json:
+                for summary in found.summaries:
+                    typer.echo(codec.summary_to_json(summary))
+            else:
+                _show(found)
+    except InputError as error:
+        typer.echo(error.report(), err=True)
+        raise typer.Exit(1) from error
+
+
+def _show(found: Digest) -> None:
+    console = Console()
+    console.print(_table(found.summaries))
+    taken, totals = found.taken, found.totals
+    pairs = totals.exchanges - totals.orphans
+    console.print(
+        f"{taken.read:,} records read, {taken.duplicates:,} seen before, {taken.rejected:,} rejected: "
+        f"{totals.exchanges:,} exchanges, {pairs:,} logged by both sides, {totals.orphans:,} by one",
+        highlight=False,
+    )
+
+
+def _table(summaries: Iterable[ExchangeSummary]) -> Table:
+    rows: dict[tuple[str, ...], _Row] = {}
+    for summary in summaries:
+        kind = "meta" if summary.meta else "shared" if summary.shared else summary.link
+        key = (summary.consumer, summary.provider, summary.client or "?", summary.service or "?", kind)
+        rows.setdefault(key, _Row()).add(summary)
+    table = Table(show_footer=bool(rows))
+    total = _Row()
+    for row in rows.values():
+        total.add(row)
+    for name in ("consumer", "provider", "client", "X-Road service", "link"):
+        table.add_column(name, footer="total" if name == "consumer" else "", overflow="fold")
+    names = (
+        "count",
+        "ok",
+        "bus failed",
+        "provider failed",
+        "one side",
+        "p50 ≤ ms",
+        "p95 ≤ ms",
+        "bytes in",
+        "bytes out",
+    )
+    for name, footer in zip(names, total.cells(), strict=True):
+        table.add_column(name, footer=footer, justify="right")
+    for names_of_pair, row in sorted(rows.items()):
+        # Identifiers come from outside: Text shows them as they are, never as markup.
+        table.add_row(*(Text(part) for part in names_of_pair), *row.cells())
+    return table

@@ -1,0 +1,9 @@
+"""Runs the collector: ``python -m services.collector``."""
+
+import sys
+
+from services.collector.runner import main
+from services.core.runtime import run
+
+if __name__ == "__main__":
+    sys.exit(run("collector", main))

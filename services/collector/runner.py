@@ -1,0 +1,216 @@
+"""The collector at work: follows the register, takes in its source, publishes what changed (DESIGN.md, Components)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from time import time
+from typing import ParamSpec, TypeVar
+
+from services.collector.formats import START, Batch
+from services.collector.ledger import Ledger
+from services.collector.mapping import Mapping
+from services.collector.meters import Meters
+from services.collector.publisher import messages, publish
+from services.collector.replay import Extent, timeline
+from services.collector.source import LogFile
+from services.core.bus import Bus, connect
+from services.core.errors import BusError, PeyvandError, SettingsError, StateError
+from services.core.model import FLUSH_SECONDS, Register
+from services.core.runtime import Runtime
+from services.register.publish import follow
+
+__all__ = ["main"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_DATABASE = "collector.sqlite"
+_READ_LINES = 50  # small steps, so that a replay keeps time …
+_TAKE_LINES = 1000  # … which are taken in together when they are due together
+_SEND_SUMMARIES = 2000
+_LAST_FLUSH_SECONDS = 2.0
+
+
+def _now_ms() -> int:
+    return int(time() * 1000)
+
+
+class _Desk:
+    """The one thread that uses the ledger and reads the source, so that the event loop never waits for a disk."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+
+    async def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do it there, after everything asked for earlier."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work, *args, **kwargs))
+
+    @asynccontextmanager
+    async def ledger(self, path: Path, mapping: Mapping) -> AsyncIterator[Ledger]:
+        """Open the ledger; it is closed after everything that was asked for."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ledger = await self.do(Ledger, path, mapping, now_ms=_now_ms())
+            try:
+                yield ledger
+            finally:
+                self._executor.submit(ledger.close)
+        finally:
+            self._executor.shutdown(wait=True)
+
+
+class _Collector:
+    """One run of the component, between its start and its stop."""
+
+    def __init__(self, runtime: Runtime, bus: Bus, desk: _Desk, ledger: Ledger, version: str) -> None:
+        self._runtime, self._bus, self._desk, self._ledger = runtime, bus, desk, ledger
+        self._register_version = version
+        self._meters = Meters(runtime.registry)
+
+    async def follow(self, registers: AsyncIterator[Register]) -> None:
+        """Attribute by each new register version as it comes into force."""
+        async for register in registers:
+            mapping = _mapping(register, self._runtime.settings.alias)
+            await self._desk.do(self._ledger.remap, mapping)
+            self._register_version = register.register_version
+            self._runtime.log.info("register_in_force", register_version=register.register_version)
+
+    async def replay(self, log: LogFile) -> None:
+        """Take in a log at the pace of its timeline, from where an earlier run left it, until its end or the stop."""
+        source = await self._desk.do(log.identity)
+        position = await self._desk.do(self._ledger.position, source)
+        if position is None:
+            if self._ledger.timeline is not None:
+                raise StateError(
+                    f"the collector's state replays another log than {log.path}: give it a new data directory"
+                )
+            extent = await self._extent(log)
+            if extent is None:
+                return
+            seconds = self._runtime.settings.replay_seconds
+            await self._desk.do(self._ledger.replay, source, timeline(extent, _now_ms(), seconds))
+            position = START
+        held: Batch | None = None
+        batches = log.batches(position, size=_READ_LINES)
+        while (batch := await self._desk.do(next, batches, None)) is not None:
+            due = self._due(batch)
+            if held and (due > _now_ms() or len(held.sides) >= _TAKE_LINES):
+                await self._take(log, source, held)
+                held = None
+            if await self._stopped_by(due):
+                return
+            held = held.followed_by(batch) if held else batch
+        if held:
+            await self._take(log, source, held)
+        self._runtime.log.info("replay_finished", source=log.path.name)
+
+    async def _extent(self, log: LogFile) -> Extent | None:
+        """Read the whole log once for what it spans; None when the stop comes first."""
+        extent = Extent()
+        batches = log.batches()
+        while (batch := await self._desk.do(next, batches, None)) is not None:
+            for side in batch.sides:
+                extent = extent.and_at(side.request_in)
+            if self._runtime.stop.is_set():
+                return None
+        return extent
+
+    def _due(self, batch: Batch) -> int:
+        assert self._ledger.timeline is not None
+        return self._ledger.timeline.place(max((side.request_in for side in batch.sides), default=0))
+
+    async def _stopped_by(self, moment_ms: int) -> bool:
+        """Wait until a moment; True when the stop comes first, or has come."""
+        if self._runtime.stop.is_set():
+            return True
+        try:
+            await asyncio.wait_for(self._runtime.stop.wait(), max(0.0, (moment_ms - _now_ms()) / 1000))
+        except TimeoutError:
+            return False
+        return True
+
+    async def _take(self, log: LogFile, source: str, batch: Batch) -> None:
+        taken = await self._desk.do(self._ledger.take, source, batch, now_ms=_now_ms())
+        self._meters.took(taken)
+        if batch.sides:
+            self._meters.reached(log.path.name, self._due(batch))
+        rejects = [
+            {"number": r.number, "column": r.column, "length": r.length, "reason": r.reason} for r in batch.rejects
+        ]
+        self._runtime.log.info(
+            "records_taken",
+            source=log.path.name,
+            line=batch.position.line,
+            records=taken.read,
+            duplicates=taken.duplicates,
+            expired=taken.expired,
+            rejects=rejects,
+        )
+
+    async def publish(self) -> None:
+        """Publish what changed, once in FLUSH_SECONDS, until the stop."""
+        while not await self._stopped_by(_now_ms() + round(FLUSH_SECONDS * 1000)):
+            try:
+                await self.flush()
+            except BusError as error:
+                self._runtime.log.warning("publishing_failed", reason=str(error))
+                self._runtime.health.not_serving()
+            else:
+                if not self._runtime.stop.is_set():
+                    self._runtime.health.serving()
+
+    async def flush(self) -> None:
+        """Publish every summary that the bus has not acknowledged. Raises BusError; what it has acknowledged stays so."""
+        self._meters.show(await self._desk.do(self._ledger.totals))
+        while pending := await self._desk.do(self._ledger.unpublished, _SEND_SUMMARIES):
+            for message in messages(self._runtime.settings.bus, self._register_version, pending):
+                await publish(self._bus, message)
+                await self._desk.do(self._ledger.acknowledge, message.summaries)
+            self._meters.show(await self._desk.do(self._ledger.totals))
+
+
+def _mapping(register: Register, alias: str) -> Mapping:
+    if alias and alias not in register.agencies:
+        raise SettingsError(f"the alias {alias} is not an agency of the register: name one that is with --alias")
+    return Mapping(register, alias)
+
+
+async def _work(collector: _Collector, runtime: Runtime, registers: AsyncIterator[Register]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(collector.follow(registers))
+        if runtime.settings.replay:
+            tasks.create_task(collector.replay(LogFile(Path(runtime.settings.replay))))
+        tasks.create_task(collector.publish())
+        runtime.health.serving()
+        await runtime.stop.wait()
+        runtime.health.not_serving()
+        following.cancel()
+    try:
+        async with asyncio.timeout(_LAST_FLUSH_SECONDS):
+            await collector.flush()
+    except (BusError, TimeoutError) as error:
+        # Nothing is lost: what is unpublished stays in the ledger for the next start.
+        runtime.log.warning("last_publishing_failed", reason=str(error))
+
+
+async def main(runtime: Runtime) -> None:
+    """Run the collector until it is stopped. Raises PeyvandError when it cannot go on."""
+    settings = runtime.settings
+    desk = _Desk()
+    name = f"collector-{settings.bus}"
+    async with connect(settings.nats, role="collector", credentials=settings.credentials, name=name) as bus:
+        registers = follow(bus)
+        register = await anext(registers)
+        async with desk.ledger(settings.data / _DATABASE, _mapping(register, settings.alias)) as ledger:
+            collector = _Collector(runtime, bus, desk, ledger, register.register_version)
+            try:
+                await _work(collector, runtime, registers)
+            except ExceptionGroup as group:
+                if isinstance(group.exceptions[0], PeyvandError):
+                    raise group.exceptions[0] from group
+                raise

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tracemalloc
+
+import pytest
+
+from services.collector.formats import Position, UnreadableError, read
+from services.collector.record import read_side
+
+
+def all_of(content, **options):
+    batches = list(read(io.BytesIO(content), **options))
+    return [s for b in batches for s in b.sides], [r for b in batches for r in b.rejects], batches
+
+
+def lines(records):
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def multipart(records, *, count=None, extra="", boundary=b"--xroadB"):
+    body = gzip.compress(json.dumps({"records": records}).encode())
+    envelope = (
+        '<E:Envelope xmlns:E="http://schemas.xmlsoap.org/soap/envelope/" xmlns:om="http://x-road.eu/xsd/op-monitoring.xsd">'
+        f"<E:Body><om:getSecurityServerOperationalDataResponse><om:recordsCount>{len(records) if count is None else count}"
+        f"</om:recordsCount>{extra}</om:getSecurityServerOperationalDataResponse></E:Body></E:Envelope>"
+    ).encode()
+    return b"\r\n".join(
+        (
+            boundary,
+            b"content-type:text/xml",
+            b"",
+            envelope,
+            boundary,
+            b"content-type:application/gzip",
+            b"content-id: <r>",
+            b"",
+            body,
+            boundary + b"--",
+            b"",
+        )
+    )
+
+
+def test_every_format_reads_the_same(raw):
+    """NDJSON, a JSON array, a records object, a multipart answer, and gzip of each give the same sides."""
+    records = [raw(xRequestId=f"x-{n}") for n in range(5)]
+    expected = [read_side(record) for record in records]
+    pretty = json.dumps(records, indent=4).encode()
+    for content in (
+        lines(records),
+        b"\xef\xbb\xbf" + lines(records),
+        lines(records).replace(b"\n", b"\r\n\r\n"),
+        lines(records).rstrip(b"\n"),
+        pretty,
+        json.dumps({"records": records}).encode(),
+        multipart(records),
+    ):
+        for packed in (content, gzip.compress(content), gzip.compress(content[:40]) + gzip.compress(content[40:])):
+            sides, rejects, _ = all_of(packed)
+            assert (sides, rejects) == (expected, [])
+
+
+def test_the_raw_answer_equals_the_ndjson(sample):
+    """The real multipart answer holds the same 5,230 records as its NDJSON."""
+    with (
+        sample("opmon_dev_5230.response.dat").open("rb") as answer,
+        sample("opmon_dev_5230.ndjson").open("rb") as plain,
+    ):
+        from_answer = [side for batch in read(answer) for side in batch.sides]
+        from_plain = [side for batch in read(plain) for side in batch.sides]
+    assert len(from_plain) == 5230
+    assert from_answer == from_plain
+
+
+def test_an_empty_answer_holds_nothing(sample):
+    """An answer without records is read, and is nothing."""
+    assert all_of(sample("xroad_metrics_response2.dat").read_bytes()) == ([], [], [])
+    assert all_of(b"") == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("xroad_metrics_client_proxy_ssl_auth_failed.dat", "Server.ClientProxy.SslAuthenticationFailed"),
+        ("xroad_metrics_server_proxy_access_denied_failed.dat", "Server.ServerProxy.AccessDenied"),
+    ],
+)
+def test_a_soap_fault_is_told_by_its_code(sample, name, code):
+    """A fault of the source is shown by its code alone, without its text."""
+    with pytest.raises(UnreadableError) as caught:
+        all_of(sample(name).read_bytes())
+    assert str(caught.value) == f"the security server answered with fault {code}"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_reading_goes_on_from_any_position(raw, size, pack):
+    """Reading on from the position after any batch gives exactly the rest."""
+    records = [raw(xRequestId=f"x-{n}") for n in range(5)]
+    for content in (
+        lines(records),
+        b"\xef\xbb\xbf" + lines(records[:2]) + b"\nbad\n" + lines(records[2:]),
+        multipart(records),
+    ):
+        whole, _, batches = all_of(pack(content), size=size)
+        done = 0
+        for batch in batches:
+            done += len(batch.sides)
+            rest, _, _ = all_of(pack(content), start=batch.position)
+            assert whole[done:] == rest
+
+
+def test_bad_lines_are_told_by_place_length_and_reason(raw):
+    """Lines that cannot be read are reported without their content, and the rest goes on."""
+    long = b'{"messageUserId": "' + b"x" * (1 << 20) + b'"}\n'
+    content = (
+        lines([raw()]) + b'{"messageUserId": "CANARY"\n' + b"\n" + long + b"\xff\xfe\n[1]\n" + lines([raw(succeeded=7)])
+    )
+    sides, rejects, batches = all_of(content + lines([raw(xRequestId="x-2")]))
+    assert len(sides) == 2
+    assert [str(reject.fault("log")) for reject in rejects] == [
+        "log:2:27: it is not JSON (line of 26 bytes)",
+        f"log:4: a line may not exceed 1048576 bytes (line of {len(long)} bytes)",
+        "log:5:1: it is not JSON (line of 2 bytes)",
+        "log:6: a record must be a JSON object (line of 3 bytes)",
+        f"log:7: succeeded must be true or false (line of {len(json.dumps(raw(succeeded=7)))} bytes)",
+    ]
+    assert batches[-1].position == Position(len(content) + len(lines([raw(xRequestId="x-2")])), 8)
+    assert "CANARY" not in repr(rejects)
+
+
+def test_bad_records_of_a_document_are_told_by_number(raw):
+    """In one document a record is named by its number."""
+    bad = raw(succeeded=7)
+    _, rejects, _ = all_of(json.dumps([raw(), bad]).encode())
+    assert [str(reject.fault("log")) for reject in rejects] == [
+        f"log: record 2: succeeded must be true or false ({len(json.dumps(bad, separators=(',', ':')))} bytes)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'[{"messageUserId": "CANARY"}, ]', "it is not JSON from line 1, column 29 on"),
+        (b"[1,\n 2", "it is not JSON from line 2, column 3 on"),
+        (gzip.compress(b'{"a": 1}\n' * 100)[:-12], "its gzip data end early"),
+        (gzip.compress(b"{}")[:10] + b"\xff" * 40, "its gzip data are damaged"),
+        (b"--b\r\ncontent-type: text/xml\r\n\r\n<a/>", "the multipart answer ends before its closing boundary"),
+        (b"--b\r\ncontent-type: text/plain\r\n\r\n<a/>\r\n--b--", "it has no text/xml part"),
+        (b"--b\r\ncontent-type: text/xml\r\n\r\n<a/>\r\n--b--", "it has no application/gzip part"),
+        (b"--b\r\ncontent-type: text/xml\r\n\r\n<a>\r\n--b--", "its XML part is not well-formed (line 1, column 4)"),
+        (b"<a/>", "it is a SOAP message without records"),
+        (
+            b'<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><a>&e;</a>',
+            "its XML part has a document type declaration, which is not accepted",
+        ),
+        (
+            b"<E><Fault><faultcode>CANARY \x26lt;person\x26gt; 12</faultcode></Fault></E>",
+            "the security server answered with fault without a readable code",
+        ),
+    ],
+)
+def test_files_that_fail_as_a_whole_say_why(content, reason):
+    """A file that cannot be read as a whole is refused with one reason, without content."""
+    with pytest.raises(UnreadableError) as caught:
+        all_of(content)
+    assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"count": 3}, "recordsCount is 3, its attachment holds 2"),
+        ({"count": "x"}, "recordsCount must be a whole number"),
+        ({"count": ""}, "recordsCount must be a whole number"),
+    ],
+)
+def test_an_answer_must_hold_as_many_records_as_it_says(raw, change, reason):
+    """An answer that lost records on its way is refused."""
+    with pytest.raises(UnreadableError) as caught:
+        all_of(multipart([raw(), raw()], **change))
+    assert str(caught.value) == reason
+
+
+def test_a_damaged_attachment_is_refused(raw):
+    """An attachment that is cut, or no gzip at all, is refused."""
+    whole = multipart([raw()])
+    start = whole.index(b"\x1f\x8b")
+    for content, reason in (
+        (whole[: start + 30] + b"\r\n--xroadB--\r\n", "the gzip data of its attachment end early"),
+        (whole[:start] + b"plain\r\n--xroadB--\r\n", "its attachment is not valid gzip"),
+    ):
+        with pytest.raises(UnreadableError) as caught:
+            all_of(content)
+        assert str(caught.value) == reason
+
+
+def test_memory_does_not_grow_with_the_file(raw, tmp_path):
+    """Ten times the lines take no more memory at the peak."""
+    peaks = []
+    for count in (3_000, 30_000):
+        path = tmp_path / f"{count}.ndjson"
+        with path.open("wb") as out:
+            for n in range(count):
+                out.write(json.dumps(raw(xRequestId=f"x-{n}")).encode() + b"\n")
+        tracemalloc.start()
+        with path.open("rb") as stream:
+            assert sum(len(batch.sides) for batch in read(stream)) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]

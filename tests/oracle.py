@@ -47,12 +47,12 @@ class Result:
 
 
 def midnight(register: Register, day: date) -> int:
-    """The day's first midnight in epoch seconds."""
+    """Return the day's first midnight in epoch seconds."""
     return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(register["timezone"])).timestamp())
 
 
 def window(register: Register, days: int, end_slot: int) -> list[int]:
-    """The slots of the last ``days`` complete days and of the day that ``end_slot`` starts in, up to it."""
+    """Return the slots of the last ``days`` complete days and of the day that ``end_slot`` starts in, up to it."""
     seconds = register["slot_seconds"]
     end = end_slot * seconds
     near = datetime.fromtimestamp(end, ZoneInfo("UTC")).date()
@@ -62,7 +62,7 @@ def window(register: Register, days: int, end_slot: int) -> list[int]:
 
 
 def verdicts(register: Register, measurements: Iterable[Measurement]) -> Verdicts:
-    """What the measurements say of each slot: the best of each vantage, then the lower median over vantages."""
+    """Judge each slot that was measured: the best of each vantage, then the lower median over vantages."""
     heard = {(False, link["id"]): link["vantages"] for link in register["links"]}
     heard |= {(True, endpoint["id"]): endpoint["vantages"] for endpoint in register["endpoints"]}
     per_vantage: dict[tuple[bool, str, int], dict[str, tuple[bool, float, int]]] = {}
@@ -83,12 +83,12 @@ def verdicts(register: Register, measurements: Iterable[Measurement]) -> Verdict
 def index_of_measurements(
     register: Register, measurements: Iterable[Measurement], *, days: int, end_slot: int
 ) -> dict[tuple[str, str], Result]:
-    """Every indicator, from measurements."""
+    """Compute every indicator from measurements."""
     return index(register, verdicts(register, measurements), days=days, end_slot=end_slot)
 
 
 def index(register: Register, verdicts: Verdicts, *, days: int, end_slot: int) -> dict[tuple[str, str], Result]:
-    """Every indicator, by (kind, id), from slot verdicts; what is N/A is not there."""
+    """Compute every indicator, by (kind, id), from slot verdicts; what is N/A is not there."""
     return _Index(register, verdicts, window(register, days, end_slot)).everything()
 
 

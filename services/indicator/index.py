@@ -13,7 +13,7 @@ from services.core.evidence import Indicator, Kind, Losses, Strict
 from services.core.outcome import Stage
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
-from services.indicator.shares import LinkShares, grouping, link_shares, mean_share, ratio, sums
+from services.indicator.shares import LinkShares, grouping, link_shares, mean_share, ratio, sums, upper_bound
 from services.indicator.window import Evidence, WindowCounts
 
 __all__ = ["METHOD_VERSION", "Calendar", "Frame", "IndicatorColumns", "LinkColumns", "Snapshot", "indicators"]
@@ -204,7 +204,8 @@ def _of_endpoints(frame: Frame, counts: WindowCounts, days: int) -> IndicatorCol
     stages = ratio(counts.endpoint_counts, known[np.newaxis], otherwise=0.0)
     lower = ratio(counts.endpoint_counts[Stage.OK], slots, otherwise=0.0)
     known_share = ratio(known, slots, otherwise=0.0)
-    estimate = np.where(known > 0, stages[Stage.OK], np.nan)
+    upper = upper_bound(lower, known_share)
+    estimate = np.where(known > 0, np.clip(stages[Stage.OK], lower, upper), np.nan)
     unset, none = np.full(len(slots), np.nan), np.zeros(len(slots), dtype=np.int64)
     return IndicatorColumns(
         kind=Kind.ENDPOINT,
@@ -214,7 +215,7 @@ def _of_endpoints(frame: Frame, counts: WindowCounts, days: int) -> IndicatorCol
         estimate=estimate,
         point=_published(frame, estimate, known_share),
         lower=lower,
-        upper=1.0 - (known_share - lower),
+        upper=upper,
         known_share=known_share,
         losses=stages[: Stage.OK].T,
         strict_point=unset,

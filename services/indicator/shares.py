@@ -12,7 +12,7 @@ from services.core.evidence import Kind
 from services.core.outcome import Stage
 from services.indicator.frame import Frame
 
-__all__ = ["LinkShares", "grouping", "link_shares", "mean_share", "ratio", "sums"]
+__all__ = ["LinkShares", "grouping", "link_shares", "mean_share", "ratio", "sums", "upper_bound"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,12 @@ def link_shares(frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64
     )
 
 
+def upper_bound(lower: NDArray[np.float64], known_share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute U = L + 1 - κ (§5), so that rounding never lifts it above 1 or leaves it below L."""
+    # κ - L is never negative: no f·q is above its f, and sums of larger terms round no lower.
+    return np.maximum(lower, 1.0 - (known_share - lower))
+
+
 def mean_share(
     shares: LinkShares, links: NDArray[np.int64], group: NDArray[np.int64], weight: NDArray[np.float64], groups: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -103,8 +109,7 @@ def mean_share(
         return ratio(sums(group, weight * values[links], groups), total, otherwise=0.0)
 
     lower, known_share = mean(shares.lower), mean(shares.known_share)
-    # Not L + 1 - κ, which rounding may lift above 1; κ - L is never negative, as no f·q is above its f.
-    upper = np.maximum(lower, 1.0 - (known_share - lower))
+    upper = upper_bound(lower, known_share)
     nothing = sums(group, (weight > 0) & np.isnan(shares.share[links]), groups) > 0
     estimate = np.clip(mean(np.nan_to_num(shares.share)), lower, upper)
     return np.where(nothing | (total == 0), np.nan, estimate), lower, upper, known_share

@@ -41,13 +41,13 @@ class Case:
     """A register and its measurements as the oracle takes them, and the window to compute."""
 
     register: dict[str, Any]
-    measurements: list[oracle.Measurement]
+    measurements: list[oracle.Measurement] = field(repr=False)
     days: int
     end_slot: int
     rng: random.Random = field(default_factory=random.Random)
 
     def copy(self) -> Case:
-        """A case to be changed beside this one."""
+        """Return a case to be changed beside this one."""
         return Case(deepcopy(self.register), list(self.measurements), self.days, self.end_slot, self.rng)
 
     @property
@@ -56,13 +56,16 @@ class Case:
         return oracle.window(self.register, self.days, self.end_slot)
 
     def links(self, *, on: str | None = None) -> list[dict[str, Any]]:
-        """The register's links, of one service or of all."""
+        """Return the register's links, of one service or of all."""
         return [link for link in self.register["links"] if on in (None, link["service"])]
 
 
 @st.composite
 def cases(draw: st.DrawFn, *, whole: bool = False, weights: Sequence[float] = (0, 1, 1, 1, 2.5, 0.1)) -> Case:
-    """A small government around a change of clocks. ``whole``: every link live and in force throughout, all measured."""
+    """Draw a small government around a change of clocks.
+
+    ``whole``: every link live and in force throughout, and measured by every vantage in every slot.
+    """
     rng = random.Random(draw(st.integers(0, 2**32)))
     timezone, middle = draw(st.sampled_from(PLACES))
     seconds = draw(st.sampled_from([3600, 7200, 10800, 5 * 3600]))
@@ -130,7 +133,7 @@ def cases(draw: st.DrawFn, *, whole: bool = False, weights: Sequence[float] = (0
 
 
 def register_of(rows: dict[str, Any]) -> Register:
-    """The same register as the library takes it."""
+    """Return the same register as the library takes it."""
     links = {
         row["id"]: Link(
             id=row["id"],
@@ -172,7 +175,7 @@ def register_of(rows: dict[str, Any]) -> Register:
 
 
 def batches(rows: Sequence[oracle.Measurement], slot_seconds: int) -> list[MeasurementColumns]:
-    """The measurements as batches, one per run of the same vantage, in the order given."""
+    """Return the measurements as batches, one per run of the same vantage, in the order given."""
     runs: list[list[oracle.Measurement]] = []
     for row in rows:
         if not runs or runs[-1][0][2] != row[2]:
@@ -206,12 +209,12 @@ def _batch(rows: Sequence[oracle.Measurement], slot_seconds: int) -> Measurement
 
 
 def by_vantage(rows: Sequence[oracle.Measurement]) -> list[oracle.Measurement]:
-    """The same measurements, vantage by vantage: few and large batches."""
+    """Return the same measurements, vantage by vantage: few and large batches."""
     return sorted(rows, key=lambda row: row[2])
 
 
 def evidence_of(case: Case, rows: Sequence[oracle.Measurement] | None = None) -> Evidence:
-    """The evidence of all the case's measurements (or those given), in the order given within a vantage."""
+    """Take in all the case's measurements (or those given), in the order given within a vantage."""
     evidence = Evidence(Calendar.of(register_of(case.register).policy))
     for batch in batches(by_vantage(case.measurements if rows is None else rows), case.register["slot_seconds"]):
         evidence.take(batch)
@@ -219,7 +222,7 @@ def evidence_of(case: Case, rows: Sequence[oracle.Measurement] | None = None) ->
 
 
 def snapshot(case: Case, evidence: Evidence | None = None, frame: Frame | None = None) -> Snapshot:
-    """The index of a case as the library computes it."""
+    """Compute the index of a case with the library."""
     return indicators(
         frame or Frame.of(register_of(case.register)),
         evidence or evidence_of(case),
@@ -232,7 +235,7 @@ Measured = dict[tuple[str, str], dict[str, Any]]
 
 
 def measured(found: Snapshot) -> Measured:
-    """Every indicator of a snapshot of one window as plain floats, by (kind label, id)."""
+    """Return every indicator of a snapshot of one window as plain floats, by (kind label, id)."""
     (days,) = found.windows
     result: Measured = {}
     for kind in Kind:
@@ -257,12 +260,12 @@ def measured(found: Snapshot) -> Measured:
 
 
 def index_of(case: Case) -> Measured:
-    """Every indicator of a case as the library computes it."""
+    """Compute every indicator of a case with the library."""
     return measured(snapshot(case))
 
 
 def truth_of(case: Case) -> Measured:
-    """Every indicator of a case as the oracle computes it."""
+    """Compute every indicator of a case with the oracle."""
     results = oracle.index_of_measurements(case.register, case.measurements, days=case.days, end_slot=case.end_slot)
     names = ("point", "estimate", "lower", "upper", "known_share", "losses", "strict", "required", "known", "absent")
     return {key: {name: getattr(result, name) for name in names} for key, result in results.items()}
@@ -273,7 +276,7 @@ EVERYTHING = (*NUMBERS, "required", "known", "absent")
 
 
 def assert_same(one: Measured, other: Measured, names: Sequence[str] = EVERYTHING) -> None:
-    """Both hold the same indicators, equal within 10⁻¹²."""
+    """Assert that both hold the same indicators, equal within 10⁻¹²."""
     assert set(one) == set(other)
     for key in one:
         for name in names:
@@ -281,7 +284,7 @@ def assert_same(one: Measured, other: Measured, names: Sequence[str] = EVERYTHIN
 
 
 def pick(found: Measured, wanted: Callable[[str, str], bool]) -> Measured:
-    """Those indicators whose (kind, id) is wanted."""
+    """Return those indicators whose (kind, id) is wanted."""
     return {key: value for key, value in found.items() if wanted(*key)}
 
 

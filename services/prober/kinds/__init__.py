@@ -1,1 +1,31 @@
 """One file per probe kind: a target and a deadline in, an observation out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from services.core.model import Probe
+from services.prober.kinds import http
+from services.prober.network import Network
+from services.prober.observation import Observation
+
+__all__ = ["KINDS", "Kind"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of probe: what makes its targets ready, once, and what probes one of them by a deadline.
+
+    ``prepare(definition, url, headers, body, network)`` gets texts already filled in and raises MissingSecretError or
+    ValueError; ``probe(target, deadline)`` takes what it returned and monotonic seconds.
+    """
+
+    prepare: Callable[[Probe, str, dict[str, str], str, Network], Any]
+    probe: Callable[[Any, float], Awaitable[Observation]]
+
+
+KINDS: dict[str, Kind] = {
+    "http": Kind(http.prepare, http.probe),
+}

@@ -1,0 +1,207 @@
+"""Probe kind `http`: one request, its redirects, one answer, within one deadline (PROBING.md, Kinds)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from time import monotonic, perf_counter
+
+import httpx
+
+from services.core.model import Auth, Probe
+from services.prober.connection import Connection
+from services.prober.decode import DecodeError, LimitError, decodable, decode
+from services.prober.hop import Call, StoppedError, Trail, hop
+from services.prober.network import Network
+from services.prober.observation import Cause, Failure, Observation, Phase
+from services.prober.secrets import Secrets
+from services.prober.wire import call_of
+
+__all__ = ["HttpTarget", "prepare", "probe"]
+
+_USER_AGENT = "peyvand-prober/1"
+_MAX_REDIRECTS = 10
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTarget:
+    """One target, ready to be asked: everything that does not change between probes is already built."""
+
+    network: Network = field(repr=False)
+    request: httpx.Request = field(repr=False)
+    call: Call
+    secret_header: str
+    follow: bool
+    accepted: frozenset[str]
+    body_limit: int
+
+
+def prepare(definition: Probe, url: str, headers: dict[str, str], body: str, network: Network) -> HttpTarget:
+    """Build a target of a definition, its texts filled in. Raises MissingSecretError and ValueError."""
+    given = {name.lower() for name in headers}
+    defaults = {"User-Agent": _USER_AGENT, "Accept": "*/*", "Connection": "close"}
+    sent = {name: value for name, value in defaults.items() if name.lower() not in given} | headers
+    try:
+        request = httpx.Request(definition.method, url, headers=sent, content=body.encode() if body else None)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"the target is not a URL: {error}") from error
+    secret_header = _authenticate(request, definition.auth, network.secrets)
+    accepted = request.headers.get("accept-encoding", "").lower()
+    return HttpTarget(
+        network=network,
+        request=request,
+        call=call_of(
+            request,
+            definition.tls,
+            definition.body_limit,
+            compressed=bool(accepted),
+            server_name=definition.tls.server_name,
+        ),
+        secret_header=secret_header,
+        follow=definition.redirects == "follow",
+        accepted=frozenset(part.partition(";")[0].strip() for part in accepted.split(",") if part),
+        body_limit=definition.body_limit,
+    )
+
+
+def _authenticate(request: httpx.Request, auth: Auth, secrets: Secrets) -> str:
+    """Add the credential and return the header that holds it, lower case; empty without one."""
+    if auth.kind == "none":
+        return ""
+    if auth.kind == "api_key":
+        request.headers[auth.header] = secrets.get(auth.key)
+        return auth.header.lower()
+    if auth.kind == "basic":
+        flow = httpx.BasicAuth(auth.username, secrets.get(auth.password)).auth_flow(request)
+        next(flow)
+    elif auth.kind == "bearer":
+        request.headers["Authorization"] = f"Bearer {secrets.get(auth.token)}"
+    else:
+        raise ValueError(f"auth kind {auth.kind} is unknown")
+    return "authorization"
+
+
+async def probe(target: HttpTarget, deadline: float) -> Observation:
+    """Ask once over a fresh connection and see what happens; end by ``deadline`` (monotonic seconds), always."""
+    trail = Trail(deadline)
+    failure: Failure | None = None
+    answer: Connection | None = None
+    try:
+        async with asyncio.timeout(deadline - monotonic()):
+            answer = await hop(target.call, target.network, trail)
+            if target.follow and answer.status in _REDIRECTS and _location(answer):
+                answer = await _follow(target, answer, trail)
+    except TimeoutError:
+        failure = Failure(
+            trail.phase, Cause.TIMEOUT, f"no end within the deadline, in phase {trail.phase.name.lower()}"
+        )
+    except StoppedError as stopped:
+        failure = stopped.failure
+    return _observation(target, trail, answer, failure)
+
+
+def _location(answer: Connection) -> bool:
+    return any(name.lower() == b"location" for name, _ in answer.headers)
+
+
+async def _follow(target: HttpTarget, first: Connection, trail: Trail) -> Connection:
+    """Follow redirects by httpx's rules (methods, cookies, credentials), each hop on a connection of its own."""
+    transport = _Following(target, first, trail)
+    async with httpx.AsyncClient(
+        transport=transport, follow_redirects=True, max_redirects=_MAX_REDIRECTS, trust_env=False
+    ) as client:
+        try:
+            await client.send(target.request)
+        except httpx.TooManyRedirects as error:
+            detail = f"more than {_MAX_REDIRECTS} redirects"
+            raise StoppedError(Failure(trail.phase, Cause.TOO_MANY_REDIRECTS, detail)) from error
+        except (httpx.RemoteProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            detail = "redirected to what is not an http or https URL"
+            raise StoppedError(Failure(trail.phase, Cause.REDIRECT_UNUSABLE, detail)) from error
+    return transport.answer
+
+
+class _Following(httpx.AsyncBaseTransport):
+    """Hands httpx the first answer, then makes the hops it asks for."""
+
+    def __init__(self, target: HttpTarget, first: Connection, trail: Trail) -> None:
+        self._target = target
+        self._trail = trail
+        self._first: Connection | None = first
+        self.answer = first
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Make one hop; its answer is without body, since only status and headers decide what follows."""
+        if self._first is not None:
+            self._first = None
+        else:
+            self._trail.redirects += 1
+            self.answer = await hop(self._call(request), self._target.network, self._trail)
+        return httpx.Response(
+            self.answer.status, headers=self.answer.headers, stream=httpx.ByteStream(b""), request=request
+        )
+
+    def _call(self, request: httpx.Request) -> Call:
+        first = self._target.request.url
+        url = request.url
+        if url.scheme not in {"http", "https"}:
+            raise httpx.UnsupportedProtocol(url.scheme)
+        if first.scheme == "https" and url.scheme == "http":
+            detail = "redirected from https to plain http"
+            raise StoppedError(Failure(Phase.CONNECT, Cause.REDIRECT_DOWNGRADED, detail))
+        if (url.scheme, url.host, url.port) != (first.scheme, first.host, first.port):
+            # httpx drops Authorization by itself; an API key must not travel to strangers either.
+            request.headers.pop(self._target.secret_header, None)
+        return call_of(request, self._target.call, self._target.body_limit, compressed=bool(self._target.accepted))
+
+
+def _observation(target: HttpTarget, trail: Trail, answer: Connection | None, failure: Failure | None) -> Observation:
+    seen = answer or trail.connection
+    headers = (
+        tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in seen.headers) if seen else ()
+    )
+    body = b"".join(seen.body) if seen else b""
+    raw_length = seen.raw_length if seen else 0
+    if failure is None:
+        try:
+            body = _decoded(target, headers, body)
+        except DecodeError as error:
+            failure = Failure(Phase.TRANSFER, Cause.ENCODING, str(error))
+        except LimitError as error:
+            failure = Failure(Phase.TRANSFER, Cause.BODY_LIMIT, str(error))
+    return Observation(
+        time=trail.began,
+        duration=perf_counter() - trail.start,
+        phases=trail.phases(),
+        latency=answer.ended - trail.first_sent if answer else None,
+        status=seen.status if seen else 0,
+        headers=headers,
+        body=body,
+        raw_length=raw_length,
+        body_length=len(body),
+        failure=failure,
+        certificate=trail.certificate,
+        redirects=trail.redirects,
+        redirected=trail.redirects > 0,
+        addresses=tuple(trail.addresses),
+    )
+
+
+def _decoded(target: HttpTarget, headers: tuple[tuple[str, str], ...], body: bytes) -> bytes:
+    """Decode the body as the definition asked for it: only by encodings it accepts and we know."""
+    if not target.accepted or not body:
+        return body
+    encodings = [
+        encoding.strip().lower()
+        for name, value in headers
+        if name == "content-encoding"
+        for encoding in value.split(",")
+    ]
+    for encoding in reversed(encodings):
+        if not decodable(encoding) or not ({encoding, "*"} & target.accepted):
+            break
+        body = decode(body, encoding, target.body_limit)
+    if len(body) > target.body_limit:
+        raise LimitError(f"the body is larger than {target.body_limit} bytes")
+    return body

@@ -1,0 +1,78 @@
+"""What all probes of one prober share on their way out: names, egress rules, TLS, trust."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+import certifi
+
+from services.core.model import Egress
+from services.prober.certificates import Trust, read_certificates
+from services.prober.egress import EgressRules
+from services.prober.resolve import Resolver
+from services.prober.secrets import MissingSecretError, Secrets
+
+__all__ = ["Network", "TrustStore", "client_context"]
+
+# A replaced CA file is noticed within this many seconds.
+_RECHECKED = 10.0
+
+
+def client_context() -> ssl.SSLContext:
+    """Make a context that shakes hands with anyone: certificates are judged afterwards (services.prober.certificates)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class TrustStore:
+    """The trust of each TLS profile, read once and again when its file changes."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._known: dict[str, tuple[float, int, Trust]] = {}
+        self._facts_only = Trust(())
+
+    def get(self, ca: str, *, verify: bool) -> Trust:
+        """Return what a profile believes: ``ca`` is ``file:PATH``, empty for the system's. Raises MissingSecretError."""
+        if not verify:
+            return self._facts_only
+        known = self._known.get(ca)
+        now = self._clock()
+        if known is not None and known[0] > now:
+            return known[2]
+        path = Path(ca.removeprefix("file:") if ca else _system_bundle())
+        try:
+            changed = path.stat().st_mtime_ns
+            trust = (
+                known[2] if known is not None and known[1] == changed else Trust(read_certificates(path.read_bytes()))
+            )
+        except (OSError, ValueError) as error:
+            raise MissingSecretError(f"the authorities in {path.name} cannot be read: {error}") from error
+        self._known[ca] = (now + _RECHECKED, changed, trust)
+        return trust
+
+
+def _system_bundle() -> str:
+    return ssl.get_default_verify_paths().cafile or certifi.where()
+
+
+@dataclass(slots=True)
+class Network:
+    """The way out of one prober. ``egress`` is replaced when the policy changes."""
+
+    egress: EgressRules = field(default_factory=lambda: EgressRules(Egress()))
+    resolver: Resolver = field(default_factory=Resolver)
+    trust: TrustStore = field(default_factory=TrustStore)
+    secrets: Secrets = field(default_factory=Secrets)
+    context: ssl.SSLContext = field(default_factory=client_context)
+
+    async def close(self) -> None:
+        """Let go of the name servers."""
+        await self.resolver.close()

@@ -1,0 +1,100 @@
+"""What a probe saw: facts and timings, never a judgement (PROBING.md, Shape)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from services.core.evidence import Phases
+
+__all__ = ["Cause", "CertificateFacts", "Failure", "Observation", "Phase"]
+
+
+class Phase(Enum):
+    """The part of a probe in which something failed."""
+
+    PREPARE = auto()
+    RESOLVE = auto()
+    CONNECT = auto()
+    TLS = auto()
+    PROCESSING = auto()
+    TRANSFER = auto()
+
+
+class Cause(Enum):
+    """What failed, whatever that means for the target."""
+
+    TIMEOUT = auto()
+    FAILED = auto()
+    REFUSED = auto()
+    UNREACHABLE = auto()
+    RESET = auto()
+    CLOSED = auto()
+    PROTOCOL = auto()
+    CERTIFICATE_EXPIRED = auto()
+    CERTIFICATE_NOT_YET_VALID = auto()
+    CERTIFICATE_NAME_MISMATCH = auto()
+    CERTIFICATE_UNTRUSTED = auto()
+    TOO_MANY_REDIRECTS = auto()
+    REDIRECT_DOWNGRADED = auto()
+    REDIRECT_UNUSABLE = auto()
+    BODY_LIMIT = auto()
+    ENCODING = auto()
+    CREDENTIAL = auto()
+    EGRESS = auto()
+    LOCAL_RESOURCES = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What stopped a probe before its answer was complete, and where. ``detail`` holds no secrets."""
+
+    phase: Phase
+    cause: Cause
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What the server's certificates say, known even when they do not verify. Times in epoch seconds.
+
+    ``earliest_expiry`` is over all certificates presented; ``chain_expiry`` is that of the longest-lived chain that
+    verifies, None when none does or verification is off.
+    """
+
+    subject: str
+    names: tuple[str, ...]
+    not_before: int
+    not_after: int
+    earliest_expiry: int
+    chain_expiry: int | None = None
+
+
+_NO_PHASES = Phases()
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The facts of one probe.
+
+    ``time`` is its start in epoch seconds, ``duration`` seconds from there to its end, ``latency`` seconds from sending
+    the first request to the end of the last answer (None without a complete answer). ``status`` is 0 until an answer
+    began. ``headers`` have lower-case names, in order, repeated as received. ``body`` is decoded when decoding was
+    asked for; ``raw_length`` and ``body_length`` count it before and after. ``redirects`` counts those followed,
+    ``redirected`` says that the failure belongs to a later address than the target's own.
+    """
+
+    time: float
+    duration: float
+    phases: Phases = _NO_PHASES
+    latency: float | None = None
+    status: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    raw_length: int = 0
+    body_length: int = 0
+    failure: Failure | None = None
+    certificate: CertificateFacts | None = None
+    redirects: int = 0
+    redirected: bool = False
+    addresses: tuple[str, ...] = ()

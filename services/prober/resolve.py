@@ -1,0 +1,78 @@
+"""Names to addresses, without threads, remembered for as long as their TTL says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_address
+from time import monotonic
+
+import aiodns
+import aiodns.error
+
+__all__ = ["ResolveError", "Resolver"]
+
+_SHORTEST = 1.0
+_LONGEST = 300.0
+_REMEMBERED = 20_000
+# A name server that is silent must not outlive every probe that waits for it.
+_TIMEOUT = 5.0
+
+
+class ResolveError(Exception):
+    """The name does not resolve; the message says what the name server answered."""
+
+
+class Resolver:
+    """Asks the system's name servers. Probes that want one name at the same time share one question."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._resolver: aiodns.DNSResolver | None = None
+        self._known: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
+        self._asked: dict[str, asyncio.Task[tuple[str, ...]]] = {}
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """Return the addresses of a name, IPv4 first. Raises ResolveError."""
+        known = self._known.get(host)
+        if known is not None and known[0] > self._clock():
+            return known[1]
+        task = self._asked.get(host)
+        if task is None:
+            task = asyncio.create_task(self._ask(host))
+            self._asked[host] = task
+            task.add_done_callback(lambda _: self._asked.pop(host, None))
+        try:
+            # Shielded: one probe's deadline must not end the question for the others.
+            return await asyncio.shield(task)
+        except aiodns.error.DNSError as error:
+            reason = str(error.args[1]) if len(error.args) > 1 else str(error)
+            raise ResolveError(f"{host} does not resolve: {reason}") from error
+
+    async def _ask(self, host: str) -> tuple[str, ...]:
+        if self._resolver is None:
+            self._resolver = aiodns.DNSResolver(timeout=_TIMEOUT / 2, tries=2)
+        result = await self._resolver.getaddrinfo(host)
+        found: dict[str, float] = {}
+        for node in result.nodes:
+            address = node.addr[0]
+            found[address.decode() if isinstance(address, bytes) else address] = float(node.ttl)
+        addresses = tuple(sorted(found, key=lambda address: ip_address(address.partition("%")[0]).version))
+        kept = min(_LONGEST, max(_SHORTEST, min(found.values(), default=0.0)))
+        self._known[host] = (self._clock() + kept, addresses)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return addresses
+
+    async def close(self) -> None:
+        """Stop asking."""
+        tasks = list(self._asked.values())
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError, aiodns.error.DNSError):
+                await task
+        if self._resolver is not None:
+            await self._resolver.close()

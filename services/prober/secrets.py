@@ -1,0 +1,56 @@
+"""Secrets by reference: ``env:NAME`` and ``file:PATH``, read late, masked everywhere (PROBING.md, Kinds)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+__all__ = ["MissingSecretError", "Secrets"]
+
+# A rotated secret is picked up within this many seconds, without a look at the disk for every probe.
+_KEPT_SECONDS = 10.0
+
+
+class MissingSecretError(Exception):
+    """Our own credential is missing or unreadable; the message names the reference, never the value."""
+
+
+class Secrets:
+    """Reads secrets and remembers them for ten seconds. ``base`` is where relative file paths start."""
+
+    def __init__(self, base: Path | None = None, clock: Callable[[], float] = monotonic) -> None:
+        self._base = base or Path()
+        self._clock = clock
+        self._known: dict[str, tuple[float, str]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Secrets of {len(self._known)} references>"
+
+    def get(self, reference: str) -> str:
+        """Return the secret behind a reference, without a trailing newline. Raises MissingSecretError."""
+        now = self._clock()
+        known = self._known.get(reference)
+        if known is not None and known[0] > now:
+            return known[1]
+        value = self._read(reference)
+        self._known[reference] = (now + _KEPT_SECONDS, value)
+        return value
+
+    def _read(self, reference: str) -> str:
+        kind, _, place = reference.partition(":")
+        if kind == "env":
+            value = os.environ.get(place)
+            if not value:
+                raise MissingSecretError(f"the variable {place} that holds a credential is not set")
+            return value
+        if kind != "file":
+            raise MissingSecretError("a credential is not given by reference (env:NAME or file:PATH)")
+        try:
+            value = (self._base / place).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise MissingSecretError(f"the file {place} that holds a credential cannot be read") from error
+        if not value:
+            raise MissingSecretError(f"the file {place} that holds a credential is empty")
+        return value

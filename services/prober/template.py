@@ -1,0 +1,28 @@
+"""Expected values of probe definitions with ``${name}`` filled from the params of a link or endpoint. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from string import Template
+
+from services.register.template import fill
+
+__all__ = ["fill_value"]
+
+
+def fill_value(value: object, params: Mapping[str, object]) -> object:
+    """Fill the texts of an expected JSON value, at any depth. ValueError when a name is not in ``params``.
+
+    A text that is one placeholder and nothing else becomes the parameter itself, so that numbers stay numbers.
+    """
+    if isinstance(value, str):
+        if "$" not in value:
+            return value
+        match = Template.pattern.fullmatch(value)
+        name = match and (match["braced"] or match["named"])
+        return params[name] if name and name in params else fill(value, params)
+    if isinstance(value, Mapping):
+        return {key: fill_value(item, params) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill_value(item, params) for item in value]
+    return value

@@ -1,31 +1,11 @@
-"""Exchange records for tests: the real samples, and made ones."""
+"""Exchange records for tests."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture
-def sample() -> Callable[[str], Path]:
-    """The path of a shared data file; the test is skipped where it is missing, and fails under CI."""
-
-    def find(name: str) -> Path:
-        path = Path(os.environ.get("PEYVAND_DATA", ROOT.parent / "shared" / "data")) / name
-        if not path.exists():
-            reason = f"{path} is missing: set PEYVAND_DATA to the folder of shared data files"
-            if os.environ.get("CI") == "true":
-                pytest.fail(reason)
-            pytest.skip(reason)
-        return path
-
-    return find
 
 
 @pytest.fixture

@@ -63,11 +63,11 @@ def test_every_format_reads_the_same(raw):
             assert (sides, rejects) == (expected, [])
 
 
-def test_the_raw_answer_equals_the_ndjson(sample):
+def test_the_raw_answer_equals_the_ndjson(data_file):
     """The real multipart answer holds the same 5,230 records as its NDJSON."""
     with (
-        sample("opmon_dev_5230.response.dat").open("rb") as answer,
-        sample("opmon_dev_5230.ndjson").open("rb") as plain,
+        data_file("opmon_dev_5230.response.dat").open("rb") as answer,
+        data_file("opmon_dev_5230.ndjson").open("rb") as plain,
     ):
         from_answer = [side for batch in read(answer) for side in batch.sides]
         from_plain = [side for batch in read(plain) for side in batch.sides]
@@ -75,9 +75,9 @@ def test_the_raw_answer_equals_the_ndjson(sample):
     assert from_answer == from_plain
 
 
-def test_an_empty_answer_holds_nothing(sample):
+def test_an_empty_answer_holds_nothing(data_file):
     """An answer without records is read, and is nothing."""
-    assert all_of(sample("xroad_metrics_response2.dat").read_bytes()) == ([], [], [])
+    assert all_of(data_file("xroad_metrics_response2.dat").read_bytes()) == ([], [], [])
     assert all_of(b"") == ([], [], [])
 
 
@@ -88,10 +88,10 @@ def test_an_empty_answer_holds_nothing(sample):
         ("xroad_metrics_server_proxy_access_denied_failed.dat", "Server.ServerProxy.AccessDenied"),
     ],
 )
-def test_a_soap_fault_is_told_by_its_code(sample, name, code):
+def test_a_soap_fault_is_told_by_its_code(data_file, name, code):
     """A fault of the source is shown by its code alone, without its text."""
     with pytest.raises(UnreadableError) as caught:
-        all_of(sample(name).read_bytes())
+        all_of(data_file(name).read_bytes())
     assert str(caught.value) == f"the security server answered with fault {code}"
 
 

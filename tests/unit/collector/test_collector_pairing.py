@@ -42,13 +42,13 @@ def paired(sides, span_ms=10**9):
     return [exchange for group in groups.values() for exchange in exchanges(group, span_ms)]
 
 
-def test_the_17_raw_records_give_the_12_expected_documents(sample):
+def test_the_17_raw_records_give_the_12_expected_documents(data_file):
     """5 pairs and 7 orphans, each with every derived duration and size of the published expectation."""
-    found = paired(sides_of(sample("xroadmetrics_raw_messages_batch_1.json")))
+    found = paired(sides_of(data_file("xroadmetrics_raw_messages_batch_1.json")))
     assert len(found) == 12
     assert sum(exchange.orphan for exchange in found) == 7
     by_moment = {exchange.seen.digest: exchange for exchange in found}
-    expected = json.loads(sample("xroadmetrics_clean_data_batch_1.json").read_text())
+    expected = json.loads(data_file("xroadmetrics_clean_data_batch_1.json").read_text())
     seen = set()
     for document in expected:
         exchange = by_moment[read_side(document.get("client") or document["producer"]).digest]
@@ -63,9 +63,9 @@ def test_the_17_raw_records_give_the_12_expected_documents(sample):
     assert len(seen) == 12
 
 
-def test_the_whole_sample_pairs(sample):
+def test_the_whole_sample_pairs(data_file):
     """5,230 records are 2,615 full pairs, 1,905 of RestTest and 710 of a meta service, none orphan, none failed."""
-    found = paired(sides_of(sample("opmon_dev_5230.ndjson")))
+    found = paired(sides_of(data_file("opmon_dev_5230.ndjson")))
     assert len(found) == 2615
     assert not any(exchange.orphan for exchange in found)
     assert sum(exchange.parties.meta for exchange in found) == 710

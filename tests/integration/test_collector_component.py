@@ -1,0 +1,309 @@
+"""The collector as a process, against a real nats-server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from services.core.bus import subjects
+from services.core.codec import decode_summaries
+from services.register.load import load
+from services.register.publish import publish
+from tests.registers import write_register
+
+DEADLINE = 60.0
+SAMPLE = "opmon_dev_5230.ndjson"
+MEMBERS = "member,agency\nDEV/ORG/1234567-8,land-registry\n"
+ROUTES = "client,service,link\nDEV/ORG/1234567-8/TEST,DEV/ORG/1234567-8/TEST/RestTest,deed-civil\n"
+
+
+@dataclass
+class Process:
+    """One collector process with its log."""
+
+    popen: subprocess.Popen[bytes]
+    log: object
+    metrics: str
+
+    def get(self, path):
+        """Status and text of /metrics or /health; (0, "") while nothing listens."""
+        try:
+            with urlopen(f"http://{self.metrics}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except URLError as error:
+            return getattr(error, "code", 0) or 0, ""
+
+    def sample(self, name):
+        return next(
+            (float(t.split()[-1]) for t in self.get("/metrics")[1].splitlines() if t.startswith(name + " ")), None
+        )
+
+    def lines(self, event):
+        texts = self.log.read_text().splitlines() if self.log.exists() else []
+        parsed = [json.loads(text) for text in texts if text.startswith("{")]
+        return [entry for entry in parsed if entry.get("event") == event]
+
+
+@pytest.fixture
+def collector(nats, tmp_path, port):
+    """Starts collectors on the test's bus and state; none outlives the test."""
+    started = []
+
+    @contextmanager
+    def start(*arguments, data="state"):
+        metrics, log = f"127.0.0.1:{port()}", tmp_path / f"collector-{len(started)}.log"
+        command = [
+            sys.executable,
+            "-m",
+            "services.collector",
+            "--nats",
+            nats.url,
+            "--credentials",
+            str(nats.credentials),
+        ]
+        command += ["--data", str(tmp_path / data), "--metrics", metrics, *map(str, arguments)]
+        with log.open("wb") as out:
+            process = Process(subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT), log, metrics)
+        started.append(process)
+        try:
+            yield process
+        finally:
+            if process.popen.poll() is None:
+                process.popen.kill()
+            process.popen.wait()
+
+    return start
+
+
+async def until(condition, what):
+    """Wait for a condition, which may be a coroutine function, with a deadline."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        found = condition()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{what} did not happen within {DEADLINE} s")
+
+
+async def put_in_force(nats, directory):
+    async with nats.connect("register") as bus:
+        await publish(bus, load(directory), now=time.time())
+
+
+async def stored(bus):
+    """Every message of the stream of exchanges."""
+    found, start = [], 1
+    while messages := await bus.read(subjects.EXCHANGES, start):
+        found += messages
+        start = messages[-1].sequence + 1
+    return found
+
+
+async def in_force(bus):
+    """The summaries in force: the highest revision of each key, as the scorer reads them."""
+    best = {}
+    for message in await stored(bus):
+        name, summaries = decode_summaries(message.data)
+        for summary in summaries:
+            key = (name, summary.client, summary.service, summary.slot_start)
+            if key not in best or summary.revision > best[key].revision:
+                best[key] = summary
+    return list(best.values())
+
+
+def totals(summaries):
+    return sum(s.count for s in summaries), sum(s.count for s in summaries if s.meta), sum(s.orphans for s in summaries)
+
+
+async def test_the_replayed_sample_goes_through_live(nats, collector, data_file, tmp_path):
+    """The real sample, replayed and aliased, arrives as 2,615 exchanges in slots of now; SIGTERM ends it with code 0."""
+    await put_in_force(nats, write_register(tmp_path / "register", members_csv=MEMBERS, exchange_csv=ROUTES))
+    began = time.time()
+    options = ("--replay", data_file(SAMPLE), "--replay-seconds", 2, "--alias", "customs")
+    async with nats.connect("scorer") as bus:
+        with collector(*options) as process:
+
+            async def all_there():
+                return totals(await in_force(bus)) == (2615, 710, 0)
+
+            await until(lambda: process.get("/health")[0] == 200, "serving")
+            await until(all_there, "the whole sample")
+            assert process.sample("peyvand_exchange_records_total") == 5230
+            assert process.sample("peyvand_exchange_paired_total") == 2615
+            assert process.sample("peyvand_exchange_duplicates_total") == 0
+            assert process.sample("peyvand_exchange_rejected_total") == 0
+            await until(lambda: process.sample("peyvand_exchange_unpublished") == 0, "acknowledgement of everything")
+            assert process.sample("peyvand_exchange_orphans") == 0
+            process.popen.send_signal(signal.SIGTERM)
+            assert process.popen.wait(DEADLINE) == 0
+        found = [s for s in await in_force(bus) if s.count]
+        for message in await stored(bus):
+            _, inside = decode_summaries(message.data)
+            assert {subjects.exchange("xroad", subjects.shard(s.consumer)) for s in inside} == {message.subject}
+    assert {(s.consumer, s.provider, s.meta, s.link) for s in found} == {
+        ("land-registry", "customs", False, "deed-civil"),
+        ("land-registry", "customs", True, ""),
+    }
+    assert all(began - 300 <= s.slot_start <= time.time() for s in found)
+    # Durations and skew are those of the log, however the replay compresses its days.
+    assert sum(s.skew_count for s in found) == 2615
+    assert sum(sum(s.duration_buckets) for s in found) == 2615
+    assert len(process.lines("replay_finished")) == 1
+
+
+async def test_kill_9_loses_and_doubles_nothing(nats, collector, data_file, tmp_path):
+    """Killed again and again in the middle of the replay, the collector ends with the totals of a run without a crash."""
+    await put_in_force(nats, write_register(tmp_path / "register", members_csv=MEMBERS))
+    options = ("--replay", data_file(SAMPLE), "--replay-seconds", 8, "--alias", "customs")
+    taken = 0
+    async with nats.connect("scorer") as bus:
+        for kill in range(4):
+            last = (await bus.stream_state(subjects.EXCHANGES)).last
+            with collector(*options) as process:
+
+                async def goes_on(last=last):
+                    return (await bus.stream_state(subjects.EXCHANGES)).last > last
+
+                if kill % 2:
+                    await until(lambda: process.lines("records_taken"), "a first batch")
+                else:
+                    await until(goes_on, "a first message")
+                process.popen.kill()
+                process.popen.wait()
+                assert not process.lines("replay_finished"), "killed too late to prove anything"
+                taken += sum(entry["records"] for entry in process.lines("records_taken"))
+        assert 0 < taken < 5230
+        with collector(*options) as process:
+
+            async def all_there():
+                return totals(await in_force(bus)) == (2615, 710, 0)
+
+            await until(lambda: process.lines("replay_finished"), "the end of the replay")
+            await until(all_there, "the whole sample")
+            assert process.sample("peyvand_exchange_duplicates_total") == 0
+            # A line is logged after its transaction, so a kill between them leaves a batch unlogged, never unread.
+            last_run = sum(entry["records"] for entry in process.lines("records_taken"))
+            assert last_run <= 5230 - taken
+            process.popen.send_signal(signal.SIGTERM)
+            assert process.popen.wait(DEADLINE) == 0
+        found = await in_force(bus)
+    assert totals(found) == (2615, 710, 0)
+    assert sum(s.ok for s in found) == 2615
+
+
+async def test_an_outage_of_the_bus_loses_nothing(nats, collector, data_file, tmp_path):
+    """While the bus is away the collector reads on and says it does not serve; afterwards everything arrives."""
+    await put_in_force(nats, write_register(tmp_path / "register", members_csv=MEMBERS))
+    with collector("--replay", data_file(SAMPLE), "--replay-seconds", 3) as process:
+        await until(lambda: process.lines("records_taken"), "a first batch")
+        nats.kill()
+        await until(lambda: process.lines("replay_finished"), "the end of the replay without a bus")
+        await until(lambda: process.get("/health")[0] == 503, "admitting that it does not serve")
+        nats.start()
+        async with nats.connect("scorer") as bus:
+
+            async def all_there():
+                return totals(await in_force(bus)) == (2615, 710, 0)
+
+            await until(all_there, "the whole sample")
+        await until(lambda: process.get("/health")[0] == 200, "serving again")
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.popen.wait(DEADLINE) == 0
+
+
+async def test_bad_lines_are_reported_and_the_rest_goes_on(nats, collector, data_file, tmp_path):
+    """Lines that cannot be read are counted and logged by position, length and reason, without content, once."""
+    await put_in_force(nats, write_register(tmp_path / "register", members_csv=MEMBERS))
+    lines = data_file(SAMPLE).read_bytes().splitlines()[:200]
+    personal = {"messageUserId": "CANARY", "faultString": "CANARY", "restPath": "/CANARY", "messageIssue": "CANARY"}
+    personal |= {"representedPartyCode": "CANARY", "securityServerInternalIp": "CANARY"}
+    lines = [json.dumps(json.loads(text) | personal).encode() for text in lines]
+    bad = json.dumps(json.loads(lines[0]) | {"succeeded": "CANARY"}).encode()
+    log = tmp_path / "log.ndjson"
+    log.write_bytes(b"\n".join([*lines[:10], b'{"messageUserId": "CANARY"', bad, *lines[10:], lines[3]]) + b"\n")
+    async with nats.connect("scorer") as bus:
+        with collector("--replay", log, "--replay-seconds", 1) as process:
+
+            async def all_there():
+                return totals(await in_force(bus))[0] == 100
+
+            await until(all_there, "the rest")
+            assert process.sample("peyvand_exchange_rejected_total") == 2
+            assert process.sample("peyvand_exchange_duplicates_total") == 1
+            rejects = [reject for entry in process.lines("records_taken") for reject in entry["rejects"]]
+            assert rejects == [
+                {"number": 11, "column": 27, "length": 26, "reason": "it is not JSON"},
+                {"number": 12, "column": 0, "length": len(bad), "reason": "succeeded must be true or false"},
+            ]
+            process.popen.send_signal(signal.SIGTERM)
+            assert process.popen.wait(DEADLINE) == 0
+        published = b"".join(message.data for message in await stored(bus))
+    for written in (process.log, *(tmp_path / "state").iterdir()):
+        assert b"CANARY" not in written.read_bytes()
+    assert b"CANARY" not in published
+
+
+async def test_a_new_register_is_followed(nats, collector, data_file, tmp_path):
+    """A register that names the member after its records were counted re-publishes them under its agency."""
+    await put_in_force(nats, write_register(tmp_path / "register"))
+    async with nats.connect("scorer") as bus:
+        with collector("--replay", data_file(SAMPLE), "--replay-seconds", 1) as process:
+
+            async def attributed_to(consumer):
+                found = await in_force(bus)
+                return totals(found)[0] == 2615 and {s.consumer for s in found if s.count} == {consumer}
+
+            await until(lambda: attributed_to("_unmapped"), "the sample of nobody")
+            await put_in_force(nats, write_register(tmp_path / "next", members_csv=MEMBERS))
+            await until(lambda: attributed_to("land-registry"), "the sample of its agency")
+            assert process.get("/health")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--alias", "nobody"), "the alias nobody is not an agency of the register: name one that is with --alias"),
+        (("--replay", "missing.ndjson"), "missing.ndjson: No such file or directory"),
+    ],
+)
+async def test_what_cannot_work_ends_with_a_sentence(nats, collector, tmp_path, arguments, sentence):
+    """A setting that cannot work ends the process with code 1 and one sentence."""
+    await put_in_force(nats, write_register(tmp_path / "register"))
+    with collector(*arguments) as process:
+        assert await asyncio.to_thread(process.popen.wait, DEADLINE) == 1
+        assert sentence in process.log.read_text()
+        assert "Traceback" not in process.log.read_text()
+
+
+async def test_another_log_on_the_same_state_is_refused(nats, collector, data_file, tmp_path):
+    """One state replays one log: a second one is refused with what to do."""
+    await put_in_force(nats, write_register(tmp_path / "register"))
+    with collector("--replay", data_file(SAMPLE), "--replay-seconds", 60) as process:
+        await until(lambda: process.lines("records_taken"), "a first batch")
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.popen.wait(DEADLINE) == 0
+    with collector("--replay", data_file("xroadmetrics_raw_messages_batch_1.json")) as process:
+        assert await asyncio.to_thread(process.popen.wait, DEADLINE) == 1
+        assert "replays another log" in process.log.read_text()
+
+
+async def test_without_a_bus_it_does_not_serve_and_still_stops(collector, nats):
+    """Waiting for its bus, the collector is NOT_SERVING, and SIGTERM ends it with code 0."""
+    nats.kill()
+    with collector() as process:
+        await until(lambda: process.get("/health")[0] == 503, "an answer on /health")
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.popen.wait(DEADLINE) == 0

@@ -1,0 +1,67 @@
+"""Any order, repetition and division into batches of the same records gives the same summaries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.collector.formats import Batch, Position
+from services.collector.ledger import Ledger
+from services.collector.mapping import Mapping
+from services.collector.record import read_side
+
+START = 1_700_000_000_000
+SPAN = 3_600_000
+
+
+@st.composite
+def records(draw):
+    start = START + draw(st.integers(0, 3_000_000))
+    network, inside = draw(st.integers(-50, 200)), draw(st.integers(0, 2000))
+    return {
+        "securityServerType": draw(st.sampled_from(["Client", "Producer"])),
+        "requestInTs": start,
+        "requestOutTs": draw(st.none() | st.just(start + inside)),
+        "responseInTs": draw(st.none() | st.just(start + inside + network)),
+        "responseOutTs": start + 2 * inside + network,
+        "xRequestId": draw(st.none() | st.sampled_from([f"x-{n}" for n in range(6)])),
+        "serviceCode": draw(st.none() | st.sampled_from(["person", "firm", "listMethods"])),
+        "serviceSubsystemCode": draw(st.sampled_from(["a", None])),
+        "succeeded": draw(st.booleans()),
+        "statusCode": draw(st.sampled_from([None, 200, 500])),
+        "requestSize": draw(st.none() | st.integers(0, 10**6)),
+    }
+
+
+def summaries(batches):
+    with Ledger(None, Mapping(None), now_ms=0, span_ms=SPAN, forget=False) as ledger:
+        for line, sides in enumerate(batches):
+            ledger.take("log", Batch(tuple(sides), (), Position(0, line)), now_ms=0)
+        found = {replace(s, revision=1) for s in ledger.summaries()}
+        totals = ledger.totals()
+    return found, totals.exchanges, totals.orphans
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(records(), min_size=1, max_size=14), st.data())
+def test_order_and_repetition_change_nothing(raw, data):
+    """One batch in order, and any shuffle with repetitions in any batches, end with equal summaries."""
+    sides = [read_side(record) for record in raw]
+    once = summaries([sides])
+    again = data.draw(st.lists(st.sampled_from(sides), max_size=8))
+    mixed = data.draw(st.permutations(sides + again))
+    size = data.draw(st.integers(1, len(mixed)))
+    assert summaries(mixed[i : i + size] for i in range(0, len(mixed), size)) == once
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(records(), min_size=1, max_size=14))
+def test_every_record_is_in_exactly_one_exchange(raw):
+    """Distinct records = 2 * pairs + orphans; each exchange has one result and one duration."""
+    sides = [read_side(record) for record in raw]
+    found, exchanges, orphans = summaries([sides])
+    assert 2 * (exchanges - orphans) + orphans == len({side.digest for side in sides})
+    assert sum(s.ok + s.bus_failures + s.provider_failures for s in found) == exchanges
+    assert sum(sum(s.duration_buckets) for s in found) == exchanges

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from services.collector.formats import Batch, Position, read
+from services.collector.ledger import Ledger, Taken
+from services.collector.mapping import Mapping
+from services.collector.record import read_side
+from services.collector.replay import Timeline
+from services.core.errors import StateError
+from services.core.model import Member
+from services.register.load import load
+from tests.registers import write_register
+
+NOW = 1_700_000_500_000
+HOUR, DAY = 3_600_000, 86_400_000
+NOBODY = Mapping(None)
+
+
+def batch(*records, line=1):
+    return Batch(tuple(map(read_side, records)), (), Position(line * 10, line))
+
+
+def counts(ledger):
+    return {(s.service, s.slot_start): (s.count, s.orphans) for s in ledger.summaries()}
+
+
+@pytest.fixture
+def ledger():
+    with Ledger(None, NOBODY, now_ms=NOW) as opened:
+        yield opened
+
+
+def test_the_real_sample_is_counted_once(ledger, data_file):
+    """2,615 exchanges, 1,905 + 710 meta, none orphan; a second reading is all duplicates and changes nothing."""
+    total = Taken()
+    for _ in range(2):
+        with data_file("opmon_dev_5230.ndjson").open("rb") as stream:
+            for some in read(stream):
+                total += ledger.take("log", some, now_ms=NOW)
+    assert (total.read, total.duplicates, total.expired, total.paired) == (10_460, 5230, 0, 2615)
+    found = list(ledger.summaries())
+    assert sum(s.count for s in found) == sum(s.ok for s in found) == sum(s.skew_count for s in found) == 2615
+    assert sum(s.count for s in found if s.meta) == 710
+    assert sum(s.orphans for s in found) == 0
+    assert all(sum(s.duration_buckets) == s.count for s in found)
+
+
+def test_the_other_side_replaces_the_orphan(ledger, both):
+    """An exchange logged by its producer first moves to the slot of the client's request once that is there."""
+    ours, theirs = both(requestInTs=1_699_999_799_980)
+    ledger.take("log", batch(theirs), now_ms=NOW)
+    service = "IR/GOV/200/registry/person"
+    assert counts(ledger) == {(service, 1_699_999_800): (1, 1)}
+    ledger.acknowledge(ledger.unpublished(10))
+    taken = ledger.take("log", batch(ours), now_ms=NOW)
+    assert taken.paired == 1
+    assert counts(ledger) == {(service, 1_699_999_500): (1, 0)}
+    # The emptied slot is published as a replacement too, or it would stay counted.
+    replacements = {p.summary.slot_start: p.summary.count for p in ledger.unpublished(10)}
+    assert replacements == {1_699_999_800: 0, 1_699_999_500: 1}
+
+
+def test_revisions_rise_and_only_the_acknowledged_one_is_published(ledger, raw):
+    """A summary that changed after it was sent is sent again, with a higher revision."""
+    ledger.take("log", batch(raw()), now_ms=NOW)
+    [first] = ledger.unpublished(10)
+    ledger.take("log", batch(raw(xRequestId="x-2")), now_ms=NOW)
+    ledger.acknowledge([first])
+    [second] = ledger.unpublished(10)
+    assert second.summary.revision > first.summary.revision > NOW
+    assert second.summary.count == 2
+    ledger.acknowledge([second])
+    ledger.acknowledge([first])
+    assert ledger.unpublished(10) == []
+    assert ledger.totals().unpublished == 0
+
+
+def test_a_repetition_is_no_change(ledger, raw):
+    """Records seen before raise no revision, in the same batch or in another."""
+    assert ledger.take("log", batch(raw(), raw(monitoringDataTs=9)), now_ms=NOW).duplicates == 1
+    ledger.acknowledge(ledger.unpublished(10))
+    assert ledger.take("log", batch(raw(insertTime=1.0)), now_ms=NOW).duplicates == 1
+    assert ledger.unpublished(10) == []
+
+
+def test_state_survives_and_reading_goes_on(tmp_path, both):
+    """After a restart positions, orphans and unpublished summaries are there, and the other side still pairs."""
+    path = tmp_path / "state.sqlite"
+    ours, theirs = both()
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        assert ledger.position("log") is None
+        ledger.take("log", batch(ours, line=4), now_ms=NOW)
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        assert ledger.position("log") == Position(40, 4)
+        assert ledger.totals().unpublished == 1
+        ledger.take("log", batch(theirs, line=5), now_ms=NOW)
+        assert [(s.count, s.orphans) for s in ledger.summaries()] == [(1, 0)]
+
+
+def test_a_batch_that_fails_leaves_nothing_behind(tmp_path, raw):
+    """A transaction that cannot be finished changes neither counts nor position, and the next one works."""
+    with Ledger(tmp_path / "state.sqlite", NOBODY, now_ms=NOW) as ledger:
+        ledger.take("log", batch(raw()), now_ms=NOW)
+        broken = batch(raw(xRequestId="x-2", serviceCode="firm"), line=9)
+        with pytest.raises(StateError, match="cannot be written"):
+            ledger.take("log", replace(broken, position=Position(1 << 40, None)), now_ms=NOW)
+        assert ledger.position("log") == Position(10, 1)
+        assert [s.count for s in ledger.summaries()] == [1]
+        ledger.take("log", broken, now_ms=NOW)
+        assert [s.count for s in ledger.summaries()] == [1, 1]
+
+
+def test_old_records_are_forgotten_and_refused(raw):
+    """What is older than the pairing span is dropped from the state, and refused when it comes again."""
+    with Ledger(None, NOBODY, now_ms=NOW, span_ms=DAY) as ledger:
+
+        def at(moment, **more):
+            return raw(requestInTs=moment, responseOutTs=moment + 9, xRequestId=f"x-{moment}", **more)
+
+        start = NOW - 30 * DAY
+        ledger.take("log", batch(at(start)), now_ms=NOW)
+        ledger.acknowledge(ledger.unpublished(10))
+        ledger.take("log", batch(at(start + 3 * DAY)), now_ms=NOW)
+        sides = ledger._database.execute("SELECT count(*) FROM side").fetchone()[0]
+        assert (sides, ledger.totals().exchanges) == (1, 1)
+        assert ledger.take("log", batch(at(start)), now_ms=NOW) == Taken(read=1, expired=1)
+        assert ledger.take("log", batch(at(start + 2 * DAY + HOUR)), now_ms=NOW) == Taken(read=1)
+
+
+def test_a_clock_in_the_future_makes_nothing_old(raw):
+    """Forgetting counts from now where records claim to be later, and one wrong clock in a batch is outvoted."""
+    with Ledger(None, NOBODY, now_ms=NOW, span_ms=DAY) as ledger:
+
+        def at(moment):
+            return raw(requestInTs=moment, responseOutTs=moment + 9, xRequestId=f"x-{moment}")
+
+        ledger.take("log", batch(at(NOW + 1000 * DAY)), now_ms=NOW)
+        ledger.take("log", batch(at(NOW), at(NOW + 1), at(NOW + 900 * DAY)), now_ms=NOW + 1000 * DAY)
+        assert ledger.take("log", batch(at(NOW - HOUR)), now_ms=NOW).expired == 0
+
+
+def test_unpublished_summaries_are_never_forgotten(raw):
+    """However long the bus is away, what it has not acknowledged stays."""
+    with Ledger(None, NOBODY, now_ms=NOW, span_ms=DAY) as ledger:
+        for days in (30, 20, 10):
+            moment = NOW - days * DAY
+            ledger.take("log", batch(raw(requestInTs=moment, responseOutTs=moment, xRequestId=f"x-{days}")), now_ms=NOW)
+        assert len(ledger.unpublished(10)) == 3
+
+
+def test_a_new_register_publishes_what_it_attributes_anew(tmp_path, raw):
+    """A register that says who the parties are re-publishes their summaries, and only theirs."""
+    register = load(write_register(tmp_path / "register"))
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, Mapping(register), now_ms=NOW) as ledger:
+        ledger.take("log", batch(raw(), raw(serviceMemberCode="300", xRequestId="x-2")), now_ms=NOW)
+        sent = ledger.unpublished(10)
+        ledger.acknowledge(sent)
+        ledger.remap(Mapping(register))
+        assert ledger.unpublished(10) == []
+    known = replace(register, members=(Member("IR/GOV/300", "customs"),))
+    with Ledger(path, Mapping(known), now_ms=NOW) as ledger:
+        [changed] = ledger.unpublished(10)
+        assert (changed.summary.consumer, changed.summary.provider, changed.summary.count) == (
+            "_unmapped",
+            "customs",
+            1,
+        )
+        assert changed.summary.revision > max(one.summary.revision for one in sent)
+
+
+def test_a_timeline_places_exchanges_and_keeps_their_durations(tmp_path, both):
+    """Replayed exchanges fall into today's slots; durations and skew stay those of the log, after a restart too."""
+    path, start = tmp_path / "state.sqlite", 1_699_999_500_000
+    for part, record in enumerate(both()):
+        with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+            if part == 0:
+                ledger.replay("log", Timeline(start, 1_800_000_000_000, 7 * DAY, 30_000))
+                assert ledger.position("log") == Position(0, 0)
+            ledger.take("log", batch(record), now_ms=NOW)
+            [found] = ledger.summaries()
+    assert (found.slot_start, found.count, found.orphans) == (1_800_000_000, 1, 0)
+    assert (found.duration_ms_sum, found.skew_ms_sum) == (120.0, 5.0)
+
+
+def test_another_slot_length_is_refused(tmp_path):
+    """A state that counts in other slots is refused with what to do about it."""
+    path = tmp_path / "state.sqlite"
+    Ledger(path, NOBODY, now_ms=NOW).close()
+    register = load(write_register(tmp_path / "register", policy_yaml=("slot_seconds: 300", "slot_seconds: 60")))
+    with pytest.raises(StateError) as caught:
+        Ledger(path, Mapping(register), now_ms=NOW)
+    assert str(caught.value) == (
+        f"the collector's state {path} counts in slots of 300 s and the register now says 60 s: "
+        "give the collector a new data directory"
+    )
+
+
+def test_only_one_process_may_hold_the_state(tmp_path):
+    """A second collector on the same state is refused, and the first goes on."""
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, NOBODY, now_ms=NOW), pytest.raises(StateError, match="another process uses it"):
+        Ledger(path, NOBODY, now_ms=NOW)
+    Ledger(path, NOBODY, now_ms=NOW).close()
+
+
+def test_a_file_that_is_no_state_is_refused(tmp_path):
+    """Neither a foreign file nor the state of another version is touched."""
+    foreign = tmp_path / "foreign.sqlite"
+    foreign.write_bytes(b"not a database" * 100)
+    with pytest.raises(StateError, match="cannot be opened"):
+        Ledger(foreign, NOBODY, now_ms=NOW)
+    assert foreign.read_bytes() == b"not a database" * 100
+    newer = tmp_path / "newer.sqlite"
+    Ledger(newer, NOBODY, now_ms=NOW).close()
+    with sqlite3.connect(newer) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(StateError, match="written by another version"):
+        Ledger(newer, NOBODY, now_ms=NOW)
+
+
+def test_nothing_personal_reaches_the_state(tmp_path, raw):
+    """Canaries in every personal field are nowhere in the database, nor in its journal."""
+    personal = dict.fromkeys(
+        (
+            "messageUserId",
+            "messageIssue",
+            "representedPartyClass",
+            "representedPartyCode",
+            "securityServerInternalIp",
+            "restPath",
+            "faultString",
+            "soapFaultString",
+        ),
+        "CANARY",
+    )
+    path = tmp_path / "state.sqlite"
+    lines = json.dumps(raw() | personal) + "\n" + json.dumps(raw(succeeded=1) | personal) + "\nCANARY\n"
+    ledger = Ledger(path, NOBODY, now_ms=NOW)
+    for some in read(io.BytesIO(lines.encode())):
+        assert len(some.rejects) == 2
+        ledger.take("log", some, now_ms=NOW)
+    for written in tmp_path.iterdir():
+        assert b"CANARY" not in written.read_bytes()
+        assert written.stat().st_size > 0
+    ledger.close()

@@ -63,6 +63,8 @@ class Slots:
 
     def merge(self, batch: MeasurementColumns, rows: NDArray[np.int64], slots: NDArray[np.int64]) -> set[int]:
         """Merge some rows of a batch into the slots (len(rows),) they name; return those in which a cell changed."""
+        if not len(rows):
+            return set()
         if batch.vantage not in self.vantages:
             self.vantages.append(batch.vantage)
         vantage = self.vantages.index(batch.vantage)

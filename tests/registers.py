@@ -80,7 +80,7 @@ levels: [0.95, 0.99]
 
 
 def register_files(base: str = "http://127.0.0.1:7500") -> dict[str, str]:
-    """The files of the register by name; ``base`` is the URL all targets and control targets begin with."""
+    """Return the files of the register by name; ``base`` is the URL all targets and control targets begin with."""
     return {
         "agencies.csv": AGENCIES,
         "services.csv": SERVICES,

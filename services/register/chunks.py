@@ -10,48 +10,35 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from services.core.codec import Chunk
 from services.core.model import Register
 from services.register.serial import Rows, canonical, from_rows, to_rows
 
-__all__ = ["Chunk", "cut", "join", "sha256"]
+__all__ = ["cut", "is_intact", "join"]
 
 _LIMIT = 512 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Rows as canonical JSON; ``agency`` is the consumer they belong to, empty for those of all."""
-
-    agency: str
-    content: bytes
-
-    @property
-    def sha256(self) -> str:
-        """The hash of the content, hex."""
-        return sha256(self.content)
-
-    @property
-    def key(self) -> str:
-        """The key in the bucket."""
-        return f"chunk.{self.sha256}"
-
-
-def sha256(content: bytes) -> str:
-    """Return the SHA-256 of a chunk's content, hex."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def cut(register: Register) -> tuple[Chunk, ...]:
-    """Return the chunks of a register, those of all agencies first; the same register gives the same chunks."""
+def cut(register: Register) -> dict[Chunk, bytes]:
+    """Return the content of each chunk of a register, those of all agencies first; it depends on the register alone."""
     groups: defaultdict[str, Rows] = defaultdict(lambda: defaultdict(list))
     owners = {service.id: service.agency for service in register.services.values()}
     for section, rows in to_rows(register).items():
         for row in rows:
             groups[_agency(section, row, owners)][section].append(row)
-    return tuple(Chunk(agency, content) for agency in sorted(groups) for content in _pack(groups[agency]))
+    chunks: dict[Chunk, bytes] = {}
+    for agency in sorted(groups):
+        for content in _pack(groups[agency]):
+            sha256 = hashlib.sha256(content).hexdigest()
+            chunks[Chunk(agency, f"chunk.{sha256}", sha256, len(content))] = content
+    return chunks
+
+
+def is_intact(chunk: Chunk, content: bytes) -> bool:
+    """Say whether the content is that whose hash the chunk names."""
+    return hashlib.sha256(content).hexdigest() == chunk.sha256
 
 
 def join(contents: Iterable[bytes]) -> Register:

@@ -57,12 +57,15 @@ def to_rows(register: Register, *, portable: bool = False) -> Rows:
         dumped: list[dict[str, Any]] = adapter.dump_python(list(values), mode="json")
         return dumped
 
-    probes = register.probes.values()
+    def by_id(values: Mapping[str, object]) -> list[object]:
+        return [values[name] for name in sorted(values)]
+
+    probes = [register.probes[name] for name in sorted(register.probes)]
     return {
-        "agencies": rows(_AGENCIES, register.agencies.values()),
-        "services": rows(_SERVICES, register.services.values()),
-        "links": rows(_LINKS, register.links.values()),
-        "endpoints": rows(_ENDPOINTS, register.endpoints.values()),
+        "agencies": rows(_AGENCIES, by_id(register.agencies)),
+        "services": rows(_SERVICES, by_id(register.services)),
+        "links": rows(_LINKS, by_id(register.links)),
+        "endpoints": rows(_ENDPOINTS, by_id(register.endpoints)),
         "probes": rows(_PROBES, map(as_written, probes) if portable else probes),
         "members": rows(_MEMBERS, register.members),
         "routes": rows(_ROUTES, register.routes),

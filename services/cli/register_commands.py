@@ -1,0 +1,196 @@
+"""``peyvand register …``: check, publish, diff and import a register."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.core import log as logs
+from services.core.bus import Bus, connect
+from services.core.errors import BusError, InputError, SettingsError
+from services.core.model import Register
+from services.core.settings import Settings, load_settings
+from services.register.check import against as check_against
+from services.register.diff import diff as difference
+from services.register.importers import IMPORTERS, write_files
+from services.register.load import Reading, load, read
+from services.register.publish import publish as publish_register
+from services.register.text import read_day
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Check, publish, compare and import registers.", no_args_is_help=True)
+
+_LOOK_SECONDS = 0.5
+_DEADLINE_SECONDS = 30.0
+
+Directory = Annotated[Path, typer.Argument(help="A register directory.")]
+
+
+@app.command()
+def check(
+    directory: Directory,
+    old: Annotated[Path | None, typer.Option("--against", help="The register this one is to follow.")] = None,
+) -> None:
+    """Say whether a register is good, and list every fault if not."""
+    reading = _checked(directory, old)
+    typer.echo(f"register {directory} is good: {_summary(reading.register)}")
+
+
+@app.command()
+def publish(
+    directory: Directory,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and publish whenever the files change.")] = False,
+    nats: Annotated[str, typer.Option(help="URL of the message bus.")] = "",
+    credentials: Annotated[str, typer.Option(help="Folder of the roles' nkey seeds.")] = "",
+) -> None:
+    """Put a register in force."""
+    given = {"--nats": nats, "--credentials": credentials}
+    argv = [word for flag, value in given.items() if value for word in (flag, value)]
+    settings = load_settings("register", argv, os.environ)
+    logs.configure("register", settings.log_level)
+    asyncio.run(_publish(directory, settings, watch=watch))
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="A", help="The older register directory.")],
+    new: Annotated[Path, typer.Argument(metavar="B", help="The newer register directory.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how two registers differ, and the size of the denominator in both."""
+    found = difference(load(old), load(new))
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+    else:
+        for line in found.lines():
+            typer.echo(line)
+
+
+@app.command("import")
+def import_(
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(IMPORTERS)}.")],
+    file: Annotated[Path, typer.Argument(help="The catalogue.")],
+    out: Annotated[Path, typer.Option(help="The new register directory.")],
+    epoch: Annotated[str, typer.Option(help="First day of the new register; today by default.")] = "",
+) -> None:
+    """Make a register directory of a public catalogue, and list what is left out and why."""
+    importer = IMPORTERS.get(kind)
+    if importer is None:
+        raise SettingsError(f"there is no importer `{kind}`: use {', '.join(IMPORTERS)}")
+    found = importer(file, _epoch(epoch))
+    write_files(found.files, out)
+    for left_out in found.left_out:
+        typer.echo(left_out)
+    register = load(out)
+    typer.echo(f"register {out} is written, {len(found.left_out)} entries left out: {_summary(register)}")
+
+
+def _epoch(text: str) -> date:
+    if not text:
+        return datetime.now(UTC).date()
+    try:
+        return read_day(text)
+    except ValueError as error:
+        raise SettingsError(f"--epoch: {error}") from error
+
+
+def _checked(directory: Path, old: Path | None) -> Reading:
+    reading = read(directory)
+    if old is not None and (faults := check_against(reading.register, reading.places, load(old))):
+        raise InputError(f"register {directory} as the successor of {old}", faults)
+    return reading
+
+
+def _summary(register: Register) -> str:
+    absent = sum(link.absent for link in register.links.values())
+    sectors = _count(len({agency.sector for agency in register.agencies.values()}), "sector")
+    counts = (
+        f"{_count(len(register.agencies), 'agency', 'agencies')} in {sectors}",
+        _count(len(register.services), "service"),
+        f"{_count(len(register.links), 'link')} ({absent} absent)",
+        _count(len(register.endpoints), "endpoint"),
+        _count(len(register.probes), "probe"),
+        _count(len(register.policy.vantages), "vantage"),
+    )
+    versions = f"register_version {register.register_version}\nprobe_version    {register.probe_version}"
+    return f"{', '.join(counts)}\n{versions}"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+async def _publish(directory: Path, settings: Settings, *, watch: bool) -> None:
+    work = asyncio.ensure_future(_watch(directory, settings) if watch else _publish_now(directory, settings))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    await asyncio.wait({work})
+    if not work.cancelled():
+        work.result()
+    elif not watch:
+        raise typer.Exit(130)
+
+
+async def _publish_now(directory: Path, settings: Settings) -> None:
+    load(directory)  # a bad register is refused before anybody waits for the bus
+    try:
+        async with asyncio.timeout(_DEADLINE_SECONDS), _bus(settings) as bus:
+            await _publish_once(bus, directory)
+    except TimeoutError as error:
+        what = f"publishing register {directory} did not end within {_DEADLINE_SECONDS:g} s"
+        raise BusError(f"{what}: is the bus at {settings.nats} running?") from error
+
+
+async def _watch(directory: Path, settings: Settings) -> None:
+    """Publish now, and again whenever the files have changed and then been still for one look."""
+    done: frozenset[tuple[str, int, int]] | None = None
+    async with _bus(settings) as bus:
+        while True:
+            seen = _fingerprint(directory)
+            if seen != done:
+                if done is not None:
+                    await asyncio.sleep(_LOOK_SECONDS)
+                if _fingerprint(directory) == seen and await _is_dealt_with(bus, directory):
+                    done = seen
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _is_dealt_with(bus: Bus, directory: Path) -> bool:
+    """Publish and say whether there is nothing to try again: a bad register stays bad until it changes."""
+    try:
+        await _publish_once(bus, directory)
+    except InputError as error:
+        typer.echo(f"{error.report()}; the register in force stays", err=True)
+    except BusError as error:
+        typer.echo(f"{error}; trying again", err=True)
+        return False
+    return True
+
+
+async def _publish_once(bus: Bus, directory: Path) -> None:
+    register = load(directory)
+    published = await publish_register(bus, register, now=time.time())
+    state = "is in force" if published else "was already in force"
+    typer.echo(f"register {directory} {state}: {_summary(register)}")
+
+
+def _bus(settings: Settings) -> AbstractAsyncContextManager[Bus]:
+    return connect(settings.nats, role="register", credentials=settings.credentials, name="register")
+
+
+def _fingerprint(directory: Path) -> frozenset[tuple[str, int, int]]:
+    try:
+        stats = [(str(path), path.stat()) for path in directory.rglob("*")]
+    except OSError:
+        return frozenset()
+    return frozenset((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)

@@ -1,0 +1,153 @@
+"""The register on the bus: published in chunks, the manifest last, and read back hash by hash (DESIGN.md, Contracts).
+
+Key ``current`` of bucket ``register`` holds the manifest in force and ``previous`` the one before it, whose chunks stay
+so that a reader in the middle of it can finish. Whoever reads verifies every chunk and both versions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from services.core.bus import Bus
+from services.core.bus.subjects import REGISTER
+from services.core.codec import Manifest, decode_manifest, encode_manifest
+from services.core.errors import BusError
+from services.core.log import logger
+from services.core.model import Register
+from services.register.chunks import cut, is_intact, join
+from services.register.versions import with_versions
+
+__all__ = ["CURRENT", "PREVIOUS", "UnverifiedError", "fetch", "follow", "publish"]
+
+CURRENT = "current"
+PREVIOUS = "previous"
+_RETRY_SECONDS = 0.2
+
+
+class UnverifiedError(BusError):
+    """What the bus holds is not the register its manifest names."""
+
+
+async def publish(bus: Bus, register: Register, *, now: float) -> bool:
+    """Publish a loaded register; return False when it is already in force and whole. ``now`` in epoch seconds.
+
+    BusError when the bus does not acknowledge; the register in force then stays.
+    """
+    chunks = cut(register)
+    manifest = Manifest(register.register_version, register.probe_version, now, tuple(chunks))
+    current, previous = await _manifest(bus, CURRENT), await _manifest(bus, PREVIOUS)
+    repeated = current is not None and _same(current, manifest)
+    wanting = [chunk for chunk, content in chunks.items() if await bus.kv_get(REGISTER, chunk.key) != content]
+    if repeated and not wanting:
+        return False
+    for chunk in wanting:
+        await bus.kv_put(REGISTER, chunk.key, chunks[chunk])
+    if current is not None and not repeated:
+        await bus.kv_put(REGISTER, PREVIOUS, encode_manifest(current))
+    await bus.kv_put(REGISTER, CURRENT, encode_manifest(manifest))
+    if previous is not None and not repeated:
+        used = {chunk.key for some in (manifest, current) if some is not None for chunk in some.chunks}
+        for key in sorted({chunk.key for chunk in previous.chunks} - used):
+            await bus.kv_delete(REGISTER, key)
+    return True
+
+
+async def fetch(bus: Bus) -> Register | None:
+    """Return the register in force, verified; None when none was ever published.
+
+    UnverifiedError (a BusError) when a chunk is missing or its hash or a version is wrong.
+    """
+    payload = await bus.kv_get(REGISTER, CURRENT)
+    while payload is not None:
+        try:
+            return await _read(bus, _decoded(payload))
+        except UnverifiedError:
+            # Two publications since may have taken the chunks away; then there is a newer manifest to read.
+            newer = await bus.kv_get(REGISTER, CURRENT)
+            if newer == payload:
+                raise
+            payload = newer
+    return None
+
+
+async def follow(bus: Bus) -> AsyncIterator[Register]:
+    """Yield the register in force, waiting for it, and then each new one.
+
+    What cannot be verified is an UnverifiedError at the start; later it is logged, and the register in force stays.
+    """
+    known: Manifest | None = None
+    async for _, payload in bus.kv_follow(REGISTER, CURRENT):
+        if payload is None:
+            continue
+        try:
+            manifest = _decoded(payload)
+            if known is not None and _same(known, manifest):
+                continue
+            register = await _read_persistently(bus, manifest)
+        except UnverifiedError as error:
+            if await bus.kv_get(REGISTER, CURRENT) != payload:
+                continue  # superseded: the newer one comes next
+            if known is None:
+                raise
+            logger().error("register_refused", reason=str(error), in_force=known.register_version)
+            continue
+        known = manifest
+        yield register
+
+
+async def _read_persistently(bus: Bus, manifest: Manifest) -> Register:
+    """Read a register, however often the bus fails to answer."""
+    while True:
+        try:
+            return await _read(bus, manifest)
+        except UnverifiedError:
+            raise
+        except BusError as error:
+            logger().warning("register_read_failed", reason=str(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _read(bus: Bus, manifest: Manifest) -> Register:
+    contents = []
+    for chunk in manifest.chunks:
+        content = await bus.kv_get(REGISTER, chunk.key)
+        if content is None:
+            raise UnverifiedError(f"the register in force lacks {chunk.key}: publish the register again")
+        if not is_intact(chunk, content):
+            raise UnverifiedError(f"{chunk.key} of the register in force has another hash: publish the register again")
+        contents.append(content)
+    try:
+        register = with_versions(join(contents))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnverifiedError(f"the register in force cannot be read by this version: {error}") from error
+    for name in ("register_version", "probe_version"):
+        found, promised = getattr(register, name), getattr(manifest, name)
+        if found != promised:
+            what = f"the register in force has {name} {found}, its manifest names {promised}"
+            raise UnverifiedError(f"{what}: publish the register again with this version of Peyvand")
+    return register
+
+
+async def _manifest(bus: Bus, key: str) -> Manifest | None:
+    """Return a manifest; None when there is none, or one that cannot be read and is to be replaced."""
+    payload = await bus.kv_get(REGISTER, key)
+    try:
+        return _decoded(payload) if payload is not None else None
+    except UnverifiedError:
+        return None
+
+
+def _decoded(payload: bytes) -> Manifest:
+    try:
+        return decode_manifest(payload)
+    except ValueError as error:
+        raise UnverifiedError(f"the manifest of the register in force cannot be read: {error}") from error
+
+
+def _same(one: Manifest, other: Manifest) -> bool:
+    return (one.register_version, one.probe_version, one.chunks) == (
+        other.register_version,
+        other.probe_version,
+        other.chunks,
+    )

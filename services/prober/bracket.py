@@ -57,12 +57,6 @@ class Bracket(Generic[Held]):
         self._held = [entry for entry in self._held if entry[1] > began]
         return [(held, self._shadowed(start, end)) for start, end, held in released]
 
-    def release(self) -> list[Held]:
-        """Let everything go: nothing brackets it, because no round will follow."""
-        released = [held for _, _, held in self._held]
-        self._held.clear()
-        return released
-
     def _shadowed(self, began: float, ended: float) -> bool:
         if self._blind_since is not None and ended > self._blind_since:
             return True

@@ -3,77 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import socket
 import ssl
 import struct
-from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import httptools
 
+from services.prober.handshake import Handshake, presented_chain
 from services.prober.observation import Cause, Failure, Phase
 
-__all__ = ["Connection", "Handshake", "cause_of", "os_reason", "presented_chain"]
+__all__ = ["Connection"]
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _HEADER_LIMIT: Final = 256 * 1024
 _READ: Final = 64 * 1024
-_DER: Final = 2
-_LOCAL: Final = frozenset(
-    {
-        errno.EADDRNOTAVAIL,
-        errno.EADDRINUSE,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOBUFS,
-        errno.ENOMEM,
-        errno.EAGAIN,
-        # What the kernel says when the connection-tracking table is full or the machine's own firewall forbids it.
-        errno.EPERM,
-        errno.EACCES,
-    }
-)
-_UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
-
-
-def cause_of(error: OSError) -> Cause:
-    """Tell whether a failed connection attempt is due to us, the network, or the target."""
-    number = error.errno
-    if number in _LOCAL:
-        return Cause.LOCAL_RESOURCES
-    if number in _UNREACHABLE:
-        return Cause.UNREACHABLE
-    if number == errno.ETIMEDOUT:
-        return Cause.TIMEOUT
-    return Cause.REFUSED
-
-
-def os_reason(error: OSError) -> str:
-    """Say what the system says about a failed call, without addresses."""
-    return os.strerror(error.errno).lower() if error.errno else "no reason given"
-
-
-def presented_chain(tls: ssl.SSLObject) -> list[bytes]:
-    """Return the certificates the server presented, DER, leaf first, whether or not they verify."""
-    if hasattr(tls, "get_unverified_chain"):  # Python 3.13
-        return cast("list[bytes]", tls.get_unverified_chain())
-    chain = cast("Any", tls)._sslobj.get_unverified_chain()  # noqa: SLF001 - not public before 3.13
-    return [certificate.public_bytes(_DER) for certificate in chain or ()]
-
-
-class Handshake:
-    """The TLS side of one connection. ``accept`` judges the presented chain before anything is sent."""
-
-    __slots__ = ("accept", "incoming", "outgoing", "tls")
-
-    def __init__(self, context: ssl.SSLContext, name: str, accept: Callable[[list[bytes]], Failure | None]) -> None:
-        self.incoming = ssl.MemoryBIO()
-        self.outgoing = ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
-        self.accept = accept
 
 
 class Connection(asyncio.Protocol):

@@ -9,14 +9,16 @@ from ipaddress import ip_address
 from time import monotonic, perf_counter, time
 
 from services.core.evidence import Phases
+from services.prober.causes import cause_of, os_reason
 from services.prober.certificates import Trust
-from services.prober.connection import Connection, Handshake, cause_of, os_reason
+from services.prober.connection import Connection
+from services.prober.handshake import Handshake
 from services.prober.network import Network
 from services.prober.observation import Cause, CertificateFacts, Failure, Phase
 from services.prober.resolve import ResolveError
 from services.prober.secrets import MissingSecretError
 
-__all__ = ["Call", "StoppedError", "Trail", "hop"]
+__all__ = ["Call", "StoppedError", "Trail", "addresses_of", "hop"]
 
 
 class StoppedError(Exception):
@@ -76,11 +78,7 @@ async def hop(call: Call, network: Network, trail: Trail) -> Connection:
     trail.connection = None
     trail.phase = Phase.PREPARE
     trust = _trust(call, network)
-    addresses = await _resolve(call.host, network, trail)
-    allowed = [address for address in addresses if network.egress.allows(address)]
-    if not allowed:
-        refused = ", ".join(addresses)
-        raise StoppedError(Failure(Phase.CONNECT, Cause.EGRESS, f"the egress policy does not allow {refused}"))
+    allowed = await _addresses(call.host, network, trail)
     trail.phase = Phase.CONNECT
     start = perf_counter()
     try:
@@ -102,20 +100,36 @@ def _trust(call: Call, network: Network) -> Trust | None:
         raise StoppedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, str(error))) from error
 
 
-async def _resolve(host: str, network: Network, trail: Trail) -> tuple[str, ...]:
+async def _addresses(host: str, network: Network, trail: Trail) -> list[str]:
     if _is_address(host):
-        return (host,)
+        return _allowed((host,), network)
     trail.phase = Phase.RESOLVE
     start = perf_counter()
+    try:
+        return await addresses_of(host, network)
+    finally:
+        trail.resolve = (trail.resolve or 0.0) + perf_counter() - start
+
+
+async def addresses_of(host: str, network: Network) -> list[str]:
+    """Return the addresses of a name (or an address itself) that probes may connect to. Raises StoppedError."""
+    if _is_address(host):
+        return _allowed((host,), network)
     try:
         addresses = await network.resolver.addresses(host)
     except ResolveError as error:
         raise StoppedError(Failure(Phase.RESOLVE, Cause.FAILED, str(error))) from error
-    finally:
-        trail.resolve = (trail.resolve or 0.0) + perf_counter() - start
     if not addresses:
         raise StoppedError(Failure(Phase.RESOLVE, Cause.FAILED, f"{host} has no address"))
-    return addresses
+    return _allowed(addresses, network)
+
+
+def _allowed(addresses: tuple[str, ...], network: Network) -> list[str]:
+    allowed = [address for address in addresses if network.egress.allows(address)]
+    if not allowed:
+        refused = ", ".join(addresses)
+        raise StoppedError(Failure(Phase.CONNECT, Cause.EGRESS, f"the egress policy does not allow {refused}"))
+    return allowed
 
 
 @lru_cache(maxsize=65536)

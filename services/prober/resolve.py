@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from time import monotonic
@@ -26,9 +26,13 @@ class ResolveError(Exception):
 
 
 class Resolver:
-    """Asks the system's name servers. Probes that want one name at the same time share one question."""
+    """Asks name servers, the system's unless others are given (ADDRESS or ADDRESS:PORT).
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    Probes that want one name at the same time share one question.
+    """
+
+    def __init__(self, nameservers: Sequence[str] | None = None, clock: Callable[[], float] = monotonic) -> None:
+        self._nameservers = nameservers
         self._clock = clock
         self._resolver: aiodns.DNSResolver | None = None
         self._known: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
@@ -53,7 +57,7 @@ class Resolver:
 
     async def _ask(self, host: str) -> tuple[str, ...]:
         if self._resolver is None:
-            self._resolver = aiodns.DNSResolver(timeout=_TIMEOUT / 2, tries=2)
+            self._resolver = aiodns.DNSResolver(self._nameservers, timeout=_TIMEOUT / 2, tries=2)
         result = await self._resolver.getaddrinfo(host)
         found: dict[str, float] = {}
         for node in result.nodes:

@@ -18,6 +18,8 @@ __all__ = ["Entry", "Launch", "Schedule", "share_of"]
 _EARLY = 0.0005
 # Targets taken over in the middle of a slot start over this many seconds, not all at once.
 _SPREAD = 0.5
+# Phases keep clear of the last moment, or the targets there would be shed for every millisecond of lateness.
+_ROOM = 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ class Schedule:
         known = set() if fresh else set(self._entries)
         self._entries = {entry.target: entry for entry in entries}
         self._phases = sorted(
-            (share_of(entry.target) * (slot_seconds - entry.timeout), entry.target) for entry in self._entries.values()
+            (share_of(entry.target) * (slot_seconds - entry.timeout) * _ROOM, entry.target)
+            for entry in self._entries.values()
         )
         current = int(now // slot_seconds) * slot_seconds
         if fresh or current != self._slot:

@@ -1,0 +1,102 @@
+"""One attempt at one target: from its assignment to an observation and its judgement. The border of all probes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic, perf_counter, time
+from typing import Any
+
+from services.core.log import Logger
+from services.core.outcome import Reason
+from services.prober.assignment import Assignment
+from services.prober.checks import Judgement, judge
+from services.prober.expectations import Expectations, compile_expectations
+from services.prober.kinds import KINDS, Kind
+from services.prober.network import Network
+from services.prober.observation import Observation
+from services.prober.secrets import MissingSecretError
+from services.register.template import fill
+
+__all__ = ["Attempts", "Result"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one attempt saw and what it means."""
+
+    observation: Observation
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A target with everything built that does not change; ``secret`` is the credential it was built with."""
+
+    assignment: Assignment
+    kind: Kind
+    built: Any
+    expectations: Expectations
+    reference: str
+    secret: str
+
+
+class Attempts:
+    """Probes assignments, each made ready when it is first probed.
+
+    Building all of a national register at once would stall the loop for a second, and stalls falsify latencies.
+    """
+
+    def __init__(self, network: Network, log: Logger) -> None:
+        self._network = network
+        self._log = log
+        self._ready: dict[object, _Ready] = {}
+
+    def forget(self) -> None:
+        """Drop what was built: the definitions may have changed."""
+        self._ready.clear()
+
+    async def probe(self, assignment: Assignment, timeout: float) -> Result:
+        """Probe once, within ``timeout`` seconds. Never raises: a crash of ours is UNKNOWN/PROBER_ERROR."""
+        began, start = time(), perf_counter()
+        deadline = monotonic() + timeout
+        try:
+            ready = self._make_ready(assignment)
+            observation = await ready.kind.probe(ready.built, deadline)
+        except MissingSecretError as error:
+            return Result(Observation(began, perf_counter() - start), Judgement(Reason.OWN_CREDENTIAL, str(error)))
+        except Exception as error:  # noqa: BLE001 - the border: a crash is recorded, never a dead prober
+            self._log.exception("probe_crashed", target=assignment.target.id, endpoint=assignment.target.endpoint)
+            detail = f"the probe itself failed: {type(error).__name__}"
+            return Result(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail))
+        return Result(observation, judge(observation, ready.expectations))
+
+    def _is_current(self, ready: _Ready) -> bool:
+        return not ready.reference or self._network.secrets.get(ready.reference) == ready.secret
+
+    def _make_ready(self, assignment: Assignment) -> _Ready:
+        ready = self._ready.get(assignment.target)
+        if ready is not None and ready.assignment is assignment and self._is_current(ready):
+            return ready
+        definition, params = assignment.definition, assignment.params
+        auth = definition.auth
+        reference = auth.password or auth.token or auth.key
+        secret = self._network.secrets.get(reference) if reference else ""
+        kind = KINDS[definition.kind]
+        ready = _Ready(
+            assignment=assignment,
+            kind=kind,
+            built=kind.prepare(
+                definition,
+                fill(assignment.url, params),
+                {name: fill(value, params) for name, value in definition.headers.items()},
+                fill(definition.body, params),
+                self._network,
+            ),
+            expectations=compile_expectations(
+                definition.expect, params, latency=assignment.latency, max_age=assignment.max_age
+            ),
+            reference=reference,
+            secret=secret,
+        )
+        self._ready[assignment.target] = ready
+        return ready

@@ -1,0 +1,44 @@
+"""What the system's errors mean when a connection cannot be made. Pure."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Final
+
+from services.prober.observation import Cause
+
+__all__ = ["cause_of", "os_reason"]
+
+_LOCAL: Final = frozenset(
+    {
+        errno.EADDRNOTAVAIL,
+        errno.EADDRINUSE,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EAGAIN,
+        # What the kernel says when the connection-tracking table is full or the machine's own firewall forbids it.
+        errno.EPERM,
+        errno.EACCES,
+    }
+)
+_UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
+
+
+def cause_of(error: OSError) -> Cause:
+    """Tell whether a failed connection attempt is due to us, the network, or the target."""
+    number = error.errno
+    if number in _LOCAL:
+        return Cause.LOCAL_RESOURCES
+    if number in _UNREACHABLE:
+        return Cause.UNREACHABLE
+    if number == errno.ETIMEDOUT:
+        return Cause.TIMEOUT
+    return Cause.REFUSED
+
+
+def os_reason(error: OSError) -> str:
+    """Say what the system says about a failed call, without addresses."""
+    return os.strerror(error.errno).lower() if error.errno else "no reason given"

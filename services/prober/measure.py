@@ -1,0 +1,72 @@
+"""What is published of one attempt. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from services.core.evidence import Measurement, Target
+from services.core.outcome import Outcome, Reason
+from services.prober.checks import Judgement
+from services.prober.observation import Observation
+
+__all__ = ["Origin", "blinded", "measurement", "unmeasured"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who measures, and by which register."""
+
+    vantage: str
+    prober: str
+    register_version: str
+    probe_version: str
+
+
+def measurement(
+    target: Target, slot_start: int, observation: Observation, judgement: Judgement, origin: Origin
+) -> Measurement:
+    """Write down one attempt for the slot that starts at ``slot_start``, epoch seconds."""
+    certificate = observation.certificate
+    return Measurement(
+        target=target,
+        vantage=origin.vantage,
+        slot_start=slot_start,
+        time=observation.time,
+        outcome=judgement.outcome,
+        reason=judgement.reason,
+        latency=observation.latency,
+        data_age=judgement.data_age,
+        phases=observation.phases,
+        certificate_expiry=None if certificate is None else certificate.earliest_expiry,
+        detail=judgement.detail,
+        register_version=origin.register_version,
+        probe_version=origin.probe_version,
+        prober=origin.prober,
+    )
+
+
+def unmeasured(target: Target, slot_start: int, reason: Reason, detail: str, origin: Origin) -> Measurement:
+    """Write down that nothing was measured in a slot, and why."""
+    return Measurement(
+        target=target,
+        vantage=origin.vantage,
+        slot_start=slot_start,
+        time=None,
+        outcome=reason.outcome,
+        reason=reason,
+        detail=detail,
+        register_version=origin.register_version,
+        probe_version=origin.probe_version,
+        prober=origin.prober,
+    )
+
+
+def blinded(measured: Measurement) -> Measurement:
+    """Return what is left of a measurement when its vantage was blind: that it is unknown, and why.
+
+    What was unknown for another reason keeps its own.
+    """
+    if measured.outcome is Outcome.UNKNOWN:
+        return measured
+    detail = f"a control target failed around the probe, which saw {measured.reason.name}"
+    return replace(measured, outcome=Outcome.UNKNOWN, reason=Reason.VANTAGE_BLIND, detail=detail)

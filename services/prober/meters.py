@@ -1,0 +1,143 @@
+"""What a prober tells Prometheus (PROBING.md, Metrics)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from services.core.evidence import Measurement, Target
+from services.core.metrics import TABLE, counter, gauge, histogram
+from services.core.outcome import Outcome, Reason
+from services.prober.assignment import Assignment
+
+__all__ = ["SERIES_BELOW", "Meters"]
+
+SERIES_BELOW = 2000
+"""Series per target are exposed by processes with fewer targets than this: a scrape must not stall the loop."""
+
+_PHASES = ("resolve", "connect", "tls", "processing", "transfer")
+
+
+class Meters:
+    """The metrics of one prober. Counters start at zero; gauges are absent until known."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        outcomes = counter("peyvand_probe_outcomes_total", registry)
+        self._outcomes: dict[Outcome, Counter] = {outcome: outcomes.labels(outcome.name.lower()) for outcome in Outcome}
+        self._reasons = counter("peyvand_probe_reasons_total", registry)
+        self._reason: dict[Reason, Counter] = {}
+        self._lag = histogram("peyvand_probe_schedule_lag_seconds", registry)
+        self._overruns = counter("peyvand_probe_overruns_total", registry)
+        self._shed = counter("peyvand_probe_shed_total", registry)
+        self._inflight = gauge("peyvand_probe_inflight", registry)
+        self._targets = gauge("peyvand_probe_targets", registry)
+        self._blind = gauge("peyvand_vantage_blind", registry)
+        self._batches = gauge("peyvand_spool_batches", registry)
+        self._bytes = gauge("peyvand_spool_bytes", registry)
+        self._dropped = counter("peyvand_spool_dropped_total", registry)
+        self._publish = histogram("peyvand_publish_seconds", registry)
+        self._series = _Series()
+        registry.register(self._series)
+
+    def watch(self, inflight: Callable[[], int]) -> None:
+        """Ask this for the number of probes under way whenever it is scraped."""
+        self._inflight.set_function(inflight)
+
+    def lag(self, seconds: float) -> None:
+        """Take note of how late a probe starts."""
+        self._lag.observe(max(0.0, seconds))
+
+    def measured(self, row: Measurement, status: int, duration: float) -> None:
+        """Count one measurement as it is published; ``status`` 0 when there was no answer, ``duration`` in seconds."""
+        self._outcomes[row.outcome].inc()
+        reason = self._reason.get(row.reason)
+        if reason is None:
+            reason = self._reason[row.reason] = self._reasons.labels(row.reason.name.lower())
+        reason.inc()
+        if row.reason is Reason.OVERRUN:
+            self._overruns.inc()
+        elif row.reason is Reason.SHED:
+            self._shed.inc()
+        self._series.last[row.target] = (row, status, duration)
+
+    def assigned(self, assignments: Mapping[Target, Assignment]) -> None:
+        """Take note of what is probed from now on."""
+        endpoints = sum(target.endpoint for target in assignments)
+        self._targets.labels("link").set(len(assignments) - endpoints)
+        self._targets.labels("endpoint").set(endpoints)
+        self._series.assigned(assignments if len(assignments) < SERIES_BELOW else {})
+
+    def blind(self, vantage: str, *, blind: bool) -> None:
+        """Take note of whether the vantage sees."""
+        self._blind.labels(vantage).set(blind)
+
+    def spooled(self, batches: int, size: int) -> None:
+        """Take note of what the bus has not acknowledged."""
+        self._batches.set(batches)
+        self._bytes.set(size)
+
+    def dropped(self, batches: int) -> None:
+        """Count batches that the spool had no room for."""
+        self._dropped.inc(batches)
+
+    def published(self, seconds: float) -> None:
+        """Take note of how long the bus took to acknowledge a batch."""
+        self._publish.observe(seconds)
+
+
+class _Series(Collector):
+    """Series per target, put together when they are scraped rather than at every probe."""
+
+    def __init__(self) -> None:
+        self.last: dict[Target, tuple[Measurement, int, float]] = {}
+        self._labels: dict[Target, tuple[str, str, str]] = {}
+
+    def assigned(self, assignments: Mapping[Target, Assignment]) -> None:
+        """Expose these targets and no others."""
+        self._labels = {
+            target: (target.id, assignment.consumer, assignment.provider) for target, assignment in assignments.items()
+        }
+        self.last = {target: seen for target, seen in self.last.items() if target in self._labels}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield what the last probe of each target saw."""
+        families = {
+            name: GaugeMetricFamily(name, TABLE[name].help, labels=TABLE[name].labels)
+            for name in (
+                "probe_success",
+                "probe_duration_seconds",
+                "probe_http_status_code",
+                "probe_http_duration_seconds",
+                "probe_ssl_earliest_cert_expiry",
+            )
+        }
+        for target, labels in self._labels.items():
+            seen = self.last.get(target)
+            if seen is not None:
+                _add(families, labels, *seen)
+        yield from families.values()
+
+
+def _add(
+    families: dict[str, GaugeMetricFamily],
+    labels: tuple[str, str, str],
+    row: Measurement,
+    status: int,
+    duration: float,
+) -> None:
+    if row.outcome is not Outcome.UNKNOWN:
+        families["probe_success"].add_metric(labels, float(row.outcome is Outcome.OK))
+    if row.time is None:
+        return
+    families["probe_duration_seconds"].add_metric(labels, duration)
+    if status:
+        families["probe_http_status_code"].add_metric(labels, status)
+    for phase in _PHASES:
+        seconds = getattr(row.phases, phase)
+        if seconds is not None:
+            families["probe_http_duration_seconds"].add_metric((*labels, phase), seconds)
+    if row.certificate_expiry is not None:
+        families["probe_ssl_earliest_cert_expiry"].add_metric(labels, row.certificate_expiry)

@@ -1,0 +1,213 @@
+"""Probing by schedule from one vantage: launch, bound, bracket by control rounds, hand on."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic, time
+
+from services.core.errors import SettingsError
+from services.core.evidence import Measurement, Target
+from services.core.log import Logger
+from services.core.model import Register
+from services.core.outcome import Reason
+from services.core.settings import Settings
+from services.prober.assignment import Assignment, assignments
+from services.prober.attempt import Attempts, Result
+from services.prober.bracket import Bracket
+from services.prober.checks import Judgement
+from services.prober.control import CONTROL_SECONDS, CONTROL_TIMEOUT, Controls
+from services.prober.egress import EgressRules
+from services.prober.measure import Origin, blinded, measurement, unmeasured
+from services.prober.meters import Meters
+from services.prober.network import Network
+from services.prober.publisher import Publisher
+from services.prober.schedule import Launch, Schedule
+from services.prober.stall import TICK_SECONDS, Stalls, excuse
+
+__all__ = ["Probing"]
+
+# The clock on the wall may be set while we wait; look again at least this often.
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one probe saw, until the next control round tells whether the vantage could see."""
+
+    consumer: str
+    row: Measurement
+    status: int
+    duration: float
+
+
+class Probing:
+    """The probes of one prober: which are due, which are under way, what they saw."""
+
+    def __init__(self, settings: Settings, network: Network, publisher: Publisher, meters: Meters, log: Logger) -> None:
+        self._settings = settings
+        self._network = network
+        self._publisher = publisher
+        self._meters = meters
+        self._log = log
+        self._attempts = Attempts(network, log)
+        self._schedule = Schedule()
+        self._bracket: Bracket[_Seen] = Bracket(remembered=CONTROL_TIMEOUT)
+        self._stalls = Stalls(remembered=CONTROL_TIMEOUT)
+        self._controls = Controls((), network)
+        self._failing: dict[str, str] = {}
+        self._assignments: dict[Target, Assignment] = {}
+        self._slot_seconds = 0
+        self._inflight: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self.origin: Origin | None = None
+        self.sees = asyncio.Event()
+        self._used = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._stopped = False
+
+    @property
+    def inflight(self) -> int:
+        """How many probes are under way."""
+        return len(self._inflight)
+
+    @property
+    def targets(self) -> int:
+        """How many links and endpoints there are to probe."""
+        return len(self._schedule)
+
+    def use(self, register: Register) -> None:
+        """Probe by this register from now on. Raises SettingsError when its policy does not know our vantage."""
+        policy, name = register.policy, self._settings.vantage
+        vantage = next((vantage for vantage in policy.vantages if vantage.id == name), None)
+        if vantage is None:
+            known = ", ".join(vantage.id for vantage in policy.vantages)
+            raise SettingsError(f"vantage {name} is not in the register's policy; choose with --vantage from: {known}")
+        self._network.egress = EgressRules(policy.egress)
+        self._controls = Controls(vantage.control_targets, self._network)
+        self._assignments = assignments(register, name)
+        self._attempts.forget()
+        longest = max((probe.timeout for probe in register.probes.values()), default=0.0)
+        self._bracket.remembered = self._stalls.remembered = longest + 2 * CONTROL_TIMEOUT
+        self._slot_seconds = policy.slot_seconds
+        self._schedule.replace((item.entry for item in self._assignments.values()), policy.slot_seconds, time())
+        self.origin = Origin(name, self._settings.prober, register.register_version, register.probe_version)
+        self._meters.assigned(self._assignments)
+        self._log.info(
+            "register_in_use",
+            register_version=register.register_version,
+            probe_version=register.probe_version,
+            targets=len(self._assignments),
+        )
+        self._used.set()
+        if self.sees.is_set():
+            self._launch_due()
+
+    async def pulse(self) -> None:
+        """Ask the control targets, let go of what they bracket, flush it; again and again.
+
+        One rhythm for all three keeps a measurement from waiting for one after the other. Without control targets a
+        round always passes.
+        """
+        await self._used.wait()
+        self._tick()
+        while True:
+            last = self._ending.is_set()
+            began = monotonic()
+            await self._round(began)
+            await self._publisher.flush()
+            if last:
+                return
+            if not (self.sees.is_set() or self._stopped):
+                self.sees.set()
+                self._launch_due()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), max(0.0, began + CONTROL_SECONDS - monotonic()))
+
+    async def stop(self, finish_seconds: float) -> None:
+        """Launch nothing more, let probes finish that long, cancel the others, and let the pulse end with all of it."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._inflight:
+            await asyncio.wait(self._inflight, timeout=finish_seconds)
+        late = set(self._inflight)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        if self._ticker is not None:
+            self._ticker.cancel()
+        self._ending.set()
+        self._used.set()
+
+    async def _round(self, began: float) -> None:
+        failing = await self._controls.ask()
+        if failing.keys() != self._failing.keys():
+            if failing:
+                self._log.error("vantage_blind", failing=failing)
+            else:
+                self._log.info("vantage_sees")
+        self._failing = failing
+        if self._controls:
+            self._meters.blind(self._settings.vantage, blind=bool(failing))
+        for seen, blind in self._bracket.round(began, passed=not failing):
+            self._publish(seen.consumer, blinded(seen.row) if blind else seen.row, seen.status, seen.duration)
+
+    def _publish(self, consumer: str, row: Measurement, status: int = 0, duration: float = 0.0) -> None:
+        self._publisher.add(consumer, row)
+        self._meters.measured(row, status, duration)
+
+    def _tick(self) -> None:
+        self._stalls.tick(monotonic())
+        self._ticker = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+
+    def _launch_due(self) -> None:
+        """Launch what is due, each on its own: bursts would be cheaper and falsify latencies."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for launch in self._schedule.take(time()):
+            self._launch(launch)
+        now = time()
+        due = self._schedule.next_due(now)
+        delay = _LOOK_SECONDS if due is None else min(_LOOK_SECONDS, max(0.0, due - now))
+        self._timer = asyncio.get_running_loop().call_later(delay, self._launch_due)
+
+    def _launch(self, launch: Launch) -> None:
+        assignment, origin = self._assignments[launch.target], self.origin
+        assert origin is not None
+        now = time()
+        self._meters.lag(now - launch.due)
+        problem = ""
+        if now > launch.latest:
+            problem = f"its turn came {now - launch.due:.1f} s late, too late for this slot"
+        elif len(self._inflight) >= self._settings.inflight:
+            problem = f"{len(self._inflight)} probes were under way"
+        if problem:
+            row = unmeasured(launch.target, launch.slot_start, Reason.SHED, problem, origin)
+            self._publish(assignment.consumer, row)
+            return
+        task = asyncio.get_running_loop().create_task(self._probe(launch, assignment, origin))
+        self._inflight.add(task)
+        task.add_done_callback(self._inflight.discard)
+
+    async def _probe(self, launch: Launch, assignment: Assignment, origin: Origin) -> None:
+        began = monotonic()
+        try:
+            result = await self._attempts.probe(assignment, assignment.definition.timeout)
+        except asyncio.CancelledError:
+            detail = "the prober was stopped before the probe ended"
+            row = unmeasured(launch.target, launch.slot_start, Reason.PROBER_ERROR, detail, origin)
+            self._publish(assignment.consumer, row)
+            raise
+        ended = monotonic()
+        judgement = self._judgement(launch, assignment, result, self._stalls.seconds(began, ended))
+        row = measurement(launch.target, launch.slot_start, result.observation, judgement, origin)
+        seen = _Seen(assignment.consumer, row, result.observation.status, result.observation.duration)
+        self._bracket.hold(began, ended, seen)
+
+    def _judgement(self, launch: Launch, assignment: Assignment, result: Result, stalled: float) -> Judgement:
+        if time() > launch.slot_start + self._slot_seconds:
+            return Judgement(Reason.OVERRUN, "the probe did not finish within its slot")
+        return excuse(result.judgement, result.observation, assignment.latency, stalled)

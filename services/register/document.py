@@ -187,7 +187,10 @@ def _value(node: yaml.Node, depth: int) -> object:
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, depth - 1) for item in node.value]
     if isinstance(node, yaml.MappingNode):
-        return {str(key.value): _value(item, depth - 1) for key, item in node.value}
+        found = {_key(key): _value(item, depth - 1) for key, item in node.value}
+        if len(found) < len(node.value):
+            raise ValueError("holds a key twice")
+        return found
     text = str(node.value)
     if not _encodable(text):
         raise ValueError("holds half a character (a lone surrogate)")
@@ -197,6 +200,12 @@ def _value(node: yaml.Node, depth: int) -> object:
         if text in {"true", "false"} or _NUMBER.fullmatch(text):
             return json.loads(text)
     return text
+
+
+def _key(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode) or not _encodable(node.value):
+        raise ValueError("holds a key that is no text")
+    return str(node.value)
 
 
 def _encodable(text: str) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from services.core.errors import InputError
 from services.core.model import Register
 from services.register.agencies import agencies_table, agency, service, services_table
-from services.register.exchanges import read_maintenance, read_members, read_routes
+from services.register.exchanges import EXCHANGE, MAINTENANCE, MEMBERS, read_maintenance, read_members, read_routes
 from services.register.findings import Findings, Place
 from services.register.policy import PolicyReading, read_policy
 from services.register.probes import Probes, read_probes
@@ -19,7 +20,10 @@ from services.register.targets import Around, endpoint, endpoints_table, link, l
 from services.register.versions import with_versions
 from services.register.whole import check_links, check_probes
 
-__all__ = ["Reading", "load", "read"]
+__all__ = ["OPTIONAL", "Reading", "load", "read"]
+
+OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, "evaluation_rounds.yaml")
+"""Files a register directory may lack."""
 
 
 class _HasId(Protocol):
@@ -52,6 +56,7 @@ def read(directory: Path) -> Reading:
     if not directory.is_dir():
         findings.add(Place(str(directory)), "there is no such directory")
         raise InputError(f"register {directory}", findings.faults)
+    _check_names(directory, findings)
     policy = read_policy(directory, findings)
     probes = read_probes(directory, findings)
     tables = {
@@ -93,6 +98,14 @@ def _assemble(
         routes=read_routes(directory, findings, tables["links"].ids),
         maintenance=read_maintenance(directory, findings, _subjects(tables), policy.zone),
     )
+
+
+def _check_names(directory: Path, findings: Findings) -> None:
+    """A misspelt optional file would pass unread, and nobody would know."""
+    for path in sorted(directory.iterdir()):
+        meant = get_close_matches(path.name, OPTIONAL, 1, 0.8)
+        if meant and path.name not in OPTIONAL and not (directory / meant[0]).exists():
+            findings.add(Place(str(path)), f"no such file is read: is it meant to be {meant[0]}?")
 
 
 def _by_id(values: Iterable[T]) -> dict[str, T]:

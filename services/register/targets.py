@@ -15,7 +15,7 @@ from services.register.agencies import AGENCIES, SERVICES
 from services.register.findings import Findings, Place
 from services.register.probes import Definition, Probes
 from services.register.table import Row, Table, read_table
-from services.register.template import fill, names
+from services.register.template import fill, names, partial_texts
 from services.register.text import fold, read_count, read_day, read_id, read_slo, read_weight
 
 __all__ = ["ENDPOINTS", "LINKS", "Around", "endpoint", "endpoints_table", "link", "links_table"]
@@ -190,7 +190,8 @@ def _check_filled(row: Row, definition: Definition | None, params: Mapping[str, 
     if url is not None:
         row.findings.attempt(row.at("target"), "target", read_http_url, url, None)
     if definition is not None:
-        row.findings.attempt(row.at("params"), "params", filled, definition.probe.body, None)
+        for text in (definition.probe.body, *partial_texts(definition.probe)):
+            row.findings.attempt(row.at("params"), "params", filled, text, None)
         for name, text in definition.probe.headers.items():
             value = row.findings.attempt(row.at("params"), "params", filled, text, "")
             if not value.isprintable():

@@ -8,7 +8,7 @@ from string import Template
 
 from services.core.model import Probe
 
-__all__ = ["fill", "names", "texts", "value_texts"]
+__all__ = ["fill", "names", "partial_texts", "texts", "value_texts"]
 
 
 def names(text: str) -> frozenset[str]:
@@ -36,6 +36,15 @@ def texts(probe: Probe) -> Iterator[str]:
     yield probe.body
     for value in (*(check.equals for check in probe.expect.json), *probe.expect.record.values()):
         yield from value_texts(value)
+
+
+def partial_texts(probe: Probe) -> Iterator[str]:
+    """Return the texts among expected values with a name in the middle, where only a text, number or flag can stand.
+
+    A text that is one name and nothing else becomes the param itself, of whatever type.
+    """
+    for value in (*(check.equals for check in probe.expect.json), *probe.expect.record.values()):
+        yield from (text for text in value_texts(value) if "$" in text and not Template.pattern.fullmatch(text))
 
 
 def value_texts(value: object) -> Iterator[str]:

@@ -10,8 +10,10 @@ import pytest
 from registers import write_register
 from typer.testing import CliRunner
 
+from services.cli import register_commands
 from services.cli.register_commands import app
-from services.core.errors import InputError, SettingsError
+from services.core.bus.roles import write_users
+from services.core.errors import BusError, InputError, SettingsError
 
 
 def test_check_says_what_a_register_holds(tmp_path: Path) -> None:
@@ -60,3 +62,24 @@ def test_bad_arguments_are_one_sentence(tmp_path: Path) -> None:
     arguments = ["import", "uk-api-catalogue", "f", "--out", str(tmp_path), "--epoch", "soon"]
     with pytest.raises(SettingsError, match="--epoch: `soon` is not a date"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_publishing_without_a_bus_ends(
+    tmp_path: Path, port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When no bus answers the command gives up at its deadline, and says which bus it asked."""
+    monkeypatch.setattr(register_commands, "_DEADLINE_SECONDS", 0.3)
+    write_users(tmp_path / "credentials")
+    url = f"nats://127.0.0.1:{port()}"
+    directory = write_register(tmp_path / "register")
+    arguments = ["publish", str(directory), "--nats", url, "--credentials", str(tmp_path / "credentials")]
+    with pytest.raises(BusError, match=f"did not end within 0.3 s: is the bus at {url} running"):
+        CliRunner().invoke(register_commands.app, arguments, catch_exceptions=False)
+
+
+def test_publishing_a_bad_register_asks_no_bus(tmp_path: Path) -> None:
+    """A bad register is refused with its faults before credentials or a bus are looked for."""
+    directory = write_register(tmp_path, policy_yaml=("slot_seconds: 300", "slot_seconds: 0"))
+    with pytest.raises(InputError) as refused:
+        CliRunner().invoke(register_commands.app, ["publish", str(directory)], catch_exceptions=False)
+    assert [fault.reason for fault in refused.value.faults] == ["slot_seconds: `0` is not above 0"]

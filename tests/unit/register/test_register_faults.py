@@ -304,3 +304,20 @@ def test_no_directory(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="1 fault") as refused:
         load(tmp_path / "none")
     assert refused.value.report().startswith(f"{tmp_path}/none: there is no such directory")
+
+
+def test_a_misspelt_optional_file(tmp_path: Path) -> None:
+    """A file that nobody would read, though its name says what it was meant to be, is a fault."""
+    directory = write_register(tmp_path, maintainance_csv="subject,from,to,note\n")
+    assert faults(directory) == ["maintainance.csv: no such file is read: is it meant to be maintenance.csv?"]
+
+
+def test_structures_cannot_stand_within_a_text(tmp_path: Path) -> None:
+    """A param that is a list may be an expected value by itself, but not part of an expected text."""
+    links = register_files()["links.csv"].replace('""0000000002""', "[1]")
+    probes = register_files()["probes.yaml"].replace('  body: \'{"national_id": "${national_id}"}\'\n', "")
+    load(write_register(tmp_path, links_csv=links, probes_yaml=probes))
+    directory = write_register(
+        tmp_path, links_csv=links, probes_yaml=probes.replace('"${national_id}"}', '"no ${national_id}"}')
+    )
+    assert faults(directory) == ["links.csv:9:108: params: `national_id` is not a text, a number, true or false"]

@@ -48,6 +48,9 @@ def test_an_explanation_accounts_for_the_whole_loss(case: Case) -> None:
                     split = [getattr(part.losses, name) for name in Losses.__slots__]
                     assert part.loss > 0
                     assert sum(split) == pytest.approx(part.loss, abs=1e-12)
+            for cost in explanation.links:
+                assert (cost.point is None) == (everything["link", cost.link]["known"] == 0)
+                assert cost.known_share == everything["link", cost.link]["known_share"]
 
 
 @settings(max_examples=40, deadline=None)

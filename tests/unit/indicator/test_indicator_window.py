@@ -237,6 +237,11 @@ def test_drain_offers_each_change_once():
         [(MONDAY, FIRST + 1)],
     )
     assert evidence.drain().days == ()
+    take(evidence, [row("l", hour, 5) for hour in range(2, 30)])
+    evidence.close(frame, FIRST + 26)
+    assert [state.day for state in evidence.drain().days] == [MONDAY, MONDAY + timedelta(days=1)]
+    evidence.close(frame, FIRST + 28)
+    assert [state.day for state in evidence.drain().days] == [MONDAY + timedelta(days=1)]
 
 
 def test_detail_shows_every_vantage_and_the_verdict():

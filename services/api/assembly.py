@@ -1,0 +1,59 @@
+"""The API services put together over one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import grpc
+from prometheus_client import CollectorRegistry
+
+from peyvand.v1 import indicator_service_pb2, register_service_pb2
+from services.api.handlers import Meters, service_handlers
+from services.api.indicator_servicer import IndicatorServicer
+from services.api.link_answers import LinkAnswers
+from services.api.read_model import ReadModel
+from services.api.register_servicer import RegisterServicer
+from services.api.watch import WatchHub
+from services.core import metrics
+from services.core.bus import Bus
+from services.core.bus.subjects import INDICATOR
+from services.core.errors import BusError
+from services.core.log import Logger
+
+__all__ = ["NAMES", "Picture", "handlers"]
+
+_INDICATORS = indicator_service_pb2.DESCRIPTOR.services_by_name["IndicatorService"]
+_REGISTER = register_service_pb2.DESCRIPTOR.services_by_name["RegisterService"]
+
+NAMES = (_INDICATORS.full_name, _REGISTER.full_name)
+"""The API services by their full names."""
+
+
+class Picture:
+    """What the servicers share: the read model, its watchers, and the bus once there is one."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.model = ReadModel()
+        self.hub = WatchHub(metrics.gauge("peyvand_api_watchers", registry))
+        self.bus: Bus | None = None
+
+    async def read(self, key: str) -> bytes | None:
+        """Return a value of bucket `indicator`. Raises BusError when the bus does not answer."""
+        if self.bus is None:
+            raise BusError(f"reading {key} failed: the bus has not answered yet")
+        return await self.bus.kv_get(INDICATOR, key)
+
+
+def handlers(
+    picture: Picture, registry: CollectorRegistry, log: Logger, *, clock: Callable[[], float]
+) -> tuple[grpc.GenericRpcHandler, ...]:
+    """Return the handlers of every API service; ``clock`` is epoch seconds."""
+    meters = Meters(
+        metrics.counter("peyvand_api_requests_total", registry),
+        metrics.histogram("peyvand_api_request_seconds", registry),
+    )
+    links = LinkAnswers(picture.model, read=picture.read, clock=clock)
+    return (
+        service_handlers(_INDICATORS, IndicatorServicer(picture.model, picture.hub, links), meters, log),
+        service_handlers(_REGISTER, RegisterServicer(picture.model), meters, log),
+    )

@@ -1,0 +1,138 @@
+"""From a servicer to gRPC handlers: one border where requests are counted and every failure gets its status."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from time import perf_counter
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from prometheus_client import Counter, Histogram
+
+from services.api.refusal import RefusedError
+from services.core.log import Logger
+
+__all__ = ["Answer", "Context", "Meters", "service_handlers"]
+
+Answer = Message | bytes
+"""What a servicer's method returns: a message, or one that is serialised already."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Meters:
+    """Counts and times the calls of each method."""
+
+    def __init__(self, requests: Counter, seconds: Histogram) -> None:
+        self._requests = requests
+        self._seconds = seconds
+        self._codes: dict[tuple[str, str], Counter] = {}
+
+    def count(self, method: str, code: str) -> None:
+        """Count one finished call."""
+        child = self._codes.get((method, code))
+        if child is None:
+            child = self._codes[method, code] = self._requests.labels(method=method, code=code)
+        child.inc()
+
+    def timer(self, method: str) -> Callable[[float], None]:
+        """Return what takes the seconds of each call of this method. Both series exist from now on."""
+        self._codes[method, "OK"] = self._requests.labels(method=method, code="OK")
+        return self._seconds.labels(method=method).observe
+
+
+def service_handlers(
+    service: ServiceDescriptor, servicer: object, meters: Meters, log: Logger
+) -> grpc.GenericRpcHandler:
+    """Return the handlers of an API service: method GetLink is answered by ``servicer.get_link(request, context)``.
+
+    A streaming method is an async generator. AttributeError when the servicer lacks a method of the service.
+    """
+    return grpc.method_handlers_generic_handler(
+        service.full_name,
+        {
+            method.name: _handler(method, getattr(servicer, _snake(method.name)), meters, log)
+            for method in service.methods
+        },
+    )
+
+
+def _handler(
+    method: MethodDescriptor, behaviour: Callable[..., Any], meters: Meters, log: Logger
+) -> grpc.RpcMethodHandler[Any, Any]:
+    border = _Border(method.name, meters, log)
+    request = GetMessageClass(method.input_type)
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(border.stream(behaviour), request.FromString, _serialised)
+    return grpc.unary_unary_rpc_method_handler(border.unary(behaviour), request.FromString, _serialised)
+
+
+class _Border:
+    """Runs the calls of one method."""
+
+    def __init__(self, method: str, meters: Meters, log: Logger) -> None:
+        self._method = method
+        self._meters = meters
+        self._observe = meters.timer(method)
+        self._log = log
+
+    def unary(self, behaviour: Callable[[Any, Context], Awaitable[Answer]]) -> Callable[[Any, Context], Awaitable[Any]]:
+        async def call(request: Any, context: Context) -> Answer:
+            started = perf_counter()
+            try:
+                answer = await behaviour(request, context)
+            except BaseException as error:
+                await self._fail(error, context)
+                raise
+            finally:
+                self._observe(perf_counter() - started)
+            self._meters.count(self._method, "OK")
+            return answer
+
+        return call
+
+    def stream(
+        self, behaviour: Callable[[Any, Context], AsyncGenerator[Answer, None]]
+    ) -> Callable[[Any, Context], Awaitable[None]]:
+        async def call(request: Any, context: Context) -> None:
+            started = perf_counter()
+            try:
+                async with aclosing(behaviour(request, context)) as answers:
+                    async for answer in answers:
+                        await context.write(answer)
+            except BaseException as error:
+                await self._fail(error, context)
+                raise
+            finally:
+                self._observe(perf_counter() - started)
+            self._meters.count(self._method, "OK")
+
+        return call
+
+    async def _fail(self, error: BaseException, context: Context) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            late = context.time_remaining() is not None and context.time_remaining() <= 0
+            self._meters.count(self._method, "DEADLINE_EXCEEDED" if late else "CANCELLED")
+            return
+        if not isinstance(error, RefusedError):
+            self._log.error("call_failed", method=self._method, exc_info=error)
+            error = RefusedError(
+                grpc.StatusCode.INTERNAL, "INTERNAL", f"{self._method} failed inside the api: its log says why"
+            )
+        self._meters.count(self._method, error.code.name)
+        await error.abort(context)
+
+
+def _serialised(answer: Answer) -> bytes:
+    return answer if isinstance(answer, bytes) else answer.SerializeToString()
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,129 @@
+"""IndicatorService: indicators got, listed and watched, from the read model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import grpc
+
+from peyvand.v1 import indicator_service_pb2
+from services.api.explanation import Explainer
+from services.api.handlers import Context
+from services.api.link_answers import LinkAnswers
+from services.api.paging import MOST, cut
+from services.api.read_model import ReadModel, named_kind
+from services.api.refusal import RefusedError
+from services.api.watch import WatchHub
+from services.core.evidence import Kind
+
+__all__ = ["IndicatorServicer"]
+
+_NAMED = 10  # providers and links an explanation names unless told otherwise
+_WITHOUT_SECTOR = (Kind.GOVERNMENT, Kind.SECTOR)
+
+
+class IndicatorServicer:
+    """Answers from memory; only a link's slots are read from the bus, on demand."""
+
+    def __init__(self, model: ReadModel, hub: WatchHub, links: LinkAnswers) -> None:
+        self._model = model
+        self._hub = hub
+        self._links = links
+        self._explainer = Explainer(model)
+
+    async def get_indicator(self, request: indicator_service_pb2.GetIndicatorRequest, _: Context) -> bytes:
+        """One indicator, serialised once per refresh."""
+        return self._model.get(request.kind, request.id, request.window_days).answer
+
+    async def list_indicators(
+        self, request: indicator_service_pb2.ListIndicatorsRequest, _: Context
+    ) -> indicator_service_pb2.ListIndicatorsResponse:
+        """Indicators of one kind in id order, of one sector if one is given; those not published are left out."""
+        kind, view = named_kind(request.kind), self._model.view
+        days = view.window(request.window_days)
+        if request.sector:
+            if kind in _WITHOUT_SECTOR:
+                raise RefusedError(
+                    grpc.StatusCode.INVALID_ARGUMENT,
+                    "FILTER_NOT_APPLICABLE",
+                    f"sector does not filter kind {kind.label}: leave it empty",
+                    kind=kind.label,
+                    sector=request.sector,
+                )
+            view.entity(Kind.SECTOR, request.sector)
+        self._require_published()
+        page = cut(
+            view.ids(kind, request.sector),
+            ("ListIndicators", kind.label, request.sector, str(days)),
+            size=request.page_size,
+            token=request.page_token,
+            shown=lambda one: self._model.find(kind, one, days) is not None,
+        )
+        return indicator_service_pb2.ListIndicatorsResponse(
+            indicators=[self._model.get(kind, one, days).message for one in page.ids],
+            next_page_token=page.next_token,
+        )
+
+    async def explain_indicator(
+        self, request: indicator_service_pb2.ExplainIndicatorRequest, _: Context
+    ) -> indicator_service_pb2.ExplainIndicatorResponse:
+        """Losses by stage, by provider and by link, the costliest first."""
+        if request.limit > MOST:
+            raise RefusedError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "LIMIT_TOO_LARGE",
+                f"limit {request.limit} is more than {MOST}: ask for fewer",
+                limit=str(request.limit),
+            )
+        found = self._model.get(request.kind, request.id, request.window_days).indicator
+        return await self._explainer.answer(found.kind, found.id, found.window_days, request.limit or _NAMED)
+
+    async def watch_indicators(
+        self, request: indicator_service_pb2.WatchIndicatorsRequest, _: Context
+    ) -> AsyncGenerator[bytes, None]:
+        """What is published now, then each indicator when it changes; what is not published yet, as soon as it is."""
+        kind, view = named_kind(request.kind), self._model.view
+        days = view.window(request.window_days)
+        ids = [view.entity(kind, one) for one in request.ids]
+        with self._hub.watch(kind, days, ids) as watch:
+            for one in ids or view.ids(kind):
+                published = self._model.find(kind, one, days)
+                if published is not None:
+                    watch.offer(published)
+            async for published in watch.changes():
+                yield published.answer
+
+    async def list_links(
+        self, request: indicator_service_pb2.ListLinksRequest, _: Context
+    ) -> indicator_service_pb2.ListLinksResponse:
+        """Links in id order, of a consumer, provider and service where given."""
+        return self._links.page(request)
+
+    async def get_link(
+        self, request: indicator_service_pb2.GetLinkRequest, context: Context
+    ) -> indicator_service_pb2.GetLinkResponse:
+        """One link, with its slots when they are asked for."""
+        return await self._links.one(request, context.time_remaining())
+
+    async def get_history(self, _: indicator_service_pb2.GetHistoryRequest, __: Context) -> bytes:
+        """Refused: this version keeps no history."""
+        raise _later("GetHistory", "the published indicators are kept in stream INDICATORS, which it cannot read yet")
+
+    async def get_structure(self, _: indicator_service_pb2.GetStructureRequest, __: Context) -> bytes:
+        """Refused: this version computes no structure."""
+        raise _later("GetStructure", "the structure of the agencies' links is not computed yet")
+
+    def _require_published(self) -> None:
+        if not self._model.complete:
+            raise RefusedError(
+                grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED", "no index is published yet: retry later"
+            )
+
+
+def _later(method: str, why: str) -> RefusedError:
+    return RefusedError(
+        grpc.StatusCode.UNIMPLEMENTED,
+        "NOT_IMPLEMENTED",
+        f"{method} is not answered by this version of the api: {why}",
+        method=method,
+    )

@@ -1,0 +1,132 @@
+"""Links with their indicators, what their agencies exchanged, and their slots."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from peyvand.v1 import indicator_service_pb2
+from services.api.messages import exchange_message, link_message
+from services.api.paging import cut
+from services.api.read_model import ReadModel, block_key
+from services.api.refusal import RefusedError
+from services.api.register_view import RegisterView
+from services.api.slots import chunks, slot_key, slot_messages
+from services.core.codec import SlotBlock, decode_slot_block
+from services.core.codec.units import time_of
+from services.core.errors import BusError
+from services.core.evidence import Kind
+from services.core.model import Link
+
+__all__ = ["MOST_SLOTS", "LinkAnswers"]
+
+MOST_SLOTS = 10_000
+_AT_ONCE = 16  # slot blocks asked of the bus at a time
+_READ_SECONDS = 10.0
+
+
+class LinkAnswers:
+    """Answers about links. ``read`` returns a value of bucket `indicator` by its key; ``clock`` is epoch seconds."""
+
+    def __init__(
+        self, model: ReadModel, *, read: Callable[[str], Awaitable[bytes | None]], clock: Callable[[], float]
+    ) -> None:
+        self._model = model
+        self._read = read
+        self._clock = clock
+
+    def page(self, request: indicator_service_pb2.ListLinksRequest) -> indicator_service_pb2.ListLinksResponse:
+        """Return one page of links in id order; one without a published indicator comes without."""
+        view = self._model.view
+        days = view.window(request.window_days)
+        page = cut(
+            view.links(consumer=request.consumer, provider=request.provider, service=request.service),
+            ("ListLinks", request.consumer, request.provider, request.service, str(days)),
+            size=request.page_size,
+            token=request.page_token,
+        )
+        return indicator_service_pb2.ListLinksResponse(
+            links=[self._status(view, view.register.links[one], days) for one in page.ids],
+            next_page_token=page.next_token,
+        )
+
+    async def one(
+        self, request: indicator_service_pb2.GetLinkRequest, seconds: float | None
+    ) -> indicator_service_pb2.GetLinkResponse:
+        """Return one link; its slots take at most ``seconds`` to read. Raises RefusedError."""
+        view = self._model.view
+        days = view.window(request.window_days)
+        link = view.register.links[view.entity(Kind.LINK, request.link)]
+        answer = indicator_service_pb2.GetLinkResponse(link=self._status(view, link, days))
+        if request.HasField("slots_from"):
+            slots = self._slots(view, request, answer.link.indicator.as_of)
+            blocks = await self._blocks(view, link, slots, seconds)
+            answer.slots.extend(slot_messages(link, view.calendar, slots, blocks))
+        elif request.HasField("slots_to"):
+            raise _bad_range("slots_to is given without slots_from")
+        return answer
+
+    def _status(self, view: RegisterView, link: Link, days: int) -> indicator_service_pb2.LinkStatus:
+        published = self._model.find(Kind.LINK, link.id, days)
+        consumer = view.register.consumer(link)
+        block = self._model.blocks.get(block_key(consumer))
+        volumes = () if block is None else block.exchanges
+        volume = next((one for one in volumes if one.provider == link.provider and not one.meta), None)
+        return indicator_service_pb2.LinkStatus(
+            link=link_message(view.register, link),
+            indicator=None if published is None else published.message,
+            exchanges=None if volume is None else exchange_message(volume),
+        )
+
+    def _slots(self, view: RegisterView, request: indicator_service_pb2.GetLinkRequest, as_of: Timestamp) -> range:
+        """The slots that start in [slots_from, slots_to) and have started; without slots_to, those before as_of."""
+        seconds = view.calendar.slot_seconds
+        start = time_of(request.slots_from)
+        end = time_of(request.slots_to if request.HasField("slots_to") else as_of)
+        if end <= start and request.HasField("slots_to"):
+            raise _bad_range("slots_to is not after slots_from")
+        slots = range(int(-(-start // seconds)), int(min(-(-end // seconds), self._clock() // seconds + 1)))
+        if len(slots) > MOST_SLOTS:
+            raise RefusedError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "SLOTS_TOO_MANY",
+                f"{len(slots)} slots are asked for, more than {MOST_SLOTS}: ask for a shorter time",
+                slots=str(len(slots)),
+            )
+        return slots
+
+    async def _blocks(
+        self, view: RegisterView, link: Link, slots: range, seconds: float | None
+    ) -> dict[int, SlotBlock]:
+        agency = view.register.consumer(link)
+        wanted = chunks(slots)
+        found: dict[int, SlotBlock] = {}
+        try:
+            async with asyncio.timeout(min(_READ_SECONDS, seconds if seconds is not None else _READ_SECONDS)):
+                for position in range(0, len(wanted), _AT_ONCE):
+                    some = wanted[position : position + _AT_ONCE]
+                    values = await asyncio.gather(*(self._read(slot_key(agency, chunk)) for chunk in some))
+                    found.update(
+                        (chunk, decode_slot_block(value))
+                        for chunk, value in zip(some, values, strict=True)
+                        if value is not None
+                    )
+        except (BusError, TimeoutError) as error:
+            raise RefusedError(
+                grpc.StatusCode.UNAVAILABLE,
+                "EVIDENCE_UNREACHABLE",
+                f"the slots of link `{link.id}` cannot be read as the bus does not answer: retry, or ask without slots",
+                link=link.id,
+            ) from error
+        return found
+
+
+def _bad_range(why: str) -> RefusedError:
+    return RefusedError(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "SLOT_RANGE_INVALID",
+        f"{why}: slots that start in [slots_from, slots_to) are returned",
+    )

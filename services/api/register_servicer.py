@@ -1,0 +1,89 @@
+"""RegisterService: what the register in force says."""
+
+from __future__ import annotations
+
+from peyvand.v1 import register_pb2, register_service_pb2
+from services.api.handlers import Context
+from services.api.messages import agency_message, service_message
+from services.api.paging import cut
+from services.api.read_model import ReadModel
+from services.core.codec.units import timestamp
+from services.core.evidence import Kind
+
+__all__ = ["RegisterServicer"]
+
+
+class RegisterServicer:
+    """Answers from the read model alone."""
+
+    def __init__(self, model: ReadModel) -> None:
+        self._model = model
+
+    async def get_register(
+        self, _: register_service_pb2.GetRegisterRequest, __: Context
+    ) -> register_service_pb2.GetRegisterResponse:
+        """Metadata and versions of the register in force, with how much it lists."""
+        view = self._model.view
+        register, policy = view.register, view.register.policy
+        return register_service_pb2.GetRegisterResponse(
+            government=policy.government.id,
+            name_en=policy.government.name_en,
+            name_fa=policy.government.name_fa,
+            register_version=register.register_version,
+            probe_version=register.probe_version,
+            published=None if view.published is None else timestamp(view.published),
+            timezone=policy.timezone,
+            epoch=timestamp(view.calendar.epoch),
+            slot_seconds=policy.slot_seconds,
+            windows_days=policy.windows_days,
+            publish_threshold=policy.publish_threshold,
+            vantages=[vantage.id for vantage in policy.vantages],
+            agencies=len(register.agencies),
+            services=len(register.services),
+            links=len(register.links),
+            links_absent=sum(link.absent for link in register.links.values()),
+            endpoints=len(register.endpoints),
+        )
+
+    async def list_agencies(
+        self, request: register_service_pb2.ListAgenciesRequest, _: Context
+    ) -> register_service_pb2.ListAgenciesResponse:
+        """Agencies in id order, of one sector if one is given."""
+        view = self._model.view
+        if request.sector:
+            view.entity(Kind.SECTOR, request.sector)
+        page = cut(
+            view.ids(Kind.CONSUMER, request.sector),
+            ("ListAgencies", request.sector),
+            size=request.page_size,
+            token=request.page_token,
+        )
+        return register_service_pb2.ListAgenciesResponse(
+            agencies=[agency_message(view.register.agencies[one]) for one in page.ids],
+            next_page_token=page.next_token,
+        )
+
+    async def list_services(
+        self, request: register_service_pb2.ListServicesRequest, _: Context
+    ) -> register_service_pb2.ListServicesResponse:
+        """Services in id order, of one agency if one is given."""
+        view = self._model.view
+        if request.agency:
+            view.entity(Kind.CONSUMER, request.agency)
+        services = view.register.services
+        page = cut(
+            view.ids(Kind.SERVICE),
+            ("ListServices", request.agency),
+            size=request.page_size,
+            token=request.page_token,
+            shown=lambda one: not request.agency or services[one].agency == request.agency,
+        )
+        return register_service_pb2.ListServicesResponse(
+            services=[self._service(one) for one in page.ids], next_page_token=page.next_token
+        )
+
+    def _service(self, entity: str) -> register_pb2.Service:
+        view = self._model.view
+        links = view.links_by["service"].get(entity, ())
+        absent = sum(view.register.links[link].absent for link in links)
+        return service_message(view.register.services[entity], required=len(links), absent=absent)

@@ -1,0 +1,73 @@
+"""Runs the api: listens, feeds on the bus, says how it is, and drains."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from ipaddress import ip_address
+
+from services.api.assembly import NAMES, Picture, handlers
+from services.api.feed import Feed
+from services.api.read_model import ReadModel
+from services.api.readiness import Readiness
+from services.api.server import Announcer, listening
+from services.core.bus import Bus, connect
+from services.core.runtime import Runtime, address
+
+__all__ = ["main"]
+
+_LOOK_SECONDS = 0.2  # how often health is judged anew
+
+
+async def main(runtime: Runtime) -> None:
+    """Serve until told to stop. Raises ListenError, BusError or SettingsError when it cannot."""
+    settings, log = runtime.settings, runtime.log
+    picture, announcer = Picture(runtime.registry), Announcer(NAMES, runtime.health)
+    answering = handlers(picture, runtime.registry, log, clock=time.time)
+    await announcer.say(serving=False)
+    if not _is_loopback(settings.listen):
+        log.warning("open_to_all", listen=settings.listen, reason="whoever reaches it sees every link's target")
+    work = asyncio.ensure_future(_work(runtime, picture, announcer))
+    stopping = asyncio.ensure_future(runtime.stop.wait())
+    try:
+        async with listening(settings.listen, NAMES, answering, announcer) as port:
+            log.info("listening", port=port)
+            try:
+                await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await announcer.drain()
+                picture.hub.close()
+    finally:
+        # Only now: calls under way may still need the bus.
+        work.cancel()
+        stopping.cancel()
+        await asyncio.wait({work, stopping})
+    if not work.cancelled():
+        work.result()
+
+
+async def _work(runtime: Runtime, picture: Picture, announcer: Announcer) -> None:
+    settings = runtime.settings
+    async with connect(settings.nats, role="api", credentials=settings.credentials, name="api") as bus:
+        picture.bus = bus
+        saying = asyncio.ensure_future(_say_health(bus, picture.model, announcer))
+        try:
+            await Feed(bus, picture.model, picture.hub, runtime.log).run()
+        finally:
+            saying.cancel()
+
+
+async def _say_health(bus: Bus, model: ReadModel, announcer: Announcer) -> None:
+    readiness = Readiness()
+    while True:
+        serving = readiness.judge(complete=model.complete, connected=bus.connected, now=time.monotonic())
+        await announcer.say(serving=serving)
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _is_loopback(where: str) -> bool:
+    host, _ = address(where)
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

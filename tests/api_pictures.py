@@ -1,0 +1,125 @@
+"""Blocks put together by hand for the api's tests: counts per link, and indicators computed from them here. Not a test.
+
+Every link has 100 slots, all known; ``ok`` says how many were OK (90 unless said), the rest were LATE. An absent link
+is NOT_CONNECTED in all of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from services.core.codec import Block, ExchangeVolume, LinkEvidence, SlotBlock
+from services.core.evidence import Indicator, Kind, Losses, Strict
+
+__all__ = ["AS_OF", "blocks_of", "slot_block_of"]
+
+AS_OF = 1_790_000_100
+"""A whole slot of 300 s, in 2026."""
+
+SLOTS = 100
+
+
+def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
+    """Return every block of bucket `indicator` by key."""
+    links = sorted(register.links.values(), key=lambda link: link.id)
+    good = {link.id: 0 if link.absent else (ok or {}).get(link.id, 90) for link in links}
+    within = defaultdict(float)
+    for link in links:
+        within[link.service] += link.weight
+    omega = {link.id: register.services[link.service].weight * link.weight / within[link.service] for link in links}
+
+    def indicator(kind, entity, members, window):
+        total = sum(omega[link.id] for link in members)
+        point = sum(omega[link.id] * good[link.id] / SLOTS for link in members) / total
+        lost = sum(omega[link.id] for link in members if link.absent) / total
+        return Indicator(
+            kind=kind,
+            id=entity,
+            window_days=window,
+            as_of=as_of,
+            point=point,
+            lower=point,
+            upper=point,
+            known_share=1.0,
+            losses=Losses(not_connected=lost, late=1 - point - lost),
+            strict=None if kind in (Kind.PROVIDER, Kind.LINK) else Strict(point, point, point),
+            links_required=len(members),
+            links_known=len(members),
+            links_absent=sum(link.absent for link in members),
+            register_version=register.register_version,
+            probe_version=register.probe_version,
+            method_version="1",
+            evidence_sequence=sequence,
+        )
+
+    def grouped(label, some=links):
+        groups = defaultdict(list)
+        for link in some:
+            groups[label(link)].append(link)
+        return sorted(groups.items())
+
+    windows = windows or register.policy.windows_days
+    sectors = grouped(lambda link: register.agencies[register.consumer(link)].sector)
+    blocks = {
+        "government": Block(
+            tuple(
+                indicator(kind, entity, members, window)
+                for window in windows
+                for kind, groups in (
+                    (Kind.GOVERNMENT, [(register.policy.government.id, links)]),
+                    (Kind.SECTOR, sectors),
+                    (Kind.PROVIDER, grouped(lambda link: link.provider)),
+                )
+                for entity, members in groups
+            )
+        )
+    }
+    for agency, members in grouped(register.consumer):
+        kinds = (
+            (Kind.CONSUMER, [(agency, members)]),
+            (Kind.SERVICE, grouped(lambda link: link.service, members)),
+            (Kind.LINK, grouped(lambda link: link.id, members)),
+        )
+        blocks[f"consumer.{agency}"] = Block(
+            tuple(
+                indicator(kind, entity, some, window)
+                for window in windows
+                for kind, groups in kinds
+                for entity, some in groups
+            ),
+            tuple(_evidence(members, good, omega, window) for window in windows),
+            (ExchangeVolume(agency, members[0].provider, False, 40, 38, 1, 1, as_of - 300),),
+        )
+    return blocks
+
+
+def _evidence(members, good, omega, window):
+    verdicts = np.zeros((len(members), 6), np.int64)
+    for row, link in enumerate(members):
+        verdicts[row, 5] = good[link.id]
+        verdicts[row, 0 if link.absent else 3] = SLOTS - good[link.id]
+    return LinkEvidence(
+        window,
+        tuple(link.id for link in members),
+        np.full(len(members), SLOTS, np.int64),
+        verdicts,
+        np.array([omega[link.id] for link in members]),
+        verdicts[:, 5] / SLOTS,
+    )
+
+
+def slot_block_of(register, agency, chunk, cells, vantages=("north", "south")):
+    """Return one slot block; ``cells`` maps (link, slot number, vantage) to (outcome, reason), the verdict is the worst."""
+    links = tuple(one.id for one in register.links.values() if register.consumer(one) == agency)
+    outcome = np.zeros((64, len(links), len(vantages)), np.uint8)
+    reason = np.zeros_like(outcome)
+    verdict = np.ones((64, len(links)), np.uint8)
+    for (link, slot, vantage), (what, why) in cells.items():
+        at = slot - chunk * 64, links.index(link), vantages.index(vantage)
+        outcome[at], reason[at] = what, why
+    for row, column in np.ndindex(verdict.shape):
+        known = [one for one in outcome[row, column] if one > 1]
+        verdict[row, column] = min(known, default=1)
+    return SlotBlock(register.policy.slot_seconds, chunk * 64, links, (), vantages, verdict, outcome, reason)

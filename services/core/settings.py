@@ -33,6 +33,8 @@ class Settings(BaseModel):
 
     listen: str = Field("127.0.0.1:7410", description="api: HOST:PORT of gRPC")
 
+    accept_gap: bool = Field(False, description="scorer: go on although messages are gone; their slots stay unknown")
+
     vantage: str = Field("main", description="prober: the vantage it probes from")
     prober: str = Field(gethostname().split(".")[0].lower(), description="prober: its own name, stable over restarts")
     spool_limit: int = Field(256 << 20, gt=0, description="prober: bytes the spool may hold before it drops the oldest")

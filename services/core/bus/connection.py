@@ -261,7 +261,11 @@ async def connect(url: str, *, role: str, credentials: Path, name: str) -> Async
     user = load_user(credentials, role)
     log = logger().bind(bus=url)
 
+    refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
     async def on_error(error: Exception) -> None:
+        if "authorization" in str(error).lower() and not refused.done():
+            refused.set_result(None)
         log.warning("bus_error", reason=_why(error))
 
     async def on_disconnected() -> None:
@@ -272,33 +276,32 @@ async def connect(url: str, *, role: str, credentials: Path, name: str) -> Async
         log.info("bus_reconnected")
 
     client = Client()
-    waiting = closing = False
-    while True:
-        try:
-            await client.connect(
-                url,
-                name=name,
-                nkeys_seed_str=user.seed,
-                inbox_prefix=inbox_prefix(user.public_key),
-                allow_reconnect=True,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=_RETRY_SECONDS,  # type: ignore[arg-type]  # slept as it is, a float serves
-                connect_timeout=2,
-                ping_interval=5,
-                error_cb=on_error,
-                disconnected_cb=on_disconnected,
-                reconnected_cb=on_reconnected,
-            )
-            break
-        except nats.errors.AuthorizationError as error:
-            raise BusError(
-                f"{url} refuses the credential of role {role}: use the one its configuration names"
-            ) from error
-        except _TRANSIENT as error:
-            if not waiting:
-                log.info("bus_waiting", reason=_why(error))
-                waiting = True
-            await asyncio.sleep(_RETRY_SECONDS)
+    closing = False
+    connecting = asyncio.ensure_future(
+        client.connect(
+            url,
+            name=name,
+            nkeys_seed_str=user.seed,
+            inbox_prefix=inbox_prefix(user.public_key),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=_RETRY_SECONDS,  # type: ignore[arg-type]  # slept as it is, a float serves
+            connect_timeout=2,
+            ping_interval=5,
+            error_cb=on_error,
+            disconnected_cb=on_disconnected,
+            reconnected_cb=on_reconnected,
+        )
+    )
+    # The client tries for ever, also where it is refused; waiting would then never end.
+    try:
+        await asyncio.wait({connecting, refused}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not connecting.done():
+            connecting.cancel()
+            await asyncio.wait({connecting})
+    if refused.done():
+        raise BusError(f"{url} refuses the credential of role {role}: use the one its configuration names")
+    connecting.result()
     try:
         yield Bus(client, role)
     finally:

@@ -117,7 +117,7 @@ def decode_measurements(payload: bytes) -> list[Measurement]:
 def measurement_to_json(row: Measurement) -> str:
     """One line of JSON in the protobuf mapping, with proto field names."""
     message = measurement_pb2.Measurement(
-        **{"endpoint" if row.target.endpoint else "link": row.target.id},  # type: ignore[arg-type]  # one of two names
+        **{"endpoint" if row.target.endpoint else "link": row.target.id},
         vantage=row.vantage,
         slot_start=timestamp(row.slot_start),
         time=None if row.time is None else timestamp(row.time),

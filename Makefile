@@ -1,0 +1,69 @@
+# Everything a newcomer needs: `make` lists it.
+VENV   := .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+ARGS   ?=
+PROTOS := $(wildcard proto/peyvand/v1/*.proto)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test check fmt proto lock bench clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.run ## install what running needs into .venv
+
+setup-dev: $(VENV)/.dev ## install what testing and developing need into .venv
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Peyvand needs Python 3.11 or newer; name one with PYTHON=python3.x"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: setup ## a simulated government, measured live (options: make run ARGS='--for 60s')
+	@exec $(BIN)/peyvand up --sandbox $(ARGS)
+
+test: setup-dev ## every test this machine can run
+	$(BIN)/pytest $(ARGS)
+
+check: setup-dev ## linters, types, borders between rooms, protobuf contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	@if git rev-parse --verify --quiet HEAD^{commit} >/dev/null && git cat-file -e HEAD:buf.yaml 2>/dev/null; then \
+		$(BIN)/buf breaking --against '.git#ref=HEAD'; fi
+	@$(MAKE) --no-print-directory proto
+	@git diff --exit-code --stat -- proto || { echo "generated code differs: commit what make proto wrote"; exit 1; }
+
+fmt: setup-dev ## format the code
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+proto: setup-dev ## generate the code of proto/
+	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto --mypy_out=quiet:proto \
+		--plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy $(PROTOS)
+	$(BIN)/python -m grpc_tools.protoc -I proto --grpc_python_out=proto --mypy_grpc_out=quiet:proto \
+		--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc $(filter %_service.proto,$(PROTOS))
+
+lock: ## pin what pyproject.toml asks for (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --no-annotate --extra build pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --no-annotate --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+bench: setup-dev ## measure cost and speed on this machine
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean: ## remove everything that was made here
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache peyvand-data
+	find services proto tests -name __pycache__ -type d -prune -exec rm -rf {} +

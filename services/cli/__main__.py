@@ -1,0 +1,116 @@
+"""The ``peyvand`` command: wiring only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import runpy
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli import ask_commands, bus_commands, exchange_command, probe_command, register_commands, score_command
+from services.core.errors import InputError, PeyvandError, SettingsError
+
+__all__ = ["main"]
+
+_COMPONENTS = {
+    "prober": "probe links and endpoints from one vantage",
+    "collector": "read exchange logs into slot summaries",
+    "scorer": "keep the evidence, compute and publish the index",
+    "api": "answer other systems over gRPC",
+    "sandbox": "simulate a government with injected faults",
+}
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+app = typer.Typer(
+    help="Of every 100 inquiries the law requires one agency to make of another, how many would have been answered?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(register_commands.app, name="register", help="check, compare, import and publish the register")
+app.add_typer(bus_commands.app, name="bus", help="prepare the message bus")
+app.command("probe")(probe_command.probe)
+app.command("score")(score_command.score)
+app.command("dump")(score_command.dump)
+app.command("exchange")(exchange_command.exchange)
+app.command("indicator")(ask_commands.indicator)
+app.command("explain")(ask_commands.explain)
+
+
+def _seconds(text: str) -> float:
+    """A duration such as 60s, 5m or 90, in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)", text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a duration such as 60s or 5m")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _sample() -> Path | None:
+    """The real exchange sample, where this machine has it; the sandbox replays it."""
+    path = Path(os.environ.get("PEYVAND_DATA", "../shared/data")) / "opmon_dev_5230.ndjson"
+    return path if path.exists() else None
+
+
+@app.command()
+def up(
+    register: Annotated[Path | None, typer.Option(help="register directory to measure", metavar="DIR")] = None,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="measure a simulated government")] = False,
+    scenario: Annotated[str, typer.Option(help="sandbox: small or national")] = "small",
+    seed: Annotated[int, typer.Option(help="sandbox: seed of the scenario and its faults")] = 1,
+    slot: Annotated[str, typer.Option(help="sandbox: slot length, whole seconds")] = "5s",
+    faults: Annotated[float, typer.Option(help="sandbox: intensity of the injected faults, 0 for none")] = 1.0,
+    seconds: Annotated[str | None, typer.Option("--for", help="end by itself after this long, such as 60s")] = None,
+    data: Annotated[Path | None, typer.Option(help="folder of all state", metavar="DIR")] = None,
+    exchanges: Annotated[Path | None, typer.Option(help="X-Road exchange log to replay", metavar="FILE")] = None,
+    first_port: Annotated[int, typer.Option(help="gRPC port; bus, metrics: the ports after it")] = 7410,
+    base_port: Annotated[int, typer.Option(help="sandbox: first port of the simulated agencies")] = 7500,
+) -> None:
+    """Run everything on this machine; one table that updates; Ctrl-C stops all of it."""
+    from services.cli.up import Plan  # noqa: PLC0415  # only this command needs gRPC and the tables
+    from services.cli.up import up as run_up  # noqa: PLC0415
+
+    if sandbox == (register is not None):
+        raise SettingsError("`peyvand up` needs either --sandbox or --register DIR")
+    length = _seconds(slot)
+    if length < 2 or length != int(length):
+        raise SettingsError(f"--slot {slot} must be whole seconds, 2 or more")
+    plan = Plan(
+        data=data or Path("peyvand-data") / ("sandbox" if sandbox else "live"),
+        register=register,
+        scenario=scenario,
+        seed=seed,
+        slot=int(length),
+        faults=faults,
+        first_port=first_port,
+        base_port=base_port,
+        seconds=None if seconds is None else _seconds(seconds),
+        exchanges=exchanges or (_sample() if sandbox else None),
+    )
+    asyncio.run(run_up(plan))
+
+
+def main() -> None:
+    """Run one command; errors are one sentence on stderr and exit code 1."""
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] in _COMPONENTS:
+        # A component reads its own flags, PEYVAND_* and settings file.
+        sys.argv = [f"peyvand {arguments[0]}", *arguments[1:]]
+        runpy.run_module(f"services.{arguments[0]}", run_name="__main__")
+        return
+    try:
+        app(prog_name="peyvand")
+    except InputError as error:
+        print(error.report(), file=sys.stderr)
+        sys.exit(1)
+    except PeyvandError as error:
+        print(f"peyvand: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

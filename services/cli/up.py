@@ -1,0 +1,251 @@
+"""``peyvand up``: the whole system on this machine, with one table that updates."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import shutil
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.cli.processes import Child, ComponentError, component_command, raise_descriptor_limit, running
+from services.cli.watching import Watching
+from services.core.bus import connect
+from services.core.bus.roles import write_users
+from services.core.bus.server import configuration, find_server, write_configuration
+from services.core.bus.topology import initialise
+from services.core.errors import ListenError, SettingsError
+from services.core.model import Register
+from services.register.load import load
+from services.register.publish import publish
+
+__all__ = ["Plan", "up"]
+
+_POLL_SECONDS = 0.05
+_SANDBOX_ALIAS = "civil-registration"  # the real exchange sample is one member calling itself; this agency answers it
+_COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "sandbox": 16}
+"""Offset of each component's /metrics port from the first port; gRPC is the first port itself, NATS the third."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was asked for. ``register`` is None for the sandbox; ``seconds`` None means until Ctrl-C."""
+
+    data: Path
+    register: Path | None
+    scenario: str
+    seed: int
+    slot: int
+    faults: float
+    first_port: int
+    base_port: int
+    seconds: float | None
+    exchanges: Path | None
+
+    @property
+    def api(self) -> str:
+        """Where gRPC listens."""
+        return f"127.0.0.1:{self.first_port}"
+
+    @property
+    def nats_port(self) -> int:
+        """Where the bus listens."""
+        return self.first_port + 2
+
+    def metrics(self, component: str) -> str:
+        """Where a component serves /metrics and /health."""
+        return f"127.0.0.1:{self.first_port + _COMPONENTS[component]}"
+
+    @property
+    def components(self) -> list[str]:
+        """What is started, in this order."""
+        return [name for name in _COMPONENTS if name != "sandbox" or self.register is None]
+
+
+def _check_ports(plan: Plan) -> None:
+    wanted = {plan.first_port: "api", plan.nats_port: "the message bus"}
+    wanted |= {plan.first_port + _COMPONENTS[name]: f"{name} metrics" for name in plan.components}
+    for port, what in wanted.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise ListenError(
+                    f"port {port} of 127.0.0.1 ({what}) is taken: end the process that listens there, "
+                    "perhaps another `peyvand up`, or choose other ports with --first-port"
+                ) from error
+
+
+@contextmanager
+def _owned(data: Path) -> Iterator[None]:
+    """The data folder, held by one ``peyvand up`` at a time."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingsError(
+                f"{data} is in use by another `peyvand up`: end it, or name another folder with --data"
+            ) from error
+        yield
+
+
+def _prepare(plan: Plan) -> None:
+    """A sandbox begins anew each time, in a folder that says so; nothing measured of a real register is ever removed."""
+    marker = plan.data / "sandbox-data"
+    state = [path for path in plan.data.iterdir() if path.name not in ("lock", marker.name)]
+    if plan.register is None:
+        if state and not marker.exists():
+            raise SettingsError(f"{plan.data} holds the evidence of a real register: name another folder with --data")
+        for path in state:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        marker.touch()
+    elif marker.exists():
+        raise SettingsError(f"{plan.data} holds a sandbox: name another folder with --data, or remove it")
+
+
+def _children(plan: Plan) -> tuple[Child, list[Child]]:
+    credentials = plan.data / "credentials"
+    users = write_users(credentials)
+    config = plan.data / "nats.conf"
+    text = configuration(
+        host="127.0.0.1",
+        port=plan.nats_port,
+        store=(plan.data / "nats").absolute(),
+        users=users,
+        vantage="main",
+        bus="xroad",
+    )
+    write_configuration(config, text)
+    logs = plan.data / "logs"
+    server = Child("nats-server", [find_server(), "-c", str(config)], logs / "nats-server.log")
+    replay: dict[str, object] = {}
+    if plan.exchanges is not None:
+        replay = {"replay": plan.exchanges, "alias": _SANDBOX_ALIAS if plan.register is None else ""}
+    own: dict[str, dict[str, object]] = {
+        "api": {"listen": plan.api},
+        "collector": replay,
+        "sandbox": {
+            "scenario": plan.scenario,
+            "seed": plan.seed,
+            "slot": plan.slot,
+            "base_port": plan.base_port,
+            "faults": plan.faults,
+        },
+    }
+    children = [
+        Child(
+            name,
+            component_command(
+                name,
+                {
+                    "nats": f"nats://127.0.0.1:{plan.nats_port}",
+                    "credentials": credentials,
+                    "data": plan.data / name,
+                    "metrics": plan.metrics(name),
+                    **own.get(name, {}),
+                },
+            ),
+            logs / f"{name}.log",
+        )
+        for name in plan.components
+    ]
+    return server, children
+
+
+def _serving(where: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{where}/health", timeout=1) as answer:  # noqa: S310  # our own, loopback
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+async def _publish(plan: Plan, directory: Path) -> Register:
+    """Make the bus ready and put the register in force."""
+    url, credentials = f"nats://127.0.0.1:{plan.nats_port}", plan.data / "credentials"
+    async with connect(url, role="admin", credentials=credentials, name="up") as bus:
+        await initialise(bus)
+    if plan.register is None:
+        while not await asyncio.to_thread(_serving, plan.metrics("sandbox")):
+            await asyncio.sleep(_POLL_SECONDS)
+    register = load(directory)
+    async with connect(url, role="register", credentials=credentials, name="up") as bus:
+        await publish(bus, register, now=time.time())
+    return register
+
+
+async def _failure(children: Sequence[Child]) -> None:
+    """Return only by raising, when a component cannot be kept running."""
+    waits = {asyncio.ensure_future(child.failed.wait()): child for child in children}
+    try:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    child = waits[done.pop()]
+    raise ComponentError(f"{child.name} does not stay up; its log {child.log} ends: {child.last_words()}")
+
+
+@asynccontextmanager
+async def _until(seconds: float | None) -> AsyncIterator[asyncio.Event]:
+    """An event set by Ctrl-C, SIGTERM, or the end of the time asked for."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    timer = None if seconds is None else loop.call_later(seconds, stop.set)
+    try:
+        yield stop
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+async def up(plan: Plan) -> None:
+    """Start everything, show it, and end all of it. Raises PeyvandError when something cannot be started or kept up."""
+    if plan.register is not None:
+        load(plan.register)  # a bad register is refused before anything starts
+    with _owned(plan.data):
+        _check_ports(plan)
+        _prepare(plan)
+        raise_descriptor_limit()
+        server, components = _children(plan)
+        directory = plan.register or plan.data / "sandbox" / "register"
+        started = time.time()
+        async with _until(plan.seconds) as stop, running(server, components):
+            watching = Watching(plan.api, plan.metrics("prober"), [server, *components], started)
+            tasks = [
+                asyncio.create_task(_run(plan, directory, watching)),
+                asyncio.create_task(_failure([server, *components])),
+                asyncio.create_task(stop.wait()),
+            ]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            for task in done:
+                task.result()
+    _farewell(plan, watching)
+
+
+async def _run(plan: Plan, directory: Path, watching: Watching) -> None:
+    register = await _publish(plan, directory)
+    await watching.show(register)
+
+
+def _farewell(plan: Plan, watching: Watching) -> None:
+    ended = "" if watching.seen else "; no index was published yet, which takes one whole slot"
+    print(f"Ended. Evidence, logs and truth stay in {plan.data}{ended}.")
+
+

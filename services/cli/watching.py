@@ -1,0 +1,143 @@
+"""How ``peyvand up`` follows its own system: over gRPC and /metrics, as anybody else would."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import urllib.request
+from collections.abc import Sequence
+
+import grpc
+from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.live import Live
+
+from services.cli.picture import Picture, line, table
+from services.cli.processes import Child
+from services.core.model import Register
+
+__all__ = ["Watching"]
+
+_REFRESH_SECONDS = 0.5
+_RETRY_SECONDS = 0.1
+_CALL_SECONDS = 5.0
+
+
+class Watching:
+    """Asks the api for every new index and draws it."""
+
+    def __init__(self, api: str, prober_metrics: str, children: Sequence[Child], started: float) -> None:
+        self._api = api
+        self._prober_metrics = prober_metrics
+        self._children = children
+        self._started = started
+        self._indicator: indicator_pb2.Indicator | None = None
+        self._explained: indicator_service_pb2.ExplainIndicatorResponse | None = None
+        self._providers: tuple[indicator_pb2.Indicator, ...] = ()
+        self._trend: list[float] = []
+        self._probes = (0.0, 0.0)  # counter value, when read
+        self._rate: float | None = None
+
+    @property
+    def seen(self) -> bool:
+        """Whether any index was seen."""
+        return self._indicator is not None
+
+    async def show(self, register: Register) -> None:
+        """Draw until cancelled: a live table in a terminal, one line per slot elsewhere."""
+        console = Console()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._measure_rate())
+            if not console.is_terminal:
+                print(self._waiting_for(register), flush=True)
+                tasks.create_task(self._follow(print_lines=True))
+                return
+            tasks.create_task(self._follow(print_lines=False))
+            with Live(console=console, auto_refresh=False) as live:
+                while True:
+                    live.update(table(self._picture(register)), refresh=True)
+                    await asyncio.sleep(_REFRESH_SECONDS)
+
+    def _waiting_for(self, register: Register) -> str:
+        slot = register.policy.slot_seconds
+        return (
+            f"{len(register.links)} links of {len(register.services)} services in {len(register.agencies)} agencies; "
+            f"the first index comes {register.settle_seconds:.0f} s after the first whole slot of {slot} s"
+        )
+
+    def _picture(self, register: Register) -> Picture:
+        api = "" if self._api == "127.0.0.1:7410" else f" --api {self._api}"
+        restarts = [f"{child.name} was started again {child.restarts} times" for child in self._children if child.restarts]
+        return Picture(
+            title=f"Peyvand · {register.policy.government.name_en} · register {register.register_version[:8]}",
+            started=self._started,
+            now=time.time(),
+            indicator=self._indicator,
+            explained=self._explained,
+            providers=self._providers,
+            trend=tuple(self._trend),
+            probes_per_second=self._rate,
+            restarts=tuple(restarts),
+            waiting_for=self._waiting_for(register),
+            addresses=f"gRPC {self._api} · metrics http://{self._prober_metrics}/metrics (prober) and the ports after it",
+            next_steps=f"next, in another terminal: .venv/bin/peyvand explain{api} · indicator provider{api} · --help",
+        )
+
+    async def _follow(self, *, print_lines: bool) -> None:
+        """Take in every new index of the government, for ever."""
+        while True:
+            try:
+                async with grpc.aio.insecure_channel(self._api) as channel:
+                    await self._watch(indicator_service_pb2_grpc.IndicatorServiceStub(channel), print_lines=print_lines)
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(_RETRY_SECONDS)  # the api is not there yet, or was started again
+
+    async def _watch(self, api: indicator_service_pb2_grpc.IndicatorServiceAsyncStub, *, print_lines: bool) -> None:
+        kinds = indicator_pb2.IndicatorKind
+        request = indicator_service_pb2.WatchIndicatorsRequest(kind=kinds.INDICATOR_KIND_GOVERNMENT)
+        async for update in api.WatchIndicators(request):
+            indicator = update.indicator
+            if self._indicator is not None and indicator.as_of.seconds <= self._indicator.as_of.seconds:
+                self._indicator = indicator
+                continue
+            self._indicator = indicator
+            self._trend.append(indicator.point if indicator.HasField("point") else indicator.lower)
+            if print_lines:
+                print(line(indicator, self._rate), flush=True)
+                continue
+            self._explained = await api.ExplainIndicator(
+                indicator_service_pb2.ExplainIndicatorRequest(kind=kinds.INDICATOR_KIND_GOVERNMENT, limit=5),
+                timeout=_CALL_SECONDS,
+            )
+            providers = await api.ListIndicators(
+                indicator_service_pb2.ListIndicatorsRequest(kind=kinds.INDICATOR_KIND_PROVIDER, page_size=1000),
+                timeout=_CALL_SECONDS,
+            )
+            self._providers = tuple(providers.indicators)
+
+    async def _measure_rate(self) -> None:
+        """Probes per second, from the prober's own counter."""
+        while True:
+            await asyncio.sleep(2 * _REFRESH_SECONDS)
+            try:
+                count = await asyncio.to_thread(self._read_probes)
+            except OSError:
+                continue
+            before, when = self._probes
+            now = time.monotonic()
+            if when and count >= before:
+                fresh = (count - before) / (now - when)
+                self._rate = fresh if self._rate is None else 0.8 * self._rate + 0.2 * fresh
+            self._probes = (count, now)
+
+    def _read_probes(self) -> float:
+        url = f"http://{self._prober_metrics}/metrics"
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # our own prober, on loopback
+            text = answer.read().decode()
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == "peyvand_probe_outcomes_total"
+        )

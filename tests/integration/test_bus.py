@@ -1,0 +1,171 @@
+"""The bus against a real nats-server: what is stored stays, what is forbidden fails."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from services.core.bus import connect, subjects
+from services.core.bus.roles import ROLES, load_user, write_users
+from services.core.bus.topology import initialise, streams
+from services.core.errors import BusError, SettingsError
+
+# One thing each role must never do, by subject.
+FORBIDDEN = {
+    "admin": subjects.measurement("main", 0),
+    "register": subjects.measurement("main", 0),
+    "prober": subjects.measurement("other-vantage", 0),
+    "collector": subjects.exchange("other-bus", 0),
+    "scorer": subjects.measurement("main", 0),
+    "api": subjects.kv_subject(subjects.INDICATOR, "government"),
+    "dump": subjects.exchange("xroad", 0),
+}
+ALLOWED = {
+    "register": subjects.kv_subject(subjects.REGISTER, "current"),
+    "prober": subjects.measurement("main", 0),
+    "collector": subjects.exchange("xroad", 0),
+    "scorer": subjects.indicator("government", "g", 28),
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_each_role_is_refused_what_is_not_its_own(nats, role: str) -> None:
+    """A role cannot publish where it has no business, and nothing is stored."""
+    async with nats.connect(role) as bus:
+        with pytest.raises(BusError, match="not acknowledged"):
+            await bus.publish(FORBIDDEN[role], b"x", message_id="x", timeout=0.5)
+    async with nats.connect("dump") as bus:
+        for stream in (subjects.MEASUREMENTS, subjects.EXCHANGES):
+            assert (await bus.stream_state(stream)).last == 0
+
+
+@pytest.mark.parametrize("role", sorted(ALLOWED))
+async def test_each_role_may_do_its_own(nats, role: str) -> None:
+    """The negative tests above fail for want of permission, not for want of a stream."""
+    async with nats.connect(role) as bus:
+        assert await bus.publish(ALLOWED[role], b"x", message_id="x") == 1
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "admin"])
+async def test_nobody_but_admin_creates_a_jetstream_consumer(nats, role: str) -> None:
+    """Creating a JetStream consumer, which could deliver anywhere, is refused to every other role."""
+    async with nats.connect(role) as bus:
+        with pytest.raises(BusError, match="no answer in time"):
+            await bus._request(f"$JS.API.CONSUMER.CREATE.{subjects.MEASUREMENTS}", b"{}", "creating", timeout=0.5)
+
+
+async def test_a_foreign_seed_is_refused(nats, tmp_path: Path) -> None:
+    """A credential the server does not know ends in one clear sentence."""
+    write_users(tmp_path / "foreign")
+    with pytest.raises(BusError, match="refuses the credential of role api"):
+        async with connect(nats.url, role="api", credentials=tmp_path / "foreign", name="foreign"):
+            pass
+
+
+def test_a_missing_seed_names_its_path(tmp_path: Path) -> None:
+    """The person is told which file is missing and which flag names the folder."""
+    with pytest.raises(SettingsError, match=re.escape(f"missing at {tmp_path / 'api.nk'}")):
+        load_user(tmp_path, "api")
+
+
+def test_seeds_are_private_and_never_shown(tmp_path: Path) -> None:
+    """Seeds are 0600 and absent from repr."""
+    users = write_users(tmp_path / "credentials")
+    for role, user in users.items():
+        assert (tmp_path / "credentials" / f"{role}.nk").stat().st_mode & 0o777 == 0o600
+        assert user.seed not in repr(user)
+    assert write_users(tmp_path / "credentials") == users
+
+
+async def test_init_twice_changes_nothing(nats) -> None:
+    """`bus init` is idempotent and every stream is synced to disk."""
+    async with nats.connect("prober") as bus:
+        await bus.publish(subjects.measurement("main", 0), b"kept", message_id="kept")
+    async with nats.connect("admin") as bus:
+        await initialise(bus)
+        names = {info.config.name for info in await bus.jetstream.streams_info()}
+    assert names == {config.name for config in streams(1)}
+    async with nats.connect("dump") as bus:
+        assert [m.data for m in await bus.read(subjects.MEASUREMENTS, 1)] == [b"kept"]
+    assert '"sync_interval": "always"' in (nats.folder / "nats.conf").read_text()
+
+
+async def test_acknowledged_messages_survive_kill_9(nats) -> None:
+    """What was acknowledged is read after the server was killed, in order, once."""
+    async with nats.connect("prober") as prober, nats.connect("scorer") as scorer:
+        for i in range(50):
+            await prober.publish(subjects.measurement("main", i % 16), b"%d" % i, message_id=str(i))
+        nats.kill()
+        nats.start()
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    messages = await scorer.read(subjects.MEASUREMENTS, 1, timeout=1)
+                    break
+                except BusError:
+                    continue
+        assert [m.data for m in messages] == [b"%d" % i for i in range(50)]
+        assert await prober.publish(subjects.measurement("main", 0), b"49", message_id="49") == 50
+        assert [m.sequence for m in await scorer.read(subjects.MEASUREMENTS, 49, limit=1)] == [49]
+
+
+async def test_followers_see_every_value_across_a_restart(nats) -> None:
+    """A follower of a bucket gets current values, changes and deletions, also after the server was restarted."""
+    seen: list[tuple[str, bytes | None]] = []
+
+    async def follow() -> None:
+        async with nats.connect("api") as bus:
+            async for item in bus.kv_follow(subjects.INDICATOR, "consumer.*"):
+                seen.append(item)
+
+    async def until(count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(seen) < count:
+                await asyncio.sleep(0)
+
+    async with nats.connect("scorer") as bus:
+        await bus.kv_put(subjects.INDICATOR, "consumer.a", b"1")
+        await bus.kv_put(subjects.INDICATOR, "government", b"not followed")
+        task = asyncio.create_task(follow())
+        await until(1)
+        await bus.kv_put(subjects.INDICATOR, "consumer.a", b"2")
+        await until(2)
+        nats.kill()
+        nats.start()
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    await bus.kv_put(subjects.INDICATOR, "consumer.b", b"3")
+                    break
+                except BusError:
+                    continue
+        await until(3)
+        await bus.kv_delete(subjects.INDICATOR, "consumer.a")
+        await until(4)
+        task.cancel()
+    assert seen[:2] == [("consumer.a", b"1"), ("consumer.a", b"2")]
+    assert seen[-2:] == [("consumer.b", b"3"), ("consumer.a", None)]
+
+
+async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
+    """A key put for a second is gone afterwards, without a tombstone."""
+    async with nats.connect("scorer") as bus:
+        await bus.kv_put(subjects.INDICATOR, "slot.a.1", b"x", ttl=1)
+    async with nats.connect("api") as bus:
+        assert await bus.kv_get(subjects.INDICATOR, "slot.a.1") == b"x"
+        async with asyncio.timeout(20):
+            while await bus.kv_get(subjects.INDICATOR, "slot.a.1") is not None:
+                continue
+        assert await bus.kv_all(subjects.INDICATOR) == {}
+
+
+def test_the_configuration_is_one_the_server_accepts(nats) -> None:
+    """nats-server itself finds no fault with the configuration we write."""
+    from services.core.bus.server import find_server  # noqa: PLC0415
+
+    command = [find_server(), "-t", "-c", str(nats.folder / "nats.conf")]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0

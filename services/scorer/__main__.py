@@ -1,0 +1,9 @@
+"""Runs the scorer: wiring only."""
+
+import sys
+
+from services.core.runtime import run
+from services.scorer.runner import main
+
+if __name__ == "__main__":
+    sys.exit(run("scorer", main))

@@ -1,0 +1,52 @@
+"""Which rows of a batch count, decided by when the bus stored it and by nothing else.
+
+The moment of storing is part of the stream, so a run that was interrupted and takes messages in again decides alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from services.core.evidence import MeasurementColumns
+
+__all__ = ["Admission", "admit", "closable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The rows that count, and how many do not: ``late`` (INDICATOR.md §2, grace), ``early`` (a slot in the future)."""
+
+    columns: MeasurementColumns
+    late: int
+    early: int
+
+
+def admit(columns: MeasurementColumns, *, stored: float, slot_seconds: int, grace: float) -> Admission:
+    """Keep the rows stored at most ``grace`` seconds after their slot's end, and not before their slot began.
+
+    ``stored`` in epoch seconds. A clock may be ahead of the bus's by one slot.
+    """
+    late = columns.slot_start + slot_seconds + grace < stored
+    early = columns.slot_start > stored + slot_seconds
+    out = late | early
+    if not out.any():
+        return Admission(columns, 0, 0)
+    kept = np.flatnonzero(~out)
+    columns = MeasurementColumns(
+        vantage=columns.vantage,
+        targets=columns.targets,
+        target=columns.target[kept],
+        slot_start=columns.slot_start[kept],
+        time=columns.time[kept],
+        outcome=columns.outcome[kept],
+        reason=columns.reason[kept],
+    )
+    return Admission(columns, int(late.sum()), int(early.sum()))
+
+
+def closable(*, stored: float, slot_seconds: int, grace: float) -> int:
+    """Return the slot before which no row can be admitted any more, once everything up to ``stored`` was taken in."""
+    return ceil((stored - grace) / slot_seconds) - 1

@@ -1,0 +1,35 @@
+"""Messages of the bus as batches; what cannot be trusted is refused."""
+
+from __future__ import annotations
+
+from services.core.bus import Message, subjects
+from services.core.codec import decode_columns, decode_summaries
+from services.core.evidence import ExchangeSummary, MeasurementColumns
+
+__all__ = ["columns_of", "summaries_of"]
+
+
+def columns_of(message: Message) -> MeasurementColumns:
+    """Return the measurements of a message. Raises ValueError when they are unreadable or not the sender's own.
+
+    The bus lets a prober publish under its own vantage only, so the subject says who speaks.
+    """
+    try:
+        columns = decode_columns(message.data)
+    except OverflowError as error:
+        raise ValueError("a MeasurementBatch with numbers out of range") from error
+    if message.subject != subjects.measurement(columns.vantage, _shard(message)):
+        raise ValueError(f"a batch of vantage {columns.vantage!r} on {message.subject}")
+    return columns
+
+
+def summaries_of(message: Message) -> tuple[str, list[ExchangeSummary]]:
+    """Return the data bus and its summaries. Raises ValueError when they are unreadable or not the sender's own."""
+    bus, summaries = decode_summaries(message.data)
+    if message.subject != subjects.exchange(bus, _shard(message)):
+        raise ValueError(f"a batch of bus {bus!r} on {message.subject}")
+    return bus, summaries
+
+
+def _shard(message: Message) -> str:
+    return message.subject.rpartition(".")[2]

@@ -1,0 +1,150 @@
+"""What the data buses carried, per pair of agencies and day (EXCHANGE.md, What is derived).
+
+Everything is in one SQLite file and changes with the position in EXCHANGES in one transaction, so no summary is ever
+counted twice or lost, whatever crashes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from services.core.codec import ExchangeVolume
+from services.core.errors import StateError
+from services.core.evidence import ExchangeSummary
+from services.indicator.calendar import Calendar
+from services.scorer.gap import Position
+
+__all__ = ["KEPT_DAYS", "Exchanges"]
+
+KEPT_DAYS = 14
+"""How long a summary can be replaced: the stream and security servers keep 7 days, so no later revision exists."""
+
+DAY_SECONDS = 86_400
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS position (stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS summary (
+    bus TEXT, client TEXT, service TEXT, slot_start INTEGER, revision INTEGER,
+    consumer TEXT, provider TEXT, meta INTEGER, day INTEGER,
+    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER,
+    PRIMARY KEY (bus, client, service, slot_start)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS summary_day ON summary (day);
+CREATE TABLE IF NOT EXISTS volume (
+    consumer TEXT, provider TEXT, meta INTEGER, day INTEGER,
+    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, last_slot INTEGER,
+    PRIMARY KEY (consumer, provider, meta, day)
+) WITHOUT ROWID;
+"""
+
+_FIND = """
+SELECT revision, consumer, provider, meta, day, slot_start, count, ok, bus_failures, provider_failures
+FROM summary WHERE bus = ? AND client = ? AND service = ? AND slot_start = ?
+"""
+
+_REPLACE = "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+_ADD = """
+INSERT INTO volume (consumer, provider, meta, day, last_slot, count, ok, bus_failures, provider_failures)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    count = count + excluded.count, ok = ok + excluded.ok, bus_failures = bus_failures + excluded.bus_failures,
+    provider_failures = provider_failures + excluded.provider_failures,
+    last_slot = MAX(last_slot, excluded.last_slot)
+"""
+
+_VOLUMES = """
+SELECT consumer, provider, meta, SUM(count), SUM(ok), SUM(bus_failures), SUM(provider_failures), MAX(last_slot)
+FROM volume WHERE day >= ? AND count > 0 GROUP BY consumer, provider, meta ORDER BY consumer, provider, meta
+"""
+
+
+class Exchanges:
+    """Volumes per pair of agencies, meta services apart."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = path
+        with self._translated():
+            self._database = sqlite3.connect(path)
+            # In WAL mode a power cut may cost the latest transactions, never part of one: they are read again.
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def position(self) -> Position | None:
+        """Return the last message taken in, None before the first."""
+        with self._translated():
+            row = self._database.execute("SELECT stream, created, sequence FROM position").fetchone()
+        return None if row is None else Position(*row)
+
+    def take(
+        self,
+        batches: Sequence[tuple[float, str, Sequence[ExchangeSummary]]],
+        *,
+        calendar: Calendar,
+        position: Position | None = None,
+    ) -> int:
+        """Take in batches (when stored in epoch seconds, bus, summaries) up to ``position``.
+
+        The highest revision of (bus, client, service, slot) counts, whatever the order or repetition. Returns how many
+        summaries were left out: their slot lies in the future, or too far back for an earlier revision to be known.
+        """
+        left_out = 0
+        with self._translated(), self._database:
+            for stored, bus, summaries in batches:
+                span = range(int(stored) - KEPT_DAYS * DAY_SECONDS, int(stored) + DAY_SECONDS)
+                for summary in summaries:
+                    if summary.slot_start in span:
+                        day = calendar.day_of(calendar.slot_of(summary.slot_start)).toordinal()
+                        self._replace(bus, summary, day)
+                    else:
+                        left_out += 1
+            if position is not None:
+                self._database.execute(
+                    "INSERT OR REPLACE INTO position VALUES (?, ?, ?)",
+                    (position.stream, position.created, position.sequence),
+                )
+        return left_out
+
+    def trim(self, today: date, window_days: int) -> None:
+        """Forget what can no longer be replaced, and volumes older than the longest window."""
+        replaceable = today.toordinal() - KEPT_DAYS - 1
+        with self._translated(), self._database:
+            self._database.execute("DELETE FROM summary WHERE day < ?", (replaceable,))
+            self._database.execute("DELETE FROM volume WHERE day < ?", (today.toordinal() - window_days,))
+
+    def volumes(self, since: date) -> tuple[ExchangeVolume, ...]:
+        """Return what each pair exchanged from a day on, ordered by consumer, provider and meta."""
+        with self._translated():
+            rows = self._database.execute(_VOLUMES, (since.toordinal(),)).fetchall()
+        return tuple(ExchangeVolume(row[0], row[1], bool(row[2]), *row[3:]) for row in rows)
+
+    def _replace(self, bus: str, new: ExchangeSummary, day: int) -> None:
+        key = (bus, new.client, new.service, new.slot_start)
+        found = self._database.execute(_FIND, key).fetchone()
+        if found is not None:
+            revision, *pair, count, ok, bus_failures, provider_failures = found
+            if revision >= new.revision:
+                return
+            self._database.execute(_ADD, (*pair, -count, -ok, -bus_failures, -provider_failures))
+        sums = (new.count, new.ok, new.bus_failures, new.provider_failures)
+        pair = [new.consumer, new.provider, int(new.meta), day]
+        self._database.execute(_REPLACE, (*key, new.revision, *pair, *sums))
+        self._database.execute(_ADD, (*pair, new.slot_start, *sums))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StateError(
+                f"the exchange volumes in {self._path} cannot be used: {error}; make room, or move the file away"
+            ) from error

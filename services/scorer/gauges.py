@@ -1,0 +1,139 @@
+"""The scorer's /metrics (PROBING.md, Metrics): gauges are absent until known and go when their entity does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from services.core import metrics
+from services.core.codec import ExchangeVolume
+from services.core.evidence import Indicator
+from services.core.model import Register
+from services.core.outcome import Outcome, Stage
+from services.indicator.window import SlotDetail
+from services.scorer.blocks import hourly
+from services.scorer.scoring import Judgement, Tallied
+
+__all__ = ["LINK_SERIES", "PAIR_SERIES", "Gauges"]
+
+LINK_SERIES = 10_000
+"""Links beyond this many have no series of their own (DESIGN.md, Cost targets, Exposition)."""
+
+PAIR_SERIES = 1_000
+"""Of more pairs of agencies, those with the largest volume have series."""
+
+Labels = tuple[str, ...]
+
+
+class Family:
+    """One labelled gauge whose series are replaced as a whole."""
+
+    def __init__(self, name: str, registry: CollectorRegistry) -> None:
+        self._gauge = metrics.gauge(name, registry)
+        self._there: set[Labels] = set()
+
+    def show(self, values: Mapping[Labels, float]) -> None:
+        """Set these series, and remove all others."""
+        for labels in self._there - values.keys():
+            self._gauge.remove(*labels)
+        for labels, value in values.items():
+            self._gauge.labels(*labels).set(value)
+        self._there = set(values)
+
+
+class Late:
+    """A gauge without labels that does not exist before its first value."""
+
+    def __init__(self, name: str, registry: CollectorRegistry) -> None:
+        self._name = name
+        self._registry = registry
+        self._gauge: Gauge | None = None
+
+    def set(self, value: float) -> None:
+        """Set the value."""
+        if self._gauge is None:
+            self._gauge = metrics.gauge(self._name, self._registry)
+        self._gauge.set(value)
+
+
+class Gauges:
+    """Everything the scorer exposes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._index = Family("peyvand_index", registry)
+        self._lower = Family("peyvand_index_lower", registry)
+        self._upper = Family("peyvand_index_upper", registry)
+        self._known_share = Family("peyvand_index_known_share", registry)
+        self._loss = Family("peyvand_index_loss", registry)
+        self._link_stage = Family("peyvand_link_stage", registry)
+        self._links = Family("peyvand_links", registry)
+        self._exchanges = Family("peyvand_exchanges", registry)
+        self._as_of = Late("peyvand_index_as_of_timestamp_seconds", registry)
+        self._age = Late("peyvand_measurement_age_seconds", registry)
+        self._behind = Late("peyvand_scorer_behind_messages", registry)
+        self._taken = metrics.counter("peyvand_measurements_total", registry)
+        self._late = metrics.counter("peyvand_measurements_late_total", registry)
+        self._rejected = metrics.counter("peyvand_measurements_rejected_total", registry)
+        self.refresh_seconds = metrics.histogram("peyvand_scorer_refresh_seconds", registry)
+
+    def taken(self, tallied: Tallied) -> None:
+        """Count one batch."""
+        self._taken.inc(tallied.accepted)
+        self._late.inc(tallied.late)
+
+    def rejected(self) -> None:
+        """Count one batch that could not be read."""
+        self._rejected.inc()
+
+    def behind(self, messages: int) -> None:
+        """Show how many messages are not taken in yet."""
+        self._behind.set(messages)
+
+    def age(self, seconds: float) -> None:
+        """Show how old the newest slot measured is."""
+        self._age.set(seconds)
+
+    def index(self, judgement: Judgement) -> None:
+        """Show one index: government, sectors and agencies."""
+        rows = hourly(judgement.snapshot)
+        self._index.show({_labels(row): row.point for row in rows if row.point is not None})
+        self._lower.show({_labels(row): row.lower for row in rows})
+        self._upper.show({_labels(row): row.upper for row in rows})
+        self._known_share.show({_labels(row): row.known_share for row in rows})
+        # Losses add up to 1 - point, so they are no more publishable than it is.
+        shown = (row for row in rows if row.point is not None)
+        self._loss.show({(*_labels(row), stage): loss for row in shown for stage, loss in _losses(row)})
+        self._as_of.set(judgement.snapshot.as_of)
+
+    def links(self, register: Register, last_slot: SlotDetail | None) -> None:
+        """Show the register's links, and the verdict of each in the last settled slot."""
+        absent = sum(link.absent for link in register.links.values())
+        self._links.show({("live",): len(register.links) - absent, ("absent",): absent})
+        stages: dict[Labels, float] = {}
+        if last_slot is not None and len(register.links) <= LINK_SERIES:
+            links = sorted(register.links)
+            for name, verdict in zip(links, last_slot.verdict[0].tolist(), strict=False):
+                if verdict >= Outcome.NOT_CONNECTED:
+                    link = register.links[name]
+                    stages[name, register.consumer(link), link.provider] = verdict - Outcome.NOT_CONNECTED
+        self._link_stage.show(stages)
+
+    def exchanges(self, volumes: Iterable[ExchangeVolume]) -> None:
+        """Show what each pair of agencies exchanged."""
+        largest = sorted(volumes, key=lambda volume: volume.count, reverse=True)[:PAIR_SERIES]
+        values: dict[Labels, float] = {}
+        for volume in largest:
+            pair = (volume.consumer, volume.provider, "true" if volume.meta else "false")
+            values[*pair, "ok"] = volume.ok
+            values[*pair, "bus_failure"] = volume.bus_failures
+            values[*pair, "provider_failure"] = volume.provider_failures
+        self._exchanges.show(values)
+
+
+def _labels(row: Indicator) -> Labels:
+    return (row.kind.label, row.id, str(row.window_days))
+
+
+def _losses(row: Indicator) -> Iterable[tuple[str, float]]:
+    return ((stage.name.lower(), getattr(row.losses, stage.name.lower())) for stage in Stage if stage < Stage.OK)

@@ -1,0 +1,58 @@
+"""A stream, read from where it was left, without a hole (DESIGN.md, Time, loss and duplication)."""
+
+from __future__ import annotations
+
+from services.core.bus import Bus, Message
+from services.core.log import logger
+from services.scorer.gap import Kept, Position, hole, resume
+
+__all__ = ["Intake"]
+
+LOOK_SECONDS = 5.0
+"""How often a stream that brings nothing is asked whether it is still the same."""
+
+
+class Intake:
+    """Reads one stream in order. A stream that was made anew, or lost messages, is a GapError, not silence."""
+
+    def __init__(self, bus: Bus, stream: str, *, needed_from: float, accept: bool) -> None:
+        self._bus = bus
+        self._stream = stream
+        self._needed_from = needed_from
+        self._accept = accept
+        self._looked = 0.0
+
+    async def resume(self, position: Position | None) -> Position:
+        """Return where to go on reading. Raises GapError, and BusError when the bus does not answer."""
+        kept = await self._kept()
+        start = resume(self._stream, position, kept, needed_from=self._needed_from, accept=self._accept)
+        if start.sequence != (position.sequence if position else 0):
+            logger().warning("gap_passed_over", stream=self._stream, reading_from=start.sequence + 1)
+        return start
+
+    async def read(self, position: Position, *, limit: int, now: float) -> list[Message]:
+        """Return the messages that follow ``position``, at most ``limit``; ``now`` in seconds of any steady clock.
+
+        Raises GapError, and BusError when the bus does not answer.
+        """
+        messages = await self._bus.read(self._stream, position.sequence + 1, limit=limit)
+        expected = position.sequence + 1
+        for message in messages:
+            if message.sequence != expected and not self._accept:
+                raise hole(self._stream, expected - 1, message.sequence)
+            expected = message.sequence + 1
+        if messages:
+            self._looked = now
+        elif now - self._looked >= LOOK_SECONDS:
+            resume(self._stream, position, await self._kept(), needed_from=self._needed_from, accept=False)
+            self._looked = now
+        return messages
+
+    async def behind(self, position: Position) -> int:
+        """Return how many messages are still to be read."""
+        return max(0, (await self._bus.stream_state(self._stream)).last - position.sequence)
+
+    async def _kept(self) -> Kept:
+        state = await self._bus.stream_state(self._stream)
+        found = await self._bus.read(self._stream, state.first, limit=1) if state.last >= state.first > 0 else []
+        return Kept(state.created, state.first, state.last, found[0].time if found else None)

@@ -1,0 +1,46 @@
+"""The manifest: which messages the state beside it describes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from services.core.errors import StateError
+from services.scorer.gap import Position
+
+__all__ = ["Manifest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Written last, so whatever it describes is on disk.
+
+    ``position`` the last message of MEASUREMENTS taken in; ``time`` the latest moment (epoch seconds) at which any of
+    them was stored; ``register_version`` the register in force; ``end_slot`` the end of the last index published (None
+    before the first); ``hour`` and ``day`` of the last indicators sent to INDICATORS (None before the first);
+    ``blocks`` the agencies that have a block in KV.
+    """
+
+    position: Position
+    time: float = 0.0
+    register_version: str = ""
+    end_slot: int | None = None
+    hour: int | None = None
+    day: int | None = None
+    blocks: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """Return the content of the file."""
+        return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+    @classmethod
+    def decode(cls, content: bytes, where: str) -> Manifest:
+        """Read the content of the file ``where``. Raises StateError when it is not a manifest."""
+        try:
+            fields: dict[str, Any] = orjson.loads(content)
+            position = Position(**fields.pop("position"))
+            return cls(position, **{**fields, "blocks": tuple(fields["blocks"])})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StateError(f"{where} is not a manifest of the scorer: move its folder away to start anew") from error

@@ -1,0 +1,131 @@
+"""A judgement, put on the bus: slot blocks, then agencies' blocks, the government's last (DESIGN.md, Contracts).
+
+Whoever sees the government's ``as_of`` therefore finds everything else at least as new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+from services.core.bus import Bus, subjects
+from services.core.codec import Block, ExchangeVolume, encode_block, encode_slot_block, indicator_to_message
+from services.core.errors import BusError
+from services.core.evidence import Indicator
+from services.indicator.window import Evidence
+from services.scorer.blocks import (
+    CHUNK_SLOTS,
+    GOVERNMENT,
+    consumer_block,
+    consumer_key,
+    government_block,
+    slot_blocks,
+)
+from services.scorer.scoring import DETAIL_SECONDS, Judgement
+
+__all__ = ["Publisher"]
+
+INFLIGHT = 32
+"""Messages under way at once: enough to keep the bus's disk busy, few enough for its answer to stay prompt."""
+
+
+class Publisher:
+    """Remembers what it has put, so that a block that says the same as before is put again only with a new ``as_of``."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._as_of: int | None = None
+        self._digests: dict[str, bytes] = {}
+        self._gate = asyncio.Semaphore(INFLIGHT)
+
+    def slots(self, judgement: Judgement, evidence: Evidence, now: float) -> list[tuple[str, bytes, float]]:
+        """Encode the slot blocks that are due, as key, value and seconds to live, from the evidence as it stands."""
+        slot_seconds = evidence.calendar.slot_seconds
+        found = []
+        for chunk in judgement.chunks:
+            detail = evidence.detail(judgement.frame, chunk, judgement.frame.targets)
+            end = (chunk.start // CHUNK_SLOTS + 1) * CHUNK_SLOTS * slot_seconds
+            ttl = max(60.0, end + DETAIL_SECONDS - now)
+            blocks = slot_blocks(
+                detail,
+                judgement.members,
+                slot_seconds=slot_seconds,
+                evidence_sequence=judgement.snapshot.evidence_sequence,
+            )
+            found += [(key, encode_slot_block(block), ttl) for key, block in blocks]
+        return found
+
+    async def publish(
+        self,
+        judgement: Judgement,
+        slots: Iterable[tuple[str, bytes, float]],
+        volumes: Iterable[ExchangeVolume],
+        known: Iterable[str],
+    ) -> tuple[str, ...]:
+        """Put every block that is due, and delete those of ``known`` agencies that have none any more.
+
+        Returns the agencies that have a block now. Raises BusError; then all of it may be published again.
+        """
+        blocks, government = _blocks(judgement, volumes)
+        await self._each([self._bus.kv_put(subjects.INDICATOR, key, value, ttl=ttl) for key, value, ttl in slots])
+        sequence = judgement.snapshot.evidence_sequence
+        if self._as_of != judgement.snapshot.as_of:
+            self._digests.clear()
+        await self._each([self._put(consumer_key(agency), block, sequence) for agency, block in blocks.items()])
+        if government.indicators:
+            await self._put(GOVERNMENT, government, sequence)
+        gone = sorted(set(known) - set(blocks))
+        await self._each([self._bus.kv_delete(subjects.INDICATOR, consumer_key(agency)) for agency in gone])
+        self._as_of = judgement.snapshot.as_of
+        return tuple(blocks)
+
+    async def announce(self, indicators: Sequence[Indicator]) -> None:
+        """Send indicators to INDICATORS; sending the same ones again within two minutes changes nothing."""
+        await self._each([self._send(row) for row in indicators])
+
+    async def _send(self, row: Indicator) -> None:
+        name = (row.kind.label, row.id, row.window_days)
+        payload = indicator_to_message(row).SerializeToString()
+        message_id = "-".join(map(str, (*name, row.as_of)))
+        await self._bus.publish(subjects.indicator(*name), payload, message_id=message_id)
+
+    async def _put(self, key: str, block: Block, sequence: int) -> None:
+        # What a block says does not depend on how far the evidence has been read.
+        digest = sha256(encode_block(block)).digest()
+        if self._digests.get(key) != digest:
+            rows = tuple(replace(row, evidence_sequence=sequence) for row in block.indicators)
+            await self._bus.kv_put(subjects.INDICATOR, key, encode_block(replace(block, indicators=rows)))
+            self._digests[key] = digest
+
+    async def _each(self, calls: Iterable[Coroutine[Any, Any, object]]) -> None:
+        """Make all calls, some at a time. Raises BusError when any of them does."""
+
+        async def gated(call: Coroutine[Any, Any, object]) -> None:
+            async with self._gate:
+                await call
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for call in calls:
+                    group.create_task(gated(call))
+        except* BusError as errors:
+            raise errors.exceptions[0] from None
+
+
+def _blocks(judgement: Judgement, volumes: Iterable[ExchangeVolume]) -> tuple[dict[str, Block], Block]:
+    """Return every agency's block and the government's, all without the position of the evidence."""
+    snapshot = replace(judgement.snapshot, evidence_sequence=0)
+    of_consumer: dict[str, list[ExchangeVolume]] = defaultdict(list)
+    for volume in volumes:
+        of_consumer[volume.consumer].append(volume)
+    found = (
+        (agency, consumer_block(snapshot, agency, own, of_consumer.get(agency, ())))
+        for agency, own in judgement.members.items()
+    )
+    blocks = {agency: block for agency, block in found if block.indicators}
+    others = [volume for consumer, of_one in of_consumer.items() if consumer not in blocks for volume in of_one]
+    return blocks, government_block(snapshot, others)

@@ -1,0 +1,54 @@
+"""The scorer's life: connect, follow the register, keep the evidence, publish the index."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import closing
+
+from services.core.bus import Bus, connect
+from services.core.errors import PeyvandError, StateError
+from services.core.model import Register
+from services.core.runtime import Runtime
+from services.register.publish import follow
+from services.scorer.exchanges import Exchanges
+from services.scorer.gauges import Gauges
+from services.scorer.session import Session
+
+__all__ = ["main"]
+
+
+async def main(runtime: Runtime) -> None:
+    """Score until told to stop; state is saved by then. Raises PeyvandError."""
+    settings = runtime.settings
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"the folder {settings.data} cannot be made: {error.strerror}; name another with --data"
+        ) from error
+    gauges = Gauges(runtime.registry)
+    registers: asyncio.Queue[Register] = asyncio.Queue()
+    with closing(Exchanges(settings.data / "exchanges.sqlite")) as exchanges:
+        async with connect(settings.nats, role="scorer", credentials=settings.credentials, name="scorer") as bus:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    follower = group.create_task(_follow(bus, registers))
+                    register: Register | None = await registers.get()
+                    while register is not None:
+                        session = Session(runtime, bus, register, gauges=gauges, exchanges=exchanges, clock=time.time)
+                        register = await session.run(registers)
+                    follower.cancel()
+            except* PeyvandError as errors:
+                raise _first(errors) from None
+
+
+async def _follow(bus: Bus, registers: asyncio.Queue[Register]) -> None:
+    async for register in follow(bus):
+        registers.put_nowait(register)
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the one error that a person is told of, out of however many groups."""
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

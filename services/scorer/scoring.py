@@ -1,0 +1,156 @@
+"""What the scorer knows, and what it decides from it: free of I/O and clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from services.core.evidence import MeasurementColumns
+from services.core.model import Register
+from services.indicator.calendar import Calendar
+from services.indicator.frame import Frame
+from services.indicator.index import Snapshot, indicators
+from services.indicator.window import Evidence
+from services.scorer.admission import admit, closable
+from services.scorer.blocks import CHUNK_SLOTS
+from services.scorer.gap import Position
+from services.scorer.manifest import Manifest
+from services.scorer.membership import Members, members
+from services.scorer.store import Loaded, Save
+
+__all__ = ["DETAIL_SECONDS", "RECORD_DAYS", "Judgement", "Scoring", "Tallied"]
+
+DETAIL_SECONDS = 48 * 3600
+"""How long a slot can be looked at in detail."""
+
+RECORD_DAYS = 90
+"""Days are kept at least this long: the record that intervals look back on (INDICATOR.md §6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tallied:
+    """What became of one batch: rows ``accepted``; ``late``; ``misplaced``, in no slot of the policy or in the future."""
+
+    accepted: int
+    late: int
+    misplaced: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One index, and the chunks of slots whose detail is to be published with it, as ranges of slots."""
+
+    snapshot: Snapshot
+    register: Register
+    frame: Frame
+    members: dict[str, Members]
+    chunks: tuple[range, ...]
+
+
+class Scoring:
+    """The evidence under the register in force, and how far everything has got."""
+
+    def __init__(self, register: Register, loaded: Loaded, position: Position) -> None:
+        self.calendar = Calendar.of(register.policy)
+        self.evidence: Evidence = loaded.evidence
+        self.manifest = replace(loaded.manifest or Manifest(position), position=position)
+        self._detailed = set(loaded.slots)
+        self._saved: Manifest | None = loaded.manifest
+        self._dropped_at = 0
+        # After a start the detail of every slot still kept is published once: a crash may have come before that.
+        self._unpublished = set(loaded.slots)
+        self.adopt(register)
+
+    def adopt(self, register: Register) -> None:
+        """Judge by this register from now on; its calendar must be the one scored by."""
+        self.register = register
+        self.frame = Frame.of(register)
+        self.members = dict(members(register, self.frame))
+        self.grace = register.policy.grace_hours * 3600 + register.settle_seconds
+        self.manifest = replace(self.manifest, register_version=register.register_version)
+        self._unpublished |= self._detailed
+        self.stale = True
+
+    def take(self, columns: MeasurementColumns, *, stored: float, sequence: int) -> Tallied:
+        """Take in the batch that the stream stored as ``sequence`` at ``stored`` (epoch seconds)."""
+        # A stream's clock may step back; what was decided by an earlier step forward holds.
+        moment = self.passed(stored=stored, sequence=sequence)
+        admitted = admit(columns, stored=moment, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
+        taken = self.evidence.take(admitted.columns)
+        self._detailed.update(taken.changed)
+        self._unpublished.update(taken.changed)
+        published = self.manifest.end_slot
+        if published is not None and any(slot < published for slot in taken.changed):
+            self.stale = True
+        return Tallied(taken.accepted, taken.late + admitted.late, taken.misplaced + admitted.early)
+
+    def passed(self, *, stored: float, sequence: int) -> float:
+        """Note that the stream was read up to here; return the latest moment at which anything read was stored."""
+        moment = max(stored, self.manifest.time)
+        position = replace(self.manifest.position, sequence=sequence)
+        self.manifest = replace(self.manifest, position=position, time=moment)
+        return moment
+
+    def settled(self, now: float) -> int:
+        """Return S, the first slot that is not settled at ``now`` (DESIGN.md, Time, loss and duplication)."""
+        return self.calendar.slot_of(now - self.register.settle_seconds)
+
+    def judge(self, end_slot: int) -> Judgement:
+        """Compute the index up to ``end_slot`` exclusive, over everything taken in so far."""
+        published = self.manifest.end_slot
+        oldest = self._detail_from(end_slot)
+        since = end_slot - 1 if published is None else published
+        slots = {slot for slot in self._unpublished if oldest <= slot < end_slot}
+        slots.update(range(max(since, oldest), end_slot))
+        chunks = sorted({slot // CHUNK_SLOTS for slot in slots})
+        snapshot = indicators(
+            self.frame, self.evidence, end_slot=end_slot, evidence_sequence=self.manifest.position.sequence
+        )
+        self.stale = False
+        self._unpublished = {slot for slot in self._unpublished if slot >= end_slot}
+        return Judgement(
+            snapshot=snapshot,
+            register=self.register,
+            frame=self.frame,
+            members=self.members,
+            chunks=tuple(range(chunk * CHUNK_SLOTS, min((chunk + 1) * CHUNK_SLOTS, end_slot)) for chunk in chunks),
+        )
+
+    def unpublished(self, judgement: Judgement) -> None:
+        """Note that a judgement could not be published: all of it is due again."""
+        self._unpublished.update(slot for chunk in judgement.chunks for slot in chunk if slot in self._detailed)
+        self.stale = True
+
+    def published(self, judgement: Judgement, *, hour: int, day: int, blocks: Iterable[str]) -> None:
+        """Note what was published; then close the slots that nothing can be admitted to any more."""
+        end_slot = judgement.snapshot.end_slot
+        self.manifest = replace(self.manifest, end_slot=end_slot, hour=hour, day=day, blocks=tuple(blocks))
+        before = closable(stored=self.manifest.time, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
+        self.evidence.close(self.frame, min(before, end_slot))
+
+    def save(self) -> Save | None:
+        """Return what is to be saved now, None when nothing has happened since the last time."""
+        if self.manifest == self._saved:
+            return None
+        self._saved = self.manifest
+        changes = self.evidence.drain()
+        slots, days = self._drop()
+        return Save(changes, self.manifest, slots, days)
+
+    def _drop(self) -> tuple[tuple[int, ...], tuple[date, ...]]:
+        """Forget what is too old. Every hour is enough, and each time costs the evidence the sums it keeps."""
+        end_slot = self.manifest.end_slot
+        if end_slot is None or end_slot - self._dropped_at < 3600 // self.calendar.slot_seconds:
+            return (), ()
+        self._dropped_at = end_slot
+        kept_days = max(RECORD_DAYS, *self.register.policy.windows_days) + 1
+        slots, days = self.evidence.drop(
+            detail_before=self._detail_from(end_slot),
+            days_before=self.calendar.day_of(end_slot) - timedelta(days=kept_days),
+        )
+        self._detailed.difference_update(slots)
+        return slots, days
+
+    def _detail_from(self, end_slot: int) -> int:
+        return end_slot - DETAIL_SECONDS // self.calendar.slot_seconds

@@ -7,7 +7,7 @@ generations of field names are read (requestSize and requestSoapSize/requestRest
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -65,15 +65,34 @@ _OTHER_NUMBERS = (
     "responseAttachmentCount",
     "statusCode",
 )
+_OTHERS = (*_OTHER_TEXTS, *_OTHER_NUMBERS)
 
-_WANTED: Mapping[str, tuple[type, str]] = {
-    **dict.fromkeys((*_PARTIES, *_OTHER_TEXTS, *_FAULT_CODE, "xRequestId"), (str, _TEXT)),
-    **dict.fromkeys((*_REQUEST_SIZE, *_RESPONSE_SIZE, *_OTHER_NUMBERS), (int, _COUNT)),
-    **dict.fromkeys(_STAMPS, (int, _STAMP)),
-    "monitoringDataTs": (int, _SECONDS),
-    "securityServerType": (str, _SIDE),
-    "succeeded": (bool, _FLAG),
+
+def _is_text(value: Any) -> bool:
+    return (
+        type(value) is str
+        and len(value) <= _LONGEST
+        and (value.isprintable() or not any(ch < " " or "\x7f" <= ch < "\xa0" for ch in value))
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _LARGEST
+
+
+def _is_stamp(value: Any) -> bool:
+    return type(value) is int and _EARLIEST_MS <= value < _LATEST_MS
+
+
+_WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys((*_PARTIES, *_OTHER_TEXTS, *_FAULT_CODE, "xRequestId"), (_is_text, _TEXT)),
+    **dict.fromkeys((*_REQUEST_SIZE, *_RESPONSE_SIZE, *_OTHER_NUMBERS), (_is_count, _COUNT)),
+    **dict.fromkeys(_STAMPS, (_is_stamp, _STAMP)),
+    "monitoringDataTs": (_is_count, _SECONDS),
+    "securityServerType": (lambda value: value in ("Client", "Producer"), _SIDE),
+    "succeeded": (lambda value: type(value) is bool, _FLAG),
 }
+_ANYTHING: tuple[Callable[[Any], bool], str] = (lambda _: True, "")
 
 _META = frozenset({"listMethods", "allowedMethods", "listClients", "listCentralServices", "getWsdl", "getOpenAPI"})
 _BUS_FAULTS = ("Server.ServerProxy", "Server.ClientProxy", "Client.")
@@ -146,28 +165,17 @@ def _parties(*codes: str | None) -> Parties:
     )
 
 
-def _reasons(raw: Mapping[str, Any]) -> tuple[str, ...]:
+def _reasons(raw: Mapping[str, Any]) -> list[str]:
     """Everything wrong with a record, in the order of its fields, what is missing last."""
     found = []
     for name, value in raw.items():
-        kind, wanted = _WANTED.get(name, (None, ""))
-        if kind is None or value is None or (type(value) is kind and _in_range(value, wanted)):
-            continue
-        found.append(f"{name} must be {wanted}")
-    missing = (name for name in _REQUIRED if raw.get(name) is None)
-    return (*found, *(f"{name} is missing, it must be {_REQUIRED[name]}" for name in missing))
-
-
-def _in_range(value: Any, wanted: str) -> bool:
-    if wanted == _TEXT:
-        return len(value) <= _LONGEST and (
-            value.isprintable() or not any(ch < " " or "\x7f" <= ch < "\xa0" for ch in value)
-        )
-    if wanted == _STAMP:
-        return bool(_EARLIEST_MS <= value < _LATEST_MS)
-    if wanted == _SIDE:
-        return value in {"Client", "Producer"}
-    return wanted == _FLAG or bool(0 <= value < _LARGEST)
+        is_right, wanted = _WANTED.get(name, _ANYTHING)
+        if value is not None and not is_right(value):
+            found.append(f"{name} must be {wanted}")
+    for name, wanted in _REQUIRED.items():
+        if raw.get(name) is None:
+            found.append(f"{name} is missing, it must be {wanted}")
+    return found
 
 
 def _first(raw: Mapping[str, Any], names: tuple[str, ...]) -> Any:
@@ -192,7 +200,7 @@ def read_side(raw: object) -> Side:
         raise RecordError(("a record must be a JSON object",))
     reasons = _reasons(raw)
     if reasons:
-        raise RecordError(reasons)
+        raise RecordError(tuple(reasons))
     get = raw.get
     request_in, response_out = raw["requestInTs"], raw["responseOutTs"]
     codes = [get(name) for name in _PARTIES]
@@ -201,7 +209,7 @@ def read_side(raw: object) -> Side:
     request_size, response_size = _first(raw, _REQUEST_SIZE), _first(raw, _RESPONSE_SIZE)
     fault_code, request_id = _first(raw, _FAULT_CODE), get("xRequestId")
     producer = raw["securityServerType"] == "Producer"
-    others = [get(name) for name in (*_OTHER_TEXTS, *_OTHER_NUMBERS)]
+    others = [get(name) for name in _OTHERS]
     stable = [producer, stamps, codes, request_id, others, request_size, response_size, raw["succeeded"], fault_code]
     digest = blake2b(orjson.dumps(stable), digest_size=16).digest()
     request_mime, response_mime, request_attachments, response_attachments = others[len(_OTHER_TEXTS) :][:4]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-__all__ = ["Extent", "Timeline", "timeline"]
+from services.collector.formats import Batch
+
+__all__ = ["Extent", "Paced", "Timeline", "timeline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +51,23 @@ def timeline(extent: Extent, now_ms: int, seconds: float) -> Timeline:
     if seconds <= 0:
         return Timeline(extent.first, now_ms - span, span, span)
     return Timeline(extent.first, now_ms, span, min(span, round(seconds * 1000)))
+
+
+class Paced:
+    """Small batches of a log, joined while they are due together; ``due`` says when one is, ``most`` sides to a batch."""
+
+    def __init__(self, batches: Iterator[Batch], due: Callable[[Batch], int], most: int) -> None:
+        self._batches, self._due, self._most = batches, due, most
+        self._held: Batch | None = None
+
+    def take(self, now_ms: int) -> Batch | None:
+        """Read on: all that is due by now, or the batch that is due next. None at the end of the log."""
+        batch, self._held = self._held or next(self._batches, None), None
+        if batch is None or self._due(batch) > now_ms:
+            return batch
+        while len(batch.sides) < self._most and (following := next(self._batches, None)) is not None:
+            if self._due(following) > now_ms:
+                self._held = following
+                break
+            batch = batch.followed_by(following)
+        return batch

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from time import time
-from typing import ParamSpec, TypeVar
 
+from services.collector.desk import Desk
 from services.collector.formats import START, Batch
 from services.collector.ledger import Ledger
 from services.collector.mapping import Mapping
 from services.collector.meters import Meters
 from services.collector.publisher import messages, publish
-from services.collector.replay import Extent, timeline
+from services.collector.replay import Extent, Paced, timeline
 from services.collector.source import LogFile
 from services.core.bus import Bus, connect
 from services.core.errors import BusError, PeyvandError, SettingsError, StateError
@@ -26,12 +23,9 @@ from services.register.publish import follow
 
 __all__ = ["main"]
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 _DATABASE = "collector.sqlite"
 _READ_LINES = 50  # small steps, so that a replay keeps time …
-_TAKE_LINES = 1000  # … which are taken in together when they are due together
+_TAKE_LINES = 4000  # … which are taken in together when they are due together
 _SEND_SUMMARIES = 2000
 _LAST_FLUSH_SECONDS = 2.0
 
@@ -40,34 +34,10 @@ def _now_ms() -> int:
     return int(time() * 1000)
 
 
-class _Desk:
-    """The one thread that uses the ledger and reads the source, so that the event loop never waits for a disk."""
-
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-
-    async def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do it there, after everything asked for earlier."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work, *args, **kwargs))
-
-    @asynccontextmanager
-    async def ledger(self, path: Path, mapping: Mapping) -> AsyncIterator[Ledger]:
-        """Open the ledger; it is closed after everything that was asked for."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            ledger = await self.do(Ledger, path, mapping, now_ms=_now_ms())
-            try:
-                yield ledger
-            finally:
-                self._executor.submit(ledger.close)
-        finally:
-            self._executor.shutdown(wait=True)
-
-
 class _Collector:
     """One run of the component, between its start and its stop."""
 
-    def __init__(self, runtime: Runtime, bus: Bus, desk: _Desk, ledger: Ledger, version: str) -> None:
+    def __init__(self, runtime: Runtime, bus: Bus, desk: Desk, ledger: Ledger, version: str) -> None:
         self._runtime, self._bus, self._desk, self._ledger = runtime, bus, desk, ledger
         self._register_version = version
         self._meters = Meters(runtime.registry)
@@ -95,18 +65,11 @@ class _Collector:
             seconds = self._runtime.settings.replay_seconds
             await self._desk.do(self._ledger.replay, source, timeline(extent, _now_ms(), seconds))
             position = START
-        held: Batch | None = None
-        batches = log.batches(position, size=_READ_LINES)
-        while (batch := await self._desk.do(next, batches, None)) is not None:
-            due = self._due(batch)
-            if held and (due > _now_ms() or len(held.sides) >= _TAKE_LINES):
-                await self._take(log, source, held)
-                held = None
-            if await self._stopped_by(due):
+        batches = Paced(log.batches(position, size=_READ_LINES), self._due, _TAKE_LINES)
+        while (batch := await self._desk.do(batches.take, _now_ms())) is not None:
+            if await self._stopped_by(self._due(batch)):
                 return
-            held = held.followed_by(batch) if held else batch
-        if held:
-            await self._take(log, source, held)
+            await self._take(log, source, batch)
         self._runtime.log.info("replay_finished", source=log.path.name)
 
     async def _extent(self, log: LogFile) -> Extent | None:
@@ -180,16 +143,46 @@ def _mapping(register: Register, alias: str) -> Mapping:
     return Mapping(register, alias)
 
 
+class _Crew:
+    """Tasks that work until the stop; the first that fails brings it about, so that all end in good order."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._stop = runtime.stop
+        self._failure: PeyvandError | None = None
+
+    async def work(self, coroutine: Coroutine[None, None, None]) -> None:
+        """Do one task's work."""
+        try:
+            await coroutine
+        except PeyvandError as error:
+            self._failure = self._failure or error
+            self._stop.set()
+
+    def check(self) -> None:
+        """Raise the failure that brought about the stop, if one did."""
+        if self._failure is not None:
+            raise self._failure
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it is done: on Python 3.11 a wait that is satisfied in the same moment swallows a cancel."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.1)
+
+
 async def _work(collector: _Collector, runtime: Runtime, registers: AsyncIterator[Register]) -> None:
+    crew = _Crew(runtime)
     async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(collector.follow(registers))
+        following = tasks.create_task(crew.work(collector.follow(registers)))
         if runtime.settings.replay:
-            tasks.create_task(collector.replay(LogFile(Path(runtime.settings.replay))))
-        tasks.create_task(collector.publish())
+            tasks.create_task(crew.work(collector.replay(LogFile(Path(runtime.settings.replay)))))
+        tasks.create_task(crew.work(collector.publish()))
         runtime.health.serving()
         await runtime.stop.wait()
         runtime.health.not_serving()
-        following.cancel()
+        await _end(following)
+    crew.check()
     try:
         async with asyncio.timeout(_LAST_FLUSH_SECONDS):
             await collector.flush()
@@ -201,16 +194,10 @@ async def _work(collector: _Collector, runtime: Runtime, registers: AsyncIterato
 async def main(runtime: Runtime) -> None:
     """Run the collector until it is stopped. Raises PeyvandError when it cannot go on."""
     settings = runtime.settings
-    desk = _Desk()
+    desk = Desk()
     name = f"collector-{settings.bus}"
     async with connect(settings.nats, role="collector", credentials=settings.credentials, name=name) as bus:
         registers = follow(bus)
         register = await anext(registers)
-        async with desk.ledger(settings.data / _DATABASE, _mapping(register, settings.alias)) as ledger:
-            collector = _Collector(runtime, bus, desk, ledger, register.register_version)
-            try:
-                await _work(collector, runtime, registers)
-            except ExceptionGroup as group:
-                if isinstance(group.exceptions[0], PeyvandError):
-                    raise group.exceptions[0] from group
-                raise
+        async with desk.ledger(settings.data / _DATABASE, _mapping(register, settings.alias), _now_ms()) as ledger:
+            await _work(_Collector(runtime, bus, desk, ledger, register.register_version), runtime, registers)

@@ -24,9 +24,9 @@ CREATE TABLE pair (
 CREATE TABLE side (
     request BLOB NOT NULL, digest BLOB NOT NULL, producer INTEGER NOT NULL, pair INTEGER NOT NULL,
     request_in INTEGER NOT NULL, request_out INTEGER, response_in INTEGER, response_out INTEGER NOT NULL,
-    result INTEGER NOT NULL, request_bytes INTEGER, response_bytes INTEGER,
-    PRIMARY KEY (request, digest)
-) WITHOUT ROWID;
+    result INTEGER NOT NULL, request_bytes INTEGER, response_bytes INTEGER
+);
+CREATE INDEX side_request ON side (request);
 CREATE INDEX side_time ON side (request_in);
 CREATE TABLE cell (
     pair INTEGER NOT NULL, slot INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in Tally.FIELDS)},

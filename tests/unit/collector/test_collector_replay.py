@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from services.collector.replay import Extent, Timeline, timeline
+from dataclasses import replace
+
+from services.collector.formats import Batch, Position, Reject
+from services.collector.record import read_side
+from services.collector.replay import Extent, Paced, Timeline, timeline
 
 WEEK = 7 * 86_400_000
 
@@ -34,3 +38,48 @@ def test_a_log_of_one_moment_or_none_has_a_timeline():
 def test_the_default_timeline_changes_nothing():
     """Without replay, moments stay where they are."""
     assert Timeline().place(1_700_000_000_123) == 1_700_000_000_123
+
+
+def small(raw, *moments):
+    return [
+        Batch((read_side(raw(requestInTs=m, responseOutTs=m, xRequestId=f"x-{m}")),), (), Position(m, n))
+        for n, m in enumerate(moments, 1)
+    ]
+
+
+def due(batch):
+    return max((side.request_in for side in batch.sides), default=0)
+
+
+def moments_of(batch):
+    return [side.request_in - START for side in batch.sides]
+
+
+START = 1_700_000_000_000
+
+
+def test_batches_that_are_due_are_joined_and_others_wait_their_turn(raw):
+    """Everything due by now comes as one batch with the last position; what is due later comes alone, and is never lost."""
+    paced = Paced(iter(small(raw, *(START + n for n in (10, 20, 30, 40)))), due, most=100)
+    first = paced.take(START + 25)
+    assert (moments_of(first), first.position.line) == ([10, 20], 2)
+    assert moments_of(paced.take(START + 25)) == [30]
+    assert moments_of(paced.take(START + 99)) == [40]
+    assert paced.take(START + 99) is None
+
+
+def test_a_joined_batch_has_its_limit(raw):
+    """A backlog is taken in batches of the given size."""
+    paced = Paced(iter(small(raw, *(START + n for n in range(5)))), due, most=2)
+    sizes = []
+    while (batch := paced.take(START + 99)) is not None:
+        sizes.append(len(batch.sides))
+    assert sizes == [2, 2, 1]
+
+
+def test_a_batch_of_bad_lines_alone_is_due_at_once():
+    """Lines that cannot be read have no time; they hold nothing up and keep their position."""
+    bad = Batch((), (Reject(1, 1, 3, "it is not JSON"),), Position(4, 1))
+    paced = Paced(iter([bad, replace(bad, position=Position(8, 2))]), due, most=100)
+    joined = paced.take(START)
+    assert (len(joined.rejects), joined.position) == (2, Position(8, 2))

@@ -1,0 +1,43 @@
+"""The thread at which the collector's disk work is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from services.collector.ledger import Ledger
+from services.collector.mapping import Mapping
+
+__all__ = ["Desk"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Desk:
+    """The one thread that uses the ledger and reads the source, so that the event loop never waits for a disk."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+
+    async def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do it there, after everything asked for earlier."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work, *args, **kwargs))
+
+    @asynccontextmanager
+    async def ledger(self, path: Path, mapping: Mapping, now_ms: int) -> AsyncIterator[Ledger]:
+        """Open the ledger; it is closed after everything that was asked for."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ledger = await self.do(Ledger, path, mapping, now_ms=now_ms)
+            try:
+                yield ledger
+            finally:
+                self._executor.submit(ledger.close)
+        finally:
+            self._executor.shutdown(wait=True)

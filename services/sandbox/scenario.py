@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import accumulate
 
 from services.core.errors import SettingsError
 from services.core.model import ALWAYS, Agency, Endpoint, Link, Service
@@ -26,6 +27,10 @@ BUS = "national-data-bus"
 
 MEMBER = "DEV/ORG/1234567-8"
 """The only member in the sample of real exchange records; one agency stands for it."""
+
+
+_MOST = 7
+"""Links a service may need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +153,20 @@ def _required(
     items = [item for item in ITEMS if item.provider in known]
     rank = {provider: n + 1 for n, provider in enumerate(dict.fromkeys(item.provider for item in items))}
     share = Counter(item.provider for item in items)
-    weights = [rank[item.provider] ** -0.9 / share[item.provider] for item in items]
+    weights = list(accumulate(rank[item.provider] ** -0.9 / share[item.provider] for item in items))
     needy = rng.sample(range(len(services)), k=len(services) - len(services) // 30)
     counts = dict.fromkeys(needy, 1)
     for _ in range(size.links - len(needy)):
-        counts[rng.choice([n for n in rng.sample(needy, k=8) if counts[n] < 7] or needy)] += 1
+        number = rng.choice(needy)
+        while counts[number] == _MOST:
+            number = rng.choice(needy)
+        counts[number] += 1
     required = []
     for number, count in sorted(counts.items()):
         service = services[number]
         chosen: dict[str, Item] = {}
         while len(chosen) < count:
-            item = rng.choices(items, weights)[0]
+            item = rng.choices(items, cum_weights=weights)[0]
             if item.provider != service.agency:
                 chosen[item.id] = item
         required += [(service, item) for item in chosen.values()]

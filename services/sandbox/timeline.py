@@ -50,6 +50,7 @@ class Timeline:
         self._bus = bus
         self._seed = seed
         self._intensity = intensity
+        self._drawn: dict[int, tuple[Fault, ...]] = {}
         self._states: dict[int, dict[int, dict[str, Span]]] = {}
 
     @property
@@ -96,7 +97,10 @@ class Timeline:
         return self._states[cycle].get(slot, {})
 
     def _draw(self, cycle: int) -> tuple[Fault, ...]:
-        return draw(tuple(self._wires.values()), self._seed, cycle, self._intensity)
+        if cycle not in self._drawn:
+            self._drawn = {known: faults for known, faults in self._drawn.items() if abs(known - cycle) <= 2}
+            self._drawn[cycle] = draw(tuple(self._wires.values()), self._seed, cycle, self._intensity)
+        return self._drawn[cycle]
 
     def _struck(self, fault: Fault) -> list[str]:
         if fault.scope is Scope.BUS:

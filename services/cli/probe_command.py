@@ -77,10 +77,16 @@ def _why_not(register: Register, name: str) -> str:
     return f"{name}: the register has no such link or endpoint"
 
 
+def _log() -> Logger:
+    """Make a logger for what goes wrong inside; tracebacks without values, which may be secret."""
+    processors = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return cast("Logger", structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=processors))
+
+
 async def _show(register: Register, chosen: Sequence[Assignment], origin: Origin, *, as_json: bool) -> None:
     """Probe all, a few at a time, and tell of each in the order given."""
     network = Network(egress=EgressRules(register.policy.egress))
-    log = cast("Logger", structlog.wrap_logger(structlog.PrintLogger(sys.stderr)))
+    log = _log()
     attempts = Attempts(network, log)
     room = asyncio.Semaphore(_AT_ONCE)
     slot_start = int(time() // register.policy.slot_seconds) * register.policy.slot_seconds

@@ -6,6 +6,7 @@ anything is sent over the connection. OpenSSL has by then proved that the server
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from hashlib import blake2b
 from ipaddress import ip_address
 
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import DNSName, IPAddress
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
@@ -47,11 +49,14 @@ def read_certificates(pem: bytes) -> list[x509.Certificate]:
     """Read the certificates in a PEM text, those that can be. ValueError when there is none."""
     found = []
     marker = b"-----END CERTIFICATE-----"
-    for part in pem.split(marker)[:-1]:
-        try:
-            found.append(x509.load_pem_x509_certificate(part[part.index(b"-----BEGIN CERT") :] + marker + b"\n"))
-        except ValueError:
-            continue  # system bundles hold a few that strict parsers refuse
+    with warnings.catch_warnings():
+        # System bundles hold a few that strict parsers complain about or refuse.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        for part in pem.split(marker)[:-1]:
+            try:
+                found.append(x509.load_pem_x509_certificate(part[part.index(b"-----BEGIN CERT") :] + marker + b"\n"))
+            except ValueError:
+                continue
     if not found:
         raise ValueError("it holds no certificate")
     return found

@@ -104,6 +104,7 @@ class Spool:
             self._lock = (self._folder / "lock").open("wb")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self.close()
             raise StateError(f"another prober uses the spool {self._folder}: give each its own --data") from error
         except OSError as error:
             raise StateError(f"the spool {self._folder} cannot be used: {os.strerror(error.errno or 0)}") from error

@@ -34,7 +34,7 @@ def call_of(request: httpx.Request, tls: _Profile, body_limit: int, *, compresse
         raise ValueError("a header holds a line break")
     host = url.raw_host.decode("ascii")
     return Call(
-        wire=b"\r\n".join(lines) + b"\r\n\r\n" + request.content,
+        wire=b"\r\n".join(lines) + b"\r\n\r\n" + request.read(),
         host=host,
         port=url.port or _PORTS[url.scheme],
         secure=url.scheme == "https",

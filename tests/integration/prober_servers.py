@@ -1,0 +1,320 @@
+"""Real servers on loopback for the prober's tests: plain, TLS with an authority of our own, DNS, and misbehaving ones."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from services.core.evidence import Target
+from services.core.model import Egress, Expect, Probe
+from services.prober.assignment import Assignment
+from services.prober.attempt import Attempts, Result
+from services.prober.egress import EgressRules
+from services.prober.network import Network
+from services.prober.resolve import Resolver
+from services.prober.schedule import Entry
+
+LOOPBACK = Egress(allow=("127.0.0.0/8", "::1/128"), allow_loopback=True)
+
+Handler = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Request:
+    """One request as it arrived."""
+
+    line: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        return self.line.split(" ")[1]
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, None when it did not come."""
+        return next((value for given, value in self.headers if given.lower() == name), None)
+
+
+@dataclass
+class Server:
+    """A server that is up: its port, the requests it got and the connections it took."""
+
+    port: int
+    secure: bool
+    requests: list[Request] = field(default_factory=list)
+    connections: int = 0
+    taken: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def reaches(self, connections: int) -> None:
+        """Wait until it has taken so many connections."""
+        async with asyncio.timeout(10), self.taken:
+            await self.taken.wait_for(lambda: self.connections >= connections)
+
+    def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
+        return f"{'https' if self.secure else 'http'}://{host}:{self.port}{path}"
+
+
+def answer(
+    status: int = 200, body: bytes = b"", headers: dict[str, str] | None = None, *, length: bool = True
+) -> bytes:
+    """An HTTP answer as bytes."""
+    lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in (headers or {}).items())]
+    if length:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def says(status: int = 200, body: bytes = b"", headers: dict[str, str] | None = None) -> Handler:
+    """A handler that always gives one answer."""
+
+    async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(status, body, headers))
+
+    return handle
+
+
+async def _read(reader: asyncio.StreamReader) -> Request:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    headers = [tuple(line.split(": ", 1)) for line in head[1:] if line]
+    request = Request(head[0], headers, b"")  # type: ignore[arg-type]
+    request.body = await reader.readexactly(int(request.header("content-length") or 0))
+    return request
+
+
+@asynccontextmanager
+async def serving(
+    handler: Handler, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[Server]:
+    """A server that reads one request a connection and hands it to ``handler``."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        async with server.taken:
+            server.connections += 1
+            server.taken.notify_all()
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ssl.SSLError):
+            request = await _read(reader)
+            server.requests.append(request)
+            await handler(request, writer)
+            await writer.drain()
+        writer.transport.abort() if tls is None and writer.transport.is_closing() else writer.close()
+        tasks.discard(task)
+
+    listener = await asyncio.start_server(connected, host, 0, ssl=tls)
+    server = Server(listener.sockets[0].getsockname()[1], tls is not None)
+    try:
+        yield server
+    finally:
+        listener.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def forever(_: Request, __: asyncio.StreamWriter) -> None:
+    """A handler that never answers."""
+    await asyncio.Event().wait()
+
+
+@contextmanager
+def silent() -> Iterator[int]:
+    """A port where connections are taken by the kernel and nobody ever says anything."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(16)
+        yield listener.getsockname()[1]
+
+
+@contextmanager
+def unaccepting() -> Iterator[int]:
+    """A port whose queue is full, so that connecting never ends."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        fillers = [socket.socket() for _ in range(8)]
+        try:
+            for filler in fillers:
+                filler.setblocking(False)
+                with suppress(BlockingIOError):
+                    filler.connect(("127.0.0.1", port))
+            yield port
+        finally:
+            for filler in fillers:
+                filler.close()
+
+
+@dataclass
+class Authority:
+    """A certificate authority of our own."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path, name: str = "Test Authority") -> Authority:
+        key = ec.generate_private_key(ec.SECP256R1())
+        return cls(_certificate(name, key, None, ca=True, days=(-10, 3650)), key, folder)
+
+    @property
+    def reference(self) -> str:
+        """``file:PATH`` of the authority's certificate."""
+        path = self.folder / f"ca-{self.certificate.serial_number}.pem"
+        path.write_bytes(self.certificate.public_bytes(Encoding.PEM))
+        return f"file:{path}"
+
+    def below(self, name: str, days: tuple[float, float] = (-1, 365)) -> Authority:
+        """An intermediate authority."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return Authority(_certificate(name, key, self, ca=True, days=days), key, self.folder)
+
+    def context(
+        self,
+        *names: str,
+        days: tuple[float, float] = (-1, 30),
+        chain: tuple[Authority, ...] = (),
+        self_signed: bool = False,
+    ) -> ssl.SSLContext:
+        """A server's TLS with a certificate for ``names``, valid between two days from now, with ``chain`` presented."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        leaf = _certificate("server", key, None if self_signed else self, names=names, days=days)
+        path = self.folder / f"{leaf.serial_number}.pem"
+        path.write_bytes(
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            + b"".join(c.public_bytes(Encoding.PEM) for c in (leaf, *(link.certificate for link in chain)))
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
+
+def _certificate(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: Authority | None,
+    *,
+    ca: bool = False,
+    names: tuple[str, ...] = (),
+    days: tuple[float, float],
+) -> x509.Certificate:
+    now = datetime.now(UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + timedelta(days=days[0]))
+        .not_valid_after(now + timedelta(days=days[1]))
+        .add_extension(x509.BasicConstraints(ca, None), critical=True)
+    )
+    if names:
+        alternatives = [x509.IPAddress(ip_address(n)) if n[0].isdigit() else x509.DNSName(n) for n in names]
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+    return builder.sign(issuer.key if issuer else key, hashes.SHA256())
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """A name server that answers A questions from a table, or never; NXDOMAIN for the rest. Counts questions by name."""
+
+    def __init__(self, names: dict[str, list[str]], *, mute: bool = False, ttl: int = 60) -> None:
+        self.names = names
+        self.mute = mute
+        self.ttl = ttl
+        self.asked: list[str] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        labels, at = [], 12
+        while data[at]:
+            labels.append(data[at + 1 : at + 1 + data[at]].decode())
+            at += data[at] + 1
+        name, kind = ".".join(labels).lower(), int.from_bytes(data[at + 1 : at + 3], "big")
+        self.asked.append(f"{name}/{kind}")
+        if self.mute:
+            return
+        addresses = self.names.get(name, []) if kind == 1 else []
+        code = 0 if name in self.names else 3
+        answers = b"".join(
+            b"\xc0\x0c\x00\x01\x00\x01" + self.ttl.to_bytes(4, "big") + b"\x00\x04" + socket.inet_aton(address)
+            for address in addresses
+        )
+        head = data[:2] + bytes([0x81, 0x80 | code]) + b"\x00\x01" + len(addresses).to_bytes(2, "big") + b"\x00" * 4
+        self.transport.sendto(head + data[12 : at + 5] + answers, addr)  # type: ignore[attr-defined]
+
+
+@asynccontextmanager
+async def name_server(
+    names: dict[str, list[str]], *, mute: bool = False, ttl: int = 60
+) -> AsyncIterator[tuple[NameServer, Resolver]]:
+    """A name server and a resolver that asks it."""
+    transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: NameServer(names, mute=mute, ttl=ttl), ("127.0.0.1", 0)
+    )
+    port = transport.get_extra_info("sockname")[1]
+    resolver = Resolver([f"127.0.0.1:{port}"])
+    try:
+        yield server, resolver
+    finally:
+        await resolver.close()
+        transport.close()
+
+
+def assignment(
+    url: str,
+    definition: Probe,
+    *,
+    name: str = "link",
+    params: dict[str, object] | None = None,
+    latency: float = 2.0,
+    max_age: float | None = None,
+) -> Assignment:
+    """An assignment of one link, of consumer `a` to provider `b`."""
+    return Assignment(
+        Entry(Target(name), definition.timeout), definition, "a", "b", url, params or {}, latency, max_age
+    )
+
+
+async def ask(
+    url: str,
+    expect: Expect | None = None,
+    *,
+    network: Network | None = None,
+    egress: Egress = LOOPBACK,
+    params: dict[str, object] | None = None,
+    latency: float = 2.0,
+    max_age: float | None = None,
+    **definition: object,
+) -> Result:
+    """Probe one URL once by a definition of kind http."""
+    made = Probe("test", "http", expect=expect or Expect(), **{"timeout": 5.0, **definition})  # type: ignore[arg-type]
+    way_out = network or Network(egress=EgressRules(egress))
+    try:
+        attempts = Attempts(way_out, structlog.get_logger())
+        item = assignment(url, made, params=params, latency=latency, max_age=max_age)
+        return await attempts.probe(item, made.timeout)
+    finally:
+        if network is None:
+            await way_out.close()

@@ -1,0 +1,67 @@
+"""Bracketing of probes by control rounds."""
+
+from __future__ import annotations
+
+from services.prober.bracket import Bracket
+
+
+def bracket(*rounds: tuple[float, bool]) -> Bracket[str]:
+    made: Bracket[str] = Bracket(remembered=10.0)
+    for began, passed in rounds:
+        assert made.round(began, passed=passed) == []
+    return made
+
+
+def test_35_good_rounds_on_both_sides() -> None:
+    """A probe between two good rounds is believed, and goes out with the second."""
+    held = bracket((0.0, True))
+    held.hold(0.1, 0.4, "a")
+    assert held.round(0.5, passed=True) == [("a", False)]
+
+
+def test_35_the_round_before_failed() -> None:
+    """A probe that began after a failed round and before the next good one is blind."""
+    held = bracket((0.0, True), (0.5, False))
+    held.hold(0.6, 0.8, "a")
+    assert held.round(1.0, passed=True) == [("a", True)]
+
+
+def test_35_the_round_after_failed() -> None:
+    """A probe after a good round is blind when the next one fails."""
+    held = bracket((0.0, True))
+    held.hold(0.1, 0.4, "a")
+    assert held.round(0.5, passed=False) == [("a", True)]
+
+
+def test_35_a_round_during_the_probe_failed() -> None:
+    """A long probe is blind when a round within it failed, though those around it passed."""
+    held = bracket((0.0, True))
+    began = 0.1
+    held.round(0.5, passed=False)
+    held.round(1.0, passed=True)
+    held.hold(began, 1.3, "a")
+    assert held.round(1.5, passed=True) == [("a", True)]
+
+
+def test_a_probe_after_recovery_is_believed() -> None:
+    """A probe that began after the first good round is believed."""
+    held = bracket((0.0, True), (0.5, False), (1.0, True))
+    held.hold(1.0, 1.2, "a")
+    assert held.round(1.5, passed=True) == [("a", False)]
+
+
+def test_a_round_that_began_before_the_end_does_not_release() -> None:
+    """A probe waits for a round that began after it ended."""
+    held = bracket((0.0, True))
+    held.hold(0.1, 0.7, "a")
+    assert held.round(0.5, passed=True) == []
+    assert len(held) == 1
+    assert held.round(1.0, passed=True) == [("a", False)]
+
+
+def test_before_the_first_round_all_is_blind() -> None:
+    """What ended before any control round is blind: nothing vouches for it."""
+    held = bracket()
+    held.hold(-0.5, -0.1, "a")
+    assert held.round(0.0, passed=True) == [("a", True)]
+    assert not held.blind

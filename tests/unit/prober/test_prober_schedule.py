@@ -1,0 +1,141 @@
+"""The schedule of a prober, by a simulated clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from services.core.evidence import Target
+from services.prober.schedule import Entry, Launch, Schedule, share_of
+
+
+def entries(count: int, timeout: float = 5.0, prefix: str = "link") -> list[Entry]:
+    return [Entry(Target(f"{prefix}-{number}"), timeout) for number in range(count)]
+
+
+def run(schedule: Schedule, start: float, end: float) -> list[tuple[float, Launch]]:
+    """Let the clock jump from launch to launch, as an event loop does."""
+    launched, now = [], start
+    while now < end:
+        launched += [(now, launch) for launch in schedule.take(now)]
+        due = schedule.next_due(now)
+        assert due is not None
+        now = max(due, now)
+    return launched
+
+
+def test_a_simulated_day_has_no_drift() -> None:
+    """Over a day every slot of every target is launched exactly once, always at the same phase of its slot."""
+    schedule = Schedule()
+    schedule.replace(entries(40), 300, 0.0)
+    launched = run(schedule, 0.0, 86_400.0)
+    counts = Counter((launch.target, launch.slot_start) for _, launch in launched)
+    first_slot = {key for key in counts if key[1] == 0}
+    assert set(counts.values()) == {1}
+    assert len(counts) == 40 * 288
+    assert len(first_slot) == 40
+    phases: dict[Target, set[float]] = {}
+    for now, launch in launched:
+        if launch.slot_start:
+            assert launch.due == now
+            phases.setdefault(launch.target, set()).add(round(launch.due - launch.slot_start, 6))
+    assert all(len(seen) == 1 for seen in phases.values())
+
+
+def test_33_phases_are_spread_evenly_and_fit() -> None:
+    """Of 10,000 targets each tenth of the span gets about a tenth, and every timeout fits behind its phase."""
+    schedule = Schedule()
+    schedule.replace(entries(10_000, timeout=100.0), 300, 0.0)
+    launches = [launch for _, launch in run(schedule, 300.0, 599.0) if launch.slot_start == 300]
+    tenths = Counter(int((launch.due - 300) / 20) for launch in launches)
+    assert len(launches) == 10_000
+    assert all(900 < tenths[tenth] < 1130 for tenth in range(9))
+    assert all(launch.due < launch.latest for launch in launches)
+
+
+def test_33_the_phase_is_the_targets_own() -> None:
+    """A phase depends on the target alone, and a link and an endpoint of one id differ."""
+    assert share_of(Target("a")) == share_of(Target("a"))
+    assert share_of(Target("a")) != share_of(Target("a", endpoint=True))
+
+
+def test_taken_over_in_the_middle_of_a_slot() -> None:
+    """Targets whose phase has passed start within half a second where their timeout fits, and not all at once."""
+    schedule = Schedule()
+    schedule.replace(entries(200, timeout=10.0), 300, 280.0)
+    launched = [launch for _, launch in run(schedule, 280.0, 300.0) if launch.slot_start == 0]
+    early = [launch for launch in launched if share_of(launch.target) * 290 * 0.98 < 280.0]
+    assert len(launched) == 200
+    assert max(launch.due for launch in early) <= 280.5
+    assert len({round(launch.due, 3) for launch in early}) > 100
+
+
+def test_taken_over_too_late() -> None:
+    """A target that is new here and fits no more leaves the slot alone."""
+    schedule = Schedule()
+    schedule.replace(entries(50, timeout=10.0), 300, 295.0)
+    assert schedule.take(299.9) == []
+    assert len(run(schedule, 300.0, 599.0)) == 50
+
+
+@pytest.mark.parametrize("change_at", [0.0, 60.0, 150.0, 299.0])
+def test_38_a_change_loses_and_doubles_no_slot(change_at: float) -> None:
+    """When the register changes in mid-slot every slot of a target that stays is launched exactly once."""
+    schedule = Schedule()
+    schedule.replace(entries(100), 300, 0.0)
+    before = run(schedule, 0.0, 300.0 + change_at)
+    schedule.replace(entries(100) + entries(20, prefix="new"), 300, 300.0 + change_at)
+    after = run(schedule, 300.0 + change_at, 900.0)
+    counts = Counter((launch.target, launch.slot_start) for _, launch in before + after if launch.slot_start <= 600)
+    stayed = {key: count for key, count in counts.items() if key[0].id.startswith("link")}
+    assert set(stayed.values()) == {1}
+    assert len(stayed) == 300
+    assert max(counts.values()) == 1
+
+
+def test_38_a_longer_timeout_that_no_longer_fits_is_accounted_for() -> None:
+    """A target that was waiting and fits no more after a change is still handed out, too late, so that it is shed."""
+    schedule = Schedule()
+    schedule.replace(entries(100, timeout=5.0), 300, 0.0)
+    done = {launch.target for _, launch in run(schedule, 0.0, 220.0)}
+    schedule.replace(entries(100, timeout=140.0), 300, 220.0)
+    rest = [launch for launch in schedule.take(299.0) if launch.slot_start == 0]
+    assert {launch.target for launch in rest} | done == {entry.target for entry in entries(100)}
+    assert not {launch.target for launch in rest} & done
+    assert all(launch.due > launch.latest for launch in rest)
+
+
+def test_a_stall_hands_out_what_was_missed() -> None:
+    """After a stall of half a slot the missed launches come out, those that fit no more too late to be probed."""
+    schedule = Schedule()
+    schedule.replace(entries(100), 300, 0.0)
+    run(schedule, 0.0, 400.0)
+    missed = schedule.take(598.0)
+    assert missed
+    assert all(launch.slot_start == 300 for launch in missed)
+    assert all(launch.latest < 598.0 for launch in missed)
+
+
+def test_a_leap_of_the_clock_goes_on_with_the_present() -> None:
+    """After hours of sleep the schedule goes on with the slot that runs, and after a clock set back too."""
+    schedule = Schedule()
+    schedule.replace(entries(10), 300, 0.0)
+    run(schedule, 0.0, 300.0)
+    assert {launch.slot_start for _, launch in run(schedule, 36_000.0, 36_300.0)} >= {36_000}
+    assert {launch.slot_start for _, launch in run(schedule, 9_000.0, 9_300.0)} == {9_000}
+
+
+def test_targets_of_some_days_only() -> None:
+    """A target is launched in the slots that start while it is active."""
+    schedule = Schedule()
+    schedule.replace([Entry(Target("a"), 5.0, active_from=600.0, active_until=1200.0)], 300, 0.0)
+    assert [launch.slot_start for _, launch in run(schedule, 0.0, 3000.0)] == [600, 900]
+
+
+def test_nothing_to_probe() -> None:
+    """Without targets nothing is due."""
+    schedule = Schedule()
+    schedule.replace([], 300, 0.0)
+    assert schedule.next_due(0.0) is None
+    assert schedule.take(1000.0) == []

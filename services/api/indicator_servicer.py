@@ -100,10 +100,10 @@ class IndicatorServicer:
         return self._links.page(request)
 
     async def get_link(
-        self, request: indicator_service_pb2.GetLinkRequest, context: Context
+        self, request: indicator_service_pb2.GetLinkRequest, _: Context
     ) -> indicator_service_pb2.GetLinkResponse:
         """One link, with its slots when they are asked for."""
-        return await self._links.one(request, context.time_remaining())
+        return await self._links.one(request)
 
     async def get_history(self, _: indicator_service_pb2.GetHistoryRequest, __: Context) -> bytes:
         """Refused: this version keeps no history."""

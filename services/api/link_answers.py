@@ -53,17 +53,15 @@ class LinkAnswers:
             next_page_token=page.next_token,
         )
 
-    async def one(
-        self, request: indicator_service_pb2.GetLinkRequest, seconds: float | None
-    ) -> indicator_service_pb2.GetLinkResponse:
-        """Return one link; its slots take at most ``seconds`` to read. Raises RefusedError."""
+    async def one(self, request: indicator_service_pb2.GetLinkRequest) -> indicator_service_pb2.GetLinkResponse:
+        """Return one link, with its slots when they are asked for. Raises RefusedError."""
         view = self._model.view
         days = view.window(request.window_days)
         link = view.register.links[view.entity(Kind.LINK, request.link)]
         answer = indicator_service_pb2.GetLinkResponse(link=self._status(view, link, days))
         if request.HasField("slots_from"):
             slots = self._slots(view, request, answer.link.indicator.as_of)
-            blocks = await self._blocks(view, link, slots, seconds)
+            blocks = await self._blocks(view, link, slots)
             answer.slots.extend(slot_messages(link, view.calendar, slots, blocks))
         elif request.HasField("slots_to"):
             raise _bad_range("slots_to is given without slots_from")
@@ -98,14 +96,12 @@ class LinkAnswers:
             )
         return slots
 
-    async def _blocks(
-        self, view: RegisterView, link: Link, slots: range, seconds: float | None
-    ) -> dict[int, SlotBlock]:
+    async def _blocks(self, view: RegisterView, link: Link, slots: range) -> dict[int, SlotBlock]:
         agency = view.register.consumer(link)
         wanted = chunks(slots)
         found: dict[int, SlotBlock] = {}
         try:
-            async with asyncio.timeout(min(_READ_SECONDS, seconds if seconds is not None else _READ_SECONDS)):
+            async with asyncio.timeout(_READ_SECONDS):
                 for position in range(0, len(wanted), _AT_ONCE):
                     some = wanted[position : position + _AT_ONCE]
                     values = await asyncio.gather(*(self._read(slot_key(agency, chunk)) for chunk in some))

@@ -37,12 +37,13 @@ class Bucket:
 class Api:
     """The server's picture to change and its stubs to ask."""
 
-    def __init__(self, picture, registry, bucket, channel, register):
+    def __init__(self, *, picture, registry, bucket, channel, register, address):
         self.picture = picture
         self.registry = registry
         self.bucket = bucket
         self.register = register
         self.channel = channel
+        self.address = address
         self.indicators = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         self.registers = register_service_pb2_grpc.RegisterServiceStub(channel)
 
@@ -74,7 +75,14 @@ async def empty_api(register):
         listening("127.0.0.1:0", NAMES, answering, announcer) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
-        yield Api(picture, registry, bucket, channel, register)
+        yield Api(
+            picture=picture,
+            registry=registry,
+            bucket=bucket,
+            channel=channel,
+            register=register,
+            address=f"127.0.0.1:{port}",
+        )
         picture.hub.close()
 
 

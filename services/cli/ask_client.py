@@ -1,0 +1,84 @@
+"""Asks the api over gRPC; whatever fails becomes one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+
+from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
+from services.core.errors import ApiError
+from services.core.evidence import Kind
+
+__all__ = ["Client", "client"]
+
+_SECONDS = 10.0
+_PAGE = 1000
+
+Answer = TypeVar("Answer", bound=Message)
+
+
+class Client:
+    """One api. Every method raises ApiError when it refuses or does not answer."""
+
+    def __init__(self, address: str, channel: grpc.Channel) -> None:
+        self._address = address
+        self._stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+
+    def get(self, kind: Kind, entity: str, window_days: int) -> indicator_pb2.Indicator:
+        """Return one indicator."""
+        request = indicator_service_pb2.GetIndicatorRequest(kind=_number(kind), id=entity, window_days=window_days)
+        return self._ask(self._stub.GetIndicator, request).indicator
+
+    def all_of(self, kind: Kind, window_days: int) -> Iterator[indicator_pb2.Indicator]:
+        """Yield every indicator of a kind in id order, page after page."""
+        token = ""
+        while True:
+            request = indicator_service_pb2.ListIndicatorsRequest(
+                kind=_number(kind), window_days=window_days, page_size=_PAGE, page_token=token
+            )
+            page = self._ask(self._stub.ListIndicators, request)
+            yield from page.indicators
+            token = page.next_page_token
+            if not token:
+                return
+
+    def explain(
+        self, kind: Kind, entity: str, window_days: int, limit: int
+    ) -> indicator_service_pb2.ExplainIndicatorResponse:
+        """Return what one indicator is made of."""
+        request = indicator_service_pb2.ExplainIndicatorRequest(
+            kind=_number(kind), id=entity, window_days=window_days, limit=limit
+        )
+        return self._ask(self._stub.ExplainIndicator, request)
+
+    def _ask(self, method: Callable[..., Answer], request: Message) -> Answer:
+        try:
+            return method(request, timeout=_SECONDS)
+        except grpc.RpcError as error:
+            raise ApiError(self._sentence(error)) from error
+
+    def _sentence(self, error: grpc.RpcError) -> str:
+        assert isinstance(error, grpc.Call)
+        if rpc_status.from_call(error) is not None:
+            return f"api at {self._address}: {error.details()}"
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return f"api at {self._address} did not answer within {_SECONDS:g} s: try again or name another with --api"
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
+            return f"api at {self._address} does not answer: start it with `peyvand up` or name another with --api"
+        return f"what answers at {self._address} is no api of ours ({error.code().name}): name another with --api"
+
+
+@contextmanager
+def client(address: str) -> Iterator[Client]:
+    """Connect to the api at HOST:PORT for as long as the context lasts."""
+    with grpc.insecure_channel(address) as channel:
+        yield Client(address, channel)
+
+
+def _number(kind: Kind) -> indicator_pb2.IndicatorKind.ValueType:
+    return indicator_pb2.IndicatorKind.ValueType(kind)

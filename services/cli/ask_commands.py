@@ -1,0 +1,100 @@
+"""``peyvand indicator`` and ``peyvand explain``: ask the api."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+from rich.console import Console
+
+from services.cli.ask_client import client
+from services.cli.ask_tables import explanation, indicator_table, one_indicator, provenance
+from services.core.evidence import Kind
+
+__all__ = ["explain", "indicator"]
+
+_KINDS = ", ".join(kind.label for kind in Kind)
+
+KindArgument = Annotated[str, typer.Argument(metavar="[KIND]", help=f"One of {_KINDS}.", show_default=False)]
+IdArgument = Annotated[str, typer.Argument(metavar="[ID]", help="Of what; government needs none.", show_default=False)]
+Window = Annotated[int, typer.Option(min=0, help="Days; 0 is the policy's default window.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One protobuf JSON object a line.")]
+Address = Annotated[str, typer.Option("--api", metavar="HOST:PORT", help="The api to ask.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many providers and links to name.")]
+
+_API = "127.0.0.1:7410"
+
+
+def indicator(
+    kind: KindArgument = "",
+    entity: IdArgument = "",
+    *,
+    window: Window = 0,
+    as_json: AsJson = False,
+    api: Address = _API,
+) -> None:
+    """Show one indicator, all of a kind, or the government and its sectors."""
+    asked = _kind(kind) if kind else None
+    with client(api) as ask:
+        if asked is not None and (entity or asked is Kind.GOVERNMENT):
+            one = ask.get(asked, entity, window)
+            if as_json:
+                _print_json(one)
+            else:
+                _console().print(one_indicator(one))
+            return
+        shown = [ask.get(Kind.GOVERNMENT, "", window)] if asked is None else []
+        listed = ask.all_of(asked or Kind.SECTOR, window)
+        if as_json:
+            for one in (*shown, *listed):
+                _print_json(one)
+            return
+        rows = [*shown, *listed]
+        title = "Government and sectors (by consumer)" if asked is None else f"{asked.label} ({len(rows)})"
+        console = _console()
+        console.print(indicator_table(rows, title))
+        if rows:
+            console.print(provenance(rows[0]))
+
+
+def explain(
+    kind: KindArgument = Kind.GOVERNMENT.label,
+    entity: IdArgument = "",
+    *,
+    window: Window = 0,
+    limit: Limit = 10,
+    as_json: AsJson = False,
+    api: Address = _API,
+) -> None:
+    """Show why an indicator is what it is: losses by stage and provider, and the links that cost most."""
+    with client(api) as ask:
+        answer = ask.explain(_kind(kind), entity, window, limit)
+    if as_json:
+        _print_json(answer)
+    else:
+        _console().print(explanation(answer))
+
+
+def _kind(text: str) -> Kind:
+    try:
+        return Kind[text.upper()]
+    except KeyError as error:
+        raise typer.BadParameter(f"`{text}` is no kind: name one of {_KINDS}") from error
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _print_json(message: Message) -> None:
+    typer.echo(
+        MessageToJson(
+            message,
+            preserving_proto_field_name=True,
+            always_print_fields_with_no_presence=True,
+            indent=None,
+            ensure_ascii=False,
+        )
+    )

@@ -1,0 +1,166 @@
+"""What ``peyvand indicator`` and ``peyvand explain`` show a person. Pure: messages in, renderables out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.cli.picture import percent
+from services.core.evidence import Kind
+
+__all__ = ["explanation", "indicator_table", "one_indicator", "provenance"]
+
+_STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
+_BAR_CELLS = 40
+_VERSION_CHARACTERS = 12
+
+
+def indicator_table(indicators: Iterable[indicator_pb2.Indicator], title: str) -> Table:
+    """Return a row per indicator: point, bounds, known share, strict share and links."""
+    table = Table(title=title, title_justify="left", pad_edge=False)
+    table.add_column("id", overflow="fold")
+    for heading in ("index", "bounds", "known", "strict", "links", "absent"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in indicators:
+        table.add_row(
+            one.id,
+            _point(one),
+            _bounds(one),
+            percent(one.known_share),
+            _strict(one),
+            str(one.links_required),
+            str(one.links_absent),
+        )
+    return table
+
+
+def one_indicator(one: indicator_pb2.Indicator) -> Group:
+    """Return one indicator in full: the number, what it means and its provenance."""
+    table = Table.grid(padding=(0, 2))
+    table.add_row("bounds", _bounds(one))
+    table.add_row("known", percent(one.known_share))
+    if one.HasField("strict"):
+        table.add_row(
+            "strict (all links at once)", f"{_strict(one)}, bounds {_span(one.strict.lower, one.strict.upper)}"
+        )
+    for stage in _STAGES:
+        table.add_row(f"lost: {_words(stage)}", percent(getattr(one.losses, stage)))
+    table.add_row("links", f"{one.links_required} required, {one.links_known} known, {one.links_absent} absent")
+    return Group(_headline(one), table, provenance(one))
+
+
+def provenance(one: indicator_pb2.Indicator) -> Text:
+    """Return where a number comes from: its window, its time and its versions."""
+    as_of = datetime.fromtimestamp(one.as_of.seconds, UTC)
+    return Text(
+        f"last {one.window_days} days as of {as_of:%Y-%m-%d %H:%M:%S} UTC · "
+        f"register {one.register_version[:_VERSION_CHARACTERS]} · method {one.method_version}",
+        "dim",
+    )
+
+
+def explanation(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Group:
+    """Return the waterfall of losses by stage, then the providers and links that cost most."""
+    parts: list[RenderableType] = [_headline(answer.indicator), _waterfall(answer)]
+    if answer.providers:
+        parts.append(_providers(answer))
+    if answer.links:
+        parts.append(_links(answer))
+    return Group(*parts, provenance(answer.indicator))
+
+
+def _headline(one: indicator_pb2.Indicator) -> Text:
+    kind = Kind(one.kind)
+    what = "the time" if kind is Kind.ENDPOINT else "required inquiries"
+    return Text.assemble(
+        (f"{kind.label} {one.id}: ", "bold"),
+        (_point(one), "bold green" if one.HasField("point") else "bold yellow"),
+        f" of {what} answered automatically, correctly and on time "
+        f"(bounds {_bounds(one)}, known {percent(one.known_share)})",
+    )
+
+
+def _waterfall(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
+    table = Table(title="Where inquiries are lost", title_justify="left", pad_edge=False)
+    table.add_column("stage", no_wrap=True)
+    table.add_column("lost", justify="right", no_wrap=True)
+    table.add_column("left", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    lost = [float(getattr(answer.losses, stage)) for stage in _STAGES]
+    left = answer.estimate + sum(lost)
+    table.add_row("required", "", percent(left), _bar(0, left, "bright_black"))
+    for stage, share in zip(_STAGES, lost, strict=True):
+        left -= share
+        table.add_row(_words(stage), _points(share), percent(left), _bar(left, share, "red"))
+    table.add_row("answered", "", percent(answer.estimate), _bar(0, answer.estimate, "green"))
+    return table
+
+
+def _bar(start: float, length: float, style: str) -> Text:
+    before, end = round(start * _BAR_CELLS), round((start + length) * _BAR_CELLS)
+    return Text(" " * before) + Text("█" * (end - before), style)
+
+
+def _providers(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
+    table = Table(title="Providers at which most is lost", title_justify="left", pad_edge=False)
+    table.add_column("provider", overflow="fold")
+    for heading in ("lost", "mostly", "links"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in answer.providers:
+        table.add_row(one.provider, _points(one.loss), _worst(one.losses), str(one.links))
+    return table
+
+
+def _links(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
+    table = Table(title="Costliest links", title_justify="left", pad_edge=False)
+    for heading in ("link", "consumer", "provider", "data item"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("lost", "mostly", "known", "if fixed", "gain"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in answer.links:
+        table.add_row(
+            one.link.id,
+            one.link.consumer,
+            one.link.provider,
+            one.link.data_item,
+            _points(one.loss),
+            "absent" if one.link.absent else _worst(one.losses),
+            percent(one.known_share),
+            percent(one.index_if_fixed),
+            _points(one.index_if_fixed - answer.estimate),
+        )
+    return table
+
+
+def _worst(losses: indicator_pb2.Losses) -> str:
+    return _words(max(_STAGES, key=lambda stage: float(getattr(losses, stage))))
+
+
+def _words(stage: str) -> str:
+    return stage.replace("_", " ")
+
+
+def _points(share: float) -> str:
+    """A loss in percentage points."""
+    return f"{100 * share:.1f} pp"
+
+
+def _point(one: indicator_pb2.Indicator) -> str:
+    return percent(one.point) if one.HasField("point") else "not publishable"
+
+
+def _strict(one: indicator_pb2.Indicator) -> str:
+    return percent(one.strict.point) if one.strict.HasField("point") else "-"
+
+
+def _bounds(one: indicator_pb2.Indicator) -> str:
+    return _span(one.lower, one.upper)
+
+
+def _span(lower: float, upper: float) -> str:
+    return f"{100 * lower:.1f}-{100 * upper:.1f} %"

@@ -14,7 +14,7 @@ from services.core.errors import StateError
 from services.register.load import load
 from services.sandbox.register_files import CA, register_files
 from services.sandbox.run import Run, choose_run
-from services.sandbox.scenario import BUS, MEMBER, Scenario
+from services.sandbox.scenario import ALIAS, BUS, MEMBER, Scenario
 from services.sandbox.timing import Timing
 from services.sandbox.truth import Header
 
@@ -108,7 +108,7 @@ def _describe(made: Scenario, times: Timing, run: Run) -> dict[str, object]:
         "exchange": {
             "member": MEMBER,
             "agency": made.member_agency,
-            "alias": made.alias,
+            "alias": ALIAS,
             "link": made.sample_link,
         },
         "bus": BUS,

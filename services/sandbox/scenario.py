@@ -20,7 +20,7 @@ from services.sandbox.offers import ACTIONS, SUBJECTS
 from services.sandbox.timing import Timing
 from services.sandbox.wiring import BUS_HOST, CONTROL_HOST, Wire, portal_host, provider_host, wire
 
-__all__ = ["BUS", "MEMBER", "SCENARIOS", "Scenario", "Size", "scenario"]
+__all__ = ["ALIAS", "BUS", "MEMBER", "SCENARIOS", "Scenario", "Size", "scenario"]
 
 BUS = "national-data-bus"
 """The id of the endpoint that is the data bus."""
@@ -28,6 +28,9 @@ BUS = "national-data-bus"
 MEMBER = "DEV/ORG/1234567-8"
 """The only member in the sample of real exchange records; one agency stands for it."""
 
+
+ALIAS = "civil-registration"
+"""The provider that can stand for the other side of that member's exchanges, which are with itself."""
 
 _MOST = 7
 """Links a service may need."""
@@ -55,8 +58,7 @@ SCENARIOS = {
 class Scenario:
     """The register's rows, and the wires behind the live links.
 
-    ``member_agency`` stands for MEMBER as a consumer; ``sample_link`` is its only link to ``alias``, the provider that
-    can stand for the other side of the sample's exchanges.
+    ``member_agency`` stands for MEMBER as a consumer; ``sample_link`` is the live link to ALIAS that its exchanges serve.
     """
 
     name: str
@@ -69,7 +71,6 @@ class Scenario:
     bus_port: int
     control_target: str
     member_agency: str
-    alias: str
     sample_link: str
 
 
@@ -88,7 +89,7 @@ def scenario(name: str, *, seed: int, base_port: int, times: Timing) -> Scenario
     wires = wire(live, hosts, base_port, seed)
     wired = {each.link: each for each in wires}
     links = tuple(_link(service, item, wired.get(_link_id(service, item)), times, rng) for service, item in required)
-    member, sample = _lonely(links, services)
+    member, sample = _sample(links, services)
     return Scenario(
         name=name,
         seed=seed,
@@ -100,7 +101,6 @@ def scenario(name: str, *, seed: int, base_port: int, times: Timing) -> Scenario
         bus_port=base_port,
         control_target=f"http://{CONTROL_HOST}:{base_port}/",
         member_agency=member,
-        alias=sample.provider,
         sample_link=sample.id,
     )
 
@@ -221,13 +221,13 @@ def _endpoints(size: Size, agencies: Sequence[Agency], base_port: int) -> tuple[
     return (bus, *portals)
 
 
-def _lonely(links: Sequence[Link], services: Sequence[Service]) -> tuple[str, Link]:
-    """Find a consumer and its live link that is the only one to its provider, one of the providers asked most."""
+def _sample(links: Sequence[Link], services: Sequence[Service]) -> tuple[str, Link]:
+    """Choose the consumer with the fewest links to ALIAS of which one is live, and the first such link of it."""
     owner = {service.id: service.agency for service in services}
-    between: dict[tuple[str, str], list[Link]] = {}
+    to_alias: dict[str, list[Link]] = {}
     for link in links:
-        between.setdefault((owner[link.service], link.provider), []).append(link)
-    order = {item.provider: n for n, item in enumerate(ITEMS)}
-    single = [pair for pair, joined in between.items() if len(joined) == 1 and not joined[0].absent]
-    pair = min(single, key=lambda each: (order[each[1]], each))
-    return pair[0], between[pair][0]
+        if link.provider == ALIAS:
+            to_alias.setdefault(owner[link.service], []).append(link)
+    live = {consumer: [link for link in joined if not link.absent] for consumer, joined in to_alias.items()}
+    consumer = min((each for each in live if live[each]), key=lambda each: (len(to_alias[each]), each))
+    return consumer, live[consumer][0]

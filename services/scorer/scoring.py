@@ -93,8 +93,12 @@ class Scoring:
         return moment
 
     def settled(self, now: float) -> int:
-        """Return S, the first slot that is not settled at ``now`` (DESIGN.md, Time, loss and duplication)."""
-        return self.calendar.slot_of(now - self.register.settle_seconds)
+        """Return S, the first slot that is not settled at ``now`` (DESIGN.md, Time, loss and duplication).
+
+        A clock that steps back does not take back what is published or closed.
+        """
+        end_slot = self.calendar.slot_of(now - self.register.settle_seconds)
+        return max(end_slot, self.evidence.closed_before, self.manifest.end_slot or end_slot)
 
     def judge(self, end_slot: int) -> Judgement:
         """Compute the index up to ``end_slot`` exclusive, over everything taken in so far."""

@@ -204,7 +204,7 @@ class Session:
             end_slot = self._scoring.settled(self._clock())
             grown = published is None or end_slot > published
             if grown or (self._scoring.stale and time.monotonic() - last >= LATE_SECONDS):
-                await self._publish(end_slot if published is None else max(published, end_slot))
+                await self._publish(end_slot)
                 last = time.monotonic()
             await asyncio.sleep(POLL_SECONDS)
 

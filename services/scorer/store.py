@@ -148,7 +148,7 @@ def _ids(path: Path) -> tuple[list[Target], list[str], list[str]]:
 def _slots(folder: Path) -> Iterator[SlotState]:
     for path in sorted(folder.glob("*.npy")):
         try:
-            yield SlotState(int(path.stem), np.load(path, allow_pickle=False))
+            yield SlotState(int(path.stem), np.load(io.BytesIO(path.read_bytes()), allow_pickle=False))
         except (ValueError, EOFError) as error:
             raise _unusable(path) from error
 
@@ -156,7 +156,7 @@ def _slots(folder: Path) -> Iterator[SlotState]:
 def _days(folder: Path) -> Iterator[DayState]:
     for path in sorted(folder.glob("*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
                 yield DayState(
                     day=date.fromisoformat(path.stem),
                     closed_before=int(arrays["closed_before"]),

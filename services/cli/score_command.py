@@ -1,0 +1,139 @@
+"""``peyvand score``: the index from measurements in files; ``peyvand dump``: the streams as such files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from services.cli.score_table import show
+from services.core import codec
+from services.core.bus import Bus, Message, connect, subjects
+from services.core.errors import InputError, SettingsError
+from services.core.evidence import Kind
+from services.register.load import load
+from services.scorer.batches import columns_of, summaries_of
+from services.scorer.lines import read_measurements, read_summaries
+from services.scorer.offline import last_end, volumes
+from services.scorer.offline import score as score_offline
+
+__all__ = ["dump", "score"]
+
+Rows = Callable[[Message], Iterator[tuple[int, Callable[[], str]]]]
+
+
+def _moment(text: str, timezone: str) -> float:
+    """Return epoch seconds; a date or time without an offset is in ``timezone``. SettingsError when it is neither."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(f"{text!r} is not a time such as 2026-03-01T12:00:00+03:30 or 2026-03-01") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))).timestamp()
+
+
+def score(
+    *,
+    register: Annotated[Path, typer.Option(help="register directory that counts", metavar="DIR")],
+    measurements: Annotated[
+        list[Path], typer.Option(help="measurements as JSON lines; may be repeated", metavar="FILE")
+    ],
+    exchanges: Annotated[
+        list[Path] | None, typer.Option(help="exchange summaries as JSON lines; may be repeated", metavar="FILE")
+    ] = None,
+    files: Annotated[list[Path] | None, typer.Argument(help="more files of measurements", metavar="FILE…")] = None,
+    window: Annotated[int | None, typer.Option(min=1, help="days; the policy's default when left out")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="count whole slots that end by then; else all measured", metavar="TIME")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="one Indicator a line, as JSON; all windows of the policy")
+    ] = False,
+) -> None:
+    """Score measurements offline, as auditors do. Files with anything wrong in them are refused whole."""
+    try:
+        held = load(register)
+        policy = held.policy
+        batches = read_measurements([*measurements, *(files or [])], held)
+        summaries = read_summaries(exchanges or [])
+    except InputError as error:
+        typer.echo(error.report(), err=True)
+        raise typer.Exit(1) from error
+    moment = last_end(batches, policy.slot_seconds) if at is None else _moment(at, policy.timezone)
+    if moment is None:
+        raise SettingsError("the files hold no measurement: say with --at when the index is to be computed")
+    shown = policy.default_window if window is None else window
+    windows = None if as_json and window is None else (shown,)
+    snapshot = score_offline(held, batches, at=moment, windows=windows)
+    if as_json:
+        for row in (row for kind in Kind for days in snapshot.windows for row in snapshot.rows(kind, days)):
+            typer.echo(codec.indicator_to_json(row))
+    else:
+        show(held, snapshot, volumes(held, summaries, at=moment, window_days=shown))
+
+
+def dump(
+    *,
+    what: Annotated[str, typer.Argument(help="measurements or exchanges", metavar="measurements|exchanges")],
+    since: Annotated[
+        str | None, typer.Option("--from", help="only slots that start then or later", metavar="TIME")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", help="only slots that start before then", metavar="TIME")] = None,
+    nats: Annotated[str, typer.Option(envvar="PEYVAND_NATS", help="URL of the bus")] = "nats://127.0.0.1:7412",
+    credentials: Annotated[
+        Path, typer.Option(envvar="PEYVAND_CREDENTIALS", help="folder of the roles' nkey seeds")
+    ] = Path("peyvand-data/credentials"),
+) -> None:
+    """Print a stream as JSON lines, from its first message to what is its last now; `peyvand score` reads them."""
+    dumped: dict[str, tuple[str, Rows]] = {
+        "measurements": (subjects.MEASUREMENTS, _measurements),
+        "exchanges": (subjects.EXCHANGES, _exchanges),
+    }
+    if what not in dumped:
+        raise SettingsError(f"there is no {what!r} to dump: say measurements or exchanges")
+    stream, rows = dumped[what]
+    begin = -inf if since is None else _moment(since, "UTC")
+    end = inf if until is None else _moment(until, "UTC")
+
+    async def run() -> None:
+        async with connect(nats, role="dump", credentials=credentials, name="dump") as bus:
+            async for message in _messages(bus, stream):
+                try:
+                    for slot_start, line in rows(message):
+                        if begin <= slot_start < end:
+                            typer.echo(line())
+                except ValueError as error:
+                    typer.echo(f"message {message.sequence} of {stream} is left out: {error}", err=True)
+
+    asyncio.run(run())
+
+
+async def _messages(bus: Bus, stream: str) -> AsyncIterator[Message]:
+    """Yield every message from the first kept to the one that is the last now."""
+    state = await bus.stream_state(stream)
+    reached = state.first - 1
+    while reached < state.last:
+        messages = await bus.read(stream, reached + 1)
+        if not messages:
+            return
+        for message in messages:
+            if message.sequence <= state.last:
+                yield message
+        reached = messages[-1].sequence
+
+
+def _measurements(message: Message) -> Iterator[tuple[int, Callable[[], str]]]:
+    columns_of(message)  # refuses what the scorer refuses
+    for row in codec.decode_measurements(message.data):
+        yield row.slot_start, partial(codec.measurement_to_json, row)
+
+
+def _exchanges(message: Message) -> Iterator[tuple[int, Callable[[], str]]]:
+    for row in summaries_of(message)[1]:
+        yield row.slot_start, partial(codec.summary_to_json, row)

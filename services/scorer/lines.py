@@ -1,0 +1,141 @@
+"""Measurements and exchange summaries as JSON lines, refused whole with every fault (DESIGN.md, Command line)."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import orjson
+
+from services.core.codec import measurement_from_json, summary_from_json
+from services.core.codec.units import micros
+from services.core.errors import Fault, InputError
+from services.core.evidence import ExchangeSummary, Measurement, MeasurementColumns, Target
+from services.core.model import Register
+
+__all__ = ["read_measurements", "read_summaries"]
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Columns:
+    """The rows of one vantage as they are read: a few machine words each, however long the file."""
+
+    targets: dict[Target, int] = field(default_factory=dict)
+    target: array[int] = field(default_factory=lambda: array("q"))
+    slot_start: array[int] = field(default_factory=lambda: array("q"))
+    time: array[int] = field(default_factory=lambda: array("q"))
+    outcome: array[int] = field(default_factory=lambda: array("B"))
+    reason: array[int] = field(default_factory=lambda: array("B"))
+
+    def add(self, row: Measurement) -> None:
+        self.target.append(self.targets.setdefault(row.target, len(self.targets)))
+        self.slot_start.append(row.slot_start)
+        self.time.append(micros(row.time))
+        self.outcome.append(row.outcome)
+        self.reason.append(row.reason)
+
+    def columns(self, vantage: str) -> MeasurementColumns:
+        return MeasurementColumns(
+            vantage=vantage,
+            targets=tuple(self.targets),
+            target=np.array(self.target, np.int64),
+            slot_start=np.array(self.slot_start, np.int64),
+            time=np.array(self.time, np.int64),
+            outcome=np.array(self.outcome, np.uint8),
+            reason=np.array(self.reason, np.uint8),
+        )
+
+
+def read_measurements(files: Sequence[Path], register: Register) -> list[MeasurementColumns]:
+    """Return the measurements of all files, one set of columns per vantage.
+
+    InputError with every fault at file and line: unreadable, incomplete, of a link, endpoint or vantage that the
+    register does not have, not at the start of a slot, with a reason that does not belong to its outcome.
+    """
+    faults: list[Fault] = []
+    vantages: dict[str, _Columns] = {}
+    known = _Known.of(register)
+    for file in files:
+        for number, row in _rows(file, measurement_from_json, faults):
+            wrong = list(known.faults(row))
+            faults += (Fault(str(file), number, 0, reason) for reason in wrong)
+            if not wrong:
+                vantages.setdefault(row.vantage, _Columns()).add(row)
+    if faults:
+        raise InputError(_named("measurements", files), faults)
+    return [vantages[vantage].columns(vantage) for vantage in sorted(vantages)]
+
+
+def read_summaries(files: Sequence[Path]) -> list[ExchangeSummary]:
+    """Return the exchange summaries of all files. InputError with every fault at file and line."""
+    faults: list[Fault] = []
+    summaries = [row for file in files for _, row in _rows(file, summary_from_json, faults)]
+    if faults:
+        raise InputError(_named("exchanges", files), faults)
+    return summaries
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a measurement may name."""
+
+    links: frozenset[str]
+    endpoints: frozenset[str]
+    vantages: frozenset[str]
+    slot_seconds: int
+
+    @classmethod
+    def of(cls, register: Register) -> _Known:
+        return cls(
+            links=frozenset(register.links),
+            endpoints=frozenset(register.endpoints),
+            vantages=frozenset(vantage.id for vantage in register.policy.vantages),
+            slot_seconds=register.policy.slot_seconds,
+        )
+
+    def faults(self, row: Measurement) -> Iterator[str]:
+        kind, ids = ("endpoint", self.endpoints) if row.target.endpoint else ("link", self.links)
+        if row.target.id not in ids:
+            yield f"{kind}: the register has no {kind} {row.target.id!r}"
+        if row.vantage not in self.vantages:
+            yield f"vantage: the register has no vantage {row.vantage!r}"
+        if row.slot_start % self.slot_seconds:
+            yield f"slot_start: no slot of {self.slot_seconds} s begins there"
+        if row.reason.outcome is not row.outcome:
+            yield f"reason: {row.reason.name} belongs to outcome {row.reason.outcome.name}, not to {row.outcome.name}"
+
+
+def _rows(file: Path, parse: Callable[[str], T], faults: list[Fault]) -> Iterator[tuple[int, T]]:
+    """Yield each line's number and row; what is wrong with a line, or the file, goes to ``faults``. Empty lines pass."""
+    name = str(file)
+    try:
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                try:
+                    text = line.decode()
+                    if not isinstance(orjson.loads(text), dict):
+                        faults.append(Fault(name, number, 0, "not a JSON object"))
+                        continue
+                    row = parse(text)
+                except UnicodeDecodeError as error:
+                    faults.append(Fault(name, number, error.start + 1, "not UTF-8"))
+                except orjson.JSONDecodeError as error:
+                    faults.append(Fault(name, number, error.colno, f"not JSON: {error.msg}"))
+                except ValueError as error:
+                    faults.append(Fault(name, number, 0, str(error).splitlines()[0]))
+                else:
+                    yield number, row
+    except OSError as error:
+        faults.append(Fault(name, 0, 0, f"the file cannot be read: {error.strerror}"))
+
+
+def _named(what: str, files: Sequence[Path]) -> str:
+    return f"{what} {', '.join(map(str, files))}"

@@ -1,0 +1,167 @@
+"""Files of measurements and summaries, good and bad."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from registers import write_register
+
+from services.core.codec import measurement_to_json, summary_to_json
+from services.core.errors import InputError
+from services.core.evidence import ExchangeSummary, Measurement, Target
+from services.core.model import Register
+from services.core.outcome import Outcome, Reason
+from services.register.load import load
+from services.scorer.lines import read_measurements, read_summaries
+
+GOOD = {
+    "link": "deed-civil",
+    "vantage": "north",
+    "slot_start": "2026-03-01T00:05:00Z",
+    "time": "2026-03-01T00:05:01.250Z",
+    "outcome": "OUTCOME_OK",
+    "reason": "REASON_OK",
+}
+
+
+def line(**changes: Any) -> str:
+    """A good line with some fields changed; None leaves one out."""
+    return json.dumps({key: value for key, value in {**GOOD, **changes}.items() if value is not None})
+
+
+@pytest.fixture(scope="module")
+def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
+    return load(write_register(tmp_path_factory.mktemp("register")))
+
+
+BAD = {
+    "not JSON": (
+        f'{line()}\n{{"link": deed}}\n',
+        ["m:2:10: not JSON: unexpected character, expected a JSON value"],
+    ),
+    "not an object": (
+        "[1]\n",
+        ["m:1: not a JSON object"],
+    ),
+    "cut short": (
+        line() + "\n" + line()[:40],
+        ["m:2:41: not JSON: unexpected end of data"],
+    ),
+    "missing fields": (
+        line(vantage=None, reason=None) + "\n" + line(link=None) + "\n",
+        ["m:1: vantage, reason are missing", "m:2: link or endpoint is missing"],
+    ),
+    "unknown link and unknown endpoint": (
+        line(link="deed-tacks") + "\n" + line(link=None, endpoint="gate") + "\n",
+        ["m:1: link: the register has no link 'deed-tacks'", "m:2: endpoint: the register has no endpoint 'gate'"],
+    ),
+    "everything that is not the register's in one line": (
+        "\n" + line(link="x", vantage="west", slot_start="2026-03-01T00:05:01Z", reason="REASON_LATE"),
+        [
+            "m:2: link: the register has no link 'x'",
+            "m:2: reason: LATE belongs to outcome LATE, not to OK",
+            "m:2: slot_start: no slot of 300 s begins there",
+            "m:2: vantage: the register has no vantage 'west'",
+        ],
+    ),
+    "unaligned slot": (
+        line(slot_start="2026-03-01T00:07:00Z"),
+        ["m:1: slot_start: no slot of 300 s begins there"],
+    ),
+    "reason of another outcome": (
+        line(outcome="OUTCOME_UNKNOWN") + "\n" + line(reason="REASON_ABSENT") + "\n",
+        [
+            "m:1: reason: OK belongs to outcome OK, not to UNKNOWN",
+            "m:2: reason: ABSENT belongs to outcome NOT_CONNECTED, not to OK",
+        ],
+    ),
+    "unknown vantage": (
+        line(vantage="") + "\n" + line(vantage="west") + "\n",
+        ["m:1: vantage is missing", "m:2: vantage: the register has no vantage 'west'"],
+    ),
+    "bytes that are not UTF-8": (
+        line().encode() + b"\n" + line(detail="@").encode().replace(b"@", b"\xff") + b"\n",
+        ["m:2:177: not UTF-8"],
+    ),
+    "a field nobody knows and an outcome nobody knows": (
+        line(colour="red") + "\n" + line(outcome="OUTCOME_FINE") + "\n",
+        [
+            'm:1: Message type "peyvand.v1.Measurement" has no field named "colour" at "Measurement".',
+            "m:2: Failed to parse outcome field: Invalid enum value OUTCOME_FINE for enum type peyvand.v1.Outcome at "
+            "Measurement.outcome.",
+        ],
+    ),
+    "a slot of a time that is none": (
+        line(slot_start="yesterday") + "\n\n" + line(link="x") + "\n",
+        [
+            "m:1: Failed to parse slot_start field: Failed to parse timestamp: missing valid timezone offset. at "
+            "Measurement.slot_start.",
+            "m:3: link: the register has no link 'x'",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_file_is_refused_with_every_fault(name: str, register: Register, tmp_path: Path) -> None:
+    """A bad file is refused whole, and each thing wrong with it is told with file and line."""
+    content, faults = BAD[name]
+    path = tmp_path / "m"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError) as caught:
+        read_measurements([path], register)
+    assert [str(fault).replace(str(path), "m") for fault in caught.value.faults] == faults
+
+
+def test_report_names_every_fault_of_every_file(register: Register, tmp_path: Path) -> None:
+    """Several bad files are reported together, down to one that is not there, with a count at the end."""
+    one, other, missing = tmp_path / "one", tmp_path / "other", tmp_path / "missing"
+    one.write_text(line(link="x") + "\n" + line() + "\n")
+    other.write_text(line(vantage="west") + "\n" + "null\n")
+    with pytest.raises(InputError) as caught:
+        read_measurements([one, missing, other], register)
+    assert caught.value.report() == (
+        f"{missing}: the file cannot be read: No such file or directory\n"
+        f"{one}:1: link: the register has no link 'x'\n"
+        f"{other}:1: vantage: the register has no vantage 'west'\n"
+        f"{other}:2: not a JSON object\n"
+        f"measurements {one}, {missing}, {other} is refused: 4 faults"
+    )
+
+
+def test_good_file_gives_columns_per_vantage(register: Register, tmp_path: Path) -> None:
+    """What measurement_to_json writes is read back exactly, to the microsecond, over several files."""
+    slot = 1_772_323_500
+    rows = [
+        Measurement(Target("deed-civil"), "north", slot, slot + 1.234567, Outcome.OK, Reason.OK),
+        Measurement(Target("bus", endpoint=True), "south", slot, None, Outcome.UNKNOWN, Reason.SHED),
+        Measurement(Target("deed-tax"), "north", slot + 300, slot + 300.5, Outcome.LATE, Reason.LATE, latency=3.0),
+    ]
+    paths = [tmp_path / str(number) for number in range(3)]
+    for path, row in zip(paths, rows, strict=True):
+        path.write_text(measurement_to_json(row) + "\n", "utf-8")
+    north, south = read_measurements(paths, register)
+    assert (north.vantage, south.vantage) == ("north", "south")
+    assert north.targets == (Target("deed-civil"), Target("deed-tax"))
+    assert north.target.tolist() == [0, 1]
+    assert north.slot_start.tolist() == [slot, slot + 300]
+    assert north.time.tolist() == [slot * 1_000_000 + 1_234_567, (slot + 300) * 1_000_000 + 500_000]
+    assert north.outcome.tolist() == [Outcome.OK, Outcome.LATE]
+    assert north.reason.tolist() == [Reason.OK, Reason.LATE]
+    assert (south.targets, south.time.tolist()) == ((Target("bus", endpoint=True),), [-1])
+
+
+def test_summaries_are_read_or_refused(tmp_path: Path) -> None:
+    """Summaries are read back as they were written; a bad line refuses the file."""
+    path = tmp_path / "exchanges"
+    summary = ExchangeSummary("a", "b", "X/Y/1/c", "X/Y/2/s/get", 1_772_323_500, 3, count=5, ok=4, bus_failures=1)
+    path.write_text(summary_to_json(summary) + "\n", "utf-8")
+    assert read_summaries([path]) == [summary]
+    with path.open("a") as file:
+        file.write('{"consumer": "a"}\n')
+    with pytest.raises(InputError) as caught:
+        read_summaries([path])
+    assert caught.value.report() == f"{path}:2: slot_start is missing\nexchanges {path} is refused: 1 fault"

@@ -1,0 +1,250 @@
+"""Scoring over saves, crashes and restarts, with simulated time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+from registers import write_register
+
+from services.core.codec import decode_columns, encode_measurements
+from services.core.errors import StateError
+from services.core.evidence import Measurement, Target
+from services.core.model import Register
+from services.core.outcome import OUTCOME_OF, Reason
+from services.indicator.calendar import Calendar
+from services.indicator.index import Snapshot
+from services.register.load import load
+from services.scorer import store as store_module
+from services.scorer.gap import Position
+from services.scorer.scoring import Scoring
+from services.scorer.store import Store
+
+SLOT = 300
+START = 1_772_323_200  # 2026-03-01T00:00:00Z
+START_OF_STREAM = Position("MEASUREMENTS", "monday", 0)
+REASONS = [Reason.OK] * 6 + [Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE, Reason.SHED]
+
+
+@pytest.fixture(scope="module")
+def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
+    """A register whose slots close an hour and a little after they end."""
+    folder = tmp_path_factory.mktemp("register")
+    return load(write_register(folder, policy_yaml=("grace_hours: 24", "grace_hours: 1")))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A message of the stream."""
+
+    sequence: int
+    time: float
+    payload: bytes
+
+
+def stream(register: Register, *, slots: int, seed: int) -> list[Stored]:
+    """Batches of every slot from two vantages: some late, some too late, some repeated."""
+    chance = random.Random(seed)
+    targets = [
+        *(Target(name) for name in register.links),
+        *(Target(name, endpoint=True) for name in register.endpoints),
+    ]
+    sent: list[tuple[float, bytes]] = []
+    for slot in range(slots):
+        start = START + slot * SLOT
+        for vantage in ("north", "south"):
+            rows = []
+            for target in targets:
+                reason = chance.choice(REASONS)
+                rows.append(Measurement(target, vantage, start, start + 5.0, OUTCOME_OF[reason], reason))
+            delay = chance.choice([0, 0, 0, 0, 0, 1_000, 3_500, 4_500])
+            payload = encode_measurements(rows)
+            sent.append((start + SLOT + 2 + delay, payload))
+            if chance.random() < 0.2:
+                sent.append((start + SLOT + 30 + delay, payload))
+    sent.sort(key=lambda message: message[0])
+    return [Stored(sequence, *message) for sequence, message in zip(count(1), sent, strict=False)]
+
+
+class CrashError(Exception):
+    """The process is gone."""
+
+
+class Run:
+    """A scorer without a bus: takes in, publishes each slot, saves now and then; what is on disk survives it."""
+
+    def __init__(self, register: Register, folder: Path) -> None:
+        self.store = Store(folder, Calendar.of(register.policy))
+        loaded = self.store.load()
+        position = loaded.manifest.position if loaded.manifest else START_OF_STREAM
+        self.scoring = Scoring(register, loaded, position)
+
+    def take(self, message: Stored) -> None:
+        self.scoring.take(decode_columns(message.payload), stored=message.time, sequence=message.sequence)
+        end_slot = self.scoring.settled(message.time)
+        published = self.scoring.manifest.end_slot
+        if published is None or end_slot > published:
+            judgement = self.scoring.judge(end_slot)
+            self.scoring.published(judgement, hour=0, day=0, blocks=())
+
+    def save(self) -> None:
+        save = self.scoring.save()
+        if save is not None:
+            self.store.save(save)
+
+    def result(self, end_slot: int) -> Snapshot:
+        return self.scoring.judge(end_slot).snapshot
+
+
+def differences(one: Snapshot, other: Snapshot) -> Iterator[str]:
+    """Whatever is not equal to the last bit."""
+    for name in ("end_slot", "as_of", "register_version", "evidence_sequence", "windows"):
+        if getattr(one, name) != getattr(other, name):
+            yield name
+    for mine, theirs in ((one.columns, other.columns), (one.links, other.links)):
+        assert mine.keys() == theirs.keys()
+        for key in mine:
+            for field in fields(mine[key]):
+                if not np.array_equal(
+                    *(np.asarray(getattr(side[key], field.name)) for side in (mine, theirs))
+                ) and not (_same_with_nan(getattr(mine[key], field.name), getattr(theirs[key], field.name))):
+                    yield f"{key} {field.name}"
+
+
+def _same_with_nan(one: object, other: object) -> bool:
+    mine, theirs = np.asarray(one), np.asarray(other)
+    return mine.dtype.kind == "f" and np.array_equal(mine, theirs, equal_nan=True)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """A run that crashes again and again, at any write of any save, ends with the totals of one that never did."""
+    messages = stream(register, slots=60, seed=seed)
+    end_slot = int(messages[-1].time) // SLOT
+    calm = Run(register, tmp_path / "calm")
+    for message in messages:
+        calm.take(message)
+        calm.save()
+    assert calm.scoring.evidence.closed_before > START // SLOT + 20, "slots must close within the test"
+
+    chance = random.Random(seed)
+    real_replace = store_module.replace
+    left = 0
+
+    def fragile_replace(path: Path, content: bytes) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise CrashError
+        real_replace(path, content)
+
+    monkeypatch.setattr(store_module, "replace", fragile_replace)
+    crashes = 0
+    while True:
+        left = chance.randrange(1, 40)
+        run = Run(register, tmp_path / "crashing")
+        try:
+            for message in messages[run.scoring.manifest.position.sequence :]:
+                run.take(message)
+                if chance.random() < 0.3:
+                    run.save()
+                if chance.random() < 0.02:
+                    raise CrashError
+            break
+        except CrashError:
+            crashes += 1
+    assert crashes > 5
+    assert list(differences(calm.result(end_slot), run.result(end_slot))) == []
+
+
+def test_late_rows_are_counted_and_change_nothing(register: Register, tmp_path: Path) -> None:
+    """Rows stored after their slot's grace are counted as late, those of slots to come or between slots as misplaced."""
+    scoring = Run(register, tmp_path).scoring
+    grace = 3600 + register.settle_seconds
+    row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+    stored = START + SLOT + grace + 1
+    rows = [row, replace(row, slot_start=int(stored + 2 * SLOT)), replace(row, slot_start=START + 7 * SLOT + 1)]
+    tallied = scoring.take(decode_columns(encode_measurements(rows)), stored=stored, sequence=1)
+    assert (tallied.accepted, tallied.late, tallied.misplaced) == (0, 1, 2)
+    assert scoring.manifest.position.sequence == 1
+    assert scoring.judge(START // SLOT + 1).snapshot.links[7].counts[:, 3].sum() == 0
+
+
+def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) -> None:
+    """A row of a slot already published makes a new publication due, with that slot's chunk; a repeated one does not."""
+    scoring = Run(register, tmp_path).scoring
+    row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+    payload = encode_measurements([row])
+    end_slot = START // SLOT + 200
+    scoring.published(scoring.judge(end_slot), hour=0, day=0, blocks=())
+    assert not scoring.stale
+    scoring.take(decode_columns(payload), stored=START + 600.0, sequence=1)
+    assert scoring.stale
+    judgement = scoring.judge(end_slot)
+    chunk = START // SLOT // 64
+    assert judgement.chunks == (range(chunk * 64, chunk * 64 + 64),)
+    scoring.published(judgement, hour=0, day=0, blocks=())
+    scoring.take(decode_columns(payload), stored=START + 601.0, sequence=2)
+    assert not scoring.stale
+
+
+def test_failed_publication_is_due_again(register: Register, tmp_path: Path) -> None:
+    """Chunks whose publication failed are offered again."""
+    scoring = Run(register, tmp_path).scoring
+    for sequence, at in enumerate((START, START + 100 * SLOT), 1):
+        row = Measurement(Target("deed-civil"), "north", at, at + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+        scoring.take(decode_columns(encode_measurements([row])), stored=at + 10.0, sequence=sequence)
+    judgement = scoring.judge(START // SLOT + 150)
+    assert len(judgement.chunks) == 2
+    scoring.unpublished(judgement)
+    assert scoring.judge(START // SLOT + 150).chunks == judgement.chunks
+
+
+def test_nothing_new_needs_no_save(register: Register, tmp_path: Path) -> None:
+    """A save without anything new writes nothing; after a restart the manifest says the same."""
+    run = Run(register, tmp_path)
+    for message in stream(register, slots=3, seed=1):
+        run.take(message)
+    run.save()
+    assert run.scoring.save() is None
+    assert Run(register, tmp_path).scoring.manifest == run.scoring.manifest
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "ids.json", "slots/*.npy", "days/*.npz"])
+def test_damaged_state_is_refused(register: Register, tmp_path: Path, name: str) -> None:
+    """A state file that cannot be read is refused by name, never taken for an empty one."""
+    run = Run(register, tmp_path)
+    for message in stream(register, slots=40, seed=2):
+        run.take(message)
+        run.save()
+    path = next(run.store.folder.glob(name))
+    path.write_bytes(path.read_bytes()[:7])
+    with pytest.raises(StateError) as caught:
+        Run(register, tmp_path)
+    assert str(path) in str(caught.value)
+
+
+def test_leftovers_without_a_manifest_are_nobodys(register: Register, tmp_path: Path) -> None:
+    """Files of a run that ended before its first manifest are removed: their columns mean nothing without it."""
+    run = Run(register, tmp_path)
+    for message in stream(register, slots=3, seed=1):
+        run.take(message)
+    run.save()
+    (run.store.folder / "manifest.json").unlink()
+    again = Run(register, tmp_path)
+    assert again.scoring.evidence.last_slot is None
+    assert not list(run.store.folder.glob("slots/*"))
+
+
+def test_clock_may_step_back(register: Register, tmp_path: Path) -> None:
+    """When the clock is set back, the index stays at what was published and closed."""
+    run = Run(register, tmp_path)
+    for message in stream(register, slots=40, seed=3):
+        run.take(message)
+    published = run.scoring.manifest.end_slot
+    assert run.scoring.settled(START - 86_400) == published

@@ -1,0 +1,31 @@
+"""A whole running system per test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.running import System
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[Callable[..., System]]:
+    """Starts systems as `peyvand up --sandbox` does: `system("--slot", "3s")`; each is ended after the test.
+
+    They end by themselves too, so that nothing outlives a test run that was killed.
+    """
+    with ExitStack() as ends:
+        numbers = itertools.count()
+
+        def start(*flags: str) -> System:
+            limit = () if "--for" in flags else ("--for", "10m")
+            one = System(tmp_path / f"system-{next(numbers)}", (*limit, *flags))
+            ends.callback(one.stop)
+            one.start()
+            return one
+
+        yield start

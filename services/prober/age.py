@@ -48,7 +48,7 @@ def _rfc3339(text: str) -> float | None:
     if len(text) < len("2000-01-01T00:00:00Z"):
         return None
     try:
-        parsed = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text.upper())
     except ValueError:
         return None
     return None if parsed.tzinfo is None else parsed.timestamp()

@@ -6,7 +6,7 @@ ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check fmt proto lock bench clean
+.PHONY: help setup setup-dev run test check fmt proto docs lock bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,8 @@ check: setup-dev ## linters, types, borders between rooms, protobuf contracts
 		$(BIN)/buf breaking --against '.git#ref=HEAD'; fi
 	@$(MAKE) --no-print-directory proto
 	@git diff --exit-code --stat -- proto || { echo "generated code differs: commit what make proto wrote"; exit 1; }
+	@$(MAKE) --no-print-directory docs
+	@git diff --exit-code --stat -- docs/metrics.md docs/settings.md || { echo "these pages differ: commit what make docs wrote"; exit 1; }
 
 fmt: setup-dev ## format the code
 	$(BIN)/ruff check --fix-only --quiet .
@@ -54,6 +56,9 @@ proto: setup-dev ## generate the code of proto/
 		--plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy $(PROTOS)
 	$(BIN)/python -m grpc_tools.protoc -I proto --grpc_python_out=proto --mypy_grpc_out=quiet:proto \
 		--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc $(filter %_service.proto,$(PROTOS))
+
+docs: setup ## write docs/metrics.md and docs/settings.md from the code
+	$(BIN)/python -m services.core.pages docs
 
 lock: ## pin what pyproject.toml asks for (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -33,7 +33,6 @@ _INDEX = ("kind", "id", "window")
 _TARGET = ("target", "consumer", "provider")
 
 _ROWS = (
-    Metric("peyvand_build_info", "gauge", ("version", "method_version"), "all", "Version of this process; always 1"),
     # prober
     Metric("peyvand_probe_outcomes_total", "counter", ("outcome",), "prober", "Probes by outcome", "7"),
     Metric("peyvand_probe_reasons_total", "counter", ("reason",), "prober", "Probes by reason", "one per reason seen"),

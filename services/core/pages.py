@@ -1,0 +1,95 @@
+"""The reference pages under docs/ that are made from tables in the code: metrics and settings (``make docs``)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from services.core.metrics import TABLE, Metric
+from services.core.settings import METRICS_PORTS, Settings
+
+__all__ = ["PAGES", "metrics_page", "settings_page"]
+
+_MADE = "<!-- Made from services/core/{source} by `make docs`; edits here are lost. -->"
+_COMPUTED = {"prober": "the host's name", "metrics": "see below"}
+"""Defaults that are not the same everywhere."""
+
+
+def metrics_page(table: Mapping[str, Metric]) -> str:
+    """Return docs/metrics.md."""
+    lines = [
+        "# Metrics",
+        "",
+        _MADE.format(source="metrics.py"),
+        "",
+        "Every component serves these on /metrics, beside /health; [settings](settings.md) say where. Counters exist from",
+        "the start, at zero; gauges are absent until their value is known. *Series* says how many of them one process",
+        "exposes; those per target are exposed by probers with fewer than 2,000 targets.",
+    ]
+    for component in dict.fromkeys(row.component for row in table.values()):
+        lines += ["", f"## {component}", *_table(("name", "type", "labels", "series", "meaning"))]
+        lines += [
+            _row(f"`{row.name}`", row.type, " ".join(f"`{label}`" for label in row.labels), _series(row), row.help)
+            for row in table.values()
+            if row.component == component
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _series(row: Metric) -> str:
+    if not row.buckets:
+        return row.series
+    _, slash, each = row.series.partition("/")
+    return f"{len(row.buckets) + 3}{slash}{each}"  # its buckets, the open one, sum and count
+
+
+def settings_page() -> str:
+    """Return docs/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        _MADE.format(source="settings.py"),
+        "",
+        "Every component reads its settings from flags, then from `PEYVAND_*` variables, then from a YAML file of",
+        "`name: value` lines, which `--settings FILE` or `PEYVAND_SETTINGS` names; the nearest wins. All of them may be",
+        "given to every component; it uses those for all and its own.",
+        *_table(("name", "for", "flag", "variable", "default", "meaning")),
+        *_settings_rows(),
+        "",
+        "`metrics` is on loopback unless told otherwise, at a port of its own for every component:",
+        *_table(("component", "default")),
+        *(_row(component, f"127.0.0.1:{port}") for component, port in METRICS_PORTS.items()),
+        "",
+        "`peyvand up` gives every component its settings; its own options are in `peyvand up --help`.",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _settings_rows() -> Iterator[str]:
+    for name, field in Settings.model_fields.items():
+        owner, colon, meaning = (field.description or "").partition(": ")
+        if not colon or owner not in METRICS_PORTS:
+            owner, meaning = "all", field.description or ""
+        flag, variable = f"`--{name.replace('_', '-')}`", f"`PEYVAND_{name.upper()}`"
+        default = _COMPUTED.get(name) or (f"`{field.default}`" if str(field.default) else "none")
+        yield _row(f"`{name}`", owner, flag, variable, default, meaning)
+
+
+def _table(columns: Iterable[str]) -> list[str]:
+    """Return the head of a table, after the empty line it needs."""
+    names = list(columns)
+    return ["", _row(*names), _row(*("---" for _ in names))]
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+PAGES = {"metrics.md": metrics_page(TABLE), "settings.md": settings_page()}
+"""Content of each page by its name under docs/."""
+
+
+if __name__ == "__main__":
+    for name, content in PAGES.items():
+        (Path(sys.argv[1]) / name).write_text(content, "utf-8")

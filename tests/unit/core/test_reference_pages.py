@@ -1,0 +1,76 @@
+"""What the documentation says of metrics and settings is what the code says."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.core.metrics import TABLE, Metric, make
+from services.core.pages import PAGES
+from services.core.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+_METRIC = re.compile(r"(peyvand|probe)_[a-z0-9_]+")
+_COMPATIBLE = {"probe_success", "probe_ssl_earliest_cert_expiry"}
+"""Named as dashboards written for other probers expect them."""
+
+
+def _texts(file: Path) -> Iterator[str]:
+    """Every text in the code of a module that could be a metric's name, docstrings apart."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _METRIC.fullmatch(node.value):
+            yield node.value
+
+
+def _used() -> set[str]:
+    files = [file for file in (ROOT / "services").rglob("*.py") if file != ROOT / "services/core/metrics.py"]
+    fields = {"probe_version", "probe_crashed"}  # a field of the register and an event of the log
+    return {text for file in files for text in _texts(file)} - fields
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_is_the_one_made_from_the_code(page: str) -> None:
+    """Nobody edits the page, and nobody forgets `make docs`."""
+    assert (ROOT / "docs" / page).read_text("utf-8") == PAGES[page]
+
+
+@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
+def test_names_follow_prometheus(row: Metric) -> None:
+    """Lower case, a prefix, base units, and `_total` for counters alone."""
+    assert _METRIC.fullmatch(row.name)
+    assert row.name.endswith("_total") == (row.type == "counter")
+    assert not re.search(r"_(ms|milliseconds|minutes|hours|kb|mb|percent|count)(_|$)", row.name)
+    if row.type == "histogram":
+        assert row.name.endswith("_seconds")
+        assert row.buckets
+    if "epoch seconds" in row.help:
+        assert row.name.endswith("_timestamp_seconds") or row.name in _COMPATIBLE
+    assert all(re.fullmatch(r"[a-z_]+", label) and label not in ("le", "quantile") for label in row.labels)
+
+
+def test_the_table_and_the_code_name_the_same_metrics() -> None:
+    """No component makes a metric that the table lacks, and the table lists none that nothing makes."""
+    assert _used() == set(TABLE)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_row_makes_its_metric(name: str) -> None:
+    """prometheus_client accepts each row, and exposes it under the name the table gives."""
+    registry = CollectorRegistry()
+    metric = make(name, registry)
+    if TABLE[name].labels:
+        metric = metric.labels(*TABLE[name].labels)
+    assert {sample.name for family in registry.collect() for sample in family.samples} & {
+        name,
+        f"{name}_bucket",
+    }
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    """The table of settings has a meaning in every row."""
+    assert all(field.description for field in Settings.model_fields.values())

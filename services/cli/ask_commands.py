@@ -17,8 +17,8 @@ __all__ = ["explain", "indicator"]
 
 _KINDS = ", ".join(kind.label for kind in Kind)
 
-KindArgument = Annotated[str, typer.Argument(metavar="[KIND]", help=f"One of {_KINDS}.", show_default=False)]
-IdArgument = Annotated[str, typer.Argument(metavar="[ID]", help="Of what; government needs none.", show_default=False)]
+KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"One of {_KINDS}.", show_default=False)]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of what; government needs none.", show_default=False)]
 Window = Annotated[int, typer.Option(min=0, help="Days; 0 is the policy's default window.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One protobuf JSON object a line.")]
 Address = Annotated[str, typer.Option("--api", metavar="HOST:PORT", help="The api to ask.")]

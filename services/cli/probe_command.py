@@ -79,7 +79,10 @@ def _why_not(register: Register, name: str) -> str:
 
 def _log() -> Logger:
     """Make a logger for what goes wrong inside; tracebacks without values, which may be secret."""
-    processors = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    processors: list[structlog.types.Processor] = [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ]
     return cast("Logger", structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=processors))
 
 

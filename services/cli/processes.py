@@ -16,7 +16,7 @@ from services.core.runtime import DRAIN_SECONDS
 __all__ = ["Child", "ComponentError", "component_command", "running"]
 
 _RESTART_SECONDS = 0.5
-_YOUNG_SECONDS = 5.0  # a process that dies younger than this, several times in a row, will not get better
+_YOUNG_SECONDS = 5.0  # a process that ends younger than this, several times in a row, will not get better
 _YOUNG_DEATHS = 3
 
 
@@ -43,14 +43,15 @@ class Child:
             )
 
     async def keep_running(self) -> None:
-        """Start it again whenever it dies; sets ``failed`` and returns when it keeps dying young."""
+        """Start it again whenever it dies; sets ``failed`` and returns when it keeps ending young by itself."""
         loop = asyncio.get_running_loop()
         young = 0
         while True:
             started = loop.time()
             assert self.process is not None
-            await self.process.wait()
-            young = young + 1 if loop.time() - started < _YOUNG_SECONDS else 0
+            code = await self.process.wait()
+            # A signal (a negative code) came from outside and says nothing about the next start.
+            young = young + 1 if code >= 0 and loop.time() - started < _YOUNG_SECONDS else 0
             if young >= _YOUNG_DEATHS:
                 self.failed.set()
                 return

@@ -120,9 +120,10 @@ async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) ->
         # What never served has nothing to drain; it may be waiting for a bus that never comes.
         await asyncio.wait({work}, timeout=DRAIN_SECONDS if runtime.health.has_served else 0)
     runtime.health.not_serving()
-    if not work.done():
+    while not work.done():
+        # Libraries that wait by asyncio.wait_for can swallow a cancellation on Python 3.11: ask until it is heard.
         work.cancel()
-        await asyncio.wait({work})
+        await asyncio.wait({work}, timeout=0.1)
     if not work.cancelled():
         work.result()
 

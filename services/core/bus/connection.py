@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,10 +147,9 @@ class Bus:
                 if messages:
                     start = messages[-1].sequence + 1
                     continue
-                try:
-                    await asyncio.wait_for(sign.wait(), _LOOK_SECONDS)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await sign.wait()
         finally:
             if self._client.is_connected:
                 await subscription.unsubscribe()
@@ -174,26 +173,25 @@ class Bus:
         what = f"reading stream {stream} from {start}"
         request = {"seq": start, "batch": limit, "max_bytes": _BATCH_BYTES, "next_by_subj": pattern}
         inbox = self._client.new_inbox()
+        replies: asyncio.Queue[Msg] = asyncio.Queue()
         messages: list[Message] = []
         try:
-            subscription = await self._client.subscribe(inbox)
+            # A queue of our own: next_msg waits by asyncio.wait_for, which on Python 3.11 can swallow a cancellation.
+            subscription = await self._client.subscribe(inbox, cb=replies.put)
             try:
                 payload = json.dumps(request).encode()
                 await self._client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=inbox)
                 async with asyncio.timeout(timeout):
-                    while True:
-                        message = await subscription.next_msg(timeout=timeout)
-                        status = _status(message)
-                        if status in ("204", "404"):
-                            return messages
-                        if status is not None:
-                            raise BusError(f"{what} failed: {_status_text(message)}")
-                        messages.append(_message(message))
+                    while (status := _status(reply := await replies.get())) is None:
+                        messages.append(_message(reply))
             finally:
                 if self._client.is_connected:
                     await subscription.unsubscribe()
         except _TRANSIENT as error:
             raise BusError(f"{what} failed: {_why(error)}") from error
+        if status not in ("204", "404"):
+            raise BusError(f"{what} failed: {_status_text(reply)}")
+        return messages
 
     async def send(self, subject: str, payload: bytes) -> None:
         """Publish on core NATS, without acknowledgement."""

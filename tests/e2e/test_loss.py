@@ -1,0 +1,139 @@
+"""Nothing is lost and nothing counts twice, whatever is killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from tests import oracle
+from tests.e2e.witness import Client, read_answers, read_register, read_truth
+
+SLOT = 3
+KILLS = 30
+VICTIMS = ("prober", "scorer", "nats-server")
+FLUSH_SECONDS = 1.0
+SETTLED_SLOTS = 3
+EXACT = 1e-12
+
+
+@dataclass(frozen=True)
+class Kill:
+    victim: str
+    at: float
+    back: float
+
+
+def _back(running, victim: str, killed: int) -> bool:
+    """Whether the victim was started again and does its work."""
+    if running.children().get(victim, killed) == killed:
+        return False
+    if victim != "nats-server":
+        return running.page(victim, "/health")[0] == 200
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", running.first_port + 2)) == 0
+
+
+def _kill_at_random(running, chance: random.Random) -> list[Kill]:
+    """Kill a random component at a random moment, wait until it is back, and go on: 30 kills in all."""
+    kills: list[Kill] = []
+    victims = list(VICTIMS) * (KILLS // len(VICTIMS))
+    chance.shuffle(victims)
+    for victim in victims:
+        moment = time.time() + chance.uniform(0.2, 1.5 * SLOT)
+        running.until(lambda moment=moment: time.time() >= moment, what="the next kill was due")
+        pid = running.children()[victim]
+        at = time.time()
+        os.kill(pid, signal.SIGKILL)
+        running.until(lambda victim=victim, pid=pid: _back(running, victim, pid), what=f"{victim} was back")
+        kills.append(Kill(victim, at, time.time()))
+    return kills
+
+
+def _end(client) -> int:
+    """End of the last slot counted, as a slot number; 0 while the api does not answer."""
+    government = client.government()
+    return 0 if government is None else government.as_of.seconds // SLOT
+
+
+@pytest.mark.slow
+def test_thirty_kills_lose_at_most_a_flush_and_double_nothing(system) -> None:
+    """After 30 kill -9 of prober, scorer and nats-server every known verdict is true, only a killed prober's last flush
+    and down-time may be unknown, and the index is the brute force's over exactly the verdicts told.
+    """
+    running = system("--slot", f"{SLOT}s", "--seed", "7")
+    client = Client(running.api)
+    truth_path = running.data / "sandbox" / "truth.ndjson"
+    running.until(lambda: client.government() is not None, what="a first index was published")
+    first = read_truth(truth_path).first_slot
+    kills = _kill_at_random(running, random.Random(11))
+    end = int(time.time()) // SLOT
+    running.until(lambda: _end(client) >= end + SETTLED_SLOTS, what="everything was published after the last kill")
+
+    register = read_register(running.data / "sandbox" / "register")
+    live = [link["id"] for link in register["links"] if link["live_from"] is not None]
+    truth = read_truth(truth_path)
+    told = {link: client.verdicts(link, first, end, SLOT) for link in live}
+    _assert_only_a_killed_prober_leaves_unknown(told, kills, first)
+    _assert_what_is_known_is_true(told, truth, read_answers(running.data / "sandbox" / "access.ndjson"), kills)
+    _assert_the_index_counts_each_verdict_once(client, register, live, first)
+    client.close()
+
+
+def _assert_only_a_killed_prober_leaves_unknown(told, kills: list[Kill], first: int) -> None:
+    gaps = [(kill.at - FLUSH_SECONDS, kill.back) for kill in kills if kill.victim == "prober"]
+    unknown = {(link, s) for link, stages in told.items() for s, stage in stages.items() if stage is None}
+    outside = {
+        (link, s - first)
+        for link, s in unknown
+        if not any(start < (s + 1) * SLOT and end > s * SLOT for start, end in gaps)
+    }
+    assert not outside, f"{len(outside)} slots are unknown though no prober was killed in them: {sorted(outside)[:10]}"
+    spans = sum(end - start for start, end in gaps)
+    budget = spans / SLOT * len(told)
+    assert len(unknown) <= budget, (
+        f"{len(unknown)} unknown slots; a flush and the down-times explain at most {budget:.0f}"
+    )
+
+
+def _assert_what_is_known_is_true(told, truth, answers, kills: list[Kill]) -> None:
+    gaps = [(kill.at - FLUSH_SECONDS, kill.back) for kill in kills if kill.victim == "prober"]
+    wrong, unseen, lost = [], [], []
+    for link, stages in told.items():
+        for s, stage in stages.items():
+            true = truth.stage(link, s)
+            answered = (link, s) in answers
+            if stage is not None and stage != true:
+                wrong.append((link, s, stage, true))
+            if stage is not None and true >= 2 and not answered:
+                unseen.append((link, s))
+            spared = not any(start < (s + 1) * SLOT and end > s * SLOT for start, end in gaps)
+            if stage is None and answered and spared:
+                lost.append((link, s))
+    assert not wrong, f"{len(wrong)} known verdicts are not the truth (link, slot, told, true): {wrong[:10]}"
+    assert not unseen, f"{len(unseen)} slots have a verdict though no answer was sent: {unseen[:10]}"
+    assert not lost, f"{len(lost)} answers were sent and are unknown though no prober was killed: {lost[:10]}"
+
+
+def _assert_the_index_counts_each_verdict_once(client, register, live, first) -> None:
+    """Read verdicts and index of the same as_of; the counts behind the index are exactly those verdicts."""
+    for _ in range(10):
+        government = client.government()
+        end = government.as_of.seconds // SLOT
+        told = {link: client.verdicts(link, first, end, SLOT) for link in live}
+        if client.government().as_of.seconds == government.as_of.seconds:
+            break
+    else:
+        pytest.fail("verdicts and index of one as_of could not be read together in ten attempts")
+    stages = {(False, link, s): stage for link, of in told.items() for s, stage in of.items() if stage is not None}
+    true = oracle.index(register, stages, days=28, end_slot=end)["government", register["government"]]
+    assert government.lower == pytest.approx(float(true.lower), abs=EXACT)
+    assert government.upper == pytest.approx(float(true.upper), abs=EXACT)
+    assert government.known_share == pytest.approx(float(true.known_share), abs=EXACT)
+    if true.point is not None:
+        assert government.point == pytest.approx(float(true.point), abs=EXACT)

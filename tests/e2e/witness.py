@@ -1,0 +1,155 @@
+"""What really happened, from the sandbox's own logs, and what Peyvand says of it, over gRPC only.
+
+Nothing here uses services/: the register's rows are read as any auditor would read the files.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from datetime import date, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import grpc
+import yaml
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc, outcome_pb2
+
+OK = 5
+UNKNOWN = 1  # OUTCOME_UNKNOWN; every other outcome is stage + 2
+
+
+def _rows(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def read_register(folder: Path) -> dict[str, Any]:
+    """The register directory as plain rows for the oracle."""
+    policy = yaml.safe_load((folder / "policy.yaml").read_text("utf-8"))
+    return {
+        "government": policy["government"]["id"],
+        "timezone": policy["timezone"],
+        "epoch": datetime.fromisoformat(policy["epoch"]).timestamp(),
+        "slot_seconds": policy["slot_seconds"],
+        "threshold": Fraction(str(policy["publish_threshold"])),
+        "agencies": [{"id": row["id"], "sector": row["sector"]} for row in _rows(folder, "agencies.csv")],
+        "services": [
+            {"id": row["id"], "agency": row["agency"], "weight": Fraction(row.get("weight") or "1")}
+            for row in _rows(folder, "services.csv")
+        ],
+        "links": [
+            {
+                "id": row["id"],
+                "service": row["service"],
+                "provider": row["provider"],
+                "required_from": _day(row["required_from"]),
+                "required_until": _day(row["required_until"]),
+                "live_from": row["live_from"] if row["live_from"] == "always" else _day(row["live_from"]),
+                "vantages": (),
+                "weight": Fraction(row.get("weight") or "1"),
+            }
+            for row in _rows(folder, "links.csv")
+        ],
+        "endpoints": [{"id": row["id"], "vantages": ()} for row in _rows(folder, "endpoints.csv")],
+    }
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The sandbox's truth log: the stage of every link in every slot; what is not named was OK."""
+
+    slot_seconds: int
+    first_slot: int
+    spans: dict[tuple[str, int], int]
+
+    def stage(self, link: str, slot: int) -> int:
+        return self.spans.get((link, slot), OK)
+
+
+def read_truth(path: Path) -> Truth:
+    """Resolve the spans of truth.ndjson into one stage per (link, slot)."""
+    header, *lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    spans = {(span["link"], slot): span["stage"] for span in lines for slot in range(span["from"], span["to"])}
+    return Truth(header["slot_seconds"], header["first_slot"], spans)
+
+
+def read_answers(path: Path) -> set[tuple[str, int]]:
+    """(link, slot) of every answer the sandbox's access log says was sent."""
+    lines = path.read_text("utf-8").splitlines()
+    return {(row["link"], row["slot"]) for row in map(json.loads, lines)}
+
+
+class Client:
+    """A client that knows the published contract and nothing else."""
+
+    def __init__(self, api: str) -> None:
+        self.channel = grpc.insecure_channel(api)
+        self.stub = indicator_service_pb2_grpc.IndicatorServiceStub(self.channel)
+
+    def government(self, window: int = 28) -> indicator_pb2.Indicator | None:
+        """The government's indicator, or None until there is one."""
+        request = indicator_service_pb2.GetIndicatorRequest(
+            kind=indicator_pb2.IndicatorKind.INDICATOR_KIND_GOVERNMENT, window_days=window
+        )
+        try:
+            return self.stub.GetIndicator(request, timeout=5).indicator
+        except grpc.RpcError as error:
+            if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                return None
+            raise
+
+    def indicators(self, kind: int, window: int) -> dict[str, indicator_pb2.Indicator]:
+        """Every indicator of a kind."""
+        found: dict[str, indicator_pb2.Indicator] = {}
+        token = ""
+        while True:
+            page = self.stub.ListIndicators(
+                indicator_service_pb2.ListIndicatorsRequest(
+                    kind=kind, window_days=window, page_size=100, page_token=token
+                ),
+                timeout=10,
+            )
+            found |= {one.id: one for one in page.indicators}
+            token = page.next_page_token
+            if not token:
+                return found
+
+    def reason(self, link: str, slot: int, slot_seconds: int) -> str:
+        """Why the verdict of one slot is what it is."""
+        answer = self.stub.GetLink(
+            indicator_service_pb2.GetLinkRequest(
+                link=link,
+                slots_from=Timestamp(seconds=slot * slot_seconds),
+                slots_to=Timestamp(seconds=(slot + 1) * slot_seconds),
+            ),
+            timeout=10,
+        )
+        return outcome_pb2.Reason.Name(answer.slots[0].reason)
+
+    def verdicts(self, link: str, first: int, end: int, slot_seconds: int) -> dict[int, int | None]:
+        """The stage per slot in [first, end) of one link; None where unknown."""
+        answer = self.stub.GetLink(
+            indicator_service_pb2.GetLinkRequest(
+                link=link,
+                slots_from=Timestamp(seconds=first * slot_seconds),
+                slots_to=Timestamp(seconds=end * slot_seconds),
+            ),
+            timeout=10,
+        )
+        stages = {
+            slot.slot_start.seconds // slot_seconds: None if slot.verdict == UNKNOWN else slot.verdict - 2
+            for slot in answer.slots
+        }
+        return {slot: stages.get(slot) for slot in range(first, end)}
+
+    def close(self) -> None:
+        self.channel.close()

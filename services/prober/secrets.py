@@ -18,10 +18,9 @@ class MissingSecretError(Exception):
 
 
 class Secrets:
-    """Reads secrets and remembers them for ten seconds. ``base`` is where relative file paths start."""
+    """Reads secrets and remembers them for ten seconds."""
 
-    def __init__(self, base: Path | None = None, clock: Callable[[], float] = monotonic) -> None:
-        self._base = base or Path()
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._known: dict[str, tuple[float, str]] = {}
 
@@ -48,7 +47,7 @@ class Secrets:
         if kind != "file":
             raise MissingSecretError("a credential is not given by reference (env:NAME or file:PATH)")
         try:
-            value = (self._base / place).read_text(encoding="utf-8").rstrip("\r\n")
+            value = Path(place).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise MissingSecretError(f"the file {place} that holds a credential cannot be read") from error
         if not value:

@@ -112,6 +112,17 @@ async def test_05_a_loop_ends_after_ten() -> None:
     assert server.connections == 11
 
 
+async def test_05_what_fails_behind_a_redirect_is_judged() -> None:
+    """An answer behind a redirect that is too long is BODY_LIMIT, not the redirect's status."""
+
+    async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(200, b"x" * 101) if request.path == "/end" else answer(302, b"", {"Location": "/end"}))
+
+    async with serving(handle) as server:
+        result = await ask(server.url(), body_limit=100)
+    assert (result.judgement.reason, result.observation.status) == (Reason.BODY_LIMIT, 200)
+
+
 async def test_06_cookies_set_on_the_way_are_sent_on() -> None:
     """A cookie set by a redirect goes with the next request, and the next probe starts without it."""
 

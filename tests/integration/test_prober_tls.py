@@ -9,7 +9,7 @@ from pathlib import Path
 from time import time
 
 import pytest
-from prober_servers import Authority, answer, ask, says, serving
+from prober_servers import Authority, Request, answer, ask, says, serving
 
 from services.core.model import Body, Expect, Tls
 from services.core.outcome import Outcome, Reason
@@ -97,6 +97,17 @@ async def test_21_sni_and_verification_use_the_override(authority: Authority) ->
         result = await ask(server.url(), tls=Tls(ca=authority.reference, server_name="tax.example"))
     assert result.judgement.reason is Reason.OK
     assert seen == ["tax.example"]
+
+
+async def test_21_the_override_holds_at_home(authority: Authority) -> None:
+    """A redirect within the target's own origin is still verified by the override."""
+
+    async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(200) if request.path == "/end" else answer(302, b"", {"Location": "/end"}))
+
+    async with serving(handle, tls=authority.context("tax.example")) as server:
+        result = await ask(server.url(), tls=Tls(ca=authority.reference, server_name="tax.example"))
+    assert (result.judgement.reason, result.observation.redirects) == (Reason.OK, 1)
 
 
 async def test_22_a_name_mismatch_has_its_own_reason(authority: Authority) -> None:

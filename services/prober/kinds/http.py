@@ -93,10 +93,12 @@ async def probe(target: HttpTarget, deadline: float) -> Observation:
             if target.follow and answer.status in _REDIRECTS and _location(answer):
                 answer = await _follow(target, answer, trail)
     except TimeoutError:
+        answer = None
         failure = Failure(
             trail.phase, Cause.TIMEOUT, f"no end within the deadline, in phase {trail.phase.name.lower()}"
         )
     except StoppedError as stopped:
+        answer = None
         failure = stopped.failure
     return _observation(target, trail, answer, failure)
 
@@ -150,10 +152,17 @@ class _Following(httpx.AsyncBaseTransport):
         if first.scheme == "https" and url.scheme == "http":
             detail = "redirected from https to plain http"
             raise StoppedError(Failure(Phase.CONNECT, Cause.REDIRECT_DOWNGRADED, detail))
-        if (url.scheme, url.host, url.port) != (first.scheme, first.host, first.port):
+        at_home = (url.scheme, url.host, url.port) == (first.scheme, first.host, first.port)
+        if not at_home:
             # httpx drops Authorization by itself; an API key must not travel to strangers either.
             request.headers.pop(self._target.secret_header, None)
-        return call_of(request, self._target.call, self._target.body_limit, compressed=bool(self._target.accepted))
+        return call_of(
+            request,
+            self._target.call,
+            self._target.body_limit,
+            compressed=bool(self._target.accepted),
+            server_name=self._target.call.server_name if at_home else "",
+        )
 
 
 def _observation(target: HttpTarget, trail: Trail, answer: Connection | None, failure: Failure | None) -> Observation:

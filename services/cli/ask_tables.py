@@ -118,21 +118,17 @@ def _providers(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
 
 def _links(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
     table = Table(title="Costliest links", title_justify="left", pad_edge=False)
-    for heading in ("link", "consumer", "provider", "data item"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("lost", "mostly", "known", "if fixed", "gain"):
+    table.add_column("link, and who needs what of whom", overflow="fold")
+    for heading in ("lost", "mostly", "if fixed"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in answer.links:
+        link = one.link
+        gain = 100 * (one.index_if_fixed - answer.estimate)
         table.add_row(
-            one.link.id,
-            one.link.consumer,
-            one.link.provider,
-            one.link.data_item,
+            Text.assemble(link.id, "\n", (f"{link.consumer} needs {link.data_item} of {link.provider}", "dim")),
             _points(one.loss),
-            "absent" if one.link.absent else _worst(one.losses),
-            percent(one.known_share),
-            percent(one.index_if_fixed),
-            _points(one.index_if_fixed - answer.estimate),
+            "absent" if link.absent else _worst(one.losses),
+            f"{percent(one.index_if_fixed)} (+{gain:.1f})",
         )
     return table
 

@@ -316,3 +316,24 @@ async def test_a_taken_address_is_one_sentence(launch, port):
     bad = launch(listen="nowhere")
     assert await asyncio.to_thread(bad.popen.wait, DEADLINE) == 1
     assert "'nowhere' is not HOST:PORT" in bad.output.read_text("utf-8")
+
+
+async def test_who_sees_a_new_government_finds_the_rest_as_new(launch, nats, register):
+    """A government block that overtakes the agencies' blocks is held back until they are there."""
+    async with serving(launch, nats, register) as (_, channel):
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        watch = stub.WatchIndicators(indicator_service_pb2.WatchIndicatorsRequest(kind=Kind.GOVERNMENT))
+        assert (await watch.read()).indicator.as_of.seconds == AS_OF
+
+        async def look_around():
+            seen = (await watch.read()).indicator.as_of.seconds
+            request = indicator_service_pb2.ListIndicatorsRequest(kind=Kind.CONSUMER)
+            listed = await stub.ListIndicators(request, timeout=5)
+            return seen, {one.as_of.seconds for one in listed.indicators}
+
+        looking = asyncio.ensure_future(look_around())
+        async with nats.connect("scorer") as bus:
+            await put_blocks(bus, register, as_of=AS_OF + 300)  # the government's comes first
+        async with asyncio.timeout(DEADLINE):
+            assert await looking == (AS_OF + 300, {AS_OF + 300})
+        watch.cancel()

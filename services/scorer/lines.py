@@ -120,7 +120,7 @@ def _rows(file: Path, parse: Callable[[str], T], faults: list[Fault]) -> Iterato
                 if not line.strip():
                     continue
                 try:
-                    text = line.decode()
+                    text = line.rstrip(b"\r\n").decode()
                     if not isinstance(orjson.loads(text), dict):
                         faults.append(Fault(name, number, 0, "not a JSON object"))
                         continue

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -28,6 +29,8 @@ from services.scorer.blocks import (
 from services.scorer.scoring import DETAIL_SECONDS, Judgement
 
 __all__ = ["Publisher"]
+
+Call = Callable[[], Coroutine[Any, Any, object]]
 
 INFLIGHT = 32
 """Messages under way at once: enough to keep the bus's disk busy, few enough for its answer to stay prompt."""
@@ -71,21 +74,23 @@ class Publisher:
         Returns the agencies that have a block now. Raises BusError; then all of it may be published again.
         """
         blocks, government = _blocks(judgement, volumes)
-        await self._each([self._bus.kv_put(subjects.INDICATOR, key, value, ttl=ttl) for key, value, ttl in slots])
+        await self._each(
+            partial(self._bus.kv_put, subjects.INDICATOR, key, value, ttl=ttl) for key, value, ttl in slots
+        )
         sequence = judgement.snapshot.evidence_sequence
         if self._as_of != judgement.snapshot.as_of:
             self._digests.clear()
-        await self._each([self._put(consumer_key(agency), block, sequence) for agency, block in blocks.items()])
+        await self._each(partial(self._put, consumer_key(agency), block, sequence) for agency, block in blocks.items())
         if government.indicators:
             await self._put(GOVERNMENT, government, sequence)
         gone = sorted(set(known) - set(blocks))
-        await self._each([self._bus.kv_delete(subjects.INDICATOR, consumer_key(agency)) for agency in gone])
+        await self._each(partial(self._bus.kv_delete, subjects.INDICATOR, consumer_key(agency)) for agency in gone)
         self._as_of = judgement.snapshot.as_of
         return tuple(blocks)
 
     async def announce(self, indicators: Sequence[Indicator]) -> None:
         """Send indicators to INDICATORS; sending the same ones again within two minutes changes nothing."""
-        await self._each([self._send(row) for row in indicators])
+        await self._each(partial(self._send, row) for row in indicators)
 
     async def _send(self, row: Indicator) -> None:
         name = (row.kind.label, row.id, row.window_days)
@@ -101,12 +106,12 @@ class Publisher:
             await self._bus.kv_put(subjects.INDICATOR, key, encode_block(replace(block, indicators=rows)))
             self._digests[key] = digest
 
-    async def _each(self, calls: Iterable[Coroutine[Any, Any, object]]) -> None:
+    async def _each(self, calls: Iterable[Call]) -> None:
         """Make all calls, some at a time. Raises BusError when any of them does."""
 
-        async def gated(call: Coroutine[Any, Any, object]) -> None:
+        async def gated(call: Call) -> None:
             async with self._gate:
-                await call
+                await call()
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -57,7 +57,7 @@ class Store:
         self._days = self.folder / "days"
         self._ids = self.folder / "ids.json"
         self._manifest = self.folder / "manifest.json"
-        self._ids_written = (0, 0, 0)
+        self._ids_written = (-1, -1, -1)  # none, not even an empty list
 
     def load(self) -> Loaded:
         """Read everything back. Raises StateError when a file cannot be used."""

@@ -54,14 +54,18 @@ def test_no_harmful_gap(position: Position | None, kept: Kept, start: int) -> No
         (
             at(3),
             Kept("tuesday", 1, 9, EPOCH - 1),
-            "stream MEASUREMENTS was created anew at tuesday, after the scorer had taken in messages up to 3 of the one "
-            f"created at monday; what came after them is gone: {REMEDY}",
+            (
+                "stream MEASUREMENTS was created anew at tuesday, after the scorer had taken in messages up to 3 of the one "
+                f"created at monday; what came after them is gone: {REMEDY}"
+            ),
         ),
         (
             at(12),
             Kept("monday", 1, 9, 5_000.0),
-            "stream MEASUREMENTS ends at message 9, but the scorer had taken in messages up to 12: the bus has lost its "
-            f"latest messages and numbers new ones like them: {REMEDY}",
+            (
+                "stream MEASUREMENTS ends at message 9, but the scorer had taken in messages up to 12: the bus has lost its "
+                f"latest messages and numbers new ones like them: {REMEDY}"
+            ),
         ),
     ],
 )

@@ -90,15 +90,19 @@ BAD = {
         line(colour="red") + "\n" + line(outcome="OUTCOME_FINE") + "\n",
         [
             'm:1: Message type "peyvand.v1.Measurement" has no field named "colour" at "Measurement".',
-            "m:2: Failed to parse outcome field: Invalid enum value OUTCOME_FINE for enum type peyvand.v1.Outcome at "
-            "Measurement.outcome.",
+            (
+                "m:2: Failed to parse outcome field: Invalid enum value OUTCOME_FINE for enum type peyvand.v1.Outcome at "
+                "Measurement.outcome."
+            ),
         ],
     ),
     "a slot of a time that is none": (
         line(slot_start="yesterday") + "\n\n" + line(link="x") + "\n",
         [
-            "m:1: Failed to parse slot_start field: Failed to parse timestamp: missing valid timezone offset. at "
-            "Measurement.slot_start.",
+            (
+                "m:1: Failed to parse slot_start field: Failed to parse timestamp: missing valid timezone offset. at "
+                "Measurement.slot_start."
+            ),
             "m:3: link: the register has no link 'x'",
         ],
     ),

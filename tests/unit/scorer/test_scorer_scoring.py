@@ -75,6 +75,11 @@ class CrashError(Exception):
     """The process is gone."""
 
 
+def crash() -> None:
+    """What kill -9 does."""
+    raise CrashError
+
+
 class Run:
     """A scorer without a bus: takes in, publishes each slot, saves now and then; what is on disk survives it."""
 
@@ -140,7 +145,7 @@ def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch:
         nonlocal left
         left -= 1
         if left < 0:
-            raise CrashError
+            crash()
         real_replace(path, content)
 
     monkeypatch.setattr(store_module, "replace", fragile_replace)
@@ -154,7 +159,7 @@ def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch:
                 if chance.random() < 0.3:
                     run.save()
                 if chance.random() < 0.02:
-                    raise CrashError
+                    crash()
             break
         except CrashError:
             crashes += 1
@@ -248,3 +253,11 @@ def test_clock_may_step_back(register: Register, tmp_path: Path) -> None:
         run.take(message)
     published = run.scoring.manifest.end_slot
     assert run.scoring.settled(START - 86_400) == published
+
+
+def test_state_of_a_scorer_that_took_in_nothing_is_read_back(register: Register, tmp_path: Path) -> None:
+    """A manifest saved before the first measurement is a state like any other."""
+    Run(register, tmp_path).save()
+    run = Run(register, tmp_path)
+    assert run.scoring.manifest.register_version == register.register_version
+    assert run.scoring.evidence.last_slot is None

@@ -1,0 +1,174 @@
+"""``peyvand score`` and ``peyvand dump``, and that they say what the live scorer says."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from conftest import ROOT, Nats
+from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure, put, register_on
+
+from services.core.bus import Bus, subjects
+from services.core.codec import Block, encode_summaries, indicator_to_json, measurement_to_json
+from services.core.evidence import ExchangeSummary
+from services.core.outcome import Reason
+
+
+def peyvand(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person does."""
+    command = [sys.executable, "-m", "services.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+async def published(bus: Bus, sequence: int) -> dict[str, Block] | None:
+    """All blocks, when they are of one moment and of everything up to this message."""
+    found = await blocks(bus)
+    if "government" not in found or found["government"].indicators[0].evidence_sequence < sequence:
+        return None
+    return found if len({block.indicators[0].as_of for block in found.values()}) == 1 else None
+
+
+async def test_offline_score_equals_the_live_one(nats: Nats, tmp_path: Path) -> None:
+    """Dumped and scored offline at the same moment, every published number comes out the same to the last bit."""
+    folder = make_register(tmp_path / "register")
+    register = await register_on(nats, folder)
+    chance = random.Random(5)
+    newest = int(time.time() // SLOT) - 2
+    targets = [*register.links, "endpoint:portal", "endpoint:bus"]
+    reasons = [Reason.OK, Reason.OK, Reason.STATUS, Reason.LATE, Reason.STALE, Reason.SHED, Reason.RESOLVE_FAILED]
+    scorer = Scorer(nats, tmp_path / "scorer")
+    scorer.start()
+    try:
+        async with nats.connect("prober") as prober, nats.connect("api") as api:
+            for _ in range(3):
+                rows = [
+                    measure(target, newest - chance.randrange(500), chance.choice(reasons), at=chance.random())
+                    for target in targets * 40
+                ]
+                sequence = await put(prober, rows)
+            found = await eventually(lambda: published(api, sequence), "blocks")
+        assert await scorer.stop() == (0, "")
+    finally:
+        scorer.kill()
+
+    dumped = peyvand("dump", "measurements", "--nats", nats.url, "--credentials", nats.credentials)
+    assert (dumped.returncode, dumped.stderr) == (0, "")
+    file = tmp_path / "measurements.ndjson"
+    file.write_text(dumped.stdout, "utf-8")
+    assert len(dumped.stdout.splitlines()) == 3 * 400
+    as_of = found["government"].indicators[0].as_of
+    at = datetime.fromtimestamp(as_of, UTC).isoformat()
+    scored = peyvand("score", "--register", folder, "--measurements", file, "--at", at, "--json")
+    assert (scored.returncode, scored.stderr) == (0, "")
+
+    live = {
+        _key(line): line for block in found.values() for line in map(_line, map(indicator_to_json, block.indicators))
+    }
+    offline = {_key(line): line for line in map(_line, scored.stdout.splitlines())}
+    assert offline == live
+    assert len(offline) == 3 * (1 + 2 + 4 + 4 + 5 + 8 + 2)
+
+
+def _line(text: str) -> dict[str, object]:
+    """An indicator's fields, without how far a stream was read: files have no sequence."""
+    fields = json.loads(text)
+    del fields["evidence_sequence"]
+    return fields
+
+
+def _key(line: dict[str, object]) -> tuple[object, ...]:
+    return line["kind"], line["id"], line["window_days"]
+
+
+async def test_dump_takes_a_span_of_slots(nats: Nats, tmp_path: Path) -> None:
+    """--from and --to choose slots by their start; exchanges are dumped as they were summarised."""
+    await register_on(nats, make_register(tmp_path / "register"))
+    slot = int(time.time() // SLOT) - 100
+    summary = ExchangeSummary("tax-office", "customs", "X/G/1/tax", "X/G/2/customs/get", slot * SLOT, 4, count=3, ok=2)
+    async with nats.connect("prober") as prober, nats.connect("collector") as collector:
+        for at in range(5):
+            await put(prober, [measure("deed-tax", slot + at)])
+        await prober.publish(subjects.measurement("main", 0), b"\xff garbage", message_id="")
+        await collector.publish(subjects.exchange("xroad", 0), encode_summaries("xroad", "", [summary]), message_id="")
+    bus = ("--nats", nats.url, "--credentials", nats.credentials)
+    start, end = (datetime.fromtimestamp((slot + at) * SLOT, UTC).isoformat() for at in (1, 3))
+    dumped = peyvand("dump", "measurements", "--from", start, "--to", end, *bus)
+    assert dumped.stdout.splitlines() == [measurement_to_json(measure("deed-tax", slot + at)) for at in (1, 2)]
+    assert dumped.stderr == "message 6 of MEASUREMENTS is left out: not a MeasurementBatch\n"
+
+    exchanged = peyvand("dump", "exchanges", *bus)
+    assert exchanged.returncode == 0
+    file = tmp_path / "exchanges.ndjson"
+    file.write_text(exchanged.stdout, "utf-8")
+    measurements = tmp_path / "measurements.ndjson"
+    measurements.write_text(measurement_to_json(measure("deed-tax", slot)) + "\n", "utf-8")
+    shown = peyvand(
+        "score", "--register", tmp_path / "register", "--measurements", measurements, "--exchanges", file, "--window", 7
+    )
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "Cross-agency Integration Index, 7 days up to" in shown.stdout
+    assert shown.stdout.split("provider failed\n")[1].split()[:4] == ["tax-office", "customs", "3", "2"]
+
+    refused = peyvand("dump", "indicators", *bus)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "peyvand: there is no 'indicators' to dump: say measurements or exchanges\n"
+
+
+def test_default_moment_is_the_end_of_the_newest_slot(tmp_path: Path) -> None:
+    """Without --at everything measured counts; an --at before the end of a slot leaves that slot out."""
+    folder = make_register(tmp_path / "register", epoch=1_772_323_200)
+    slot = 1_772_323_200 // SLOT + 50
+    file = tmp_path / "m.ndjson"
+    rows = [measure("deed-tax", slot), measure("deed-tax", slot + 1, Reason.STATUS)]
+    file.write_text("".join(measurement_to_json(row) + "\n" for row in rows), "utf-8")
+
+    def link(*flags: str) -> dict[str, object]:
+        scored = peyvand("score", "--register", folder, "--measurements", file, "--window", 7, "--json", *flags)
+        assert (scored.returncode, scored.stderr) == (0, "")
+        found = [json.loads(line) for line in scored.stdout.splitlines()]
+        (one,) = [row for row in found if (row["kind"], row["id"]) == ("INDICATOR_KIND_LINK", "deed-tax")]
+        return one
+
+    both = link()
+    assert (both["point"], both["as_of"]) == (0.5, "2026-03-01T00:01:44Z")
+    first = link("--at", "2026-03-01T00:01:43Z")
+    assert (first["point"], first["as_of"]) == (1.0, "2026-03-01T00:01:42Z")
+    refused = peyvand("score", "--register", folder, "--measurements", file, "--at", "noon")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "peyvand: 'noon' is not a time such as 2026-03-01T12:00:00+03:30 or 2026-03-01\n"
+
+
+def test_bad_files_are_refused_with_every_fault(tmp_path: Path) -> None:
+    """Exit code 1, every fault of every file on stderr in file order, nothing on stdout."""
+    folder = make_register(tmp_path / "register", epoch=1_772_323_200)
+    good = measurement_to_json(measure("deed-tax", 1_772_323_200 // SLOT))
+    one, other = tmp_path / "one.ndjson", tmp_path / "other.ndjson"
+    one.write_text(good + "\n" + good.replace("deed-tax", "deed-tacks").replace("main", "moon") + "\n", "utf-8")
+    other.write_text("{\n" + good.replace("REASON_OK", "REASON_LATE") + "\n", "utf-8")
+    refused = peyvand("score", "--register", folder, "--measurements", one, other)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        f"{one}:2: link: the register has no link 'deed-tacks'\n"
+        f"{one}:2: vantage: the register has no vantage 'moon'\n"
+        f"{other}:1:2: not JSON: unexpected end of data\n"
+        f"{other}:2: reason: LATE belongs to outcome LATE, not to OK\n"
+        f"measurements {one}, {other} is refused: 4 faults\n"
+    )
+
+
+def test_nothing_measured_needs_a_moment(tmp_path: Path) -> None:
+    """An empty file says nothing about when: the moment has to be given, and then absent links are all that is known."""
+    folder = make_register(tmp_path / "register", epoch=1_772_323_200)
+    file = tmp_path / "m.ndjson"
+    file.touch()
+    asked = peyvand("score", "--register", folder, "--measurements", file)
+    sentence = "the files hold no measurement: say with --at when the index is to be computed"
+    assert (asked.returncode, asked.stderr) == (1, f"peyvand: {sentence}\n")
+    scored = peyvand("score", "--register", folder, "--measurements", file, "--at", "2026-03-01T01:00:00Z", "--json")
+    whole = json.loads(scored.stdout.splitlines()[0])
+    assert (whole["kind"], whole["links_known"], whole["links_absent"]) == ("INDICATOR_KIND_GOVERNMENT", 1, 1)

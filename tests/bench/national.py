@@ -1,0 +1,142 @@
+"""What the whole pipeline costs at national size: `peyvand up --sandbox --scenario national`, watched from outside."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
+from services.core.outcome import OUTCOME_OF, Outcome, Reason
+from tests.bench.process import busy_seconds, cpu_seconds, machine, peak_mib
+from tests.bench.scrape import Samples, quantile_bound, scrape, since
+from tests.running import COMPONENTS, System
+
+__all__ = ["national"]
+
+_SLOT = 60
+_START_SECONDS = 300.0  # the first index comes after the first whole slot
+_SCRAPE_SECONDS = 15.0  # as Prometheus does; what a scrape costs is part of the figures
+_PIPELINE = ("prober", "nats-server", "scorer", "collector", "api")
+_SHARES = (0.5, 0.99, 0.999, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What had been used by one moment; ``cpu`` in seconds by process."""
+
+    time: float
+    busy: float
+    cpu: dict[str, float]
+    prober: Samples
+    scorer: Samples
+
+
+def national(minutes: float) -> Iterator[str]:
+    """Run the national sandbox, measure it for ``minutes`` from its first index on, and say in lines what it cost."""
+    yield f"national scenario, slots of {_SLOT} s, {minutes:g} minutes, from {time.strftime('%F %T %Z')}"
+    yield machine()
+    limit = 60 * minutes + 2 * _START_SECONDS
+    with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
+        flags = ("--scenario", "national", "--slot", f"{_SLOT}s", "--for", f"{limit:.0f}s")
+        system = System(Path(folder) / "data", flags)
+        system.start()
+        try:
+            system.until(lambda: _has_index(system), what="the first index", seconds=_START_SECONDS)
+            pids = system.children() | ({"peyvand up": system.process.pid} if system.process else {})
+            before = _moment(system, pids)
+            _follow(system, pids, minutes * 60)
+            after = _moment(system, pids)
+            yield from _costs(before, after, {name: peak_mib(pid) for name, pid in pids.items()})
+            yield from _outcomes(before.prober, after.prober)
+            yield _times("probes start late by", before.prober, after.prober, "peyvand_probe_schedule_lag_seconds")
+            yield _times("the bus acknowledges in", before.prober, after.prober, "peyvand_publish_seconds")
+            yield _times("an index takes", before.scorer, after.scorer, "peyvand_scorer_refresh_seconds")
+            yield _government(system)
+        finally:
+            system.stop()
+
+
+def _has_index(system: System) -> bool:
+    return "\npeyvand_index_lower{" in system.page("scorer", "/metrics")[1]
+
+
+def _moment(system: System, pids: dict[str, int]) -> _Moment:
+    return _Moment(
+        time.monotonic(),
+        busy_seconds(),
+        {name: cpu_seconds(pid) for name, pid in pids.items()},
+        scrape(system.metrics("prober")),
+        scrape(system.metrics("scorer")),
+    )
+
+
+def _follow(system: System, pids: dict[str, int], seconds: float) -> None:
+    """Scrape every component until the time is over; AssertionError when a process was started again meanwhile."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, _SCRAPE_SECONDS))
+        for name in COMPONENTS:
+            scrape(system.metrics(name))
+        changed = pids.items() - system.children().items() - {("peyvand up", pids["peyvand up"])}
+        assert not changed, f"{dict(changed)} did not stay up"
+
+
+def _costs(before: _Moment, after: _Moment, peaks: dict[str, float]) -> Iterator[str]:
+    took = after.time - before.time
+    probes = sum(since(before.prober, after.prober, "peyvand_probe_outcomes_total", "outcome").values())
+    used = {name: after.cpu[name] - before.cpu[name] for name in after.cpu}
+
+    def row(name: str, parts: tuple[str, ...]) -> str:
+        cpu = sum(used[part] for part in parts)
+        peak = sum(peaks[part] for part in parts)
+        return f"{name:<14}{cpu / took:>18.1%}{cpu / probes * 1e6:>18.0f}{peak:>15.0f}"
+
+    yield f"{'process':<14}{'CPU, % of a core':>18}{'µs CPU per probe':>18}{'peak RSS, MiB':>15}"
+    for name in _PIPELINE:
+        yield row(name, (name,))
+    yield row("pipeline", _PIPELINE)
+    yield row("sandbox", ("sandbox",))
+    yield row("peyvand up", ("peyvand up",))
+    others = after.busy - before.busy - sum(used.values())
+    yield f"all other processes of this machine meanwhile: {others / took:.0%} of a core"
+    yield f"{probes:.0f} measurements in {took:.0f} s: {probes / took:.1f} per second"
+
+
+def _outcomes(before: Samples, after: Samples) -> Iterator[str]:
+    outcomes = since(before, after, "peyvand_probe_outcomes_total", "outcome")
+    yield "by outcome: " + ", ".join(f"{name} {count:.0f}" for name, count in outcomes.items())
+    reasons = since(before, after, "peyvand_probe_reasons_total", "reason")
+    unknown = [
+        f"{name} {count:.0f}"
+        for name, count in reasons.items()
+        if count and OUTCOME_OF[Reason[name.upper()]] is Outcome.UNKNOWN
+    ]
+    yield "UNKNOWN by reason: " + (", ".join(unknown) or "none")
+
+
+def _times(what: str, before: Samples, after: Samples, name: str) -> str:
+    buckets = since(before, after, f"{name}_bucket", "le")
+    count = sum(since(before, after, f"{name}_count").values())
+    if not count:
+        return f"{what}: it never came to that"
+    mean = sum(since(before, after, f"{name}_sum").values()) / count
+    bounds = ", ".join(f"{share:.1%} within {quantile_bound(buckets, share)} s" for share in _SHARES)
+    return f"{what} {mean * 1000:.2f} ms on average; {bounds}"
+
+
+def _government(system: System) -> str:
+    """The index, asked for as another system would."""
+    request = indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
+    with grpc.insecure_channel(system.api) as channel:
+        answer = indicator_service_pb2_grpc.IndicatorServiceStub(channel).GetIndicator(request, timeout=10)
+    one = answer.indicator
+    point = f"{one.point:.4f}" if one.HasField("point") else "not publishable"
+    return (
+        f"government over gRPC: {point}, bounds {one.lower:.4f} to {one.upper:.4f}, known share {one.known_share:.6f}, "
+        f"{one.links_required} links of which {one.links_absent} absent"
+    )

@@ -1,0 +1,50 @@
+"""What a process has used, and what the machine is, from /proc."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+from services.core.bus.server import find_server
+
+__all__ = ["busy_seconds", "cpu_seconds", "machine", "peak_mib"]
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a living process, in seconds. Raises OSError when it is gone."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def peak_mib(pid: int) -> float:
+    """The most memory a living process ever had resident, in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text("utf-8")
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    assert found, f"/proc/{pid}/status has no VmHWM"
+    return int(found[1]) / 1024
+
+
+def busy_seconds() -> float:
+    """Seconds of CPU all processes of the machine together have used since it started."""
+    user, nice, system, _, _, irq, softirq, *_ = Path("/proc/stat").read_text("utf-8").splitlines()[0].split()[1:]
+    return sum(map(int, (user, nice, system, irq, softirq))) / _TICKS
+
+
+def machine() -> str:
+    """One line on the machine and the programs that were measured."""
+    cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+    nats = subprocess.run([find_server(), "--version"], capture_output=True, text=True, check=True, timeout=10)
+    return " · ".join(
+        (
+            cpu[1] if cpu else platform.machine(),
+            f"{len(os.sched_getaffinity(0))} cores",
+            f"Linux {platform.release()}",
+            f"Python {platform.python_version()}",
+            nats.stdout.strip().replace(": v", " "),
+        )
+    )

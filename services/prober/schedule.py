@@ -5,9 +5,10 @@ Time is an argument throughout: epoch seconds. A slot is named by its start.
 
 from __future__ import annotations
 
-import heapq
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from services.core.evidence import Target
@@ -16,8 +17,9 @@ __all__ = ["Entry", "Launch", "Schedule", "share_of"]
 
 # Event loop timers come up to half a millisecond early.
 _EARLY = 0.0005
-# Targets taken over in the middle of a slot start over this many seconds, not all at once.
+# Targets taken over in the middle of a slot start over half a second, or over a millisecond each when they are many.
 _SPREAD = 0.5
+_SPREAD_EACH = 0.001
 # Phases keep clear of the last moment, or the targets there would be shed for every millisecond of lateness.
 _ROOM = 0.98
 
@@ -32,7 +34,7 @@ class Entry:
     active_until: float = float("inf")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Launch:
     """One probe to start at ``due``, for the slot that starts at ``slot_start``; ``latest`` is when it still fits."""
 
@@ -48,6 +50,10 @@ def share_of(target: Target) -> float:
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest()) / (1 << 56)
 
 
+def _due(launch: Launch) -> float:
+    return launch.due
+
+
 class Schedule:
     """The launches of one prober, slot after slot. Not a slot of a target is lost or doubled when targets change."""
 
@@ -56,7 +62,7 @@ class Schedule:
         self._entries: dict[Target, Entry] = {}
         self._phases: list[tuple[float, Target]] = []
         self._slot = 0
-        self._queue: list[Launch] = []
+        self._queue: deque[Launch] = deque()
         self._taken: set[Target] = set()
 
     def __len__(self) -> int:
@@ -82,22 +88,27 @@ class Schedule:
             self._slot_seconds = slot_seconds
             if fresh or not self._queue:
                 self._slot, self._taken = current, set()
-        self._queue = [
+        self._queue = deque(
             launch
             for launch in self._launches(self._slot, now)
             if launch.due <= launch.latest or launch.target in known
-        ]
-        heapq.heapify(self._queue)
+        )
 
-    def _launches(self, slot: int, now: float) -> Iterable[Launch]:
+    def _launches(self, slot: int, now: float) -> list[Launch]:
+        """List what is not taken yet in a slot, by phase; what is overdue at ``now`` comes at once, spread a little."""
+        launches = []
         for phase, target in self._phases:
             entry = self._entries[target]
-            if target in self._taken or not entry.active_from <= slot < entry.active_until:
-                continue
-            due = slot + phase
-            if due < now:
-                due = now + share_of(target) * _SPREAD
-            yield Launch(due, target, slot, slot + self._slot_seconds - entry.timeout)
+            if target not in self._taken and entry.active_from <= slot < entry.active_until:
+                launches.append(Launch(slot + phase, target, slot, slot + self._slot_seconds - entry.timeout))
+        overdue = bisect_left(launches, now, key=_due)
+        step = max(_SPREAD / max(overdue, 1), _SPREAD_EACH)
+        # Never later than it fits, but for those that fit no more already.
+        late = [
+            replace(launch, due=max(now, min(now + number * step, launch.latest)))
+            for number, launch in enumerate(launches[:overdue])
+        ]
+        return sorted(late + launches[overdue:], key=_due)
 
     def next_due(self, now: float) -> float | None:
         """When the next launch is due, at most a slot ahead; None when there is nothing to probe."""
@@ -115,7 +126,7 @@ class Schedule:
             self._turn(now)
             if not self._queue or self._queue[0].due > now + _EARLY:
                 return due
-            launch = heapq.heappop(self._queue)
+            launch = self._queue.popleft()
             self._taken.add(launch.target)
             due.append(launch)
 
@@ -133,4 +144,4 @@ class Schedule:
         self._slot = step if step <= current <= step + self._slot_seconds else current
         self._taken = set()
         # Phases count from the start of the slot, however late we come to it: no drift, and lateness shows.
-        self._queue = list(self._launches(self._slot, float("-inf")))
+        self._queue = deque(self._launches(self._slot, float("-inf")))

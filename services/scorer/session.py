@@ -32,7 +32,8 @@ READ_MESSAGES = 500
 READ_BYTES = 4 << 20
 POLL_SECONDS = 0.2
 EXCHANGES_POLL_SECONDS = 1.0
-LATE_SECONDS = 1.0  # an index that late arrivals changed is published at most this often
+LATE_SECONDS = 1.0  # an index that late arrivals changed is published at most this often,
+LATE_SHARE = 0.3  # and in this share of the time at most
 WATCH_SECONDS = 2.0
 SAVE_SECONDS = 1.0
 SAVE_SHARE = 0.05  # of the time at most, so that large states are saved less often
@@ -198,14 +199,16 @@ class Session:
 
     async def _refresh(self) -> None:
         await self._caught_up.wait()
-        last = -LATE_SECONDS
+        late_from = 0.0
         while True:
             published = self._scoring.manifest.end_slot
             end_slot = self._scoring.settled(self._clock())
             grown = published is None or end_slot > published
-            if grown or (self._scoring.stale and time.monotonic() - last >= LATE_SECONDS):
+            if grown or (self._scoring.stale and time.monotonic() >= late_from):
+                started = time.monotonic()
                 await self._publish(end_slot)
-                last = time.monotonic()
+                ended = time.monotonic()
+                late_from = ended + max(LATE_SECONDS, (ended - started) * (1 / LATE_SHARE - 1))
             await asyncio.sleep(POLL_SECONDS)
 
     async def _publish(self, end_slot: int) -> None:

@@ -205,6 +205,7 @@ async def settled_blocks(bus: Bus, sequence: int) -> dict[str, Block]:
     return await eventually(look, "blocks of one moment")
 
 
+@pytest.mark.slow
 async def test_kill_at_random_moments_changes_nothing(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
     """A scorer killed again and again while batches come in ends with the blocks of one that never was."""
     folder = make_register(tmp_path / "register")

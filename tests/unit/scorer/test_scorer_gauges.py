@@ -1,0 +1,138 @@
+"""What the scorer exposes, and what it does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from registers import write_register
+
+from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
+from services.core.evidence import Measurement, Target
+from services.core.model import Register
+from services.core.outcome import OUTCOME_OF, Reason
+from services.indicator.calendar import Calendar
+from services.indicator.window import Evidence
+from services.register.load import load
+from services.scorer.gap import Position
+from services.scorer.gauges import LINK_SERIES, PAIR_SERIES, Gauges
+from services.scorer.scoring import Judgement, Scoring
+from services.scorer.store import Loaded
+
+EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
+SLOT = 300
+
+
+@pytest.fixture(scope="module")
+def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
+    return load(write_register(tmp_path_factory.mktemp("register")))
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+def samples(registry: CollectorRegistry) -> dict[str, float]:
+    """Series and values as they are exposed."""
+    lines = generate_latest(registry).decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {series: float(value) for series, value in pairs}
+
+
+def judged(register: Register, reasons: dict[str, Reason], slots: int = 1) -> tuple[Scoring, Judgement]:
+    """The judgement of the first slots after the epoch, of which the first is measured by both vantages."""
+    scoring = Scoring(register, Loaded(None, Evidence(Calendar.of(register.policy)), ()), Position("M", "", 0))
+    for vantage in ("north", "south"):
+        rows = [
+            Measurement(Target(link), vantage, EPOCH, EPOCH + 1.0, OUTCOME_OF[why], why)
+            for link, why in reasons.items()
+        ]
+        scoring.take(decode_columns(encode_measurements(rows)), stored=EPOCH + 310.0, sequence=1)
+    return scoring, scoring.judge(EPOCH // SLOT + slots)
+
+
+def test_only_counters_exist_before_anything_is_known(registry: CollectorRegistry) -> None:
+    """Counters are there at zero; no gauge is, not even at zero."""
+    Gauges(registry)
+    found = {series for series in samples(registry) if "_created" not in series and "refresh" not in series}
+    assert found == {
+        "peyvand_measurements_total",
+        "peyvand_measurements_late_total",
+        "peyvand_measurements_rejected_total",
+    }
+
+
+def test_point_and_losses_are_absent_below_the_threshold(register: Register, registry: CollectorRegistry) -> None:
+    """What is not publishable has bounds and a known share, and neither a point nor the losses that give it away."""
+    gauges = Gauges(registry)
+    everything = dict.fromkeys(register.links, Reason.OK)
+    gauges.index(judged(register, everything)[1])
+    labels = '{id="country",kind="government",window="28"}'
+    assert samples(registry)[f"peyvand_index{labels}"] == pytest.approx(11 / 12)
+    gauges.index(judged(register, everything, slots=2)[1])
+    found = samples(registry)
+    assert f"peyvand_index{labels}" not in found
+    assert not any(series.startswith("peyvand_index_loss") and "country" in series for series in found)
+    assert found[f"peyvand_index_lower{labels}"] == pytest.approx(11 / 24)
+    assert found[f"peyvand_index_known_share{labels}"] == pytest.approx(1 / 12 + 11 / 24)
+    assert found["peyvand_index_as_of_timestamp_seconds"] == EPOCH + 2 * SLOT
+
+
+def test_series_of_what_is_removed_go(register: Register, registry: CollectorRegistry) -> None:
+    """A link that becomes unknown and an agency that leaves the register leave no series behind."""
+    gauges = Gauges(registry)
+    scoring, judgement = judged(register, {"birth-tax": Reason.STALE, "permit-tax": Reason.OK})
+
+    def show(judgement: Judgement, scoring: Scoring, slot: int) -> dict[str, float]:
+        gauges.index(judgement)
+        slots = range(EPOCH // SLOT + slot, EPOCH // SLOT + slot + 1)
+        detail = scoring.evidence.detail(judgement.frame, slots, judgement.frame.targets)
+        gauges.links(judgement.register, detail)
+        return samples(registry)
+
+    stage = 'peyvand_link_stage{consumer="civil-registry",link="birth-tax",provider="tax-office"}'
+    found = show(judgement, scoring, 0)
+    assert found[stage] == 4.0
+    assert (found['peyvand_links{state="live"}'], found['peyvand_links{state="absent"}']) == (7.0, 1.0)
+    assert stage not in show(judgement, scoring, 1)
+    assert any('kind="consumer"' in series and 'id="customs"' in series for series in samples(registry))
+
+    smaller = replace(
+        register,
+        links={name: link for name, link in register.links.items() if name != "permit-tax"},
+        services={name: service for name, service in register.services.items() if name != "import-permit"},
+    )
+    found = show(judged(smaller, {"birth-tax": Reason.OK})[1], scoring, 0)
+    assert not any('kind="consumer"' in series and 'id="customs"' in series for series in found)
+    assert found['peyvand_links{state="live"}'] == 6.0
+
+
+def test_links_beyond_the_limit_have_no_series(register: Register, registry: CollectorRegistry) -> None:
+    """Above ten thousand links the stage of single links is not exposed at all."""
+    gauges = Gauges(registry)
+    scoring, judgement = judged(register, {"birth-tax": Reason.OK})
+    detail = scoring.evidence.detail(judgement.frame, range(EPOCH // SLOT, EPOCH // SLOT + 1), judgement.frame.targets)
+    link = register.links["birth-tax"]
+    many = replace(register, links={f"link-{number:05}": link for number in range(LINK_SERIES + 1)})
+    gauges.links(many, detail)
+    assert not any(series.startswith("peyvand_link_stage") for series in samples(registry))
+
+
+def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
+    """Of too many pairs, those with the largest volume have series; earlier ones go."""
+    gauges = Gauges(registry)
+    pairs = [ExchangeVolume(f"a{n}", "b", False, n, n, 0, 0, 0) for n in range(PAIR_SERIES + 5)]
+    gauges.exchanges(pairs)
+    found = samples(registry)
+    assert len(found) - sum("_created" in series or "refresh" in series for series in found) - 3 == 3 * PAIR_SERIES
+    assert 'peyvand_exchanges{consumer="a4",meta="false",provider="b",result="ok"}' not in found
+    assert found['peyvand_exchanges{consumer="a5",meta="false",provider="b",result="ok"}'] == 5.0
+    gauges.exchanges([ExchangeVolume("a4", "b", True, 7, 4, 1, 2, 0)])
+    found = {series: value for series, value in samples(registry).items() if series.startswith("peyvand_exchanges")}
+    assert found == {
+        'peyvand_exchanges{consumer="a4",meta="true",provider="b",result="ok"}': 4.0,
+        'peyvand_exchanges{consumer="a4",meta="true",provider="b",result="bus_failure"}': 1.0,
+        'peyvand_exchanges{consumer="a4",meta="true",provider="b",result="provider_failure"}': 2.0,
+    }

@@ -13,21 +13,17 @@ from typing import Annotated
 import typer
 
 from services.cli import ask_commands, bus_commands, exchange_command, probe_command, register_commands, score_command
+from services.core import log as logs
 from services.core.errors import InputError, PeyvandError, SettingsError
 
 __all__ = ["main"]
 
-_COMPONENTS = {
-    "prober": "probe links and endpoints from one vantage",
-    "collector": "read exchange logs into slot summaries",
-    "scorer": "keep the evidence, compute and publish the index",
-    "api": "answer other systems over gRPC",
-    "sandbox": "simulate a government with injected faults",
-}
+_COMPONENTS = ("prober", "collector", "scorer", "api", "sandbox")
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 app = typer.Typer(
     help="Of every 100 inquiries the law requires one agency to make of another, how many would have been answered?",
+    epilog="Components, run one by one: " + ", ".join(_COMPONENTS) + " (flags: `peyvand prober --help`)",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -102,6 +98,7 @@ def main() -> None:
         sys.argv = [f"peyvand {arguments[0]}", *arguments[1:]]
         runpy.run_module(f"services.{arguments[0]}", run_name="__main__")
         return
+    logs.configure("cli", "error")  # a person reads this terminal; what fails is said in one sentence
     try:
         app(prog_name="peyvand")
     except InputError as error:

@@ -57,9 +57,14 @@ class _Row:
         return f"> {2 ** ((DURATION_BUCKETS - 2) / 2):.0f}"
 
     def cells(self) -> list[str]:
-        numbers = (self.count, self.ok, self.bus_failures, self.provider_failures, self.orphans)
-        sizes = (self.request_bytes, self.response_bytes)
-        return [*(f"{n:,}" for n in numbers), self.at_most(0.5), self.at_most(0.95), *(f"{n:,}" for n in sizes)]
+        """What one line of the table says of it; --json says all."""
+        return [
+            f"{self.count:,}",
+            f"{self.ok:,}",
+            f"{self.bus_failures:,} / {self.provider_failures:,}",
+            f"{self.orphans:,}",
+            f"{self.at_most(0.5)} / {self.at_most(0.95)}",
+        ]
 
 
 def exchange(
@@ -105,26 +110,16 @@ def _table(summaries: Iterable[ExchangeSummary]) -> Table:
         kind = "meta" if summary.meta else "shared" if summary.shared else summary.link
         key = (summary.consumer, summary.provider, summary.client or "?", summary.service or "?", kind)
         rows.setdefault(key, _Row()).add(summary)
-    table = Table(show_footer=bool(rows))
     total = _Row()
     for row in rows.values():
         total.add(row)
-    for name in ("consumer", "provider", "client", "X-Road service", "link"):
-        table.add_column(name, footer="total" if name == "consumer" else "", overflow="fold")
-    names = (
-        "count",
-        "ok",
-        "bus failed",
-        "provider failed",
-        "one side",
-        "p50 ≤ ms",
-        "p95 ≤ ms",
-        "bytes in",
-        "bytes out",
-    )
+    table = Table(show_footer=bool(rows))
+    table.add_column("consumer → provider\nclient → X-Road service, link", footer="total", overflow="fold", ratio=1)
+    names = ("count", "ok", "failed: bus /\nprovider", "one\nside", "50 / 95 %\n≤ ms")
     for name, footer in zip(names, total.cells(), strict=True):
-        table.add_column(name, footer=footer, justify="right")
-    for names_of_pair, row in sorted(rows.items()):
+        table.add_column(name, footer=footer, justify="right", no_wrap=True)
+    for (consumer, provider, client, service, kind), row in sorted(rows.items()):
         # Identifiers come from outside: Text shows them as they are, never as markup.
-        table.add_row(*(Text(part) for part in names_of_pair), *row.cells())
+        parties = Text.assemble(f"{consumer} → {provider}\n", (f"{client}\n→ {service}", "dim"))
+        table.add_row(parties + Text(f"\n{kind}" if kind else "", "cyan"), *row.cells())
     return table

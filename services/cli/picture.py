@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+from peyvand.v1 import indicator_pb2, indicator_service_pb2
 
 __all__ = ["Picture", "line", "percent", "table"]
 
@@ -96,7 +98,7 @@ def _headline(picture: Picture, indicator: indicator_pb2.Indicator) -> Group:
 
 
 def _providers(picture: Picture) -> Table:
-    shown = Table(title="Worst providers", title_justify="left", expand=True, pad_edge=False)
+    shown = Table(title="Worst providers", title_justify="left", expand=True, box=box.SIMPLE_HEAD)
     shown.add_column("provider", ratio=3, no_wrap=True)
     shown.add_column("index", justify="right")
     shown.add_column("bounds", justify="right")
@@ -107,7 +109,7 @@ def _providers(picture: Picture) -> Table:
 
 
 def _links(explained: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
-    shown = Table(title="Costliest links", title_justify="left", expand=True, pad_edge=False)
+    shown = Table(title="Costliest links", title_justify="left", expand=True, box=box.SIMPLE_HEAD)
     shown.add_column("link", ratio=3, no_wrap=True)
     shown.add_column("lost at", no_wrap=True)
     shown.add_column("costs", justify="right")

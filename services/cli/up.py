@@ -163,7 +163,7 @@ def _children(plan: Plan) -> tuple[Child, list[Child]]:
 
 def _serving(where: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{where}/health", timeout=1) as answer:  # noqa: S310  # our own, loopback
+        with urllib.request.urlopen(f"http://{where}/health", timeout=1) as answer:  # our own, loopback
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
@@ -175,7 +175,7 @@ async def _publish(plan: Plan, directory: Path) -> Register:
     async with connect(url, role="admin", credentials=credentials, name="up") as bus:
         await initialise(bus)
     if plan.register is None:
-        while not await asyncio.to_thread(_serving, plan.metrics("sandbox")):
+        while not await asyncio.to_thread(_serving, plan.metrics("sandbox")):  # noqa: ASYNC110  # another process
             await asyncio.sleep(_POLL_SECONDS)
     register = load(directory)
     async with connect(url, role="register", credentials=credentials, name="up") as bus:
@@ -247,5 +247,3 @@ async def _run(plan: Plan, directory: Path, watching: Watching) -> None:
 def _farewell(plan: Plan, watching: Watching) -> None:
     ended = "" if watching.seen else "; no index was published yet, which takes one whole slot"
     print(f"Ended. Evidence, logs and truth stay in {plan.data}{ended}.")
-
-

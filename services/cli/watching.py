@@ -8,11 +8,11 @@ import urllib.request
 from collections.abc import Sequence
 
 import grpc
-from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.live import Live
 
+from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
 from services.cli.picture import Picture, line, table
 from services.cli.processes import Child
 from services.core.model import Register
@@ -22,6 +22,7 @@ __all__ = ["Watching"]
 _REFRESH_SECONDS = 0.5
 _RETRY_SECONDS = 0.1
 _CALL_SECONDS = 5.0
+_DIRECT = (("grpc.enable_http_proxy", 0),)  # our own api, on loopback
 
 
 class Watching:
@@ -68,7 +69,9 @@ class Watching:
 
     def _picture(self, register: Register) -> Picture:
         api = "" if self._api == "127.0.0.1:7410" else f" --api {self._api}"
-        restarts = [f"{child.name} was started again {child.restarts} times" for child in self._children if child.restarts]
+        restarts = [
+            f"{child.name} was started again {child.restarts} times" for child in self._children if child.restarts
+        ]
         return Picture(
             title=f"Peyvand · {register.policy.government.name_en} · register {register.register_version[:8]}",
             started=self._started,
@@ -88,7 +91,7 @@ class Watching:
         """Take in every new index of the government, for ever."""
         while True:
             try:
-                async with grpc.aio.insecure_channel(self._api) as channel:
+                async with grpc.aio.insecure_channel(self._api, options=_DIRECT) as channel:
                     await self._watch(indicator_service_pb2_grpc.IndicatorServiceStub(channel), print_lines=print_lines)
             except grpc.aio.AioRpcError:
                 await asyncio.sleep(_RETRY_SECONDS)  # the api is not there yet, or was started again
@@ -133,7 +136,7 @@ class Watching:
 
     def _read_probes(self) -> float:
         url = f"http://{self._prober_metrics}/metrics"
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # our own prober, on loopback
+        with urllib.request.urlopen(url, timeout=2) as answer:  # our own prober, on loopback
             text = answer.read().decode()
         return sum(
             sample.value

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from services.core.metrics import TABLE, Metric
-from services.core.settings import METRICS_PORTS, Settings
+from services.core.settings import METRICS_PORTS, Settings, variable
 
 __all__ = ["PAGES", "metrics_page", "settings_page"]
 
@@ -71,9 +71,9 @@ def _settings_rows() -> Iterator[str]:
         owner, colon, meaning = (field.description or "").partition(": ")
         if not colon or owner not in METRICS_PORTS:
             owner, meaning = "all", field.description or ""
-        flag, variable = f"`--{name.replace('_', '-')}`", f"`PEYVAND_{name.upper()}`"
+        flag, environment = f"`--{name.replace('_', '-')}`", f"`{variable(name)}`"
         default = _COMPUTED.get(name) or (f"`{field.default}`" if str(field.default) else "none")
-        yield _row(f"`{name}`", owner, flag, variable, default, meaning)
+        yield _row(f"`{name}`", owner, flag, environment, default, meaning)
 
 
 def _table(columns: Iterable[str]) -> list[str]:

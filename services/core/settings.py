@@ -12,12 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.core.errors import SettingsError
 
-__all__ = ["METRICS_PORTS", "Settings", "load_settings"]
+__all__ = ["METRICS_PORTS", "Settings", "load_settings", "variable"]
 
 METRICS_PORTS = {"prober": 7421, "scorer": 7422, "collector": 7423, "api": 7424, "sandbox": 7426}
 """Where each component serves /metrics and /health unless told otherwise, on loopback."""
 
 _PREFIX = "PEYVAND_"
+_VARIABLES = {"data": "PEYVAND_STATE"}  # PEYVAND_DATA names the folder of real sample data
 
 
 class Settings(BaseModel):
@@ -52,6 +53,11 @@ class Settings(BaseModel):
     faults: float = Field(1.0, ge=0, description="sandbox: intensity of the injected faults")
 
 
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return _VARIABLES.get(name, _PREFIX + name.upper())
+
+
 def _from_file(path: str) -> dict[str, object]:
     try:
         content = yaml.safe_load(Path(path).read_text("utf-8")) or {}
@@ -75,7 +81,7 @@ def load_settings(component: str, argv: Sequence[str], environ: Mapping[str, str
     """Settings from flags, then environment, then the file named by --settings. Raises SettingsError naming each fault."""
     flags = {name: value for name, value in vars(_parser(component).parse_args(argv)).items() if value is not None}
     file = flags.pop("settings", environ.get(_PREFIX + "SETTINGS"))
-    variables = {name: environ[key] for name in Settings.model_fields if (key := _PREFIX + name.upper()) in environ}
+    variables = {name: environ[key] for name in Settings.model_fields if (key := variable(name)) in environ}
     values = {**(_from_file(file) if file else {}), **variables, **flags}
     try:
         settings = Settings.model_validate(values)

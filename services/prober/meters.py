@@ -18,6 +18,9 @@ __all__ = ["SERIES_BELOW", "Meters"]
 SERIES_BELOW = 2000
 """Series per target are exposed by processes with fewer targets than this: a scrape must not stall the loop."""
 
+_NEVER_PUBLISHED = (Reason.NO_MEASUREMENT, Reason.ABSENT)
+"""What the scorer says of links that nothing was published about."""
+
 _PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 
 
@@ -27,8 +30,10 @@ class Meters:
     def __init__(self, registry: CollectorRegistry) -> None:
         outcomes = counter("peyvand_probe_outcomes_total", registry)
         self._outcomes: dict[Outcome, Counter] = {outcome: outcomes.labels(outcome.name.lower()) for outcome in Outcome}
-        self._reasons = counter("peyvand_probe_reasons_total", registry)
-        self._reason: dict[Reason, Counter] = {}
+        reasons = counter("peyvand_probe_reasons_total", registry)
+        self._reasons: dict[Reason, Counter] = {
+            reason: reasons.labels(reason.name.lower()) for reason in Reason if reason not in _NEVER_PUBLISHED
+        }
         self._lag = histogram("peyvand_probe_schedule_lag_seconds", registry)
         self._overruns = counter("peyvand_probe_overruns_total", registry)
         self._shed = counter("peyvand_probe_shed_total", registry)
@@ -53,10 +58,7 @@ class Meters:
     def measured(self, row: Measurement, status: int, duration: float) -> None:
         """Count one measurement as it is published; ``status`` 0 when there was no answer, ``duration`` in seconds."""
         self._outcomes[row.outcome].inc()
-        reason = self._reason.get(row.reason)
-        if reason is None:
-            reason = self._reason[row.reason] = self._reasons.labels(row.reason.name.lower())
-        reason.inc()
+        self._reasons[row.reason].inc()
         if row.reason is Reason.OVERRUN:
             self._overruns.inc()
         elif row.reason is Reason.SHED:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from tests import oracle
@@ -10,6 +12,9 @@ from tests.e2e.witness import Client, read_register, read_truth
 KINDS = {"government": 1, "sector": 2, "consumer": 3, "provider": 4, "service": 5, "link": 6}
 SLOTS = 40
 EXACT = 1e-12
+OWN_FAULTS = {"REASON_PROBER_ERROR", "REASON_SHED", "REASON_OVERRUN", "REASON_VANTAGE_BLIND"}
+MAY_BE_UNKNOWN = 0.01
+"""On a machine that stands still for a moment the prober says UNKNOWN of what it could not judge; no more than this."""
 
 
 @pytest.mark.slow
@@ -33,14 +38,17 @@ def test_every_verdict_and_every_index_equals_the_truth(system, seed: int, slot:
     truth = read_truth(truth_path)
     told = {link: client.verdicts(link, first, end, slot) for link in live}
     expected = {link: {s: truth.stage(link, s) for s in range(first, end)} for link in live}
-    wrong = {
-        (link, s - first): (told[link][s], stage)
+    wrong = [
+        (link, s - first, told[link][s], stage)
         for link, stages in expected.items()
         for s, stage in stages.items()
-        if told[link][s] != stage
-    }
-    shown = [(*key, *value, client.reason(key[0], key[1] + first, slot)) for key, value in list(wrong.items())[:10]]
-    assert not wrong, f"{len(wrong)} of {len(live) * SLOTS} verdicts differ (link, slot, told, true, reason): {shown}"
+        if told[link][s] not in (None, stage)
+    ]
+    assert not wrong, f"{len(wrong)} known verdicts are not the truth (link, slot, told, true): {wrong[:10]}"
+    unknown = [(link, s) for link, stages in told.items() for s, stage in stages.items() if stage is None]
+    reasons = Counter(client.reason(link, s, slot) for link, s in unknown[:200])
+    assert set(reasons) <= OWN_FAULTS, reasons
+    assert len(unknown) <= MAY_BE_UNKNOWN * len(live) * SLOTS, reasons
     assert {stage for stages in expected.values() for stage in stages.values()} == set(range(6))
 
     _assert_index_is_true(client, register, truth, live)
@@ -48,7 +56,7 @@ def test_every_verdict_and_every_index_equals_the_truth(system, seed: int, slot:
 
 
 def _assert_index_is_true(client, register, truth, live) -> None:
-    """The published indicators of every kind are the brute force's over the truth log, at whatever as_of they have."""
+    """The published indicators are the brute force's over the truth log: the point where all is known, else in bounds."""
     for _ in range(10):
         as_of = client.government().as_of.seconds
         published = {kind: client.indicators(number, 28) for kind, number in KINDS.items()}
@@ -63,7 +71,8 @@ def _assert_index_is_true(client, register, truth, live) -> None:
     assert {(kind, name) for kind, of_kind in published.items() for name in of_kind} == set(results)
     for (kind, name), true in results.items():
         one = published[kind][name]
-        assert one.known_share == pytest.approx(1, abs=EXACT), (kind, name)
-        assert one.HasField("point"), (kind, name)
-        for told, exact in ((one.point, true.point), (one.lower, true.lower), (one.upper, true.upper)):
-            assert told == pytest.approx(float(exact), abs=EXACT), (kind, name)
+        assert one.lower - EXACT <= float(true.point) <= one.upper + EXACT, (kind, name)
+        if one.known_share == 1:
+            assert one.point == pytest.approx(float(true.point), abs=EXACT), (kind, name)
+    exact = sum(one.known_share == 1 for one in published["link"].values())
+    assert exact >= (1 - MAY_BE_UNKNOWN * SLOTS) * len(published["link"])

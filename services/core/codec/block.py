@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,43 +154,57 @@ def _exchange_message(volume: ExchangeVolume) -> block_pb2.ExchangeVolume:
 
 
 def decode_block(payload: bytes) -> Block:
-    """The block a value holds. Raises ValueError when the payload is not an IndicatorBlock."""
+    """The block a value holds. Raises ValueError when the payload is not a consistent IndicatorBlock."""
     try:
         message = block_pb2.IndicatorBlock.FromString(payload)
     except DecodeError as error:
         raise ValueError("not an IndicatorBlock") from error
     return Block(
-        tuple(_indicator(message, i) for i in range(len(message.id))),
+        tuple(_indicators(message)),
         tuple(map(_link_evidence, message.links)),
         tuple(map(_exchange, message.exchanges)),
     )
 
 
-def _indicator(message: block_pb2.IndicatorBlock, i: int) -> Indicator:
-    strict = None
-    if not math.isnan(message.strict_lower[i]):
-        strict = Strict(_or_none(message.strict_point[i]), message.strict_lower[i], message.strict_upper[i])
-    return Indicator(
-        kind=Kind(message.kind[i]),
-        id=message.id[i],
-        window_days=message.window_days[i],
-        as_of=message.as_of.seconds,
-        point=_or_none(message.point[i]),
-        lower=message.lower[i],
-        upper=message.upper[i],
-        known_share=message.known_share[i],
-        losses=Losses(
-            message.not_connected[i], message.not_answered[i], message.invalid[i], message.late[i], message.stale[i]
-        ),
-        strict=strict,
-        links_required=message.links_required[i],
-        links_known=message.links_known[i],
-        links_absent=message.links_absent[i],
-        register_version=message.register_version,
-        probe_version=message.probe_version,
-        method_version=message.method_version,
-        evidence_sequence=message.evidence_sequence,
+def _indicators(message: block_pb2.IndicatorBlock) -> Iterator[Indicator]:
+    # Iterating a repeated field is several times cheaper than indexing it row by row.
+    rows = zip(
+        message.kind,
+        message.id,
+        message.window_days,
+        message.point,
+        message.lower,
+        message.upper,
+        message.known_share,
+        zip(message.not_connected, message.not_answered, message.invalid, message.late, message.stale, strict=True),
+        zip(message.strict_point, message.strict_lower, message.strict_upper, strict=True),
+        message.links_required,
+        message.links_known,
+        message.links_absent,
+        strict=True,
     )
+    as_of = message.as_of.seconds
+    for kind, name, window, point, lower, upper, known, losses, strict, required, links_known, absent in rows:
+        strict_point, strict_lower, strict_upper = strict
+        yield Indicator(
+            kind=Kind(kind),
+            id=name,
+            window_days=window,
+            as_of=as_of,
+            point=_or_none(point),
+            lower=lower,
+            upper=upper,
+            known_share=known,
+            losses=Losses(*losses),
+            strict=None if math.isnan(strict_lower) else Strict(_or_none(strict_point), strict_lower, strict_upper),
+            links_required=required,
+            links_known=links_known,
+            links_absent=absent,
+            register_version=message.register_version,
+            probe_version=message.probe_version,
+            method_version=message.method_version,
+            evidence_sequence=message.evidence_sequence,
+        )
 
 
 def _link_evidence(message: block_pb2.LinkEvidence) -> LinkEvidence:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from peyvand.v1 import indicator_pb2, outcome_pb2
 
+from peyvand.v1 import indicator_pb2, outcome_pb2
 from services.core import codec
 from services.core.evidence import (
     DURATION_BUCKETS,

@@ -1,0 +1,169 @@
+"""Every component's /metrics, as real Prometheus tools see them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from services.core.metrics import TABLE
+from tests.running import COMPONENTS, System
+
+DEADLINE = 30.0
+SERIES_LIMIT = 20_000  # DESIGN.md, Cost targets, Exposition
+HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
+WHEN_THERE_ARE_EXCHANGES = {"peyvand_exchanges", "peyvand_exchange_position_timestamp_seconds"}
+
+
+def program(name):
+    """The path of a program; the test is skipped where it is missing, except under CI=true."""
+    path = shutil.which(name)
+    if path is None:
+        message = f"{name} is not installed: apt-get install prometheus"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """A running system whose first index is out."""
+    one = System(tmp_path_factory.mktemp("metrics") / "data", ("--slot", "3s", "--for", "5m"))
+    one.start()
+    try:
+        one.until_serving()
+        one.until(lambda: "\npeyvand_index{" in one.page("scorer", "/metrics")[1], what="an index was exposed")
+        yield one
+    finally:
+        one.stop()
+
+
+@pytest.fixture(params=COMPONENTS)
+def exposed(request, running):
+    """Each component in turn, and what it exposes."""
+    status, text = running.page(request.param, "/metrics")
+    assert status == 200
+    return request.param, text
+
+
+def families_of(text):
+    """Metric families by the name they have in the table."""
+    return {
+        f"{family.name}_total" if family.type == "counter" else family.name: family
+        for family in text_string_to_metric_families(text)
+    }
+
+
+def labels_of(family):
+    """The labels that the samples of a family have, apart from a histogram's own."""
+    return {tuple(sorted(sample.labels.keys() - {"le"})) for sample in family.samples}
+
+
+@contextmanager
+def prometheus(system, folder, port):
+    """A real Prometheus that scrapes every component each second; gives its address."""
+    jobs = [{"job_name": name, "static_configs": [{"targets": [system.metrics(name)]}]} for name in COMPONENTS]
+    config = folder / "prometheus.yml"
+    config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}), "utf-8")
+    where = f"127.0.0.1:{port}"
+    command = [
+        program("prometheus"),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address={where}",
+    ]
+    with (folder / "prometheus.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            yield where
+        finally:
+            process.terminate()
+            process.wait(DEADLINE)
+
+
+def asked(where, path, **query):
+    """What Prometheus's HTTP API answers; None while it does not."""
+    try:
+        with urlopen(f"http://{where}/api/v1/{path}?{urlencode(query)}", timeout=5) as answer:
+            return json.load(answer)["data"]
+    except URLError:
+        return None
+
+
+def scraped(where):
+    """The targets of Prometheus once it has tried every one of them; None before."""
+    targets = (asked(where, "targets", state="active") or {}).get("activeTargets", [])
+    tried = len(targets) == len(COMPONENTS) and all(target["health"] != "unknown" for target in targets)
+    return targets if tried else None
+
+
+def until(condition, what):
+    """The first true value of a condition; AssertionError when there is none before the deadline."""
+    end = time.monotonic() + DEADLINE
+    while not (value := condition()):
+        assert time.monotonic() < end, f"{what}: not within {DEADLINE:.0f} s"
+        time.sleep(0.05)
+    return value
+
+
+def test_every_component_says_that_it_serves(running):
+    """A system that publishes an index has no component that says NOT_SERVING."""
+    assert {name: running.page(name, "/health") for name in COMPONENTS} == dict.fromkeys(COMPONENTS, (200, "SERVING\n"))
+
+
+def test_promtool_finds_nothing_to_say(exposed):
+    """Names, types, units and help texts follow the conventions of Prometheus."""
+    _, text = exposed
+    lint = subprocess.run(
+        [program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
+
+
+def test_what_is_exposed_is_what_the_table_says(exposed):
+    """A component exposes every metric of its own rows and nothing else, with their types, labels, help and number."""
+    component, text = exposed
+    found = families_of(text)
+    rows = {name: row for name, row in TABLE.items() if row.component == component}
+    assert found.keys() == rows.keys()
+    for name, family in found.items():
+        row = rows[name]
+        assert (family.type, family.documentation) == (row.type, row.help)
+        if family.samples or name not in WHEN_THERE_ARE_EXCHANGES:
+            assert labels_of(family) == {tuple(sorted(row.labels))}, name
+        if row.series.isdigit() and name not in WHEN_THERE_ARE_EXCHANGES:
+            assert len(family.samples) == int(row.series), name
+        if row.type == "histogram":
+            per_labels = len(row.buckets) + len(HISTOGRAM_SAMPLES)
+            assert len(family.samples) % per_labels == 0, name
+
+
+def test_no_process_exposes_more_than_its_share(exposed):
+    """The series of one process stay few enough to be scraped without harm."""
+    _, text = exposed
+    assert 0 < sum(len(family.samples) for family in families_of(text).values()) < SERIES_LIMIT
+
+
+def test_a_real_prometheus_answers_with_the_index(running, tmp_path, port):
+    """Prometheus scrapes every component without an error, and a dashboard's query for the index has an answer."""
+    with prometheus(running, tmp_path, port()) as where:
+        targets = until(lambda: scraped(where), "every component was scraped")
+        errors = {target["labels"]["job"]: (target["health"], target["lastError"]) for target in targets}
+        assert errors == dict.fromkeys(COMPONENTS, ("up", ""))
+        result = until(
+            lambda: (asked(where, "query", query='peyvand_index{kind="government"}') or {}).get("result"),
+            "the index was found",
+        )
+    assert result
+    for series in result:
+        assert 0.0 <= float(series["value"][1]) <= 1.0
+        assert series["metric"]["job"] == "scorer"

@@ -1,0 +1,170 @@
+"""`peyvand up` as a newcomer meets it: it starts, it says what is wrong, it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from services.core.bus.roles import write_users
+from tests.e2e.witness import Client
+from tests.registers import write_register
+from tests.running import ROOT, System, free_base_port, free_first_port
+
+DRAIN_SECONDS = 5.0
+
+
+def _up(*flags: str) -> subprocess.CompletedProcess[str]:
+    """Run `peyvand up` to its end."""
+    command = [sys.executable, "-m", "services.cli", "up", *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def _alive(pids) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists() and _state(pid) != "Z"]
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_everything_within_five_seconds(system) -> None:
+    """After Ctrl-C no process is left, the exit code is 0, and a second run on the same folder works."""
+    running = system("--slot", "2s")
+    client = Client(running.api)
+    running.until(lambda: client.government() is not None, what="a first index was published")
+    client.close()
+    children = running.children()
+    assert set(children) == {"nats-server", "prober", "scorer", "collector", "api", "sandbox"}
+    began = time.monotonic()
+    assert running.stop() == 0
+    assert time.monotonic() - began < DRAIN_SECONDS
+    assert _alive(children.values()) == []
+    lines = [line for line in running.log("up").splitlines() if "index" in line and "bounds" in line]
+    assert lines, running.log("up")
+
+    running.start()
+    again = Client(running.api)
+    running.until(lambda: again.government() is not None, what="a first index of the second run was published")
+    again.close()
+    assert running.stop() == 0
+
+
+@pytest.mark.slow
+def test_the_real_exchange_sample_goes_through_live(system, data_file) -> None:
+    """2,615 exchanges of the real sample are counted by the scorer, 1,905 and 710 meta, none lost, none twice."""
+    sample = data_file("opmon_dev_5230.ndjson")
+    running = system("--slot", "3s", "--exchanges", str(sample))
+
+    def counted() -> dict[str, float]:
+        counts = {"true": 0.0, "false": 0.0}
+        for line in running.page("scorer", "/metrics")[1].splitlines():
+            if line.startswith("peyvand_exchanges{"):
+                labels, value = line.rsplit(" ", 1)
+                counts["true" if 'meta="true"' in labels else "false"] += float(value)
+        return counts
+
+    running.until(lambda: sum(counted().values()) >= 2615, what="the sample was counted", seconds=120)
+    assert counted() == {"false": 1905.0, "true": 710.0}
+    running.until(lambda: "peyvand_exchange_orphans 0.0" in running.page("collector", "/metrics")[1], what="all paired")
+    assert "peyvand_exchange_records_total 5230.0" in running.page("collector", "/metrics")[1]
+
+
+def test_for_ends_by_itself(tmp_path: Path) -> None:
+    """`--for` ends with exit code 0 and prints an index on the way."""
+    ports = ("--first-port", str(free_first_port()), "--base-port", str(free_base_port()))
+    ended = _up("--sandbox", "--slot", "2s", "--for", "20s", "--data", str(tmp_path / "data"), *ports)
+    assert ended.returncode == 0, ended.stderr
+    assert "index " in ended.stdout
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize(("offset", "what"), [(0, "api"), (2, "the message bus"), (12, "scorer metrics")])
+def test_a_taken_port_is_named(tmp_path: Path, offset: int, what: str) -> None:
+    """The person learns which port is taken, by its number and purpose, and what to do."""
+    first = free_first_port()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", first + offset))
+        taken.listen()
+        ended = _up("--sandbox", "--data", str(tmp_path / "data"), "--first-port", str(first))
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"peyvand: port {first + offset} of 127.0.0.1 ({what}) is taken: end the process that listens there, "
+        "perhaps another `peyvand up`, or choose other ports with --first-port\n"
+    )
+
+
+def test_a_taken_sandbox_port_is_named(tmp_path: Path) -> None:
+    """A port of the simulated agencies that is taken ends the run with the sandbox's own sentence."""
+    base = free_base_port()
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", base))
+        taken.listen()
+        flags = ("--first-port", str(free_first_port()), "--base-port", str(base))
+        ended = _up("--sandbox", "--for", "60s", "--data", str(tmp_path / "data"), *flags)
+    assert ended.returncode == 1
+    assert f":{base}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_folder_in_use_is_refused(system, tmp_path: Path) -> None:
+    """Two runs cannot share a data folder."""
+    running = system("--slot", "2s")
+    running.until(lambda: (running.data / "lock").exists() and running.children(), what="the first run began")
+    ended = _up("--sandbox", "--data", str(running.data), "--first-port", str(free_first_port()))
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"peyvand: {running.data} is in use by another `peyvand up`: end it, or name another folder with --data\n"
+    )
+
+
+def test_a_bad_register_starts_nothing(tmp_path: Path) -> None:
+    """Every fault is listed, the exit code is 1, and no state is written."""
+    register = tmp_path / "register"
+    write_register(register)
+    links = register / "links.csv"
+    links.write_text(links.read_text("utf-8").replace("always", "some day", 1), "utf-8")
+    ended = _up("--register", str(register), "--data", str(tmp_path / "data"), "--first-port", str(free_first_port()))
+    assert ended.returncode == 1
+    assert "links.csv:" in ended.stderr
+    assert "is refused: 1 fault" in ended.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_sandbox_never_removes_evidence_of_a_real_register(tmp_path: Path) -> None:
+    """A data folder that no sandbox made is left alone."""
+    data = tmp_path / "data"
+    (data / "nats").mkdir(parents=True)
+    ended = _up("--sandbox", "--data", str(data), "--first-port", str(free_first_port()))
+    assert ended.returncode == 1
+    assert ended.stderr == f"peyvand: {data} holds the evidence of a real register: name another folder with --data\n"
+    assert (data / "nats").exists()
+
+
+def test_a_component_alone_ends_on_sigterm(tmp_path: Path) -> None:
+    """A component waiting for a bus that never comes ends at once, with exit code 0."""
+    system = System(tmp_path / "unused")
+    write_users(tmp_path / "credentials")
+    flags = {
+        "--nats": system.nats,
+        "--credentials": str(tmp_path / "credentials"),
+        "--data": str(tmp_path / "scorer"),
+        "--metrics": system.metrics("scorer"),
+    }
+    command = [sys.executable, "-m", "services.scorer", *(part for pair in flags.items() for part in pair)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "started" in process.stdout.readline()
+        assert system.page("scorer", "/health") == (503, "NOT_SERVING\n")
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(DRAIN_SECONDS) == 0

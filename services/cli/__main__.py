@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import re
 import runpy
@@ -12,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from services.cli import ask_commands, bus_commands, exchange_command, probe_command, register_commands, score_command
 from services.core import log as logs
 from services.core.errors import InputError, PeyvandError, SettingsError
 
@@ -28,14 +28,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.add_typer(register_commands.app, name="register", help="check, compare, import and publish the register")
-app.add_typer(bus_commands.app, name="bus", help="prepare the message bus")
-app.command("probe")(probe_command.probe)
-app.command("score")(score_command.score)
-app.command("dump")(score_command.dump)
-app.command("exchange")(exchange_command.exchange)
-app.command("indicator")(ask_commands.indicator)
-app.command("explain")(ask_commands.explain)
+_COMMANDS = {
+    "probe": "probe_command",
+    "score": "score_command",
+    "dump": "score_command",
+    "exchange": "exchange_command",
+    "indicator": "ask_commands",
+    "explain": "ask_commands",
+}
+_GROUPS = {
+    "register": ("register_commands", "check, compare, import and publish the register"),
+    "bus": ("bus_commands", "prepare the message bus"),
+}
+
+
+def _add_commands(wanted: str) -> None:
+    """Import the command that is wanted, or all of them when it is none of ours, as for --help."""
+    everything = wanted not in {*_COMMANDS, *_GROUPS, "up"}
+    for name, module in _COMMANDS.items():
+        if everything or name == wanted:
+            app.command(name)(getattr(importlib.import_module(f"services.cli.{module}"), name))
+    for name, (module, what) in _GROUPS.items():
+        if everything or name == wanted:
+            app.add_typer(importlib.import_module(f"services.cli.{module}").app, name=name, help=what)
 
 
 def _seconds(text: str) -> float:
@@ -99,6 +114,7 @@ def main() -> None:
         runpy.run_module(f"services.{arguments[0]}", run_name="__main__")
         return
     logs.configure("cli", "error")  # a person reads this terminal; what fails is said in one sentence
+    _add_commands(arguments[0] if arguments else "")
     try:
         app(prog_name="peyvand")
     except InputError as error:

@@ -54,7 +54,7 @@ class Scoring:
     def __init__(self, register: Register, loaded: Loaded, position: Position) -> None:
         self.calendar = Calendar.of(register.policy)
         self.evidence: Evidence = loaded.evidence
-        self.manifest = replace(loaded.manifest or Manifest(position), position=position)
+        self.manifest = replace(loaded.manifest or Manifest(position), position=position, blocks=loaded.blocks)
         self._detailed = set(loaded.slots)
         self._saved: Manifest | None = loaded.manifest
         self._dropped_at = 0

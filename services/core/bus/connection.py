@@ -10,8 +10,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import nats
@@ -23,35 +21,16 @@ from nats.js import JetStreamContext
 
 from services.core.bus import subjects
 from services.core.bus.roles import inbox_prefix, load_user
+from services.core.bus.stored import Message, StreamState, is_deleted, key_of, message_of, status_of, status_text
 from services.core.errors import BusError
 from services.core.log import logger
 
-__all__ = ["Bus", "Message", "StreamState", "connect"]
+__all__ = ["Bus", "connect"]
 
 _RETRY_SECONDS = 0.2
 _LOOK_SECONDS = 1.0  # how long a follower waits for a sign before it looks anyway
 _BATCH_BYTES = 8 << 20
 _TRANSIENT = (nats.errors.Error, OSError, TimeoutError)
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One stored message; ``time`` is when the stream stored it, in epoch seconds; ``deleted`` marks a KV tombstone."""
-
-    sequence: int
-    subject: str
-    data: bytes
-    time: float
-    deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StreamState:
-    """When a stream was created (as the server writes it) and the sequences it holds; last = first - 1 when empty."""
-
-    created: str
-    first: int
-    last: int
 
 
 class Bus:
@@ -100,7 +79,7 @@ class Bus:
         """The value of a key, or None."""
         stream, subject = subjects.kv_stream(bucket), subjects.kv_subject(bucket, key)
         reply = await self._request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", f"reading {key} in bucket {bucket}")
-        if _status(reply) == "404" or _deleted(reply):
+        if status_of(reply) == "404" or is_deleted(reply):
             return None
         return reply.data
 
@@ -112,7 +91,7 @@ class Bus:
             subjects.kv_stream(bucket), start, pattern=subjects.kv_subject(bucket, pattern)
         ):
             for message in messages:
-                key = _key(bucket, message.subject)
+                key = key_of(bucket, message.subject)
                 found.pop(key, None)
                 if not message.deleted:
                     found[key] = message.data
@@ -123,7 +102,7 @@ class Bus:
         """Every current value, then every change (None = deleted), for ever, across disconnections."""
         subject = subjects.kv_subject(bucket, pattern)
         async for message in self.follow(subjects.kv_stream(bucket), 1, pattern=subject):
-            yield _key(bucket, message.subject), None if message.deleted else message.data
+            yield key_of(bucket, message.subject), None if message.deleted else message.data
 
     async def follow(self, stream: str, start: int, *, pattern: str = ">") -> AsyncIterator[Message]:
         """Every message of a stream from ``start`` on, for ever, across disconnections."""
@@ -182,15 +161,15 @@ class Bus:
                 payload = json.dumps(request).encode()
                 await self._client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=inbox)
                 async with asyncio.timeout(timeout):
-                    while (status := _status(reply := await replies.get())) is None:
-                        messages.append(_message(reply))
+                    while (status := status_of(reply := await replies.get())) is None:
+                        messages.append(message_of(reply))
             finally:
                 if self._client.is_connected:
                     await subscription.unsubscribe()
         except _TRANSIENT as error:
             raise BusError(f"{what} failed: {_why(error)}") from error
         if status not in ("204", "404"):
-            raise BusError(f"{what} failed: {_status_text(reply)}")
+            raise BusError(f"{what} failed: {status_text(reply)}")
         return messages
 
     async def send(self, subject: str, payload: bytes) -> None:
@@ -215,30 +194,6 @@ class Bus:
             return await self._client.request(subject, payload, timeout=timeout)
         except _TRANSIENT as error:
             raise BusError(f"{what} failed: {_why(error)}") from error
-
-
-def _key(bucket: str, subject: str) -> str:
-    return subject.removeprefix(subjects.kv_subject(bucket, ""))
-
-
-def _status(message: Msg) -> str | None:
-    return (message.headers or {}).get("Status")
-
-
-def _status_text(message: Msg) -> str:
-    return (message.headers or {}).get("Description", "no reason given")
-
-
-def _deleted(message: Msg) -> bool:
-    headers = message.headers or {}
-    return headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers
-
-
-def _message(message: Msg) -> Message:
-    headers = message.headers or {}
-    # RFC 3339 with nanoseconds, always UTC; a datetime holds microseconds.
-    stored = datetime.fromisoformat(headers["Nats-Time-Stamp"].rstrip("Z")[:26]).replace(tzinfo=UTC).timestamp()
-    return Message(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, stored, _deleted(message))
 
 
 def _why(error: BaseException) -> str:

@@ -1,0 +1,61 @@
+"""What direct get returns: stored messages and their headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from nats.aio.msg import Msg
+
+from services.core.bus import subjects
+
+__all__ = ["Message", "StreamState", "is_deleted", "key_of", "message_of", "status_of", "status_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One stored message; ``time`` is when the stream stored it, in epoch seconds; ``deleted`` marks a KV tombstone."""
+
+    sequence: int
+    subject: str
+    data: bytes
+    time: float
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """When a stream was created (as the server writes it) and the sequences it holds; last = first - 1 when empty."""
+
+    created: str
+    first: int
+    last: int
+
+
+def key_of(bucket: str, subject: str) -> str:
+    """The key of a KV bucket behind a subject."""
+    return subject.removeprefix(subjects.kv_subject(bucket, ""))
+
+
+def status_of(reply: Msg) -> str | None:
+    """The status of a reply that carries no stored message, such as 404 or 204 (the end of a batch)."""
+    return (reply.headers or {}).get("Status")
+
+
+def status_text(reply: Msg) -> str:
+    """What the server says of a status."""
+    return (reply.headers or {}).get("Description", "no reason given")
+
+
+def is_deleted(reply: Msg) -> bool:
+    """Whether a KV entry marks its key as deleted."""
+    headers = reply.headers or {}
+    return headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers
+
+
+def message_of(reply: Msg) -> Message:
+    """The stored message a reply carries."""
+    headers = reply.headers or {}
+    # RFC 3339 with nanoseconds, always UTC; a datetime holds microseconds.
+    stored = datetime.fromisoformat(headers["Nats-Time-Stamp"].rstrip("Z")[:26]).replace(tzinfo=UTC).timestamp()
+    return Message(int(headers["Nats-Sequence"]), headers["Nats-Subject"], reply.data, stored, is_deleted(reply))

@@ -67,6 +67,11 @@ def _sample() -> Path | None:
     return path if path.exists() else None
 
 
+@app.callback()
+def _peyvand() -> None:
+    """Keep the name of a command before its options, also where only one command was imported."""
+
+
 @app.command()
 def up(
     register: Annotated[Path | None, typer.Option(help="register directory to measure", metavar="DIR")] = None,

@@ -18,7 +18,6 @@ from tests.running import COMPONENTS, System
 
 __all__ = ["national"]
 
-_SLOT = 60
 _START_SECONDS = 300.0  # the first index comes after the first whole slot
 _SCRAPE_SECONDS = 15.0  # as Prometheus does; what a scrape costs is part of the figures
 _PIPELINE = ("prober", "nats-server", "scorer", "collector", "api")
@@ -36,13 +35,15 @@ class _Moment:
     scorer: Samples
 
 
-def national(minutes: float) -> Iterator[str]:
-    """Run the national sandbox, measure it for ``minutes`` from its first index on, and say in lines what it cost."""
-    yield f"national scenario, slots of {_SLOT} s, {minutes:g} minutes, from {time.strftime('%F %T %Z')}"
+def national(minutes: float, slot: int) -> Iterator[str]:
+    """Run the national sandbox in slots of ``slot`` seconds, measure it for ``minutes`` from its first index on, and say
+    in lines what it cost.
+    """
+    yield f"national scenario, slots of {slot} s, {minutes:g} minutes, from {time.strftime('%F %T %Z')}"
     yield machine()
     limit = 60 * minutes + 2 * _START_SECONDS
     with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
-        flags = ("--scenario", "national", "--slot", f"{_SLOT}s", "--for", f"{limit:.0f}s")
+        flags = ("--scenario", "national", "--slot", f"{slot}s", "--for", f"{limit:.0f}s")
         system = System(Path(folder) / "data", flags)
         system.start()
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Nats
+from registers import register_files
 from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure, put, register_on
 
 from services.core.bus import Bus, subjects
@@ -347,10 +348,24 @@ async def test_bus_may_go_and_come_back(nats: Nats, scorer: Scorer, tmp_path: Pa
     assert await scorer.stop() == (0, "")
 
 
+def without_civil_registry(folder: Path, *links: str, epoch: float) -> Path:
+    """A register in which civil-registry answers, but owns neither a service nor an endpoint; ``links`` are added."""
+    files = register_files()
+    services = "".join(line for line in files["services.csv"].splitlines(keepends=True) if "birth-" not in line)
+    kept = "".join(line for line in files["links.csv"].splitlines(keepends=True) if "birth-" not in line)
+    return make_register(
+        folder,
+        epoch=epoch,
+        services_csv=services,
+        links_csv=kept + "".join(links),
+        endpoints_csv=files["endpoints.csv"].replace("bus,civil-", "bus,land-"),
+    )
+
+
 async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
     """A new register applies at the next refresh: evidence heard of before it counts, and a removed agency's block goes."""
-    await register_on(nats, make_register(tmp_path / "register"))
     began = time.time() - 3600
+    await register_on(nats, make_register(tmp_path / "register", epoch=began))
     slot = now_slot() - 20
     scorer.start()
     async with nats.connect("prober") as prober, nats.connect("api") as api:
@@ -359,15 +374,10 @@ async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_pa
         found = await blocks(api)
         assert [row.id for row in found["consumer.customs"].indicators if row.kind == Kind.LINK][:1] == ["permit-tax"]
 
-        links = (tmp_path / "register" / "links.csv").read_text("utf-8")
-        link = "permit-land,import-permit,land-registry,titles,,,always,page,http://127.0.0.1:7500/land,,,,,,\n"
-        # birth-tax is the only link, and birth-certificate the only service, of civil-registry as consumer.
-        kept = "".join(line for line in links.splitlines(keepends=True) if not line.startswith("birth-tax"))
-        services = (tmp_path / "register" / "services.csv").read_text("utf-8")
-        services = "".join(line for line in services.splitlines(keepends=True) if not line.startswith("birth-"))
-        endpoints = (tmp_path / "register" / "endpoints.csv").read_text("utf-8").replace("bus,civil-", "bus,land-")
-        changed = make_register(
-            tmp_path / "changed", epoch=began, services_csv=services, links_csv=kept + link, endpoints_csv=endpoints
+        changed = without_civil_registry(
+            tmp_path / "changed",
+            "permit-land,import-permit,land-registry,titles,,,always,page,http://127.0.0.1:7500/land,,,,,,\n",
+            epoch=began,
         )
         register = await register_on(nats, changed)
 
@@ -389,7 +399,10 @@ async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_pa
 async def test_other_calendar_begins_anew_and_reads_the_stream_again(
     nats: Nats, scorer: Scorer, tmp_path: Path
 ) -> None:
-    """A register with another epoch has evidence of its own, made from the whole stream; the old folder stays."""
+    """A register with another epoch has evidence of its own, made from the whole stream; the old folder stays.
+
+    Blocks that the old one published and the new one has not are removed all the same.
+    """
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
     async with nats.connect("prober") as prober, nats.connect("api") as api:
@@ -397,7 +410,7 @@ async def test_other_calendar_begins_anew_and_reads_the_stream_again(
         sequence = await put(prober, [measure("deed-tax", old), measure("deed-tax", new)])
         await government(api, sequence)
         epoch = (new - 5) * SLOT
-        register = await register_on(nats, make_register(tmp_path / "changed", epoch=epoch))
+        register = await register_on(nats, without_civil_registry(tmp_path / "changed", epoch=epoch))
 
         async def applied() -> Block | None:
             now = (await blocks(api)).get("consumer.land-registry")
@@ -405,6 +418,11 @@ async def test_other_calendar_begins_anew_and_reads_the_stream_again(
 
         block = await eventually(applied, "the new calendar")
         assert block.links[0].verdicts[1].tolist() == [0, 0, 0, 0, 0, 1]
+
+        async def removed() -> bool:
+            return "consumer.civil-registry" not in await blocks(api)
+
+        await eventually(removed, "no block of civil-registry")
     assert await scorer.stop() == (0, "")
     assert len(list(scorer.data.glob("evidence-*/manifest.json"))) == 2
 

@@ -204,9 +204,8 @@ class Session:
             published = self._scoring.manifest.end_slot
             end_slot = self._scoring.settled(self._clock())
             grown = published is None or end_slot > published
-            if end_slot <= self._calendar.epoch_slot:
-                grown = False  # before the first whole slot there is nothing to say
-            if grown or (self._scoring.stale and time.monotonic() >= late_from):
+            begun = end_slot > self._calendar.epoch_slot  # before the first whole slot there is nothing to say
+            if begun and (grown or (self._scoring.stale and time.monotonic() >= late_from)):
                 started = time.monotonic()
                 await self._publish(end_slot)
                 ended = time.monotonic()

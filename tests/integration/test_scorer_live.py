@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -128,6 +129,18 @@ async def test_last_slot_is_shown_and_goes_when_unknown(nats: Nats, scorer: Scor
         await eventually(shown, "the stage")
         await eventually(gone, "no stage")
     assert await scorer.stop() == (0, "")
+
+
+async def test_nothing_is_published_before_the_first_whole_slot(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """With an epoch still to come, the first index published is that of the first slot after it."""
+    first_slot = now_slot() + 4
+    await register_on(nats, make_register(tmp_path / "register", epoch=first_slot * SLOT))
+    scorer.start()
+    await scorer.serving()
+    assert await scorer.stop() == (0, "")
+    lines = map(json.loads, (scorer.data / "scorer.log").read_text("utf-8").splitlines())
+    published = [line["as_of"] for line in lines if line["event"] == "index_published"]
+    assert published[0] == (first_slot + 1) * SLOT
 
 
 async def test_late_and_repeated_measurements(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic, time
@@ -101,6 +102,10 @@ class Probing:
             probe_version=register.probe_version,
             targets=len(self._assignments),
         )
+        # A full collection of a register's worth of objects would stall the loop for as long as some probes take.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
         self._used.set()
         if self.sees.is_set():
             self._launch_due()

@@ -14,7 +14,7 @@ import pytest
 from tests import oracle
 from tests.e2e.witness import Client, read_answers, read_register, read_truth
 
-SLOT = 3
+SLOT = 2
 KILLS = 30
 VICTIMS = ("prober", "scorer", "nats-server")
 FLUSH_SECONDS = 1.0

@@ -1,0 +1,68 @@
+"""A running system takes a new register without losing or doubling a slot."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests import oracle
+from tests.e2e.witness import Client, read_register, read_truth
+from tests.running import ROOT
+
+SLOT = 2
+EXACT = 1e-12
+
+
+def _changed(source, target) -> str:
+    """Copy the register without its last link; returns the id of that link."""
+    shutil.copytree(source, target)
+    path = target / "links.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *rows, last = list(csv.reader(file))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+    return last[0]
+
+
+@pytest.mark.slow
+def test_a_new_register_takes_force_without_a_lost_or_doubled_slot(system) -> None:
+    """Published mid-run, the new version scores its whole window, and every slot before and after is known and true."""
+    running = system("--slot", f"{SLOT}s", "--seed", "5")
+    client = Client(running.api)
+    running.until(lambda: client.government() is not None, what="a first index was published")
+    old = client.government()
+    sandbox = running.data / "sandbox"
+    removed = _changed(sandbox / "register", sandbox / "changed")
+    where = ("--nats", running.nats, "--credentials", str(running.credentials))
+    publish = [sys.executable, "-m", "services.cli", "register", "publish", str(sandbox / "changed"), *where]
+    subprocess.run(publish, cwd=ROOT, check=True, timeout=60)
+
+    def in_force() -> bool:
+        now = client.government()
+        return now is not None and now.register_version != old.register_version
+
+    running.until(in_force, what="the new register was in force")
+    since = client.government().as_of.seconds
+    running.until(lambda: client.government().as_of.seconds >= since + 3 * SLOT, what="three slots under it passed")
+
+    register = read_register(sandbox / "changed")
+    assert removed not in {link["id"] for link in register["links"]}
+    truth = read_truth(sandbox / "truth.ndjson")
+    government = client.government()
+    end = government.as_of.seconds // SLOT
+    live = [link["id"] for link in register["links"] if link["live_from"] is not None]
+    stages = {}
+    for link in live:
+        for slot, told in client.verdicts(link, truth.first_slot, end, SLOT).items():
+            why = (link, slot - truth.first_slot, client.reason(link, slot, SLOT)) if told is None else (link, slot)
+            assert told == truth.stage(link, slot), why
+            stages[False, link, slot] = told
+    true = oracle.index(register, stages, days=28, end_slot=end)["government", register["government"]]
+    assert government.known_share == 1
+    assert government.links_required == len(register["links"])
+    assert government.point == pytest.approx(float(true.point), abs=EXACT)
+    client.close()

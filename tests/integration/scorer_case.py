@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from conftest import ROOT, Nats, free_port
 from registers import write_register
 
 from services.core.bus import Bus, subjects
@@ -24,6 +23,7 @@ from services.core.model import Register
 from services.core.outcome import OUTCOME_OF, Reason
 from services.register.load import load
 from services.register.publish import publish
+from tests.conftest import ROOT, Nats, free_port
 
 __all__ = ["SLOT", "Scorer", "batch", "blocks", "eventually", "make_register", "measure", "put", "register_on"]
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Nats
 from registers import register_files
 from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure, put, register_on
 
@@ -27,6 +26,7 @@ from services.scorer.blocks import consumer_block, government_block
 from services.scorer.gap import Position
 from services.scorer.scoring import Scoring
 from services.scorer.store import Loaded
+from tests.conftest import Nats
 
 REMEDY = "re-score that time offline, then start once with --accept-gap yes: what is gone stays unknown"
 

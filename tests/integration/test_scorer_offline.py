@@ -10,13 +10,13 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from conftest import ROOT, Nats
 from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure, put, register_on
 
 from services.core.bus import Bus, subjects
 from services.core.codec import Block, encode_summaries, indicator_to_json, measurement_to_json
 from services.core.evidence import ExchangeSummary
 from services.core.outcome import Reason
+from tests.conftest import ROOT, Nats
 
 
 def peyvand(*arguments: object) -> subprocess.CompletedProcess[str]:

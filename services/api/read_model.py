@@ -138,6 +138,8 @@ class ReadModel:
 
     def _is_current(self) -> bool:
         """Whether the newest blocks were all published together, and are of the register in force."""
+        if GOVERNMENT_BLOCK not in self.blocks:
+            return False  # it comes last; until then the first refresh is not whole
         return len(self._stamped) == 1 and next(iter(self._stamped))[0] == self.view.register.register_version
 
     def _stamp(self, key: str) -> None:

@@ -112,6 +112,7 @@ async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) ->
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, runtime.stop.set)
+    runtime.log.info("started", metrics=runtime.settings.metrics)
     work = asyncio.ensure_future(main(runtime))
     stopping = asyncio.ensure_future(runtime.stop.wait())
     await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -138,7 +139,6 @@ def run(component: str, main: Callable[[Runtime], Awaitable[None]], argv: Sequen
         async def body() -> None:
             runtime = Runtime(settings, registry, logs.logger(), asyncio.Event())
             with _exposition(settings.metrics, registry, runtime.health):
-                runtime.log.info("started", metrics=settings.metrics)
                 await _main(runtime, main)
                 runtime.log.info("stopped")
 

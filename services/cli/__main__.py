@@ -78,7 +78,7 @@ def up(
     sandbox: Annotated[bool, typer.Option("--sandbox", help="measure a simulated government")] = False,
     scenario: Annotated[str, typer.Option(help="sandbox: small or national")] = "small",
     seed: Annotated[int, typer.Option(help="sandbox: seed of the scenario and its faults")] = 1,
-    slot: Annotated[str, typer.Option(help="sandbox: slot length, whole seconds")] = "5s",
+    slot: Annotated[str, typer.Option(help="sandbox: slot length, whole seconds")] = "4s",
     faults: Annotated[float, typer.Option(help="sandbox: intensity of the injected faults, 0 for none")] = 1.0,
     seconds: Annotated[str | None, typer.Option("--for", help="end by itself after this long, such as 60s")] = None,
     data: Annotated[Path | None, typer.Option(help="folder of all state", metavar="DIR")] = None,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,12 +17,14 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_p
 from services.core.outcome import OUTCOME_OF, Outcome, Reason
 from tests.bench.process import busy_seconds, cpu_seconds, machine, peak_mib
 from tests.bench.scrape import Samples, quantile_bound, scrape, since
-from tests.running import COMPONENTS, System
+from tests.running import COMPONENTS, ROOT, System
 
 __all__ = ["national"]
 
 _START_SECONDS = 300.0  # the first index comes after the first whole slot
 _SCRAPE_SECONDS = 15.0  # as Prometheus does; what a scrape costs is part of the figures
+_NAP_SECONDS = 0.05
+_SHOWN = 20
 _PIPELINE = ("prober", "nats-server", "scorer", "collector", "api")
 _SHARES = (0.5, 0.99, 0.999, 1.0)
 
@@ -50,7 +55,7 @@ def national(minutes: float, slot: int) -> Iterator[str]:
             system.until(lambda: _has_index(system), what="the first index", seconds=_START_SECONDS)
             pids = system.children() | ({"peyvand up": system.process.pid} if system.process else {})
             before = _moment(system, pids)
-            _follow(system, pids, minutes * 60)
+            stall = _follow(system, pids, minutes * 60)
             after = _moment(system, pids)
             yield from _costs(before, after, {name: peak_mib(pid) for name, pid in pids.items()})
             yield from _outcomes(before.prober, after.prober)
@@ -58,6 +63,8 @@ def national(minutes: float, slot: int) -> Iterator[str]:
             yield _times("the bus acknowledges in", before.prober, after.prober, "peyvand_publish_seconds")
             yield _times("an index takes", before.scorer, after.scorer, "peyvand_scorer_refresh_seconds")
             yield _government(system)
+            yield f"a process that only slept woke up to {stall * 1000:.0f} ms late: so long this machine kept it waiting"
+            yield from _unknown(system)
         finally:
             system.stop()
 
@@ -76,15 +83,29 @@ def _moment(system: System, pids: dict[str, int]) -> _Moment:
     )
 
 
-def _follow(system: System, pids: dict[str, int], seconds: float) -> None:
-    """Scrape every component until the time is over; AssertionError when a process was started again meanwhile."""
+def _follow(system: System, pids: dict[str, int], seconds: float) -> float:
+    """Scrape every component until the time is over; return by how much the machine delayed us at most, in seconds.
+
+    AssertionError when a process was started again meanwhile.
+    """
     end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        time.sleep(min(left, _SCRAPE_SECONDS))
+    stall = 0.0
+    while time.monotonic() < end:
+        stall = max(stall, _sleep(min(end, time.monotonic() + _SCRAPE_SECONDS)))
         for name in COMPONENTS:
             scrape(system.metrics(name))
         changed = pids.items() - system.children().items() - {("peyvand up", pids["peyvand up"])}
         assert not changed, f"{dict(changed)} did not stay up"
+    return stall
+
+
+def _sleep(until: float) -> float:
+    """Sleep in short naps; return by how much the longest was too long, in seconds."""
+    late = 0.0
+    while (now := time.monotonic()) < until:
+        time.sleep(_NAP_SECONDS)
+        late = max(late, time.monotonic() - now - _NAP_SECONDS)
+    return late
 
 
 def _costs(before: _Moment, after: _Moment, peaks: dict[str, float]) -> Iterator[str]:
@@ -128,6 +149,16 @@ def _times(what: str, before: Samples, after: Samples, name: str) -> str:
     mean = sum(since(before, after, f"{name}_sum").values()) / count
     bounds = ", ".join(f"{share:.1%} within {quantile_bound(buckets, share)} s" for share in _SHARES)
     return f"{what} {mean * 1000:.2f} ms on average; {bounds}"
+
+
+def _unknown(system: System) -> Iterator[str]:
+    """The measurements that came to nothing, in the prober's own words."""
+    command = [sys.executable, "-m", "services.cli", "dump", "measurements"]
+    where = ["--nats", system.nats, "--credentials", str(system.credentials)]
+    dump = subprocess.run([*command, *where], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    rows = [json.loads(line) for line in dump.stdout.splitlines() if '"OUTCOME_UNKNOWN"' in line]
+    for row in [row for row in rows if "time" in row][:_SHOWN]:
+        yield f"UNKNOWN {row.get('link') or row.get('endpoint')} at {row['time']}: {row['reason']}, {row.get('detail', '')}"
 
 
 def _government(system: System) -> str:

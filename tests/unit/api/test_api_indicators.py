@@ -103,6 +103,17 @@ async def test_what_never_has_an_indicator_says_so(empty_api, refusal, tmp_path)
     assert "`tourism`" in sentence
 
 
+async def test_a_first_refresh_that_is_not_whole_is_no_answer(empty_api, refusal):
+    """While the agencies' blocks are there and the government's is not, the government is UNAVAILABLE, not N/A."""
+    empty_api.take_register()
+    for key, block in blocks_of(empty_api.register).items():
+        if key != "government":
+            empty_api.picture.model.take_block(key, block)
+    request = messages.GetIndicatorRequest(kind=Kind.GOVERNMENT)
+    code, info, _ = await refusal(empty_api.indicators.GetIndicator(request))
+    assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED")
+
+
 async def test_what_is_out_of_force_says_so(api, refusal):
     """A link that everything published together leaves out has nothing in force: FAILED_PRECONDITION as well."""
     block = blocks_of(api.register)["consumer.customs"]

@@ -82,7 +82,8 @@ class IndicatorServiceServicer:
     """
 
     def GetIndicator(self, request, context):
-        """One indicator. NOT_FOUND when the register knows no such entity, UNAVAILABLE until a first index is published.
+        """One indicator. NOT_FOUND when the register knows no such entity, UNAVAILABLE until a first index is published,
+        FAILED_PRECONDITION when nothing of the entity is in force, so that it has none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,9 @@ class IndicatorServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IndicatorServiceAsyncStub: ...
     GetIndicator: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetIndicatorRequest, _indicator_service_pb2.GetIndicatorResponse]
-    """One indicator. NOT_FOUND when the register knows no such entity, UNAVAILABLE until a first index is published."""
+    """One indicator. NOT_FOUND when the register knows no such entity, UNAVAILABLE until a first index is published,
+    FAILED_PRECONDITION when nothing of the entity is in force, so that it has none.
+    """
     ListIndicators: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.ListIndicatorsRequest, _indicator_service_pb2.ListIndicatorsResponse]
     """Indicators of one kind, ordered by id, in pages."""
     ExplainIndicator: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.ExplainIndicatorRequest, _indicator_service_pb2.ExplainIndicatorResponse]
@@ -56,7 +58,9 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetIndicator: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetIndicatorRequest, _indicator_service_pb2.GetIndicatorResponse]  # type: ignore[assignment]
-    """One indicator. NOT_FOUND when the register knows no such entity, UNAVAILABLE until a first index is published."""
+    """One indicator. NOT_FOUND when the register knows no such entity, UNAVAILABLE until a first index is published,
+    FAILED_PRECONDITION when nothing of the entity is in force, so that it has none.
+    """
     ListIndicators: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.ListIndicatorsRequest, _indicator_service_pb2.ListIndicatorsResponse]  # type: ignore[assignment]
     """Indicators of one kind, ordered by id, in pages."""
     ExplainIndicator: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.ExplainIndicatorRequest, _indicator_service_pb2.ExplainIndicatorResponse]  # type: ignore[assignment]
@@ -81,7 +85,9 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _indicator_service_pb2.GetIndicatorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.GetIndicatorResponse, _abc.Awaitable[_indicator_service_pb2.GetIndicatorResponse]]:
-        """One indicator. NOT_FOUND when the register knows no such entity, UNAVAILABLE until a first index is published."""
+        """One indicator. NOT_FOUND when the register knows no such entity, UNAVAILABLE until a first index is published,
+        FAILED_PRECONDITION when nothing of the entity is in force, so that it has none.
+        """
 
     @_abc_1.abstractmethod
     def ListIndicators(

@@ -9,13 +9,13 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_service_pb2
-from services.api.messages import exchange_message, link_message
+from services.api.messages import link_message
 from services.api.paging import cut
 from services.api.read_model import ReadModel, block_key
 from services.api.refusal import RefusedError
 from services.api.register_view import RegisterView
 from services.api.slots import chunks, slot_key, slot_messages
-from services.core.codec import SlotBlock, decode_slot_block
+from services.core.codec import SlotBlock, decode_slot_block, volume_to_message
 from services.core.codec.units import time_of
 from services.core.errors import BusError
 from services.core.evidence import Kind
@@ -76,7 +76,7 @@ class LinkAnswers:
         return indicator_service_pb2.LinkStatus(
             link=link_message(view.register, link),
             indicator=None if published is None else published.message,
-            exchanges=None if volume is None else exchange_message(volume),
+            exchanges=None if volume is None else volume_to_message(volume),
         )
 
     def _slots(self, view: RegisterView, request: indicator_service_pb2.GetLinkRequest, as_of: Timestamp) -> range:

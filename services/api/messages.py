@@ -1,15 +1,13 @@
-"""The register, and what the data bus carried, as peyvand.v1 messages."""
+"""The register as peyvand.v1 messages."""
 
 from __future__ import annotations
 
 from datetime import date
 
-from peyvand.v1 import block_pb2, register_pb2
-from services.core.codec import ExchangeVolume
-from services.core.codec.units import timestamp
+from peyvand.v1 import register_pb2
 from services.core.model import ALWAYS, Agency, Link, Register, Service
 
-__all__ = ["agency_message", "exchange_message", "link_message", "service_message"]
+__all__ = ["agency_message", "link_message", "service_message"]
 
 
 def agency_message(agency: Agency) -> register_pb2.Agency:
@@ -59,20 +57,6 @@ def link_message(register: Register, link: Link) -> register_pb2.Link:
         vantages=link.vantages,
         latency_ms=link.latency_ms,
         max_age_s=link.max_age_s,
-    )
-
-
-def exchange_message(volume: ExchangeVolume) -> block_pb2.ExchangeVolume:
-    """Return what one pair of agencies exchanged as a message."""
-    return block_pb2.ExchangeVolume(
-        consumer=volume.consumer,
-        provider=volume.provider,
-        meta=volume.meta,
-        count=volume.count,
-        ok=volume.ok,
-        bus_failures=volume.bus_failures,
-        provider_failures=volume.provider_failures,
-        last_slot=timestamp(volume.last_slot),
     )
 
 

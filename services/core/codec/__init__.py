@@ -9,6 +9,7 @@ from services.core.codec.block import (
     decode_slot_block,
     encode_block,
     encode_slot_block,
+    volume_to_message,
 )
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
 from services.core.codec.indicator import indicator_from_message, indicator_to_json, indicator_to_message
@@ -57,4 +58,5 @@ __all__ = [
     "measurement_to_json",
     "summary_from_json",
     "summary_to_json",
+    "volume_to_message",
 ]

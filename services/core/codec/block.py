@@ -23,6 +23,7 @@ __all__ = [
     "decode_slot_block",
     "encode_block",
     "encode_slot_block",
+    "volume_to_message",
 ]
 
 _STAGES = ("not_connected", "not_answered", "invalid", "late", "stale", "ok")
@@ -125,7 +126,7 @@ def encode_block(block: Block) -> bytes:
         links_known=[row.links_known for row in rows],
         links_absent=[row.links_absent for row in rows],
         links=map(_link_evidence_message, block.links),
-        exchanges=map(_exchange_message, block.exchanges),
+        exchanges=map(volume_to_message, block.exchanges),
     ).SerializeToString()
 
 
@@ -140,7 +141,8 @@ def _link_evidence_message(evidence: LinkEvidence) -> block_pb2.LinkEvidence:
     )
 
 
-def _exchange_message(volume: ExchangeVolume) -> block_pb2.ExchangeVolume:
+def volume_to_message(volume: ExchangeVolume) -> block_pb2.ExchangeVolume:
+    """The message of what one pair of agencies exchanged."""
     return block_pb2.ExchangeVolume(
         consumer=volume.consumer,
         provider=volume.provider,

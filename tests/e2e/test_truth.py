@@ -7,14 +7,11 @@ from collections import Counter
 import pytest
 
 from tests import oracle
-from tests.e2e.witness import Client, read_register, read_truth
+from tests.e2e.witness import MAY_BE_UNKNOWN, OWN_FAULTS, Client, read_register, read_truth
 
 KINDS = {"government": 1, "sector": 2, "consumer": 3, "provider": 4, "service": 5, "link": 6}
 SLOTS = 40
 EXACT = 1e-12
-OWN_FAULTS = {"REASON_PROBER_ERROR", "REASON_SHED", "REASON_OVERRUN", "REASON_VANTAGE_BLIND"}
-MAY_BE_UNKNOWN = 0.01
-"""On a machine that stands still for a moment the prober says UNKNOWN of what it could not judge; no more than this."""
 
 
 RUNS = ((1, 2), (2, 3), (3, 3))

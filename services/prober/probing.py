@@ -77,7 +77,7 @@ class Probing:
     @property
     def targets(self) -> int:
         """How many links and endpoints there are to probe."""
-        return len(self._schedule)
+        return len(self._assignments)
 
     def use(self, register: Register) -> None:
         """Probe by this register from now on. Raises SettingsError when its policy does not know our vantage."""
@@ -93,7 +93,6 @@ class Probing:
         longest = max((probe.timeout for probe in register.probes.values()), default=0.0)
         self._bracket.remembered = self._stalls.remembered = longest + 2 * CONTROL_TIMEOUT
         self._slot_seconds = policy.slot_seconds
-        self._schedule.replace((item.entry for item in self._assignments.values()), policy.slot_seconds, time())
         self.origin = Origin(name, self._settings.prober, register.register_version, register.probe_version)
         self._meters.assigned(self._assignments)
         self._log.info(
@@ -106,9 +105,16 @@ class Probing:
         gc.unfreeze()
         gc.collect()
         gc.freeze()
+        # Targets are made ready at their first probe: after one slot there are none left to be.
+        asyncio.get_running_loop().call_later(policy.slot_seconds + longest, gc.freeze)
         self._used.set()
         if self.sees.is_set():
-            self._launch_due()
+            self._plan()
+
+    def _plan(self) -> None:
+        """Launch by the register in use from this moment on: what our own start has made late is not ours to shed."""
+        self._schedule.replace((item.entry for item in self._assignments.values()), self._slot_seconds, time())
+        self._launch_due()
 
     async def pulse(self) -> None:
         """Ask the control targets, let go of what they bracket, flush it; again and again.
@@ -127,7 +133,7 @@ class Probing:
                 return
             if not (self.sees.is_set() or self._stopped):
                 self.sees.set()
-                self._launch_due()
+                self._plan()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), max(0.0, began + CONTROL_SECONDS - monotonic()))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -54,6 +54,11 @@ def _due(launch: Launch) -> float:
     return launch.due
 
 
+def _fits(launch: Launch) -> bool:
+    """Tell whether a launch is as clear of its last moment as phases are."""
+    return launch.due <= launch.slot_start + (launch.latest - launch.slot_start) * _ROOM
+
+
 class Schedule:
     """The launches of one prober, slot after slot. Not a slot of a target is lost or doubled when targets change."""
 
@@ -89,12 +94,10 @@ class Schedule:
             if fresh or not self._queue:
                 self._slot, self._taken = current, set()
         self._queue = deque(
-            launch
-            for launch in self._launches(self._slot, now)
-            if launch.due <= launch.latest or launch.target in known
+            launch for launch in self._launches(self._slot, now, known) if launch.target in known or _fits(launch)
         )
 
-    def _launches(self, slot: int, now: float) -> list[Launch]:
+    def _launches(self, slot: int, now: float, known: Container[Target] = ()) -> list[Launch]:
         """List what is not taken yet in a slot, by phase; what is overdue at ``now`` comes at once, spread a little."""
         launches = []
         for phase, target in self._phases:
@@ -103,11 +106,12 @@ class Schedule:
                 launches.append(Launch(slot + phase, target, slot, slot + self._slot_seconds - entry.timeout))
         overdue = bisect_left(launches, now, key=_due)
         step = max(_SPREAD / max(overdue, 1), _SPREAD_EACH)
-        # Never later than it fits, but for those that fit no more already.
-        late = [
-            replace(launch, due=max(now, min(now + number * step, launch.latest)))
-            for number, launch in enumerate(launches[:overdue])
-        ]
+        late = []
+        for number, launch in enumerate(launches[:overdue]):
+            due = now + number * step
+            if launch.target in known:  # never later than it fits, but for those that fit no more already
+                due = max(now, min(due, launch.latest))
+            late.append(replace(launch, due=due))
         return sorted(late + launches[overdue:], key=_due)
 
     def next_due(self, now: float) -> float | None:

@@ -79,6 +79,15 @@ def test_taken_over_too_late() -> None:
     assert len(run(schedule, 300.0, 599.0)) == 50
 
 
+def test_too_many_taken_over_at_the_end() -> None:
+    """Of more new targets than the rest of a slot can start, those that fit are launched in time and the others left."""
+    schedule = Schedule()
+    schedule.replace(entries(2000, timeout=10.0), 300, 283.5)
+    launched = [launch for _, launch in run(schedule, 283.5, 299.0) if launch.slot_start == 0]
+    assert 0 < len(launched) < 2000
+    assert max(launch.due for launch in launched) < 285.0
+
+
 @pytest.mark.parametrize("change_at", [0.0, 60.0, 150.0, 299.0])
 def test_38_a_change_loses_and_doubles_no_slot(change_at: float) -> None:
     """When the register changes in mid-slot every slot of a target that stays is launched exactly once."""

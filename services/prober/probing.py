@@ -101,9 +101,10 @@ class Probing:
             probe_version=register.probe_version,
             targets=len(self._assignments),
         )
-        # A full collection of a register's worth of objects would stall the loop for as long as some probes take.
-        gc.unfreeze()
-        gc.collect()
+        # A full collection of a register's worth of objects would stall the loop for as long as some probes take, so
+        # one is made before the first probe, and what is there is then kept out of later ones.
+        if not self._used.is_set():
+            gc.collect()
         gc.freeze()
         # Targets are made ready at their first probe: after one slot there are none left to be.
         asyncio.get_running_loop().call_later(policy.slot_seconds + longest, gc.freeze)

@@ -98,21 +98,22 @@ class Schedule:
         )
 
     def _launches(self, slot: int, now: float, known: Container[Target] = ()) -> list[Launch]:
-        """List what is not taken yet in a slot, by phase; what is overdue at ``now`` comes at once, spread a little."""
+        """List what is not taken yet in a slot, by phase.
+
+        What is overdue at ``now`` comes at once, a little spread where it is new here: what was merely waiting is few,
+        and a moment later may be too late for it.
+        """
         launches = []
         for phase, target in self._phases:
             entry = self._entries[target]
             if target not in self._taken and entry.active_from <= slot < entry.active_until:
                 launches.append(Launch(slot + phase, target, slot, slot + self._slot_seconds - entry.timeout))
         overdue = bisect_left(launches, now, key=_due)
-        step = max(_SPREAD / max(overdue, 1), _SPREAD_EACH)
-        late = []
-        for number, launch in enumerate(launches[:overdue]):
-            due = now + number * step
-            if launch.target in known:  # never later than it fits, but for those that fit no more already
-                due = max(now, min(due, launch.latest))
-            late.append(replace(launch, due=due))
-        return sorted(late + launches[overdue:], key=_due)
+        waiting = [replace(launch, due=now) for launch in launches[:overdue] if launch.target in known]
+        new = [launch for launch in launches[:overdue] if launch.target not in known]
+        step = max(_SPREAD / max(len(new), 1), _SPREAD_EACH)
+        taken_over = [replace(launch, due=now + number * step) for number, launch in enumerate(new)]
+        return sorted(waiting + taken_over + launches[overdue:], key=_due)
 
     def next_due(self, now: float) -> float | None:
         """When the next launch is due, at most a slot ahead; None when there is nothing to probe."""

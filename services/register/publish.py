@@ -118,7 +118,8 @@ async def _read(bus: Bus, manifest: Manifest) -> Register:
             raise UnverifiedError(f"{chunk.key} of the register in force has another hash: publish the register again")
         contents.append(content)
     try:
-        register = with_versions(join(contents))
+        # In a thread: a national register takes long enough to stall a prober's loop.
+        register = await asyncio.to_thread(lambda: with_versions(join(contents)))
     except (ValueError, KeyError, TypeError) as error:
         raise UnverifiedError(f"the register in force cannot be read by this version: {error}") from error
     for name in ("register_version", "probe_version"):

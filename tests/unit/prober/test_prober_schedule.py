@@ -103,6 +103,22 @@ def test_38_a_change_loses_and_doubles_no_slot(change_at: float) -> None:
     assert max(counts.values()) == 1
 
 
+@pytest.mark.parametrize("change_at", [2.3, 2.9, 3.0, 3.05])
+def test_38_what_was_due_when_the_register_changed_starts_in_time(change_at: float) -> None:
+    """Launches that fell due while a new register was taken in start at once, none by a timer that would be too late."""
+    schedule = Schedule()
+    schedule.replace(entries(300, timeout=0.9), 2, 0.0)
+    before = run(schedule, 0.0, change_at - 0.02)  # the change itself takes a moment
+    schedule.replace(entries(300, timeout=0.9), 2, change_at)
+    now, after = change_at, []
+    while now < 4.0:
+        after += [(now, launch) for launch in schedule.take(now)]
+        now += 0.003  # timers come late
+    in_slot = [(at, launch) for at, launch in before + after if launch.slot_start == 2]
+    assert len({launch.target for _, launch in in_slot}) == len(in_slot) == 300
+    assert all(at <= launch.latest for at, launch in in_slot)
+
+
 def test_38_a_longer_timeout_that_no_longer_fits_is_accounted_for() -> None:
     """A target that was waiting and fits no more after a change is still handed out, too late, so that it is shed."""
     schedule = Schedule()

@@ -21,9 +21,6 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_p
 
 OK = 5
 UNKNOWN = 1  # OUTCOME_UNKNOWN; every other outcome is stage + 2
-OWN_FAULTS = {"REASON_PROBER_ERROR", "REASON_SHED", "REASON_OVERRUN", "REASON_VANTAGE_BLIND"}
-MAY_BE_UNKNOWN = 0.01
-"""On a machine that stands still for a moment the prober says UNKNOWN of what it could not judge; no more than this."""
 
 
 def _rows(folder: Path, name: str) -> list[dict[str, str]]:

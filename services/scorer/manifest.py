@@ -19,8 +19,7 @@ class Manifest:
 
     ``position`` the last message of MEASUREMENTS taken in; ``time`` the latest moment (epoch seconds) at which any of
     them was stored; ``register_version`` the register in force; ``end_slot`` the end of the last index published (None
-    before the first); ``hour`` and ``day`` of the last indicators sent to INDICATORS (None before the first);
-    ``blocks`` the agencies that have a block in KV.
+    before the first); ``hour`` and ``day`` of the last indicators sent to INDICATORS (None before the first).
     """
 
     position: Position
@@ -29,7 +28,6 @@ class Manifest:
     end_slot: int | None = None
     hour: int | None = None
     day: int | None = None
-    blocks: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """Return the content of the file."""
@@ -41,6 +39,6 @@ class Manifest:
         try:
             fields: dict[str, Any] = orjson.loads(content)
             position = Position(**fields.pop("position"))
-            return cls(position, **{**fields, "blocks": tuple(fields["blocks"])})
+            return cls(position, **fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StateError(f"{where} is not a manifest of the scorer: move its folder away to start anew") from error

@@ -37,12 +37,16 @@ INFLIGHT = 32
 
 
 class Publisher:
-    """Remembers what it has put, so that a block that says the same as before is put again only with a new ``as_of``."""
+    """Remembers what it has put, so that a block that says the same as before is put again only with a new ``as_of``.
+
+    Which blocks are there already it asks the bus: whoever put them may have ended before it could remember.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._as_of: int | None = None
         self._digests: dict[str, bytes] = {}
+        self._keys: set[str] | None = None
         self._gate = asyncio.Semaphore(INFLIGHT)
 
     def slots(self, judgement: Judgement, evidence: Evidence, now: float) -> list[tuple[str, bytes, float]]:
@@ -67,12 +71,13 @@ class Publisher:
         judgement: Judgement,
         slots: Iterable[tuple[str, bytes, float]],
         volumes: Iterable[ExchangeVolume],
-        known: Iterable[str],
-    ) -> tuple[str, ...]:
-        """Put every block that is due, and delete those of ``known`` agencies that have none any more.
+    ) -> int:
+        """Put every block that is due, and delete those of agencies that have none any more.
 
-        Returns the agencies that have a block now. Raises BusError; then all of it may be published again.
+        Returns how many agencies have one. Raises BusError; then all of it may be published again.
         """
+        if self._keys is None:
+            self._keys = await self._bus.kv_keys(subjects.INDICATOR, consumer_key("*"))
         blocks, government = _blocks(judgement, volumes)
         await self._each(
             partial(self._bus.kv_put, subjects.INDICATOR, key, value, ttl=ttl) for key, value, ttl in slots
@@ -80,13 +85,14 @@ class Publisher:
         sequence = judgement.snapshot.evidence_sequence
         if self._as_of != judgement.snapshot.as_of:
             self._digests.clear()
-        await self._each(partial(self._put, consumer_key(agency), block, sequence) for agency, block in blocks.items())
+        self._keys |= blocks.keys()
+        await self._each(partial(self._put, key, block, sequence) for key, block in blocks.items())
         if government.indicators:
             await self._put(GOVERNMENT, government, sequence)
-        gone = sorted(set(known) - set(blocks))
-        await self._each(partial(self._bus.kv_delete, subjects.INDICATOR, consumer_key(agency)) for agency in gone)
+        await self._each(partial(self._bus.kv_delete, subjects.INDICATOR, key) for key in self._keys - blocks.keys())
+        self._keys = set(blocks)
         self._as_of = judgement.snapshot.as_of
-        return tuple(blocks)
+        return len(blocks)
 
     async def announce(self, indicators: Sequence[Indicator]) -> None:
         """Send indicators to INDICATORS; sending the same ones again within two minutes changes nothing."""
@@ -122,7 +128,7 @@ class Publisher:
 
 
 def _blocks(judgement: Judgement, volumes: Iterable[ExchangeVolume]) -> tuple[dict[str, Block], Block]:
-    """Return every agency's block and the government's, all without the position of the evidence."""
+    """Return every agency's block by key, and the government's, all without the position of the evidence."""
     snapshot = replace(judgement.snapshot, evidence_sequence=0)
     of_consumer: dict[str, list[ExchangeVolume]] = defaultdict(list)
     for volume in volumes:
@@ -131,6 +137,8 @@ def _blocks(judgement: Judgement, volumes: Iterable[ExchangeVolume]) -> tuple[di
         (agency, consumer_block(snapshot, agency, own, of_consumer.get(agency, ())))
         for agency, own in judgement.members.items()
     )
-    blocks = {agency: block for agency, block in found if block.indicators}
-    others = [volume for consumer, of_one in of_consumer.items() if consumer not in blocks for volume in of_one]
+    blocks = {consumer_key(agency): block for agency, block in found if block.indicators}
+    others = [
+        volume for consumer, of_one in of_consumer.items() if consumer_key(consumer) not in blocks for volume in of_one
+    ]
     return blocks, government_block(snapshot, others)

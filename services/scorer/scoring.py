@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -54,7 +53,7 @@ class Scoring:
     def __init__(self, register: Register, loaded: Loaded, position: Position) -> None:
         self.calendar = Calendar.of(register.policy)
         self.evidence: Evidence = loaded.evidence
-        self.manifest = replace(loaded.manifest or Manifest(position), position=position, blocks=loaded.blocks)
+        self.manifest = replace(loaded.manifest or Manifest(position), position=position)
         self._detailed = set(loaded.slots)
         self._saved: Manifest | None = loaded.manifest
         self._dropped_at = 0
@@ -126,10 +125,10 @@ class Scoring:
         self._unpublished.update(slot for chunk in judgement.chunks for slot in chunk if slot in self._detailed)
         self.stale = True
 
-    def published(self, judgement: Judgement, *, hour: int, day: int, blocks: Iterable[str]) -> None:
+    def published(self, judgement: Judgement, *, hour: int, day: int) -> None:
         """Note what was published; then close the slots that nothing can be admitted to any more."""
         end_slot = judgement.snapshot.end_slot
-        self.manifest = replace(self.manifest, end_slot=end_slot, hour=hour, day=day, blocks=tuple(blocks))
+        self.manifest = replace(self.manifest, end_slot=end_slot, hour=hour, day=day)
         before = closable(stored=self.manifest.time, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
         self.evidence.close(self.frame, min(before, end_slot))
 

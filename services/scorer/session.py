@@ -223,7 +223,7 @@ class Session:
             longest = max(judgement.register.policy.windows_days)
             volumes = self._exchanges.volumes(today - timedelta(days=longest))
             try:
-                blocks = await self._publisher.publish(judgement, slots, volumes, scoring.manifest.blocks)
+                blocks = await self._publisher.publish(judgement, slots, volumes)
                 hour, day = await self._announce(judgement)
             except BusError as error:
                 scoring.unpublished(judgement)
@@ -232,7 +232,7 @@ class Session:
                 return
             if day != scoring.manifest.day:
                 self._exchanges.trim(today, longest)
-            scoring.published(judgement, hour=hour, day=day, blocks=blocks)
+            scoring.published(judgement, hour=hour, day=day)
         gauges.index(judgement)
         gauges.links(judgement.register, detail)
         gauges.exchanges(volumes)
@@ -241,7 +241,7 @@ class Session:
             "index_published",
             as_of=judgement.snapshot.as_of,
             sequence=judgement.snapshot.evidence_sequence,
-            blocks=len(blocks),
+            blocks=blocks,
             slot_blocks=len(slots),
         )
 

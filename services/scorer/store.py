@@ -29,15 +29,11 @@ __all__ = ["Loaded", "Save", "Store"]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was on disk; ``slots`` are those in detail. Without a manifest the evidence is empty.
-
-    ``blocks`` are the agencies that have a block in KV by any calendar's manifest.
-    """
+    """What was on disk; ``slots`` are those in detail. Without a manifest the evidence is empty."""
 
     manifest: Manifest | None
     evidence: Evidence
     slots: tuple[int, ...]
-    blocks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +64,10 @@ class Store:
         try:
             for folder in (self._slots, self._days):
                 folder.mkdir(parents=True, exist_ok=True)
-            manifests = {
-                path: Manifest.decode(path.read_bytes(), str(path))
-                for path in self.folder.parent.glob(f"evidence-*/{self._manifest.name}")
-            }
-            blocks = tuple(sorted({agency for one in manifests.values() for agency in one.blocks}))
-            manifest = manifests.get(self._manifest)
-            if manifest is None:
+            if not self._manifest.exists():
                 self._clear()
-                return Loaded(None, Evidence(self._calendar), (), blocks)
+                return Loaded(None, Evidence(self._calendar), ())
+            manifest = Manifest.decode(self._manifest.read_bytes(), str(self._manifest))
             ids = _ids(self._ids)
             slots = tuple(_slots(self._slots))
             days = tuple(_days(self._days))
@@ -89,7 +80,7 @@ class Store:
         evidence = Evidence.restore(
             self._calendar, targets=targets, vantages=vantages, services=services, slots=slots, days=days
         )
-        return Loaded(manifest, evidence, tuple(state.slot for state in slots), blocks)
+        return Loaded(manifest, evidence, tuple(state.slot for state in slots))
 
     def save(self, save: Save) -> None:
         """Write what changed, the manifest last; then remove what is no longer needed.

@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import nats
 import nats.errors
@@ -98,6 +99,13 @@ class Bus:
             start = messages[-1].sequence + 1
         return found
 
+    async def kv_keys(self, bucket: str, pattern: str) -> set[str]:
+        """Every key that matches and is set or was deleted a while ago: what may have to be deleted."""
+        answer = await self._stream_info(
+            subjects.kv_stream(bucket), {"subjects_filter": subjects.kv_subject(bucket, pattern)}
+        )
+        return {key_of(bucket, subject) for subject in answer["state"].get("subjects") or ()}
+
     async def kv_follow(self, bucket: str, pattern: str = ">") -> AsyncIterator[tuple[str, bytes | None]]:
         """Every current value, then every change (None = deleted), for ever, across disconnections."""
         subject = subjects.kv_subject(bucket, pattern)
@@ -135,11 +143,7 @@ class Bus:
 
     async def stream_state(self, stream: str) -> StreamState:
         """When a stream was created and which sequences it holds. Raises BusError when there is no such stream."""
-        what = f"asking for the state of stream {stream}"
-        reply = await self._request(f"$JS.API.STREAM.INFO.{stream}", b"", what)
-        answer = json.loads(reply.data)
-        if "error" in answer:
-            raise BusError(f"{what} failed: {answer['error'].get('description')}; has `peyvand bus init` run?")
+        answer = await self._stream_info(stream, {})
         state = answer["state"]
         last = int(state["last_seq"])
         # A stream that never held a message says first_seq 0.
@@ -188,6 +192,14 @@ class Bus:
         finally:
             if self._client.is_connected:
                 await subscription.unsubscribe()
+
+    async def _stream_info(self, stream: str, request: dict[str, str]) -> dict[str, Any]:
+        what = f"asking for the state of stream {stream}"
+        reply = await self._request(f"$JS.API.STREAM.INFO.{stream}", json.dumps(request).encode(), what)
+        answer: dict[str, Any] = json.loads(reply.data)
+        if "error" in answer:
+            raise BusError(f"{what} failed: {answer['error'].get('description')}; has `peyvand bus init` run?")
+        return answer
 
     async def _request(self, subject: str, payload: bytes, what: str, timeout: float = 5.0) -> Msg:
         try:

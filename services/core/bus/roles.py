@@ -69,7 +69,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
                 subjects.kv_subject(subjects.INDICATOR, ">"),
                 subjects.indicator("*", "*", "*"),
                 *_get(register, *streams),
-                *_info(*streams),
+                *_info(*streams, indicator),
             ),
             (register_changes, subjects.measurement("*", "*"), subjects.exchange("*", "*")),
         ),

@@ -95,7 +95,7 @@ class Run:
         published = self.scoring.manifest.end_slot
         if published is None or end_slot > published:
             judgement = self.scoring.judge(end_slot)
-            self.scoring.published(judgement, hour=0, day=0, blocks=())
+            self.scoring.published(judgement, hour=0, day=0)
 
     def save(self) -> None:
         save = self.scoring.save()
@@ -186,14 +186,14 @@ def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) 
     row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
     payload = encode_measurements([row])
     end_slot = START // SLOT + 200
-    scoring.published(scoring.judge(end_slot), hour=0, day=0, blocks=())
+    scoring.published(scoring.judge(end_slot), hour=0, day=0)
     assert not scoring.stale
     scoring.take(decode_columns(payload), stored=START + 600.0, sequence=1)
     assert scoring.stale
     judgement = scoring.judge(end_slot)
     chunk = START // SLOT // 64
     assert judgement.chunks == (range(chunk * 64, chunk * 64 + 64),)
-    scoring.published(judgement, hour=0, day=0, blocks=())
+    scoring.published(judgement, hour=0, day=0)
     scoring.take(decode_columns(payload), stored=START + 601.0, sequence=2)
     assert not scoring.stale
 

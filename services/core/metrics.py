@@ -38,7 +38,7 @@ _TARGET = ("target", "consumer", "provider")
 _ROWS = (
     # prober
     Metric("peyvand_probe_outcomes_total", "counter", ("outcome",), "prober", "Probes by outcome", "7"),
-    Metric("peyvand_probe_reasons_total", "counter", ("reason",), "prober", "Probes by reason", "40"),
+    Metric("peyvand_probe_reasons_total", "counter", ("reason",), "prober", "Probes by reason", "55"),
     Metric(
         "peyvand_probe_schedule_lag_seconds",
         "histogram",

@@ -9,26 +9,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from services.core.definition import Probe
+
 __all__ = [
     "ALWAYS",
     "Agency",
-    "Auth",
-    "Body",
     "Egress",
     "Endpoint",
     "ExchangeRoute",
-    "Expect",
-    "Fresh",
     "Government",
-    "JsonExpectation",
     "Link",
     "Maintenance",
     "Member",
     "Policy",
-    "Probe",
     "Register",
     "Service",
-    "Tls",
     "Vantage",
 ]
 
@@ -104,87 +99,6 @@ class Endpoint:
     target: str
     params: Mapping[str, object] = field(default_factory=dict)
     vantages: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Auth:
-    """How a probe proves who it is. Secrets are references (``env:NAME``, ``file:PATH``), never values.
-
-    ``kind``: none, basic (username, password), bearer (token), api_key (header, key).
-    """
-
-    kind: str = "none"
-    username: str = ""
-    password: str = ""
-    token: str = ""
-    header: str = ""
-    key: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """TLS profile: ``ca`` (``file:PATH``; empty = system roots), ``server_name`` override, ``verify``."""
-
-    ca: str = ""
-    server_name: str = ""
-    verify: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """Patterns (RE2) the body must and must not match."""
-
-    must: tuple[str, ...] = ()
-    must_not: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class JsonExpectation:
-    """What a JSONPath must find: a value equal to ``equals`` (unless None) and of JSON type ``type`` (unless empty)."""
-
-    path: str
-    equals: object = None
-    type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """Where the age of the data is read: a JSONPath or a header holding RFC 3339, epoch seconds or an HTTP date."""
-
-    path: str = ""
-    header: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Expect:
-    """What an answer must be. ``record`` (field path → expected value) is the test record."""
-
-    status: tuple[int, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Body = Body()
-    json: tuple[JsonExpectation, ...] = ()
-    record: Mapping[str, object] = field(default_factory=dict)
-    fresh: Fresh | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """A named probe definition. Texts may hold ``${name}``, filled from a link's params.
-
-    ``timeout`` in seconds, ``body_limit`` in decoded bytes, ``redirects`` follow or none.
-    """
-
-    name: str
-    kind: str
-    method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: str = ""
-    auth: Auth = Auth()
-    tls: Tls = Tls()
-    redirects: str = "follow"
-    timeout: float = 5.0
-    body_limit: int = 1 << 20
-    expect: Expect = Expect()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
+from services.core.definition import Probe
 from services.core.evidence import Target
-from services.core.model import ALWAYS, Endpoint, Link, Probe, Register
+from services.core.model import ALWAYS, Endpoint, Link, Register
 from services.prober.schedule import Entry
 
 __all__ = ["Assignment", "assignments"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic, perf_counter, time
 from typing import Any
@@ -14,8 +15,7 @@ from services.prober.expectations import Expectations, compile_expectations
 from services.prober.kinds import KINDS, Kind
 from services.prober.network import Network
 from services.prober.observation import Observation
-from services.prober.secrets import MissingSecretError
-from services.register.template import fill
+from services.prober.secrets import MissingSecretError, secret_references
 
 __all__ = ["Attempts", "Result"]
 
@@ -30,14 +30,13 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A target with everything built that does not change; ``secret`` is the credential it was built with."""
+    """A target with everything built that does not change; ``secrets`` are the credentials it was built with, by reference."""
 
     assignment: Assignment
     kind: Kind
     built: Any
     expectations: Expectations
-    reference: str
-    secret: str
+    secrets: Mapping[str, str]
 
 
 class Attempts:
@@ -71,32 +70,23 @@ class Attempts:
         return Result(observation, judge(observation, ready.expectations))
 
     def _is_current(self, ready: _Ready) -> bool:
-        return not ready.reference or self._network.secrets.get(ready.reference) == ready.secret
+        return all(self._network.secrets.get(reference) == secret for reference, secret in ready.secrets.items())
 
     def _make_ready(self, assignment: Assignment) -> _Ready:
         ready = self._ready.get(assignment.target)
         if ready is not None and ready.assignment is assignment and self._is_current(ready):
             return ready
         definition, params = assignment.definition, assignment.params
-        auth = definition.auth
-        reference = auth.password or auth.token or auth.key
-        secret = self._network.secrets.get(reference) if reference else ""
+        secrets = {reference: self._network.secrets.get(reference) for reference in secret_references(definition)}
         kind = KINDS[definition.kind]
         ready = _Ready(
             assignment=assignment,
             kind=kind,
-            built=kind.prepare(
-                definition,
-                fill(assignment.url, params),
-                {name: fill(value, params) for name, value in definition.headers.items()},
-                fill(definition.body, params),
-                self._network,
-            ),
+            built=kind.prepare(definition, assignment.url, params, self._network),
             expectations=compile_expectations(
                 definition.expect, params, latency=assignment.latency, max_age=assignment.max_age
             ),
-            reference=reference,
-            secret=secret,
+            secrets=secrets,
         )
         self._ready[assignment.target] = ready
         return ready

@@ -175,6 +175,11 @@ class Connection(asyncio.Protocol):
 
     # The rest is ours.
 
+    @property
+    def tls_version(self) -> str:
+        """Return the version of TLS spoken, empty without."""
+        return (self._handshake.tls.version() or "") if self._handshake is not None and self.secured else ""
+
     def abort(self) -> None:
         """Drop the connection without ceremony, whatever its state."""
         transport = self._transport

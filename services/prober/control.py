@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 from urllib.parse import urlsplit
 
-from services.core.model import Probe, Tls
+from services.core.definition import Probe, Tls
 from services.prober.causes import os_reason
 from services.prober.hop import StoppedError, addresses_of
 from services.prober.kinds import http
@@ -29,9 +29,7 @@ class Controls:
 
     def __init__(self, targets: tuple[str, ...], network: Network) -> None:
         self._network = network
-        self._http = {
-            url: http.prepare(_DEFINITION, url, {}, "", network) for url in targets if not url.startswith("tcp:")
-        }
+        self._http = {url: http.ready(_DEFINITION, url, network) for url in targets if not url.startswith("tcp:")}
         self._tcp = [url for url in targets if url.startswith("tcp:")]
 
     def __len__(self) -> int:

@@ -10,10 +10,19 @@ from typing import Any
 import jsonpath_rfc9535
 import re2
 
-from services.core.model import Expect, Fresh
+from services.core.definition import Expect, Fresh
 from services.prober.template import fill_value
 
-__all__ = ["Expectations", "FreshAt", "JsonCheck", "Pattern", "compile_expectations"]
+__all__ = [
+    "Expectations",
+    "FreshAt",
+    "HeaderCheck",
+    "JsonCheck",
+    "Pattern",
+    "Records",
+    "compile_expectations",
+    "compile_pattern",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,24 @@ class Pattern:
     def found(self, data: bytes) -> bool:
         """Whether it occurs in UTF-8 ``data``."""
         return self.compiled.search(data) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderCheck:
+    """What the values of a header must and must not match; ``name`` in lower case."""
+
+    name: str
+    must: Pattern | None = None
+    must_not: Pattern | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What some record, and no record, of a section of a DNS answer must match."""
+
+    must: tuple[Pattern, ...] = ()
+    must_not: tuple[Pattern, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +78,34 @@ class Expectations:
     """What the answer of one target must be. ``latency`` (τ) and ``max_age`` (φ) in seconds; None is not judged."""
 
     status: frozenset[int] = frozenset()
-    headers: tuple[tuple[str, Pattern], ...] = ()
+    headers: tuple[HeaderCheck, ...] = ()
     must: tuple[Pattern, ...] = ()
     must_not: tuple[Pattern, ...] = ()
     json: tuple[JsonCheck, ...] = ()
     record: tuple[JsonCheck, ...] = ()
     fresh: FreshAt | None = None
+    tls: bool = False
+    rcode: frozenset[str] = frozenset()
+    answers: Records = Records()
+    authority: Records = Records()
     latency: float | None = None
     max_age: float | None = None
 
 
 @lru_cache(maxsize=8192)
-def _pattern(text: str) -> Pattern:
+def compile_pattern(text: str) -> Pattern:
+    """Compile an RE2 pattern, once per text. Raises re2.error."""
     options = re2.Options()
     options.log_errors = False
     return Pattern(text, re2.compile(text.encode(), options))
+
+
+def _patterns(texts: tuple[str, ...]) -> tuple[Pattern, ...]:
+    return tuple(map(compile_pattern, texts))
+
+
+def _pattern_or_none(text: str) -> Pattern | None:
+    return compile_pattern(text) if text else None
 
 
 @lru_cache(maxsize=8192)
@@ -93,9 +133,12 @@ def compile_expectations(
     """
     return Expectations(
         status=frozenset(expect.status),
-        headers=tuple((name.lower(), _pattern(text)) for name, text in expect.headers.items()),
-        must=tuple(_pattern(text) for text in expect.body.must),
-        must_not=tuple(_pattern(text) for text in expect.body.must_not),
+        headers=tuple(
+            HeaderCheck(name.lower(), _pattern_or_none(item.must), _pattern_or_none(item.must_not), item.optional)
+            for name, item in expect.headers.items()
+        ),
+        must=_patterns(expect.body.must),
+        must_not=_patterns(expect.body.must_not),
         json=tuple(
             JsonCheck(item.path, _query(item.path), fill_value(item.equals, params), item.type) for item in expect.json
         ),
@@ -103,6 +146,10 @@ def compile_expectations(
             JsonCheck(path, _query(_field(path)), fill_value(value, params)) for path, value in expect.record.items()
         ),
         fresh=_fresh_at(expect.fresh),
+        tls=expect.tls,
+        rcode=frozenset(expect.rcode),
+        answers=Records(_patterns(expect.answers.must), _patterns(expect.answers.must_not)),
+        authority=Records(_patterns(expect.authority.must), _patterns(expect.authority.must_not)),
         latency=latency,
         max_age=max_age,
     )

@@ -67,6 +67,7 @@ class Trail:
     certificate: CertificateFacts | None = None
     connection: Connection | None = None
     redirects: int = 0
+    tls_version: str = ""
 
     def phases(self) -> Phases:
         """Return the phases so far."""
@@ -197,6 +198,7 @@ def _record(trail: Trail, start: float) -> None:
         trail.connect = (trail.connect or 0.0) + now - start
         return
     connection.abort()
+    trail.tls_version = connection.tls_version
     end = connection.ended or now
     trail.phase = connection.phase
     trail.connect = (trail.connect or 0.0) + connection.connected - start

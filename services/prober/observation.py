@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from services.core.evidence import Phases
+from services.prober.expectations import Expectations
 
-__all__ = ["Cause", "CertificateFacts", "Failure", "Observation", "Phase"]
+__all__ = ["Cause", "CertificateFacts", "DnsFacts", "Failure", "Observation", "Phase", "RpcFacts", "StepFacts"]
 
 
 class Phase(Enum):
@@ -43,6 +44,10 @@ class Cause(Enum):
     CREDENTIAL = auto()
     EGRESS = auto()
     LOCAL_RESOURCES = auto()
+    TLS_NOT_SPOKEN = auto()
+    STARTTLS_REFUSED = auto()
+    LINE = auto()
+    CAPTURE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,23 @@ class CertificateFacts:
     chain_expiry: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RpcFacts:
+    """How a gRPC call ended: the name of its status code, and what a health check said (empty otherwise)."""
+
+    code: str
+    serving: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DnsFacts:
+    """What a name server answered: the response code's name, and records as text, `name ttl class type data`."""
+
+    rcode: str
+    answers: tuple[str, ...] = ()
+    authority: tuple[str, ...] = ()
+
+
 _NO_PHASES = Phases()
 
 
@@ -78,10 +100,12 @@ class Observation:
     """The facts of one probe.
 
     ``time`` is its start in epoch seconds, ``duration`` seconds from there to its end, ``latency`` seconds from sending
-    the first request to the end of the last answer (None without a complete answer). ``status`` is 0 until an answer
-    began. ``headers`` have lower-case names, in order, repeated as received. ``body`` is decoded when decoding was
-    asked for; ``raw_length`` and ``body_length`` count it before and after. ``redirects`` counts those followed,
-    ``redirected`` says that the failure belongs to a later address than the target's own.
+    the first request to the end of the last answer (None without a complete answer). ``status`` is that of HTTP, 0
+    until an answer began and for other kinds. ``headers`` have lower-case names, in order, repeated as received.
+    ``body`` is decoded when decoding was asked for; ``raw_length`` and ``body_length`` count it before and after; a
+    gRPC answer stands there as JSON. ``redirects`` counts those followed, ``redirected`` says that the failure belongs
+    to a later address than the target's own. ``protocol`` is what was spoken (`HTTP/1.1`, `HTTP/2`, …) and
+    ``tls_version`` over what (`TLSv1.3`), empty without TLS. ``steps`` are those a journey made, in order.
     """
 
     time: float
@@ -98,3 +122,17 @@ class Observation:
     redirects: int = 0
     redirected: bool = False
     addresses: tuple[str, ...] = ()
+    protocol: str = ""
+    tls_version: str = ""
+    rpc: RpcFacts | None = None
+    dns: DnsFacts | None = None
+    steps: tuple[StepFacts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepFacts:
+    """What one step of a journey saw, and what it expected of the answer, its variables filled in."""
+
+    name: str
+    observation: Observation
+    expectations: Expectations

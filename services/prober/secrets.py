@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
-__all__ = ["MissingSecretError", "Secrets"]
+from services.core.definition import Probe
+
+__all__ = ["MissingSecretError", "Secrets", "secret_references"]
 
 # A rotated secret is picked up within this many seconds, without a look at the disk for every probe.
 _KEPT_SECONDS = 10.0
@@ -15,6 +17,17 @@ _KEPT_SECONDS = 10.0
 
 class MissingSecretError(Exception):
     """Our own credential is missing or unreadable; the message names the reference, never the value."""
+
+
+def secret_references(definition: Probe) -> Iterator[str]:
+    """Return the references to secrets that a definition is built with, those of a journey's steps too.
+
+    The secret of an OAuth2 client is not among them: it is read when a token is asked for.
+    """
+    auth = definition.auth
+    yield from filter(None, (auth.password, auth.token, auth.key))
+    for step in definition.steps:
+        yield from secret_references(step.probe)
 
 
 class Secrets:

@@ -11,9 +11,22 @@ __all__ = ["read_control_target", "read_http_url", "read_network"]
 _HOST = re.compile(r"[^\s/?#@:\[\]<>\"'\\^`{|}%]+")
 
 
+_SCHEMES = {"grpc": ("grpc", "grpcs"), "tcp": ("tcp",), "tls": ("tls",), "dns": ("dns",)}
+_ALL = ("http", "https", *(scheme for schemes in _SCHEMES.values() for scheme in schemes))
+_WITH_PORT = ("tcp", "tls", "grpc", "grpcs")
+_WITHOUT_PATH = ("tcp", "tls", "grpc", "grpcs", "dns")
+
+
 def read_http_url(text: str) -> str:
-    """Read a target of kind http: an http or https URL without credentials."""
+    """Read an http or https URL without credentials."""
     return _url(text, ("http", "https"))
+
+
+def read_target(text: str, kind: str | None) -> str:
+    """Read the target of a probe of this kind (None: of any): ``http(s)://…`` for those that speak HTTP, and for journeys;
+    ``grpc(s)://host:port``, ``tcp://host:port``, ``tls://host:port``, ``dns://host[:port]``.
+    """
+    return _url(text, _ALL if kind is None else _SCHEMES.get(kind, ("http", "https")))
 
 
 def read_control_target(text: str) -> str:
@@ -44,8 +57,10 @@ def _url(text: str, schemes: tuple[str, ...]) -> str:
         raise ValueError(f"`{text}` names no host")
     if "@" in parts.netloc:
         raise ValueError("the URL holds credentials: give them by reference under `auth`")
-    if port == 0 or (parts.scheme == "tcp" and port is None):
+    if port == 0 or (parts.scheme in _WITH_PORT and port is None):
         raise ValueError(f"`{text}` names no port")
+    if parts.scheme in _WITHOUT_PATH and (parts.path.strip("/") or parts.query or parts.fragment):
+        raise ValueError(f"`{text}` has more than a host and a port")
     return text
 
 

@@ -109,7 +109,7 @@ def _denominator(register: Register) -> Denominator:
 def _keyed(register: Register) -> dict[str, dict[str, dict[str, Any]]]:
     """Rows by section and id; rows without an id stand for themselves, and the policy has one row without a name."""
     keyed: dict[str, dict[str, dict[str, Any]]] = {}
-    for section, rows in to_rows(register, portable=True).items():
+    for section, rows in to_rows(register, portable=True, whole=True).items():
         if section in _ROW_SECTIONS:
             keyed[section] = {canonical(row).decode(): row for row in rows}
         elif section == "policy":

@@ -74,6 +74,10 @@ class Block:
     def __contains__(self, key: str) -> bool:
         return key in self.nodes
 
+    def is_block(self, key: str) -> bool:
+        """Tell whether a mapping stands under ``key``."""
+        return isinstance(self.nodes.get(key), yaml.MappingNode)
+
     def key_at(self, key: str) -> Place:
         """Where ``key`` itself stands; the block when it has no such key."""
         return self.keys.get(key, self.place)
@@ -116,7 +120,7 @@ class Block:
             return None
         return _block(self.nodes[key], self.place.file, self.findings, keys, key)
 
-    def blocks(self, key: str, keys: tuple[str, ...]) -> list[Block]:
+    def blocks(self, key: str, keys: tuple[str, ...] | None) -> list[Block]:
         """Return the mappings in the list under ``key``."""
         blocks = (_block(node, self.place.file, self.findings, keys, key) for node in self._list(key))
         return [block for block in blocks if block is not None]

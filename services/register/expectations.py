@@ -2,33 +2,77 @@
 
 from __future__ import annotations
 
-from services.core.model import Body, Expect, Fresh, JsonExpectation
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from services.core.definition import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, XmlExpectation
 from services.register.document import Block
-from services.register.patterns import read_path, read_pattern, read_record_path
+from services.register.patterns import check_schema, read_path, read_pattern, read_record_path, read_xpath
+from services.register.reference import read_json_file
 from services.register.template import names, value_texts
-from services.register.text import read_choice, read_name, read_whole
+from services.register.text import fold, read_choice, read_flag, read_name, read_whole
 
 __all__ = ["read_expect"]
 
-_KEYS = ("status", "headers", "body", "json", "record", "fresh")
+_HTTP = ("status", "headers", "body", "json", "xml", "namespaces", "schema", "record", "fresh", "tls")
+_SOAP = ("status", "headers", "body", "xml", "namespaces", "record", "fresh", "tls")
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "http": _HTTP,
+    "soap": _SOAP,
+    "xroad-rest": _HTTP,
+    "xroad-soap": _SOAP,
+    "grpc": ("json", "schema", "record", "fresh", "tls"),
+    "dns": ("rcode", "answers", "authority"),
+}
+"""What can be expected, by kind; of other kinds nothing that stands here."""
+
 _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
+_RCODES = (
+    "NOERROR",
+    "FORMERR",
+    "SERVFAIL",
+    "NXDOMAIN",
+    "NOTIMP",
+    "REFUSED",
+    "YXDOMAIN",
+    "YXRRSET",
+    "NXRRSET",
+    "NOTAUTH",
+    "NOTZONE",
+)
 
 
-def read_expect(probe: Block) -> Expect:
+def read_expect(probe: Block, kind: str, directory: Path) -> Expect:
     """Read the expectations of one probe definition."""
-    block = probe.block("expect", _KEYS)
+    block = probe.block("expect", _KEYS.get(kind, ()))
     if block is None:
         return Expect()
+    xml = kind in {"soap", "xroad-soap"}
+    namespaces = _namespaces(block)
+
+    def xpath(text: str) -> str:
+        return read_xpath(text, namespaces)
+
     return Expect(
         status=tuple(
             block.findings.attempt(scalar.place, "status", _read_status, scalar.text, 200)
             for scalar in block.scalars("status")
         ),
         headers=_headers(block),
-        body=_body(block),
+        body=_patterns_of(block, "body"),
         json=tuple(_json(check) for check in block.blocks("json", ("path", "equals", "type"))),
-        record=_record(block),
-        fresh=_fresh(block),
+        xml=tuple(_xml(check, xpath) for check in block.blocks("xml", ("path", "equals"))),
+        namespaces=namespaces,
+        schema=_schema(block, directory),
+        record=_record(block, xpath if xml else read_record_path),
+        fresh=_fresh(block, ("xpath", "header") if xml else ("path", "xpath", "header"), xpath),
+        tls=block.read("tls", read_flag, False),
+        rcode=tuple(
+            block.findings.attempt(scalar.place, "rcode", _read_rcode, scalar.text, "NOERROR")
+            for scalar in block.scalars("rcode")
+        ),
+        answers=_patterns_of(block, "answers"),
+        authority=_patterns_of(block, "authority"),
     )
 
 
@@ -38,13 +82,33 @@ def _read_status(text: str) -> int:
     return status
 
 
-def _headers(block: Block) -> dict[str, str]:
+def _read_rcode(text: str) -> str:
+    if (code := fold(text).upper()) not in _RCODES:
+        raise ValueError(f"`{text}` is not a DNS response code: one of {', '.join(_RCODES)}")
+    return code
+
+
+def _headers(block: Block) -> dict[str, HeaderExpectation]:
+    """Read header expectations: a pattern, or a mapping of ``must``, ``must_not`` and ``optional``."""
     given = block.block("headers", None)
-    return {name: given.need(name, read_pattern, "") for name in given.nodes} if given else {}
+    headers: dict[str, HeaderExpectation] = {}
+    for name in given.nodes if given else ():
+        assert given is not None
+        if not given.is_block(name):
+            headers[name] = HeaderExpectation(must=given.need(name, read_pattern, ""))
+            continue
+        item = given.block(name, ("must", "must_not", "optional"))
+        if item is not None:
+            headers[name] = HeaderExpectation(
+                must=item.read("must", read_pattern, ""),
+                must_not=item.read("must_not", read_pattern, ""),
+                optional=item.read("optional", read_flag, False),
+            )
+    return headers
 
 
-def _body(block: Block) -> Body:
-    given = block.block("body", ("must", "must_not"))
+def _patterns_of(block: Block, key: str) -> Body:
+    given = block.block(key, ("must", "must_not"))
     return Body(must=_patterns(given, "must"), must_not=_patterns(given, "must_not")) if given else Body()
 
 
@@ -71,12 +135,36 @@ def _read_type(text: str) -> str:
     return read_choice(text, *_TYPES)
 
 
-def _record(block: Block) -> dict[str, object]:
+def _xml(block: Block, xpath: Callable[[str], str]) -> XmlExpectation:
+    scalar = block.scalar("equals")
+    if scalar is not None:
+        block.findings.attempt(scalar.place, "equals", names, scalar.text, None)
+    return XmlExpectation(path=block.need("path", xpath, "/*"), equals=None if scalar is None else scalar.text)
+
+
+def _namespaces(block: Block) -> dict[str, str]:
+    given = block.block("namespaces", None)
+    return {prefix: given.need(prefix, read_name, "") for prefix in given.nodes} if given else {}
+
+
+def _schema(block: Block, directory: Path) -> object:
+    """Read a JSON Schema: a mapping, or ``file:PATH`` of one."""
+    if "schema" not in block:
+        return None
+    scalar = block.scalar("schema") if not block.is_block("schema") else None
+    try:
+        return check_schema(read_json_file(scalar.text, directory) if scalar else block.value("schema"))
+    except ValueError as error:
+        block.fault("schema", str(error))
+        return None
+
+
+def _record(block: Block, read: Callable[[str], str]) -> dict[str, object]:
     given = block.block("record", None)
     record: dict[str, object] = {}
     for path in given.nodes if given else ():
         assert given is not None
-        given.findings.attempt(given.key_at(path), "record", read_record_path, path, "")
+        given.findings.attempt(given.key_at(path), "record", read, path, "")
         record[path] = given.value(path)
         _check_texts(given, path, record[path])
     return record
@@ -87,13 +175,15 @@ def _check_texts(block: Block, key: str, value: object) -> None:
         block.findings.attempt(block.at(key), key, names, text, None)
 
 
-def _fresh(block: Block) -> Fresh | None:
-    given = block.block("fresh", ("path", "header"))
+def _fresh(block: Block, keys: tuple[str, ...], xpath: Callable[[str], str]) -> Fresh | None:
+    given = block.block("fresh", keys)
     if given is None:
         return None
-    if ("path" in given) == ("header" in given):
-        block.fault("fresh", "needs either `path` or `header`")
+    if sum(key in given for key in keys) != 1:
+        block.fault("fresh", f"needs one of {', '.join(f'`{key}`' for key in keys)}")
         return None
-    if "path" in given:
-        return Fresh(path=given.need("path", read_path, "$"))
-    return Fresh(header=given.need("header", read_name, ""))
+    return Fresh(
+        path=given.need("path", read_path, "$") if "path" in given else "",
+        xpath=given.need("xpath", xpath, "/*") if "xpath" in given else "",
+        header=given.need("header", read_name, "") if "header" in given else "",
+    )

@@ -7,13 +7,14 @@ hash and the diff use that part, so that moving the directory changes no version
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
-from services.core.model import Auth, Probe, Tls
+from services.core.definition import Probe
 
-__all__ = ["as_written", "read_file_reference", "read_secret_reference"]
+__all__ = ["as_written", "read_file_reference", "read_json_file", "read_secret_reference", "read_text_file"]
 
 _FILE = "file:"
 _MARK = "/./"
@@ -40,20 +41,41 @@ def read_secret_reference(text: str, directory: Path) -> str:
     raise ValueError("a secret stands only by reference: write env:NAME or file:PATH")
 
 
+def read_text_file(text: str, directory: Path) -> str:
+    """Return the content of ``file:PATH``, UTF-8. ValueError when it cannot be read."""
+    path = directory / text.removeprefix(_FILE)
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ValueError(f"`{path}` cannot be read: {why}") from None
+
+
+def read_json_file(text: str, directory: Path) -> object:
+    """Return the JSON value in ``file:PATH``. ValueError when there is none."""
+    if not text.startswith(_FILE):
+        raise ValueError("is neither a mapping nor file:PATH")
+    try:
+        return json.loads(read_text_file(text, directory))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{text} is not JSON: {error.msg} at line {error.lineno}") from None
+
+
 def as_written(probe: Probe) -> Probe:
-    """Return the probe with its references as they are written in probes.yaml."""
-    auth = probe.auth
+    """Return the probe with its references as they are written in probes.yaml, those of a journey's steps too."""
+    auth, tls = probe.auth, probe.tls
     return replace(
         probe,
-        auth=Auth(
-            kind=auth.kind,
-            username=auth.username,
+        auth=replace(
+            auth,
             password=_written(auth.password),
             token=_written(auth.token),
-            header=auth.header,
             key=_written(auth.key),
+            client_secret=_written(auth.client_secret),
         ),
-        tls=Tls(ca=_written(probe.tls.ca), server_name=probe.tls.server_name, verify=probe.tls.verify),
+        tls=replace(tls, ca=_written(tls.ca), certificate=_written(tls.certificate), key=_written(tls.key)),
+        descriptors=_written(probe.descriptors),
+        steps=tuple(replace(step, probe=as_written(step.probe)) for step in probe.steps),
     )
 
 

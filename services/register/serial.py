@@ -12,18 +12,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.core.model import (
-    Agency,
-    Endpoint,
-    ExchangeRoute,
-    Link,
-    Maintenance,
-    Member,
-    Policy,
-    Probe,
-    Register,
-    Service,
-)
+from services.core.definition import Probe
+from services.core.model import Agency, Endpoint, ExchangeRoute, Link, Maintenance, Member, Policy, Register, Service
 from services.register.reference import as_written
 
 __all__ = ["Rows", "canonical", "from_rows", "to_rows"]
@@ -47,14 +37,15 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def to_rows(register: Register, *, portable: bool = False) -> Rows:
+def to_rows(register: Register, *, portable: bool = False, whole: bool = False) -> Rows:
     """Every row of a register, without its versions, in id order within each section.
 
-    ``portable`` gives references to files as written, not as this machine's paths.
+    ``portable`` gives references to files as written, not as this machine's paths. Probes lack the keys that say what
+    they mean without being written, so that a key of a later version changes no hash; ``whole`` gives those too.
     """
 
-    def rows(adapter: TypeAdapter[Any], values: Iterable[object]) -> list[dict[str, Any]]:
-        dumped: list[dict[str, Any]] = adapter.dump_python(list(values), mode="json")
+    def rows(adapter: TypeAdapter[Any], values: Iterable[object], *, sparse: bool = False) -> list[dict[str, Any]]:
+        dumped: list[dict[str, Any]] = adapter.dump_python(list(values), mode="json", exclude_defaults=sparse)
         return dumped
 
     def by_id(values: Mapping[str, object]) -> list[object]:
@@ -66,7 +57,7 @@ def to_rows(register: Register, *, portable: bool = False) -> Rows:
         "services": rows(_SERVICES, by_id(register.services)),
         "links": rows(_LINKS, by_id(register.links)),
         "endpoints": rows(_ENDPOINTS, by_id(register.endpoints)),
-        "probes": rows(_PROBES, map(as_written, probes) if portable else probes),
+        "probes": rows(_PROBES, map(as_written, probes) if portable else probes, sparse=not whole),
         "members": rows(_MEMBERS, register.members),
         "routes": rows(_ROUTES, register.routes),
         "maintenance": rows(_MAINTENANCE, register.maintenance),

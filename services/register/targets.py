@@ -10,12 +10,12 @@ from datetime import date
 from pathlib import Path
 
 from services.core.model import ALWAYS, Endpoint, Link, Policy, Service
-from services.register.address import read_http_url
+from services.register.address import read_target
 from services.register.agencies import AGENCIES, SERVICES
 from services.register.findings import Findings, Place
 from services.register.probes import Definition, Probes
 from services.register.table import Row, Table, read_table
-from services.register.template import fill, names, partial_texts
+from services.register.template import fill, names, partial_texts, sent_texts
 from services.register.text import fold, read_count, read_day, read_id, read_slo, read_weight
 
 __all__ = ["ENDPOINTS", "LINKS", "Around", "endpoint", "endpoints_table", "link", "links_table"]
@@ -186,11 +186,16 @@ def _check_filled(row: Row, definition: Definition | None, params: Mapping[str, 
     def filled(text: str) -> str:
         return fill(text, params)
 
+    kind = None if definition is None else definition.probe.kind
+
+    def read(url: str) -> str:
+        return read_target(url, kind)
+
     url = row.findings.attempt(row.at("params"), "params", filled, target, None)
     if url is not None:
-        row.findings.attempt(row.at("target"), "target", read_http_url, url, None)
+        row.findings.attempt(row.at("target"), "target", read, url, None)
     if definition is not None:
-        for text in (definition.probe.body, *partial_texts(definition.probe)):
+        for text in (*sent_texts(definition.probe), *partial_texts(definition.probe)):
             row.findings.attempt(row.at("params"), "params", filled, text, None)
         for name, text in definition.probe.headers.items():
             value = row.findings.attempt(row.at("params"), "params", filled, text, "")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from string import Template
 
-from services.core.model import Probe
+from services.core.definition import Probe
 
-__all__ = ["fill", "names", "partial_texts", "texts", "value_texts"]
+__all__ = ["fill", "filled", "names", "partial_texts", "sent_texts", "texts", "value_texts"]
 
 
 def names(text: str) -> frozenset[str]:
@@ -27,14 +28,42 @@ def fill(text: str, params: Mapping[str, object]) -> str:
     return Template(text).substitute({name: _written(name, params) for name in sorted(names(text))})
 
 
-def texts(probe: Probe) -> Iterator[str]:
-    """Return the texts of a probe definition that are filled: header values, body, and texts among expected values.
+def filled(probe: Probe, params: Mapping[str, object]) -> Probe:
+    """Return the definition with the texts that are sent filled in. ValueError as for fill.
 
-    Target URLs are filled too, and stand with the links and endpoints.
+    What is expected is filled where it is compiled; the steps of a journey, when their turn comes.
     """
+
+    def written(text: str) -> str:
+        return fill(text, params) if "$" in text else text
+
+    return replace(
+        probe,
+        headers={name: written(text) for name, text in probe.headers.items()},
+        body=written(probe.body),
+        action=written(probe.action),
+        client=written(probe.client),
+        service=written(probe.service),
+        user_id=written(probe.user_id),
+        lines=tuple(replace(line, send=written(line.send)) for line in probe.lines),
+        query=replace(probe.query, name=written(probe.query.name)),
+    )
+
+
+def sent_texts(probe: Probe) -> Iterator[str]:
+    """Return the texts of a probe definition that are sent, as ``filled`` fills them."""
     yield from probe.headers.values()
-    yield probe.body
-    for value in (*(check.equals for check in probe.expect.json), *probe.expect.record.values()):
+    yield from (probe.body, probe.action, probe.client, probe.service, probe.user_id, probe.query.name)
+    yield from (line.send for line in probe.lines)
+
+
+def texts(probe: Probe) -> Iterator[str]:
+    """Return the texts of a probe definition that are filled: those that are sent, and those among expected values.
+
+    Target URLs are filled too, and stand with the links, the endpoints and the steps of a journey.
+    """
+    yield from sent_texts(probe)
+    for value in _expected(probe):
         yield from value_texts(value)
 
 
@@ -43,8 +72,14 @@ def partial_texts(probe: Probe) -> Iterator[str]:
 
     A text that is one name and nothing else becomes the param itself, of whatever type.
     """
-    for value in (*(check.equals for check in probe.expect.json), *probe.expect.record.values()):
+    for value in _expected(probe):
         yield from (text for text in value_texts(value) if "$" in text and not Template.pattern.fullmatch(text))
+
+
+def _expected(probe: Probe) -> Iterator[object]:
+    yield from (check.equals for check in probe.expect.json)
+    yield from (check.equals for check in probe.expect.xml)
+    yield from probe.expect.record.values()
 
 
 def value_texts(value: object) -> Iterator[str]:

@@ -29,8 +29,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from services.core.codec import encode_measurements
+from services.core.definition import Expect, JsonExpectation, Probe, Tls
 from services.core.evidence import Target
-from services.core.model import Egress, Expect, JsonExpectation, Probe, Tls
+from services.core.model import Egress
 from services.core.outcome import Reason
 from services.prober.assignment import Assignment
 from services.prober.attempt import Attempts

@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from services.core.definition import Expect, Probe
 from services.core.evidence import Target
-from services.core.model import Egress, Expect, Probe
+from services.core.model import Egress
 from services.prober.assignment import Assignment
 from services.prober.attempt import Attempts, Result
 from services.prober.egress import EgressRules

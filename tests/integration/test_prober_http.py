@@ -26,7 +26,8 @@ from prober_servers import (
     unaccepting,
 )
 
-from services.core.model import Auth, Body, Egress, Expect, Fresh, JsonExpectation
+from services.core.definition import Auth, Body, Expect, Fresh, HeaderExpectation, JsonExpectation
+from services.core.model import Egress
 from services.core.outcome import Outcome, Reason
 from services.prober.egress import EgressRules
 from services.prober.network import Network
@@ -253,7 +254,7 @@ async def test_15_16_body_patterns(body: bytes, reason: Reason) -> None:
 async def test_17_header_patterns(headers: dict[str, str], reason: Reason) -> None:
     """Header names are case-insensitive; a header that does not match, or is absent, fails."""
     async with serving(says(200, b"", headers)) as server:
-        result = await ask(server.url(), Expect(headers={"Content-Type": "application/json.*"}))
+        result = await ask(server.url(), Expect(headers={"Content-Type": HeaderExpectation("application/json.*")}))
     assert result.judgement.reason is reason
 
 
@@ -264,7 +265,7 @@ async def test_17_any_of_several_values() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nVia: one\r\nVia: two\r\nContent-Length: 0\r\n\r\n")
 
     async with serving(handle) as server:
-        result = await ask(server.url(), Expect(headers={"via": "^two$"}))
+        result = await ask(server.url(), Expect(headers={"via": HeaderExpectation("^two$")}))
     assert result.judgement.reason is Reason.OK
 
 

@@ -18,9 +18,10 @@ from prober_servers import LOOPBACK, forever, says, serving
 from prometheus_client import CollectorRegistry
 
 from services.core.codec import decode_measurements
+from services.core.definition import Probe
 from services.core.errors import BusError, SettingsError
 from services.core.evidence import Measurement, Target
-from services.core.model import Agency, Endpoint, Government, Link, Policy, Probe, Register, Service, Vantage
+from services.core.model import Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
 from services.core.outcome import Outcome, Reason
 from services.core.settings import Settings
 from services.prober import probing as probing_module

@@ -11,7 +11,7 @@ from time import time
 import pytest
 from prober_servers import Authority, Request, answer, ask, says, serving
 
-from services.core.model import Body, Expect, Tls
+from services.core.definition import Body, Expect, Tls
 from services.core.outcome import Outcome, Reason
 
 _DAY = 86_400

@@ -96,6 +96,9 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_CERTIFICATE_NOT_YET_VALID: _Reason.ValueType  # 29
     REASON_CERTIFICATE_NAME_MISMATCH: _Reason.ValueType  # 30
     REASON_CERTIFICATE_UNTRUSTED: _Reason.ValueType  # 31
+    REASON_TLS_NOT_SPOKEN: _Reason.ValueType  # 32
+    """NOT_CONNECTED: what answered the TLS handshake does not speak TLS."""
+    REASON_STARTTLS_REFUSED: _Reason.ValueType  # 33
     REASON_ANSWER_TIMEOUT: _Reason.ValueType  # 40
     """NOT_ANSWERED: no answer began before the deadline."""
     REASON_BODY_TIMEOUT: _Reason.ValueType  # 41
@@ -106,6 +109,17 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_SERVER_ERROR: _Reason.ValueType  # 45
     REASON_AUTH_REFUSED: _Reason.ValueType  # 46
     REASON_BUS_ERROR: _Reason.ValueType  # 47
+    REASON_NOT_SERVING: _Reason.ValueType  # 48
+    """NOT_ANSWERED: the gRPC health check says so."""
+    REASON_UNKNOWN_SERVICE: _Reason.ValueType  # 49
+    """NOT_ANSWERED: the gRPC health check does not know the service."""
+    REASON_UNIMPLEMENTED: _Reason.ValueType  # 50
+    """NOT_ANSWERED: the gRPC server has no such method."""
+    REASON_RPC_FAILED: _Reason.ValueType  # 51
+    """NOT_ANSWERED: the gRPC call ended with another status than OK."""
+    REASON_SOAP_FAULT: _Reason.ValueType  # 52
+    REASON_NAME_SERVER_FAILED: _Reason.ValueType  # 53
+    """NOT_ANSWERED: the name server refused or failed."""
     REASON_STATUS: _Reason.ValueType  # 60
     """INVALID."""
     REASON_HEADER: _Reason.ValueType  # 61
@@ -120,6 +134,18 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """INVALID: the age of the data was asked for and cannot be read from the answer."""
     REASON_CHECK_ERROR: _Reason.ValueType  # 70
     """INVALID: a check itself failed to run; never a pass."""
+    REASON_XML: _Reason.ValueType  # 71
+    REASON_JSON_SCHEMA: _Reason.ValueType  # 72
+    REASON_RCODE: _Reason.ValueType  # 73
+    """INVALID: the DNS response code is not the one expected."""
+    REASON_RECORDS: _Reason.ValueType  # 74
+    """INVALID: the DNS records are not those expected."""
+    REASON_LINE: _Reason.ValueType  # 75
+    """INVALID: the other side spoke, and the expected line did not come."""
+    REASON_CAPTURE: _Reason.ValueType  # 76
+    """INVALID: a journey's step gave no value for a variable that later steps need."""
+    REASON_NOT_SECURE: _Reason.ValueType  # 77
+    """INVALID: the answer came without TLS, which is required."""
     REASON_LATE: _Reason.ValueType  # 80
     """LATE."""
     REASON_STALE: _Reason.ValueType  # 90
@@ -160,6 +186,9 @@ REASON_CERTIFICATE_EXPIRED: Reason.ValueType  # 28
 REASON_CERTIFICATE_NOT_YET_VALID: Reason.ValueType  # 29
 REASON_CERTIFICATE_NAME_MISMATCH: Reason.ValueType  # 30
 REASON_CERTIFICATE_UNTRUSTED: Reason.ValueType  # 31
+REASON_TLS_NOT_SPOKEN: Reason.ValueType  # 32
+"""NOT_CONNECTED: what answered the TLS handshake does not speak TLS."""
+REASON_STARTTLS_REFUSED: Reason.ValueType  # 33
 REASON_ANSWER_TIMEOUT: Reason.ValueType  # 40
 """NOT_ANSWERED: no answer began before the deadline."""
 REASON_BODY_TIMEOUT: Reason.ValueType  # 41
@@ -170,6 +199,17 @@ REASON_PROTOCOL_ERROR: Reason.ValueType  # 44
 REASON_SERVER_ERROR: Reason.ValueType  # 45
 REASON_AUTH_REFUSED: Reason.ValueType  # 46
 REASON_BUS_ERROR: Reason.ValueType  # 47
+REASON_NOT_SERVING: Reason.ValueType  # 48
+"""NOT_ANSWERED: the gRPC health check says so."""
+REASON_UNKNOWN_SERVICE: Reason.ValueType  # 49
+"""NOT_ANSWERED: the gRPC health check does not know the service."""
+REASON_UNIMPLEMENTED: Reason.ValueType  # 50
+"""NOT_ANSWERED: the gRPC server has no such method."""
+REASON_RPC_FAILED: Reason.ValueType  # 51
+"""NOT_ANSWERED: the gRPC call ended with another status than OK."""
+REASON_SOAP_FAULT: Reason.ValueType  # 52
+REASON_NAME_SERVER_FAILED: Reason.ValueType  # 53
+"""NOT_ANSWERED: the name server refused or failed."""
 REASON_STATUS: Reason.ValueType  # 60
 """INVALID."""
 REASON_HEADER: Reason.ValueType  # 61
@@ -184,6 +224,18 @@ REASON_AGE_UNREADABLE: Reason.ValueType  # 69
 """INVALID: the age of the data was asked for and cannot be read from the answer."""
 REASON_CHECK_ERROR: Reason.ValueType  # 70
 """INVALID: a check itself failed to run; never a pass."""
+REASON_XML: Reason.ValueType  # 71
+REASON_JSON_SCHEMA: Reason.ValueType  # 72
+REASON_RCODE: Reason.ValueType  # 73
+"""INVALID: the DNS response code is not the one expected."""
+REASON_RECORDS: Reason.ValueType  # 74
+"""INVALID: the DNS records are not those expected."""
+REASON_LINE: Reason.ValueType  # 75
+"""INVALID: the other side spoke, and the expected line did not come."""
+REASON_CAPTURE: Reason.ValueType  # 76
+"""INVALID: a journey's step gave no value for a variable that later steps need."""
+REASON_NOT_SECURE: Reason.ValueType  # 77
+"""INVALID: the answer came without TLS, which is required."""
 REASON_LATE: Reason.ValueType  # 80
 """LATE."""
 REASON_STALE: Reason.ValueType  # 90

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.core.model import Probe
+from services.core.definition import Probe
 from services.prober.kinds import http
 from services.prober.network import Network
 from services.prober.observation import Observation
@@ -18,11 +18,11 @@ __all__ = ["KINDS", "Kind"]
 class Kind:
     """A kind of probe: what makes its targets ready, once, and what probes one of them by a deadline.
 
-    ``prepare(definition, url, headers, body, network)`` gets texts already filled in and raises MissingSecretError or
-    ValueError; ``probe(target, deadline)`` takes what it returned and monotonic seconds.
+    ``prepare(definition, target, params, network)`` fills in the texts and raises MissingSecretError or ValueError;
+    ``probe(target, deadline)`` takes what it returned and monotonic seconds.
     """
 
-    prepare: Callable[[Probe, str, dict[str, str], str, Network], Any]
+    prepare: Callable[[Probe, str, Mapping[str, object], Network], Any]
     probe: Callable[[Any, float], Awaitable[Observation]]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
 
 import httpx
 
-from services.core.model import Auth, Probe
+from services.core.definition import Auth, Probe
 from services.prober.connection import Connection
 from services.prober.decode import DecodeError, LimitError, decodable, decode
 from services.prober.hop import Call, StoppedError, Trail, hop
@@ -16,8 +17,9 @@ from services.prober.network import Network
 from services.prober.observation import Cause, Failure, Observation, Phase
 from services.prober.secrets import Secrets
 from services.prober.wire import call_of
+from services.register.template import fill, filled
 
-__all__ = ["HttpTarget", "prepare", "probe"]
+__all__ = ["HttpTarget", "prepare", "probe", "ready"]
 
 _USER_AGENT = "peyvand-prober/1"
 _MAX_REDIRECTS = 10
@@ -37,11 +39,17 @@ class HttpTarget:
     body_limit: int
 
 
-def prepare(definition: Probe, url: str, headers: dict[str, str], body: str, network: Network) -> HttpTarget:
-    """Build a target of a definition, its texts filled in. Raises MissingSecretError and ValueError."""
+def prepare(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> HttpTarget:
+    """Build a target of a definition, its texts filled in from ``params``. Raises MissingSecretError and ValueError."""
+    return ready(filled(definition, params), fill(target, params), network)
+
+
+def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
+    """Build a target of a definition whose texts are filled in. Raises MissingSecretError and ValueError."""
+    headers, body = definition.headers, definition.body
     given = {name.lower() for name in headers}
     defaults = {"User-Agent": _USER_AGENT, "Accept": "*/*", "Connection": "close"}
-    sent = {name: value for name, value in defaults.items() if name.lower() not in given} | headers
+    sent = {name: value for name, value in defaults.items() if name.lower() not in given} | dict(headers)
     try:
         request = httpx.Request(definition.method, url, headers=sent, content=body.encode() if body else None)
     except httpx.InvalidURL as error:
@@ -194,6 +202,8 @@ def _observation(target: HttpTarget, trail: Trail, answer: Connection | None, fa
         redirects=trail.redirects,
         redirected=trail.redirects > 0,
         addresses=tuple(trail.addresses),
+        protocol="HTTP/1.1" if seen and seen.status else "",
+        tls_version=trail.tls_version,
     )
 
 

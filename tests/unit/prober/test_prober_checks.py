@@ -19,12 +19,12 @@ from errno import (
 
 import pytest
 
+from services.core.definition import Body, Expect, Fresh, HeaderExpectation, JsonExpectation
 from services.core.evidence import Phases, Target
-from services.core.model import Body, Expect, Fresh, JsonExpectation
 from services.core.outcome import Outcome, Reason
-from services.prober.age import moment
 from services.prober.causes import cause_of
 from services.prober.checks import DETAIL_LENGTH, Judgement, judge
+from services.prober.checks.age import moment
 from services.prober.expectations import Expectations, compile_expectations
 from services.prober.measure import Origin, blinded, measurement
 from services.prober.observation import Cause, Failure, Observation, Phase
@@ -80,7 +80,9 @@ def test_what_a_failed_connect_means(number: int, cause: Cause) -> None:
 def test_the_lowest_stage_wins() -> None:
     """Of everything wrong with an answer the lowest stage decides."""
     expect = expectations(
-        Expect(headers={"x": "y"}, body=Body(must=("never",)), fresh=Fresh(header="date")), latency=0.01, max_age=1
+        Expect(headers={"x": HeaderExpectation("y")}, body=Body(must=("never",)), fresh=Fresh(header="date")),
+        latency=0.01,
+        max_age=1,
     )
     steps = [
         (replace(GOOD, status=500, failure=Failure(Phase.TLS, Cause.FAILED)), Reason.TLS_FAILED),

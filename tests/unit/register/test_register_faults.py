@@ -72,7 +72,7 @@ j,title-deed,tax-office,x,2026-01-01,2026-03-01,,,,,,,,,NaN
         "links.csv:4:36: probe: is empty: what is live must be probed",
         "links.csv:4:37: target: is empty: what is live must be probed",
         "links.csv:5:36: probe: `no-probe` is not in probes.yaml",
-        "links.csv:5:45: target: `ftp://h/` does not begin with http:// or https://",
+        "links.csv:5:45: target: `ftp://h/` does not begin with http:// or https:// or grpc:// or grpcs:// or tcp:// or tls:// or dns://",
         "links.csv:5:55: vantages: `east` is not a vantage of policy.yaml",
         "links.csv:5:60: latency_ms: `0` is not above 0",
         "links.csv:5:62: max_age_s: `-1` is negative",
@@ -128,7 +128,7 @@ page:
   kind: http
 """
     assert faults(write_register(tmp_path, probes_yaml=probes)) == [
-        "probes.yaml:4:3: key `methood` is unknown; known are kind, method, headers, body, auth, tls, redirects, timeout, body_limit, expect",
+        "probes.yaml:4:3: key `methood` is unknown with kind http; known are kind, version, method, headers, body, auth, tls, ip, redirects, timeout, body_limit, expect",
         "probes.yaml:5:11: method: `FETCH` is not one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
         "probes.yaml:7:20: Authorization: credentials stand under `auth`, by reference",
         "probes.yaml:8:15: Bad Name: `Bad Name` is not a header name",
@@ -150,11 +150,11 @@ page:
         "probes.yaml:22:18: equals: null cannot be compared: write `type: null`",
         "probes.yaml:22:30: type: `text` is not one of string, number, integer, boolean, object, array, null",
         "probes.yaml:23:14: record: `$.a..` is not JSONPath: bald descendant segment",
-        "probes.yaml:24:12: fresh: needs either `path` or `header`",
+        "probes.yaml:24:12: fresh: needs one of `path`, `xpath`, `header`",
         "probes.yaml:26:9: kind: `dns` cannot be probed by this version: only http can",
         "probes.yaml:27:12: timeout: 150 s is not below half the slot of 300 s",
         "probes.yaml:28:1: probe: `Old Probe` is not an id: at most 63 of a-z, 0-9 and `-`, beginning with a letter or a digit",
-        "probes.yaml:29:9: kind: `smtp` is not one of http",
+        "probes.yaml:29:9: kind: `smtp` is not one of http, soap, xroad-rest, xroad-soap, grpc, tcp, tls, dns, journey",
         "probes.yaml:30:8: key `kind` is missing",
         "probes.yaml:31:1: key `page` is there twice",
     ]

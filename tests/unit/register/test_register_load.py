@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from registers import register_files, write_register
 
-from services.core.model import ALWAYS, ExchangeRoute, JsonExpectation, Maintenance, Member
+from services.core.definition import JsonExpectation
+from services.core.model import ALWAYS, ExchangeRoute, Maintenance, Member
 from services.register.load import load
 
 

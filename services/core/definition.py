@@ -1,0 +1,215 @@
+"""Probe definitions as values: what is asked, how, and what the answer must be (PROBING.md).
+
+Everything here is frozen and free of I/O. Texts may hold ``${name}``, filled from the params of a link or endpoint
+(services.register.template). An empty text or tuple means that nothing is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = [
+    "KINDS",
+    "Auth",
+    "Body",
+    "Capture",
+    "Expect",
+    "Fresh",
+    "HeaderExpectation",
+    "JsonExpectation",
+    "Line",
+    "Probe",
+    "Query",
+    "Step",
+    "Tls",
+    "XmlExpectation",
+]
+
+KINDS = ("http", "soap", "xroad-rest", "xroad-soap", "grpc", "tcp", "tls", "dns", "journey")
+"""Every kind of probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """How a probe proves who it is. Secrets are references (``env:NAME``, ``file:PATH``), never values.
+
+    ``kind``: none, basic (username, password), bearer (token), api_key (header, key), oauth2 (client credentials:
+    token_url, client_id, client_secret, scope). A client certificate stands with Tls.
+    """
+
+    kind: str = "none"
+    username: str = ""
+    password: str = ""
+    token: str = ""
+    header: str = ""
+    key: str = ""
+    token_url: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS profile: ``ca`` (``file:PATH``; empty = system roots), ``server_name`` override, ``verify``, and for mTLS the
+    client's ``certificate`` and ``key`` (``file:PATH``).
+    """
+
+    ca: str = ""
+    server_name: str = ""
+    verify: bool = True
+    certificate: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Patterns (RE2): each of ``must`` has to be found, none of ``must_not`` may be."""
+
+    must: tuple[str, ...] = ()
+    must_not: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderExpectation:
+    """Patterns (RE2) for a header: some value has to match ``must``, none may match ``must_not``.
+
+    An absent header fails unless ``optional``.
+    """
+
+    must: str = ""
+    must_not: str = ""
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JsonExpectation:
+    """What a JSONPath must find: a value equal to ``equals`` (unless None) and of JSON type ``type`` (unless empty)."""
+
+    path: str
+    equals: object = None
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class XmlExpectation:
+    """What an XPath must find: something, or a text equal to ``equals`` (unless None)."""
+
+    path: str
+    equals: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Where the age of the data is read: a JSONPath, an XPath or a header holding RFC 3339, epoch seconds, an HTTP date
+    or a Jalali date.
+    """
+
+    path: str = ""
+    xpath: str = ""
+    header: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What an answer must be.
+
+    ``status`` empty means 2xx. ``record`` (field path, JSONPath or XPath → expected value) is the test record.
+    ``schema`` is a JSON Schema. ``namespaces`` (prefix → URI) serve every XPath. ``tls`` wants the answer to have come
+    over TLS. ``rcode``, ``answers`` and ``authority`` are for DNS: records as text, `name ttl class type data`.
+    """
+
+    status: tuple[int, ...] = ()
+    headers: Mapping[str, HeaderExpectation] = field(default_factory=dict)
+    body: Body = Body()
+    json: tuple[JsonExpectation, ...] = ()
+    xml: tuple[XmlExpectation, ...] = ()
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+    schema: object = None
+    record: Mapping[str, object] = field(default_factory=dict)
+    fresh: Fresh | None = None
+    tls: bool = False
+    rcode: tuple[str, ...] = ()
+    answers: Body = Body()
+    authority: Body = Body()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One step of a talk over TCP: ``send`` a line, wait for a line that matches ``expect`` (RE2), then, where asked,
+    go on over TLS.
+    """
+
+    send: str = ""
+    expect: str = ""
+    starttls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A DNS question: ``name``, record ``type``, over ``transport`` udp or tcp, recursion desired or not."""
+
+    name: str = ""
+    type: str = "A"
+    transport: str = "udp"
+    recursion: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Where a step of a journey finds the value of a variable: a JSONPath, an XPath, a header, or the first group of a
+    pattern (RE2) in the body.
+    """
+
+    json: str = ""
+    xpath: str = ""
+    header: str = ""
+    pattern: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a journey: a probe of its own at ``target``; ``capture`` (variable → where) fills later steps."""
+
+    probe: Probe
+    target: str
+    capture: Mapping[str, Capture] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A named probe definition.
+
+    ``timeout`` in seconds, ``body_limit`` in decoded bytes, ``redirects`` follow or none, ``version`` of HTTP 1.1 or 2,
+    ``ip`` prefer-ipv4, prefer-ipv6, ipv4 or ipv6. SOAP: ``action`` and version ``soap`` 1.1 or 1.2. X-Road: ``client``
+    and ``service`` as written in members.csv and exchange.csv, ``user_id``. gRPC: ``call`` (`package.Service/Method`;
+    empty = the health check of ``service``), ``descriptors`` (``file:PATH`` of a descriptor set; empty = reflection),
+    ``body`` is the request as JSON. TCP: ``lines``. TLS: ``starttls`` smtp, imap or postgres. DNS: ``query``. Journey:
+    ``steps``.
+    """
+
+    name: str
+    kind: str
+    version: str = "1.1"
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+    auth: Auth = Auth()
+    tls: Tls = Tls()
+    ip: str = "prefer-ipv4"
+    redirects: str = "follow"
+    timeout: float = 5.0
+    body_limit: int = 1 << 20
+    action: str = ""
+    soap: str = "1.1"
+    client: str = ""
+    service: str = ""
+    user_id: str = ""
+    call: str = ""
+    descriptors: str = ""
+    lines: tuple[Line, ...] = ()
+    starttls: str = ""
+    query: Query = Query()
+    steps: tuple[Step, ...] = ()
+    expect: Expect = Expect()

@@ -1,0 +1,5 @@
+"""From what a probe saw to what it means. Pure (PROBING.md, Shape)."""
+
+from services.prober.checks.judge import DETAIL_LENGTH, Judgement, judge
+
+__all__ = ["DETAIL_LENGTH", "Judgement", "judge"]

@@ -1,0 +1,35 @@
+"""DNS answers: response code, records. Pure."""
+
+from __future__ import annotations
+
+from services.core.outcome import Reason
+from services.prober.checks.wrong import WrongError
+from services.prober.expectations import Expectations, Records
+from services.prober.observation import Observation
+
+__all__ = ["check_names"]
+
+_NO_ANSWER = frozenset({"SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"})
+
+
+def check_names(observation: Observation, expectations: Expectations) -> None:
+    """Check the response code, then each section: every pattern matches some record, no forbidden one any."""
+    dns = observation.dns
+    if dns is None:
+        return
+    expected = expectations.rcode or frozenset({"NOERROR"})
+    if dns.rcode not in expected:
+        if dns.rcode in _NO_ANSWER:
+            raise WrongError(Reason.NAME_SERVER_FAILED, f"the name server answered {dns.rcode}")
+        raise WrongError(Reason.RCODE, f"{dns.rcode} instead of {', '.join(sorted(expected))}")
+    _check_records("answer", dns.answers, expectations.answers)
+    _check_records("authority record", dns.authority, expectations.authority)
+
+
+def _check_records(what: str, found: tuple[str, ...], expected: Records) -> None:
+    for pattern in expected.must_not:
+        if any(pattern.found(record.encode()) for record in found):
+            raise WrongError(Reason.RECORDS, f"an {what} matches the forbidden {pattern.text}")
+    for pattern in expected.must:
+        if not any(pattern.found(record.encode()) for record in found):
+            raise WrongError(Reason.RECORDS, f"no {what} matches {pattern.text}")

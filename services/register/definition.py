@@ -1,0 +1,293 @@
+"""One probe definition of probes.yaml: the keys of its kind, each read by its own reader (PROBING.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from services.core.definition import KINDS, Capture, Line, Probe, Query, Step, Tls
+from services.register.auth import HEADER, read_auth
+from services.register.document import Block
+from services.register.expectations import read_expect
+from services.register.patterns import read_path, read_pattern, read_xpath
+from services.register.reference import read_file_reference, read_text_file
+from services.register.template import names
+from services.register.text import read_choice, read_duration, read_flag, read_name, read_size
+
+__all__ = ["STEP_KINDS", "read_definition"]
+
+_REST = ("version", "method", "headers", "body", "auth", "tls", "ip", "redirects", "timeout", "body_limit", "expect")
+_SOAP = ("soap", "action", *(key for key in _REST if key not in ("version", "method")))
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "http": _REST,
+    "soap": _SOAP,
+    "xroad-rest": ("client", "user_id", *_REST),
+    "xroad-soap": ("client", "service", "user_id", *(key for key in _SOAP if key != "soap")),
+    "grpc": (
+        "call",
+        "service",
+        "descriptors",
+        "headers",
+        "body",
+        "auth",
+        "tls",
+        "ip",
+        "timeout",
+        "body_limit",
+        "expect",
+    ),
+    "tcp": ("lines", "tls", "ip", "timeout"),
+    "tls": ("starttls", "tls", "ip", "timeout"),
+    "dns": ("query", "ip", "timeout", "expect"),
+    "journey": ("steps", "timeout"),
+}
+"""The keys of each kind, beside ``kind``."""
+
+_NEEDED = {"soap": ("body",), "xroad-rest": ("client",), "xroad-soap": ("client", "service", "body")}
+_NEEDED |= {"dns": ("query",), "journey": ("steps",)}
+
+_BUILT = ("http",)
+"""Kinds that the prober of this version has."""
+
+STEP_KINDS = tuple(kind for kind in KINDS if kind != "journey")
+"""Kinds that a step of a journey can be of."""
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_CREDENTIALS = ("authorization", "proxy-authorization")
+_BODY_LIMIT = 1 << 18
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CALL = re.compile(r"[A-Za-z_][\w.]*/[A-Za-z_]\w*")
+_QUERY_TYPES = (
+    "A",
+    "AAAA",
+    "ANY",
+    "CAA",
+    "CNAME",
+    "DNSKEY",
+    "DS",
+    "HTTPS",
+    "MX",
+    "NAPTR",
+    "NS",
+    "PTR",
+    "SOA",
+    "SRV",
+    "SVCB",
+    "TLSA",
+    "TXT",
+)
+
+
+def read_definition(name: str, block: Block, directory: Path) -> Probe:
+    """Read one definition; what it lacks or cannot be used becomes a fault."""
+    return _read(name, block, directory, kinds=KINDS, extra=())
+
+
+def _read(name: str, block: Block, directory: Path, *, kinds: tuple[str, ...], extra: tuple[str, ...]) -> Probe:
+    kind = block.need("kind", lambda text: _read_kind(text, kinds), "")
+    own = _KEYS.get(kind, (*_READERS, "expect"))  # of an unknown kind, every key there is
+    keys = ("kind", *extra, *own)
+    for key in block.nodes:
+        if key not in keys:
+            known = ", ".join(keys)
+            of_kind = f" with kind {kind}" if kind else ""
+            block.findings.add(block.key_at(key), f"key `{key}` is unknown{of_kind}; known are {known}")
+    for key in _NEEDED.get(kind, ()):
+        if key not in block:
+            block.findings.add(block.place, f"key `{key}` is missing")
+    read = {key: _READERS[key](block, directory) for key in own if key in block and key != "expect"}
+    return Probe(name, kind or "http", **read, expect=read_expect(block, kind, directory))
+
+
+def _read_kind(text: str, kinds: tuple[str, ...]) -> str:
+    kind = read_choice(text, *kinds)
+    if kind not in _BUILT:
+        raise ValueError(f"`{kind}` cannot be probed by this version: only {', '.join(_BUILT)} can")
+    return kind
+
+
+def _plain(key: str, read: Callable[[str], Any]) -> Callable[[Block, Path], Any]:
+    """Return a reader of one value of text."""
+
+    def reader(block: Block, _directory: Path) -> Any:
+        return block.read(key, read, getattr(_DEFAULT, key))
+
+    return reader
+
+
+_DEFAULT = Probe(name="", kind="http")
+
+
+def _template(text: str) -> str:
+    names(text)
+    return text.strip()
+
+
+def _read_call(text: str) -> str:
+    if not _CALL.fullmatch(text.strip()):
+        raise ValueError(f"`{text}` is not a method: write package.Service/Method")
+    return text.strip()
+
+
+def _headers(block: Block, _directory: Path) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    given = block.block("headers", None)
+    for name in given.nodes if given else ():
+        assert given is not None
+        if not HEADER.fullmatch(name):
+            given.fault(name, f"`{name}` is not a header name")
+        elif name.lower() in _CREDENTIALS:
+            given.fault(name, "credentials stand under `auth`, by reference")
+        elif name.lower() in {known.lower() for known in headers}:
+            given.fault(name, "the header is there twice")
+        else:
+            headers[name] = given.read(name, _read_header, "")
+    return headers
+
+
+def _read_header(text: str) -> str:
+    names(text)
+    if not all(character.isprintable() or character == "\t" for character in text):
+        raise ValueError("holds a control character")
+    return text.strip()
+
+
+def _body(block: Block, directory: Path) -> str:
+    """Return a text, or the content of ``file:PATH``."""
+    scalar = block.scalar("body")
+    if scalar is None or scalar.null:
+        return ""
+    body = scalar.text
+    if body.startswith("file:"):
+        body = block.findings.attempt(scalar.place, "body", lambda text: read_text_file(text, directory), body, "")
+    if len(body.encode()) > _BODY_LIMIT:
+        block.fault("body", f"is larger than {_BODY_LIMIT >> 10} KiB")
+    block.findings.attempt(scalar.place, "body", names, body, None)
+    return body
+
+
+def _tls(block: Block, directory: Path) -> Tls:
+    given = block.block("tls", ("ca", "server_name", "verify", "certificate", "key"))
+    if given is None:
+        return Tls()
+
+    def reference(text: str) -> str:
+        return read_file_reference(text, directory)
+
+    if ("certificate" in given) != ("key" in given):
+        block.fault("tls", "a client certificate needs both `certificate` and `key`")
+    return Tls(
+        ca=given.read("ca", reference, ""),
+        server_name=given.read("server_name", read_name, ""),
+        verify=given.read("verify", read_flag, True),
+        certificate=given.read("certificate", reference, ""),
+        key=given.read("key", reference, ""),
+    )
+
+
+def _descriptors(block: Block, directory: Path) -> str:
+    return block.read("descriptors", lambda text: read_file_reference(text, directory), "")
+
+
+def _lines(block: Block, _directory: Path) -> tuple[Line, ...]:
+    return tuple(
+        Line(
+            send=item.read("send", _read_line, ""),
+            expect=item.read("expect", read_pattern, ""),
+            starttls=item.read("starttls", read_flag, False),
+        )
+        for item in block.blocks("lines", ("send", "expect", "starttls"))
+    )
+
+
+def _read_line(text: str) -> str:
+    names(text)
+    if "\n" in text or "\r" in text:
+        raise ValueError("holds a line break: a line ends by itself, and each is an item of its own")
+    return text
+
+
+def _query(block: Block, _directory: Path) -> Query:
+    given = block.block("query", ("name", "type", "transport", "recursion"))
+    if given is None:
+        return Query()
+    return Query(
+        name=given.need("name", _template, ""),
+        type=given.read("type", _read_type, "A"),
+        transport=given.read("transport", lambda text: read_choice(text, "udp", "tcp"), "udp"),
+        recursion=given.read("recursion", read_flag, True),
+    )
+
+
+def _read_type(text: str) -> str:
+    if (name := text.strip().upper()) not in _QUERY_TYPES:
+        raise ValueError(f"`{text}` is not a record type: one of {', '.join(_QUERY_TYPES)}")
+    return name
+
+
+def _steps(block: Block, directory: Path) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    for item in block.blocks("steps", None):
+        name = item.need("name", read_name, "")
+        if name in {step.probe.name for step in steps}:
+            item.fault("name", f"step `{name}` is there twice")
+        probe = _read(name, item, directory, kinds=STEP_KINDS, extra=("name", "target", "capture"))
+        steps.append(Step(probe, item.need("target", _template, ""), _captures(item)))
+    if not steps and "steps" in block:
+        block.fault("steps", "is empty")
+    return tuple(steps)
+
+
+def _captures(block: Block) -> dict[str, Capture]:
+    given = block.block("capture", None)
+    captures: dict[str, Capture] = {}
+    for variable in given.nodes if given else ():
+        assert given is not None
+        item = given.block(variable, ("json", "xpath", "header", "pattern"))
+        if not _VARIABLE.fullmatch(variable):
+            given.findings.add(given.key_at(variable), f"`{variable}` is not a name for a variable")
+        if item is None:
+            continue
+        if len(item.nodes) != 1:
+            given.fault(variable, "needs one of `json`, `xpath`, `header`, `pattern`")
+        captures[variable] = Capture(
+            json=item.read("json", read_path, ""),
+            xpath=item.read("xpath", lambda text: read_xpath(text, {}), ""),
+            header=item.read("header", read_name, ""),
+            pattern=item.read("pattern", _read_group, ""),
+        )
+    return captures
+
+
+def _read_group(text: str) -> str:
+    if "(" not in read_pattern(text):
+        raise ValueError(f"`{text}` has no group to take the value from")
+    return text
+
+
+_READERS: Mapping[str, Callable[[Block, Path], Any]] = {
+    "version": _plain("version", lambda text: read_choice(text, "1.1", "2")),
+    "method": _plain("method", lambda text: read_choice(text.upper(), *_METHODS)),
+    "headers": _headers,
+    "body": _body,
+    "auth": read_auth,
+    "tls": _tls,
+    "ip": _plain("ip", lambda text: read_choice(text, "prefer-ipv4", "prefer-ipv6", "ipv4", "ipv6")),
+    "redirects": _plain("redirects", lambda text: read_choice(text, "follow", "none")),
+    "timeout": _plain("timeout", read_duration),
+    "body_limit": _plain("body_limit", read_size),
+    "action": _plain("action", _template),
+    "soap": _plain("soap", lambda text: read_choice(text, "1.1", "1.2")),
+    "client": _plain("client", _template),
+    "service": _plain("service", _template),
+    "user_id": _plain("user_id", _template),
+    "call": _plain("call", _read_call),
+    "descriptors": _descriptors,
+    "lines": _lines,
+    "starttls": _plain("starttls", lambda text: read_choice(text, "smtp", "imap", "postgres")),
+    "query": _query,
+    "steps": _steps,
+}
+"""One reader per key; a key means the same with every kind that has it."""

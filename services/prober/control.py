@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 from services.core.definition import Probe, Tls
 from services.prober.causes import os_reason
-from services.prober.hop import StoppedError, addresses_of
 from services.prober.kinds import http
 from services.prober.network import Network
+from services.prober.reach import addresses_of
+from services.prober.trail import StoppedError
 
 __all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "Controls"]
 

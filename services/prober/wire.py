@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import httpx
 
+from services.core.definition import Tls
 from services.prober.hop import Call
 
 __all__ = ["call_of"]
@@ -13,17 +12,8 @@ __all__ = ["call_of"]
 _PORTS = {"http": 80, "https": 443}
 
 
-class _Profile(Protocol):
-    """A TLS profile: of a definition, or of an earlier hop."""
-
-    @property
-    def ca(self) -> str: ...
-    @property
-    def verify(self) -> bool: ...
-
-
-def call_of(request: httpx.Request, tls: _Profile, body_limit: int, *, compressed: bool, server_name: str = "") -> Call:
-    """Write what one hop sends. Raises ValueError when a header would end early.
+def call_of(request: httpx.Request, tls: Tls, body_limit: int, *, compressed: bool) -> Call:
+    """Write what one hop sends, over TLS by this profile for https. Raises ValueError when a header would end early.
 
     A compressed body may be longer than its decoded form by what the format adds to incompressible data.
     """
@@ -32,15 +22,11 @@ def call_of(request: httpx.Request, tls: _Profile, body_limit: int, *, compresse
     lines += [b"%b: %b" % header for header in request.headers.raw]
     if any(b"\r" in line or b"\n" in line for line in lines):
         raise ValueError("a header holds a line break")
-    host = url.raw_host.decode("ascii")
     return Call(
         wire=b"\r\n".join(lines) + b"\r\n\r\n" + request.read(),
-        host=host,
+        host=url.raw_host.decode("ascii"),
         port=url.port or _PORTS[url.scheme],
-        secure=url.scheme == "https",
-        server_name=server_name or host,
-        ca=tls.ca,
-        verify=tls.verify,
+        tls=tls if url.scheme == "https" else None,
         raw_limit=2 * body_limit + 1024 if compressed else body_limit,
         head=request.method == "HEAD",
     )

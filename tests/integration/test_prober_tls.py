@@ -65,7 +65,7 @@ async def test_19_plain_http_on_an_https_target_fails() -> None:
     listener = await asyncio.start_server(complain, "127.0.0.1", 0)
     async with listener:
         result = await ask(f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/")
-    assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.TLS_FAILED)
+    assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.TLS_NOT_SPOKEN)
 
 
 async def test_20_self_signed_fails_unless_allowed(authority: Authority) -> None:

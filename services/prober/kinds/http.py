@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic, perf_counter
 
 import httpx
 
-from services.core.definition import Auth, Probe
+from services.core.definition import Auth, Probe, Tls
 from services.prober.connection import Connection
 from services.prober.decode import DecodeError, LimitError, decodable, decode
-from services.prober.hop import Call, StoppedError, Trail, hop
+from services.prober.hop import Answer, Call, hop
 from services.prober.network import Network
 from services.prober.observation import Cause, Failure, Observation, Phase
 from services.prober.secrets import Secrets
+from services.prober.trail import StoppedError, Trail
 from services.prober.wire import call_of
 from services.register.template import fill, filled
 
@@ -33,6 +34,7 @@ class HttpTarget:
     network: Network = field(repr=False)
     request: httpx.Request = field(repr=False)
     call: Call
+    tls: Tls
     secret_header: str
     follow: bool
     accepted: frozenset[str]
@@ -59,13 +61,8 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
     return HttpTarget(
         network=network,
         request=request,
-        call=call_of(
-            request,
-            definition.tls,
-            definition.body_limit,
-            compressed=bool(accepted),
-            server_name=definition.tls.server_name,
-        ),
+        call=call_of(request, definition.tls, definition.body_limit, compressed=bool(accepted)),
+        tls=definition.tls,
         secret_header=secret_header,
         follow=definition.redirects == "follow",
         accepted=frozenset(part.partition(";")[0].strip() for part in accepted.split(",") if part),
@@ -92,32 +89,29 @@ def _authenticate(request: httpx.Request, auth: Auth, secrets: Secrets) -> str:
 
 async def probe(target: HttpTarget, deadline: float) -> Observation:
     """Ask once over a fresh connection and see what happens; end by ``deadline`` (monotonic seconds), always."""
-    trail = Trail(deadline)
+    trail, answer = Trail(deadline), Answer()
     failure: Failure | None = None
-    answer: Connection | None = None
     try:
         async with asyncio.timeout(deadline - monotonic()):
-            answer = await hop(target.call, target.network, trail)
-            if target.follow and answer.status in _REDIRECTS and _location(answer):
-                answer = await _follow(target, answer, trail)
+            first = await hop(target.call, target.network, trail, answer)
+            if target.follow and first.status in _REDIRECTS and _location(first):
+                await _follow(target, first, trail, answer)
     except TimeoutError:
-        answer = None
         failure = Failure(
             trail.phase, Cause.TIMEOUT, f"no end within the deadline, in phase {trail.phase.name.lower()}"
         )
     except StoppedError as stopped:
-        answer = None
         failure = stopped.failure
-    return _observation(target, trail, answer, failure)
+    return _observation(target, trail, answer.connection, failure)
 
 
 def _location(answer: Connection) -> bool:
     return any(name.lower() == b"location" for name, _ in answer.headers)
 
 
-async def _follow(target: HttpTarget, first: Connection, trail: Trail) -> Connection:
+async def _follow(target: HttpTarget, first: Connection, trail: Trail, answer: Answer) -> None:
     """Follow redirects by httpx's rules (methods, cookies, credentials), each hop on a connection of its own."""
-    transport = _Following(target, first, trail)
+    transport = _Following(target, first, trail, answer)
     async with httpx.AsyncClient(
         transport=transport, follow_redirects=True, max_redirects=_MAX_REDIRECTS, trust_env=False
     ) as client:
@@ -129,28 +123,24 @@ async def _follow(target: HttpTarget, first: Connection, trail: Trail) -> Connec
         except (httpx.RemoteProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             detail = "redirected to what is not an http or https URL"
             raise StoppedError(Failure(trail.phase, Cause.REDIRECT_UNUSABLE, detail)) from error
-    return transport.answer
 
 
 class _Following(httpx.AsyncBaseTransport):
     """Hands httpx the first answer, then makes the hops it asks for."""
 
-    def __init__(self, target: HttpTarget, first: Connection, trail: Trail) -> None:
+    def __init__(self, target: HttpTarget, first: Connection, trail: Trail, answer: Answer) -> None:
         self._target = target
         self._trail = trail
+        self._answer = answer
         self._first: Connection | None = first
-        self.answer = first
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make one hop; its answer is without body, since only status and headers decide what follows."""
-        if self._first is not None:
-            self._first = None
-        else:
+        answer, self._first = self._first, None
+        if answer is None:
             self._trail.redirects += 1
-            self.answer = await hop(self._call(request), self._target.network, self._trail)
-        return httpx.Response(
-            self.answer.status, headers=self.answer.headers, stream=httpx.ByteStream(b""), request=request
-        )
+            answer = await hop(self._call(request), self._target.network, self._trail, self._answer)
+        return httpx.Response(answer.status, headers=answer.headers, stream=httpx.ByteStream(b""), request=request)
 
     def _call(self, request: httpx.Request) -> Call:
         first = self._target.request.url
@@ -164,22 +154,19 @@ class _Following(httpx.AsyncBaseTransport):
         if not at_home:
             # httpx drops Authorization by itself; an API key must not travel to strangers either.
             request.headers.pop(self._target.secret_header, None)
-        return call_of(
-            request,
-            self._target.call,
-            self._target.body_limit,
-            compressed=bool(self._target.accepted),
-            server_name=self._target.call.server_name if at_home else "",
-        )
+        tls = self._target.tls
+        if not at_home:
+            tls = replace(tls, server_name="", certificate="", key="")
+        return call_of(request, tls, self._target.body_limit, compressed=bool(self._target.accepted))
 
 
-def _observation(target: HttpTarget, trail: Trail, answer: Connection | None, failure: Failure | None) -> Observation:
-    seen = answer or trail.connection
+def _observation(target: HttpTarget, trail: Trail, seen: Connection | None, failure: Failure | None) -> Observation:
     headers = (
         tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in seen.headers) if seen else ()
     )
     body = b"".join(seen.body) if seen else b""
     raw_length = seen.raw_length if seen else 0
+    latency = seen.ended - trail.first_sent if seen and failure is None else None
     if failure is None:
         try:
             body = _decoded(target, headers, body)
@@ -191,7 +178,7 @@ def _observation(target: HttpTarget, trail: Trail, answer: Connection | None, fa
         time=trail.began,
         duration=perf_counter() - trail.start,
         phases=trail.phases(),
-        latency=answer.ended - trail.first_sent if answer else None,
+        latency=latency,
         status=seen.status if seen else 0,
         headers=headers,
         body=body,

@@ -1,0 +1,145 @@
+"""From a name to a connection: addresses, egress on the very address, each address in turn, trust."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import ip_address
+from time import monotonic, perf_counter, time
+from typing import TypeVar
+
+from services.core.definition import Tls
+from services.prober.causes import cause_of, os_reason
+from services.prober.certificates import Trust
+from services.prober.handshake import Handshake
+from services.prober.network import Network
+from services.prober.observation import Cause, Failure, Phase
+from services.prober.resolve import ResolveError
+from services.prober.secrets import MissingSecretError
+from services.prober.stream import Stream
+from services.prober.trail import StoppedError, Trail
+
+__all__ = ["addresses_of", "shaking", "talk"]
+
+S = TypeVar("S", bound=Stream)
+
+
+def shaking(
+    tls: Tls, host: str, network: Network, trail: Trail, *, alpn: tuple[str, ...] = ()
+) -> Callable[[], Handshake]:
+    """Return what makes the TLS side of each connection to ``host``. Raises StoppedError when our own files are missing.
+
+    What the certificates say goes to the trail, whether they are believed or not.
+    """
+    name = tls.server_name or host
+    try:
+        trust = network.trust.get(tls.ca, verify=tls.verify)
+        context = network.contexts.get(alpn, tls.certificate, tls.key)
+    except MissingSecretError as error:
+        raise StoppedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, str(error))) from error
+
+    def accept(chain: list[bytes]) -> Failure | None:
+        return _accept(chain, name, trust, trail)
+
+    return lambda: Handshake(context, name, accept)
+
+
+def _accept(chain: list[bytes], name: str, trust: Trust, trail: Trail) -> Failure | None:
+    """Judge the chain a server presented; keep its facts either way."""
+    examined = trust.examine(chain, name, time())
+    trail.certificate = trail.certificate or examined.facts
+    return examined.cause and Failure(Phase.TLS, examined.cause, examined.detail)
+
+
+async def talk(host: str, port: int, make: Callable[[asyncio.Future[None]], S], network: Network, trail: Trail) -> S:
+    """Resolve, connect, and wait until the talk that ``make`` builds on the connection has ended well.
+
+    Raises StoppedError; the trail then holds what was learnt before.
+    """
+    trail.phase = Phase.PREPARE
+    allowed = await _addresses(host, network, trail)
+    trail.phase = Phase.CONNECT
+    start = perf_counter()
+    streams: list[S] = []
+    try:
+        stream = await _connect(allowed, port, make, trail, streams)
+        await stream.done
+    finally:
+        trail.record(streams[-1] if streams else None, start)
+        for stream in streams:
+            stream.abort()
+    if stream.failure is not None:
+        raise StoppedError(stream.failure)
+    return stream
+
+
+async def _addresses(host: str, network: Network, trail: Trail) -> list[str]:
+    if _is_address(host):
+        return _allowed((host,), network)
+    trail.phase = Phase.RESOLVE
+    start = perf_counter()
+    try:
+        return await addresses_of(host, network)
+    finally:
+        trail.resolve = (trail.resolve or 0.0) + perf_counter() - start
+
+
+async def addresses_of(host: str, network: Network) -> list[str]:
+    """Return the addresses of a name (or an address itself) that probes may connect to. Raises StoppedError."""
+    if _is_address(host):
+        return _allowed((host,), network)
+    try:
+        addresses = await network.resolver.addresses(host)
+    except ResolveError as error:
+        raise StoppedError(Failure(Phase.RESOLVE, Cause.FAILED, str(error))) from error
+    if not addresses:
+        raise StoppedError(Failure(Phase.RESOLVE, Cause.FAILED, f"{host} has no address"))
+    return _allowed(addresses, network)
+
+
+def _allowed(addresses: tuple[str, ...], network: Network) -> list[str]:
+    allowed = [address for address in addresses if network.egress.allows(address)]
+    if not allowed:
+        refused = ", ".join(addresses)
+        raise StoppedError(Failure(Phase.CONNECT, Cause.EGRESS, f"the egress policy does not allow {refused}"))
+    return allowed
+
+
+@lru_cache(maxsize=65536)
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def _connect(
+    addresses: list[str], port: int, make: Callable[[asyncio.Future[None]], S], trail: Trail, streams: list[S]
+) -> S:
+    """Try each address in turn; a silent one may use its share of the time left, so that the next gets a chance."""
+    loop = asyncio.get_running_loop()
+
+    async def attempt(address: str) -> S:
+        stream = make(loop.create_future())
+        streams.append(stream)
+        await loop.create_connection(lambda: stream, address, port)
+        return stream
+
+    failure = Failure(Phase.CONNECT, Cause.UNREACHABLE)
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        trail.addresses.append(address)
+        try:
+            if left == 1:
+                return await attempt(address)
+            async with asyncio.timeout((trail.deadline - monotonic()) / left):
+                return await attempt(address)
+        except TimeoutError:
+            failure = Failure(Phase.CONNECT, Cause.TIMEOUT, f"{address} does not answer")
+        except OSError as error:
+            cause = cause_of(error)
+            failure = Failure(Phase.CONNECT, cause, f"connecting to {address} failed: {os_reason(error)}")
+            if cause is Cause.LOCAL_RESOURCES:
+                break
+    raise StoppedError(failure)

@@ -8,7 +8,7 @@ from typing import Final
 
 from services.prober.observation import Cause
 
-__all__ = ["cause_of", "os_reason"]
+__all__ = ["cause_of", "lacks_family", "os_reason"]
 
 _LOCAL: Final = frozenset(
     {
@@ -22,8 +22,11 @@ _LOCAL: Final = frozenset(
         # What the kernel says when the connection-tracking table is full or the machine's own firewall forbids it.
         errno.EPERM,
         errno.EACCES,
+        errno.EAFNOSUPPORT,
     }
 )
+# What the kernel says of an IPv6 address where IPv6 is switched off.
+_NO_FAMILY: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 _UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 
 
@@ -37,6 +40,11 @@ def cause_of(error: OSError) -> Cause:
     if number == errno.ETIMEDOUT:
         return Cause.TIMEOUT
     return Cause.REFUSED
+
+
+def lacks_family(error: OSError, address: str) -> bool:
+    """Tell whether this machine may just not speak IPv6, so that an IPv4 address is still worth a try."""
+    return ":" in address and error.errno in _NO_FAMILY
 
 
 def os_reason(error: OSError) -> str:

@@ -10,7 +10,7 @@ from time import monotonic, perf_counter, time
 from typing import TypeVar
 
 from services.core.definition import Tls
-from services.prober.causes import cause_of, os_reason
+from services.prober.causes import cause_of, lacks_family, os_reason
 from services.prober.certificates import Trust
 from services.prober.handshake import Handshake
 from services.prober.network import Network
@@ -23,6 +23,10 @@ from services.prober.trail import StoppedError, Trail
 __all__ = ["addresses_of", "shaking", "talk"]
 
 S = TypeVar("S", bound=Stream)
+
+# Of several addresses the first that tells most about the target speaks for all: a machine without IPv6 must not hide
+# that the target's IPv4 address refuses.
+_TELLING = (Cause.LOCAL_RESOURCES, Cause.UNREACHABLE, Cause.TIMEOUT, Cause.REFUSED)
 
 
 def shaking(
@@ -76,29 +80,47 @@ async def talk(host: str, port: int, make: Callable[[asyncio.Future[None]], S], 
 
 async def _addresses(host: str, network: Network, trail: Trail) -> list[str]:
     if _is_address(host):
-        return _allowed((host,), network)
+        return _allowed(_chosen((host,), trail.ip, host), network)
     trail.phase = Phase.RESOLVE
     start = perf_counter()
     try:
-        return await addresses_of(host, network)
+        return await addresses_of(host, network, trail.ip)
     finally:
         trail.resolve = (trail.resolve or 0.0) + perf_counter() - start
 
 
-async def addresses_of(host: str, network: Network) -> list[str]:
-    """Return the addresses of a name (or an address itself) that probes may connect to. Raises StoppedError."""
+async def addresses_of(host: str, network: Network, ip: str = "prefer-ipv4") -> list[str]:
+    """Return the addresses of a name (or an address itself) that probes may connect to, in the order to try them.
+
+    ``ip`` is the definition's choice of family. Raises StoppedError.
+    """
     if _is_address(host):
-        return _allowed((host,), network)
+        return _allowed(_chosen((host,), ip, host), network)
     try:
         addresses = await network.resolver.addresses(host)
     except ResolveError as error:
         raise StoppedError(Failure(Phase.RESOLVE, Cause.FAILED, str(error))) from error
-    if not addresses:
-        raise StoppedError(Failure(Phase.RESOLVE, Cause.FAILED, f"{host} has no address"))
-    return _allowed(addresses, network)
+    return _allowed(_chosen(addresses, ip, host), network)
 
 
-def _allowed(addresses: tuple[str, ...], network: Network) -> list[str]:
+def _chosen(addresses: tuple[str, ...], ip: str, host: str) -> list[str]:
+    """Order the addresses by the family preferred, or keep only those of the one family wanted."""
+    only = not ip.startswith("prefer-")
+    wanted = 6 if ip.endswith("6") else 4
+    chosen = sorted(addresses, key=lambda address: _version(address) != wanted)
+    if only:
+        chosen = [address for address in chosen if _version(address) == wanted]
+    if not chosen:
+        detail = f"{host} has no IPv{wanted} address" if only else f"{host} has no address"
+        raise StoppedError(Failure(Phase.RESOLVE, Cause.FAILED, detail))
+    return chosen
+
+
+def _version(address: str) -> int:
+    return 6 if ":" in address else 4
+
+
+def _allowed(addresses: list[str], network: Network) -> list[str]:
     allowed = [address for address in addresses if network.egress.allows(address)]
     if not allowed:
         refused = ", ".join(addresses)
@@ -127,7 +149,7 @@ async def _connect(
         await loop.create_connection(lambda: stream, address, port)
         return stream
 
-    failure = Failure(Phase.CONNECT, Cause.UNREACHABLE)
+    failures: list[Failure] = []
     for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
         trail.addresses.append(address)
         try:
@@ -136,10 +158,10 @@ async def _connect(
             async with asyncio.timeout((trail.deadline - monotonic()) / left):
                 return await attempt(address)
         except TimeoutError:
-            failure = Failure(Phase.CONNECT, Cause.TIMEOUT, f"{address} does not answer")
+            failures.append(Failure(Phase.CONNECT, Cause.TIMEOUT, f"{address} does not answer"))
         except OSError as error:
             cause = cause_of(error)
-            failure = Failure(Phase.CONNECT, cause, f"connecting to {address} failed: {os_reason(error)}")
-            if cause is Cause.LOCAL_RESOURCES:
-                break
-    raise StoppedError(failure)
+            failures.append(Failure(Phase.CONNECT, cause, f"connecting to {address} failed: {os_reason(error)}"))
+            if cause is Cause.LOCAL_RESOURCES and not lacks_family(error, address):
+                raise StoppedError(failures[-1]) from error
+    raise StoppedError(max(failures, key=lambda failure: _TELLING.index(failure.cause)))

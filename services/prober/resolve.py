@@ -6,7 +6,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
 from time import monotonic
 
 import aiodns
@@ -39,7 +38,7 @@ class Resolver:
         self._asked: dict[str, asyncio.Task[tuple[str, ...]]] = {}
 
     async def addresses(self, host: str) -> tuple[str, ...]:
-        """Return the addresses of a name, IPv4 first. Raises ResolveError."""
+        """Return the addresses of a name, of both families. Raises ResolveError."""
         known = self._known.get(host)
         if known is not None and known[0] > self._clock():
             return known[1]
@@ -63,7 +62,7 @@ class Resolver:
         for node in result.nodes:
             address = node.addr[0]
             found[address.decode() if isinstance(address, bytes) else address] = float(node.ttl)
-        addresses = tuple(sorted(found, key=lambda address: ip_address(address.partition("%")[0]).version))
+        addresses = tuple(found)
         kept = min(_LONGEST, max(_SHORTEST, min(found.values(), default=0.0)))
         self._known[host] = (self._clock() + kept, addresses)
         if len(self._known) > _REMEMBERED:

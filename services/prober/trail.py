@@ -24,10 +24,12 @@ class StoppedError(Exception):
 class Trail:
     """What has happened so far; phases add up over connections, in seconds.
 
-    ``deadline`` is monotonic, ``began`` epoch seconds, ``start`` and ``first_sent`` perf_counter seconds.
+    ``deadline`` is monotonic, ``began`` epoch seconds, ``start`` and ``first_sent`` perf_counter seconds; ``ip`` is the
+    definition's choice between IPv4 and IPv6.
     """
 
     deadline: float
+    ip: str = "prefer-ipv4"
     began: float = field(default_factory=time)
     start: float = field(default_factory=perf_counter)
     phase: Phase = Phase.PREPARE

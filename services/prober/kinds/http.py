@@ -35,6 +35,7 @@ class HttpTarget:
     request: httpx.Request = field(repr=False)
     call: Call
     tls: Tls
+    ip: str
     secret_header: str
     follow: bool
     accepted: frozenset[str]
@@ -56,6 +57,8 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
         request = httpx.Request(definition.method, url, headers=sent, content=body.encode() if body else None)
     except httpx.InvalidURL as error:
         raise ValueError(f"the target is not a URL: {error}") from error
+    if network.cookies is not None:
+        network.cookies.set_cookie_header(request)
     secret_header = _authenticate(request, definition.auth, network.secrets)
     accepted = request.headers.get("accept-encoding", "").lower()
     return HttpTarget(
@@ -63,6 +66,7 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
         request=request,
         call=call_of(request, definition.tls, definition.body_limit, compressed=bool(accepted)),
         tls=definition.tls,
+        ip=definition.ip,
         secret_header=secret_header,
         follow=definition.redirects == "follow",
         accepted=frozenset(part.partition(";")[0].strip() for part in accepted.split(",") if part),
@@ -89,13 +93,16 @@ def _authenticate(request: httpx.Request, auth: Auth, secrets: Secrets) -> str:
 
 async def probe(target: HttpTarget, deadline: float) -> Observation:
     """Ask once over a fresh connection and see what happens; end by ``deadline`` (monotonic seconds), always."""
-    trail, answer = Trail(deadline), Answer()
+    trail, answer = Trail(deadline, target.ip), Answer()
     failure: Failure | None = None
     try:
         async with asyncio.timeout(deadline - monotonic()):
             first = await hop(target.call, target.network, trail, answer)
             if target.follow and first.status in _REDIRECTS and _location(first):
                 await _follow(target, first, trail, answer)
+            elif target.network.cookies is not None:
+                seen = httpx.Response(first.status, headers=first.headers, request=target.request)
+                target.network.cookies.extract_cookies(seen)
     except TimeoutError:
         failure = Failure(
             trail.phase, Cause.TIMEOUT, f"no end within the deadline, in phase {trail.phase.name.lower()}"
@@ -112,8 +119,9 @@ def _location(answer: Connection) -> bool:
 async def _follow(target: HttpTarget, first: Connection, trail: Trail, answer: Answer) -> None:
     """Follow redirects by httpx's rules (methods, cookies, credentials), each hop on a connection of its own."""
     transport = _Following(target, first, trail, answer)
+    cookies = target.network.cookies
     async with httpx.AsyncClient(
-        transport=transport, follow_redirects=True, max_redirects=_MAX_REDIRECTS, trust_env=False
+        transport=transport, cookies=cookies, follow_redirects=True, max_redirects=_MAX_REDIRECTS, trust_env=False
     ) as client:
         try:
             await client.send(target.request)
@@ -123,6 +131,8 @@ async def _follow(target: HttpTarget, first: Connection, trail: Trail, answer: A
         except (httpx.RemoteProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             detail = "redirected to what is not an http or https URL"
             raise StoppedError(Failure(trail.phase, Cause.REDIRECT_UNUSABLE, detail)) from error
+        if cookies is not None:
+            cookies.jar = client.cookies.jar
 
 
 class _Following(httpx.AsyncBaseTransport):

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 import certifi
+import httpx
 
 from services.core.model import Egress
 from services.prober.certificates import Trust, read_certificates
@@ -79,13 +80,17 @@ def _system_bundle() -> str:
 
 @dataclass(slots=True)
 class Network:
-    """The way out of one prober. ``egress`` is replaced when the policy changes."""
+    """The way out of one prober. ``egress`` is replaced when the policy changes.
+
+    ``cookies`` are those of one journey under way, which has a way out of its own; None outside journeys.
+    """
 
     egress: EgressRules = field(default_factory=lambda: EgressRules(Egress()))
     resolver: Resolver = field(default_factory=Resolver)
     trust: TrustStore = field(default_factory=TrustStore)
     secrets: Secrets = field(default_factory=Secrets)
     contexts: Contexts = field(default_factory=Contexts)
+    cookies: httpx.Cookies | None = field(default=None, repr=False)
 
     async def close(self) -> None:
         """Let go of the name servers."""

@@ -93,8 +93,19 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = [tuple(line.split(": ", 1)) for line in head[1:] if line]
     request = Request(head[0], headers, b"")  # type: ignore[arg-type]
-    request.body = await reader.readexactly(int(request.header("content-length") or 0))
+    if (request.header("transfer-encoding") or "").lower() == "chunked":
+        request.body = await _read_chunks(reader)
+    else:
+        request.body = await reader.readexactly(int(request.header("content-length") or 0))
     return request
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+    return body
 
 
 @asynccontextmanager

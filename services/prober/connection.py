@@ -32,6 +32,7 @@ class Connection(Stream):
         "raw_limit",
         "status",
     )
+    protocol: Final = "HTTP/1.1"
 
     def __init__(
         self,

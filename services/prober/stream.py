@@ -20,6 +20,8 @@ __all__ = ["Stream"]
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _READ: Final = 64 * 1024
+# What OpenSSL says when the server shares none of the protocols we offer.
+_NO_PROTOCOL: Final = "TLSV1_ALERT_NO_APPLICATION_PROTOCOL"
 # What OpenSSL says of an answer that is no TLS at all.
 _NOT_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"})
 
@@ -154,13 +156,13 @@ class Stream(asyncio.Protocol):
         self.shaking_since = perf_counter()
         self._shake(handshake)
 
-    def complete(self) -> None:
-        """End the talk well."""
+    def complete(self, *, reset: bool = True) -> None:
+        """End the talk well. Without ``reset`` what was said last still arrives."""
         if self.ended:
             return
         self.ended = perf_counter()
         transport = self._transport
-        if transport is not None:
+        if transport is not None and reset:
             # The answer is whole: a reset spares both sides a connection-tracking entry and TIME_WAIT.
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._finish()
@@ -199,6 +201,8 @@ class Stream(asyncio.Protocol):
                 transport.write(handshake.outgoing.read())
             if error.reason in _NOT_TLS:
                 self.fail(Cause.TLS_NOT_SPOKEN, "what answered the TLS handshake does not speak TLS")
+            elif error.reason == _NO_PROTOCOL:
+                self.fail(Cause.PROTOCOL, "the server does not agree to the protocol asked for")
             else:
                 self.fail(Cause.FAILED, f"the TLS handshake failed: {_said(error)}")
             return

@@ -10,9 +10,8 @@ from time import monotonic, perf_counter
 import httpx
 
 from services.core.definition import Auth, Probe, Tls
-from services.prober.connection import Connection
 from services.prober.decode import DecodeError, LimitError, decodable, decode
-from services.prober.hop import Answer, Call, hop
+from services.prober.hop import Answer, AnyConnection, Call, hop
 from services.prober.network import Network
 from services.prober.observation import Cause, Failure, Observation, Phase
 from services.prober.secrets import Secrets
@@ -35,6 +34,7 @@ class HttpTarget:
     request: httpx.Request = field(repr=False)
     call: Call
     tls: Tls
+    version: str
     ip: str
     secret_header: str
     follow: bool
@@ -64,8 +64,15 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
     return HttpTarget(
         network=network,
         request=request,
-        call=call_of(request, definition.tls, definition.body_limit, compressed=bool(accepted)),
+        call=call_of(
+            request,
+            definition.tls,
+            definition.body_limit,
+            compressed=bool(accepted),
+            version=definition.version,
+        ),
         tls=definition.tls,
+        version=definition.version,
         ip=definition.ip,
         secret_header=secret_header,
         follow=definition.redirects == "follow",
@@ -112,11 +119,11 @@ async def probe(target: HttpTarget, deadline: float) -> Observation:
     return _observation(target, trail, answer.connection, failure)
 
 
-def _location(answer: Connection) -> bool:
+def _location(answer: AnyConnection) -> bool:
     return any(name.lower() == b"location" for name, _ in answer.headers)
 
 
-async def _follow(target: HttpTarget, first: Connection, trail: Trail, answer: Answer) -> None:
+async def _follow(target: HttpTarget, first: AnyConnection, trail: Trail, answer: Answer) -> None:
     """Follow redirects by httpx's rules (methods, cookies, credentials), each hop on a connection of its own."""
     transport = _Following(target, first, trail, answer)
     cookies = target.network.cookies
@@ -138,11 +145,11 @@ async def _follow(target: HttpTarget, first: Connection, trail: Trail, answer: A
 class _Following(httpx.AsyncBaseTransport):
     """Hands httpx the first answer, then makes the hops it asks for."""
 
-    def __init__(self, target: HttpTarget, first: Connection, trail: Trail, answer: Answer) -> None:
+    def __init__(self, target: HttpTarget, first: AnyConnection, trail: Trail, answer: Answer) -> None:
         self._target = target
         self._trail = trail
         self._answer = answer
-        self._first: Connection | None = first
+        self._first: AnyConnection | None = first
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make one hop; its answer is without body, since only status and headers decide what follows."""
@@ -167,10 +174,16 @@ class _Following(httpx.AsyncBaseTransport):
         tls = self._target.tls
         if not at_home:
             tls = replace(tls, server_name="", certificate="", key="")
-        return call_of(request, tls, self._target.body_limit, compressed=bool(self._target.accepted))
+        return call_of(
+            request,
+            tls,
+            self._target.body_limit,
+            compressed=bool(self._target.accepted),
+            version=self._target.version,
+        )
 
 
-def _observation(target: HttpTarget, trail: Trail, seen: Connection | None, failure: Failure | None) -> Observation:
+def _observation(target: HttpTarget, trail: Trail, seen: AnyConnection | None, failure: Failure | None) -> Observation:
     headers = (
         tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in seen.headers) if seen else ()
     )
@@ -199,7 +212,7 @@ def _observation(target: HttpTarget, trail: Trail, seen: Connection | None, fail
         redirects=trail.redirects,
         redirected=trail.redirects > 0,
         addresses=tuple(trail.addresses),
-        protocol="HTTP/1.1" if seen and seen.status else "",
+        protocol=seen.protocol if seen and seen.status else "",
         tls_version=trail.tls_version,
     )
 

@@ -85,11 +85,15 @@ class RpcFacts:
 
 @dataclass(frozen=True, slots=True)
 class DnsFacts:
-    """What a name server answered: the response code's name, and records as text, `name ttl class type data`."""
+    """What a name server answered: the response code's name, and records as text, `name ttl class type data`.
+
+    ``truncated`` says that there are more than the answer had room for.
+    """
 
     rcode: str
     answers: tuple[str, ...] = ()
     authority: tuple[str, ...] = ()
+    truncated: bool = False
 
 
 _NO_PHASES = Phases()
@@ -100,7 +104,8 @@ class Observation:
     """The facts of one probe.
 
     ``time`` is its start in epoch seconds, ``duration`` seconds from there to its end, ``latency`` seconds from sending
-    the first request to the end of the last answer (None without a complete answer). ``status`` is that of HTTP, 0
+    the first request to the end of the last answer (None without a complete answer); of tcp and tls probes, from the
+    start of connecting to the end of what is asked for. ``status`` is that of HTTP, 0
     until an answer began and for other kinds. ``headers`` have lower-case names, in order, repeated as received.
     ``body`` is decoded when decoding was asked for; ``raw_length`` and ``body_length`` count it before and after; a
     gRPC answer stands there as JSON. ``redirects`` counts those followed, ``redirected`` says that the failure belongs

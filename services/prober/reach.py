@@ -20,7 +20,7 @@ from services.prober.secrets import MissingSecretError
 from services.prober.stream import Stream
 from services.prober.trail import StoppedError, Trail
 
-__all__ = ["addresses_of", "shaking", "talk"]
+__all__ = ["addresses_of", "look_up", "shaking", "talk"]
 
 S = TypeVar("S", bound=Stream)
 
@@ -62,7 +62,7 @@ async def talk(host: str, port: int, make: Callable[[asyncio.Future[None]], S], 
     Raises StoppedError; the trail then holds what was learnt before.
     """
     trail.phase = Phase.PREPARE
-    allowed = await _addresses(host, network, trail)
+    allowed = await look_up(host, network, trail)
     trail.phase = Phase.CONNECT
     start = perf_counter()
     streams: list[S] = []
@@ -78,7 +78,8 @@ async def talk(host: str, port: int, make: Callable[[asyncio.Future[None]], S], 
     return stream
 
 
-async def _addresses(host: str, network: Network, trail: Trail) -> list[str]:
+async def look_up(host: str, network: Network, trail: Trail) -> list[str]:
+    """Return what ``addresses_of`` does for the trail's choice of family, and record in the trail how long it took."""
     if _is_address(host):
         return _allowed(_chosen((host,), trail.ip, host), network)
     trail.phase = Phase.RESOLVE

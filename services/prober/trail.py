@@ -58,10 +58,16 @@ class Trail:
         self.phase = stream.phase
         self.tls_version = stream.tls_version
         self.connect = (self.connect or 0.0) + stream.connected - start
+        shook = (stream.secured or end) - stream.shaking_since if stream.shaking_since else 0.0
+
+        def apart(since: float, until: float) -> float:
+            """Seconds between, without a handshake in the middle of the talk: that is a phase of its own."""
+            return until - since - (shook if since <= stream.shaking_since < until else 0.0)
+
         if stream.shaking_since:
-            self.tls = (self.tls or 0.0) + (stream.secured or end) - stream.shaking_since
+            self.tls = (self.tls or 0.0) + shook
         if stream.sent:
             self.first_sent = self.first_sent or stream.sent
-            self.processing = (self.processing or 0.0) + (stream.first_byte or end) - stream.sent
+            self.processing = (self.processing or 0.0) + apart(stream.sent, stream.first_byte or end)
         if stream.first_byte:
-            self.transfer = (self.transfer or 0.0) + end - stream.first_byte
+            self.transfer = (self.transfer or 0.0) + apart(stream.first_byte, end)

@@ -22,14 +22,15 @@ def check_names(observation: Observation, expectations: Expectations) -> None:
         if dns.rcode in _NO_ANSWER:
             raise WrongError(Reason.NAME_SERVER_FAILED, f"the name server answered {dns.rcode}")
         raise WrongError(Reason.RCODE, f"{dns.rcode} instead of {', '.join(sorted(expected))}")
-    _check_records("answer", dns.answers, expectations.answers)
-    _check_records("authority record", dns.authority, expectations.authority)
+    cut = ", which is truncated," if dns.truncated else ""
+    _check_records(f"record of the answer section{cut}", dns.answers, expectations.answers)
+    _check_records(f"record of the authority section{cut}", dns.authority, expectations.authority)
 
 
 def _check_records(what: str, found: tuple[str, ...], expected: Records) -> None:
     for pattern in expected.must_not:
         if any(pattern.found(record.encode()) for record in found):
-            raise WrongError(Reason.RECORDS, f"an {what} matches the forbidden {pattern.text}")
+            raise WrongError(Reason.RECORDS, f"a {what} matches the forbidden {pattern.text}")
     for pattern in expected.must:
         if not any(pattern.found(record.encode()) for record in found):
             raise WrongError(Reason.RECORDS, f"no {what} matches {pattern.text}")

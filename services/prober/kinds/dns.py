@@ -1,0 +1,154 @@
+"""Probe kind `dns`: one question to one name server, over UDP or TCP (PROBING.md, Kinds).
+
+The latency is from sending the question to the end of its answer. An answer over UDP that says it is truncated is
+judged as it is and not asked for again over TCP: one attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic, perf_counter
+from typing import Final
+
+from services.core.definition import Probe
+from services.prober.bounded import bounded, observed
+from services.prober.causes import cause_of, os_reason
+from services.prober.datagram import exchange
+from services.prober.network import Network
+from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase
+from services.prober.place import place_of
+from services.prober.question import MalformedError, Question, question_of
+from services.prober.reach import look_up, talk
+from services.prober.stream import Stream
+from services.prober.trail import StoppedError, Trail
+from services.register.template import fill, filled
+
+__all__ = ["DnsTarget", "prepare", "probe"]
+
+_PORT: Final = 53
+_LENGTH: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DnsTarget:
+    """One target, ready to be asked; ``transport`` udp or tcp."""
+
+    network: Network = field(repr=False)
+    host: str
+    port: int
+    question: Question
+    transport: str
+    ip: str
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What came, and when (perf_counter); None until it did."""
+
+    facts: DnsFacts | None = None
+    at: float = 0.0
+
+
+def prepare(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> DnsTarget:
+    """Build a target of a definition, its texts filled in from ``params``. Raises ValueError."""
+    host, port = place_of(fill(target, params), _PORT)
+    query = filled(definition, params).query
+    return DnsTarget(network, host, port, question_of(query), query.transport, definition.ip)
+
+
+async def probe(target: DnsTarget, deadline: float) -> Observation:
+    """Ask once, from a port of its own; end by ``deadline`` (monotonic seconds), always."""
+    trail, answer = Trail(deadline, ip=target.ip), _Answer()
+    asking = _ask_over_tcp if target.transport == "tcp" else _ask_over_udp
+    failure = await bounded(trail, asking(target, trail, answer))
+    latency = None if failure else answer.at - trail.first_sent
+    return observed(trail, failure, latency, protocol="DNS", dns=answer.facts)
+
+
+async def _ask_over_udp(target: DnsTarget, trail: Trail, answer: _Answer) -> None:
+    """Ask each address in turn; a silent one may use its share of the time left, so that the next gets a chance."""
+    addresses = await look_up(target.host, target.network, trail)
+    trail.phase = Phase.PROCESSING
+    trail.first_sent = perf_counter()
+    stopped = Failure(Phase.PROCESSING, Cause.TIMEOUT)
+    try:
+        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            trail.addresses.append(address)
+            share = None if left == 1 else (trail.deadline - monotonic()) / left
+            try:
+                async with asyncio.timeout(share):
+                    await _ask_address(target, address, answer)
+            except TimeoutError:
+                stopped = Failure(Phase.PROCESSING, Cause.TIMEOUT, f"{address} does not answer")
+            except OSError as error:
+                cause = cause_of(error)
+                stopped = Failure(Phase.CONNECT, cause, f"asking {address} failed: {os_reason(error)}")
+                if cause is Cause.LOCAL_RESOURCES:
+                    break
+            else:
+                return
+    finally:
+        trail.processing = (answer.at or perf_counter()) - trail.first_sent
+    raise StoppedError(stopped)
+
+
+async def _ask_address(target: DnsTarget, address: str, answer: _Answer) -> None:
+    number = os.urandom(2)
+    question = target.question
+
+    def read(data: bytes) -> DnsFacts | None:
+        return question.answered(number, data)
+
+    try:
+        answer.facts, answer.at = await exchange(address, target.port, question.asked(number), read)
+    except MalformedError as error:
+        raise StoppedError(Failure(Phase.PROCESSING, Cause.PROTOCOL, str(error))) from error
+
+
+async def _ask_over_tcp(target: DnsTarget, trail: Trail, answer: _Answer) -> None:
+    stream = await talk(target.host, target.port, lambda done: _Exchange(done, target.question), target.network, trail)
+    answer.facts, answer.at = stream.facts, stream.ended
+
+
+class _Exchange(Stream):
+    """Sends one question and waits for its answer, each behind its length in two bytes (RFC 1035 §4.2.2)."""
+
+    __slots__ = ("_number", "_pending", "_question", "facts")
+
+    def __init__(self, done: asyncio.Future[None], question: Question) -> None:
+        super().__init__(done)
+        self.facts: DnsFacts | None = None
+        self._number = os.urandom(2)
+        self._question = question
+        self._pending = bytearray()
+
+    def ready(self) -> None:
+        """Ask."""
+        self.sent = perf_counter()
+        question = self._question.asked(self._number)
+        self.write(len(question).to_bytes(_LENGTH, "big") + question)
+
+    def received(self, data: bytes) -> None:
+        """Read each message that is whole, until the answer."""
+        self.first_byte = self.first_byte or perf_counter()
+        self.phase = Phase.TRANSFER
+        self._pending += data
+        while not self.ended and len(self._pending) >= _LENGTH:
+            end = _LENGTH + int.from_bytes(self._pending[:_LENGTH], "big")
+            if len(self._pending) < end:
+                return
+            message = bytes(self._pending[_LENGTH:end])
+            del self._pending[:end]
+            self._take(message)
+
+    def _take(self, message: bytes) -> None:
+        try:
+            self.facts = self._question.answered(self._number, message)
+        except MalformedError as error:
+            self.fail(Cause.PROTOCOL, str(error))
+        else:
+            if self.facts is not None:
+                self.complete()

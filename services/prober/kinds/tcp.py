@@ -1,0 +1,137 @@
+"""Probe kind `tcp`: a connection, and over it perhaps a talk in lines (PROBING.md, Kinds).
+
+Each item of ``lines`` waits for a line that matches ``expect``, then sends ``send`` and a line feed, then goes over to
+TLS; what it lacks it skips. The latency is from the start of connecting to the connection or the end of the talk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+
+from services.core.definition import Probe, Tls
+from services.prober.bounded import bounded, observed, since_connecting
+from services.prober.expectations import Pattern, compile_pattern
+from services.prober.handshake import Handshake
+from services.prober.lines import Lines
+from services.prober.network import Network
+from services.prober.observation import Cause, Observation, Phase
+from services.prober.place import place_of
+from services.prober.reach import shaking, talk
+from services.prober.trail import Trail
+from services.register.template import fill, filled
+
+__all__ = ["TcpTarget", "prepare", "probe"]
+
+# Where a talk ends without the line it waits for, other lines say more than how it ended.
+_ENDED = frozenset({Cause.TIMEOUT, Cause.CLOSED, Cause.RESET})
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One item of a talk: what to wait for, what to say then, and whether TLS begins after it."""
+
+    expect: Pattern | None
+    send: bytes = field(repr=False)
+    starttls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TcpTarget:
+    """One target, ready to be asked; ``tls`` None where the talk has no use for it."""
+
+    network: Network = field(repr=False)
+    host: str
+    port: int
+    turns: tuple[_Turn, ...]
+    tls: Tls | None
+    ip: str
+
+
+def prepare(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> TcpTarget:
+    """Build a target of a definition, its texts filled in from ``params``. Raises ValueError."""
+    host, port = place_of(fill(target, params))
+    turns = tuple(
+        _Turn(
+            expect=compile_pattern(line.expect) if line.expect else None,
+            send=line.send.encode() + b"\n" if line.send else b"",
+            starttls=line.starttls,
+        )
+        for line in filled(definition, params).lines
+    )
+    secured = any(turn.starttls for turn in turns)
+    return TcpTarget(network, host, port, turns, definition.tls if secured else None, definition.ip)
+
+
+async def probe(target: TcpTarget, deadline: float) -> Observation:
+    """Connect once, and talk; end by ``deadline`` (monotonic seconds), always."""
+    trail = Trail(deadline, ip=target.ip)
+    talks: list[_Conversation] = []
+    failure = await bounded(trail, _ask(target, trail, talks))
+    if failure is not None and failure.cause in _ENDED and talks and talks[-1].awaited:
+        failure = replace(failure, cause=Cause.LINE, detail=f"no line matches {talks[-1].awaited}")
+    return observed(trail, failure, None if failure else since_connecting(trail, talks[-1]))
+
+
+async def _ask(target: TcpTarget, trail: Trail, talks: list[_Conversation]) -> None:
+    shake = None if target.tls is None else shaking(target.tls, target.host, target.network, trail)
+
+    def make(done: asyncio.Future[None]) -> _Conversation:
+        talks.append(_Conversation(done, target.turns, shake))
+        return talks[-1]
+
+    await talk(target.host, target.port, make, target.network, trail)
+
+
+class _Conversation(Lines):
+    """A talk, turn by turn. ``awaited`` is the pattern that other lines came for, empty when none did."""
+
+    __slots__ = ("_handshakes", "_turns", "awaited")
+
+    def __init__(
+        self, done: asyncio.Future[None], turns: tuple[_Turn, ...], shake: Callable[[], Handshake] | None
+    ) -> None:
+        super().__init__(done)
+        self.awaited = ""
+        self._turns = list(turns)
+        self._handshakes = shake
+
+    def ready(self) -> None:
+        """Begin, or go on after the handshake."""
+        self._go_on()
+
+    def line(self, line: bytes) -> None:
+        """Take a line: it ends the wait, or is one of those that come before."""
+        turn = self._turns[0]
+        assert turn.expect is not None
+        if not turn.expect.found(line):
+            self.awaited = turn.expect.text
+            return
+        self.awaited = ""
+        self.phase = Phase.PROCESSING
+        self._act(self._turns.pop(0))
+
+    def _go_on(self) -> None:
+        """Take the turns up to one that waits."""
+        if not self._turns:
+            self.complete()
+        elif self._turns[0].expect is None:
+            self._act(self._turns.pop(0))
+        else:
+            self.sent = self.sent or perf_counter()
+
+    def _act(self, turn: _Turn) -> None:
+        """Say what a turn says, and let the next begin."""
+        if turn.send:
+            self.sent = self.sent or perf_counter()
+            self.say(turn.send)
+        if turn.starttls:
+            assert self._handshakes is not None
+            self.switch(self._handshakes())
+        elif self._turns or not turn.send:
+            self._go_on()
+        else:
+            # A reset could overtake what was said last.
+            self.complete(reset=False)

@@ -1,0 +1,118 @@
+"""Probe kind `tls`: a handshake and what the certificates say, at once or by STARTTLS (PROBING.md, Kinds).
+
+The latency is from the start of connecting to the end of the handshake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from services.core.definition import Probe, Tls
+from services.prober.bounded import bounded, observed, since_connecting
+from services.prober.handshake import Handshake
+from services.prober.lines import Lines
+from services.prober.network import Network
+from services.prober.observation import Cause, Observation
+from services.prober.place import place_of
+from services.prober.reach import shaking, talk
+from services.prober.starttls import WAYS, GarbledError, RefusedError, Way
+from services.prober.stream import Stream
+from services.prober.trail import Trail
+from services.register.template import fill
+
+__all__ = ["TlsTarget", "prepare", "probe"]
+
+
+@dataclass(frozen=True, slots=True)
+class TlsTarget:
+    """One target, ready to be asked; ``way`` None where TLS begins at once."""
+
+    network: Network = field(repr=False)
+    host: str
+    port: int
+    tls: Tls
+    way: Way | None
+    ip: str
+
+
+def prepare(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> TlsTarget:
+    """Build a target of a definition. Raises ValueError."""
+    host, port = place_of(fill(target, params))
+    way = WAYS[definition.starttls] if definition.starttls else None
+    return TlsTarget(network, host, port, definition.tls, way, definition.ip)
+
+
+async def probe(target: TlsTarget, deadline: float) -> Observation:
+    """Shake hands once over a fresh connection; end by ``deadline`` (monotonic seconds), always."""
+    trail = Trail(deadline, ip=target.ip)
+    streams: list[Stream] = []
+    failure = await bounded(trail, _ask(target, trail, streams))
+    return observed(trail, failure, None if failure else since_connecting(trail, streams[-1]))
+
+
+async def _ask(target: TlsTarget, trail: Trail, streams: list[Stream]) -> None:
+    shake = shaking(target.tls, target.host, target.network, trail)
+    way = target.way
+
+    def make(done: asyncio.Future[None]) -> Stream:
+        streams.append(_Secured(done, shake()) if way is None else _Switching(done, shake, way))
+        return streams[-1]
+
+    await talk(target.host, target.port, make, target.network, trail)
+
+
+class _Secured(Stream):
+    """A connection that is there for its handshake."""
+
+    __slots__ = ()
+
+    def ready(self) -> None:
+        """End: the handshake is all that is wanted."""
+        self.complete()
+
+
+class _Switching(Lines):
+    """A connection that goes over to TLS in its protocol's way."""
+
+    __slots__ = ("_handshakes", "_talk", "_way")
+
+    def __init__(self, done: asyncio.Future[None], shake: Callable[[], Handshake], way: Way) -> None:
+        super().__init__(done)
+        self._handshakes = shake
+        self._way = way
+        self._talk = way.talk()
+
+    def ready(self) -> None:
+        """Begin, or end once the handshake is done."""
+        if self.secured:
+            self.complete()
+        else:
+            self.sent = perf_counter()
+            self._go_on(lambda: next(self._talk))
+
+    def received(self, data: bytes) -> None:
+        """Take single bytes where the protocol has no lines."""
+        if self._way.lines:
+            super().received(data)
+        elif self.hear(data):
+            self.line(self.take(1))
+
+    def line(self, line: bytes) -> None:
+        """Take one answer."""
+        self._go_on(lambda: self._talk.send(line))
+
+    def _go_on(self, step: Callable[[], bytes]) -> None:
+        try:
+            said = step()
+        except StopIteration:
+            self.switch(self._handshakes())
+        except RefusedError as error:
+            self.fail(Cause.STARTTLS_REFUSED, str(error))
+        except GarbledError as error:
+            self.fail(Cause.PROTOCOL, str(error))
+        else:
+            if said:
+                self.say(said)

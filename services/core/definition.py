@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "KINDS",
+    "SOAP_KINDS",
     "Auth",
     "Body",
     "Capture",
@@ -28,6 +29,9 @@ __all__ = [
 
 KINDS = ("http", "soap", "xroad-rest", "xroad-soap", "grpc", "tcp", "tls", "dns", "journey")
 """Every kind of probe."""
+
+SOAP_KINDS = ("soap", "xroad-soap")
+"""Kinds whose answer is a SOAP message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +141,12 @@ class Expect:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One step of a talk over TCP: ``send`` a line, wait for a line that matches ``expect`` (RE2), then, where asked,
-    go on over TLS.
+    """One step of a talk over TCP: wait for a line that matches ``expect`` (RE2), then send ``send`` and a line feed,
+    then, where asked, go on over TLS. What is empty is skipped. A protocol whose lines end in CRLF wants its CR in ``send``.
     """
 
-    send: str = ""
     expect: str = ""
+    send: str = ""
     starttls: bool = False
 
 
@@ -159,13 +163,14 @@ class Query:
 @dataclass(frozen=True, slots=True)
 class Capture:
     """Where a step of a journey finds the value of a variable: a JSONPath, an XPath, a header, or the first group of a
-    pattern (RE2) in the body.
+    pattern (RE2) in the body. ``encode`` (url, json, xml; empty: as it is) is how it is written where later steps use it.
     """
 
     json: str = ""
     xpath: str = ""
     header: str = ""
     pattern: str = ""
+    encode: str = ""
 
 
 @dataclass(frozen=True, slots=True)

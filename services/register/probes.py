@@ -10,14 +10,13 @@ from services.core.definition import Probe
 from services.register.definition import read_definition
 from services.register.document import Block, read_document
 from services.register.findings import Findings, Place
+from services.register.steps import GIVEN
 from services.register.template import names, texts
 from services.register.text import read_id
 
 __all__ = ["Definition", "Probes", "read_probes"]
 
 FILE = "probes.yaml"
-_GIVEN = frozenset({"target"})
-"""What every step of a journey knows: the target of its link or endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def _definition(name: str, place: Place, block: Block, directory: Path) -> Defin
 def _names_of_steps(probe: Probe) -> frozenset[str]:
     """Names that the steps of a journey ask for and no earlier step captures."""
     asked: frozenset[str] = frozenset()
-    captured = _GIVEN
+    captured = GIVEN
     for step in probe.steps:
         asked |= _names((step.target, *texts(step.probe))) - captured
         captured |= step.capture.keys()

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from services.core.definition import Probe
-from services.prober.kinds import http
-from services.prober.network import Network
-from services.prober.observation import Observation
+from services.prober.kinds import dns, http, journey, tcp, tls
+from services.prober.kinds.kind import Kind
 
 __all__ = ["KINDS", "Kind"]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of probe: what makes its targets ready, once, and what probes one of them by a deadline.
-
-    ``prepare(definition, target, params, network)`` fills in the texts and raises MissingSecretError or ValueError;
-    ``probe(target, deadline)`` takes what it returned and monotonic seconds.
-    """
-
-    prepare: Callable[[Probe, str, Mapping[str, object], Network], Any]
-    probe: Callable[[Any, float], Awaitable[Observation]]
-
-
 KINDS: dict[str, Kind] = {
     "http": Kind(http.prepare, http.probe),
+    "tcp": Kind(tcp.prepare, tcp.probe),
+    "tls": Kind(tls.prepare, tls.probe),
+    "dns": Kind(dns.prepare, dns.probe),
 }
+KINDS["journey"] = Kind(partial(journey.prepare, KINDS), journey.probe)

@@ -1,0 +1,125 @@
+"""What a step of a journey takes from its answer for later steps. Pure.
+
+What is found may be a token or personal: it is never part of a message or a repr.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+import jsonpath_rfc9535
+from lxml import etree
+
+from services.core.definition import Capture
+from services.prober.checks.document import Document
+from services.prober.checks.wrong import WrongError
+from services.prober.expectations import compile_pattern
+from services.prober.observation import Observation
+
+__all__ = ["CaptureError", "Finder", "compile_capture"]
+
+_LENGTH: Final = 1 << 16
+_ENCODE: Final[Mapping[str, Callable[[str], str]]] = {
+    "": str,
+    "url": lambda text: quote(text, safe=""),
+    "json": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "xml": lambda text: escape(text, {'"': "&quot;"}),
+}
+
+
+class CaptureError(Exception):
+    """An answer gives no value for a variable; the message says why, without what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """A capture, compiled: ``find`` returns the value of ``variable``, None where there is none."""
+
+    variable: str
+    find: Callable[[Observation], object] = field(repr=False)
+    encode: str = ""
+
+    def value(self, observation: Observation) -> object:
+        """Return the value: a text, a number or a flag. Raises CaptureError."""
+        found = self.find(observation)
+        if found is None or found == "":
+            raise CaptureError("nothing was found")
+        if not isinstance(found, str | bool | int | float):
+            raise CaptureError("what was found is neither text, number nor flag")
+        if isinstance(found, str):
+            # It goes into headers and lines: what could end one early is not taken from a stranger.
+            if not found.isprintable():
+                raise CaptureError("what was found holds a control character")
+            if len(found) > _LENGTH:
+                raise CaptureError(f"what was found is longer than {_LENGTH} characters")
+            return _ENCODE[self.encode](found)
+        return found if not self.encode else _ENCODE[self.encode](json.dumps(found))
+
+
+def compile_capture(variable: str, capture: Capture) -> Finder:
+    """Compile a capture. Raises re2.error, JSONPathError or XPathError on what the register should have refused."""
+    if capture.json:
+        find = _json(capture.json)
+    elif capture.xpath:
+        find = _xpath(capture.xpath)
+    elif capture.pattern:
+        find = _pattern(capture.pattern)
+    else:
+        name = capture.header.lower()
+        find = lambda seen: next((value.strip() for given, value in seen.headers if given == name), None)  # noqa: E731
+    return Finder(variable, find, capture.encode)
+
+
+def _json(path: str) -> Callable[[Observation], object]:
+    query = jsonpath_rfc9535.compile(path)
+
+    def find(seen: Observation) -> object:
+        try:
+            node = next(iter(query.finditer(Document(seen.body).value)), None)
+        except WrongError as wrong:
+            raise CaptureError(wrong.detail) from wrong
+        return None if node is None else node.value
+
+    return find
+
+
+def _xpath(path: str) -> Callable[[Observation], object]:
+    query = etree.XPath(path)
+
+    def find(seen: Observation) -> object:
+        # Neither entities nor anything outside the answer is read: it may come from anyone.
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+        try:
+            found: object = query(etree.fromstring(seen.body, parser))
+        except (etree.XMLSyntaxError, etree.XPathError) as error:
+            raise CaptureError("the body is not XML") from error
+        if isinstance(found, list):
+            found = next(iter(found), None)
+        if isinstance(found, etree._Element):  # noqa: SLF001 - lxml names the class of its elements no other way
+            return "".join(map(str, found.itertext())).strip()
+        if isinstance(found, float) and found.is_integer():
+            return int(found)
+        return str(found) if isinstance(found, str) else found
+
+    return find
+
+
+def _pattern(text: str) -> Callable[[Observation], object]:
+    pattern = compile_pattern(text)
+
+    def find(seen: Observation) -> object:
+        match = pattern.compiled.search(seen.body)
+        group = match and match.group(1)
+        if group is None:
+            return None
+        try:
+            return str(group, "utf-8")
+        except UnicodeDecodeError as error:
+            raise CaptureError("what was found is not UTF-8") from error
+
+    return find

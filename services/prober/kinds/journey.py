@@ -1,0 +1,192 @@
+"""Probe kind `journey`: a citizen service from start to end, step by step, within one deadline (PROBING.md, Kinds)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from time import monotonic, perf_counter, time
+from typing import Any
+
+import httpx
+
+from services.core.definition import Probe, Step
+from services.core.evidence import Phases
+from services.core.outcome import Reason
+from services.prober.captures import CaptureError, Finder, compile_capture
+from services.prober.checks import judge
+from services.prober.expectations import Expectations, compile_expectations
+from services.prober.kinds.kind import Kind
+from services.prober.network import Network
+from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
+from services.prober.secrets import MissingSecretError
+from services.register.template import fill, names, texts
+
+__all__ = ["Journey", "prepare", "probe"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """One step, as far as it can be made ready before earlier ones were made.
+
+    ``captured`` are the variables it asks for that earlier steps capture, ``expectations`` None where they are needed.
+    """
+
+    step: Step
+    kind: Kind
+    finders: tuple[Finder, ...]
+    captured: frozenset[str]
+    expectations: Expectations | None
+
+    @property
+    def name(self) -> str:
+        """What the definition calls it."""
+        return self.step.probe.name
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """One journey, ready to be made again and again; each time begins without cookies and captured variables."""
+
+    network: Network = field(repr=False)
+    given: Mapping[str, object]
+    legs: tuple[_Leg, ...]
+
+
+def prepare(
+    kinds: Mapping[str, Kind], definition: Probe, target: str, params: Mapping[str, object], network: Network
+) -> Journey:
+    """Build a journey whose steps are of ``kinds``. Raises ValueError.
+
+    A step may ask for the params, for ``target``, and for what earlier steps capture.
+    """
+    given = {**params, "target": fill(target, params)}
+    return Journey(network, given, tuple(_legs(kinds, definition, given)))
+
+
+def _legs(kinds: Mapping[str, Kind], definition: Probe, given: Mapping[str, object]) -> Iterator[_Leg]:
+    known: frozenset[str] = frozenset()
+    for step in definition.steps:
+        asked = frozenset[str]().union(*map(names, (step.target, *texts(step.probe))))
+        captured = asked & known
+        yield _Leg(
+            step=step,
+            kind=kinds[step.probe.kind],
+            finders=tuple(compile_capture(variable, capture) for variable, capture in step.capture.items()),
+            captured=captured,
+            expectations=None if captured else _expectations(step, given),
+        )
+        known |= step.capture.keys()
+
+
+def _expectations(step: Step, variables: Mapping[str, object]) -> Expectations:
+    """Compile what a step expects; its latency and the age of its data are judged with the journey's."""
+    return compile_expectations(step.probe, variables, latency=None, max_age=None)
+
+
+async def probe(journey: Journey, deadline: float) -> Observation:
+    """Make the steps in turn, up to the first that fails; end by ``deadline`` (monotonic seconds), always."""
+    began, start = time(), perf_counter()
+    variables = dict(journey.given)
+    network = replace(journey.network, cookies=httpx.Cookies())
+    steps: list[StepFacts] = []
+    failure: Failure | None = None
+    for leg in journey.legs:
+        try:
+            made = await _make(leg, variables, network, deadline)
+        except _UnusableError as unusable:
+            failure = unusable.failure
+            break
+        steps.append(made)
+        if judge(made.observation, made.expectations).reason is not Reason.OK:
+            break
+        failure = _capture(leg, made.observation, variables)
+        if failure is not None:
+            break
+    whole = failure is None and len(steps) == len(journey.legs)
+    return _observation(began, perf_counter() - start, steps, failure, whole=whole)
+
+
+class _UnusableError(Exception):
+    """A step that cannot be made with what earlier ones captured."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
+
+
+async def _make(leg: _Leg, variables: Mapping[str, object], network: Network, deadline: float) -> StepFacts:
+    """Make one step, within its own timeout and the journey's deadline."""
+    step = leg.step
+    expectations, built = _ready(leg, variables, network)
+    observation = await leg.kind.probe(built, min(deadline, monotonic() + step.probe.timeout))
+    if leg.captured:
+        observation = _discreet(observation)
+    if leg.captured & names(step.target):
+        # An answer sent us there: that our egress policy forbids the address is then the answer's fault.
+        observation = replace(observation, redirected=True)
+    return StepFacts(leg.name, observation, expectations)
+
+
+def _discreet(observation: Observation) -> Observation:
+    """Leave out what a failure says in words: it may name a host or a path that was captured."""
+    failure = observation.failure
+    if failure is None:
+        return observation
+    what = f"{failure.cause.name} in phase {failure.phase.name}".lower().replace("_", " ")
+    return replace(observation, failure=replace(failure, detail=what))
+
+
+def _ready(leg: _Leg, variables: Mapping[str, object], network: Network) -> tuple[Expectations, Any]:
+    step = leg.step
+    try:
+        expectations = leg.expectations or _expectations(step, variables)
+        return expectations, leg.kind.prepare(step.probe, step.target, variables, network)
+    except MissingSecretError as error:
+        raise _UnusableError(Failure(Phase.PREPARE, Cause.CREDENTIAL, f"step {leg.name}: {error}")) from error
+    except ValueError:
+        if not leg.captured:
+            raise
+        asked = ", ".join(sorted(leg.captured))
+        # The message of the error may hold what was captured.
+        detail = f"step {leg.name} cannot use what was captured for {asked}"
+        raise _UnusableError(Failure(Phase.PREPARE, Cause.CAPTURE, detail)) from None
+
+
+def _capture(leg: _Leg, observation: Observation, variables: dict[str, object]) -> Failure | None:
+    """Take what later steps need from the answer; return what stops the journey."""
+    for finder in leg.finders:
+        try:
+            variables[finder.variable] = finder.value(observation)
+        except CaptureError as error:
+            detail = f"step {leg.name} gives no value for variable {finder.variable}: {error}"
+            return Failure(Phase.TRANSFER, Cause.CAPTURE, detail)
+    return None
+
+
+def _observation(
+    began: float, duration: float, steps: list[StepFacts], failure: Failure | None, *, whole: bool
+) -> Observation:
+    """Put the steps together: sums of times, the last answer's status, each address once."""
+    seen = [step.observation for step in steps]
+    last = seen[-1] if seen else Observation(began, duration)
+    latencies = [item.latency for item in seen if item.latency is not None]
+    return Observation(
+        time=began,
+        duration=duration,
+        phases=Phases(*(_sum(getattr(item.phases, name) for item in seen) for name in Phases.__slots__)),
+        latency=sum(latencies) if whole and latencies else None,
+        status=last.status,
+        failure=failure,
+        certificate=next((item.certificate for item in seen if item.certificate is not None), None),
+        redirects=sum(item.redirects for item in seen),
+        redirected=any(item.redirects for item in seen),
+        addresses=tuple(dict.fromkeys(address for item in seen for address in item.addresses)),
+        protocol=last.protocol,
+        tls_version=last.tls_version,
+        steps=tuple(steps),
+    )
+
+
+def _sum(parts: Iterator[float | None]) -> float | None:
+    known = [part for part in parts if part is not None]
+    return sum(known) if known else None

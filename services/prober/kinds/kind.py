@@ -1,0 +1,25 @@
+"""What a kind of probe is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.core.definition import Probe
+from services.prober.network import Network
+from services.prober.observation import Observation
+
+__all__ = ["Kind"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of probe: what makes its targets ready, once, and what probes one of them by a deadline.
+
+    ``prepare(definition, target, params, network)`` fills in the texts and raises MissingSecretError or ValueError;
+    ``probe(target, deadline)`` takes what it returned and monotonic seconds.
+    """
+
+    prepare: Callable[[Probe, str, Mapping[str, object], Network], Any]
+    probe: Callable[[Any, float], Awaitable[Observation]]

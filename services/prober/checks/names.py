@@ -7,13 +7,19 @@ from services.prober.checks.wrong import WrongError
 from services.prober.expectations import Expectations, Records
 from services.prober.observation import Observation
 
-__all__ = ["check_names"]
+__all__ = ["check_names", "check_rcode", "check_records"]
 
 _NO_ANSWER = frozenset({"SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"})
 
 
 def check_names(observation: Observation, expectations: Expectations) -> None:
-    """Check the response code, then each section: every pattern matches some record, no forbidden one any."""
+    """Check the response code, then the records."""
+    check_rcode(observation, expectations)
+    check_records(observation, expectations)
+
+
+def check_rcode(observation: Observation, expectations: Expectations) -> None:
+    """Check that the response code is one of those listed, or NOERROR."""
     dns = observation.dns
     if dns is None:
         return
@@ -22,6 +28,13 @@ def check_names(observation: Observation, expectations: Expectations) -> None:
         if dns.rcode in _NO_ANSWER:
             raise WrongError(Reason.NAME_SERVER_FAILED, f"the name server answered {dns.rcode}")
         raise WrongError(Reason.RCODE, f"{dns.rcode} instead of {', '.join(sorted(expected))}")
+
+
+def check_records(observation: Observation, expectations: Expectations) -> None:
+    """Check each section of the answer: every pattern matches some record, no forbidden one any."""
+    dns = observation.dns
+    if dns is None:
+        return
     cut = ", which is truncated," if dns.truncated else ""
     _check_records(f"record of the answer section{cut}", dns.answers, expectations.answers)
     _check_records(f"record of the authority section{cut}", dns.authority, expectations.authority)

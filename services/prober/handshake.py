@@ -6,11 +6,24 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from services.prober.observation import Failure
+from services.prober.observation import Cause, Failure
 
-__all__ = ["Handshake", "presented_chain"]
+__all__ = ["Handshake", "presented_chain", "refused_certificate"]
 
 _DER: Final = 2
+# Alerts a server sends only about our certificate (RFC 8446, 6.2), in OpenSSL's words.
+_REFUSED: Final = frozenset(
+    {
+        "BAD_CERTIFICATE",
+        "UNSUPPORTED_CERTIFICATE",
+        "CERTIFICATE_REVOKED",
+        "CERTIFICATE_EXPIRED",
+        "CERTIFICATE_UNKNOWN",
+        "CERTIFICATE_REQUIRED",
+        "UNKNOWN_CA",
+        "ACCESS_DENIED",
+    }
+)
 
 
 def presented_chain(tls: ssl.SSLObject) -> list[bytes]:
@@ -19,6 +32,19 @@ def presented_chain(tls: ssl.SSLObject) -> list[bytes]:
         return cast("list[bytes]", tls.get_unverified_chain())
     chain = cast("Any", tls)._sslobj.get_unverified_chain()  # noqa: SLF001 - not public before 3.13
     return [certificate.public_bytes(_DER) for certificate in chain or ()]
+
+
+def refused_certificate(error: ssl.SSLError) -> tuple[Cause, str] | None:
+    """Return the cause, and its detail, when the server says that it does not take our certificate, or that it wants one.
+
+    Before TLS 1.3 it says so within the handshake, since then after it. An expired one is our own fault.
+    """
+    alert = (error.reason or "").partition("ALERT_")[2]
+    if alert not in _REFUSED:
+        return None
+    said = alert.lower().replace("_", " ")
+    cause = Cause.CREDENTIAL if alert == "CERTIFICATE_EXPIRED" else Cause.CERTIFICATE_REFUSED
+    return cause, f"the server does not take our client certificate: {said}"
 
 
 class Handshake:

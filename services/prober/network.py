@@ -13,37 +13,16 @@ import httpx
 
 from services.core.model import Egress
 from services.prober.certificates import Trust, read_certificates
+from services.prober.contexts import Contexts
 from services.prober.egress import EgressRules
 from services.prober.resolve import Resolver
 from services.prober.secrets import MissingSecretError, Secrets
+from services.prober.tokens import Tokens
 
-__all__ = ["Contexts", "Network", "TrustStore"]
+__all__ = ["Network", "TrustStore"]
 
 # A replaced CA file is noticed within this many seconds.
 _RECHECKED = 10.0
-
-
-class Contexts:
-    """TLS contexts, one for each client certificate and choice of protocols: making one takes 4 ms.
-
-    They shake hands with anyone: certificates are judged afterwards (services.prober.certificates).
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[tuple[str, ...], str, str], ssl.SSLContext] = {}
-
-    def get(self, alpn: tuple[str, ...] = (), certificate: str = "", key: str = "") -> ssl.SSLContext:
-        """Return the context that offers these protocols and, as ``file:PATH``, this client certificate."""
-        wanted = (alpn, certificate, key)
-        context = self._known.get(wanted)
-        if context is None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            if alpn:
-                context.set_alpn_protocols(list(alpn))
-            self._known[wanted] = context
-        return context
 
 
 class TrustStore:
@@ -90,8 +69,10 @@ class Network:
     trust: TrustStore = field(default_factory=TrustStore)
     secrets: Secrets = field(default_factory=Secrets)
     contexts: Contexts = field(default_factory=Contexts)
+    tokens: Tokens = field(default_factory=Tokens)
     cookies: httpx.Cookies | None = field(default=None, repr=False)
 
     async def close(self) -> None:
-        """Let go of the name servers."""
+        """Let go of issuers and name servers."""
+        await self.tokens.close()
         await self.resolver.close()

@@ -45,6 +45,7 @@ class Cause(Enum):
     EGRESS = auto()
     LOCAL_RESOURCES = auto()
     TLS_NOT_SPOKEN = auto()
+    CERTIFICATE_REFUSED = auto()
     STARTTLS_REFUSED = auto()
     LINE = auto()
     CAPTURE = auto()

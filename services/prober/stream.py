@@ -13,7 +13,7 @@ import struct
 from time import perf_counter
 from typing import Final, cast
 
-from services.prober.handshake import Handshake, presented_chain
+from services.prober.handshake import Handshake, presented_chain, refused_certificate
 from services.prober.observation import Cause, Failure, Phase
 
 __all__ = ["Stream"]
@@ -199,7 +199,10 @@ class Stream(asyncio.Protocol):
         except ssl.SSLError as error:
             if handshake.outgoing.pending:
                 transport.write(handshake.outgoing.read())
-            if error.reason in _NOT_TLS:
+            refused = refused_certificate(error)
+            if refused is not None:
+                self.fail(*refused)
+            elif error.reason in _NOT_TLS:
                 self.fail(Cause.TLS_NOT_SPOKEN, "what answered the TLS handshake does not speak TLS")
             elif error.reason == _NO_PROTOCOL:
                 self.fail(Cause.PROTOCOL, "the server does not agree to the protocol asked for")
@@ -224,7 +227,7 @@ class Stream(asyncio.Protocol):
                 self.finished()
                 return
             except ssl.SSLError as error:
-                self.fail(Cause.PROTOCOL, f"TLS broke off: {_said(error)}")
+                self.fail(*(refused_certificate(error) or (Cause.PROTOCOL, f"TLS broke off: {_said(error)}")))
                 return
             if not data:
                 self.finished()

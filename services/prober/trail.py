@@ -25,7 +25,7 @@ class Trail:
     """What has happened so far; phases add up over connections, in seconds.
 
     ``deadline`` is monotonic, ``began`` epoch seconds, ``start`` and ``first_sent`` perf_counter seconds; ``ip`` is the
-    definition's choice between IPv4 and IPv6.
+    definition's choice between IPv4 and IPv6; ``strayed`` says that a redirect has led away from the target's own origin.
     """
 
     deadline: float
@@ -43,6 +43,7 @@ class Trail:
     certificate: CertificateFacts | None = None
     tls_version: str = ""
     redirects: int = 0
+    strayed: bool = False
 
     def phases(self) -> Phases:
         """Return the phases so far."""

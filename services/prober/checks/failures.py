@@ -22,6 +22,7 @@ _ANYWHERE: dict[Cause, Reason] = {
     Cause.ENCODING: Reason.ENCODING,
     Cause.PROTOCOL: Reason.PROTOCOL_ERROR,
     Cause.TLS_NOT_SPOKEN: Reason.TLS_NOT_SPOKEN,
+    Cause.CERTIFICATE_REFUSED: Reason.AUTH_REFUSED,
     Cause.STARTTLS_REFUSED: Reason.STARTTLS_REFUSED,
     Cause.LINE: Reason.LINE,
     Cause.CAPTURE: Reason.CAPTURE,

@@ -13,8 +13,10 @@ from services.core.definition import Auth, Probe, Tls
 from services.prober.decode import DecodeError, LimitError, decodable, decode
 from services.prober.hop import Answer, AnyConnection, Call, hop
 from services.prober.network import Network
+from services.prober.oauth import access_token, issuer_of
 from services.prober.observation import Cause, Failure, Observation, Phase
 from services.prober.secrets import Secrets
+from services.prober.tokens import Issuer
 from services.prober.trail import StoppedError, Trail
 from services.prober.wire import call_of
 from services.register.template import fill, filled
@@ -24,6 +26,7 @@ __all__ = ["HttpTarget", "prepare", "probe", "ready"]
 _USER_AGENT = "peyvand-prober/1"
 _MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TOKEN_REFUSED = frozenset({401, 403})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class HttpTarget:
     tls: Tls
     version: str
     ip: str
+    issuer: Issuer | None
     secret_header: str
     follow: bool
     accepted: frozenset[str]
@@ -55,6 +59,7 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
     sent = {name: value for name, value in defaults.items() if name.lower() not in given} | dict(headers)
     try:
         request = httpx.Request(definition.method, url, headers=sent, content=body.encode() if body else None)
+        issuer = issuer_of(definition, url)
     except httpx.InvalidURL as error:
         raise ValueError(f"the target is not a URL: {error}") from error
     if network.cookies is not None:
@@ -74,6 +79,7 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
         tls=definition.tls,
         version=definition.version,
         ip=definition.ip,
+        issuer=issuer,
         secret_header=secret_header,
         follow=definition.redirects == "follow",
         accepted=frozenset(part.partition(";")[0].strip() for part in accepted.split(",") if part),
@@ -93,17 +99,45 @@ def _authenticate(request: httpx.Request, auth: Auth, secrets: Secrets) -> str:
         next(flow)
     elif auth.kind == "bearer":
         request.headers["Authorization"] = f"Bearer {secrets.get(auth.token)}"
-    else:
+    elif auth.kind != "oauth2":  # whose token is asked for when it is needed
         raise ValueError(f"auth kind {auth.kind} is unknown")
     return "authorization"
 
 
 async def probe(target: HttpTarget, deadline: float) -> Observation:
     """Ask once over a fresh connection and see what happens; end by ``deadline`` (monotonic seconds), always."""
-    trail, answer = Trail(deadline, target.ip), Answer()
+    issuer, trail = target.issuer, Trail(deadline, target.ip)
+    if issuer is None:
+        return await _probe(target, trail)
+    try:
+        token = await access_token(issuer, target.network, deadline)
+    except StoppedError as stopped:
+        return _observation(target, trail, None, stopped.failure)
+    trail = Trail(deadline, target.ip)  # the issuer's time is not the target's
+    observation = await _probe(_bearing(target, token), trail)
+    if observation.status in _TOKEN_REFUSED and not trail.strayed:
+        target.network.tokens.drop(issuer, token)
+    return observation
+
+
+def _bearing(target: HttpTarget, token: str) -> HttpTarget:
+    """Return the target with a token in its request."""
+    given = target.request
+    headers = httpx.Headers(given.headers)
+    headers["Authorization"] = f"Bearer {token}"
+    request = httpx.Request(given.method, given.url, headers=headers, content=given.content)
+    return replace(target, request=request, call=_call_of(target, request, target.tls))
+
+
+def _call_of(target: HttpTarget, request: httpx.Request, tls: Tls) -> Call:
+    return call_of(request, tls, target.body_limit, compressed=bool(target.accepted), version=target.version)
+
+
+async def _probe(target: HttpTarget, trail: Trail) -> Observation:
+    answer = Answer()
     failure: Failure | None = None
     try:
-        async with asyncio.timeout(deadline - monotonic()):
+        async with asyncio.timeout(trail.deadline - monotonic()):
             first = await hop(target.call, target.network, trail, answer)
             if target.follow and first.status in _REDIRECTS and _location(first):
                 await _follow(target, first, trail, answer)
@@ -169,18 +203,13 @@ class _Following(httpx.AsyncBaseTransport):
             raise StoppedError(Failure(Phase.CONNECT, Cause.REDIRECT_DOWNGRADED, detail))
         at_home = (url.scheme, url.host, url.port) == (first.scheme, first.host, first.port)
         if not at_home:
+            self._trail.strayed = True
             # httpx drops Authorization by itself; an API key must not travel to strangers either.
             request.headers.pop(self._target.secret_header, None)
         tls = self._target.tls
         if not at_home:
             tls = replace(tls, server_name="", certificate="", key="")
-        return call_of(
-            request,
-            tls,
-            self._target.body_limit,
-            compressed=bool(self._target.accepted),
-            version=self._target.version,
-        )
+        return _call_of(self._target, request, tls)
 
 
 def _observation(target: HttpTarget, trail: Trail, seen: AnyConnection | None, failure: Failure | None) -> Observation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 from zoneinfo import ZoneInfo
 
 from services.core.definition import Probe
@@ -19,7 +19,8 @@ __all__ = ["Assignment", "assignments"]
 class Assignment:
     """One link or endpoint to be probed, and by what; texts are not filled in yet.
 
-    ``consumer`` is the agency whose shard the measurements go to; ``latency`` (τ) and ``max_age`` (φ) in seconds.
+    ``consumer`` is the agency whose shard the measurements go to; ``latency`` (τ) and ``max_age`` (φ) in seconds;
+    ``zone`` is the policy's, which dates without one are read in.
     """
 
     entry: Entry
@@ -30,6 +31,7 @@ class Assignment:
     params: Mapping[str, object]
     latency: float
     max_age: float | None
+    zone: tzinfo = UTC
 
     @property
     def target(self) -> Target:
@@ -51,7 +53,7 @@ def assignments(register: Register, vantage: str | None) -> dict[Target, Assignm
         if not link.absent and _seen_from(link.vantages, vantage)
     ]
     chosen += [
-        _of_endpoint(endpoint, register)
+        _of_endpoint(endpoint, register, zone)
         for endpoint in register.endpoints.values()
         if _seen_from(endpoint.vantages, vantage)
     ]
@@ -84,10 +86,11 @@ def _of_link(link: Link, register: Register, zone: ZoneInfo) -> Assignment:
         params=link.params,
         latency=link.latency_ms / 1000,
         max_age=link.max_age_s,
+        zone=zone,
     )
 
 
-def _of_endpoint(endpoint: Endpoint, register: Register) -> Assignment:
+def _of_endpoint(endpoint: Endpoint, register: Register, zone: ZoneInfo) -> Assignment:
     definition = register.probes[endpoint.probe]
     return Assignment(
         entry=Entry(Target(endpoint.id, endpoint=True), definition.timeout),
@@ -98,4 +101,5 @@ def _of_endpoint(endpoint: Endpoint, register: Register) -> Assignment:
         params=endpoint.params,
         latency=register.policy.default_latency_ms / 1000,
         max_age=register.policy.default_max_age_s,
+        zone=zone,
     )

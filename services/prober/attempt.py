@@ -84,7 +84,7 @@ class Attempts:
             kind=kind,
             built=kind.prepare(definition, assignment.url, params, self._network),
             expectations=compile_expectations(
-                definition.expect, params, latency=assignment.latency, max_age=assignment.max_age
+                definition, params, latency=assignment.latency, max_age=assignment.max_age, zone=assignment.zone
             ),
             secrets=secrets,
         )

@@ -1,17 +1,20 @@
-"""Expectations of one target, compiled: patterns, JSON paths, limits. Pure."""
+"""Expectations of one target, compiled: patterns, paths, schemas, limits. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import Any
 
 import jsonpath_rfc9535
 import re2
+from lxml import etree
 
-from services.core.definition import Expect, Fresh
-from services.prober.template import fill_value
+from services.core.definition import SOAP_KINDS, Expect, Fresh, Probe
+from services.prober.schema import Schema, compile_schema
+from services.prober.template import fill_text, fill_value
 
 __all__ = [
     "Expectations",
@@ -20,8 +23,10 @@ __all__ = [
     "JsonCheck",
     "Pattern",
     "Records",
+    "XmlCheck",
     "compile_expectations",
     "compile_pattern",
+    "compile_xpath",
 ]
 
 
@@ -66,24 +71,44 @@ class JsonCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class XmlCheck:
+    """What ``query`` (an XPath) must find: something, or a text equal to ``equals`` (unless None)."""
+
+    path: str
+    query: etree.XPath
+    equals: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FreshAt:
-    """Where the time of the data stands: a JSON path, or a header by its lower-case name."""
+    """Where the time of the data stands: a JSON path, an XPath, or a header by its lower-case name."""
 
     query: jsonpath_rfc9535.JSONPathQuery | None
+    xpath: etree.XPath | None
     header: str
 
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What the answer of one target must be. ``latency`` (τ) and ``max_age`` (φ) in seconds; None is not judged."""
+    """What the answer of one target must be. ``latency`` (τ) and ``max_age`` (φ) in seconds; None is not judged.
+
+    ``soap`` wants a SOAP message, and ``bus`` says that it comes over X-Road, whose own faults are then told apart.
+    ``record`` is the test record of JSON, ``xml_record`` that of SOAP. Dates that name no time zone are of ``zone``.
+    """
 
     status: frozenset[int] = frozenset()
     headers: tuple[HeaderCheck, ...] = ()
     must: tuple[Pattern, ...] = ()
     must_not: tuple[Pattern, ...] = ()
     json: tuple[JsonCheck, ...] = ()
+    xml: tuple[XmlCheck, ...] = ()
+    schema: Schema | None = None
     record: tuple[JsonCheck, ...] = ()
+    xml_record: tuple[XmlCheck, ...] = ()
+    soap: bool = False
+    bus: bool = False
     fresh: FreshAt | None = None
+    zone: tzinfo = UTC
     tls: bool = False
     rcode: frozenset[str] = frozenset()
     answers: Records = Records()
@@ -118,19 +143,60 @@ def _field(path: str) -> str:
     return path if path.startswith("$") else f"$.{path}"
 
 
-def _fresh_at(fresh: Fresh | None) -> FreshAt | None:
+@lru_cache(maxsize=8192)
+def _xpath(path: str, namespaces: frozenset[tuple[str, str]]) -> etree.XPath:
+    # Python's regular expressions are left out: they would let one answer hold up every probe.
+    return etree.XPath(path, namespaces=dict(namespaces), regexp=False, smart_strings=False)
+
+
+def compile_xpath(path: str, namespaces: Mapping[str, str]) -> etree.XPath:
+    """Compile an XPath 1.0, once per text and namespaces. Raises XPathError."""
+    return _xpath(path, frozenset(namespaces.items()))
+
+
+def _fresh_at(fresh: Fresh | None, namespaces: Mapping[str, str]) -> FreshAt | None:
     if fresh is None:
         return None
-    return FreshAt(_query(fresh.path) if fresh.path else None, fresh.header.lower())
+    return FreshAt(
+        query=_query(fresh.path) if fresh.path else None,
+        xpath=compile_xpath(fresh.xpath, namespaces) if fresh.xpath else None,
+        header=fresh.header.lower(),
+    )
+
+
+def _json_checks(expect: Expect, params: Mapping[str, object]) -> tuple[JsonCheck, ...]:
+    return tuple(
+        JsonCheck(item.path, _query(item.path), fill_value(item.equals, params), item.type) for item in expect.json
+    )
+
+
+def _xml_checks(expect: Expect, params: Mapping[str, object]) -> tuple[XmlCheck, ...]:
+    return tuple(
+        XmlCheck(
+            item.path,
+            compile_xpath(item.path, expect.namespaces),
+            None if item.equals is None else fill_text(item.equals, params),
+        )
+        for item in expect.xml
+    )
 
 
 def compile_expectations(
-    expect: Expect, params: Mapping[str, object], *, latency: float | None, max_age: float | None
+    definition: Probe,
+    params: Mapping[str, object],
+    *,
+    latency: float | None,
+    max_age: float | None,
+    zone: tzinfo = UTC,
 ) -> Expectations:
-    """Compile expectations, the params of a link or endpoint filled in; patterns and paths once per text.
+    """Compile what a definition expects, the params of a link or endpoint filled in; patterns and paths once per text.
 
-    Raises ValueError, re2.error or JSONPathError on what the register should have refused.
+    Dates without a time zone are of ``zone``. Raises ValueError, re2.error, JSONPathError or XPathError on what the
+    register should have refused.
     """
+    expect = definition.expect
+    soap = definition.kind in SOAP_KINDS
+    json_record, xml_record = ({}, expect.record) if soap else (expect.record, {})
     return Expectations(
         status=frozenset(expect.status),
         headers=tuple(
@@ -139,13 +205,20 @@ def compile_expectations(
         ),
         must=_patterns(expect.body.must),
         must_not=_patterns(expect.body.must_not),
-        json=tuple(
-            JsonCheck(item.path, _query(item.path), fill_value(item.equals, params), item.type) for item in expect.json
-        ),
+        json=_json_checks(expect, params),
+        xml=_xml_checks(expect, params),
+        schema=None if expect.schema is None else compile_schema(expect.schema),
         record=tuple(
-            JsonCheck(path, _query(_field(path)), fill_value(value, params)) for path, value in expect.record.items()
+            JsonCheck(path, _query(_field(path)), fill_value(value, params)) for path, value in json_record.items()
         ),
-        fresh=_fresh_at(expect.fresh),
+        xml_record=tuple(
+            XmlCheck(path, compile_xpath(path, expect.namespaces), fill_text(value, params))
+            for path, value in xml_record.items()
+        ),
+        soap=soap,
+        bus=definition.kind == "xroad-soap",
+        fresh=_fresh_at(expect.fresh, expect.namespaces),
+        zone=zone,
         tls=expect.tls,
         rcode=frozenset(expect.rcode),
         answers=Records(_patterns(expect.answers.must), _patterns(expect.answers.must_not)),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from string import Template
 
 from services.register.template import fill
 
-__all__ = ["fill_value"]
+__all__ = ["fill_text", "fill_value"]
 
 
 def fill_value(value: object, params: Mapping[str, object]) -> object:
@@ -26,3 +27,15 @@ def fill_value(value: object, params: Mapping[str, object]) -> object:
     if isinstance(value, list | tuple):
         return [fill_value(item, params) for item in value]
     return value
+
+
+def fill_text(value: object, params: Mapping[str, object]) -> str:
+    """Fill an expected value where everything is text, as in XML: numbers and flags as JSON writes them.
+
+    ValueError when a name is not in ``params``, or the value is neither text, number nor flag.
+    """
+    if isinstance(value, str):
+        return fill(value, params)
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    raise ValueError("an expected value is neither a text, a number, true nor false")

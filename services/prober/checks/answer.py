@@ -7,14 +7,18 @@ from services.prober.checks.wrong import WrongError
 from services.prober.expectations import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["check_answered", "check_body", "check_headers", "check_secure", "check_status"]
+__all__ = ["check_answered", "check_body", "check_bus", "check_headers", "check_secure", "check_status"]
+
+
+def check_bus(observation: Observation) -> None:
+    """Check that the provider answered, not the data bus in its place."""
+    if any(name == "x-road-error" for name, _ in observation.headers):
+        raise WrongError(Reason.BUS_ERROR, "the data bus answered in the provider's place with X-Road-Error")
 
 
 def check_answered(observation: Observation, expectations: Expectations) -> None:
     """Check stage 1: the target itself answered properly."""
     status = observation.status
-    if any(name == "x-road-error" for name, _ in observation.headers):
-        raise WrongError(Reason.BUS_ERROR, "the data bus answered in the provider's place with X-Road-Error")
     if status in expectations.status:
         return
     if status >= 500:

@@ -1,31 +1,36 @@
-"""Answers that are JSON: values at paths, test records. Pure."""
+"""The body of an answer as JSON or as XML, read when first asked for and once. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import re
+from typing import Any, Final
 
 import orjson
+from lxml import etree
 
+from services.core.markup import MarkupError, read_markup
 from services.core.outcome import Reason
 from services.prober.checks.wrong import WrongError
-from services.prober.expectations import Expectations, JsonCheck
-from services.register.text import fold
 
-__all__ = ["Document", "check_json"]
+__all__ = ["Document"]
+
+_CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:-]{1,40})', re.ASCII)
+_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 class Document:
-    """The body as JSON, read when first asked for."""
+    """One body. ``content_type`` is its header: what it says of the encoding goes before what the XML itself says."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, content_type: str = "") -> None:
         self._body = body
+        self._content_type = content_type
         self._value: Any = None
         self._read = False
+        self._root: etree._Element | None = None
 
     @property
     def value(self) -> Any:
-        """The value. Raises WrongError when the body is not JSON."""
+        """The body as a JSON value. Raises WrongError when it is not JSON."""
         if not self._read:
             try:
                 self._value = orjson.loads(self._body)
@@ -34,60 +39,15 @@ class Document:
             self._read = True
         return self._value
 
-
-def check_json(document: Document, expectations: Expectations) -> None:
-    """Check the values at JSON paths, then the test record."""
-    for check in expectations.json:
-        problem = _problem(check, document)
-        if problem:
-            raise WrongError(Reason.JSON, problem)
-    for check in expectations.record:
-        problem = _problem(check, document)
-        if problem:
-            raise WrongError(Reason.TEST_RECORD, problem)
-
-
-def _problem(check: JsonCheck, document: Document) -> str:
-    """Say what is wrong at the path, without the values found: they may be personal."""
-    found = [node.value for node in check.query.finditer(document.value)]
-    if not found:
-        return f"{check.path} finds nothing"
-    if check.type:
-        typed = [value for value in found if check.type in _types(value)]
-        if not typed:
-            return f"{check.path} is {next(_types(found[0]))}, not {check.type}"
-        found = typed
-    if check.equals is not None and not any(_same(value, check.equals) for value in found):
-        return f"{check.path} differs from what is expected"
-    return ""
-
-
-def _types(value: object) -> Iterator[str]:
-    """Name the JSON types of the value; a whole number is an integer as well as a number."""
-    if value is None:
-        yield "null"
-    elif isinstance(value, bool):
-        yield "boolean"
-    elif isinstance(value, int | float):
-        if isinstance(value, int) or value.is_integer():
-            yield "integer"
-        yield "number"
-    elif isinstance(value, str):
-        yield "string"
-    elif isinstance(value, list):
-        yield "array"
-    else:
-        yield "object"
-
-
-def _same(found: object, expected: object) -> bool:
-    """Equality of JSON values: true is not 1, texts compare folded (DESIGN.md, The register directory)."""
-    if isinstance(found, str) and isinstance(expected, str):
-        return found == expected or fold(found) == fold(expected)
-    if isinstance(found, bool) or isinstance(expected, bool):
-        return found is expected
-    if isinstance(found, list) and isinstance(expected, list):
-        return len(found) == len(expected) and all(map(_same, found, expected))
-    if isinstance(found, dict) and isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(_same(found[key], expected[key]) for key in found)
-    return found == expected
+    @property
+    def root(self) -> etree._Element:
+        """The root element of the body as XML. Raises WrongError when it is not XML."""
+        if self._root is None:
+            charset = _CHARSET.search(self._content_type)
+            # RFC 7303 §3: a byte order mark goes first, then the header, then the XML declaration.
+            given = charset[1] if charset and not self._body.startswith(_MARKS) else None
+            try:
+                self._root = read_markup(self._body, given)
+            except MarkupError as error:
+                raise WrongError(Reason.XML, f"the body: {error}") from error
+        return self._root

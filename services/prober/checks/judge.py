@@ -50,7 +50,7 @@ def _judge_steps(journey: Observation, expectations: Expectations) -> Judgement:
     """Judge a journey: it fails as its first step that fails does; its time and its oldest data are those of the whole."""
     oldest: float | None = None
     for step in journey.steps:
-        judgement = judge(step.observation, step.expectations)
+        judgement = judge(step.observation, replace(step.expectations, zone=expectations.zone))
         if judgement.reason is not Reason.OK:
             return replace(judgement, detail=f"step {step.name}: {judgement.detail}"[:DETAIL_LENGTH])
         if judgement.data_age is not None:
@@ -65,11 +65,12 @@ def _judge_steps(journey: Observation, expectations: Expectations) -> Judgement:
 
 def _judge(observation: Observation, expectations: Expectations) -> Judgement:
     age: float | None = None
-    document = Document(observation.body)
+    content_type = next((value for name, value in observation.headers if name == "content-type"), "")
+    document = Document(observation.body, content_type)
     try:
         for check in CHECKS:
             check.run(observation, expectations, document)
-        age = age_of(observation, document, expectations.fresh)
+        age = age_of(observation, document, expectations)
         check_time(observation, expectations, age)
     except WrongError as wrong:
         return Judgement(wrong.reason, wrong.detail[:DETAIL_LENGTH], age)

@@ -6,11 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from services.prober.checks.answer import check_answered, check_body, check_headers, check_secure, check_status
-from services.prober.checks.document import Document, check_json
+from services.prober.checks.answer import (
+    check_answered,
+    check_body,
+    check_bus,
+    check_headers,
+    check_secure,
+    check_status,
+)
+from services.prober.checks.document import Document
 from services.prober.checks.failures import check_whole
-from services.prober.checks.names import check_names
+from services.prober.checks.names import check_rcode, check_records
+from services.prober.checks.nodes import check_xml, check_xml_record
 from services.prober.checks.rpc import check_rpc
+from services.prober.checks.soap import check_envelope, check_fault
+from services.prober.checks.values import check_json, check_record, check_schema
 from services.prober.expectations import Expectations
 from services.prober.observation import Observation
 
@@ -21,26 +31,35 @@ __all__ = ["CHECKS", "Check"]
 class Check:
     """One check: ``run`` raises WrongError at the first thing wrong, looking at the expectations in ``reads`` in turn.
 
-    ``reads`` empty means that it holds whatever is expected. Where ``decides``, nothing after it can be judged once it
-    fails.
+    With ``reads`` empty, or nothing expected there, it still holds for observations that have the fact ``about``. Where it
+    ``decides``, nothing after it can be judged once it fails.
     """
 
     title: str
     run: Callable[[Observation, Expectations, Document], None]
     reads: tuple[str, ...] = ()
+    about: str = ""
     decides: bool = False
 
 
 CHECKS: Final[tuple[Check, ...]] = (
     Check("answered", lambda seen, _expected, _document: check_whole(seen, headers_judged=False), decides=True),
-    Check("call", lambda seen, _expected, _document: check_rpc(seen)),
-    Check("answered by the target", lambda seen, expected, _document: check_answered(seen, expected)),
-    Check("status", lambda seen, expected, _document: check_status(seen, expected), ("status",)),
+    Check("call", lambda seen, _expected, _document: check_rpc(seen), about="rpc"),
+    Check("data bus", lambda seen, _expected, _document: check_bus(seen)),
+    Check("fault", check_fault, ("soap",)),
+    Check("answered by the target", lambda seen, expected, _document: check_answered(seen, expected), about="status"),
+    Check("status", lambda seen, expected, _document: check_status(seen, expected), ("status",), about="status"),
     Check("secure", lambda seen, expected, _document: check_secure(seen, expected), ("tls",)),
     Check("header", lambda seen, expected, _document: check_headers(seen, expected), ("headers",)),
     Check("whole", lambda seen, _expected, _document: check_whole(seen, headers_judged=True), decides=True),
-    Check("names", lambda seen, expected, _document: check_names(seen, expected), ("rcode", "answers", "authority")),
+    Check("response code", lambda seen, expected, _document: check_rcode(seen, expected), ("rcode",), about="dns"),
+    Check("records", lambda seen, expected, _document: check_records(seen, expected), ("answers", "authority")),
     Check("body", lambda seen, expected, _document: check_body(seen, expected), ("must_not", "must")),
-    Check("json", lambda _seen, expected, document: check_json(document, expected), ("json", "record")),
+    Check("envelope", lambda _seen, expected, document: check_envelope(document, expected), ("soap",)),
+    Check("json", lambda _seen, expected, document: check_json(document, expected), ("json",)),
+    Check("xml", lambda _seen, expected, document: check_xml(document, expected), ("xml",)),
+    Check("schema", lambda _seen, expected, document: check_schema(document, expected), ("schema",)),
+    Check("record", lambda _seen, expected, document: check_record(document, expected), ("record",)),
+    Check("record", lambda _seen, expected, document: check_xml_record(document, expected), ("xml_record",)),
 )
 """Every check but those of time, which come last (services.prober.checks.timing)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.core.outcome import Reason
 from services.prober.checks.age import moment
 from services.prober.checks.document import Document
+from services.prober.checks.nodes import texts
 from services.prober.checks.wrong import WrongError
 from services.prober.expectations import Expectations, FreshAt
 from services.prober.observation import Observation
@@ -12,23 +13,28 @@ from services.prober.observation import Observation
 __all__ = ["age_of", "check_time"]
 
 
-def age_of(observation: Observation, document: Document, fresh: FreshAt | None) -> float | None:
+def age_of(observation: Observation, document: Document, expectations: Expectations) -> float | None:
     """Seconds between the time the answer gives for its data and the end of the answer; a future time is age 0."""
+    fresh = expectations.fresh
     if fresh is None:
         return None
-    value: object = None
-    if fresh.query is not None:
-        try:
-            node = next(iter(fresh.query.finditer(document.value)), None)
-        except WrongError:
-            node = None
-        value = node and node.value
-    else:
-        value = next((given for name, given in observation.headers if name == fresh.header), None)
-    when = moment(value)
+    try:
+        value = _found(observation, document, fresh)
+    except WrongError:
+        value = None
+    when = moment(value, expectations.zone)
     if when is None:
         raise WrongError(Reason.AGE_UNREADABLE, "the answer does not tell the age of its data")
     return max(0.0, observation.time + observation.duration - when)
+
+
+def _found(observation: Observation, document: Document, fresh: FreshAt) -> object:
+    if fresh.query is not None:
+        node = next(iter(fresh.query.finditer(document.value)), None)
+        return node and node.value
+    if fresh.xpath is not None:
+        return next(texts(fresh.xpath, document), None)
+    return next((given for name, given in observation.headers if name == fresh.header), None)
 
 
 def check_time(observation: Observation, expectations: Expectations, age: float | None) -> None:

@@ -1,0 +1,71 @@
+"""SOAP answers: the envelope, and faults by who failed. Pure.
+
+Faults are those of SOAP 1.1 §4.4 and SOAP 1.2 part 1 §5.4. X-Road sends its own, with the codes of its message protocol
+(PR-MESS §2.5, PR-REST §4.6): `Client.…`, `Server.ClientProxy.…`, `Server.ServerProxy.…`; a provider's fault keeps its code.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from lxml import etree
+
+from services.core.outcome import Reason
+from services.prober.checks.document import Document
+from services.prober.checks.wrong import WrongError
+from services.prober.expectations import Expectations
+from services.prober.observation import Observation
+
+__all__ = ["check_envelope", "check_fault"]
+
+_SOAP: Final = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
+_CODE: Final = re.compile(r"[A-Za-z][\w.:-]{0,99}", re.ASCII)
+# A provider's own `Client.…` is a qualified name; that of X-Road has no prefix.
+_OF_THE_BUS: Final = re.compile(r"Client\.|(\w+:)?Server\.(Client|Server)Proxy(\.|$)", re.ASCII)
+
+
+def check_fault(observation: Observation, expectations: Expectations, document: Document) -> None:
+    """Check that the answer is no SOAP fault, whatever its status."""
+    if not expectations.soap or not observation.body:
+        return
+    try:
+        fault = _in_body(document.root)
+    except WrongError:  # what is not SOAP is judged by its status first
+        return
+    if fault is None or etree.QName(fault).localname != "Fault" or etree.QName(fault).namespace not in _SOAP:
+        return
+    code = _code(fault)
+    if expectations.bus and _OF_THE_BUS.match(code):
+        raise WrongError(Reason.BUS_ERROR, f"the data bus answered with fault {code}")
+    raise WrongError(Reason.SOAP_FAULT, f"SOAP fault {code or 'without a readable code'}")
+
+
+def check_envelope(document: Document, expectations: Expectations) -> None:
+    """Check that the answer is a SOAP message."""
+    if expectations.soap and _body(document.root) is None:
+        raise WrongError(Reason.XML, "the body is XML, but not a SOAP message")
+
+
+def _body(root: etree._Element) -> etree._Element | None:
+    return next((root.find(f"{{{uri}}}Body") for uri in _SOAP if root.tag == f"{{{uri}}}Envelope"), None)
+
+
+def _in_body(root: etree._Element) -> etree._Element | None:
+    body = _body(root)
+    return None if body is None else next(body.iterchildren(etree.Element), None)
+
+
+def _code(fault: etree._Element) -> str:
+    """Return the code of a fault, of 1.2 its subcode after a slash; its text is never read, it may be personal."""
+    value = fault.findtext("{*}faultcode")
+    if value is not None:
+        return _readable(value)
+    code = _readable(fault.findtext("{*}Code/{*}Value"))
+    subcode = _readable(fault.findtext("{*}Code/{*}Subcode/{*}Value"))
+    return f"{code}/{subcode}" if subcode else code
+
+
+def _readable(text: str | None) -> str:
+    stripped = (text or "").strip()
+    return stripped if _CODE.fullmatch(stripped) else ""

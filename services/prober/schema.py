@@ -1,0 +1,87 @@
+"""JSON Schemas (draft 2020-12), compiled. Pure: a reference to another document is never followed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+import re2
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+from referencing import Registry
+
+__all__ = ["Schema", "compile_schema"]
+
+_Errors = Iterator[ValidationError]
+
+_ANY: Final = "*"
+"""What stands in a path for a key that the schema does not name: such a key may itself be personal."""
+
+
+def _pattern(_validator: Any, pattern: str, instance: object, _schema: object) -> _Errors:
+    if isinstance(instance, str) and not _search(pattern, instance):
+        yield ValidationError("a text does not match its pattern")
+
+
+def _pattern_properties(validator: Any, patterns: Mapping[str, object], instance: object, _schema: object) -> _Errors:
+    if isinstance(instance, dict):
+        for pattern, below in patterns.items():
+            for key, value in instance.items():
+                if _search(pattern, key):
+                    yield from validator.descend(value, below, path=_ANY, schema_path=pattern)
+
+
+def _additional(validator: Any, below: object, instance: object, schema: Mapping[str, Any]) -> _Errors:
+    if isinstance(instance, dict):
+        known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+        for key, value in instance.items():
+            if key in known or any(_search(pattern, key) for pattern in patterns):
+                continue
+            if below is False:
+                yield ValidationError("a property is not allowed")
+            else:
+                yield from validator.descend(value, below, path=_ANY)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(pattern, options)
+
+
+def _search(pattern: str, text: str) -> bool:
+    return _compiled(pattern).search(text) is not None
+
+
+# Python's own regular expressions would let one answer hold up every probe.
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    {"pattern": _pattern, "patternProperties": _pattern_properties, "additionalProperties": _additional},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A compiled schema."""
+
+    _validator: Any = field(repr=False)
+
+    def fault(self, value: object) -> str | None:
+        """Say where a JSON value breaks the schema, and which rule, without what was found; None when it does not."""
+        error = next(self._validator.iter_errors(value), None)
+        return None if error is None else f"{error.json_path} breaks the rule `{error.validator}`"
+
+
+def compile_schema(schema: object) -> Schema:
+    """Compile a schema, once for each."""
+    return _compile(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS))
+
+
+@lru_cache(maxsize=1024)
+def _compile(text: bytes) -> Schema:
+    return Schema(_Validator(orjson.loads(text), registry=Registry()))

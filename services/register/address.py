@@ -6,7 +6,10 @@ import re
 from ipaddress import IPv6Address, ip_network
 from urllib.parse import urlsplit
 
-__all__ = ["read_control_target", "read_http_url", "read_network"]
+import dns.exception
+import dns.name
+
+__all__ = ["read_control_target", "read_domain", "read_http_url", "read_network"]
 
 _HOST = re.compile(r"[^\s/?#@:\[\]<>\"'\\^`{|}%]+")
 
@@ -32,6 +35,15 @@ def read_target(text: str, kind: str | None) -> str:
 def read_control_target(text: str) -> str:
     """Read a control target: ``http://…``, ``https://…`` or ``tcp://host:port``."""
     return _url(text, ("http", "https", "tcp"))
+
+
+def read_domain(text: str) -> str:
+    """Read a name that can be asked of a name server."""
+    try:
+        dns.name.from_text(text.strip())
+    except dns.exception.DNSException:
+        raise ValueError(f"`{text}` is not a domain name") from None
+    return text.strip()
 
 
 def read_network(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from services.core.definition import KINDS, Capture, Line, Probe, Query, Step, Tls
+from services.register.address import read_domain
 from services.register.auth import HEADER, read_auth
 from services.register.document import Block
 from services.register.expectations import read_expect
@@ -48,7 +49,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 _NEEDED = {"soap": ("body",), "xroad-rest": ("client",), "xroad-soap": ("client", "service", "body")}
 _NEEDED |= {"dns": ("query",), "journey": ("steps",)}
 
-_BUILT = ("http",)
+_BUILT = ("http", "journey", "tcp", "tls", "dns")
 """Kinds that the prober of this version has."""
 
 STEP_KINDS = tuple(kind for kind in KINDS if kind != "journey")
@@ -192,19 +193,28 @@ def _descriptors(block: Block, directory: Path) -> str:
 
 
 def _lines(block: Block, _directory: Path) -> tuple[Line, ...]:
-    return tuple(
+    items = block.blocks("lines", ("expect", "send", "starttls"))
+    lines = tuple(
         Line(
-            send=item.read("send", _read_line, ""),
             expect=item.read("expect", read_pattern, ""),
+            send=item.read("send", _read_line, ""),
             starttls=item.read("starttls", read_flag, False),
         )
-        for item in block.blocks("lines", ("send", "expect", "starttls"))
+        for item in items
     )
+    for item in items:
+        if not item.nodes:
+            item.findings.add(item.place, "needs one of `expect`, `send`, `starttls`")
+    if sum(line.starttls for line in lines) > 1:
+        block.fault("lines", "goes over to TLS twice")
+    return lines
 
 
 def _read_line(text: str) -> str:
     names(text)
-    if "\n" in text or "\r" in text:
+    # A line feed ends what is sent; protocols that want CRLF are written with a `\r` at the end, as for blackbox_exporter.
+    line = text.removesuffix("\r")
+    if "\n" in line or "\r" in line:
         raise ValueError("holds a line break: a line ends by itself, and each is an item of its own")
     return text
 
@@ -214,11 +224,15 @@ def _query(block: Block, _directory: Path) -> Query:
     if given is None:
         return Query()
     return Query(
-        name=given.need("name", _template, ""),
+        name=given.need("name", _read_query_name, ""),
         type=given.read("type", _read_type, "A"),
         transport=given.read("transport", lambda text: read_choice(text, "udp", "tcp"), "udp"),
         recursion=given.read("recursion", read_flag, True),
     )
+
+
+def _read_query_name(text: str) -> str:
+    return text.strip() if names(text) else read_domain(text)
 
 
 def _read_type(text: str) -> str:

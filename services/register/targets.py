@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from services.core.definition import Probe
 from services.core.model import ALWAYS, Endpoint, Link, Policy, Service
-from services.register.address import read_target
+from services.register.address import read_domain, read_target
 from services.register.agencies import AGENCIES, SERVICES
 from services.register.findings import Findings, Place
 from services.register.probes import Definition, Probes
@@ -197,10 +198,21 @@ def _check_filled(row: Row, definition: Definition | None, params: Mapping[str, 
     if definition is not None:
         for text in (*sent_texts(definition.probe), *partial_texts(definition.probe)):
             row.findings.attempt(row.at("params"), "params", filled, text, None)
-        for name, text in definition.probe.headers.items():
-            value = row.findings.attempt(row.at("params"), "params", filled, text, "")
-            if not value.isprintable():
-                row.fault("params", f"they put a control character into header `{name}`")
+        _check_sent(row, definition.probe, filled)
+
+
+def _check_sent(row: Row, probe: Probe, filled: Callable[[str], str]) -> None:
+    """Check what the params make of texts where not every character can stand."""
+    at = row.at("params")
+    for name, text in probe.headers.items():
+        if not row.findings.attempt(at, "params", filled, text, "").isprintable():
+            row.fault("params", f"they put a control character into header `{name}`")
+    for line in probe.lines:
+        if len(row.findings.attempt(at, "params", filled, line.send, "").splitlines()) > 1:
+            row.fault("params", "they put a line break into a line to send")
+    if probe.kind == "dns":
+        name = row.findings.attempt(at, "params", filled, probe.query.name, ".")
+        row.findings.attempt(at, "params", read_domain, name, "")
 
 
 def _vantages(row: Row, known: Mapping[str, Place] | None) -> tuple[str, ...]:

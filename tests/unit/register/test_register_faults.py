@@ -151,7 +151,7 @@ page:
         "probes.yaml:22:30: type: `text` is not one of string, number, integer, boolean, object, array, null",
         "probes.yaml:23:14: record: `$.a..` is not JSONPath: bald descendant segment",
         "probes.yaml:24:12: fresh: needs one of `path`, `xpath`, `header`",
-        "probes.yaml:26:9: kind: `dns` cannot be probed by this version: only http can",
+        "probes.yaml:26:3: key `query` is missing",
         "probes.yaml:27:12: timeout: 150 s is not below half the slot of 300 s",
         "probes.yaml:28:1: probe: `Old Probe` is not an id: at most 63 of a-z, 0-9 and `-`, beginning with a letter or a digit",
         "probes.yaml:29:9: kind: `smtp` is not one of http, soap, xroad-rest, xroad-soap, grpc, tcp, tls, dns, journey",

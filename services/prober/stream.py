@@ -201,7 +201,9 @@ class Stream(asyncio.Protocol):
                 transport.write(handshake.outgoing.read())
             refused = refused_certificate(error)
             if refused is not None:
-                self.fail(*refused)
+                # Whether the server is believed comes first, and what its certificates say is known either way.
+                refusal = handshake.accept(chain) if (chain := presented_chain(handshake.tls)) else None
+                self.fail(*((refusal.cause, refusal.detail) if refusal else refused))
             elif error.reason in _NOT_TLS:
                 self.fail(Cause.TLS_NOT_SPOKEN, "what answered the TLS handshake does not speak TLS")
             elif error.reason == _NO_PROTOCOL:

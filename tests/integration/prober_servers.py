@@ -218,6 +218,19 @@ class Authority:
         context.load_cert_chain(path)
         return context
 
+    def client(
+        self, days: tuple[float, float] = (-1, 30), chain: tuple[Authority, ...] = (), name: str = "client"
+    ) -> tuple[Path, Path]:
+        """The files of a client's certificate and key, valid between two days from now, with ``chain`` presented."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        own = _certificate(name, key, self, days=days)
+        paths = self.folder / f"{name}-{own.serial_number}.pem", self.folder / f"{name}-{own.serial_number}.key"
+        paths[0].write_bytes(
+            b"".join(c.public_bytes(Encoding.PEM) for c in (own, *(link.certificate for link in chain)))
+        )
+        paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return paths
+
 
 def _certificate(
     name: str,

@@ -1,0 +1,125 @@
+"""Every check of one observation with its verdict, for a person: the same checks in the same order as judging. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import ParamSpec
+
+from services.core.outcome import Reason
+from services.prober.checks.document import Document
+from services.prober.checks.failures import check_whole
+from services.prober.checks.judge import judge
+from services.prober.checks.order import CHECKS
+from services.prober.checks.timing import age_of, check_time
+from services.prober.checks.words import found, parts
+from services.prober.checks.wrong import WrongError
+from services.prober.expectations import Expectations
+from services.prober.observation import Observation
+
+__all__ = ["CheckResult", "Verdict", "explain"]
+
+P = ParamSpec("P")
+
+
+class Verdict(Enum):
+    """What became of one check; NOT_JUDGED when nothing came that could be checked."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_JUDGED = "not judged"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check: ``what`` must hold, whether it does, the reason it gives when not, and what was found.
+
+    Neither secrets nor values of bodies, records and headers are part of it.
+    """
+
+    what: str
+    verdict: Verdict
+    reason: Reason | None = None
+    detail: str = ""
+
+
+def explain(observation: Observation, expectations: Expectations) -> tuple[CheckResult, ...]:
+    """List what is judged, in order: the reason of the first that failed is the one ``judge`` gives.
+
+    Of a journey each step is one check; its own checks are those of its observation. Never raises.
+    """
+    if observation.steps:
+        return tuple(_of_journey(observation, expectations))
+    return tuple(_of_answer(observation, expectations))
+
+
+def _of_journey(journey: Observation, expectations: Expectations) -> Iterator[CheckResult]:
+    oldest: float | None = None
+    judged = True
+    for step in journey.steps:
+        judgement = judge(step.observation, replace(step.expectations, zone=expectations.zone))
+        passed = judgement.reason is Reason.OK
+        verdict = Verdict.PASSED if passed else Verdict.FAILED
+        yield CheckResult(f"step {step.name}", verdict, None if passed else judgement.reason, judgement.detail)
+        judged = judged and passed
+        if judgement.data_age is not None:
+            oldest = max(judgement.data_age, oldest or 0.0)
+    if journey.failure is not None:
+        judged = False
+        yield _tried("every step could be made", "", check_whole, journey, headers_judged=True)
+    yield from _of_time(journey, expectations, oldest, judged=judged)
+
+
+def _of_answer(observation: Observation, expectations: Expectations) -> Iterator[CheckResult]:
+    content_type = next((value for name, value in observation.headers if name == "content-type"), "")
+    document = Document(observation.body, content_type)
+    judged = True
+    for check in CHECKS:
+        for what, part in parts(check, observation, expectations):
+            result = CheckResult(what, Verdict.NOT_JUDGED)
+            if judged:
+                result = _tried(what, found(check, observation), check.run, observation, part, document)
+            failed = result.verdict is Verdict.FAILED
+            # What always holds unless something breaks is worth a line only then, but for the first.
+            if failed or check is CHECKS[0] or check.reads or (judged and check.about):
+                yield result
+            judged = judged and not (failed and check.decides)
+    age: float | None = None
+    if expectations.fresh is not None:
+        result = CheckResult("the age of the data is told", Verdict.NOT_JUDGED)
+        if judged:
+            result = _tried(result.what, "", age_of, observation, document, expectations)
+            if result.verdict is Verdict.PASSED:
+                age = age_of(observation, document, expectations)
+        yield result
+    yield from _of_time(observation, expectations, age, judged=judged)
+
+
+def _of_time(
+    observation: Observation, expectations: Expectations, age: float | None, *, judged: bool
+) -> Iterator[CheckResult]:
+    latency, limit, oldest = observation.latency, expectations.latency, expectations.max_age
+    if limit is not None:
+        result = CheckResult(f"answered within {limit * 1000:.0f} ms", Verdict.NOT_JUDGED)
+        if judged and latency is not None:
+            part = replace(expectations, max_age=None)
+            result = _tried(result.what, f"{latency * 1000:.1f} ms", check_time, observation, part, age)
+        yield result
+    if oldest is not None and (age is not None or expectations.fresh is not None):
+        result = CheckResult(f"data no older than {oldest:.0f} s", Verdict.NOT_JUDGED)
+        if judged and age is not None:
+            part = replace(expectations, latency=None)
+            result = _tried(result.what, f"{age:.0f} s", check_time, observation, part, age)
+        yield result
+
+
+def _tried(what: str, seen: str, run: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> CheckResult:
+    try:
+        run(*args, **kwargs)
+    except WrongError as wrong:
+        return CheckResult(what, Verdict.FAILED, wrong.reason, wrong.detail)
+    except Exception as error:  # noqa: BLE001 - as judging does: whatever goes wrong in a check is a failed check
+        detail = f"a check failed to run: {type(error).__name__}"
+        return CheckResult(what, Verdict.FAILED, Reason.CHECK_ERROR, detail)
+    return CheckResult(what, Verdict.PASSED, None, seen)

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from services.core.definition import KINDS, Capture, Line, Probe, Query, Step, Tls
+from services.core.definition import KINDS, Line, Probe, Query, Step, Tls
 from services.register.address import read_domain
 from services.register.auth import HEADER, read_auth
 from services.register.document import Block
 from services.register.expectations import read_expect
-from services.register.patterns import read_path, read_pattern, read_xpath
+from services.register.patterns import read_pattern
 from services.register.reference import read_file_reference, read_text_file
+from services.register.steps import EXTRA, read_steps
 from services.register.template import names
 from services.register.text import read_choice, read_duration, read_flag, read_name, read_size
 
@@ -58,7 +59,6 @@ STEP_KINDS = tuple(kind for kind in KINDS if kind != "journey")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _CREDENTIALS = ("authorization", "proxy-authorization")
 _BODY_LIMIT = 1 << 18
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CALL = re.compile(r"[A-Za-z_][\w.]*/[A-Za-z_]\w*")
 _QUERY_TYPES = (
     "A",
@@ -242,43 +242,7 @@ def _read_type(text: str) -> str:
 
 
 def _steps(block: Block, directory: Path) -> tuple[Step, ...]:
-    steps: list[Step] = []
-    for item in block.blocks("steps", None):
-        name = item.need("name", read_name, "")
-        if name in {step.probe.name for step in steps}:
-            item.fault("name", f"step `{name}` is there twice")
-        probe = _read(name, item, directory, kinds=STEP_KINDS, extra=("name", "target", "capture"))
-        steps.append(Step(probe, item.need("target", _template, ""), _captures(item)))
-    if not steps and "steps" in block:
-        block.fault("steps", "is empty")
-    return tuple(steps)
-
-
-def _captures(block: Block) -> dict[str, Capture]:
-    given = block.block("capture", None)
-    captures: dict[str, Capture] = {}
-    for variable in given.nodes if given else ():
-        assert given is not None
-        item = given.block(variable, ("json", "xpath", "header", "pattern"))
-        if not _VARIABLE.fullmatch(variable):
-            given.findings.add(given.key_at(variable), f"`{variable}` is not a name for a variable")
-        if item is None:
-            continue
-        if len(item.nodes) != 1:
-            given.fault(variable, "needs one of `json`, `xpath`, `header`, `pattern`")
-        captures[variable] = Capture(
-            json=item.read("json", read_path, ""),
-            xpath=item.read("xpath", lambda text: read_xpath(text, {}), ""),
-            header=item.read("header", read_name, ""),
-            pattern=item.read("pattern", _read_group, ""),
-        )
-    return captures
-
-
-def _read_group(text: str) -> str:
-    if "(" not in read_pattern(text):
-        raise ValueError(f"`{text}` has no group to take the value from")
-    return text
+    return read_steps(block, lambda name, item: _read(name, item, directory, kinds=STEP_KINDS, extra=EXTRA))
 
 
 _READERS: Mapping[str, Callable[[Block, Path], Any]] = {

@@ -7,15 +7,9 @@ from services.prober.checks.wrong import WrongError
 from services.prober.expectations import Expectations, Records
 from services.prober.observation import Observation
 
-__all__ = ["check_names", "check_rcode", "check_records"]
+__all__ = ["check_rcode", "check_records"]
 
 _NO_ANSWER = frozenset({"SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"})
-
-
-def check_names(observation: Observation, expectations: Expectations) -> None:
-    """Check the response code, then the records."""
-    check_rcode(observation, expectations)
-    check_records(observation, expectations)
 
 
 def check_rcode(observation: Observation, expectations: Expectations) -> None:

@@ -32,9 +32,12 @@ from services.prober.stream import Stream
 __all__ = ["Http2Connection", "Request"]
 
 _HEADER_LIMIT: Final = 256 * 1024
+_HEADERS_TOO_LARGE: Final = f"the headers are larger than {_HEADER_LIMIT >> 10} KiB"
 # Bodies up to here arrive without waiting for our consent.
 _WINDOW: Final = 1 << 20
 _STREAM: Final = 1
+_FRAME_HEADER: Final = 9
+_SETTINGS: Final = 4
 _CONFIGURATION: Final = H2Configuration(client_side=True, header_encoding=None)
 
 
@@ -66,7 +69,9 @@ class Http2Connection(Stream):
         "_h2",
         "_head",
         "_header_bytes",
-        "_heard",
+        "_opened",
+        "_opening",
+        "_quiet",
         "_unsent",
         "body",
         "headers",
@@ -95,8 +100,10 @@ class Http2Connection(Stream):
         self.status = 0
         self._ask = ask
         self._head = head
-        self._heard = False
+        self._opened = False
+        self._opening = b""
         self._header_bytes = 0
+        self._quiet = 0
         self._unsent = memoryview(b"")
         self._h2 = _Patient(_CONFIGURATION)
         self._h2.local_settings = Settings(
@@ -116,42 +123,54 @@ class Http2Connection(Stream):
             return
         request = self._ask()
         self._unsent = memoryview(request.body)
-        self.sent = perf_counter()
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(_WINDOW)
         self._h2.send_headers(_STREAM, request.headers, end_stream=not request.body)
+        self.sent = perf_counter()
         self._send()
 
     def received(self, data: bytes) -> None:
         """Take frames."""
-        if not self._heard:
-            self._heard = True
-            if self._is_foreign(data):
+        if not self._opened:
+            data = self._opening = self._opening + data
+            self._open()
+            if not self._opened:
                 return
         try:
             events = self._h2.receive_data(data)
         except DenialOfServiceError:
-            self.fail(Cause.PROTOCOL, f"the headers are larger than {_HEADER_LIMIT >> 10} KiB")
+            self.fail(Cause.PROTOCOL, _HEADERS_TOO_LARGE)
             return
         except FrameTooLargeError:
-            self.fail(Cause.PROTOCOL, "the answer is not HTTP/2, or its frames are larger than allowed")
+            self.fail(Cause.PROTOCOL, "the answer comes in frames larger than allowed")
             return
         except ProtocolError as error:
             self.fail(Cause.PROTOCOL, f"the answer breaks the rules of HTTP/2: {_named(error.error_code)}")
             return
+        self._quiet = 0 if events else self._quiet + len(data)
+        if self._quiet > _HEADER_LIMIT:
+            # Unpacking more would hold up everybody else.
+            self.fail(Cause.PROTOCOL, f"the headers or a frame are larger than {_HEADER_LIMIT >> 10} KiB")
         for event in events:
             self._take(event)
             if self.ended:
                 return
         self._send()
 
-    def _is_foreign(self, data: bytes) -> bool:
-        """Recognise at its first word a server that speaks something else."""
-        if data.startswith(b"HTTP/1"):
+    def _open(self) -> None:
+        """Recognise a server by its first word, which is SETTINGS in HTTP/2 (RFC 9113, 3.4): h2 would wait for all of
+        the huge frame that another protocol's first word amounts to.
+        """
+        said = self._opening
+        if said.startswith(b"HTTP/1"):
             self.fail(Cause.PROTOCOL, "the server speaks HTTP/1.1, not HTTP/2")
-        elif self._handshake is None and data.startswith((b"\x15\x03", b"\x16\x03")):
+        elif self._handshake is None and said.startswith((b"\x15\x03", b"\x16\x03")):
             self.fail(Cause.PROTOCOL, "the server speaks TLS, and was spoken to without")
-        return bool(self.ended)
+        elif len(said) >= _FRAME_HEADER:
+            if said[3] == _SETTINGS:
+                self._opened = True
+            else:
+                self.fail(Cause.PROTOCOL, "the server does not speak HTTP/2")
 
     def _take(self, event: Event) -> None:
         if isinstance(event, DataReceived):
@@ -188,7 +207,7 @@ class Http2Connection(Stream):
         """Bound what headers may add up to, over interim answers and trailers too."""
         self._header_bytes += sum(len(name) + len(value) for name, value in headers)
         if self._header_bytes > _HEADER_LIMIT:
-            self.fail(Cause.PROTOCOL, f"the headers are larger than {_HEADER_LIMIT >> 10} KiB")
+            self.fail(Cause.PROTOCOL, _HEADERS_TOO_LARGE)
 
     def _take_data(self, data: bytes, length: int) -> None:
         self.raw_length += len(data)

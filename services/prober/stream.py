@@ -20,8 +20,8 @@ __all__ = ["Stream"]
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _READ: Final = 64 * 1024
-# What OpenSSL says when the server shares none of the protocols we offer.
-_NO_PROTOCOL: Final = "TLSV1_ALERT_NO_APPLICATION_PROTOCOL"
+# What OpenSSL says when the server shares none of the protocols we offer; not every Python has a reason for it.
+_NO_PROTOCOL: Final = "no application protocol"
 # What OpenSSL says of an answer that is no TLS at all.
 _NOT_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"})
 
@@ -206,7 +206,7 @@ class Stream(asyncio.Protocol):
                 self.fail(*((refusal.cause, refusal.detail) if refusal else refused))
             elif error.reason in _NOT_TLS:
                 self.fail(Cause.TLS_NOT_SPOKEN, "what answered the TLS handshake does not speak TLS")
-            elif error.reason == _NO_PROTOCOL:
+            elif _NO_PROTOCOL in str(error):
                 self.fail(Cause.PROTOCOL, "the server does not agree to the protocol asked for")
             else:
                 self.fail(Cause.FAILED, f"the TLS handshake failed: {_said(error)}")

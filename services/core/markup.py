@@ -14,7 +14,7 @@ __all__ = ["MarkupError", "read_markup"]
 
 
 class MarkupError(ValueError):
-    """What was read is not XML that we take. The message holds nothing of it."""
+    """What was read is not XML that we take; the message goes on from its name and holds nothing of it."""
 
 
 class _Nothing(etree.Resolver):
@@ -37,10 +37,11 @@ def read_markup(text: bytes, encoding: str | None = None) -> etree._Element:
     except LookupError:
         return read_markup(text)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise MarkupError("it is not XML") from error
+        at = " (line {}, column {})".format(*error.position) if isinstance(error, etree.XMLSyntaxError) else ""
+        raise MarkupError(f"is not XML{at}") from error
     inner: Any = root.getroottree().docinfo
     if inner.internalDTD is not None and next(inner.internalDTD.iterentities(), None) is not None:
-        raise MarkupError("it declares entities, which are not read")
+        raise MarkupError("declares entities, which are not read")
     return root
 
 

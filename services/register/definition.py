@@ -12,11 +12,13 @@ from services.register.address import read_domain
 from services.register.auth import HEADER, read_auth
 from services.register.document import Block
 from services.register.expectations import read_expect
+from services.register.message import check_message, read_action
 from services.register.patterns import read_pattern
 from services.register.reference import read_file_reference, read_text_file
 from services.register.steps import EXTRA, read_steps
 from services.register.template import names
 from services.register.text import read_choice, read_duration, read_flag, read_name, read_size
+from services.register.xroad import read_client, read_service
 
 __all__ = ["STEP_KINDS", "read_definition"]
 
@@ -25,7 +27,7 @@ _SOAP = ("soap", "action", *(key for key in _REST if key not in ("version", "met
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "http": _REST,
     "soap": _SOAP,
-    "xroad-rest": ("client", "user_id", *_REST),
+    "xroad-rest": ("client", "user_id", *(key for key in _REST if key != "version")),
     "xroad-soap": ("client", "service", "user_id", *(key for key in _SOAP if key != "soap")),
     "grpc": (
         "call",
@@ -50,7 +52,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 _NEEDED = {"soap": ("body",), "xroad-rest": ("client",), "xroad-soap": ("client", "service", "body")}
 _NEEDED |= {"dns": ("query",), "journey": ("steps",)}
 
-_BUILT = ("http", "journey", "tcp", "tls", "dns")
+_BUILT = ("http", "journey", "tcp", "tls", "dns", "soap", "xroad-rest", "xroad-soap")
 """Kinds that the prober of this version has."""
 
 STEP_KINDS = tuple(kind for kind in KINDS if kind != "journey")
@@ -99,7 +101,9 @@ def _read(name: str, block: Block, directory: Path, *, kinds: tuple[str, ...], e
         if key not in block:
             block.findings.add(block.place, f"key `{key}` is missing")
     read = {key: _READERS[key](block, directory) for key in own if key in block and key != "expect"}
-    return Probe(name, kind or "http", **read, expect=read_expect(block, kind, directory))
+    probe = Probe(name, kind or "http", **read, expect=read_expect(block, kind, directory))
+    check_message(probe, block)
+    return probe
 
 
 def _read_kind(text: str, kinds: tuple[str, ...]) -> str:
@@ -241,6 +245,13 @@ def _read_type(text: str) -> str:
     return name
 
 
+def _service(block: Block, _directory: Path) -> str:
+    """Return a service of X-Road, or the name of one for the health check of gRPC."""
+    kind = block.scalar("kind")
+    of_grpc = kind is not None and kind.text.strip() == "grpc"
+    return block.read("service", _template if of_grpc else read_service, "")
+
+
 def _steps(block: Block, directory: Path) -> tuple[Step, ...]:
     return read_steps(block, lambda name, item: _read(name, item, directory, kinds=STEP_KINDS, extra=EXTRA))
 
@@ -256,10 +267,10 @@ _READERS: Mapping[str, Callable[[Block, Path], Any]] = {
     "redirects": _plain("redirects", lambda text: read_choice(text, "follow", "none")),
     "timeout": _plain("timeout", read_duration),
     "body_limit": _plain("body_limit", read_size),
-    "action": _plain("action", _template),
+    "action": _plain("action", read_action),
     "soap": _plain("soap", lambda text: read_choice(text, "1.1", "1.2")),
-    "client": _plain("client", _template),
-    "service": _plain("service", _template),
+    "client": _plain("client", read_client),
+    "service": _service,
     "user_id": _plain("user_id", _template),
     "call": _plain("call", _read_call),
     "descriptors": _descriptors,

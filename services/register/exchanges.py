@@ -12,6 +12,7 @@ from services.register.findings import Findings
 from services.register.table import Table, read_table
 from services.register.targets import LINKS
 from services.register.text import fold, read_moment, read_name
+from services.register.xroad import read_party
 
 __all__ = ["EXCHANGE", "MAINTENANCE", "MEMBERS", "read_maintenance", "read_members", "read_routes"]
 
@@ -25,7 +26,7 @@ def read_members(directory: Path, findings: Findings, agencies: Container[str] |
     """Read the X-Road members, by id."""
     members: dict[str, Member] = {}
     for row in _optional(directory / MEMBERS, findings, ("member", "agency")).rows:
-        name = row.need("member", _read_party, "")
+        name = row.need("member", read_party, "")
         if name in members:
             row.fault("member", f"`{name}` is there twice")
         if not row.text("agency"):
@@ -40,7 +41,7 @@ def read_routes(directory: Path, findings: Findings, links: Container[str] | Non
     for row in _optional(directory / EXCHANGE, findings, ("client", "service", "link")).rows:
         if not row.text("link"):
             row.fault("link", "is empty")
-        client, service = row.need("client", _read_party, ""), row.need("service", _read_service, "")
+        client, service = row.need("client", read_party, ""), row.need("service", _read_service, "")
         route = (client, service, row.reference("link", links, LINKS))
         if route in routes:
             row.fault("client", "the row is there twice")
@@ -67,14 +68,6 @@ def read_maintenance(
 
 def _optional(path: Path, findings: Findings, columns: tuple[str, ...]) -> Table:
     return read_table(path, findings, required=columns) if path.exists() else Table()
-
-
-def _read_party(text: str) -> str:
-    """X-Road ids are kept as written: they must equal those in the logs."""
-    parts = text.split("/")
-    if len(parts) not in (3, 4) or not all(fold(part) for part in parts):
-        raise ValueError(f"`{text}` is not INSTANCE/CLASS/CODE or INSTANCE/CLASS/CODE/SUBSYSTEM")
-    return text
 
 
 def _read_service(text: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from services.core.definition import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, XmlExpectation
+from services.core.definition import SOAP_KINDS, Body, Expect, Fresh, HeaderExpectation, JsonExpectation, XmlExpectation
 from services.register.document import Block
-from services.register.patterns import check_schema, read_path, read_pattern, read_record_path, read_xpath
+from services.register.patterns import read_path, read_pattern, read_record_path, read_xpath
 from services.register.reference import read_json_file
+from services.register.schema import check_schema
 from services.register.template import names, value_texts
 from services.register.text import fold, read_choice, read_flag, read_name, read_whole
 
@@ -47,7 +48,7 @@ def read_expect(probe: Block, kind: str, directory: Path) -> Expect:
     block = probe.block("expect", _KEYS.get(kind, ()))
     if block is None:
         return Expect()
-    xml = kind in {"soap", "xroad-soap"}
+    xml = kind in SOAP_KINDS
     namespaces = _namespaces(block)
 
     def xpath(text: str) -> str:
@@ -64,7 +65,7 @@ def read_expect(probe: Block, kind: str, directory: Path) -> Expect:
         xml=tuple(_xml(check, xpath) for check in block.blocks("xml", ("path", "equals"))),
         namespaces=namespaces,
         schema=_schema(block, directory),
-        record=_record(block, xpath if xml else read_record_path),
+        record=_xml_record(block, xpath) if xml else _record(block, read_record_path),
         fresh=_fresh(block, ("xpath", "header") if xml else ("path", "xpath", "header"), xpath),
         tls=block.read("tls", read_flag, False),
         rcode=tuple(
@@ -167,6 +168,15 @@ def _record(block: Block, read: Callable[[str], str]) -> dict[str, object]:
         given.findings.attempt(given.key_at(path), "record", read, path, "")
         record[path] = given.value(path)
         _check_texts(given, path, record[path])
+    return record
+
+
+def _xml_record(block: Block, xpath: Callable[[str], str]) -> dict[str, object]:
+    """Read a test record of XML, where every value is a text."""
+    record = _record(block, xpath)
+    for path, value in record.items():
+        if not isinstance(value, str | bool | int | float):
+            block.fault("record", f"`{path}` must be a text, a number, true or false: what it is compared with is text")
     return record
 
 

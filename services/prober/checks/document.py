@@ -49,5 +49,5 @@ class Document:
             try:
                 self._root = read_markup(self._body, given)
             except MarkupError as error:
-                raise WrongError(Reason.XML, f"the body: {error}") from error
+                raise WrongError(Reason.XML, f"the body {error}") from error
         return self._root

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from services.prober.kinds import dns, http, journey, tcp, tls
+from services.prober.kinds import dns, http, journey, soap, tcp, tls, xroad
 from services.prober.kinds.kind import Kind
 
 __all__ = ["KINDS", "Kind"]
@@ -12,6 +12,9 @@ __all__ = ["KINDS", "Kind"]
 
 KINDS: dict[str, Kind] = {
     "http": Kind(http.prepare, http.probe),
+    "soap": Kind(soap.prepare, http.probe),
+    "xroad-rest": Kind(xroad.prepare_rest, xroad.probe),
+    "xroad-soap": Kind(xroad.prepare_soap, xroad.probe),
     "tcp": Kind(tcp.prepare, tcp.probe),
     "tls": Kind(tls.prepare, tls.probe),
     "dns": Kind(dns.prepare, dns.probe),

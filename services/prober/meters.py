@@ -39,6 +39,9 @@ class Meters:
         self._shed = counter("peyvand_probe_shed_total", registry)
         self._inflight = gauge("peyvand_probe_inflight", registry)
         self._targets = gauge("peyvand_probe_targets", registry)
+        self._peers = gauge("peyvand_probe_peers", registry)
+        self._peers.set(1)
+        self._leapt = counter("peyvand_probe_leapt_slots_total", registry)
         self._blind = gauge("peyvand_vantage_blind", registry)
         self._batches = gauge("peyvand_spool_batches", registry)
         self._bytes = gauge("peyvand_spool_bytes", registry)
@@ -63,14 +66,22 @@ class Meters:
             self._overruns.inc()
         elif row.reason is Reason.SHED:
             self._shed.inc()
-        self._series.last[row.target] = (row, status, duration)
+        self._series.measured(row, status, duration)
 
     def assigned(self, assignments: Mapping[Target, Assignment]) -> None:
-        """Take note of what is probed from now on."""
+        """Take note of what is this prober's share from now on."""
         endpoints = sum(target.endpoint for target in assignments)
         self._targets.labels("link").set(len(assignments) - endpoints)
         self._targets.labels("endpoint").set(endpoints)
         self._series.assigned(assignments if len(assignments) < SERIES_BELOW else {})
+
+    def peers(self, alive: int) -> None:
+        """Take note of how many probers of this vantage are alive, with this one."""
+        self._peers.set(alive)
+
+    def leapt(self, slots: int) -> None:
+        """Count slots that were leapt over, none of their targets probed."""
+        self._leapt.inc(slots)
 
     def blind(self, vantage: str, *, blind: bool) -> None:
         """Take note of whether the vantage sees."""
@@ -94,15 +105,20 @@ class _Series(Collector):
     """Series per target, put together when they are scraped rather than at every probe."""
 
     def __init__(self) -> None:
-        self.last: dict[Target, tuple[Measurement, int, float]] = {}
+        self._last: dict[Target, tuple[Measurement, int, float]] = {}
         self._labels: dict[Target, tuple[str, str, str]] = {}
+
+    def measured(self, row: Measurement, status: int, duration: float) -> None:
+        """Keep the last measurement of a target that is exposed."""
+        if row.target in self._labels:
+            self._last[row.target] = (row, status, duration)
 
     def assigned(self, assignments: Mapping[Target, Assignment]) -> None:
         """Expose these targets and no others."""
         self._labels = {
             target: (target.id, assignment.consumer, assignment.provider) for target, assignment in assignments.items()
         }
-        self.last = {target: seen for target, seen in self.last.items() if target in self._labels}
+        self._last = {target: seen for target, seen in self._last.items() if target in self._labels}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield what the last probe of each target saw."""
@@ -117,7 +133,7 @@ class _Series(Collector):
             )
         }
         for target, labels in self._labels.items():
-            seen = self.last.get(target)
+            seen = self._last.get(target)
             if seen is not None:
                 _add(families, labels, *seen)
         yield from families.values()

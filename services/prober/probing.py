@@ -24,7 +24,9 @@ from services.prober.measure import Origin, blinded, measurement, unmeasured
 from services.prober.meters import Meters
 from services.prober.network import Network
 from services.prober.publisher import Publisher
+from services.prober.roster import Roster
 from services.prober.schedule import Launch, Schedule
+from services.prober.share import Share, Shares
 from services.prober.stall import TICK_SECONDS, Stalls, excuse
 
 __all__ = ["Probing"]
@@ -46,10 +48,19 @@ class _Seen:
 class Probing:
     """The probes of one prober: which are due, which are under way, what they saw."""
 
-    def __init__(self, settings: Settings, network: Network, publisher: Publisher, meters: Meters, log: Logger) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        network: Network,
+        publisher: Publisher,
+        roster: Roster,
+        meters: Meters,
+        log: Logger,
+    ) -> None:
         self._settings = settings
         self._network = network
         self._publisher = publisher
+        self._roster = roster
         self._meters = meters
         self._log = log
         self._attempts = Attempts(network, log)
@@ -59,11 +70,18 @@ class Probing:
         self._controls = Controls((), network)
         self._failing: dict[str, str] = {}
         self._assignments: dict[Target, Assignment] = {}
+        self._shares = Shares()
+        self._share = Share()
+        self._sharing: dict[str, int] = {}
         self._slot_seconds = 0
         self._inflight: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self.origin: Origin | None = None
+        self.share_from: int | None = None
+        """Start of the first slot of which the whole share is probed; None before the first control round."""
+        self.news = asyncio.Event()
+        """Set when other probers should learn at once of what is probed here, or by which register."""
         self.sees = asyncio.Event()
         self._used = asyncio.Event()
         self._ending = asyncio.Event()
@@ -76,8 +94,8 @@ class Probing:
 
     @property
     def targets(self) -> int:
-        """How many links and endpoints there are to probe."""
-        return len(self._assignments)
+        """How many links and endpoints there are in this prober's share."""
+        return len(self._share.own)
 
     def use(self, register: Register) -> None:
         """Probe by this register from now on. Raises SettingsError when its policy does not know our vantage."""
@@ -89,12 +107,12 @@ class Probing:
         self._network.egress = EgressRules(policy.egress)
         self._controls = Controls(vantage.control_targets, self._network)
         self._assignments = assignments(register, name)
+        self._shares = Shares(item.entry for item in self._assignments.values())
         self._attempts.forget()
         longest = max((probe.timeout for probe in register.probes.values()), default=0.0)
         self._bracket.remembered = self._stalls.remembered = longest + 2 * CONTROL_TIMEOUT
         self._slot_seconds = policy.slot_seconds
         self.origin = Origin(name, self._settings.prober, register.register_version, register.probe_version)
-        self._meters.assigned(self._assignments)
         self._log.info(
             "register_in_use",
             register_version=register.register_version,
@@ -109,12 +127,37 @@ class Probing:
         # Targets are made ready at their first probe: after one slot there are none left to be.
         asyncio.get_running_loop().call_later(policy.slot_seconds + longest, gc.freeze)
         self._used.set()
+        self.news.set()
         if self.sees.is_set():
             self._plan()
 
+    def regroup(self) -> None:
+        """Probe what is this prober's share now, when that has changed: peers came, went or began to take theirs."""
+        origin = self.origin
+        if origin is None or self._stopped or not self.sees.is_set():
+            return
+        if self._roster.sharing(origin.register_version, origin.probe_version) != self._sharing:
+            self._plan()
+
     def _plan(self) -> None:
-        """Launch by the register in use from this moment on: what our own start has made late is not ours to shed."""
-        self._schedule.replace((item.entry for item in self._assignments.values()), self._slot_seconds, time())
+        """Launch our share of the register in use from this moment on.
+
+        Who is alone begins at once; who has peers takes over from them at the beginning of the next slot, so that none
+        of theirs is left out, and what our own start has made late is not ours to shed.
+        """
+        origin, now = self.origin, time()
+        assert origin is not None
+        slot_start = int(now // self._slot_seconds) * self._slot_seconds
+        sharing = self._roster.sharing(origin.register_version, origin.probe_version)
+        begins = slot_start + self._slot_seconds if sharing else slot_start
+        if self.share_from is None or self.share_from > begins:
+            self.share_from = begins
+            self.news.set()
+        self._sharing = sharing
+        self._share = self._shares.of(self._settings.prober, self.share_from, sharing, slot_start)
+        self._meters.assigned({target: self._assignments[target] for target in self._share.own})
+        self._log.info("share_taken", targets=len(self._share.own), of=len(self._assignments), peers=sorted(sharing))
+        self._schedule.replace(self._share.entries, self._slot_seconds, now)
         self._launch_due()
 
     async def pulse(self) -> None:
@@ -138,11 +181,15 @@ class Probing:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), max(0.0, began + CONTROL_SECONDS - monotonic()))
 
-    async def stop(self, finish_seconds: float) -> None:
-        """Launch nothing more, let probes finish that long, cancel the others, and let the pulse end with all of it."""
+    def launch_no_more(self) -> None:
+        """Leave every launch from now on to others."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
+
+    async def stop(self, finish_seconds: float) -> None:
+        """Launch nothing more, let probes finish that long, cancel the others, and let the pulse end with all of it."""
+        self.launch_no_more()
         if self._inflight:
             await asyncio.wait(self._inflight, timeout=finish_seconds)
         late = set(self._inflight)
@@ -179,8 +226,16 @@ class Probing:
         """Launch what is due, each on its own: bursts would be cheaper and falsify latencies."""
         if self._timer is not None:
             self._timer.cancel()
-        for launch in self._schedule.take(time()):
+        now = time()
+        if self.share_from is not None and self.share_from - now > self._slot_seconds:
+            self._plan()  # the clock was set back: what was the next slot is far ahead
+            return
+        for launch in self._schedule.take(now):
             self._launch(launch)
+        leapt, self._schedule.leapt = self._schedule.leapt, 0
+        if leapt:
+            self._meters.leapt(leapt)
+            self._log.warning("slots_leapt", slots=leapt)
         now = time()
         due = self._schedule.next_due(now)
         delay = _LOOK_SECONDS if due is None else min(_LOOK_SECONDS, max(0.0, due - now))

@@ -7,20 +7,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from time import time
 
-from services.core.bus import Bus, connect, subjects
-from services.core.codec import Heartbeat, encode_heartbeat
-from services.core.errors import BusError, PeyvandError, SettingsError
+from services.core.bus import Bus, connect
+from services.core.errors import PeyvandError, SettingsError
 from services.core.runtime import Runtime
 from services.prober.meters import Meters
 from services.prober.network import Network
+from services.prober.peers import Peers
 from services.prober.probing import Probing
 from services.prober.publisher import Publisher
+from services.prober.roster import Roster
 from services.prober.spool import Spool
 from services.register.publish import follow
 
 __all__ = ["main"]
 
-_HEARTBEAT_SECONDS = 2.0
 # Finishing, a last control round and draining fit into runtime.DRAIN_SECONDS.
 _FINISH_SECONDS = 1.2
 _DRAIN_SECONDS = 0.6
@@ -46,27 +46,32 @@ async def main(runtime: Runtime) -> None:
 
 
 async def _probe(runtime: Runtime, bus: Bus, spool: Spool, network: Network) -> None:
+    settings, log = runtime.settings, runtime.log
     meters = Meters(runtime.registry)
-    publisher = Publisher(spool, bus, meters, runtime.log)
-    probing = Probing(runtime.settings, network, publisher, meters, runtime.log)
+    publisher = Publisher(spool, bus, meters, log)
+    roster = Roster(settings.prober, round(time(), 6))  # a heartbeat holds microseconds
+    probing = Probing(settings, network, publisher, roster, meters, log)
+    peers = Peers(settings.vantage, bus, roster, probing, meters, log)
     meters.watch(lambda: probing.inflight)
     async with asyncio.TaskGroup() as group:
         # What an earlier run could not send goes first, and does not wait for a register.
         sending = group.create_task(publisher.send())
         following = group.create_task(_follow(bus, probing, runtime))
-        beating = group.create_task(_beat(bus, probing, runtime))
+        sharing = group.create_task(peers.run())
         pulse = group.create_task(probing.pulse())
         await runtime.stop.wait()
         runtime.health.not_serving()
-        for task in (following, beating):
+        for task in (following, sharing):
             task.cancel()
-        await asyncio.wait({following, beating})
+        await asyncio.wait({following, sharing})
+        probing.launch_no_more()
+        await peers.leave()
         await probing.stop(_FINISH_SECONDS)
         await asyncio.wait({pulse})
         sending.cancel()
         await asyncio.wait({sending})
         await publisher.drain(_DRAIN_SECONDS)
-        runtime.log.info("drained", left_in_spool=len(spool.pending))
+        log.info("drained", left_in_spool=len(spool.pending))
 
 
 async def _follow(bus: Bus, probing: Probing, runtime: Runtime) -> None:
@@ -81,29 +86,6 @@ async def _follow(bus: Bus, probing: Probing, runtime: Runtime) -> None:
             continue
         await probing.sees.wait()
         runtime.health.serving()
-
-
-async def _beat(bus: Bus, probing: Probing, runtime: Runtime) -> None:
-    """Say every two seconds that this prober is alive."""
-    settings, started = runtime.settings, time()
-    subject = subjects.heartbeat(settings.vantage, settings.prober)
-    while True:
-        origin = probing.origin
-        if origin is not None and bus.connected:
-            heartbeat = Heartbeat(
-                vantage=settings.vantage,
-                prober=settings.prober,
-                time=time(),
-                started=started,
-                register_version=origin.register_version,
-                probe_version=origin.probe_version,
-                targets=probing.targets,
-            )
-            try:
-                await bus.send(subject, encode_heartbeat(heartbeat))
-            except BusError as error:
-                runtime.log.debug("heartbeat_failed", reason=str(error))
-        await asyncio.sleep(_HEARTBEAT_SECONDS)
 
 
 @asynccontextmanager

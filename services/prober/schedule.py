@@ -8,12 +8,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
+from operator import itemgetter
 
 from services.core.evidence import Target
 
-__all__ = ["Entry", "Launch", "Schedule", "share_of"]
+__all__ = ["Entry", "Launch", "Schedule", "place_of", "share_of"]
 
 # Event loop timers come up to half a millisecond early.
 _EARLY = 0.0005
@@ -33,6 +35,10 @@ class Entry:
     active_from: float = float("-inf")
     active_until: float = float("inf")
 
+    def covers(self, slot_start: int) -> bool:
+        """Tell whether the slot that starts then is to be probed."""
+        return self.active_from <= slot_start < self.active_until
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
@@ -44,19 +50,19 @@ class Launch:
     latest: float
 
 
-def share_of(target: Target) -> float:
-    """Where in [0, 1) the phase of a target lies: the same everywhere and always, spread evenly over targets."""
+@lru_cache(maxsize=1 << 17)
+def place_of(target: Target) -> int:
+    """A hash of a target, 56 bits: the same everywhere and always, spread evenly over targets."""
     name = f"{'endpoint' if target.endpoint else 'link'} {target.id}"
-    return int.from_bytes(blake2b(name.encode(), digest_size=7).digest()) / (1 << 56)
+    return int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
 
 
-def _due(launch: Launch) -> float:
-    return launch.due
+def share_of(target: Target) -> float:
+    """Where in [0, 1) the phase of a target lies."""
+    return place_of(target) / (1 << 56)
 
 
-def _fits(launch: Launch) -> bool:
-    """Tell whether a launch is as clear of its last moment as phases are."""
-    return launch.due <= launch.slot_start + (launch.latest - launch.slot_start) * _ROOM
+_due = itemgetter(0)
 
 
 class Schedule:
@@ -65,10 +71,13 @@ class Schedule:
     def __init__(self) -> None:
         self._slot_seconds = 0
         self._entries: dict[Target, Entry] = {}
-        self._phases: list[tuple[float, Target]] = []
+        self._phases: list[tuple[float, Entry]] = []
         self._slot = 0
-        self._queue: deque[Launch] = deque()
+        # When each is due. A launch is made of it when it is taken: a queue of launches would stall the loop.
+        self._queue: deque[tuple[float, Entry]] = deque()
         self._taken: set[Target] = set()
+        self.leapt = 0
+        """How many slots were leapt over because the machine slept or its clock was set."""
 
     def __len__(self) -> int:
         """Return how many targets there are."""
@@ -82,45 +91,55 @@ class Schedule:
         so that it is shed and its slot accounted for; one that is new here leaves this slot to whoever had it.
         """
         fresh = slot_seconds != self._slot_seconds
-        known = set() if fresh else set(self._entries)
+        before = {} if fresh else self._entries
         self._entries = {entry.target: entry for entry in entries}
         self._phases = sorted(
-            (share_of(entry.target) * (slot_seconds - entry.timeout) * _ROOM, entry.target)
-            for entry in self._entries.values()
+            (
+                (share_of(target) * (slot_seconds - entry.timeout) * _ROOM, entry)
+                for target, entry in self._entries.items()
+            ),
+            key=_due,
         )
         current = int(now // slot_seconds) * slot_seconds
         if fresh or current != self._slot:
             self._slot_seconds = slot_seconds
             if fresh or not self._queue:
                 self._slot, self._taken = current, set()
+        known = {target for target, entry in before.items() if entry.covers(self._slot)}
         self._queue = deque(
-            launch for launch in self._launches(self._slot, now, known) if launch.target in known or _fits(launch)
+            (due, entry)
+            for due, entry in self._due_in(self._slot, now, known)
+            if entry.target in known or self._fits(due, entry)
         )
 
-    def _launches(self, slot: int, now: float, known: Container[Target] = ()) -> list[Launch]:
-        """List what is not taken yet in a slot, by phase.
+    def _fits(self, due: float, entry: Entry) -> bool:
+        """Tell whether a launch is as clear of its last moment as phases are."""
+        return due <= self._slot + (self._slot_seconds - entry.timeout) * _ROOM
+
+    def _due_in(self, slot: int, now: float, known: Container[Target] = ()) -> list[tuple[float, Entry]]:
+        """List what is not taken yet in a slot, by when it is due.
 
         What is overdue at ``now`` comes at once, a little spread where it is new here: what was merely waiting is few,
         and a moment later may be too late for it.
         """
-        launches = []
-        for phase, target in self._phases:
-            entry = self._entries[target]
-            if target not in self._taken and entry.active_from <= slot < entry.active_until:
-                launches.append(Launch(slot + phase, target, slot, slot + self._slot_seconds - entry.timeout))
-        overdue = bisect_left(launches, now, key=_due)
-        waiting = [replace(launch, due=now) for launch in launches[:overdue] if launch.target in known]
-        new = [launch for launch in launches[:overdue] if launch.target not in known]
+        due = [
+            (slot + phase, entry)
+            for phase, entry in self._phases
+            if entry.covers(slot) and entry.target not in self._taken
+        ]
+        passed = bisect_left(due, now, key=_due)
+        waiting = [(now, entry) for _, entry in due[:passed] if entry.target in known]
+        new = [entry for _, entry in due[:passed] if entry.target not in known]
         step = max(_SPREAD / max(len(new), 1), _SPREAD_EACH)
-        taken_over = [replace(launch, due=now + number * step) for number, launch in enumerate(new)]
-        return sorted(waiting + taken_over + launches[overdue:], key=_due)
+        taken_over = [(now + number * step, entry) for number, entry in enumerate(new)]
+        return sorted(waiting + taken_over + due[passed:], key=_due) if passed else due
 
     def next_due(self, now: float) -> float | None:
         """When the next launch is due, at most a slot ahead; None when there is nothing to probe."""
         if not self._entries:
             return None
         self._turn(now)
-        return self._queue[0].due if self._queue else float(self._slot + self._slot_seconds)
+        return self._queue[0][0] if self._queue else float(self._slot + self._slot_seconds)
 
     def take(self, now: float) -> list[Launch]:
         """Return the launches due by ``now``, in order, each once; after ``latest`` a launch is to be shed."""
@@ -129,24 +148,26 @@ class Schedule:
         due: list[Launch] = []
         while True:
             self._turn(now)
-            if not self._queue or self._queue[0].due > now + _EARLY:
+            if not self._queue or self._queue[0][0] > now + _EARLY:
                 return due
-            launch = self._queue.popleft()
-            self._taken.add(launch.target)
-            due.append(launch)
+            moment, entry = self._queue.popleft()
+            self._taken.add(entry.target)
+            due.append(Launch(moment, entry.target, self._slot, self._slot + self._slot_seconds - entry.timeout))
 
     def _turn(self, now: float) -> None:
         """Go to the next slot once the queue is empty and its time has come.
 
         After a leap of more than a slot (a suspended machine, a corrected clock) the slots in between are left as they
-        are: nothing was measured in them, and nothing names them.
+        are, but for ``leapt``: nothing was measured in them, and nothing names them.
         """
         current = int((now + _EARLY) // self._slot_seconds) * self._slot_seconds
         set_back = self._slot > current + self._slot_seconds
         if (self._queue or self._slot == current) and not set_back:
             return
         step = self._slot + self._slot_seconds
-        self._slot = step if step <= current <= step + self._slot_seconds else current
+        near = step <= current <= step + self._slot_seconds
+        self.leapt += 0 if near else max(0, (current - step) // self._slot_seconds)
+        self._slot = step if near else current
         self._taken = set()
         # Phases count from the start of the slot, however late we come to it: no drift, and lateness shows.
-        self._queue = deque(self._launches(self._slot, float("-inf")))
+        self._queue = deque(self._due_in(self._slot, float("-inf")))

@@ -21,7 +21,7 @@ from registers import write_register
 
 from services.core.bus import Bus
 from services.core.bus.subjects import MEASUREMENTS, heartbeat, shard
-from services.core.codec import decode_heartbeat, decode_measurements
+from services.core.codec import Heartbeat, decode_heartbeat, decode_measurements
 from services.core.evidence import Measurement
 from services.core.outcome import Reason
 from services.register.load import load
@@ -114,16 +114,24 @@ async def stopped(process: subprocess.Popen[bytes]) -> int:
     return await asyncio.to_thread(process.wait, 10)
 
 
+async def _sharing(beats: AsyncIterator[bytes]) -> Heartbeat:
+    """The first heartbeat of a prober that probes."""
+    async for payload in beats:
+        if (heard := decode_heartbeat(payload)).share_from is not None:
+            return heard
+    raise AssertionError("the bus ended")
+
+
 async def test_a_prober_measures_and_stops_in_order(nats: Any, tmp_path: Path, port: Callable[[], int]) -> None:
     """It serves once it sees, measures every slot, shards by consumer, says that it is alive, and ends with 0."""
     metrics = port()
     async with scene(nats, tmp_path) as (bus, _), nats.connect("prober") as peer:
         beats = peer.listen(heartbeat("main", "p1"))
-        beat = asyncio.create_task(anext(beats))
+        beat = asyncio.create_task(_sharing(beats))
         process = start(nats, tmp_path / "data", metrics)
         try:
             rows = await until(bus, lambda rows: len({row.slot_start for row in rows}) >= 4)
-            alive = decode_heartbeat(await asyncio.wait_for(beat, 10))
+            alive = await asyncio.wait_for(beat, 10)
             assert ask(metrics, "/health") == "SERVING\n"
             exposition = ask(metrics, "/metrics")
             code = await stopped(process)

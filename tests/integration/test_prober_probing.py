@@ -29,6 +29,7 @@ from services.prober.meters import Meters
 from services.prober.network import Network
 from services.prober.probing import Probing
 from services.prober.publisher import Publisher
+from services.prober.roster import Roster
 from services.prober.schedule import share_of
 from services.prober.spool import Spool
 
@@ -99,7 +100,8 @@ class Prober:
         log = structlog.get_logger()
         meters = Meters(self.registry)
         self.publisher = Publisher(self.spool, self.sink, meters, log)
-        self.probing = Probing(chosen, self.network, self.publisher, meters, log)
+        self.roster = Roster("p1", 1.0)
+        self.probing = Probing(chosen, self.network, self.publisher, self.roster, meters, log)
 
     def sample(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)

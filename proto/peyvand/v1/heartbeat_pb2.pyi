@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Heartbeat(_message.Message):
-    """Heartbeat says that a prober is alive and which versions it works from."""
+    """Heartbeat says that a prober is alive, which versions it works from, and since when it takes its share."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -30,15 +30,24 @@ class Heartbeat(_message.Message):
     REGISTER_VERSION_FIELD_NUMBER: _builtins.int
     PROBE_VERSION_FIELD_NUMBER: _builtins.int
     TARGETS_FIELD_NUMBER: _builtins.int
+    LEAVING_FIELD_NUMBER: _builtins.int
+    SHARE_FROM_FIELD_NUMBER: _builtins.int
     vantage: _builtins.str
     prober: _builtins.str
     register_version: _builtins.str
     probe_version: _builtins.str
     targets: _builtins.int
+    """Links and endpoints of its share."""
+    leaving: _builtins.bool
+    """True in the last heartbeat of a prober that stops: its share is free at once."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def started(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def share_from(self) -> _timestamp_pb2.Timestamp:
+        """Start of the first slot of which it probes its whole share; unset while it probes nothing."""
+
     def __init__(
         self,
         *,
@@ -49,10 +58,12 @@ class Heartbeat(_message.Message):
         register_version: _builtins.str = ...,
         probe_version: _builtins.str = ...,
         targets: _builtins.int = ...,
+        leaving: _builtins.bool = ...,
+        share_from: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["started", b"started", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["share_from", b"share_from", "started", b"started", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["probe_version", b"probe_version", "prober", b"prober", "register_version", b"register_version", "started", b"started", "targets", b"targets", "time", b"time", "vantage", b"vantage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leaving", b"leaving", "probe_version", b"probe_version", "prober", b"prober", "register_version", b"register_version", "share_from", b"share_from", "started", b"started", "targets", b"targets", "time", b"time", "vantage", b"vantage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

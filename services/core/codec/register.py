@@ -42,7 +42,10 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """One prober that is alive; times in epoch seconds."""
+    """One prober that is alive, or leaves; times in epoch seconds.
+
+    ``share_from`` is the start of the first slot of which it probes its whole share; None while it probes nothing.
+    """
 
     vantage: str
     prober: str
@@ -51,6 +54,8 @@ class Heartbeat:
     register_version: str
     probe_version: str
     targets: int
+    leaving: bool = False
+    share_from: int | None = None
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -90,6 +95,8 @@ def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
         register_version=heartbeat.register_version,
         probe_version=heartbeat.probe_version,
         targets=heartbeat.targets,
+        leaving=heartbeat.leaving,
+        share_from=None if heartbeat.share_from is None else timestamp(heartbeat.share_from),
     ).SerializeToString()
 
 
@@ -107,4 +114,6 @@ def decode_heartbeat(payload: bytes) -> Heartbeat:
         message.register_version,
         message.probe_version,
         message.targets,
+        message.leaving,
+        message.share_from.seconds if message.HasField("share_from") else None,
     )

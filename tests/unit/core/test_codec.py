@@ -121,6 +121,13 @@ def test_summaries_survive() -> None:
     assert codec.summary_from_json(codec.summary_to_json(row)) == row
 
 
+@pytest.mark.parametrize(("leaving", "share_from"), [(False, None), (False, 0), (True, 600)])
+def test_heartbeats_survive(leaving: bool, share_from: int | None) -> None:
+    """Everything a prober says of itself comes back; a first slot of zero is not none."""
+    said = codec.Heartbeat("main", "p1", 12.5, 1.000001, "r1", "p1", 7, leaving, share_from)
+    assert codec.decode_heartbeat(codec.encode_heartbeat(said)) == said
+
+
 def test_blocks_survive() -> None:
     """Indicators with and without point and strict share, link evidence and volumes come back from a block."""
     one = Indicator(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -149,6 +150,43 @@ def test_a_leap_of_the_clock_goes_on_with_the_present() -> None:
     run(schedule, 0.0, 300.0)
     assert {launch.slot_start for _, launch in run(schedule, 36_000.0, 36_300.0)} >= {36_000}
     assert {launch.slot_start for _, launch in run(schedule, 9_000.0, 9_300.0)} == {9_000}
+
+
+def test_33_slots_leapt_over_are_counted() -> None:
+    """A machine that slept through ten slots leaves them out and says how many; going on in time leaps over none."""
+    schedule = Schedule()
+    schedule.replace(entries(10), 300, 0.0)
+    run(schedule, 0.0, 900.0)
+    assert schedule.leapt == 0
+    schedule.take(900.0 + 10 * 300.0)
+    assert schedule.leapt == 10
+    run(schedule, 600.0, 900.0)  # the clock is set back: nothing is leapt over
+    assert schedule.leapt == 10
+
+
+def test_a_target_handed_over_is_launched_until_its_last_slot() -> None:
+    """What a newcomer takes from the next slot on is still launched in this one, once, and not in the next."""
+    schedule = Schedule()
+    schedule.replace(entries(50), 300, 300.0)
+    before = run(schedule, 300.0, 400.0)
+    schedule.replace([replace(entry, active_until=600.0) for entry in entries(50)], 300, 400.0)
+    assert 0 < len(before) < 50
+    launched = Counter((launch.target, launch.slot_start) for _, launch in before + run(schedule, 400.0, 1000.0))
+    assert launched == Counter((entry.target, 300) for entry in entries(50))
+
+
+def test_a_target_expected_for_the_next_slot_and_needed_now_is_taken_over() -> None:
+    """When its prober dies meanwhile it is new in this slot: at once where it fits, left alone where it does not."""
+    schedule = Schedule()
+    schedule.replace([replace(entry, active_from=600.0) for entry in entries(200, timeout=10.0)], 300, 400.0)
+    assert schedule.take(500.0) == []
+    schedule.replace(entries(200, timeout=10.0), 300, 590.5)
+    assert [launch for launch in schedule.take(599.0) if launch.slot_start == 300] == []
+    schedule.replace([replace(entry, active_from=900.0) for entry in entries(200, timeout=10.0)], 300, 601.0)
+    schedule.replace(entries(200, timeout=10.0), 300, 800.0)
+    launched = [launch for _, launch in run(schedule, 800.0, 900.0) if launch.slot_start == 600]
+    assert len({launch.target for launch in launched}) == len(launched) == 200
+    assert len({round(launch.due, 3) for launch in launched if launch.due < 800.6}) > 100
 
 
 def test_targets_of_some_days_only() -> None:

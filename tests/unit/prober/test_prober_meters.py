@@ -1,0 +1,71 @@
+"""What a prober tells of its own punctuality."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.core.definition import Probe
+from services.core.evidence import Measurement, Target
+from services.core.outcome import Reason
+from services.prober.assignment import Assignment
+from services.prober.meters import Meters
+from services.prober.schedule import Entry
+
+
+def row(reason: Reason, name: str = "a") -> Measurement:
+    return Measurement(Target(name), "main", 300, 300.5, reason.outcome, reason)
+
+
+def assignment(target: Target) -> Assignment:
+    return Assignment(Entry(target, 5.0), Probe("page", "http"), "consumer", "provider", "http://a", {}, 1.0, None)
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def meters(registry: CollectorRegistry) -> Meters:
+    return Meters(registry)
+
+
+@pytest.mark.usefixtures("meters")
+def test_33_lag_overruns_and_skips_exist_from_the_start(registry: CollectorRegistry) -> None:
+    """Before the first probe every counter of lateness is there, at zero, and a prober knows itself alone."""
+    names = ("probe_schedule_lag_seconds_count", "probe_overruns_total", "probe_shed_total", "probe_leapt_slots_total")
+    assert [registry.get_sample_value(f"peyvand_{name}") for name in names] == [0, 0, 0, 0]
+    assert registry.get_sample_value("peyvand_probe_peers") == 1
+
+
+def test_33_lag_overruns_and_skips_are_counted(meters: Meters, registry: CollectorRegistry) -> None:
+    """Each late start, overrun, shed launch and leapt slot counts once, in its own metric and no other."""
+    for seconds in (-0.0005, 0.003, 0.2, 7.0):
+        meters.lag(seconds)
+    for reason in (Reason.OK, Reason.OVERRUN, Reason.SHED, Reason.SHED, Reason.ANSWER_TIMEOUT):
+        meters.measured(row(reason), 0, 0.0)
+    meters.leapt(5)
+    lag = "peyvand_probe_schedule_lag_seconds"
+    assert registry.get_sample_value(f"{lag}_count") == 4
+    assert registry.get_sample_value(f"{lag}_sum") == pytest.approx(7.203)
+    assert registry.get_sample_value(f"{lag}_bucket", {"le": "0.005"}) == 2
+    assert registry.get_sample_value(f"{lag}_bucket", {"le": "1.0"}) == 3
+    assert registry.get_sample_value("peyvand_probe_overruns_total") == 1
+    assert registry.get_sample_value("peyvand_probe_shed_total") == 2
+    assert registry.get_sample_value("peyvand_probe_leapt_slots_total") == 5
+    assert registry.get_sample_value("peyvand_probe_outcomes_total", {"outcome": "unknown"}) == 3
+
+
+def test_a_target_that_went_and_came_back_shows_nothing_old(meters: Meters, registry: CollectorRegistry) -> None:
+    """What was measured of a target while it was on its way to another prober is not exposed when it comes back."""
+    here, there = Target("here"), Target("there")
+    both = {target: assignment(target) for target in (here, there)}
+    meters.assigned({here: both[here]})
+    meters.measured(row(Reason.OK, "here"), 200, 0.1)
+    meters.measured(row(Reason.OK, "there"), 200, 0.1)
+    meters.assigned(both)
+    labels = {"consumer": "consumer", "provider": "provider"}
+    assert registry.get_sample_value("probe_success", {"target": "here", **labels}) == 1
+    assert registry.get_sample_value("probe_success", {"target": "there", **labels}) is None
+    assert registry.get_sample_value("peyvand_probe_targets", {"kind": "link"}) == 2

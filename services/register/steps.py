@@ -70,7 +70,7 @@ def _check_order(steps: Sequence[Step], items: Sequence[Block]) -> None:
                 asked |= names(text)
             except ValueError:
                 continue  # it has its fault where it stands
-        before = set().union(*captured[:number])
+        before = GIVEN.union(*captured[:number])
         for variable in sorted(asked - before):
             later = next((other.probe.name for other in steps[number:] if variable in other.capture), None)
             if later is not None:

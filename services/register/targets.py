@@ -15,6 +15,7 @@ from services.register.address import read_domain, read_target
 from services.register.agencies import AGENCIES, SERVICES
 from services.register.findings import Findings, Place
 from services.register.probes import Definition, Probes
+from services.register.steps import GIVEN
 from services.register.table import Row, Table, read_table
 from services.register.template import fill, names, partial_texts, sent_texts
 from services.register.text import fold, read_count, read_day, read_id, read_slo, read_weight
@@ -184,21 +185,43 @@ def _target(row: Row, definition: Definition | None, params: Mapping[str, object
 
 
 def _check_filled(row: Row, definition: Definition | None, params: Mapping[str, object], target: str) -> None:
+    url = row.findings.attempt(row.at("params"), "params", lambda text: fill(text, params), target, None)
+    if definition is None:
+        if url is not None:
+            row.findings.attempt(row.at("target"), "target", lambda text: read_target(text, None), url, None)
+        return
+    probe = definition.probe
+    if url is not None:
+        url = row.findings.attempt(row.at("target"), "target", lambda text: read_target(text, probe.kind), url, None)
+    _check_texts(row, probe, params)
+    if probe.steps and url is not None:
+        _check_steps(row, probe, params, url)
+
+
+def _check_texts(row: Row, probe: Probe, params: Mapping[str, object]) -> None:
     def filled(text: str) -> str:
         return fill(text, params)
 
-    kind = None if definition is None else definition.probe.kind
+    for text in (*sent_texts(probe), *partial_texts(probe)):
+        row.findings.attempt(row.at("params"), "params", filled, text, None)
+    _check_sent(row, probe, filled)
 
-    def read(url: str) -> str:
-        return read_target(url, kind)
 
-    url = row.findings.attempt(row.at("params"), "params", filled, target, None)
-    if url is not None:
-        row.findings.attempt(row.at("target"), "target", read, url, None)
-    if definition is not None:
-        for text in (*sent_texts(definition.probe), *partial_texts(definition.probe)):
-            row.findings.attempt(row.at("params"), "params", filled, text, None)
-        _check_sent(row, definition.probe, filled)
+def _check_steps(row: Row, journey: Probe, params: Mapping[str, object], url: str) -> None:
+    """Check each step of a journey, as far as it can be known without what earlier steps capture."""
+    captured: dict[str, object] = {}
+    for name in sorted(params.keys() & GIVEN.union(*(step.capture for step in journey.steps))):
+        row.fault("params", f"`{name}` is given or captured by the steps of probe `{journey.name}` themselves")
+    for step in journey.steps:
+        known = {**params, "target": url, **captured}
+        if captured.keys().isdisjoint(names(step.target)):
+            try:
+                read_target(fill(step.target, known), step.probe.kind)
+            except ValueError as error:
+                row.fault("target", f"of step `{step.probe.name}`: {error}")
+        _check_texts(row, step.probe, known)
+        # Something harmless stands for what will be captured, so that the rest of a text can be tried.
+        captured |= dict.fromkeys(step.capture, "0")
 
 
 def _check_sent(row: Row, probe: Probe, filled: Callable[[str], str]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from typing import Final
 
-from services.prober.observation import Cause
+from services.prober.observation import Cause, Failure
 
-__all__ = ["cause_of", "lacks_family", "os_reason"]
+__all__ = ["cause_of", "foremost", "lacks_family", "os_reason"]
 
 _LOCAL: Final = frozenset(
     {
@@ -27,6 +28,7 @@ _LOCAL: Final = frozenset(
 )
 # What the kernel says of an IPv6 address where IPv6 is switched off.
 _NO_FAMILY: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+_TELLING: Final = (Cause.LOCAL_RESOURCES, Cause.UNREACHABLE, Cause.TIMEOUT, Cause.REFUSED)
 _UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 
 
@@ -45,6 +47,14 @@ def cause_of(error: OSError) -> Cause:
 def lacks_family(error: OSError, address: str) -> bool:
     """Tell whether this machine may just not speak IPv6, so that an IPv4 address is still worth a try."""
     return ":" in address and error.errno in _NO_FAMILY
+
+
+def foremost(failures: Sequence[Failure]) -> Failure:
+    """Return which of the failed attempts at a name's addresses speaks for all: the first that tells most about the target.
+
+    A machine without IPv6 must not hide that the target's IPv4 address refuses.
+    """
+    return max(failures, key=lambda failure: _TELLING.index(failure.cause))
 
 
 def os_reason(error: OSError) -> str:

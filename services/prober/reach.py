@@ -10,7 +10,7 @@ from time import monotonic, perf_counter, time
 from typing import TypeVar
 
 from services.core.definition import Tls
-from services.prober.causes import cause_of, lacks_family, os_reason
+from services.prober.causes import cause_of, foremost, lacks_family, os_reason
 from services.prober.certificates import Trust
 from services.prober.handshake import Handshake
 from services.prober.network import Network
@@ -23,10 +23,6 @@ from services.prober.trail import StoppedError, Trail
 __all__ = ["addresses_of", "look_up", "shaking", "talk"]
 
 S = TypeVar("S", bound=Stream)
-
-# Of several addresses the first that tells most about the target speaks for all: a machine without IPv6 must not hide
-# that the target's IPv4 address refuses.
-_TELLING = (Cause.LOCAL_RESOURCES, Cause.UNREACHABLE, Cause.TIMEOUT, Cause.REFUSED)
 
 
 def shaking(
@@ -165,4 +161,4 @@ async def _connect(
             failures.append(Failure(Phase.CONNECT, cause, f"connecting to {address} failed: {os_reason(error)}"))
             if cause is Cause.LOCAL_RESOURCES and not lacks_family(error, address):
                 raise StoppedError(failures[-1]) from error
-    raise StoppedError(max(failures, key=lambda failure: _TELLING.index(failure.cause)))
+    raise StoppedError(foremost(failures))

@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from time import monotonic
 
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
 import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -110,7 +115,7 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def serving(
-    handler: Handler, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    handler: Handler, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[Server]:
     """A server that reads one request a connection and hands it to ``handler``."""
     tasks: set[asyncio.Task[None]] = set()
@@ -130,7 +135,7 @@ async def serving(
         writer.transport.abort() if tls is None and writer.transport.is_closing() else writer.close()
         tasks.discard(task)
 
-    listener = await asyncio.start_server(connected, host, 0, ssl=tls)
+    listener = await asyncio.start_server(connected, host, port, ssl=tls)
     server = Server(listener.sockets[0].getsockname()[1], tls is not None)
     try:
         yield server
@@ -260,46 +265,67 @@ def _certificate(
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """A name server that answers A questions from a table, or never; NXDOMAIN for the rest. Counts questions by name."""
+    """A name server that answers from a table of addresses (IPv4 and IPv6) and aliases, or never; NXDOMAIN for the rest.
 
-    def __init__(self, names: dict[str, list[str]], *, mute: bool = False, ttl: int = 60) -> None:
+    Counts questions by name and type. With ``changing`` a name has its first address the first time it is asked for, its
+    second the next time, and its last one from then on.
+    """
+
+    def __init__(
+        self, names: dict[str, list[str]], *, mute: bool = False, ttl: int = 60, changing: bool = False
+    ) -> None:
         self.names = names
         self.mute = mute
         self.ttl = ttl
+        self.changing = changing
         self.asked: list[str] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        labels, at = [], 12
-        while data[at]:
-            labels.append(data[at + 1 : at + 1 + data[at]].decode())
-            at += data[at] + 1
-        name, kind = ".".join(labels).lower(), int.from_bytes(data[at + 1 : at + 3], "big")
-        self.asked.append(f"{name}/{kind}")
+        question = dns.message.from_wire(data)
+        asked = question.question[0]
+        name = asked.name.to_text(omit_final_dot=True).lower()
+        self.asked.append(f"{name}/{int(asked.rdtype)}")
         if self.mute:
             return
-        addresses = self.names.get(name, []) if kind == 1 else []
-        code = 0 if name in self.names else 3
-        answers = b"".join(
-            b"\xc0\x0c\x00\x01\x00\x01" + self.ttl.to_bytes(4, "big") + b"\x00\x04" + socket.inet_aton(address)
-            for address in addresses
-        )
-        head = data[:2] + bytes([0x81, 0x80 | code]) + b"\x00\x01" + len(addresses).to_bytes(2, "big") + b"\x00" * 4
-        self.transport.sendto(head + data[12 : at + 5] + answers, addr)  # type: ignore[attr-defined]
+        reply = dns.message.make_response(question, recursion_available=True)
+        if name not in self.names:
+            reply.set_rcode(dns.rcode.NXDOMAIN)
+        self._answer(reply, name, asked.rdtype)
+        self.transport.sendto(reply.to_wire(), addr)  # type: ignore[attr-defined]
+
+    def _answer(self, reply: dns.message.Message, name: str, kind: dns.rdatatype.RdataType) -> None:
+        entries = self.names.get(name, [])
+        if self.changing:
+            entries = entries[min(self.asked.count(f"{name}/{int(kind)}"), len(entries)) - 1 :][:1]
+        for entry in entries:
+            try:
+                its_kind = "AAAA" if ip_address(entry).version == 6 else "A"
+            except ValueError:
+                reply.answer.append(dns.rrset.from_text(f"{name}.", self.ttl, "IN", "CNAME", f"{entry}."))
+                self._answer(reply, entry, kind)
+            else:
+                if its_kind == kind.name:
+                    reply.answer.append(dns.rrset.from_text(f"{name}.", self.ttl, "IN", its_kind, entry))
 
 
 @asynccontextmanager
 async def name_server(
-    names: dict[str, list[str]], *, mute: bool = False, ttl: int = 60
+    names: dict[str, list[str]],
+    *,
+    mute: bool = False,
+    ttl: int = 60,
+    changing: bool = False,
+    clock: Callable[[], float] = monotonic,
 ) -> AsyncIterator[tuple[NameServer, Resolver]]:
     """A name server and a resolver that asks it."""
     transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: NameServer(names, mute=mute, ttl=ttl), ("127.0.0.1", 0)
+        lambda: NameServer(names, mute=mute, ttl=ttl, changing=changing), ("127.0.0.1", 0)
     )
     port = transport.get_extra_info("sockname")[1]
-    resolver = Resolver([f"127.0.0.1:{port}"])
+    resolver = Resolver([f"127.0.0.1:{port}"], clock)
     try:
         yield server, resolver
     finally:
@@ -326,6 +352,7 @@ async def ask(
     url: str,
     expect: Expect | None = None,
     *,
+    kind: str = "http",
     network: Network | None = None,
     egress: Egress = LOOPBACK,
     params: dict[str, object] | None = None,
@@ -333,8 +360,8 @@ async def ask(
     max_age: float | None = None,
     **definition: object,
 ) -> Result:
-    """Probe one URL once by a definition of kind http."""
-    made = Probe("test", "http", expect=expect or Expect(), **{"timeout": 5.0, **definition})  # type: ignore[arg-type]
+    """Probe one target once by a definition of this kind."""
+    made = Probe("test", kind, expect=expect or Expect(), **{"timeout": 5.0, **definition})  # type: ignore[arg-type]
     way_out = network or Network(egress=EgressRules(egress))
     try:
         attempts = Attempts(way_out, structlog.get_logger())

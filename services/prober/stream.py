@@ -162,6 +162,9 @@ class Stream(asyncio.Protocol):
             return
         self.ended = perf_counter()
         transport = self._transport
+        if transport is not None and self._handshake is not None and self._handshake.outgoing.pending:
+            # Where nothing was said over TLS, the peer still waits for the end of our handshake.
+            transport.write(self._handshake.outgoing.read())
         if transport is not None and reset:
             # The answer is whole: a reset spares both sides a connection-tracking entry and TIME_WAIT.
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

@@ -88,13 +88,14 @@ async def _ask(target: TcpTarget, trail: Trail, talks: list[_Conversation]) -> N
 class _Conversation(Lines):
     """A talk, turn by turn. ``awaited`` is the pattern that other lines came for, empty when none did."""
 
-    __slots__ = ("_handshakes", "_turns", "awaited")
+    __slots__ = ("_handshakes", "_last_word", "_turns", "awaited")
 
     def __init__(
         self, done: asyncio.Future[None], turns: tuple[_Turn, ...], shake: Callable[[], Handshake] | None
     ) -> None:
         super().__init__(done)
         self.awaited = ""
+        self._last_word = False
         self._turns = list(turns)
         self._handshakes = shake
 
@@ -116,7 +117,8 @@ class _Conversation(Lines):
     def _go_on(self) -> None:
         """Take the turns up to one that waits."""
         if not self._turns:
-            self.complete()
+            # A reset could overtake what was said last.
+            self.complete(reset=not self._last_word)
         elif self._turns[0].expect is None:
             self._act(self._turns.pop(0))
         else:
@@ -124,14 +126,12 @@ class _Conversation(Lines):
 
     def _act(self, turn: _Turn) -> None:
         """Say what a turn says, and let the next begin."""
+        self._last_word = bool(turn.send) or turn.starttls
         if turn.send:
             self.sent = self.sent or perf_counter()
             self.say(turn.send)
         if turn.starttls:
             assert self._handshakes is not None
             self.switch(self._handshakes())
-        elif self._turns or not turn.send:
-            self._go_on()
         else:
-            # A reset could overtake what was said last.
-            self.complete(reset=False)
+            self._go_on()

@@ -70,8 +70,8 @@ class _Secured(Stream):
     __slots__ = ()
 
     def ready(self) -> None:
-        """End: the handshake is all that is wanted."""
-        self.complete()
+        """End: the handshake is all that is wanted. A reset could overtake our part of it."""
+        self.complete(reset=False)
 
 
 class _Switching(Lines):
@@ -88,7 +88,7 @@ class _Switching(Lines):
     def ready(self) -> None:
         """Begin, or end once the handshake is done."""
         if self.secured:
-            self.complete()
+            self.complete(reset=False)
         else:
             self.sent = perf_counter()
             self._go_on(lambda: next(self._talk))

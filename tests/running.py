@@ -77,12 +77,16 @@ def _component(pid: int) -> str:
 
 @dataclass
 class System:
-    """One running `peyvand up --sandbox`. It may be stopped and started again on the same ports and data folder."""
+    """One running `peyvand up --sandbox`, or `--register` where one is given.
+
+    It may be stopped and started again on the same ports and data folder.
+    """
 
     data: Path
     flags: tuple[str, ...] = ()
     first_port: int = field(default_factory=free_first_port)
     base_port: int = field(default_factory=free_base_port)
+    register: Path | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -108,16 +112,19 @@ class System:
     def start(self) -> None:
         """Start it; everything else waits for what it needs."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        ports = ("--first-port", str(self.first_port), "--base-port", str(self.base_port))
+        what = ["--sandbox", "--base-port", str(self.base_port)]
+        if self.register is not None:
+            what = ["--register", str(self.register)]
         command = [
             sys.executable,
             "-m",
             "services.cli",
             "up",
-            "--sandbox",
+            *what,
             "--data",
             str(self.data),
-            *ports,
+            "--first-port",
+            str(self.first_port),
             *self.flags,
         ]
         with self.output.open("ab") as output:

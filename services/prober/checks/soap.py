@@ -22,7 +22,7 @@ __all__ = ["check_envelope", "check_fault"]
 _SOAP: Final = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
 _CODE: Final = re.compile(r"[A-Za-z][\w.:-]{0,99}", re.ASCII)
 # A provider's own `Client.…` is a qualified name; that of X-Road has no prefix.
-_OF_THE_BUS: Final = re.compile(r"Client\.|(\w+:)?Server\.(Client|Server)Proxy(\.|$)", re.ASCII)
+_OF_THE_BUS: Final = re.compile(r"Client\.|([\w.-]+:)?Server\.(Client|Server)Proxy(\.|$)", re.ASCII)
 
 
 def check_fault(observation: Observation, expectations: Expectations, document: Document) -> None:

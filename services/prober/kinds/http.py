@@ -9,13 +9,13 @@ from time import monotonic, perf_counter
 
 import httpx
 
-from services.core.definition import Auth, Probe, Tls
+from services.core.definition import Probe, Tls
+from services.prober.credential import credential
 from services.prober.decode import DecodeError, LimitError, decodable, decode
 from services.prober.hop import Answer, AnyConnection, Call, hop
 from services.prober.network import Network
 from services.prober.oauth import access_token, issuer_of
 from services.prober.observation import Cause, Failure, Observation, Phase
-from services.prober.secrets import Secrets
 from services.prober.tokens import Issuer
 from services.prober.trail import StoppedError, Trail
 from services.prober.wire import call_of
@@ -64,7 +64,9 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
         raise ValueError(f"the target is not a URL: {error}") from error
     if network.cookies is not None:
         network.cookies.set_cookie_header(request)
-    secret_header = _authenticate(request, definition.auth, network.secrets)
+    secret_header, secret = credential(definition.auth, network.secrets)
+    if secret:
+        request.headers[secret_header] = secret
     accepted = request.headers.get("accept-encoding", "").lower()
     return HttpTarget(
         network=network,
@@ -80,28 +82,11 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
         version=definition.version,
         ip=definition.ip,
         issuer=issuer,
-        secret_header=secret_header,
+        secret_header=secret_header.lower(),
         follow=definition.redirects == "follow",
         accepted=frozenset(part.partition(";")[0].strip() for part in accepted.split(",") if part),
         body_limit=definition.body_limit,
     )
-
-
-def _authenticate(request: httpx.Request, auth: Auth, secrets: Secrets) -> str:
-    """Add the credential and return the header that holds it, lower case; empty without one."""
-    if auth.kind == "none":
-        return ""
-    if auth.kind == "api_key":
-        request.headers[auth.header] = secrets.get(auth.key)
-        return auth.header.lower()
-    if auth.kind == "basic":
-        flow = httpx.BasicAuth(auth.username, secrets.get(auth.password)).auth_flow(request)
-        next(flow)
-    elif auth.kind == "bearer":
-        request.headers["Authorization"] = f"Bearer {secrets.get(auth.token)}"
-    elif auth.kind != "oauth2":  # whose token is asked for when it is needed
-        raise ValueError(f"auth kind {auth.kind} is unknown")
-    return "authorization"
 
 
 async def probe(target: HttpTarget, deadline: float) -> Observation:
@@ -169,7 +154,7 @@ async def _follow(target: HttpTarget, first: AnyConnection, trail: Trail, answer
         except httpx.TooManyRedirects as error:
             detail = f"more than {_MAX_REDIRECTS} redirects"
             raise StoppedError(Failure(trail.phase, Cause.TOO_MANY_REDIRECTS, detail)) from error
-        except (httpx.RemoteProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        except (httpx.RemoteProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError) as error:
             detail = "redirected to what is not an http or https URL"
             raise StoppedError(Failure(trail.phase, Cause.REDIRECT_UNUSABLE, detail)) from error
         if cookies is not None:
@@ -198,6 +183,8 @@ class _Following(httpx.AsyncBaseTransport):
         url = request.url
         if url.scheme not in {"http", "https"}:
             raise httpx.UnsupportedProtocol(url.scheme)
+        if url.port is not None and not 0 < url.port < 1 << 16:
+            raise httpx.InvalidURL("there is no such port")
         if first.scheme == "https" and url.scheme == "http":
             detail = "redirected from https to plain http"
             raise StoppedError(Failure(Phase.CONNECT, Cause.REDIRECT_DOWNGRADED, detail))

@@ -1,0 +1,29 @@
+"""The header by which a probe proves who it is (PROBING.md, Auth)."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+from services.core.definition import Auth
+from services.prober.secrets import Secrets
+
+__all__ = ["credential"]
+
+
+def credential(auth: Auth, secrets: Secrets) -> tuple[str, str]:
+    """Return the name and the value of the header; no name without auth.
+
+    The value is empty with oauth2, whose token is asked for when it is needed. Raises MissingSecretError.
+    """
+    if auth.kind == "none":
+        return "", ""
+    if auth.kind == "api_key":
+        return auth.header, secrets.get(auth.key)
+    if auth.kind == "basic":
+        given = f"{auth.username}:{secrets.get(auth.password)}"
+        return "Authorization", f"Basic {b64encode(given.encode()).decode()}"
+    if auth.kind == "bearer":
+        return "Authorization", f"Bearer {secrets.get(auth.token)}"
+    if auth.kind == "oauth2":
+        return "Authorization", ""
+    raise ValueError(f"auth kind {auth.kind} is unknown")

@@ -204,6 +204,23 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         return Authority(_certificate(name, key, self, ca=True, days=days), key, self.folder)
 
+    def server(
+        self,
+        *names: str,
+        days: tuple[float, float] = (-1, 30),
+        chain: tuple[Authority, ...] = (),
+        self_signed: bool = False,
+    ) -> Path:
+        """The file of a server's key and its certificate for ``names``, valid between two days from now, and ``chain``."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        leaf = _certificate("server", key, None if self_signed else self, names=names, days=days)
+        path = self.folder / f"{leaf.serial_number}.pem"
+        path.write_bytes(
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            + b"".join(c.public_bytes(Encoding.PEM) for c in (leaf, *(link.certificate for link in chain)))
+        )
+        return path
+
     def context(
         self,
         *names: str,
@@ -212,15 +229,8 @@ class Authority:
         self_signed: bool = False,
     ) -> ssl.SSLContext:
         """A server's TLS with a certificate for ``names``, valid between two days from now, with ``chain`` presented."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        leaf = _certificate("server", key, None if self_signed else self, names=names, days=days)
-        path = self.folder / f"{leaf.serial_number}.pem"
-        path.write_bytes(
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            + b"".join(c.public_bytes(Encoding.PEM) for c in (leaf, *(link.certificate for link in chain)))
-        )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
+        context.load_cert_chain(self.server(*names, days=days, chain=chain, self_signed=self_signed))
         return context
 
     def client(

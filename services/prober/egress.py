@@ -32,8 +32,10 @@ _REFUSED: tuple[_Network, ...] = tuple(
         "fd00:42::42/128",  # metadata of Scaleway
     )
 )
-_NAT64 = ip_network("64:ff9b::/96")
-_COMPATIBLE = ip_network("::/96")
+# An address in these is that of the IPv4 address in its last four bytes.
+_MEANING = (ip_network("64:ff9b::/96"), ip_network("::/96"))
+# One in these may be, where a translator stands on the way (RFC 8215, RFC 2765).
+_CARRYING = (ip_network("64:ff9b:1::/48"), ip_network("::ffff:0:0:0/96"))
 
 
 class EgressRules:
@@ -45,9 +47,11 @@ class EgressRules:
         self.allows = lru_cache(maxsize=65536)(self._allows)
 
     def _allows(self, address: str) -> bool:
-        """Whether probes may connect to this IP address. An unreadable address is refused."""
+        """Whether probes may connect to this IP address. An unreadable address is refused, and one with a zone."""
+        if "%" in address:  # only link-local addresses need a zone
+            return False
         try:
-            forms = _forms(ip_address(address.partition("%")[0]))
+            forms = _forms(ip_address(address))
         except ValueError:
             return False
         return all(self._allows_form(form) for form in forms)
@@ -67,10 +71,10 @@ def _forms(address: _Address) -> tuple[_Address, ...]:
     if isinstance(address, IPv4Address):
         return (address,)
     low = IPv4Address(int(address) & 0xFFFF_FFFF)
-    hidden = address.ipv4_mapped or (
-        low if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1) else None
-    )
+    means = int(address) > 1 and any(address in network for network in _MEANING)
+    hidden = address.ipv4_mapped or (low if means else None)
     if hidden is not None:
         return (hidden,)
-    tunnelled = (address.sixtofour, *(address.teredo or ()))
+    carried = low if any(address in network for network in _CARRYING) else None
+    tunnelled = (address.sixtofour, carried, *(address.teredo or ()))
     return (address, *(form for form in tunnelled if form is not None))

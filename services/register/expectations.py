@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -27,6 +28,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """What can be expected, by kind; of other kinds nothing that stands here."""
 
+_PREFIX = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 _RCODES = (
     "NOERROR",
@@ -145,7 +147,15 @@ def _xml(block: Block, xpath: Callable[[str], str]) -> XmlExpectation:
 
 def _namespaces(block: Block) -> dict[str, str]:
     given = block.block("namespaces", None)
-    return {prefix: given.need(prefix, read_name, "") for prefix in given.nodes} if given else {}
+    namespaces: dict[str, str] = {}
+    for prefix in given.nodes if given else ():
+        assert given is not None
+        uri = given.need(prefix, read_name, "")
+        if not _PREFIX.fullmatch(prefix):
+            given.findings.add(given.key_at(prefix), f"`{prefix}` is not a prefix of XPath")
+        elif uri:
+            namespaces[prefix] = uri
+    return namespaces
 
 
 def _schema(block: Block, directory: Path) -> object:

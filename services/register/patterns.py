@@ -38,7 +38,7 @@ def read_xpath(text: str, namespaces: Mapping[str, str]) -> str:
     """Read an XPath 1.0 whose prefixes are among ``namespaces``."""
     try:
         etree.XPath(text, namespaces=dict(namespaces), regexp=False)(etree.Element("none"))
-    except (etree.XPathError, TypeError) as error:
+    except etree.XPathError as error:
         raise ValueError(f"`{text}` is not XPath: {str(error).lower()}") from None
     return text
 

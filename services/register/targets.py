@@ -14,6 +14,7 @@ from services.core.model import ALWAYS, Endpoint, Link, Policy, Service
 from services.register.address import read_domain, read_target
 from services.register.agencies import AGENCIES, SERVICES
 from services.register.findings import Findings, Place
+from services.register.message import is_message
 from services.register.probes import Definition, Probes
 from services.register.steps import GIVEN
 from services.register.table import Row, Table, read_table
@@ -233,6 +234,8 @@ def _check_sent(row: Row, probe: Probe, filled: Callable[[str], str]) -> None:
     for line in probe.lines:
         if len(row.findings.attempt(at, "params", filled, line.send, "").splitlines()) > 1:
             row.fault("params", "they put a line break into a line to send")
+    if not is_message(probe, row.findings.attempt(at, "params", filled, probe.body, probe.body)):
+        row.fault("params", f"they make the body of probe `{probe.name}` something that is not XML")
     if probe.kind == "dns":
         name = row.findings.attempt(at, "params", filled, probe.query.name, ".")
         row.findings.attempt(at, "params", read_domain, name, "")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from string import Template
 
-from services.core.definition import Probe
+from services.core.definition import SOAP_KINDS, Probe
 
 __all__ = ["fill", "filled", "names", "partial_texts", "sent_texts", "texts", "value_texts"]
 
@@ -63,23 +63,32 @@ def texts(probe: Probe) -> Iterator[str]:
     Target URLs are filled too, and stand with the links, the endpoints and the steps of a journey.
     """
     yield from sent_texts(probe)
-    for value in _expected(probe):
+    for value in (*_expected_json(probe), *_expected_xml(probe)):
         yield from value_texts(value)
 
 
 def partial_texts(probe: Probe) -> Iterator[str]:
-    """Return the texts among expected values with a name in the middle, where only a text, number or flag can stand.
+    """Return the texts among expected values where only a text, number or flag can stand in place of a name.
 
-    A text that is one name and nothing else becomes the param itself, of whatever type.
+    These are all that XML is compared with, and of JSON those with a name in the middle: a text that is one name and
+    nothing else becomes the param itself, of whatever type.
     """
-    for value in _expected(probe):
+    for value in _expected_json(probe):
         yield from (text for text in value_texts(value) if "$" in text and not Template.pattern.fullmatch(text))
+    for value in _expected_xml(probe):
+        yield from value_texts(value)
 
 
-def _expected(probe: Probe) -> Iterator[object]:
+def _expected_json(probe: Probe) -> Iterator[object]:
     yield from (check.equals for check in probe.expect.json)
+    if probe.kind not in SOAP_KINDS:
+        yield from probe.expect.record.values()
+
+
+def _expected_xml(probe: Probe) -> Iterator[object]:
     yield from (check.equals for check in probe.expect.xml)
-    yield from probe.expect.record.values()
+    if probe.kind in SOAP_KINDS:
+        yield from probe.expect.record.values()
 
 
 def value_texts(value: object) -> Iterator[str]:

@@ -16,6 +16,7 @@ from services.prober.kinds import KINDS, Kind
 from services.prober.network import Network
 from services.prober.observation import Observation
 from services.prober.secrets import MissingSecretError, secret_references
+from services.prober.unusable import UnusableError
 
 __all__ = ["Attempts", "Result"]
 
@@ -63,6 +64,8 @@ class Attempts:
             observation = await ready.kind.probe(ready.built, deadline)
         except MissingSecretError as error:
             return Result(Observation(began, perf_counter() - start), Judgement(Reason.OWN_CREDENTIAL, str(error)))
+        except UnusableError as error:
+            return Result(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, str(error)))
         except Exception as error:  # noqa: BLE001 - the border: a crash is recorded, never a dead prober
             self._log.exception("probe_crashed", target=assignment.target.id, endpoint=assignment.target.endpoint)
             detail = f"the probe itself failed: {type(error).__name__}"

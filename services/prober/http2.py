@@ -157,6 +157,13 @@ class Http2Connection(Stream):
                 return
         self._send()
 
+    def finished(self) -> None:
+        """Take note that the peer has no more to say; a server that wants TLS often leaves without a word."""
+        if self._handshake is None and not self._opening:
+            self.fail(Cause.PROTOCOL, "the server left without a word of HTTP/2: it may want TLS")
+        else:
+            super().finished()
+
     def _open(self) -> None:
         """Recognise a server by its first word, which is SETTINGS in HTTP/2 (RFC 9113, 3.4): h2 would wait for all of
         the huge frame that another protocol's first word amounts to.

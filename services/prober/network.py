@@ -16,6 +16,7 @@ from services.prober.certificates import Trust, read_certificates
 from services.prober.contexts import Contexts
 from services.prober.egress import EgressRules
 from services.prober.resolve import Resolver
+from services.prober.schemas import Schemas
 from services.prober.secrets import MissingSecretError, Secrets
 from services.prober.tokens import Tokens
 
@@ -70,6 +71,7 @@ class Network:
     secrets: Secrets = field(default_factory=Secrets)
     contexts: Contexts = field(default_factory=Contexts)
     tokens: Tokens = field(default_factory=Tokens)
+    schemas: Schemas = field(default_factory=Schemas)
     cookies: httpx.Cookies | None = field(default=None, repr=False)
 
     async def close(self) -> None:

@@ -78,10 +78,11 @@ class CertificateFacts:
 
 @dataclass(frozen=True, slots=True)
 class RpcFacts:
-    """How a gRPC call ended: the name of its status code, and what a health check said (empty otherwise)."""
+    """How a gRPC call ended: the name of its status code; whether it was a health check, and what that said."""
 
     code: str
     serving: str = ""
+    health: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 _NEEDED = {"soap": ("body",), "xroad-rest": ("client",), "xroad-soap": ("client", "service", "body")}
 _NEEDED |= {"dns": ("query",), "journey": ("steps",)}
 
-_BUILT = ("http", "journey", "tcp", "tls", "dns", "soap", "xroad-rest", "xroad-soap")
+_BUILT = ("http", "journey", "tcp", "tls", "dns", "soap", "xroad-rest", "xroad-soap", "grpc")
 """Kinds that the prober of this version has."""
 
 STEP_KINDS = tuple(kind for kind in KINDS if kind != "journey")

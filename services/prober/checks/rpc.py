@@ -8,6 +8,8 @@ from services.prober.observation import Observation
 
 __all__ = ["check_rpc"]
 
+_REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
+
 
 def check_rpc(observation: Observation) -> None:
     """Check that the call ended with OK, and that a health check says SERVING."""
@@ -15,12 +17,13 @@ def check_rpc(observation: Observation) -> None:
     if rpc is None:
         return
     if rpc.code == "UNIMPLEMENTED":
-        raise WrongError(Reason.UNIMPLEMENTED, "the server has no such method")
-    if rpc.code == "NOT_FOUND" and rpc.serving:
+        raise WrongError(Reason.UNIMPLEMENTED, f"the server has no {'health check' if rpc.health else 'such method'}")
+    if rpc.code == "NOT_FOUND" and rpc.health:
         raise WrongError(Reason.UNKNOWN_SERVICE, "the health check does not know the service")
-    if rpc.code in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
-        raise WrongError(Reason.AUTH_REFUSED, f"the call ended with {rpc.code}")
     if rpc.code != "OK":
-        raise WrongError(Reason.RPC_FAILED, f"the call ended with {rpc.code}")
-    if rpc.serving not in {"", "SERVING"}:
+        # Where something on the way answers in plain HTTP, its status tells more.
+        of_http = f", HTTP status {observation.status}" if observation.status not in {0, 200} else ""
+        reason = Reason.AUTH_REFUSED if rpc.code in _REFUSED else Reason.RPC_FAILED
+        raise WrongError(reason, f"the call ended with {rpc.code}{of_http}")
+    if rpc.health and rpc.serving and rpc.serving != "SERVING":
         raise WrongError(Reason.NOT_SERVING, f"the health check says {rpc.serving}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from services.prober.kinds import dns, http, journey, soap, tcp, tls, xroad
+from services.prober.kinds import dns, grpc, http, journey, soap, tcp, tls, xroad
 from services.prober.kinds.kind import Kind
 
 __all__ = ["KINDS", "Kind"]
@@ -15,6 +15,7 @@ KINDS: dict[str, Kind] = {
     "soap": Kind(soap.prepare, http.probe),
     "xroad-rest": Kind(xroad.prepare_rest, xroad.probe),
     "xroad-soap": Kind(xroad.prepare_soap, xroad.probe),
+    "grpc": Kind(grpc.prepare, grpc.probe),
     "tcp": Kind(tcp.prepare, tcp.probe),
     "tls": Kind(tls.prepare, tls.probe),
     "dns": Kind(dns.prepare, dns.probe),

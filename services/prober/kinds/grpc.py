@@ -1,0 +1,203 @@
+"""Probe kind `grpc`: the health check, or any unary method, over HTTP/2 (PROBING.md, Kinds).
+
+A method is known from a descriptor set, or from what the server tells of itself. That is asked over connections of their
+own, outside the target's time: before the first call, and again every few minutes after one. A server that does not
+describe itself leaves us unable to ask: UNKNOWN/PROBER_ERROR. One that describes itself without the service asked for is
+judged as one that has no such method, and one that does not answer our question as one that does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from time import monotonic, perf_counter
+
+import orjson
+
+from services.core.definition import Probe
+from services.prober.bounded import bounded
+from services.prober.credential import credential
+from services.prober.hop import Answer
+from services.prober.metadata import metadata_of
+from services.prober.network import Network
+from services.prober.oauth import access_token, issuer_of
+from services.prober.observation import Cause, Failure, Observation, Phase, RpcFacts
+from services.prober.place import place_of
+from services.prober.reflection import describe
+from services.prober.rpc import HEALTH_CHECK, AbsentError, AnswerError, DescriptorError, Descriptors, Method
+from services.prober.schemas import Key
+from services.prober.tokens import Issuer
+from services.prober.trail import StoppedError, Trail
+from services.prober.unary import Server, call
+from services.register.template import fill, filled
+
+__all__ = ["GrpcTarget", "prepare", "probe"]
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcTarget:
+    """One target, ready to be called. ``method`` and ``message`` are None while only the server can tell them."""
+
+    network: Network = field(repr=False)
+    server: Server
+    call: str
+    body: str = field(repr=False)
+    method: Method | None
+    message: bytes | None = field(repr=False)
+    issuer: Issuer | None
+    ip: str
+    body_limit: int
+
+    @property
+    def key(self) -> Key:
+        """Under which what the server tells of itself is remembered."""
+        return self.server.host, self.server.port, self.server.tls is not None, self.call.partition("/")[0]
+
+
+def prepare(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> GrpcTarget:
+    """Build a target of a definition, its texts filled in. Raises MissingSecretError, UnusableError and ValueError."""
+    definition, url = filled(definition, params), fill(target, params)
+    host, port = place_of(url)
+    method: Method | None = None
+    message: bytes | None = None
+    if not definition.call:
+        method = HEALTH_CHECK
+        message = method.request(orjson.dumps({"service": definition.service}).decode())
+    elif definition.descriptors:
+        method = network.schemas.of_file(definition.descriptors).method(definition.call)
+        message = method.request(definition.body)
+    authority, metadata = metadata_of(definition.headers, credential(definition.auth, network.secrets))
+    return GrpcTarget(
+        network=network,
+        server=Server(
+            host=host,
+            port=port,
+            tls=definition.tls if url.lower().startswith("grpcs:") else None,
+            authority=authority or _authority(host, port),
+            metadata=metadata,
+        ),
+        call=definition.call,
+        body=definition.body,
+        method=method,
+        message=message,
+        issuer=issuer_of(definition, url),
+        ip=definition.ip,
+        body_limit=definition.body_limit,
+    )
+
+
+def _authority(host: str, port: int) -> bytes:
+    return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode()
+
+
+async def probe(target: GrpcTarget, deadline: float) -> Observation:
+    """Call once over a fresh connection; end by ``deadline`` (monotonic seconds), always. Raises DescriptorError."""
+    trail = Trail(deadline, target.ip)
+    talk = _Talk(target)
+    failure = await bounded(trail, talk.begin(trail))
+    if failure is None and talk.method is not None:
+        trail = Trail(deadline, target.ip)  # what came before is not the target's time
+        failure = await bounded(trail, talk.call(trail))
+    observation = talk.observation(trail, failure)
+    await talk.end(deadline)
+    return observation
+
+
+class _Talk:
+    """One call, and what is needed for it."""
+
+    def __init__(self, target: GrpcTarget) -> None:
+        self.target = target
+        self.method = target.method
+        self._message = target.message
+        self._server = target.server
+        self._token = ""
+        self._answer = Answer()
+        self._code = ""
+        self._body = b""
+
+    async def begin(self, trail: Trail) -> None:
+        """Get a token and the method, where they are not there yet. Raises StoppedError and DescriptorError."""
+        target = self.target
+        if target.issuer is not None:
+            self._token = await access_token(target.issuer, target.network, trail.deadline)
+            bearer = (b"authorization", f"Bearer {self._token}".encode())
+            self._server = replace(self._server, metadata=(*self._server.metadata, bearer))
+        if self.method is not None:
+            return
+        try:
+            known = target.network.schemas.of_server(target.key) or await self._describe(trail)
+            self.method = known.method(target.call)
+        except AbsentError:
+            self._code = "UNIMPLEMENTED"
+            return
+        self._message = self.method.request(target.body)
+
+    async def _describe(self, trail: Trail) -> Descriptors:
+        target = self.target
+        descriptors = await describe(target.key[3], self._server, target.network, trail)
+        target.network.schemas.keep(target.key, descriptors)
+        return descriptors
+
+    async def call(self, trail: Trail) -> None:
+        """Call, and read the answer. Raises StoppedError."""
+        method, message = self.method, self._message
+        assert method is not None
+        assert message is not None
+        ended = await call(
+            self._server,
+            method.path,
+            [message],
+            limit=self.target.body_limit,
+            network=self.target.network,
+            trail=trail,
+            answer=self._answer,
+        )
+        self._code = ended.code
+        if ended.code != "OK":
+            return
+        if len(ended.messages) != 1:
+            detail = f"the answer holds {len(ended.messages)} messages instead of one"
+            raise StoppedError(Failure(Phase.TRANSFER, Cause.PROTOCOL, detail))
+        try:
+            self._body = method.answer(ended.messages[0])
+        except AnswerError as error:
+            raise StoppedError(Failure(Phase.TRANSFER, Cause.ENCODING, str(error))) from error
+
+    def observation(self, trail: Trail, failure: Failure | None) -> Observation:
+        """Return the facts, of a probe that ends now."""
+        seen = self._answer.connection
+        said = [*seen.headers, *getattr(seen, "trailers", ())] if seen else []
+        return Observation(
+            time=trail.began,
+            duration=perf_counter() - trail.start,
+            phases=trail.phases(),
+            latency=seen.ended - trail.first_sent if seen and failure is None else None,
+            status=seen.status if seen else 0,
+            headers=tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in said),
+            body=self._body,
+            raw_length=seen.raw_length if seen else 0,
+            body_length=len(self._body),
+            failure=failure,
+            certificate=trail.certificate,
+            addresses=tuple(trail.addresses),
+            protocol=seen.protocol if seen and seen.status else "",
+            tls_version=trail.tls_version,
+            rpc=RpcFacts(self._code, self._serving(), health=not self.target.call) if self._code else None,
+        )
+
+    def _serving(self) -> str:
+        """Return what a health check says; a status of later versions is a number."""
+        return str(orjson.loads(self._body)["status"]) if self._body and not self.target.call else ""
+
+    async def end(self, deadline: float) -> None:
+        """Drop a token that was refused; ask the server again to describe itself, in the time that is left."""
+        target = self.target
+        if self._code == "UNAUTHENTICATED" and target.issuer is not None:
+            target.network.tokens.drop(target.issuer, self._token)
+        if target.method is None and target.network.schemas.is_stale(target.key):
+            with suppress(TimeoutError, StoppedError, DescriptorError):
+                async with asyncio.timeout(deadline - monotonic()):
+                    await self._describe(Trail(deadline, target.ip))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.evidence import Target
-from services.prober.schedule import Entry
+from services.prober.schedule import Entry, Launch, Schedule
 from services.prober.share import Share, Shares
 
 SLOT = 60
@@ -59,3 +59,42 @@ def test_every_slot_has_a_prober_from_the_first_share_on(
         assert len(probed) == len(set(probed))
         if min(since.values()) <= slot:
             assert set(probed) == {entry.target for entry in entries(made)}
+
+
+@given(
+    ahead=st.integers(-2 * SLOT, 2 * SLOT),
+    joins=st.integers(2 * SLOT, 4 * SLOT),
+    delay=st.sampled_from([0, 1, 5, 50]),
+    leaves=st.booleans(),
+)
+@settings(deadline=None)
+def test_no_slot_is_lost_on_the_way_to_a_newcomer_whose_clock_is_wrong(
+    ahead: int, joins: int, delay: int, leaves: bool
+) -> None:
+    """However far its clock is off, when it joins and how late it is heard, each slot of each target is launched in time
+    by one of the two; and when it leaves, by the other one again.
+    """
+    made = entries({(f"link-{number}", False) for number in range(20)})
+    of, old, new = Shares(made), Schedule(), Schedule()
+    old.replace(of.of("old", 0, {}, 0).entries, SLOT, 0.0)
+    launches: list[Launch] = []
+    since = ((joins + ahead) // SLOT + 1) * SLOT
+    gone = joins + 3 * SLOT if leaves else 12 * SLOT
+    for now in range(10 * SLOT):
+        there = now + ahead
+        if now == joins:
+            slot_start = there // SLOT * SLOT
+            new.replace(of.of("new", since, {"old": 0}, slot_start).entries, SLOT, there)
+        if now == joins + delay:
+            old.replace(of.of("old", 0, {"new": since}, now // SLOT * SLOT).entries, SLOT, now)
+        if now == gone:
+            old.replace(of.of("old", 0, {}, now // SLOT * SLOT).entries, SLOT, now)
+        launches += [launch for launch in old.take(now) if launch.latest >= now]
+        if joins <= now < gone:
+            launches += [launch for launch in new.take(there) if launch.latest >= there]
+    launched = {(launch.target, launch.slot_start) for launch in launches}
+    # Who leaves with a slow clock may leave a slot that is past for the other, which cannot make that good.
+    excused = {now // SLOT * SLOT for now in range(gone + ahead, gone)} if ahead < 0 else set()
+    for slot in range(0, 7 * SLOT, SLOT):
+        if slot not in excused:
+            assert {(entry.target, slot) for entry in made} <= launched

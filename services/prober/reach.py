@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from ipaddress import ip_address
 from time import monotonic, perf_counter, time
@@ -20,9 +20,10 @@ from services.prober.secrets import MissingSecretError
 from services.prober.stream import Stream
 from services.prober.trail import StoppedError, Trail
 
-__all__ = ["addresses_of", "look_up", "shaking", "talk"]
+__all__ = ["addresses_of", "in_turn", "look_up", "shaking", "talk"]
 
 S = TypeVar("S", bound=Stream)
+T = TypeVar("T")
 
 
 def shaking(
@@ -137,7 +138,6 @@ def _is_address(host: str) -> bool:
 async def _connect(
     addresses: list[str], port: int, make: Callable[[asyncio.Future[None]], S], trail: Trail, streams: list[S]
 ) -> S:
-    """Try each address in turn; a silent one may use its share of the time left, so that the next gets a chance."""
     loop = asyncio.get_running_loop()
 
     async def attempt(address: str) -> S:
@@ -146,6 +146,15 @@ async def _connect(
         await loop.create_connection(lambda: stream, address, port)
         return stream
 
+    return await in_turn(addresses, attempt, trail, silent=Phase.CONNECT)
+
+
+async def in_turn(addresses: list[str], attempt: Callable[[str], Awaitable[T]], trail: Trail, *, silent: Phase) -> T:
+    """Try each address in turn; a silent one may use its share of the time left, so that the next gets a chance.
+
+    ``attempt`` raises OSError where it fails to reach an address; to be silent is to fail in phase ``silent``. Raises
+    StoppedError when no address is left, or this machine is at fault.
+    """
     failures: list[Failure] = []
     for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
         trail.addresses.append(address)
@@ -155,7 +164,7 @@ async def _connect(
             async with asyncio.timeout((trail.deadline - monotonic()) / left):
                 return await attempt(address)
         except TimeoutError:
-            failures.append(Failure(Phase.CONNECT, Cause.TIMEOUT, f"{address} does not answer"))
+            failures.append(Failure(silent, Cause.TIMEOUT, f"{address} does not answer"))
         except OSError as error:
             cause = cause_of(error)
             failures.append(Failure(Phase.CONNECT, cause, f"connecting to {address} failed: {os_reason(error)}"))

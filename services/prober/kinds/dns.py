@@ -10,18 +10,17 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Final
 
 from services.core.definition import Probe
 from services.prober.bounded import bounded, observed
-from services.prober.causes import cause_of, os_reason
 from services.prober.datagram import exchange
 from services.prober.network import Network
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase
 from services.prober.place import place_of
 from services.prober.question import MalformedError, Question, question_of
-from services.prober.reach import look_up, talk
+from services.prober.reach import in_turn, look_up, talk
 from services.prober.stream import Stream
 from services.prober.trail import StoppedError, Trail
 from services.register.template import fill, filled
@@ -69,43 +68,23 @@ async def probe(target: DnsTarget, deadline: float) -> Observation:
 
 
 async def _ask_over_udp(target: DnsTarget, trail: Trail, answer: _Answer) -> None:
-    """Ask each address in turn; a silent one may use its share of the time left, so that the next gets a chance."""
-    addresses = await look_up(target.host, target.network, trail)
-    trail.phase = Phase.PROCESSING
-    trail.first_sent = perf_counter()
-    stopped = Failure(Phase.PROCESSING, Cause.TIMEOUT)
-    try:
-        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            trail.addresses.append(address)
-            share = None if left == 1 else (trail.deadline - monotonic()) / left
-            try:
-                async with asyncio.timeout(share):
-                    await _ask_address(target, address, answer)
-            except TimeoutError:
-                stopped = Failure(Phase.PROCESSING, Cause.TIMEOUT, f"{address} does not answer")
-            except OSError as error:
-                cause = cause_of(error)
-                stopped = Failure(Phase.CONNECT, cause, f"asking {address} failed: {os_reason(error)}")
-                if cause is Cause.LOCAL_RESOURCES:
-                    break
-            else:
-                return
-    finally:
-        trail.processing = (answer.at or perf_counter()) - trail.first_sent
-    raise StoppedError(stopped)
-
-
-async def _ask_address(target: DnsTarget, address: str, answer: _Answer) -> None:
-    number = os.urandom(2)
-    question = target.question
+    question, number = target.question, os.urandom(2)
 
     def read(data: bytes) -> DnsFacts | None:
         return question.answered(number, data)
 
+    async def ask(address: str) -> tuple[DnsFacts, float]:
+        return await exchange(address, target.port, question.asked(number), read)
+
+    addresses = await look_up(target.host, target.network, trail)
+    trail.phase = Phase.PROCESSING
+    trail.first_sent = perf_counter()
     try:
-        answer.facts, answer.at = await exchange(address, target.port, question.asked(number), read)
+        answer.facts, answer.at = await in_turn(addresses, ask, trail, silent=Phase.PROCESSING)
     except MalformedError as error:
         raise StoppedError(Failure(Phase.PROCESSING, Cause.PROTOCOL, str(error))) from error
+    finally:
+        trail.processing = (answer.at or perf_counter()) - trail.first_sent
 
 
 async def _ask_over_tcp(target: DnsTarget, trail: Trail, answer: _Answer) -> None:

@@ -1,11 +1,11 @@
-"""``peyvand probe``: probes each link and endpoint of a register once, without a bus (PROBING.md)."""
+"""``peyvand probe``: probes what a register lists, or one definition at any target, once and without a bus (PROBING.md)."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import time
 from typing import Annotated, cast
@@ -14,16 +14,15 @@ import structlog
 import typer
 import uvloop
 from rich.console import Console
-from rich.text import Text
 
+from services.cli.probe_choice import chosen, single
+from services.cli.probe_picture import Probed, explained, line
 from services.core.codec import measurement_to_json
 from services.core.errors import SettingsError
-from services.core.evidence import Measurement
 from services.core.log import Logger
 from services.core.model import Register
-from services.core.outcome import Outcome
-from services.prober.assignment import Assignment, assignments
-from services.prober.attempt import Attempts
+from services.prober.assignment import Assignment
+from services.prober.attempt import Attempts, Result
 from services.prober.egress import EgressRules
 from services.prober.measure import Origin, measurement
 from services.prober.network import Network
@@ -33,48 +32,50 @@ __all__ = ["probe"]
 
 # Enough to be quick, too few for one probe to slow another.
 _AT_ONCE = 50
-_STYLES = {Outcome.OK: "green", Outcome.UNKNOWN: "dim", Outcome.LATE: "yellow", Outcome.STALE: "yellow"}
+_NARROW = 72
 
 
 def probe(
     directory: Annotated[Path, typer.Argument(help="Register directory.", metavar="DIR")],
-    link: Annotated[list[str] | None, typer.Option(help="Only this link or endpoint; may be repeated.")] = None,
-    vantage: Annotated[str | None, typer.Option(help="Only what this vantage probes.")] = None,
+    link: Annotated[
+        list[str] | None, typer.Option(help="Only this link or endpoint; may be repeated.", metavar="ID")
+    ] = None,
+    definition: Annotated[
+        str | None, typer.Option("--probe", help="This definition of probes.yaml, at --target.", metavar="NAME")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Where --probe goes.", metavar="URL")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="A param for --probe, NAME=VALUE; may be repeated.", metavar="NAME=VALUE")
+    ] = None,
+    vantage: Annotated[str | None, typer.Option(help="Only what this vantage probes.", metavar="ID")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", "-v", help="Explain each at length, as is done for a single one.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One Measurement a line, as JSON.")] = False,
 ) -> None:
-    """Probe each link and endpoint once and say what was seen; no bus is needed."""
+    """Probe each link and endpoint once and say what was seen; no bus is needed.
+
+    What targets answer changes nothing about the exit code: it is 0 when everything could be probed, 1 for bad input.
+    """
+    if as_json and explain:
+        raise SettingsError("--json and --explain cannot go together")
     register = load(directory)
-    chosen = _chosen(register, link or (), vantage)
+    if definition is None and target is None and not param:
+        wanted = chosen(register, link or (), vantage)
+    elif definition is None or target is None or link:
+        raise SettingsError("--probe NAME needs --target URL, may have --param NAME=VALUE, and no --link")
+    else:
+        wanted = [single(register, definition, target, param or ())]
     origin = Origin(
         vantage or next((known.id for known in register.policy.vantages), ""),
         "probe",
         register.register_version,
         register.probe_version,
     )
-    uvloop.run(_show(register, chosen, origin, as_json=as_json))
-
-
-def _chosen(register: Register, ids: Sequence[str], vantage: str | None) -> list[Assignment]:
-    """Choose what to probe. Raises SettingsError naming every id that cannot be."""
-    known = {known.id for known in register.policy.vantages}
-    if vantage is not None and vantage not in known:
-        raise SettingsError(
-            f"--vantage {vantage} is not in the register's policy, which has: {', '.join(sorted(known))}"
-        )
-    available = assignments(register, vantage)
-    missing = [name for name in ids if all(target.id != name for target in available)]
-    if missing:
-        raise SettingsError(f"cannot probe {'; '.join(_why_not(register, name) for name in missing)}")
-    return [assignment for target, assignment in available.items() if not ids or target.id in ids]
-
-
-def _why_not(register: Register, name: str) -> str:
-    link = register.links.get(name)
-    if link is not None and link.absent:
-        return f"{name}: the link is absent, documented as not built"
-    if link is not None or name in register.endpoints:
-        return f"{name}: it belongs to another vantage"
-    return f"{name}: the register has no such link or endpoint"
+    show = _json(register, origin) if as_json else _picture(wanted, at_length=explain or len(wanted) == 1)
+    results = uvloop.run(_attempt(register, wanted, show))
+    if not as_json and len(wanted) != 1:
+        typer.echo(_summary(register, results))
 
 
 def _log() -> Logger:
@@ -86,60 +87,62 @@ def _log() -> Logger:
     return cast("Logger", structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=processors))
 
 
-async def _show(register: Register, chosen: Sequence[Assignment], origin: Origin, *, as_json: bool) -> None:
-    """Probe all, a few at a time, and tell of each in the order given."""
+async def _attempt(
+    register: Register, wanted: Sequence[Assignment], show: Callable[[Assignment, Result], None]
+) -> list[Result]:
+    """Probe all, a few at a time, and show each in the order given."""
     network = Network(egress=EgressRules(register.policy.egress))
-    log = _log()
-    attempts = Attempts(network, log)
+    attempts = Attempts(network, _log())
     room = asyncio.Semaphore(_AT_ONCE)
-    slot_start = int(time() // register.policy.slot_seconds) * register.policy.slot_seconds
 
-    async def attempt(assignment: Assignment) -> Measurement:
+    async def attempt(assignment: Assignment) -> Result:
         async with room:
-            result = await attempts.probe(assignment, assignment.definition.timeout)
-        return measurement(assignment.target, slot_start, result.observation, result.judgement, origin)
+            return await attempts.probe(assignment, assignment.definition.timeout)
 
-    tell = _tell_json if as_json else _Teller(chosen).tell
-    rows = []
+    results = []
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [(assignment, group.create_task(attempt(assignment))) for assignment in chosen]
+            tasks = [(assignment, group.create_task(attempt(assignment))) for assignment in wanted]
             for assignment, task in tasks:
-                rows.append(await task)
-                tell(assignment, rows[-1])
+                results.append(await task)
+                show(assignment, results[-1])
     finally:
         await network.close()
-    if not as_json:
-        typer.echo(_summary(register, rows))
+    return results
 
 
-def _summary(register: Register, rows: Sequence[Measurement]) -> str:
-    counts = Counter(row.outcome for row in rows)
+def _json(register: Register, origin: Origin) -> Callable[[Assignment, Result], None]:
+    slot_start = int(time() // register.policy.slot_seconds) * register.policy.slot_seconds
+
+    def show(assignment: Assignment, result: Result) -> None:
+        row = measurement(assignment.target, slot_start, result.observation, result.judgement, origin)
+        typer.echo(measurement_to_json(row))
+
+    return show
+
+
+def _picture(wanted: Sequence[Assignment], *, at_length: bool) -> Callable[[Assignment, Result], None]:
+    console = Console(highlight=False)
+    ids = max((len(assignment.target.id) for assignment in wanted), default=0)
+
+    def show(assignment: Assignment, result: Result) -> None:
+        probed = Probed(assignment, result, time())
+        if at_length:
+            console.print(explained(probed, console.width))
+            if len(wanted) > 1:
+                console.rule(style="dim")
+        else:
+            # On a terminal one target stays one line; what reads a pipe gets all of it.
+            shown = console.is_terminal
+            text = line(probed, ids, narrow=shown and console.width < _NARROW)
+            console.print(text, no_wrap=shown, overflow="ellipsis" if shown else None, soft_wrap=not shown)
+
+    return show
+
+
+def _summary(register: Register, results: Sequence[Result]) -> str:
+    counts = Counter(result.judgement.outcome for result in results)
     parts = [f"{counts[outcome]} {outcome.name}" for outcome in sorted(counts, reverse=True)]
     absent = sum(link.absent for link in register.links.values())
     on_paper = f"; absent and not probed: {absent}" if absent else ""
-    return f"{len(rows)} probed: {', '.join(parts) or 'nothing'}{on_paper}"
-
-
-def _tell_json(_assignment: Assignment, row: Measurement) -> None:
-    typer.echo(measurement_to_json(row))
-
-
-class _Teller:
-    """Tells a person about one target a line: id, outcome, reason, latency, who asks whom, detail."""
-
-    def __init__(self, chosen: Sequence[Assignment]) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
-        self._ids = max((len(assignment.target.id) for assignment in chosen), default=0)
-
-    def tell(self, assignment: Assignment, row: Measurement) -> None:
-        """Print one line."""
-        reason = "" if row.outcome is Outcome.OK else row.reason.name
-        latency = "-" if row.latency is None else f"{row.latency * 1000:.1f} ms"
-        who = "endpoint" if row.target.endpoint else f"{assignment.consumer} asks {assignment.provider}"
-        detail = f": {row.detail}" if row.detail else ""
-        line = Text(f"{row.target.id:<{self._ids}}  ")
-        line.append(f"{row.outcome.name:<13}", style=_STYLES.get(row.outcome, "red"))
-        line.append(f"  {reason:<25}  {latency:>10}  {who}{detail}")
-        line.rstrip()
-        self._console.print(line)
+    return f"{len(results)} probed: {', '.join(parts) or 'nothing'}{on_paper}"

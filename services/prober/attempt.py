@@ -21,12 +21,16 @@ from services.prober.unusable import UnusableError
 __all__ = ["Attempts", "Result"]
 
 
+_NOTHING = Expectations()
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one attempt saw and what it means."""
+    """What one attempt saw, what it means, and what was expected of it."""
 
     observation: Observation
     judgement: Judgement
+    expectations: Expectations = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Attempts:
             self._log.exception("probe_crashed", target=assignment.target.id, endpoint=assignment.target.endpoint)
             detail = f"the probe itself failed: {type(error).__name__}"
             return Result(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail))
-        return Result(observation, judge(observation, ready.expectations))
+        return Result(observation, judge(observation, ready.expectations), ready.expectations)
 
     def _is_current(self, ready: _Ready) -> bool:
         return all(self._network.secrets.get(reference) == secret for reference, secret in ready.secrets.items())

@@ -14,7 +14,7 @@ from services.register.steps import GIVEN
 from services.register.template import names, texts
 from services.register.text import read_id
 
-__all__ = ["Definition", "Probes", "read_probes"]
+__all__ = ["Definition", "Probes", "names_asked", "read_probes"]
 
 FILE = "probes.yaml"
 
@@ -64,14 +64,14 @@ def _definition(name: str, place: Place, block: Block, directory: Path) -> Defin
         probe=probe,
         place=place,
         timeout=block.at("timeout") if "timeout" in block else place,
-        names=_names(texts(probe)) | _names_of_steps(probe),
+        names=names_asked(probe),
         sound=len(block.findings.faults) == before,
     )
 
 
-def _names_of_steps(probe: Probe) -> frozenset[str]:
-    """Names that the steps of a journey ask for and no earlier step captures."""
-    asked: frozenset[str] = frozenset()
+def names_asked(probe: Probe) -> frozenset[str]:
+    """Return the names that a definition asks of params; of a journey's steps those that no earlier step captures."""
+    asked = _names(texts(probe))
     captured = GIVEN
     for step in probe.steps:
         asked |= _names((step.target, *texts(step.probe))) - captured

@@ -67,7 +67,7 @@ def _of_journey(journey: Observation, expectations: Expectations) -> Iterator[Ch
             oldest = max(judgement.data_age, oldest or 0.0)
     if journey.failure is not None:
         judged = False
-        yield _tried("every step could be made", "", check_whole, journey, headers_judged=True)
+        yield _tried("the journey could go on to its end", "", check_whole, journey, headers_judged=True)
     yield from _of_time(journey, expectations, oldest, judged=judged)
 
 

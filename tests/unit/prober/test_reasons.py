@@ -1,0 +1,230 @@
+"""Every reason is produced by what decides it: checks, the border of probes, the schedule, the indicator, the api."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from inspect import isawaitable
+
+import numpy as np
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.api.slots import slot_messages
+from services.core.definition import (
+    Auth,
+    Body,
+    Expect,
+    Fresh,
+    HeaderExpectation,
+    JsonExpectation,
+    Probe,
+    XmlExpectation,
+)
+from services.core.evidence import Measurement, Target
+from services.core.model import Egress, Link
+from services.core.outcome import Outcome, Reason
+from services.core.settings import Settings
+from services.indicator.calendar import Calendar
+from services.indicator.cells import EMPTY, reasons
+from services.prober.assignment import Assignment
+from services.prober.attempt import Attempts
+from services.prober.checks import judge
+from services.prober.egress import EgressRules
+from services.prober.expectations import compile_expectations
+from services.prober.measure import Origin, blinded, measurement
+from services.prober.meters import Meters
+from services.prober.network import Network
+from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts
+from services.prober.probing import Probing
+from services.prober.roster import Roster
+from services.prober.schedule import Entry, Launch
+
+GOOD = Observation(
+    time=1000.0,
+    duration=0.2,
+    latency=0.1,
+    status=200,
+    headers=(("content-type", "application/json"),),
+    body=b'{"id": 1, "updated": 900}',
+)
+FAULT = (
+    b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>'
+    b"<e:Fault><faultcode>e:Server</faultcode></e:Fault></e:Body></e:Envelope>"
+)
+ORIGIN = Origin("north", "p1", "r1", "p1")
+
+Case = Callable[[], Reason | Awaitable[Reason]]
+
+
+def judged(
+    observation: Observation = GOOD,
+    expect: Expect | None = None,
+    *,
+    kind: str = "http",
+    latency: float | None = 2.0,
+    max_age: float | None = None,
+) -> Case:
+    """What judging makes of an observation."""
+    definition = Probe("x", kind, expect=expect or Expect())
+    return lambda: judge(observation, compile_expectations(definition, {}, latency=latency, max_age=max_age)).reason
+
+
+def failed(phase: Phase, cause: Cause) -> Case:
+    """What judging makes of a probe that was stopped there."""
+    return judged(Observation(1000.0, 0.2, failure=Failure(phase, cause, "why")))
+
+
+def answered(expect: Expect, **facts: object) -> Case:
+    """What judging makes of a whole answer with these facts."""
+    return judged(replace(GOOD, **facts), expect)  # type: ignore[arg-type]
+
+
+def named(*records: str, rcode: str = "NOERROR") -> Observation:
+    return Observation(1000.0, 0.2, latency=0.1, dns=DnsFacts(rcode, records))
+
+
+def called(code: str, serving: str = "", *, health: bool = False) -> Case:
+    return judged(Observation(1000.0, 0.2, latency=0.1, rpc=RpcFacts(code, serving, health=health)), kind="grpc")
+
+
+def attempted(url: str, definition: Probe, egress: Egress | None = None) -> Case:
+    """What the border of probes makes of one real attempt."""
+
+    async def attempt() -> Reason:
+        network = Network(egress=EgressRules(egress or Egress(("127.0.0.0/8",), allow_loopback=True)))
+        try:
+            assigned = Assignment(Entry(Target("x"), 1.0), definition, "a", "b", url, {}, 2.0, None)
+            result = await Attempts(network, structlog.get_logger()).probe(assigned, 1.0)
+        finally:
+            await network.close()
+        return result.judgement.reason
+
+    return attempt
+
+
+class _Kept:
+    """A publisher that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.rows: list[Measurement] = []
+
+    def add(self, _consumer: str, row: Measurement) -> None:
+        self.rows.append(row)
+
+
+async def _scheduled(*, shed: bool) -> Reason:
+    """What the schedule makes of a launch whose turn came too late, or of a probe that ended in a later slot."""
+    kept, network = _Kept(), Network()
+    log = structlog.get_logger()
+    meters = Meters(CollectorRegistry())
+    roster = Roster("p1", 1.0)
+    probing = Probing(Settings(vantage="north", prober="p1"), network, kept, roster, meters, log)  # type: ignore[arg-type]
+    target = Target("x")
+    assigned = Assignment(Entry(target, 1.0), Probe("x", "http"), "a", "b", "http://127.0.0.1:9/", {}, 2.0, None)
+    probing._assignments[target] = assigned
+    probing.origin = ORIGIN
+    launch = Launch(target=target, slot_start=1000, due=1000.0, latest=1001.0)
+    try:
+        if shed:
+            probing._launch(launch)
+            return kept.rows[0].reason
+        good = await Attempts(network, log).probe(assigned, 0.1)
+        return probing._judgement(launch, assigned, good, 0.0).reason
+    finally:
+        await network.close()
+
+
+def _blind() -> Reason:
+    row = measurement(
+        Target("x"),
+        1000,
+        GOOD,
+        judge(GOOD, compile_expectations(Probe("x", "http"), {}, latency=None, max_age=None)),
+        ORIGIN,
+    )
+    return blinded(row).reason
+
+
+def _absent() -> Reason:
+    """What the api says of a slot of a link that the register documents as not built."""
+    link = Link("x", "service", "b", "item")
+    calendar = Calendar(timezone="UTC", epoch=datetime(2026, 1, 1, tzinfo=UTC).timestamp(), slot_seconds=300)
+    first = calendar.epoch_slot
+    return Reason(next(iter(slot_messages(link, calendar, range(first, first + 1), {}))).reason)
+
+
+CASES: dict[Reason, Case] = {
+    Reason.OK: judged(),
+    Reason.NO_MEASUREMENT: lambda: Reason(int(reasons(np.array([EMPTY]))[0])),
+    Reason.PROBER_ERROR: attempted("http://127.0.0.1:9/${missing}", Probe("x", "http")),
+    Reason.OVERRUN: lambda: _scheduled(shed=False),
+    Reason.SHED: lambda: _scheduled(shed=True),
+    Reason.VANTAGE_BLIND: _blind,
+    Reason.OWN_CREDENTIAL: attempted(
+        "http://127.0.0.1:9/", Probe("x", "http", auth=Auth("bearer", token="env:NO_SUCH"))
+    ),
+    Reason.EGRESS_DENIED: attempted("http://127.0.0.1:9/", Probe("x", "http"), Egress(("192.0.2.0/24",))),
+    Reason.LOCAL_RESOURCES: failed(Phase.CONNECT, Cause.LOCAL_RESOURCES),
+    Reason.ABSENT: _absent,
+    Reason.RESOLVE_FAILED: failed(Phase.RESOLVE, Cause.FAILED),
+    Reason.RESOLVE_TIMEOUT: failed(Phase.RESOLVE, Cause.TIMEOUT),
+    Reason.CONNECT_REFUSED: failed(Phase.CONNECT, Cause.REFUSED),
+    Reason.CONNECT_TIMEOUT: failed(Phase.CONNECT, Cause.TIMEOUT),
+    Reason.CONNECT_UNREACHABLE: failed(Phase.CONNECT, Cause.UNREACHABLE),
+    Reason.TLS_FAILED: failed(Phase.TLS, Cause.FAILED),
+    Reason.TLS_TIMEOUT: failed(Phase.TLS, Cause.TIMEOUT),
+    Reason.CERTIFICATE_EXPIRED: failed(Phase.TLS, Cause.CERTIFICATE_EXPIRED),
+    Reason.CERTIFICATE_NOT_YET_VALID: failed(Phase.TLS, Cause.CERTIFICATE_NOT_YET_VALID),
+    Reason.CERTIFICATE_NAME_MISMATCH: failed(Phase.TLS, Cause.CERTIFICATE_NAME_MISMATCH),
+    Reason.CERTIFICATE_UNTRUSTED: failed(Phase.TLS, Cause.CERTIFICATE_UNTRUSTED),
+    Reason.TLS_NOT_SPOKEN: failed(Phase.TLS, Cause.TLS_NOT_SPOKEN),
+    Reason.STARTTLS_REFUSED: failed(Phase.PROCESSING, Cause.STARTTLS_REFUSED),
+    Reason.ANSWER_TIMEOUT: failed(Phase.PROCESSING, Cause.TIMEOUT),
+    Reason.BODY_TIMEOUT: failed(Phase.TRANSFER, Cause.TIMEOUT),
+    Reason.CONNECTION_RESET: failed(Phase.PROCESSING, Cause.RESET),
+    Reason.CONNECTION_CLOSED: failed(Phase.TRANSFER, Cause.CLOSED),
+    Reason.PROTOCOL_ERROR: failed(Phase.PROCESSING, Cause.PROTOCOL),
+    Reason.SERVER_ERROR: answered(Expect(), status=503),
+    Reason.AUTH_REFUSED: answered(Expect(), status=401),
+    Reason.BUS_ERROR: answered(Expect(), headers=(("x-road-error", "Server"),)),
+    Reason.NOT_SERVING: called("OK", "NOT_SERVING", health=True),
+    Reason.UNKNOWN_SERVICE: called("NOT_FOUND", health=True),
+    Reason.UNIMPLEMENTED: called("UNIMPLEMENTED"),
+    Reason.RPC_FAILED: called("INTERNAL"),
+    Reason.SOAP_FAULT: judged(replace(GOOD, status=500, headers=(), body=FAULT), kind="soap"),
+    Reason.NAME_SERVER_FAILED: judged(named(rcode="SERVFAIL"), kind="dns"),
+    Reason.STATUS: answered(Expect(), status=404),
+    Reason.HEADER: answered(Expect(headers={"X-Absent": HeaderExpectation(must=".")})),
+    Reason.BODY: answered(Expect(body=Body(must_not=("id",)))),
+    Reason.JSON: answered(Expect(json=(JsonExpectation("$.id", type="string"),))),
+    Reason.TEST_RECORD: answered(Expect(record={"id": 2})),
+    Reason.BODY_LIMIT: answered(Expect(), failure=Failure(Phase.TRANSFER, Cause.BODY_LIMIT)),
+    Reason.ENCODING: answered(Expect(), failure=Failure(Phase.TRANSFER, Cause.ENCODING)),
+    Reason.TOO_MANY_REDIRECTS: answered(Expect(), failure=Failure(Phase.TRANSFER, Cause.TOO_MANY_REDIRECTS)),
+    Reason.REDIRECT_REFUSED: answered(Expect(), failure=Failure(Phase.CONNECT, Cause.EGRESS), redirected=True),
+    Reason.AGE_UNREADABLE: answered(Expect(fresh=Fresh(path="$.never"))),
+    # No answer on the wire becomes half a character; whatever else might one day, is no pass.
+    Reason.CHECK_ERROR: answered(Expect(headers={"X": HeaderExpectation(must=".")}), headers=(("x", "\ud800"),)),
+    Reason.XML: answered(Expect(xml=(XmlExpectation("//id"),))),
+    Reason.JSON_SCHEMA: answered(Expect(schema={"required": ["name"]})),
+    Reason.RCODE: judged(named(rcode="NXDOMAIN"), kind="dns"),
+    Reason.RECORDS: judged(named("a. 60 IN A 192.0.2.1"), Expect(answers=Body(must=("AAAA",))), kind="dns"),
+    Reason.LINE: failed(Phase.PROCESSING, Cause.LINE),
+    Reason.CAPTURE: failed(Phase.TRANSFER, Cause.CAPTURE),
+    Reason.NOT_SECURE: answered(Expect(tls=True)),
+    Reason.LATE: judged(latency=0.05),
+    Reason.STALE: judged(expect=Expect(fresh=Fresh(path="$.updated")), max_age=60.0),
+}
+
+
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.name)
+async def test_40_every_reason_has_what_produces_it(reason: Reason) -> None:
+    """Each member of the closed enum comes out of the code that decides it, and belongs to exactly one outcome."""
+    produced = CASES[reason]()
+    if isawaitable(produced):
+        produced = await produced
+    assert produced is reason
+    assert reason.outcome in Outcome

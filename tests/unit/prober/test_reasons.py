@@ -150,7 +150,7 @@ def _blind() -> Reason:
 
 def _absent() -> Reason:
     """What the api says of a slot of a link that the register documents as not built."""
-    link = Link("x", "service", "b", "item")
+    link = Link("x", "service", "b", "item", live_from=None)
     calendar = Calendar(timezone="UTC", epoch=datetime(2026, 1, 1, tzinfo=UTC).timestamp(), slot_seconds=300)
     first = calendar.epoch_slot
     return Reason(next(iter(slot_messages(link, calendar, range(first, first + 1), {}))).reason)

@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.reflection import aio as reflection
+
 from peyvand.v1 import indicator_service_pb2, indicator_service_pb2_grpc
 from peyvand.v1.indicator_service_pb2 import GetLinkRequest, GetLinkResponse
 
@@ -70,9 +71,18 @@ class _Indicators(indicator_service_pb2_grpc.IndicatorServiceServicer):
         return await self.handler(request, context)
 
 
-def _describing(server: GrpcServer, version: str) -> grpc.GenericRpcHandler:
+class _Sparing(reflection.ReflectionServicer):
+    """Reflection that gives only the file asked for, none that it imports."""
+
+    async def ServerReflectionInfo(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        async for answer in super().ServerReflectionInfo(requests, context):
+            del answer.file_descriptor_response.file_descriptor_proto[1:]
+            yield answer
+
+
+def _describing(server: GrpcServer, version: str, *, sparing: bool) -> grpc.GenericRpcHandler:
     """Reflection of this version; both have the same messages."""
-    servicer = reflection.ReflectionServicer((SERVICE, "grpc.health.v1.Health"))
+    servicer = (_Sparing if sparing else reflection.ReflectionServicer)((SERVICE, "grpc.health.v1.Health"))
 
     async def describe(requests: Any, context: Any) -> AsyncIterator[Any]:
         server.described.append(version)
@@ -95,6 +105,7 @@ async def grpc_serving(
     *,
     serving: Mapping[str, health_pb2.HealthCheckResponse.ServingStatus] | None = None,
     reflects: str = "",
+    sparing: bool = False,
     pem: Path | None = None,
     client_ca: Path | None = None,
     compression: grpc.Compression | None = None,
@@ -118,7 +129,7 @@ async def grpc_serving(
             await servicer.set(service, status)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, listener)
     if reflects:
-        listener.add_generic_rpc_handlers((_describing(server, reflects),))
+        listener.add_generic_rpc_handlers((_describing(server, reflects, sparing=sparing),))
     await listener.start()
     try:
         yield server

@@ -61,6 +61,7 @@ _ROWS = (
     Metric("peyvand_probe_targets", "gauge", ("kind",), "prober", "Links and endpoints of this prober's share", "2"),
     Metric("peyvand_probe_peers", "gauge", (), "prober", "Probers of this vantage that are alive, with this one"),
     Metric("peyvand_vantage_blind", "gauge", ("vantage",), "prober", "1 while a control target fails"),
+    Metric("peyvand_conntrack_ratio", "gauge", (), "prober", "Share of the connection-tracking table in use"),
     Metric("peyvand_spool_batches", "gauge", (), "prober", "Batches the bus has not acknowledged"),
     Metric("peyvand_spool_bytes", "gauge", (), "prober", "Bytes the bus has not acknowledged"),
     Metric("peyvand_spool_dropped_total", "counter", (), "prober", "Batches dropped because the spool was full"),

@@ -20,8 +20,8 @@ from services.prober.unusable import UnusableError
 
 __all__ = ["Attempts", "Result"]
 
-
 _NOTHING = Expectations()
+_WITHOUT_CONNECTION = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT, Reason.CONNECT_TIMEOUT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,15 @@ class Attempts:
             self._log.exception("probe_crashed", target=assignment.target.id, endpoint=assignment.target.endpoint)
             detail = f"the probe itself failed: {type(error).__name__}"
             return Result(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail))
-        return Result(observation, judge(observation, ready.expectations), ready.expectations)
+        judgement = self._excused(judge(observation, ready.expectations))
+        return Result(observation, judgement, ready.expectations)
+
+    def _excused(self, judgement: Judgement) -> Judgement:
+        """Return UNKNOWN in place of a connection that was not made while this machine could make none."""
+        if judgement.reason not in _WITHOUT_CONNECTION or not self._network.tracking.full():
+            return judgement
+        detail = f"the connection-tracking table of this machine was full: {judgement.reason.name.lower()}"
+        return Judgement(Reason.LOCAL_RESOURCES, detail)
 
     def _is_current(self, ready: _Ready) -> bool:
         return all(self._network.secrets.get(reference) == secret for reference, secret in ready.secrets.items())

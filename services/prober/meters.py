@@ -12,6 +12,7 @@ from services.core.evidence import Measurement, Target
 from services.core.metrics import TABLE, counter, gauge, histogram
 from services.core.outcome import Outcome, Reason
 from services.prober.assignment import Assignment
+from services.prober.tracking import TrackingTable
 
 __all__ = ["SERIES_BELOW", "Meters"]
 
@@ -27,7 +28,7 @@ _PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 class Meters:
     """The metrics of one prober. Counters start at zero; gauges are absent until known."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, tracking: TrackingTable | None = None) -> None:
         outcomes = counter("peyvand_probe_outcomes_total", registry)
         self._outcomes: dict[Outcome, Counter] = {outcome: outcomes.labels(outcome.name.lower()) for outcome in Outcome}
         reasons = counter("peyvand_probe_reasons_total", registry)
@@ -49,6 +50,7 @@ class Meters:
         self._publish = histogram("peyvand_publish_seconds", registry)
         self._series = _Series()
         registry.register(self._series)
+        registry.register(_Pressure(tracking or TrackingTable()))
 
     def watch(self, inflight: Callable[[], int]) -> None:
         """Ask this for the number of probes under way whenever it is scraped."""
@@ -99,6 +101,20 @@ class Meters:
     def published(self, seconds: float) -> None:
         """Take note of how long the bus took to acknowledge a batch."""
         self._publish.observe(seconds)
+
+
+class _Pressure(Collector):
+    """How full the connection-tracking table is when it is scraped; nothing where there is none."""
+
+    def __init__(self, tracking: TrackingTable) -> None:
+        self._tracking = tracking
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield its share in use."""
+        ratio = self._tracking.ratio()
+        if ratio is not None:
+            row = TABLE["peyvand_conntrack_ratio"]
+            yield GaugeMetricFamily(row.name, row.help, value=ratio)
 
 
 class _Series(Collector):

@@ -19,6 +19,7 @@ from services.prober.resolve import Resolver
 from services.prober.schemas import Schemas
 from services.prober.secrets import MissingSecretError, Secrets
 from services.prober.tokens import Tokens
+from services.prober.tracking import TrackingTable
 
 __all__ = ["Network", "TrustStore"]
 
@@ -71,6 +72,7 @@ class Network:
     secrets: Secrets = field(default_factory=Secrets)
     contexts: Contexts = field(default_factory=Contexts)
     tokens: Tokens = field(default_factory=Tokens)
+    tracking: TrackingTable = field(default_factory=TrackingTable)
     schemas: Schemas = field(default_factory=Schemas)
     cookies: httpx.Cookies | None = field(default=None, repr=False)
 

@@ -18,6 +18,7 @@ from services.prober.oauth import access_token, issuer_of
 from services.prober.observation import Cause, Failure, Observation, Phase
 from services.prober.tokens import Issuer
 from services.prober.trail import StoppedError, Trail
+from services.prober.unusable import UnusableError
 from services.prober.wire import call_of
 from services.register.template import fill, filled
 
@@ -52,7 +53,7 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], networ
 
 
 def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
-    """Build a target of a definition whose texts are filled in. Raises MissingSecretError and ValueError."""
+    """Build a target of a definition whose texts are filled in. Raises MissingSecretError, UnusableError and ValueError."""
     headers, body = definition.headers, definition.body
     given = {name.lower() for name in headers}
     defaults = {"User-Agent": _USER_AGENT, "Accept": "*/*", "Connection": "close"}
@@ -61,7 +62,7 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
         request = httpx.Request(definition.method, url, headers=sent, content=body.encode() if body else None)
         issuer = issuer_of(definition, url)
     except httpx.InvalidURL as error:
-        raise ValueError(f"the target is not a URL: {error}") from error
+        raise UnusableError("the target, or its token_url, is not a URL that can be asked") from error
     if network.cookies is not None:
         network.cookies.set_cookie_header(request)
     secret_header, secret = credential(definition.auth, network.secrets)

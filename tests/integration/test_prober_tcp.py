@@ -99,10 +99,15 @@ async def test_29_a_talk_has_its_phases() -> None:
 
 
 async def test_a_line_is_sent_with_a_line_feed() -> None:
-    """What is sent ends in a line feed and in nothing else; the last thing said arrives although nothing is awaited."""
-    async with talking(says_in_turn(b"", b"")) as server:
+    """What is sent ends in a line feed and in nothing else; no reset overtakes the last thing said."""
+
+    async def handle(connection: Connection) -> None:
+        await connection.hear()
+        await connection.hear()
+
+    async with talking(handle) as server:
         result = await probe(server.port, Line(send="QUIT"))
-        await server.until(lambda: server.heard == [b"QUIT\n"])
+        await server.until(lambda: server.heard == [b"QUIT\n", b""])
     assert result.judgement.reason is Reason.OK
 
 

@@ -99,8 +99,8 @@ class Method:
             Parse(text or "{}", message, descriptor_pool=self.pool)
             return message.SerializeToString()
         except (Error, DecodeError, TypeError, ValueError) as error:
-            # What protobuf says may hold values, which may be personal.
-            found = _FIELD.search(str(error))
+            # What protobuf says may hold values, which may be personal; the names of an object's fields are none.
+            found = _FIELD.search(str(error)) if text.lstrip().startswith("{") else None
             where = f": its field `{found[1] or found[2]}`" if found else ""
             raise DescriptorError(f"the body is not JSON that fits {name}{where}") from error
 

@@ -6,10 +6,10 @@ ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check fmt proto docs lock bench clean
+.PHONY: help setup setup-dev run test conformance check fmt proto docs lock bench clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.run ## install what running needs into .venv
 
@@ -34,7 +34,10 @@ run: setup ## a simulated government, measured live (options: make run ARGS='--f
 # Whole systems are tested by themselves: they measure time, and a crowded machine reads as UNKNOWN.
 test: setup-dev ## every test this machine can run (some of them: make test ARGS=tests/unit)
 	@if [ -n "$(ARGS)" ]; then $(BIN)/pytest $(ARGS); else \
-		$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/property tests/integration && $(BIN)/pytest tests/e2e; fi
+		$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/property tests/integration tests/conformance && $(BIN)/pytest tests/e2e; fi
+
+conformance: setup-dev ## the prober and blackbox_exporter side by side, where that is installed
+	@$(BIN)/python -m tests.conformance
 
 check: setup-dev ## linters, types, borders between rooms, protobuf contracts
 	$(BIN)/ruff check .

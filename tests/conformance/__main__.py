@@ -1,0 +1,42 @@
+"""``python -m tests.conformance``: both verdicts of every case side by side, and nothing else unless one is unexpected."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+_HERE = Path(__file__).parent
+
+
+class _Reports:
+    """Keeps what the tests report."""
+
+    def __init__(self) -> None:
+        self.kept: list[pytest.TestReport] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.kept.append(report)
+
+
+def main() -> int:
+    """Run the suite silently, print its table, then what failed in it; return pytest's exit status."""
+    reports = _Reports()
+    status = pytest.main(["-p", "no:terminal", "-o", "addopts=--strict-markers", str(_HERE)], plugins=[reports])
+    from conformance_cases import CASES  # noqa: PLC0415 - pytest has put this folder on the path by now
+    from conformance_table import table, verdicts  # noqa: PLC0415
+
+    for line in table(CASES, verdicts(report.user_properties for report in reports.kept)):
+        print(line)  # noqa: T201 - a person reads this
+    for report in reports.kept:
+        if report.failed:
+            print(f"\n{report.nodeid}\n{report.longreprtext}", file=sys.stderr)  # noqa: T201
+    skipped = {report.longrepr[2] for report in reports.kept if report.skipped and isinstance(report.longrepr, tuple)}
+    for reason in skipped:
+        print(reason, file=sys.stderr)  # noqa: T201
+    return int(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 from lxml import etree
 
+from services.core.markup import MarkupError, read_markup
+
 __all__ = ["Answer", "AnswerError", "read_answer", "read_records"]
 
 _FAULT_CODE = re.compile(r"[\w.:-]{1,200}", re.ASCII)
@@ -43,12 +45,10 @@ def _parts(body: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _envelope(text: bytes) -> etree._Element:
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
-        root = etree.fromstring(text.strip(), parser)
-    except etree.XMLSyntaxError as error:
-        line, column = error.position
-        raise AnswerError(f"its XML part is not well-formed (line {line}, column {column})") from None
+        root = read_markup(text.strip())
+    except MarkupError as error:
+        raise AnswerError(f"its XML part {error}") from None
     document: Any = root.getroottree().docinfo  # its stubs do not know the doctype
     if document.doctype:
         raise AnswerError("its XML part has a document type declaration, which is not accepted")

@@ -18,7 +18,7 @@ from lxml import etree
 from services.core.definition import Capture
 from services.prober.checks.document import Document
 from services.prober.checks.wrong import WrongError
-from services.prober.expectations import compile_pattern
+from services.prober.expectations import compile_pattern, compile_xpath
 from services.prober.observation import Observation
 
 __all__ = ["CaptureError", "Finder", "compile_capture"]
@@ -89,15 +89,16 @@ def _json(path: str) -> Callable[[Observation], object]:
 
 
 def _xpath(path: str) -> Callable[[Observation], object]:
-    query = etree.XPath(path)
+    query = compile_xpath(path, {})
 
     def find(seen: Observation) -> object:
-        # Neither entities nor anything outside the answer is read: it may come from anyone.
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+        content_type = next((value for name, value in seen.headers if name == "content-type"), "")
         try:
-            found: object = query(etree.fromstring(seen.body, parser))
-        except (etree.XMLSyntaxError, etree.XPathError) as error:
-            raise CaptureError("the body is not XML") from error
+            found: object = query(Document(seen.body, content_type).root)
+        except WrongError as wrong:
+            raise CaptureError(wrong.detail) from wrong
+        except etree.XPathError as error:
+            raise CaptureError("the XPath cannot be run on this answer") from error
         if isinstance(found, list):
             found = next(iter(found), None)
         if isinstance(found, etree._Element):  # noqa: SLF001 - lxml names the class of its elements no other way

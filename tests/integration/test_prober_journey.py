@@ -127,7 +127,7 @@ async def test_a_status_that_a_step_expects_is_no_failure() -> None:
         (Capture(json="$.absent"), "nothing was found"),
         (Capture(json="$.nothing"), "nothing was found"),
         (Capture(json="$.list"), "what was found is neither text, number nor flag"),
-        (Capture(xpath="//code"), "the body is not XML"),
+        (Capture(xpath="//code"), "the body is not XML (line 1, column 1)"),
         (Capture(header="X-Absent"), "nothing was found"),
         (Capture(pattern='"absent": "(.*?)"'), "nothing was found"),
         (Capture(pattern='"absent"|(?P<x>never)|"token"'), "nothing was found"),

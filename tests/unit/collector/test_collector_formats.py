@@ -151,10 +151,14 @@ def test_bad_records_of_a_document_are_told_by_number(raw):
         (b"--b\r\ncontent-type: text/xml\r\n\r\n<a/>", "the multipart answer ends before its closing boundary"),
         (b"--b\r\ncontent-type: text/plain\r\n\r\n<a/>\r\n--b--", "it has no text/xml part"),
         (b"--b\r\ncontent-type: text/xml\r\n\r\n<a/>\r\n--b--", "it has no application/gzip part"),
-        (b"--b\r\ncontent-type: text/xml\r\n\r\n<a>\r\n--b--", "its XML part is not well-formed (line 1, column 4)"),
+        (b"--b\r\ncontent-type: text/xml\r\n\r\n<a>\r\n--b--", "its XML part is not XML (line 1, column 4)"),
         (b"<a/>", "it is a SOAP message without records"),
         (
             b'<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><a>&e;</a>',
+            "its XML part declares entities, which are not read",
+        ),
+        (
+            b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>',
             "its XML part has a document type declaration, which is not accepted",
         ),
         (

@@ -11,15 +11,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests import oracle
-from tests.e2e.witness import Client, read_answers, read_register, read_truth
+from services.core.model import FLUSH_SECONDS
+from tests.e2e.witness import (
+    Client,
+    assert_the_index_counts_each_verdict_once,
+    read_answers,
+    read_register,
+    read_truth,
+)
 
 SLOT = 2
 KILLS = 30
 VICTIMS = ("prober", "scorer", "nats-server")
-FLUSH_SECONDS = 1.0
 SETTLED_SLOTS = 3
-EXACT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def test_thirty_kills_lose_at_most_a_flush_and_double_nothing(system) -> None:
     told = {link: client.verdicts(link, first, end, SLOT) for link in live}
     _assert_only_a_killed_prober_leaves_unknown(client, told, kills, first)
     _assert_what_is_known_is_true(told, truth, read_answers(running.data / "sandbox" / "access.ndjson"), kills)
-    _assert_the_index_counts_each_verdict_once(client, register, live, first)
+    assert_the_index_counts_each_verdict_once(client, register, live, first, SLOT)
     client.close()
 
 
@@ -116,22 +120,3 @@ def _assert_what_is_known_is_true(told, truth, answers, kills: list[Kill]) -> No
     assert not wrong, f"{len(wrong)} known verdicts are not the truth (link, slot, told, true): {wrong[:10]}"
     assert not unseen, f"{len(unseen)} slots have a verdict though no answer was sent: {unseen[:10]}"
     assert not lost, f"{len(lost)} answers were sent and are unknown though no prober was killed: {lost[:10]}"
-
-
-def _assert_the_index_counts_each_verdict_once(client, register, live, first) -> None:
-    """Read verdicts and index of the same as_of; the counts behind the index are exactly those verdicts."""
-    for _ in range(10):
-        government = client.government()
-        end = government.as_of.seconds // SLOT
-        told = {link: client.verdicts(link, first, end, SLOT) for link in live}
-        if client.government().as_of.seconds == government.as_of.seconds:
-            break
-    else:
-        pytest.fail("verdicts and index of one as_of could not be read together in ten attempts")
-    stages = {(False, link, s): stage for link, of in told.items() for s, stage in of.items() if stage is not None}
-    true = oracle.index(register, stages, days=28, end_slot=end)["government", register["government"]]
-    assert government.lower == pytest.approx(float(true.lower), abs=EXACT)
-    assert government.upper == pytest.approx(float(true.upper), abs=EXACT)
-    assert government.known_share == pytest.approx(float(true.known_share), abs=EXACT)
-    if true.point is not None:
-        assert government.point == pytest.approx(float(true.point), abs=EXACT)

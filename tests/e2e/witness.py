@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 import yaml
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc, outcome_pb2
+from tests import oracle
 
 OK = 5
+EXACT = 1e-12
 UNKNOWN = 1  # OUTCOME_UNKNOWN; every other outcome is stage + 2
 
 
@@ -153,3 +156,26 @@ class Client:
 
     def close(self) -> None:
         self.channel.close()
+
+
+def assert_the_index_counts_each_verdict_once(
+    client: Client, register: dict[str, Any], live: list[str], first: int, slot_seconds: int
+) -> None:
+    """Read verdicts and index of the same as_of: the index is the brute force's over exactly those verdicts."""
+    for _ in range(10):
+        government = client.government()
+        assert government is not None
+        end = government.as_of.seconds // slot_seconds
+        told = {link: client.verdicts(link, first, end, slot_seconds) for link in live}
+        after = client.government()
+        if after is not None and after.as_of.seconds == government.as_of.seconds:
+            break
+    else:
+        pytest.fail("verdicts and index of one as_of could not be read together in ten attempts")
+    stages = {(False, link, s): stage for link, of in told.items() for s, stage in of.items() if stage is not None}
+    true = oracle.index(register, stages, days=28, end_slot=end)["government", register["government"]]
+    assert government.lower == pytest.approx(float(true.lower), abs=EXACT)
+    assert government.upper == pytest.approx(float(true.upper), abs=EXACT)
+    assert government.known_share == pytest.approx(float(true.known_share), abs=EXACT)
+    if true.point is not None:
+        assert government.point == pytest.approx(float(true.point), abs=EXACT)

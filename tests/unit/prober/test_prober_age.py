@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from registers import write_register
 
 from services.core.definition import Expect, Fresh, Probe
 from services.core.outcome import Reason
+from services.prober.assignment import assignments
 from services.prober.checks import judge
 from services.prober.checks.age import moment
 from services.prober.checks.jalali import YEARS, gregorian
 from services.prober.expectations import compile_expectations
-from services.prober.observation import Observation
+from services.prober.observation import Observation, StepFacts
+from services.register.load import load
 
 TEHRAN = ZoneInfo("Asia/Tehran")
 
@@ -198,6 +203,24 @@ def test_days_follow_one_another() -> None:
                 except ValueError:
                     assert number > 29
     assert days == list(range(days[0], days[0] + len(days)))
+
+
+def test_every_target_is_read_in_the_policys_timezone(tmp_path: Path) -> None:
+    """Links and endpoints carry the timezone of their register's policy."""
+    register = load(write_register(tmp_path))
+    assert {item.zone for item in assignments(register, None).values()} == {TEHRAN}
+
+
+def test_steps_of_a_journey_are_read_in_the_policys_timezone() -> None:
+    """The age of what a step found is told in the zone of the journey's target."""
+    midday = local(2026, 11, 24, 12)
+    seen = Observation(time=midday, duration=0.0, latency=0.1, status=200, body=b'{"on": "1405/09/03"}')
+    step = compile_expectations(
+        Probe("step", "http", expect=Expect(fresh=Fresh(path="$.on"))), {}, latency=None, max_age=None
+    )
+    journey = compile_expectations(Probe("test", "journey"), {}, latency=None, max_age=43200, zone=TEHRAN)
+    judgement = judge(replace(seen, steps=(StepFacts("step", seen, step),)), journey)
+    assert (judgement.reason, judgement.data_age) == (Reason.OK, 43200)
 
 
 @pytest.mark.parametrize(

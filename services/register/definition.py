@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from services.core.definition import KINDS, Line, Probe, Query, Step, Tls
 from services.register.address import read_domain
 from services.register.auth import HEADER, read_auth
+from services.register.call import check_call, read_call, read_descriptors
 from services.register.document import Block
 from services.register.expectations import read_expect
 from services.register.message import check_message, read_action
@@ -61,7 +61,6 @@ STEP_KINDS = tuple(kind for kind in KINDS if kind != "journey")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _CREDENTIALS = ("authorization", "proxy-authorization")
 _BODY_LIMIT = 1 << 18
-_CALL = re.compile(r"[A-Za-z_][\w.]*/[A-Za-z_]\w*")
 _QUERY_TYPES = (
     "A",
     "AAAA",
@@ -103,6 +102,7 @@ def _read(name: str, block: Block, directory: Path, *, kinds: tuple[str, ...], e
     read = {key: _READERS[key](block, directory) for key in own if key in block and key != "expect"}
     probe = Probe(name, kind or "http", **read, expect=read_expect(block, kind, directory))
     check_message(probe, block)
+    check_call(probe, block)
     return probe
 
 
@@ -127,12 +127,6 @@ _DEFAULT = Probe(name="", kind="http")
 
 def _template(text: str) -> str:
     names(text)
-    return text.strip()
-
-
-def _read_call(text: str) -> str:
-    if not _CALL.fullmatch(text.strip()):
-        raise ValueError(f"`{text}` is not a method: write package.Service/Method")
     return text.strip()
 
 
@@ -193,7 +187,7 @@ def _tls(block: Block, directory: Path) -> Tls:
 
 
 def _descriptors(block: Block, directory: Path) -> str:
-    return block.read("descriptors", lambda text: read_file_reference(text, directory), "")
+    return block.read("descriptors", lambda text: read_descriptors(text, directory), "")
 
 
 def _lines(block: Block, _directory: Path) -> tuple[Line, ...]:
@@ -272,7 +266,7 @@ _READERS: Mapping[str, Callable[[Block, Path], Any]] = {
     "client": _plain("client", read_client),
     "service": _service,
     "user_id": _plain("user_id", _template),
-    "call": _plain("call", _read_call),
+    "call": _plain("call", read_call),
     "descriptors": _descriptors,
     "lines": _lines,
     "starttls": _plain("starttls", lambda text: read_choice(text, "smtp", "imap", "postgres")),

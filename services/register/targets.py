@@ -13,6 +13,7 @@ from services.core.definition import Probe
 from services.core.model import ALWAYS, Endpoint, Link, Policy, Service
 from services.register.address import read_domain, read_target
 from services.register.agencies import AGENCIES, SERVICES
+from services.register.call import is_request
 from services.register.findings import Findings, Place
 from services.register.message import is_message
 from services.register.probes import Definition, Probes
@@ -236,6 +237,8 @@ def _check_sent(row: Row, probe: Probe, filled: Callable[[str], str]) -> None:
             row.fault("params", "they put a line break into a line to send")
     if not is_message(probe, row.findings.attempt(at, "params", filled, probe.body, probe.body)):
         row.fault("params", f"they make the body of probe `{probe.name}` something that is not XML")
+    if not is_request(probe, row.findings.attempt(at, "params", filled, probe.body, "")):
+        row.fault("params", f"they make the body of probe `{probe.name}` something that is not JSON")
     if probe.kind == "dns":
         name = row.findings.attempt(at, "params", filled, probe.query.name, ".")
         row.findings.attempt(at, "params", read_domain, name, "")

@@ -207,5 +207,5 @@ class Register:
         return max((probe.timeout for probe in self.probes.values()), default=0.0) + FLUSH_SECONDS
 
 
-FLUSH_SECONDS = 1.0
+FLUSH_SECONDS = 2.0
 """A prober publishes what it has measured at least this often, in seconds."""

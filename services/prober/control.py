@@ -15,9 +15,9 @@ from services.prober.trail import StoppedError
 
 __all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "Controls"]
 
-CONTROL_SECONDS = 0.4
-"""How often control targets are asked. A measurement waits for the round after its probe and is flushed with it, and it
-must be published within FLUSH_SECONDS: one interval, one round and one fsync fit into that second."""
+CONTROL_SECONDS = 0.5
+"""How often control targets are asked. A measurement waits for the round after its probe and for the flush after that,
+and it must be published within FLUSH_SECONDS: one interval, one round, one flush and one fsync fit into them."""
 
 CONTROL_TIMEOUT = 1.0
 """Seconds a control target has. One that needs longer fails its round: what it would release is UNKNOWN either way."""

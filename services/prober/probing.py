@@ -6,6 +6,7 @@ import asyncio
 import gc
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from time import monotonic, time
 
 from services.core.errors import SettingsError
@@ -33,6 +34,8 @@ __all__ = ["Probing"]
 
 # The clock on the wall may be set while we wait; look again at least this often.
 _LOOK_SECONDS = 1.0
+# Control rounds to a flush.
+_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +164,20 @@ class Probing:
         self._launch_due()
 
     async def pulse(self) -> None:
-        """Ask the control targets, let go of what they bracket, flush it; again and again.
+        """Ask the control targets, let go of what they bracket, flush it after every second round; again and again.
 
-        One rhythm for all three keeps a measurement from waiting for one after the other. Without control targets a
-        round always passes.
+        One rhythm for all three keeps a measurement from waiting for one after the other. A flush is a message per
+        shard, whatever it holds, and messages are what probing little costs. Without control targets a round always
+        passes.
         """
         await self._used.wait()
         self._tick()
-        while True:
+        for number in count(1):
             last = self._ending.is_set()
             began = monotonic()
             await self._round(began)
-            await self._publisher.flush()
+            if last or number % _ROUNDS == 0:
+                await self._publisher.flush()
             if last:
                 return
             if not (self.sees.is_set() or self._stopped):

@@ -50,7 +50,18 @@ class Request:
 
 
 class _Patient(H2Connection):
-    """A connection that hears out a peer who says goodbye: it still answers what it has taken (RFC 9113, 6.8)."""
+    """A connection that hears out its peer: what came before a broken frame counts, and who says goodbye still answers
+    what it has taken (RFC 9113, 6.8). ``heard`` holds the events since it was emptied.
+    """
+
+    def __init__(self, configuration: H2Configuration) -> None:
+        super().__init__(configuration)
+        self.heard: list[Event] = []
+
+    def _receive_frame(self, frame: Frame) -> list[Event]:
+        events = super()._receive_frame(frame)
+        self.heard += events
+        return events
 
     def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
         state = self.state_machine.state
@@ -72,6 +83,7 @@ class Http2Connection(Stream):
         "_opened",
         "_opening",
         "_quiet",
+        "_unconfirmed",
         "_unsent",
         "body",
         "headers",
@@ -104,6 +116,7 @@ class Http2Connection(Stream):
         self._opening = b""
         self._header_bytes = 0
         self._quiet = 0
+        self._unconfirmed = 0
         self._unsent = memoryview(b"")
         self._h2 = _Patient(_CONFIGURATION)
         self._h2.local_settings = Settings(
@@ -136,26 +149,35 @@ class Http2Connection(Stream):
             self._open()
             if not self._opened:
                 return
-        try:
-            events = self._h2.receive_data(data)
-        except DenialOfServiceError:
-            self.fail(Cause.PROTOCOL, _HEADERS_TOO_LARGE)
-            return
-        except FrameTooLargeError:
-            self.fail(Cause.PROTOCOL, "the answer comes in frames larger than allowed")
-            return
-        except ProtocolError as error:
-            self.fail(Cause.PROTOCOL, f"the answer breaks the rules of HTTP/2: {_named(error.error_code)}")
-            return
-        self._quiet = 0 if events else self._quiet + len(data)
-        if self._quiet > _HEADER_LIMIT:
-            # Unpacking more would hold up everybody else.
-            self.fail(Cause.PROTOCOL, f"the headers or a frame are larger than {_HEADER_LIMIT >> 10} KiB")
-        for event in events:
+        self._h2.heard.clear()
+        broken = self._hear(data)
+        for event in self._h2.heard:
             self._take(event)
             if self.ended:
                 return
+        if broken:
+            self.fail(Cause.PROTOCOL, broken)
+            return
+        if self._unconfirmed:
+            self._h2.acknowledge_received_data(self._unconfirmed, _STREAM)
+            self._unconfirmed = 0
         self._send()
+
+    def _hear(self, data: bytes) -> str:
+        """Read frames; say what is wrong with them, if anything."""
+        try:
+            events = self._h2.receive_data(data)
+        except DenialOfServiceError:
+            return _HEADERS_TOO_LARGE
+        except FrameTooLargeError:
+            return "the answer comes in frames larger than allowed"
+        except ProtocolError as error:
+            return f"the answer breaks the rules of HTTP/2: {_named(error.error_code)}"
+        self._quiet = 0 if events else self._quiet + len(data)
+        if self._quiet > _HEADER_LIMIT:
+            # Unpacking more would hold up everybody else.
+            return f"the headers or a frame are larger than {_HEADER_LIMIT >> 10} KiB"
+        return ""
 
     def finished(self) -> None:
         """Take note that the peer has no more to say; a server that wants TLS often leaves without a word."""
@@ -222,7 +244,7 @@ class Http2Connection(Stream):
             self.fail(Cause.BODY_LIMIT, "the body is larger than its limit")
             return
         self.body.append(data)
-        self._h2.acknowledge_received_data(length, _STREAM)
+        self._unconfirmed += length
 
     def _send(self) -> None:
         """Send what is due, and as much of the request's body as the server's windows take."""

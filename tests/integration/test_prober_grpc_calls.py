@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import time
+from time import monotonic, time
 from typing import Any
 
 import grpc
 import pytest
 from grpc_servers import CALL, SERVICE, descriptor_set, ends, grpc_serving
-from prober_servers import LOOPBACK, Request, answer, ask, serving
+from prober_servers import LOOPBACK, Request, answer, ask, serving, silent
 
 from peyvand.v1.indicator_service_pb2 import GetLinkRequest, GetLinkResponse
 from services.core.definition import Auth, Expect, Fresh, JsonExpectation, Tls
@@ -237,3 +237,13 @@ async def test_descriptors_that_lack_imports_say_which(tmp_path: Path) -> None:
         result = await ask(server.target, kind="grpc", call=CALL, descriptors=incomplete)
     assert result.judgement.reason is Reason.PROBER_ERROR
     assert result.judgement.detail == "the descriptors lack peyvand/v1/block.proto, which they import"
+
+
+async def test_31_a_server_that_does_not_tell_of_itself_ends_in_time() -> None:
+    """A server that is silent when asked to describe itself is judged as one that does not answer, by the deadline."""
+    with silent() as port:
+        start = monotonic()
+        result = await ask(f"grpc://127.0.0.1:{port}", kind="grpc", call=CALL, timeout=0.3)
+        assert 0.29 <= monotonic() - start <= 0.35
+    assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.ANSWER_TIMEOUT)
+    assert result.observation.phases.connect is not None

@@ -39,6 +39,9 @@ class Settings(BaseModel):
     vantage: str = Field("main", description="prober: the vantage it probes from")
     prober: str = Field(gethostname().split(".")[0].lower(), description="prober: its own name, stable over restarts")
     spool_limit: int = Field(256 << 20, gt=0, description="prober: bytes the spool may hold before it drops the oldest")
+    prefer_x25519: bool = Field(
+        False, description="prober: offer X25519 before hybrid key exchange, at less CPU per probe"
+    )
     inflight: int = Field(2000, gt=0, description="prober: probes under way at once before it sheds")
 
     bus: str = Field("xroad", description="collector: the id of the data bus whose logs it reads")

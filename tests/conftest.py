@@ -97,12 +97,18 @@ class Nats:
 
 
 @pytest.fixture
-async def nats(tmp_path: Path) -> AsyncIterator[Nats]:
+def vantage() -> str:
+    """The vantage whose prober the bus admits; a test of several overrides it."""
+    return "main"
+
+
+@pytest.fixture
+async def nats(tmp_path: Path, vantage: str) -> AsyncIterator[Nats]:
     """A real, initialised nats-server with one user per role."""
     server = Nats(tmp_path / "nats", free_port())
     users = write_users(server.credentials)
     text = configuration(
-        host="127.0.0.1", port=server.port, store=server.folder / "store", users=users, vantage="main", bus="xroad"
+        host="127.0.0.1", port=server.port, store=server.folder / "store", users=users, vantage=vantage, bus="xroad"
     )
     write_configuration(server.folder / "nats.conf", text)
     server.start()

@@ -128,6 +128,10 @@ class Client:
 
     def reason(self, link: str, slot: int, slot_seconds: int) -> str:
         """Why the verdict of one slot is what it is."""
+        return outcome_pb2.Reason.Name(self.slot(link, slot, slot_seconds).reason)
+
+    def slot(self, link: str, slot: int, slot_seconds: int) -> indicator_service_pb2.Slot:
+        """One slot of a link: its verdict, and what each vantage reported."""
         answer = self.stub.GetLink(
             indicator_service_pb2.GetLinkRequest(
                 link=link,
@@ -136,7 +140,7 @@ class Client:
             ),
             timeout=10,
         )
-        return outcome_pb2.Reason.Name(answer.slots[0].reason)
+        return answer.slots[0]
 
     def verdicts(self, link: str, first: int, end: int, slot_seconds: int) -> dict[int, int | None]:
         """The stage per slot in [first, end) of one link; None where unknown."""

@@ -6,24 +6,25 @@ What is found may be a token or personal: it is never part of a message or a rep
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-import jsonpath_rfc9535
-from lxml import etree
-
 from services.core.definition import Capture
-from services.prober.checks.document import Document
+from services.prober.checks.document import document_of
+from services.prober.checks.nodes import texts
 from services.prober.checks.wrong import WrongError
-from services.prober.expectations import compile_pattern, compile_xpath
+from services.prober.expectations import compile_path, compile_pattern, compile_xpath
 from services.prober.observation import Observation
 
 __all__ = ["CaptureError", "Finder", "compile_capture"]
 
 _LENGTH: Final = 1 << 16
+# Persian words hold characters that are not printable and mean no harm: only controls and line ends are refused.
+_CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _ENCODE: Final[Mapping[str, Callable[[str], str]]] = {
     "": str,
     "url": lambda text: quote(text, safe=""),
@@ -46,17 +47,20 @@ class Finder:
 
     def value(self, observation: Observation) -> object:
         """Return the value: a text, a number or a flag. Raises CaptureError."""
-        found = self.find(observation)
+        try:
+            found = self.find(observation)
+        except WrongError as wrong:
+            raise CaptureError(wrong.detail) from wrong
         if found is None or found == "":
             raise CaptureError("nothing was found")
         if not isinstance(found, str | bool | int | float):
             raise CaptureError("what was found is neither text, number nor flag")
         if isinstance(found, str):
-            # It goes into headers and lines: what could end one early is not taken from a stranger.
-            if not found.isprintable():
-                raise CaptureError("what was found holds a control character")
             if len(found) > _LENGTH:
                 raise CaptureError(f"what was found is longer than {_LENGTH} characters")
+            # It goes into headers and lines: what could end one early is not taken from a stranger.
+            if any(unicodedata.category(character) in _CONTROLS for character in found):
+                raise CaptureError("what was found holds a control character")
             return _ENCODE[self.encode](found)
         return found if not self.encode else _ENCODE[self.encode](json.dumps(found))
 
@@ -70,19 +74,19 @@ def compile_capture(variable: str, capture: Capture) -> Finder:
     elif capture.pattern:
         find = _pattern(capture.pattern)
     else:
-        name = capture.header.lower()
-        find = lambda seen: next((value.strip() for given, value in seen.headers if given == name), None)  # noqa: E731
+        find = _header(capture.header.lower())
     return Finder(variable, find, capture.encode)
 
 
+def _header(name: str) -> Callable[[Observation], object]:
+    return lambda seen: next((value.strip() for given, value in seen.headers if given == name), None)
+
+
 def _json(path: str) -> Callable[[Observation], object]:
-    query = jsonpath_rfc9535.compile(path)
+    query = compile_path(path)
 
     def find(seen: Observation) -> object:
-        try:
-            node = next(iter(query.finditer(Document(seen.body).value)), None)
-        except WrongError as wrong:
-            raise CaptureError(wrong.detail) from wrong
+        node = next(iter(query.finditer(document_of(seen).value)), None)
         return None if node is None else node.value
 
     return find
@@ -90,24 +94,7 @@ def _json(path: str) -> Callable[[Observation], object]:
 
 def _xpath(path: str) -> Callable[[Observation], object]:
     query = compile_xpath(path, {})
-
-    def find(seen: Observation) -> object:
-        content_type = next((value for name, value in seen.headers if name == "content-type"), "")
-        try:
-            found: object = query(Document(seen.body, content_type).root)
-        except WrongError as wrong:
-            raise CaptureError(wrong.detail) from wrong
-        except etree.XPathError as error:
-            raise CaptureError("the XPath cannot be run on this answer") from error
-        if isinstance(found, list):
-            found = next(iter(found), None)
-        if isinstance(found, etree._Element):  # noqa: SLF001 - lxml names the class of its elements no other way
-            return "".join(map(str, found.itertext())).strip()
-        if isinstance(found, float) and found.is_integer():
-            return int(found)
-        return str(found) if isinstance(found, str) else found
-
-    return find
+    return lambda seen: next((text.strip() for text in texts(query, document_of(seen))), None)
 
 
 def _pattern(text: str) -> Callable[[Observation], object]:

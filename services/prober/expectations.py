@@ -25,6 +25,7 @@ __all__ = [
     "Records",
     "XmlCheck",
     "compile_expectations",
+    "compile_path",
     "compile_pattern",
     "compile_xpath",
 ]
@@ -134,7 +135,8 @@ def _pattern_or_none(text: str) -> Pattern | None:
 
 
 @lru_cache(maxsize=8192)
-def _query(path: str) -> jsonpath_rfc9535.JSONPathQuery:
+def compile_path(path: str) -> jsonpath_rfc9535.JSONPathQuery:
+    """Compile a JSONPath, once per text. Raises JSONPathError."""
     return jsonpath_rfc9535.compile(path)
 
 
@@ -158,7 +160,7 @@ def _fresh_at(fresh: Fresh | None, namespaces: Mapping[str, str]) -> FreshAt | N
     if fresh is None:
         return None
     return FreshAt(
-        query=_query(fresh.path) if fresh.path else None,
+        query=compile_path(fresh.path) if fresh.path else None,
         xpath=compile_xpath(fresh.xpath, namespaces) if fresh.xpath else None,
         header=fresh.header.lower(),
     )
@@ -166,7 +168,8 @@ def _fresh_at(fresh: Fresh | None, namespaces: Mapping[str, str]) -> FreshAt | N
 
 def _json_checks(expect: Expect, params: Mapping[str, object]) -> tuple[JsonCheck, ...]:
     return tuple(
-        JsonCheck(item.path, _query(item.path), fill_value(item.equals, params), item.type) for item in expect.json
+        JsonCheck(item.path, compile_path(item.path), fill_value(item.equals, params), item.type)
+        for item in expect.json
     )
 
 
@@ -209,7 +212,8 @@ def compile_expectations(
         xml=_xml_checks(expect, params),
         schema=None if expect.schema is None else compile_schema(expect.schema),
         record=tuple(
-            JsonCheck(path, _query(_field(path)), fill_value(value, params)) for path, value in json_record.items()
+            JsonCheck(path, compile_path(_field(path)), fill_value(value, params))
+            for path, value in json_record.items()
         ),
         xml_record=tuple(
             XmlCheck(path, compile_xpath(path, expect.namespaces), fill_text(value, params))

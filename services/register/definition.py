@@ -52,9 +52,6 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 _NEEDED = {"soap": ("body",), "xroad-rest": ("client",), "xroad-soap": ("client", "service", "body")}
 _NEEDED |= {"dns": ("query",), "journey": ("steps",)}
 
-_BUILT = ("http", "journey", "tcp", "tls", "dns", "soap", "xroad-rest", "xroad-soap", "grpc")
-"""Kinds that the prober of this version has."""
-
 STEP_KINDS = tuple(kind for kind in KINDS if kind != "journey")
 """Kinds that a step of a journey can be of."""
 
@@ -88,7 +85,7 @@ def read_definition(name: str, block: Block, directory: Path) -> Probe:
 
 
 def _read(name: str, block: Block, directory: Path, *, kinds: tuple[str, ...], extra: tuple[str, ...]) -> Probe:
-    kind = block.need("kind", lambda text: _read_kind(text, kinds), "")
+    kind = block.need("kind", lambda text: read_choice(text, *kinds), "")
     own = _KEYS.get(kind, (*_READERS, "expect"))  # of an unknown kind, every key there is
     keys = ("kind", *extra, *own)
     for key in block.nodes:
@@ -104,13 +101,6 @@ def _read(name: str, block: Block, directory: Path, *, kinds: tuple[str, ...], e
     check_message(probe, block)
     check_call(probe, block)
     return probe
-
-
-def _read_kind(text: str, kinds: tuple[str, ...]) -> str:
-    kind = read_choice(text, *kinds)
-    if kind not in _BUILT:
-        raise ValueError(f"`{kind}` cannot be probed by this version: only {', '.join(_BUILT)} can")
-    return kind
 
 
 def _plain(key: str, read: Callable[[str], Any]) -> Callable[[Block, Path], Any]:

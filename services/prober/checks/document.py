@@ -11,8 +11,9 @@ from lxml import etree
 from services.core.markup import MarkupError, read_markup
 from services.core.outcome import Reason
 from services.prober.checks.wrong import WrongError
+from services.prober.observation import Observation
 
-__all__ = ["Document"]
+__all__ = ["Document", "document_of"]
 
 _CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:-]{1,40})', re.ASCII)
 _MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -51,3 +52,9 @@ class Document:
             except MarkupError as error:
                 raise WrongError(Reason.XML, f"the body {error}") from error
         return self._root
+
+
+def document_of(observation: Observation) -> Document:
+    """Return the body of an answer as a document."""
+    content_type = next((value for name, value in observation.headers if name == "content-type"), "")
+    return Document(observation.body, content_type)

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import ParamSpec
 
 from services.core.outcome import Reason
-from services.prober.checks.document import Document
+from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole
 from services.prober.checks.judge import judge
 from services.prober.checks.order import CHECKS
@@ -72,8 +72,7 @@ def _of_journey(journey: Observation, expectations: Expectations) -> Iterator[Ch
 
 
 def _of_answer(observation: Observation, expectations: Expectations) -> Iterator[CheckResult]:
-    content_type = next((value for name, value in observation.headers if name == "content-type"), "")
-    document = Document(observation.body, content_type)
+    document = document_of(observation)
     judged = True
     for check in CHECKS:
         for what, part in parts(check, observation, expectations):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from services.core.outcome import Outcome, Reason
-from services.prober.checks.document import Document
+from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole
 from services.prober.checks.order import CHECKS
 from services.prober.checks.timing import age_of, check_time
@@ -65,8 +65,7 @@ def _judge_steps(journey: Observation, expectations: Expectations) -> Judgement:
 
 def _judge(observation: Observation, expectations: Expectations) -> Judgement:
     age: float | None = None
-    content_type = next((value for name, value in observation.headers if name == "content-type"), "")
-    document = Document(observation.body, content_type)
+    document = document_of(observation)
     try:
         for check in CHECKS:
             check.run(observation, expectations, document)

@@ -221,6 +221,11 @@ class Authority:
         )
         return path
 
+    def again(self, days: tuple[float, float], issuer: Authority | None = None) -> Authority:
+        """The same authority, name and key, in another certificate of its own or of an issuer's."""
+        name = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+        return Authority(_certificate(str(name), self.key, issuer, ca=True, days=days), self.key, self.folder)
+
     def context(
         self,
         *names: str,

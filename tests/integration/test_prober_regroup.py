@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,25 @@ async def test_who_has_a_peer_begins_with_the_next_slot(tmp_path: Path) -> None:
         first = min(row.slot_start for row in rows)
         assert prober.probing.share_from == first
         assert {row.target.id for row in rows if row.slot_start == first} == mine()
+
+
+async def test_38_a_new_register_among_peers_loses_no_slot(tmp_path: Path) -> None:
+    """Who has a new register first probes everything until the peer has it too, then its share again; no slot is lost."""
+    async with serving(says()) as server:
+        first = register(dict.fromkeys(NAMES, server.url()))
+        async with running(tmp_path, first) as prober:
+            hear(prober, 0)
+            await prober.sink.until(bool)
+            prober.probing.use(replace(first, register_version="r2"))
+            assert prober.probing.targets == len(NAMES)
+            prober.roster.hear(replace(peer(0), register_version="r2"), leaving=False, now=time.monotonic())
+            prober.probing.regroup()
+            assert prober.probing.targets == len(mine())
+            rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) >= 4)
+    whole = sorted({row.slot_start for row in rows})[:3]
+    counts = Counter((row.target.id, row.slot_start) for row in rows)
+    assert all(counts[name, slot] == 1 for name in mine() for slot in whole)
+    assert {row.register_version for row in rows} >= {"r2"}
 
 
 @pytest.mark.parametrize("ahead", [0.0, 3600.0])

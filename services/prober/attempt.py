@@ -11,6 +11,7 @@ from services.core.log import Logger
 from services.core.outcome import Reason
 from services.prober.assignment import Assignment
 from services.prober.checks import Judgement, judge
+from services.prober.checks.order import Check, needed
 from services.prober.expectations import Expectations, compile_expectations
 from services.prober.kinds import KINDS, Kind
 from services.prober.network import Network
@@ -41,6 +42,7 @@ class _Ready:
     kind: Kind
     built: Any
     expectations: Expectations
+    checks: tuple[Check, ...]
     secrets: Mapping[str, str]
 
 
@@ -74,7 +76,7 @@ class Attempts:
             self._log.exception("probe_crashed", target=assignment.target.id, endpoint=assignment.target.endpoint)
             detail = f"the probe itself failed: {type(error).__name__}"
             return Result(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail))
-        judgement = self._excused(judge(observation, ready.expectations))
+        judgement = self._excused(judge(observation, ready.expectations, ready.checks))
         return Result(observation, judgement, ready.expectations)
 
     def _excused(self, judgement: Judgement) -> Judgement:
@@ -94,13 +96,15 @@ class Attempts:
         definition, params = assignment.definition, assignment.params
         secrets = {reference: self._network.secrets.get(reference) for reference in secret_references(definition)}
         kind = KINDS[definition.kind]
+        expectations = compile_expectations(
+            definition, params, latency=assignment.latency, max_age=assignment.max_age, zone=assignment.zone
+        )
         ready = _Ready(
             assignment=assignment,
             kind=kind,
             built=kind.prepare(definition, assignment.url, params, self._network),
-            expectations=compile_expectations(
-                definition, params, latency=assignment.latency, max_age=assignment.max_age, zone=assignment.zone
-            ),
+            expectations=expectations,
+            checks=needed(expectations),
             secrets=secrets,
         )
         self._ready[assignment.target] = ready

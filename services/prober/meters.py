@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -12,6 +12,7 @@ from services.core.evidence import Measurement, Target
 from services.core.metrics import TABLE, counter, gauge, histogram
 from services.core.outcome import Outcome, Reason
 from services.prober.assignment import Assignment
+from services.prober.tallies import Counts, Spread
 from services.prober.tracking import TrackingTable
 
 __all__ = ["SERIES_BELOW", "Meters"]
@@ -29,13 +30,10 @@ class Meters:
     """The metrics of one prober. Counters start at zero; gauges are absent until known."""
 
     def __init__(self, registry: CollectorRegistry, tracking: TrackingTable | None = None) -> None:
-        outcomes = counter("peyvand_probe_outcomes_total", registry)
-        self._outcomes: dict[Outcome, Counter] = {outcome: outcomes.labels(outcome.name.lower()) for outcome in Outcome}
-        reasons = counter("peyvand_probe_reasons_total", registry)
-        self._reasons: dict[Reason, Counter] = {
-            reason: reasons.labels(reason.name.lower()) for reason in Reason if reason not in _NEVER_PUBLISHED
-        }
-        self._lag = histogram("peyvand_probe_schedule_lag_seconds", registry)
+        self._outcomes = Counts("peyvand_probe_outcomes_total", Outcome)
+        published = (reason for reason in Reason if reason not in _NEVER_PUBLISHED)
+        self._reasons = Counts("peyvand_probe_reasons_total", published)
+        self._lag = Spread("peyvand_probe_schedule_lag_seconds")
         self._overruns = counter("peyvand_probe_overruns_total", registry)
         self._shed = counter("peyvand_probe_shed_total", registry)
         self._inflight = gauge("peyvand_probe_inflight", registry)
@@ -49,7 +47,8 @@ class Meters:
         self._dropped = counter("peyvand_spool_dropped_total", registry)
         self._publish = histogram("peyvand_publish_seconds", registry)
         self._series = _Series()
-        registry.register(self._series)
+        for collector in (self._outcomes, self._reasons, self._lag, self._series):
+            registry.register(collector)
         registry.register(_Pressure(tracking or TrackingTable()))
 
     def watch(self, inflight: Callable[[], int]) -> None:
@@ -62,8 +61,8 @@ class Meters:
 
     def measured(self, row: Measurement, status: int, duration: float) -> None:
         """Count one measurement as it is published; ``status`` 0 when there was no answer, ``duration`` in seconds."""
-        self._outcomes[row.outcome].inc()
-        self._reasons[row.reason].inc()
+        self._outcomes.of[row.outcome] += 1
+        self._reasons.of[row.reason] += 1
         if row.reason is Reason.OVERRUN:
             self._overruns.inc()
         elif row.reason is Reason.SHED:

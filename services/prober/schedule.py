@@ -146,13 +146,14 @@ class Schedule:
         if not self._entries:
             return []
         due: list[Launch] = []
-        while True:
-            self._turn(now)
-            if not self._queue or self._queue[0][0] > now + _EARLY:
-                return due
+        self._turn(now)
+        while self._queue and self._queue[0][0] <= now + _EARLY:
             moment, entry = self._queue.popleft()
             self._taken.add(entry.target)
             due.append(Launch(moment, entry.target, self._slot, self._slot + self._slot_seconds - entry.timeout))
+            if not self._queue:
+                self._turn(now)
+        return due
 
     def _turn(self, now: float) -> None:
         """Go to the next slot once the queue is empty and its time has come.
@@ -160,9 +161,10 @@ class Schedule:
         After a leap of more than a slot (a suspended machine, a corrected clock) the slots in between are left as they
         are, but for ``leapt``: nothing was measured in them, and nothing names them.
         """
+        if self._queue and now + _EARLY >= self._slot - self._slot_seconds:
+            return
         current = int((now + _EARLY) // self._slot_seconds) * self._slot_seconds
-        set_back = self._slot > current + self._slot_seconds
-        if (self._queue or self._slot == current) and not set_back:
+        if self._slot == current and not self._queue:
             return
         step = self._slot + self._slot_seconds
         near = step <= current <= step + self._slot_seconds

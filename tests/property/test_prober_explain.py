@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.core.definition import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe, XmlExpectation
 from services.core.outcome import Reason
 from services.prober.checks import DETAIL_LENGTH, CheckResult, Verdict, explain, judge
+from services.prober.checks.order import needed
 from services.prober.expectations import Expectations, compile_expectations
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts, StepFacts
 
@@ -149,3 +150,9 @@ def test_no_expectation_is_left_out(observation: Observation, expected: Expectat
             items += bool(value)
     assert len(results) >= items
     assert all(result.what for result in results)
+
+
+@given(answers, expectations)
+def test_checks_that_are_not_needed_never_fail(observation: Observation, expected: Expectations) -> None:
+    """Leaving out the checks that nothing is expected of changes no judgement."""
+    assert judge(observation, expected, needed(expected)) == judge(observation, expected)

@@ -7,12 +7,13 @@ whose fact the probe's kind does not have, or for which nothing is expected, pas
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.core.outcome import Outcome, Reason
 from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole
-from services.prober.checks.order import CHECKS
+from services.prober.checks.order import CHECKS, Check
 from services.prober.checks.timing import age_of, check_time
 from services.prober.checks.wrong import WrongError
 from services.prober.expectations import Expectations
@@ -38,10 +39,15 @@ class Judgement:
         return self.reason.outcome
 
 
-def judge(observation: Observation, expectations: Expectations) -> Judgement:
-    """Say what an observation means for the target. A check that itself errors is INVALID/CHECK_ERROR, never a pass."""
+def judge(observation: Observation, expectations: Expectations, checks: Sequence[Check] = CHECKS) -> Judgement:
+    """Say what an observation means for the target. A check that itself errors is INVALID/CHECK_ERROR, never a pass.
+
+    ``checks`` may be those that are ``needed`` under the expectations.
+    """
     try:
-        return _judge_steps(observation, expectations) if observation.steps else _judge(observation, expectations)
+        if observation.steps:
+            return _judge_steps(observation, expectations)
+        return _judge(observation, expectations, checks)
     except Exception as error:  # noqa: BLE001 - the border: whatever goes wrong in a check is a failed check
         return Judgement(Reason.CHECK_ERROR, f"a check failed to run: {type(error).__name__}")
 
@@ -63,11 +69,11 @@ def _judge_steps(journey: Observation, expectations: Expectations) -> Judgement:
     return Judgement(Reason.OK, "", oldest)
 
 
-def _judge(observation: Observation, expectations: Expectations) -> Judgement:
+def _judge(observation: Observation, expectations: Expectations, checks: Sequence[Check]) -> Judgement:
     age: float | None = None
     document = document_of(observation)
     try:
-        for check in CHECKS:
+        for check in checks:
             check.run(observation, expectations, document)
         age = age_of(observation, document, expectations)
         check_time(observation, expectations, age)

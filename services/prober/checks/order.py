@@ -24,7 +24,7 @@ from services.prober.checks.values import check_json, check_record, check_schema
 from services.prober.expectations import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["CHECKS", "Check"]
+__all__ = ["CHECKS", "Check", "needed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +63,12 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("record", lambda _seen, expected, document: check_xml_record(document, expected), ("xml_record",)),
 )
 """Every check but those of time, which come last (services.prober.checks.timing)."""
+
+
+def needed(expectations: Expectations) -> tuple[Check, ...]:
+    """Return the checks that can fail under these expectations, in order: few of all, and the same for every probe."""
+    return tuple(
+        check
+        for check in CHECKS
+        if not check.reads or check.about or any(getattr(expectations, name) for name in check.reads)
+    )

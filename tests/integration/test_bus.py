@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -111,6 +112,26 @@ async def test_acknowledged_messages_survive_kill_9(nats) -> None:
         assert [m.data for m in messages] == [b"%d" % i for i in range(50)]
         assert await prober.publish(subjects.measurement("main", 0), b"49", message_id="49") == 50
         assert [m.sequence for m in await scorer.read(subjects.MEASUREMENTS, 49, limit=1)] == [49]
+
+
+async def test_what_comes_too_late_reaches_no_later_read(nats) -> None:
+    """The answer to a read that was given up, by its deadline or by who asked, is nobody else's."""
+    async with nats.connect("prober") as prober, nats.connect("scorer") as bus:
+        for number in range(4):
+            await prober.publish(subjects.measurement("main", 0), b"%d" % number, message_id="")
+        nats.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(BusError, match="no answer in time"):
+            await bus.read(subjects.MEASUREMENTS, 1, limit=1, timeout=0.1)
+        given_up = asyncio.create_task(bus.read(subjects.MEASUREMENTS, 2, limit=1))
+        reads = [asyncio.create_task(bus.read(subjects.MEASUREMENTS, start, limit=1, timeout=20)) for start in (3, 4)]
+        await asyncio.sleep(0)  # all three begin
+        assert len(bus._replies._waiting) == 3
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        nats.process.send_signal(signal.SIGCONT)
+        assert [[m.data for m in await read] for read in reads] == [[b"2"], [b"3"]]
+        assert bus._replies._waiting == {}
 
 
 async def test_followers_see_every_value_across_a_restart(nats) -> None:

@@ -21,6 +21,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from services.core.bus import subjects
+from services.core.bus.replies import Replies
 from services.core.bus.roles import inbox_prefix, load_user
 from services.core.bus.stored import Message, StreamState, is_deleted, key_of, message_of, status_of, status_text
 from services.core.errors import BusError
@@ -37,9 +38,10 @@ _TRANSIENT = (nats.errors.Error, OSError, TimeoutError)
 class Bus:
     """What a component may ask of the bus. Every call has a deadline; failures are BusError."""
 
-    def __init__(self, client: Client, role: str) -> None:
+    def __init__(self, client: Client, role: str, replies: Replies) -> None:
         self._client = client
         self._role = role
+        self._replies = replies
         self.jetstream: JetStreamContext = client.jetstream()
 
     @property
@@ -155,21 +157,14 @@ class Bus:
         """Up to ``limit`` stored messages from sequence ``start`` on, in order; empty when there are none yet."""
         what = f"reading stream {stream} from {start}"
         request = {"seq": start, "batch": limit, "max_bytes": _BATCH_BYTES, "next_by_subj": pattern}
-        inbox = self._client.new_inbox()
-        replies: asyncio.Queue[Msg] = asyncio.Queue()
+        payload = json.dumps(request).encode()
         messages: list[Message] = []
         try:
-            # A queue of our own: next_msg waits by asyncio.wait_for, which on Python 3.11 can swallow a cancellation.
-            subscription = await self._client.subscribe(inbox, cb=replies.put)
-            try:
-                payload = json.dumps(request).encode()
-                await self._client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=inbox)
+            with self._replies.expected() as (subject, replies):
+                await self._client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=subject)
                 async with asyncio.timeout(timeout):
                     while (status := status_of(reply := await replies.get())) is None:
                         messages.append(message_of(reply))
-            finally:
-                if self._client.is_connected:
-                    await subscription.unsubscribe()
         except _TRANSIENT as error:
             raise BusError(f"{what} failed: {_why(error)}") from error
         if status not in ("204", "404"):
@@ -268,7 +263,7 @@ async def connect(url: str, *, role: str, credentials: Path, name: str) -> Async
         raise BusError(f"{url} refuses the credential of role {role}: use the one its configuration names")
     connecting.result()
     try:
-        yield Bus(client, role)
+        yield Bus(client, role, await Replies.subscribed(client))
     finally:
         closing = True
         await client.close()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from services.core.codec import Block, ExchangeVolume, LinkEvidence, SlotBlock
+import numpy as np
+
+from services.core.codec import BlockColumns, ExchangeVolume, LinkEvidence, SlotBlock
 from services.core.evidence import Indicator, Kind
 from services.indicator.index import LinkColumns, Snapshot
 from services.indicator.window import SlotDetail
 from services.scorer.membership import Members
+from services.scorer.table import Table
 
 __all__ = [
     "CHUNK_SLOTS",
@@ -41,31 +45,25 @@ def slot_key(agency: str, chunk: int) -> str:
     return f"slot.{agency}.{chunk}"
 
 
-def government_block(snapshot: Snapshot, volumes: Iterable[ExchangeVolume]) -> Block:
+def government_block(table: Table, volumes: Iterable[ExchangeVolume]) -> BlockColumns:
     """Return government, sectors and providers in all windows.
 
     ``volumes`` are those of consumers that have no block: ``_unmapped`` and agencies without a service.
     """
     kinds = (Kind.GOVERNMENT, Kind.SECTOR, Kind.PROVIDER)
-    rows = (row for window in snapshot.windows for kind in kinds for row in snapshot.rows(kind, window))
-    return Block(tuple(rows), exchanges=tuple(volumes))
+    rows = {kind: np.arange(len(table.places[kind])) for kind in kinds}
+    return replace(table.cut(rows), exchanges=tuple(volumes))
 
 
-def consumer_block(snapshot: Snapshot, agency: str, members: Members, volumes: Iterable[ExchangeVolume]) -> Block:
+def consumer_block(table: Table, members: Members, volumes: Iterable[ExchangeVolume]) -> BlockColumns:
     """Return an agency's indicator as consumer, and its services, links and endpoints, in all windows."""
-    wanted = (
-        (Kind.CONSUMER, (agency,)),
-        (Kind.SERVICE, members.services),
-        (Kind.LINK, members.links),
-        (Kind.ENDPOINT, members.endpoints),
-    )
-    rows = (row for window in snapshot.windows for kind, ids in wanted for row in snapshot.rows(kind, window, ids))
-    evidence = (_evidence(snapshot.links[window], members) for window in snapshot.windows)
-    return Block(tuple(rows), tuple(evidence) if members.links else (), tuple(volumes))
+    snapshot = table.snapshot
+    links = (_evidence(snapshot.links[window], members) for window in snapshot.windows) if members.links else ()
+    return replace(table.cut(members.rows), links=tuple(links), exchanges=tuple(volumes))
 
 
 def _evidence(columns: LinkColumns, members: Members) -> LinkEvidence:
-    rows = members.link_rows
+    rows = members.rows[Kind.LINK]
     return LinkEvidence(
         window_days=columns.window_days,
         ids=members.links,

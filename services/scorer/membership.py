@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core.evidence import Kind
 from services.core.model import Register
 from services.indicator.frame import Frame
 
@@ -17,12 +18,15 @@ __all__ = ["Members", "members"]
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """One agency's own, in id order; ``link_rows`` are positions in ``Frame.links``, ``target_rows`` in ``Frame.targets``."""
+    """One agency's own, in id order.
 
-    services: tuple[str, ...]
+    ``rows`` are positions among a kind's ids in the frame: of the agency as consumer, its services, links and endpoints;
+    ``target_rows`` are positions in ``Frame.targets``.
+    """
+
     links: tuple[str, ...]
     endpoints: tuple[str, ...]
-    link_rows: NDArray[np.int64]
+    rows: Mapping[Kind, NDArray[np.int64]]
     target_rows: NDArray[np.int64]
 
 
@@ -32,15 +36,20 @@ def members(register: Register, frame: Frame) -> Mapping[str, Members]:
     links = _by(frame.agencies[at] for at in frame.consumer)
     endpoints = _by(register.endpoints[endpoint].agency for endpoint in frame.endpoints)
     found = {}
-    for agency in frame.agencies:
-        of_services, of_links, of_endpoints = (rows.get(agency, []) for rows in (services, links, endpoints))
-        if of_services or of_endpoints:
+    for row, agency in enumerate(frame.agencies):
+        own = {
+            Kind.CONSUMER: [row],
+            Kind.SERVICE: services.get(agency, []),
+            Kind.LINK: links.get(agency, []),
+            Kind.ENDPOINT: endpoints.get(agency, []),
+        }
+        rows = {kind: np.array(some, dtype=np.int64) for kind, some in own.items()}
+        if own[Kind.SERVICE] or own[Kind.ENDPOINT]:
             found[agency] = Members(
-                services=tuple(frame.services[row] for row in of_services),
-                links=tuple(frame.links[row] for row in of_links),
-                endpoints=tuple(frame.endpoints[row] for row in of_endpoints),
-                link_rows=np.array(of_links, dtype=np.int64),
-                target_rows=np.array([*of_links, *(len(frame.links) + row for row in of_endpoints)], dtype=np.int64),
+                links=tuple(frame.links[at] for at in own[Kind.LINK]),
+                endpoints=tuple(frame.endpoints[at] for at in own[Kind.ENDPOINT]),
+                rows=rows,
+                target_rows=np.concatenate([rows[Kind.LINK], len(frame.links) + rows[Kind.ENDPOINT]]),
             )
     return found
 

@@ -8,13 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from services.core.bus import Bus, subjects
-from services.core.codec import Block, ExchangeVolume, encode_block, encode_slot_block, indicator_to_message
+from services.core.codec import (
+    BlockColumns,
+    ExchangeVolume,
+    encode_block,
+    encode_slot_block,
+    indicator_to_message,
+    stamp_block,
+)
 from services.core.errors import BusError
 from services.core.evidence import Indicator
 from services.indicator.window import Evidence
@@ -27,6 +33,7 @@ from services.scorer.blocks import (
     slot_blocks,
 )
 from services.scorer.scoring import DETAIL_SECONDS, Judgement
+from services.scorer.table import Table
 
 __all__ = ["Publisher"]
 
@@ -87,7 +94,7 @@ class Publisher:
             self._digests.clear()
         self._keys |= blocks.keys()
         await self._each(partial(self._put, key, block, sequence) for key, block in blocks.items())
-        if government.indicators:
+        if len(government.ids):
             await self._put(GOVERNMENT, government, sequence)
         await self._each(partial(self._bus.kv_delete, subjects.INDICATOR, key) for key in self._keys - blocks.keys())
         self._keys = set(blocks)
@@ -104,12 +111,12 @@ class Publisher:
         message_id = "-".join(map(str, (*name, row.as_of)))
         await self._bus.publish(subjects.indicator(*name), payload, message_id=message_id)
 
-    async def _put(self, key: str, block: Block, sequence: int) -> None:
+    async def _put(self, key: str, block: BlockColumns, sequence: int) -> None:
         # What a block says does not depend on how far the evidence has been read.
-        digest = sha256(encode_block(block)).digest()
+        payload = encode_block(block)
+        digest = sha256(payload).digest()
         if self._digests.get(key) != digest:
-            rows = tuple(replace(row, evidence_sequence=sequence) for row in block.indicators)
-            await self._bus.kv_put(subjects.INDICATOR, key, encode_block(replace(block, indicators=rows)))
+            await self._bus.kv_put(subjects.INDICATOR, key, stamp_block(payload, sequence))
             self._digests[key] = digest
 
     async def _each(self, calls: Iterable[Call]) -> None:
@@ -127,18 +134,18 @@ class Publisher:
             raise errors.exceptions[0] from None
 
 
-def _blocks(judgement: Judgement, volumes: Iterable[ExchangeVolume]) -> tuple[dict[str, Block], Block]:
-    """Return every agency's block by key, and the government's, all without the position of the evidence."""
-    snapshot = replace(judgement.snapshot, evidence_sequence=0)
+def _blocks(judgement: Judgement, volumes: Iterable[ExchangeVolume]) -> tuple[dict[str, BlockColumns], BlockColumns]:
+    """Return every agency's block by key, and the government's."""
+    table = Table.of(judgement.snapshot)
     of_consumer: dict[str, list[ExchangeVolume]] = defaultdict(list)
     for volume in volumes:
         of_consumer[volume.consumer].append(volume)
     found = (
-        (agency, consumer_block(snapshot, agency, own, of_consumer.get(agency, ())))
+        (consumer_key(agency), consumer_block(table, own, of_consumer.get(agency, ())))
         for agency, own in judgement.members.items()
     )
-    blocks = {consumer_key(agency): block for agency, block in found if block.indicators}
+    blocks = {key: block for key, block in found if len(block.ids)}
     others = [
         volume for consumer, of_one in of_consumer.items() if consumer_key(consumer) not in blocks for volume in of_one
     ]
-    return blocks, government_block(snapshot, others)
+    return blocks, government_block(table, others)

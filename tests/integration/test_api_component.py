@@ -29,13 +29,14 @@ from peyvand.v1 import (
 )
 from services.api.assembly import NAMES
 from services.core.bus.subjects import INDICATOR
-from services.core.codec import encode_block, encode_slot_block
+from services.core.codec import encode_slot_block
 from services.core.codec.units import timestamp
 from services.core.evidence import Kind
 from services.core.outcome import Outcome, Reason
 from services.register.load import load
 from services.register.publish import publish
 from tests.api_pictures import AS_OF, blocks_of, slot_block_of
+from tests.block_columns import encoded
 from tests.registers import write_register
 
 DEADLINE = 30.0
@@ -103,7 +104,7 @@ async def until(condition):
 
 async def put_blocks(bus, register, **options):
     for key, block in blocks_of(register, **options).items():
-        await bus.kv_put(INDICATOR, key, encode_block(block))
+        await bus.kv_put(INDICATOR, key, encoded(block))
 
 
 async def health_of(channel, name=""):

@@ -16,7 +16,7 @@ from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure
 
 from services.core.bus import Bus, subjects
 from services.core.bus.topology import initialise
-from services.core.codec import Block, decode_slot_block, encode_summaries
+from services.core.codec import Block, decode_block, decode_slot_block, encode_block, encode_summaries
 from services.core.evidence import ExchangeSummary, Indicator, Kind
 from services.core.outcome import Outcome, Reason, Stage
 from services.indicator.calendar import Calendar
@@ -26,6 +26,7 @@ from services.scorer.blocks import consumer_block, government_block
 from services.scorer.gap import Position
 from services.scorer.scoring import Scoring
 from services.scorer.store import Loaded
+from services.scorer.table import Table
 from tests.conftest import Nats
 
 REMEDY = "re-score that time offline, then start once with --accept-gap yes: what is gone stays unknown"
@@ -192,9 +193,10 @@ async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
         for message in messages:
             scoring.take(columns_of(message), stored=message.time, sequence=message.sequence)
         start = messages[-1].sequence + 1
-    snapshot = scoring.judge(as_of // SLOT).snapshot
-    found = {f"consumer.{agency}": consumer_block(snapshot, agency, own, ()) for agency, own in scoring.members.items()}
-    return {**found, "government": government_block(snapshot, ())}
+    table = Table.of(scoring.judge(as_of // SLOT).snapshot)
+    found = {f"consumer.{agency}": consumer_block(table, own, ()) for agency, own in scoring.members.items()}
+    found["government"] = government_block(table, ())
+    return {key: decode_block(encode_block(block)) for key, block in found.items()}
 
 
 def comparable(block: Block) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from services.core.codec.block import (
     Block,
+    BlockColumns,
     ExchangeVolume,
     LinkEvidence,
     SlotBlock,
@@ -9,6 +10,7 @@ from services.core.codec.block import (
     decode_slot_block,
     encode_block,
     encode_slot_block,
+    stamp_block,
     volume_to_message,
 )
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
@@ -32,6 +34,7 @@ from services.core.codec.register import (
 
 __all__ = [
     "Block",
+    "BlockColumns",
     "Chunk",
     "ExchangeVolume",
     "Heartbeat",
@@ -56,6 +59,7 @@ __all__ = [
     "indicator_to_message",
     "measurement_from_json",
     "measurement_to_json",
+    "stamp_block",
     "summary_from_json",
     "summary_to_json",
     "volume_to_message",

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from peyvand.v1 import block_pb2, indicator_pb2
+from peyvand.v1 import block_pb2
 from services.core.codec.units import timestamp
 from services.core.evidence import Indicator, Kind, Losses, Strict
 
 __all__ = [
     "Block",
+    "BlockColumns",
     "ExchangeVolume",
     "LinkEvidence",
     "SlotBlock",
@@ -23,10 +24,14 @@ __all__ = [
     "decode_slot_block",
     "encode_block",
     "encode_slot_block",
+    "stamp_block",
     "volume_to_message",
 ]
 
 _STAGES = ("not_connected", "not_answered", "invalid", "late", "stale", "ok")
+_LOSSES = _STAGES[:-1]
+_SHARES = ("point", "lower", "upper", "known_share", *_LOSSES, "strict_point", "strict_lower", "strict_upper")
+_COUNTS = ("links_required", "links_known", "links_absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,28 @@ class Block:
     exchanges: tuple[ExchangeVolume, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockColumns:
+    """A block as it is encoded: n indicators as columns, and the evidence behind their links.
+
+    ``kinds`` (n,) numbers of Kind, ``ids`` (n,) str objects, ``window_days`` (n,). ``shares`` (12, n): point, lower,
+    upper, known share, the five losses by stage, strict point, lower and upper; NaN means unset. ``counts`` (3, n):
+    links required, known and absent.
+    """
+
+    as_of: int
+    register_version: str
+    probe_version: str
+    method_version: str
+    kinds: NDArray[np.int64]
+    ids: NDArray[np.object_]
+    window_days: NDArray[np.int64]
+    shares: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    links: tuple[LinkEvidence, ...] = ()
+    exchanges: tuple[ExchangeVolume, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class SlotBlock:
     """One consumer's links, then endpoints, over consecutive slots; all arrays hold Outcome and Reason numbers.
@@ -86,48 +113,30 @@ class SlotBlock:
     evidence_sequence: int = 0
 
 
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
 def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def encode_block(block: Block) -> bytes:
-    """An IndicatorBlock; as_of and versions are those of the first of its at least one indicators."""
-    first, rows = block.indicators[0], block.indicators
-
-    def column(value: Callable[[Indicator], float]) -> Iterable[float]:
-        return map(value, rows)
-
+def encode_block(block: BlockColumns) -> bytes:
+    """An IndicatorBlock that does not say yet up to which message the evidence was read: ``stamp_block`` adds it."""
     return block_pb2.IndicatorBlock(
-        as_of=timestamp(first.as_of),
-        register_version=first.register_version,
-        probe_version=first.probe_version,
-        method_version=first.method_version,
-        evidence_sequence=first.evidence_sequence,
-        kind=[indicator_pb2.IndicatorKind.ValueType(row.kind) for row in rows],
-        id=[row.id for row in rows],
-        window_days=[row.window_days for row in rows],
-        point=column(lambda row: _or_nan(row.point)),
-        lower=column(lambda row: row.lower),
-        upper=column(lambda row: row.upper),
-        known_share=column(lambda row: row.known_share),
-        not_connected=column(lambda row: row.losses.not_connected),
-        not_answered=column(lambda row: row.losses.not_answered),
-        invalid=column(lambda row: row.losses.invalid),
-        late=column(lambda row: row.losses.late),
-        stale=column(lambda row: row.losses.stale),
-        strict_point=column(lambda row: _or_nan(row.strict.point) if row.strict else math.nan),
-        strict_lower=column(lambda row: row.strict.lower if row.strict else math.nan),
-        strict_upper=column(lambda row: row.strict.upper if row.strict else math.nan),
-        links_required=[row.links_required for row in rows],
-        links_known=[row.links_known for row in rows],
-        links_absent=[row.links_absent for row in rows],
+        as_of=timestamp(block.as_of),
+        register_version=block.register_version,
+        probe_version=block.probe_version,
+        method_version=block.method_version,
+        kind=block.kinds.tolist(),
+        id=block.ids.tolist(),
+        window_days=block.window_days.tolist(),
         links=map(_link_evidence_message, block.links),
         exchanges=map(volume_to_message, block.exchanges),
+        **dict(zip(_SHARES, block.shares.tolist(), strict=True)),
+        **dict(zip(_COUNTS, block.counts.tolist(), strict=True)),
     ).SerializeToString()
+
+
+def stamp_block(payload: bytes, evidence_sequence: int) -> bytes:
+    """The same block, computed from evidence up to this message: two messages, one after the other, are merged."""
+    return payload + block_pb2.IndicatorBlock(evidence_sequence=evidence_sequence).SerializeToString()
 
 
 def _link_evidence_message(evidence: LinkEvidence) -> block_pb2.LinkEvidence:

@@ -23,6 +23,7 @@ from services.core.evidence import (
     Target,
 )
 from services.core.outcome import Outcome, Reason
+from tests.block_columns import encoded
 
 micros = st.integers(0, 10**9).map(lambda value: value / 1e6)
 maybe = st.none() | micros
@@ -130,15 +131,15 @@ def test_heartbeats_survive(leaving: bool, share_from: int | None) -> None:
 
 def test_blocks_survive() -> None:
     """Indicators with and without point and strict share, link evidence and volumes come back from a block."""
-    one = Indicator(
-        Kind.SERVICE, "s", 28, 600, 0.5, 0.4, 0.6, 0.8, Losses(0.1, 0.2, 0.1, 0.05, 0.05), Strict(None, 0.1, 0.9)
-    )
-    two = Indicator(Kind.LINK, "l", 7, 600, None, 0.0, 1.0, 0.0, Losses())
+    losses, strict = Losses(0.1, 0.2, 0.1, 0.05, 0.05), Strict(None, 0.1, 0.9)
+    versions = ("r", "p", "m", 2**40)
+    one = Indicator(Kind.SERVICE, "s", 28, 600, 0.5, 0.4, 0.6, 0.8, losses, strict, 3, 2, 1, *versions)
+    two = Indicator(Kind.LINK, "l", 7, 600, None, 0.0, 1.0, 0.0, Losses(), None, 0, 0, 0, *versions)
     evidence = codec.LinkEvidence(
         28, ("l", "m"), np.array([5, 6]), np.arange(12).reshape(2, 6), np.array([0.1, 0.2]), np.array([0.3, 0.4])
     )
     block = codec.Block((one, two), (evidence,), (codec.ExchangeVolume("c", "p", False, 3, 2, 1, 0, 300),))
-    back = codec.decode_block(codec.encode_block(block))
+    back = codec.decode_block(encoded(block))
     assert back.indicators == block.indicators
     assert back.exchanges == block.exchanges
     assert back.links[0].ids == evidence.ids

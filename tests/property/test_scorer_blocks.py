@@ -1,0 +1,78 @@
+"""Blocks cut from columns say what the rows of the snapshot say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.core.codec import Block, BlockColumns, ExchangeVolume, decode_block, encode_block, stamp_block
+from services.core.evidence import Kind
+from services.indicator.frame import Frame
+from services.indicator.index import Snapshot, indicators
+from services.scorer.blocks import consumer_block, government_block
+from services.scorer.membership import members
+from services.scorer.table import Table
+from tests.property.indicator_cases import Case, cases, evidence_of, register_of
+
+VOLUME = ExchangeVolume("a0", "a1", False, 4, 2, 1, 1, 1_600_000_000)
+
+
+def published(columns: BlockColumns, sequence: int) -> Block:
+    """What a reader of the bus finds."""
+    return decode_block(stamp_block(encode_block(columns), sequence))
+
+
+def rows(snapshot: Snapshot, wanted: dict[Kind, list[str] | None]) -> list[object]:
+    """The indicators of a block, one by one."""
+    return [row for days in snapshot.windows for kind, ids in wanted.items() for row in snapshot.rows(kind, days, ids)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases(), sequence=st.sampled_from([0, 1, 2**40]))
+def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None:
+    """Every block comes back as the indicators of its own entities, in all windows, to the last bit; N/A is left out."""
+    register = register_of(case.register)
+    frame = Frame.of(register)
+    snapshot = indicators(
+        frame,
+        evidence_of(case),
+        end_slot=case.end_slot,
+        evidence_sequence=sequence,
+        windows=sorted({1, case.days, case.days + 2}),
+    )
+    table = Table.of(snapshot)
+    whole = published(government_block(table, [VOLUME]), sequence)
+    assert list(whole.indicators) == rows(snapshot, dict.fromkeys((Kind.GOVERNMENT, Kind.SECTOR, Kind.PROVIDER)))
+    assert (whole.links, whole.exchanges) == ((), (VOLUME,))
+
+    own = {agency: [one.id for one in register.services.values() if one.agency == agency] for agency in frame.agencies}
+    endpoints = {agency: [] for agency in frame.agencies}
+    for endpoint in register.endpoints.values():
+        endpoints[endpoint.agency].append(endpoint.id)
+    found = members(register, frame)
+    assert list(found) == [agency for agency in frame.agencies if own[agency] or endpoints[agency]]
+    for agency, belonging in found.items():
+        links = sorted(link.id for link in register.links.values() if register.consumer(link) == agency)
+        block = published(consumer_block(table, belonging, [replace(VOLUME, consumer=agency)]), sequence)
+        assert list(block.indicators) == rows(
+            snapshot,
+            {
+                Kind.CONSUMER: [agency],
+                Kind.SERVICE: sorted(own[agency]),
+                Kind.LINK: links,
+                Kind.ENDPOINT: sorted(endpoints[agency]),
+            },
+        )
+        assert block.exchanges == (replace(VOLUME, consumer=agency),)
+        assert [one.window_days for one in block.links] == (list(snapshot.windows) if links else [])
+        for evidence in block.links:
+            columns = snapshot.links[evidence.window_days]
+            at = [columns.ids.index(link) for link in links]
+            assert list(evidence.ids) == links
+            np.testing.assert_array_equal(evidence.slots, columns.slots[at])
+            np.testing.assert_array_equal(evidence.verdicts, columns.counts.T[at])
+            np.testing.assert_array_equal(evidence.omega, columns.omega[at])
+            np.testing.assert_array_equal(evidence.share, columns.share[at])

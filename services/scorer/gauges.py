@@ -31,15 +31,18 @@ class Family:
 
     def __init__(self, name: str, registry: CollectorRegistry) -> None:
         self._gauge = metrics.gauge(name, registry)
-        self._there: set[Labels] = set()
+        self._series: dict[Labels, Gauge] = {}
 
     def show(self, values: Mapping[Labels, float]) -> None:
         """Set these series, and remove all others."""
-        for labels in self._there - values.keys():
+        for labels in self._series.keys() - values.keys():
             self._gauge.remove(*labels)
+            del self._series[labels]
         for labels, value in values.items():
-            self._gauge.labels(*labels).set(value)
-        self._there = set(values)
+            series = self._series.get(labels)
+            if series is None:
+                series = self._series[labels] = self._gauge.labels(*labels)
+            series.set(value)
 
 
 class Late:

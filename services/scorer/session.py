@@ -31,6 +31,8 @@ T = TypeVar("T")
 READ_MESSAGES = 500
 READ_BYTES = 4 << 20
 POLL_SECONDS = 0.2
+# A subscription that only says when to look would cost more than looking: every batch would come, and be parsed, twice.
+READ_POLL_SECONDS = 0.5
 EXCHANGES_POLL_SECONDS = 1.0
 LATE_SECONDS = 1.0  # an index that late arrivals changed is published at most this often,
 LATE_SHARE = 0.3  # and in this share of the time at most
@@ -152,7 +154,7 @@ class Session:
                 self._caught_up.set()
             self._health(reads=True)
             full = len(messages) >= READ_MESSAGES or sum(len(message.data) for message in messages) >= READ_BYTES
-            await asyncio.sleep(0 if full else POLL_SECONDS)
+            await asyncio.sleep(0 if full else READ_POLL_SECONDS)
 
     def _take(self, message: Message) -> None:
         try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
-from time import monotonic, perf_counter
+from time import perf_counter
 
+from services.prober.deadline import Deadline
 from services.prober.observation import Cause, DnsFacts, Failure, Observation
 from services.prober.stream import Stream
 from services.prober.trail import StoppedError, Trail
@@ -16,7 +16,7 @@ __all__ = ["bounded", "observed", "since_connecting"]
 async def bounded(trail: Trail, talk: Awaitable[object]) -> Failure | None:
     """Wait for a talk, until the trail's deadline at the latest. Return what stopped it, None when it ended well."""
     try:
-        async with asyncio.timeout(trail.deadline - monotonic()):
+        async with Deadline(trail.deadline):
             await talk
     except TimeoutError:
         return Failure(trail.phase, Cause.TIMEOUT, f"no end within the deadline, in phase {trail.phase.name.lower()}")

@@ -12,6 +12,7 @@ from typing import TypeVar
 from services.core.definition import Tls
 from services.prober.causes import cause_of, foremost, lacks_family, os_reason
 from services.prober.certificates import Trust
+from services.prober.egress import EgressRules
 from services.prober.handshake import Handshake
 from services.prober.network import Network
 from services.prober.observation import Cause, Failure, Phase
@@ -78,7 +79,7 @@ async def talk(host: str, port: int, make: Callable[[asyncio.Future[None]], S], 
 async def look_up(host: str, network: Network, trail: Trail) -> list[str]:
     """Return what ``addresses_of`` does for the trail's choice of family, and record in the trail how long it took."""
     if _is_address(host):
-        return _allowed(_chosen((host,), trail.ip, host), network)
+        return [_literal(host, trail.ip, network.egress)]
     trail.phase = Phase.RESOLVE
     start = perf_counter()
     try:
@@ -93,12 +94,18 @@ async def addresses_of(host: str, network: Network, ip: str = "prefer-ipv4") -> 
     ``ip`` is the definition's choice of family. Raises StoppedError.
     """
     if _is_address(host):
-        return _allowed(_chosen((host,), ip, host), network)
+        return [_literal(host, ip, network.egress)]
     try:
         addresses = await network.resolver.addresses(host)
     except ResolveError as error:
         raise StoppedError(Failure(Phase.RESOLVE, Cause.FAILED, str(error))) from error
-    return _allowed(_chosen(addresses, ip, host), network)
+    return _allowed(_chosen(addresses, ip, host), network.egress)
+
+
+@lru_cache(maxsize=65536)
+def _literal(host: str, ip: str, egress: EgressRules) -> str:
+    """Return an address written in place of a name. Raises StoppedError, which is not remembered."""
+    return _allowed(_chosen((host,), ip, host), egress)[0]
 
 
 def _chosen(addresses: tuple[str, ...], ip: str, host: str) -> list[str]:
@@ -118,8 +125,8 @@ def _version(address: str) -> int:
     return 6 if ":" in address else 4
 
 
-def _allowed(addresses: list[str], network: Network) -> list[str]:
-    allowed = [address for address in addresses if network.egress.allows(address)]
+def _allowed(addresses: list[str], egress: EgressRules) -> list[str]:
+    allowed = [address for address in addresses if egress.allows(address)]
     if not allowed:
         refused = ", ".join(addresses)
         raise StoppedError(Failure(Phase.CONNECT, Cause.EGRESS, f"the egress policy does not allow {refused}"))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from time import monotonic, perf_counter
+from time import perf_counter
 
 import httpx
 
 from services.core.definition import Probe, Tls
 from services.prober.credential import credential
+from services.prober.deadline import Deadline
 from services.prober.decode import DecodeError, LimitError, decodable, decode
 from services.prober.hop import Answer, AnyConnection, Call, hop
 from services.prober.network import Network
@@ -123,7 +123,7 @@ async def _probe(target: HttpTarget, trail: Trail) -> Observation:
     answer = Answer()
     failure: Failure | None = None
     try:
-        async with asyncio.timeout(trail.deadline - monotonic()):
+        async with Deadline(trail.deadline):
             first = await hop(target.call, target.network, trail, answer)
             if target.follow and first.status in _REDIRECTS and _location(first):
                 await _follow(target, first, trail, answer)

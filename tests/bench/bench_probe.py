@@ -1,17 +1,20 @@
-"""CPU per probe of kind http, plain and over TLS, against a server in another process.
+"""CPU per probe of every kind alone, against servers in another process.
 
 Run it by ``python -m tests.bench probe``.
 What is counted is the user and system time of this process alone, over everything a probe costs it: connecting,
 sending, parsing, verifying, judging, and writing down the measurement. The schedule and the bus are not in it.
+Where this process was not busy all the time, probes/s says how fast the servers were.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from time import perf_counter
@@ -20,7 +23,6 @@ import structlog
 import uvloop
 
 from services.core.codec import encode_measurements
-from services.core.definition import Expect, JsonExpectation, Probe, Tls
 from services.core.evidence import Target
 from services.core.model import Egress
 from services.core.outcome import Reason
@@ -30,58 +32,83 @@ from services.prober.egress import EgressRules
 from services.prober.measure import Origin, measurement
 from services.prober.network import Network
 from services.prober.schedule import Entry
-from tests.bench.target import serving
+from tests.bench.apart import apart
+from tests.bench.borrowed import Authority
+from tests.bench.cases import SECRET, Case, cases, serving_all
+from tests.bench.process import machine
+
+__all__ = ["main"]
 
 
-async def _run(url: str, pem: Path, probes: int, at_once: int) -> tuple[float, float]:
-    """Return microseconds of CPU per probe and probes per second."""
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """Seconds of CPU by where they were spent, and of the clock, for so many probes."""
+
+    user: float
+    system: float
+    took: float
+    probes: int
+
+    def line(self, name: str) -> str:
+        user, system = (seconds / self.probes * 1e6 for seconds in (self.user, self.system))
+        busy = (self.user + self.system) / self.took
+        return f"{name:<30}{user:>9.0f}{system:>9.0f}{user + system:>9.0f}{self.probes / self.took:>10.0f}{busy:>8.0%}"
+
+
+async def _measure(case: Case, probes: int, at_once: int) -> _Cost:
+    """Probe, ``at_once`` at a time; AssertionError when a probe is judged anything but OK."""
     network = Network(egress=EgressRules(Egress(("127.0.0.0/8",), allow_loopback=True)))
     attempts = Attempts(network, structlog.get_logger())
-    expect = Expect(status=(200,), json=(JsonExpectation("$.clear", type="boolean"),))
-    definition = Probe(
-        "bench", "http", tls=Tls(ca=f"file:{pem}"), expect=expect, headers={"Accept": "application/json"}
-    )
+    definition = case.definition
     origin = Origin("main", "bench", "r" * 64, "p" * 64)
+    items = [
+        Assignment(
+            Entry(Target(f"link-{number}"), definition.timeout), definition, "a", "b", case.target, {}, 2.0, None
+        )
+        for number in range(at_once)
+    ]
 
-    async def work(number: int, count: int) -> None:
-        entry = Entry(Target(f"link-{number}"), definition.timeout)
-        assignment = Assignment(entry, definition, "consumer", "provider", url, {}, 2.0, None)
+    async def work(item: Assignment, count: int) -> None:
         rows = []
         for _ in range(count):
-            result = await attempts.probe(assignment, definition.timeout)
-            assert result.judgement.reason is Reason.OK, result
-            rows.append(measurement(entry.target, 0, result.observation, result.judgement, origin))
+            result = await attempts.probe(item, definition.timeout)
+            assert result.judgement.reason is Reason.OK, (case.name, result.judgement, result.observation)
+            rows.append(measurement(item.target, 0, result.observation, result.judgement, origin))
         encode_measurements(rows)
 
-    async def all_of(count: int) -> None:
-        await asyncio.gather(*(work(number, count // at_once) for number in range(at_once)))
+    async def all_of(each: int) -> None:
+        await asyncio.gather(*(work(item, each) for item in items))
 
-    await all_of(at_once * 5)
-    before, start = getrusage(RUSAGE_SELF), perf_counter()
-    await all_of(probes)
-    after, took = getrusage(RUSAGE_SELF), perf_counter() - start
-    await network.close()
-    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return cpu / probes * 1e6, probes / took
+    each = max(1, probes // at_once)
+    try:
+        await all_of(3)  # everything that is built once, or remembered
+        before, start = getrusage(RUSAGE_SELF), perf_counter()
+        await all_of(each)
+        after, took = getrusage(RUSAGE_SELF), perf_counter() - start
+    finally:
+        await network.close()
+    return _Cost(after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime, took, each * at_once)
+
+
+def _lines(probes: int, at_once: int, only: str) -> Iterator[str]:
+    yield machine()
+    yield f"µs of CPU per probe, {at_once} probes at a time"
+    yield f"{'kind':<30}{'user':>9}{'system':>9}{'together':>9}{'probes/s':>10}{'busy':>8}"
+    with ExitStack() as ends:
+        authority = Authority.make(Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="peyvand-bench-"))))
+        urls = ends.enter_context(apart(lambda: serving_all(authority)))
+        for case in cases(urls, authority):
+            if only in case.name:
+                yield uvloop.run(_measure(case, probes, at_once)).line(case.name)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser("python -m tests.bench probe", description=__doc__)
-    parser.add_argument("--probes", type=int, default=5000)
-    parser.add_argument("--at-once", type=int, default=50)
+    parser.add_argument("--probes", type=int, default=2000, help="of each kind (default: 2000)")
+    parser.add_argument("--at-once", type=int, default=50, help="how many are under way together (default: 50)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only the kinds whose name holds it")
     arguments = parser.parse_args(argv)
-    with ExitStack() as ends:
-        folder = ends.enter_context(tempfile.TemporaryDirectory())
-        server = ends.enter_context(serving(Path(folder)))
-        ports = server.ports[0]
-        for kind, url, probes in (
-            ("http", f"http://127.0.0.1:{ports.plain}/", arguments.probes),
-            ("tls", f"https://127.0.0.1:{ports.secure}/", arguments.probes // 4),
-        ):
-            cpu, rate = uvloop.run(_run(url, server.authority, probes, arguments.at_once))
-            print(f"{kind:<5} {cpu:7.1f} us CPU per probe   {rate:8.0f} probes/s")  # noqa: T201 - a person reads this
-
-
-if __name__ == "__main__":
-    main()
+    os.environ[SECRET] = "s3cret"
+    for line in _lines(arguments.probes, arguments.at_once, arguments.only):
+        print(line, flush=True)  # noqa: T201 - a person reads this

@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-__all__ = ["Ports", "Targets", "serving"]
+__all__ = ["BODY", "Ports", "Targets", "serving"]
 
-_BODY = b'{"national_id": "0000000000", "clear": true, "updated": "2026-01-01T00:00:00Z"}'
+BODY = b'{"national_id": "0000000000", "clear": true, "updated": "2026-01-01T00:00:00Z"}'
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer: bench\r\n"
-    b"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Length: %d\r\n\r\n" % len(_BODY)
-) + _BODY
+    b"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+) + BODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from services.core.definition import Capture
 from services.prober.checks.document import document_of
 from services.prober.checks.nodes import texts
 from services.prober.checks.wrong import WrongError
-from services.prober.expectations import compile_path, compile_pattern, compile_xpath
+from services.prober.expectations import compile_pattern, compile_xpath
 from services.prober.observation import Observation
+from services.prober.paths import compile_path
 
 __all__ = ["CaptureError", "Finder", "compile_capture"]
 
@@ -86,8 +87,7 @@ def _json(path: str) -> Callable[[Observation], object]:
     query = compile_path(path)
 
     def find(seen: Observation) -> object:
-        node = next(iter(query.finditer(document_of(seen).value)), None)
-        return None if node is None else node.value
+        return next(iter(query.values(document_of(seen).value)), None)
 
     return find
 

@@ -1,10 +1,14 @@
-"""Decoding of compressed bodies under a limit: a small bomb must not become a large body. Pure."""
+"""Decoding of what an answer holds: headers, and compressed bodies under a limit. Pure.
+
+A small bomb must not become a large body.
+"""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 
-__all__ = ["DecodeError", "LimitError", "decodable", "decode"]
+__all__ = ["DecodeError", "LimitError", "decodable", "decode", "decode_headers"]
 
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _RAW_DEFLATE = -15
@@ -16,6 +20,18 @@ class DecodeError(Exception):
 
 class LimitError(Exception):
     """The decoded body is larger than the limit."""
+
+
+def decode_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    """Return headers as text, names in lower case: UTF-8 where a value is that, else Latin-1 (RFC 9110, 5.5)."""
+    return tuple((name.decode("latin-1").lower(), _text(value)) for name, value in headers)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def decodable(encoding: str) -> bool:

@@ -8,11 +8,11 @@ from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import Any
 
-import jsonpath_rfc9535
 import re2
 from lxml import etree
 
 from services.core.definition import SOAP_KINDS, Expect, Fresh, Probe
+from services.prober.paths import JsonPath, compile_path
 from services.prober.schema import Schema, compile_schema
 from services.prober.template import fill_text, fill_value
 
@@ -25,7 +25,6 @@ __all__ = [
     "Records",
     "XmlCheck",
     "compile_expectations",
-    "compile_path",
     "compile_pattern",
     "compile_xpath",
 ]
@@ -66,7 +65,7 @@ class JsonCheck:
     """What some node at ``path`` must be. ``equals`` None means anything, ``type`` empty means any."""
 
     path: str
-    query: jsonpath_rfc9535.JSONPathQuery
+    query: JsonPath
     equals: object = None
     type: str = ""
 
@@ -84,7 +83,7 @@ class XmlCheck:
 class FreshAt:
     """Where the time of the data stands: a JSON path, an XPath, or a header by its lower-case name."""
 
-    query: jsonpath_rfc9535.JSONPathQuery | None
+    query: JsonPath | None
     xpath: etree.XPath | None
     header: str
 
@@ -132,12 +131,6 @@ def _patterns(texts: tuple[str, ...]) -> tuple[Pattern, ...]:
 
 def _pattern_or_none(text: str) -> Pattern | None:
     return compile_pattern(text) if text else None
-
-
-@lru_cache(maxsize=8192)
-def compile_path(path: str) -> jsonpath_rfc9535.JSONPathQuery:
-    """Compile a JSONPath, once per text. Raises JSONPathError."""
-    return jsonpath_rfc9535.compile(path)
 
 
 def _field(path: str) -> str:

@@ -30,8 +30,7 @@ def age_of(observation: Observation, document: Document, expectations: Expectati
 
 def _found(observation: Observation, document: Document, fresh: FreshAt) -> object:
     if fresh.query is not None:
-        node = next(iter(fresh.query.finditer(document.value)), None)
-        return node and node.value
+        return next(iter(fresh.query.values(document.value)), None)
     if fresh.xpath is not None:
         return next(texts(fresh.xpath, document), None)
     return next((given for name, given in observation.headers if name == fresh.header), None)

@@ -39,7 +39,7 @@ def check_record(document: Document, expectations: Expectations) -> None:
 
 def _problem(check: JsonCheck, document: Document) -> str:
     """Say what is wrong at the path, without the values found: they may be personal."""
-    found = [node.value for node in check.query.finditer(document.value)]
+    found = check.query.values(document.value)
     if not found:
         return f"{check.path} finds nothing"
     if check.type:

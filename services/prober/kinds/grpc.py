@@ -19,6 +19,7 @@ import orjson
 from services.core.definition import Probe
 from services.prober.bounded import bounded
 from services.prober.credential import credential
+from services.prober.decode import decode_headers
 from services.prober.hop import Answer
 from services.prober.metadata import metadata_of
 from services.prober.network import Network
@@ -176,7 +177,7 @@ class _Talk:
             phases=trail.phases(),
             latency=seen.ended - trail.first_sent if seen and failure is None else None,
             status=seen.status if seen else 0,
-            headers=tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in said),
+            headers=decode_headers(said),
             body=self._body,
             raw_length=seen.raw_length if seen else 0,
             body_length=len(self._body),

@@ -11,7 +11,7 @@ import httpx
 from services.core.definition import Probe, Tls
 from services.prober.credential import credential
 from services.prober.deadline import Deadline
-from services.prober.decode import DecodeError, LimitError, decodable, decode
+from services.prober.decode import DecodeError, LimitError, decodable, decode, decode_headers
 from services.prober.hop import Answer, AnyConnection, Call, hop
 from services.prober.network import Network
 from services.prober.oauth import access_token, issuer_of
@@ -201,9 +201,7 @@ class _Following(httpx.AsyncBaseTransport):
 
 
 def _observation(target: HttpTarget, trail: Trail, seen: AnyConnection | None, failure: Failure | None) -> Observation:
-    headers = (
-        tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in seen.headers) if seen else ()
-    )
+    headers = decode_headers(seen.headers) if seen else ()
     body = b"".join(seen.body) if seen else b""
     raw_length = seen.raw_length if seen else 0
     latency = seen.ended - trail.first_sent if seen and failure is None else None

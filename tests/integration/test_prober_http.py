@@ -325,6 +325,14 @@ async def test_stale_by_json_and_by_header() -> None:
             assert young.judgement.data_age == pytest.approx(7200, abs=3)
 
 
+async def test_the_age_by_a_header_in_persian() -> None:
+    """The age of data is read from a header that holds a Jalali date in Persian digits, as UTF-8."""
+    async with serving(says(200, b"", {"X-Updated": "۱۴۰۳/۰۵/۱۲"})) as server:
+        result = await ask(server.url(), Expect(fresh=Fresh(header="X-Updated")), max_age=3600)
+    assert result.judgement.reason is Reason.STALE
+    assert result.judgement.data_age == pytest.approx(time() - 1_722_630_600, abs=86_400)
+
+
 async def test_age_unreadable() -> None:
     """Data whose age is asked for and cannot be read is INVALID/AGE_UNREADABLE."""
     async with serving(says(200, b'{"updated": "yesterday"}')) as server:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conformance_case import CONFIG_ERROR, FAILS, PASSES, Case
-from conformance_servers import at, http, judging, routes
+from conformance_servers import at, http, judging, leading, routes
 from prober_servers import Request, says
 
 from services.core.outcome import Reason
@@ -12,6 +12,11 @@ __all__ = ["CASES"]
 
 _OURS = "kind: http"
 _THEIRS = "prober: http"
+
+
+def _cookies(request: Request) -> set[str]:
+    return set(filter(None, (request.header("cookie") or "").split("; ")))
+
 
 _COOKIES = (
     Case(
@@ -46,6 +51,34 @@ _COOKIES = (
         ),
         _OURS,
         _THEIRS,
+        Reason.OK,
+        PASSES,
+        {"redirects": 1},
+    ),
+    Case(
+        6,
+        "a cookie of the definition goes on at home",
+        http(
+            routes(
+                {
+                    "/start": says(302, b"", {"Location": "/end", "Set-Cookie": "session=s1; Path=/"}),
+                    "/end": judging(lambda request: _cookies(request) == {"lang=fa", "session=s1"}),
+                }
+            ),
+            "/start",
+        ),
+        f"{_OURS}\nheaders: {{Cookie: lang=fa}}",
+        "prober: http\nhttp: {headers: {Cookie: lang=fa}}",
+        Reason.OK,
+        PASSES,
+        {"redirects": 1},
+    ),
+    Case(
+        6,
+        "a cookie of the definition is not for strangers",
+        leading(http(judging(lambda request: not _cookies(request)), name="localhost")),
+        f"{_OURS}\nheaders: {{Cookie: lang=fa}}",
+        "prober: http\nhttp: {preferred_ip_protocol: ip4, headers: {Cookie: lang=fa}}",
         Reason.OK,
         PASSES,
         {"redirects": 1},

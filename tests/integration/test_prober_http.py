@@ -140,6 +140,19 @@ async def test_06_cookies_set_on_the_way_are_sent_on() -> None:
     assert [request.header("cookie") for request in server.requests] == [None, "session=s1"] * 2
 
 
+async def test_06_a_cookie_set_on_the_way_replaces_the_definitions() -> None:
+    """A redirect that stays at home keeps the definition's cookies, save one that it sets anew."""
+
+    async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
+        there = {"/start": "/middle", "/middle": "/end"}.get(request.path)
+        headers = {"Location": there, "Set-Cookie": "a=2; Path=/"} if there else {}
+        writer.write(answer(302 if there else 200, b"", headers))
+
+    async with serving(handle) as server:
+        await ask(server.url("/start"), headers={"Cookie": "a=1; b=1"})
+    assert [request.header("cookie") for request in server.requests] == ["a=1; b=1", "b=1; a=2", "b=1; a=2"]
+
+
 async def test_07_headers_arrive_as_set() -> None:
     """Host, User-Agent and other headers arrive as the definition sets them, filled from params, each once."""
     async with serving(says()) as server:

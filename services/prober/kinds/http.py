@@ -42,6 +42,7 @@ class HttpTarget:
     ip: str
     issuer: Issuer | None
     secret_header: str
+    cookie: str = field(repr=False)
     follow: bool
     accepted: frozenset[str]
     body_limit: int
@@ -63,8 +64,11 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
         issuer = issuer_of(definition, url)
     except httpx.InvalidURL as error:
         raise UnusableError("the target, or its token_url, is not a URL that can be asked") from error
+    cookie = request.headers.get("cookie", "")
     if network.cookies is not None:
+        request.headers.pop("cookie", None)  # else the jar would stay closed
         network.cookies.set_cookie_header(request)
+        _add_cookies(request, cookie)
     secret_header, secret = credential(definition.auth, network.secrets)
     if secret:
         request.headers[secret_header] = secret
@@ -84,10 +88,21 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
         ip=definition.ip,
         issuer=issuer,
         secret_header=secret_header.lower(),
+        cookie=cookie,
         follow=definition.redirects == "follow",
         accepted=frozenset(part.partition(";")[0].strip() for part in accepted.split(",") if part),
         body_limit=definition.body_limit,
     )
+
+
+def _add_cookies(request: httpx.Request, own: str) -> None:
+    """Add the cookies of a definition to those set on the way, which win where a name is the same."""
+    given = request.headers.get("cookie", "")
+    taken = {pair.partition("=")[0].strip() for pair in given.split(";")}
+    pairs = [pair.strip() for pair in own.split(";") if pair.strip()]
+    kept = [pair for pair in pairs if pair.partition("=")[0].strip() not in taken]
+    if kept:
+        request.headers["Cookie"] = "; ".join([*kept, given] if given else kept)
 
 
 async def probe(target: HttpTarget, deadline: float) -> Observation:
@@ -194,6 +209,9 @@ class _Following(httpx.AsyncBaseTransport):
             self._trail.strayed = True
             # httpx drops Authorization by itself; an API key must not travel to strangers either.
             request.headers.pop(self._target.secret_header, None)
+        if not self._trail.strayed:
+            # httpx drops a Cookie header wherever a redirect leads.
+            _add_cookies(request, self._target.cookie)
         tls = self._target.tls
         if not at_home:
             tls = replace(tls, server_name="", certificate="", key="")

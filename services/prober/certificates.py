@@ -184,15 +184,13 @@ def _serves(_policy: Policy, _certificate: x509.Certificate, extension: x509.Ext
 
 def _matches(leaf: x509.Certificate, name: str) -> bool:
     """Whether the leaf is for this server, by the library's own name rules: only the chain is left out of question."""
-    try:
-        subject: DNSName | IPAddress = IPAddress(ip_address(name))
-    except ValueError:
-        try:
-            subject = DNSName(name.rstrip("."))
-        except ValueError:
-            return False
+    name = name.rstrip(".")
     # The leaf as its own anchor makes the chain trivially right, and leaves the name to decide.
-    verifier = _policy(Store([leaf]), _before(leaf) + 1, named=True).build_server_verifier(subject)
+    policy = _policy(Store([leaf]), _before(leaf) + 1, named=True)
+    try:
+        verifier = policy.build_server_verifier(_subject(name))
+    except ValueError:  # not a host name by RFC 1123, such as one with an underscore
+        return _is_named(leaf, name)
     try:
         verifier.verify(leaf, [])
     except VerificationError:
@@ -200,15 +198,27 @@ def _matches(leaf: x509.Certificate, name: str) -> bool:
     return True
 
 
-def _facts(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> CertificateFacts:
+def _subject(name: str) -> DNSName | IPAddress:
     try:
-        alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = (
-            *alternative.get_values_for_type(x509.DNSName),
-            *(str(address) for address in alternative.get_values_for_type(x509.IPAddress)),
-        )
-    except x509.ExtensionNotFound:
-        names = ()
+        return IPAddress(ip_address(name))
+    except ValueError:
+        return DNSName(name)
+
+
+def _is_named(leaf: x509.Certificate, name: str) -> bool:
+    """Whether the leaf names this server, exactly or by a wildcard in place of the first label (RFC 9525, 6.3)."""
+    wanted = name.lower()
+    first, _, rest = wanted.partition(".")
+    accepted = {wanted, f"*.{rest}"} if first and rest else {wanted}
+    return not accepted.isdisjoint(given.lower() for given in _alternatives(leaf).get_values_for_type(x509.DNSName))
+
+
+def _facts(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> CertificateFacts:
+    alternatives = _alternatives(leaf)
+    names = (
+        *alternatives.get_values_for_type(x509.DNSName),
+        *(str(address) for address in alternatives.get_values_for_type(x509.IPAddress)),
+    )
     return CertificateFacts(
         subject=leaf.subject.rfc4514_string(),
         names=names,
@@ -216,6 +226,13 @@ def _facts(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> Certif
         not_after=int(_after(leaf)),
         earliest_expiry=int(min(map(_after, [leaf, *others]))),
     )
+
+
+def _alternatives(leaf: x509.Certificate) -> x509.SubjectAlternativeName:
+    try:
+        return leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return x509.SubjectAlternativeName([])
 
 
 def _fingerprint(certificate: x509.Certificate) -> bytes:

@@ -133,14 +133,31 @@ def _hearing(heard: str | None, *names: str) -> Scene:
     return scene
 
 
-_NAMED = "kind: http\ntls: {ca: file:ca.pem, server_name: tax.example}"
-_THEY_NAME = "prober: http\nhttp: {tls_config: {ca_file: ca.pem, server_name: tax.example}}"
+def _called(name: str) -> tuple[str, str]:
+    """Both definitions of a target that is called by this name."""
+    return (
+        f"kind: http\ntls: {{ca: file:ca.pem, server_name: {name}}}",
+        f"prober: http\nhttp: {{tls_config: {{ca_file: ca.pem, server_name: {name}}}}}",
+    )
+
+
+_NAMED, _THEY_NAME = _called("tax.example")
 _IPV4 = "prober: http\nhttp: {preferred_ip_protocol: ip4, tls_config: {ca_file: ca.pem}}"
 _NAMES = (
     Case(21, "the target's name", _hearing("localhost", "localhost"), _OURS, _IPV4, Reason.OK, PASSES),
     Case(21, "the target's address", _hearing(None, "127.0.0.1"), _OURS, _THEIRS, Reason.OK, PASSES),
     Case(21, "the override", _hearing("tax.example", "tax.example"), _NAMED, _THEY_NAME, Reason.OK, PASSES),
     Case(21, "a wildcard", secured(leaf("*.example")), _NAMED, _THEY_NAME, Reason.OK, PASSES),
+    Case(21, "an underscore", secured(leaf("tax_a.example")), *_called("tax_a.example"), Reason.OK, PASSES),
+    Case(21, "an underscore by a wildcard", secured(leaf("*.example")), *_called("tax_a.example"), Reason.OK, PASSES),
+    Case(
+        22,
+        "an underscore in another name",
+        secured(leaf("tax_b.example", "*.city.example", "example")),
+        *_called("tax_a.example"),
+        Reason.CERTIFICATE_NAME_MISMATCH,
+        FAILS,
+    ),
     Case(
         21,
         "the override ends where another origin begins",

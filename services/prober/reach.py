@@ -34,7 +34,7 @@ def shaking(
 
     What the certificates say goes to the trail, whether they are believed or not.
     """
-    name = tls.server_name or host
+    name = (tls.server_name or host).rstrip(".")  # the root's dot is never part of a name in TLS (RFC 6066, 3)
     try:
         trust = network.trust.get(tls.ca, verify=tls.verify)
         context = network.contexts.get(alpn, tls.certificate, tls.key)

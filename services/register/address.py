@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv6Address, ip_network
+from contextlib import suppress
+from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 import dns.exception
 import dns.name
 
-__all__ = ["read_control_target", "read_domain", "read_http_url", "read_network"]
+__all__ = ["read_control_target", "read_domain", "read_http_url", "read_network", "read_server_name"]
 
 _HOST = re.compile(r"[^\s/?#@:\[\]<>\"'\\^`{|}%]+")
+_SERVER_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 _SCHEMES = {"grpc": ("grpc", "grpcs"), "tcp": ("tcp",), "tls": ("tls",), "dns": ("dns",)}
@@ -44,6 +46,20 @@ def read_domain(text: str) -> str:
     except dns.exception.DNSException:
         raise ValueError(f"`{text}` is not a domain name") from None
     return text.strip()
+
+
+def read_server_name(text: str) -> str:
+    """Read what a server is called in TLS, without the root's dot: an address, or a name in ASCII (RFC 5890)."""
+    given = text.strip()
+    with suppress(ValueError):
+        return str(ip_address(given))
+    try:
+        name = dns.name.from_text(given, idna_codec=dns.name.IDNA_2008_Practical).to_text(omit_final_dot=True)
+    except dns.exception.DNSException:
+        name = ""
+    if not _SERVER_NAME.fullmatch(name):
+        raise ValueError(f"`{text}` is not a server's name")
+    return name
 
 
 def read_network(text: str) -> str:

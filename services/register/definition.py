@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from services.core.definition import KINDS, Line, Probe, Query, Step, Tls
-from services.register.address import read_domain
+from services.register.address import read_domain, read_server_name
 from services.register.auth import HEADER, read_auth
 from services.register.call import check_call, read_call, read_descriptors
 from services.register.document import Block
@@ -17,7 +17,7 @@ from services.register.patterns import read_pattern
 from services.register.reference import read_file_reference, read_text_file
 from services.register.steps import EXTRA, read_steps
 from services.register.template import names
-from services.register.text import read_choice, read_duration, read_flag, read_name, read_size
+from services.register.text import read_choice, read_duration, read_flag, read_size
 from services.register.xroad import read_client, read_service
 
 __all__ = ["STEP_KINDS", "read_definition"]
@@ -169,7 +169,7 @@ def _tls(block: Block, directory: Path) -> Tls:
         block.fault("tls", "a client certificate needs both `certificate` and `key`")
     return Tls(
         ca=given.read("ca", reference, ""),
-        server_name=given.read("server_name", read_name, ""),
+        server_name=given.read("server_name", read_server_name, ""),
         verify=given.read("verify", read_flag, True),
         certificate=given.read("certificate", reference, ""),
         key=given.read("key", reference, ""),

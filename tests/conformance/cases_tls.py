@@ -151,6 +151,15 @@ _NAMES = (
     Case(21, "an underscore", secured(leaf("tax_a.example")), *_called("tax_a.example"), Reason.OK, PASSES),
     Case(21, "an underscore by a wildcard", secured(leaf("*.example")), *_called("tax_a.example"), Reason.OK, PASSES),
     Case(
+        21,
+        "a name in Persian",
+        secured(leaf("xn--mgba3a4f16a.example")),
+        *_called("ایران.example"),
+        Reason.OK,
+        FAILS,
+        differs="a name is written as people write it, and goes as its A-label; blackbox_exporter sends it as it is",
+    ),
+    Case(
         22,
         "an underscore in another name",
         secured(leaf("tax_b.example", "*.city.example", "example")),

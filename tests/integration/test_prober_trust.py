@@ -85,16 +85,16 @@ async def test_20_a_self_signed_certificate_may_be_its_own_authority(authority: 
 
 
 async def test_21_sni_and_verification_use_the_name_of_the_target(authority: Authority) -> None:
-    """Without an override the target's own name is in the handshake and verified; an address is never in it."""
+    """Without an override the target's own name is in the handshake and verified, the root's dot and an address never."""
     context = authority.context("tax.test", "127.0.0.1")
     seen: list[str | None] = []
     context.sni_callback = lambda _connection, name, _context: seen.append(name)
     async with serving(says(), tls=context) as server, name_server({"tax.test": ["127.0.0.1"]}) as (_, resolver):
         network = Network(egress=EgressRules(LOOPBACK), resolver=resolver)
-        for host in ("tax.test", "127.0.0.1"):
+        for host in ("tax.test", "tax.test.", "127.0.0.1"):
             result = await ask(server.url(host=host), network=network, tls=Tls(ca=authority.reference))
             assert result.judgement.reason is Reason.OK
-    assert seen == ["tax.test", None]
+    assert seen == ["tax.test", "tax.test", None]
 
 
 async def test_23_an_older_root_ends_no_chain(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ inquiry:
     X-A: "${"
   body: 'costs $5'
   auth: {kind: basic, username: u, password: hunter2, key: "env:K"}
-  tls: {ca: ca.pem, verify: maybe}
+  tls: {ca: ca.pem, verify: maybe, server_name: tax..example}
   redirects: sometimes
   timeout: 5
   body_limit: 1MB
@@ -138,6 +138,7 @@ page:
         "probes.yaml:11:55: key `key` is unknown with kind basic; known are kind, username, password",
         "probes.yaml:12:13: ca: `ca.pem` is not a reference: write file:PATH",
         "probes.yaml:12:29: verify: `maybe` is not one of true, false",
+        "probes.yaml:12:49: server_name: `tax..example` is not a server's name",
         "probes.yaml:13:14: redirects: `sometimes` is not one of follow, none",
         "probes.yaml:14:12: timeout: `5` is not a duration: write a number and ms, s, m or h, such as 5s",
         "probes.yaml:15:15: body_limit: `1MB` is not a size: write a number and B, KiB, MiB or GiB, such as 1MiB",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.outcome import Outcome, Reason
+from services.core.record import record
 
 __all__ = [
     "DURATION_BUCKETS",
@@ -46,7 +47,7 @@ class Phases:
     transfer: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Measurement:
     """One published outcome. ``slot_start`` in epoch seconds; ``time`` in epoch seconds, None when shed;
     ``latency`` and ``data_age`` in seconds; ``certificate_expiry`` in epoch seconds.

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.core.log import Logger
 from services.core.outcome import Reason
+from services.core.record import record
 from services.prober.assignment import Assignment
 from services.prober.checks import Judgement, judge
 from services.prober.checks.order import Check, needed
@@ -25,7 +26,7 @@ _NOTHING = Expectations()
 _WITHOUT_CONNECTION = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT, Reason.CONNECT_TIMEOUT})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Result:
     """What one attempt saw, what it means, and what was expected of it."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from services.core.evidence import Phases
+from services.core.record import record
 from services.prober.expectations import Expectations
 
 __all__ = ["Cause", "CertificateFacts", "DnsFacts", "Failure", "Observation", "Phase", "RpcFacts", "StepFacts"]
@@ -101,7 +102,7 @@ class DnsFacts:
 _NO_PHASES = Phases()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Observation:
     """The facts of one probe.
 

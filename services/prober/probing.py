@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from time import monotonic, time
 
@@ -14,6 +13,7 @@ from services.core.evidence import Measurement, Target
 from services.core.log import Logger
 from services.core.model import Register
 from services.core.outcome import Reason
+from services.core.record import record
 from services.core.settings import Settings
 from services.prober.assignment import Assignment, assignments
 from services.prober.attempt import Attempts, Result
@@ -38,7 +38,7 @@ _LOOK_SECONDS = 1.0
 _ROUNDS = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Seen:
     """What one probe saw, until the next control round tells whether the vantage could see."""
 

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from operator import itemgetter
 
 from services.core.evidence import Target
+from services.core.record import record
 
 __all__ = ["Entry", "Launch", "Schedule", "place_of", "share_of"]
 
@@ -40,7 +41,7 @@ class Entry:
         return self.active_from <= slot_start < self.active_until
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Launch:
     """One probe to start at ``due``, for the slot that starts at ``slot_start``; ``latest`` is when it still fits."""
 

@@ -8,9 +8,10 @@ whose fact the probe's kind does not have, or for which nothing is expected, pas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from services.core.outcome import Outcome, Reason
+from services.core.record import record
 from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole
 from services.prober.checks.order import CHECKS, Check
@@ -25,7 +26,7 @@ DETAIL_LENGTH = 200
 """A detail is cut to this many characters."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Judgement:
     """What one observation means. ``data_age`` in seconds, None when the answer does not tell."""
 

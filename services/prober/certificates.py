@@ -158,6 +158,8 @@ def _policy(store: Store, moment: float, *, named: bool = False) -> PolicyBuilde
         ExtensionPolicy.permit_all()
         .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _is_authority)
         .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _signs_certificates)
+        # What an authority is limited to limits all that it signs, for OpenSSL and Go too.
+        .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _serves)
     )
     servers = ExtensionPolicy.permit_all().may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _serves)
     if named:

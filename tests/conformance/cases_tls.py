@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from conformance_case import FAILS, PASSES, Case, Place, Stage
 from conformance_servers import Scene, http, leading, leaf, secured
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 from prober_servers import Request, answer, says, serving
 
 from services.core.outcome import Reason
@@ -110,6 +114,51 @@ _TRUST = (
         "prober: http",
         Reason.CERTIFICATE_UNTRUSTED,
         FAILS,
+    ),
+)
+
+
+def _below(*purposes: x509.ObjectIdentifier) -> Scene:
+    """A chain whose intermediate is limited to purposes."""
+
+    def context(place: Place) -> ssl.SSLContext:
+        intermediate = place.authority.below("Intermediate", purposes=purposes)
+        return intermediate.context("127.0.0.1", chain=(intermediate,))
+
+    return secured(context)
+
+
+def _weak(place: Place) -> ssl.SSLContext:
+    """A chain whose intermediate has a key of 1024 bits."""
+    key = rsa.generate_private_key(65537, 1024)
+    intermediate = place.authority.below("Intermediate", key=key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # else OpenSSL would not even present it
+    context.load_cert_chain(intermediate.server("127.0.0.1", chain=(intermediate,)))
+    return context
+
+
+_CHAINS = (
+    Case(20, "an authority for servers", _below(Purpose.SERVER_AUTH), _OURS, _THEIRS, Reason.OK, PASSES),
+    Case(20, "an authority for anything", _below(Purpose.ANY_EXTENDED_KEY_USAGE), _OURS, _THEIRS, Reason.OK, PASSES),
+    Case(
+        20,
+        "an authority for clients only",
+        _below(Purpose.CLIENT_AUTH),
+        _OURS,
+        _THEIRS,
+        Reason.CERTIFICATE_UNTRUSTED,
+        FAILS,
+    ),
+    Case(
+        20,
+        "an authority with a weak key",
+        secured(_weak),
+        _OURS,
+        _THEIRS,
+        Reason.CERTIFICATE_UNTRUSTED,
+        PASSES,
+        differs="RSA of 1024 bits vouches for nobody: OpenSSL refuses it too, at its usual level; Go does not look",
     ),
 )
 
@@ -225,4 +274,4 @@ _NAMES = (
     ),
 )
 
-CASES = (*_HTTPS, *_TRUST, *_NAMES)
+CASES = (*_HTTPS, *_TRUST, *_CHAINS, *_NAMES)

@@ -20,7 +20,7 @@ import dns.rrset
 import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
@@ -37,6 +37,7 @@ from services.prober.schedule import Entry
 LOOPBACK = Egress(allow=("127.0.0.0/8", "::1/128"), allow_loopback=True)
 
 Handler = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass
@@ -184,7 +185,7 @@ class Authority:
     """A certificate authority of our own."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: Key
     folder: Path
 
     @classmethod
@@ -199,10 +200,17 @@ class Authority:
         path.write_bytes(self.certificate.public_bytes(Encoding.PEM))
         return f"file:{path}"
 
-    def below(self, name: str, days: tuple[float, float] = (-1, 365)) -> Authority:
-        """An intermediate authority."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        return Authority(_certificate(name, key, self, ca=True, days=days), key, self.folder)
+    def below(
+        self,
+        name: str,
+        days: tuple[float, float] = (-1, 365),
+        *,
+        key: Key | None = None,
+        purposes: tuple[x509.ObjectIdentifier, ...] = (),
+    ) -> Authority:
+        """An intermediate authority, by a key of its own unless given one, limited to ``purposes`` if there are any."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        return Authority(_certificate(name, key, self, ca=True, days=days, purposes=purposes), key, self.folder)
 
     def server(
         self,
@@ -254,12 +262,13 @@ class Authority:
 
 def _certificate(
     name: str,
-    key: ec.EllipticCurvePrivateKey,
+    key: Key,
     issuer: Authority | None,
     *,
     ca: bool = False,
     names: tuple[str, ...] = (),
     days: tuple[float, float],
+    purposes: tuple[x509.ObjectIdentifier, ...] = (),
 ) -> x509.Certificate:
     now = datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -276,6 +285,8 @@ def _certificate(
     if names:
         alternatives = [x509.IPAddress(ip_address(n)) if n[0].isdigit() else x509.DNSName(n) for n in names]
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+    if purposes:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
     return builder.sign(issuer.key if issuer else key, hashes.SHA256())
 
 

@@ -52,6 +52,11 @@ class Connection(Stream):
         self._wire = wire
         self._head = head
         self._parser = httptools.HttpResponseParser(self)
+        # What consumers' clients read as well: folded headers, lines without CR, chunks beside a length (RFC 9112, 5.2,
+        # 2.2 and 6.3). Whoever sends it is not broken.
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_chunked_length=True, lenient_optional_cr_before_lf=True
+        )
         self._header_bytes = 0
         self._until_close = False
 
@@ -91,8 +96,10 @@ class Connection(Stream):
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > _HEADER_LIMIT:
             self.fail(Cause.PROTOCOL, f"the headers are larger than {_HEADER_LIMIT >> 10} KiB")
+        elif b"\0" in value:
+            self.fail(Cause.PROTOCOL, "a header holds a zero byte")
         else:
-            self.headers.append((name, value))
+            self.headers.append((name.rstrip(), value))
 
     def on_headers_complete(self) -> None:
         """Expect the body, if there is one."""

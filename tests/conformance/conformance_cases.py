@@ -5,6 +5,7 @@ from __future__ import annotations
 import cases_body
 import cases_certificates
 import cases_content
+import cases_form
 import cases_http
 import cases_names
 import cases_rpc
@@ -21,6 +22,7 @@ CASES: tuple[Case, ...] = (
     *cases_sent.CASES,
     *cases_body.CASES,
     *cases_content.CASES,
+    *cases_form.CASES,
     *cases_tls.CASES,
     *cases_certificates.CASES,
     *cases_talk.CASES,

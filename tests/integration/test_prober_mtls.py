@@ -137,6 +137,19 @@ async def test_no_certificate_where_one_is_required(authority: Authority) -> Non
     assert "certificate required" in result.judgement.detail
 
 
+@pytest.mark.parametrize(
+    ("version", "reason"), [(VERSIONS[0], Reason.TLS_FAILED), (VERSIONS[1], Reason.OK)], ids=["TLS 1.2", "TLS 1.3"]
+)
+async def test_a_handshake_alone_where_a_certificate_is_required(
+    authority: Authority, version: ssl.TLSVersion, reason: Reason
+) -> None:
+    """A handshake without the certificate that is required fails where it tells: in TLS 1.3 it ends before."""
+    async with blocking(demanding(authority, version)) as url:
+        target = url.replace("https://", "tls://").rstrip("/")
+        result = await ask(target, kind="tls", tls=Tls(ca=authority.reference))
+    assert result.judgement.reason is reason
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_24_a_server_that_is_not_believed_cannot_refuse_us(
     authority: Authority, tmp_path: Path, version: ssl.TLSVersion

@@ -74,10 +74,17 @@ async def test_a_cancellation_from_outside_stays_one(within: Maker) -> None:
 @pytest.mark.parametrize("within", MAKERS)
 async def test_deadlines_nest(within: Maker) -> None:
     """The outer deadline ends what the inner one would still allow, and the inner one leaves the outer in force."""
-    with pytest.raises(TimeoutError):
+
+    async def short() -> None:
+        async with within(0.005):
+            await asyncio.Event().wait()
+
+    async def outer() -> None:
         async with within(0.02):
             with pytest.raises(TimeoutError):
-                async with within(0.005):
-                    await asyncio.Event().wait()
+                await short()
             async with within(60.0):
                 await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await outer()

@@ -24,7 +24,7 @@ _EARLY = 0.0005
 _SPREAD = 0.5
 _SPREAD_EACH = 0.001
 # Phases keep clear of the last moment, or the targets there would be shed for every millisecond of lateness.
-_ROOM = 0.98
+_ROOM = 0.95
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 import httptools
 
@@ -51,19 +51,25 @@ class Connection(Stream):
         self.status = 0
         self._wire = wire
         self._head = head
+        self._parser: Any = None
+        self._header_bytes = 0
+        self._until_close = False
+
+    def ready(self) -> None:
+        """Send the request."""
         self._parser = httptools.HttpResponseParser(self)
         # What consumers' clients read as well: folded headers, lines without CR, chunks beside a length (RFC 9112, 5.2,
         # 2.2 and 6.3). Whoever sends it is not broken.
         self._parser.set_dangerous_leniencies(
             lenient_headers=True, lenient_chunked_length=True, lenient_optional_cr_before_lf=True
         )
-        self._header_bytes = 0
-        self._until_close = False
-
-    def ready(self) -> None:
-        """Send the request."""
         self.sent = perf_counter()
         self.write(self._wire)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Let go of the parser, which holds us: without it all that a probe leaves behind is freed at once."""
+        super().connection_lost(error)
+        self._parser = None
 
     def received(self, data: bytes) -> None:
         """Feed the parser."""

@@ -1,0 +1,61 @@
+"""What a probe leaves behind: nothing that waits for the garbage collector, whose full rounds stall every other probe."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from pathlib import Path
+
+import pytest
+import uvloop
+from prober_servers import Authority, ask, says, serving, silent
+
+from services.core.definition import Tls
+from services.core.outcome import Reason
+from services.prober.connection import Connection
+from services.prober.handshake import Handshake
+
+
+async def _probe(url: str, reason: Reason, **definition: object) -> None:
+    """Probe while the collector rests; AssertionError when the connection or its handshake is still there in the end."""
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await ask(url, **definition)).judgement.reason is reason  # type: ignore[arg-type]
+        async with asyncio.timeout(5):
+            while left := [thing for thing in gc.get_objects() if isinstance(thing, Connection | Handshake)]:
+                left.clear()
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        pytest.fail("what a probe was made of is left to the collector")
+    finally:
+        gc.enable()
+
+
+def _run(url: str, reason: Reason, **definition: object) -> None:
+    """Probe on uvloop, which the prober runs on, a server that answers at ``url``, or none."""
+
+    async def scenario() -> None:
+        async with serving(says(200, b"fine"), tls=definition.pop("context", None)) as server:  # type: ignore[arg-type]
+            await _probe(url or server.url(), reason, **definition)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())
+
+
+def test_a_plain_probe_leaves_nothing() -> None:
+    """A probe over plain HTTP frees its connection by itself."""
+    _run("", Reason.OK)
+
+
+def test_a_probe_over_tls_leaves_nothing(tmp_path: Path) -> None:
+    """A probe over TLS frees its connection and the handshake's state, which is tens of kilobytes."""
+    authority = Authority.make(tmp_path)
+    _run("", Reason.OK, context=authority.context("127.0.0.1"), tls=Tls(ca=authority.reference))
+
+
+@pytest.mark.parametrize(("scheme", "reason"), [("http", Reason.ANSWER_TIMEOUT), ("https", Reason.TLS_TIMEOUT)])
+def test_a_probe_that_is_cut_off_leaves_nothing(scheme: str, reason: Reason) -> None:
+    """A probe that its deadline ends frees its connection as well."""
+    with silent() as port:
+        _run(f"{scheme}://127.0.0.1:{port}/", reason, timeout=0.1)

@@ -8,19 +8,27 @@ from collections.abc import Iterable
 from tests.bench import bench_probe
 from tests.bench.national import national
 from tests.bench.pipeline import compare_all
+from tests.bench.saturation import saturation
 
 
 def main() -> None:
     """Run the benchmark that is named, or all of them."""
     parser = argparse.ArgumentParser("python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "benchmark", nargs="?", choices=("probe", "pipeline", "national"), help="which one (default: all)"
+        "benchmark",
+        nargs="?",
+        choices=("probe", "pipeline", "saturation", "national"),
+        help="which one (default: all)",
     )
     parser.add_argument("--minutes", type=float, default=3.0, help="national: how long to measure (default: 3)")
     parser.add_argument("--slot", type=int, default=60, help="national: seconds of a slot, so the pace (default: 60)")
     parser.add_argument("--targets", type=int, default=2000, help="pipeline: how many (default: 2000)")
     parser.add_argument("--interval", type=int, default=10, help="pipeline: seconds between probes (default: 10)")
-    parser.add_argument("--seconds", type=float, default=60.0, help="pipeline: how long to measure (default: 60)")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="pipeline, saturation: how long to measure (default: 60)"
+    )
+    parser.add_argument("--rate", type=int, default=1000, help="saturation: probes/s of its last part (default: 1000)")
+    parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")
     arguments, rest = parser.parse_known_args()
     if rest and arguments.benchmark != "probe":
         parser.error(f"unrecognised: {' '.join(rest)}")
@@ -28,6 +36,8 @@ def main() -> None:
         bench_probe.main(rest)
     if arguments.benchmark in {None, "pipeline"}:
         _print(compare_all(arguments.targets, arguments.interval, arguments.seconds))
+    if arguments.benchmark in {None, "saturation"}:
+        _print(saturation(arguments.seconds, arguments.rate, arguments.inflight))
     if arguments.benchmark in {None, "national"}:
         _print(national(arguments.minutes, arguments.slot))
 

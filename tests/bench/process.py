@@ -10,7 +10,7 @@ from pathlib import Path
 
 from services.core.bus.server import find_server
 
-__all__ = ["busy_seconds", "cpu_seconds", "machine", "peak_mib"]
+__all__ = ["busy_seconds", "cpu_seconds", "machine", "peak_mib", "resident_mib"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -23,9 +23,18 @@ def cpu_seconds(pid: int) -> float:
 
 def peak_mib(pid: int) -> float:
     """The most memory a living process ever had resident, in MiB."""
+    return _status_mib(pid, "VmHWM")
+
+
+def resident_mib(pid: int) -> float:
+    """The memory a living process has resident, in MiB."""
+    return _status_mib(pid, "VmRSS")
+
+
+def _status_mib(pid: int, name: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text("utf-8")
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-    assert found, f"/proc/{pid}/status has no VmHWM"
+    found = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
+    assert found, f"/proc/{pid}/status has no {name}"
     return int(found[1]) / 1024
 
 

@@ -12,7 +12,9 @@ _AGENCIES = 20
 _SERVICES = 100
 
 
-def write_register(folder: Path, url: str, control: str, authority: Path, links: int, slot_seconds: int) -> Path:
+def write_register(
+    folder: Path, url: str, control: str, authority: Path, links: int, slot_seconds: int, *, timeout_seconds: int = 4
+) -> Path:
     """Write a register of so many links to ``url``, each with a path of its own, and return its directory."""
     folder.mkdir(parents=True)
     agencies = [f"agency-{number},Agency {number},,sector-{number % 4}" for number in range(_AGENCIES)]
@@ -29,7 +31,7 @@ def write_register(folder: Path, url: str, control: str, authority: Path, links:
     probe = {
         "kind": "http",
         "headers": {"Accept": "application/json"},
-        "timeout": "4s",
+        "timeout": f"{timeout_seconds}s",
         "tls": {"ca": f"file:{authority}"},
         "expect": {"status": [200], "json": [{"path": "$.clear", "type": "boolean"}]},
     }
@@ -42,7 +44,7 @@ def write_register(folder: Path, url: str, control: str, authority: Path, links:
         "windows_days": [7, 28, 90],
         "vantages": [{"id": "main", "control_targets": [control]}],
         "egress": {"allow": ["127.0.0.0/8"], "allow_loopback": True},
-        "default_latency_ms": 2000,
+        "default_latency_ms": timeout_seconds * 500,
     }
     (folder / "policy.yaml").write_text(json.dumps(policy))
     return folder

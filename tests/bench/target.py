@@ -43,6 +43,7 @@ class Targets:
 
     ports: tuple[Ports, ...]
     authority: Path
+    pid: int
     pipe: multiprocessing.connection.Connection
 
     def answered(self) -> dict[int, int]:
@@ -110,7 +111,8 @@ def serving(folder: Path, pairs: int = 1) -> Iterator[Targets]:
     theirs.close()
     try:
         ports = ours.recv()
-        yield Targets(tuple(Ports(*ports[at : at + 2]) for at in range(0, 2 * pairs, 2)), pem, ours)
+        assert process.pid is not None
+        yield Targets(tuple(Ports(*ports[at : at + 2]) for at in range(0, 2 * pairs, 2)), pem, process.pid, ours)
     finally:
         ours.close()
         process.terminate()

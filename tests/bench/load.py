@@ -1,0 +1,147 @@
+"""The whole pipeline under a given load, in steady state, watched from outside."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.dumped import Dumped, dumped
+from tests.bench.process import busy_seconds, cpu_seconds, peak_mib, resident_mib
+from tests.bench.register import write_register
+from tests.bench.scrape import Samples, scrape, since
+from tests.bench.second_prober import second_prober
+from tests.bench.target import serving
+from tests.running import System
+
+__all__ = ["Load", "Moment", "Run", "run"]
+
+_START_SECONDS = 300.0
+_WARM_SLOTS = 5  # every target is made ready at its first probe, which under overload takes some slots
+_SCRAPE_SECONDS = 5.0
+_PARTS = ("nats-server", "scorer")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked of the pipeline; ``scheme`` http or tls, ``slot`` and ``timeout`` in seconds."""
+
+    scheme: str
+    targets: int
+    slot: int
+    timeout: int
+    probers: int = 1
+
+    @property
+    def rate(self) -> float:
+        """Probes asked for per second."""
+        return self.targets / self.slot
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What had been used and counted by one moment: seconds of CPU by the machine (``busy``) and by process, MiB by process."""
+
+    time: float
+    busy: float
+    cpu: Mapping[str, float]
+    resident: Mapping[str, float]
+    probers: Sequence[Samples]
+    scorer: Samples
+
+    def counted(self, later: Moment, name: str, label: str = "") -> dict[str, float]:
+        """What all probers together counted from here to a later moment, by the value of one label."""
+        counts: dict[str, float] = {}
+        for before, after in zip(self.probers, later.probers, strict=True):
+            for value, count in since(before, after, name, label).items():
+                counts[value] = counts.get(value, 0.0) + count
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One steady state from ``before`` to ``after``: peaks by process in MiB, the most probes of one prober seen under way,
+    the requests that the server answered, and the measurements of whole slots in it.
+    """
+
+    load: Load
+    before: Moment
+    after: Moment
+    peaks: Mapping[str, float]
+    inflight: float
+    answered: int
+    measured: Dumped
+
+    @property
+    def took(self) -> float:
+        """Seconds it lasted."""
+        return self.after.time - self.before.time
+
+
+def run(load: Load, seconds: float) -> Run:
+    """Bring the pipeline into steady state under this load, and watch it for whole slots that take ``seconds`` or more."""
+    slots = max(3, -(-int(seconds) // load.slot))
+    with ExitStack() as ends:
+        folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="peyvand-bench-")))
+        server = ends.enter_context(serving(folder, pairs=2))
+        port = server.ports[0].secure if load.scheme == "tls" else server.ports[0].plain
+        register = write_register(
+            folder / "register",
+            f"{'https' if load.scheme == 'tls' else 'http'}://127.0.0.1:{port}",
+            f"http://127.0.0.1:{server.ports[1].plain}/",
+            server.authority,
+            load.targets,
+            load.slot,
+            timeout_seconds=load.timeout,
+        )
+        limit = 2 * _START_SECONDS + (_WARM_SLOTS + slots) * load.slot
+        system = System(folder / "data", ("--for", f"{limit:.0f}s"), register=register)
+        system.start()
+        ends.callback(system.stop)
+        system.until(lambda: _scored(system), what="the first measurement was scored", seconds=_START_SECONDS)
+        children = system.children()
+        pids, wheres = {"prober": children["prober"]}, [system.metrics("prober")]
+        if load.probers > 1:
+            second = ends.enter_context(second_prober(system, folder / "second"))
+            pids["second prober"] = second.pid
+            wheres.append(second.metrics)
+        pids |= {name: children[name] for name in _PARTS} | {"server": server.pid}
+        _follow(system, wheres, time.monotonic() + _WARM_SLOTS * load.slot)
+        answered, before = server.answered()[port], _moment(system, wheres, pids)
+        first = (int(time.time()) // load.slot + 1) * load.slot
+        inflight = _follow(system, wheres, before.time + slots * load.slot)
+        after, answered = _moment(system, wheres, pids), server.answered()[port] - answered
+        peaks = {name: peak_mib(pid) for name, pid in pids.items()}
+        # What the last slot measured may still be on its way.
+        measured = dumped(system, first, first + (slots - 2) * load.slot, load.slot)
+    return Run(load, before, after, peaks, inflight, answered, measured)
+
+
+def _scored(system: System) -> bool:
+    lines = system.page("scorer", "/metrics")[1].splitlines()
+    return any(float(line.split()[-1]) for line in lines if line.startswith("peyvand_measurements_total"))
+
+
+def _moment(system: System, wheres: Sequence[str], pids: Mapping[str, int]) -> Moment:
+    return Moment(
+        time.monotonic(),
+        busy_seconds(),
+        {name: cpu_seconds(pid) for name, pid in pids.items()},
+        {name: resident_mib(pid) for name, pid in pids.items()},
+        [scrape(where) for where in wheres],
+        scrape(system.metrics("scorer")),
+    )
+
+
+def _follow(system: System, wheres: Sequence[str], end: float) -> float:
+    """Scrape until the time has come; return the most probes of one prober that were under way at once."""
+    most = 0.0
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, _SCRAPE_SECONDS))
+        under_way = [sum(since({}, scrape(where), "peyvand_probe_inflight").values()) for where in wheres]
+        most = max(most, *under_way)
+        scrape(system.metrics("scorer"))
+    return most

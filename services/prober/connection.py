@@ -66,9 +66,9 @@ class Connection(Stream):
         self.sent = perf_counter()
         self.write(self._wire)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """Let go of the parser, which holds us: without it all that a probe leaves behind is freed at once."""
-        super().connection_lost(error)
+    def abandon(self) -> None:
+        """Drop the parser too, which holds us: without it all that a probe leaves behind is freed at once."""
+        super().abandon()
         self._parser = None
 
     def received(self, data: bytes) -> None:

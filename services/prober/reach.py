@@ -70,7 +70,7 @@ async def talk(host: str, port: int, make: Callable[[asyncio.Future[None]], S], 
     finally:
         trail.record(streams[-1] if streams else None, start)
         for stream in streams:
-            stream.abort()
+            stream.abandon()
     if stream.failure is not None:
         raise StoppedError(stream.failure)
     return stream

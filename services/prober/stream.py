@@ -185,6 +185,10 @@ class Stream(asyncio.Protocol):
             self._transport = None
             transport.abort()
 
+    def abandon(self) -> None:
+        """Drop the connection for good: nobody asks anything of it any more, and nothing arrives."""
+        self.abort()
+
     # The rest is its own.
 
     def _begin(self) -> None:

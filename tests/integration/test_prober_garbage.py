@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,15 @@ def test_a_probe_that_is_cut_off_leaves_nothing(scheme: str, reason: Reason) -> 
     """A probe that its deadline ends frees its connection as well."""
     with silent() as port:
         _run(f"{scheme}://127.0.0.1:{port}/", reason, timeout=0.1)
+
+
+def test_a_probe_whose_deadline_passes_unseen_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe that is connected when a busy loop misses its deadline is dropped by uvloop without a word, and freed too."""
+    ready = Connection.ready
+
+    def busy(connection: Connection) -> None:
+        ready(connection)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(Connection, "ready", busy)
+    _run("", Reason.ANSWER_TIMEOUT, timeout=0.1)

@@ -36,6 +36,12 @@ __all__ = ["Probing"]
 _LOOK_SECONDS = 1.0
 # Control rounds to a flush.
 _ROUNDS = 2
+# Probes started in one turn of the loop. More would keep those under way waiting for their answers to be read: who cannot
+# keep up is to launch late, which shows, rather than see long latencies.
+_AT_ONCE = 20
+# By how much of a slot a launch may be late while ever more is due than can be launched. Whose turn comes late enough is
+# then left to chance, and not to the phase of a target.
+_PATIENCE = 0.05
 
 
 @record
@@ -79,6 +85,7 @@ class Probing:
         self._slot_seconds = 0
         self._inflight: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._behind_since: float | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self.origin: Origin | None = None
         self.share_from: int | None = None
@@ -235,18 +242,21 @@ class Probing:
         if self.share_from is not None and self.share_from - now > self._slot_seconds:
             self._plan()  # the clock was set back: what was the next slot is far ahead
             return
-        for launch in self._schedule.take(now):
-            self._launch(launch)
+        room = _AT_ONCE
+        while room and (launches := self._schedule.take(now, room)):
+            room -= sum(self._launch(launch) for launch in launches)
         leapt, self._schedule.leapt = self._schedule.leapt, 0
         if leapt:
             self._meters.leapt(leapt)
             self._log.warning("slots_leapt", slots=leapt)
         now = time()
         due = self._schedule.next_due(now)
+        self._behind_since = (self._behind_since or now) if due is not None and due <= now else None
         delay = _LOOK_SECONDS if due is None else min(_LOOK_SECONDS, max(0.0, due - now))
         self._timer = asyncio.get_running_loop().call_later(delay, self._launch_due)
 
-    def _launch(self, launch: Launch) -> None:
+    def _launch(self, launch: Launch) -> bool:
+        """Start a probe, or shed it; tell whether it was started."""
         assignment, origin = self._assignments[launch.target], self.origin
         assert origin is not None
         now = time()
@@ -254,15 +264,18 @@ class Probing:
         problem = ""
         if now > launch.latest:
             problem = f"its turn came {now - launch.due:.1f} s late, too late for this slot"
+        elif min(now - launch.due, now - (self._behind_since or now)) > _PATIENCE * self._slot_seconds:
+            problem = f"its turn came {now - launch.due:.1f} s late, for more is due than can be probed"
         elif len(self._inflight) >= self._settings.inflight:
             problem = f"{len(self._inflight)} probes were under way"
         if problem:
             row = unmeasured(launch.target, launch.slot_start, Reason.SHED, problem, origin)
             self._publish(assignment.consumer, row)
-            return
+            return False
         task = asyncio.get_running_loop().create_task(self._probe(launch, assignment, origin))
         self._inflight.add(task)
         task.add_done_callback(self._inflight.discard)
+        return True
 
     async def _probe(self, launch: Launch, assignment: Assignment, origin: Origin) -> None:
         began = monotonic()

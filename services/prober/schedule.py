@@ -142,13 +142,13 @@ class Schedule:
         self._turn(now)
         return self._queue[0][0] if self._queue else float(self._slot + self._slot_seconds)
 
-    def take(self, now: float) -> list[Launch]:
-        """Return the launches due by ``now``, in order, each once; after ``latest`` a launch is to be shed."""
+    def take(self, now: float, most: float = float("inf")) -> list[Launch]:
+        """Return the first ``most`` launches due by ``now``, in order, each once; after ``latest`` one is to be shed."""
         if not self._entries:
             return []
         due: list[Launch] = []
         self._turn(now)
-        while self._queue and self._queue[0][0] <= now + _EARLY:
+        while self._queue and len(due) < most and self._queue[0][0] <= now + _EARLY:
             moment, entry = self._queue.popleft()
             self._taken.add(entry.target)
             due.append(Launch(moment, entry.target, self._slot, self._slot + self._slot_seconds - entry.timeout))

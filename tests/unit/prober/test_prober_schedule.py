@@ -55,6 +55,17 @@ def test_33_phases_are_spread_evenly_and_fit() -> None:
     assert all(launch.due < launch.latest for launch in launches)
 
 
+def test_launches_can_be_taken_a_few_at_a_time() -> None:
+    """What is due and not taken yet is taken later, in the same order, once."""
+    schedules = Schedule(), Schedule()
+    for schedule in schedules:
+        schedule.replace(entries(50), 300, 0.0)
+    whole = schedules[0].take(299.0)
+    parts = [schedules[1].take(299.0, 20) for _ in range(4)]
+    assert [len(part) for part in parts] == [20, 20, 10, 0]
+    assert [launch.target for part in parts for launch in part] == [launch.target for launch in whole]
+
+
 def test_33_the_phase_is_the_targets_own() -> None:
     """A phase depends on the target alone, and a link and an endpoint of one id differ."""
     assert share_of(Target("a")) == share_of(Target("a"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.dumped import Dumped, dumped
-from tests.bench.process import busy_seconds, cpu_seconds, peak_mib, resident_mib
+from tests.bench.process import busy_seconds, cpu_seconds, give_way, peak_mib, resident_mib, waiting_for
 from tests.bench.register import write_register
 from tests.bench.scrape import Samples, scrape, since
 from tests.bench.second_prober import second_prober
@@ -22,6 +22,7 @@ __all__ = ["Load", "Moment", "Run", "run"]
 _START_SECONDS = 300.0
 _WARM_SLOTS = 5  # every target is made ready at its first probe, which under overload takes some slots
 _SCRAPE_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
 _PARTS = ("nats-server", "scorer")
 
 
@@ -64,7 +65,8 @@ class Moment:
 @dataclass(frozen=True, slots=True)
 class Run:
     """One steady state from ``before`` to ``after``: peaks by process in MiB, the most probes of one prober seen under way,
-    the requests that the server answered, and the measurements of whole slots in it.
+    the most connections the server was seen not to have accepted yet, the requests it answered, and the measurements of
+    whole slots.
     """
 
     load: Load
@@ -72,6 +74,7 @@ class Run:
     after: Moment
     peaks: Mapping[str, float]
     inflight: float
+    waiting: int
     answered: int
     measured: Dumped
 
@@ -108,16 +111,19 @@ def run(load: Load, seconds: float) -> Run:
             second = ends.enter_context(second_prober(system, folder / "second"))
             pids["second prober"] = second.pid
             wheres.append(second.metrics)
-        pids |= {name: children[name] for name in _PARTS} | {"server": server.pid}
-        _follow(system, wheres, time.monotonic() + _WARM_SLOTS * load.slot)
+        pids |= {name: children[name] for name in _PARTS}
+        for pid in pids.values():
+            give_way(pid)  # a target on another machine would not have to share its CPU with us
+        pids["server"] = server.pid
+        _follow(system, wheres, port, time.monotonic() + _WARM_SLOTS * load.slot)
         answered, before = server.answered()[port], _moment(system, wheres, pids)
         first = (int(time.time()) // load.slot + 1) * load.slot
-        inflight = _follow(system, wheres, before.time + slots * load.slot)
+        inflight, waiting = _follow(system, wheres, port, before.time + slots * load.slot)
         after, answered = _moment(system, wheres, pids), server.answered()[port] - answered
         peaks = {name: peak_mib(pid) for name, pid in pids.items()}
         # What the last slot measured may still be on its way.
         measured = dumped(system, first, first + (slots - 2) * load.slot, load.slot)
-    return Run(load, before, after, peaks, inflight, answered, measured)
+    return Run(load, before, after, peaks, inflight, waiting, answered, measured)
 
 
 def _scored(system: System) -> bool:
@@ -136,12 +142,19 @@ def _moment(system: System, wheres: Sequence[str], pids: Mapping[str, int]) -> M
     )
 
 
-def _follow(system: System, wheres: Sequence[str], end: float) -> float:
-    """Scrape until the time has come; return the most probes of one prober that were under way at once."""
-    most = 0.0
+def _follow(system: System, wheres: Sequence[str], port: int, end: float) -> tuple[float, int]:
+    """Scrape until the time has come; return the most probes of one prober that were under way at once, and the most
+    connections to the port that were not accepted yet.
+    """
+    inflight, waiting = 0.0, 0
+    scraped = time.monotonic()
     while (left := end - time.monotonic()) > 0:
-        time.sleep(min(left, _SCRAPE_SECONDS))
+        time.sleep(min(left, _LOOK_SECONDS))
+        waiting = max(waiting, waiting_for(port))
+        if time.monotonic() - scraped < _SCRAPE_SECONDS:
+            continue
+        scraped = time.monotonic()
         under_way = [sum(since({}, scrape(where), "peyvand_probe_inflight").values()) for where in wheres]
-        most = max(most, *under_way)
+        inflight = max(inflight, *under_way)
         scrape(system.metrics("scorer"))
-    return most
+    return inflight, waiting

@@ -76,6 +76,7 @@ def _told(done: Run) -> Iterator[str]:
         f"  per second: {_good(done):.0f} OK, {shed / took:.0f} shed; the server answered {done.answered / took:.0f}, "
         f"the scorer took in {taken / took:.0f} measurements of all outcomes, {late:.0f} of them too late"
     )
+    yield f"  the server, which has the CPU first, kept up to {done.waiting} connections waiting for it to accept them"
     lags = before.counted(after, "peyvand_probe_schedule_lag_seconds_bucket", "le")
     bounds = ", ".join(f"{share:.0%} within {quantile_bound(lags, share)} s" for share in _SHARES)
     yield f"  turns come late: {bounds}; at most {done.inflight:.0f} probes of one prober were seen under way"
@@ -99,7 +100,7 @@ def _measured(done: Run) -> Iterator[str]:
     for reason, count in measured.reasons.items():
         known = Reason[reason.upper()]
         if known is not Reason.OK and OUTCOME_OF[known] is not Outcome.UNKNOWN:
-            yield f"  !!! {count} HEALTHY TARGETS READ AS {known.name} FOR OUR OWN OVERLOAD, as {measured.samples[reason]}"
+            yield f"  !!! {count} PROBES OF HEALTHY TARGETS READ AS {known.name}, as of {measured.samples[reason]}"
     missing = measured.slots * done.load.targets - measured.reasons.total()
     if missing:
         yield f"  !!! {missing} MEASUREMENTS ARE MISSING (below zero: too many)"

@@ -1,0 +1,201 @@
+"""What the intervals of INDICATOR.md §6 are tried on: how governments are laid out and how they fail, and the seed.
+
+Times are hours. A provider, a link or the bus fails by an alternating renewal process that begins in its stationary
+state: up for an exponential time of mean ``up``, then down for a log-normal time of mean ``down`` whose logarithm has
+standard deviation ``spread`` (0: always the mean). Each target is probed once a slot, at a phase of its own that is
+uniform in the slot; a slot is down when the outage holds at that moment. These parameters were set before any recipe
+was tried on them; a recipe is bettered, never they.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["REPLICATIONS", "SCENARIOS", "SEED", "SLOT_SECONDS", "WINDOWS", "Batch", "Layout", "Outages", "Scenario"]
+
+SEED = 140409
+"""The root of every random number of the gate; scenario k draws from the k-th child of it."""
+
+REPLICATIONS = 1000
+WINDOWS = (7, 28, 90)
+SLOT_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Outages:
+    """An alternating renewal process; the long-run share of time down is down / (up + down)."""
+
+    up: float
+    down: float
+    spread: float = 1.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Work that takes a provider off line at the same time every ``period`` days, with this chance each time.
+
+    It lasts log-normally around ``down`` hours and begins at an hour of the provider's own; the day within the period
+    is the provider's own too, so that no window is aligned with it.
+    """
+
+    period: int
+    chance: float
+    down: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A government: ``agencies`` that consume, the first ``providers`` of which provide, and services with 1-5 links.
+
+    ``absent`` is the share of links on paper. ``skewed``: providers are chosen in proportion to 1/rank and weights of
+    services are log-normal (spread 1); otherwise all providers are equally likely and all weights are 1.
+    """
+
+    agencies: int = 105
+    providers: int = 105
+    services: int = 2200
+    sectors: int = 10
+    absent: float = 0.1
+    skewed: bool = False
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One way for a government to fail.
+
+    ``providers`` are dealt to the providers in turn. ``bus`` fails everything at once, and is attributed to the bus's
+    endpoint if ``attributed``. ``batch`` adds to the providers' outages. ``own`` are faults of each link alone.
+    ``partial`` outages of a provider take every second of its links. ``flapping``: within an outage the provider is
+    down for two slots, up for two. ``later``: from the middle of the window on, outages come from these processes.
+    ``shift``: the same, but ``later`` is in force over the whole window and ``providers`` held before it, in the record.
+    ``gaps`` are times in which nothing is known of anything; ``blank`` is the share of slots of a provider that are
+    unknown besides. ``by_link``: every link is simulated by itself, with a phase of its own, and attributed by
+    services.indicator.causes; otherwise a provider's links are one. ``young``: there is no record but the window.
+    ``weak``: published as a known weak spot.
+    """
+
+    name: str
+    about: str
+    providers: tuple[Outages, ...]
+    bus: Outages | None = None
+    attributed: bool = True
+    batch: Batch | None = None
+    own: Outages | None = None
+    partial: Outages | None = None
+    flapping: bool = False
+    later: tuple[Outages, ...] = ()
+    shift: bool = False
+    gaps: Outages | None = None
+    blank: float = 0.0
+    by_link: bool = False
+    young: bool = False
+    weak: bool = False
+    layout: Layout = Layout()
+
+
+SHORT = Outages(up=20, down=1 / 3, spread=0.5)
+MEDIUM = Outages(up=120, down=2)
+LONG = Outages(up=360, down=8, spread=1.2)
+STEADY = Outages(up=1500, down=1)
+MIXED = (SHORT, MEDIUM, LONG, STEADY)
+RARE_BUS = Outages(up=720, down=3, spread=0.5)
+SMALL = Layout(agencies=25, providers=25, services=150, sectors=5)
+
+SCENARIOS = (
+    Scenario("short", "outages of 20 minutes about once a day", (SHORT,)),
+    Scenario("long", "heavy-tailed outages of 8 hours, every 15 days", (LONG,)),
+    Scenario("mixed", "a quarter of the providers each: short, 2 h, long, steady", MIXED),
+    Scenario("rare-bus", "2 h outages, and the bus fails for 3 h once a month", (MEDIUM,), bus=RARE_BUS),
+    Scenario("skewed", "mixed, weights of links and services far apart", MIXED, layout=Layout(skewed=True)),
+    Scenario("five-providers", "mixed, all links at five providers", MIXED, layout=Layout(providers=5)),
+    Scenario(
+        "unknown",
+        "mixed, a fifth of the slots unknown, half of that in gaps of the vantage",
+        MIXED,
+        gaps=Outages(up=27, down=3),
+        blank=0.11,
+    ),
+    Scenario("near-perfect", "loss .0005: half an hour every 1000 h", (Outages(up=999.5, down=0.5),)),
+    Scenario("poor", "loss .3: outages of 6 h after 14 h", (Outages(up=14, down=6),)),
+    Scenario(
+        "nightly",
+        "batch work of an hour four nights of five, and 2 h outages",
+        (MEDIUM,),
+        batch=Batch(period=1, chance=0.8, down=1, spread=0.4),
+    ),
+    Scenario(
+        "improvement",
+        "2 h outages every other day become four times rarer in the middle of the window",
+        (Outages(up=46, down=2),),
+        later=(Outages(up=190, down=2),),
+    ),
+    Scenario(
+        "own-faults",
+        "2 h outages of providers, 3 h faults of each link every 30 days",
+        (MEDIUM,),
+        own=Outages(up=717, down=3),
+        by_link=True,
+        layout=SMALL,
+    ),
+    Scenario("large", "mixed, 6,600 services", MIXED, layout=Layout(services=6600)),
+    Scenario("scattered", "short outages seen at each link's own phase", (SHORT,), by_link=True, layout=SMALL),
+    Scenario("flapping", "6 h of flapping every 10 days", (Outages(up=240, down=6, spread=0.5),), flapping=True),
+    Scenario(
+        "weekend",
+        "a third of weekends off for 12 h, and 2 h outages",
+        (MEDIUM,),
+        batch=Batch(period=7, chance=1 / 3, down=12, spread=0.3),
+    ),
+    Scenario(
+        "unattributed-bus",
+        "rare-bus, but the policy names no bus",
+        (MEDIUM,),
+        bus=RARE_BUS,
+        attributed=False,
+    ),
+    Scenario(
+        "partial",
+        "2 h outages, and others of 4 h that take half of a provider's links",
+        (MEDIUM,),
+        partial=Outages(up=236, down=4),
+        by_link=True,
+        layout=SMALL,
+    ),
+    Scenario(
+        "worsening",
+        "2 h outages become four times more frequent in the middle of the window",
+        (Outages(up=190, down=2),),
+        later=(Outages(up=46, down=2),),
+    ),
+    Scenario(
+        "past",
+        "the record before the window was four times worse",
+        (Outages(up=46, down=2),),
+        later=(Outages(up=190, down=2),),
+        shift=True,
+    ),
+    Scenario(
+        "rare-long-bus",
+        "the bus fails for half a day every 120 days",
+        (MEDIUM,),
+        bus=Outages(up=2868, down=12, spread=0.3),
+        weak=True,
+    ),
+    Scenario(
+        "perfect-bus",
+        "near-perfect providers, a bus that never fails",
+        (Outages(up=999.5, down=0.5),),
+        bus=Outages(up=1e9, down=1),
+        weak=True,
+    ),
+    Scenario("day-long", "day-long outages every 45 days", (Outages(up=1056, down=24, spread=0.5),), weak=True),
+    Scenario(
+        "young",
+        "mixed, all links at five providers, no record but the window",
+        MIXED,
+        young=True,
+        layout=Layout(providers=5),
+        weak=True,
+    ),
+)

@@ -3,63 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import grpc
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.api.gathered import Gathering
 from services.api.messages import link_message
-from services.api.read_model import GOVERNMENT_BLOCK, ReadModel, block_key
+from services.api.read_model import GOVERNMENT_BLOCK, block_key
 from services.api.refusal import RefusedError
 from services.api.register_view import RegisterView
 from services.core.codec import Block, indicator_to_message
 from services.core.evidence import Indicator, Kind, Losses
-from services.indicator.explain import Explanation, explain, gather
-from services.indicator.shares import LinkShares
+from services.indicator.explain import Explanation, explain
 
 __all__ = ["Explainer"]
 
 
 class Explainer:
-    """Explains from the newest blocks that were published together, and remembers what it gathered of them."""
+    """Explains from the newest blocks that were published together."""
 
-    def __init__(self, model: ReadModel) -> None:
-        self._model = model
-        self._gathering = asyncio.Lock()
-        self._view: RegisterView | None = None
-        self._blocks: dict[str, Block] | None = None
-        self._shares: dict[int, LinkShares] = {}
+    def __init__(self, gathering: Gathering) -> None:
+        self._gathering = gathering
 
     async def answer(
         self, kind: Kind, entity: str, window_days: int, limit: int
     ) -> indicator_service_pb2.ExplainIndicatorResponse:
         """Explain one indicator that is known to be published. Raises RefusedError when its evidence is not there yet."""
-        view, blocks = self._model.view, self._model.whole
-        indicator = _indicator(view, blocks, kind, entity, window_days)
+        found = await self._gathering.window(window_days)
+        view = found.view
+        indicator = _indicator(view, found.blocks, kind, entity, window_days)
         if kind is Kind.ENDPOINT:
             return _alone(indicator)
-        shares = await self._gathered(view, blocks, window_days)
-        explanation = await asyncio.to_thread(explain, view.frame, shares, kind, entity, limit=limit)
+        explanation = await asyncio.to_thread(explain, view.frame, found.shares, kind, entity, limit=limit)
         if explanation is None:
             raise _no_evidence(kind, entity, window_days)
         return _message(view, indicator, explanation)
 
-    async def _gathered(self, view: RegisterView, blocks: dict[str, Block], window_days: int) -> LinkShares:
-        """Every link's share over one window; made once per refresh, away from the loop, as it takes its time."""
-        async with self._gathering:
-            if self._view is not view or self._blocks is not blocks:
-                self._view, self._blocks, self._shares = view, blocks, {}
-            if window_days not in self._shares:
-                pieces = [
-                    (evidence.ids, evidence.slots, evidence.verdicts.T)
-                    for block in blocks.values()
-                    for evidence in block.links
-                    if evidence.window_days == window_days
-                ]
-                self._shares[window_days] = await asyncio.to_thread(lambda: gather(view.frame, pieces))
-            return self._shares[window_days]
 
-
-def _indicator(view: RegisterView, blocks: dict[str, Block], kind: Kind, entity: str, window_days: int) -> Indicator:
+def _indicator(view: RegisterView, blocks: Mapping[str, Block], kind: Kind, entity: str, window_days: int) -> Indicator:
     """The indicator as published together with the evidence."""
     block = blocks.get(_block_of(view, kind, entity))
     for one in () if block is None else block.indicators:

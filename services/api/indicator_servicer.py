@@ -8,6 +8,7 @@ import grpc
 
 from peyvand.v1 import indicator_service_pb2
 from services.api.explanation import Explainer
+from services.api.gathered import Gathering
 from services.api.handlers import Context
 from services.api.link_answers import LinkAnswers
 from services.api.paging import MOST, cut
@@ -29,7 +30,8 @@ class IndicatorServicer:
         self._model = model
         self._hub = hub
         self._links = links
-        self._explainer = Explainer(model)
+        self._gathering = Gathering(model)
+        self._explainer = Explainer(self._gathering)
 
     async def get_indicator(self, request: indicator_service_pb2.GetIndicatorRequest, _: Context) -> bytes:
         """One indicator, serialised once per refresh."""

@@ -1,0 +1,53 @@
+"""Every link's share, gathered from the blocks that were published together: what explanations and tables sum over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.api.read_model import ReadModel
+from services.api.register_view import RegisterView
+from services.core.codec import Block
+from services.indicator.explain import gather
+from services.indicator.shares import LinkShares
+
+__all__ = ["Gathered", "Gathering"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """One window of one refresh: the register it is judged by, the blocks it came in, and the links' shares."""
+
+    view: RegisterView
+    blocks: Mapping[str, Block]
+    shares: LinkShares
+
+
+class Gathering:
+    """Gathers a window once per refresh, away from the loop, as it takes its time; whoever asks meanwhile waits for it."""
+
+    def __init__(self, model: ReadModel) -> None:
+        self._model = model
+        self._lock = asyncio.Lock()
+        self._view: RegisterView | None = None
+        self._blocks: Mapping[str, Block] | None = None
+        self._windows: dict[int, Gathered] = {}
+
+    async def window(self, window_days: int) -> Gathered:
+        """Return the newest whole refresh over one window. Raises RefusedError while no register is in force."""
+        async with self._lock:
+            view, blocks = self._model.view, self._model.whole
+            if self._view is not view or self._blocks is not blocks:
+                self._view, self._blocks, self._windows = view, blocks, {}
+            found = self._windows.get(window_days)
+            if found is None:
+                pieces = [
+                    (evidence.ids, evidence.slots, evidence.verdicts.T)
+                    for block in blocks.values()
+                    for evidence in block.links
+                    if evidence.window_days == window_days
+                ]
+                shares = await asyncio.to_thread(lambda: gather(view.frame, pieces))
+                found = self._windows[window_days] = Gathered(view, blocks, shares)
+            return found

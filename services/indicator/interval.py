@@ -1,0 +1,120 @@
+"""The interval of an index: what it is like in the long run, beyond what happened to be seen (INDICATOR.md §6).
+
+Every outage is one draw. The recipe pretends that one more outage of typical length happened at the cause that weighs
+most. Losses here are of links that are connected and live; ``combine`` brings the bus's in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indicator.odds import Bounds, loss_bounds
+from services.indicator.spells import Spells
+
+__all__ = ["Pool", "Spread", "bus_bounds", "combine", "pool", "set_bounds", "spread"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A class of causes together: m₀ the ``mean`` of an outage's length in hours, M₀ of its ``square``, by downtime."""
+
+    mean: float
+    square: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """What is known of c causes: the ``loss`` S/K, v its ``variance``, and what one more spell would add.
+
+    ``more`` is a and ``more_square`` b, of one more outage; ``less`` and ``less_square`` the same for one more up-spell,
+    on the scale of 1 - loss. All (c,), 0 where nothing is known of a cause.
+    """
+
+    loss: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    more: NDArray[np.float64]
+    more_square: NDArray[np.float64]
+    less: NDArray[np.float64]
+    less_square: NDArray[np.float64]
+
+
+def pool(record: Spells) -> Pool:
+    """Pool the causes of a class over the record: m₀ and M₀, with two hours of outages of two hours put in (§6)."""
+    outages, down = np.maximum(record.outages, 1.0), record.down
+    total = float(down.sum()) + 2.0
+    mean = (float((down**2 / outages).sum()) + 4.0) / total
+    return Pool(mean, max((float((down * record.squares / outages).sum()) + 16.0) / total, 2.0 * mean**2))
+
+
+def spread(window: Spells, record: Spells, of: Pool) -> Spread:
+    """Spread of each cause over the window; how long its outages are is learnt from its record and its class (§6)."""
+    known = window.known
+    per_hour = np.divide(1.0, known, out=np.zeros_like(known), where=known > 0)
+    loss = window.down * per_hour
+    up = 1.0 - loss
+    mean = (record.down + 2.0 * of.mean) / (record.outages + 2.0)
+    square = (record.squares + 2.0 * of.square) / (record.outages + 2.0)
+    mean_up = (record.known - record.down + 2.0 * of.mean) / (record.outages + 2.0)
+    variance = np.maximum(window.outages * square, window.squares) * (up * per_hour) ** 2
+    return Spread(
+        loss=loss,
+        variance=variance,
+        more=mean * up * per_hour,
+        more_square=square * (up * per_hour) ** 2,
+        less=mean_up * loss * per_hour,
+        less_square=2.0 * (mean_up * loss * per_hour) ** 2,
+    )
+
+
+def set_bounds(of: Spread) -> Bounds:
+    """Bound the losses of sets of links: ``of`` holds, for each set, y, v, w, w₂, and w, w₂ of one more up-spell.
+
+    Beyond one half the share that works is bounded instead, with one more up-spell, and mirrored.
+    """
+    mirrored = of.loss > 0.5
+    found = loss_bounds(
+        np.where(mirrored, 1.0 - of.loss, of.loss),
+        of.variance,
+        np.where(mirrored, of.less, of.more),
+        np.where(mirrored, of.less_square, of.more_square),
+    )
+    return Bounds(
+        of.loss,
+        np.where(mirrored, 1.0 - found.high, found.low),
+        np.where(mirrored, 1.0 - found.low, found.high),
+    )
+
+
+def bus_bounds(window: Spells, record: Spells) -> Bounds:
+    """Bound the bus's loss: the lower bound from the window, the upper from the record (§6, Bus). Arrays are (1,)."""
+    mean = (record.down + 3.0) / (record.outages + 1.0)
+    square = np.maximum(3.0 * mean**2, record.squares / np.maximum(record.outages, 1.0))
+    own, past = (_of_bus(span, mean, square) for span in (window, record))
+    high = np.maximum(past.high, own.loss)
+    # What the window shows to be worse than the record is not bounded by it.
+    return Bounds(own.loss, own.low, np.where(own.low > past.loss, np.maximum(high, own.high), high))
+
+
+def _of_bus(span: Spells, mean: NDArray[np.float64], square: NDArray[np.float64]) -> Bounds:
+    per_hour = np.divide(1.0, span.known, out=np.zeros_like(span.known), where=span.known > 0)
+    loss = span.down * per_hour
+    scale = (1.0 - loss) * per_hour
+    half = 0.5 * mean * scale
+    variance = np.maximum(span.outages * square, span.squares) * scale**2
+    mean_up = (span.known - span.down) / np.maximum(span.outages, 1.0)
+    back = 0.5 * mean_up * loss * per_hour
+    return set_bounds(Spread(loss, variance, half, 0.5 * (mean * scale) ** 2, back, 2.0 * back**2))
+
+
+def combine(providers: Bounds, bus: Bounds | None) -> Bounds:
+    """Bring the bus in: L = 1 - (1 - y)(1 - y_b); margins add in quadrature, each side by itself (§6, Combine)."""
+    if bus is None:
+        return providers
+    up, bus_up = 1.0 - providers.loss, 1.0 - bus.loss
+    loss = 1.0 - up * bus_up
+    below = np.hypot(bus_up * (providers.loss - providers.low), up * (bus.loss - bus.low))
+    above = np.hypot(bus_up * (providers.high - providers.loss), up * (bus.high - bus.loss))
+    return Bounds(loss, np.maximum(0.0, loss - below), np.minimum(1.0, loss + above))

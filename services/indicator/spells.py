@@ -1,0 +1,85 @@
+"""Outages of causes over many days, from what is kept of each day (INDICATOR.md §6, Window sums)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indicator.causes import DOWN, UP, CauseRows
+
+__all__ = ["SpellSums", "Spells"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spells:
+    """Sums over a span, per cause: K ``known`` and S ``down`` in hours, N ``outages``, Q ``squares`` in hours².
+
+    Q is about the sum of the squared lengths of the outages.
+    """
+
+    known: NDArray[np.float64]
+    down: NDArray[np.float64]
+    outages: NDArray[np.float64]
+    squares: NDArray[np.float64]
+
+    def part(self, causes: slice) -> Spells:
+        """Return some of the causes."""
+        return Spells(self.known[causes], self.down[causes], self.outages[causes], self.squares[causes])
+
+
+class SpellSums:
+    """Sums of days that are appended one after another.
+
+    Days that an outage crosses the midnight between are a chain. A chain with downtime Y and M outages adds 2Y²/(M+1) to
+    Q: the expected sum of squares of M exponential lengths that sum to Y. The chain at the end is still open.
+    """
+
+    __slots__ = ("_chain_down", "_chain_outages", "_down", "_known", "_last", "_outages", "_squares")
+
+    def __init__(self, causes: int) -> None:
+        self._known = np.zeros(causes)
+        self._down = np.zeros(causes)
+        self._outages = np.zeros(causes)
+        self._squares = np.zeros(causes)
+        self._chain_down = np.zeros(causes)
+        self._chain_outages = np.zeros(causes)
+        self._last = np.full(causes, -1, dtype=np.int8)
+
+    def copy(self) -> SpellSums:
+        """Return the same sums, to be added to by themselves."""
+        other = SpellSums(0)
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name).copy())
+        return other
+
+    def add(self, day: CauseRows) -> None:
+        """Append a day. A day in which nothing is known of a cause changes nothing of it, and breaks no chain."""
+        failing = np.flatnonzero(day.down)
+        first, down, starts = day.first[failing], day.down[failing], day.starts[failing].astype(np.float64)
+        goes_on = (self._last[failing] == DOWN) & (first == DOWN)
+        ended = failing[~goes_on]
+        self._squares[ended] += _chain(self._chain_down[ended], self._chain_outages[ended])
+        self._chain_down[ended] = self._chain_outages[ended] = 0.0
+        outages = starts + ((first == DOWN) & ~goes_on)
+        self._chain_down[failing] += down
+        self._chain_outages[failing] += outages
+        self._outages[failing] += outages
+        self._down[failing] += down
+        self._known += day.known
+        np.copyto(self._last, day.last, where=day.last >= UP)
+
+    def spells(self, slot_hours: float) -> Spells:
+        """Return the sums in hours, of slots that last ``slot_hours`` each."""
+        squares = self._squares + _chain(self._chain_down, self._chain_outages)
+        return Spells(
+            known=self._known * slot_hours,
+            down=self._down * slot_hours,
+            outages=self._outages.copy(),
+            squares=squares * slot_hours**2,
+        )
+
+
+def _chain(down: NDArray[np.float64], outages: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 2.0 * down**2 / (outages + 1.0)

@@ -1,0 +1,237 @@
+"""Intervals in arrays, held against the text of INDICATOR.md §6 followed one number at a time."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.indicator.causes import rows_of
+from services.indicator.interval import Pool, bus_bounds, combine, pool, set_bounds, spread
+from services.indicator.odds import Bounds
+from services.indicator.sets import Causes, Sets, group_bounds, guard, link_bounds
+from services.indicator.spells import Spells, SpellSums
+from tests import interval_oracle as oracle
+
+SLOT_HOURS = 0.5
+AGENCIES, LINKS = 3, 7
+CAUSES = 1 + AGENCIES + LINKS
+
+
+class Case:
+    """Days of slots of a bus, three providers and seven links; which link belongs where, and its weight."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = rng = random.Random(seed)
+        gap, fails = rng.choice([0.0, 0.3, 0.9]), rng.choice([0.0, 0.05, 0.3, 0.8, 1.0])
+        self.days = [[self._slots(gap, fails) for _ in range(CAUSES)] for _ in range(rng.randint(2, 6))]
+        self.window = rng.randint(1, len(self.days))
+        # The bus and every provider are known somewhere in the window, or there would be nothing to compute.
+        for slots in self.days[-1]:
+            slots[0] = max(slots[0], 0)
+        self.provider = [rng.randrange(AGENCIES) for _ in range(LINKS)]
+        self.group = [rng.randrange(2) for _ in range(LINKS)]
+        self.weight = [rng.choice([0.5, 1.0, 3.0]) for _ in range(LINKS)]
+
+    def _slots(self, gap: float, fails: float) -> list[int]:
+        length = self.rng.randint(1, 3)
+        states = [self.rng.random() < fails for _ in range(12)]
+        return [-1 if self.rng.random() < gap else int(states[slot // length]) for slot in range(12)]
+
+    def spells(self, last: int) -> Spells:
+        """Sum the last days with the library."""
+        found = SpellSums(CAUSES)
+        for day in self.days[-last:]:
+            found.add(rows_of(np.array(day, dtype=np.int8).T))
+        return found.spells(SLOT_HOURS)
+
+    def sums(self, last: int) -> list[oracle.Sums]:
+        """Sum the last days by the text."""
+        return [oracle.sums([day[cause] for day in self.days[-last:]], SLOT_HOURS) for cause in range(CAUSES)]
+
+    def causes(self) -> Causes:
+        """Spread the causes with the library."""
+        return Causes.of(self.spells(self.window), self.spells(len(self.days)), AGENCIES)
+
+
+class Truth:
+    """The same case by the text."""
+
+    def __init__(self, case: Case) -> None:
+        window, record = case.sums(case.window), case.sums(len(case.days))
+        self.case = case
+        self.bus = oracle.bus(window[0], record[0]) if window[0].down * 2 <= window[0].known else None
+        providers, own = range(1, 1 + AGENCIES), range(1 + AGENCIES, CAUSES)
+        self.causes: dict[object, oracle.Cause] = {}
+        for part in (providers, own):
+            pooled = oracle.pooled(record[at] for at in part)
+            self.causes |= {at: oracle.cause(window[at], record[at], pooled) for at in part}
+
+    def of_set(self, links: list[int], floor: float) -> tuple[float, float, float]:
+        """Bound the loss of these links, bus-free."""
+        case, total = self.case, sum(self.case.weight[link] for link in links)
+        shares: dict[object, float] = {}
+        for link in links:
+            for at in (1 + case.provider[link], 1 + AGENCIES + link):
+                shares[at] = shares.get(at, 0.0) + case.weight[link] / total
+        return oracle.set_of(shares, self.causes, floor)
+
+
+def rows(bounds: Bounds) -> list[tuple[float, float, float]]:
+    """Return loss, low and high of each."""
+    return list(zip(bounds.loss.tolist(), bounds.low.tolist(), bounds.high.tolist(), strict=True))
+
+
+seeds = st.integers(0, 2**32)
+
+
+@given(seeds)
+def test_sums_of_days_are_those_of_their_slots(seed) -> None:
+    """K, S, N and Q of days appended one by one equal those counted slot by slot, chains over midnight included."""
+    case = Case(seed)
+    found = case.spells(len(case.days))
+    expected = case.sums(len(case.days))
+    columns = (found.known, found.down, found.outages, found.squares)
+    for at, one in enumerate(expected):
+        wanted = (one.known, one.down, one.outages, one.squares)
+        assert [float(column[at]) for column in columns] == pytest.approx(wanted, abs=1e-9)
+
+
+def few_fail(case: Case) -> bool:
+    """Tell whether no link can lose more than everything: the text says nothing of what cannot be."""
+    causes = case.causes()
+    return bool((causes.providers.loss[np.array(case.provider)] + causes.own.loss).max() <= 1.0)
+
+
+@given(seeds)
+def test_links_and_sets_are_bounded_as_the_text_says(seed) -> None:
+    """Loss and both bounds of every link and set equal a scalar computation, to the accuracy of the quantile table."""
+    case = Case(seed)
+    truth = Truth(case)
+    if truth.bus is None or not few_fail(case):
+        return
+    causes = case.causes()
+    provider, group = np.array(case.provider), np.array(case.group)
+    for link, found in enumerate(rows(link_bounds(causes, provider))):
+        assert found == pytest.approx(oracle.with_bus(truth.of_set([link], 0.0), truth.bus), abs=2e-5, rel=2e-4)
+    floor = np.array([case.rng.choice([0.0, 1e-3]) for _ in range(2)])
+    found = rows(group_bounds(Sets.of(group, 2, provider), np.array(case.weight), causes, floor))
+    for at in set(case.group):
+        links = [link for link in range(LINKS) if case.group[link] == at]
+        expected = oracle.with_bus(truth.of_set(links, float(floor[at])), truth.bus)
+        assert found[at] == pytest.approx(expected, abs=2e-5, rel=2e-4)
+
+
+@given(seeds)
+def test_bounds_hold_the_loss_and_stay_shares(seed) -> None:
+    """Whatever happened, 0 ≤ low ≤ loss ≤ high ≤ 1, for links and sets, with the bus and without."""
+    case = Case(seed)
+    causes = case.causes()
+    provider, group = np.array(case.provider), np.array(case.group)
+    found = [
+        link_bounds(causes, provider),
+        group_bounds(Sets.of(group, 2, provider), np.array(case.weight), causes, np.zeros(2)),
+        causes.bus,
+    ]
+    for loss, low, high in (row for bounds in found for row in rows(bounds)):
+        assert 0.0 <= low <= loss <= high <= 1.0
+
+
+@given(seeds)
+def test_names_do_not_matter(seed) -> None:
+    """Agencies and links under other names, and so in another order, have the same intervals."""
+    case = Case(seed)
+    new_agency = case.rng.sample(range(AGENCIES), AGENCIES)
+    order = np.array(case.rng.sample(range(LINKS), LINKS))
+    provider, group, weight = np.array(case.provider), np.array(case.group), np.array(case.weight)
+    places = np.concatenate([[0], 1 + np.argsort(new_agency), 1 + AGENCIES + order])
+
+    def renamed(spells: Spells) -> Spells:
+        return Spells(spells.known[places], spells.down[places], spells.outages[places], spells.squares[places])
+
+    causes = case.causes()
+    other = Causes.of(renamed(case.spells(case.window)), renamed(case.spells(len(case.days))), AGENCIES)
+    provider_there = np.array(new_agency)[provider[order]]
+    here, there = link_bounds(causes, provider), link_bounds(other, provider_there)
+    assert there.high == pytest.approx(here.high[order], abs=1e-12)
+    here = group_bounds(Sets.of(group, 2, provider), weight, causes, np.zeros(2))
+    there = group_bounds(Sets.of(group[order], 2, provider_there), weight[order], other, np.zeros(2))
+    assert there.high == pytest.approx(here.high, abs=1e-12)
+    assert there.low == pytest.approx(here.low, abs=1e-12)
+
+
+@given(st.lists(st.floats(0, 1), min_size=0, max_size=8), st.integers(1, 90))
+def test_the_guard_is_the_variance_of_a_mean_of_correlated_days(daily, days) -> None:
+    """The guard equals its formula day by day; a day of which nothing is known changes nothing at either end."""
+    column = np.array([np.nan, *daily, np.nan])[:, np.newaxis]
+    if len(daily) < 2:
+        assert guard(column, days).tolist() == [0.0]
+    else:
+        assert guard(column, days)[0] == pytest.approx(oracle.floor_of(daily, days), abs=1e-12)
+
+
+def alone(known: float, down: float, outages: float, squares: float) -> Spells:
+    """Return the sums of one cause."""
+    return Spells(*(np.array([float(value)]) for value in (known, down, outages, squares)))
+
+
+@pytest.mark.parametrize(
+    ("sums", "low", "high"),
+    [
+        ((0, 0, 0), 0.0, 0.014732),
+        ((6, 1, 36), 0.000100, 0.051471),
+        ((6, 3, 14), 0.001090, 0.029250),
+        ((20, 10, 80), 0.009862, 0.063003),
+    ],
+)
+def test_vectors(sums, low, high) -> None:
+    """One cause alone, its own pool, record = window, K = 672 h: the vectors of §6, to their last digit."""
+    cause = alone(672, *sums)
+    found = set_bounds(spread(cause, cause, pool(cause)))
+    assert [round(float(value[0]), 6) for value in (found.low, found.high)] == [low, high]
+
+
+def test_vector_of_an_unseen_bus() -> None:
+    """A bus that was never seen down in a record of 2,160 h: the vector of §6."""
+    found = bus_bounds(alone(672, 0, 0, 0), alone(2160, 0, 0, 0))
+    assert [round(float(value[0]), 6) for value in (found.low, found.high)] == [0.0, 0.003477]
+
+
+def test_an_unknown_bus_changes_nothing() -> None:
+    """Where nothing is known of the bus, the providers' bounds are those of the index."""
+    providers = Bounds(*(np.array([value]) for value in (0.1, 0.05, 0.2)))
+    nothing = alone(0, 0, 0, 0)
+    assert rows(combine(providers, bus_bounds(nothing, nothing))) == [pytest.approx((0.1, 0.05, 0.2))]
+
+
+def test_more_of_the_same_is_known_better() -> None:
+    """With all sums growing alike the interval closes on the loss, from both sides."""
+    widths: list[Any] = []
+    for times in (1, 10, 100, 10_000):
+        cause = alone(*(times * value for value in (672, 20, 10, 80)))
+        found = set_bounds(spread(cause, cause, pool(cause)))
+        widths.append(float((found.high - found.low)[0]))
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] < 1e-3
+
+
+def test_longer_outages_are_wider() -> None:
+    """The same downtime in fewer outages is wider above and below: it is fewer draws."""
+    found = [
+        set_bounds(spread(cause, cause, pool(cause)))
+        for cause in (alone(672, 20, outages, 2 * 400 / (outages + 1)) for outages in (1, 2, 5, 20))
+    ]
+    assert [float(one.high[0]) for one in found] == sorted((float(one.high[0]) for one in found), reverse=True)
+    assert [float(one.low[0]) for one in found] == sorted(float(one.low[0]) for one in found)
+
+
+def test_always_down_is_mirrored() -> None:
+    """What was down all the time has an upper bound of 1, and a lower one that leaves room for one short up-spell."""
+    cause = alone(672, 672, 1, 672**2)
+    found = set_bounds(spread(cause, cause, Pool(2.0, 8.0)))
+    assert float(found.high[0]) == 1.0
+    assert 0.9 < float(found.low[0]) < 1.0

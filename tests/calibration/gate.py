@@ -1,0 +1,127 @@
+"""How often intervals hold the truth: a scenario lived again and again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from services.indicator.causes import CauseRows
+from services.indicator.sets import Causes, group_bounds, guard, link_bounds
+from services.indicator.spells import Spells, SpellSums
+from tests.calibration.government import KINDS, Government
+from tests.calibration.processes import SLOT_HOURS
+from tests.calibration.scenarios import SCENARIOS, SEED, WINDOWS
+from tests.calibration.simulate import RECORD_DAYS, Life, live, truth
+
+SAMPLE = 400
+"""Links and services looked at, of those that a government has; all of other kinds are."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Intervals of some lives: ``estimate``, ``low`` and ``high`` (lives, sets), and the sets' ``truth`` (sets,)."""
+
+    truth: Floats
+    estimate: Floats
+    low: Floats
+    high: Floats
+
+
+def run(scenario_number: int, lives: range) -> dict[tuple[int, str], Found]:
+    """Live the scenario so many times, numbered; return the intervals by window and kind."""
+    scenario = SCENARIOS[scenario_number]
+    root = np.random.SeedSequence(SEED, spawn_key=(scenario_number,))
+    government = Government.of(scenario.layout, np.random.default_rng(root.spawn(1)[0]))
+    expected = truth(scenario, government)
+    looked_at = {kind: _sample(government, kind) for kind in KINDS}
+    rows: dict[tuple[int, str], list[tuple[Floats, ...]]] = {(days, kind): [] for days in WINDOWS for kind in KINDS}
+    for number in lives:
+        life: Life | None = None
+        for days in WINDOWS:
+            # Where something changes with the window each window is a life of its own.
+            if life is None or scenario.later:
+                key = (scenario_number, 1 + number, days if scenario.later else 0)
+                life = live(
+                    scenario, government, days, np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=key))
+                )
+            found = intervals(life, government, days, young=scenario.young)
+            for kind in KINDS:
+                rows[days, kind].append(tuple(column[looked_at[kind]] for column in found[kind]))
+    return {
+        (days, kind): Found(
+            government.mean(kind, expected)[looked_at[kind]],
+            *(np.array(column) for column in zip(*rows[days, kind], strict=True)),
+        )
+        for days, kind in rows
+    }
+
+
+def intervals(life: Life, government: Government, days: int, *, young: bool) -> dict[str, tuple[Floats, ...]]:
+    """Estimate, low and high of every set by kind, over the last ``days`` of a life."""
+    record_days = days if young else RECORD_DAYS
+    causes = Causes.of(_spells(life, government, days), _spells(life, government, record_days), government.agencies)
+    weight = government.weight * government.live
+    found = {}
+    for kind in KINDS:
+        sets = government.sets[kind]
+        whole, connected = (np.bincount(sets.group, one, sets.size) for one in (government.weight, weight))
+        if kind == "link":
+            bounds = link_bounds(causes, government.provider)
+        else:
+            floor = guard(_daily_losses(life, government, kind)[-record_days:], days)
+            bounds = group_bounds(sets, weight, causes, floor)
+        share = connected / np.where(whole > 0, whole, 1.0)
+        found[kind] = tuple(share * (1.0 - loss) for loss in (bounds.loss, bounds.high, bounds.low))
+    return found
+
+
+def _spells(life: Life, government: Government, days: int) -> Spells:
+    """Sums over the last days of a life, in the order bus, providers, links."""
+    bus = Spells(*np.zeros((4, 1))) if life.bus is None else _sum(life.bus, days)
+    providers = _sum(life.providers, days)
+    if life.own is None:
+        nothing = np.zeros(len(government.provider))
+        own = Spells(providers.known[government.provider], nothing, nothing, nothing)
+    else:
+        own = _sum(life.own, days)
+    names = ("known", "down", "outages", "squares")
+    return Spells(*(np.concatenate([getattr(part, name) for part in (bus, providers, own)]) for name in names))
+
+
+def _sum(rows: list[CauseRows], days: int) -> Spells:
+    sums = SpellSums(len(rows[0]))
+    for day in rows[RECORD_DAYS - days :]:
+        sums.add(day)
+    return sums.spells(SLOT_HOURS)
+
+
+def _daily_losses(life: Life, government: Government, kind: str) -> Floats:
+    """Each set's bus-free loss of each day, (days, sets), NaN where nothing of it is known."""
+    sets, weight = government.sets[kind], government.weight * government.live
+    losses = np.array([_loss(day) for day in life.providers])
+    if life.own is None:
+        # Links of one provider lose alike, so they are weighed together.
+        of_pair = np.bincount(sets.pair, weight, len(sets.pair_group))
+        losses, group = losses[:, sets.pair_provider], sets.pair_group
+    else:
+        losses = losses[:, government.provider] + np.array([_loss(day) for day in life.own])
+        of_pair, group = weight, sets.group
+    matrix = csr_array((of_pair, (group, np.arange(len(group)))), shape=(sets.size, len(group)))
+    above, below = matrix @ np.nan_to_num(losses).T, matrix @ (~np.isnan(losses)).T.astype(np.float64)
+    return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan).T
+
+
+def _loss(day: CauseRows) -> Floats:
+    return np.where(day.known > 0, day.down / np.maximum(day.known, 1), np.nan)
+
+
+def _sample(government: Government, kind: str) -> NDArray[np.int64]:
+    """The sets looked at: those with a connected link; what is on paper alone is exact."""
+    connected = np.bincount(government.sets[kind].group, government.live, government.sets[kind].size)
+    there = np.flatnonzero(connected)
+    return there[:: max(1, len(there) // SAMPLE)]

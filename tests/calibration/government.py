@@ -1,0 +1,68 @@
+"""Governments to try intervals on: who needs what of whom, and what it weighs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indicator.sets import Sets
+from tests.calibration.scenarios import Layout
+
+KINDS = ("link", "service", "consumer", "provider", "sector", "government")
+LINKS_A_SERVICE = 5
+
+
+@dataclass(frozen=True)
+class Government:
+    """Links of which ``live`` (n,) are connected, their ``provider`` and ω ``weight`` (n,), and ``sets`` of them by kind."""
+
+    agencies: int
+    provider: NDArray[np.int64]
+    live: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+    sets: dict[str, Sets]
+
+    @classmethod
+    def of(cls, layout: Layout, rng: np.random.Generator) -> Self:
+        """Draw a government of this layout."""
+        owner = rng.integers(0, layout.agencies, layout.services)
+        value = rng.lognormal(0, 1, layout.services) if layout.skewed else np.ones(layout.services)
+        chance = 1 / np.arange(1, layout.providers + 1) if layout.skewed else np.ones(layout.providers)
+        service = np.repeat(np.arange(layout.services), rng.integers(1, LINKS_A_SERVICE + 1, layout.services))
+        consumer = owner[service]
+        provider = rng.choice(layout.providers, len(service), p=chance / chance.sum())
+        # Nobody is a provider to itself; the next one is.
+        provider = np.where(provider == consumer, (provider + 1) % layout.providers, provider)
+        inner = rng.lognormal(0, 1, len(service)) if layout.skewed else np.ones(len(service))
+        weight = value[service] * inner / np.bincount(service, inner)[service]
+        groups = {
+            "link": (np.arange(len(service)), len(service)),
+            "service": (service, layout.services),
+            "consumer": (consumer, layout.agencies),
+            "provider": (provider, layout.agencies),
+            "sector": (consumer % layout.sectors, layout.sectors),
+            "government": (np.zeros(len(service), dtype=np.int64), 1),
+        }
+        return cls(
+            agencies=layout.agencies,
+            provider=provider,
+            live=rng.random(len(service)) >= layout.absent,
+            weight=weight,
+            sets={kind: Sets.of(group, size, provider) for kind, (group, size) in groups.items()},
+        )
+
+    def mean(self, kind: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """ω-weighted mean over all links of each set; 0 for a set without links."""
+        sets = self.sets[kind]
+        weight = np.bincount(sets.group, self.weight, sets.size)
+        return np.bincount(sets.group, self.weight * values, sets.size) / np.where(weight > 0, weight, 1.0)
+
+    def frame_of_days(self, days: int) -> Any:
+        """What ``cause_states`` needs to know of this government, once for each day, as if days were other agencies."""
+        offsets = self.agencies * np.arange(days)[:, np.newaxis]
+        provider = (offsets + self.provider).ravel()
+        return SimpleNamespace(agencies=range(self.agencies * days), links=range(len(provider)), provider=provider)

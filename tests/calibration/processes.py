@@ -1,0 +1,100 @@
+"""Exact events, and the slots in which a probe meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.calibration.scenarios import SLOT_SECONDS, Batch, Outages
+
+Floats = NDArray[np.float64]
+SLOTS_A_DAY = 86400 // SLOT_SECONDS
+SLOT_HOURS = SLOT_SECONDS / 3600
+
+
+@dataclass(frozen=True)
+class Events:
+    """Outages of some causes: ``cause`` (e,) of each, from ``start`` to ``end`` (e,) in hours."""
+
+    cause: NDArray[np.int64]
+    start: Floats
+    end: Floats
+
+    @classmethod
+    def joined(cls, parts: Sequence[Events]) -> Events:
+        """All of them together."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("cause", "start", "end")))
+
+    def cut(self, begin: float, end: float) -> Events:
+        """What of them lies in a span of time."""
+        start, stop = np.maximum(self.start, begin), np.minimum(self.end, end)
+        kept = start < stop
+        return Events(self.cause[kept], start[kept], stop[kept])
+
+    def spread_to(self, members: Sequence[NDArray[np.int64]]) -> Events:
+        """The same outages at each of the members of their cause."""
+        counts = np.array([len(one) for one in members])[self.cause]
+        cause = np.concatenate([members[one] for one in self.cause.tolist()] or [np.zeros(0, np.int64)])
+        return Events(cause, np.repeat(self.start, counts), np.repeat(self.end, counts))
+
+    def slots(self, phase: Floats, slots: int) -> NDArray[np.bool_]:
+        """Which slots (slots, causes) are down, probed at ``phase`` (causes,) hours after each slot's start."""
+        first, last = (
+            np.clip(np.ceil((time - phase[self.cause]) / SLOT_HOURS), 0, slots).astype(np.int64)
+            for time in (self.start, self.end)
+        )
+        change = np.zeros((slots + 1, len(phase)), dtype=np.int16)
+        np.add.at(change, (first, self.cause), 1)
+        np.add.at(change, (last, self.cause), -1)
+        return np.cumsum(change[:-1], axis=0, dtype=np.int16) > 0
+
+
+def renewal(rng: np.random.Generator, kinds: Sequence[Outages], causes: int, hours: float) -> Events:
+    """Outages of ``causes`` causes, which have the kinds in turn, over [0, hours), stationary from the beginning."""
+    kind = np.arange(causes) % len(kinds)
+    up, down, spread = (np.array([getattr(one, name) for one in kinds])[kind] for name in ("up", "down", "spread"))
+    middle = np.log(down) - spread**2 / 2
+    # A moment falls into an outage in proportion to its length, and anywhere in it; an up time has no memory.
+    longer = rng.lognormal(middle + spread**2, spread) * rng.random(causes)
+    time = np.where(rng.random(causes) < down / (up + down), 0.0, rng.exponential(up))
+    length = np.where(time == 0, longer, rng.lognormal(middle, spread))
+    found: list[tuple[NDArray[np.int64], Floats, Floats]] = []
+    live = np.flatnonzero(time < hours)
+    while len(live):
+        found.append((live, time[live], time[live] + length[live]))
+        time[live] += length[live] + rng.exponential(up[live])
+        length[live] = rng.lognormal(middle[live], spread[live])
+        live = live[time[live] < hours]
+    empty = (np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+    return Events(*(np.concatenate(part) for part in zip(empty, *found, strict=True)))
+
+
+def batches(rng: np.random.Generator, batch: Batch, causes: int, hours: float) -> Events:
+    """Work at the same time of every period, over [0, hours)."""
+    period = 24.0 * batch.period
+    offset = rng.random(causes) * period
+    start = offset[:, np.newaxis] + period * np.arange(-1, int(hours / period) + 1)
+    middle = np.log(batch.down) - batch.spread**2 / 2
+    end = start + rng.lognormal(middle, batch.spread, start.shape)
+    cause = np.broadcast_to(np.arange(causes)[:, np.newaxis], start.shape)
+    happens = rng.random(start.shape) < batch.chance
+    return Events(cause[happens], start[happens], end[happens]).cut(0.0, hours)
+
+
+def share_down(outages: Outages | None) -> float:
+    """The long-run share of time in which this process is down."""
+    return 0.0 if outages is None else outages.down / (outages.up + outages.down)
+
+
+def share_busy(batch: Batch | None) -> float:
+    """The long-run share of time that batch work takes."""
+    return 0.0 if batch is None else batch.chance * batch.down / (24.0 * batch.period)
+
+
+def flaps(rng: np.random.Generator, slots: int, causes: int) -> NDArray[Any]:
+    """Down for two slots, up for two, from a beginning of each cause's own: (slots, causes) bool."""
+    return (np.arange(slots)[:, np.newaxis] + rng.integers(0, 4, causes)) % 4 < 2

@@ -1,0 +1,152 @@
+"""One life of a government: every slot of 90 days, as rows per cause and day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.outcome import Stage
+from services.indicator.causes import DOWN, UNKNOWN, CauseRows, cause_states, rows_of
+from tests.calibration.government import Government
+from tests.calibration.processes import (
+    SLOT_HOURS,
+    SLOTS_A_DAY,
+    Events,
+    batches,
+    flaps,
+    renewal,
+    share_busy,
+    share_down,
+)
+from tests.calibration.scenarios import Outages, Scenario
+
+RECORD_DAYS = 90
+HOURS = 24.0 * RECORD_DAYS
+SLOTS = RECORD_DAYS * SLOTS_A_DAY
+
+States = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Life:
+    """Rows of each day, a row per day and cause: ``bus`` (None if not attributed), ``providers``, and links' ``own``.
+
+    ``own`` is None where links have no faults but their provider's.
+    """
+
+    bus: list[CauseRows] | None
+    providers: list[CauseRows]
+    own: list[CauseRows] | None
+
+
+def live(scenario: Scenario, government: Government, window: int, rng: np.random.Generator) -> Life:
+    """Simulate the record that ends with a window of so many days."""
+    outages = _outages(scenario, government.agencies, window, rng)
+    bus_events = renewal(rng, [scenario.bus], 1, HOURS) if scenario.bus else None
+    if scenario.by_link:
+        return _by_link(scenario, government, outages, rng)
+    states: States = outages.slots(_phases(rng, government.agencies), SLOTS).astype(np.int8)
+    if scenario.flapping:
+        states &= flaps(rng, *states.shape)
+    bus: States = np.zeros((SLOTS, 1), dtype=np.int8)
+    if bus_events:
+        bus[:] = bus_events.slots(_phases(rng, 1), SLOTS)
+        # Everybody's inquiries fail with the bus. What fails then is unknown to the providers, if the bus is known.
+        states[bus[:, 0] == DOWN] = UNKNOWN if scenario.attributed else DOWN
+    if scenario.gaps:
+        states[renewal(rng, [scenario.gaps], 1, HOURS).slots(_phases(rng, 1), SLOTS)[:, 0]] = UNKNOWN
+    if scenario.blank:
+        states[rng.random(states.shape) < scenario.blank] = UNKNOWN
+    known_bus = scenario.bus and scenario.attributed
+    return Life(_rows(bus) if known_bus else None, _rows(states), None)
+
+
+def truth(scenario: Scenario, government: Government) -> NDArray[np.float64]:
+    """The long-run expected q of each link (n,), in the windows simulated.
+
+    Where outages change in the middle of the window, it is the mean of both halves: what the index of this window would
+    be on average, were it lived again and again.
+    """
+    causes = np.arange(government.agencies)
+    batch = share_busy(scenario.batch)
+
+    def up(kinds: tuple[Outages, ...]) -> NDArray[np.float64]:
+        shares = np.array([share_down(kind) for kind in kinds])[causes % len(kinds)]
+        return 1 - shares * (0.5 if scenario.flapping else 1.0)
+
+    of_provider = up(scenario.providers)
+    if scenario.later:
+        later = up(scenario.later)
+        of_provider = later if scenario.shift else (of_provider + later) / 2
+    half = np.where(_second(government), 1 - share_down(scenario.partial), 1.0)
+    common = (1 - share_down(scenario.bus)) * (1 - batch) * (1 - share_down(scenario.own))
+    return government.live * common * half * of_provider[government.provider]
+
+
+def _outages(scenario: Scenario, causes: int, window: int, rng: np.random.Generator) -> Events:
+    events = renewal(rng, scenario.providers, causes, HOURS)
+    if scenario.later:
+        change = HOURS - 24.0 * window / (1 if scenario.shift else 2)
+        after = renewal(rng, scenario.later, causes, HOURS).cut(change, HOURS)
+        events = Events.joined([events.cut(0.0, change), after])
+    if scenario.batch:
+        events = Events.joined([events, batches(rng, scenario.batch, causes, HOURS)])
+    return events
+
+
+def _by_link(scenario: Scenario, government: Government, outages: Events, rng: np.random.Generator) -> Life:
+    links = len(government.provider)
+    members = [np.flatnonzero(government.provider == agency) for agency in range(government.agencies)]
+    parts = [outages.spread_to(members)]
+    if scenario.own:
+        parts.append(renewal(rng, [scenario.own], links, HOURS))
+    if scenario.partial:
+        second = _second(government)
+        halves = [one[second[one]] for one in members]
+        parts.append(renewal(rng, [scenario.partial], government.agencies, HOURS).spread_to(halves))
+    down = Events.joined(parts).slots(_phases(rng, links), SLOTS)
+    verdicts = np.where(down, np.int8(Stage.NOT_CONNECTED), np.int8(Stage.OK))
+    verdicts[:, ~government.live] = -1
+    by_day = _days_beside(verdicts)
+    states = cause_states(government.frame_of_days(RECORD_DAYS), by_day, None)
+    rows = rows_of(states)
+    ends = 1 + np.cumsum([0, government.agencies * RECORD_DAYS, links * RECORD_DAYS])
+    providers, own = (_split(_part(rows, slice(*span))) for span in pairwise(ends.tolist()))
+    return Life(None, providers, own)
+
+
+def _second(government: Government) -> NDArray[np.bool_]:
+    """Every second link of each provider."""
+    order = np.argsort(government.provider, kind="stable")
+    second = np.zeros(len(order), dtype=np.bool_)
+    second[order[1::2]] = True
+    return second
+
+
+def _phases(rng: np.random.Generator, causes: int) -> NDArray[np.float64]:
+    return rng.random(causes) * SLOT_HOURS
+
+
+def _rows(states: States) -> list[CauseRows]:
+    return _split(rows_of(_days_beside(states)))
+
+
+def _days_beside(slots: NDArray[Any]) -> NDArray[Any]:
+    """Slots of days (days x slots, c) with the days side by side: (slots, days x c)."""
+    causes = slots.shape[1]
+    apart = slots.reshape(RECORD_DAYS, SLOTS_A_DAY, causes)
+    return np.ascontiguousarray(apart.swapaxes(0, 1)).reshape(SLOTS_A_DAY, RECORD_DAYS * causes)
+
+
+def _split(rows: CauseRows) -> list[CauseRows]:
+    """Rows of days that stand side by side, day by day."""
+    causes = len(rows) // RECORD_DAYS
+    return [_part(rows, slice(day * causes, (day + 1) * causes)) for day in range(RECORD_DAYS)]
+
+
+def _part(rows: CauseRows, part: slice) -> CauseRows:
+    return CauseRows(rows.known[part], rows.down[part], rows.starts[part], rows.first[part], rows.last[part])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["register_files", "write_register"]
+__all__ = ["EVALUATION", "register_files", "write_register"]
 
 AGENCIES = """\
 id,name_en,name_fa,sector,staff,satisfaction
@@ -77,6 +77,37 @@ bus: bus
 default_latency_ms: 2000
 levels: [0.95, 0.99]
 """
+
+EVALUATION = """\
+country: XX
+note: made up for tests
+model:
+  - {id: portal, name_en: Portal, name_fa: درگاه}
+  - {id: integration, name_en: Integration, name_fa: یکپارچگی, aim: "inquiries, not papers"}
+  - {id: participation, name_en: Participation, name_fa: مشارکت}
+rounds:
+  - round: 3
+    held: 2024-11/2024-12
+    agencies: 4
+    services_and_subservices: ۵
+    overall_percent: 62.5
+    growth_since_round_1_percent_more_than: 40
+    dimension_percent: {portal: 80, integration: 50, participation: null}
+    also_taken_into_account: [public satisfaction]
+    announced_top_agencies:
+      - {name_fa: سازمان  ثبت‌احوال}
+      - {name_en: tax office, name_fa: سازمان امور مالياتي}
+      - {name_en: Nobody We Know}
+    stated_next_step: measure links
+    stated_concerns: [islands of data]
+  - round: 2
+    overall_percent: 50
+    dimension_percent: {portal: 64}
+  - round: 1
+    held: 2017-01
+    overall_percent: null
+"""
+"""evaluation_rounds.yaml, which the register does without unless it is given."""
 
 
 def register_files(base: str = "http://127.0.0.1:7500") -> dict[str, str]:

@@ -114,6 +114,7 @@ def _checked(directory: Path, old: Path | None) -> Reading:
 def _summary(register: Register) -> str:
     absent = sum(link.absent for link in register.links.values())
     sectors = _count(len({agency.sector for agency in register.agencies.values()}), "sector")
+    rounds = () if register.evaluation is None else (_count(len(register.evaluation.rounds), "official round"),)
     counts = (
         f"{_count(len(register.agencies), 'agency', 'agencies')} in {sectors}",
         _count(len(register.services), "service"),
@@ -121,6 +122,7 @@ def _summary(register: Register) -> str:
         _count(len(register.endpoints), "endpoint"),
         _count(len(register.probes), "probe"),
         _count(len(register.policy.vantages), "vantage"),
+        *rounds,
     )
     versions = f"register_version {register.register_version}\nprobe_version    {register.probe_version}"
     return f"{', '.join(counts)}\n{versions}"

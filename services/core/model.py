@@ -14,8 +14,12 @@ from services.core.definition import Probe
 __all__ = [
     "ALWAYS",
     "Agency",
+    "Announced",
+    "Dimension",
     "Egress",
     "Endpoint",
+    "Evaluation",
+    "EvaluationRound",
     "ExchangeRoute",
     "Government",
     "Link",
@@ -178,11 +182,64 @@ class Maintenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Dimension:
+    """One dimension of the official evaluation's maturity model; ``aim`` is what it is meant to reach."""
+
+    id: str
+    name_en: str
+    name_fa: str
+    aim: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An agency as an official round names it."""
+
+    name_en: str
+    name_fa: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRound:
+    """One round of the official evaluation, as announced; None is what was not stated.
+
+    Percentages are in 0 … 100, ``dimension_percent`` by dimension id. ``held`` is a month (YYYY-MM), two with ``/``
+    between them, or empty. ``announced_top_agencies`` come in the order announced, which is no ranking.
+    """
+
+    round: int
+    held: str = ""
+    agencies: int | None = None
+    services_and_subservices: int | None = None
+    overall_percent: float | None = None
+    growth_since_round_1_percent_more_than: float | None = None
+    dimension_percent: Mapping[str, float | None] = field(default_factory=dict)
+    also_taken_into_account: tuple[str, ...] = ()
+    announced_top_agencies: tuple[Announced, ...] = ()
+    stated_next_step: str = ""
+    stated_concerns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The official evaluation of a ``country`` (ISO 3166 code): its model and its rounds, in order of their numbers.
+
+    ``note`` says what a reader must know of the figures, such as where they come from.
+    """
+
+    country: str
+    dimensions: tuple[Dimension, ...]
+    rounds: tuple[EvaluationRound, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Register:
     """One version of the register. Mappings are keyed by id, in id order.
 
     ``register_version`` identifies the denominator (agencies, services, links' identity, dates and weights),
-    ``probe_version`` how it is probed (probes, targets, policy); both are SHA-256 hex digests.
+    ``probe_version`` how it is probed (probes, targets, policy); both are SHA-256 hex digests. ``evaluation`` is in
+    neither: what others announce changes neither what is required nor how it is probed.
     """
 
     agencies: Mapping[str, Agency]
@@ -194,6 +251,7 @@ class Register:
     members: tuple[Member, ...] = ()
     routes: tuple[ExchangeRoute, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+    evaluation: Evaluation | None = None
     register_version: str = ""
     probe_version: str = ""
 

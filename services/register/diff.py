@@ -107,16 +107,24 @@ def _denominator(register: Register) -> Denominator:
 
 
 def _keyed(register: Register) -> dict[str, dict[str, dict[str, Any]]]:
-    """Rows by section and id; rows without an id stand for themselves, and the policy has one row without a name."""
+    """Rows by section and id; rows without an id stand for themselves; the policy has one row without a name."""
     keyed: dict[str, dict[str, dict[str, Any]]] = {}
     for section, rows in to_rows(register, portable=True, whole=True).items():
         if section in _ROW_SECTIONS:
             keyed[section] = {canonical(row).decode(): row for row in rows}
         elif section == "policy":
             keyed[section] = {"policy": rows[0]}
+        elif section == "evaluation":
+            keyed[section] = {name: row for evaluation in rows for name, row in _evaluation_rows(evaluation)}
         else:
             keyed[section] = {row[_KEYS.get(section, "id")]: row for row in rows}
     return keyed
+
+
+def _evaluation_rows(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The official rounds one by one, so that a new round does not look like another evaluation."""
+    yield "model", {key: value for key, value in row.items() if key != "rounds"}
+    yield from ((f"round {one['round']}", one) for one in row["rounds"])
 
 
 def _changes(before: Mapping[str, dict[str, Any]], after: Mapping[str, dict[str, Any]]) -> Changes:

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from services.core.errors import InputError
 from services.core.model import Register
 from services.register.agencies import agencies_table, agency, service, services_table
+from services.register.evaluation import EVALUATION, read_evaluation
 from services.register.exchanges import EXCHANGE, MAINTENANCE, MEMBERS, read_maintenance, read_members, read_routes
 from services.register.findings import Findings, Place
 from services.register.policy import PolicyReading, read_policy
@@ -22,7 +23,7 @@ from services.register.whole import check_links, check_probes
 
 __all__ = ["OPTIONAL", "Reading", "load", "read"]
 
-OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, "evaluation_rounds.yaml")
+OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION)
 """Files a register directory may lack."""
 
 
@@ -97,6 +98,7 @@ def _assemble(
         members=read_members(directory, findings, agency_ids),
         routes=read_routes(directory, findings, tables["links"].ids),
         maintenance=read_maintenance(directory, findings, _subjects(tables), policy.zone),
+        evaluation=read_evaluation(directory, findings),
     )
 
 

@@ -1,7 +1,7 @@
 """A register as JSON rows and back. Pure.
 
-Rows are grouped in sections: agencies, services, links, endpoints, probes, members, routes, maintenance and policy (one
-row). The rows of all sections together, in any order, are the register.
+Rows are grouped in sections: agencies, services, links, endpoints, probes, members, routes, maintenance, evaluation
+(at most one row) and policy (one row). The rows of all sections together, in any order, are the register.
 """
 
 from __future__ import annotations
@@ -13,7 +13,18 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from services.core.definition import Probe
-from services.core.model import Agency, Endpoint, ExchangeRoute, Link, Maintenance, Member, Policy, Register, Service
+from services.core.model import (
+    Agency,
+    Endpoint,
+    Evaluation,
+    ExchangeRoute,
+    Link,
+    Maintenance,
+    Member,
+    Policy,
+    Register,
+    Service,
+)
 from services.register.reference import as_written
 
 __all__ = ["Rows", "canonical", "from_rows", "to_rows"]
@@ -29,6 +40,7 @@ _PROBES = TypeAdapter(list[Probe])
 _MEMBERS = TypeAdapter(list[Member])
 _ROUTES = TypeAdapter(list[ExchangeRoute])
 _MAINTENANCE = TypeAdapter(list[Maintenance])
+_EVALUATION = TypeAdapter(list[Evaluation])
 _POLICY = TypeAdapter(list[Policy])
 
 
@@ -61,6 +73,7 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
         "members": rows(_MEMBERS, register.members),
         "routes": rows(_ROUTES, register.routes),
         "maintenance": rows(_MAINTENANCE, register.maintenance),
+        "evaluation": rows(_EVALUATION, [] if register.evaluation is None else [register.evaluation]),
         "policy": rows(_POLICY, [register.policy]),
     }
 
@@ -75,6 +88,9 @@ def from_rows(rows: Mapping[str, list[dict[str, Any]]]) -> Register:
         policies = read(_POLICY, "policy")
         if len(policies) != 1:
             raise ValueError(f"it holds {len(policies)} policies")
+        evaluations = read(_EVALUATION, "evaluation")
+        if len(evaluations) > 1:
+            raise ValueError(f"it holds {len(evaluations)} official evaluations")
         return Register(
             agencies=_by_id(read(_AGENCIES, "agencies")),
             services=_by_id(read(_SERVICES, "services")),
@@ -85,6 +101,7 @@ def from_rows(rows: Mapping[str, list[dict[str, Any]]]) -> Register:
             members=tuple(read(_MEMBERS, "members")),
             routes=tuple(read(_ROUTES, "routes")),
             maintenance=tuple(read(_MAINTENANCE, "maintenance")),
+            evaluation=evaluations[0] if evaluations else None,
         )
     except ValidationError as error:
         first = error.errors()[0]

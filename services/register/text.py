@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, tzinfo
 
 __all__ = [
     "fold",
+    "name_key",
     "read_choice",
     "read_count",
     "read_day",
@@ -44,6 +45,11 @@ _YEARS = range(1900, 2200)
 def fold(text: str) -> str:
     """Return the text as it is compared: Persian and Arabic digits as 0-9, Arabic yeh and kaf as Persian, ends stripped."""
     return text.translate(_FOLD).strip()
+
+
+def name_key(name: str) -> str:
+    """Return a name as names are matched: folded, with one space where there are some or a zero-width non-joiner."""
+    return " ".join(fold(name).replace("\N{ZERO WIDTH NON-JOINER}", " ").split()).casefold()
 
 
 def read_id(text: str) -> str:

@@ -1,7 +1,8 @@
 """The two content hashes of a register (DESIGN.md, The register directory). Pure.
 
 ``register_version`` covers the denominator: agencies, services, links' identity, dates and weights. ``probe_version``
-covers everything else: how it is probed and shown. References to files count as written, so that the directory may
+covers everything else: how it is probed and shown. Official rounds are in neither: what others announce changes neither
+what is required nor how it is probed. References to files count as written, so that the directory may
 move. Canonical JSON of values in id order: neither the order of rows and columns nor white space changes a hash.
 """
 
@@ -31,6 +32,7 @@ def with_versions(register: Register) -> Register:
     """Return the same register with both versions computed: SHA-256, hex."""
     rows = to_rows(register, portable=True)
     links = rows.pop("links")
+    del rows["evaluation"]
     denominator = {
         "agencies": rows.pop("agencies"),
         "services": rows.pop("services"),

@@ -11,6 +11,7 @@ import orjson
 import yaml
 
 from services.core.model import ALWAYS, Link
+from services.sandbox.announced import evaluation_rounds
 from services.sandbox.records import FAMILIES, Family
 from services.sandbox.scenario import BUS, MEMBER, Scenario
 from services.sandbox.timing import Timing
@@ -48,6 +49,7 @@ def register_files(scenario: Scenario, times: Timing, first_slot: int) -> dict[s
         "exchange.csv": _csv("client service link", [(_SAMPLE_CLIENT, _SAMPLE_SERVICE, scenario.sample_link)]),
         "probes.yaml": _yaml(_probes(times)),
         "policy.yaml": _yaml(_policy(scenario, times, first_slot)),
+        "evaluation_rounds.yaml": _yaml(evaluation_rounds(scenario)),
     }
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from registers import register_files
+from registers import EVALUATION, register_files
 
 from services.core.errors import Fault, InputError
 from services.register.load import load
 
-_FILES = (*register_files(), "members.csv", "exchange.csv", "maintenance.csv")
+_FILES = (*register_files(), "members.csv", "exchange.csv", "maintenance.csv", "evaluation_rounds.yaml")
 _PIECES = (
     b'"', b",", b"\n", b"\r", b"${", b"$", b"{", b"[", b"]", b"}", b": ", b"- ", b"&a ", b"*a", b"!!x ", b"\x00", b"\xff",
     b"\\ud800", "ك۱".encode(), b"1e999", b"-1", b"null", b"0", b"9" * 5000, b"[" * 3000, b"NaN", b"\xef\xbb\xbf", b"| ", b"<<: ",
@@ -27,6 +27,7 @@ def test_damage_is_refused_not_a_crash(data: st.DataObject) -> None:
     files = {name: content.encode() for name, content in register_files().items()}
     files |= {"members.csv": b"member,agency\nA/B/C,customs\n", "exchange.csv": b"client,service,link\n"}
     files["maintenance.csv"] = b"subject,from,to,note\nbus,2026-01-01,2026-01-02,x\n"
+    files["evaluation_rounds.yaml"] = EVALUATION.encode()
     for _ in range(data.draw(st.integers(1, 4))):
         name = data.draw(st.sampled_from(_FILES))
         content = files[name]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from registers import write_register
+from registers import EVALUATION, write_register
 from typer.testing import CliRunner
 
 from services.cli import register_commands
@@ -24,6 +24,8 @@ def test_check_says_what_a_register_holds(tmp_path: Path) -> None:
         f"register {tmp_path} is good: 4 agencies in 2 sectors, 5 services, 8 links (1 absent), 2 endpoints, 2 probes, 2 vantages"
     )
     assert result.stdout.splitlines()[1].startswith("register_version ")
+    write_register(tmp_path, evaluation_rounds_yaml=EVALUATION)
+    assert "2 vantages, 3 official rounds" in CliRunner().invoke(app, ["check", str(tmp_path)]).stdout
 
 
 def test_check_refuses_a_bad_successor(tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""What follows from what the official rounds state, and nothing beyond it: growth, and who is announced. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.core.model import Announced, Evaluation, Register
+from services.register.text import name_key
+
+__all__ = ["INTEGRATION", "Growth", "growths", "known_agency"]
+
+INTEGRATION = "integration"
+"""The dimension whose score stands beside the declared coverage and the measured index (INDICATOR.md §7, Three bars)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """From one round to a later one, of the overall score (``dimension`` empty) or of a dimension.
+
+    ``points`` are percentage points; ``percent`` is the same in percent of the earlier score, None when that was 0.
+    """
+
+    from_round: int
+    to_round: int
+    dimension: str
+    points: float
+    percent: float | None
+
+
+def growths(evaluation: Evaluation) -> Iterator[Growth]:
+    """Yield the growth of each score from the round that stated it last to the next that states it, round by round.
+
+    Scores that were not stated are passed over, never guessed: not even from a growth that is quoted.
+    """
+    before: dict[str, tuple[int, float]] = {}
+    for one in evaluation.rounds:
+        scores = {"": one.overall_percent, **{it.id: one.dimension_percent.get(it.id) for it in evaluation.dimensions}}
+        for dimension, score in scores.items():
+            if score is None:
+                continue
+            if dimension in before:
+                earlier, base = before[dimension]
+                points = score - base
+                yield Growth(earlier, one.round, dimension, points, 100 * points / base if base else None)
+            before[dimension] = one.round, score
+
+
+def known_agency(register: Register, announced: Announced) -> str:
+    """Return the id of the one agency of the register that has this name; empty when there is none, or several.
+
+    Names are compared folded (``name_key``), English with English and Persian with Persian.
+    """
+    english, persian = name_key(announced.name_en), name_key(announced.name_fa)
+    found = [
+        agency.id
+        for agency in register.agencies.values()
+        if (english and name_key(agency.name_en) == english) or (persian and name_key(agency.name_fa) == persian)
+    ]
+    return found[0] if len(found) == 1 else ""

@@ -35,7 +35,9 @@ class Explainer:
         indicator = _indicator(view, found.blocks, kind, entity, window_days)
         if kind is Kind.ENDPOINT:
             return _alone(indicator)
-        explanation = await asyncio.to_thread(explain, view.frame, found.shares, kind, entity, limit=limit)
+        explanation = await asyncio.to_thread(
+            explain, view.frame, found.shares, found.imputation, kind, entity, limit=limit
+        )
         if explanation is None:
             raise _no_evidence(kind, entity, window_days)
         return _message(view, indicator, explanation)
@@ -105,6 +107,7 @@ def _message(
                 point=one.point,
                 known_share=one.known_share,
                 index_if_fixed=one.index_if_fixed,
+                lower_if_fixed=one.lower_if_fixed,
             )
             for one in explanation.links
         ],

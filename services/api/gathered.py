@@ -10,6 +10,7 @@ from services.api.read_model import ReadModel
 from services.api.register_view import RegisterView
 from services.core.codec import Block
 from services.indicator.explain import gather
+from services.indicator.fixed import Imputation
 from services.indicator.shares import LinkShares
 
 __all__ = ["Gathered", "Gathering"]
@@ -17,11 +18,14 @@ __all__ = ["Gathered", "Gathering"]
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """One window of one refresh: the register it is judged by, the blocks it came in, and the links' shares."""
+    """One window of one refresh: the register it is judged by, the blocks it came in, the links' shares, and what those
+    of unknown links were imputed from.
+    """
 
     view: RegisterView
     blocks: Mapping[str, Block]
     shares: LinkShares
+    imputation: Imputation
 
 
 class Gathering:
@@ -42,12 +46,17 @@ class Gathering:
                 self._view, self._blocks, self._windows = view, blocks, {}
             found = self._windows.get(window_days)
             if found is None:
-                pieces = [
-                    (evidence.ids, evidence.slots, evidence.verdicts.T)
-                    for block in blocks.values()
-                    for evidence in block.links
-                    if evidence.window_days == window_days
-                ]
-                shares = await asyncio.to_thread(lambda: gather(view.frame, pieces))
-                found = self._windows[window_days] = Gathered(view, blocks, shares)
+                found = await asyncio.to_thread(_gather, view, blocks, window_days)
+                self._windows[window_days] = found
             return found
+
+
+def _gather(view: RegisterView, blocks: Mapping[str, Block], window_days: int) -> Gathered:
+    pieces = (
+        (evidence.ids, evidence.slots, evidence.verdicts.T)
+        for block in blocks.values()
+        for evidence in block.links
+        if evidence.window_days == window_days
+    )
+    shares = gather(view.frame, pieces)
+    return Gathered(view, blocks, shares, Imputation.of(view.frame, shares))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from services.core.evidence import Kind, Losses
 from services.core.outcome import Stage
+from services.indicator.fixed import Imputation, Members, if_fixed, lower_if_fixed
 from services.indicator.frame import Frame
 from services.indicator.shares import LinkShares, grouping, link_shares, mean_share, sums
 
@@ -31,8 +32,8 @@ class ProviderLoss:
 class LinkCost:
     """The part of 1 - estimate lost on one link.
 
-    ``point`` is q, None when nothing of the link is known and its share was imputed. ``index_if_fixed`` is the estimate
-    with this link alone always OK: every other share, imputed ones too, stays as it is.
+    ``point`` is q, None when nothing of the link is known and its share was imputed. ``index_if_fixed`` and
+    ``lower_if_fixed`` are the estimate and L with this link, alone, always OK: what everything scored again would give.
     """
 
     link: str
@@ -41,6 +42,7 @@ class LinkCost:
     point: float | None
     known_share: float
     index_if_fixed: float
+    lower_if_fixed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,34 +76,32 @@ def gather(frame: Frame, pieces: Iterable[tuple[Sequence[str], NDArray[np.int64]
     return link_shares(frame, slots, counts)
 
 
-def explain(frame: Frame, shares: LinkShares, kind: Kind, entity: str, *, limit: int = 10) -> Explanation | None:
+def explain(
+    frame: Frame, shares: LinkShares, imputation: Imputation, kind: Kind, entity: str, *, limit: int = 10
+) -> Explanation | None:
     """Explain one indicator; None where there is none: N/A, unknown, or an endpoint, which is no set of links.
 
     At most ``limit`` providers and ``limit`` links are named, and none that lost nothing.
     """
-    if kind is Kind.ENDPOINT:
+    members = _members(frame, shares, kind, entity)
+    if members is None:
         return None
-    ids, group, weight = grouping(frame, shares, kind)
-    at = bisect_left(ids, entity)
-    if at == len(ids) or ids[at] != entity:
-        return None
-    members = np.flatnonzero((group == at) & (weight > 0))
-    total = _total(weight[members])
-    if total == 0:
-        return None
-    part = weight[members] / total
-    share, stages = shares.share[members], shares.profile[:, members]
-    estimate = float(mean_share(shares, members, np.zeros(len(members), dtype=np.int64), weight[members], 1)[0][0])
+    links, everywhere = members.links, np.zeros(len(members.links), dtype=np.int64)
+    (estimate,), (lower,), *_ = mean_share(shares, links, everywhere, members.weight, 1)
     if np.isnan(estimate):
         return Explanation(estimate=None, losses=Losses(), providers=(), links=())
-    lost, lost_by_stage = part * (1.0 - share), part * stages
+    part = members.weight / _total(members.weight)
+    lost, lost_by_stage = part * (1.0 - shares.share[links]), part * shares.profile[:, links]
 
     agencies = len(frame.agencies)
-    provider = frame.provider[members]
+    provider = frame.provider[links]
     provider_lost, provider_stages = sums(provider, lost, agencies), sums(provider, lost_by_stage, agencies)
     provider_links = np.bincount(provider, minlength=agencies)
+    costliest = _costliest(lost, limit)
+    fixed = if_fixed(frame, shares, imputation, members, costliest).tolist()
+    lower_fixed = lower_if_fixed(shares, members, costliest, float(lower)).tolist()
     return Explanation(
-        estimate=estimate,
+        estimate=float(estimate),
         losses=Losses(*(_total(row) for row in lost_by_stage)),
         providers=tuple(
             ProviderLoss(
@@ -110,25 +110,46 @@ def explain(frame: Frame, shares: LinkShares, kind: Kind, entity: str, *, limit:
                 losses=Losses(*provider_stages[:, one].tolist()),
                 links=int(provider_links[one]),
             )
-            for one in _costliest(provider_lost, limit)
+            for one in _costliest(provider_lost, limit).tolist()
         ),
         links=tuple(
             LinkCost(
-                link=frame.links[members[one]],
+                link=frame.links[links[one]],
                 loss=float(lost[one]),
                 losses=Losses(*lost_by_stage[:, one].tolist()),
-                point=float(share[one]) if shares.known[members[one]] else None,
-                known_share=float(shares.known_share[members[one]]),
-                index_if_fixed=min(1.0, estimate + float(lost[one])),
+                point=float(shares.share[links[one]]) if shares.known[links[one]] else None,
+                known_share=float(shares.known_share[links[one]]),
+                index_if_fixed=then,
+                lower_if_fixed=lower_then,
             )
-            for one in _costliest(lost, limit)
+            for one, then, lower_then in zip(costliest.tolist(), fixed, lower_fixed, strict=True)
         ),
     )
 
 
-def _costliest(lost: NDArray[np.float64], limit: int) -> list[int]:
-    order = np.argsort(-lost, kind="stable")[:limit]
-    return [int(one) for one in order if lost[one] > 0]
+def _members(frame: Frame, shares: LinkShares, kind: Kind, entity: str) -> Members | None:
+    """The links that weigh in one entity's index; None when none does, or there is no such entity."""
+    if kind is Kind.ENDPOINT:
+        return None
+    if kind is Kind.LINK:  # found by its name: to group all links, each by itself, would cost as much as a government
+        at = bisect_left(frame.links, entity)
+        found = at < len(frame.links) and frame.links[at] == entity and shares.slots[at] > 0
+        return Members(np.array([at]), np.ones(1)) if found else None
+    ids, group, weight = grouping(frame, shares, kind)
+    at = bisect_left(ids, entity)
+    if at == len(ids) or ids[at] != entity:
+        return None
+    links = np.flatnonzero((group == at) & (weight > 0))
+    return Members(links, weight[links]) if len(links) else None
+
+
+def _costliest(lost: NDArray[np.float64], limit: int) -> NDArray[np.int64]:
+    """The positions of the largest losses above zero, ties in id order; of millions only those are sorted."""
+    candidates = np.flatnonzero(lost > 0)
+    if len(candidates) > limit:
+        least = -np.partition(-lost[candidates], limit - 1)[limit - 1]
+        candidates = candidates[lost[candidates] >= least]
+    return candidates[np.argsort(-lost[candidates], kind="stable")[:limit]]
 
 
 def _total(values: NDArray[np.float64]) -> float:

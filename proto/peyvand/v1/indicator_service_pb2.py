@@ -29,7 +29,7 @@ from peyvand.v1 import outcome_pb2 as peyvand_dot_v1_dot_outcome__pb2
 from peyvand.v1 import register_pb2 as peyvand_dot_v1_dot_register__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"peyvand/v1/indicator_service.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16peyvand/v1/block.proto\x1a\x1apeyvand/v1/indicator.proto\x1a\x18peyvand/v1/outcome.proto\x1a\x19peyvand/v1/register.proto\"_\n\x13GetIndicatorRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\"@\n\x14GetIndicatorResponse\x12(\n\tindicator\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Indicator\"\x8c\x01\n\x15ListIndicatorsRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\x0e\n\x06sector\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"\\\n\x16ListIndicatorsResponse\x12)\n\nindicators\x18\x01 \x03(\x0b\x32\x15.peyvand.v1.Indicator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"r\n\x17\x45xplainIndicatorRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\x12\r\n\x05limit\x18\x04 \x01(\r\"a\n\x0cProviderLoss\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0c\n\x04loss\x18\x02 \x01(\x01\x12\"\n\x06losses\x18\x03 \x01(\x0b\x32\x12.peyvand.v1.Losses\x12\r\n\x05links\x18\x04 \x01(\r\"\xa7\x01\n\x08LinkCost\x12\x1e\n\x04link\x18\x01 \x01(\x0b\x32\x10.peyvand.v1.Link\x12\x0c\n\x04loss\x18\x02 \x01(\x01\x12\"\n\x06losses\x18\x03 \x01(\x0b\x32\x12.peyvand.v1.Losses\x12\x12\n\x05point\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0bknown_share\x18\x05 \x01(\x01\x12\x16\n\x0eindex_if_fixed\x18\x06 \x01(\x01\x42\x08\n\x06_point\"\xcc\x01\n\x18\x45xplainIndicatorResponse\x12(\n\tindicator\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Indicator\x12\x10\n\x08\x65stimate\x18\x02 \x01(\x01\x12\"\n\x06losses\x18\x03 \x01(\x0b\x32\x12.peyvand.v1.Losses\x12+\n\tproviders\x18\x04 \x03(\x0b\x32\x18.peyvand.v1.ProviderLoss\x12#\n\x05links\x18\x05 \x03(\x0b\x32\x14.peyvand.v1.LinkCost\"\xd6\x01\n\x11GetHistoryRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\x12(\n\x04\x66rom\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\"X\n\x12GetHistoryResponse\x12)\n\nindicators\x18\x01 \x03(\x0b\x32\x15.peyvand.v1.Indicator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x16WatchIndicatorsRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\x0b\n\x03ids\x18\x02 \x03(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\"C\n\x17WatchIndicatorsResponse\x12(\n\tindicator\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Indicator\"*\n\x13GetStructureRequest\x12\x13\n\x0bwindow_days\x18\x01 \x01(\r\"k\n\x14GetStructureResponse\x12(\n\tstructure\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Structure\x12)\n\nthree_bars\x18\x02 \x01(\x0b\x32\x15.peyvand.v1.ThreeBars\"\x83\x01\n\x10ListLinksRequest\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\x13\n\x0bwindow_days\x18\x04 \x01(\r\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"\x85\x01\n\nLinkStatus\x12\x1e\n\x04link\x18\x01 \x01(\x0b\x32\x10.peyvand.v1.Link\x12(\n\tindicator\x18\x02 \x01(\x0b\x32\x15.peyvand.v1.Indicator\x12-\n\texchanges\x18\x03 \x01(\x0b\x32\x1a.peyvand.v1.ExchangeVolume\"S\n\x11ListLinksResponse\x12%\n\x05links\x18\x01 \x03(\x0b\x32\x16.peyvand.v1.LinkStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x01\n\x0eGetLinkRequest\x12\x0c\n\x04link\x18\x01 \x01(\t\x12\x13\n\x0bwindow_days\x18\x02 \x01(\r\x12.\n\nslots_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08slots_to\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x0eVantageOutcome\x12\x0f\n\x07vantage\x18\x01 \x01(\t\x12$\n\x07outcome\x18\x02 \x01(\x0e\x32\x13.peyvand.v1.Outcome\x12\"\n\x06reason\x18\x03 \x01(\x0e\x32\x12.peyvand.v1.Reason\"\xae\x01\n\x04Slot\x12.\n\nslot_start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.peyvand.v1.Outcome\x12\"\n\x06reason\x18\x03 \x01(\x0e\x32\x12.peyvand.v1.Reason\x12,\n\x08vantages\x18\x04 \x03(\x0b\x32\x1a.peyvand.v1.VantageOutcome\"X\n\x0fGetLinkResponse\x12$\n\x04link\x18\x01 \x01(\x0b\x32\x16.peyvand.v1.LinkStatus\x12\x1f\n\x05slots\x18\x02 \x03(\x0b\x32\x10.peyvand.v1.Slot2\xa9\x05\n\x10IndicatorService\x12Q\n\x0cGetIndicator\x12\x1f.peyvand.v1.GetIndicatorRequest\x1a .peyvand.v1.GetIndicatorResponse\x12W\n\x0eListIndicators\x12!.peyvand.v1.ListIndicatorsRequest\x1a\".peyvand.v1.ListIndicatorsResponse\x12]\n\x10\x45xplainIndicator\x12#.peyvand.v1.ExplainIndicatorRequest\x1a$.peyvand.v1.ExplainIndicatorResponse\x12K\n\nGetHistory\x12\x1d.peyvand.v1.GetHistoryRequest\x1a\x1e.peyvand.v1.GetHistoryResponse\x12\\\n\x0fWatchIndicators\x12\".peyvand.v1.WatchIndicatorsRequest\x1a#.peyvand.v1.WatchIndicatorsResponse0\x01\x12Q\n\x0cGetStructure\x12\x1f.peyvand.v1.GetStructureRequest\x1a .peyvand.v1.GetStructureResponse\x12H\n\tListLinks\x12\x1c.peyvand.v1.ListLinksRequest\x1a\x1d.peyvand.v1.ListLinksResponse\x12\x42\n\x07GetLink\x12\x1a.peyvand.v1.GetLinkRequest\x1a\x1b.peyvand.v1.GetLinkResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"peyvand/v1/indicator_service.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16peyvand/v1/block.proto\x1a\x1apeyvand/v1/indicator.proto\x1a\x18peyvand/v1/outcome.proto\x1a\x19peyvand/v1/register.proto\"_\n\x13GetIndicatorRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\"@\n\x14GetIndicatorResponse\x12(\n\tindicator\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Indicator\"\x8c\x01\n\x15ListIndicatorsRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\x0e\n\x06sector\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"\\\n\x16ListIndicatorsResponse\x12)\n\nindicators\x18\x01 \x03(\x0b\x32\x15.peyvand.v1.Indicator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"r\n\x17\x45xplainIndicatorRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\x12\r\n\x05limit\x18\x04 \x01(\r\"a\n\x0cProviderLoss\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0c\n\x04loss\x18\x02 \x01(\x01\x12\"\n\x06losses\x18\x03 \x01(\x0b\x32\x12.peyvand.v1.Losses\x12\r\n\x05links\x18\x04 \x01(\r\"\xbf\x01\n\x08LinkCost\x12\x1e\n\x04link\x18\x01 \x01(\x0b\x32\x10.peyvand.v1.Link\x12\x0c\n\x04loss\x18\x02 \x01(\x01\x12\"\n\x06losses\x18\x03 \x01(\x0b\x32\x12.peyvand.v1.Losses\x12\x12\n\x05point\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0bknown_share\x18\x05 \x01(\x01\x12\x16\n\x0eindex_if_fixed\x18\x06 \x01(\x01\x12\x16\n\x0elower_if_fixed\x18\x07 \x01(\x01\x42\x08\n\x06_point\"\xcc\x01\n\x18\x45xplainIndicatorResponse\x12(\n\tindicator\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Indicator\x12\x10\n\x08\x65stimate\x18\x02 \x01(\x01\x12\"\n\x06losses\x18\x03 \x01(\x0b\x32\x12.peyvand.v1.Losses\x12+\n\tproviders\x18\x04 \x03(\x0b\x32\x18.peyvand.v1.ProviderLoss\x12#\n\x05links\x18\x05 \x03(\x0b\x32\x14.peyvand.v1.LinkCost\"\xd6\x01\n\x11GetHistoryRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\x12(\n\x04\x66rom\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\"X\n\x12GetHistoryResponse\x12)\n\nindicators\x18\x01 \x03(\x0b\x32\x15.peyvand.v1.Indicator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x16WatchIndicatorsRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\x0b\n\x03ids\x18\x02 \x03(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\"C\n\x17WatchIndicatorsResponse\x12(\n\tindicator\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Indicator\"*\n\x13GetStructureRequest\x12\x13\n\x0bwindow_days\x18\x01 \x01(\r\"k\n\x14GetStructureResponse\x12(\n\tstructure\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Structure\x12)\n\nthree_bars\x18\x02 \x01(\x0b\x32\x15.peyvand.v1.ThreeBars\"\x83\x01\n\x10ListLinksRequest\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\x13\n\x0bwindow_days\x18\x04 \x01(\r\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"\x85\x01\n\nLinkStatus\x12\x1e\n\x04link\x18\x01 \x01(\x0b\x32\x10.peyvand.v1.Link\x12(\n\tindicator\x18\x02 \x01(\x0b\x32\x15.peyvand.v1.Indicator\x12-\n\texchanges\x18\x03 \x01(\x0b\x32\x1a.peyvand.v1.ExchangeVolume\"S\n\x11ListLinksResponse\x12%\n\x05links\x18\x01 \x03(\x0b\x32\x16.peyvand.v1.LinkStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x01\n\x0eGetLinkRequest\x12\x0c\n\x04link\x18\x01 \x01(\t\x12\x13\n\x0bwindow_days\x18\x02 \x01(\r\x12.\n\nslots_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08slots_to\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x0eVantageOutcome\x12\x0f\n\x07vantage\x18\x01 \x01(\t\x12$\n\x07outcome\x18\x02 \x01(\x0e\x32\x13.peyvand.v1.Outcome\x12\"\n\x06reason\x18\x03 \x01(\x0e\x32\x12.peyvand.v1.Reason\"\xae\x01\n\x04Slot\x12.\n\nslot_start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.peyvand.v1.Outcome\x12\"\n\x06reason\x18\x03 \x01(\x0e\x32\x12.peyvand.v1.Reason\x12,\n\x08vantages\x18\x04 \x03(\x0b\x32\x1a.peyvand.v1.VantageOutcome\"X\n\x0fGetLinkResponse\x12$\n\x04link\x18\x01 \x01(\x0b\x32\x16.peyvand.v1.LinkStatus\x12\x1f\n\x05slots\x18\x02 \x03(\x0b\x32\x10.peyvand.v1.Slot2\xa9\x05\n\x10IndicatorService\x12Q\n\x0cGetIndicator\x12\x1f.peyvand.v1.GetIndicatorRequest\x1a .peyvand.v1.GetIndicatorResponse\x12W\n\x0eListIndicators\x12!.peyvand.v1.ListIndicatorsRequest\x1a\".peyvand.v1.ListIndicatorsResponse\x12]\n\x10\x45xplainIndicator\x12#.peyvand.v1.ExplainIndicatorRequest\x1a$.peyvand.v1.ExplainIndicatorResponse\x12K\n\nGetHistory\x12\x1d.peyvand.v1.GetHistoryRequest\x1a\x1e.peyvand.v1.GetHistoryResponse\x12\\\n\x0fWatchIndicators\x12\".peyvand.v1.WatchIndicatorsRequest\x1a#.peyvand.v1.WatchIndicatorsResponse0\x01\x12Q\n\x0cGetStructure\x12\x1f.peyvand.v1.GetStructureRequest\x1a .peyvand.v1.GetStructureResponse\x12H\n\tListLinks\x12\x1c.peyvand.v1.ListLinksRequest\x1a\x1d.peyvand.v1.ListLinksResponse\x12\x42\n\x07GetLink\x12\x1a.peyvand.v1.GetLinkRequest\x1a\x1b.peyvand.v1.GetLinkResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,35 +49,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDERLOSS']._serialized_start=704
   _globals['_PROVIDERLOSS']._serialized_end=801
   _globals['_LINKCOST']._serialized_start=804
-  _globals['_LINKCOST']._serialized_end=971
-  _globals['_EXPLAININDICATORRESPONSE']._serialized_start=974
-  _globals['_EXPLAININDICATORRESPONSE']._serialized_end=1178
-  _globals['_GETHISTORYREQUEST']._serialized_start=1181
-  _globals['_GETHISTORYREQUEST']._serialized_end=1395
-  _globals['_GETHISTORYRESPONSE']._serialized_start=1397
-  _globals['_GETHISTORYRESPONSE']._serialized_end=1485
-  _globals['_WATCHINDICATORSREQUEST']._serialized_start=1487
-  _globals['_WATCHINDICATORSREQUEST']._serialized_end=1586
-  _globals['_WATCHINDICATORSRESPONSE']._serialized_start=1588
-  _globals['_WATCHINDICATORSRESPONSE']._serialized_end=1655
-  _globals['_GETSTRUCTUREREQUEST']._serialized_start=1657
-  _globals['_GETSTRUCTUREREQUEST']._serialized_end=1699
-  _globals['_GETSTRUCTURERESPONSE']._serialized_start=1701
-  _globals['_GETSTRUCTURERESPONSE']._serialized_end=1808
-  _globals['_LISTLINKSREQUEST']._serialized_start=1811
-  _globals['_LISTLINKSREQUEST']._serialized_end=1942
-  _globals['_LINKSTATUS']._serialized_start=1945
-  _globals['_LINKSTATUS']._serialized_end=2078
-  _globals['_LISTLINKSRESPONSE']._serialized_start=2080
-  _globals['_LISTLINKSRESPONSE']._serialized_end=2163
-  _globals['_GETLINKREQUEST']._serialized_start=2166
-  _globals['_GETLINKREQUEST']._serialized_end=2311
-  _globals['_VANTAGEOUTCOME']._serialized_start=2313
-  _globals['_VANTAGEOUTCOME']._serialized_end=2420
-  _globals['_SLOT']._serialized_start=2423
-  _globals['_SLOT']._serialized_end=2597
-  _globals['_GETLINKRESPONSE']._serialized_start=2599
-  _globals['_GETLINKRESPONSE']._serialized_end=2687
-  _globals['_INDICATORSERVICE']._serialized_start=2690
-  _globals['_INDICATORSERVICE']._serialized_end=3371
+  _globals['_LINKCOST']._serialized_end=995
+  _globals['_EXPLAININDICATORRESPONSE']._serialized_start=998
+  _globals['_EXPLAININDICATORRESPONSE']._serialized_end=1202
+  _globals['_GETHISTORYREQUEST']._serialized_start=1205
+  _globals['_GETHISTORYREQUEST']._serialized_end=1419
+  _globals['_GETHISTORYRESPONSE']._serialized_start=1421
+  _globals['_GETHISTORYRESPONSE']._serialized_end=1509
+  _globals['_WATCHINDICATORSREQUEST']._serialized_start=1511
+  _globals['_WATCHINDICATORSREQUEST']._serialized_end=1610
+  _globals['_WATCHINDICATORSRESPONSE']._serialized_start=1612
+  _globals['_WATCHINDICATORSRESPONSE']._serialized_end=1679
+  _globals['_GETSTRUCTUREREQUEST']._serialized_start=1681
+  _globals['_GETSTRUCTUREREQUEST']._serialized_end=1723
+  _globals['_GETSTRUCTURERESPONSE']._serialized_start=1725
+  _globals['_GETSTRUCTURERESPONSE']._serialized_end=1832
+  _globals['_LISTLINKSREQUEST']._serialized_start=1835
+  _globals['_LISTLINKSREQUEST']._serialized_end=1966
+  _globals['_LINKSTATUS']._serialized_start=1969
+  _globals['_LINKSTATUS']._serialized_end=2102
+  _globals['_LISTLINKSRESPONSE']._serialized_start=2104
+  _globals['_LISTLINKSRESPONSE']._serialized_end=2187
+  _globals['_GETLINKREQUEST']._serialized_start=2190
+  _globals['_GETLINKREQUEST']._serialized_end=2335
+  _globals['_VANTAGEOUTCOME']._serialized_start=2337
+  _globals['_VANTAGEOUTCOME']._serialized_end=2444
+  _globals['_SLOT']._serialized_start=2447
+  _globals['_SLOT']._serialized_end=2621
+  _globals['_GETLINKRESPONSE']._serialized_start=2623
+  _globals['_GETLINKRESPONSE']._serialized_end=2711
+  _globals['_INDICATORSERVICE']._serialized_start=2714
+  _globals['_INDICATORSERVICE']._serialized_end=3395
 # @@protoc_insertion_point(module_scope)

@@ -198,12 +198,15 @@ class LinkCost(_message.Message):
     POINT_FIELD_NUMBER: _builtins.int
     KNOWN_SHARE_FIELD_NUMBER: _builtins.int
     INDEX_IF_FIXED_FIELD_NUMBER: _builtins.int
+    LOWER_IF_FIXED_FIELD_NUMBER: _builtins.int
     loss: _builtins.float
     point: _builtins.float
     """q of the link; unset when it is not known and was imputed."""
     known_share: _builtins.float
     index_if_fixed: _builtins.float
-    """The index if this link alone were always OK."""
+    """The index if this link alone were always OK; shares imputed from it move with it."""
+    lower_if_fixed: _builtins.float
+    """The lower bound then: what fixing it is sure to bring."""
     @_builtins.property
     def link(self) -> _register_pb2.Link: ...
     @_builtins.property
@@ -217,10 +220,11 @@ class LinkCost(_message.Message):
         point: _builtins.float | None = ...,
         known_share: _builtins.float = ...,
         index_if_fixed: _builtins.float = ...,
+        lower_if_fixed: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_point", b"_point", "link", b"link", "losses", b"losses", "point", b"point"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_point", b"_point", "index_if_fixed", b"index_if_fixed", "known_share", b"known_share", "link", b"link", "loss", b"loss", "losses", b"losses", "point", b"point"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_point", b"_point", "index_if_fixed", b"index_if_fixed", "known_share", b"known_share", "link", b"link", "loss", b"loss", "losses", b"losses", "lower_if_fixed", b"lower_if_fixed", "point", b"point"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__point: _TypeAlias = _typing.Literal["point"]  # noqa: Y015
     _WhichOneofArgType__point: _TypeAlias = _typing.Literal["_point", b"_point"]  # noqa: Y015

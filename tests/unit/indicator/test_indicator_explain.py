@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from services.core.evidence import Kind, Losses
 from services.indicator.explain import explain, gather
+from services.indicator.fixed import Imputation
 from services.indicator.index import Frame
+from tests import oracle
 from tests.property.indicator_cases import Case, cases, index_of, register_of, snapshot
+
+
+def explained(frame, shares, kind, entity, **options):
+    """Explain one set of links."""
+    return explain(frame, shares, Imputation.of(frame, shares), kind, entity, **options)
 
 
 def pieces(found, days):
@@ -28,7 +37,7 @@ def test_an_explanation_accounts_for_the_whole_loss(case: Case) -> None:
     everything = index_of(case)
     for kind in Kind:
         for entity in found.columns[kind, case.days].ids:
-            explanation = explain(frame, shares, kind, entity, limit=100)
+            explanation = explained(frame, shares, kind, entity, limit=100)
             if kind is Kind.ENDPOINT or (kind.label, entity) not in everything:
                 assert explanation is None
                 continue
@@ -53,17 +62,85 @@ def test_an_explanation_accounts_for_the_whole_loss(case: Case) -> None:
                 assert cost.known_share == everything["link", cost.link]["known_share"]
 
 
+def rescored(case: Case, link: str) -> dict:
+    """Return every indicator by the oracle when one link is live and OK in all its slots, by (kind, id)."""
+    register = case.copy().register
+    for row in register["links"]:
+        row["live_from"] = "always" if row["id"] == link else row["live_from"]
+    verdicts = oracle.verdicts(register, case.measurements)
+    verdicts |= {(False, link, slot): 5 for slot in case.slots}
+    return oracle.index(register, verdicts, days=case.days, end_slot=case.end_slot)
+
+
 @settings(max_examples=40, deadline=None)
-@given(cases(whole=True))
-def test_index_if_fixed_is_the_index_with_the_link_ok(case: Case) -> None:
-    """Where nothing is imputed, fixing a link in the evidence gives exactly the index the explanation promised."""
+@given(cases())
+def test_what_a_fixed_link_brings_equals_a_full_scoring(case: Case) -> None:
+    """For every set and every link in it: index and L if fixed are the oracle's of evidence in which that link is OK."""
     frame = Frame.of(register_of(case.register))
+    found = snapshot(case, frame=frame)
+    shares = gather(frame, pieces(found, case.days))
+    scored = {link["id"]: rescored(case, link["id"]) for link in case.links()}
+    for kind in Kind:
+        for entity in found.columns[kind, case.days].ids:
+            explanation = explained(frame, shares, kind, entity, limit=100)
+            for cost in explanation.links if explanation else ():
+                truth = scored[cost.link][kind.label, entity]
+                assert abs(cost.index_if_fixed - truth.estimate) <= 1e-12
+                assert abs(cost.lower_if_fixed - truth.lower) <= 1e-12
+
+
+def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
+    """Of 130 links, many unknown or absent, 100 drawn at random bring each of their sets what scoring everything anew does."""
+    rng = np.random.default_rng(20260301)
+    links, services, agencies = 130, 30, 8
+    owner = rng.integers(agencies, size=services)
+    service = rng.integers(services, size=links)
+    register = {
+        "government": "gov",
+        "timezone": "UTC",
+        "epoch": 1_700_000_000,
+        "slot_seconds": 14_400,
+        "threshold": Fraction(4, 5),
+        "agencies": [{"id": f"a{n}", "sector": f"x{n % 3}"} for n in range(agencies)],
+        "services": [{"id": f"s{n}", "agency": f"a{owner[n]}", "weight": n % 4 / 2} for n in range(services)],
+        "links": [
+            {
+                "id": f"l{n}",
+                "service": f"s{service[n]}",
+                "provider": f"a{(owner[service[n]] + 1 + n % (agencies - 1)) % agencies}",
+                "required_from": None,
+                "required_until": None,
+                "live_from": None if n % 7 == 0 else "always",
+                "vantages": (),
+                "weight": 1.0 + n % 3,
+            }
+            for n in range(links)
+        ],
+        "endpoints": [],
+    }
+    case = Case(register=register, measurements=[], days=1, end_slot=1_700_000_000 // 14_400 + 4)
+    for n in range(links):
+        if service[n] % 5 and rng.random() < 0.6:
+            case.measurements += [
+                (False, f"l{n}", "north", slot, slot * 14_400 * 10**6, int(rng.integers(6))) for slot in case.slots
+            ]
+    frame = Frame.of(register_of(register))
     shares = gather(frame, pieces(snapshot(case, frame=frame), case.days))
-    explanation = explain(frame, shares, Kind.GOVERNMENT, "gov")
-    for cost in explanation.links if explanation else ():
-        fixed = case.copy()
-        fixed.measurements = [(*row[:5], 5) if row[:2] == (False, cost.link) else row for row in case.measurements]
-        assert index_of(fixed)["government", "gov"]["point"] == pytest.approx(cost.index_if_fixed, abs=1e-12)
+    promised = {
+        (kind.label, entity, cost.link): cost
+        for kind in (Kind.GOVERNMENT, Kind.SECTOR, Kind.CONSUMER, Kind.PROVIDER, Kind.SERVICE, Kind.LINK)
+        for entity in snapshot(case, frame=frame).columns[kind, case.days].ids
+        for cost in getattr(explained(frame, shares, kind, entity, limit=links), "links", ())
+    }
+    costs = [cost for key, cost in promised.items() if key[0] == "government"]
+    assert any(cost.point is None for cost in costs)
+    assert any(cost.point == 0 for cost in costs)
+    for one in rng.permutation(len(costs))[:100]:
+        truth = rescored(case, costs[one].link)
+        for (label, entity, link), cost in promised.items():
+            if link == costs[one].link:
+                assert abs(cost.index_if_fixed - truth[label, entity].estimate) <= 1e-12
+                assert abs(cost.lower_if_fixed - truth[label, entity].lower) <= 1e-12
 
 
 @settings(max_examples=20, deadline=None)
@@ -77,8 +154,8 @@ def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
     assert (one.omega == other.omega).all()
     assert (one.counts == other.counts).all()
     assert gather(frame, []).slots.sum() == 0
-    assert explain(frame, gather(frame, []), Kind.GOVERNMENT, "gov") is None
-    assert explain(frame, one, Kind.SERVICE, "zz") is None
+    assert explained(frame, gather(frame, []), Kind.GOVERNMENT, "gov") is None
+    assert explained(frame, one, Kind.SERVICE, "zz") is None
 
 
 @settings(max_examples=20, deadline=None)
@@ -87,8 +164,8 @@ def test_the_limit_cuts_the_tail(case: Case) -> None:
     """A limit names the costliest only; the estimate and the losses by stage stay those of the whole."""
     frame = Frame.of(register_of(case.register))
     shares = gather(frame, pieces(snapshot(case, frame=frame), case.days))
-    whole = explain(frame, shares, Kind.GOVERNMENT, "gov", limit=100)
-    short = explain(frame, shares, Kind.GOVERNMENT, "gov", limit=1)
+    whole = explained(frame, shares, Kind.GOVERNMENT, "gov", limit=100)
+    short = explained(frame, shares, Kind.GOVERNMENT, "gov", limit=1)
     if whole is not None and short is not None:
         assert (short.estimate, short.losses) == (whole.estimate, whole.losses)
         assert (short.providers, short.links) == (whole.providers[:1], whole.links[:1])

@@ -69,7 +69,8 @@ class _Row:
 
 def exchange(
     files: Annotated[
-        list[Path], typer.Argument(help="Logs: NDJSON, a JSON array or a raw multipart answer, each plain or gzipped.")
+        list[Path],
+        typer.Argument(help="Logs: NDJSON, CSV, a JSON array or a raw multipart answer, each plain or gzipped."),
     ],
     register: Annotated[Path | None, typer.Option(help="Register directory: names the agencies and links.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One ExchangeSummary a line, as JSON.")] = False,

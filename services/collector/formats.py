@@ -1,7 +1,7 @@
-"""Exchange logs as files: NDJSON, a JSON array, the raw multipart answer, each plain or gzipped (EXCHANGE.md).
+"""Exchange logs as files: NDJSON, CSV, a JSON array, the raw multipart answer, each plain or gzipped (EXCHANGE.md).
 
-What cannot be read is reported by position, length and reason, never by content, and the rest goes on. NDJSON is read
-in blocks, so that memory does not depend on its size.
+What cannot be read is reported by position, length and reason, never by content, and the rest goes on. Lines are read
+one after another, so that memory does not depend on its size.
 """
 
 from __future__ import annotations
@@ -9,23 +9,27 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import IO, Any
 
 import orjson
 
 from services.collector.answer import AnswerError, read_answer, read_records
+from services.collector.generic import is_generic, read_generic
 from services.collector.record import RecordError, Side, read_side
+from services.collector.tabular import TableError, is_header, read_header, read_row
 from services.core.errors import Fault
 
-__all__ = ["START", "Batch", "Position", "Reject", "UnreadableError", "read", "unzipped"]
+__all__ = ["START", "Batch", "Position", "Reject", "UnreadableError", "read", "read_all", "unzipped"]
 
 _BLOCK = 1 << 20
 _LONGEST_LINE = 1 << 20
 _LARGEST_DOCUMENT = 256 << 20
 _Content = IO[bytes] | gzip.GzipFile
+_Parse = Callable[[bytes], Any]
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _ONE_DOCUMENT = re.compile(rb'\s*(\[|\{\s*"records"\s*:\s*\[|--|<)')
@@ -83,22 +87,26 @@ def unzipped(stream: IO[bytes]) -> _Content:
     return gzip.GzipFile(fileobj=stream, mode="rb") if magic == _GZIP else stream
 
 
-def read(stream: IO[bytes], start: Position = START, *, size: int = 1000) -> Iterator[Batch]:
-    """Batches of up to ``size`` lines from ``start`` on. Raises UnreadableError where the file as a whole fails."""
+def read(stream: IO[bytes], start: Position = START, *, size: int = 1000, settled: bool = True) -> Iterator[Batch]:
+    """Batches of up to ``size`` lines from ``start`` on. Raises UnreadableError where the file as a whole fails.
+
+    Of a file that is not ``settled``, being written still, whole lines are read and everything else is left for later.
+    """
     try:
         content = unzipped(stream)
+        if not settled and content is not stream:
+            return
         head = content.read(4096).removeprefix(_BOM)
-        if _ONE_DOCUMENT.match(head):
-            content.seek(0)
+        content.seek(0)
+        if not _ONE_DOCUMENT.match(head):
+            yield from _lines(content, start, size, _table(content) if is_header(head) else None, settled=settled)
+        elif settled:
             yield from _document(content, start, size)
-        else:
-            content.seek(start.offset)
-            yield from _lines(content, start, size)
     except EOFError:
         raise UnreadableError("its gzip data end early") from None
     except (gzip.BadGzipFile, zlib.error):
         raise UnreadableError("its gzip data are damaged") from None
-    except AnswerError as error:
+    except (AnswerError, TableError) as error:
         raise UnreadableError(str(error)) from error
 
 
@@ -107,12 +115,21 @@ def _document(stream: _Content, start: Position, size: int) -> Iterator[Batch]:
     if len(body) > _LARGEST_DOCUMENT:
         raise UnreadableError("it is one document of more than 256 MiB: split it, or turn it into one record a line")
     records = read_answer(body).records if body.lstrip()[:1] in b"-<" else read_records(body)
-    rest = iter(enumerate(records[start.line :], start.line + 1))
+    yield from _chunks(records, start.line, size)
+
+
+def _chunks(records: list[Any], first: int, size: int) -> Iterator[Batch]:
+    rest = iter(enumerate(records[first:], first + 1))
     while chunk := list(islice(rest, size)):
         yield _batch(((number, value, 0) for number, value in chunk), Position(0, chunk[-1][0]))
 
 
-def _batch(numbered: Iterator[tuple[int, Any, int]], position: Position) -> Batch:
+def read_all(records: list[Any], position: Position) -> Batch:
+    """Read every record of an answer as one batch, after which its source is at ``position``."""
+    return _batch(((number, value, 0) for number, value in enumerate(records, 1)), position)
+
+
+def _batch(numbered: Iterable[tuple[int, Any, int]], position: Position) -> Batch:
     """Read records, numbered and with the length of their line (0: as they would be written)."""
     sides: list[Side] = []
     rejects: list[Reject] = []
@@ -121,7 +138,7 @@ def _batch(numbered: Iterator[tuple[int, Any, int]], position: Position) -> Batc
             rejects.append(value)
             continue
         try:
-            sides.append(read_side(value))
+            sides.append(read_generic(value) if isinstance(value, dict) and is_generic(value) else read_side(value))
         except RecordError as error:
             size = length or len(orjson.dumps(value))
             unit = "line" if length else "record"
@@ -129,36 +146,45 @@ def _batch(numbered: Iterator[tuple[int, Any, int]], position: Position) -> Batc
     return Batch(tuple(sides), tuple(rejects), position)
 
 
-def _lines(stream: _Content, start: Position, size: int) -> Iterator[Batch]:
+def _table(stream: _Content) -> _Parse:
+    """Read the header of a table, and how its rows are to be read."""
+    delimiter, names = read_header(stream.readline(_LONGEST_LINE).removeprefix(_BOM))
+    return partial(read_row, delimiter=delimiter, names=names)
+
+
+def _lines(stream: _Content, start: Position, size: int, row: _Parse | None, *, settled: bool) -> Iterator[Batch]:
+    """Lines of JSON, or rows of a table under its header, which is line 1."""
+    stream.seek(start.offset)
     position = start
-    lines = _split(stream)
+    lines = _split(stream, settled=settled)
     while chunk := list(islice(lines, size)):
         first, last = position.line, position.line + len(chunk)
         position = Position(position.offset + sum(length for _, length in chunk), last)
-        yield _batch(_decode(chunk, first), position)
+        yield _batch(_decode(chunk, first, row), position)
 
 
-def _decode(chunk: list[tuple[bytes | None, int]], first: int) -> Iterator[tuple[int, Any, int]]:
+def _decode(chunk: list[tuple[bytes | None, int]], first: int, row: _Parse | None) -> Iterator[tuple[int, Any, int]]:
     for number, (line, length) in enumerate(chunk, first + 1):
         if line is None:
             yield number, Reject(number, 0, length, f"a line may not exceed {_LONGEST_LINE} bytes"), 0
             continue
-        text = (line.removeprefix(_BOM) if number == 1 else line).strip()
-        if not text:
+        text = (line.removeprefix(_BOM) if number == 1 else line).strip(b" \r\n" if row else None)
+        if not text or (row and number == 1):
             continue
         try:
-            yield number, orjson.loads(text), len(text)
+            yield number, row(text) if row else orjson.loads(text), len(text)
         except orjson.JSONDecodeError as error:
             yield number, Reject(number, error.colno, len(text), "it is not JSON"), 0
+        except TableError as error:
+            yield number, Reject(number, 0, len(text), str(error)), 0
 
 
-def _split(stream: _Content) -> Iterator[tuple[bytes | None, int]]:
+def _split(stream: _Content, *, settled: bool) -> Iterator[tuple[bytes | None, int]]:
     """Lines with their lengths, line end included; None in place of a line that is too long, which is skipped."""
     while line := stream.readline(_LONGEST_LINE + 1):
-        length = len(line)
-        if length <= _LONGEST_LINE or line.endswith(b"\n"):
-            yield line, length
-            continue
-        while not line.endswith(b"\n") and (line := stream.readline(_BLOCK)):
-            length += len(line)
-        yield None, length
+        end, length = line, len(line)
+        while length > _LONGEST_LINE and not end.endswith(b"\n") and (end := stream.readline(_BLOCK)):
+            length += len(end)
+        if not (settled or end.endswith(b"\n")):
+            return
+        yield (line if length <= _LONGEST_LINE or line.endswith(b"\n") else None), length

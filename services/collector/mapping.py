@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.collector.record import Parties
+from services.collector.record import Parties, escaped
 from services.core.model import Register
 
 __all__ = ["UNMAPPED", "Attribution", "Mapping"]
@@ -28,6 +28,9 @@ class Mapping:
 
     The subsystem's entry in members.csv comes before its member's. Where neither is listed, the links that exchange.csv
     names say who the parties are, if they agree. ``alias`` is an agency that stands in for every provider.
+
+    A bus that is not X-Road speaks in the register's own ids (generic.py): its parties are agencies, and a link is the
+    service, the provider and the data item that it names. An X-Road party has slashes in it, an agency's id has none.
     """
 
     def __init__(self, register: Register | None, alias: str = "") -> None:
@@ -38,13 +41,18 @@ class Mapping:
         self._links: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
         if register is None:
             return
-        self._members = {member.id: member.agency for member in register.members}
+        self._members = {agency: agency for agency in register.agencies}
+        self._members |= {member.id: member.agency for member in register.members}
         for route in register.routes:
             link = register.links[route.link]
             self._links.setdefault((route.client, route.service), {})[link.id] = (
                 register.consumer(link),
                 link.provider,
             )
+        for link in register.links.values():
+            consumer = register.consumer(link)
+            service = "/".join((link.provider, link.service, escaped(link.data_item)))
+            self._links.setdefault((consumer, service), {})[link.id] = consumer, link.provider
 
     def _agency(self, party: str) -> str | None:
         member = "/".join(party.split("/")[:3])

@@ -39,8 +39,8 @@ class Exchange:
 
     @property
     def orphan(self) -> bool:
-        """True when only one side was logged (so far)."""
-        return self.client is None or self.producer is None
+        """True when only one side was logged (so far), and another is to be expected."""
+        return (self.client is None or self.producer is None) and not self.seen.whole
 
     @property
     def result(self) -> Result:

@@ -16,7 +16,18 @@ from typing import Any
 
 import orjson
 
-__all__ = ["Parties", "RecordError", "Result", "Side", "read_side"]
+__all__ = [
+    "FLAGS",
+    "NUMBERS",
+    "Parties",
+    "RecordError",
+    "Result",
+    "Side",
+    "escaped",
+    "is_stamp",
+    "is_text",
+    "read_side",
+]
 
 _EARLIEST_MS = 946_684_800_000  # 2000-01-01: anything smaller is in seconds, or nonsense
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01
@@ -68,7 +79,15 @@ _OTHER_NUMBERS = (
 _OTHERS = (*_OTHER_TEXTS, *_OTHER_NUMBERS)
 
 
-def _is_text(value: Any) -> bool:
+NUMBERS = frozenset({*_STAMPS, *_REQUEST_SIZE, *_RESPONSE_SIZE, *_OTHER_NUMBERS, "monitoringDataTs"})
+"""Fields that hold whole numbers."""
+
+FLAGS = frozenset({"succeeded"})
+"""Fields that hold true or false."""
+
+
+def is_text(value: Any) -> bool:
+    """Tell whether a value is text that an identifier or a code may be."""
     return (
         type(value) is str
         and len(value) <= _LONGEST
@@ -80,14 +99,15 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < _LARGEST
 
 
-def _is_stamp(value: Any) -> bool:
+def is_stamp(value: Any) -> bool:
+    """Tell whether a value is a moment in whole milliseconds since 1970."""
     return type(value) is int and _EARLIEST_MS <= value < _LATEST_MS
 
 
 _WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys((*_PARTIES, *_OTHER_TEXTS, *_FAULT_CODE, "xRequestId"), (_is_text, _TEXT)),
+    **dict.fromkeys((*_PARTIES, *_OTHER_TEXTS, *_FAULT_CODE, "xRequestId"), (is_text, _TEXT)),
     **dict.fromkeys((*_REQUEST_SIZE, *_RESPONSE_SIZE, *_OTHER_NUMBERS), (_is_count, _COUNT)),
-    **dict.fromkeys(_STAMPS, (_is_stamp, _STAMP)),
+    **dict.fromkeys(_STAMPS, (is_stamp, _STAMP)),
     "monitoringDataTs": (_is_count, _SECONDS),
     "securityServerType": (lambda value: value in ("Client", "Producer"), _SIDE),
     "succeeded": (lambda value: type(value) is bool, _FLAG),
@@ -136,7 +156,8 @@ class Side:
     """One side's record of an exchange. Stamps in milliseconds since 1970, sizes in bytes.
 
     ``digest`` identifies the record (16 bytes over its stable fields); ``request`` is what both sides of one exchange
-    share (16 bytes from xRequestId; the digest itself when there is none, so that it pairs with nothing).
+    share (16 bytes from xRequestId; the digest itself when there is none, so that it pairs with nothing). ``whole`` marks
+    one that tells of the exchange all there is to tell: it waits for no other side.
     """
 
     digest: bytes
@@ -150,12 +171,17 @@ class Side:
     result: Result
     request_bytes: int | None
     response_bytes: int | None
+    whole: bool = False
+
+
+def escaped(code: str) -> str:
+    """Write a slash inside a code as %2F (and % as %25), so that two different parties never read the same."""
+    return code.replace("%", "%25").replace("/", "%2F")
 
 
 @lru_cache(maxsize=8192)
 def _parties(*codes: str | None) -> Parties:
-    """Write a slash inside a code as %2F (and % as %25), so that two different parties never read the same."""
-    parts = [(code or "").replace("%", "%25").replace("/", "%2F") for code in codes]
+    parts = [escaped(code or "") for code in codes]
     client = "/".join(parts[:4] if parts[3] else parts[:3]) if any(parts[:4]) else ""
     provider = "/".join(parts[4:8] if parts[7] else parts[4:7]) if any(parts[4:8]) else ""
     code = parts[8]

@@ -9,7 +9,7 @@ from services.core.errors import StateError
 
 __all__ = ["open_database"]
 
-_VERSION = 1
+_VERSION = 2
 
 # side: every record within the pairing span, for de-duplication and pairing; cell: one summary; revision > published
 # marks it unpublished. Nothing personal has a column.
@@ -22,7 +22,7 @@ CREATE TABLE pair (
     UNIQUE (client, service)
 );
 CREATE TABLE side (
-    request BLOB NOT NULL, digest BLOB NOT NULL, producer INTEGER NOT NULL, pair INTEGER NOT NULL,
+    request BLOB NOT NULL, digest BLOB NOT NULL, kind INTEGER NOT NULL, pair INTEGER NOT NULL,
     request_in INTEGER NOT NULL, request_out INTEGER, response_in INTEGER, response_out INTEGER NOT NULL,
     result INTEGER NOT NULL, request_bytes INTEGER, response_bytes INTEGER
 );

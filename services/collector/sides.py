@@ -16,9 +16,10 @@ def known(database: sqlite3.Connection, requests: Iterable[bytes], pairs: Pairs)
     found: dict[bytes, list[Side]] = {}
     for one in requests:
         for row in database.execute("SELECT * FROM side WHERE request = ?", (one,)):
-            request, digest, producer, pair, request_in, request_out, response_in, response_out, result, *sizes = row
+            request, digest, kind, pair, request_in, request_out, response_in, response_out, result, out, back = row
             stamps = (request_in, request_out, response_in, response_out)
-            side = Side(digest, request, bool(producer), pairs.parties(pair), *stamps, Result(result), *sizes)
+            parties = pairs.parties(pair)
+            side = Side(digest, request, kind == 1, parties, *stamps, Result(result), out, back, kind == 2)
             found.setdefault(one, []).append(side)
     return found
 
@@ -29,7 +30,7 @@ def insert(database: sqlite3.Connection, sides: Sequence[tuple[Side, int]]) -> N
         "INSERT INTO side VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
-                *(side.request, side.digest, side.producer, pair),
+                *(side.request, side.digest, 2 if side.whole else side.producer, pair),
                 *(side.request_in, side.request_out, side.response_in, side.response_out),
                 *(side.result, side.request_bytes, side.response_bytes),
             )

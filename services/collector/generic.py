@@ -1,0 +1,115 @@
+"""The record of a data bus that is not X-Road: one line, one whole exchange (EXCHANGE.md, Taking them in).
+
+``{time, consumer, provider, service, data_item, ok, duration_ms, request_bytes, response_bytes}`` and, where the bus has
+one, an ``id``. What else a line holds is never read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from services.collector.record import Parties, RecordError, Result, Side, escaped, is_stamp, is_text
+
+__all__ = ["is_generic", "read_generic"]
+
+_TEXT = "text of at most 255 characters without control characters"
+_TIME = "RFC 3339 text with an offset, or seconds or milliseconds since 1970, from 2000 to 2100"
+_FLAG = "true or false"
+_NUMBER = "a number, not negative"
+_COUNT = "a whole number, not negative"
+_LONGEST_MS = 1 << 40
+_LARGEST = 1 << 53
+
+_TEXTS = ("consumer", "provider", "service", "data_item", "id")
+_SIZES = ("request_bytes", "response_bytes")
+_REQUIRED = {"time": _TIME, "consumer": _TEXT, "provider": _TEXT, "ok": _FLAG, "duration_ms": _NUMBER}
+
+
+def is_generic(raw: Mapping[str, Any]) -> bool:
+    """Tell a line of the generic source from a record of X-Road."""
+    return "consumer" in raw and "securityServerType" not in raw
+
+
+def _milliseconds(value: Any) -> int | None:
+    """Milliseconds since 1970; None when it is no moment."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+            value = moment.timestamp() if moment.tzinfo else None
+        except (ValueError, OverflowError):
+            return None
+    if type(value) not in {int, float} or not math.isfinite(value):
+        return None
+    # From 2000 to 2100 seconds and milliseconds cannot be taken for each other.
+    number = round(value if value > 1e11 else value * 1000)
+    return number if is_stamp(number) else None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in {int, float} and 0 <= value < _LONGEST_MS
+
+
+def _reasons(raw: Mapping[str, Any], time: int | None) -> list[str]:
+    found = [
+        f"{name} must be {_TEXT}"
+        for name in _TEXTS
+        if raw.get(name) is not None and not (is_text(raw[name]) and raw[name])
+    ]
+    if raw.get("time") is not None and time is None:
+        found.append(f"time must be {_TIME}")
+    if raw.get("ok") is not None and type(raw["ok"]) is not bool:
+        found.append(f"ok must be {_FLAG}")
+    if raw.get("duration_ms") is not None and not _is_number(raw["duration_ms"]):
+        found.append(f"duration_ms must be {_NUMBER}")
+    for name in _SIZES:
+        value = raw.get(name)
+        if value is not None and not (type(value) is int and 0 <= value < _LARGEST):
+            found.append(f"{name} must be {_COUNT}")
+    found.extend(
+        f"{name} is missing, it must be {wanted}" for name, wanted in _REQUIRED.items() if raw.get(name) is None
+    )
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _parties(consumer: str, provider: str, service: str, data_item: str) -> Parties:
+    client, owner = escaped(consumer), escaped(provider)
+    return Parties(client, owner, "/".join((owner, escaped(service), escaped(data_item))), meta=False)
+
+
+def read_generic(raw: Mapping[str, Any]) -> Side:
+    """Read a line as a whole exchange, seen from the consumer. Raises RecordError with every reason.
+
+    Two lines that say the same are one exchange told twice, unless their ids differ. A failure is the provider's: the
+    bus does not say whose it was, and it was the provider who had to answer.
+    """
+    get = raw.get
+    time = _milliseconds(get("time"))
+    reasons = _reasons(raw, time)
+    if reasons or time is None:
+        raise RecordError(tuple(reasons))
+    duration = round(raw["duration_ms"])
+    texts = [get(name) or "" for name in _TEXTS]
+    sizes = [get(name) for name in _SIZES]
+    digest = blake2b(orjson.dumps(["generic", time, duration, texts, sizes, raw["ok"]]), digest_size=16).digest()
+    return Side(
+        digest=digest,
+        request=digest,
+        producer=False,
+        parties=_parties(*texts[:4]),
+        request_in=time,
+        request_out=None,
+        response_in=None,
+        response_out=time + duration,
+        result=Result.OK if raw["ok"] else Result.PROVIDER_FAILURE,
+        request_bytes=sizes[0],
+        response_bytes=sizes[1],
+        whole=True,
+    )

@@ -1,0 +1,78 @@
+"""Exchange records as rows of CSV, under the column names of X-Road's records or of its open data (EXCHANGE.md). Pure.
+
+Open data give ``totalDuration`` (client) or ``producerDurationProducerView`` (provider) in place of the last stamp, and
+tell rows apart by ``id``.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from services.collector.record import FLAGS, NUMBERS
+
+__all__ = ["TableError", "is_header", "read_header", "read_row"]
+
+_HEADER = re.compile(rb'\s*"?[A-Za-z_]\w*"?\s*[,;\t]')
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_ABSENT = frozenset({"", "None", "null", "NULL", "NA", "nan"})
+_FLAGS = {"true": True, "false": False, "t": True, "f": False, "1": True, "0": False}
+_DURATIONS = ("totalDuration", "producerDurationProducerView")
+
+
+class TableError(ValueError):
+    """A row, or a whole table, that cannot be read; the message never quotes a cell."""
+
+
+def is_header(line: bytes) -> bool:
+    """Tell whether a file that begins with this line is a table."""
+    return _HEADER.match(line) is not None
+
+
+def _cells(line: bytes, delimiter: str) -> list[str]:
+    try:
+        text = line.decode("utf-8").rstrip("\r\n")
+        rows = list(csv.reader([text], delimiter=delimiter, strict=True))
+    except UnicodeDecodeError:
+        raise TableError("it is not UTF-8") from None
+    except csv.Error:
+        raise TableError("it is not CSV: a quote is out of place, or a cell is too long") from None
+    return rows[0] if rows else []
+
+
+def read_header(line: bytes) -> tuple[str, tuple[str, ...]]:
+    """Read the delimiter and the column names. Raises TableError."""
+    found = _HEADER.match(line)
+    delimiter = chr(found[0][-1]) if found else ","
+    names = tuple(cell.strip() for cell in _cells(line, delimiter))
+    if len(set(names)) < len(names):
+        raise TableError("a column is there twice")
+    return delimiter, names
+
+
+def read_row(line: bytes, delimiter: str, names: Sequence[str]) -> dict[str, Any]:
+    """Read a row as the raw record it stands for. Raises TableError."""
+    cells = _cells(line, delimiter)
+    if len(cells) != len(names):
+        raise TableError(f"it has {len(cells)} cells under {len(names)} columns")
+    raw = {name: _value(name, cell.strip()) for name, cell in zip(names, cells, strict=True)}
+    if raw.get("responseOutTs") is None:
+        duration = next((raw[name] for name in _DURATIONS if type(raw.get(name)) is int), None)
+        if duration is not None and type(raw.get("requestInTs")) is int:
+            raw["responseOutTs"] = raw["requestInTs"] + duration
+    if raw.get("messageId") is None and raw.get("id") is not None:
+        raw["messageId"] = raw["id"]
+    return raw
+
+
+def _value(name: str, cell: str) -> Any:
+    """Give a cell the type its column has; what does not fit stays text, and is told by the record's own check."""
+    if cell in _ABSENT:
+        return None
+    if name in FLAGS:
+        return _FLAGS.get(cell.lower(), cell)
+    if (name in NUMBERS or name in _DURATIONS) and _WHOLE.fullmatch(cell):
+        return int(cell)
+    return cell

@@ -12,14 +12,24 @@ from lxml import etree
 
 from services.core.markup import MarkupError, read_markup
 
-__all__ = ["Answer", "AnswerError", "read_answer", "read_records"]
+__all__ = ["Answer", "AnswerError", "FaultError", "read_answer", "read_envelope", "read_records"]
 
 _FAULT_CODE = re.compile(r"[\w.:-]{1,200}", re.ASCII)
-_LARGEST_PART = 256 << 20  # bytes after decompression; an answer holds at most 10,000 records
+_LARGEST_PART = 256 << 20  # bytes after decompression; an answer holds some 10,000 records
+_MOST_RECORDS = 500_000
+_MOST_PARTS = 16
 
 
 class AnswerError(ValueError):
     """An answer that cannot be taken; the message never quotes its content beyond a fault code."""
+
+
+class FaultError(AnswerError):
+    """The server answered with a SOAP fault, told by its code alone."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code if _FAULT_CODE.fullmatch(code) else "without a readable code"
+        super().__init__(f"the security server answered with fault {self.code}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +44,7 @@ def _parts(body: bytes) -> list[tuple[bytes, bytes]]:
     """Header block (lower case) and content of each part of a multipart body, which names its boundary in line one."""
     boundary = body[: body.find(b"\n")].rstrip(b"\r\n")
     found: list[tuple[bytes, bytes]] = []
-    for part in (b"\r\n" + body).split(b"\r\n" + boundary)[1:]:
+    for part in (b"\r\n" + body).split(b"\r\n" + boundary, _MOST_PARTS)[1:]:
         if part.startswith(b"--"):
             return found
         header, blank, content = part.partition(b"\r\n\r\n")
@@ -44,7 +54,8 @@ def _parts(body: bytes) -> list[tuple[bytes, bytes]]:
     raise AnswerError("the multipart answer ends before its closing boundary")
 
 
-def _envelope(text: bytes) -> etree._Element:
+def read_envelope(text: bytes) -> etree._Element:
+    """Read a SOAP message. Raises AnswerError when it is none, FaultError when it is a fault."""
     try:
         root = read_markup(text.strip())
     except MarkupError as error:
@@ -54,8 +65,7 @@ def _envelope(text: bytes) -> etree._Element:
         raise AnswerError("its XML part has a document type declaration, which is not accepted")
     code = root.findtext(".//{*}Fault/faultcode") or root.findtext(".//{*}Fault/{*}Code/{*}Value")
     if code is not None:
-        shown = code.strip() if _FAULT_CODE.fullmatch(code.strip()) else "without a readable code"
-        raise AnswerError(f"the security server answered with fault {shown}")
+        raise FaultError(code.strip())
     return root
 
 
@@ -63,21 +73,23 @@ def _whole(root: etree._Element, name: str) -> int | None:
     text = root.findtext(f".//{{*}}getSecurityServerOperationalDataResponse/{{*}}{name}")
     if text is None:
         return None
-    if not (text.strip().isascii() and text.strip().isdigit()):
+    if not (text.strip().isascii() and text.strip().isdigit() and len(text.strip()) <= 15):
         raise AnswerError(f"{name} must be a whole number")
     return int(text)
 
 
-def _inflate(content: bytes) -> bytes:
+def _inflate(content: bytes, largest: int) -> bytes:
     inflater = zlib.decompressobj(wbits=31)
     try:
-        data = inflater.decompress(content, _LARGEST_PART)
+        data = inflater.decompress(content, largest)
     except zlib.error:
         raise AnswerError("its attachment is not valid gzip") from None
     if not inflater.eof:
-        over = len(data) >= _LARGEST_PART
+        over = len(data) >= largest
         raise AnswerError(
-            "its attachment is larger than 256 MiB" if over else "the gzip data of its attachment end early"
+            f"its attachment is larger than {largest >> 20} MiB"
+            if over
+            else "the gzip data of its attachment end early"
         )
     return data
 
@@ -92,22 +104,27 @@ def read_records(document: bytes) -> list[Any]:
     records = value.get("records") if isinstance(value, dict) else value
     if not isinstance(records, list):
         raise AnswerError("its JSON must be a list of records")
+    if len(records) > _MOST_RECORDS:
+        raise AnswerError(f"it holds more than {_MOST_RECORDS} records: split it, or turn it into one record a line")
     return records
 
 
-def read_answer(body: bytes) -> Answer:
-    """Read a raw answer: multipart, or a bare SOAP envelope. Raises AnswerError, with the code of a SOAP fault."""
+def read_answer(body: bytes, largest: int = _LARGEST_PART) -> Answer:
+    """Read a raw answer: multipart, or a bare SOAP envelope. Raises AnswerError, with the code of a SOAP fault.
+
+    ``largest`` bounds the bytes of the attachment after decompression.
+    """
     if body.lstrip().startswith(b"<"):
-        _envelope(body)
+        read_envelope(body)
         raise AnswerError("it is a SOAP message without records")
     parts = _parts(body.lstrip())
-    root = next((_envelope(content) for header, content in parts if b"text/xml" in header), None)
+    root = next((read_envelope(content) for header, content in parts if b"text/xml" in header), None)
     if root is None:
         raise AnswerError("it has no text/xml part")
     attachment = next((content for header, content in parts if b"application/gzip" in header), None)
     if attachment is None:
         raise AnswerError("it has no application/gzip part")
-    records = read_records(_inflate(attachment))
+    records = read_records(_inflate(attachment, largest))
     count = _whole(root, "recordsCount")
     if count != len(records):
         raise AnswerError(

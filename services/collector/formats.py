@@ -23,14 +23,25 @@ from services.collector.record import RecordError, Side, read_side
 from services.collector.tabular import TableError, is_header, read_header, read_row
 from services.core.errors import Fault
 
-__all__ = ["START", "Batch", "Position", "Reject", "UnreadableError", "read", "read_all", "unzipped"]
+__all__ = [
+    "GZIP",
+    "START",
+    "Batch",
+    "Position",
+    "Reject",
+    "UnreadableError",
+    "beginning",
+    "read",
+    "read_all",
+    "unzipped",
+]
 
 _BLOCK = 1 << 20
 _LONGEST_LINE = 1 << 20
 _LARGEST_DOCUMENT = 256 << 20
 _Content = IO[bytes] | gzip.GzipFile
 _Parse = Callable[[bytes], Any]
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _ONE_DOCUMENT = re.compile(rb'\s*(\[|\{\s*"records"\s*:\s*\[|--|<)')
 
@@ -84,7 +95,21 @@ def unzipped(stream: IO[bytes]) -> _Content:
     """Give the seekable stream itself, or its decompressed content when it starts like gzip."""
     magic = stream.read(2)
     stream.seek(0)
-    return gzip.GzipFile(fileobj=stream, mode="rb") if magic == _GZIP else stream
+    return gzip.GzipFile(fileobj=stream, mode="rb") if magic == GZIP else stream
+
+
+def beginning(stream: IO[bytes], *, settled: bool) -> bytes | None:
+    """What tells a file of lines from another one at its place: its first line, or two where the first is a header.
+
+    Of anything else its first bytes. None while that is not written yet, which in a ``settled`` file it is.
+    """
+    head = stream.read(_BLOCK)
+    if head.startswith(GZIP) or _ONE_DOCUMENT.match(head.removeprefix(_BOM)):
+        return head if settled else None
+    lines = head.split(b"\n", 2 if is_header(head.removeprefix(_BOM)) else 1)
+    if len(lines) == 1 and not settled and len(head) < _BLOCK:
+        return None
+    return b"\n".join(lines[:-1]) if len(lines) > 1 else head
 
 
 def read(stream: IO[bytes], start: Position = START, *, size: int = 1000, settled: bool = True) -> Iterator[Batch]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from prometheus_client import CollectorRegistry
 
 from services.collector.cells import Totals
+from services.collector.health import Health
 from services.collector.ledger import Taken
+from services.collector.server import FAILURES
 from services.core import metrics
 
-__all__ = ["Meters"]
+__all__ = ["SERVICES", "Meters"]
+
+SERVICES: Final = 1000
+"""So many services of a security server are shown at most."""
 
 
 class Meters:
@@ -18,16 +25,23 @@ class Meters:
         self._records = metrics.counter("peyvand_exchange_records_total", registry)
         self._rejected = metrics.counter("peyvand_exchange_rejected_total", registry)
         self._duplicates = metrics.counter("peyvand_exchange_duplicates_total", registry)
+        self._expired = metrics.counter("peyvand_exchange_expired_total", registry)
         self._paired = metrics.counter("peyvand_exchange_paired_total", registry)
         self._orphans = metrics.gauge("peyvand_exchange_orphans", registry)
         self._unpublished = metrics.gauge("peyvand_exchange_unpublished", registry)
         self._position = metrics.gauge("peyvand_exchange_position_timestamp_seconds", registry)
+        self._up = metrics.gauge("peyvand_exchange_source_up", registry)
+        self._failures = metrics.counter("peyvand_exchange_source_failures_total", registry)
+        self._health = metrics.gauge("peyvand_exchange_health_requests", registry)
+        self._mean = metrics.gauge("peyvand_exchange_health_duration_seconds", registry)
+        self._known: dict[str, set[str]] = {}
 
     def took(self, taken: Taken) -> None:
         """Count what was taken in."""
         self._records.inc(taken.read)
         self._rejected.inc(taken.rejected)
         self._duplicates.inc(taken.duplicates)
+        self._expired.inc(taken.expired)
         self._paired.inc(max(0, taken.paired))
 
     def reached(self, source: str, newest_ms: int) -> None:
@@ -38,3 +52,33 @@ class Meters:
         """Show what waits: for its other side, and for the bus."""
         self._orphans.set(totals.orphans)
         self._unpublished.set(totals.unpublished)
+
+    def source_named(self, source: str) -> None:
+        """Show the failures of a source from the start, as none."""
+        for failure in FAILURES:
+            self._failures.labels(source, failure)
+
+    def source_up(self, source: str) -> None:
+        """Show that a source gave what it was asked for."""
+        self._up.labels(source).set(1)
+
+    def source_failed(self, source: str, failure: str) -> None:
+        """Show that a source did not, and how it failed."""
+        self._up.labels(source).set(0)
+        self._failures.labels(source, failure).inc()
+
+    def health(self, source: str, health: Health) -> None:
+        """Show what a security server says of the services behind it, up to SERVICES of them, and no longer of others."""
+        shown = sorted(health.services, key=lambda one: one.service)[:SERVICES]
+        names = {one.service for one in shown}
+        for gone in self._known.get(source, set()) - names:
+            self._health.remove(source, gone, "succeeded")
+            self._health.remove(source, gone, "failed")
+        for unknown in self._known.get(source, set()) - {one.service for one in shown if one.mean_ms is not None}:
+            self._mean.remove(source, unknown)
+        self._known[source] = names
+        for one in shown:
+            self._health.labels(source, one.service, "succeeded").set(one.succeeded)
+            self._health.labels(source, one.service, "failed").set(one.failed)
+            if one.mean_ms is not None:
+                self._mean.labels(source, one.service).set(one.mean_ms / 1000)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from asyncio import Semaphore
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
+from random import SystemRandom
 from time import time
 
 from services.collector.desk import Desk
+from services.collector.following import Follower
 from services.collector.formats import START, Batch
+from services.collector.intake import Intake
 from services.collector.ledger import Ledger
 from services.collector.mapping import Mapping
 from services.collector.meters import Meters
 from services.collector.publisher import messages, publish
+from services.collector.pulling import Puller
 from services.collector.replay import Extent, Paced, timeline
 from services.collector.source import LogFile
+from services.collector.sources import FileSource, Source, read_sources
 from services.core.bus import Bus, connect
 from services.core.errors import BusError, PeyvandError, SettingsError, StateError
 from services.core.model import FLUSH_SECONDS, Register
@@ -27,6 +33,7 @@ _DATABASE = "collector.sqlite"
 _READ_LINES = 50  # small steps, so that a replay keeps time …
 _TAKE_LINES = 4000  # … which are taken in together when they are due together
 _SEND_SUMMARIES = 2000
+_ASKED_AT_ONCE = 4  # security servers whose answers, of up to 64 MiB each, are held together
 _LAST_FLUSH_SECONDS = 2.0
 
 
@@ -41,6 +48,7 @@ class _Collector:
         self._runtime, self._bus, self._desk, self._ledger = runtime, bus, desk, ledger
         self._register_version = version
         self._meters = Meters(runtime.registry)
+        self._intake = Intake(desk, ledger, self._meters, runtime.log, _now_ms)
 
     async def follow(self, registers: AsyncIterator[Register]) -> None:
         """Attribute by each new register version as it comes into force."""
@@ -69,7 +77,7 @@ class _Collector:
         while (batch := await self._desk.do(batches.take, _now_ms())) is not None:
             if await self._stopped_by(self._due(batch)):
                 return
-            await self._take(log, source, batch)
+            await self._intake.take(source, log.path.name, batch, self._due(batch) if batch.sides else None)
         self._runtime.log.info("replay_finished", source=log.path.name)
 
     async def _extent(self, log: LogFile) -> Extent | None:
@@ -97,23 +105,19 @@ class _Collector:
             return False
         return True
 
-    async def _take(self, log: LogFile, source: str, batch: Batch) -> None:
-        taken = await self._desk.do(self._ledger.take, source, batch, now_ms=_now_ms())
-        self._meters.took(taken)
-        if batch.sides:
-            self._meters.reached(log.path.name, self._due(batch))
-        rejects = [
-            {"number": r.number, "column": r.column, "length": r.length, "reason": r.reason} for r in batch.rejects
-        ]
-        self._runtime.log.info(
-            "records_taken",
-            source=log.path.name,
-            line=batch.position.line,
-            records=taken.read,
-            duplicates=taken.duplicates,
-            expired=taken.expired,
-            rejects=rejects,
-        )
+    async def read(self, source: Source, turns: Semaphore) -> None:
+        """Read one source until the stop."""
+        self._meters.source_named(source.id)
+        if isinstance(source, FileSource):
+            await Follower(source, self._intake, self._meters, self._runtime.log, self._wait).run()
+            return
+        chance = SystemRandom().random
+        await Puller(
+            source, self._intake, self._meters, self._runtime.log, turns, now=time, chance=chance, wait=self._wait
+        ).run()
+
+    async def _wait(self, seconds: float) -> bool:
+        return await self._stopped_by(_now_ms() + round(seconds * 1000))
 
     async def publish(self) -> None:
         """Publish what changed, once in FLUSH_SECONDS, until the stop."""
@@ -171,17 +175,22 @@ async def _end(task: asyncio.Task[None]) -> None:
         await asyncio.wait({task}, timeout=0.1)
 
 
-async def _work(collector: _Collector, runtime: Runtime, registers: AsyncIterator[Register]) -> None:
+async def _work(
+    collector: _Collector, runtime: Runtime, registers: AsyncIterator[Register], sources: Sequence[Source]
+) -> None:
     crew = _Crew(runtime)
     async with asyncio.TaskGroup() as tasks:
         following = tasks.create_task(crew.work(collector.follow(registers)))
         if runtime.settings.replay:
             tasks.create_task(crew.work(collector.replay(LogFile(Path(runtime.settings.replay)))))
+        turns = Semaphore(_ASKED_AT_ONCE)
+        reading = [tasks.create_task(crew.work(collector.read(source, turns))) for source in sources]
         tasks.create_task(crew.work(collector.publish()))
         runtime.health.serving()
         await runtime.stop.wait()
         runtime.health.not_serving()
-        await _end(following)
+        for task in (following, *reading):  # what is asked of a server may take a minute; nobody waits for it
+            await _end(task)
     crew.check()
     try:
         async with asyncio.timeout(_LAST_FLUSH_SECONDS):
@@ -194,10 +203,14 @@ async def _work(collector: _Collector, runtime: Runtime, registers: AsyncIterato
 async def main(runtime: Runtime) -> None:
     """Run the collector until it is stopped. Raises PeyvandError when it cannot go on."""
     settings = runtime.settings
+    sources = read_sources(Path(settings.sources)) if settings.sources else ()
+    if sources and settings.replay:
+        raise SettingsError("a replay moves time, which sources do not: give --replay or --sources, not both")
     desk = Desk()
     name = f"collector-{settings.bus}"
     async with connect(settings.nats, role="collector", credentials=settings.credentials, name=name) as bus:
         registers = follow(bus)
         register = await anext(registers)
         async with desk.ledger(settings.data / _DATABASE, _mapping(register, settings.alias), _now_ms()) as ledger:
-            await _work(_Collector(runtime, bus, desk, ledger, register.register_version), runtime, registers)
+            collector = _Collector(runtime, bus, desk, ledger, register.register_version)
+            await _work(collector, runtime, registers, sources)

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
-from services.collector.formats import START, Batch, Position, UnreadableError, read
+from services.collector.formats import GZIP, START, Batch, Position, UnreadableError, beginning, read
 from services.core.errors import Fault, InputError
 
 __all__ = ["LogFile"]
@@ -17,7 +17,7 @@ _IDENTIFYING = 1 << 16  # bytes at the start of a file that tell it from another
 
 
 class LogFile:
-    """A log file that is not written to any more. Raises InputError when it cannot be read as a whole."""
+    """A log file. Raises InputError when it cannot be read as a whole."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,7 +38,20 @@ class LogFile:
             size = self.path.stat().st_size
             return f"{size}-{blake2b(stream.read(_IDENTIFYING), digest_size=16).hexdigest()}"
 
-    def batches(self, start: Position = START, *, size: int = 1000) -> Generator[Batch, None, None]:
-        """Batches of up to ``size`` lines from ``start`` on."""
+    def packed(self) -> bool:
+        """Tell whether it is gzip, whose positions are not those of the file."""
         with self._open() as stream:
-            yield from read(stream, start, size=size)
+            return stream.read(2) == GZIP
+
+    def beginning(self, *, settled: bool) -> str | None:
+        """Names the file by how it begins, which stays while lines are added; None while that is not written yet."""
+        with self._open() as stream:
+            found = beginning(stream, settled=settled)
+        return None if found is None else blake2b(found, digest_size=16).hexdigest()
+
+    def batches(
+        self, start: Position = START, *, size: int = 1000, settled: bool = True
+    ) -> Generator[Batch, None, None]:
+        """Batches of up to ``size`` lines from ``start`` on, of a file that is not ``settled`` as far as its whole lines go."""
+        with self._open() as stream:
+            yield from read(stream, start, size=size, settled=settled)

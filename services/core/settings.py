@@ -45,6 +45,7 @@ class Settings(BaseModel):
     inflight: int = Field(2000, gt=0, description="prober: probes under way at once before it sheds")
 
     bus: str = Field("xroad", description="collector: the id of the data bus whose logs it reads")
+    sources: str = Field("", description="collector: YAML file that names the security servers and log files it reads")
     replay: str = Field("", description="collector: exchange log to replay, shifted to now")
     replay_seconds: float = Field(30.0, gt=0, description="collector: how long the replay takes")
     alias: str = Field("", description="collector: agency that stands in for the provider in the replay")

@@ -14,6 +14,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from prober_servers import forever, serving
+from security_server import Logbook
 
 from services.core.bus import subjects
 from services.core.codec import decode_summaries
@@ -277,6 +279,7 @@ async def test_a_new_register_is_followed(nats, collector, data_file, tmp_path):
     [
         (("--alias", "nobody"), "the alias nobody is not an agency of the register: name one that is with --alias"),
         (("--replay", "missing.ndjson"), "missing.ndjson: No such file or directory"),
+        (("--sources", "missing.yaml"), "missing.yaml: the file is missing"),
     ],
 )
 async def test_what_cannot_work_ends_with_a_sentence(nats, collector, tmp_path, arguments, sentence):
@@ -286,6 +289,50 @@ async def test_what_cannot_work_ends_with_a_sentence(nats, collector, tmp_path, 
         assert await asyncio.to_thread(process.popen.wait, DEADLINE) == 1
         assert sentence in process.log.read_text()
         assert "Traceback" not in process.log.read_text()
+
+
+async def test_sources_go_through_live(nats, collector, tmp_path):
+    """Both sides of an exchange, one from a security server and one from a log, arrive as one; a server that hangs holds
+    nobody up, at the end neither.
+    """
+    await put_in_force(nats, write_register(tmp_path / "register"))
+    logged = int(time.time()) - 200
+    sides = [
+        {
+            "monitoringDataTs": logged,
+            "securityServerType": side,
+            "requestInTs": logged * 1000,
+            "responseOutTs": logged * 1000 + 20,
+            "serviceSubsystemCode": "registry",
+            "serviceCode": "person",
+            "succeeded": True,
+            "xRequestId": f"x-{number}",
+        }
+        for number in range(300)
+        for side in ("Client", "Producer")
+    ]
+    book = Logbook(sides[::2], limit=100)
+    (tmp_path / "producer.ndjson").write_text("\n".join(map(json.dumps, sides[1::2])))
+    async with nats.connect("scorer") as bus, serving(book) as server, serving(forever) as hangs:
+        sources = tmp_path / "sources.yaml"
+        sources.write_text(f"""\
+xroad: {{client: IR/GOV/1, every: 200ms}}
+sources:
+  - {{id: ss1, kind: xroad, server: IR/GOV/1/ss1, url: "{server.url()}"}}
+  - {{id: ss2, kind: xroad, server: IR/GOV/1/ss2, url: "{hangs.url()}"}}
+  - {{id: logs, kind: files, path: "*.ndjson", every: 100ms}}
+""")
+        with collector("--sources", sources) as process:
+
+            async def all_there():
+                return totals(await in_force(bus)) == (300, 0, 0)
+
+            await until(all_there, "every exchange with both sides")
+            assert process.get("/health")[0] == 200
+            await hangs.reaches(1)
+            process.popen.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.popen.wait, 10) == 0
+    assert not process.lines("source_failed")
 
 
 async def test_another_log_on_the_same_state_is_refused(nats, collector, data_file, tmp_path):

@@ -1,0 +1,100 @@
+"""What a security server is asked, and for which span of time (X-Road PR-OPMON, chapters 2 and 3; EXCHANGE.md). Pure.
+
+A server keeps its records for days under the second its monitoring daemon received them, and gives those of a span that
+ends a minute ago at the latest: what is younger may not be written yet. Times are seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote
+
+from lxml import etree
+
+__all__ = ["BEHIND_SECONDS", "AskError", "Span", "health_data", "onward", "operational_data", "pause", "span"]
+
+BEHIND_SECONDS: Final = 60
+"""How far behind now records are asked for: the server's own offset unless it is configured otherwise."""
+
+_SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
+_XROAD: Final = "http://x-road.eu/xsd/xroad.xsd"
+_IDENTIFIERS: Final = "http://x-road.eu/xsd/identifiers"
+_MONITORING: Final = "http://x-road.eu/xsd/op-monitoring.xsd"
+_CLIENT: Final = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode")
+_LONGEST_PAUSE = 900.0
+
+
+class AskError(ValueError):
+    """A server that answered what cannot be gone on from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The seconds asked for, both included."""
+
+    first: int
+    last: int
+
+
+def span(position: int | None, now: float, history: float) -> Span | None:
+    """What to ask for next: from the position on, or ``history`` seconds back where there is none; None when it is too early."""
+    last = int(now) - BEHIND_SECONDS - 1
+    first = int(now - history) if position is None else position
+    return Span(first, last) if first <= last else None
+
+
+def onward(asked: Span, next_records_from: int | None) -> int:
+    """Where to go on after an answer. Raises AskError when the server would have us stand still.
+
+    A server that has more than it gives at once, or whose clock is behind, names the second to go on from; else all that
+    was asked for has been given.
+    """
+    if next_records_from is None:
+        return asked.last + 1
+    if next_records_from <= asked.first:
+        raise AskError("its nextRecordsFrom does not move on")
+    return min(next_records_from, asked.last + 1)
+
+
+def pause(failures: int, every: float, chance: float) -> float:
+    """Seconds until the next try: ``every`` after success, twice that with each failure, 15 minutes at most, ± 10 % by
+    ``chance`` in [0, 1), so that many servers are not asked in one moment.
+    """
+    return min(every * 2.0 ** min(failures, 30), max(every, _LONGEST_PAUSE)) * (0.9 + 0.2 * chance)
+
+
+def operational_data(client: str, server: str, asked: Span, message_id: str) -> bytes:
+    """Write the request getSecurityServerOperationalData of ``client`` to ``server`` (INSTANCE/CLASS/CODE/SERVER)."""
+    envelope, body = _envelope(client, server, "getSecurityServerOperationalData", message_id)
+    criteria = etree.SubElement(body, f"{{{_MONITORING}}}searchCriteria")
+    etree.SubElement(criteria, f"{{{_MONITORING}}}recordsFrom").text = str(asked.first)
+    etree.SubElement(criteria, f"{{{_MONITORING}}}recordsTo").text = str(asked.last)
+    return etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
+
+
+def health_data(client: str, server: str, message_id: str) -> bytes:
+    """Write the request getSecurityServerHealthData of ``client`` to ``server`` (INSTANCE/CLASS/CODE/SERVER)."""
+    envelope, _ = _envelope(client, server, "getSecurityServerHealthData", message_id)
+    return etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
+
+
+def _envelope(client: str, server: str, service: str, message_id: str) -> tuple[etree._Element, etree._Element]:
+    """Return the envelope, and the element of its body that names the service."""
+    prefixes = {"soap": _SOAP, "xroad": _XROAD, "id": _IDENTIFIERS, "om": _MONITORING}
+    envelope = etree.Element(f"{{{_SOAP}}}Envelope", nsmap=prefixes)
+    header = etree.SubElement(envelope, f"{{{_SOAP}}}Header")
+    asks, owner = client.split("/"), server.split("/")
+    _identifier(header, "client", "SUBSYSTEM" if len(asks) == 4 else "MEMBER", zip(_CLIENT, asks, strict=False))
+    _identifier(header, "service", "SERVICE", zip((*_CLIENT[:3], "serviceCode"), (*owner[:3], service), strict=True))
+    _identifier(header, "securityServer", "SERVER", zip((*_CLIENT[:3], "serverCode"), owner, strict=True))
+    etree.SubElement(header, f"{{{_XROAD}}}id").text = message_id
+    etree.SubElement(header, f"{{{_XROAD}}}protocolVersion").text = "4.0"
+    body = etree.SubElement(envelope, f"{{{_SOAP}}}Body")
+    return envelope, etree.SubElement(body, f"{{{_MONITORING}}}{service}")
+
+
+def _identifier(header: etree._Element, name: str, kind: str, parts: zip[tuple[str, str]]) -> None:
+    element = etree.SubElement(header, f"{{{_XROAD}}}{name}", {f"{{{_IDENTIFIERS}}}objectType": kind})
+    for part, text in parts:
+        etree.SubElement(element, f"{{{_IDENTIFIERS}}}{part}").text = unquote(text)

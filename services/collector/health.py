@@ -1,0 +1,81 @@
+"""The answer of getSecurityServerHealthData: counts and durations per service, without who asked (PR-OPMON, chapter 3).
+
+Pure. It tells nothing of consumers, so no link can be made of it: it is shown as what it is, beside the summaries.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lxml import etree
+
+from services.collector.answer import AnswerError, read_envelope
+from services.collector.record import escaped, is_text
+
+__all__ = ["Health", "ServiceHealth", "read_health"]
+
+_PARTS = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode", "serviceCode")
+_MOST_SERVICES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHealth:
+    """Requests of one X-Road service within the server's last period; the mean duration in ms, None when unknown."""
+
+    service: str
+    succeeded: int
+    failed: int
+    mean_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a security server says of the services behind it; the period in seconds."""
+
+    period_seconds: int
+    services: tuple[ServiceHealth, ...]
+
+
+def read_health(body: bytes) -> Health:
+    """Read the answer. Raises AnswerError, with the code of a SOAP fault."""
+    root = read_envelope(body).find(".//{*}getSecurityServerHealthDataResponse")
+    if root is None:
+        raise AnswerError("it is not an answer to getSecurityServerHealthData")
+    events = root.findall("{*}servicesEvents/{*}serviceEvents")
+    if len(events) > _MOST_SERVICES:
+        raise AnswerError(f"it tells of more than {_MOST_SERVICES} services")
+    period = _count(root, "statisticsPeriodSeconds")
+    return Health(period, tuple(_service(event) for event in events))
+
+
+def _service(event: etree._Element) -> ServiceHealth:
+    codes = [event.findtext(f"{{*}}service/{{*}}{name}") for name in _PARTS]
+    if not (codes[0] and codes[4] and all(is_text(code) for code in codes if code is not None)):
+        raise AnswerError("it tells of a service without a readable identifier")
+    return ServiceHealth(
+        "/".join(escaped(code) for code in codes if code),
+        _count(event, "lastPeriodStatistics/{*}successfulRequestCount"),
+        _count(event, "lastPeriodStatistics/{*}unsuccessfulRequestCount"),
+        _number(event, "lastPeriodStatistics/{*}requestAverageDuration"),
+    )
+
+
+def _count(element: etree._Element, path: str) -> int:
+    text = (element.findtext(f"{{*}}{path}") or "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise AnswerError(f"{path.rpartition('}')[2]} must be a whole number")
+    return int(text)
+
+
+def _number(element: etree._Element, path: str) -> float | None:
+    text = element.findtext(f"{{*}}{path}")
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise AnswerError(f"{path.rpartition('}')[2]} must be a number")
+    return number

@@ -1,0 +1,51 @@
+"""Where every source hands in what it read: into the ledger, the metrics and the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Final
+
+from services.collector.desk import Desk
+from services.collector.formats import Batch, Position, Reject
+from services.collector.ledger import Ledger, Taken
+from services.collector.meters import Meters
+from services.core.log import Logger
+
+__all__ = ["Intake"]
+
+_LOGGED: Final = 100  # rejects to a line of the log
+
+
+class Intake:
+    """Takes batches in. ``now_ms`` is the clock, milliseconds since 1970."""
+
+    def __init__(self, desk: Desk, ledger: Ledger, meters: Meters, log: Logger, now_ms: Callable[[], int]) -> None:
+        self.desk, self._ledger, self._meters, self._log, self._now_ms = desk, ledger, meters, log, now_ms
+
+    async def position(self, name: str) -> Position | None:
+        """Where reading of a source goes on; None when it was never begun."""
+        return await self.desk.do(self._ledger.position, name)
+
+    async def take(self, name: str, label: str, batch: Batch, reached_ms: int | None) -> Taken:
+        """Count a batch and move its source on, in one transaction; ``label`` is what the source is called by people."""
+        taken = await self.desk.do(self._ledger.take, name, batch, now_ms=self._now_ms())
+        self._meters.took(taken)
+        if reached_ms is not None:
+            self._meters.reached(label, reached_ms)
+        self._log.info(
+            "records_taken",
+            source=label,
+            line=batch.position.line,
+            records=taken.read,
+            duplicates=taken.duplicates,
+            expired=taken.expired,
+            rejects=_shown(batch.rejects[:_LOGGED]),
+        )
+        for start in range(_LOGGED, len(batch.rejects), _LOGGED):
+            self._log.info("records_rejected", source=label, rejects=_shown(batch.rejects[start : start + _LOGGED]))
+        return taken
+
+
+def _shown(rejects: tuple[Reject, ...]) -> list[dict[str, object]]:
+    return [{name: value for name, value in asdict(reject).items() if name != "unit"} for reject in rejects]

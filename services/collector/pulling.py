@@ -1,0 +1,119 @@
+"""Asks one security server for what it has logged since the last time, for as long as the collector runs (EXCHANGE.md)."""
+
+from __future__ import annotations
+
+from asyncio import Semaphore
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+from services.collector.answer import AnswerError, read_answer
+from services.collector.asking import AskError, Span, health_data, onward, operational_data, pause, span
+from services.collector.formats import Batch, Position, read_all
+from services.collector.health import read_health
+from services.collector.intake import Intake
+from services.collector.meters import Meters
+from services.collector.server import LARGEST_ANSWER, SecurityServer, SourceError
+from services.collector.sources import XroadSource
+from services.core.log import Logger
+
+__all__ = ["Puller"]
+
+_FIRST_SECONDS = 2.0  # within which all servers are first asked
+_NOT_YET = ".InvalidRequest"
+
+
+class Puller:
+    """One server's turn of rounds. ``now`` is the clock in seconds since 1970, ``chance`` draws from [0, 1), ``wait`` waits
+    so many seconds and tells whether the stop came; ``turns`` bounds how many servers' answers are held at once.
+    """
+
+    def __init__(
+        self,
+        source: XroadSource,
+        intake: Intake,
+        meters: Meters,
+        log: Logger,
+        turns: Semaphore,
+        *,
+        now: Callable[[], float],
+        chance: Callable[[], float],
+        wait: Callable[[float], Awaitable[bool]],
+    ) -> None:
+        self._source, self._intake, self._meters, self._log, self._turns = source, intake, meters, log, turns
+        self._now, self._chance, self._wait = now, chance, wait
+        self._answered = False
+
+    async def run(self) -> None:
+        """Ask round after round until the stop; a server that fails is asked again, less and less often."""
+        failures = 0
+        stopped = await self._wait(min(self._source.every, _FIRST_SECONDS) * self._chance())
+        async with SecurityServer(self._source) as server:
+            while not stopped:
+                try:
+                    await (self._health(server) if self._source.health else self._records(server))
+                except SourceError as error:
+                    failures += 1
+                    seconds = pause(failures, self._source.every, self._chance())
+                    self._failed(error, failures, seconds)
+                else:
+                    failures = 0
+                    self._meters.source_up(self._source.id)
+                    seconds = pause(0, self._source.every, self._chance())
+                stopped = await self._wait(seconds)
+
+    def _failed(self, error: SourceError, failures: int, seconds: float) -> None:
+        self._meters.source_failed(self._source.id, error.failure)
+        self._log.warning(
+            "source_failed",
+            source=self._source.id,
+            failure=error.failure,
+            reason=str(error),
+            failures=failures,
+            retry_seconds=round(seconds, 1),
+        )
+
+    async def _records(self, server: SecurityServer) -> None:
+        """One round: follow the server to the end of what it has. Raises SourceError."""
+        follows = False
+        while True:
+            position = await self._intake.position(self._source.id)
+            asked = span(None if position is None else position.offset, self._now(), self._source.history)
+            if asked is None:
+                return
+            try:
+                async with self._turns:
+                    goes_on = await self._answer(server, asked)
+            except SourceError as error:
+                if follows and error.code.endswith(_NOT_YET):
+                    return  # its clock is behind ours, and it said itself to go on from there
+                raise
+            if not goes_on or await self._wait(0):
+                return
+            follows = True
+
+    async def _answer(self, server: SecurityServer, asked: Span) -> bool:
+        """Take in one answer; tells whether the server named where to go on. Raises SourceError."""
+        body = await server.ask(operational_data(self._source.client, self._source.server, asked, str(uuid4())))
+        try:
+            batch, goes_on = await self._intake.desk.do(_read, body, asked)
+        except (AnswerError, AskError) as error:
+            raise SourceError.of(error) from error
+        await self._intake.take(self._source.id, self._source.id, batch, (batch.position.offset - 1) * 1000)
+        return goes_on
+
+    async def _health(self, server: SecurityServer) -> None:
+        body = await server.ask(health_data(self._source.client, self._source.server, str(uuid4())))
+        try:
+            found = await self._intake.desk.do(read_health, body)
+        except AnswerError as error:
+            raise SourceError.of(error) from error
+        self._meters.health(self._source.id, found)
+        self._log.info(
+            "health_taken", source=self._source.id, services=len(found.services), period_seconds=found.period_seconds
+        )
+
+
+def _read(body: bytes, asked: Span) -> tuple[Batch, bool]:
+    answer = read_answer(body, LARGEST_ANSWER)
+    batch = read_all(answer.records, Position(onward(asked, answer.next_records_from), len(answer.records)))
+    return batch, answer.next_records_from is not None

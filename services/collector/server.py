@@ -1,0 +1,142 @@
+"""One security server, asked over HTTP: with a deadline, a limit to what it may answer, and mTLS where it is configured."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from services.collector.answer import AnswerError, FaultError, read_envelope
+from services.collector.sources import XroadSource
+
+__all__ = ["FAILURES", "LARGEST_ANSWER", "SecurityServer", "SourceError"]
+
+LARGEST_ANSWER: Final = 64 << 20
+"""Bytes an answer may have; ten times what 10,000 records take."""
+
+FAILURES: Final = ("fault", "status", "timeout", "tls", "transport", "too_large", "unreadable")
+"""How a source can fail."""
+
+
+class SourceError(Exception):
+    """A source did not give what it was asked for: how (one of FAILURES), and what a person is told, without content.
+
+    ``code`` is that of the SOAP fault, where it was one.
+    """
+
+    def __init__(self, failure: str, message: str, code: str = "") -> None:
+        self.failure, self.code = failure, code
+        super().__init__(message)
+
+    @classmethod
+    def of(cls, error: Exception) -> SourceError:
+        """Say that an answer cannot be used, or that it is a fault."""
+        if isinstance(error, FaultError):
+            return cls("fault", str(error), error.code)
+        return cls("unreadable", str(error))
+
+
+class SecurityServer:
+    """The way to one server; connections are kept, and made anew after a failure, with certificates as they are then."""
+
+    def __init__(self, source: XroadSource, *, largest: int = LARGEST_ANSWER) -> None:
+        self._source, self._largest = source, largest
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def ask(self, request: bytes) -> bytes:
+        """Send a SOAP request; return the raw answer. Raises SourceError."""
+        try:
+            async with asyncio.timeout(self._source.timeout):
+                return await self._ask(request)
+        except SourceError:
+            raise
+        except (TimeoutError, httpx.TimeoutException):
+            failure = SourceError("timeout", f"it did not answer within {self._source.timeout:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            failure = _translated(error)
+        await self.close()
+        raise failure
+
+    async def _ask(self, request: bytes) -> bytes:
+        if self._client is None:
+            self._client = await asyncio.to_thread(_client, self._source)
+        # What the server would pack, the client would unpack without a limit; the records come as gzip anyway.
+        headers = {"Content-Type": "text/xml; charset=UTF-8", "Accept-Encoding": "identity"}
+        extensions = {"sni_hostname": self._source.server_name} if self._source.server_name else {}
+        async with self._client.stream(
+            "POST", self._source.url, content=request, headers=headers, extensions=extensions
+        ) as answer:
+            body = await self._body(answer)
+        _check(answer, body)
+        return body
+
+    async def _body(self, answer: httpx.Response) -> bytes:
+        body = bytearray()
+        async for chunk in answer.aiter_raw():
+            body += chunk
+            if len(body) > self._largest:
+                raise SourceError("too_large", f"its answer is larger than {self._largest} bytes")
+        return bytes(body)
+
+
+def _check(answer: httpx.Response, body: bytes) -> None:
+    """Raise SourceError unless the answer may be one: a fault is told by its code, whatever its status is."""
+    if answer.headers.get("content-encoding", "identity") != "identity":
+        raise SourceError("unreadable", "its answer is packed, which was not asked for")
+    if (code := answer.headers.get("x-road-error")) is not None:
+        raise SourceError.of(FaultError(code))
+    if answer.status_code != 200:
+        try:
+            read_envelope(body)
+        except FaultError as fault:
+            raise SourceError.of(fault) from None
+        except AnswerError:
+            pass
+        raise SourceError("status", f"it answered with HTTP status {answer.status_code}")
+
+
+def _client(source: XroadSource) -> httpx.AsyncClient:
+    """Make a client; reading the system's list of authorities takes a while. Raises SourceError."""
+    try:
+        context = ssl.create_default_context(cafile=str(source.authority) if source.authority else None)
+        if source.certificate is not None and source.key is not None:
+            context.load_cert_chain(source.certificate, source.key, password=_no_passphrase)
+    except (OSError, ssl.SSLError) as error:
+        raise SourceError("tls", "the authority, our certificate or its key cannot be used") from error
+    return httpx.AsyncClient(verify=context, trust_env=False, timeout=source.timeout, follow_redirects=False)
+
+
+def _no_passphrase() -> str:
+    """Without a passphrase of its own OpenSSL would ask for one on the terminal."""
+    return ""
+
+
+def _translated(error: Exception) -> SourceError:
+    """Say what went wrong by its kind alone: an exception's text may hold what the server sent."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return SourceError("tls", f"its certificate cannot be trusted: {cause.verify_message}")
+        if isinstance(cause, ssl.SSLError):
+            return SourceError("tls", f"TLS with it failed: {cause.reason or 'no reason given'}")
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ConnectError | OSError):
+        return SourceError("transport", "no connection to it can be made")
+    return SourceError("transport", f"the connection broke: {type(error).__name__}")

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.collector.desk import Desk
+from services.collector.following import Follower
+from services.collector.intake import Intake
+from services.collector.mapping import Mapping
+from services.collector.meters import Meters
+from services.collector.sources import FileSource
+
+NOW = 1_700_000_500_000
+
+
+class Followed:
+    """A follower that looks when it is told to."""
+
+    def __init__(self, ledger, desk, registry, lines):
+        self.ledger, self.desk, self.registry, self.lines = ledger, desk, registry, lines
+        self.begin, self.ended = asyncio.Event(), asyncio.Event()
+
+    async def wait(self, seconds):
+        if seconds:
+            self.ended.set()
+            await self.begin.wait()
+            self.begin.clear()
+        return False
+
+    async def look(self, times=1):
+        """Let it look, and say how many exchanges there are, and how many duplicates were read."""
+        for _ in range(times):
+            await self.ended.wait()
+            self.ended.clear()
+            self.begin.set()
+            await self.ended.wait()
+        totals = await self.desk.do(self.ledger.totals)
+        return totals.exchanges, self.sample("peyvand_exchange_duplicates_total")
+
+    def sample(self, name, **labels):
+        return self.registry.get_sample_value(name, labels)
+
+    def failures(self):
+        return [line["reason"].splitlines()[0] for line in self.lines if line["event"] == "source_failed"]
+
+
+@pytest.fixture
+def following(tmp_path):
+    """Follows tmp_path/logs/*.log with the state that is kept there."""
+    (tmp_path / "logs").mkdir()
+
+    @asynccontextmanager
+    async def follow():
+        desk, registry = Desk(), CollectorRegistry()
+        with structlog.testing.capture_logs() as lines:
+            async with desk.ledger(tmp_path / "state.sqlite", Mapping(None), NOW) as ledger:
+                meters, log = Meters(registry), structlog.get_logger()
+                followed = Followed(ledger, desk, registry, lines)
+                intake = Intake(desk, ledger, meters, log, lambda: NOW)
+                source = FileSource("logs", tmp_path / "logs" / "*.log", 1.0)
+                task = asyncio.create_task(Follower(source, intake, meters, log, followed.wait).run())
+                yield followed
+                task.cancel()
+                await asyncio.wait([task])
+
+    return follow
+
+
+@pytest.fixture
+def line(raw):
+    """The line of one exchange's client side, by number."""
+    return lambda number: json.dumps(raw(xRequestId=f"x-{number}")).encode() + b"\n"
+
+
+async def test_a_log_is_read_as_it_grows(following, tmp_path, line):
+    """Whole lines are read at once, the rest of a line when it has come, and nothing twice, over a restart as well."""
+    log = tmp_path / "logs" / "a.log"
+    async with following() as followed:
+        assert await followed.look() == (0, 0)
+        log.write_bytes(line(1) + line(2) + line(3)[:50])
+        assert await followed.look() == (2, 0)
+        log.write_bytes(line(1) + line(2) + line(3) + line(4))
+        assert await followed.look() == (4, 0)
+        assert await followed.look(3) == (4, 0)
+        assert followed.sample("peyvand_exchange_records_total") == 4
+    log.write_bytes(b"".join(map(line, range(1, 7))))
+    async with following() as followed:
+        assert await followed.look(2) == (6, 0)
+        assert followed.sample("peyvand_exchange_records_total") == 2
+
+
+async def test_the_last_line_needs_no_end(following, tmp_path, line):
+    """A last line without an end is read once the file has settled, and a cut one is rejected then, once."""
+    (tmp_path / "logs" / "a.log").write_bytes(line(1) + line(2)[:-1])
+    (tmp_path / "logs" / "b.log").write_bytes(line(3) + line(4)[:40])
+    async with following() as followed:
+        assert await followed.look(4) == (3, 0)
+        assert followed.sample("peyvand_exchange_rejected_total") == 1
+
+
+async def test_a_log_that_begins_again_is_read_again(following, tmp_path, line):
+    """What is emptied, or replaced under its name, is read from its beginning; renamed logs double nothing."""
+    log = tmp_path / "logs" / "a.log"
+    async with following() as followed:
+        log.write_bytes(line(1) + line(2) + line(3))
+        assert (await followed.look(2))[0] == 3
+        log.write_bytes(line(1) + line(5))
+        assert (await followed.look(2))[0] == 4
+        log.write_bytes(b"".join(map(line, range(10, 20))))
+        assert (await followed.look(2))[0] == 14
+        log.rename(log.with_name("b.log"))
+        log.write_bytes(line(30))
+        assert (await followed.look(2))[0] == 15
+
+
+async def test_packed_logs_and_documents_are_read_when_they_have_settled(following, tmp_path, line):
+    """Gzip and documents are read whole, once; a table is followed by its rows."""
+    logs = tmp_path / "logs"
+    async with following() as followed:
+        (logs / "a.log").write_bytes(gzip.compress(line(1) + line(2)))
+        (logs / "b.log").write_bytes(b"[" + line(3) + b"," + line(4) + b"]")
+        record = json.loads(line(5))
+        header, row = ",".join(record), ",".join(map(str, record.values()))
+        (logs / "c.log").write_text(f"{header}\n{row}\n{row.replace('x-5', 'x-6')}\n")
+        assert await followed.look(4) == (6, 0)
+        with (logs / "c.log").open("a") as out:
+            out.write(row.replace("x-5", "x-7") + "\n")
+        assert await followed.look(3) == (7, 0)
+        assert followed.sample("peyvand_exchange_source_up", source="logs") == 1
+    async with following() as followed:
+        assert await followed.look(3) == (7, 0)
+        assert followed.sample("peyvand_exchange_records_total") == 0
+
+
+async def test_a_log_that_cannot_be_read_is_told_once(following, tmp_path, line):
+    """A damaged file is a failure of the source, told once until it changes, and others go on."""
+    bad, good = tmp_path / "logs" / "a.log", tmp_path / "logs" / "b.log"
+    bad.write_bytes(gzip.compress(line(1))[:-9])
+    good.write_bytes(line(2))
+    async with following() as followed:
+        assert (await followed.look(4))[0] == 1
+        assert followed.failures() == [f"{bad}: its gzip data end early"]
+        assert followed.sample("peyvand_exchange_source_failures_total", source="logs", failure="unreadable") == 1
+        assert followed.sample("peyvand_exchange_source_up", source="logs") == 0
+        bad.write_bytes(gzip.compress(line(1) + line(3)))
+        assert (await followed.look(4))[0] == 3
+        assert followed.sample("peyvand_exchange_source_up", source="logs") == 1

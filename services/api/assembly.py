@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 import grpc
 from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2, register_service_pb2
 from services.api.handlers import Meters, service_handlers
+from services.api.history import History
 from services.api.indicator_servicer import IndicatorServicer
 from services.api.link_answers import LinkAnswers
 from services.api.read_model import ReadModel
 from services.api.register_servicer import RegisterServicer
 from services.api.watch import WatchHub
 from services.core import metrics
-from services.core.bus import Bus
-from services.core.bus.subjects import INDICATOR
+from services.core.bus import Bus, Message
+from services.core.bus.subjects import INDICATOR, INDICATORS
 from services.core.errors import BusError
 from services.core.log import Logger
 
@@ -43,6 +45,14 @@ class Picture:
             raise BusError(f"reading {key} failed: the bus has not answered yet")
         return await self.bus.kv_get(INDICATOR, key)
 
+    async def published(
+        self, subject: str, start: int, since: datetime | None, limit: int, timeout: float
+    ) -> list[Message]:
+        """Return what stream INDICATORS holds of a subject. Raises BusError when the bus does not answer."""
+        if self.bus is None:
+            raise BusError(f"reading {subject} failed: the bus has not answered yet")
+        return await self.bus.read(INDICATORS, start, pattern=subject, limit=limit, timeout=timeout, since=since)
+
 
 def handlers(
     picture: Picture, registry: CollectorRegistry, log: Logger, *, clock: Callable[[], float]
@@ -53,7 +63,8 @@ def handlers(
         metrics.histogram("peyvand_api_request_seconds", registry),
     )
     links = LinkAnswers(picture.model, read=picture.read, clock=clock)
+    history = History(picture.model, picture.published)
     return (
-        service_handlers(_INDICATORS, IndicatorServicer(picture.model, picture.hub, links), meters, log),
+        service_handlers(_INDICATORS, IndicatorServicer(picture.model, picture.hub, links, history), meters, log),
         service_handlers(_REGISTER, RegisterServicer(picture.model), meters, log),
     )

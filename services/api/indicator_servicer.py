@@ -10,6 +10,7 @@ from peyvand.v1 import indicator_service_pb2
 from services.api.explanation import Explainer
 from services.api.gathered import Gathering
 from services.api.handlers import Context
+from services.api.history import History
 from services.api.link_answers import LinkAnswers
 from services.api.paging import MOST, cut
 from services.api.read_model import ReadModel, named_kind
@@ -24,12 +25,13 @@ _WITHOUT_SECTOR = (Kind.GOVERNMENT, Kind.SECTOR)
 
 
 class IndicatorServicer:
-    """Answers from memory; only a link's slots are read from the bus, on demand."""
+    """Answers from memory; only a link's slots and the history are read from the bus, on demand."""
 
-    def __init__(self, model: ReadModel, hub: WatchHub, links: LinkAnswers) -> None:
+    def __init__(self, model: ReadModel, hub: WatchHub, links: LinkAnswers, history: History) -> None:
         self._model = model
         self._hub = hub
         self._links = links
+        self._history = history
         self._gathering = Gathering(model)
         self._explainer = Explainer(self._gathering)
 
@@ -107,9 +109,11 @@ class IndicatorServicer:
         """One link, with its slots when they are asked for."""
         return await self._links.one(request)
 
-    async def get_history(self, _: indicator_service_pb2.GetHistoryRequest, __: Context) -> bytes:
-        """Refused: this version keeps no history."""
-        raise _later("GetHistory", "the published indicators are kept in stream INDICATORS, which it cannot read yet")
+    async def get_history(
+        self, request: indicator_service_pb2.GetHistoryRequest, context: Context
+    ) -> indicator_service_pb2.GetHistoryResponse:
+        """What was published of one entity over time, oldest first."""
+        return await self._history.answer(request, context.time_remaining())
 
     async def get_structure(self, _: indicator_service_pb2.GetStructureRequest, __: Context) -> bytes:
         """Refused: this version computes no structure."""

@@ -16,7 +16,7 @@ import grpc
 
 from services.api.refusal import RefusedError
 
-__all__ = ["DEFAULT_SIZE", "MOST", "Page", "cut"]
+__all__ = ["DEFAULT_SIZE", "MOST", "Page", "cut", "last_of", "size_of", "token_of"]
 
 DEFAULT_SIZE = 100
 MOST = 1000
@@ -39,39 +39,49 @@ def cut(
     ``question`` is everything that decides which ids there are (method, kind, filters, window). ``size`` 0 means 100.
     Raises RefusedError for a size above 1000 or a token that is not of this question.
     """
-    if size > MOST:
-        raise RefusedError(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            "PAGE_SIZE_TOO_LARGE",
-            f"page_size {size} is more than {MOST}: ask for at most {MOST} and follow next_page_token",
-            page_size=str(size),
-        )
-    wanted = size or DEFAULT_SIZE
-    fingerprint = _fingerprint(question)
-    start = bisect_right(ids, _last_id(token, fingerprint)) if token else 0
+    wanted = size_of(size)
+    start = bisect_right(ids, last_of(question, token)) if token else 0
     found: list[str] = []
     for position in range(start, len(ids)):
         if shown is not None and not shown(ids[position]):
             continue
         if len(found) == wanted:
-            return Page(tuple(found), urlsafe_b64encode(fingerprint + found[-1].encode()).decode())
+            return Page(tuple(found), token_of(question, found[-1]))
         found.append(ids[position])
     return Page(tuple(found), "")
 
 
-def _fingerprint(question: Sequence[str]) -> bytes:
-    return blake2b("\0".join(question).encode(), digest_size=_FINGERPRINT_BYTES).digest()
+def size_of(asked: int) -> int:
+    """Return how many a page holds: 100 when 0 are asked for. Raises RefusedError for more than 1000."""
+    if asked > MOST:
+        raise RefusedError(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "PAGE_SIZE_TOO_LARGE",
+            f"page_size {asked} is more than {MOST}: ask for at most {MOST} and follow next_page_token",
+            page_size=str(asked),
+        )
+    return asked or DEFAULT_SIZE
 
 
-def _last_id(token: str, fingerprint: bytes) -> str:
+def token_of(question: Sequence[str], last: str) -> str:
+    """Return the token of the page that follows ``last``."""
+    return urlsafe_b64encode(_fingerprint(question) + last.encode()).decode()
+
+
+def last_of(question: Sequence[str], token: str) -> str:
+    """Return what the page before ended with. Raises RefusedError for a token that is not of this question."""
     try:
         raw = urlsafe_b64decode(token.encode("ascii"))
         last = raw[_FINGERPRINT_BYTES:].decode()
     except ValueError as error:
         raise _bad_token("is not one of ours") from error
-    if raw[:_FINGERPRINT_BYTES] != fingerprint:
+    if raw[:_FINGERPRINT_BYTES] != _fingerprint(question):
         raise _bad_token("belongs to another question")
     return last
+
+
+def _fingerprint(question: Sequence[str]) -> bytes:
+    return blake2b("\0".join(question).encode(), digest_size=_FINGERPRINT_BYTES).digest()
 
 
 def _bad_token(why: str) -> RefusedError:

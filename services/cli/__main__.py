@@ -35,6 +35,7 @@ _COMMANDS = {
     "exchange": "exchange_command",
     "indicator": "ask_commands",
     "explain": "ask_commands",
+    "history": "ask_commands",
 }
 _GROUPS = {
     "register": ("register_commands", "check, compare, import and publish the register"),

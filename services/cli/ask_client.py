@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 import grpc
 from google.protobuf.message import Message
 from grpc_status import rpc_status
 
-from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
+from peyvand.v1 import (
+    indicator_pb2,
+    indicator_service_pb2,
+    indicator_service_pb2_grpc,
+    register_service_pb2,
+    register_service_pb2_grpc,
+)
+from services.core.codec.units import timestamp
 from services.core.errors import ApiError
 from services.core.evidence import Kind
 
@@ -28,6 +36,31 @@ class Client:
     def __init__(self, address: str, channel: grpc.Channel) -> None:
         self._address = address
         self._stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        self._register = register_service_pb2_grpc.RegisterServiceStub(channel)
+
+    def timezone(self) -> ZoneInfo:
+        """Return the timezone that days are in (policy.yaml)."""
+        register = self._ask(self._register.GetRegister, register_service_pb2.GetRegisterRequest())
+        return ZoneInfo(register.timezone)
+
+    def history(
+        self, kind: Kind, entity: str, window_days: int, *, since: float | None, until: float | None
+    ) -> Iterator[indicator_pb2.Indicator]:
+        """Yield what was published of an entity as of [since, until) in epoch seconds, oldest first, page after page."""
+        span = {name: timestamp(at) for name, at in (("from", since), ("to", until)) if at is not None}
+        request = indicator_service_pb2.GetHistoryRequest(
+            kind=_number(kind),
+            id=entity,
+            window_days=window_days,
+            page_size=_PAGE,
+            **span,  # type: ignore[arg-type]  # `from` is a keyword, so no argument can be named so
+        )
+        while True:
+            page = self._ask(self._stub.GetHistory, request)
+            yield from page.indicators
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
 
     def get(self, kind: Kind, entity: str, window_days: int) -> indicator_pb2.Indicator:
         """Return one indicator."""

@@ -1,7 +1,8 @@
-"""``peyvand indicator`` and ``peyvand explain``: ask the api."""
+"""``peyvand indicator``, ``peyvand explain`` and ``peyvand history``: ask the api."""
 
 from __future__ import annotations
 
+from datetime import datetime, tzinfo
 from typing import Annotated
 
 import typer
@@ -11,9 +12,10 @@ from rich.console import Console
 
 from services.cli.ask_client import client
 from services.cli.ask_tables import explanation, indicator_table, one_indicator, provenance
+from services.cli.history_table import history as history_picture
 from services.core.evidence import Kind
 
-__all__ = ["explain", "indicator"]
+__all__ = ["explain", "history", "indicator"]
 
 _KINDS = ", ".join(kind.label for kind in Kind)
 
@@ -22,6 +24,8 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of what; governme
 Window = Annotated[int, typer.Option(min=0, help="Days; 0 is the policy's default window.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One protobuf JSON object a line.")]
 Address = Annotated[str, typer.Option("--api", metavar="HOST:PORT", help="The api to ask.")]
+Since = Annotated[str, typer.Option("--from", metavar="TIME", help="Day or time, in the policy's timezone.")]
+Until = Annotated[str, typer.Option("--to", metavar="TIME", help="Up to this day or time, exclusive.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many providers and links to name.")]
 
 _API = "127.0.0.1:7410"
@@ -43,7 +47,7 @@ def indicator(
             if as_json:
                 _print_json(one)
             else:
-                _console().print(one_indicator(one))
+                _console().print(one_indicator(one, ask.timezone()))
             return
         shown = [ask.get(Kind.GOVERNMENT, "", window)] if asked is None else []
         listed = ask.all_of(asked or Kind.SECTOR, window)
@@ -56,7 +60,7 @@ def indicator(
         console = _console()
         console.print(indicator_table(rows, title))
         if rows:
-            console.print(provenance(rows[0]))
+            console.print(provenance(rows[0], ask.timezone()))
 
 
 def explain(
@@ -71,10 +75,47 @@ def explain(
     """Show why an indicator is what it is: losses by stage and provider, and the links that cost most."""
     with client(api) as ask:
         answer = ask.explain(_kind(kind), entity, window, limit)
-    if as_json:
-        _print_json(answer)
-    else:
-        _console().print(explanation(answer))
+        if as_json:
+            _print_json(answer)
+        else:
+            _console().print(explanation(answer, ask.timezone()))
+
+
+def history(
+    kind: KindArgument = Kind.GOVERNMENT.label,
+    entity: IdArgument = "",
+    *,
+    window: Window = 0,
+    since: Since = "",
+    until: Until = "",
+    as_json: AsJson = False,
+    api: Address = _API,
+) -> None:
+    """Show how an indicator went: what was published hourly (services: daily) in the last 400 days."""
+    with client(api) as ask:
+        zone = ask.timezone()
+        span = {"since": _moment(since, zone), "until": _moment(until, zone)}
+        found = ask.history(_kind(kind), entity, window, **span)
+        if as_json:
+            for one in found:
+                _print_json(one)
+            return
+        console, rows = _console(), list(found)
+        if rows:
+            console.print(history_picture(rows, zone, console.width))
+        else:
+            console.print("nothing was published in that time")
+
+
+def _moment(text: str, zone: tzinfo) -> float | None:
+    """A day or a time in ISO 8601 as epoch seconds, in the policy's timezone unless it names another."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"`{text}` is neither a day (2026-03-21) nor a time (2026-03-21T08:00)") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
 
 
 def _kind(text: str) -> Kind:

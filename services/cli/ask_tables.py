@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,7 +13,7 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.picture import percent
 from services.core.evidence import Kind
 
-__all__ = ["explanation", "indicator_table", "one_indicator", "provenance"]
+__all__ = ["bounds", "explanation", "indicator_table", "one_indicator", "point", "provenance"]
 
 _STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
 _BAR_CELLS = 40
@@ -29,8 +29,8 @@ def indicator_table(indicators: Iterable[indicator_pb2.Indicator], title: str) -
     for one in indicators:
         table.add_row(
             one.id,
-            _point(one),
-            _bounds(one),
+            point(one),
+            bounds(one),
             percent(one.known_share),
             _strict(one),
             str(one.links_required),
@@ -39,10 +39,10 @@ def indicator_table(indicators: Iterable[indicator_pb2.Indicator], title: str) -
     return table
 
 
-def one_indicator(one: indicator_pb2.Indicator) -> Group:
+def one_indicator(one: indicator_pb2.Indicator, zone: tzinfo) -> Group:
     """Return one indicator in full: the number, what it means and its provenance."""
     table = Table.grid(padding=(0, 2))
-    table.add_row("bounds", _bounds(one))
+    table.add_row("bounds", bounds(one))
     table.add_row("known", percent(one.known_share))
     if one.HasField("strict"):
         table.add_row(
@@ -51,27 +51,27 @@ def one_indicator(one: indicator_pb2.Indicator) -> Group:
     for stage in _STAGES:
         table.add_row(f"lost: {_words(stage)}", percent(getattr(one.losses, stage)))
     table.add_row("links", f"{one.links_required} required, {one.links_known} known, {one.links_absent} absent")
-    return Group(_headline(one), table, provenance(one))
+    return Group(_headline(one), table, provenance(one, zone))
 
 
-def provenance(one: indicator_pb2.Indicator) -> Text:
-    """Return where a number comes from: its window, its time and its versions."""
-    as_of = datetime.fromtimestamp(one.as_of.seconds, UTC)
+def provenance(one: indicator_pb2.Indicator, zone: tzinfo) -> Text:
+    """Return where a number comes from: its window, its time in ``zone``, the policy's timezone, and its versions."""
+    as_of = datetime.fromtimestamp(one.as_of.seconds, zone)
     return Text(
-        f"last {one.window_days} days as of {as_of:%Y-%m-%d %H:%M:%S} UTC · "
+        f"last {one.window_days} days as of {as_of:%Y-%m-%d %H:%M:%S} {zone} · "
         f"register {one.register_version[:_VERSION_CHARACTERS]} · method {one.method_version}",
         "dim",
     )
 
 
-def explanation(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Group:
+def explanation(answer: indicator_service_pb2.ExplainIndicatorResponse, zone: tzinfo) -> Group:
     """Return the waterfall of losses by stage, then the providers and links that cost most."""
     parts: list[RenderableType] = [_headline(answer.indicator), _waterfall(answer)]
     if answer.providers:
         parts.append(_providers(answer))
     if answer.links:
         parts.append(_links(answer))
-    return Group(*parts, provenance(answer.indicator))
+    return Group(*parts, provenance(answer.indicator, zone))
 
 
 def _headline(one: indicator_pb2.Indicator) -> Text:
@@ -79,9 +79,9 @@ def _headline(one: indicator_pb2.Indicator) -> Text:
     what = "the time" if kind is Kind.ENDPOINT else "required inquiries"
     return Text.assemble(
         (f"{kind.label} {one.id}: ", "bold"),
-        (_point(one), "bold green" if one.HasField("point") else "bold yellow"),
+        (point(one), "bold green" if one.HasField("point") else "bold yellow"),
         f" of {what} answered automatically, correctly and on time "
-        f"(bounds {_bounds(one)}, known {percent(one.known_share)})",
+        f"(bounds {bounds(one)}, known {percent(one.known_share)})",
     )
 
 
@@ -146,7 +146,8 @@ def _points(share: float) -> str:
     return f"{100 * share:.1f} pp"
 
 
-def _point(one: indicator_pb2.Indicator) -> str:
+def point(one: indicator_pb2.Indicator) -> str:
+    """Return the point, or that there is none to publish."""
     return percent(one.point) if one.HasField("point") else "not publishable"
 
 
@@ -154,7 +155,8 @@ def _strict(one: indicator_pb2.Indicator) -> str:
     return percent(one.strict.point) if one.strict.HasField("point") else "-"
 
 
-def _bounds(one: indicator_pb2.Indicator) -> str:
+def bounds(one: indicator_pb2.Indicator) -> str:
+    """Return L and U."""
     return _span(one.lower, one.upper)
 
 

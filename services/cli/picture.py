@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.cli.sparkline import sparkline
 
 __all__ = ["Picture", "line", "percent", "table"]
 
 _STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
-_BARS = "▁▂▃▄▅▆▇█"
 _TREND = 40
 
 
@@ -70,15 +70,6 @@ def line(indicator: indicator_pb2.Indicator, probes_per_second: float | None) ->
     )
 
 
-def _sparkline(values: tuple[float, ...]) -> str:
-    """The last values between their own extremes."""
-    recent = values[-_TREND:]
-    low, high = min(recent), max(recent)
-    if high == low:
-        return _BARS[3] * len(recent)
-    return "".join(_BARS[round((value - low) / (high - low) * (len(_BARS) - 1))] for value in recent)
-
-
 def _headline(picture: Picture, indicator: indicator_pb2.Indicator) -> Group:
     index = Text.assemble(
         ("Cross-agency Integration Index  ", "bold"),
@@ -91,7 +82,7 @@ def _headline(picture: Picture, indicator: indicator_pb2.Indicator) -> Group:
         "dim",
     )
     losses = Text("lost: " + "  ".join(f"{stage} {percent(getattr(indicator.losses, stage))}" for stage in _STAGES))
-    trend = Text(f"{_sparkline(picture.trend)}  " if picture.trend else "", "cyan") + Text(
+    trend = Text(f"{sparkline(picture.trend[-_TREND:])}  " if picture.trend else "", "cyan") + Text(
         _rate(picture.probes_per_second), "dim"
     )
     return Group(index, meaning, losses, trend)

@@ -283,6 +283,7 @@ class GetHistoryRequest(_message.Message):
     id: _builtins.str
     window_days: _builtins.int
     page_size: _builtins.int
+    """At most 1000; 0 means 100."""
     page_token: _builtins.str
     @_builtins.property
     def to(self) -> _timestamp_pb2.Timestamp: ...

@@ -104,7 +104,8 @@ class IndicatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetHistory(self, request, context):
-        """The indicators published over time.
+        """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
+        services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, whose history comes with the archive.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,9 @@ class IndicatorServiceStub:
     ExplainIndicator: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.ExplainIndicatorRequest, _indicator_service_pb2.ExplainIndicatorResponse]
     """Why the number is what it is: losses by stage and by provider, and the links that cost most."""
     GetHistory: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetHistoryRequest, _indicator_service_pb2.GetHistoryResponse]
-    """The indicators published over time."""
+    """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
+    services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, whose history comes with the archive.
+    """
     WatchIndicators: _grpc.UnaryStreamMultiCallable[_indicator_service_pb2.WatchIndicatorsRequest, _indicator_service_pb2.WatchIndicatorsResponse]
     """The current indicators at once, then each one when it changes."""
     GetStructure: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetStructureRequest, _indicator_service_pb2.GetStructureResponse]
@@ -66,7 +68,9 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
     ExplainIndicator: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.ExplainIndicatorRequest, _indicator_service_pb2.ExplainIndicatorResponse]  # type: ignore[assignment]
     """Why the number is what it is: losses by stage and by provider, and the links that cost most."""
     GetHistory: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetHistoryRequest, _indicator_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
-    """The indicators published over time."""
+    """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
+    services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, whose history comes with the archive.
+    """
     WatchIndicators: _aio.UnaryStreamMultiCallable[_indicator_service_pb2.WatchIndicatorsRequest, _indicator_service_pb2.WatchIndicatorsResponse]  # type: ignore[assignment]
     """The current indicators at once, then each one when it changes."""
     GetStructure: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetStructureRequest, _indicator_service_pb2.GetStructureResponse]  # type: ignore[assignment]
@@ -111,7 +115,9 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _indicator_service_pb2.GetHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.GetHistoryResponse, _abc.Awaitable[_indicator_service_pb2.GetHistoryResponse]]:
-        """The indicators published over time."""
+        """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
+        services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, whose history comes with the archive.
+        """
 
     @_abc_1.abstractmethod
     def WatchIndicators(

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +153,22 @@ class Bus:
         return StreamState(answer["created"], int(state["first_seq"]) or last + 1, last)
 
     async def read(
-        self, stream: str, start: int, *, pattern: str = ">", limit: int = 500, timeout: float = 5.0
+        self,
+        stream: str,
+        start: int,
+        *,
+        pattern: str = ">",
+        limit: int = 500,
+        timeout: float = 5.0,
+        since: datetime | None = None,
     ) -> list[Message]:
-        """Up to ``limit`` stored messages from sequence ``start`` on, in order; empty when there are none yet."""
-        what = f"reading stream {stream} from {start}"
-        request = {"seq": start, "batch": limit, "max_bytes": _BATCH_BYTES, "next_by_subj": pattern}
+        """Up to ``limit`` stored messages from sequence ``start`` on, in order; empty when there are none yet.
+
+        With ``since`` those that were stored at or after that moment, whatever ``start`` is.
+        """
+        what = f"reading stream {stream} from {since or start}"
+        first = {"seq": start} if since is None else {"start_time": since.isoformat()}
+        request = {**first, "batch": limit, "max_bytes": _BATCH_BYTES, "next_by_subj": pattern}
         payload = json.dumps(request).encode()
         messages: list[Message] = []
         try:

@@ -191,10 +191,10 @@ async def test_pages_go_on_across_refreshes(api, refusal):
 
 @pytest.mark.parametrize(
     ("call", "request_"),
-    [("GetHistory", messages.GetHistoryRequest()), ("GetStructure", messages.GetStructureRequest())],
+    [("GetStructure", messages.GetStructureRequest())],
 )
 async def test_what_comes_later_is_unimplemented(api, refusal, call, request_):
-    """History and structure are refused with a sentence, not with a bare status."""
+    """Structure is refused with a sentence, not with a bare status."""
     code, info, sentence = await refusal(getattr(api.indicators, call)(request_))
     assert (code, info.reason, dict(info.metadata)) == (
         grpc.StatusCode.UNIMPLEMENTED,

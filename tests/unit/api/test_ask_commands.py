@@ -46,7 +46,7 @@ async def test_without_arguments_the_government_and_its_sectors_are_shown(api, a
     assert "82.5 %" in rows["country"]
     assert "82.5-82.5 %" in rows["country"]
     assert "100.0 %" in rows["country"]
-    assert "2026-09-21 14:15:00 UTC" in text
+    assert "2026-09-21 17:45:00 Asia/Tehran" in text
     assert f"register {api.register.register_version[:12]}" in text
     assert "last 28 days" in text
 

@@ -9,6 +9,7 @@ from tests.bench import bench_probe
 from tests.bench.national import national
 from tests.bench.pipeline import compare_all
 from tests.bench.saturation import saturation
+from tests.bench.structure import measure_structure
 
 
 def main() -> None:
@@ -17,7 +18,7 @@ def main() -> None:
     parser.add_argument(
         "benchmark",
         nargs="?",
-        choices=("probe", "pipeline", "saturation", "national"),
+        choices=("probe", "pipeline", "saturation", "national", "structure"),
         help="which one (default: all)",
     )
     parser.add_argument("--minutes", type=float, default=3.0, help="national: how long to measure (default: 3)")
@@ -28,6 +29,8 @@ def main() -> None:
         "--seconds", type=float, default=60.0, help="pipeline, saturation: how long to measure (default: 60)"
     )
     parser.add_argument("--rate", type=int, default=1000, help="saturation: probes/s of its last part (default: 1000)")
+    parser.add_argument("--agencies", type=int, default=10_000, help="structure: how many (default: 10000)")
+    parser.add_argument("--links", type=int, default=1_000_000, help="structure: how many (default: 1000000)")
     parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")
     arguments, rest = parser.parse_known_args()
     if rest and arguments.benchmark != "probe":
@@ -38,6 +41,8 @@ def main() -> None:
         _print(compare_all(arguments.targets, arguments.interval, arguments.seconds))
     if arguments.benchmark in {None, "saturation"}:
         _print(saturation(arguments.seconds, arguments.rate, arguments.inflight))
+    if arguments.benchmark in {None, "structure"}:
+        _print(measure_structure(arguments.agencies, arguments.links))
     if arguments.benchmark in {None, "national"}:
         _print(national(arguments.minutes, arguments.slot))
 

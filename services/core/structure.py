@@ -1,0 +1,76 @@
+"""How the agencies hang together, as values (INDICATOR.md §7, Structure). services.indicator.structure computes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ProviderRole", "SetIndex", "Structure"]
+
+
+@dataclass(frozen=True, slots=True)
+class SetIndex:
+    """The index of a set of ``links`` with its bounds; ``point`` is None when it is not publishable."""
+
+    links: int
+    point: float | None
+    lower: float
+    upper: float
+    known_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRole:
+    """What hangs on one provider.
+
+    ``links`` it must answer; ``share`` of the government's weight on them; ``loss`` of that weight not served, unknown
+    counted as not served; ``strict_loss`` is how far the government's E falls when the provider answers nobody.
+    """
+
+    provider: str
+    links: int
+    share: float
+    loss: float
+    strict_loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """The islands panel of one window; shares in [0, 1], None where a measure does not apply.
+
+    A pair is a consumer and a provider, in this order; it is *required* when a link between them is in force and weighs
+    something, and *works* when one of these was seen OK. Pairs ``pairs_absent`` have absent links only; of ``pairs_unknown``
+    nothing is known. ``…_upper`` and ``fragmentation_lower`` are what they would be, had all that nobody saw been OK.
+    ``isolates`` and ``islands`` are of the agencies in a required pair; islands come largest first, then by first id.
+    ``resilience`` is the share of E left when the node that most of it hangs on fails: ``weakest``, a provider's id, empty
+    for the bus and when there is no resilience to tell; the bus carries ``bus_links`` and ``bus_strict_loss``.
+    ``declared`` is the share of the weight on links that are not absent. ``providers`` come in id order.
+    """
+
+    window_days: int
+    pairs_required: int
+    pairs_working: int
+    pairs_absent: int
+    pairs_unknown: int
+    pair_coverage: float
+    pair_coverage_upper: float
+    pair_coverage_weighted: float
+    pair_coverage_weighted_upper: float
+    isolates: tuple[str, ...]
+    islands: tuple[tuple[str, ...], ...]
+    fragmentation: float
+    fragmentation_lower: float
+    reciprocity: float | None
+    within_sectors: SetIndex
+    across_sectors: SetIndex
+    silo_gap: float | None
+    provider_concentration: float
+    providers: tuple[ProviderRole, ...]
+    bus_links: int
+    bus_strict_loss: float
+    resilience: float | None
+    weakest: str
+    declared: float
+    as_of: int = 0
+    register_version: str = ""
+    method_version: str = ""
+    evidence_sequence: int = 0

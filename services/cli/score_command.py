@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from services.cli.score_table import show
+from services.cli.sensitivity_table import print_json, show_sensitivity
 from services.core import codec
 from services.core.bus import Bus, Message, connect, subjects
 from services.core.errors import InputError, SettingsError
@@ -21,7 +22,7 @@ from services.core.evidence import Kind
 from services.register.load import load
 from services.scorer.batches import columns_of, summaries_of
 from services.scorer.lines import read_measurements, read_summaries
-from services.scorer.offline import last_end, volumes
+from services.scorer.offline import last_end, rankings, volumes
 from services.scorer.offline import score as score_offline
 
 __all__ = ["dump", "score"]
@@ -52,15 +53,23 @@ def score(
     at: Annotated[
         str | None, typer.Option(help="count whole slots that end by then; else all measured", metavar="TIME")
     ] = None,
+    sensitivity: Annotated[
+        bool,
+        typer.Option("--sensitivity", help="how far choices of method move the ranks of agencies, with rank bands"),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="one Indicator a line, as JSON; all windows of the policy")
     ] = False,
 ) -> None:
-    """Score measurements offline, as auditors do. Files with anything wrong in them are refused whole."""
+    """Score measurements offline, as auditors do. Files with anything wrong in them are refused whole.
+
+    With --sensitivity: ranks and rank bands of all agencies in one window, and what moves them. --json then gives that
+    window's Indicators, with rank_band set, and after them one line with the Sensitivity.
+    """
     try:
         held = load(register)
         policy = held.policy
-        batches = read_measurements([*measurements, *(files or [])], held)
+        batches = read_measurements([*measurements, *(files or [])], held, timings=sensitivity)
         summaries = read_summaries(exchanges or [])
     except InputError as error:
         typer.echo(error.report(), err=True)
@@ -69,9 +78,15 @@ def score(
     if moment is None:
         raise SettingsError("the files hold no measurement: say with --at when the index is to be computed")
     shown = policy.default_window if window is None else window
-    windows = None if as_json and window is None else (shown,)
+    windows = None if as_json and window is None and not sensitivity else (shown,)
     snapshot = score_offline(held, batches, at=moment, windows=windows)
-    if as_json:
+    if sensitivity:
+        found = rankings(held, batches, summaries, at=moment, window=shown)
+        if as_json:
+            print_json(snapshot, found)
+        else:
+            show_sensitivity(held, snapshot, found)
+    elif as_json:
         for row in (row for kind in Kind for days in snapshot.windows for row in snapshot.rows(kind, days)):
             typer.echo(codec.indicator_to_json(row))
     else:

@@ -16,7 +16,7 @@ from services.core.model import Register
 from services.core.outcome import Stage
 from services.indicator.index import Snapshot
 
-__all__ = ["show"]
+__all__ = ["percent", "show"]
 
 WORST = 10
 """How many of a kind are shown, worst lower bound first."""
@@ -52,19 +52,19 @@ def _section(table: Table, kind: Kind, rows: Sequence[Indicator]) -> None:
     table.add_section()
     table.add_row(Text(kind.label + more, style="bold"))
     for row in rows[:WORST]:
-        strict = "" if row.strict is None else _percent(row.strict.point)
+        strict = "" if row.strict is None else percent(row.strict.point)
         links = (
             ("", "") if kind is Kind.ENDPOINT else (f"{row.links_known}/{row.links_required}", str(row.links_absent))
         )
         losses = (getattr(row.losses, stage.name.lower()) for stage in Stage if stage < Stage.OK)
         table.add_row(
             Text(f"  {row.id}"),
-            _percent(row.point),
-            f"{_percent(row.lower)} to {_percent(row.upper)}",
-            _percent(row.known_share),
+            percent(row.point),
+            f"{percent(row.lower)} to {percent(row.upper)}",
+            percent(row.known_share),
             strict,
             *links,
-            *("" if row.point is None else _percent(loss) for loss in losses),
+            *("" if row.point is None else percent(loss) for loss in losses),
         )
 
 
@@ -79,6 +79,6 @@ def _exchanges(volumes: Iterable[ExchangeVolume]) -> Table:
     return table
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
     """A share as a percentage; one that is not publishable is shown as such."""
     return "n/a" if share is None else f"{share:.1%}"

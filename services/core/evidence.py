@@ -23,6 +23,7 @@ __all__ = [
     "Measurement",
     "MeasurementColumns",
     "Phases",
+    "RankBand",
     "Strict",
     "Target",
 ]
@@ -74,6 +75,7 @@ class MeasurementColumns:
     """One batch as numpy columns of n rows; ``target`` indexes ``targets``.
 
     ``slot_start`` int64 epoch seconds, ``time`` int64 epoch microseconds (-1 unset), ``outcome`` and ``reason`` uint8.
+    ``latency`` and ``data_age`` int64 microseconds (-1 unset) are there only where somebody wants to judge anew.
     """
 
     vantage: str
@@ -83,6 +85,8 @@ class MeasurementColumns:
     time: NDArray[np.int64]
     outcome: NDArray[np.uint8]
     reason: NDArray[np.uint8]
+    latency: NDArray[np.int64] | None = None
+    data_age: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -160,6 +164,14 @@ class Strict:
 
 
 @dataclass(frozen=True, slots=True)
+class RankBand:
+    """The ranks of an agency, 1 being the best, in the middle nine tenths of the sensitivity cases (INDICATOR.md §7)."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
 class Indicator:
     """One number with its bounds, its versions and its time (``as_of`` in epoch seconds). Shares are in [0, 1]."""
 
@@ -181,3 +193,4 @@ class Indicator:
     method_version: str = ""
     evidence_sequence: int = 0
     level: int | None = field(default=None)
+    rank_band: RankBand | None = None

@@ -16,7 +16,16 @@ from services.indicator.frame import Frame
 from services.indicator.shares import LinkShares, grouping, link_shares, mean_share, ratio, sums, upper_bound
 from services.indicator.window import Evidence, WindowCounts
 
-__all__ = ["METHOD_VERSION", "Calendar", "Frame", "IndicatorColumns", "LinkColumns", "Snapshot", "indicators"]
+__all__ = [
+    "METHOD_VERSION",
+    "Calendar",
+    "Frame",
+    "IndicatorColumns",
+    "LinkColumns",
+    "Snapshot",
+    "indicators",
+    "strict_shares",
+]
 
 METHOD_VERSION = "1"
 """Changes whenever a formula of INDICATOR.md does."""
@@ -177,7 +186,7 @@ def _of_links(frame: Frame, counts: WindowCounts, shares: LinkShares, kind: Kind
 
     estimate, lower, upper, known_share = mean_share(shares, np.arange(len(group)), group, weight, groups)
     in_force = shares.slots > 0
-    strict_point, strict_lower, strict_upper = _strict(frame, counts, kind, groups)
+    strict_point, strict_lower, strict_upper = strict_shares(frame, counts, kind, groups)
     return IndicatorColumns(
         kind=kind,
         window_days=days,
@@ -227,7 +236,7 @@ def _of_endpoints(frame: Frame, counts: WindowCounts, days: int) -> IndicatorCol
     )
 
 
-def _strict(
+def strict_shares(
     frame: Frame, counts: WindowCounts, kind: Kind, groups: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """E with its bounds (§4): v_s-weighted means over services; a provider, a link and an endpoint have none.

@@ -32,15 +32,20 @@ class _Columns:
     time: array[int] = field(default_factory=lambda: array("q"))
     outcome: array[int] = field(default_factory=lambda: array("B"))
     reason: array[int] = field(default_factory=lambda: array("B"))
+    latency: array[int] = field(default_factory=lambda: array("q"))
+    data_age: array[int] = field(default_factory=lambda: array("q"))
 
-    def add(self, row: Measurement) -> None:
+    def add(self, row: Measurement, *, timings: bool) -> None:
         self.target.append(self.targets.setdefault(row.target, len(self.targets)))
         self.slot_start.append(row.slot_start)
         self.time.append(micros(row.time))
         self.outcome.append(row.outcome)
         self.reason.append(row.reason)
+        if timings:
+            self.latency.append(micros(row.latency))
+            self.data_age.append(micros(row.data_age))
 
-    def columns(self, vantage: str) -> MeasurementColumns:
+    def columns(self, vantage: str, *, timings: bool) -> MeasurementColumns:
         return MeasurementColumns(
             vantage=vantage,
             targets=tuple(self.targets),
@@ -49,11 +54,13 @@ class _Columns:
             time=np.array(self.time, np.int64),
             outcome=np.array(self.outcome, np.uint8),
             reason=np.array(self.reason, np.uint8),
+            latency=np.array(self.latency, np.int64) if timings else None,
+            data_age=np.array(self.data_age, np.int64) if timings else None,
         )
 
 
-def read_measurements(files: Sequence[Path], register: Register) -> list[MeasurementColumns]:
-    """Return the measurements of all files, one set of columns per vantage.
+def read_measurements(files: Sequence[Path], register: Register, *, timings: bool = False) -> list[MeasurementColumns]:
+    """Return the measurements of all files, one set of columns per vantage, with latencies and ages if ``timings``.
 
     InputError with every fault at file and line: unreadable, incomplete, of a link, endpoint or vantage that the
     register does not have, not at the start of a slot, with a reason that does not belong to its outcome.
@@ -66,10 +73,10 @@ def read_measurements(files: Sequence[Path], register: Register) -> list[Measure
             wrong = list(known.faults(row))
             faults += (Fault(str(file), number, 0, reason) for reason in wrong)
             if not wrong:
-                vantages.setdefault(row.vantage, _Columns()).add(row)
+                vantages.setdefault(row.vantage, _Columns()).add(row, timings=timings)
     if faults:
         raise InputError(_named("measurements", files), faults)
-    return [vantages[vantage].columns(vantage) for vantage in sorted(vantages)]
+    return [vantages[vantage].columns(vantage, timings=timings) for vantage in sorted(vantages)]
 
 
 def read_summaries(files: Sequence[Path]) -> list[ExchangeSummary]:

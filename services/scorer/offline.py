@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 from services.core.codec import ExchangeVolume
 from services.core.evidence import ExchangeSummary, MeasurementColumns
 from services.core.model import Register
 from services.indicator.calendar import Calendar
+from services.indicator.cases import FACTORS
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
+from services.indicator.recount import recount
+from services.indicator.sensitivity import Ranking, analyse
 from services.indicator.window import Evidence
 from services.scorer.exchanges import Exchanges
 
-__all__ = ["last_end", "score", "volumes"]
+__all__ = ["last_end", "rankings", "score", "volumes"]
 
 
 def last_end(batches: Iterable[MeasurementColumns], slot_seconds: int) -> int | None:
@@ -49,3 +55,41 @@ def volumes(
         return exchanges.volumes(calendar.day_of(calendar.slot_of(at)) - timedelta(days=window_days))
     finally:
         exchanges.close()
+
+
+def rankings(
+    register: Register,
+    batches: Sequence[MeasurementColumns],
+    summaries: Iterable[ExchangeSummary],
+    *,
+    at: float,
+    window: int,
+) -> tuple[Ranking, ...]:
+    """Rank agencies as consumers and as providers of the window, in every case of the sensitivity analysis.
+
+    ``batches`` must have latencies and ages. The other windows are those of the policy.
+    """
+    calendar = Calendar.of(register.policy)
+    end_slot = calendar.slot_of(at)
+    frame = Frame.of(register)
+    windows = sorted({*register.policy.windows_days, window})
+    counted = recount(register, frame, batches, end_slot=end_slot, windows=windows, factors=FACTORS)
+    carried = _link_volumes(frame, summaries, calendar.window(window, end_slot), calendar)
+    return analyse(frame, counted, windows=windows, window=window, volumes=carried)
+
+
+def _link_volumes(
+    frame: Frame, summaries: Iterable[ExchangeSummary], span: range, calendar: Calendar
+) -> NDArray[np.int64]:
+    """Exchanges per link over a span of slots. What is not of exactly one link is of none, and never split by guess."""
+    latest: dict[tuple[str, str, int], ExchangeSummary] = {}
+    for row in summaries:
+        key = (row.client, row.service, row.slot_start)
+        if calendar.slot_of(row.slot_start) in span and (key not in latest or row.revision > latest[key].revision):
+            latest[key] = row
+    at = {link: position for position, link in enumerate(frame.links)}
+    carried = np.zeros(len(at), np.int64)
+    for row in latest.values():
+        if row.link in at and not row.shared and not row.meta:
+            carried[at[row.link]] += row.count
+    return carried

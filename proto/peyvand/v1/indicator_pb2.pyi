@@ -401,3 +401,114 @@ class ThreeBars(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__verification_ratio) -> _WhichOneofReturnType__verification_ratio | None: ...
 
 Global___ThreeBars: _TypeAlias = ThreeBars  # noqa: Y015
+
+@_typing.final
+class SwitchIndex(_message.Message):
+    """SwitchIndex says how far one choice of method moves the ranks of agencies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SWITCH_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    TOTAL_ORDER_FIELD_NUMBER: _builtins.int
+    TOTAL_ORDER_ERROR_FIELD_NUMBER: _builtins.int
+    FIRST_ORDER_FIELD_NUMBER: _builtins.int
+    FIRST_ORDER_ERROR_FIELD_NUMBER: _builtins.int
+    switch: _builtins.str
+    total_order: _builtins.float
+    """Sobol' indices of the mean absolute rank shift, with their standard errors over independent samples."""
+    total_order_error: _builtins.float
+    first_order: _builtins.float
+    first_order_error: _builtins.float
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it was switched between; with a single state it does not apply."""
+
+    def __init__(
+        self,
+        *,
+        switch: _builtins.str = ...,
+        states: _abc.Iterable[_builtins.str] | None = ...,
+        total_order: _builtins.float = ...,
+        total_order_error: _builtins.float = ...,
+        first_order: _builtins.float = ...,
+        first_order_error: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_order", b"first_order", "first_order_error", b"first_order_error", "states", b"states", "switch", b"switch", "total_order", b"total_order", "total_order_error", b"total_order_error"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchIndex: _TypeAlias = SwitchIndex  # noqa: Y015
+
+@_typing.final
+class RankSensitivity(_message.Message):
+    """RankSensitivity says how the ranks of agencies, as consumers or as providers, hang on choices of method."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    CASES_FIELD_NUMBER: _builtins.int
+    MEAN_RANK_SHIFT_FIELD_NUMBER: _builtins.int
+    SWITCHES_FIELD_NUMBER: _builtins.int
+    kind: Global___IndicatorKind.ValueType
+    cases: _builtins.int
+    """How many combinations of states were computed."""
+    mean_rank_shift: _builtins.float
+    """Mean over the cases of the mean absolute rank shift."""
+    @_builtins.property
+    def switches(self) -> _containers.RepeatedCompositeFieldContainer[Global___SwitchIndex]: ...
+    def __init__(
+        self,
+        *,
+        kind: Global___IndicatorKind.ValueType = ...,
+        cases: _builtins.int = ...,
+        mean_rank_shift: _builtins.float = ...,
+        switches: _abc.Iterable[Global___SwitchIndex] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cases", b"cases", "kind", b"kind", "mean_rank_shift", b"mean_rank_shift", "switches", b"switches"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RankSensitivity: _TypeAlias = RankSensitivity  # noqa: Y015
+
+@_typing.final
+class Sensitivity(_message.Message):
+    """Sensitivity holds both rankings of one window. The rank bands are in the indicators."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_DAYS_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    REGISTER_VERSION_FIELD_NUMBER: _builtins.int
+    PROBE_VERSION_FIELD_NUMBER: _builtins.int
+    METHOD_VERSION_FIELD_NUMBER: _builtins.int
+    RANKS_FIELD_NUMBER: _builtins.int
+    window_days: _builtins.int
+    register_version: _builtins.str
+    probe_version: _builtins.str
+    method_version: _builtins.str
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def ranks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankSensitivity]: ...
+    def __init__(
+        self,
+        *,
+        window_days: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        register_version: _builtins.str = ...,
+        probe_version: _builtins.str = ...,
+        method_version: _builtins.str = ...,
+        ranks: _abc.Iterable[Global___RankSensitivity] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "method_version", b"method_version", "probe_version", b"probe_version", "ranks", b"ranks", "register_version", b"register_version", "window_days", b"window_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sensitivity: _TypeAlias = Sensitivity  # noqa: Y015

@@ -31,6 +31,7 @@ from services.core.codec.register import (
     encode_heartbeat,
     encode_manifest,
 )
+from services.core.codec.sensitivity import sensitivity_to_json
 
 __all__ = [
     "Block",
@@ -59,6 +60,7 @@ __all__ = [
     "indicator_to_message",
     "measurement_from_json",
     "measurement_to_json",
+    "sensitivity_to_json",
     "stamp_block",
     "summary_from_json",
     "summary_to_json",

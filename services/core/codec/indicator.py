@@ -6,7 +6,7 @@ from google.protobuf import json_format
 
 from peyvand.v1 import indicator_pb2
 from services.core.codec.units import timestamp
-from services.core.evidence import Indicator, Kind, Losses, Strict
+from services.core.evidence import Indicator, Kind, Losses, RankBand, Strict
 
 __all__ = ["indicator_from_message", "indicator_to_json", "indicator_to_message"]
 
@@ -36,6 +36,7 @@ def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
         ),
         strict=indicator_pb2.Strict(point=strict.point, lower=strict.lower, upper=strict.upper) if strict else None,
         level=row.level,
+        rank_band=indicator_pb2.RankBand(low=row.rank_band.low, high=row.rank_band.high) if row.rank_band else None,
         links_required=row.links_required,
         links_known=row.links_known,
         links_absent=row.links_absent,
@@ -66,6 +67,7 @@ def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
         method_version=message.method_version,
         evidence_sequence=message.evidence_sequence,
         level=message.level if message.HasField("level") else None,
+        rank_band=RankBand(message.rank_band.low, message.rank_band.high) if message.HasField("rank_band") else None,
     )
 
 

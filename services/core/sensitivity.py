@@ -1,0 +1,51 @@
+"""What a sensitivity analysis says, as values (INDICATOR.md §7, Sensitivity)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.core.evidence import Kind
+
+__all__ = ["RankSensitivity", "Sensitivity", "SwitchIndex"]
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchIndex:
+    """How far one choice of method moves the ranks, alone and with the others.
+
+    ``states`` are what it was switched between; with a single one it does not apply, and both indices are 0.
+    ``total_order`` and ``first_order`` are Sobol' indices of the mean absolute rank shift; ``…_error`` their standard
+    errors over independent samples.
+    """
+
+    switch: str
+    states: tuple[str, ...]
+    total_order: float
+    total_order_error: float
+    first_order: float
+    first_order_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class RankSensitivity:
+    """How the ranks of all agencies, as consumers or as providers, hang on the choices.
+
+    ``cases`` combinations were computed; ``mean_rank_shift`` is the mean over them of the mean absolute rank shift.
+    """
+
+    kind: Kind
+    cases: int
+    mean_rank_shift: float
+    switches: tuple[SwitchIndex, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """Both rankings of one window; ``as_of`` in epoch seconds, as in the indicators."""
+
+    window_days: int
+    as_of: int
+    ranks: tuple[RankSensitivity, ...]
+    register_version: str = ""
+    probe_version: str = ""
+    method_version: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -65,6 +66,19 @@ class Calendar:
         while start >= self.midnight(day + timedelta(days=1)):
             day += timedelta(days=1)
         return day
+
+    def slots_of(self, day: date) -> range:
+        """Return the slots that start in the day."""
+        return range(self.first_slot(day), self.first_slot(day + timedelta(days=1)))
+
+    def days(self, span: range) -> Iterator[tuple[date, range]]:
+        """Yield the days of a span of slots, and which of the slots are in each."""
+        start = span.start
+        while start < span.stop:
+            day = self.day_of(start)
+            stop = min(self.first_slot(day + timedelta(days=1)), span.stop)
+            yield day, range(start, stop)
+            start = stop
 
     def window(self, days: int, end_slot: int) -> range:
         """Return the slots of the last ``days`` complete days and of today so far, up to ``end_slot`` exclusive (§3).

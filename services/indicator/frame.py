@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ class Frame:
     ``required_from``, ``required_until`` and ``live_from`` are day ordinals; a link is in force on the days in
     [required_from, required_until) and a known zero on those before live_from (INDICATOR.md §3).
     ``targets`` are the links, then the endpoints; ``restrictions`` maps a position in it to the vantages that count
-    for that target, where not all do.
+    for that target, where not all do. ``bus`` is the position among the endpoints of the one that is the data bus's own.
     """
 
     government: str
@@ -43,6 +44,7 @@ class Frame:
     endpoints: tuple[str, ...]
     targets: tuple[Target, ...]
     restrictions: dict[int, frozenset[str]]
+    bus: int | None
 
     service: NDArray[np.int64]
     provider: NDArray[np.int64]
@@ -86,6 +88,7 @@ class Frame:
             endpoints=tuple(endpoints),
             targets=tuple(targets),
             restrictions={position: frozenset(vantages) for position, vantages in enumerate(wanted) if vantages},
+            bus=None if register.policy.bus is None else endpoints.index(register.policy.bus),
             service=service,
             provider=_indices([at_agency[row.provider] for row in rows]),
             consumer=consumer,
@@ -99,6 +102,21 @@ class Frame:
             service_sector=agency_sector[service_consumer],
             service_weight=np.array([register.services[service].weight for service in services], dtype=np.float64),
         )
+
+    def judging(self) -> bytes:
+        """Return a digest of all that judging depends on: two frames with the same one count the same evidence alike.
+
+        Weights, thresholds and the windows asked for are no part of it.
+        """
+        digest = sha256()
+        for ids in (self.agencies, self.services, self.links, self.endpoints):
+            digest.update("\n".join([*ids, ""]).encode())
+        for array in (self.service, self.provider, self.required_from, self.required_until, self.live_from):
+            digest.update(array.tobytes())
+        for target, vantages in sorted(self.restrictions.items()):
+            digest.update(f"{target} {sorted(vantages)}\n".encode())
+        digest.update(f"{self.bus}".encode())
+        return digest.digest()
 
 
 def _positions(ids: Sequence[str]) -> dict[str, int]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.evidence import Target
+from services.indicator.causes import CauseRows
+from services.indicator.packed import DayState
 
-__all__ = ["Changes", "DayState", "SlotDetail", "SlotState", "Taken"]
+__all__ = ["Changes", "DayEvidence", "DayState", "SlotDetail", "SlotState", "Taken"]
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What became of a batch's rows.
 
-    ``accepted``; ``late``: their slot is closed; ``misplaced``: before the epoch, or not at the start of a slot. Late
+    ``accepted``; ``late``: their day is closed; ``misplaced``: before the epoch, or not at the start of a slot. Late
     and misplaced rows change nothing. ``changed`` are the slots in which any cell changed, ascending.
     """
 
@@ -40,20 +41,6 @@ class SlotState:
 
 
 @dataclass(frozen=True, slots=True)
-class DayState:
-    """One day's closed slots to be saved: those of the day that come before slot ``closed_before``.
-
-    ``counts`` (6, targets) slots per verdict; ``up`` and ``down`` (services,) slots per joint verdict.
-    """
-
-    day: date
-    closed_before: int
-    counts: NDArray[np.unsignedinteger[Any]]
-    up: NDArray[np.unsignedinteger[Any]]
-    down: NDArray[np.unsignedinteger[Any]]
-
-
-@dataclass(frozen=True, slots=True)
 class Changes:
     """All that changed since the last drain; the id lists are whole and only ever grow.
 
@@ -64,7 +51,6 @@ class Changes:
 
     targets: tuple[Target, ...]
     vantages: tuple[str, ...]
-    services: tuple[str, ...]
     slots: tuple[SlotState, ...]
     days: tuple[DayState, ...]
 
@@ -82,3 +68,18 @@ class SlotDetail:
     verdict: NDArray[np.uint8]
     outcome: NDArray[np.uint8]
     reason: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class DayEvidence:
+    """One day of a span of slots, judged by a frame of n links.
+
+    ``day`` its ordinal, ``slots`` how many of its slots are in the span, ``counts`` (6, n) known slots of live links per
+    stage, ``causes`` as of ``cause_states``; of a link that is not in force or not live that day nothing is known. Both
+    are shared: they are not to be changed.
+    """
+
+    day: int
+    slots: int
+    counts: NDArray[np.unsignedinteger[Any]]
+    causes: CauseRows

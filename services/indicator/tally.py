@@ -17,42 +17,45 @@ STAGES = 6
 
 
 class Tally:
-    """Counts of one day: ``counts`` (6, targets) slots per verdict, ``up`` and ``down`` (services,) per joint verdict.
+    """Counts of one day, or of part of it, under one frame.
 
-    Columns are those of the evidence, not of a frame, and come later than the day where targets do.
+    ``counts`` (6, targets) slots per verdict, ``up`` and ``down`` (services,) per joint verdict, all in frame order. What
+    is not live that day is left to the reader to pass over.
     """
 
     __slots__ = ("counts", "down", "up")
 
-    def __init__(self, slot_seconds: int) -> None:
+    def __init__(self, frame: Frame, slot_seconds: int) -> None:
         # The longest day has 25 hours: with slots of two seconds or more its count fits 16 bits, at half the memory.
         kind = np.uint16 if slot_seconds > 1 else np.uint32
-        self.counts: NDArray[np.unsignedinteger[Any]] = np.zeros((STAGES, 0), dtype=kind)
-        self.up: NDArray[np.unsignedinteger[Any]] = np.zeros(0, dtype=kind)
-        self.down: NDArray[np.unsignedinteger[Any]] = np.zeros(0, dtype=kind)
+        self.counts: NDArray[np.unsignedinteger[Any]] = np.zeros((STAGES, len(frame.targets)), dtype=kind)
+        self.up: NDArray[np.unsignedinteger[Any]] = np.zeros(len(frame.services), dtype=kind)
+        self.down: NDArray[np.unsignedinteger[Any]] = np.zeros(len(frame.services), dtype=kind)
 
-    def add(self, judged: Judged, services: NDArray[np.int64]) -> None:
-        """Count a slot in. ``services`` says which column each of the frame's services has."""
-        self.widen(len(judged.verdict), int(services.max(initial=-1)) + 1)
+    def add(self, judge: Judge, judged: Judged) -> None:
+        """Count a slot in."""
+        reached = judged.verdict[judge.columns]
         for stage in range(STAGES):
-            self.counts[stage, : len(judged.verdict)] += judged.verdict == stage
-        self.up[services] += judged.up
-        self.down[services] += judged.down
+            self.counts[stage] += reached == stage
+        self.up += judged.up
+        self.down += judged.down
 
-    def remove(self, judged: Judged, services: NDArray[np.int64]) -> None:
+    def remove(self, judge: Judge, judged: Judged) -> None:
         """Count a slot out that was counted in."""
+        reached = judged.verdict[judge.columns]
         for stage in range(STAGES):
-            self.counts[stage, : len(judged.verdict)] -= judged.verdict == stage
-        self.up[services] -= judged.up
-        self.down[services] -= judged.down
+            self.counts[stage] -= reached == stage
+        self.up -= judged.up
+        self.down -= judged.down
 
-    def widen(self, targets: int, services: int) -> None:
-        """Make room for at least so many columns."""
-        if targets > self.counts.shape[1]:
-            self.counts = np.pad(self.counts, ((0, 0), (0, targets - self.counts.shape[1])))
-        if services > len(self.up):
-            self.up = np.pad(self.up, (0, services - len(self.up)))
-            self.down = np.pad(self.down, (0, services - len(self.down)))
+    def add_all(self, judge: Judge, verdicts: NDArray[np.int8], day: int) -> None:
+        """Count in many slots of one day, from the verdicts (targets, slots) of ``Judge.targets``."""
+        by_slot = np.ascontiguousarray(verdicts.T)
+        for stage in range(STAGES):
+            self.counts[stage] += np.add.reduce(by_slot == stage, axis=0, dtype=self.counts.dtype)
+        up, down = judge.joint(verdicts[: len(judge.links)], day)
+        self.up += up.astype(self.up.dtype)
+        self.down += down.astype(self.down.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +105,8 @@ class WindowCounts:
             down=self.down.copy(),
         )
 
-    def add_day(self, judge: Judge, services: NDArray[np.int64], day: int, slots: int, *tallies: Tally) -> None:
-        """Add a day, of which ``slots`` slots are in the window and counted in ``tallies``."""
+    def add_day(self, judge: Judge, day: int, slots: int, tally: Tally | None) -> None:
+        """Add a day, of which ``slots`` slots are in the window; those that were measured are counted in ``tally``."""
         force = judge.force(day)
         self.slots[force.in_force] += slots
         self.counts[0, force.in_force & ~force.live] += slots
@@ -111,13 +114,10 @@ class WindowCounts:
         self.service_slots[force.service_in_force] += slots
         # A link on paper is a known zero in every slot, whatever was measured: so its service is down in every slot.
         self.down[force.service_paper] += slots
-        measured = force.service_live & ~force.service_paper
-        for tally in tallies:
-            tally.widen(
-                int(max(judge.links.max(initial=-1), judge.endpoints.max(initial=-1))) + 1,
-                int(services.max(initial=-1)) + 1,
-            )
-            self.counts[:] += tally.counts[:, judge.links] * force.live
-            self.endpoint_counts[:] += tally.counts[:, judge.endpoints]
-            self.up[:] += tally.up[services] * measured
-            self.down[:] += tally.down[services] * measured
+        if tally is not None:
+            links = len(judge.links)
+            measured = force.service_live & ~force.service_paper
+            self.counts[:] += tally.counts[:, :links] * force.live
+            self.endpoint_counts[:] += tally.counts[:, links:]
+            self.up[:] += tally.up * measured
+            self.down[:] += tally.down * measured

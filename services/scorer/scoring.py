@@ -126,11 +126,11 @@ class Scoring:
         self.stale = True
 
     def published(self, judgement: Judgement, *, hour: int, day: int) -> None:
-        """Note what was published; then close the slots that nothing can be admitted to any more."""
+        """Note what was published; then close the days that nothing can be admitted to any more."""
         end_slot = judgement.snapshot.end_slot
         self.manifest = replace(self.manifest, end_slot=end_slot, hour=hour, day=day)
         before = closable(stored=self.manifest.time, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
-        self.evidence.close(self.frame, min(before, end_slot))
+        self.evidence.close(min(before, end_slot))
 
     def save(self) -> Save | None:
         """Return what is to be saved now, None when nothing has happened since the last time."""
@@ -142,7 +142,7 @@ class Scoring:
         return Save(changes, self.manifest, slots, days)
 
     def _drop(self) -> tuple[tuple[int, ...], tuple[date, ...]]:
-        """Forget what is too old. Every hour is enough, and each time costs the evidence the sums it keeps."""
+        """Forget what is too old. Every hour is enough."""
         end_slot = self.manifest.end_slot
         if end_slot is None or end_slot - self._dropped_at < 3600 // self.calendar.slot_seconds:
             return (), ()

@@ -209,10 +209,21 @@ class Session:
             begun = end_slot > self._calendar.epoch_slot  # before the first whole slot there is nothing to say
             if begun and (grown or (self._scoring.stale and time.monotonic() >= late_from)):
                 started = time.monotonic()
+                await self._prepare()
                 await self._publish(end_slot)
                 ended = time.monotonic()
                 late_from = ended + max(LATE_SECONDS, (ended - started) * (1 / LATE_SHARE - 1))
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _prepare(self) -> None:
+        """Count closed days that the register in force has not counted yet, which may be all of them, a day at a time."""
+        frame = None
+        while frame is not self._scoring.frame:
+            frame = self._scoring.frame
+            for _ in self._scoring.evidence.prepare(frame):
+                await asyncio.sleep(0)
+                if frame is not self._scoring.frame:
+                    break
 
     async def _publish(self, end_slot: int) -> None:
         scoring, gauges = self._scoring, self._gauges

@@ -1,8 +1,8 @@
 """The evidence on disk, so that a crash at any moment loses nothing (DESIGN.md, Time, loss and duplication).
 
 One file per slot kept in detail, one per closed day, one of ids; the manifest comes last. What is newer than the
-manifest is harmless: taking the messages after it in again changes nothing. A day's file names the slots it has taken
-in by ``closed_before``, so a slot whose file is still there is not counted twice.
+manifest is harmless: taking the messages after it in again changes nothing. A slot whose day has a file is kept for its
+detail only. No file says anything of a register: what one makes of the evidence is derived anew at every start.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Store:
         self._days = self.folder / "days"
         self._ids = self.folder / "ids.json"
         self._manifest = self.folder / "manifest.json"
-        self._ids_written = (-1, -1, -1)  # none, not even an empty list
+        self._ids_written = (-1, -1)  # none, not even an empty list
 
     def load(self) -> Loaded:
         """Read everything back. Raises StateError when a file cannot be used."""
@@ -75,11 +75,9 @@ class Store:
             raise StateError(
                 f"the scorer's state in {self.folder} cannot be read: {error.strerror}; see --data"
             ) from error
-        targets, vantages, services = ids
-        self._ids_written = (len(targets), len(vantages), len(services))
-        evidence = Evidence.restore(
-            self._calendar, targets=targets, vantages=vantages, services=services, slots=slots, days=days
-        )
+        targets, vantages = ids
+        self._ids_written = (len(targets), len(vantages))
+        evidence = Evidence.restore(self._calendar, targets=targets, vantages=vantages, slots=slots, days=days)
         return Loaded(manifest, evidence, tuple(state.slot for state in slots))
 
     def save(self, save: Save) -> None:
@@ -101,11 +99,10 @@ class Store:
 
     def _write(self, save: Save) -> None:
         changes = save.changes
-        sizes = (len(changes.targets), len(changes.vantages), len(changes.services))
+        sizes = (len(changes.targets), len(changes.vantages))
         if sizes != self._ids_written:
             targets = [(target.id, target.endpoint) for target in changes.targets]
-            content = {"targets": targets, "vantages": changes.vantages, "services": changes.services}
-            replace(self._ids, orjson.dumps(content))
+            replace(self._ids, orjson.dumps({"targets": targets, "vantages": changes.vantages}))
             sync(self.folder)
             self._ids_written = sizes
         for state in changes.slots:
@@ -132,15 +129,15 @@ def _array(state: SlotState) -> bytes:
 
 def _archive(state: DayState) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, closed_before=np.int64(state.closed_before), counts=state.counts, up=state.up, down=state.down)
+    np.savez(buffer, shape=np.array(state.shape, dtype=np.int64), stages=np.frombuffer(state.stages, dtype=np.uint8))
     return buffer.getvalue()
 
 
-def _ids(path: Path) -> tuple[list[Target], list[str], list[str]]:
+def _ids(path: Path) -> tuple[list[Target], list[str]]:
     try:
         content = orjson.loads(path.read_bytes())
         targets = [Target(name, endpoint=endpoint) for name, endpoint in content["targets"]]
-        return targets, content["vantages"], content["services"]
+        return targets, content["vantages"]
     except (ValueError, KeyError, TypeError) as error:
         raise _unusable(path) from error
 
@@ -157,14 +154,14 @@ def _days(folder: Path) -> Iterator[DayState]:
     for path in sorted(folder.glob("*.npz")):
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-                yield DayState(
-                    day=date.fromisoformat(path.stem),
-                    closed_before=int(arrays["closed_before"]),
-                    counts=arrays["counts"],
-                    up=arrays["up"],
-                    down=arrays["down"],
-                )
-        except (ValueError, EOFError, KeyError, BadZipFile) as error:
+                vantages, targets, slots = arrays["shape"].tolist()
+                yield DayState(date.fromisoformat(path.stem), (vantages, targets, slots), arrays["stages"].tobytes())
+        except KeyError as error:
+            raise StateError(
+                f"the scorer's state file {path} is of an earlier version, which kept no stages of closed days: move its "
+                "evidence folder away to start anew from what MEASUREMENTS still holds"
+            ) from error
+        except (ValueError, EOFError, BadZipFile) as error:
             raise _unusable(path) from error
 
 

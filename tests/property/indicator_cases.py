@@ -132,6 +132,34 @@ def cases(draw: st.DrawFn, *, whole: bool = False, weights: Sequence[float] = (0
     return case
 
 
+def amended(case: Case) -> dict[str, Any]:
+    """Return another version of the case's register: dates, services, vantages and weights moved, links come and gone."""
+    register, rng = deepcopy(case.register), case.rng
+    links = register["links"]
+    first = oracle.window(register, 10, case.end_slot)[:1] or [case.end_slot]
+    day = datetime.fromtimestamp(first[0] * register["slot_seconds"], ZoneInfo(register["timezone"])).date()
+    for link in list(links):
+        chance = rng.random()
+        moved = day + timedelta(days=rng.randint(-1, 4))
+        if chance < 0.15 and len(links) > 1:
+            links.remove(link)
+        elif chance < 0.3:
+            links.append({**link, "id": f"{link['id']}-too"})
+        elif chance < 0.8:
+            name, value = rng.choice(
+                [
+                    ("required_from", moved),
+                    ("required_until", moved),
+                    ("live_from", rng.choice([moved, None, "always"])),
+                    ("vantages", rng.choice([(), VANTAGES[:1], VANTAGES[1:]])),
+                    ("weight", 3),
+                    ("service", rng.choice(register["services"])["id"]),
+                ]
+            )
+            link[name] = value
+    return register
+
+
 def register_of(rows: dict[str, Any]) -> Register:
     """Return the same register as the library takes it."""
     links = {

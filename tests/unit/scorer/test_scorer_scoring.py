@@ -26,7 +26,7 @@ from services.scorer.scoring import Scoring
 from services.scorer.store import Store
 
 SLOT = 300
-START = 1_772_323_200  # 2026-03-01T00:00:00Z
+START = 1_772_388_000  # 2026-03-01T18:00:00Z: in Tehran the day ends 30 slots later
 START_OF_STREAM = Position("MEASUREMENTS", "monday", 0)
 REASONS = [Reason.OK] * 6 + [Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE, Reason.SHED]
 
@@ -135,7 +135,7 @@ def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch:
     for message in messages:
         calm.take(message)
         calm.save()
-    assert calm.scoring.evidence.closed_before > START // SLOT + 20, "slots must close within the test"
+    assert calm.scoring.evidence.closed_before == START // SLOT + 30, "a day must close within the test"
 
     chance = random.Random(seed)
     real_replace = store_module.replace
@@ -204,10 +204,10 @@ def test_failed_publication_is_due_again(register: Register, tmp_path: Path) -> 
     for sequence, at in enumerate((START, START + 100 * SLOT), 1):
         row = Measurement(Target("deed-civil"), "north", at, at + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
         scoring.take(decode_columns(encode_measurements([row])), stored=at + 10.0, sequence=sequence)
-    judgement = scoring.judge(START // SLOT + 150)
+    judgement = scoring.judge(START // SLOT + 140)
     assert len(judgement.chunks) == 2
     scoring.unpublished(judgement)
-    assert scoring.judge(START // SLOT + 150).chunks == judgement.chunks
+    assert scoring.judge(START // SLOT + 140).chunks == judgement.chunks
 
 
 def test_nothing_new_needs_no_save(register: Register, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_nothing_new_needs_no_save(register: Register, tmp_path: Path) -> None:
 def test_damaged_state_is_refused(register: Register, tmp_path: Path, name: str) -> None:
     """A state file that cannot be read is refused by name, never taken for an empty one."""
     run = Run(register, tmp_path)
-    for message in stream(register, slots=40, seed=2):
+    for message in stream(register, slots=60, seed=2):
         run.take(message)
         run.save()
     path = next(run.store.folder.glob(name))
@@ -232,6 +232,22 @@ def test_damaged_state_is_refused(register: Register, tmp_path: Path, name: str)
     with pytest.raises(StateError) as caught:
         Run(register, tmp_path)
     assert str(path) in str(caught.value)
+
+
+def test_a_day_without_stages_is_refused(register: Register, tmp_path: Path) -> None:
+    """A day's file of a version that kept counts alone is refused by name: nothing can be judged anew from it."""
+    run = Run(register, tmp_path)
+    for message in stream(register, slots=60, seed=2):
+        run.take(message)
+    run.save()
+    (path,) = run.store.folder.glob("days/*.npz")
+    np.savez(path, counts=np.zeros((6, 3), np.uint16))
+    with pytest.raises(StateError) as caught:
+        Run(register, tmp_path)
+    assert str(caught.value) == (
+        f"the scorer's state file {path} is of an earlier version, which kept no stages of closed days: move its evidence "
+        "folder away to start anew from what MEASUREMENTS still holds"
+    )
 
 
 def test_leftovers_without_a_manifest_are_nobodys(register: Register, tmp_path: Path) -> None:

@@ -1,0 +1,187 @@
+"""Evidence counted under one frame, so that only what changed is judged anew (INDICATOR.md §2-4, §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, timedelta
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indicator.calendar import Calendar
+from services.indicator.causes import CauseRows, cause_states, join, rows_of
+from services.indicator.cells import stages
+from services.indicator.judge import Judge, Judged
+from services.indicator.packed import DayState
+from services.indicator.slots import Slots
+from services.indicator.states import DayEvidence
+from services.indicator.tally import STAGES, Tally, WindowCounts
+
+__all__ = ["Counting"]
+
+# Causes of days not yet packed are summed in pieces of so many slots, so that a slot that changes costs one piece.
+PIECE_SLOTS = 32
+
+
+class Counting:
+    """What a frame makes of slots in detail and of packed days; both stay the evidence's.
+
+    All that is kept here can be made again from them, and is when a frame that judges differently is asked for. Slots of
+    days not yet packed are counted one by one as they come and change; packed days whole, once.
+    """
+
+    def __init__(self, calendar: Calendar, slots: Slots, packed: Mapping[date, DayState], judge: Judge) -> None:
+        self.judge = judge
+        self._calendar = calendar
+        self._slots = slots
+        self._packed = packed
+        self._stale = {slot for slot in slots if calendar.day_of(slot) not in packed}
+        self._counted: dict[int, Judged] = {}
+        self._open: dict[date, Tally] = {}
+        self._pieces: dict[tuple[date, int], tuple[range, CauseRows]] = {}
+        self._whole: dict[date, tuple[Tally, CauseRows]] = {}
+        self._settled: dict[int, tuple[tuple[date, date], WindowCounts]] = {}
+
+    def changed(self, slots: Iterable[int]) -> None:
+        """Count these slots anew when they are asked for."""
+        self._stale.update(slots)
+
+    def packed(self, day: date) -> None:
+        """Count this day as a whole from here on."""
+        self._open.pop(day, None)
+        for slot in self._calendar.slots_of(day):
+            self._counted.pop(slot, None)
+            self._stale.discard(slot)
+            self._pieces.pop((day, slot // PIECE_SLOTS), None)
+
+    def dropped(self, day: date) -> None:
+        """Forget a day that is forgotten."""
+        self._whole.pop(day, None)
+        self._settled.clear()
+
+    def judged(self, slot: int) -> NDArray[np.int8]:
+        """Return the verdict per column of a slot in detail."""
+        counted = None if slot in self._stale else self._counted.get(slot)
+        if counted is not None:
+            return counted.verdict
+        return self.judge.verdict(stages(self._slots[slot]), self._slots.vantages)
+
+    def window(self, days: int, end_slot: int) -> WindowCounts:
+        """Count one window."""
+        frame, calendar = self.judge.frame, self._calendar
+        self._recount(end_slot)
+        span = calendar.window(days, end_slot)
+        if not span:
+            return WindowCounts.zero(frame)
+        first, last = calendar.day_of(span.start), calendar.day_of(span.stop - 1)
+        # Days before this one are packed and whole in the window: their sum stays, so it is kept.
+        fresh = max(first, min(max(self._packed, default=date.min) + timedelta(days=1), calendar.day_of(span.stop)))
+        key, total = self._settled.get(days, (None, None))
+        if key != (first, fresh) or total is None:
+            total = WindowCounts.zero(frame)
+            self._add_days(total, span, first, fresh)
+            self._settled[days] = ((first, fresh), total)
+        total = total.copy()
+        self._add_days(total, span, fresh, last + timedelta(days=1))
+        return total
+
+    def days(self, span: range) -> Iterator[DayEvidence]:
+        """Yield what each day of a span of slots holds, in their order."""
+        self._recount(span.stop)
+        links = len(self.judge.links)
+        for day, slots in self._calendar.days(span):
+            tally, live = self._tally(day, slots), self.judge.force(day.toordinal()).live
+            counts = np.zeros((STAGES, links), np.uint16) if tally is None else tally.counts[:, :links] * live
+            yield DayEvidence(day=day.toordinal(), slots=len(slots), counts=counts, causes=self._causes(day, slots))
+
+    def verdicts(self, span: range) -> NDArray[np.int8]:
+        """Return the verdicts (slots, links) of live links, -1 where unknown."""
+        links = len(self.judge.links)
+        found = np.full((len(span), links), -1, dtype=np.int8)
+        for day, slots in self._calendar.days(span):
+            found[slots.start - span.start : slots.stop - span.start] = self._verdicts(day, slots)[:links].T
+        return found
+
+    def prepare(self, day: date) -> None:
+        """Count a packed day, so that it need not be when it is asked for."""
+        self._packed_day(day)
+
+    def _recount(self, end_slot: int) -> None:
+        for slot in [slot for slot in self._counted if slot >= end_slot]:
+            self._uncount(slot)
+            self._stale.add(slot)
+        for slot in sorted(slot for slot in self._stale if slot < end_slot):
+            self._uncount(slot)
+            day = self._calendar.day_of(slot)
+            judged = self.judge.judge(stages(self._slots[slot]), self._slots.vantages, day.toordinal())
+            self._counted[slot] = judged
+            if day not in self._open:
+                self._open[day] = Tally(self.judge.frame, self._calendar.slot_seconds)
+            self._open[day].add(self.judge, judged)
+            self._stale.discard(slot)
+
+    def _uncount(self, slot: int) -> None:
+        day = self._calendar.day_of(slot)
+        self._pieces.pop((day, slot // PIECE_SLOTS), None)
+        judged = self._counted.pop(slot, None)
+        if judged is not None:
+            self._open[day].remove(self.judge, judged)
+
+    def _add_days(self, total: WindowCounts, span: range, first: date, end: date) -> None:
+        start, stop = self._calendar.first_slot(first), self._calendar.first_slot(end)
+        for day, slots in self._calendar.days(range(max(start, span.start), min(stop, span.stop))):
+            total.add_day(self.judge, day.toordinal(), len(slots), self._tally(day, slots))
+
+    def _tally(self, day: date, slots: range) -> Tally | None:
+        """Return the counts of some of a day's slots; what is open is counted up to the last of them."""
+        if day in self._packed and slots == self._calendar.slots_of(day):
+            return self._packed_day(day)[0]
+        if day not in self._packed and slots.start <= max(self._calendar.first_slot(day), self._calendar.epoch_slot):
+            return self._open.get(day)
+        return self._counted_of(day, self._verdicts(day, slots))
+
+    def _causes(self, day: date, slots: range) -> CauseRows:
+        if day not in self._packed:
+            starts = range(slots.start // PIECE_SLOTS, -(-slots.stop // PIECE_SLOTS))
+            return reduce(join, (self._piece(day, piece, slots) for piece in starts))
+        if slots == self._calendar.slots_of(day):
+            return self._packed_day(day)[1]
+        return self._causes_of(self._verdicts(day, slots))
+
+    def _piece(self, day: date, piece: int, within: range) -> CauseRows:
+        slots = range(max(piece * PIECE_SLOTS, within.start), min((piece + 1) * PIECE_SLOTS, within.stop))
+        there, rows = self._pieces.get((day, piece), (None, None))
+        if there != slots or rows is None:
+            rows = self._causes_of(self._verdicts(day, slots))
+            self._pieces[day, piece] = (slots, rows)
+        return rows
+
+    def _packed_day(self, day: date) -> tuple[Tally, CauseRows]:
+        if day not in self._whole:
+            verdicts = self._verdicts(day, self._calendar.slots_of(day))
+            self._whole[day] = self._counted_of(day, verdicts), self._causes_of(verdicts)
+        return self._whole[day]
+
+    def _verdicts(self, day: date, slots: range) -> NDArray[np.int8]:
+        """Return the verdicts (targets, slots) of one day's slots, in frame order, -1 for a link that is not live."""
+        if day in self._packed:
+            first = self._calendar.first_slot(day)
+            reached = self._packed[day].unpack()[:, :, slots.start - first : slots.stop - first]
+            return self.judge.targets(self.judge.verdict(reached, self._slots.vantages), day.toordinal())
+        of_columns = np.full((len(self._slots.targets), len(slots)), -1, dtype=np.int8)
+        for at, slot in enumerate(slots):
+            if slot in self._slots:
+                judged = self.judged(slot)
+                of_columns[: len(judged), at] = judged
+        return self.judge.targets(of_columns, day.toordinal())
+
+    def _counted_of(self, day: date, verdicts: NDArray[np.int8]) -> Tally:
+        tally = Tally(self.judge.frame, self._calendar.slot_seconds)
+        tally.add_all(self.judge, verdicts, day.toordinal())
+        return tally
+
+    def _causes_of(self, verdicts: NDArray[np.int8]) -> CauseRows:
+        frame, links = self.judge.frame, len(self.judge.links)
+        bus = None if frame.bus is None else verdicts[links + frame.bus]
+        return rows_of(cause_states(frame, np.ascontiguousarray(verdicts[:links].T), bus))

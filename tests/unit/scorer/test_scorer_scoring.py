@@ -204,10 +204,10 @@ def test_failed_publication_is_due_again(register: Register, tmp_path: Path) -> 
     for sequence, at in enumerate((START, START + 100 * SLOT), 1):
         row = Measurement(Target("deed-civil"), "north", at, at + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
         scoring.take(decode_columns(encode_measurements([row])), stored=at + 10.0, sequence=sequence)
-    judgement = scoring.judge(START // SLOT + 140)
+    judgement = scoring.judge(START // SLOT + 130)
     assert len(judgement.chunks) == 2
     scoring.unpublished(judgement)
-    assert scoring.judge(START // SLOT + 140).chunks == judgement.chunks
+    assert scoring.judge(START // SLOT + 130).chunks == judgement.chunks
 
 
 def test_nothing_new_needs_no_save(register: Register, tmp_path: Path) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import time
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
+from services.cli.fetching import fetch
 from services.core import log as logs
 from services.core.bus import Bus, connect
 from services.core.errors import BusError, InputError, SettingsError
@@ -21,8 +24,9 @@ from services.core.model import Register
 from services.core.settings import Settings, load_settings
 from services.register.check import against as check_against
 from services.register.diff import diff as difference
-from services.register.importers import IMPORTERS, write_files
+from services.register.importers import IMPORTERS
 from services.register.load import Reading, load, read
+from services.register.proposal import write_files
 from services.register.publish import publish as publish_register
 from services.register.text import read_day
 
@@ -32,6 +36,7 @@ app = typer.Typer(help="Check, publish, compare and import registers.", no_args_
 
 _LOOK_SECONDS = 0.5
 _DEADLINE_SECONDS = 30.0
+_URL = re.compile(r"https?://")
 
 Directory = Annotated[Path, typer.Argument(help="A register directory.")]
 
@@ -79,7 +84,7 @@ def diff(
 @app.command("import")
 def import_(
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(IMPORTERS)}.")],
-    file: Annotated[Path, typer.Argument(help="The catalogue.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE…|URL…", help="The catalogue, or the lists of X-Road.")],
     out: Annotated[Path, typer.Option(help="The new register directory.")],
     epoch: Annotated[str, typer.Option(help="First day of the new register; today by default.")] = "",
 ) -> None:
@@ -87,7 +92,9 @@ def import_(
     importer = IMPORTERS.get(kind)
     if importer is None:
         raise SettingsError(f"there is no importer `{kind}`: use {', '.join(IMPORTERS)}")
-    found = importer(file, _epoch(epoch))
+    with TemporaryDirectory() as fetched:
+        paths = [fetch(file, Path(fetched)) if _URL.match(file) else Path(file) for file in files]
+        found = importer(paths, _epoch(epoch))
     write_files(found.files, out)
     for left_out in found.left_out:
         typer.echo(left_out)

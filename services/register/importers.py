@@ -6,24 +6,21 @@ services and endpoints. It says nothing about who must ask whom: links.csv stays
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import yaml
-
 from services.core.errors import Fault, InputError
 from services.register.address import read_http_url
+from services.register.discovery import import_xroad
 from services.register.findings import Findings
+from services.register.proposal import LINK_COLUMNS, Import, LeftOut, slug, to_csv, to_yaml
 from services.register.table import Row, read_table
 
-__all__ = ["IMPORTERS", "Import", "LeftOut", "import_uk_api_catalogue", "write_files"]
+__all__ = ["IMPORTERS", "import_uk_api_catalogue"]
 
 _CATALOGUE = (
     "dateAdded",
@@ -40,23 +37,6 @@ _CATALOGUE = (
 )
 _ORGANISATIONS = ("id", "name", "alternateName", "url")
 _ORGANISATION_FILES = ("uk_api_organisations.csv", "organisation.csv")
-_LINK_COLUMNS = (
-    "id",
-    "service",
-    "provider",
-    "data_item",
-    "required_from",
-    "required_until",
-    "live_from",
-    "probe",
-    "target",
-    "params",
-    "vantages",
-    "latency_ms",
-    "max_age_s",
-    "slo",
-    "weight",
-)
 # The catalogue knows no sectors; the first pattern found in an agency's name decides, and the result is there to be edited.
 _SECTORS = (
     ("local-government", r"Council|Local Government|Combined Authority"),
@@ -71,27 +51,6 @@ _SECTORS = (
 _OTHER_SECTOR = "central-government"
 # Without credentials an API in good order refuses politely; only silence or a server error says that it is down.
 _ANSWERS = [200, 204, 400, 401, 403, 404, 405, 406, 415]
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """What has no endpoint or agency of its own in the new register, where it stood, and why."""
-
-    file: str
-    line: int
-    name: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.name}: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """The files of a register directory by name, and what was left out."""
-
-    files: dict[str, str]
-    left_out: tuple[LeftOut, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +76,7 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> Import:
             row.need(column, str, "")
     if findings.faults:
         raise InputError(f"catalogue {file}", findings.faults)
-    names = {_slug(row.text("id")): row.text("name") for row in organisations}
+    names = {slug(row.text("id")): row.text("name") for row in organisations}
     apis = _apis(rows)
     agencies = sorted({api.agency for api in apis})
     endpoints, left_out = _endpoints(apis)
@@ -126,37 +85,34 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> Import:
             row.place.file, row.place.line, row.text("name"), "has no API in the catalogue, so it is no agency here"
         )
         for row in organisations
-        if _slug(row.text("id")) not in agencies
+        if slug(row.text("id")) not in agencies
     ]
     return Import(
         files={
-            "agencies.csv": _csv(
+            "agencies.csv": to_csv(
                 ("id", "name_en", "name_fa", "sector"),
                 ((it, _name(it, names), "", _sector(_name(it, names))) for it in agencies),
             ),
-            "services.csv": _csv(
+            "services.csv": to_csv(
                 ("id", "agency", "name_en", "name_fa"), sorted((api.id, api.agency, api.name, "") for api in apis)
             ),
-            "links.csv": _csv(_LINK_COLUMNS, ()),
-            "endpoints.csv": _csv(("id", "agency", "service", "probe", "target"), sorted(endpoints)),
-            "probes.yaml": _yaml({"answers": {"kind": "http", "timeout": "10s", "expect": {"status": _ANSWERS}}}),
-            "policy.yaml": _yaml(_policy(epoch)),
+            "links.csv": to_csv(LINK_COLUMNS, ()),
+            "endpoints.csv": to_csv(("id", "agency", "service", "probe", "target"), sorted(endpoints)),
+            "probes.yaml": to_yaml({"answers": {"kind": "http", "timeout": "10s", "expect": {"status": _ANSWERS}}}),
+            "policy.yaml": to_yaml(_policy(epoch)),
         },
         left_out=(*left_out, *unused),
     )
 
 
-IMPORTERS: dict[str, Callable[[Path, date], Import]] = {"uk-api-catalogue": import_uk_api_catalogue}
-"""Kind → importer."""
+def _from_one(files: Sequence[Path], epoch: date) -> Import:
+    if len(files) != 1:
+        raise InputError("the catalogue", [Fault(str(files[1]), 0, 0, "one file is read: name the catalogue alone")])
+    return import_uk_api_catalogue(files[0], epoch)
 
 
-def write_files(files: dict[str, str], out: Path) -> None:
-    """Write the files of a new register directory. InputError when ``out`` already holds something."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"directory {out}", [Fault(str(out), 0, 0, "it is not empty: name a new directory")])
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (out / name).write_text(content, encoding="utf-8", newline="")
+IMPORTERS: dict[str, Callable[[Sequence[Path], date], Import]] = {"uk-api-catalogue": _from_one, "xroad": import_xroad}
+"""Kind → importer of its files."""
 
 
 def _apis(rows: Iterable[Row]) -> list[_Api]:
@@ -164,8 +120,8 @@ def _apis(rows: Iterable[Row]) -> list[_Api]:
     apis: list[_Api] = []
     taken: set[str] = set()
     for row in rows:
-        agency, name = _slug(row.text("provider")), row.text("name")
-        candidates = [_slug(name), _slug(f"{agency}-{name}"), *(_slug(f"{number}-{name}") for number in range(2, 1000))]
+        agency, name = slug(row.text("provider")), row.text("name")
+        candidates = [slug(name), slug(f"{agency}-{name}"), *(slug(f"{number}-{name}") for number in range(2, 1000))]
         chosen = next(candidate for candidate in candidates if candidate not in taken)
         taken.add(chosen)
         apis.append(_Api(row, chosen, agency, name, row.text("url")))
@@ -182,7 +138,7 @@ def _endpoints(apis: list[_Api]) -> tuple[list[tuple[str, ...]], list[LeftOut]]:
         if not reason:
             target = api.url.replace("$", "$$")
             alone = sharing[api.agency, api.url] == 1
-            name = api.id if alone else _slug(f"{api.agency}-{api.url.partition('://')[2]}")
+            name = api.id if alone else slug(f"{api.agency}-{api.url.partition('://')[2]}")
             endpoints[api.agency, api.url] = (name, api.agency, api.id if alone else "", "answers", target)
             if not alone:
                 reason = (
@@ -206,11 +162,6 @@ def _unusable(url: str) -> str:
     return ""
 
 
-def _slug(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63].rstrip("-")
-
-
 def _name(agency: str, names: dict[str, str]) -> str:
     return names.get(agency) or agency.replace("-", " ").title()
 
@@ -228,15 +179,3 @@ def _policy(epoch: date) -> dict[str, object]:
         "vantages": [{"id": "main", "control_targets": ["https://www.gov.uk/"]}],
         "default_latency_ms": 2000,
     }
-
-
-def _yaml(value: object) -> str:
-    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
-
-
-def _csv(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()

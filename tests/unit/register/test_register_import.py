@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import InputError
-from services.register.importers import import_uk_api_catalogue, write_files
+from services.register.importers import import_uk_api_catalogue
 from services.register.load import load
+from services.register.proposal import write_files
 
 _HEADER = "dateAdded,dateUpdated,url,name,description,documentation,license,areaServed,startDate,endDate,provider\n"
 

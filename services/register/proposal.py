@@ -1,0 +1,86 @@
+"""A register directory as an importer proposes it: its files, and what could not be taken into them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from services.core.errors import Fault, InputError
+
+__all__ = ["LINK_COLUMNS", "Import", "LeftOut", "slug", "to_csv", "to_yaml", "write_files"]
+
+LINK_COLUMNS = (
+    "id",
+    "service",
+    "provider",
+    "data_item",
+    "required_from",
+    "required_until",
+    "live_from",
+    "probe",
+    "target",
+    "params",
+    "vantages",
+    "latency_ms",
+    "max_age_s",
+    "slo",
+    "weight",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What has no endpoint or agency of its own in the new register, where it stood (line 0: the file), and why."""
+
+    file: str
+    line: int
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.name}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """The files of a register directory by name, and what was left out."""
+
+    files: dict[str, str]
+    left_out: tuple[LeftOut, ...]
+
+
+def write_files(files: dict[str, str], out: Path) -> None:
+    """Write the files of a new register directory. InputError when ``out`` already holds something."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"directory {out}", [Fault(str(out), 0, 0, "it is not empty: name a new directory")])
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (out / name).write_text(content, encoding="utf-8", newline="")
+
+
+def slug(text: str) -> str:
+    """Fold a name into an id; empty when nothing of it can stand in one."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63].rstrip("-")
+
+
+def to_yaml(value: object) -> str:
+    """Write a value as YAML, in its own order."""
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def to_csv(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Write rows under their header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,166 @@
+"""What X-Road itself lists: listClients, shared-params.xml, listMethods and allowedMethods, as XML or JSON (EXCHANGE.md).
+
+Pure. Identifiers become what logs say: parts with slashes between them, a slash within a part as %2F.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from lxml import etree
+
+from services.core.markup import MarkupError, read_markup
+
+__all__ = ["Directory", "Offer", "SecurityServer", "read_into"]
+
+_MEMBER = ("xRoadInstance", "memberClass", "memberCode")
+_CLIENT = (*_MEMBER, "subsystemCode")
+_SERVICE = (*_CLIENT, "serviceCode")
+_JSON = {
+    "xRoadInstance": "xroad_instance",
+    "memberClass": "member_class",
+    "memberCode": "member_code",
+    "subsystemCode": "subsystem_code",
+    "serviceCode": "service_code",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SecurityServer:
+    """A security server: its identifier (owner/SERVER) and its address."""
+
+    id: str
+    owner: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Offer:
+    """An X-Road service, and the client that may call it; the client is empty where the list does not name one."""
+
+    service: str
+    provider: str
+    client: str
+
+
+@dataclass(slots=True)
+class Directory:
+    """What all lists say together: names by member, subsystems by member, servers, offers."""
+
+    members: dict[str, str] = field(default_factory=dict)
+    subsystems: dict[str, set[str]] = field(default_factory=dict)
+    servers: set[SecurityServer] = field(default_factory=set)
+    offers: set[Offer] = field(default_factory=set)
+
+    def add(self, parts: Sequence[str], name: str = "") -> str:
+        """Enter a member, or a subsystem with its member; return its identifier. Raises ValueError."""
+        if not 3 <= len(parts) <= 4 or not all(part.strip() for part in parts):
+            raise ValueError("it holds an identifier without instance, member class or member code")
+        if not all(part.isprintable() and len(part) <= 255 for part in parts):
+            raise ValueError("it holds an identifier with control characters, or too long a one")
+        member = "/".join(map(_escaped, parts[:3]))
+        self.members[member] = self.members.get(member) or " ".join(name.split())
+        if len(parts) == 4:
+            self.subsystems.setdefault(member, set()).add(_escaped(parts[3]))
+        return "/".join(map(_escaped, parts))
+
+
+def read_into(directory: Directory, content: bytes) -> None:
+    """Add what one list says. Raises ValueError when it is none of the four, or cannot be read."""
+    if content.lstrip()[:1] == b"{":
+        _json(directory, content)
+        return
+    try:
+        root = read_markup(content.strip())
+    except MarkupError as error:
+        raise ValueError(str(error)) from None
+    found = 0
+    for name, read in (
+        ("clientList", _clients),
+        ("conf", _shared),
+        ("listMethodsResponse", _methods),
+        ("allowedMethodsResponse", _methods),
+    ):
+        for element in root.iter(f"{{*}}{name}"):
+            read(directory, element, root if name == "allowedMethodsResponse" else None)
+            found += 1
+    if not found:
+        raise ValueError("is not the answer of listClients, listMethods or allowedMethods, nor shared-params.xml")
+
+
+def _escaped(part: str) -> str:
+    return part.strip().replace("%", "%25").replace("/", "%2F")
+
+
+def _parts(element: etree._Element | None, names: Sequence[str]) -> list[str]:
+    texts = [] if element is None else [element.findtext(f"{{*}}{name}") for name in names]
+    return [text for text in texts if text is not None]
+
+
+def _clients(directory: Directory, element: etree._Element, _: etree._Element | None) -> None:
+    for member in element.iterfind("{*}member"):
+        directory.add(_parts(member.find("{*}id"), _CLIENT), member.findtext("{*}name") or "")
+
+
+def _methods(directory: Directory, element: etree._Element, envelope: etree._Element | None) -> None:
+    """Read services; of allowedMethods the header of the message says who may call them."""
+    client = ""
+    if envelope is not None and (asked := _parts(envelope.find(".//{*}Header/{*}client"), _CLIENT)):
+        client = directory.add(asked)
+    for service in element.iterfind("{*}service"):
+        _offer(directory, _parts(service, _SERVICE), client)
+
+
+def _offer(directory: Directory, parts: Sequence[str], client: str) -> None:
+    provider = directory.add(parts[:-1])
+    directory.offers.add(Offer(f"{provider}/{_escaped(parts[-1])}", provider, client))
+
+
+def _shared(directory: Directory, element: etree._Element, _: etree._Element | None) -> None:
+    """Read the members of shared-params.xml with their subsystems, and the servers of those that own one."""
+    instance = element.findtext("{*}instanceIdentifier") or ""
+    owners: dict[str, tuple[str, ...]] = {}
+    for member in element.iterfind("{*}member"):
+        parts = (instance, member.findtext("{*}memberClass/{*}code") or "", member.findtext("{*}memberCode") or "")
+        directory.add(parts, member.findtext("{*}name") or "")
+        owners[member.get("id") or ""] = parts
+        for subsystem in member.iterfind("{*}subsystem"):
+            directory.add((*parts, subsystem.findtext("{*}subsystemCode") or ""))
+    for server in element.iterfind("{*}securityServer"):
+        owner = owners.get(server.findtext("{*}owner") or "")
+        code = server.findtext("{*}serverCode") or ""
+        if owner is None or not code.strip():
+            raise ValueError("it holds a security server without a code or a known owner")
+        name = directory.add(owner)
+        address = (server.findtext("{*}address") or "").strip()
+        directory.servers.add(SecurityServer(f"{name}/{_escaped(code)}", name, address))
+
+
+def _json(directory: Directory, content: bytes) -> None:
+    try:
+        value = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"is not JSON from line {error.lineno}, column {error.colno} on") from None
+    members, services = value.get("member"), value.get("service")
+    if not isinstance(members, list) and not isinstance(services, list):
+        raise ValueError("is not the answer of listClients, listMethods or allowedMethods")  # noqa: TRY004  # a fault of the file
+    for member in _objects(members):
+        name = member.get("name")
+        directory.add(_codes(member.get("id"), _CLIENT), name if isinstance(name, str) else "")
+    for service in _objects(services):
+        _offer(directory, _codes(service, _SERVICE), "")
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    for item in value if isinstance(value, list) else ():
+        if not isinstance(item, dict):
+            raise ValueError("holds an entry that is no object")  # noqa: TRY004  # likewise
+        yield item
+
+
+def _codes(value: Any, names: Sequence[str]) -> list[str]:
+    found = [value.get(_JSON[name]) for name in names] if isinstance(value, dict) else []
+    return [text for text in found if isinstance(text, str)]

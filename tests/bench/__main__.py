@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--agencies", type=int, default=10_000, help="structure: how many (default: 10000)")
     parser.add_argument("--links", type=int, default=1_000_000, help="structure: how many (default: 1000000)")
     parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")
+    parser.add_argument("--scheme", choices=("http", "tls"), help="saturation: only over this (default: both)")
     arguments, rest = parser.parse_known_args()
     if rest and arguments.benchmark != "probe":
         parser.error(f"unrecognised: {' '.join(rest)}")
@@ -40,7 +41,7 @@ def main() -> None:
     if arguments.benchmark in {None, "pipeline"}:
         _print(compare_all(arguments.targets, arguments.interval, arguments.seconds))
     if arguments.benchmark in {None, "saturation"}:
-        _print(saturation(arguments.seconds, arguments.rate, arguments.inflight))
+        _print(saturation(arguments.seconds, arguments.rate, arguments.inflight, arguments.scheme))
     if arguments.benchmark in {None, "structure"}:
         _print(measure_structure(arguments.agencies, arguments.links))
     if arguments.benchmark in {None, "national"}:

@@ -11,6 +11,6 @@ sys.path.append(str(ROOT / "tests" / "integration"))  # its modules import one a
 from grpc_servers import CALL, grpc_serving
 from http2_servers import replies, serving_http2
 from line_servers import says_in_turn, talking
-from prober_servers import Authority
+from prober_authority import Authority
 
 __all__ = ["CALL", "Authority", "grpc_serving", "replies", "says_in_turn", "serving_http2", "talking"]

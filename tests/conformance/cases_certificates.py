@@ -6,7 +6,7 @@ import ssl
 
 from conformance_case import FAILS, PASSES, YEAR_ONE, Case, Place
 from conformance_servers import Context, leaf, secured
-from prober_servers import Authority, _certificate
+from prober_authority import Authority, _certificate
 
 from services.core.outcome import Reason
 

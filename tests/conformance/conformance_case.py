@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from prober_servers import Authority
+from prober_authority import Authority
 
 from services.core.outcome import Outcome, Reason
 from services.prober.resolve import Resolver

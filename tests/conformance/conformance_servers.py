@@ -10,7 +10,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 
 import pytest
 from conformance_case import Place, Stage
-from prober_servers import Handler, Request, answer, name_server, says, serving
+from prober_names import name_server
+from prober_servers import Handler, Request, answer, says, serving
 
 __all__ = ["Context", "Scene", "at", "http", "judging", "leading", "leaf", "named", "routes", "secured", "unserved"]
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
-from prober_servers import Authority, _certificate
+from prober_authority import Authority, _certificate
 
 __all__ = ["Peer", "Talk", "grpc_server", "imap", "names", "postgres", "smtp", "talker"]
 

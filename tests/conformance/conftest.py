@@ -12,7 +12,7 @@ from conformance_cases import CASES
 from conformance_secrets import SECRET, VARIABLE
 from conformance_table import table, verdicts
 from cryptography.hazmat.primitives.serialization import Encoding
-from prober_servers import Authority
+from prober_authority import Authority
 
 
 @pytest.fixture(scope="session")

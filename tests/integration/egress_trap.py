@@ -15,7 +15,8 @@ from ipaddress import ip_network
 from itertools import count
 
 import pytest
-from prober_servers import Handler, NameServer, Request, name_server
+from prober_names import NameServer, name_server
+from prober_servers import Handler, Request
 
 from services.core.model import Egress
 from services.prober import egress

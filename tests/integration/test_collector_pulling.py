@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 import structlog
-from prober_servers import Authority, answer, forever, serving
+from prober_authority import Authority
+from prober_servers import answer, forever, serving
 from prometheus_client import CollectorRegistry
 from security_server import Logbook, fault, multipart, soap
 

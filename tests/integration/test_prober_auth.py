@@ -12,7 +12,8 @@ from pathlib import Path
 from time import monotonic, time
 
 import pytest
-from prober_servers import LOOPBACK, Authority, Handler, Request, Server, answer, ask, says, serving
+from prober_authority import Authority
+from prober_servers import LOOPBACK, Handler, Request, Server, answer, ask, says, serving
 
 from services.core.definition import Auth, Tls
 from services.core.outcome import Outcome, Reason
@@ -173,6 +174,7 @@ async def test_37_a_token_url_obeys_the_egress_rules(monkeypatch: pytest.MonkeyP
     assert (issuer.connections, target.connections) == (0, 0)
 
 
+@pytest.mark.alone
 async def test_31_a_slow_issuer_ends_the_probe_in_time_but_not_the_request(network: Network) -> None:
     """Who waits for a token ends by its own deadline, and the token that comes later serves the next probe."""
     gate = asyncio.Event()
@@ -193,6 +195,7 @@ async def test_31_a_slow_issuer_ends_the_probe_in_time_but_not_the_request(netwo
     assert (issuer.connections, target.requests[0].header("authorization")) == (1, "Bearer late")
 
 
+@pytest.mark.alone
 async def test_31_a_request_for_a_token_ends_by_itself(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mute issuer is given up after a bound of its own, before the deadline of a patient probe."""
     monkeypatch.setattr(oauth, "_ASKING_SECONDS", 0.1)

@@ -10,7 +10,8 @@ import dns.message
 import pytest
 import uvloop
 from dns_server import Asked, answering, naming, with_rcode
-from prober_servers import LOOPBACK, ask, name_server
+from prober_names import name_server
+from prober_servers import LOOPBACK, ask
 
 from services.core.definition import Body, Expect, Query
 from services.core.model import Egress

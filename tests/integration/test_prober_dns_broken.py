@@ -75,6 +75,7 @@ async def _strangers(asked: Asked) -> None:
 
 
 @TRANSPORTS
+@pytest.mark.alone
 async def test_31_hung_questions_end_in_time(transport: str) -> None:
     """A name server that never answers is NOT_ANSWERED/ANSWER_TIMEOUT by the deadline, asked once."""
     async with naming(_forever) as server:
@@ -84,12 +85,14 @@ async def test_31_hung_questions_end_in_time(transport: str) -> None:
     assert len(server.asked) == 1
 
 
+@pytest.mark.alone
 async def test_31_foreign_answers_end_in_time() -> None:
     """Answers to other questions, ever more of them, do not keep a probe beyond its deadline."""
     async with naming(_strangers) as server:
         await _timed(server.target(), Reason.ANSWER_TIMEOUT)
 
 
+@pytest.mark.alone
 async def test_31_hung_connections_end_in_time() -> None:
     """Over TCP a connect that hangs is CONNECT_TIMEOUT, a server that takes no question ANSWER_TIMEOUT."""
     with unaccepting() as port:
@@ -98,6 +101,7 @@ async def test_31_hung_connections_end_in_time() -> None:
         await _timed(f"dns://127.0.0.1:{port}", Reason.ANSWER_TIMEOUT, transport="tcp")
 
 
+@pytest.mark.alone
 async def test_31_a_dripping_answer_ends_in_time() -> None:
     """Over TCP an answer that comes byte by byte is BODY_TIMEOUT by the deadline."""
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from prober_servers import Authority, ask, says, serving, silent
+from prober_authority import Authority
+from prober_servers import ask, says, serving, silent
 
 from services.core.definition import Tls
 from services.core.outcome import Reason

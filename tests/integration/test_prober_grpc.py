@@ -10,7 +10,9 @@ import grpc
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_servers import CALL, descriptor_set, ends, grpc_serving
-from prober_servers import Authority, ask, name_server, silent
+from prober_authority import Authority
+from prober_names import name_server
+from prober_servers import ask, silent
 
 from services.core.definition import Expect, JsonExpectation, Tls
 from services.core.model import Egress
@@ -178,6 +180,7 @@ async def test_a_closed_port(port: object) -> None:
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.CONNECT_REFUSED)
 
 
+@pytest.mark.alone
 async def test_31_a_hung_grpc_call_ends_in_time(tmp_path: Path) -> None:
     """A gRPC server that never answers, and one that never shakes hands, end by the deadline."""
 

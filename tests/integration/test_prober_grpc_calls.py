@@ -239,6 +239,7 @@ async def test_descriptors_that_lack_imports_say_which(tmp_path: Path) -> None:
     assert result.judgement.detail == "the descriptors lack peyvand/v1/block.proto, which they import"
 
 
+@pytest.mark.alone
 async def test_31_a_server_that_does_not_tell_of_itself_ends_in_time() -> None:
     """A server that is silent when asked to describe itself is judged as one that does not answer, by the deadline."""
     with silent() as port:

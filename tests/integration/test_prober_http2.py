@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from http2_servers import Asked, Reply, ask2, replies, serving_http2
-from prober_servers import Authority, says, serving
+from prober_authority import Authority
+from prober_servers import says, serving
 
 from services.core.definition import Body, Expect, HeaderExpectation, Tls
 from services.core.outcome import Outcome, Reason

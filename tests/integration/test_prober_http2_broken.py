@@ -178,12 +178,14 @@ async def _timed(url: str, reason: Reason, outcome: Outcome) -> None:
     ("handler", "reason"),
     [(_nothing, Reason.ANSWER_TIMEOUT), (_half_headers, Reason.ANSWER_TIMEOUT), (_drip, Reason.BODY_TIMEOUT)],
 )
+@pytest.mark.alone
 async def test_31_hung_http2_answers_end_in_time(handler: Http2Handler, reason: Reason) -> None:
     """No answer, half its headers, and a body that drips all end by the deadline, as NOT_ANSWERED."""
     async with serving_http2(handler) as server:
         await _timed(server.url(), reason, Outcome.NOT_ANSWERED)
 
 
+@pytest.mark.alone
 async def test_31_hung_http2_handshakes_end_in_time() -> None:
     """A server that never says a word ends by the deadline, over TLS in its handshake and plain without an answer."""
     with silent() as port:

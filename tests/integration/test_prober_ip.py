@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from prober_servers import LOOPBACK, Server, ask, name_server, says, serving, unaccepting
+from prober_names import name_server
+from prober_servers import LOOPBACK, Server, ask, says, serving, unaccepting
 
 from services.core.model import Egress
 from services.core.outcome import Outcome, Reason

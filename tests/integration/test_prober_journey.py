@@ -10,7 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import structlog
-from prober_servers import LOOPBACK, Authority, Request, Server, answer, assignment, forever, name_server, serving
+from prober_authority import Authority
+from prober_names import name_server
+from prober_servers import LOOPBACK, Request, Server, answer, assignment, forever, serving
 
 from services.core.definition import Body, Capture, Expect, Fresh, JsonExpectation, Probe, Step, Tls
 from services.core.model import Egress
@@ -219,6 +221,7 @@ async def test_cookies_go_to_their_own_site_only() -> None:
 
 
 @pytest.mark.parametrize(("whole", "step"), [(0.3, 3.0), (3.0, 0.3)])
+@pytest.mark.alone
 async def test_31_a_journey_ends_in_time(whole: float, step: float) -> None:
     """A step that hangs ends with the journey's deadline or its own timeout, whichever is first."""
     async with serving(_site) as server, serving(forever) as hung:

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from prober_servers import LOOPBACK, Authority, Handler, Request, answer, ask, says, serving
+from prober_authority import Authority
+from prober_servers import LOOPBACK, Handler, Request, answer, ask, says, serving
 
 from services.core.definition import Tls
 from services.core.outcome import Outcome, Reason

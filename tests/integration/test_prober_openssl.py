@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from prober_servers import Authority, says, serving
+from prober_authority import Authority
+from prober_servers import says, serving
 
 from services.core.bus.roles import write_users
 from services.core.settings import Settings

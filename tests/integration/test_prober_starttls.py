@@ -9,7 +9,8 @@ from time import monotonic, time
 
 import pytest
 from line_servers import Connection, Handler, says_in_turn, talking
-from prober_servers import Authority, ask, silent, unaccepting
+from prober_authority import Authority
+from prober_servers import ask, silent, unaccepting
 
 from services.core.definition import Tls
 from services.core.outcome import Outcome, Reason
@@ -206,6 +207,7 @@ async def test_32_one_attempt_however_it_breaks(way: str, then: str, whole: bool
 
 
 @pytest.mark.parametrize("way", list(TALKS))
+@pytest.mark.alone
 async def test_31_hung_starttls_ends_in_time(way: str) -> None:
     """A server that says nothing before TLS is ANSWER_TIMEOUT, one that falls silent in the handshake TLS_TIMEOUT."""
     with silent() as port:
@@ -214,6 +216,7 @@ async def test_31_hung_starttls_ends_in_time(way: str) -> None:
         await _timed(server.port, way, Reason.TLS_TIMEOUT)
 
 
+@pytest.mark.alone
 async def test_31_a_dripping_greeting_ends_in_time() -> None:
     """A greeting that never ends, byte by byte or line by line, is BODY_TIMEOUT by the deadline."""
     for drop in (b".", b"220-more\r\n"):
@@ -227,6 +230,7 @@ async def test_31_a_dripping_greeting_ends_in_time() -> None:
             await _timed(server.port, "smtp", Reason.BODY_TIMEOUT)
 
 
+@pytest.mark.alone
 async def test_31_hung_tls_ends_in_time() -> None:
     """A connect that hangs is CONNECT_TIMEOUT, a handshake that hangs TLS_TIMEOUT, both by the deadline."""
     with unaccepting() as port:

@@ -9,7 +9,9 @@ from time import monotonic
 
 import pytest
 from line_servers import Connection, Handler, says_in_turn, talking
-from prober_servers import LOOPBACK, Authority, ask, name_server, silent, unaccepting
+from prober_authority import Authority
+from prober_names import name_server
+from prober_servers import LOOPBACK, ask, silent, unaccepting
 
 from services.core.definition import Line, Tls
 from services.core.model import Egress
@@ -142,6 +144,7 @@ async def test_other_lines_are_a_wrong_answer(then: str) -> None:
     assert server.connections == 1
 
 
+@pytest.mark.alone
 async def test_31_other_lines_end_in_time() -> None:
     """Other lines than the one awaited, and then none, or ever more, are INVALID/LINE by the deadline."""
     for handler in (says_in_turn(b"554 no\r\n"), _drip(b"noise\n")):
@@ -150,6 +153,7 @@ async def test_31_other_lines_end_in_time() -> None:
         assert result.judgement.outcome is Outcome.INVALID
 
 
+@pytest.mark.alone
 async def test_31_silence_ends_in_time() -> None:
     """A server that says nothing, at first or later, is NOT_ANSWERED/ANSWER_TIMEOUT by the deadline."""
     with silent() as port:
@@ -159,6 +163,7 @@ async def test_31_silence_ends_in_time() -> None:
         await _timed(server.port, Reason.ANSWER_TIMEOUT, *MAIL, params={"who": "x"})
 
 
+@pytest.mark.alone
 async def test_31_a_dripping_line_ends_in_time() -> None:
     """A line that never ends is NOT_ANSWERED/BODY_TIMEOUT by the deadline."""
     async with talking(_drip(b".")) as server:
@@ -166,12 +171,14 @@ async def test_31_a_dripping_line_ends_in_time() -> None:
     assert result.judgement.outcome is Outcome.NOT_ANSWERED
 
 
+@pytest.mark.alone
 async def test_31_hung_connect_ends_in_time() -> None:
     """A connect that hangs ends by the deadline, as CONNECT_TIMEOUT."""
     with unaccepting() as port:
         await _timed(port, Reason.CONNECT_TIMEOUT)
 
 
+@pytest.mark.alone
 async def test_31_hung_resolve_ends_in_time() -> None:
     """A name server that says nothing ends the probe by its deadline, as RESOLVE_TIMEOUT."""
     async with name_server({}, mute=True) as (_, resolver):
@@ -197,6 +204,7 @@ async def test_32_one_attempt_however_it_breaks(handler: Handler, reason: Reason
     assert server.connections == 1
 
 
+@pytest.mark.alone
 async def test_36_a_hung_target_delays_no_other() -> None:
     """While two hundred talks hang, another goes its way and ends before any of them."""
     async with talking(says_in_turn()) as hung, talking(says_in_turn(b"220 ready\n")) as healthy:
@@ -263,6 +271,7 @@ async def test_plain_text_behind_the_agreement_is_refused() -> None:
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.PROTOCOL_ERROR)
 
 
+@pytest.mark.alone
 async def test_31_a_hung_switch_ends_in_time() -> None:
     """A handshake that hangs in the middle of a talk is NOT_CONNECTED/TLS_TIMEOUT by the deadline."""
     async with talking(says_in_turn(b"220 hi\n", b"220 go\n")) as server:

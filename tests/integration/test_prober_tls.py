@@ -9,7 +9,8 @@ from pathlib import Path
 from time import time
 
 import pytest
-from prober_servers import Authority, Request, answer, ask, says, serving
+from prober_authority import Authority
+from prober_servers import Request, answer, ask, says, serving
 
 from services.core.definition import Body, Expect, Tls
 from services.core.outcome import Outcome, Reason

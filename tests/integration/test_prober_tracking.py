@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from prober_servers import LOOPBACK, ask, forever, name_server, serving, unaccepting
+from prober_names import name_server
+from prober_servers import LOOPBACK, ask, forever, serving, unaccepting
 from prometheus_client import CollectorRegistry
 
 from services.core.outcome import Outcome, Reason

@@ -8,7 +8,9 @@ from time import time
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from prober_servers import LOOPBACK, Authority, Request, answer, ask, name_server, says, serving
+from prober_authority import Authority
+from prober_names import name_server
+from prober_servers import LOOPBACK, Request, answer, ask, says, serving
 
 from services.core.definition import Expect, Tls
 from services.core.outcome import Outcome, Reason

@@ -22,7 +22,9 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_servers import SERVICE, descriptor_set, grpc_serving
 from http2_servers import replies, serving_http2
 from line_servers import says_in_turn, talking
-from prober_servers import Authority, Handler, Request, answer, name_server, says, serving
+from prober_authority import Authority
+from prober_names import name_server
+from prober_servers import Handler, Request, answer, says, serving
 from registers import PROBES, write_register
 
 from services.core.definition import KINDS, Capture, Tls

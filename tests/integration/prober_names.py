@@ -1,0 +1,85 @@
+"""Name servers on loopback for the prober's tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from time import monotonic
+
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
+from services.prober.resolve import Resolver
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """A name server that answers from a table of addresses (IPv4 and IPv6) and aliases, or never; NXDOMAIN for the rest.
+
+    Counts questions by name and type. With ``changing`` a name has its first address the first time it is asked for, its
+    second the next time, and its last one from then on.
+    """
+
+    def __init__(
+        self, names: dict[str, list[str]], *, mute: bool = False, ttl: int = 60, changing: bool = False
+    ) -> None:
+        self.names = names
+        self.mute = mute
+        self.ttl = ttl
+        self.changing = changing
+        self.asked: list[str] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        question = dns.message.from_wire(data)
+        asked = question.question[0]
+        name = asked.name.to_text(omit_final_dot=True).lower()
+        self.asked.append(f"{name}/{int(asked.rdtype)}")
+        if self.mute:
+            return
+        reply = dns.message.make_response(question, recursion_available=True)
+        if name not in self.names:
+            reply.set_rcode(dns.rcode.NXDOMAIN)
+        self._answer(reply, name, asked.rdtype)
+        self.transport.sendto(reply.to_wire(), addr)  # type: ignore[attr-defined]
+
+    def _answer(self, reply: dns.message.Message, name: str, kind: dns.rdatatype.RdataType) -> None:
+        entries = self.names.get(name, [])
+        if self.changing:
+            entries = entries[min(self.asked.count(f"{name}/{int(kind)}"), len(entries)) - 1 :][:1]
+        for entry in entries:
+            try:
+                its_kind = "AAAA" if ip_address(entry).version == 6 else "A"
+            except ValueError:
+                reply.answer.append(dns.rrset.from_text(f"{name}.", self.ttl, "IN", "CNAME", f"{entry}."))
+                self._answer(reply, entry, kind)
+            else:
+                if its_kind == kind.name:
+                    reply.answer.append(dns.rrset.from_text(f"{name}.", self.ttl, "IN", its_kind, entry))
+
+
+@asynccontextmanager
+async def name_server(
+    names: dict[str, list[str]],
+    *,
+    mute: bool = False,
+    ttl: int = 60,
+    changing: bool = False,
+    clock: Callable[[], float] = monotonic,
+) -> AsyncIterator[tuple[NameServer, Resolver]]:
+    """A name server and a resolver that asks it."""
+    transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: NameServer(names, mute=mute, ttl=ttl, changing=changing), ("127.0.0.1", 0)
+    )
+    port = transport.get_extra_info("sockname")[1]
+    resolver = Resolver([f"127.0.0.1:{port}"], clock)
+    try:
+        yield server, resolver
+    finally:
+        await resolver.close()
+        transport.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -88,6 +89,17 @@ class Nats:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def pause(self) -> None:
+        """Have the server stand still, and wait until it does."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
+
+    def resume(self) -> None:
+        """Have a server that stands still go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     @asynccontextmanager
     async def connect(self, role: str) -> AsyncIterator[Bus]:

@@ -21,7 +21,6 @@ SLOT = 3
 TIMEOUT_SECONDS = 6.0  # three heartbeats
 FLUSH_SECONDS = 1.0
 SETTLED_SLOTS = 3
-OVERLOADED = ("REASON_SHED", "REASON_PROBER_ERROR")
 
 
 @dataclass
@@ -99,6 +98,7 @@ def _answers(path: Path) -> Counter[tuple[str, int]]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_probers_that_share_lose_nothing_and_double_nothing(system, more) -> None:
     """While probers join, probe side by side under one id, leave and are killed, every known verdict is true, unknown is
     only what the last one killed held until it was missed, and the index counts each verdict once.
@@ -115,7 +115,6 @@ def test_probers_that_share_lose_nothing_and_double_nothing(system, more) -> Non
         targets = sum(one.get("peyvand_probe_targets", 0) for one in every)
         return targets == len(live) and all(one.get("peyvand_probe_peers") == peers for one in every)
 
-    starting = time.time()
     second = more(running, "second")
     running.until(lambda: shared(second, peers=2), what="two probers shared the links")
     third = more(running, "third")
@@ -149,11 +148,9 @@ def test_probers_that_share_lose_nothing_and_double_nothing(system, more) -> Non
     assert not wrong, f"{len(wrong)} known verdicts are not the truth (link, slot, told, true): {wrong[:10]}"
     unknown = [(link, s) for link, of in told.items() for s, stage in of.items() if stage is None]
     held = range(int(killed - FLUSH_SECONDS) // SLOT, int(alone) // SLOT + 1)
-    # A process that starts takes more of a small machine than the first prober can spare; that reads as overload.
-    crowded = range(int(starting) // SLOT, side_by_side)
-    reasons = [(*one, client.reason(*one, SLOT)) for one in unknown if one[1] not in held]
-    lost = [one for one in reasons if one[1] not in crowded or one[2] not in OVERLOADED]
-    assert not lost, f"{len(lost)} slots are unknown though somebody was to probe them: {lost[:10]}"
+    lost = [one for one in unknown if one[1] not in held]
+    shown = [client.slot(*one, SLOT) for one in lost[:10]]
+    assert not lost, f"{len(lost)} slots are unknown though somebody was to probe them: {lost[:10]}, {shown}"
     answers = _answers(running.data / "sandbox" / "access.ndjson")
     twice = {key for key, count in answers.items() if count == 2 and side_by_side <= key[1] < side_by_side + 3}
     assert len(twice) > len(live) / 6, "the twins did not probe side by side"

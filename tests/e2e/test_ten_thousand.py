@@ -121,6 +121,7 @@ async def _three_slots(bus: Bus) -> dict[int, list[Measurement]]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_39_ten_thousand_targets_with_one_in_a_hundred_hung(nats, tmp_path: Path) -> None:
     """Over three slots every healthy link is OK in each, exactly once; every hung one is a time-out; nothing is shed."""
     metrics = f"127.0.0.1:{free_port()}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import signal
 import subprocess
 from pathlib import Path
 
@@ -119,7 +118,7 @@ async def test_what_comes_too_late_reaches_no_later_read(nats) -> None:
     async with nats.connect("prober") as prober, nats.connect("scorer") as bus:
         for number in range(4):
             await prober.publish(subjects.measurement("main", 0), b"%d" % number, message_id="")
-        nats.process.send_signal(signal.SIGSTOP)
+        nats.pause()
         with pytest.raises(BusError, match="no answer in time"):
             await bus.read(subjects.MEASUREMENTS, 1, limit=1, timeout=0.1)
         given_up = asyncio.create_task(bus.read(subjects.MEASUREMENTS, 2, limit=1))
@@ -129,7 +128,7 @@ async def test_what_comes_too_late_reaches_no_later_read(nats) -> None:
         given_up.cancel()
         with pytest.raises(asyncio.CancelledError):
             await given_up
-        nats.process.send_signal(signal.SIGCONT)
+        nats.resume()
         assert [[m.data for m in await read] for read in reads] == [[b"2"], [b"3"]]
         assert bus._replies._waiting == {}
 

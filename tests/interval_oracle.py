@@ -25,32 +25,43 @@ class Sums:
     squares: float
 
 
-def sums(days: Days, slot_hours: float) -> Sums:
-    """Sum a span of days in hours; outages of days that one outage links are a chain."""
-    known = [state for day in days for state in day if state >= 0]
-    starts = sum(1 for at, state in enumerate(known) if state == 1 and (at == 0 or known[at - 1] == 0))
-    chains: list[tuple[int, int]] = []  # slots down, outages
-    before = 0
-    for day in days:
-        seen = [state for state in day if state >= 0]
-        if not seen:
+def sums(days: Days, slot_hours: float, pause: int) -> Sums:
+    """Sum a span of days in hours. ``pause`` slots up end an outage; days that one outage links are a chain."""
+    known = [(day, state) for day, slots in enumerate(days) for state in slots if state >= 0]
+    outages: list[list[int]] = []  # the days of each outage's slots
+    up = pause
+    for day, state in known:
+        if state == 0:
+            up += 1
             continue
-        linked = before == 1 and seen[0] == 1
-        own = sum(1 for at, state in enumerate(seen) if state == 1 and (at == 0 or seen[at - 1] == 0))
-        down, outages = chains.pop() if linked else (0, 0)
-        chains.append((down + sum(seen), outages + own - linked))
-        before = seen[-1]
-    squares = sum(2 * (down * slot_hours) ** 2 / (outages + 1) for down, outages in chains)
-    return Sums(len(known) * slot_hours, sum(known) * slot_hours, starts, squares)
+        if up >= pause:
+            outages.append([])
+        outages[-1].append(day)
+        up = 0
+    chains: list[list[list[int]]] = []
+    for outage in outages:
+        # Outages of one day are in one chain, and so are those of the days that an outage joins.
+        if chains and chains[-1][-1][-1] == outage[0]:
+            chains[-1].append(outage)
+        else:
+            chains.append([outage])
+    squares = sum(2 * (sum(map(len, chain)) * slot_hours) ** 2 / (len(chain) + 1) for chain in chains)
+    down = sum(map(len, outages))
+    return Sums(len(known) * slot_hours, down * slot_hours, len(outages), squares)
 
 
-def pooled(record: Iterable[Sums]) -> tuple[float, float]:
-    """m₀ and M₀ of a class of causes."""
+def pooled(record: Iterable[Sums]) -> tuple[float, float, float]:
+    """m₀ and M₀ of a class of causes, and the shape of their outages' lengths."""
     record = list(record)
     total = sum(one.down for one in record) + 2
     mean = (sum(one.down**2 / max(one.outages, 1) for one in record) + 4) / total
     square = (sum(one.down * one.squares / max(one.outages, 1) for one in record) + 16) / total
-    return mean, max(square, 2 * mean**2)
+    told = [one for one in record if one.outages >= 2]
+    shape = 0.0
+    if len(told) >= 2:
+        means = sum(max(one.down**2 - one.squares, 0) / (one.outages - 1) for one in told)
+        shape = min((sum(one.squares for one in told) + 16) / (means + 8), 10.0)
+    return mean, max(square, 2 * mean**2), shape
 
 
 def g(probability: float, shape: float) -> float:
@@ -63,9 +74,9 @@ def bounds(loss: float, variance: float, more: float, more_square: float) -> tup
     """Bounds of a loss of at most one half."""
     odds = loss / (1 - loss)
     variance, more, more_square = variance / (1 - loss) ** 4, more / (1 - loss) ** 2, more_square / (1 - loss) ** 4
-    low = odds * g(0.025, odds**2 / variance) if odds > 0 else 0.0
     raised = odds + more
-    high = raised * g(0.975, raised**2 / (variance + more_square)) if raised > 0 else 0.0
+    low = odds * (g(0.025, odds**2 / variance) if variance > 0 else 1.0)
+    high = raised * (g(0.975, raised**2 / (variance + more_square)) if variance + more_square > 0 else 1.0)
     return low / (1 + low), high / (1 + high)
 
 
@@ -79,29 +90,30 @@ class Cause:
     less: tuple[float, float]
 
 
-def cause(window: Sums, record: Sums, pool: tuple[float, float]) -> Cause:
+def cause(window: Sums, record: Sums, pool: tuple[float, float, float]) -> Cause:
     """What the window shows of a cause."""
     if window.known == 0:
         return Cause(0, 0, (0, 0), (0, 0))
     loss = window.down / window.known
     up = 1 - loss
     mean = (record.down + 2 * pool[0]) / (record.outages + 2)
-    square = (record.squares + 2 * pool[1]) / (record.outages + 2)
+    square = max((record.squares + 2 * pool[1]) / (record.outages + 2), pool[2] * mean**2)
     back = (record.known - record.down + 2 * pool[0]) / (record.outages + 2) * loss / window.known
     variance = max(window.outages * square, window.squares) * (up / window.known) ** 2
     return Cause(loss, variance, (mean * up / window.known, square * (up / window.known) ** 2), (back, 2 * back**2))
 
 
-def set_of(weights: Mapping[object, float], causes: Mapping[object, Cause], floor: float) -> tuple[float, float, float]:
+def set_of(
+    loss: float, weights: Mapping[object, float], causes: Mapping[object, Cause], guard: tuple[float, float, float]
+) -> tuple[float, float, float]:
     """Loss and bounds of a set of links, of whose weight these shares depend on these causes."""
-    loss = sum(weight * causes[name].loss for name, weight in weights.items())
-    variance = max(sum(weight**2 * causes[name].variance for name, weight in weights.items()), floor)
+    variance = max(sum(weight**2 * causes[name].variance for name, weight in weights.items()), guard[0])
 
     def largest(side: str, power: int) -> float:
         return max(weight**power * getattr(causes[name], side)[power - 1] for name, weight in weights.items())
 
     if loss <= 0.5:
-        return loss, *bounds(loss, variance, largest("more", 1), largest("more", 2))
+        return loss, *bounds(loss, variance, max(largest("more", 1), guard[1]), max(largest("more", 2), guard[2]))
     low, high = bounds(1 - loss, variance, largest("less", 1), largest("less", 2))
     return loss, 1 - high, 1 - low
 
@@ -133,12 +145,17 @@ def bus(window: Sums, record: Sums) -> tuple[float, float, float]:
     return loss, low, max(high, own_high) if low > past_loss else high
 
 
-def floor_of(daily: Sequence[float], days: float) -> float:
-    """The guard: variance and lag-1 autocovariance of daily losses."""
+def guard_of(daily: Sequence[float], days: float) -> tuple[float, float, float]:
+    """The guard: variance and lag-1 autocovariance of daily losses, and what one more bad day would add."""
     if len(daily) < 2:
-        return 0.0
+        return 0.0, 0.0, 0.0
     mean = sum(daily) / len(daily)
     apart = [one - mean for one in daily]
     variance = sum(one**2 for one in apart) / (len(daily) - 1)
     lagged = sum(one * other for one, other in pairwise(apart)) / (len(daily) - 1)
-    return (variance + 2 * max(lagged, 0.0)) / days
+    above = [max(one, 0.0) for one in apart]
+    if sum(one**2 for one in above) == 0:
+        return (variance + 2 * max(lagged, 0.0)) / days, 0.0, 0.0
+    draws = sum(one**2 for one in above) ** 2 / sum(one**4 for one in above)
+    more = sum(one**2 for one in above) / sum(above) / days
+    return (1 + 1 / draws) * (variance + 2 * max(lagged, 0.0)) / days, more, 2 * more**2

@@ -1,18 +1,23 @@
 """Whose fault a failed slot was: the bus's, a provider's or the link's own; and such slots as rows per cause and day
 (INDICATOR.md §6, Causes).
 
-A link's slots are divided among three causes so that each failed slot is charged to one of them:
-
 * The *bus* is down where its own endpoint is known and not OK. What fails in such a slot is charged to the bus, and the
   slot is unknown to every other cause. What is answered nonetheless did not need the bus, and counts as seen.
-* A *provider* is down where links to it are known and none of them is OK: who answers anybody is up. So links that
-  disagree are the fault of those that failed, and a provider with one link answers for all that this link does.
-* A link's *own* fault is a failure while somebody else gets an answer of the same provider.
+* A *provider* is down where more of the known links to it fail than are answered. Probes come at different moments of a
+  slot, so at the edges of an outage links disagree; a majority begins and ends it without bias, and one link that is
+  always answered cannot hide an outage of a hundred others. A provider with one link answers for all that it does.
+* A link's *own* fault is a failure while its provider is up.
 
-Then, over a link's known slots: failed = charged to the bus + provider down + own faults, and known = charged to the bus
-+ slots known to the link's own cause. Where nothing is known of the bus, or no endpoint is named for it, nothing can be
-charged to it; what fails together is then left to the guard of §6. Links that are not live take no part, neither for
-themselves nor for their provider: they are known zeros by the register, which nothing that happens can change.
+So a failed slot is charged to one cause and no more. A link's loss itself is not put together from its causes: what was
+seen of the link says it exactly, with charged to the bus + known to the link's own cause = known. The causes say how
+many outages that was, and what else they would have taken along.
+
+Where nothing is known of the bus, or no endpoint is named for it, nothing can be charged to it; what fails together is
+then left to the guard of §6. Links that are not live take no part, neither for themselves nor for their provider: they are
+known zeros by the register, which nothing that happens can change.
+
+An *outage* ends when a cause was up for PAUSE known slots in a row: one that comes and goes is one, not many, or what is
+the same draw would be taken for many.
 """
 
 from __future__ import annotations
@@ -26,24 +31,27 @@ from numpy.typing import NDArray
 from services.core.outcome import Stage
 from services.indicator.frame import Frame
 
-__all__ = ["DOWN", "UNKNOWN", "UP", "CauseRows", "cause_states", "join", "rows_of"]
+__all__ = ["DOWN", "PAUSE", "UNKNOWN", "UP", "CauseRows", "cause_states", "join", "rows_of"]
 
 UNKNOWN, UP, DOWN = -1, 0, 1
+
+PAUSE = 12
+"""Known slots up in a row that end an outage: an hour of slots of five minutes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CauseRows:
     """Consecutive slots of c causes, summed: what §6 keeps per cause and day.
 
-    Slots ``known`` and ``down``; ``starts``: from up to down between one known slot and the next known one;
-    ``first`` and ``last`` known state, UNKNOWN where no slot is known. All (c,), unsigned and int8.
+    Slots ``known`` and ``down``, and ``outages`` begun. ``head`` known slots up before the first one down and ``tail``
+    after the last, both up to PAUSE; where none is down, both are ``known`` up to PAUSE. All (c,).
     """
 
     known: NDArray[np.unsignedinteger[Any]]
     down: NDArray[np.unsignedinteger[Any]]
-    starts: NDArray[np.unsignedinteger[Any]]
-    first: NDArray[np.int8]
-    last: NDArray[np.int8]
+    outages: NDArray[np.unsignedinteger[Any]]
+    head: NDArray[np.uint8]
+    tail: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.known)
@@ -69,13 +77,15 @@ def cause_states(frame: Frame, verdicts: NDArray[np.int8], bus: NDArray[np.int8]
     # Slot by slot, because a row fits the processor's cache and a day does not.
     for row, verdict, failing in zip(states[:, 1:], verdicts, bus_down, strict=True):
         providers, own = row[:agencies], row[agencies:]
-        providers[present] = _states(np.maximum.reduceat(verdict[order], begin))
-        own[:] = _states(verdict)
+        own[:] = np.where(verdict < 0, np.int8(UNKNOWN), verdict < Stage.OK)
+        of_links = own[order]
+        known = np.maximum.reduceat(of_links, begin) >= UP
+        more_fail = np.add.reduceat(_VOTES[of_links], begin, dtype=np.int32) > 0
+        providers[present] = np.where(known, more_fail, np.int8(UNKNOWN))
         if failing:
             # What fails while the bus is down says nothing of anybody else.
             row[row == DOWN] = UNKNOWN
         else:
-            # A failure is the provider's where it answered nobody; then the link's own cause has no part in it.
             own -= (own == DOWN) & (providers[frame.provider] == DOWN)
     return states
 
@@ -83,37 +93,42 @@ def cause_states(frame: Frame, verdicts: NDArray[np.int8], bus: NDArray[np.int8]
 def rows_of(states: NDArray[np.int8]) -> CauseRows:
     """Sum consecutive slots (slots, c), in their order."""
     slots, causes = states.shape
-    starts = np.zeros(causes, dtype=_counter(slots))
-    first, last = np.full((2, causes), UNKNOWN, dtype=np.int8)
+    outages = np.zeros(causes, dtype=_counter(slots))
+    head, pause = np.zeros(causes, dtype=np.uint8), np.full(causes, PAUSE, dtype=np.uint8)
+    before = np.ones(causes, dtype=np.bool_)
     for row in states:
-        known = row >= UP
-        starts += (row == DOWN) & (last == UP)
-        np.copyto(first, row, where=first < UP)
-        np.copyto(last, row, where=known)
+        down, up = row == DOWN, row == UP
+        outages += down & (pause >= PAUSE)
+        pause += up & (pause < PAUSE)
+        pause[down] = 0
+        before &= ~down
+        head += up & before & (head < PAUSE)
     return CauseRows(
-        known=(states >= UP).sum(axis=0, dtype=starts.dtype),
-        down=(states == DOWN).sum(axis=0, dtype=starts.dtype),
-        starts=starts,
-        first=first,
-        last=last,
+        known=(states >= UP).sum(axis=0, dtype=outages.dtype),
+        down=(states == DOWN).sum(axis=0, dtype=outages.dtype),
+        outages=outages,
+        head=head,
+        tail=np.where(before, head, pause),
     )
 
 
 def join(earlier: CauseRows, later: CauseRows) -> CauseRows:
     """Sum two stretches of the same causes, one after the other; equal to ``rows_of`` the slots of both."""
     kind = _counter(int(earlier.known.max(initial=0)) + int(later.known.max(initial=0)))
-    start = (earlier.last == UP) & (later.first == DOWN)
+    pause = np.minimum(earlier.tail + later.head, np.uint8(PAUSE))
+    failed, fails = earlier.down > 0, later.down > 0
+    goes_on = failed & fails & (pause < PAUSE)
     return CauseRows(
         known=np.add(earlier.known, later.known, dtype=kind),
         down=np.add(earlier.down, later.down, dtype=kind),
-        starts=np.add(earlier.starts, later.starts, dtype=kind) + start,
-        first=np.where(earlier.first < UP, later.first, earlier.first),
-        last=np.where(later.last < UP, earlier.last, later.last),
+        outages=np.add(earlier.outages, later.outages, dtype=kind) - goes_on,
+        head=np.where(failed, earlier.head, pause),
+        tail=np.where(fails, later.tail, pause),
     )
 
 
-def _states(verdicts: NDArray[np.int8]) -> NDArray[np.int8]:
-    return np.where(verdicts < 0, np.int8(UNKNOWN), (verdicts < Stage.OK).astype(np.int8))
+# By state: an answer votes against an outage, a failure for it, what is unknown (index -1, the last) not at all.
+_VOTES = np.array([-1, 1, 0], dtype=np.int8)
 
 
 def _counter(slots: int) -> np.dtype[np.unsignedinteger[Any]]:

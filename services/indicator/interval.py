@@ -16,13 +16,20 @@ from services.indicator.spells import Spells
 
 __all__ = ["Pool", "Spread", "bus_bounds", "combine", "pool", "set_bounds", "spread"]
 
+LARGEST_SHAPE = 10.0
+"""Of lengths so far apart nobody knows the mean square; what is beyond this is one outage's alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A class of causes together: m₀ the ``mean`` of an outage's length in hours, M₀ of its ``square``, by downtime."""
+    """A class of causes together: m₀ the ``mean`` of an outage's length in hours, M₀ of its ``square``, by downtime.
+
+    ``shape`` is the mean square of a length over its squared mean, within causes; 0 where there are not two to tell it.
+    """
 
     mean: float
     square: float
+    shape: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,21 +49,37 @@ class Spread:
 
 
 def pool(record: Spells) -> Pool:
-    """Pool the causes of a class over the record: m₀ and M₀, with two hours of outages of two hours put in (§6)."""
+    """Pool the causes of a class over the record.
+
+    m₀ and M₀ are those of §6, with two outages of two hours put in. The shape is estimated without the bias that a mean
+    of few lengths has when it is squared: from the sums of Q and of (S² - Q)/(N - 1) over causes with two outages or
+    more, and the same two outages, of which exponential lengths would make it 2.
+    """
     outages, down = np.maximum(record.outages, 1.0), record.down
     total = float(down.sum()) + 2.0
     mean = (float((down**2 / outages).sum()) + 4.0) / total
-    return Pool(mean, max((float((down * record.squares / outages).sum()) + 16.0) / total, 2.0 * mean**2))
+    square = max((float((down * record.squares / outages).sum()) + 16.0) / total, 2.0 * mean**2)
+    told = record.outages >= 2.0
+    if told.sum() < 2:
+        return Pool(mean, square, 0.0)
+    apart = np.maximum(down**2 - record.squares, 0.0)[told] / (record.outages[told] - 1.0)
+    shape = (float(record.squares[told].sum()) + 16.0) / (float(apart.sum()) + 8.0)
+    return Pool(mean, square, min(shape, LARGEST_SHAPE))
 
 
 def spread(window: Spells, record: Spells, of: Pool) -> Spread:
-    """Spread of each cause over the window; how long its outages are is learnt from its record and its class (§6)."""
+    """Spread of each cause over the window; how long its outages are is learnt from its record and its class (§6).
+
+    Beyond §6, M is at least the class's shape times m²: the square of a length has so heavy a tail that most causes, by
+    themselves, have not seen its mean.
+    """
     known = window.known
     per_hour = np.divide(1.0, known, out=np.zeros_like(known), where=known > 0)
     loss = window.down * per_hour
     up = 1.0 - loss
     mean = (record.down + 2.0 * of.mean) / (record.outages + 2.0)
     square = (record.squares + 2.0 * of.square) / (record.outages + 2.0)
+    square = np.maximum(square, of.shape * mean**2)
     mean_up = (record.known - record.down + 2.0 * of.mean) / (record.outages + 2.0)
     variance = np.maximum(window.outages * square, window.squares) * (up * per_hour) ** 2
     return Spread(

@@ -12,7 +12,7 @@ from services.indicator.odds import Bounds
 from services.indicator.shares import ratio
 from services.indicator.spells import Spells
 
-__all__ = ["Causes", "Sets", "group_bounds", "guard", "link_bounds"]
+__all__ = ["Causes", "Guard", "Sets", "group_bounds", "link_bounds"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,11 +60,11 @@ class Sets:
         return cls(size, group, pair, pair_group, pair_provider)
 
 
-def link_bounds(causes: Causes, provider: NDArray[np.int64]) -> Bounds:
-    """Bound the loss of each link, an aggregate of its ``provider`` (n,) and its own faults."""
+def link_bounds(causes: Causes, provider: NDArray[np.int64], loss: NDArray[np.float64]) -> Bounds:
+    """Bound each link's bus-free ``loss`` (n,), as an aggregate of its ``provider`` (n,) and its own faults."""
     providers, own = causes.providers, causes.own
     of = Spread(
-        loss=np.minimum(1.0, providers.loss[provider] + own.loss),
+        loss=loss,
         variance=providers.variance[provider] + own.variance,
         more=np.maximum(providers.more[provider], own.more),
         more_square=np.maximum(providers.more_square[provider], own.more_square),
@@ -74,22 +74,17 @@ def link_bounds(causes: Causes, provider: NDArray[np.int64]) -> Bounds:
     return combine(set_bounds(of), causes.bus)
 
 
-def group_bounds(sets: Sets, weight: NDArray[np.float64], causes: Causes, floor: NDArray[np.float64]) -> Bounds:
-    """Bound the loss of each set: y = ΣW_c times its loss, v = ΣW_c²·v_c, w = max W_c·a_c, w₂ = max W_c²·b_c.
+def group_bounds(
+    sets: Sets, weight: NDArray[np.float64], loss: NDArray[np.float64], causes: Causes, guard: Guard
+) -> Bounds:
+    """Bound the loss of each set: y = Σωy/Σω, v = ΣW_c²·v_c, w = max W_c·a_c, w₂ = max W_c²·b_c.
 
-    ``weight`` (n,) is each link's; W_c is the share of it that depends on cause c. ``floor`` (sets,) is the guard: v is
-    never below it. Zero throughout where nothing weighs.
+    ``weight`` and ``loss`` (n,) are each link's ω and bus-free loss; W_c is the share of ω that depends on cause c. None
+    of v, w and w₂ is below the ``guard``'s. Zero throughout where nothing weighs.
     """
     providers, own = causes.providers, causes.own
     share = ratio(weight, np.bincount(sets.group, weight, sets.size)[sets.group], otherwise=0.0)
     of_pair = np.bincount(sets.pair, share, len(sets.pair_group))
-
-    def total(power: int, of_provider: NDArray[np.float64], of_link: NDArray[np.float64]) -> NDArray[np.float64]:
-        found = np.bincount(sets.pair_group, of_pair**power * of_provider[sets.pair_provider], sets.size)
-        # Few links have any fault of their own.
-        at = np.flatnonzero(of_link)
-        found += np.bincount(sets.group[at], share[at] ** power * of_link[at], sets.size)
-        return np.asarray(found, dtype=np.float64)
 
     def largest(power: int, of_provider: NDArray[np.float64], of_link: NDArray[np.float64]) -> NDArray[np.float64]:
         found = np.zeros(sets.size)
@@ -97,27 +92,49 @@ def group_bounds(sets: Sets, weight: NDArray[np.float64], causes: Causes, floor:
         np.maximum.at(found, sets.group, share**power * of_link)
         return found
 
+    variance = np.bincount(sets.pair_group, of_pair**2 * providers.variance[sets.pair_provider], sets.size)
+    # Few links have any fault of their own, or lose anything.
+    faulty, losing = np.flatnonzero(own.variance), np.flatnonzero(loss)
+    variance += np.bincount(sets.group[faulty], share[faulty] ** 2 * own.variance[faulty], sets.size)
     of = Spread(
-        loss=np.minimum(1.0, total(1, providers.loss, own.loss)),
-        variance=np.maximum(total(2, providers.variance, own.variance), floor),
-        more=largest(1, providers.more, own.more),
-        more_square=largest(2, providers.more_square, own.more_square),
+        loss=np.minimum(1.0, np.bincount(sets.group[losing], share[losing] * loss[losing], sets.size)),
+        variance=np.maximum(variance, guard.variance),
+        more=np.maximum(largest(1, providers.more, own.more), guard.more),
+        more_square=np.maximum(largest(2, providers.more_square, own.more_square), guard.more_square),
         less=largest(1, providers.less, own.less),
         less_square=largest(2, providers.less_square, own.less_square),
     )
     return combine(set_bounds(of), causes.bus)
 
 
-def guard(daily: NDArray[np.float64], days: float) -> NDArray[np.float64]:
-    """Variance of a set's mean loss over ``days``, from its ``daily`` bus-free losses over the record (days, sets).
+@dataclass(frozen=True, slots=True, eq=False)
+class Guard:
+    """What fails together in sets without a common cause known, as days show it, (sets,) each.
 
-    [γ₀ + 2·max(γ₁, 0)] / D, with γ₀ the variance and γ₁ the lag-1 autocovariance: what fails together without a common
-    cause known shows in it. Days of which nothing is known (NaN) are left out. 0 where fewer than two days are known.
+    ``variance`` of the mean loss over the window; what one ``more`` bad day would add, and its ``more_square``.
     """
-    known = ~np.isnan(daily)
-    count = known.sum(axis=0)
-    mean = ratio(np.where(known, daily, 0.0).sum(axis=0), count, otherwise=0.0)
-    apart = np.where(known, daily - mean, 0.0)
-    variance = ratio((apart**2).sum(axis=0), count - 1, otherwise=0.0)
-    lagged = ratio((apart[1:] * apart[:-1]).sum(axis=0), (known[1:] & known[:-1]).sum(axis=0), otherwise=0.0)
-    return (variance + 2.0 * np.maximum(lagged, 0.0)) / days
+
+    variance: NDArray[np.float64]
+    more: NDArray[np.float64]
+    more_square: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, daily: NDArray[np.float64], days: float) -> Guard:
+        """Guard a window of so many ``days`` by the ``daily`` bus-free losses of its record, (days, sets).
+
+        The variance is [γ₀ + 2·max(γ₁, 0)] / D, with γ₀ the variance and γ₁ the lag-1 autocovariance of a day's loss.
+        A bad day is one drawn by how much worse than the mean it is. Days of which nothing is known (NaN) are left out;
+        with fewer than two there is no guard.
+        """
+        known = ~np.isnan(daily)
+        count = known.sum(axis=0)
+        mean = ratio(np.where(known, daily, 0.0).sum(axis=0), count, otherwise=0.0)
+        apart = np.where(known, daily - mean, 0.0)
+        variance = ratio((apart**2).sum(axis=0), count - 1, otherwise=0.0)
+        lagged = ratio((apart[1:] * apart[:-1]).sum(axis=0), (known[1:] & known[:-1]).sum(axis=0), otherwise=0.0)
+        above = np.where(count > 1, np.maximum(apart, 0.0), 0.0)
+        first, second, fourth = ((above**power).sum(axis=0) for power in (1, 2, 4))
+        more = ratio(second, first, otherwise=0.0) / days
+        # A few bad days say little of how bad they are: as much as so many draws of one size.
+        few = 1.0 + ratio(fourth, second**2, otherwise=0.0)
+        return cls(few * (variance + 2.0 * np.maximum(lagged, 0.0)) / days, more, 2.0 * more**2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.causes import DOWN, UP, CauseRows
+from services.indicator.causes import PAUSE, CauseRows
 
 __all__ = ["SpellSums", "Spells"]
 
@@ -32,11 +32,11 @@ class Spells:
 class SpellSums:
     """Sums of days that are appended one after another.
 
-    Days that an outage crosses the midnight between are a chain. A chain with downtime Y and M outages adds 2Y²/(M+1) to
-    Q: the expected sum of squares of M exponential lengths that sum to Y. The chain at the end is still open.
+    Days that an outage goes on between are a chain. A chain with downtime Y and M outages adds 2Y²/(M+1) to Q: the
+    expected sum of squares of M exponential lengths that sum to Y. The chain at the end is still open.
     """
 
-    __slots__ = ("_chain_down", "_chain_outages", "_down", "_known", "_last", "_outages", "_squares")
+    __slots__ = ("_chain_down", "_chain_outages", "_down", "_known", "_outages", "_squares", "_tail")
 
     def __init__(self, causes: int) -> None:
         self._known = np.zeros(causes)
@@ -45,7 +45,7 @@ class SpellSums:
         self._squares = np.zeros(causes)
         self._chain_down = np.zeros(causes)
         self._chain_outages = np.zeros(causes)
-        self._last = np.full(causes, -1, dtype=np.int8)
+        self._tail = np.full(causes, PAUSE, dtype=np.uint8)
 
     def copy(self) -> SpellSums:
         """Return the same sums, to be added to by themselves."""
@@ -57,18 +57,19 @@ class SpellSums:
     def add(self, day: CauseRows) -> None:
         """Append a day. A day in which nothing is known of a cause changes nothing of it, and breaks no chain."""
         failing = np.flatnonzero(day.down)
-        first, down, starts = day.first[failing], day.down[failing], day.starts[failing].astype(np.float64)
-        goes_on = (self._last[failing] == DOWN) & (first == DOWN)
+        down, outages = day.down[failing], day.outages[failing].astype(np.float64)
+        goes_on = self._tail[failing] + day.head[failing] < PAUSE
         ended = failing[~goes_on]
         self._squares[ended] += _chain(self._chain_down[ended], self._chain_outages[ended])
         self._chain_down[ended] = self._chain_outages[ended] = 0.0
-        outages = starts + ((first == DOWN) & ~goes_on)
+        outages -= goes_on
         self._chain_down[failing] += down
         self._chain_outages[failing] += outages
         self._outages[failing] += outages
         self._down[failing] += down
         self._known += day.known
-        np.copyto(self._last, day.last, where=day.last >= UP)
+        np.minimum(self._tail + day.tail, PAUSE, out=self._tail)
+        self._tail[failing] = day.tail[failing]
 
     def spells(self, slot_hours: float) -> Spells:
         """Return the sums in hours, of slots that last ``slot_hours`` each."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from services.indicator.causes import CauseRows
-from services.indicator.sets import Causes, group_bounds, guard, link_bounds
+from services.indicator.sets import Causes, Guard, group_bounds, link_bounds
 from services.indicator.spells import Spells, SpellSums
 from tests.calibration.government import KINDS, Government
 from tests.calibration.processes import SLOT_HOURS
@@ -41,15 +41,14 @@ def run(scenario_number: int, lives: range) -> dict[tuple[int, str], Found]:
     looked_at = {kind: _sample(government, kind) for kind in KINDS}
     rows: dict[tuple[int, str], list[tuple[Floats, ...]]] = {(days, kind): [] for days in WINDOWS for kind in KINDS}
     for number in lives:
-        life: Life | None = None
+        sums: Sums | None = None
         for days in WINDOWS:
             # Where something changes with the window each window is a life of its own.
-            if life is None or scenario.later:
+            if sums is None or scenario.later:
                 key = (scenario_number, 1 + number, days if scenario.later else 0)
-                life = live(
-                    scenario, government, days, np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=key))
-                )
-            found = intervals(life, government, days, young=scenario.young)
+                rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=key))
+                sums = Sums(live(scenario, government, days, rng), government)
+            found = sums.intervals(days, young=scenario.young)
             for kind in KINDS:
                 rows[days, kind].append(tuple(column[looked_at[kind]] for column in found[kind]))
     return {
@@ -61,36 +60,69 @@ def run(scenario_number: int, lives: range) -> dict[tuple[int, str], Found]:
     }
 
 
-def intervals(life: Life, government: Government, days: int, *, young: bool) -> dict[str, tuple[Floats, ...]]:
-    """Estimate, low and high of every set by kind, over the last ``days`` of a life."""
-    record_days = days if young else RECORD_DAYS
-    causes = Causes.of(_spells(life, government, days), _spells(life, government, record_days), government.agencies)
-    weight = government.weight * government.live
-    found = {}
-    for kind in KINDS:
-        sets = government.sets[kind]
-        whole, connected = (np.bincount(sets.group, one, sets.size) for one in (government.weight, weight))
-        if kind == "link":
-            bounds = link_bounds(causes, government.provider)
+class Sums:
+    """A life, summed once for all windows."""
+
+    def __init__(self, life: Life, government: Government) -> None:
+        self._life, self._government = life, government
+        self._spells: dict[int, Spells] = {}
+        self._daily = {kind: self._daily_losses(kind) for kind in KINDS if kind != "link"}
+
+    def intervals(self, days: int, *, young: bool) -> dict[str, tuple[Floats, ...]]:
+        """Estimate, low and high of every set by kind, over the last ``days``."""
+        government = self._government
+        record_days = days if young else RECORD_DAYS
+        window = self._of(days)
+        causes = Causes.of(window, self._of(record_days), government.agencies)
+        if self._life.losses is None:
+            loss = causes.providers.loss[government.provider]
         else:
-            floor = guard(_daily_losses(life, government, kind)[-record_days:], days)
-            bounds = group_bounds(sets, weight, causes, floor)
-        share = connected / np.where(whole > 0, whole, 1.0)
-        found[kind] = tuple(share * (1.0 - loss) for loss in (bounds.loss, bounds.high, bounds.low))
-    return found
+            loss = self._life.losses[-days:].mean(axis=0)
+        weight = government.weight * government.live
+        found = {}
+        for kind in KINDS:
+            sets = government.sets[kind]
+            whole, connected = (np.bincount(sets.group, one, sets.size) for one in (government.weight, weight))
+            if kind == "link":
+                bounds = link_bounds(causes, government.provider, loss)
+            else:
+                guard = Guard.of(self._daily[kind][-record_days:], days)
+                bounds = group_bounds(sets, weight, loss, causes, guard)
+            share = connected / np.where(whole > 0, whole, 1.0)
+            found[kind] = tuple(share * (1.0 - loss) for loss in (bounds.loss, bounds.high, bounds.low))
+        return found
 
+    def _of(self, days: int) -> Spells:
+        """Sums over the last days, in the order bus, providers, links."""
+        if days not in self._spells:
+            life, provider = self._life, self._government.provider
+            bus = Spells(*np.zeros((4, 1))) if life.bus is None else _sum(life.bus, days)
+            providers = _sum(life.providers, days)
+            nothing = np.zeros(len(provider))
+            own = (
+                Spells(providers.known[provider], nothing, nothing, nothing)
+                if life.own is None
+                else _sum(life.own, days)
+            )
+            parts, names = (bus, providers, own), ("known", "down", "outages", "squares")
+            self._spells[days] = Spells(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return self._spells[days]
 
-def _spells(life: Life, government: Government, days: int) -> Spells:
-    """Sums over the last days of a life, in the order bus, providers, links."""
-    bus = Spells(*np.zeros((4, 1))) if life.bus is None else _sum(life.bus, days)
-    providers = _sum(life.providers, days)
-    if life.own is None:
-        nothing = np.zeros(len(government.provider))
-        own = Spells(providers.known[government.provider], nothing, nothing, nothing)
-    else:
-        own = _sum(life.own, days)
-    names = ("known", "down", "outages", "squares")
-    return Spells(*(np.concatenate([getattr(part, name) for part in (bus, providers, own)]) for name in names))
+    def _daily_losses(self, kind: str) -> Floats:
+        """Each set's bus-free loss of each day, (days, sets), NaN where nothing of it is known."""
+        government, losses = self._government, self._life.losses
+        sets, weight = government.sets[kind], government.weight * government.live
+        if losses is None:
+            # Links of one provider lose alike, so they are weighed together.
+            of_provider = np.array([_loss(day) for day in self._life.providers])
+            losses, group = of_provider[:, sets.pair_provider], sets.pair_group
+            weight = np.bincount(sets.pair, weight, len(sets.pair_group))
+        else:
+            group = sets.group
+        matrix = csr_array((weight, (group, np.arange(len(group)))), shape=(sets.size, len(group)))
+        known = ~np.isnan(losses)
+        above, below = matrix @ np.where(known, losses, 0.0).T, matrix @ known.T.astype(np.float64)
+        return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan).T
 
 
 def _sum(rows: list[CauseRows], days: int) -> Spells:
@@ -98,22 +130,6 @@ def _sum(rows: list[CauseRows], days: int) -> Spells:
     for day in rows[RECORD_DAYS - days :]:
         sums.add(day)
     return sums.spells(SLOT_HOURS)
-
-
-def _daily_losses(life: Life, government: Government, kind: str) -> Floats:
-    """Each set's bus-free loss of each day, (days, sets), NaN where nothing of it is known."""
-    sets, weight = government.sets[kind], government.weight * government.live
-    losses = np.array([_loss(day) for day in life.providers])
-    if life.own is None:
-        # Links of one provider lose alike, so they are weighed together.
-        of_pair = np.bincount(sets.pair, weight, len(sets.pair_group))
-        losses, group = losses[:, sets.pair_provider], sets.pair_group
-    else:
-        losses = losses[:, government.provider] + np.array([_loss(day) for day in life.own])
-        of_pair, group = weight, sets.group
-    matrix = csr_array((of_pair, (group, np.arange(len(group)))), shape=(sets.size, len(group)))
-    above, below = matrix @ np.nan_to_num(losses).T, matrix @ (~np.isnan(losses)).T.astype(np.float64)
-    return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan).T
 
 
 def _loss(day: CauseRows) -> Floats:

@@ -35,12 +35,13 @@ States = NDArray[np.int8]
 class Life:
     """Rows of each day, a row per day and cause: ``bus`` (None if not attributed), ``providers``, and links' ``own``.
 
-    ``own`` is None where links have no faults but their provider's.
+    ``own`` is None where links have no faults but their provider's; otherwise ``losses`` (days, n) are what links lose.
     """
 
     bus: list[CauseRows] | None
     providers: list[CauseRows]
-    own: list[CauseRows] | None
+    own: list[CauseRows] | None = None
+    losses: NDArray[np.float64] | None = None
 
 
 def live(scenario: Scenario, government: Government, window: int, rng: np.random.Generator) -> Life:
@@ -62,7 +63,7 @@ def live(scenario: Scenario, government: Government, window: int, rng: np.random
     if scenario.blank:
         states[rng.random(states.shape) < scenario.blank] = UNKNOWN
     known_bus = scenario.bus and scenario.attributed
-    return Life(_rows(bus) if known_bus else None, _rows(states), None)
+    return Life(_rows(bus) if known_bus else None, _rows(states))
 
 
 def truth(scenario: Scenario, government: Government) -> NDArray[np.float64]:
@@ -116,7 +117,8 @@ def _by_link(scenario: Scenario, government: Government, outages: Events, rng: n
     rows = rows_of(states)
     ends = 1 + np.cumsum([0, government.agencies * RECORD_DAYS, links * RECORD_DAYS])
     providers, own = (_split(_part(rows, slice(*span))) for span in pairwise(ends.tolist()))
-    return Life(None, providers, own)
+    losses = down.reshape(RECORD_DAYS, SLOTS_A_DAY, links).mean(axis=1)
+    return Life(None, providers, own, losses)
 
 
 def _second(government: Government) -> NDArray[np.bool_]:
@@ -149,4 +151,4 @@ def _split(rows: CauseRows) -> list[CauseRows]:
 
 
 def _part(rows: CauseRows, part: slice) -> CauseRows:
-    return CauseRows(rows.known[part], rows.down[part], rows.starts[part], rows.first[part], rows.last[part])
+    return CauseRows(rows.known[part], rows.down[part], rows.outages[part], rows.head[part], rows.tail[part])

@@ -1,0 +1,58 @@
+"""``make calibrate``: how often intervals hold the truth, in every scenario; writes docs/calibration.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from tests.calibration.cells import Cell, cells_of
+from tests.calibration.gate import Found, run
+from tests.calibration.page import line, page
+from tests.calibration.scenarios import REPLICATIONS, SCENARIOS
+
+CHUNK = 25
+PAGE = Path(__file__).parents[2] / "docs" / "calibration.md"
+
+
+def main() -> None:
+    """Run the gate on all cores and print a line per scenario, window and kind as they come."""
+    names = [scenario.name for scenario in SCENARIOS]
+    parser = argparse.ArgumentParser("make calibrate ARGS='…'", description=__doc__)
+    parser.add_argument("scenario", nargs="*", choices=[*names, []], help="which ones (default: all)")
+    parser.add_argument("--replications", type=int, default=REPLICATIONS, help=f"of each (default: {REPLICATIONS})")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at once (default: one per core)")
+    parser.add_argument("--page", type=Path, help=f"where to write the page (default: docs/{PAGE.name} if all are run)")
+    arguments = parser.parse_args()
+    chosen = [number for number, name in enumerate(names) if name in (arguments.scenario or names)]
+    began = time.monotonic()
+    cells: list[Cell] = []
+    for number, found in _found(chosen, arguments.replications, arguments.processes):
+        new = cells_of(SCENARIOS[number], found)
+        for cell in new:
+            print(line(cell), flush=True)  # noqa: T201  # a person reads this
+        cells += new
+    whole = not arguments.scenario and arguments.replications >= REPLICATIONS
+    where = arguments.page or (PAGE if whole else None)
+    if where:
+        command = " ".join(["make calibrate", *([f"ARGS='{' '.join(sys.argv[1:])}'"] if sys.argv[1:] else [])])
+        where.write_text(page(cells, arguments.replications, command, time.monotonic() - began), encoding="utf-8")
+
+
+def _found(
+    chosen: list[int], replications: int, processes: int
+) -> Iterator[tuple[int, list[dict[tuple[int, str], Found]]]]:
+    """Run each scenario's lives in chunks, side by side; the results do not depend on how they are cut."""
+    with ProcessPoolExecutor(processes) as pool:
+        chunks = [range(first, min(first + CHUNK, replications)) for first in range(0, replications, CHUNK)]
+        running = [(number, [pool.submit(run, number, chunk) for chunk in chunks]) for number in chosen]
+        for number, parts in running:
+            yield number, [part.result() for part in parts]
+
+
+if __name__ == "__main__":
+    main()

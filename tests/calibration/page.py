@@ -1,0 +1,137 @@
+"""docs/calibration.md, from what the gate found."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import scipy
+
+from services.indicator.index import METHOD_VERSION
+from tests.calibration.cells import REQUIRED, WANTED, Cell
+from tests.calibration.government import KINDS
+from tests.calibration.scenarios import SCENARIOS, SEED, WINDOWS
+
+WEAK = """\
+* A very long and very rare outage of the bus that the record has not seen (rare-long-bus).
+* A bus that never fails makes intervals of near-perfect systems too wide: nothing rules out that it may (perfect-bus).
+* Single links whose outages are as long as days and as rare as one in two months (day-long).
+* Young systems whose links hang on few providers (young)."""
+
+
+def line(cell: Cell) -> str:
+    """One cell, for a person who waits."""
+    return (
+        f"{cell.scenario.name:17} {cell.days:2} d  {cell.kind:10}  coverage {cell.coverage:.3f} ± {cell.error:.3f}"
+        f"  weakest tenth {cell.weakest:.3f}  width {cell.width:.5f} = {cell.ratio:.2f} x range  {verdict(cell)}"
+    )
+
+
+def verdict(cell: Cell) -> str:
+    """What the gate says of a cell."""
+    if cell.coverage >= WANTED:
+        return "ok"
+    return "below .95" if cell.coverage >= REQUIRED else "FAILS"
+
+
+def page(cells: Sequence[Cell], lives: int, command: str, seconds: float) -> str:
+    """The whole page."""
+    return "\n".join(_page(cells, lives, command, seconds)) + "\n"
+
+
+def _page(cells: Sequence[Cell], lives: int, command: str, seconds: float) -> Iterator[str]:
+    tried = [cell for cell in cells if not cell.scenario.weak]
+    low = sorted((cell for cell in cells if cell.coverage < WANTED), key=lambda cell: cell.coverage)
+    yield "# Calibration of the intervals"
+    yield ""
+    yield f"Written by `{command}` in {seconds / 60:.0f} minutes; nobody edits this page. {_machine()}."
+    yield f"Method {METHOD_VERSION}, seed {SEED}, {lives:,} lives of each scenario."
+    yield ""
+    yield ABOUT
+    yield ""
+    yield "## In short"
+    yield f"* {_counts(tried)} (scenarios that are not known weak spots)."
+    yield f"* {_counts([cell for cell in cells if cell.scenario.weak])} (known weak spots)."
+    for days in WINDOWS:
+        ratios = [cell.ratio for cell in tried if cell.days == days and np.isfinite(cell.ratio)]
+        yield f"* {days} days: the median width is {median(ratios):.2f} times the central 95 % range of the estimate."
+    yield ""
+    yield "## Cells below .95"
+    yield from [f"* {_name(cell)}: {_share(cell.coverage)} ± {cell.error:.3f}{_failed(cell)}" for cell in low] or [
+        "None."
+    ]
+    hidden = [cell for cell in tried if cell.coverage >= WANTED and cell.weakest < REQUIRED]
+    yield ""
+    yield "## Means that hide weaker sets"
+    yield "Cells that are not below .95, but of whose links, services or agencies one in ten is covered less than .90:"
+    yield ""
+    yield from [f"* {_name(cell)}: a tenth is at or below {_share(cell.weakest)}" for cell in hidden] or ["None."]
+    yield ""
+    yield "## Known weak spots"
+    yield WEAK
+    yield ""
+    yield "## Every cell"
+    yield "Coverage ± its standard error, and the width as a multiple of the central 95 % range of the estimate."
+    yield "**Bold** is below .95, with † below .90."
+    yield ""
+    yield f"| scenario | days | {' | '.join(KINDS)} |"
+    yield f"|---|---|{'---|' * len(KINDS)}"
+    for (name, days), row in groupby(cells, key=lambda cell: (cell.scenario.name, cell.days)):
+        yield f"| {name} | {days} | {' | '.join(map(_cell, row))} |"
+    yield ""
+    yield "## Scenarios"
+    yield "Their parameters are in tests/calibration/scenarios.py."
+    yield ""
+    yield from [f"* {one.name}: {one.about}{' (known weak spot)' if one.weak else ''}." for one in SCENARIOS]
+
+
+ABOUT = """\
+A government is simulated event by event: outages of the bus, of providers and of links begin and end at moments, each
+target is probed once in a slot of five minutes at a phase of its own, and what those probes meet goes through the code that
+judges real evidence: causes, rows per day, sums, intervals. A tenth of the links are on paper.
+
+The *truth* is the long-run expected index of the simulated process: for a link, the product over its causes of the share of
+time each is up; for sets, the weighted mean over links. Where outages change in the middle of the window it is the mean of
+the two halves: what the index of this window would be on average, were it lived again and again. An interval *covers* when
+it holds the truth. Coverage is over all lives and, within a life, over all agencies and sectors and up to about 400 links
+and services; what is on paper alone is left out. Its standard error is over lives, as what shares a life shares outages.
+Wanted is .95 in every cell, required .90. An interval as wide as the central 95 % range of the estimate itself (ratio 1) could
+only be had by who knew the process."""
+
+
+def _counts(cells: Sequence[Cell]) -> str:
+    wanted = sum(cell.coverage >= WANTED for cell in cells)
+    required = sum(cell.coverage >= REQUIRED for cell in cells)
+    worst = min(cells, key=lambda cell: cell.coverage, default=None)
+    lowest = f"; lowest {_share(worst.coverage)} ({_name(worst)})" if worst else ""
+    return f"{len(cells)} cells: {wanted} at .95 or more, {required} at .90 or more{lowest}"
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.scenario.name}, {cell.days} days, {cell.kind}"
+
+
+def _failed(cell: Cell) -> str:
+    return "" if cell.coverage >= REQUIRED else " †"
+
+
+def _cell(cell: Cell) -> str:
+    bold = "**" if cell.coverage < WANTED else ""
+    return f"{bold}{_share(cell.coverage)}{bold}{_failed(cell)} ± {cell.error:.3f} · {cell.ratio:.1f}x"
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
+
+
+def _machine() -> str:
+    cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+    cores = f"{len(os.sched_getaffinity(0))} cores"
+    versions = f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
+    return f"{cpu[1] if cpu else platform.machine()}, {cores}, {versions}"

@@ -6,7 +6,7 @@ ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test conformance check fmt proto docs lock bench clean
+.PHONY: help setup setup-dev run test conformance check fmt proto docs lock bench calibrate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ lock: ## pin what pyproject.toml asks for (needs uv)
 
 bench: setup-dev ## measure cost and speed on this machine
 	$(BIN)/python -m tests.bench $(ARGS)
+
+calibrate: setup-dev ## try the intervals on simulated governments; writes docs/calibration.md
+	$(BIN)/python -m tests.calibration $(ARGS)
 
 clean: ## remove everything that was made here
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache peyvand-data

@@ -133,7 +133,8 @@ class Guard:
         variance = ratio((apart**2).sum(axis=0), count - 1, otherwise=0.0)
         lagged = ratio((apart[1:] * apart[:-1]).sum(axis=0), (known[1:] & known[:-1]).sum(axis=0), otherwise=0.0)
         above = np.where(count > 1, np.maximum(apart, 0.0), 0.0)
-        first, second, fourth = ((above**power).sum(axis=0) for power in (1, 2, 4))
+        square = above**2
+        first, second, fourth = above.sum(axis=0), square.sum(axis=0), (square**2).sum(axis=0)
         more = ratio(second, first, otherwise=0.0) / days
         # A few bad days say little of how bad they are: as much as so many draws of one size.
         few = 1.0 + ratio(fourth, second**2, otherwise=0.0)

@@ -47,10 +47,12 @@ class Events:
             np.clip(np.ceil((time - phase[self.cause]) / SLOT_HOURS), 0, slots).astype(np.int64)
             for time in (self.start, self.end)
         )
-        change = np.zeros((slots + 1, len(phase)), dtype=np.int16)
-        np.add.at(change, (first, self.cause), 1)
-        np.add.at(change, (last, self.cause), -1)
-        return np.cumsum(change[:-1], axis=0, dtype=np.int16) > 0
+        change = np.zeros((len(phase), slots + 1), dtype=np.int8)
+        np.add.at(change, (self.cause, first), 1)
+        np.add.at(change, (self.cause, last), -1)
+        # Every cause's changes add up to nothing, so all causes can be summed in one go.
+        under_way = np.cumsum(change.ravel(), dtype=np.int8).reshape(change.shape)[:, :-1]
+        return np.greater(under_way, 0, out=np.empty((slots, len(phase)), dtype=np.bool_).T).T
 
 
 def renewal(rng: np.random.Generator, kinds: Sequence[Outages], causes: int, hours: float) -> Events:

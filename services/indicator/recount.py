@@ -50,7 +50,7 @@ def recount(
                 for (latency, age), evidence in pairs.items():
                     evidence.take(rejudge(columns, one.limits, latency=latency, age=age))
         for evidence in pairs.values():
-            evidence.close(frame, day.stop)
+            evidence.close(day.stop)
             evidence.drop(detail_before=day.stop, days_before=calendar.day_of(span.start))
     return {
         (latency, age, days): evidence.window(frame, days, end_slot)

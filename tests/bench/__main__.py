@@ -9,6 +9,7 @@ from tests.bench import bench_probe
 from tests.bench.national import national
 from tests.bench.pipeline import compare_all
 from tests.bench.saturation import saturation
+from tests.bench.sensitivity import sensitivity
 from tests.bench.structure import measure_structure
 
 
@@ -18,11 +19,11 @@ def main() -> None:
     parser.add_argument(
         "benchmark",
         nargs="?",
-        choices=("probe", "pipeline", "saturation", "national", "structure"),
-        help="which one (default: all)",
+        choices=("probe", "pipeline", "saturation", "national", "structure", "sensitivity"),
+        help="which one (default: all but sensitivity, which wants gigabytes)",
     )
     parser.add_argument("--minutes", type=float, default=3.0, help="national: how long to measure (default: 3)")
-    parser.add_argument("--slot", type=int, default=60, help="national: seconds of a slot, so the pace (default: 60)")
+    parser.add_argument("--slot", type=int, default=60, help="national, sensitivity: seconds of a slot (default: 60)")
     parser.add_argument("--targets", type=int, default=2000, help="pipeline: how many (default: 2000)")
     parser.add_argument("--interval", type=int, default=10, help="pipeline: seconds between probes (default: 10)")
     parser.add_argument(
@@ -30,9 +31,10 @@ def main() -> None:
     )
     parser.add_argument("--rate", type=int, default=1000, help="saturation: probes/s of its last part (default: 1000)")
     parser.add_argument("--agencies", type=int, default=10_000, help="structure: how many (default: 10000)")
-    parser.add_argument("--links", type=int, default=1_000_000, help="structure: how many (default: 1000000)")
+    parser.add_argument("--links", type=int, help="structure, sensitivity: how many (default: 1000000, 10000)")
     parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")
     parser.add_argument("--scheme", choices=("http", "tls"), help="saturation: only over this (default: both)")
+    parser.add_argument("--days", type=int, default=28, help="sensitivity: how many (default: 28)")
     arguments, rest = parser.parse_known_args()
     if rest and arguments.benchmark != "probe":
         parser.error(f"unrecognised: {' '.join(rest)}")
@@ -43,9 +45,11 @@ def main() -> None:
     if arguments.benchmark in {None, "saturation"}:
         _print(saturation(arguments.seconds, arguments.rate, arguments.inflight, arguments.scheme))
     if arguments.benchmark in {None, "structure"}:
-        _print(measure_structure(arguments.agencies, arguments.links))
+        _print(measure_structure(arguments.agencies, arguments.links or 1_000_000))
     if arguments.benchmark in {None, "national"}:
         _print(national(arguments.minutes, arguments.slot))
+    if arguments.benchmark == "sensitivity":
+        _print(sensitivity(arguments.links or 10_000, arguments.days, arguments.slot))
 
 
 def _print(lines: Iterable[str]) -> None:

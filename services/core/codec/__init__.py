@@ -19,9 +19,9 @@ from services.core.codec.measurement import (
     decode_columns,
     decode_measurements,
     encode_measurements,
-    measurement_from_json,
     measurement_to_json,
 )
+from services.core.codec.measurement_line import measurement_from_json
 from services.core.codec.register import (
     Chunk,
     Heartbeat,

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import measurement_pb2, outcome_pb2
-from services.core.codec.units import duration, from_micros, micros, seconds_of, time_of, timestamp
+from services.core.codec.units import duration, from_micros, micros, timestamp
 from services.core.evidence import Measurement, MeasurementColumns, Phases, Target
 from services.core.outcome import Outcome, Reason
 
@@ -17,7 +17,6 @@ __all__ = [
     "decode_columns",
     "decode_measurements",
     "encode_measurements",
-    "measurement_from_json",
     "measurement_to_json",
 ]
 
@@ -133,39 +132,3 @@ def measurement_to_json(row: Measurement) -> str:
         prober=row.prober,
     )
     return json_format.MessageToJson(message, preserving_proto_field_name=True, indent=None, ensure_ascii=False)
-
-
-def measurement_from_json(text: str) -> Measurement:
-    """Read what measurement_to_json wrote. Raises ValueError saying which field is wrong and how."""
-    message = measurement_pb2.Measurement()
-    try:
-        json_format.Parse(text, message)
-    except json_format.ParseError as error:
-        raise ValueError(str(error)) from error
-    kind = message.WhichOneof("target")
-    present = {
-        "link or endpoint": kind is not None,
-        "vantage": bool(message.vantage),
-        "slot_start": message.HasField("slot_start"),
-        "outcome": bool(message.outcome),
-        "reason": bool(message.reason),
-    }
-    if missing := [name for name, found in present.items() if not found]:
-        raise ValueError(", ".join(missing) + (" is missing" if len(missing) == 1 else " are missing"))
-    phases = message.phases
-    return Measurement(
-        target=Target(getattr(message, str(kind)), endpoint=kind == "endpoint"),
-        vantage=message.vantage,
-        slot_start=message.slot_start.seconds,
-        time=time_of(message.time) if message.HasField("time") else None,
-        outcome=Outcome(message.outcome),
-        reason=Reason(message.reason),
-        latency=seconds_of(message.latency) if message.HasField("latency") else None,
-        data_age=seconds_of(message.data_age) if message.HasField("data_age") else None,
-        phases=Phases(**{field.name: seconds_of(value) for field, value in phases.ListFields()}),
-        certificate_expiry=message.certificate_expiry.seconds if message.HasField("certificate_expiry") else None,
-        detail=message.detail,
-        register_version=message.register_version,
-        probe_version=message.probe_version,
-        prober=message.prober,
-    )

@@ -1,0 +1,79 @@
+"""What `peyvand score --sensitivity` costs: a made-up dump of a country's measurements, scored as an auditor does."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.bench.process import machine
+from tests.bench.register import write_register
+from tests.running import ROOT
+
+__all__ = ["sensitivity"]
+
+_VARIANTS = 500
+_REASONS = ("OK", "LATE", "STATUS", "SHED")
+_WEIGHTS = (93, 4, 2, 1)
+_OUTCOMES = {"OK": "OK", "LATE": "LATE", "STATUS": "INVALID", "SHED": "UNKNOWN"}
+
+
+def sensitivity(links: int, days: int, slot: int) -> Iterator[str]:
+    """Write ``days`` days of measurements of so many links in slots of ``slot`` seconds, and score them."""
+    yield f"sensitivity of {links} links over {days} days in slots of {slot} s, {time.strftime('%F %T %Z')}"
+    yield machine()
+    with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
+        where = Path(folder)
+        start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+        (where / "ca.pem").touch()
+        register = write_register(
+            where / "register", "http://127.0.0.1", "tcp://127.0.0.1:1", where / "ca.pem", links, slot
+        )
+        policy = json.loads((register / "policy.yaml").read_text())
+        (register / "policy.yaml").write_text(json.dumps({**policy, "epoch": f"{start.date()}"}))
+        file = where / "measurements.ndjson"
+        rows = _write(file, links, start, days, slot)
+        yield f"{rows} measurements, {file.stat().st_size / 2**30:.2f} GiB"
+        for flags in ((), ("--sensitivity",)):
+            yield _score(register, file, *flags)
+
+
+def _write(file: Path, links: int, start: datetime, days: int, slot: int) -> int:
+    """Write the lines; whatever takes time is prepared for a few hundred measurements and used again for all."""
+    chance = random.Random(7)
+    versions = '"register_version": "' + "a" * 64 + '", "probe_version": "' + "b" * 64 + '", "prober": "p1"'
+    ends = []
+    for _ in range(_VARIANTS):
+        (reason,) = chance.choices(_REASONS, _WEIGHTS)
+        latency = chance.uniform(2, 4) if reason == "LATE" else min(chance.expovariate(2), 2)
+        ends.append(
+            f'"outcome": "OUTCOME_{_OUTCOMES[reason]}", "reason": "REASON_{reason}", "latency": "{latency:.6f}s", '
+            f'"phases": {{"connect": "0.004s", "processing": "0.012500s", "transfer": "0.000250s"}}, {versions}}}\n'
+        )
+    heads = [f'{{"link": "link-{link}", "vantage": "main", ' for link in range(links)]
+    slots = days * 86_400 // slot
+    with file.open("w") as lines:
+        for number in range(slots):
+            begin = start + timedelta(seconds=number * slot)
+            stamp = f'"slot_start": "{begin:%Y-%m-%dT%H:%M:%SZ}", "time": "{begin:%Y-%m-%dT%H:%M:}01.250Z", '
+            lines.writelines(head + stamp + ends[chance.randrange(_VARIANTS)] for head in heads)
+    return slots * links
+
+
+def _score(register: Path, file: Path, *flags: str) -> str:
+    command = [sys.executable, "-m", "services.cli", "score", "--register", str(register), "--measurements", str(file)]
+    began = time.monotonic()
+    with subprocess.Popen([*command, "--json", *flags], cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, "peyvand score failed"
+    took = time.monotonic() - began
+    cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    return f"score {' '.join(flags) or '(plain)'}: {took:.1f} s, CPU {cpu:.1f} s, peak RSS {peak:.0f} MiB"

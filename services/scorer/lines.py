@@ -49,13 +49,13 @@ class _Columns:
         return MeasurementColumns(
             vantage=vantage,
             targets=tuple(self.targets),
-            target=np.array(self.target, np.int64),
-            slot_start=np.array(self.slot_start, np.int64),
-            time=np.array(self.time, np.int64),
-            outcome=np.array(self.outcome, np.uint8),
-            reason=np.array(self.reason, np.uint8),
-            latency=np.array(self.latency, np.int64) if timings else None,
-            data_age=np.array(self.data_age, np.int64) if timings else None,
+            target=np.asarray(self.target, np.int64),
+            slot_start=np.asarray(self.slot_start, np.int64),
+            time=np.asarray(self.time, np.int64),
+            outcome=np.asarray(self.outcome, np.uint8),
+            reason=np.asarray(self.reason, np.uint8),
+            latency=np.asarray(self.latency, np.int64) if timings else None,
+            data_age=np.asarray(self.data_age, np.int64) if timings else None,
         )
 
 

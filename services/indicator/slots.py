@@ -68,14 +68,16 @@ class Slots:
         if batch.vantage not in self.vantages:
             self.vantages.append(batch.vantage)
         vantage = self.vantages.index(batch.vantage)
-        columns = self.columns_of(batch.targets)[batch.target[rows]]
-        cells = pack(batch.slot_start[rows], batch.time[rows], batch.outcome[rows], batch.reason[rows])
+        columns = self.columns_of(batch.targets)
         changed: set[int] = set()
-        for slot in np.unique(slots).tolist():
-            here = slots == slot
-            kept, column = self[slot][vantage], columns[here]
+        # Slot by slot, so that a file of a month needs neither a look at all of it per slot nor room for all its cells.
+        order = np.argsort(slots, kind="stable")
+        for part in np.split(order, np.flatnonzero(np.diff(slots[order])) + 1):
+            slot, here = int(slots[part[0]]), rows[part]
+            kept, column = self[slot][vantage], columns[batch.target[here]]
             before = kept[column]
-            np.minimum.at(kept, column, cells[here])
+            cells = pack(batch.slot_start[here], batch.time[here], batch.outcome[here], batch.reason[here])
+            np.minimum.at(kept, column, cells)
             if (kept[column] != before).any():
                 changed.add(slot)
         return changed

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from lxml import etree
 
+from services.collector.record import decode_records
 from services.core.markup import MarkupError, read_markup
 
 __all__ = ["Answer", "AnswerError", "FaultError", "read_answer", "read_envelope", "read_records"]
@@ -34,7 +35,7 @@ class FaultError(AnswerError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a security server answered; ``next_records_from`` in epoch seconds is None when there is nothing more."""
+    """What a security server answered: sides, or raw values where not all of them can be read; ``next_records_from`` in epoch seconds is None when there is nothing more."""
 
     records: list[Any]
     next_records_from: int | None
@@ -95,7 +96,12 @@ def _inflate(content: bytes, largest: int) -> bytes:
 
 
 def read_records(document: bytes) -> list[Any]:
-    """Read the records of a JSON array, or of an object ``{"records": [...]}``. Raises AnswerError."""
+    """Read the records of a JSON array, or of an object ``{"records": [...]}``. Raises AnswerError.
+
+    They are sides where all can be read at once, else what stands there, to be read one by one.
+    """
+    if (sides := decode_records(document)) is not None:
+        return list(sides)
     try:
         value = orjson.loads(document)
     except orjson.JSONDecodeError as error:

@@ -19,7 +19,7 @@ import orjson
 
 from services.collector.answer import AnswerError, read_answer, read_records
 from services.collector.generic import is_generic, read_generic
-from services.collector.record import RecordError, Side, read_side
+from services.collector.record import RecordError, Side, decode_line, read_side
 from services.collector.tabular import TableError, is_header, read_header, read_row
 from services.core.errors import Fault
 
@@ -159,6 +159,9 @@ def _batch(numbered: Iterable[tuple[int, Any, int]], position: Position) -> Batc
     sides: list[Side] = []
     rejects: list[Reject] = []
     for number, value, length in numbered:
+        if isinstance(value, Side):
+            sides.append(value)
+            continue
         if isinstance(value, Reject):
             rejects.append(value)
             continue
@@ -197,7 +200,7 @@ def _decode(chunk: list[tuple[bytes | None, int]], first: int, row: _Parse | Non
         if not text or (row and number == 1):
             continue
         try:
-            yield number, row(text) if row else orjson.loads(text), len(text)
+            yield number, row(text) if row else decode_line(text) or orjson.loads(text), len(text)
         except orjson.JSONDecodeError as error:
             yield number, Reject(number, error.colno, len(text), "it is not JSON"), 0
         except TableError as error:

@@ -33,6 +33,7 @@ PAIRING_SPAN_MS = 10 * 86_400_000
 """Security servers keep their records for 7 days, so a side may come that late; three more for an outage of ours."""
 
 _HOUR_MS = 3_600_000
+_CLEARING_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,24 +168,24 @@ class Ledger:
     def take(self, source: str, batch: Batch, *, now_ms: int) -> Taken:
         """Count a batch and move on in its source, in one transaction."""
         horizon = self._facts.get("horizon", 0)
-        by_request: dict[bytes, dict[bytes, Side]] = {}
+        by_request: dict[bytes, list[Side]] = {}
         expired = 0
         for side in batch.sides:
             if side.request_in < horizon:
                 expired += 1
+            elif side.request in by_request:
+                by_request[side.request].append(side)
             else:
-                by_request.setdefault(side.request, {})[side.digest] = side
+                by_request[side.request] = [side]
         with self._transaction():
-            fresh, changes = self._count(by_request)
-            sides.insert(self._database, [(side, self._pairs.number(side.parties, self._mapping)) for side in fresh])
+            fresh, changes = self._count(by_request, horizon - _HOUR_MS)
             paired = sum(tally.paired for tally in changes.values())
             if changes := {key: tally for key, tally in changes.items() if tally}:
                 cells.change(self._database, changes, self._revise())
             self._move(source, batch.position)
             if self._forget and fresh:
                 # The median, so that one clock gone wrong does not make everybody else's records look old.
-                newest = sorted(side.request_in for side in fresh)[len(fresh) // 2]
-                self._forget_before(min(now_ms, newest) - self._span_ms)
+                self._forget_before(min(now_ms, sorted(fresh)[len(fresh) // 2]) - self._span_ms)
         return Taken(
             read=len(batch.sides),
             duplicates=len(batch.sides) - expired - len(fresh),
@@ -193,43 +194,58 @@ class Ledger:
             paired=paired,
         )
 
-    def _count(self, by_request: dict[bytes, dict[bytes, Side]]) -> tuple[list[Side], dict[tuple[int, int], Tally]]:
-        """Find the sides not seen before, and by how much they change each summary."""
-        known = sides.known(self._database, by_request, self._pairs)
-        fresh: list[Side] = []
+    def _count(
+        self, by_request: dict[bytes, list[Side]], oldest_ms: int
+    ) -> tuple[list[int], dict[tuple[int, int], Tally]]:
+        """Keep the sides not seen before; when their requests came in, and by how much they change each summary."""
+        known = sides.known(self._database, list(by_request), self._pairs, oldest_ms)
+        number = self._pairs.number
+        kept: dict[bytes, list[tuple[Side, int]]] = {}
+        fresh: list[int] = []
         changes: dict[tuple[int, int], Tally] = {}
         for request, arrived in by_request.items():
-            before = known.get(request, [])
-            for side in before:
-                arrived.pop(side.digest, None)
-            if not arrived:
-                continue
-            fresh.extend(arrived.values())
-            if before:
+            before = known.get(request)
+            if before is None and len(arrived) == 1:
+                now = arrived
+            else:
+                distinct = {side.digest: side for side in (*(before or ()), *arrived)}
+                if before is not None and len(distinct) == len(before):
+                    continue
+                now = list(distinct.values())
+            fresh.extend(side.request_in for side in now[len(before or ()) :])
+            if before is not None:
                 self._add(changes, before, -1)
-            self._add(changes, [*before, *arrived.values()], 1)
+            self._add(changes, now, 1)
+            kept[request] = [(side, number(side.parties, self._mapping)) for side in now]
+        sides.keep(self._database, kept)
         return fresh, changes
 
     def _add(self, changes: dict[tuple[int, int], Tally], of_request: Sequence[Side], sign: int) -> None:
-        place = (self.timeline or Timeline()).place
         seconds = self._facts["slot_seconds"]
+        timeline = self.timeline
         for exchange in exchanges(of_request, self._span_ms):
             seen = exchange.seen
-            slot = place(seen.request_in) // (seconds * 1000) * seconds
-            key = self._pairs.number(seen.parties, self._mapping), slot
+            moment = seen.request_in if timeline is None else timeline.place(seen.request_in)
+            key = self._pairs.number(seen.parties, self._mapping), moment // (seconds * 1000) * seconds
             tally = changes.get(key)
             if tally is None:
                 tally = changes[key] = Tally()
             tally.take(exchange, sign)
 
     def _forget_before(self, horizon: int) -> None:
-        """Drop what no record can change any more: records are refused from ``horizon`` on, and sides kept an hour
-        longer, because the clocks of the two sides differ.
+        """Drop what no record can change any more: records are refused from ``horizon`` on, and sides looked at an hour
+        longer, because the clocks of the two sides differ. A day's move of the horizon clears all of the table of requests,
+        a slice at a time, so that no batch waits for all of it.
         """
-        if horizon < self._facts.get("horizon", 0) + min(_HOUR_MS, self._span_ms // 10):
+        before = self._facts.get("horizon", 0)
+        if horizon < before + min(_HOUR_MS, self._span_ms // 10):
             return
         self._keep("horizon", horizon)
-        sides.forget(self._database, horizon - _HOUR_MS)
+        done = self._facts.get("cleared", 0)
+        due = max(1, min(sides.SLICES, (horizon - before) * sides.SLICES // _CLEARING_MS))
+        for first, end in ((done, min(done + due, sides.SLICES)), (0, done + due - sides.SLICES)):
+            sides.forget(self._database, range(first, max(first, end)), horizon - _HOUR_MS)
+        self._keep("cleared", (done + due) % sides.SLICES)
         # A side may be up to a span away from the one that decided the slot.
         oldest = (self.timeline or Timeline()).place(horizon - _HOUR_MS - self._span_ms) // 1000
         cells.forget(self._database, oldest - self._facts["slot_seconds"])

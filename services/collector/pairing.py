@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from services.collector.record import Parties, Result, Side
 
@@ -14,8 +15,7 @@ def _between(start: int | None, end: int | None) -> int | None:
     return None if start is None or end is None else end - start
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True, gc=False):
     """One exchange as logged by one side or by both. Durations in milliseconds; None where a stamp or a side is missing.
 
     The sides' clocks differ, so durations measured across them (``request_network``, ``response_network``) may be
@@ -115,14 +115,18 @@ class Exchange:
     @property
     def request_bytes(self) -> int:
         """Size of the request: the client's view where it has one, else the producer's; 0 when unknown."""
-        sizes = (side.request_bytes for side in (self.client, self.producer) if side)
-        return next((size for size in sizes if size is not None), 0)
+        size = None if self.client is None else self.client.request_bytes
+        if size is None and self.producer is not None:
+            size = self.producer.request_bytes
+        return size or 0
 
     @property
     def response_bytes(self) -> int:
         """Size of the response: the client's view where it has one, else the producer's; 0 when unknown."""
-        sizes = (side.response_bytes for side in (self.client, self.producer) if side)
-        return next((size for size in sizes if size is not None), 0)
+        size = None if self.client is None else self.client.response_bytes
+        if size is None and self.producer is not None:
+            size = self.producer.response_bytes
+        return size or 0
 
 
 def _order(side: Side) -> tuple[int, bytes]:
@@ -138,6 +142,10 @@ def exchanges(sides: Sequence[Side], span_ms: int) -> list[Exchange]:
     if len(sides) == 1:
         side = sides[0]
         return [Exchange(None, side) if side.producer else Exchange(side, None)]
+    if len(sides) == 2 and sides[0].producer != sides[1].producer:  # as nearly all do
+        producer, client = sides if sides[0].producer else (sides[1], sides[0])
+        if abs(producer.request_in - client.request_in) <= span_ms:
+            return [Exchange(client, producer)]
     producers = sorted((side for side in sides if side.producer), key=_order)
     found = []
     for client in sorted((side for side in sides if not side.producer), key=_order):

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
+import msgspec.json
+import msgspec.structs
 import orjson
 
 __all__ = [
@@ -76,7 +79,17 @@ _OTHER_NUMBERS = (
     "responseAttachmentCount",
     "statusCode",
 )
-_OTHERS = (*_OTHER_TEXTS, *_OTHER_NUMBERS)
+
+# What is read of a record, in the order in which the parts below find it.
+_FIELDS = (
+    *("securityServerType", "requestInTs", "responseOutTs", "succeeded", "requestOutTs", "responseInTs"),
+    *(*_PARTIES, "xRequestId", *_OTHER_TEXTS, *_OTHER_NUMBERS),
+    *(*_REQUEST_SIZE, *_RESPONSE_SIZE, *_FAULT_CODE, "monitoringDataTs"),
+)
+_AT_ID = _FIELDS.index("xRequestId")
+_AT_NUMBERS = _FIELDS.index("requestMimeSize")
+_AT_SIZES = _FIELDS.index("requestSize")
+_AT_FAULTS = _FIELDS.index("faultCode")
 
 
 NUMBERS = frozenset({*_STAMPS, *_REQUEST_SIZE, *_RESPONSE_SIZE, *_OTHER_NUMBERS, "monitoringDataTs"})
@@ -112,6 +125,28 @@ _WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "securityServerType": (lambda value: value in ("Client", "Producer"), _SIDE),
     "succeeded": (lambda value: type(value) is bool, _FLAG),
 }
+# The same checks but that of control characters, made while the JSON is read: ten times as fast as one by one.
+_TYPES: Mapping[str, Any] = {
+    **dict.fromkeys(_WANTED, Annotated[str, msgspec.Meta(max_length=_LONGEST)] | None),
+    **dict.fromkeys(NUMBERS, Annotated[int, msgspec.Meta(ge=0, lt=_LARGEST)] | None),
+    **dict.fromkeys(_STAMPS, Annotated[int, msgspec.Meta(ge=_EARLIEST_MS, lt=_LATEST_MS)] | None),
+}
+_MUST: Mapping[str, Any] = {
+    "securityServerType": Literal["Client", "Producer"],
+    "requestInTs": Annotated[int, msgspec.Meta(ge=_EARLIEST_MS, lt=_LATEST_MS)],
+    "responseOutTs": Annotated[int, msgspec.Meta(ge=_EARLIEST_MS, lt=_LATEST_MS)],
+    "succeeded": bool,
+}
+_Raw = msgspec.defstruct(
+    "_Raw", [(name, _MUST[name]) if name in _MUST else (name, _TYPES[name], None) for name in _FIELDS], gc=False
+)
+_Raws = msgspec.defstruct("_Raws", [("records", list[_Raw])])  # type: ignore[valid-type]  # a type made here
+_decode_line: Callable[[bytes], Any] = msgspec.json.Decoder(_Raw).decode
+_decode_array: Callable[[bytes], list[Any]] = msgspec.json.Decoder(list[_Raw]).decode  # type: ignore[valid-type]
+_decode_object: Callable[[bytes], Any] = msgspec.json.Decoder(_Raws).decode
+_values: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 _ANYTHING: tuple[Callable[[Any], bool], str] = (lambda _: True, "")
 
 _META = frozenset({"listMethods", "allowedMethods", "listClients", "listCentralServices", "getWsdl", "getOpenAPI"})
@@ -151,8 +186,7 @@ class Parties:
     meta: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(msgspec.Struct, frozen=True, gc=False):  # made for every record: a frozen dataclass takes five times as long
     """One side's record of an exchange. Stamps in milliseconds since 1970, sizes in bytes.
 
     ``digest`` identifies the record (16 bytes over its stable fields); ``request`` is what both sides of one exchange
@@ -204,20 +238,71 @@ def _reasons(raw: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _first(raw: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    for name in names:
-        value = raw.get(name)
-        if value is not None:
-            return value
-    return None
-
-
-def _result(raw: Mapping[str, Any], fault_code: str | None) -> Result:
+def _result(fault_code: str | None, status: int | None, *, succeeded: bool) -> Result:
     if fault_code:
         return Result.BUS_FAILURE if fault_code.startswith(_BUS_FAULTS) else Result.PROVIDER_FAILURE
-    if (raw.get("statusCode") or 0) >= 500:
+    if (status or 0) >= 500:
         return Result.PROVIDER_FAILURE
-    return Result.OK if raw["succeeded"] else Result.BUS_FAILURE
+    return Result.OK if succeeded else Result.BUS_FAILURE
+
+
+def _either(new: Any, old: Any, older: Any = None) -> Any:
+    """Return what stands under the newest of the names a field has had."""
+    if new is not None:
+        return new
+    return old if old is not None else older
+
+
+def _side(values: tuple[Any, ...]) -> Side:
+    """Make the side of the values of _FIELDS, in their order, which are right."""
+    kind, request_in, response_out, succeeded, request_out, response_in = values[:6]
+    request_size, response_size = (
+        _either(*values[_AT_SIZES : _AT_SIZES + 3]),
+        _either(*values[_AT_SIZES + 3 : _AT_FAULTS]),
+    )
+    fault_code, request_id = _either(*values[_AT_FAULTS : _AT_FAULTS + 2]), values[_AT_ID]
+    request_mime, response_mime, request_attachments, response_attachments, status = values[_AT_NUMBERS:_AT_SIZES]
+    stable = orjson.dumps((values[:_AT_SIZES], request_size, response_size, fault_code))
+    digest = blake2b(stable, digest_size=16).digest()
+    return Side(
+        digest,
+        blake2b(request_id.encode(), digest_size=16).digest() if request_id else digest,
+        kind == "Producer",
+        _parties(*values[6:_AT_ID]),
+        request_in,
+        request_out,
+        response_in,
+        response_out,
+        _result(fault_code, status, succeeded=succeeded),
+        # With attachments the message is a MIME package, and the plain size is only its SOAP part.
+        request_mime if request_attachments and request_mime is not None else request_size,
+        response_mime if response_attachments and response_mime is not None else response_size,
+    )
+
+
+def _clean(values: tuple[Any, ...]) -> bool:
+    """Tell whether no text holds a control character; most are plain, and looked at together."""
+    texts = [text for text in (*values[6:_AT_NUMBERS], *values[_AT_FAULTS : _AT_FAULTS + 2]) if text]
+    return "".join(texts).isprintable() or all(map(is_text, texts))
+
+
+def decode_line(line: bytes) -> Side | None:
+    """Read a line at once; None when it cannot be read so, and read_side is to say why, if it cannot either."""
+    try:
+        values = _values(_decode_line(line))
+    except _UNREADABLE:
+        return None
+    return _side(values) if _clean(values) else None
+
+
+def decode_records(document: bytes) -> list[Side] | None:
+    """Read a JSON array of records, or ``{"records": [...]}``, at once; None when any of them cannot be read so."""
+    try:
+        found = _decode_object(document).records if document.lstrip()[:1] == b"{" else _decode_array(document)
+    except _UNREADABLE:
+        return None
+    rows = [_values(raw) for raw in found]
+    return [_side(values) for values in rows] if all(map(_clean, rows)) else None
 
 
 def read_side(raw: object) -> Side:
@@ -227,29 +312,4 @@ def read_side(raw: object) -> Side:
     reasons = _reasons(raw)
     if reasons:
         raise RecordError(tuple(reasons))
-    get = raw.get
-    request_in, response_out = raw["requestInTs"], raw["responseOutTs"]
-    codes = [get(name) for name in _PARTIES]
-    request_out, response_in = get("requestOutTs"), get("responseInTs")
-    stamps = (request_in, request_out, response_in, response_out)
-    request_size, response_size = _first(raw, _REQUEST_SIZE), _first(raw, _RESPONSE_SIZE)
-    fault_code, request_id = _first(raw, _FAULT_CODE), get("xRequestId")
-    producer = raw["securityServerType"] == "Producer"
-    others = [get(name) for name in _OTHERS]
-    stable = [producer, stamps, codes, request_id, others, request_size, response_size, raw["succeeded"], fault_code]
-    digest = blake2b(orjson.dumps(stable), digest_size=16).digest()
-    request_mime, response_mime, request_attachments, response_attachments = others[len(_OTHER_TEXTS) :][:4]
-    return Side(
-        digest=digest,
-        request=blake2b(request_id.encode(), digest_size=16).digest() if request_id else digest,
-        producer=producer,
-        parties=_parties(*codes),
-        request_in=request_in,
-        request_out=request_out,
-        response_in=response_in,
-        response_out=response_out,
-        result=_result(raw, fault_code),
-        # With attachments the message is a MIME package, and the plain size is only its SOAP part.
-        request_bytes=request_mime if request_attachments and request_mime is not None else request_size,
-        response_bytes=response_mime if response_attachments and response_mime is not None else response_size,
-    )
+    return _side(tuple(map(raw.get, _FIELDS)))

@@ -9,9 +9,9 @@ from services.core.errors import StateError
 
 __all__ = ["open_database"]
 
-_VERSION = 2
+_VERSION = 3
 
-# side: every record within the pairing span, for de-duplication and pairing; cell: one summary; revision > published
+# request: every record within the pairing span, for de-duplication and pairing; cell: one summary; revision > published
 # marks it unpublished. Nothing personal has a column.
 _SCHEMA = f"""
 CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -21,13 +21,7 @@ CREATE TABLE pair (
     consumer_agency TEXT NOT NULL, provider_agency TEXT NOT NULL, link TEXT NOT NULL, shared INTEGER NOT NULL,
     UNIQUE (client, service)
 );
-CREATE TABLE side (
-    request BLOB NOT NULL, digest BLOB NOT NULL, kind INTEGER NOT NULL, pair INTEGER NOT NULL,
-    request_in INTEGER NOT NULL, request_out INTEGER, response_in INTEGER, response_out INTEGER NOT NULL,
-    result INTEGER NOT NULL, request_bytes INTEGER, response_bytes INTEGER
-);
-CREATE INDEX side_request ON side (request);
-CREATE INDEX side_time ON side (request_in);
+CREATE TABLE request (id BLOB PRIMARY KEY, newest INTEGER NOT NULL, sides BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE cell (
     pair INTEGER NOT NULL, slot INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in Tally.FIELDS)},
     buckets BLOB NOT NULL, revision INTEGER NOT NULL, published INTEGER NOT NULL,
@@ -46,7 +40,7 @@ def open_database(path: str, *, created_ms: int) -> sqlite3.Connection:
     try:
         database = sqlite3.connect(path, isolation_level=None, timeout=0, cached_statements=256)
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        database.execute(f"PRAGMA journal_mode = {'WAL' if path else 'MEMORY'}")
+        database.execute(f"PRAGMA journal_mode = {'WAL' if path else 'OFF'}")
         database.execute(f"PRAGMA synchronous = {'FULL' if path else 'OFF'}")
         database.execute("PRAGMA cache_size = -65536")
         database.execute("BEGIN EXCLUSIVE")

@@ -1,48 +1,94 @@
-"""The table of sides: every record within the pairing span, for de-duplication and pairing."""
+"""The table of requests: the sides of every request id within the pairing span, for de-duplication and pairing.
+
+A row holds all sides of one id, packed: they are read, paired and written together, in the order of the ids, which is
+that of the disk.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 
 from services.collector.pairs import Pairs
 from services.collector.record import Result, Side
 
-__all__ = ["forget", "insert", "known"]
+__all__ = ["SLICES", "forget", "keep", "known"]
+
+SLICES = 4096
+"""Parts of the table, by id, that are cleared of what is old one after another."""
+
+_SIDE = struct.Struct("<16sBBIqqqqqq")
+_NONE = -1  # stamps and sizes are not negative
+_AT_ONCE = 500
 
 
-def known(database: sqlite3.Connection, requests: Iterable[bytes], pairs: Pairs) -> dict[bytes, list[Side]]:
-    """Find the sides already there of each request id that has any."""
+def _packed(side: Side, pair: int) -> bytes:
+    out, back = side.request_out, side.response_in
+    sent, received = side.request_bytes, side.response_bytes
+    return _SIDE.pack(
+        side.digest,
+        2 if side.whole else side.producer,
+        side.result,
+        pair,
+        side.request_in,
+        _NONE if out is None else out,
+        _NONE if back is None else back,
+        side.response_out,
+        _NONE if sent is None else sent,
+        _NONE if received is None else received,
+    )
+
+
+def _unpacked(request: bytes, sides: bytes, pairs: Pairs) -> Iterator[Side]:
+    for digest, kind, result, pair, request_in, out, back, response_out, sent, received in _SIDE.iter_unpack(sides):
+        yield Side(
+            digest,
+            request,
+            kind == 1,
+            pairs.parties(pair),
+            request_in,
+            None if out == _NONE else out,
+            None if back == _NONE else back,
+            response_out,
+            Result(result),
+            None if sent == _NONE else sent,
+            None if received == _NONE else received,
+            kind == 2,
+        )
+
+
+def known(
+    database: sqlite3.Connection, requests: Sequence[bytes], pairs: Pairs, oldest_ms: int
+) -> dict[bytes, list[Side]]:
+    """Find the sides already there of each request id that has any; of an id whose newest side is older, none are."""
     found: dict[bytes, list[Side]] = {}
-    for one in requests:
-        for row in database.execute("SELECT * FROM side WHERE request = ?", (one,)):
-            request, digest, kind, pair, request_in, request_out, response_in, response_out, result, out, back = row
-            stamps = (request_in, request_out, response_in, response_out)
-            parties = pairs.parties(pair)
-            side = Side(digest, request, kind == 1, parties, *stamps, Result(result), out, back, kind == 2)
-            found.setdefault(one, []).append(side)
+    for start in range(0, len(requests), _AT_ONCE):
+        some = requests[start : start + _AT_ONCE]
+        marks = ",".join("?" * len(some))
+        for request, sides in database.execute(
+            f"SELECT id, sides FROM request WHERE newest >= ? AND id IN ({marks})",  # noqa: S608  # question marks alone
+            (oldest_ms, *some),
+        ):
+            found[request] = list(_unpacked(request, sides, pairs))
     return found
 
 
-def insert(database: sqlite3.Connection, sides: Sequence[tuple[Side, int]]) -> None:
-    """Enter new sides, each with the number of its pair."""
+def keep(database: sqlite3.Connection, requests: Mapping[bytes, Sequence[tuple[Side, int]]]) -> None:
+    """Write all sides of each of these requests, each with the number of its pair, in place of what was there."""
     database.executemany(
-        "INSERT INTO side VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                *(side.request, side.digest, 2 if side.whole else side.producer, pair),
-                *(side.request_in, side.request_out, side.response_in, side.response_out),
-                *(side.result, side.request_bytes, side.response_bytes),
-            )
-            for side, pair in sides
-        ],
+        "INSERT OR REPLACE INTO request VALUES (?, ?, ?)",
+        (
+            (request, max(side.request_in for side, _ in sides), b"".join(_packed(side, pair) for side, pair in sides))
+            for request, sides in sorted(requests.items())
+        ),
     )
 
 
-def forget(database: sqlite3.Connection, oldest_ms: int) -> None:
-    """Drop sides older than that. The sides of one request id go together, so that no half of a pair stays behind."""
-    database.execute(
-        "DELETE FROM side WHERE request_in < ? AND NOT EXISTS"
-        " (SELECT 1 FROM side AS other WHERE other.request = side.request AND other.request_in >= ?)",
-        (oldest_ms, oldest_ms),
-    )
+def forget(database: sqlite3.Connection, slices: range, oldest_ms: int) -> None:
+    """Drop requests whose newest side is older, from some of SLICES. All sides of an id go together, so that no half of a
+    pair stays behind.
+    """
+    for number in slices:
+        first, end = (struct.pack(">I", one << 20) if one < SLICES else b"\xff" * 17 for one in (number, number + 1))
+        database.execute("DELETE FROM request WHERE id >= ? AND id < ? AND newest < ?", (first, end, oldest_ms))

@@ -1,4 +1,4 @@
-"""``python -m tests.bench``: what probing and the whole pipeline cost on this machine. Stops by itself."""
+"""``python -m tests.bench``: what probing, the whole pipeline and exchange logs cost on this machine. Stops by itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable
 
 from tests.bench import bench_probe
+from tests.bench.exchange import exchange
 from tests.bench.national import national
 from tests.bench.pipeline import compare_all
 from tests.bench.saturation import saturation
@@ -19,7 +20,7 @@ def main() -> None:
     parser.add_argument(
         "benchmark",
         nargs="?",
-        choices=("probe", "pipeline", "saturation", "national", "structure", "sensitivity"),
+        choices=("probe", "pipeline", "saturation", "national", "structure", "sensitivity", "exchange"),
         help="which one (default: all but sensitivity, which wants gigabytes)",
     )
     parser.add_argument("--minutes", type=float, default=3.0, help="national: how long to measure (default: 3)")
@@ -50,6 +51,8 @@ def main() -> None:
         _print(national(arguments.minutes, arguments.slot))
     if arguments.benchmark == "sensitivity":
         _print(sensitivity(arguments.links or 10_000, arguments.days, arguments.slot))
+    if arguments.benchmark in {None, "exchange"}:
+        _print(exchange(arguments.records))
 
 
 def _print(lines: Iterable[str]) -> None:

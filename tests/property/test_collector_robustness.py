@@ -14,7 +14,7 @@ from services.collector.answer import AnswerError
 from services.collector.formats import UnreadableError, read
 from services.collector.generic import is_generic, read_generic
 from services.collector.health import read_health
-from services.collector.record import RecordError, read_side
+from services.collector.record import RecordError, decode_line, decode_records, read_side
 
 CANARY = "CANARY-5f1c"
 PERSONAL = (
@@ -186,6 +186,23 @@ def test_any_values_make_a_side_or_reasons(record, data):
     else:
         assert reasons
         assert all(reason.split(" ")[0] in {*record, "consumer"} for reason in reasons)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_reading_at_once_gives_what_reading_by_field_gives(data):
+    """A line read at once is the side that its fields give one by one; what is not read at once is looked at so."""
+    changes = data.draw(st.dictionaries(st.sampled_from(sorted(RECORD)), VALUES, max_size=2))
+    changes |= data.draw(st.dictionaries(st.sampled_from(["requestSoapSize", "faultCode", "statusCode"]), VALUES))
+    raw = json.loads(json.dumps(RECORD | changes))
+    line = json.dumps(raw).encode()
+    at_once, listed = decode_line(line), decode_records(b"[" + line + b"]")
+    assert listed == (None if at_once is None else [at_once])
+    try:
+        by_field = read_side(raw)
+    except RecordError:
+        by_field = None
+    assert at_once == by_field
 
 
 @settings(max_examples=200, deadline=None)

@@ -127,7 +127,7 @@ def test_old_records_are_forgotten_and_refused(raw):
         ledger.take("log", batch(at(start)), now_ms=NOW)
         ledger.acknowledge(ledger.unpublished(10))
         ledger.take("log", batch(at(start + 3 * DAY)), now_ms=NOW)
-        sides = ledger._database.execute("SELECT count(*) FROM side").fetchone()[0]
+        sides = ledger._database.execute("SELECT count(*) FROM request").fetchone()[0]
         assert (sides, ledger.totals().exchanges) == (1, 1)
         assert ledger.take("log", batch(at(start)), now_ms=NOW) == Taken(read=1, expired=1)
         assert ledger.take("log", batch(at(start + 2 * DAY + HOUR)), now_ms=NOW) == Taken(read=1)

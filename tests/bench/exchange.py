@@ -1,0 +1,144 @@
+"""What it costs to turn exchange logs into published summaries, by stage, and how much memory that takes.
+
+Run it by ``python -m tests.bench exchange``. One process does what the collector does, with its ledger on disk and a real
+nats-server: what changed is published every FLUSH_SECONDS while the log is read, and the rest at its end. CPU is that of
+the process with all its threads; the server's is told beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+from typing import Any
+
+from services.collector import cells
+from services.collector.ledger import Ledger
+from services.collector.mapping import Mapping
+from services.collector.publisher import messages, publish
+from services.collector.source import LogFile
+from services.core.bus import Bus
+from services.core.bus.roles import write_users
+from services.core.bus.server import configuration, write_configuration
+from services.core.bus.topology import initialise
+from services.core.model import FLUSH_SECONDS
+from tests.bench.exchange_load import PAIRS, write_log
+from tests.bench.process import machine
+from tests.conftest import Nats, free_port
+
+__all__ = ["exchange"]
+
+_LINES = 20_000  # as the collector reads files
+_STAGES = ("decode", "pair", "summarise", "publish")
+
+
+class _Stages:
+    """Seconds of CPU by stage; what is spent within an inner stage is not the outer one's."""
+
+    def __init__(self) -> None:
+        self.spent = dict.fromkeys(_STAGES, 0.0)
+
+    def time(self, stage: str, work: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        before, start = sum(self.spent.values()), time.process_time()
+        try:
+            return work(*args, **options)
+        finally:
+            inner = sum(self.spent.values()) - before
+            self.spent[stage] += time.process_time() - start - inner
+
+
+async def _flush(bus: Bus, ledger: Ledger, stages: _Stages) -> int:
+    """Publish what changed; return how many summaries that were."""
+    before, start, sent = sum(stages.spent.values()), time.process_time(), 0
+    while pending := ledger.unpublished(2000):
+        for message in messages("xroad", "bench", pending):
+            await publish(bus, message)
+            ledger.acknowledge(message.summaries)
+            sent += len(message.summaries)
+    stages.spent["publish"] += time.process_time() - start - (sum(stages.spent.values()) - before)
+    return sent
+
+
+async def _digest(log: Path, folder: Path, nats: Nats) -> dict[str, float]:
+    stages = _Stages()
+    change = cells.change
+    cells.change = lambda *args: stages.time("summarise", change, *args)  # the ledger calls it by its module
+    read = sent = 0
+    began, now_ms = time.perf_counter(), int(time.time() * 1000)
+    async with nats.connect("collector") as bus:
+        start, due = time.process_time(), time.monotonic() + FLUSH_SECONDS
+        with Ledger(folder / "collector.sqlite", Mapping(None), now_ms=now_ms) as ledger:
+            batches = LogFile(log).batches(size=_LINES)
+            while (batch := stages.time("decode", next, batches, None)) is not None:
+                read += stages.time("pair", ledger.take, "log", batch, now_ms=now_ms + 10**12).read
+                if time.monotonic() >= due:
+                    sent += await _flush(bus, ledger, stages)
+                    due = time.monotonic() + FLUSH_SECONDS
+            sent += await _flush(bus, ledger, stages)
+            totals = ledger.totals()
+        cpu = time.process_time() - start
+    assert (totals.exchanges, totals.orphans, totals.unpublished) == (read // 2, read // 100, 0), totals
+    return stages.spent | {
+        "records": read,
+        "cpu": cpu,
+        "took": time.perf_counter() - began,
+        "summaries": sent,
+        "rss": getrusage(RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _child(log: Path, folder: Path, nats: Nats, results: Any) -> None:
+    results.put(asyncio.run(_digest(log, folder, nats)))
+
+
+async def _initialised(nats: Nats) -> None:
+    async with nats.connect("admin") as bus:
+        await initialise(bus)
+
+
+def _measure(records: int, folder: Path) -> tuple[dict[str, float], float]:
+    """What one log costs a process that does nothing else, and the CPU seconds of its nats-server."""
+    log = folder / "log.ndjson"
+    size = write_log(log, records)
+    nats = Nats(folder / "nats", free_port())
+    users = write_users(nats.credentials)
+    text = configuration(
+        host="127.0.0.1", port=nats.port, store=nats.folder / "store", users=users, vantage="main", bus="xroad"
+    )
+    write_configuration(nats.folder / "nats.conf", text)
+    nats.start()
+    try:
+        asyncio.run(_initialised(nats))
+        fresh = multiprocessing.get_context("spawn")
+        results = fresh.Queue()
+        process = fresh.Process(target=_child, args=(log, folder, Nats(nats.folder, nats.port), results))
+        process.start()
+        found = results.get()
+        process.join()
+        assert nats.process is not None
+        ticks = Path(f"/proc/{nats.process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()[11:13]
+    finally:
+        nats.kill()
+        log.unlink()
+    return found | {"bytes": size / records}, sum(map(int, ticks)) / 100
+
+
+def exchange(sizes: Sequence[int]) -> Iterator[str]:
+    """Measure logs of so many records each."""
+    yield machine()
+    yield f"{PAIRS} pairs, logs shuffled as a whole, 1 % orphans, 1 % repeated; µs of CPU per record"
+    yield (
+        f"{'records':>11}{'bytes':>7}"
+        + "".join(f"{name:>11}" for name in _STAGES)
+        + (f"{'together':>10}{'records/s of a core':>21}{'summaries':>11}{'nats-server':>13}{'peak RSS, MiB':>15}")
+    )
+    for records in sizes:
+        with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
+            found, server = _measure(records, Path(folder))
+        each = "".join(f"{found[name] / records * 1e6:>11.1f}" for name in _STAGES)
+        cpu, told = found["cpu"], f"{found['summaries']:>11,.0f}{server / records * 1e6:>13.1f}{found['rss']:>15.0f}"
+        yield f"{records:>11,}{found['bytes']:>7.0f}{each}{cpu / records * 1e6:>10.1f}{records / cpu:>21,.0f}{told}"

@@ -12,8 +12,9 @@ import numpy as np
 
 from services.core.codec import Block, ExchangeVolume, LinkEvidence, SlotBlock
 from services.core.evidence import Indicator, Kind, Losses, Strict
+from services.core.structure import ProviderRole, SetIndex, Structure
 
-__all__ = ["AS_OF", "blocks_of", "slot_block_of"]
+__all__ = ["AS_OF", "blocks_of", "slot_block_of", "structure_of"]
 
 AS_OF = 1_790_000_100
 """A whole slot of 300 s, in 2026."""
@@ -45,6 +46,7 @@ def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
             known_share=1.0,
             losses=Losses(not_connected=lost, late=1 - point - lost),
             strict=None if kind in (Kind.PROVIDER, Kind.LINK) else Strict(point, point, point),
+            level=None if kind is not Kind.SERVICE else 1 if any(link.absent for link in members) else 2,
             links_required=len(members),
             links_known=len(members),
             links_absent=sum(link.absent for link in members),
@@ -73,7 +75,8 @@ def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
                     (Kind.PROVIDER, grouped(lambda link: link.provider)),
                 )
                 for entity, members in groups
-            )
+            ),
+            structures=tuple(structure_of(window, as_of) for window in windows),
         )
     }
     for agency, members in grouped(register.consumer):
@@ -107,6 +110,40 @@ def _evidence(members, good, omega, window):
         verdicts,
         np.array([omega[link.id] for link in members]),
         verdicts[:, 5] / SLOTS,
+    )
+
+
+def structure_of(window, as_of=AS_OF):
+    """Return a structure with a value of its own in every field."""
+    return Structure(
+        window_days=window,
+        pairs_required=8,
+        pairs_working=6,
+        pairs_absent=1,
+        pairs_unknown=1,
+        pair_coverage=0.75,
+        pair_coverage_upper=0.875,
+        pair_coverage_weighted=0.8,
+        pair_coverage_weighted_upper=0.9,
+        isolates=("customs",),
+        islands=(("civil-registry", "land-registry", "tax-office"), ("customs",)),
+        fragmentation=0.2,
+        fragmentation_lower=0.1,
+        reciprocity=None,
+        within_sectors=SetIndex(3, 0.95, 0.9, 0.96, 0.97),
+        across_sectors=SetIndex(5, None, 0.4, 0.9, 0.5),
+        silo_gap=None,
+        provider_concentration=0.3,
+        providers=(ProviderRole("customs", 2, 0.25, 0.2, 0.1), ProviderRole("tax-office", 6, 0.75, 0.05, 0.6)),
+        bus_links=4,
+        bus_strict_loss=0.5,
+        resilience=0.15,
+        weakest="tax-office",
+        declared=11 / 12,
+        as_of=as_of,
+        register_version="r",
+        method_version="1",
+        evidence_sequence=7,
     )
 
 

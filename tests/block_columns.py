@@ -25,8 +25,10 @@ def encoded(block: Block) -> bytes:
         window_days=np.array([row.window_days for row in rows]),
         shares=np.array([_shares(row) for row in rows]).T,
         counts=np.array([(row.links_required, row.links_known, row.links_absent) for row in rows]).T,
+        level=np.array([-1 if row.level is None else row.level for row in rows], np.int8),
         links=block.links,
         exchanges=block.exchanges,
+        structures=block.structures,
     )
     return stamp_block(encode_block(columns), first.evidence_sequence)
 

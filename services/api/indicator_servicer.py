@@ -15,6 +15,8 @@ from services.api.link_answers import LinkAnswers
 from services.api.paging import MOST, cut
 from services.api.read_model import ReadModel, named_kind
 from services.api.refusal import RefusedError
+from services.api.structure_answers import structure_answer
+from services.api.tabulation import Tabulator
 from services.api.watch import WatchHub
 from services.core.evidence import Kind
 
@@ -34,6 +36,7 @@ class IndicatorServicer:
         self._history = history
         self._gathering = Gathering(model)
         self._explainer = Explainer(self._gathering)
+        self._tabulator = Tabulator(self._gathering)
 
     async def get_indicator(self, request: indicator_service_pb2.GetIndicatorRequest, _: Context) -> bytes:
         """One indicator, serialised once per refresh."""
@@ -115,21 +118,21 @@ class IndicatorServicer:
         """What was published of one entity over time, oldest first."""
         return await self._history.answer(request, context.time_remaining())
 
-    async def get_structure(self, _: indicator_service_pb2.GetStructureRequest, __: Context) -> bytes:
-        """Refused: this version computes no structure."""
-        raise _later("GetStructure", "the structure of the agencies' links is not computed yet")
+    async def get_structure(
+        self, request: indicator_service_pb2.GetStructureRequest, _: Context
+    ) -> indicator_service_pb2.GetStructureResponse:
+        """How the agencies hang together, and the three bars."""
+        return structure_answer(self._model, request.window_days)
+
+    async def tabulate_indicators(
+        self, request: indicator_service_pb2.TabulateIndicatorsRequest, _: Context
+    ) -> indicator_service_pb2.TabulateIndicatorsResponse:
+        """The index by an attribute of services or their agencies."""
+        days = self._model.view.window(request.window_days)
+        return await self._tabulator.answer(request.attribute, days)
 
     def _require_published(self) -> None:
         if not self._model.complete:
             raise RefusedError(
                 grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED", "no index is published yet: retry later"
             )
-
-
-def _later(method: str, why: str) -> RefusedError:
-    return RefusedError(
-        grpc.StatusCode.UNIMPLEMENTED,
-        "NOT_IMPLEMENTED",
-        f"{method} is not answered by this version of the api: {why}",
-        method=method,
-    )

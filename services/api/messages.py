@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
-from peyvand.v1 import register_pb2
-from services.core.model import ALWAYS, Agency, Link, Register, Service
+from peyvand.v1 import register_pb2, register_service_pb2
+from services.core.model import ALWAYS, Agency, EvaluationRound, Link, Register, Service
+from services.register.rounds import growths, known_agency
 
-__all__ = ["agency_message", "link_message", "service_message"]
+__all__ = ["agency_message", "evaluation_message", "link_message", "service_message"]
 
 
 def agency_message(agency: Agency) -> register_pb2.Agency:
@@ -57,6 +58,57 @@ def link_message(register: Register, link: Link) -> register_pb2.Link:
         vantages=link.vantages,
         latency_ms=link.latency_ms,
         max_age_s=link.max_age_s,
+    )
+
+
+def evaluation_message(register: Register) -> register_service_pb2.ListEvaluationRoundsResponse:
+    """Return the official rounds; an empty message where the register lists none."""
+    evaluation = register.evaluation
+    if evaluation is None:
+        return register_service_pb2.ListEvaluationRoundsResponse()
+    return register_service_pb2.ListEvaluationRoundsResponse(
+        country=evaluation.country,
+        note=evaluation.note,
+        dimensions=[
+            register_pb2.Dimension(id=one.id, name_en=one.name_en, name_fa=one.name_fa, aim=one.aim)
+            for one in evaluation.dimensions
+        ],
+        rounds=[_round_message(register, one) for one in evaluation.rounds],
+        growth=[
+            register_pb2.RoundGrowth(
+                from_round=one.from_round,
+                to_round=one.to_round,
+                dimension=one.dimension,
+                percentage_points=one.points,
+                percent=one.percent,
+            )
+            for one in growths(evaluation)
+        ],
+    )
+
+
+def _round_message(register: Register, one: EvaluationRound) -> register_pb2.EvaluationRound:
+    return register_pb2.EvaluationRound(
+        round=one.round,
+        held=one.held,
+        agencies=one.agencies,
+        services_and_subservices=one.services_and_subservices,
+        overall_percent=one.overall_percent,
+        growth_since_round_1_percent_more_than=one.growth_since_round_1_percent_more_than,
+        dimensions=[
+            register_pb2.DimensionScore(dimension=name, percent=percent)
+            for name, percent in one.dimension_percent.items()
+            if percent is not None
+        ],
+        also_taken_into_account=one.also_taken_into_account,
+        announced_top_agencies=[
+            register_pb2.AnnouncedAgency(
+                name_en=named.name_en, name_fa=named.name_fa, agency=known_agency(register, named)
+            )
+            for named in one.announced_top_agencies
+        ],
+        stated_next_step=one.stated_next_step,
+        stated_concerns=one.stated_concerns,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from peyvand.v1 import register_pb2, register_service_pb2
 from services.api.handlers import Context
-from services.api.messages import agency_message, service_message
+from services.api.messages import agency_message, evaluation_message, service_message
 from services.api.paging import cut
 from services.api.read_model import ReadModel
 from services.core.codec.units import timestamp
@@ -81,6 +81,12 @@ class RegisterServicer:
         return register_service_pb2.ListServicesResponse(
             services=[self._service(one) for one in page.ids], next_page_token=page.next_token
         )
+
+    async def list_evaluation_rounds(
+        self, _: register_service_pb2.ListEvaluationRoundsRequest, __: Context
+    ) -> register_service_pb2.ListEvaluationRoundsResponse:
+        """Official rounds as announced, and the growth that follows from them; nothing where the register lists none."""
+        return evaluation_message(self._model.view.register)
 
     def _service(self, entity: str) -> register_pb2.Service:
         view = self._model.view

@@ -35,6 +35,9 @@ _COMMANDS = {
     "exchange": "exchange_command",
     "indicator": "ask_commands",
     "explain": "ask_commands",
+    "structure": "structure_commands",
+    "tabulate": "structure_commands",
+    "rounds": "structure_commands",
     "history": "ask_commands",
 }
 _GROUPS = {

@@ -22,12 +22,16 @@ from services.core.codec.units import timestamp
 from services.core.errors import ApiError
 from services.core.evidence import Kind
 
-__all__ = ["Client", "client"]
+__all__ = ["ATTRIBUTES", "Client", "client"]
 
 _SECONDS = 10.0
 _PAGE = 1000
+_ATTRIBUTE = "TABULATED_ATTRIBUTE_"
 
 Answer = TypeVar("Answer", bound=Message)
+
+ATTRIBUTES = ("channel", "sector", "staff", "satisfaction", "agency")
+"""What can be tabulated: peyvand.v1.TabulatedAttribute in words."""
 
 
 class Client:
@@ -88,6 +92,20 @@ class Client:
             kind=_number(kind), id=entity, window_days=window_days, limit=limit
         )
         return self._ask(self._stub.ExplainIndicator, request)
+
+    def structure(self, window_days: int) -> indicator_service_pb2.GetStructureResponse:
+        """Return how the agencies hang together, and the three bars."""
+        return self._ask(self._stub.GetStructure, indicator_service_pb2.GetStructureRequest(window_days=window_days))
+
+    def tabulate(self, attribute: str, window_days: int) -> indicator_service_pb2.TabulateIndicatorsResponse:
+        """Return the index by an attribute, one of ATTRIBUTES."""
+        number = indicator_service_pb2.TabulatedAttribute.Value(f"{_ATTRIBUTE}{attribute.upper()}")
+        request = indicator_service_pb2.TabulateIndicatorsRequest(attribute=number, window_days=window_days)
+        return self._ask(self._stub.TabulateIndicators, request)
+
+    def rounds(self) -> register_service_pb2.ListEvaluationRoundsResponse:
+        """Return the official rounds that the register in force lists."""
+        return self._ask(self._register.ListEvaluationRounds, register_service_pb2.ListEvaluationRoundsRequest())
 
     def _ask(self, method: Callable[..., Answer], request: Message) -> Answer:
         try:

@@ -15,7 +15,7 @@ from services.cli.ask_tables import explanation, indicator_table, one_indicator,
 from services.cli.history_table import history as history_picture
 from services.core.evidence import Kind
 
-__all__ = ["explain", "history", "indicator"]
+__all__ = ["API", "Address", "AsJson", "Window", "console", "explain", "history", "indicator", "print_json"]
 
 _KINDS = ", ".join(kind.label for kind in Kind)
 
@@ -28,7 +28,7 @@ Since = Annotated[str, typer.Option("--from", metavar="TIME", help="Day or time,
 Until = Annotated[str, typer.Option("--to", metavar="TIME", help="Up to this day or time, exclusive.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many providers and links to name.")]
 
-_API = "127.0.0.1:7410"
+API = "127.0.0.1:7410"
 
 
 def indicator(
@@ -37,7 +37,7 @@ def indicator(
     *,
     window: Window = 0,
     as_json: AsJson = False,
-    api: Address = _API,
+    api: Address = API,
 ) -> None:
     """Show one indicator, all of a kind, or the government and its sectors."""
     asked = _kind(kind) if kind else None
@@ -45,22 +45,22 @@ def indicator(
         if asked is not None and (entity or asked is Kind.GOVERNMENT):
             one = ask.get(asked, entity, window)
             if as_json:
-                _print_json(one)
+                print_json(one)
             else:
-                _console().print(one_indicator(one, ask.timezone()))
+                console().print(one_indicator(one, ask.timezone()))
             return
         shown = [ask.get(Kind.GOVERNMENT, "", window)] if asked is None else []
         listed = ask.all_of(asked or Kind.SECTOR, window)
         if as_json:
             for one in (*shown, *listed):
-                _print_json(one)
+                print_json(one)
             return
         rows = [*shown, *listed]
         title = "Government and sectors (by consumer)" if asked is None else f"{asked.label} ({len(rows)})"
-        console = _console()
-        console.print(indicator_table(rows, title))
+        shown_on = console()
+        shown_on.print(indicator_table(rows, title))
         if rows:
-            console.print(provenance(rows[0], ask.timezone()))
+            shown_on.print(provenance(rows[0], ask.timezone()))
 
 
 def explain(
@@ -70,15 +70,15 @@ def explain(
     window: Window = 0,
     limit: Limit = 10,
     as_json: AsJson = False,
-    api: Address = _API,
+    api: Address = API,
 ) -> None:
     """Show why an indicator is what it is: losses by stage and provider, and the links that cost most."""
     with client(api) as ask:
         answer = ask.explain(_kind(kind), entity, window, limit)
         if as_json:
-            _print_json(answer)
+            print_json(answer)
         else:
-            _console().print(explanation(answer, ask.timezone()))
+            console().print(explanation(answer, ask.timezone()))
 
 
 def history(
@@ -89,7 +89,7 @@ def history(
     since: Since = "",
     until: Until = "",
     as_json: AsJson = False,
-    api: Address = _API,
+    api: Address = API,
 ) -> None:
     """Show how an indicator went: what was published hourly (services: daily) in the last 400 days."""
     with client(api) as ask:
@@ -98,13 +98,13 @@ def history(
         found = ask.history(_kind(kind), entity, window, **span)
         if as_json:
             for one in found:
-                _print_json(one)
+                print_json(one)
             return
-        console, rows = _console(), list(found)
+        shown_on, rows = console(), list(found)
         if rows:
-            console.print(history_picture(rows, zone, console.width))
+            shown_on.print(history_picture(rows, zone, shown_on.width))
         else:
-            console.print("nothing was published in that time")
+            shown_on.print("nothing was published in that time")
 
 
 def _moment(text: str, zone: tzinfo) -> float | None:
@@ -125,11 +125,13 @@ def _kind(text: str) -> Kind:
         raise typer.BadParameter(f"`{text}` is no kind: name one of {_KINDS}") from error
 
 
-def _console() -> Console:
+def console() -> Console:
+    """Return what a person's tables are printed on."""
     return Console(highlight=False)
 
 
-def _print_json(message: Message) -> None:
+def print_json(message: Message) -> None:
+    """Print a message as one line of JSON, its fields named as in the contract."""
     typer.echo(
         MessageToJson(
             message,

@@ -16,17 +16,28 @@ from services.core.evidence import Kind
 __all__ = ["bounds", "explanation", "indicator_table", "one_indicator", "point", "provenance"]
 
 _STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
+_LEVELS = (
+    "isolated",
+    "some link works",
+    "every link connects",
+    "all links at once most of the time",
+    "all links at once nearly always",
+)
 _BAR_CELLS = 40
 _VERSION_CHARACTERS = 12
 
 
 def indicator_table(indicators: Iterable[indicator_pb2.Indicator], title: str) -> Table:
-    """Return a row per indicator: point, bounds, known share, strict share and links."""
+    """Return a row per indicator: point, bounds, known share, strict share and links, and the level of services."""
     table = Table(title=title, title_justify="left", pad_edge=False)
     table.add_column("id", overflow="fold")
     for heading in ("index", "bounds", "known", "strict", "links", "absent"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for one in indicators:
+    rows = list(indicators)
+    levels = any(one.HasField("level") for one in rows)
+    if levels:
+        table.add_column("level", justify="right", no_wrap=True)
+    for one in rows:
         table.add_row(
             one.id,
             point(one),
@@ -35,6 +46,7 @@ def indicator_table(indicators: Iterable[indicator_pb2.Indicator], title: str) -
             _strict(one),
             str(one.links_required),
             str(one.links_absent),
+            *([str(one.level) if one.HasField("level") else "-"] if levels else []),
         )
     return table
 
@@ -51,6 +63,8 @@ def one_indicator(one: indicator_pb2.Indicator, zone: tzinfo) -> Group:
     for stage in _STAGES:
         table.add_row(f"lost: {_words(stage)}", percent(getattr(one.losses, stage)))
     table.add_row("links", f"{one.links_required} required, {one.links_known} known, {one.links_absent} absent")
+    if one.HasField("level"):
+        table.add_row("level", f"{one.level} of 4: {_LEVELS[one.level]}")
     return Group(_headline(one), table, provenance(one, zone))
 
 

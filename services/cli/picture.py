@@ -29,6 +29,7 @@ class Picture:
     now: float
     indicator: indicator_pb2.Indicator | None
     explained: indicator_service_pb2.ExplainIndicatorResponse | None
+    three_bars: indicator_pb2.ThreeBars | None
     providers: tuple[indicator_pb2.Indicator, ...]
     trend: tuple[float, ...]
     probes_per_second: float | None
@@ -88,6 +89,14 @@ def _headline(picture: Picture, indicator: indicator_pb2.Indicator) -> Group:
     return Group(index, meaning, losses, trend)
 
 
+def _bars(three: indicator_pb2.ThreeBars) -> Text:
+    """The three bars in one line: side by side, never merged."""
+    official = percent(three.official) if three.HasField("official") else "not stated"
+    measured = percent(three.measured) if three.HasField("measured") else "not publishable"
+    name = f"official, round {three.official_round}" if three.official_round else "official"
+    return Text(f"three bars: {name} {official} · declared {percent(three.declared)} · measured {measured}")
+
+
 def _providers(picture: Picture) -> Table:
     shown = Table(title="Worst providers", title_justify="left", expand=True, box=box.SIMPLE_HEAD)
     shown.add_column("provider", ratio=3, no_wrap=True)
@@ -119,6 +128,8 @@ def table(picture: Picture) -> RenderableType:
         parts.append(Text(f"{picture.waiting_for} ({picture.now - picture.started:.0f} s)"))
     else:
         parts.append(_headline(picture, picture.indicator))
+        if picture.three_bars is not None:
+            parts.append(_bars(picture.three_bars))
         parts.append(_providers(picture))
         if picture.explained is not None:
             parts.append(_links(picture.explained))

@@ -35,6 +35,7 @@ class Watching:
         self._started = started
         self._indicator: indicator_pb2.Indicator | None = None
         self._explained: indicator_service_pb2.ExplainIndicatorResponse | None = None
+        self._bars: indicator_pb2.ThreeBars | None = None
         self._providers: tuple[indicator_pb2.Indicator, ...] = ()
         self._trend: list[float] = []
         self._probes = (0.0, 0.0)  # counter value, when read
@@ -78,6 +79,7 @@ class Watching:
             now=time.time(),
             indicator=self._indicator,
             explained=self._explained,
+            three_bars=self._bars,
             providers=self._providers,
             trend=tuple(self._trend),
             probes_per_second=self._rate,
@@ -118,6 +120,8 @@ class Watching:
                 timeout=_CALL_SECONDS,
             )
             self._providers = tuple(providers.indicators)
+            found = await api.GetStructure(indicator_service_pb2.GetStructureRequest(), timeout=_CALL_SECONDS)
+            self._bars = found.three_bars
 
     async def _measure_rate(self) -> None:
         """Probes per second, from the prober's own counter."""

@@ -36,6 +36,7 @@ class Frame:
     probe_version: str
     publish_threshold: float
     windows_days: tuple[int, ...]
+    levels: tuple[float, float]
 
     agencies: tuple[str, ...]
     sectors: tuple[str, ...]
@@ -81,6 +82,7 @@ class Frame:
             probe_version=register.probe_version,
             publish_threshold=register.policy.publish_threshold,
             windows_days=tuple(register.policy.windows_days),
+            levels=register.policy.levels,
             agencies=tuple(agencies),
             sectors=tuple(sectors),
             services=tuple(services),

@@ -13,6 +13,7 @@ from services.core.evidence import Indicator, Kind, Losses, Strict
 from services.core.outcome import Stage
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
+from services.indicator.levels import NONE, levels
 from services.indicator.shares import LinkShares, grouping, link_shares, mean_share, ratio, sums, upper_bound
 from services.indicator.window import Evidence, WindowCounts
 
@@ -56,7 +57,8 @@ class IndicatorColumns:
 
     ``applies`` is False where an entity is N/A (§1): no link in force that weighs anything; it has no indicator.
     ``estimate`` is Σωq̂/Σω, the point before the publish threshold, NaN when nothing at all is known: then the bounds
-    are 0 and 1. ``losses`` (m, 5) by stage sum to 1 - estimate, and are 0 without one.
+    are 0 and 1. ``losses`` (m, 5) by stage sum to 1 - estimate, and are 0 without one. ``level`` is that of services, -1
+    for all else.
     """
 
     kind: Kind
@@ -75,6 +77,7 @@ class IndicatorColumns:
     links_required: NDArray[np.int64]
     links_known: NDArray[np.int64]
     links_absent: NDArray[np.int64]
+    level: NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ class Snapshot:
             links_required=int(columns.links_required[at]),
             links_known=int(columns.links_known[at]),
             links_absent=int(columns.links_absent[at]),
+            level=int(columns.level[at]) if columns.level[at] >= 0 else None,
             register_version=self.register_version,
             probe_version=self.probe_version,
             method_version=self.method_version,
@@ -204,6 +208,9 @@ def _of_links(frame: Frame, counts: WindowCounts, shares: LinkShares, kind: Kind
         links_required=number(in_force),
         links_known=number(in_force & (shares.known > 0)),
         links_absent=number(in_force & frame.absent),
+        level=levels(frame, shares.slots, shares.counts, strict_lower)
+        if kind is Kind.SERVICE
+        else np.full(groups, NONE, dtype=np.int8),
     )
 
 
@@ -233,6 +240,7 @@ def _of_endpoints(frame: Frame, counts: WindowCounts, days: int) -> IndicatorCol
         links_required=none,
         links_known=none,
         links_absent=none,
+        level=np.full(len(slots), NONE, dtype=np.int8),
     )
 
 

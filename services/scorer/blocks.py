@@ -9,6 +9,7 @@ import numpy as np
 
 from services.core.codec import BlockColumns, ExchangeVolume, LinkEvidence, SlotBlock
 from services.core.evidence import Indicator, Kind
+from services.core.structure import Structure
 from services.indicator.index import LinkColumns, Snapshot
 from services.indicator.window import SlotDetail
 from services.scorer.membership import Members
@@ -45,14 +46,20 @@ def slot_key(agency: str, chunk: int) -> str:
     return f"slot.{agency}.{chunk}"
 
 
-def government_block(table: Table, volumes: Iterable[ExchangeVolume]) -> BlockColumns:
-    """Return government, sectors and providers in all windows.
+def government_block(
+    table: Table, volumes: Iterable[ExchangeVolume], structures: Iterable[Structure] = ()
+) -> BlockColumns:
+    """Return government, sectors and providers in all windows, and the structure over each.
 
     ``volumes`` are those of consumers that have no block: ``_unmapped`` and agencies without a service.
     """
     kinds = (Kind.GOVERNMENT, Kind.SECTOR, Kind.PROVIDER)
     rows = {kind: np.arange(len(table.places[kind])) for kind in kinds}
-    return replace(table.cut(rows), exchanges=tuple(volumes))
+    # What a block says does not depend on how far the evidence was read: it is stamped with that afterwards.
+    unstamped = (
+        replace(one, as_of=0, register_version="", method_version="", evidence_sequence=0) for one in structures
+    )
+    return replace(table.cut(rows), exchanges=tuple(volumes), structures=tuple(unstamped))
 
 
 def consumer_block(table: Table, members: Members, volumes: Iterable[ExchangeVolume]) -> BlockColumns:

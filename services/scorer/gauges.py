@@ -11,6 +11,7 @@ from services.core.codec import ExchangeVolume
 from services.core.evidence import Indicator
 from services.core.model import Register
 from services.core.outcome import Outcome, Stage
+from services.core.structure import Structure
 from services.indicator.window import SlotDetail
 from services.scorer.blocks import hourly
 from services.scorer.scoring import Judgement, Tallied
@@ -71,6 +72,9 @@ class Gauges:
         self._loss = Family("peyvand_index_loss", registry)
         self._link_stage = Family("peyvand_link_stage", registry)
         self._links = Family("peyvand_links", registry)
+        self._structure = Family("peyvand_structure", registry)
+        self._islands = Family("peyvand_islands", registry)
+        self._isolates = Family("peyvand_isolates", registry)
         self._exchanges = Family("peyvand_exchanges", registry)
         self._as_of = Late("peyvand_index_as_of_timestamp_seconds", registry)
         self._age = Late("peyvand_measurement_age_seconds", registry)
@@ -98,7 +102,7 @@ class Gauges:
         self._age.set(seconds)
 
     def index(self, judgement: Judgement) -> None:
-        """Show one index: government, sectors and agencies."""
+        """Show one index: government, sectors and agencies, and how the agencies hang together."""
         rows = hourly(judgement.snapshot)
         self._index.show({_labels(row): row.point for row in rows if row.point is not None})
         self._lower.show({_labels(row): row.lower for row in rows})
@@ -108,6 +112,10 @@ class Gauges:
         shown = (row for row in rows if row.point is not None)
         self._loss.show({(*_labels(row), stage): loss for row in shown for stage, loss in _losses(row)})
         self._as_of.set(judgement.snapshot.as_of)
+        found = judgement.structures
+        self._structure.show({labels: value for one in found for labels, value in _measures(one)})
+        self._islands.show({(str(one.window_days),): len(one.islands) for one in found})
+        self._isolates.show({(str(one.window_days),): len(one.isolates) for one in found})
 
     def links(self, register: Register, last_slot: SlotDetail | None) -> None:
         """Show the register's links, and the verdict of each in the last settled slot."""
@@ -132,6 +140,25 @@ class Gauges:
             values[*pair, "bus_failure"] = volume.bus_failures
             values[*pair, "provider_failure"] = volume.provider_failures
         self._exchanges.show(values)
+
+
+_MEASURES = (
+    "pair_coverage",
+    "pair_coverage_upper",
+    "pair_coverage_weighted",
+    "pair_coverage_weighted_upper",
+    "fragmentation",
+    "reciprocity",
+    "silo_gap",
+    "provider_concentration",
+    "resilience",
+    "declared",
+)
+
+
+def _measures(one: Structure) -> Iterable[tuple[Labels, float]]:
+    values = ((name, getattr(one, name)) for name in _MEASURES)
+    return (((name, str(one.window_days)), value) for name, value in values if value is not None)
 
 
 def _labels(row: Indicator) -> Labels:

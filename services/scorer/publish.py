@@ -148,4 +148,4 @@ def _blocks(judgement: Judgement, volumes: Iterable[ExchangeVolume]) -> tuple[di
     others = [
         volume for consumer, of_one in of_consumer.items() if consumer_key(consumer) not in blocks for volume in of_one
     ]
-    return blocks, government_block(table, others)
+    return blocks, government_block(table, others, judgement.structures)

@@ -7,9 +7,12 @@ from datetime import date, timedelta
 
 from services.core.evidence import MeasurementColumns
 from services.core.model import Register
+from services.core.structure import Structure
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
+from services.indicator.network import Network
+from services.indicator.structure import structures
 from services.indicator.window import Evidence
 from services.scorer.admission import admit, closable
 from services.scorer.blocks import CHUNK_SLOTS
@@ -38,13 +41,16 @@ class Tallied:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One index, and the chunks of slots whose detail is to be published with it, as ranges of slots."""
+    """One index, the structure over each window, and the chunks of slots whose detail is to be published with them, as
+    ranges of slots.
+    """
 
     snapshot: Snapshot
     register: Register
     frame: Frame
     members: dict[str, Members]
     chunks: tuple[range, ...]
+    structures: tuple[Structure, ...] = ()
 
 
 class Scoring:
@@ -65,6 +71,7 @@ class Scoring:
         """Judge by this register from now on; its calendar must be the one scored by."""
         self.register = register
         self.frame = Frame.of(register)
+        self.network = Network.of(register, self.frame)
         self.members = dict(members(register, self.frame))
         self.grace = register.policy.grace_hours * 3600 + register.settle_seconds
         self.manifest = replace(self.manifest, register_version=register.register_version)
@@ -117,6 +124,7 @@ class Scoring:
             register=self.register,
             frame=self.frame,
             members=self.members,
+            structures=structures(self.frame, self.network, snapshot),
             chunks=tuple(range(chunk * CHUNK_SLOTS, min((chunk + 1) * CHUNK_SLOTS, end_slot)) for chunk in chunks),
         )
 

@@ -21,7 +21,7 @@ class Table:
     """Every indicator of a snapshot: each of w windows has the same m places, kind after kind, in id order.
 
     ``places`` which of the m a kind has; ``kinds`` and ``ids`` (m,); ``applies`` (w, m) where there is an indicator;
-    ``shares`` (12, w, m) and ``counts`` (3, w, m) as in BlockColumns.
+    ``shares`` (12, w, m), ``counts`` (3, w, m) and ``level`` (w, m) as in BlockColumns.
     """
 
     snapshot: Snapshot
@@ -31,6 +31,7 @@ class Table:
     applies: NDArray[np.bool_]
     shares: NDArray[np.float64]
     counts: NDArray[np.int64]
+    level: NDArray[np.int8]
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Table:
@@ -45,6 +46,7 @@ class Table:
             applies=np.array([np.concatenate([columns.applies for columns in window]) for window in windows]),
             shares=np.stack([np.hstack([_shares(columns) for columns in window]) for window in windows], axis=1),
             counts=np.stack([np.hstack([_counts(columns) for columns in window]) for window in windows], axis=1),
+            level=np.array([np.concatenate([columns.level for columns in window]) for window in windows]),
         )
 
     def cut(self, rows: Mapping[Kind, NDArray[np.int64]]) -> BlockColumns:
@@ -63,6 +65,7 @@ class Table:
             window_days=np.array(snapshot.windows, dtype=np.int64)[window],
             shares=self.shares[:, window, place],
             counts=self.counts[:, window, place],
+            level=self.level[window, place],
         )
 
 

@@ -54,6 +54,8 @@ class IndicatorBlock(_message.Message):
     LINKS_ABSENT_FIELD_NUMBER: _builtins.int
     LINKS_FIELD_NUMBER: _builtins.int
     EXCHANGES_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    STRUCTURES_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
     probe_version: _builtins.str
     method_version: _builtins.str
@@ -106,6 +108,14 @@ class IndicatorBlock(_message.Message):
     def exchanges(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExchangeVolume]:
         """What the bus carried for this consumer."""
 
+    @_builtins.property
+    def level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Level of each service (INDICATOR.md §7), -1 where there is none; empty in blocks of before there were levels."""
+
+    @_builtins.property
+    def structures(self) -> _containers.RepeatedCompositeFieldContainer[_indicator_pb2.Structure]:
+        """In the government's block: one per window; as_of, versions and evidence_sequence are those of the block."""
+
     def __init__(
         self,
         *,
@@ -134,10 +144,12 @@ class IndicatorBlock(_message.Message):
         links_absent: _abc.Iterable[_builtins.int] | None = ...,
         links: _abc.Iterable[Global___LinkEvidence] | None = ...,
         exchanges: _abc.Iterable[Global___ExchangeVolume] | None = ...,
+        level: _abc.Iterable[_builtins.int] | None = ...,
+        structures: _abc.Iterable[_indicator_pb2.Structure] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

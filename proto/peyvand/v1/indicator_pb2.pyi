@@ -260,8 +260,82 @@ class Indicator(_message.Message):
 Global___Indicator: _TypeAlias = Indicator  # noqa: Y015
 
 @_typing.final
+class SetIndex(_message.Message):
+    """SetIndex is the index of a set of links that is no indicator of its own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINKS_FIELD_NUMBER: _builtins.int
+    POINT_FIELD_NUMBER: _builtins.int
+    LOWER_FIELD_NUMBER: _builtins.int
+    UPPER_FIELD_NUMBER: _builtins.int
+    KNOWN_SHARE_FIELD_NUMBER: _builtins.int
+    links: _builtins.int
+    point: _builtins.float
+    """Unset when the known share is below the publish threshold."""
+    lower: _builtins.float
+    upper: _builtins.float
+    known_share: _builtins.float
+    def __init__(
+        self,
+        *,
+        links: _builtins.int = ...,
+        point: _builtins.float | None = ...,
+        lower: _builtins.float = ...,
+        upper: _builtins.float = ...,
+        known_share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_point", b"_point", "point", b"point"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_point", b"_point", "known_share", b"known_share", "links", b"links", "lower", b"lower", "point", b"point", "upper", b"upper"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__point: _TypeAlias = _typing.Literal["point"]  # noqa: Y015
+    _WhichOneofArgType__point: _TypeAlias = _typing.Literal["_point", b"_point"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__point) -> _WhichOneofReturnType__point | None: ...
+
+Global___SetIndex: _TypeAlias = SetIndex  # noqa: Y015
+
+@_typing.final
+class ProviderRole(_message.Message):
+    """ProviderRole is what hangs on one provider."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    LOSS_FIELD_NUMBER: _builtins.int
+    STRICT_LOSS_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    links: _builtins.int
+    share: _builtins.float
+    """Share of the government's weight on its links."""
+    loss: _builtins.float
+    """Share of the government's weight lost on them, unknown counted as not served; over all providers 1 - lower."""
+    strict_loss: _builtins.float
+    """How far the government's strict share falls when this provider answers nobody."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        links: _builtins.int = ...,
+        share: _builtins.float = ...,
+        loss: _builtins.float = ...,
+        strict_loss: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["links", b"links", "loss", b"loss", "provider", b"provider", "share", b"share", "strict_loss", b"strict_loss"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderRole: _TypeAlias = ProviderRole  # noqa: Y015
+
+@_typing.final
 class Structure(_message.Message):
-    """Structure is the islands panel: how the agencies hang together."""
+    """Structure is the islands panel: how the agencies hang together. A pair (consumer, provider) is required when a link
+    between them is in force and weighs something; it works when one was seen OK.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -279,6 +353,20 @@ class Structure(_message.Message):
     PROVIDER_CONCENTRATION_FIELD_NUMBER: _builtins.int
     RESILIENCE_FIELD_NUMBER: _builtins.int
     ISLANDS_FIELD_NUMBER: _builtins.int
+    PAIRS_REQUIRED_FIELD_NUMBER: _builtins.int
+    PAIRS_WORKING_FIELD_NUMBER: _builtins.int
+    PAIRS_ABSENT_FIELD_NUMBER: _builtins.int
+    PAIRS_UNKNOWN_FIELD_NUMBER: _builtins.int
+    PAIR_COVERAGE_UPPER_FIELD_NUMBER: _builtins.int
+    PAIR_COVERAGE_WEIGHTED_UPPER_FIELD_NUMBER: _builtins.int
+    FRAGMENTATION_LOWER_FIELD_NUMBER: _builtins.int
+    WITHIN_SECTORS_FIELD_NUMBER: _builtins.int
+    ACROSS_SECTORS_FIELD_NUMBER: _builtins.int
+    PROVIDERS_FIELD_NUMBER: _builtins.int
+    WEAKEST_FIELD_NUMBER: _builtins.int
+    BUS_LINKS_FIELD_NUMBER: _builtins.int
+    BUS_STRICT_LOSS_FIELD_NUMBER: _builtins.int
+    DECLARED_FIELD_NUMBER: _builtins.int
     window_days: _builtins.int
     register_version: _builtins.str
     method_version: _builtins.str
@@ -287,10 +375,31 @@ class Structure(_message.Message):
     """Ordered agency pairs with a working link / required pairs, plain and weighted."""
     pair_coverage_weighted: _builtins.float
     fragmentation: _builtins.float
+    """Weighted share of required pairs whose agencies are on different islands."""
     reciprocity: _builtins.float
+    """Share of working pairs that work the other way too; NaN when none works."""
     silo_gap: _builtins.float
+    """Index within sectors - index across; NaN unless both are publishable."""
     provider_concentration: _builtins.float
+    """Herfindahl-Hirschman index of the providers' shares."""
     resilience: _builtins.float
+    """Share of the strict share left when the node it hangs on most fails; NaN when the strict share is 0 or unknown."""
+    pairs_required: _builtins.int
+    pairs_working: _builtins.int
+    pairs_absent: _builtins.int
+    """Pairs with absent links only, and pairs of which nothing is known."""
+    pairs_unknown: _builtins.int
+    pair_coverage_upper: _builtins.float
+    """What these would be, had everything that nobody saw been OK."""
+    pair_coverage_weighted_upper: _builtins.float
+    fragmentation_lower: _builtins.float
+    weakest: _builtins.str
+    """The provider whose failure resilience speaks of; empty for the data bus, and when there is no resilience."""
+    bus_links: _builtins.int
+    """Links over the data bus, and how far the strict share falls with it."""
+    bus_strict_loss: _builtins.float
+    declared: _builtins.float
+    """Weighted share of links in force that are not absent."""
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -298,6 +407,14 @@ class Structure(_message.Message):
     @_builtins.property
     def islands(self) -> _containers.RepeatedCompositeFieldContainer[Global___Island]:
         """Agencies of each weakly connected component, largest first."""
+
+    @_builtins.property
+    def within_sectors(self) -> Global___SetIndex: ...
+    @_builtins.property
+    def across_sectors(self) -> Global___SetIndex: ...
+    @_builtins.property
+    def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderRole]:
+        """Providers with a link in force, ordered by id."""
 
     def __init__(
         self,
@@ -316,10 +433,24 @@ class Structure(_message.Message):
         provider_concentration: _builtins.float = ...,
         resilience: _builtins.float = ...,
         islands: _abc.Iterable[Global___Island] | None = ...,
+        pairs_required: _builtins.int = ...,
+        pairs_working: _builtins.int = ...,
+        pairs_absent: _builtins.int = ...,
+        pairs_unknown: _builtins.int = ...,
+        pair_coverage_upper: _builtins.float = ...,
+        pair_coverage_weighted_upper: _builtins.float = ...,
+        fragmentation_lower: _builtins.float = ...,
+        within_sectors: Global___SetIndex | None = ...,
+        across_sectors: Global___SetIndex | None = ...,
+        providers: _abc.Iterable[Global___ProviderRole] | None = ...,
+        weakest: _builtins.str = ...,
+        bus_links: _builtins.int = ...,
+        bus_strict_loss: _builtins.float = ...,
+        declared: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["across_sectors", b"across_sectors", "as_of", b"as_of", "within_sectors", b"within_sectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "fragmentation", b"fragmentation", "islands", b"islands", "isolates", b"isolates", "method_version", b"method_version", "pair_coverage", b"pair_coverage", "pair_coverage_weighted", b"pair_coverage_weighted", "provider_concentration", b"provider_concentration", "reciprocity", b"reciprocity", "register_version", b"register_version", "resilience", b"resilience", "silo_gap", b"silo_gap", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["across_sectors", b"across_sectors", "as_of", b"as_of", "bus_links", b"bus_links", "bus_strict_loss", b"bus_strict_loss", "declared", b"declared", "evidence_sequence", b"evidence_sequence", "fragmentation", b"fragmentation", "fragmentation_lower", b"fragmentation_lower", "islands", b"islands", "isolates", b"isolates", "method_version", b"method_version", "pair_coverage", b"pair_coverage", "pair_coverage_upper", b"pair_coverage_upper", "pair_coverage_weighted", b"pair_coverage_weighted", "pair_coverage_weighted_upper", b"pair_coverage_weighted_upper", "pairs_absent", b"pairs_absent", "pairs_required", b"pairs_required", "pairs_unknown", b"pairs_unknown", "pairs_working", b"pairs_working", "provider_concentration", b"provider_concentration", "providers", b"providers", "reciprocity", b"reciprocity", "register_version", b"register_version", "resilience", b"resilience", "silo_gap", b"silo_gap", "weakest", b"weakest", "window_days", b"window_days", "within_sectors", b"within_sectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -360,16 +491,26 @@ class ThreeBars(_message.Message):
     DECLARED_FIELD_NUMBER: _builtins.int
     MEASURED_FIELD_NUMBER: _builtins.int
     VERIFICATION_RATIO_FIELD_NUMBER: _builtins.int
+    MEASURED_LOWER_FIELD_NUMBER: _builtins.int
+    MEASURED_UPPER_FIELD_NUMBER: _builtins.int
+    WINDOW_DAYS_FIELD_NUMBER: _builtins.int
+    LINKS_REQUIRED_FIELD_NUMBER: _builtins.int
+    LINKS_ABSENT_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
     official: _builtins.float
-    """The official integration score of the latest round, as a share; unset when no round is registered."""
+    """The official integration score of the latest round, as a share; unset when no round is registered or it states none."""
     official_round: _builtins.str
     declared: _builtins.float
-    """Share of required links that are declared built."""
+    """Weighted share of the links in force in the window that are not absent."""
     measured: _builtins.float
     """The measured CII; unset when not publishable."""
     verification_ratio: _builtins.float
-    """measured / declared."""
+    """measured / declared; unset without either."""
+    measured_lower: _builtins.float
+    measured_upper: _builtins.float
+    window_days: _builtins.int
+    links_required: _builtins.int
+    links_absent: _builtins.int
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -382,10 +523,15 @@ class ThreeBars(_message.Message):
         declared: _builtins.float = ...,
         measured: _builtins.float | None = ...,
         verification_ratio: _builtins.float | None = ...,
+        measured_lower: _builtins.float = ...,
+        measured_upper: _builtins.float = ...,
+        window_days: _builtins.int = ...,
+        links_required: _builtins.int = ...,
+        links_absent: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_measured", b"_measured", "_official", b"_official", "_verification_ratio", b"_verification_ratio", "as_of", b"as_of", "measured", b"measured", "official", b"official", "verification_ratio", b"verification_ratio"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_measured", b"_measured", "_official", b"_official", "_verification_ratio", b"_verification_ratio", "as_of", b"as_of", "declared", b"declared", "measured", b"measured", "official", b"official", "official_round", b"official_round", "register_version", b"register_version", "verification_ratio", b"verification_ratio"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_measured", b"_measured", "_official", b"_official", "_verification_ratio", b"_verification_ratio", "as_of", b"as_of", "declared", b"declared", "links_absent", b"links_absent", "links_required", b"links_required", "measured", b"measured", "measured_lower", b"measured_lower", "measured_upper", b"measured_upper", "official", b"official", "official_round", b"official_round", "register_version", b"register_version", "verification_ratio", b"verification_ratio", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__measured: _TypeAlias = _typing.Literal["measured"]  # noqa: Y015
     _WhichOneofArgType__measured: _TypeAlias = _typing.Literal["_measured", b"_measured"]  # noqa: Y015

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from peyvand.v1 import block_pb2 as _block_pb2
 from peyvand.v1 import indicator_pb2 as _indicator_pb2
 from peyvand.v1 import outcome_pb2 as _outcome_pb2
@@ -22,6 +23,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _TabulatedAttribute:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TabulatedAttributeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TabulatedAttribute.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TABULATED_ATTRIBUTE_UNSPECIFIED: _TabulatedAttribute.ValueType  # 0
+    TABULATED_ATTRIBUTE_CHANNEL: _TabulatedAttribute.ValueType  # 1
+    """The channel of the service."""
+    TABULATED_ATTRIBUTE_SECTOR: _TabulatedAttribute.ValueType  # 2
+    """Sector, staff, satisfaction and identity of the agency that owns the service."""
+    TABULATED_ATTRIBUTE_STAFF: _TabulatedAttribute.ValueType  # 3
+    TABULATED_ATTRIBUTE_SATISFACTION: _TabulatedAttribute.ValueType  # 4
+    TABULATED_ATTRIBUTE_AGENCY: _TabulatedAttribute.ValueType  # 5
+
+class TabulatedAttribute(_TabulatedAttribute, metaclass=_TabulatedAttributeEnumTypeWrapper):
+    """TabulatedAttribute is what services can be grouped by. It never enters the index."""
+
+TABULATED_ATTRIBUTE_UNSPECIFIED: TabulatedAttribute.ValueType  # 0
+TABULATED_ATTRIBUTE_CHANNEL: TabulatedAttribute.ValueType  # 1
+"""The channel of the service."""
+TABULATED_ATTRIBUTE_SECTOR: TabulatedAttribute.ValueType  # 2
+"""Sector, staff, satisfaction and identity of the agency that owns the service."""
+TABULATED_ATTRIBUTE_STAFF: TabulatedAttribute.ValueType  # 3
+TABULATED_ATTRIBUTE_SATISFACTION: TabulatedAttribute.ValueType  # 4
+TABULATED_ATTRIBUTE_AGENCY: TabulatedAttribute.ValueType  # 5
+Global___TabulatedAttribute: _TypeAlias = TabulatedAttribute  # noqa: Y015
 
 @_typing.final
 class GetIndicatorRequest(_message.Message):
@@ -621,3 +650,141 @@ class GetLinkResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetLinkResponse: _TypeAlias = GetLinkResponse  # noqa: Y015
+
+@_typing.final
+class TabulateIndicatorsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    WINDOW_DAYS_FIELD_NUMBER: _builtins.int
+    attribute: Global___TabulatedAttribute.ValueType
+    window_days: _builtins.int
+    """0 asks for the policy's default window."""
+    def __init__(
+        self,
+        *,
+        attribute: Global___TabulatedAttribute.ValueType = ...,
+        window_days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "window_days", b"window_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TabulateIndicatorsRequest: _TypeAlias = TabulateIndicatorsRequest  # noqa: Y015
+
+@_typing.final
+class TabulatedGroup(_message.Message):
+    """TabulatedGroup is the services with one value of the attribute, or in one band of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOWEST_FIELD_NUMBER: _builtins.int
+    HIGHEST_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    AGENCIES_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    SERVICES_WITH_LINKS_FIELD_NUMBER: _builtins.int
+    LINKS_ABSENT_FIELD_NUMBER: _builtins.int
+    INQUIRIES_PER_SERVICE_FIELD_NUMBER: _builtins.int
+    ON_PAPER_PER_SERVICE_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    """The value; empty where the register states none, and for bands."""
+    lowest: _builtins.float
+    """The band: lowest and highest value in it. Bands hold about as many agencies each."""
+    highest: _builtins.float
+    agencies: _builtins.int
+    services: _builtins.int
+    services_with_links: _builtins.int
+    """Services with a link in force: those that need any inquiry."""
+    links_absent: _builtins.int
+    inquiries_per_service: _builtins.float
+    """Links in force per service that has any; unset without one."""
+    on_paper_per_service: _builtins.float
+    """Absent ones among them, per such service."""
+    @_builtins.property
+    def index(self) -> _indicator_pb2.SetIndex:
+        """The index of the group's links in force; no point when it is not publishable, lower 0 and upper 1 without any link."""
+
+    @_builtins.property
+    def levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Services at levels 0 to 4 (INDICATOR.md §7), of those that have a level."""
+
+    def __init__(
+        self,
+        *,
+        value: _builtins.str = ...,
+        lowest: _builtins.float | None = ...,
+        highest: _builtins.float | None = ...,
+        index: _indicator_pb2.SetIndex | None = ...,
+        agencies: _builtins.int = ...,
+        services: _builtins.int = ...,
+        services_with_links: _builtins.int = ...,
+        links_absent: _builtins.int = ...,
+        inquiries_per_service: _builtins.float | None = ...,
+        on_paper_per_service: _builtins.float | None = ...,
+        levels: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_highest", b"_highest", "_inquiries_per_service", b"_inquiries_per_service", "_lowest", b"_lowest", "_on_paper_per_service", b"_on_paper_per_service", "highest", b"highest", "index", b"index", "inquiries_per_service", b"inquiries_per_service", "lowest", b"lowest", "on_paper_per_service", b"on_paper_per_service"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_highest", b"_highest", "_inquiries_per_service", b"_inquiries_per_service", "_lowest", b"_lowest", "_on_paper_per_service", b"_on_paper_per_service", "agencies", b"agencies", "highest", b"highest", "index", b"index", "inquiries_per_service", b"inquiries_per_service", "levels", b"levels", "links_absent", b"links_absent", "lowest", b"lowest", "on_paper_per_service", b"on_paper_per_service", "services", b"services", "services_with_links", b"services_with_links", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__highest: _TypeAlias = _typing.Literal["highest"]  # noqa: Y015
+    _WhichOneofArgType__highest: _TypeAlias = _typing.Literal["_highest", b"_highest"]  # noqa: Y015
+    _WhichOneofReturnType__inquiries_per_service: _TypeAlias = _typing.Literal["inquiries_per_service"]  # noqa: Y015
+    _WhichOneofArgType__inquiries_per_service: _TypeAlias = _typing.Literal["_inquiries_per_service", b"_inquiries_per_service"]  # noqa: Y015
+    _WhichOneofReturnType__lowest: _TypeAlias = _typing.Literal["lowest"]  # noqa: Y015
+    _WhichOneofArgType__lowest: _TypeAlias = _typing.Literal["_lowest", b"_lowest"]  # noqa: Y015
+    _WhichOneofReturnType__on_paper_per_service: _TypeAlias = _typing.Literal["on_paper_per_service"]  # noqa: Y015
+    _WhichOneofArgType__on_paper_per_service: _TypeAlias = _typing.Literal["_on_paper_per_service", b"_on_paper_per_service"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__highest) -> _WhichOneofReturnType__highest | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__inquiries_per_service) -> _WhichOneofReturnType__inquiries_per_service | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lowest) -> _WhichOneofReturnType__lowest | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__on_paper_per_service) -> _WhichOneofReturnType__on_paper_per_service | None: ...
+
+Global___TabulatedGroup: _TypeAlias = TabulatedGroup  # noqa: Y015
+
+@_typing.final
+class TabulateIndicatorsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    WINDOW_DAYS_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    REGISTER_VERSION_FIELD_NUMBER: _builtins.int
+    METHOD_VERSION_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    attribute: Global___TabulatedAttribute.ValueType
+    window_days: _builtins.int
+    register_version: _builtins.str
+    method_version: _builtins.str
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___TabulatedGroup]:
+        """In order of value or band; the group without a value comes last."""
+
+    def __init__(
+        self,
+        *,
+        attribute: Global___TabulatedAttribute.ValueType = ...,
+        window_days: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        register_version: _builtins.str = ...,
+        method_version: _builtins.str = ...,
+        groups: _abc.Iterable[Global___TabulatedGroup] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "attribute", b"attribute", "groups", b"groups", "method_version", b"method_version", "register_version", b"register_version", "window_days", b"window_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TabulateIndicatorsResponse: _TypeAlias = TabulateIndicatorsResponse  # noqa: Y015

@@ -75,6 +75,11 @@ class IndicatorServiceStub:
                 request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetLinkRequest.SerializeToString,
                 response_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetLinkResponse.FromString,
                 _registered_method=True)
+        self.TabulateIndicators = channel.unary_unary(
+                '/peyvand.v1.IndicatorService/TabulateIndicators',
+                request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsRequest.SerializeToString,
+                response_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsResponse.FromString,
+                _registered_method=True)
 
 
 class IndicatorServiceServicer:
@@ -139,6 +144,13 @@ class IndicatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TabulateIndicators(self, request, context):
+        """The index by an attribute of services or of the agencies that own them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IndicatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -181,6 +193,11 @@ def add_IndicatorServiceServicer_to_server(servicer, server):
                     servicer.GetLink,
                     request_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetLinkRequest.FromString,
                     response_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetLinkResponse.SerializeToString,
+            ),
+            'TabulateIndicators': grpc.unary_unary_rpc_method_handler(
+                    servicer.TabulateIndicators,
+                    request_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsRequest.FromString,
+                    response_serializer=peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -400,6 +417,33 @@ class IndicatorService:
             '/peyvand.v1.IndicatorService/GetLink',
             peyvand_dot_v1_dot_indicator__service__pb2.GetLinkRequest.SerializeToString,
             peyvand_dot_v1_dot_indicator__service__pb2.GetLinkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TabulateIndicators(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/peyvand.v1.IndicatorService/TabulateIndicators',
+            peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsRequest.SerializeToString,
+            peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,8 @@ class IndicatorServiceStub:
     """Links with their indicator, ordered by id, in pages."""
     GetLink: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetLinkRequest, _indicator_service_pb2.GetLinkResponse]
     """One link with its indicator and, when asked, its slots."""
+    TabulateIndicators: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.TabulateIndicatorsRequest, _indicator_service_pb2.TabulateIndicatorsResponse]
+    """The index by an attribute of services or of the agencies that own them."""
 
 @_typing.type_check_only
 class IndicatorServiceAsyncStub(IndicatorServiceStub):
@@ -79,6 +81,8 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
     """Links with their indicator, ordered by id, in pages."""
     GetLink: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetLinkRequest, _indicator_service_pb2.GetLinkResponse]  # type: ignore[assignment]
     """One link with its indicator and, when asked, its slots."""
+    TabulateIndicators: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.TabulateIndicatorsRequest, _indicator_service_pb2.TabulateIndicatorsResponse]  # type: ignore[assignment]
+    """The index by an attribute of services or of the agencies that own them."""
 
 class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """IndicatorService answers how far agencies answer each other, and why."""
@@ -150,5 +154,13 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.GetLinkResponse, _abc.Awaitable[_indicator_service_pb2.GetLinkResponse]]:
         """One link with its indicator and, when asked, its slots."""
+
+    @_abc_1.abstractmethod
+    def TabulateIndicators(
+        self,
+        request: _indicator_service_pb2.TabulateIndicatorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_indicator_service_pb2.TabulateIndicatorsResponse, _abc.Awaitable[_indicator_service_pb2.TabulateIndicatorsResponse]]:
+        """The index by an attribute of services or of the agencies that own them."""
 
 def add_IndicatorServiceServicer_to_server(servicer: IndicatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

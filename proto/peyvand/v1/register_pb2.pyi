@@ -245,3 +245,196 @@ class Link(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_age_s) -> _WhichOneofReturnType__max_age_s | None: ...
 
 Global___Link: _TypeAlias = Link  # noqa: Y015
+
+@_typing.final
+class Dimension(_message.Message):
+    """Dimension is one dimension of the official evaluation's maturity model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_EN_FIELD_NUMBER: _builtins.int
+    NAME_FA_FIELD_NUMBER: _builtins.int
+    AIM_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    name_en: _builtins.str
+    name_fa: _builtins.str
+    aim: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name_en: _builtins.str = ...,
+        name_fa: _builtins.str = ...,
+        aim: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aim", b"aim", "id", b"id", "name_en", b"name_en", "name_fa", b"name_fa"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Dimension: _TypeAlias = Dimension  # noqa: Y015
+
+@_typing.final
+class DimensionScore(_message.Message):
+    """DimensionScore is what a round states of one dimension."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    dimension: _builtins.str
+    percent: _builtins.float
+    def __init__(
+        self,
+        *,
+        dimension: _builtins.str = ...,
+        percent: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DimensionScore: _TypeAlias = DimensionScore  # noqa: Y015
+
+@_typing.final
+class AnnouncedAgency(_message.Message):
+    """AnnouncedAgency is an agency as an official round names it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_EN_FIELD_NUMBER: _builtins.int
+    NAME_FA_FIELD_NUMBER: _builtins.int
+    AGENCY_FIELD_NUMBER: _builtins.int
+    name_en: _builtins.str
+    name_fa: _builtins.str
+    agency: _builtins.str
+    """The agency of the register with that name; empty when there is none, or several."""
+    def __init__(
+        self,
+        *,
+        name_en: _builtins.str = ...,
+        name_fa: _builtins.str = ...,
+        agency: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "name_en", b"name_en", "name_fa", b"name_fa"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnnouncedAgency: _TypeAlias = AnnouncedAgency  # noqa: Y015
+
+@_typing.final
+class EvaluationRound(_message.Message):
+    """EvaluationRound is one round of the official evaluation, as announced. What was not stated is unset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUND_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    AGENCIES_FIELD_NUMBER: _builtins.int
+    SERVICES_AND_SUBSERVICES_FIELD_NUMBER: _builtins.int
+    OVERALL_PERCENT_FIELD_NUMBER: _builtins.int
+    GROWTH_SINCE_ROUND_1_PERCENT_MORE_THAN_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    ALSO_TAKEN_INTO_ACCOUNT_FIELD_NUMBER: _builtins.int
+    ANNOUNCED_TOP_AGENCIES_FIELD_NUMBER: _builtins.int
+    STATED_NEXT_STEP_FIELD_NUMBER: _builtins.int
+    STATED_CONCERNS_FIELD_NUMBER: _builtins.int
+    round: _builtins.int
+    held: _builtins.str
+    """A month, YYYY-MM, or two with `/` between them; empty when not stated."""
+    agencies: _builtins.int
+    services_and_subservices: _builtins.int
+    overall_percent: _builtins.float
+    growth_since_round_1_percent_more_than: _builtins.float
+    """As quoted, never computed."""
+    stated_next_step: _builtins.str
+    @_builtins.property
+    def dimensions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DimensionScore]: ...
+    @_builtins.property
+    def also_taken_into_account(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def announced_top_agencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnouncedAgency]:
+        """In the order announced, which is no ranking."""
+
+    @_builtins.property
+    def stated_concerns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        round: _builtins.int = ...,
+        held: _builtins.str = ...,
+        agencies: _builtins.int | None = ...,
+        services_and_subservices: _builtins.int | None = ...,
+        overall_percent: _builtins.float | None = ...,
+        growth_since_round_1_percent_more_than: _builtins.float | None = ...,
+        dimensions: _abc.Iterable[Global___DimensionScore] | None = ...,
+        also_taken_into_account: _abc.Iterable[_builtins.str] | None = ...,
+        announced_top_agencies: _abc.Iterable[Global___AnnouncedAgency] | None = ...,
+        stated_next_step: _builtins.str = ...,
+        stated_concerns: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agencies", b"_agencies", "_growth_since_round_1_percent_more_than", b"_growth_since_round_1_percent_more_than", "_overall_percent", b"_overall_percent", "_services_and_subservices", b"_services_and_subservices", "agencies", b"agencies", "growth_since_round_1_percent_more_than", b"growth_since_round_1_percent_more_than", "overall_percent", b"overall_percent", "services_and_subservices", b"services_and_subservices"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agencies", b"_agencies", "_growth_since_round_1_percent_more_than", b"_growth_since_round_1_percent_more_than", "_overall_percent", b"_overall_percent", "_services_and_subservices", b"_services_and_subservices", "agencies", b"agencies", "also_taken_into_account", b"also_taken_into_account", "announced_top_agencies", b"announced_top_agencies", "dimensions", b"dimensions", "growth_since_round_1_percent_more_than", b"growth_since_round_1_percent_more_than", "held", b"held", "overall_percent", b"overall_percent", "round", b"round", "services_and_subservices", b"services_and_subservices", "stated_concerns", b"stated_concerns", "stated_next_step", b"stated_next_step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__agencies: _TypeAlias = _typing.Literal["agencies"]  # noqa: Y015
+    _WhichOneofArgType__agencies: _TypeAlias = _typing.Literal["_agencies", b"_agencies"]  # noqa: Y015
+    _WhichOneofReturnType__growth_since_round_1_percent_more_than: _TypeAlias = _typing.Literal["growth_since_round_1_percent_more_than"]  # noqa: Y015
+    _WhichOneofArgType__growth_since_round_1_percent_more_than: _TypeAlias = _typing.Literal["_growth_since_round_1_percent_more_than", b"_growth_since_round_1_percent_more_than"]  # noqa: Y015
+    _WhichOneofReturnType__overall_percent: _TypeAlias = _typing.Literal["overall_percent"]  # noqa: Y015
+    _WhichOneofArgType__overall_percent: _TypeAlias = _typing.Literal["_overall_percent", b"_overall_percent"]  # noqa: Y015
+    _WhichOneofReturnType__services_and_subservices: _TypeAlias = _typing.Literal["services_and_subservices"]  # noqa: Y015
+    _WhichOneofArgType__services_and_subservices: _TypeAlias = _typing.Literal["_services_and_subservices", b"_services_and_subservices"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agencies) -> _WhichOneofReturnType__agencies | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__growth_since_round_1_percent_more_than) -> _WhichOneofReturnType__growth_since_round_1_percent_more_than | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__overall_percent) -> _WhichOneofReturnType__overall_percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__services_and_subservices) -> _WhichOneofReturnType__services_and_subservices | None: ...
+
+Global___EvaluationRound: _TypeAlias = EvaluationRound  # noqa: Y015
+
+@_typing.final
+class RoundGrowth(_message.Message):
+    """RoundGrowth is the growth of one score from a round that states it to the next that does."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_ROUND_FIELD_NUMBER: _builtins.int
+    TO_ROUND_FIELD_NUMBER: _builtins.int
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    PERCENTAGE_POINTS_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    from_round: _builtins.int
+    to_round: _builtins.int
+    dimension: _builtins.str
+    """Empty for the overall score."""
+    percentage_points: _builtins.float
+    percent: _builtins.float
+    """In percent of the earlier score; unset when that was 0."""
+    def __init__(
+        self,
+        *,
+        from_round: _builtins.int = ...,
+        to_round: _builtins.int = ...,
+        dimension: _builtins.str = ...,
+        percentage_points: _builtins.float = ...,
+        percent: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "percent", b"percent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "dimension", b"dimension", "from_round", b"from_round", "percent", b"percent", "percentage_points", b"percentage_points", "to_round", b"to_round"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__percent: _TypeAlias = _typing.Literal["percent"]  # noqa: Y015
+    _WhichOneofArgType__percent: _TypeAlias = _typing.Literal["_percent", b"_percent"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__percent) -> _WhichOneofReturnType__percent | None: ...
+
+Global___RoundGrowth: _TypeAlias = RoundGrowth  # noqa: Y015

@@ -201,3 +201,54 @@ class ListServicesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListServicesResponse: _TypeAlias = ListServicesResponse  # noqa: Y015
+
+@_typing.final
+class ListEvaluationRoundsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEvaluationRoundsRequest: _TypeAlias = ListEvaluationRoundsRequest  # noqa: Y015
+
+@_typing.final
+class ListEvaluationRoundsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    ROUNDS_FIELD_NUMBER: _builtins.int
+    GROWTH_FIELD_NUMBER: _builtins.int
+    country: _builtins.str
+    """ISO 3166; empty when the register lists no rounds."""
+    note: _builtins.str
+    """What a reader must know of these figures."""
+    @_builtins.property
+    def dimensions(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Dimension]: ...
+    @_builtins.property
+    def rounds(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.EvaluationRound]: ...
+    @_builtins.property
+    def growth(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.RoundGrowth]: ...
+    def __init__(
+        self,
+        *,
+        country: _builtins.str = ...,
+        note: _builtins.str = ...,
+        dimensions: _abc.Iterable[_register_pb2.Dimension] | None = ...,
+        rounds: _abc.Iterable[_register_pb2.EvaluationRound] | None = ...,
+        growth: _abc.Iterable[_register_pb2.RoundGrowth] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "dimensions", b"dimensions", "growth", b"growth", "note", b"note", "rounds", b"rounds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEvaluationRoundsResponse: _TypeAlias = ListEvaluationRoundsResponse  # noqa: Y015

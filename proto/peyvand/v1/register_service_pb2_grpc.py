@@ -50,6 +50,11 @@ class RegisterServiceStub:
                 request_serializer=peyvand_dot_v1_dot_register__service__pb2.ListServicesRequest.SerializeToString,
                 response_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListServicesResponse.FromString,
                 _registered_method=True)
+        self.ListEvaluationRounds = channel.unary_unary(
+                '/peyvand.v1.RegisterService/ListEvaluationRounds',
+                request_serializer=peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsRequest.SerializeToString,
+                response_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsResponse.FromString,
+                _registered_method=True)
 
 
 class RegisterServiceServicer:
@@ -77,6 +82,13 @@ class RegisterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEvaluationRounds(self, request, context):
+        """The rounds of the official evaluation, ordered by number; none when the register lists none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegisterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +106,11 @@ def add_RegisterServiceServicer_to_server(servicer, server):
                     servicer.ListServices,
                     request_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListServicesRequest.FromString,
                     response_serializer=peyvand_dot_v1_dot_register__service__pb2.ListServicesResponse.SerializeToString,
+            ),
+            'ListEvaluationRounds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvaluationRounds,
+                    request_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsRequest.FromString,
+                    response_serializer=peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +195,33 @@ class RegisterService:
             '/peyvand.v1.RegisterService/ListServices',
             peyvand_dot_v1_dot_register__service__pb2.ListServicesRequest.SerializeToString,
             peyvand_dot_v1_dot_register__service__pb2.ListServicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvaluationRounds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/peyvand.v1.RegisterService/ListEvaluationRounds',
+            peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsRequest.SerializeToString,
+            peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsResponse.FromString,
             options,
             channel_credentials,
             insecure,

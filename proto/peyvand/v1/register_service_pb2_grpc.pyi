@@ -39,6 +39,8 @@ class RegisterServiceStub:
     """Agencies, ordered by id, in pages."""
     ListServices: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.ListServicesRequest, _register_service_pb2.ListServicesResponse]
     """Services, ordered by id, in pages."""
+    ListEvaluationRounds: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.ListEvaluationRoundsRequest, _register_service_pb2.ListEvaluationRoundsResponse]
+    """The rounds of the official evaluation, ordered by number; none when the register lists none."""
 
 @_typing.type_check_only
 class RegisterServiceAsyncStub(RegisterServiceStub):
@@ -51,6 +53,8 @@ class RegisterServiceAsyncStub(RegisterServiceStub):
     """Agencies, ordered by id, in pages."""
     ListServices: _aio.UnaryUnaryMultiCallable[_register_service_pb2.ListServicesRequest, _register_service_pb2.ListServicesResponse]  # type: ignore[assignment]
     """Services, ordered by id, in pages."""
+    ListEvaluationRounds: _aio.UnaryUnaryMultiCallable[_register_service_pb2.ListEvaluationRoundsRequest, _register_service_pb2.ListEvaluationRoundsResponse]  # type: ignore[assignment]
+    """The rounds of the official evaluation, ordered by number; none when the register lists none."""
 
 class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
     """RegisterService answers what the register in force says: the denominator of the index."""
@@ -78,5 +82,13 @@ class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_register_service_pb2.ListServicesResponse, _abc.Awaitable[_register_service_pb2.ListServicesResponse]]:
         """Services, ordered by id, in pages."""
+
+    @_abc_1.abstractmethod
+    def ListEvaluationRounds(
+        self,
+        request: _register_service_pb2.ListEvaluationRoundsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_service_pb2.ListEvaluationRoundsResponse, _abc.Awaitable[_register_service_pb2.ListEvaluationRoundsResponse]]:
+        """The rounds of the official evaluation, ordered by number; none when the register lists none."""
 
 def add_RegisterServiceServicer_to_server(servicer: RegisterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -32,6 +32,7 @@ from services.core.codec.register import (
     encode_manifest,
 )
 from services.core.codec.sensitivity import sensitivity_to_json
+from services.core.codec.structure import set_index_to_message, structure_to_json, structure_to_message
 
 __all__ = [
     "Block",
@@ -61,7 +62,10 @@ __all__ = [
     "measurement_from_json",
     "measurement_to_json",
     "sensitivity_to_json",
+    "set_index_to_message",
     "stamp_block",
+    "structure_to_json",
+    "structure_to_message",
     "summary_from_json",
     "summary_to_json",
     "volume_to_message",

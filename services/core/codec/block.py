@@ -11,8 +11,10 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2
+from services.core.codec.structure import structure_from_message, structure_to_message
 from services.core.codec.units import timestamp
 from services.core.evidence import Indicator, Kind, Losses, Strict
+from services.core.structure import Structure
 
 __all__ = [
     "Block",
@@ -66,11 +68,15 @@ class ExchangeVolume:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One value of the bucket: indicators that share as_of and versions, and the evidence behind their links."""
+    """One value of the bucket: indicators that share as_of and versions, and the evidence behind their links.
+
+    ``structures``, a window each, are the government's.
+    """
 
     indicators: tuple[Indicator, ...]
     links: tuple[LinkEvidence, ...] = ()
     exchanges: tuple[ExchangeVolume, ...] = ()
+    structures: tuple[Structure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +85,7 @@ class BlockColumns:
 
     ``kinds`` (n,) numbers of Kind, ``ids`` (n,) str objects, ``window_days`` (n,). ``shares`` (12, n): point, lower,
     upper, known share, the five losses by stage, strict point, lower and upper; NaN means unset. ``counts`` (3, n):
-    links required, known and absent.
+    links required, known and absent. ``level`` (n,), -1 where there is none.
     """
 
     as_of: int
@@ -91,8 +97,10 @@ class BlockColumns:
     window_days: NDArray[np.int64]
     shares: NDArray[np.float64]
     counts: NDArray[np.int64]
+    level: NDArray[np.int8]
     links: tuple[LinkEvidence, ...] = ()
     exchanges: tuple[ExchangeVolume, ...] = ()
+    structures: tuple[Structure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +137,8 @@ def encode_block(block: BlockColumns) -> bytes:
         window_days=block.window_days.tolist(),
         links=map(_link_evidence_message, block.links),
         exchanges=map(volume_to_message, block.exchanges),
+        level=block.level.tolist(),
+        structures=map(structure_to_message, block.structures),
         **dict(zip(_SHARES, block.shares.tolist(), strict=True)),
         **dict(zip(_COUNTS, block.counts.tolist(), strict=True)),
     ).SerializeToString()
@@ -174,6 +184,7 @@ def decode_block(payload: bytes) -> Block:
         tuple(_indicators(message)),
         tuple(map(_link_evidence, message.links)),
         tuple(map(_exchange, message.exchanges)),
+        tuple(structure_from_message(one, message) for one in message.structures),
     )
 
 
@@ -192,10 +203,11 @@ def _indicators(message: block_pb2.IndicatorBlock) -> Iterator[Indicator]:
         message.links_required,
         message.links_known,
         message.links_absent,
+        message.level or [-1] * len(message.kind),
         strict=True,
     )
     as_of = message.as_of.seconds
-    for kind, name, window, point, lower, upper, known, losses, strict, required, links_known, absent in rows:
+    for kind, name, window, point, lower, upper, known, losses, strict, required, links_known, absent, level in rows:
         strict_point, strict_lower, strict_upper = strict
         yield Indicator(
             kind=Kind(kind),
@@ -211,6 +223,7 @@ def _indicators(message: block_pb2.IndicatorBlock) -> Iterator[Indicator]:
             links_required=required,
             links_known=links_known,
             links_absent=absent,
+            level=None if level < 0 else level,
             register_version=message.register_version,
             probe_version=message.probe_version,
             method_version=message.method_version,

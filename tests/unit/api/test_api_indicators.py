@@ -189,21 +189,6 @@ async def test_pages_go_on_across_refreshes(api, refusal):
     assert (code, info.reason) == (INVALID, "PAGE_TOKEN_INVALID")
 
 
-@pytest.mark.parametrize(
-    ("call", "request_"),
-    [("GetStructure", messages.GetStructureRequest())],
-)
-async def test_what_comes_later_is_unimplemented(api, refusal, call, request_):
-    """Structure is refused with a sentence, not with a bare status."""
-    code, info, sentence = await refusal(getattr(api.indicators, call)(request_))
-    assert (code, info.reason, dict(info.metadata)) == (
-        grpc.StatusCode.UNIMPLEMENTED,
-        "NOT_IMPLEMENTED",
-        {"method": call},
-    )
-    assert sentence.startswith(f"{call} is not answered by this version")
-
-
 async def test_a_fault_of_ours_is_internal_and_says_no_more(api, refusal, monkeypatch):
     """An unexpected exception is INTERNAL with ErrorInfo and tells nothing of our insides."""
 

@@ -136,3 +136,20 @@ def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
         'peyvand_exchanges{consumer="a4",meta="true",provider="b",result="bus_failure"}': 1.0,
         'peyvand_exchanges{consumer="a4",meta="true",provider="b",result="provider_failure"}': 2.0,
     }
+
+
+def test_how_agencies_hang_together_has_few_series(register: Register, registry: CollectorRegistry) -> None:
+    """Ten measures and two counts a window; what does not apply, such as the gap of one silent side, has no series."""
+    gauges = Gauges(registry)
+    _, judgement = judged(register, dict.fromkeys(register.links, Reason.OK))
+    gauges.index(judgement)
+    found = samples(registry)
+    structure = next(one for one in judgement.structures if one.window_days == 28)
+    shown = {series for series in found if series.startswith("peyvand_structure") and 'window="28"' in series}
+    assert len(shown) == 10
+    assert found['peyvand_structure{measure="declared",window="28"}'] == pytest.approx(11 / 12)
+    assert found['peyvand_structure{measure="pair_coverage",window="28"}'] == structure.pair_coverage
+    assert found['peyvand_islands{window="28"}'] == len(structure.islands)
+    assert found['peyvand_isolates{window="28"}'] == len(structure.isolates)
+    gauges.index(judged(register, {"permit-tax": Reason.OK})[1])
+    assert 'peyvand_structure{measure="silo_gap",window="28"}' not in samples(registry)

@@ -1,0 +1,116 @@
+"""The index by an attribute of services or of the agencies that own them (INDICATOR.md §7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from peyvand.v1 import indicator_service_pb2
+from services.api.gathered import Gathered, Gathering
+from services.api.read_model import GOVERNMENT_BLOCK
+from services.api.refusal import RefusedError
+from services.core.codec import set_index_to_message
+from services.core.codec.units import timestamp
+from services.core.evidence import Kind
+from services.core.model import Agency, Service
+from services.indicator.tabulate import Group, bands, tabulate
+
+__all__ = ["Tabulator"]
+
+_Attribute = indicator_service_pb2.TabulatedAttribute
+_VALUES: Mapping[int, Callable[[Service, Agency], str]] = {
+    _Attribute.TABULATED_ATTRIBUTE_CHANNEL: lambda service, _: service.channel,
+    _Attribute.TABULATED_ATTRIBUTE_SECTOR: lambda _, agency: agency.sector,
+    _Attribute.TABULATED_ATTRIBUTE_AGENCY: lambda _, agency: agency.id,
+}
+_NUMBERS: Mapping[int, Callable[[Agency], float | None]] = {
+    _Attribute.TABULATED_ATTRIBUTE_STAFF: lambda agency: agency.staff,
+    _Attribute.TABULATED_ATTRIBUTE_SATISFACTION: lambda agency: agency.satisfaction,
+}
+_Head = indicator_service_pb2.TabulatedGroup
+
+
+class Tabulator:
+    """Groups the services of the newest blocks that were published together."""
+
+    def __init__(self, gathering: Gathering) -> None:
+        self._gathering = gathering
+
+    async def answer(self, attribute: int, window_days: int) -> indicator_service_pb2.TabulateIndicatorsResponse:
+        """Tabulate one window that the policy has. Raises RefusedError: no such attribute, or nothing published yet."""
+        if attribute not in _VALUES and attribute not in _NUMBERS:
+            known = ", ".join(name.rpartition("_")[2].lower() for name, number in _Attribute.items() if number)
+            raise RefusedError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "ATTRIBUTE_UNKNOWN",
+                f"attribute {attribute} is none: ask for one of {known}",
+                attribute=str(attribute),
+            )
+        found = await self._gathering.window(window_days)
+        government = found.blocks.get(GOVERNMENT_BLOCK)
+        if government is None:
+            raise RefusedError(
+                grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED", "no index is published yet: retry later"
+            )
+        heads, group = _heads(found, attribute)
+        rows = await asyncio.to_thread(
+            lambda: tabulate(found.view.frame, found.shares, group, len(heads), _levels(found, window_days))
+        )
+        first = government.indicators[0]
+        return indicator_service_pb2.TabulateIndicatorsResponse(
+            attribute=_Attribute.ValueType(attribute),
+            window_days=window_days,
+            as_of=timestamp(first.as_of),
+            register_version=first.register_version,
+            method_version=first.method_version,
+            groups=[_message(head, row) for head, row in zip(heads, rows, strict=True) if row.services],
+        )
+
+
+def _heads(found: Gathered, attribute: int) -> tuple[list[_Head], NDArray[np.int64]]:
+    """Return the groups' headings, the one without a value last, and the group of each service in the frame's order."""
+    register, frame = found.view.register, found.view.frame
+    services = [register.services[service] for service in frame.services]
+    if attribute in _NUMBERS:
+        band, spans = bands([_NUMBERS[attribute](register.agencies[agency]) for agency in frame.agencies])
+        heads = [_Head(lowest=low, highest=high) for low, high in spans]
+        of_service = band[frame.service_consumer]
+        return [*heads, _Head()], np.where(of_service < 0, len(heads), of_service)
+    values = [_VALUES[attribute](service, register.agencies[service.agency]) for service in services]
+    return _by_value(values)
+
+
+def _by_value(values: Sequence[str]) -> tuple[list[_Head], NDArray[np.int64]]:
+    order = sorted(set(values), key=lambda value: (not value, value))
+    at = {value: number for number, value in enumerate(order)}
+    return [_Head(value=value) for value in order], np.array([at[value] for value in values], dtype=np.int64)
+
+
+def _levels(found: Gathered, window_days: int) -> NDArray[np.int8]:
+    """The level of each service as it is published, in the frame's order; -1 where there is none."""
+    published = {
+        one.id: one.level
+        for block in found.blocks.values()
+        for one in block.indicators
+        if one.kind is Kind.SERVICE and one.window_days == window_days and one.level is not None
+    }
+    return np.array([published.get(service, -1) for service in found.view.frame.services], dtype=np.int8)
+
+
+def _message(head: _Head, group: Group) -> indicator_service_pb2.TabulatedGroup:
+    message = indicator_service_pb2.TabulatedGroup(
+        index=set_index_to_message(group.index),
+        agencies=group.agencies,
+        services=group.services,
+        services_with_links=group.with_links,
+        links_absent=group.absent,
+        inquiries_per_service=group.inquiries_per_service,
+        on_paper_per_service=group.on_paper_per_service,
+        levels=group.levels,
+    )
+    message.MergeFrom(head)
+    return message

@@ -1,0 +1,60 @@
+"""``peyvand structure``, ``peyvand tabulate`` and ``peyvand rounds``: what stands beside the index, asked of the api."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import grpc
+import typer
+
+from services.cli.ask_client import ATTRIBUTES, client
+from services.cli.ask_commands import API, Address, AsJson, Window, console, print_json
+from services.cli.rounds_tables import bars, rounds_tables
+from services.cli.structure_tables import structure_tables, tabulation
+from services.core.errors import ApiError
+
+__all__ = ["rounds", "structure", "tabulate"]
+
+Attribute = Annotated[str, typer.Argument(metavar="ATTRIBUTE", help=f"One of {', '.join(ATTRIBUTES)}.")]
+
+
+def structure(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
+    """Show how the agencies hang together: who reaches whom, islands, silos, and what one failure would take."""
+    with client(api) as ask:
+        answer, zone = ask.structure(window), ask.timezone()
+    if as_json:
+        print_json(answer)
+    else:
+        console().print(structure_tables(answer.structure, zone), bars(answer.three_bars))
+
+
+def tabulate(attribute: Attribute, *, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
+    """Show the index by what services or their agencies are like, with how much they must inquire."""
+    if attribute.lower() not in ATTRIBUTES:
+        raise typer.BadParameter(f"`{attribute}` cannot be tabulated: name one of {', '.join(ATTRIBUTES)}")
+    with client(api) as ask:
+        answer, zone = ask.tabulate(attribute.lower(), window), ask.timezone()
+    if as_json:
+        print_json(answer)
+    else:
+        console().print(tabulation(answer, attribute.lower(), zone))
+
+
+def rounds(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
+    """Show the official rounds that the register lists, and the three bars side by side."""
+    with client(api) as ask:
+        answer = ask.rounds()
+        if as_json:
+            print_json(answer)
+            return
+        try:
+            three_bars = ask.structure(window).three_bars
+        except ApiError as error:
+            # The rounds are in the register; the other two bars come with the first index.
+            if not isinstance(error.__cause__, grpc.Call) or error.__cause__.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+            three_bars = None
+    shown = console()
+    shown.print(rounds_tables(answer))
+    if three_bars is not None:
+        shown.print(bars(three_bars))

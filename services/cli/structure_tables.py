@@ -1,0 +1,155 @@
+"""What ``peyvand structure`` and ``peyvand tabulate`` show a person. Pure: messages in, renderables out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime, tzinfo
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.cli.picture import percent
+
+__all__ = ["structure_tables", "tabulation"]
+
+_SHOWN = 10
+_NONE = "-"
+
+
+def structure_tables(one: indicator_pb2.Structure, zone: tzinfo) -> Group:
+    """Return the measures with what they mean, the islands, and the providers that most hangs on."""
+    parts: list[RenderableType] = [_measures(one), _islands(one)]
+    roles = sorted(one.providers, key=lambda role: (-role.loss, role.provider))[:_SHOWN]
+    if roles:
+        parts.append(_providers(roles, len(one.providers)))
+    as_of = datetime.fromtimestamp(one.as_of.seconds, zone)
+    said = f"last {one.window_days} days as of {as_of:%Y-%m-%d %H:%M:%S} {zone} · register {one.register_version[:12]}"
+    return Group(*parts, Text(f"{said} · method {one.method_version}", "dim"))
+
+
+def _measures(one: indicator_pb2.Structure) -> Table:
+    table = Table(title="How the agencies hang together", title_justify="left", pad_edge=False)
+    table.add_column("measure", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("meaning", overflow="fold")
+    on_paper = f"{one.pairs_absent} on paper only, {one.pairs_unknown} unknown"
+    table.add_row(
+        "pair coverage",
+        _bounded(one.pair_coverage, one.pair_coverage_upper),
+        f"{one.pairs_working} of {one.pairs_required} required pairs seen to work; {on_paper}",
+    )
+    table.add_row(
+        "  weighted",
+        _bounded(one.pair_coverage_weighted, one.pair_coverage_weighted_upper),
+        "the same by the weight of the pairs' links",
+    )
+    largest = max((len(island.agencies) for island in one.islands), default=0)
+    table.add_row("islands", str(len(one.islands)), f"of agencies that reach each other; the largest has {largest}")
+    table.add_row("isolates", str(len(one.isolates)), "agencies required to take part and in no pair that works")
+    table.add_row(
+        "fragmentation",
+        _bounded(one.fragmentation_lower, one.fragmentation),
+        "weight of required pairs whose agencies are on different islands",
+    )
+    table.add_row("reciprocity", _share(one.reciprocity), "working pairs that work the other way too")
+    sides = f"{_index(one.within_sectors)} within, {_index(one.across_sectors)} across"
+    table.add_row("silo gap", _gap(one.silo_gap), f"index within sectors less index across them: {sides}")
+    table.add_row("concentration", f"{one.provider_concentration:.3f}", "Herfindahl index of the providers' weight")
+    table.add_row("resilience N-1", _share(one.resilience), _weakest(one))
+    table.add_row("declared", percent(one.declared), "weight of the links that are not on paper")
+    return table
+
+
+def _weakest(one: indicator_pb2.Structure) -> str:
+    if math.isnan(one.resilience):
+        return "no service had all its links at once, or nothing is known of that: nothing to lose"
+    node = one.weakest or f"the data bus ({one.bus_links} links)"
+    return f"strict share left if {node} failed"
+
+
+def _islands(one: indicator_pb2.Structure) -> Table:
+    table = Table(title=_cut("Islands", len(one.islands)), title_justify="left", pad_edge=False)
+    table.add_column("agencies", justify="right", no_wrap=True)
+    table.add_column("which", overflow="fold")
+    for island in one.islands[:_SHOWN]:
+        names = ", ".join(island.agencies[:_SHOWN])
+        more = len(island.agencies) - _SHOWN
+        table.add_row(str(len(island.agencies)), f"{names} and {more} more" if more > 0 else names)
+    return table
+
+
+def _providers(roles: Iterable[indicator_pb2.ProviderRole], of: int) -> Table:
+    table = Table(title=_cut("Providers by what is lost there", of), title_justify="left", pad_edge=False)
+    table.add_column("provider", overflow="fold")
+    for heading in ("links", "weight", "lost", "strict share if it failed"):
+        table.add_column(heading, justify="right", no_wrap=heading != "strict share if it failed")
+    for role in roles:
+        table.add_row(
+            role.provider,
+            str(role.links),
+            percent(role.share),
+            f"{100 * role.loss:.1f} pp",
+            f"-{100 * role.strict_loss:.1f} pp",
+        )
+    return table
+
+
+def tabulation(answer: indicator_service_pb2.TabulateIndicatorsResponse, attribute: str, zone: tzinfo) -> Group:
+    """Return a row per group: index with bounds, sizes, inquiries per service and how many are still on paper.
+
+    Times are in ``zone``, the policy's timezone.
+    """
+    table = Table(title=f"Index by {attribute}", title_justify="left", pad_edge=False)
+    table.add_column(attribute, overflow="fold")
+    for heading in ("index", "bounds", "agencies", "services", "links", "per service", "on paper", "levels 0-4"):
+        table.add_column(heading, justify="right", no_wrap=heading in ("index", "bounds"))
+    for group in answer.groups:
+        index = group.index
+        table.add_row(
+            _name(group),
+            _index(index) if index.links else "n/a",
+            f"{100 * index.lower:.1f}-{100 * index.upper:.1f} %" if index.links else "n/a",
+            str(group.agencies),
+            str(group.services),
+            str(index.links),
+            f"{group.inquiries_per_service:.2f}" if group.HasField("inquiries_per_service") else _NONE,
+            f"{group.on_paper_per_service:.2f}" if group.HasField("on_paper_per_service") else _NONE,
+            " ".join(str(number) for number in group.levels),
+        )
+    as_of = datetime.fromtimestamp(answer.as_of.seconds, zone)
+    said = f"last {answer.window_days} days as of {as_of:%Y-%m-%d %H:%M:%S} {zone}"
+    why = "per service: links in force and those still on paper, over services with any; it says nothing of causes"
+    return Group(table, Text(f"{said} · {why}", "dim"))
+
+
+def _name(group: indicator_service_pb2.TabulatedGroup) -> str:
+    if not group.HasField("lowest"):
+        return group.value or "not stated"
+    return f"{group.lowest:g}" if group.lowest == group.highest else f"{group.lowest:g} to {group.highest:g}"
+
+
+def _cut(title: str, number: int) -> str:
+    return f"{title} (first {_SHOWN} of {number})" if number > _SHOWN else title
+
+
+def _bounded(lower: float, upper: float) -> str:
+    """A share, with both ends where what nobody saw keeps them apart."""
+    shown = percent(lower)
+    return shown if shown == percent(upper) else f"{100 * lower:.1f}-{100 * upper:.1f} %"
+
+
+def _share(value: float) -> str:
+    return _NONE if math.isnan(value) else percent(value)
+
+
+def _gap(value: float) -> str:
+    return _NONE if math.isnan(value) else f"{100 * value:+.1f} pp"
+
+
+def _index(one: indicator_pb2.SetIndex) -> str:
+    if not one.links:
+        return "no links"
+    return percent(one.point) if one.HasField("point") else "not publishable"

@@ -45,7 +45,7 @@ def _scores(answer: register_service_pb2.ListEvaluationRoundsResponse) -> Table:
     table.add_row("agencies", *(_count(one, "agencies") for one in answer.rounds))
     table.add_row("services", *(_count(one, "services_and_subservices") for one in answer.rounds))
     table.add_row("overall", *(_score(one, "overall_percent") for one in answer.rounds))
-    table.add_row("since round 1", *(_quoted(one) for one in answer.rounds))
+    table.add_row("since round 1, quoted", *(_quoted(one) for one in answer.rounds))
     for dimension in answer.dimensions:
         scores = ({score.dimension: score.percent for score in one.dimensions} for one in answer.rounds)
         shown = (f"{score[dimension.id]:g}" if dimension.id in score else _UNSTATED for score in scores)
@@ -108,7 +108,7 @@ def _announced(one: register_pb2.EvaluationRound) -> Iterator[RenderableType]:
 
 def bars(three: indicator_pb2.ThreeBars) -> Table:
     """Return the three bars under each other: side by side, never merged."""
-    table = Table(title="Three bars, side by side and never merged", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title="Three bars, side by side and never merged", title_justify="left", box=None, show_header=False)
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)

@@ -12,17 +12,21 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
+from rich.console import Console
 
 from services.cli.score_table import show
 from services.cli.sensitivity_table import print_json, show_sensitivity
+from services.cli.structure_tables import structure_tables
 from services.core import codec
 from services.core.bus import Bus, Message, connect, subjects
 from services.core.errors import InputError, SettingsError
 from services.core.evidence import Kind
+from services.core.model import Register
+from services.indicator.index import Snapshot
 from services.register.load import load
 from services.scorer.batches import columns_of, summaries_of
 from services.scorer.lines import read_measurements, read_summaries
-from services.scorer.offline import last_end, rankings, volumes
+from services.scorer.offline import last_end, network, rankings, volumes
 from services.scorer.offline import score as score_offline
 
 __all__ = ["dump", "score"]
@@ -57,8 +61,9 @@ def score(
         bool,
         typer.Option("--sensitivity", help="how far choices of method move the ranks of agencies, with rank bands"),
     ] = False,
+    structure: Annotated[bool, typer.Option("--structure", help="how the agencies hang together, instead")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="one Indicator a line, as JSON; all windows of the policy")
+        bool, typer.Option("--json", help="one Indicator (or Structure) a line, as JSON; all windows of the policy")
     ] = False,
 ) -> None:
     """Score measurements offline, as auditors do. Files with anything wrong in them are refused whole.
@@ -66,6 +71,8 @@ def score(
     With --sensitivity: ranks and rank bands of all agencies in one window, and what moves them. --json then gives that
     window's Indicators, with rank_band set, and after them one line with the Sensitivity.
     """
+    if structure and sensitivity:
+        raise SettingsError("--structure and --sensitivity are two answers: ask for one at a time")
     try:
         held = load(register)
         policy = held.policy
@@ -80,7 +87,9 @@ def score(
     shown = policy.default_window if window is None else window
     windows = None if as_json and window is None and not sensitivity else (shown,)
     snapshot = score_offline(held, batches, at=moment, windows=windows)
-    if sensitivity:
+    if structure:
+        _show_structure(held, snapshot, as_json=as_json)
+    elif sensitivity:
         found = rankings(held, batches, summaries, at=moment, window=shown)
         if as_json:
             print_json(snapshot, found)
@@ -91,6 +100,15 @@ def score(
             typer.echo(codec.indicator_to_json(row))
     else:
         show(held, snapshot, volumes(held, summaries, at=moment, window_days=shown))
+
+
+def _show_structure(register: Register, snapshot: Snapshot, *, as_json: bool) -> None:
+    for one in network(register, snapshot):
+        if as_json:
+            typer.echo(codec.structure_to_json(one))
+        else:
+            zone = ZoneInfo(register.policy.timezone)
+            Console(highlight=False).print(structure_tables(codec.structure_to_message(one), zone))
 
 
 def dump(

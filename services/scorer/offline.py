@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from services.core.codec import ExchangeVolume
 from services.core.evidence import ExchangeSummary, MeasurementColumns
 from services.core.model import Register
+from services.core.structure import Structure
 from services.indicator.calendar import Calendar
 from services.indicator.cases import FACTORS
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
+from services.indicator.network import Network
 from services.indicator.recount import recount
 from services.indicator.sensitivity import Ranking, analyse
+from services.indicator.structure import structures
 from services.indicator.window import Evidence
 from services.scorer.exchanges import Exchanges
 
-__all__ = ["last_end", "rankings", "score", "volumes"]
+__all__ = ["last_end", "network", "rankings", "score", "volumes"]
 
 
 def last_end(batches: Iterable[MeasurementColumns], slot_seconds: int) -> int | None:
@@ -42,6 +45,12 @@ def score(
     for batch in batches:
         evidence.take(batch)
     return indicators(Frame.of(register), evidence, end_slot=calendar.slot_of(at), windows=windows)
+
+
+def network(register: Register, snapshot: Snapshot) -> tuple[Structure, ...]:
+    """Return how the agencies hang together over each window of a snapshot of this register."""
+    frame = Frame.of(register)
+    return structures(frame, Network.of(register, frame), snapshot)
 
 
 def volumes(

@@ -13,7 +13,7 @@ from pathlib import Path
 from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure, put, register_on
 
 from services.core.bus import Bus, subjects
-from services.core.codec import Block, encode_summaries, indicator_to_json, measurement_to_json
+from services.core.codec import Block, encode_summaries, indicator_to_json, measurement_to_json, structure_to_json
 from services.core.evidence import ExchangeSummary
 from services.core.outcome import Reason
 from tests.conftest import ROOT, Nats
@@ -72,6 +72,12 @@ async def test_offline_score_equals_the_live_one(nats: Nats, tmp_path: Path) -> 
     offline = {_key(line): line for line in map(_line, scored.stdout.splitlines())}
     assert offline == live
     assert len(offline) == 3 * (1 + 2 + 4 + 4 + 5 + 8 + 2)
+    scored = peyvand("score", "--register", folder, "--measurements", file, "--at", at, "--json", "--structure")
+    offline_structures = [_line(line) for line in scored.stdout.splitlines()]
+    assert offline_structures == [_line(structure_to_json(one)) for one in found["government"].structures]
+    assert [one["window_days"] for one in offline_structures] == [7, 28, 90]
+    shown = peyvand("score", "--register", folder, "--measurements", file, "--at", at, "--structure")
+    assert "How the agencies hang together" in shown.stdout
 
 
 def _line(text: str) -> dict[str, object]:

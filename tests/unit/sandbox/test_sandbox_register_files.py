@@ -4,6 +4,7 @@ import pytest
 
 from services.core.model import ALWAYS, Register
 from services.register.load import load
+from services.register.rounds import INTEGRATION, known_agency
 from services.sandbox.register_files import register_files
 from services.sandbox.scenario import BUS, MEMBER, SCENARIOS, scenario
 from services.sandbox.timing import timing
@@ -67,3 +68,15 @@ def test_the_epoch_is_no_part_of_the_version(tmp_path):
     second = loaded(tmp_path / "b", "small", first_slot=2)
     assert first.register_version == second.register_version
     assert first.probe_version != second.probe_version
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_official_rounds_are_made_up_and_say_so(tmp_path, name):
+    """The simulated rounds are labelled, state an integration score in the latest one, and name agencies of the register."""
+    register = loaded(tmp_path, name)
+    assert register.evaluation.note.startswith("Simulated")
+    first, *_, latest = register.evaluation.rounds
+    assert first.overall_percent is None
+    assert latest.dimension_percent[INTEGRATION] == 47.5
+    assert (latest.agencies, latest.services_and_subservices) == (len(register.agencies), len(register.services))
+    assert all(known_agency(register, named) for named in latest.announced_top_agencies)

@@ -5,129 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
+from collector_case import DEADLINE, collector, in_force, put_in_force, stored, totals, until
 from prober_servers import forever, serving
 from security_server import Logbook
 
 from services.core.bus import subjects
 from services.core.codec import decode_summaries
-from services.register.load import load
-from services.register.publish import publish
 from tests.registers import write_register
 
-DEADLINE = 60.0
+__all__ = ["collector"]  # the fixture
+
 SAMPLE = "opmon_dev_5230.ndjson"
 MEMBERS = "member,agency\nDEV/ORG/1234567-8,land-registry\n"
 ROUTES = "client,service,link\nDEV/ORG/1234567-8/TEST,DEV/ORG/1234567-8/TEST/RestTest,deed-civil\n"
-
-
-@dataclass
-class Process:
-    """One collector process with its log."""
-
-    popen: subprocess.Popen[bytes]
-    log: object
-    metrics: str
-
-    def get(self, path):
-        """Status and text of /metrics or /health; (0, "") while nothing listens."""
-        try:
-            with urlopen(f"http://{self.metrics}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except URLError as error:
-            return getattr(error, "code", 0) or 0, ""
-
-    def sample(self, name):
-        return next(
-            (float(t.split()[-1]) for t in self.get("/metrics")[1].splitlines() if t.startswith(name + " ")), None
-        )
-
-    def lines(self, event):
-        texts = self.log.read_text().splitlines() if self.log.exists() else []
-        parsed = [json.loads(text) for text in texts if text.startswith("{")]
-        return [entry for entry in parsed if entry.get("event") == event]
-
-
-@pytest.fixture
-def collector(nats, tmp_path, port):
-    """Starts collectors on the test's bus and state; none outlives the test."""
-    started = []
-
-    @contextmanager
-    def start(*arguments, data="state"):
-        metrics, log = f"127.0.0.1:{port()}", tmp_path / f"collector-{len(started)}.log"
-        command = [
-            sys.executable,
-            "-m",
-            "services.collector",
-            "--nats",
-            nats.url,
-            "--credentials",
-            str(nats.credentials),
-        ]
-        command += ["--data", str(tmp_path / data), "--metrics", metrics, *map(str, arguments)]
-        with log.open("wb") as out:
-            process = Process(subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT), log, metrics)
-        started.append(process)
-        try:
-            yield process
-        finally:
-            if process.popen.poll() is None:
-                process.popen.kill()
-            process.popen.wait()
-
-    return start
-
-
-async def until(condition, what):
-    """Wait for a condition, which may be a coroutine function, with a deadline."""
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        found = condition()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return found
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{what} did not happen within {DEADLINE} s")
-
-
-async def put_in_force(nats, directory):
-    async with nats.connect("register") as bus:
-        await publish(bus, load(directory), now=time.time())
-
-
-async def stored(bus):
-    """Every message of the stream of exchanges."""
-    found, start = [], 1
-    while messages := await bus.read(subjects.EXCHANGES, start):
-        found += messages
-        start = messages[-1].sequence + 1
-    return found
-
-
-async def in_force(bus):
-    """The summaries in force: the highest revision of each key, as the scorer reads them."""
-    best = {}
-    for message in await stored(bus):
-        name, summaries = decode_summaries(message.data)
-        for summary in summaries:
-            key = (name, summary.client, summary.service, summary.slot_start)
-            if key not in best or summary.revision > best[key].revision:
-                best[key] = summary
-    return list(best.values())
-
-
-def totals(summaries):
-    return sum(s.count for s in summaries), sum(s.count for s in summaries if s.meta), sum(s.orphans for s in summaries)
 
 
 async def test_the_replayed_sample_goes_through_live(nats, collector, data_file, tmp_path):

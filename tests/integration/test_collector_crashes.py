@@ -1,0 +1,109 @@
+"""Killed at random moments, bus and all, the collector ends with every record counted once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import time
+
+import pytest
+from collector_case import collector, in_force, put_in_force, until
+from prober_servers import answer, serving
+from security_server import Logbook
+
+from tests.registers import write_register
+
+__all__ = ["collector"]  # the fixture
+
+EXCHANGES = 4000
+OUTAGE_SECONDS = float(os.environ.get("PEYVAND_OUTAGE_SECONDS", "3"))
+"""How long the bus is away once. Beyond 120 s it no longer knows which messages it has seen; that is run by hand."""
+
+
+def sides():
+    """Both sides of EXCHANGES exchanges, logged over the last hour; of every hundredth the producer's is missing."""
+    began = int(time.time()) - 3700
+    for number in range(EXCHANGES):
+        logged = began + number * 3600 // EXCHANGES
+        record = {
+            "monitoringDataTs": logged,
+            "requestInTs": logged * 1000 + number % 1000,
+            "responseOutTs": logged * 1000 + number % 1000 + 20,
+            "serviceSubsystemCode": "registry",
+            "serviceCode": f"service-{number % 7}",
+            "succeeded": number % 50 != 0,
+            "xRequestId": f"x-{number}",
+        }
+        producer = None if number % 100 == 0 else record | {"securityServerType": "Producer"}
+        yield record | {"securityServerType": "Client"}, producer
+
+
+def counted(summaries):
+    return sum(s.count for s in summaries), sum(s.orphans for s in summaries), sum(s.ok for s in summaries)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_every_record_is_counted_once(nats, collector, tmp_path, seed):
+    """Collector and nats-server are killed in turn at random moments, and the bus is away for long once, while records of
+    two sources, repeated and halved, come in: the counts are those of the records.
+    """
+    chance = random.Random(seed)
+    await put_in_force(nats, write_register(tmp_path / "register"))
+    pairs = list(sides())
+    book = Logbook([client for client, _ in pairs], limit=60)
+    # A server that is slow enough to be interrupted, and fails now and then.
+    book.ill = lambda call: answer(503) if call % 17 == 0 else None
+    producers = [json.dumps(producer) for _, producer in pairs if producer]
+    producers += chance.sample(producers, EXCHANGES // 100)
+    chance.shuffle(producers)
+    log = tmp_path / "producers.ndjson"
+    log.touch()
+    written = 0
+    async with serving(book) as server:
+        sources = tmp_path / "sources.yaml"
+        sources.write_text(f"""\
+sources:
+  - {{id: ss1, kind: xroad, server: IR/GOV/1/ss1, client: IR/GOV/1, every: 100ms, url: "{server.url()}"}}
+  - {{id: logs, kind: files, path: "*.ndjson", every: 50ms}}
+""")
+
+        def write(count):
+            nonlocal written
+            with log.open("a") as out:
+                out.write("".join(line + "\n" for line in producers[written : written + count]))
+            written += count
+
+        for turn in range(5):
+            with collector("--sources", sources) as process:
+                calls = book.calls
+                await until(lambda calls=calls: book.calls > calls, "a question")
+                write(len(producers) // 8)
+                await asyncio.sleep(chance.uniform(0.0, 0.4))
+                if turn % 2 or turn == 2:
+                    nats.kill()
+                    write(len(producers) // 16)
+                    await asyncio.sleep(OUTAGE_SECONDS if turn == 2 else chance.uniform(0.0, 0.4))
+                if turn == 1:
+                    nats.start()  # the collector lives on, and its bus is back
+                    await asyncio.sleep(chance.uniform(0.0, 0.4))
+                process.popen.kill()
+                process.popen.wait()
+            if nats.process is None:
+                nats.start()
+        write(len(producers))
+        expected = (EXCHANGES, EXCHANGES // 100, EXCHANGES - EXCHANGES // 50)
+        async with nats.connect("scorer") as bus:
+            with collector("--sources", sources) as process:
+
+                async def all_there():
+                    return counted(await in_force(bus)) == expected
+
+                await until(all_there, "every record")
+                await until(
+                    lambda: process.sample("peyvand_exchange_unpublished") == 0, "acknowledgement of everything"
+                )
+                assert process.sample("peyvand_exchange_orphans") == EXCHANGES // 100
+            assert counted(await in_force(bus)) == expected

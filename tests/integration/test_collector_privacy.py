@@ -1,0 +1,112 @@
+"""Nothing personal leaves the door: canaries in every such field of every source are sought everywhere and not found."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import time
+
+from collector_case import DEADLINE, collector, in_force, put_in_force, until
+from prober_servers import answer, serving
+from security_server import Logbook, fault
+
+from tests.registers import write_register
+
+__all__ = ["collector"]  # the fixture
+
+CANARY = "CANARY-7c2e"
+PERSONAL = (
+    "messageUserId",
+    "messageIssue",
+    "representedPartyClass",
+    "representedPartyCode",
+    "securityServerInternalIp",
+    "restPath",
+    "faultString",
+    "soapFaultString",
+)
+
+
+def record(number):
+    """A side with a canary in every personal field, and in one nobody has heard of."""
+    logged = int(time.time()) - 200
+    return {
+        "monitoringDataTs": logged,
+        "securityServerType": "Client",
+        "requestInTs": logged * 1000 + number,
+        "responseOutTs": logged * 1000 + number + 20,
+        "serviceSubsystemCode": "registry",
+        "serviceCode": "visible-service",
+        "succeeded": False,
+        "faultCode": "Server.ServerProxy.X",
+        "xRequestId": f"x-{number}",
+        "unheardOf": CANARY,
+    } | dict.fromkeys(PERSONAL, CANARY)
+
+
+def table(records):
+    return "\n".join([",".join(records[0]), *(",".join(map(str, one.values())) for one in records)]) + "\n"
+
+
+def bad(number):
+    """What cannot be read, with the canary wherever a reason could quote it."""
+    whole = record(number)
+    return [
+        whole | {"succeeded": CANARY},
+        whole | {"requestInTs": CANARY, "requestSize": CANARY},
+        whole | {"securityServerType": CANARY, CANARY: 1},
+        whole | {"clientMemberCode": f"{CANARY}\n"},
+    ]
+
+
+async def test_no_canary_is_anywhere(nats, collector, tmp_path):
+    """Through SOAP, NDJSON, an array, CSV, gzip and the generic source, in good records, bad ones and faults, no canary
+    reaches the disk, the store of the bus, the log or the metrics; what may be seen does.
+    """
+    await put_in_force(nats, write_register(tmp_path / "register"))
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    generic = {"time": time.time() - 200, "consumer": "tax-office", "provider": "customs", "ok": True, "duration_ms": 5}
+    lines = [record(1), *bad(1), generic | {"note": CANARY, "messageUserId": CANARY}, generic | {"ok": CANARY}]
+    text = "\n".join([*map(json.dumps, lines), f'{{"messageUserId": "{CANARY}"', CANARY]) + "\n"
+    (logs / "a.log").write_text(text)
+    (logs / "b.log").write_bytes(gzip.compress(json.dumps(record(2)).encode()))
+    (logs / "c.log").write_text(json.dumps([record(3), *bad(3)]))
+    (logs / "d.log").write_text(table([record(4), record(5) | {"succeeded": CANARY}]) + f'"{CANARY}\n{CANARY},1\n')
+    (logs / "e.log").write_text(f"<a>{CANARY}</a>")
+    (logs / "f.log").write_bytes(gzip.compress(CANARY.encode() * 100)[:-5])
+    book = Logbook([record(number) for number in range(10, 20)] + bad(20))
+    ills = {
+        1: answer(500, fault("Server.ServerProxy.AccessDenied", CANARY)),
+        2: answer(500, fault(f"{CANARY} of a person", CANARY)),
+        3: answer(500, b"{}", {"X-Road-Error": f"{CANARY} of a person"}),
+        4: f"HTTP/1.1 {CANARY}\r\n\r\n".encode(),
+        5: answer(200, f"<a>{CANARY}".encode()),
+    }
+    book.ill = ills.get
+    async with nats.connect("scorer") as bus, serving(book) as server:
+        sources = tmp_path / "sources.yaml"
+        sources.write_text(f"""\
+sources:
+  - {{id: ss1, kind: xroad, server: IR/GOV/1/ss1, client: IR/GOV/1, every: 10ms, url: "{server.url()}"}}
+  - {{id: logs, kind: files, path: "logs/*.log", every: 50ms}}
+""")
+        with collector("--sources", sources) as process:
+
+            async def all_there():
+                return sum(s.count for s in await in_force(bus)) == 15
+
+            await until(all_there, "every good record")
+            await until(lambda: process.sample("peyvand_exchange_rejected_total") == 18, "every reject")
+            await until(lambda: len(process.lines("source_failed")) >= 7, "every failure")
+            metrics = process.get("/metrics")[1]
+            process.popen.send_signal(signal.SIGTERM)
+            assert process.popen.wait(DEADLINE) == 0
+    written = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.parent != logs}
+    assert [path for path, content in written.items() if CANARY.encode() in content] == []
+    assert CANARY not in metrics
+    # The search finds what is there: in the state, in the store of the bus and in the log.
+    seen = {path.relative_to(tmp_path).parts[0] for path, content in written.items() if b"visible-service" in content}
+    assert {"state", "nats"} <= seen
+    assert b"Server.ServerProxy.AccessDenied" in process.log.read_bytes()

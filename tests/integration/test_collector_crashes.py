@@ -45,7 +45,7 @@ def counted(summaries):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 async def test_every_record_is_counted_once(nats, collector, tmp_path, seed):
     """Collector and nats-server are killed in turn at random moments, and the bus is away for long once, while records of
     two sources, repeated and halved, come in: the counts are those of the records.

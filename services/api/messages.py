@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 from peyvand.v1 import register_pb2, register_service_pb2
 from services.core.model import ALWAYS, Agency, EvaluationRound, Link, Register, Service
-from services.register.rounds import growths, known_agency
+from services.register.rounds import agencies_by_name, growths, known_agency
 
 __all__ = ["agency_message", "evaluation_message", "link_message", "service_message"]
 
@@ -66,6 +67,7 @@ def evaluation_message(register: Register) -> register_service_pb2.ListEvaluatio
     evaluation = register.evaluation
     if evaluation is None:
         return register_service_pb2.ListEvaluationRoundsResponse()
+    names = agencies_by_name(register)
     return register_service_pb2.ListEvaluationRoundsResponse(
         country=evaluation.country,
         note=evaluation.note,
@@ -73,7 +75,7 @@ def evaluation_message(register: Register) -> register_service_pb2.ListEvaluatio
             register_pb2.Dimension(id=one.id, name_en=one.name_en, name_fa=one.name_fa, aim=one.aim)
             for one in evaluation.dimensions
         ],
-        rounds=[_round_message(register, one) for one in evaluation.rounds],
+        rounds=[_round_message(names, one) for one in evaluation.rounds],
         growth=[
             register_pb2.RoundGrowth(
                 from_round=one.from_round,
@@ -87,7 +89,9 @@ def evaluation_message(register: Register) -> register_service_pb2.ListEvaluatio
     )
 
 
-def _round_message(register: Register, one: EvaluationRound) -> register_pb2.EvaluationRound:
+def _round_message(
+    names: Mapping[tuple[str, str], frozenset[str]], one: EvaluationRound
+) -> register_pb2.EvaluationRound:
     return register_pb2.EvaluationRound(
         round=one.round,
         held=one.held,
@@ -103,7 +107,7 @@ def _round_message(register: Register, one: EvaluationRound) -> register_pb2.Eva
         also_taken_into_account=one.also_taken_into_account,
         announced_top_agencies=[
             register_pb2.AnnouncedAgency(
-                name_en=named.name_en, name_fa=named.name_fa, agency=known_agency(register, named)
+                name_en=named.name_en, name_fa=named.name_fa, agency=known_agency(names, named)
             )
             for named in one.announced_top_agencies
         ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from services.core.model import Announced, Evaluation, Register
 from services.register.text import name_key
 
-__all__ = ["INTEGRATION", "Growth", "growths", "known_agency"]
+__all__ = ["INTEGRATION", "Growth", "agencies_by_name", "growths", "known_agency"]
 
 INTEGRATION = "integration"
 """The dimension whose score stands beside the declared coverage and the measured index (INDICATOR.md §7, Three bars)."""
@@ -46,15 +47,22 @@ def growths(evaluation: Evaluation) -> Iterator[Growth]:
             before[dimension] = one.round, score
 
 
-def known_agency(register: Register, announced: Announced) -> str:
-    """Return the id of the one agency of the register that has this name; empty when there is none, or several.
+def agencies_by_name(register: Register) -> Mapping[tuple[str, str], frozenset[str]]:
+    """Return the ids of agencies by language (``en``, ``fa``) and name as names are matched (``name_key``)."""
+    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for agency in register.agencies.values():
+        for language, name in (("en", agency.name_en), ("fa", agency.name_fa)):
+            found[language, name_key(name)].add(agency.id)
+    return {name: frozenset(ids) for name, ids in found.items() if name[1]}
 
-    Names are compared folded (``name_key``), English with English and Persian with Persian.
+
+def known_agency(names: Mapping[tuple[str, str], frozenset[str]], announced: Announced) -> str:
+    """Return the id of the one agency with an announced name, English or Persian; empty when there is none, or several.
+
+    ``names`` are those of ``agencies_by_name``.
     """
-    english, persian = name_key(announced.name_en), name_key(announced.name_fa)
-    found = [
-        agency.id
-        for agency in register.agencies.values()
-        if (english and name_key(agency.name_en) == english) or (persian and name_key(agency.name_fa) == persian)
-    ]
-    return found[0] if len(found) == 1 else ""
+    none: frozenset[str] = frozenset()
+    english = names.get(("en", name_key(announced.name_en)), none)
+    persian = names.get(("fa", name_key(announced.name_fa)), none)
+    found = english | persian
+    return next(iter(found)) if len(found) == 1 else ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
+import numpy as np
 import pytest
 
 from services.core.definition import Probe, Step
@@ -11,6 +13,7 @@ from services.core.model import ExchangeRoute
 from services.core.structure import SetIndex
 from services.indicator.frame import Frame
 from services.indicator.network import Network
+from services.indicator.resilience import falls_of
 from services.indicator.structure import structures
 from tests.property.indicator_cases import register_of, snapshot
 from tests.unit.indicator.test_indicator_index import a_case, measure
@@ -117,3 +120,19 @@ def test_values_cannot_be_changed():
     found = of(a_case([("k", "s", "b", None, 1)]))
     with pytest.raises(AttributeError):
         found.pair_coverage = 1.0
+
+
+def test_a_link_that_is_no_longer_required_takes_nothing_with_it():
+    """A provider whose only link ended before the window carries nothing, and the bus does not carry that link either."""
+    case = a_case([("k", "s", "b", "always", 1), ("l", "s", "c", "always", 1)])
+    measure(case, "k", ALL)
+    case.register["links"][1]["required_until"] = date(2024, 5, 13)
+    routes = (ExchangeRoute("A/B/C", "A/B/C/D/e", "l"),)
+    found = of(case, routes=routes)
+    assert [(one.provider, one.strict_loss) for one in found.providers] == [("b", 1.0)]
+    register = register_of(case.register)
+    frame = Frame.of(register)
+    in_force = np.array([True, False])
+    falls = falls_of(frame, Network.of(register, frame), in_force, np.array([1.0, np.nan]))
+    assert falls.providers.tolist() == [0.0, 1.0, 0.0]
+    assert (found.resilience, found.weakest, found.bus_links, found.bus_strict_loss) == (0.0, "b", 0, 0.0)

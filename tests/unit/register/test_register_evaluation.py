@@ -14,7 +14,7 @@ from services.core.model import Announced, Register
 from services.register.chunks import cut, join
 from services.register.diff import diff
 from services.register.load import load
-from services.register.rounds import Growth, growths, known_agency
+from services.register.rounds import Growth, agencies_by_name, growths, known_agency
 from services.register.serial import to_rows
 from services.register.versions import with_versions
 
@@ -101,8 +101,10 @@ def test_announced_agencies_are_found_by_name(register: Register) -> None:
     """Yeh, kaf, spaces and non-joiners do not hide an agency; a name of nobody or of two has no id."""
     assert register.evaluation is not None
     announced = register.evaluation.rounds[2].announced_top_agencies
-    assert [known_agency(register, one) for one in announced] == ["civil-registry", "tax-office", ""]
-    assert known_agency(register, Announced("Customs", "سازمان امور مالیاتی")) == ""
+    names = agencies_by_name(register)
+    assert [known_agency(names, one) for one in announced] == ["civil-registry", "tax-office", ""]
+    assert known_agency(names, Announced("Customs", "سازمان امور مالیاتی")) == ""
+    assert known_agency(names, Announced("", "")) == ""
 
 
 def test_every_fault_is_found_at_its_place(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections import defaultdict
 import numpy as np
 
 from services.core.codec import Block, ExchangeVolume, LinkEvidence, SlotBlock
-from services.core.evidence import Indicator, Kind, Losses, Strict
+from services.core.evidence import Indicator, Interval, Kind, Losses, Strict
 from services.core.structure import ProviderRole, SetIndex, Structure
 
 __all__ = ["AS_OF", "blocks_of", "slot_block_of", "structure_of"]
@@ -44,6 +44,7 @@ def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
             lower=point,
             upper=point,
             known_share=1.0,
+            interval=Interval(point / 2, (1 + point) / 2, 0.95),
             losses=Losses(not_connected=lost, late=1 - point - lost),
             strict=None if kind in (Kind.PROVIDER, Kind.LINK) else Strict(point, point, point),
             level=None if kind is not Kind.SERVICE else 1 if any(link.absent for link in members) else 2,

@@ -20,6 +20,7 @@ def encoded(block: Block) -> bytes:
         register_version=first.register_version,
         probe_version=first.probe_version,
         method_version=first.method_version,
+        interval_level=next((row.interval.level for row in rows if row.interval), 0.0),
         kinds=np.array([row.kind for row in rows]),
         ids=np.array([row.id for row in rows], dtype=np.object_),
         window_days=np.array([row.window_days for row in rows]),
@@ -38,4 +39,5 @@ def _shares(row: Indicator) -> list[float]:
     shares = [row.point, row.lower, row.upper, row.known_share]
     shares += [losses.not_connected, losses.not_answered, losses.invalid, losses.late, losses.stale]
     shares += [strict.point, strict.lower, strict.upper] if strict else [None] * 3
+    shares += [row.interval.low, row.interval.high] if row.interval else [None] * 2
     return [math.nan if share is None else share for share in shares]

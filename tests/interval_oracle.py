@@ -134,6 +134,8 @@ def bus(window: Sums, record: Sums) -> tuple[float, float, float]:
     square = max(3 * mean**2, record.squares / max(record.outages, 1))
 
     def of(span: Sums) -> tuple[float, float, float]:
+        if span.known == 0:
+            return 0.0, 0.0, 0.0
         loss = span.down / span.known
         scale = (1 - loss) / span.known
         variance = max(span.outages * square, span.squares) * scale**2
@@ -145,17 +147,22 @@ def bus(window: Sums, record: Sums) -> tuple[float, float, float]:
     return loss, low, max(high, own_high) if low > past_loss else high
 
 
-def guard_of(daily: Sequence[float], days: float) -> tuple[float, float, float]:
-    """The guard: variance and lag-1 autocovariance of daily losses, and what one more bad day would add."""
-    if len(daily) < 2:
+def guard_of(daily: Sequence[float | None], days: float) -> tuple[float, float, float]:
+    """The guard: variance and lag-1 autocovariance of daily losses, and what one more bad day would add.
+
+    A day of which nothing is known (None) is left out, and so is a pair of days with one such.
+    """
+    known = [one for one in daily if one is not None]
+    if len(known) < 2:
         return 0.0, 0.0, 0.0
-    mean = sum(daily) / len(daily)
-    apart = [one - mean for one in daily]
-    variance = sum(one**2 for one in apart) / (len(daily) - 1)
-    lagged = sum(one * other for one, other in pairwise(apart)) / (len(daily) - 1)
-    above = [max(one, 0.0) for one in apart]
+    mean = sum(known) / len(known)
+    variance = sum((one - mean) ** 2 for one in known) / (len(known) - 1)
+    pairs = [(one - mean) * (other - mean) for one, other in pairwise(daily) if one is not None and other is not None]
+    lagged = sum(pairs) / len(pairs) if pairs else 0.0
+    correlated = (variance + 2 * max(lagged, 0.0)) / days
+    above = [max(one - mean, 0.0) for one in known]
     if sum(one**2 for one in above) == 0:
-        return (variance + 2 * max(lagged, 0.0)) / days, 0.0, 0.0
+        return correlated, 0.0, 0.0
     draws = sum(one**2 for one in above) ** 2 / sum(one**4 for one in above)
     more = sum(one**2 for one in above) / sum(above) / days
-    return (1 + 1 / draws) * (variance + 2 * max(lagged, 0.0)) / days, more, 2 * more**2
+    return (1 + 1 / draws) * correlated, more, 2 * more**2

@@ -28,10 +28,10 @@ _VERSION_CHARACTERS = 12
 
 
 def indicator_table(indicators: Iterable[indicator_pb2.Indicator], title: str) -> Table:
-    """Return a row per indicator: point, bounds, known share, strict share and links, and the level of services."""
+    """Return a row per indicator: point, interval, bounds, known share, strict share and links, and the level of services."""
     table = Table(title=title, title_justify="left", pad_edge=False)
     table.add_column("id", overflow="fold")
-    for heading in ("index", "bounds", "known", "strict", "links", "absent"):
+    for heading in ("index", "interval", "bounds", "known", "strict", "links", "absent"):
         table.add_column(heading, justify="right", no_wrap=True)
     rows = list(indicators)
     levels = any(one.HasField("level") for one in rows)
@@ -41,6 +41,7 @@ def indicator_table(indicators: Iterable[indicator_pb2.Indicator], title: str) -
         table.add_row(
             one.id,
             point(one),
+            _interval(one),
             bounds(one),
             percent(one.known_share),
             _strict(one),
@@ -54,6 +55,9 @@ def indicator_table(indicators: Iterable[indicator_pb2.Indicator], title: str) -
 def one_indicator(one: indicator_pb2.Indicator, zone: tzinfo) -> Group:
     """Return one indicator in full: the number, what it means and its provenance."""
     table = Table.grid(padding=(0, 2))
+    if one.HasField("interval"):
+        level = f"{100 * one.interval.level:.0f} % interval"
+        table.add_row("in the long run", f"{_interval(one)} ({level})")
     table.add_row("bounds", bounds(one))
     table.add_row("known", percent(one.known_share))
     if one.HasField("strict"):
@@ -172,6 +176,10 @@ def _strict(one: indicator_pb2.Indicator) -> str:
 def bounds(one: indicator_pb2.Indicator) -> str:
     """Return L and U."""
     return _span(one.lower, one.upper)
+
+
+def _interval(one: indicator_pb2.Indicator) -> str:
+    return _span(one.interval.low, one.interval.high) if one.HasField("interval") else "-"
 
 
 def _span(lower: float, upper: float) -> str:

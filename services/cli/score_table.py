@@ -30,7 +30,7 @@ def show(register: Register, snapshot: Snapshot, volumes: Sequence[ExchangeVolum
     console.print(f"Cross-agency Integration Index, {window} days up to {until}")
     table = Table(box=None, pad_edge=False)
     table.add_column("", overflow="fold")
-    for name in ("index", "bounds", "known", "strict", "links", "absent"):
+    for name in ("index", "interval", "bounds", "known", "strict", "links", "absent"):
         table.add_column(name, justify="right")
     for stage in Stage:
         if stage < Stage.OK:
@@ -60,6 +60,7 @@ def _section(table: Table, kind: Kind, rows: Sequence[Indicator]) -> None:
         table.add_row(
             Text(f"  {row.id}"),
             percent(row.point),
+            "" if row.interval is None else f"{percent(row.interval.low)} to {percent(row.interval.high)}",
             f"{percent(row.lower)} to {percent(row.upper)}",
             percent(row.known_share),
             strict,

@@ -18,6 +18,7 @@ __all__ = [
     "DURATION_BUCKETS",
     "ExchangeSummary",
     "Indicator",
+    "Interval",
     "Kind",
     "Losses",
     "Measurement",
@@ -144,6 +145,15 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """Where the long-run value lies, at a confidence ``level`` (INDICATOR.md §6)."""
+
+    low: float
+    high: float
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
 class Losses:
     """1 - point by the stage at which inquiries were lost; shares in [0, 1]."""
 
@@ -192,5 +202,6 @@ class Indicator:
     probe_version: str = ""
     method_version: str = ""
     evidence_sequence: int = 0
+    interval: Interval | None = None
     level: int | None = field(default=None)
     rank_band: RankBand | None = None

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import Indicator, Kind, Losses, Strict
+from services.core.evidence import Indicator, Interval, Kind, Losses, Strict
 from services.core.outcome import Stage
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
 from services.indicator.levels import NONE, levels
+from services.indicator.margins import Margins, Past
+from services.indicator.odds import LEVEL
+from services.indicator.record import Record
 from services.indicator.shares import LinkShares, grouping, link_shares, mean_share, ratio, sums, upper_bound
 from services.indicator.window import Evidence, WindowCounts
 
@@ -28,7 +31,7 @@ __all__ = [
     "strict_shares",
 ]
 
-METHOD_VERSION = "1"
+METHOD_VERSION = "2"
 """Changes whenever a formula of INDICATOR.md does."""
 
 # κ is a sum of shares; sums agree within 10⁻¹² (§5), so a κ that equals the threshold may miss it by as much.
@@ -57,8 +60,8 @@ class IndicatorColumns:
 
     ``applies`` is False where an entity is N/A (§1): no link in force that weighs anything; it has no indicator.
     ``estimate`` is Σωq̂/Σω, the point before the publish threshold, NaN when nothing at all is known: then the bounds
-    are 0 and 1. ``losses`` (m, 5) by stage sum to 1 - estimate, and are 0 without one. ``level`` is that of services, -1
-    for all else.
+    are 0 and 1. The interval is there where the point is, except of endpoints. ``losses`` (m, 5) by stage sum to
+    1 - estimate, and are 0 without one. ``level`` is that of services, -1 for all else.
     """
 
     kind: Kind
@@ -71,6 +74,8 @@ class IndicatorColumns:
     upper: NDArray[np.float64]
     known_share: NDArray[np.float64]
     losses: NDArray[np.float64]
+    interval_low: NDArray[np.float64]
+    interval_high: NDArray[np.float64]
     strict_point: NDArray[np.float64]
     strict_lower: NDArray[np.float64]
     strict_upper: NDArray[np.float64]
@@ -109,6 +114,7 @@ class Snapshot:
 
     def _row(self, columns: IndicatorColumns, at: int) -> Indicator:
         strict_lower = float(columns.strict_lower[at])
+        low = float(columns.interval_low[at])
         strict = Strict(_unset(columns.strict_point[at]), strict_lower, float(columns.strict_upper[at]))
         return Indicator(
             kind=columns.kind,
@@ -119,6 +125,7 @@ class Snapshot:
             lower=float(columns.lower[at]),
             upper=float(columns.upper[at]),
             known_share=float(columns.known_share[at]),
+            interval=None if np.isnan(low) else Interval(low, float(columns.interval_high[at]), LEVEL),
             losses=Losses(*columns.losses[at].tolist()),
             strict=None if np.isnan(strict_lower) else strict,
             links_required=int(columns.links_required[at]),
@@ -139,23 +146,26 @@ def indicators(
     end_slot: int,
     evidence_sequence: int = 0,
     windows: Sequence[int] | None = None,
+    record: Record | None = None,
 ) -> Snapshot:
     """Compute every indicator over windows that end at ``end_slot`` exclusive; ``windows`` defaults to the policy's.
 
-    One register version applies to every window whole (§1). Raises ValueError when ``end_slot`` lies before slots that
-    the evidence has closed.
+    One register version applies to every window whole (§1). ``record`` is the memory of who asks again and again; with
+    or without it the result is the same.
     """
     chosen = frame.windows_days if windows is None else tuple(windows)
+    past = Past(record or Record(), frame, evidence, chosen, end_slot)
     columns: dict[tuple[Kind, int], IndicatorColumns] = {}
     links: dict[int, LinkColumns] = {}
     for days in chosen:
         counts = evidence.window(frame, days, end_slot)
         shares = link_shares(frame, counts.slots, counts.counts)
+        margins = Margins.of(past, shares, days)
         for kind in Kind:
             columns[kind, days] = (
                 _of_endpoints(frame, counts, days)
                 if kind is Kind.ENDPOINT
-                else _of_links(frame, counts, shares, kind, days)
+                else _of_links(frame, counts, shares, margins, kind, days)
             )
         total = sums(np.zeros(len(frame.links), dtype=np.int64), shares.omega, 1)
         links[days] = LinkColumns(
@@ -179,7 +189,9 @@ def indicators(
     )
 
 
-def _of_links(frame: Frame, counts: WindowCounts, shares: LinkShares, kind: Kind, days: int) -> IndicatorColumns:
+def _of_links(
+    frame: Frame, counts: WindowCounts, shares: LinkShares, margins: Margins | None, kind: Kind, days: int
+) -> IndicatorColumns:
     """CII, bounds and losses of every set of links of this kind (§5)."""
     ids, group, weight = grouping(frame, shares, kind)
     groups = len(ids)
@@ -191,16 +203,20 @@ def _of_links(frame: Frame, counts: WindowCounts, shares: LinkShares, kind: Kind
     estimate, lower, upper, known_share = mean_share(shares, np.arange(len(group)), group, weight, groups)
     in_force = shares.slots > 0
     strict_point, strict_lower, strict_upper = strict_shares(frame, counts, kind, groups)
+    point = _published(frame, estimate, known_share)
+    low, high = (point, point) if margins is None else margins.interval(kind, point)
     return IndicatorColumns(
         kind=kind,
         window_days=days,
         ids=ids,
         applies=total > 0,
         estimate=estimate,
-        point=_published(frame, estimate, known_share),
+        point=point,
         lower=lower,
         upper=upper,
         known_share=known_share,
+        interval_low=low,
+        interval_high=high,
         losses=ratio(sums(group, weight * shares.profile, groups), total[np.newaxis], otherwise=0.0).T,
         strict_point=strict_point,
         strict_lower=strict_lower,
@@ -233,6 +249,8 @@ def _of_endpoints(frame: Frame, counts: WindowCounts, days: int) -> IndicatorCol
         lower=lower,
         upper=upper,
         known_share=known_share,
+        interval_low=unset,
+        interval_high=unset,
         losses=stages[: Stage.OK].T,
         strict_point=unset,
         strict_lower=unset,

@@ -132,10 +132,8 @@ def _of_bus(span: Spells, mean: NDArray[np.float64], square: NDArray[np.float64]
     return set_bounds(Spread(loss, variance, half, 0.5 * (mean * scale) ** 2, back, 2.0 * back**2))
 
 
-def combine(providers: Bounds, bus: Bounds | None) -> Bounds:
+def combine(providers: Bounds, bus: Bounds) -> Bounds:
     """Bring the bus in: L = 1 - (1 - y)(1 - y_b); margins add in quadrature, each side by itself (§6, Combine)."""
-    if bus is None:
-        return providers
     up, bus_up = 1.0 - providers.loss, 1.0 - bus.loss
     loss = 1.0 - up * bus_up
     below = np.hypot(bus_up * (providers.loss - providers.low), up * (bus.loss - bus.low))

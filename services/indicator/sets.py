@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.interval import Spread, bus_bounds, combine, pool, set_bounds, spread
+from services.indicator.interval import Spread, bus_bounds, pool, set_bounds, spread
 from services.indicator.odds import Bounds
 from services.indicator.shares import ratio
 from services.indicator.spells import Spells
@@ -71,13 +71,13 @@ def link_bounds(causes: Causes, provider: NDArray[np.int64], loss: NDArray[np.fl
         less=np.maximum(providers.less[provider], own.less),
         less_square=np.maximum(providers.less_square[provider], own.less_square),
     )
-    return combine(set_bounds(of), causes.bus)
+    return set_bounds(of)
 
 
 def group_bounds(
     sets: Sets, weight: NDArray[np.float64], loss: NDArray[np.float64], causes: Causes, guard: Guard
 ) -> Bounds:
-    """Bound the loss of each set: y = Σωy/Σω, v = ΣW_c²·v_c, w = max W_c·a_c, w₂ = max W_c²·b_c.
+    """Bound the bus-free loss of each set: y = Σωy/Σω, v = ΣW_c²·v_c, w = max W_c·a_c, w₂ = max W_c²·b_c.
 
     ``weight`` and ``loss`` (n,) are each link's ω and bus-free loss; W_c is the share of ω that depends on cause c. None
     of v, w and w₂ is below the ``guard``'s. Zero throughout where nothing weighs.
@@ -104,7 +104,7 @@ def group_bounds(
         less=largest(1, providers.less, own.less),
         less_square=largest(2, providers.less_square, own.less_square),
     )
-    return combine(set_bounds(of), causes.bus)
+    return set_bounds(of)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
 from services.indicator.network import Network
+from services.indicator.record import RECORD_DAYS, Record
 from services.indicator.structure import structures
 from services.indicator.window import Evidence
 from services.scorer.admission import admit, closable
@@ -21,13 +22,10 @@ from services.scorer.manifest import Manifest
 from services.scorer.membership import Members, members
 from services.scorer.store import Loaded, Save
 
-__all__ = ["DETAIL_SECONDS", "RECORD_DAYS", "Judgement", "Scoring", "Tallied"]
+__all__ = ["DETAIL_SECONDS", "Judgement", "Scoring", "Tallied"]
 
 DETAIL_SECONDS = 48 * 3600
 """How long a slot can be looked at in detail."""
-
-RECORD_DAYS = 90
-"""Days are kept at least this long: the record that intervals look back on (INDICATOR.md §6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +61,7 @@ class Scoring:
         self._detailed = set(loaded.slots)
         self._saved: Manifest | None = loaded.manifest
         self._dropped_at = 0
+        self._record = Record()
         # After a start the detail of every slot still kept is published once: a crash may have come before that.
         self._unpublished = set(loaded.slots)
         self.adopt(register)
@@ -115,7 +114,11 @@ class Scoring:
         slots.update(range(max(since, oldest), end_slot))
         chunks = sorted({slot // CHUNK_SLOTS for slot in slots})
         snapshot = indicators(
-            self.frame, self.evidence, end_slot=end_slot, evidence_sequence=self.manifest.position.sequence
+            self.frame,
+            self.evidence,
+            end_slot=end_slot,
+            evidence_sequence=self.manifest.position.sequence,
+            record=self._record,
         )
         self.stale = False
         self._unpublished = {slot for slot in self._unpublished if slot >= end_slot}

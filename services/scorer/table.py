@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from services.core.codec import BlockColumns
 from services.core.evidence import Kind
 from services.indicator.index import IndicatorColumns, Snapshot
+from services.indicator.odds import LEVEL
 
 __all__ = ["Table"]
 
@@ -21,7 +22,7 @@ class Table:
     """Every indicator of a snapshot: each of w windows has the same m places, kind after kind, in id order.
 
     ``places`` which of the m a kind has; ``kinds`` and ``ids`` (m,); ``applies`` (w, m) where there is an indicator;
-    ``shares`` (12, w, m), ``counts`` (3, w, m) and ``level`` (w, m) as in BlockColumns.
+    ``shares`` (14, w, m), ``counts`` (3, w, m) and ``level`` (w, m) as in BlockColumns.
     """
 
     snapshot: Snapshot
@@ -60,6 +61,7 @@ class Table:
             register_version=snapshot.register_version,
             probe_version=snapshot.probe_version,
             method_version=snapshot.method_version,
+            interval_level=LEVEL,
             kinds=self.kinds[place],
             ids=self.ids[place],
             window_days=np.array(snapshot.windows, dtype=np.int64)[window],
@@ -70,8 +72,9 @@ class Table:
 
 
 def _shares(columns: IndicatorColumns) -> NDArray[np.float64]:
+    bounds = (columns.point, columns.lower, columns.upper, columns.known_share)
     strict = (columns.strict_point, columns.strict_lower, columns.strict_upper)
-    return np.vstack([columns.point, columns.lower, columns.upper, columns.known_share, columns.losses.T, *strict])
+    return np.vstack([*bounds, columns.losses.T, *strict, columns.interval_low, columns.interval_high])
 
 
 def _counts(columns: IndicatorColumns) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from services.indicator.causes import CauseRows
+from services.indicator.interval import combine
 from services.indicator.sets import Causes, Guard, group_bounds, link_bounds
 from services.indicator.spells import Spells, SpellSums
 from tests.calibration.government import KINDS, Government
@@ -84,10 +85,11 @@ class Sums:
             sets = government.sets[kind]
             whole, connected = (np.bincount(sets.group, one, sets.size) for one in (government.weight, weight))
             if kind == "link":
-                bounds = link_bounds(causes, government.provider, loss)
+                free = link_bounds(causes, government.provider, loss)
             else:
                 guard = Guard.of(self._daily[kind][-record_days:], days)
-                bounds = group_bounds(sets, weight, loss, causes, guard)
+                free = group_bounds(sets, weight, loss, causes, guard)
+            bounds = combine(free, causes.bus)
             share = connected / np.where(whole > 0, whole, 1.0)
             found[kind] = tuple(share * (1.0 - loss) for loss in (bounds.loss, bounds.high, bounds.low))
         return found

@@ -114,11 +114,12 @@ def test_links_and_sets_are_bounded_as_the_text_says(seed) -> None:
         return
     causes = case.causes()
     provider, group = np.array(case.provider), np.array(case.group)
-    for link, found in enumerate(rows(link_bounds(causes, provider, np.array(case.loss)))):
+    for link, found in enumerate(rows(combine(link_bounds(causes, provider, np.array(case.loss)), causes.bus))):
         expected = oracle.with_bus(truth.of_set([link], (0.0, 0.0, 0.0)), truth.bus)
         assert found == pytest.approx(expected, abs=2e-5, rel=2e-4)
     guard = Guard(*(np.array([case.rng.choice([0.0, size]) for _ in range(2)]) for size in (1e-3, 1e-1, 1e-2)))
-    found = rows(group_bounds(Sets.of(group, 2, provider), np.array(case.weight), np.array(case.loss), causes, guard))
+    sets, weight = Sets.of(group, 2, provider), np.array(case.weight)
+    found = rows(combine(group_bounds(sets, weight, np.array(case.loss), causes, guard), causes.bus))
     for at in set(case.group):
         links = [link for link in range(LINKS) if case.group[link] == at]
         guarded = (float(guard.variance[at]), float(guard.more[at]), float(guard.more_square[at]))

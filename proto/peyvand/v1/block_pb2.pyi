@@ -56,10 +56,14 @@ class IndicatorBlock(_message.Message):
     EXCHANGES_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
     STRUCTURES_FIELD_NUMBER: _builtins.int
+    INTERVAL_LOW_FIELD_NUMBER: _builtins.int
+    INTERVAL_HIGH_FIELD_NUMBER: _builtins.int
+    INTERVAL_LEVEL_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
     probe_version: _builtins.str
     method_version: _builtins.str
     evidence_sequence: _builtins.int
+    interval_level: _builtins.float
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -116,6 +120,12 @@ class IndicatorBlock(_message.Message):
     def structures(self) -> _containers.RepeatedCompositeFieldContainer[_indicator_pb2.Structure]:
         """In the government's block: one per window; as_of, versions and evidence_sequence are those of the block."""
 
+    @_builtins.property
+    def interval_low(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """NaN in both where there is no interval; all intervals are at one level."""
+
+    @_builtins.property
+    def interval_high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
     def __init__(
         self,
         *,
@@ -146,10 +156,13 @@ class IndicatorBlock(_message.Message):
         exchanges: _abc.Iterable[Global___ExchangeVolume] | None = ...,
         level: _abc.Iterable[_builtins.int] | None = ...,
         structures: _abc.Iterable[_indicator_pb2.Structure] | None = ...,
+        interval_low: _abc.Iterable[_builtins.float] | None = ...,
+        interval_high: _abc.Iterable[_builtins.float] | None = ...,
+        interval_level: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

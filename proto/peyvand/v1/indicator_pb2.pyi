@@ -213,7 +213,9 @@ class Indicator(_message.Message):
         """End of the last slot counted."""
 
     @_builtins.property
-    def interval(self) -> Global___Interval: ...
+    def interval(self) -> Global___Interval:
+        """Unset where the point is, and for endpoints."""
+
     @_builtins.property
     def losses(self) -> Global___Losses: ...
     @_builtins.property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from peyvand.v1 import block_pb2
 from services.core.codec.structure import structure_from_message, structure_to_message
 from services.core.codec.units import timestamp
-from services.core.evidence import Indicator, Kind, Losses, Strict
+from services.core.evidence import Indicator, Interval, Kind, Losses, Strict
 from services.core.structure import Structure
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
 
 _STAGES = ("not_connected", "not_answered", "invalid", "late", "stale", "ok")
 _LOSSES = _STAGES[:-1]
-_SHARES = ("point", "lower", "upper", "known_share", *_LOSSES, "strict_point", "strict_lower", "strict_upper")
+_STRICT = ("strict_point", "strict_lower", "strict_upper")
+_INTERVAL = ("interval_low", "interval_high")
+_SHARES = ("point", "lower", "upper", "known_share", *_LOSSES, *_STRICT, *_INTERVAL)
 _COUNTS = ("links_required", "links_known", "links_absent")
 
 
@@ -83,15 +86,16 @@ class Block:
 class BlockColumns:
     """A block as it is encoded: n indicators as columns, and the evidence behind their links.
 
-    ``kinds`` (n,) numbers of Kind, ``ids`` (n,) str objects, ``window_days`` (n,). ``shares`` (12, n): point, lower,
-    upper, known share, the five losses by stage, strict point, lower and upper; NaN means unset. ``counts`` (3, n):
-    links required, known and absent. ``level`` (n,), -1 where there is none.
+    ``kinds`` (n,) numbers of Kind, ``ids`` (n,) str objects, ``window_days`` (n,). ``shares`` (14, n): point, lower,
+    upper, known share, the five losses by stage, strict point, lower and upper, interval low and high; NaN means unset.
+    ``counts`` (3, n): links required, known and absent. ``level`` (n,), -1 where there is none.
     """
 
     as_of: int
     register_version: str
     probe_version: str
     method_version: str
+    interval_level: float
     kinds: NDArray[np.int64]
     ids: NDArray[np.object_]
     window_days: NDArray[np.int64]
@@ -132,6 +136,7 @@ def encode_block(block: BlockColumns) -> bytes:
         register_version=block.register_version,
         probe_version=block.probe_version,
         method_version=block.method_version,
+        interval_level=block.interval_level,
         kind=block.kinds.tolist(),
         id=block.ids.tolist(),
         window_days=block.window_days.tolist(),
@@ -200,6 +205,7 @@ def _indicators(message: block_pb2.IndicatorBlock) -> Iterator[Indicator]:
         message.known_share,
         zip(message.not_connected, message.not_answered, message.invalid, message.late, message.stale, strict=True),
         zip(message.strict_point, message.strict_lower, message.strict_upper, strict=True),
+        _intervals(message),
         message.links_required,
         message.links_known,
         message.links_absent,
@@ -207,7 +213,22 @@ def _indicators(message: block_pb2.IndicatorBlock) -> Iterator[Indicator]:
         strict=True,
     )
     as_of = message.as_of.seconds
-    for kind, name, window, point, lower, upper, known, losses, strict, required, links_known, absent, level in rows:
+    for (
+        kind,
+        name,
+        window,
+        point,
+        lower,
+        upper,
+        known,
+        losses,
+        strict,
+        interval,
+        required,
+        links_known,
+        absent,
+        level,
+    ) in rows:
         strict_point, strict_lower, strict_upper = strict
         yield Indicator(
             kind=Kind(kind),
@@ -220,6 +241,7 @@ def _indicators(message: block_pb2.IndicatorBlock) -> Iterator[Indicator]:
             known_share=known,
             losses=Losses(*losses),
             strict=None if math.isnan(strict_lower) else Strict(_or_none(strict_point), strict_lower, strict_upper),
+            interval=interval,
             links_required=required,
             links_known=links_known,
             links_absent=absent,
@@ -229,6 +251,13 @@ def _indicators(message: block_pb2.IndicatorBlock) -> Iterator[Indicator]:
             method_version=message.method_version,
             evidence_sequence=message.evidence_sequence,
         )
+
+
+def _intervals(message: block_pb2.IndicatorBlock) -> Iterator[Interval | None]:
+    if not message.interval_low:  # a block of the time before there were intervals
+        yield from repeat(None, len(message.id))
+    for low, high in zip(message.interval_low, message.interval_high, strict=True):
+        yield None if math.isnan(low) else Interval(low, high, message.interval_level)
 
 
 def _link_evidence(message: block_pb2.LinkEvidence) -> LinkEvidence:

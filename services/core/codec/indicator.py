@@ -6,7 +6,7 @@ from google.protobuf import json_format
 
 from peyvand.v1 import indicator_pb2
 from services.core.codec.units import timestamp
-from services.core.evidence import Indicator, Kind, Losses, RankBand, Strict
+from services.core.evidence import Indicator, Interval, Kind, Losses, RankBand, Strict
 
 __all__ = ["indicator_from_message", "indicator_to_json", "indicator_to_message"]
 
@@ -37,6 +37,9 @@ def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
         strict=indicator_pb2.Strict(point=strict.point, lower=strict.lower, upper=strict.upper) if strict else None,
         level=row.level,
         rank_band=indicator_pb2.RankBand(low=row.rank_band.low, high=row.rank_band.high) if row.rank_band else None,
+        interval=indicator_pb2.Interval(low=row.interval.low, high=row.interval.high, level=row.interval.level)
+        if row.interval
+        else None,
         links_required=row.links_required,
         links_known=row.links_known,
         links_absent=row.links_absent,
@@ -58,6 +61,9 @@ def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
         losses=Losses(losses.not_connected, losses.not_answered, losses.invalid, losses.late, losses.stale),
         strict=Strict(strict.point if strict.HasField("point") else None, strict.lower, strict.upper)
         if message.HasField("strict")
+        else None,
+        interval=Interval(message.interval.low, message.interval.high, message.interval.level)
+        if message.HasField("interval")
         else None,
         links_required=message.links_required,
         links_known=message.links_known,

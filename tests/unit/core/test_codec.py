@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peyvand.v1 import indicator_pb2, outcome_pb2
+from peyvand.v1 import block_pb2, indicator_pb2, outcome_pb2
 from services.core import codec
 from services.core.evidence import (
     DURATION_BUCKETS,
     ExchangeSummary,
     Indicator,
+    Interval,
     Kind,
     Losses,
     Measurement,
@@ -130,10 +132,13 @@ def test_heartbeats_survive(leaving: bool, share_from: int | None) -> None:
 
 
 def test_blocks_survive() -> None:
-    """Indicators with and without point and strict share, link evidence and volumes come back from a block."""
+    """Indicators with and without point, interval and strict share, link evidence and volumes come back from a block."""
     losses, strict = Losses(0.1, 0.2, 0.1, 0.05, 0.05), Strict(None, 0.1, 0.9)
     versions = ("r", "p", "m", 2**40)
-    one = Indicator(Kind.SERVICE, "s", 28, 600, 0.5, 0.4, 0.6, 0.8, losses, strict, 3, 2, 1, *versions)
+    interval = Interval(0.3, 0.65, 0.95)
+    one = Indicator(
+        Kind.SERVICE, "s", 28, 600, 0.5, 0.4, 0.6, 0.8, losses, strict, 3, 2, 1, *versions, interval=interval
+    )
     two = Indicator(Kind.LINK, "l", 7, 600, None, 0.0, 1.0, 0.0, Losses(), None, 0, 0, 0, *versions)
     evidence = codec.LinkEvidence(
         28, ("l", "m"), np.array([5, 6]), np.arange(12).reshape(2, 6), np.array([0.1, 0.2]), np.array([0.3, 0.4])
@@ -145,6 +150,22 @@ def test_blocks_survive() -> None:
     assert back.links[0].ids == evidence.ids
     for name in ("slots", "verdicts", "omega", "share"):
         np.testing.assert_array_equal(getattr(back.links[0], name), getattr(evidence, name))
+
+
+def test_blocks_from_before_there_were_intervals_are_read() -> None:
+    """A block without the columns of intervals gives the indicators it holds, without intervals."""
+    row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=Interval(0.4, 0.6, 0.95))
+    message = block_pb2.IndicatorBlock.FromString(encoded(codec.Block((row,))))
+    for name in ("interval_low", "interval_high", "interval_level"):
+        message.ClearField(name)
+    assert codec.decode_block(message.SerializeToString()).indicators == (replace(row, interval=None),)
+
+
+@pytest.mark.parametrize("interval", [None, Interval(0.0, 0.6, 0.95)])
+def test_an_interval_is_there_or_not(interval) -> None:
+    """An indicator's message says whether there is an interval: an end of zero is not none."""
+    row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=interval)
+    assert codec.indicator_from_message(codec.indicator_to_message(row)) == row
 
 
 def test_slot_blocks_survive() -> None:

@@ -12,6 +12,7 @@ from services.core.definition import Probe, Step
 from services.core.model import ExchangeRoute
 from services.core.structure import SetIndex
 from services.indicator.frame import Frame
+from services.indicator.index import METHOD_VERSION
 from services.indicator.network import Network
 from services.indicator.resilience import falls_of
 from services.indicator.structure import structures
@@ -50,7 +51,7 @@ def test_a_worked_example():
     # E is 1/4: service s never has all its links, t has its one half of the time, and that hangs on a alone.
     assert (found.resilience, found.weakest, found.bus_links, found.bus_strict_loss) == (0.0, "a", 0, 0.0)
     assert found.declared == 0.75
-    assert (found.window_days, found.register_version, found.method_version) == (7, "r" * 64, "1")
+    assert (found.window_days, found.register_version, found.method_version) == (7, "r" * 64, METHOD_VERSION)
 
 
 def test_when_everything_is_on_paper():

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model import ALWAYS, Agency, Government, Link, Policy, Register, Service
@@ -50,6 +50,7 @@ def slots(draw: st.DrawFn) -> tuple[list[int], np.ndarray[Any, Any], np.ndarray[
     return providers, verdicts.reshape(count, len(providers)), bus
 
 
+@settings(deadline=None)
 @given(slots())
 def test_every_failed_slot_is_charged_to_one_cause_at_most(case) -> None:
     """Slot by slot: the bus charges what fails with it, the majority decides on providers, the rest is links' own."""
@@ -103,6 +104,7 @@ def stretches(draw: st.DrawFn) -> list[np.ndarray[Any, Any]]:
     ]
 
 
+@settings(deadline=None)
 @given(stretches())
 def test_joined_rows_are_the_rows_of_the_whole_however_they_are_joined(parts) -> None:
     """Rows equal brute force, joining equals summing the whole, and it does not matter what is joined first."""

@@ -207,6 +207,7 @@ def compute(case: Case, frame: Frame) -> Snapshot:
     return indicators(frame, evidence_of(case), end_slot=case.end_slot, windows=[case.days])
 
 
+@settings(deadline=None)
 @given(cases(), st.sampled_from([None, "portal"]))
 def test_intervals_are_those_of_the_text_slot_by_slot(case, bus) -> None:
     """Every published interval equals one computed from verdicts alone, without arrays, days that merge or memories."""
@@ -225,6 +226,7 @@ def test_intervals_are_those_of_the_text_slot_by_slot(case, bus) -> None:
                 assert got == pytest.approx(expected, abs=3e-5, rel=3e-4), (kind, row.id, row.point)
 
 
+@settings(deadline=None)
 @given(cases(), st.sampled_from([None, "portal"]))
 def test_an_interval_holds_its_point(case, bus) -> None:
     """Where there is an interval, 0 ≤ low ≤ point ≤ high ≤ 1 at the level of .95, and there is one where a point is."""

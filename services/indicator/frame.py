@@ -24,7 +24,7 @@ class Frame:
     """A register as numpy arrays: n links, s services, a agencies, each in id order.
 
     Index arrays over links: ``service``, ``provider``, ``consumer`` (both into ``agencies``), ``sector`` (by consumer).
-    Over services: ``service_consumer``, ``service_sector``. Weights are v_s (``service_weight``) and w (``weight``).
+    Over services: ``service_consumer``, ``service_sector``. Weights are v_s (``service_weight``) and w (``weight``); ``slo`` (n,) is strictly between 0 and 1.
     ``required_from``, ``required_until`` and ``live_from`` are day ordinals; a link is in force on the days in
     [required_from, required_until) and a known zero on those before live_from (INDICATOR.md §3).
     ``targets`` are the links, then the endpoints; ``restrictions`` maps a position in it to the vantages that count
@@ -52,6 +52,7 @@ class Frame:
     consumer: NDArray[np.int64]
     sector: NDArray[np.int64]
     weight: NDArray[np.float64]
+    slo: NDArray[np.float64]
     absent: NDArray[np.bool_]
     required_from: NDArray[np.int64]
     required_until: NDArray[np.int64]
@@ -96,6 +97,7 @@ class Frame:
             consumer=consumer,
             sector=agency_sector[consumer],
             weight=np.array([row.weight for row in rows], dtype=np.float64),
+            slo=np.array([row.slo for row in rows], dtype=np.float64),
             absent=np.array([row.absent for row in rows], dtype=np.bool_),
             required_from=_days([row.required_from for row in rows], unset=0),
             required_until=_days([row.required_until for row in rows], unset=NEVER),

@@ -5,7 +5,7 @@ services.core.codec turns them into peyvand.v1 messages and back; nothing else t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -16,7 +16,9 @@ from services.core.record import record
 
 __all__ = [
     "DURATION_BUCKETS",
+    "FACTS",
     "ExchangeSummary",
+    "Facts",
     "Indicator",
     "Interval",
     "Kind",
@@ -25,6 +27,7 @@ __all__ = [
     "MeasurementColumns",
     "Phases",
     "RankBand",
+    "RecentRows",
     "Strict",
     "Target",
 ]
@@ -72,11 +75,28 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What was measured beside the outcome, as columns of n rows.
+
+    ``numbers`` (8, n) int64 by FACTS: microseconds, epoch seconds of the expiry, -1 unset; ``detail`` (n,) indexes ``details``.
+    """
+
+    numbers: NDArray[np.int64]
+    detail: NDArray[np.int64]
+    details: tuple[str, ...]
+
+
+FACTS = ("latency", "data_age", "resolve", "connect", "tls", "processing", "transfer", "certificate_expiry")
+"""Rows of ``Facts.numbers``."""
+
+
+@dataclass(frozen=True, slots=True)
 class MeasurementColumns:
     """One batch as numpy columns of n rows; ``target`` indexes ``targets``.
 
     ``slot_start`` int64 epoch seconds, ``time`` int64 epoch microseconds (-1 unset), ``outcome`` and ``reason`` uint8.
     ``latency`` and ``data_age`` int64 microseconds (-1 unset) are there only where somebody wants to judge anew.
+    ``facts`` are there where somebody shows them.
     """
 
     vantage: str
@@ -88,9 +108,37 @@ class MeasurementColumns:
     reason: NDArray[np.uint8]
     latency: NDArray[np.int64] | None = None
     data_age: NDArray[np.int64] | None = None
+    facts: Facts | None = None
 
     def __len__(self) -> int:
         return len(self.target)
+
+    def rows(self, kept: NDArray[np.int64]) -> MeasurementColumns:
+        """Return some of the rows, by position."""
+        facts, latency, data_age = self.facts, self.latency, self.data_age
+        return replace(
+            self,
+            target=self.target[kept],
+            slot_start=self.slot_start[kept],
+            time=self.time[kept],
+            outcome=self.outcome[kept],
+            reason=self.reason[kept],
+            latency=None if latency is None else latency[kept],
+            data_age=None if data_age is None else data_age[kept],
+            facts=None if facts is None else Facts(facts.numbers[:, kept], facts.detail[kept], facts.details),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecentRows:
+    """m measurements of several targets and vantages, as columns.
+
+    ``numbers`` (14, m) int64: target and vantage as positions in tables beside it, then slot start, time, outcome and
+    reason as in MeasurementColumns, then FACTS. ``details`` (m,) are str objects.
+    """
+
+    numbers: NDArray[np.int64]
+    details: NDArray[np.object_]
 
 
 DURATION_BUCKETS = 40

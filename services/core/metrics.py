@@ -109,6 +109,14 @@ _ROWS = (
         "Stage of the last settled slot (0-5); absent when unknown",
         "1/link, up to 10^4",
     ),
+    Metric(
+        "peyvand_link_burn",
+        "gauge",
+        ("link", "span"),
+        "scorer",
+        "How fast a link burns its error budget over 1h, 6h, 1d or 3d; absent below 14.4, 6, 3 and 1",
+        "1/link that burns and span, up to 10^3 each",
+    ),
     Metric("peyvand_links", "gauge", ("state",), "scorer", "Links by state: live or absent", "2"),
     Metric(
         "peyvand_structure",

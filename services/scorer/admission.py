@@ -34,17 +34,7 @@ def admit(columns: MeasurementColumns, *, stored: float, slot_seconds: int, grac
     out = late | early
     if not out.any():
         return Admission(columns, 0, 0)
-    kept = np.flatnonzero(~out)
-    columns = MeasurementColumns(
-        vantage=columns.vantage,
-        targets=columns.targets,
-        target=columns.target[kept],
-        slot_start=columns.slot_start[kept],
-        time=columns.time[kept],
-        outcome=columns.outcome[kept],
-        reason=columns.reason[kept],
-    )
-    return Admission(columns, int(late.sum()), int(early.sum()))
+    return Admission(columns.rows(np.flatnonzero(~out)), int(late.sum()), int(early.sum()))
 
 
 def closable(*, stored: float, slot_seconds: int, grace: float) -> int:

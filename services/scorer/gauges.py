@@ -12,14 +12,19 @@ from services.core.evidence import Indicator
 from services.core.model import Register
 from services.core.outcome import Outcome, Stage
 from services.core.structure import Structure
+from services.indicator.burn import Burns, burning
+from services.indicator.frame import Frame
 from services.indicator.window import SlotDetail
 from services.scorer.blocks import hourly
 from services.scorer.scoring import Judgement, Tallied
 
-__all__ = ["LINK_SERIES", "PAIR_SERIES", "Gauges"]
+__all__ = ["BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "Gauges"]
 
 LINK_SERIES = 10_000
 """Links beyond this many have no series of their own (DESIGN.md, Cost targets, Exposition)."""
+
+BURN_SERIES = 1_000
+"""Of more links that burn over a span, the fastest have series."""
 
 PAIR_SERIES = 1_000
 """Of more pairs of agencies, those with the largest volume have series."""
@@ -71,6 +76,7 @@ class Gauges:
         self._known_share = Family("peyvand_index_known_share", registry)
         self._loss = Family("peyvand_index_loss", registry)
         self._link_stage = Family("peyvand_link_stage", registry)
+        self._burn = Family("peyvand_link_burn", registry)
         self._links = Family("peyvand_links", registry)
         self._structure = Family("peyvand_structure", registry)
         self._islands = Family("peyvand_islands", registry)
@@ -129,6 +135,14 @@ class Gauges:
                     link = register.links[name]
                     stages[name, register.consumer(link), link.provider] = verdict - Outcome.NOT_CONNECTED
         self._link_stage.show(stages)
+
+    def burns(self, frame: Frame, burns: Burns) -> None:
+        """Show the links that burn their error budget, span by span; of many the fastest."""
+        values: dict[Labels, float] = {}
+        for one in burning(burns.known, burns.failed, frame.slo):
+            fastest = zip(one.links[:BURN_SERIES].tolist(), one.burn[:BURN_SERIES].tolist(), strict=True)
+            values.update(((frame.links[link], one.span.label), rate) for link, rate in fastest)
+        self._burn.show(values)
 
     def exchanges(self, volumes: Iterable[ExchangeVolume]) -> None:
         """Show what each pair of agencies exchanged."""

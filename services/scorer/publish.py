@@ -16,10 +16,13 @@ from services.core.bus import Bus, subjects
 from services.core.codec import (
     BlockColumns,
     ExchangeVolume,
+    RecentBlock,
     encode_block,
+    encode_recent,
     encode_slot_block,
     indicator_to_message,
     stamp_block,
+    stamp_recent,
 )
 from services.core.errors import BusError
 from services.core.evidence import Indicator
@@ -32,6 +35,7 @@ from services.scorer.blocks import (
     government_block,
     slot_blocks,
 )
+from services.scorer.latest import LATEST
 from services.scorer.scoring import DETAIL_SECONDS, Judgement
 from services.scorer.table import Table
 
@@ -77,6 +81,7 @@ class Publisher:
         self,
         judgement: Judgement,
         slots: Iterable[tuple[str, bytes, float]],
+        latest: Iterable[tuple[str, RecentBlock]],
         volumes: Iterable[ExchangeVolume],
     ) -> int:
         """Put every block that is due, and delete those of agencies that have none any more.
@@ -84,7 +89,10 @@ class Publisher:
         Returns how many agencies have one. Raises BusError; then all of it may be published again.
         """
         if self._keys is None:
-            self._keys = await self._bus.kv_keys(subjects.INDICATOR, consumer_key("*"))
+            patterns = (consumer_key("*"), LATEST)
+            found = [await self._bus.kv_keys(subjects.INDICATOR, pattern) for pattern in patterns]
+            self._keys = set().union(*found)
+        recent = dict(latest)
         blocks, government = _blocks(judgement, volumes)
         await self._each(
             partial(self._bus.kv_put, subjects.INDICATOR, key, value, ttl=ttl) for key, value, ttl in slots
@@ -92,12 +100,16 @@ class Publisher:
         sequence = judgement.snapshot.evidence_sequence
         if self._as_of != judgement.snapshot.as_of:
             self._digests.clear()
-        self._keys |= blocks.keys()
-        await self._each(partial(self._put, key, block, sequence) for key, block in blocks.items())
+        self._keys |= blocks.keys() | recent.keys()
+        stamp = partial(stamp_recent, evidence_sequence=sequence)
+        await self._each(partial(self._put, key, partial(encode_recent, one), stamp) for key, one in recent.items())
+        stamp = partial(stamp_block, evidence_sequence=sequence)
+        await self._each(partial(self._put, key, partial(encode_block, one), stamp) for key, one in blocks.items())
         if len(government.ids):
-            await self._put(GOVERNMENT, government, sequence)
-        await self._each(partial(self._bus.kv_delete, subjects.INDICATOR, key) for key in self._keys - blocks.keys())
-        self._keys = set(blocks)
+            await self._put(GOVERNMENT, partial(encode_block, government), stamp)
+        gone = self._keys - blocks.keys() - recent.keys()
+        await self._each(partial(self._bus.kv_delete, subjects.INDICATOR, key) for key in gone)
+        self._keys = {*blocks, *recent}
         self._as_of = judgement.snapshot.as_of
         return len(blocks)
 
@@ -111,12 +123,12 @@ class Publisher:
         message_id = "-".join(map(str, (*name, row.as_of)))
         await self._bus.publish(subjects.indicator(*name), payload, message_id=message_id)
 
-    async def _put(self, key: str, block: BlockColumns, sequence: int) -> None:
-        # What a block says does not depend on how far the evidence has been read.
-        payload = encode_block(block)
+    async def _put(self, key: str, encode: Callable[[], bytes], stamp: Callable[[bytes], bytes]) -> None:
+        # What a block says does not depend on how far the evidence has been read, so that is added after the comparison.
+        payload = encode()
         digest = sha256(payload).digest()
         if self._digests.get(key) != digest:
-            await self._bus.kv_put(subjects.INDICATOR, key, stamp_block(payload, sequence))
+            await self._bus.kv_put(subjects.INDICATOR, key, stamp(payload))
             self._digests[key] = digest
 
     async def _each(self, calls: Iterable[Call]) -> None:

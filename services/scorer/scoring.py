@@ -8,10 +8,12 @@ from datetime import date, timedelta
 from services.core.evidence import MeasurementColumns
 from services.core.model import Register
 from services.core.structure import Structure
+from services.indicator.burn import Burns
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
 from services.indicator.network import Network
+from services.indicator.recent import Recent
 from services.indicator.record import RECORD_DAYS, Record
 from services.indicator.structure import structures
 from services.indicator.window import Evidence
@@ -57,6 +59,9 @@ class Scoring:
     def __init__(self, register: Register, loaded: Loaded, position: Position) -> None:
         self.calendar = Calendar.of(register.policy)
         self.evidence: Evidence = loaded.evidence
+        self.recent = Recent()
+        self.burns = Burns(self.calendar.slot_seconds)
+        self._rejudged: set[int] = set()
         self.manifest = replace(loaded.manifest or Manifest(position), position=position)
         self._detailed = set(loaded.slots)
         self._saved: Manifest | None = loaded.manifest
@@ -83,8 +88,10 @@ class Scoring:
         moment = self.passed(stored=stored, sequence=sequence)
         admitted = admit(columns, stored=moment, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
         taken = self.evidence.take(admitted.columns)
+        self.recent.take(admitted.columns)
         self._detailed.update(taken.changed)
         self._unpublished.update(taken.changed)
+        self._rejudged.update(taken.changed)
         published = self.manifest.end_slot
         if published is not None and any(slot < published for slot in taken.changed):
             self.stale = True
@@ -120,6 +127,8 @@ class Scoring:
             evidence_sequence=self.manifest.position.sequence,
             record=self._record,
         )
+        self.burns.update(self.frame, end_slot, self._rejudged, lambda slots: self.evidence.verdicts(self.frame, slots))
+        self._rejudged = {slot for slot in self._rejudged if slot >= end_slot}
         self.stale = False
         self._unpublished = {slot for slot in self._unpublished if slot >= end_slot}
         return Judgement(

@@ -20,6 +20,7 @@ from services.scorer.exchanges import Exchanges
 from services.scorer.gap import Position
 from services.scorer.gauges import Gauges
 from services.scorer.intake import Intake
+from services.scorer.latest import latest_blocks, recall
 from services.scorer.publish import Publisher
 from services.scorer.scoring import Judgement, Scoring
 from services.scorer.store import Store
@@ -86,7 +87,10 @@ class Session:
         exchanged = await self._patiently(lambda: exchanges.resume(self._exchanges.position()))
         behind = await self._patiently(lambda: measurements.behind(position))
         self._scoring = Scoring(self._register, loaded, position)
-        self._log.info("resumed", sequence=position.sequence, behind=behind, folder=str(self._store.folder))
+        recalled = await self._patiently(lambda: recall(self._bus, self._scoring.recent, position.sequence))
+        self._log.info(
+            "resumed", sequence=position.sequence, behind=behind, recalled=recalled, folder=str(self._store.folder)
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 for loop in (
@@ -232,11 +236,12 @@ class Session:
             last_slot = range(end_slot - 1, end_slot)
             detail = scoring.evidence.detail(judgement.frame, last_slot, judgement.frame.targets)
             slots = self._publisher.slots(judgement, scoring.evidence, self._clock())
+            latest = latest_blocks(scoring.recent, scoring.burns, judgement.frame, judgement.members)
             today = self._calendar.day_of(end_slot)
             longest = max(judgement.register.policy.windows_days)
             volumes = self._exchanges.volumes(today - timedelta(days=longest))
             try:
-                blocks = await self._publisher.publish(judgement, slots, volumes)
+                blocks = await self._publisher.publish(judgement, slots, latest, volumes)
                 hour, day = await self._announce(judgement)
             except BusError as error:
                 scoring.unpublished(judgement)
@@ -248,6 +253,7 @@ class Session:
             scoring.published(judgement, hour=hour, day=day)
         gauges.index(judgement)
         gauges.links(judgement.register, detail)
+        gauges.burns(judgement.frame, scoring.burns)
         gauges.exchanges(volumes)
         self._health(publishes=True)
         self._log.info(

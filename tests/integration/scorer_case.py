@@ -93,7 +93,7 @@ async def put(bus: Bus, rows: Iterable[Measurement], *, shard: int = 0) -> int:
 async def blocks(bus: Bus) -> dict[str, Block]:
     """Every block of indicators that is published, by key."""
     found = await bus.kv_all(subjects.INDICATOR)
-    return {key: decode_block(value) for key, value in found.items() if not key.startswith("slot.")}
+    return {key: decode_block(value) for key, value in found.items() if not key.startswith(("slot.", "latest."))}
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], what: str, deadline: float = DEADLINE) -> T:

@@ -16,14 +16,22 @@ from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure
 
 from services.core.bus import Bus, subjects
 from services.core.bus.topology import initialise
-from services.core.codec import Block, decode_block, decode_slot_block, encode_block, encode_summaries
-from services.core.evidence import ExchangeSummary, Indicator, Kind
+from services.core.codec import (
+    Block,
+    decode_block,
+    decode_recent,
+    decode_slot_block,
+    encode_block,
+    encode_summaries,
+)
+from services.core.evidence import ExchangeSummary, Indicator, Kind, Measurement
 from services.core.outcome import Outcome, Reason, Stage
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
 from services.scorer.batches import columns_of
 from services.scorer.blocks import consumer_block, government_block
 from services.scorer.gap import Position
+from services.scorer.latest import latest_key
 from services.scorer.scoring import Scoring
 from services.scorer.store import Loaded
 from services.scorer.table import Table
@@ -109,6 +117,54 @@ async def _announced(bus: Bus) -> set[str] | None:
     messages = await bus.read(subjects.INDICATORS, 1)
     names = {message.subject.removeprefix("peyvand.v1.indicator.") for message in messages}
     return names if any(name.startswith("service.") for name in names) else None
+
+
+async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """The last failures with their details, and the burn, are published, also of before a kill -9 and of while it was down."""
+    await register_on(nats, make_register(tmp_path / "register"))
+    slot = now_slot() - 6
+    key = latest_key("land-registry", 0)
+
+    def failed(number: int) -> Measurement:
+        return replace(measure("deed-tax", number, Reason.STATUS), detail=f"status 50{number - slot}")
+
+    async def told() -> list[str] | None:
+        value = await api.kv_get(subjects.INDICATOR, key)
+        return None if value is None else decode_recent(value).failures.details.tolist()
+
+    async def burns() -> bool:
+        return 'peyvand_link_burn{link="deed-tax",span="1h"} 16.6' in (await scorer.get("/metrics") or "")
+
+    async def burns_no_more() -> bool:
+        return 'span="1h"}' not in (await scorer.get("/metrics") or 'span="1h"}')
+
+    async with nats.connect("prober") as prober, nats.connect("api") as api:
+        await put(prober, [failed(slot), failed(slot + 1), measure("deed-civil", slot)])
+        scorer.start()
+        await eventually(lambda: _equal(told(), ["status 501", "status 500"]), "the failures")
+        assert "peyvand_link_burn{" not in (await scorer.get("/metrics") or "")
+        scorer.kill()
+        await put(prober, [failed(slot + 2), failed(slot + 3), measure("deed-tax", slot + 4)])
+        scorer.start()
+        await eventually(lambda: _equal(told(), [f"status 50{at}" for at in (3, 2, 1, 0)]), "all failures")
+        block = decode_recent(await api.kv_get(subjects.INDICATOR, key) or b"")
+        assert block.burn_failed[:, block.links.index("deed-tax")].tolist() == [4] * 4
+        assert block.burn_known[:, block.links.index("deed-tax")].tolist() == [5] * 4
+        latest = dict(zip(block.latest.numbers[0].tolist(), block.latest.numbers[2].tolist(), strict=True))
+        assert latest == {0: slot * SLOT, 1: (slot + 4) * SLOT}
+        scorer.kill()
+        # Between two publications: measured, saved by nobody.
+        await put(prober, [failed(slot + 5)])
+        scorer.start()
+        await eventually(lambda: _equal(told(), [f"status 50{at}" for at in (5, 3, 2, 1, 0)]), "the last failure")
+        await eventually(burns, "the burn: five of six slots, by a budget of .05")
+        await put(prober, [measure("deed-tax", earlier) for earlier in range(slot - 40, slot)])
+        await eventually(burns_no_more, "a burn below its threshold")
+    assert await scorer.stop() == (0, "")
+
+
+async def _equal(found: Awaitable[list[str] | None], wanted: list[str]) -> bool:
+    return await found == wanted
 
 
 async def test_last_slot_is_shown_and_goes_when_unknown(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:

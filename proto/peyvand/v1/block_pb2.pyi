@@ -333,3 +333,152 @@ class SlotBlock(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SlotBlock: _TypeAlias = SlotBlock  # noqa: Y015
+
+@_typing.final
+class RecentBlock(_message.Message):
+    """RecentBlock is what was last measured of some of one consumer agency's links and endpoints,
+    key `latest.<consumer>.<part>`: what an explanation shows, and what a scorer that starts again remembers by.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVIDENCE_SEQUENCE_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    VANTAGES_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    LATEST_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    BURN_KNOWN_FIELD_NUMBER: _builtins.int
+    BURN_FAILED_FIELD_NUMBER: _builtins.int
+    evidence_sequence: _builtins.int
+    @_builtins.property
+    def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The string tables of ids: `target` indexes links first, then endpoints."""
+
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def vantages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def details(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Entry 0 is the empty string."""
+
+    @_builtins.property
+    def latest(self) -> Global___RecentRows:
+        """At most one row per target and vantage."""
+
+    @_builtins.property
+    def failures(self) -> Global___RecentRows:
+        """The last known outcomes that were not OK, a few per target, newest first."""
+
+    @_builtins.property
+    def burn_known(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Known and failed slots of each of `links` over the spans of burn rates (1 h, 6 h, 1 d, 3 d), span after span;
+        empty where they are not counted.
+        """
+
+    @_builtins.property
+    def burn_failed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        evidence_sequence: _builtins.int = ...,
+        links: _abc.Iterable[_builtins.str] | None = ...,
+        endpoints: _abc.Iterable[_builtins.str] | None = ...,
+        vantages: _abc.Iterable[_builtins.str] | None = ...,
+        details: _abc.Iterable[_builtins.str] | None = ...,
+        latest: Global___RecentRows | None = ...,
+        failures: Global___RecentRows | None = ...,
+        burn_known: _abc.Iterable[_builtins.int] | None = ...,
+        burn_failed: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "latest", b"latest"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burn_failed", b"burn_failed", "burn_known", b"burn_known", "details", b"details", "endpoints", b"endpoints", "evidence_sequence", b"evidence_sequence", "failures", b"failures", "latest", b"latest", "links", b"links", "vantages", b"vantages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecentBlock: _TypeAlias = RecentBlock  # noqa: Y015
+
+@_typing.final
+class RecentRows(_message.Message):
+    """RecentRows are measurements as columns. Times and durations are microseconds; -1 means unset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    VANTAGE_FIELD_NUMBER: _builtins.int
+    SLOT_START_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    LATENCY_FIELD_NUMBER: _builtins.int
+    DATA_AGE_FIELD_NUMBER: _builtins.int
+    RESOLVE_FIELD_NUMBER: _builtins.int
+    CONNECT_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    PROCESSING_FIELD_NUMBER: _builtins.int
+    TRANSFER_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_EXPIRY_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def target(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def vantage(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def slot_start(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Seconds since the epoch."""
+
+    @_builtins.property
+    def time(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def outcome(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def reason(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def latency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def data_age(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def resolve(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def connect(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def tls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def processing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def transfer(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def certificate_expiry(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Seconds since the epoch."""
+
+    @_builtins.property
+    def detail(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        target: _abc.Iterable[_builtins.int] | None = ...,
+        vantage: _abc.Iterable[_builtins.int] | None = ...,
+        slot_start: _abc.Iterable[_builtins.int] | None = ...,
+        time: _abc.Iterable[_builtins.int] | None = ...,
+        outcome: _abc.Iterable[_builtins.int] | None = ...,
+        reason: _abc.Iterable[_builtins.int] | None = ...,
+        latency: _abc.Iterable[_builtins.int] | None = ...,
+        data_age: _abc.Iterable[_builtins.int] | None = ...,
+        resolve: _abc.Iterable[_builtins.int] | None = ...,
+        connect: _abc.Iterable[_builtins.int] | None = ...,
+        tls: _abc.Iterable[_builtins.int] | None = ...,
+        processing: _abc.Iterable[_builtins.int] | None = ...,
+        transfer: _abc.Iterable[_builtins.int] | None = ...,
+        certificate_expiry: _abc.Iterable[_builtins.int] | None = ...,
+        detail: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_expiry", b"certificate_expiry", "connect", b"connect", "data_age", b"data_age", "detail", b"detail", "latency", b"latency", "outcome", b"outcome", "processing", b"processing", "reason", b"reason", "resolve", b"resolve", "slot_start", b"slot_start", "target", b"target", "time", b"time", "tls", b"tls", "transfer", b"transfer", "vantage", b"vantage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecentRows: _TypeAlias = RecentRows  # noqa: Y015

@@ -25,67 +25,74 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from peyvand.v1 import block_pb2 as peyvand_dot_v1_dot_block__pb2
 from peyvand.v1 import indicator_pb2 as peyvand_dot_v1_dot_indicator__pb2
+from peyvand.v1 import measurement_pb2 as peyvand_dot_v1_dot_measurement__pb2
 from peyvand.v1 import outcome_pb2 as peyvand_dot_v1_dot_outcome__pb2
 from peyvand.v1 import register_pb2 as peyvand_dot_v1_dot_register__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"peyvand/v1/indicator_service.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16peyvand/v1/block.proto\x1a\x1apeyvand/v1/indicator.proto\x1a\x18peyvand/v1/outcome.proto\x1a\x19peyvand/v1/register.proto\"_\n\x13GetIndicatorRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\"@\n\x14GetIndicatorResponse\x12(\n\tindicator\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Indicator\"\x8c\x01\n\x15ListIndicatorsRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\x0e\n\x06sector\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"\\\n\x16ListIndicatorsResponse\x12)\n\nindicators\x18\x01 \x03(\x0b\x32\x15.peyvand.v1.Indicator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"r\n\x17\x45xplainIndicatorRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\x12\r\n\x05limit\x18\x04 \x01(\r\"a\n\x0cProviderLoss\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0c\n\x04loss\x18\x02 \x01(\x01\x12\"\n\x06losses\x18\x03 \x01(\x0b\x32\x12.peyvand.v1.Losses\x12\r\n\x05links\x18\x04 \x01(\r\"\xbf\x01\n\x08LinkCost\x12\x1e\n\x04link\x18\x01 \x01(\x0b\x32\x10.peyvand.v1.Link\x12\x0c\n\x04loss\x18\x02 \x01(\x01\x12\"\n\x06losses\x18\x03 \x01(\x0b\x32\x12.peyvand.v1.Losses\x12\x12\n\x05point\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0bknown_share\x18\x05 \x01(\x01\x12\x16\n\x0eindex_if_fixed\x18\x06 \x01(\x01\x12\x16\n\x0elower_if_fixed\x18\x07 \x01(\x01\x42\x08\n\x06_point\"\xcc\x01\n\x18\x45xplainIndicatorResponse\x12(\n\tindicator\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Indicator\x12\x10\n\x08\x65stimate\x18\x02 \x01(\x01\x12\"\n\x06losses\x18\x03 \x01(\x0b\x32\x12.peyvand.v1.Losses\x12+\n\tproviders\x18\x04 \x03(\x0b\x32\x18.peyvand.v1.ProviderLoss\x12#\n\x05links\x18\x05 \x03(\x0b\x32\x14.peyvand.v1.LinkCost\"\xd6\x01\n\x11GetHistoryRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\x12(\n\x04\x66rom\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\"X\n\x12GetHistoryResponse\x12)\n\nindicators\x18\x01 \x03(\x0b\x32\x15.peyvand.v1.Indicator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x16WatchIndicatorsRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\x0b\n\x03ids\x18\x02 \x03(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\"C\n\x17WatchIndicatorsResponse\x12(\n\tindicator\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Indicator\"*\n\x13GetStructureRequest\x12\x13\n\x0bwindow_days\x18\x01 \x01(\r\"k\n\x14GetStructureResponse\x12(\n\tstructure\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Structure\x12)\n\nthree_bars\x18\x02 \x01(\x0b\x32\x15.peyvand.v1.ThreeBars\"\x83\x01\n\x10ListLinksRequest\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\x13\n\x0bwindow_days\x18\x04 \x01(\r\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"\x85\x01\n\nLinkStatus\x12\x1e\n\x04link\x18\x01 \x01(\x0b\x32\x10.peyvand.v1.Link\x12(\n\tindicator\x18\x02 \x01(\x0b\x32\x15.peyvand.v1.Indicator\x12-\n\texchanges\x18\x03 \x01(\x0b\x32\x1a.peyvand.v1.ExchangeVolume\"S\n\x11ListLinksResponse\x12%\n\x05links\x18\x01 \x03(\x0b\x32\x16.peyvand.v1.LinkStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x01\n\x0eGetLinkRequest\x12\x0c\n\x04link\x18\x01 \x01(\t\x12\x13\n\x0bwindow_days\x18\x02 \x01(\r\x12.\n\nslots_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08slots_to\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x0eVantageOutcome\x12\x0f\n\x07vantage\x18\x01 \x01(\t\x12$\n\x07outcome\x18\x02 \x01(\x0e\x32\x13.peyvand.v1.Outcome\x12\"\n\x06reason\x18\x03 \x01(\x0e\x32\x12.peyvand.v1.Reason\"\xae\x01\n\x04Slot\x12.\n\nslot_start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.peyvand.v1.Outcome\x12\"\n\x06reason\x18\x03 \x01(\x0e\x32\x12.peyvand.v1.Reason\x12,\n\x08vantages\x18\x04 \x03(\x0b\x32\x1a.peyvand.v1.VantageOutcome\"X\n\x0fGetLinkResponse\x12$\n\x04link\x18\x01 \x01(\x0b\x32\x16.peyvand.v1.LinkStatus\x12\x1f\n\x05slots\x18\x02 \x03(\x0b\x32\x10.peyvand.v1.Slot\"c\n\x19TabulateIndicatorsRequest\x12\x31\n\tattribute\x18\x01 \x01(\x0e\x32\x1e.peyvand.v1.TabulatedAttribute\x12\x13\n\x0bwindow_days\x18\x02 \x01(\r\"\xe7\x02\n\x0eTabulatedGroup\x12\r\n\x05value\x18\x01 \x01(\t\x12\x13\n\x06lowest\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07highest\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12#\n\x05index\x18\x04 \x01(\x0b\x32\x14.peyvand.v1.SetIndex\x12\x10\n\x08\x61gencies\x18\x05 \x01(\r\x12\x10\n\x08services\x18\x06 \x01(\r\x12\x1b\n\x13services_with_links\x18\x07 \x01(\r\x12\x14\n\x0clinks_absent\x18\x08 \x01(\r\x12\"\n\x15inquiries_per_service\x18\t \x01(\x01H\x02\x88\x01\x01\x12!\n\x14on_paper_per_service\x18\n \x01(\x01H\x03\x88\x01\x01\x12\x0e\n\x06levels\x18\x0b \x03(\rB\t\n\x07_lowestB\n\n\x08_highestB\x18\n\x16_inquiries_per_serviceB\x17\n\x15_on_paper_per_service\"\xed\x01\n\x1aTabulateIndicatorsResponse\x12\x31\n\tattribute\x18\x01 \x01(\x0e\x32\x1e.peyvand.v1.TabulatedAttribute\x12\x13\n\x0bwindow_days\x18\x02 \x01(\r\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10register_version\x18\x04 \x01(\t\x12\x16\n\x0emethod_version\x18\x05 \x01(\t\x12*\n\x06groups\x18\x06 \x03(\x0b\x32\x1a.peyvand.v1.TabulatedGroup*\xdf\x01\n\x12TabulatedAttribute\x12#\n\x1fTABULATED_ATTRIBUTE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bTABULATED_ATTRIBUTE_CHANNEL\x10\x01\x12\x1e\n\x1aTABULATED_ATTRIBUTE_SECTOR\x10\x02\x12\x1d\n\x19TABULATED_ATTRIBUTE_STAFF\x10\x03\x12$\n TABULATED_ATTRIBUTE_SATISFACTION\x10\x04\x12\x1e\n\x1aTABULATED_ATTRIBUTE_AGENCY\x10\x05\x32\x8e\x06\n\x10IndicatorService\x12Q\n\x0cGetIndicator\x12\x1f.peyvand.v1.GetIndicatorRequest\x1a .peyvand.v1.GetIndicatorResponse\x12W\n\x0eListIndicators\x12!.peyvand.v1.ListIndicatorsRequest\x1a\".peyvand.v1.ListIndicatorsResponse\x12]\n\x10\x45xplainIndicator\x12#.peyvand.v1.ExplainIndicatorRequest\x1a$.peyvand.v1.ExplainIndicatorResponse\x12K\n\nGetHistory\x12\x1d.peyvand.v1.GetHistoryRequest\x1a\x1e.peyvand.v1.GetHistoryResponse\x12\\\n\x0fWatchIndicators\x12\".peyvand.v1.WatchIndicatorsRequest\x1a#.peyvand.v1.WatchIndicatorsResponse0\x01\x12Q\n\x0cGetStructure\x12\x1f.peyvand.v1.GetStructureRequest\x1a .peyvand.v1.GetStructureResponse\x12H\n\tListLinks\x12\x1c.peyvand.v1.ListLinksRequest\x1a\x1d.peyvand.v1.ListLinksResponse\x12\x42\n\x07GetLink\x12\x1a.peyvand.v1.GetLinkRequest\x1a\x1b.peyvand.v1.GetLinkResponse\x12\x63\n\x12TabulateIndicators\x12%.peyvand.v1.TabulateIndicatorsRequest\x1a&.peyvand.v1.TabulateIndicatorsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"peyvand/v1/indicator_service.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16peyvand/v1/block.proto\x1a\x1apeyvand/v1/indicator.proto\x1a\x1cpeyvand/v1/measurement.proto\x1a\x18peyvand/v1/outcome.proto\x1a\x19peyvand/v1/register.proto\"_\n\x13GetIndicatorRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\"@\n\x14GetIndicatorResponse\x12(\n\tindicator\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Indicator\"\x8c\x01\n\x15ListIndicatorsRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\x0e\n\x06sector\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"\\\n\x16ListIndicatorsResponse\x12)\n\nindicators\x18\x01 \x03(\x0b\x32\x15.peyvand.v1.Indicator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"r\n\x17\x45xplainIndicatorRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\x12\r\n\x05limit\x18\x04 \x01(\r\"a\n\x0cProviderLoss\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0c\n\x04loss\x18\x02 \x01(\x01\x12\"\n\x06losses\x18\x03 \x01(\x0b\x32\x12.peyvand.v1.Losses\x12\r\n\x05links\x18\x04 \x01(\r\"\xbf\x01\n\x08LinkCost\x12\x1e\n\x04link\x18\x01 \x01(\x0b\x32\x10.peyvand.v1.Link\x12\x0c\n\x04loss\x18\x02 \x01(\x01\x12\"\n\x06losses\x18\x03 \x01(\x0b\x32\x12.peyvand.v1.Losses\x12\x12\n\x05point\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0bknown_share\x18\x05 \x01(\x01\x12\x16\n\x0eindex_if_fixed\x18\x06 \x01(\x01\x12\x16\n\x0elower_if_fixed\x18\x07 \x01(\x01\x42\x08\n\x06_point\"O\n\x0bReasonShare\x12\"\n\x06reason\x18\x01 \x01(\x0e\x32\x12.peyvand.v1.Reason\x12\r\n\x05slots\x18\x02 \x01(\r\x12\r\n\x05share\x18\x03 \x01(\x01\"i\n\x08LinkBurn\x12\x0c\n\x04span\x18\x01 \x01(\t\x12\r\n\x05known\x18\x02 \x01(\r\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\r\x12\x0c\n\x04\x62urn\x18\x04 \x01(\x01\x12\x11\n\tthreshold\x18\x05 \x01(\x01\x12\x0f\n\x07\x62urning\x18\x06 \x01(\x08\"\xcf\x03\n\x0cLinkFindings\x12\r\n\x05slots\x18\x01 \x01(\x04\x12\x15\n\rnot_connected\x18\x02 \x01(\x04\x12\x14\n\x0cnot_answered\x18\x03 \x01(\x04\x12\x0f\n\x07invalid\x18\x04 \x01(\x04\x12\x0c\n\x04late\x18\x05 \x01(\x04\x12\r\n\x05stale\x18\x06 \x01(\x04\x12\n\n\x02ok\x18\x07 \x01(\x04\x12(\n\x07reasons\x18\x08 \x03(\x0b\x32\x17.peyvand.v1.ReasonShare\x12\x30\n\x0creasons_from\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nreasons_to\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rreasons_known\x18\x0b \x01(\r\x12\'\n\x06latest\x18\x0c \x03(\x0b\x32\x17.peyvand.v1.Measurement\x12)\n\x08\x66\x61ilures\x18\r \x03(\x0b\x32\x17.peyvand.v1.Measurement\x12-\n\texchanges\x18\x0e \x01(\x0b\x32\x1a.peyvand.v1.ExchangeVolume\x12#\n\x05\x62urns\x18\x0f \x03(\x0b\x32\x14.peyvand.v1.LinkBurn\"\xf8\x01\n\x18\x45xplainIndicatorResponse\x12(\n\tindicator\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Indicator\x12\x10\n\x08\x65stimate\x18\x02 \x01(\x01\x12\"\n\x06losses\x18\x03 \x01(\x0b\x32\x12.peyvand.v1.Losses\x12+\n\tproviders\x18\x04 \x03(\x0b\x32\x18.peyvand.v1.ProviderLoss\x12#\n\x05links\x18\x05 \x03(\x0b\x32\x14.peyvand.v1.LinkCost\x12*\n\x08\x66indings\x18\x06 \x01(\x0b\x32\x18.peyvand.v1.LinkFindings\"\xd6\x01\n\x11GetHistoryRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\x12(\n\x04\x66rom\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\"X\n\x12GetHistoryResponse\x12)\n\nindicators\x18\x01 \x03(\x0b\x32\x15.peyvand.v1.Indicator\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x16WatchIndicatorsRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\x0b\n\x03ids\x18\x02 \x03(\t\x12\x13\n\x0bwindow_days\x18\x03 \x01(\r\"C\n\x17WatchIndicatorsResponse\x12(\n\tindicator\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Indicator\"*\n\x13GetStructureRequest\x12\x13\n\x0bwindow_days\x18\x01 \x01(\r\"k\n\x14GetStructureResponse\x12(\n\tstructure\x18\x01 \x01(\x0b\x32\x15.peyvand.v1.Structure\x12)\n\nthree_bars\x18\x02 \x01(\x0b\x32\x15.peyvand.v1.ThreeBars\"\x83\x01\n\x10ListLinksRequest\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\x13\n\x0bwindow_days\x18\x04 \x01(\r\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"\x85\x01\n\nLinkStatus\x12\x1e\n\x04link\x18\x01 \x01(\x0b\x32\x10.peyvand.v1.Link\x12(\n\tindicator\x18\x02 \x01(\x0b\x32\x15.peyvand.v1.Indicator\x12-\n\texchanges\x18\x03 \x01(\x0b\x32\x1a.peyvand.v1.ExchangeVolume\"S\n\x11ListLinksResponse\x12%\n\x05links\x18\x01 \x03(\x0b\x32\x16.peyvand.v1.LinkStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x01\n\x0eGetLinkRequest\x12\x0c\n\x04link\x18\x01 \x01(\t\x12\x13\n\x0bwindow_days\x18\x02 \x01(\r\x12.\n\nslots_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08slots_to\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x0eVantageOutcome\x12\x0f\n\x07vantage\x18\x01 \x01(\t\x12$\n\x07outcome\x18\x02 \x01(\x0e\x32\x13.peyvand.v1.Outcome\x12\"\n\x06reason\x18\x03 \x01(\x0e\x32\x12.peyvand.v1.Reason\"\xae\x01\n\x04Slot\x12.\n\nslot_start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.peyvand.v1.Outcome\x12\"\n\x06reason\x18\x03 \x01(\x0e\x32\x12.peyvand.v1.Reason\x12,\n\x08vantages\x18\x04 \x03(\x0b\x32\x1a.peyvand.v1.VantageOutcome\"X\n\x0fGetLinkResponse\x12$\n\x04link\x18\x01 \x01(\x0b\x32\x16.peyvand.v1.LinkStatus\x12\x1f\n\x05slots\x18\x02 \x03(\x0b\x32\x10.peyvand.v1.Slot\"c\n\x19TabulateIndicatorsRequest\x12\x31\n\tattribute\x18\x01 \x01(\x0e\x32\x1e.peyvand.v1.TabulatedAttribute\x12\x13\n\x0bwindow_days\x18\x02 \x01(\r\"\xe7\x02\n\x0eTabulatedGroup\x12\r\n\x05value\x18\x01 \x01(\t\x12\x13\n\x06lowest\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07highest\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12#\n\x05index\x18\x04 \x01(\x0b\x32\x14.peyvand.v1.SetIndex\x12\x10\n\x08\x61gencies\x18\x05 \x01(\r\x12\x10\n\x08services\x18\x06 \x01(\r\x12\x1b\n\x13services_with_links\x18\x07 \x01(\r\x12\x14\n\x0clinks_absent\x18\x08 \x01(\r\x12\"\n\x15inquiries_per_service\x18\t \x01(\x01H\x02\x88\x01\x01\x12!\n\x14on_paper_per_service\x18\n \x01(\x01H\x03\x88\x01\x01\x12\x0e\n\x06levels\x18\x0b \x03(\rB\t\n\x07_lowestB\n\n\x08_highestB\x18\n\x16_inquiries_per_serviceB\x17\n\x15_on_paper_per_service\"\xed\x01\n\x1aTabulateIndicatorsResponse\x12\x31\n\tattribute\x18\x01 \x01(\x0e\x32\x1e.peyvand.v1.TabulatedAttribute\x12\x13\n\x0bwindow_days\x18\x02 \x01(\r\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10register_version\x18\x04 \x01(\t\x12\x16\n\x0emethod_version\x18\x05 \x01(\t\x12*\n\x06groups\x18\x06 \x03(\x0b\x32\x1a.peyvand.v1.TabulatedGroup*\xdf\x01\n\x12TabulatedAttribute\x12#\n\x1fTABULATED_ATTRIBUTE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bTABULATED_ATTRIBUTE_CHANNEL\x10\x01\x12\x1e\n\x1aTABULATED_ATTRIBUTE_SECTOR\x10\x02\x12\x1d\n\x19TABULATED_ATTRIBUTE_STAFF\x10\x03\x12$\n TABULATED_ATTRIBUTE_SATISFACTION\x10\x04\x12\x1e\n\x1aTABULATED_ATTRIBUTE_AGENCY\x10\x05\x32\x8e\x06\n\x10IndicatorService\x12Q\n\x0cGetIndicator\x12\x1f.peyvand.v1.GetIndicatorRequest\x1a .peyvand.v1.GetIndicatorResponse\x12W\n\x0eListIndicators\x12!.peyvand.v1.ListIndicatorsRequest\x1a\".peyvand.v1.ListIndicatorsResponse\x12]\n\x10\x45xplainIndicator\x12#.peyvand.v1.ExplainIndicatorRequest\x1a$.peyvand.v1.ExplainIndicatorResponse\x12K\n\nGetHistory\x12\x1d.peyvand.v1.GetHistoryRequest\x1a\x1e.peyvand.v1.GetHistoryResponse\x12\\\n\x0fWatchIndicators\x12\".peyvand.v1.WatchIndicatorsRequest\x1a#.peyvand.v1.WatchIndicatorsResponse0\x01\x12Q\n\x0cGetStructure\x12\x1f.peyvand.v1.GetStructureRequest\x1a .peyvand.v1.GetStructureResponse\x12H\n\tListLinks\x12\x1c.peyvand.v1.ListLinksRequest\x1a\x1d.peyvand.v1.ListLinksResponse\x12\x42\n\x07GetLink\x12\x1a.peyvand.v1.GetLinkRequest\x1a\x1b.peyvand.v1.GetLinkResponse\x12\x63\n\x12TabulateIndicators\x12%.peyvand.v1.TabulateIndicatorsRequest\x1a&.peyvand.v1.TabulateIndicatorsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'peyvand.v1.indicator_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TABULATEDATTRIBUTE']._serialized_start=3417
-  _globals['_TABULATEDATTRIBUTE']._serialized_end=3640
-  _globals['_GETINDICATORREQUEST']._serialized_start=188
-  _globals['_GETINDICATORREQUEST']._serialized_end=283
-  _globals['_GETINDICATORRESPONSE']._serialized_start=285
-  _globals['_GETINDICATORRESPONSE']._serialized_end=349
-  _globals['_LISTINDICATORSREQUEST']._serialized_start=352
-  _globals['_LISTINDICATORSREQUEST']._serialized_end=492
-  _globals['_LISTINDICATORSRESPONSE']._serialized_start=494
-  _globals['_LISTINDICATORSRESPONSE']._serialized_end=586
-  _globals['_EXPLAININDICATORREQUEST']._serialized_start=588
-  _globals['_EXPLAININDICATORREQUEST']._serialized_end=702
-  _globals['_PROVIDERLOSS']._serialized_start=704
-  _globals['_PROVIDERLOSS']._serialized_end=801
-  _globals['_LINKCOST']._serialized_start=804
-  _globals['_LINKCOST']._serialized_end=995
-  _globals['_EXPLAININDICATORRESPONSE']._serialized_start=998
-  _globals['_EXPLAININDICATORRESPONSE']._serialized_end=1202
-  _globals['_GETHISTORYREQUEST']._serialized_start=1205
-  _globals['_GETHISTORYREQUEST']._serialized_end=1419
-  _globals['_GETHISTORYRESPONSE']._serialized_start=1421
-  _globals['_GETHISTORYRESPONSE']._serialized_end=1509
-  _globals['_WATCHINDICATORSREQUEST']._serialized_start=1511
-  _globals['_WATCHINDICATORSREQUEST']._serialized_end=1610
-  _globals['_WATCHINDICATORSRESPONSE']._serialized_start=1612
-  _globals['_WATCHINDICATORSRESPONSE']._serialized_end=1679
-  _globals['_GETSTRUCTUREREQUEST']._serialized_start=1681
-  _globals['_GETSTRUCTUREREQUEST']._serialized_end=1723
-  _globals['_GETSTRUCTURERESPONSE']._serialized_start=1725
-  _globals['_GETSTRUCTURERESPONSE']._serialized_end=1832
-  _globals['_LISTLINKSREQUEST']._serialized_start=1835
-  _globals['_LISTLINKSREQUEST']._serialized_end=1966
-  _globals['_LINKSTATUS']._serialized_start=1969
-  _globals['_LINKSTATUS']._serialized_end=2102
-  _globals['_LISTLINKSRESPONSE']._serialized_start=2104
-  _globals['_LISTLINKSRESPONSE']._serialized_end=2187
-  _globals['_GETLINKREQUEST']._serialized_start=2190
-  _globals['_GETLINKREQUEST']._serialized_end=2335
-  _globals['_VANTAGEOUTCOME']._serialized_start=2337
-  _globals['_VANTAGEOUTCOME']._serialized_end=2444
-  _globals['_SLOT']._serialized_start=2447
-  _globals['_SLOT']._serialized_end=2621
-  _globals['_GETLINKRESPONSE']._serialized_start=2623
-  _globals['_GETLINKRESPONSE']._serialized_end=2711
-  _globals['_TABULATEINDICATORSREQUEST']._serialized_start=2713
-  _globals['_TABULATEINDICATORSREQUEST']._serialized_end=2812
-  _globals['_TABULATEDGROUP']._serialized_start=2815
-  _globals['_TABULATEDGROUP']._serialized_end=3174
-  _globals['_TABULATEINDICATORSRESPONSE']._serialized_start=3177
-  _globals['_TABULATEINDICATORSRESPONSE']._serialized_end=3414
-  _globals['_INDICATORSERVICE']._serialized_start=3643
-  _globals['_INDICATORSERVICE']._serialized_end=4425
+  _globals['_TABULATEDATTRIBUTE']._serialized_start=4145
+  _globals['_TABULATEDATTRIBUTE']._serialized_end=4368
+  _globals['_GETINDICATORREQUEST']._serialized_start=218
+  _globals['_GETINDICATORREQUEST']._serialized_end=313
+  _globals['_GETINDICATORRESPONSE']._serialized_start=315
+  _globals['_GETINDICATORRESPONSE']._serialized_end=379
+  _globals['_LISTINDICATORSREQUEST']._serialized_start=382
+  _globals['_LISTINDICATORSREQUEST']._serialized_end=522
+  _globals['_LISTINDICATORSRESPONSE']._serialized_start=524
+  _globals['_LISTINDICATORSRESPONSE']._serialized_end=616
+  _globals['_EXPLAININDICATORREQUEST']._serialized_start=618
+  _globals['_EXPLAININDICATORREQUEST']._serialized_end=732
+  _globals['_PROVIDERLOSS']._serialized_start=734
+  _globals['_PROVIDERLOSS']._serialized_end=831
+  _globals['_LINKCOST']._serialized_start=834
+  _globals['_LINKCOST']._serialized_end=1025
+  _globals['_REASONSHARE']._serialized_start=1027
+  _globals['_REASONSHARE']._serialized_end=1106
+  _globals['_LINKBURN']._serialized_start=1108
+  _globals['_LINKBURN']._serialized_end=1213
+  _globals['_LINKFINDINGS']._serialized_start=1216
+  _globals['_LINKFINDINGS']._serialized_end=1679
+  _globals['_EXPLAININDICATORRESPONSE']._serialized_start=1682
+  _globals['_EXPLAININDICATORRESPONSE']._serialized_end=1930
+  _globals['_GETHISTORYREQUEST']._serialized_start=1933
+  _globals['_GETHISTORYREQUEST']._serialized_end=2147
+  _globals['_GETHISTORYRESPONSE']._serialized_start=2149
+  _globals['_GETHISTORYRESPONSE']._serialized_end=2237
+  _globals['_WATCHINDICATORSREQUEST']._serialized_start=2239
+  _globals['_WATCHINDICATORSREQUEST']._serialized_end=2338
+  _globals['_WATCHINDICATORSRESPONSE']._serialized_start=2340
+  _globals['_WATCHINDICATORSRESPONSE']._serialized_end=2407
+  _globals['_GETSTRUCTUREREQUEST']._serialized_start=2409
+  _globals['_GETSTRUCTUREREQUEST']._serialized_end=2451
+  _globals['_GETSTRUCTURERESPONSE']._serialized_start=2453
+  _globals['_GETSTRUCTURERESPONSE']._serialized_end=2560
+  _globals['_LISTLINKSREQUEST']._serialized_start=2563
+  _globals['_LISTLINKSREQUEST']._serialized_end=2694
+  _globals['_LINKSTATUS']._serialized_start=2697
+  _globals['_LINKSTATUS']._serialized_end=2830
+  _globals['_LISTLINKSRESPONSE']._serialized_start=2832
+  _globals['_LISTLINKSRESPONSE']._serialized_end=2915
+  _globals['_GETLINKREQUEST']._serialized_start=2918
+  _globals['_GETLINKREQUEST']._serialized_end=3063
+  _globals['_VANTAGEOUTCOME']._serialized_start=3065
+  _globals['_VANTAGEOUTCOME']._serialized_end=3172
+  _globals['_SLOT']._serialized_start=3175
+  _globals['_SLOT']._serialized_end=3349
+  _globals['_GETLINKRESPONSE']._serialized_start=3351
+  _globals['_GETLINKRESPONSE']._serialized_end=3439
+  _globals['_TABULATEINDICATORSREQUEST']._serialized_start=3441
+  _globals['_TABULATEINDICATORSREQUEST']._serialized_end=3540
+  _globals['_TABULATEDGROUP']._serialized_start=3543
+  _globals['_TABULATEDGROUP']._serialized_end=3902
+  _globals['_TABULATEINDICATORSRESPONSE']._serialized_start=3905
+  _globals['_TABULATEINDICATORSRESPONSE']._serialized_end=4142
+  _globals['_INDICATORSERVICE']._serialized_start=4371
+  _globals['_INDICATORSERVICE']._serialized_end=5153
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from peyvand.v1 import block_pb2 as _block_pb2
 from peyvand.v1 import indicator_pb2 as _indicator_pb2
+from peyvand.v1 import measurement_pb2 as _measurement_pb2
 from peyvand.v1 import outcome_pb2 as _outcome_pb2
 from peyvand.v1 import register_pb2 as _register_pb2
 import builtins as _builtins
@@ -262,6 +263,157 @@ class LinkCost(_message.Message):
 Global___LinkCost: _TypeAlias = LinkCost  # noqa: Y015
 
 @_typing.final
+class ReasonShare(_message.Message):
+    """ReasonShare is how many of the known slots that were not OK had this reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    reason: _outcome_pb2.Reason.ValueType
+    slots: _builtins.int
+    share: _builtins.float
+    """Of all known slots."""
+    def __init__(
+        self,
+        *,
+        reason: _outcome_pb2.Reason.ValueType = ...,
+        slots: _builtins.int = ...,
+        share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "share", b"share", "slots", b"slots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReasonShare: _TypeAlias = ReasonShare  # noqa: Y015
+
+@_typing.final
+class LinkBurn(_message.Message):
+    """LinkBurn is how fast a link burns the error budget that its SLO leaves it, over one span of slots."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPAN_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    BURN_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    BURNING_FIELD_NUMBER: _builtins.int
+    span: _builtins.str
+    """`1h`, `6h`, `1d` or `3d`."""
+    known: _builtins.int
+    failed: _builtins.int
+    burn: _builtins.float
+    """(failed / known) / (1 - slo)."""
+    threshold: _builtins.float
+    """At and above this it is worth an alert, once three slots have failed."""
+    burning: _builtins.bool
+    def __init__(
+        self,
+        *,
+        span: _builtins.str = ...,
+        known: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        burn: _builtins.float = ...,
+        threshold: _builtins.float = ...,
+        burning: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burn", b"burn", "burning", b"burning", "failed", b"failed", "known", b"known", "span", b"span", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkBurn: _TypeAlias = LinkBurn  # noqa: Y015
+
+@_typing.final
+class LinkFindings(_message.Message):
+    """LinkFindings is the evidence behind one link or endpoint. Like its target, it is an attack map: for auditors and the
+    agencies at its ends.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOTS_FIELD_NUMBER: _builtins.int
+    NOT_CONNECTED_FIELD_NUMBER: _builtins.int
+    NOT_ANSWERED_FIELD_NUMBER: _builtins.int
+    INVALID_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
+    OK_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    REASONS_FROM_FIELD_NUMBER: _builtins.int
+    REASONS_TO_FIELD_NUMBER: _builtins.int
+    REASONS_KNOWN_FIELD_NUMBER: _builtins.int
+    LATEST_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    EXCHANGES_FIELD_NUMBER: _builtins.int
+    BURNS_FIELD_NUMBER: _builtins.int
+    slots: _builtins.int
+    """Slots in force in the window, and of these the known ones at each verdict; a link's only."""
+    not_connected: _builtins.int
+    not_answered: _builtins.int
+    invalid: _builtins.int
+    late: _builtins.int
+    stale: _builtins.int
+    ok: _builtins.int
+    reasons_known: _builtins.int
+    """Of those, the known slots."""
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReasonShare]:
+        """Why slots were not OK, the most frequent reason first, over the slots kept in detail that start in
+        [reasons_from, reasons_to): some 48 hours, not the whole window.
+        """
+
+    @_builtins.property
+    def reasons_from(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def reasons_to(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def latest(self) -> _containers.RepeatedCompositeFieldContainer[_measurement_pb2.Measurement]:
+        """The latest measurement of each vantage."""
+
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[_measurement_pb2.Measurement]:
+        """The last failed measurements, newest first."""
+
+    @_builtins.property
+    def exchanges(self) -> _block_pb2.ExchangeVolume:
+        """What the agencies at the link's ends exchanged over the data bus; unset when nothing was logged."""
+
+    @_builtins.property
+    def burns(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkBurn]: ...
+    def __init__(
+        self,
+        *,
+        slots: _builtins.int = ...,
+        not_connected: _builtins.int = ...,
+        not_answered: _builtins.int = ...,
+        invalid: _builtins.int = ...,
+        late: _builtins.int = ...,
+        stale: _builtins.int = ...,
+        ok: _builtins.int = ...,
+        reasons: _abc.Iterable[Global___ReasonShare] | None = ...,
+        reasons_from: _timestamp_pb2.Timestamp | None = ...,
+        reasons_to: _timestamp_pb2.Timestamp | None = ...,
+        reasons_known: _builtins.int = ...,
+        latest: _abc.Iterable[_measurement_pb2.Measurement] | None = ...,
+        failures: _abc.Iterable[_measurement_pb2.Measurement] | None = ...,
+        exchanges: _block_pb2.ExchangeVolume | None = ...,
+        burns: _abc.Iterable[Global___LinkBurn] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "reasons_from", b"reasons_from", "reasons_to", b"reasons_to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burns", b"burns", "exchanges", b"exchanges", "failures", b"failures", "invalid", b"invalid", "late", b"late", "latest", b"latest", "not_answered", b"not_answered", "not_connected", b"not_connected", "ok", b"ok", "reasons", b"reasons", "reasons_from", b"reasons_from", "reasons_known", b"reasons_known", "reasons_to", b"reasons_to", "slots", b"slots", "stale", b"stale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkFindings: _TypeAlias = LinkFindings  # noqa: Y015
+
+@_typing.final
 class ExplainIndicatorResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -270,6 +422,7 @@ class ExplainIndicatorResponse(_message.Message):
     LOSSES_FIELD_NUMBER: _builtins.int
     PROVIDERS_FIELD_NUMBER: _builtins.int
     LINKS_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
     estimate: _builtins.float
     """The ω-weighted estimate that the losses below are taken from; equals the point where one is published."""
     @_builtins.property
@@ -280,6 +433,10 @@ class ExplainIndicatorResponse(_message.Message):
     def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderLoss]: ...
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkCost]: ...
+    @_builtins.property
+    def findings(self) -> Global___LinkFindings:
+        """Of a link or endpoint only: what was found of it."""
+
     def __init__(
         self,
         *,
@@ -288,10 +445,11 @@ class ExplainIndicatorResponse(_message.Message):
         losses: _indicator_pb2.Losses | None = ...,
         providers: _abc.Iterable[Global___ProviderLoss] | None = ...,
         links: _abc.Iterable[Global___LinkCost] | None = ...,
+        findings: Global___LinkFindings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["indicator", b"indicator", "losses", b"losses"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "indicator", b"indicator", "losses", b"losses"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "indicator", b"indicator", "links", b"links", "losses", b"losses", "providers", b"providers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "findings", b"findings", "indicator", b"indicator", "links", b"links", "losses", b"losses", "providers", b"providers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

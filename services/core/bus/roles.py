@@ -68,7 +68,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
             (
                 subjects.kv_subject(subjects.INDICATOR, ">"),
                 subjects.indicator("*", "*", "*"),
-                *_get(register, *streams),
+                *_get(register, *streams, indicator),  # its own publication is what it remembers by
                 *_info(*streams, indicator),
             ),
             (register_changes, subjects.measurement("*", "*"), subjects.exchange("*", "*")),

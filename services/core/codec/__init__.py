@@ -22,6 +22,7 @@ from services.core.codec.measurement import (
     measurement_to_json,
 )
 from services.core.codec.measurement_line import measurement_from_json
+from services.core.codec.recent import RecentBlock, decode_recent, encode_recent, stamp_recent
 from services.core.codec.register import (
     Chunk,
     Heartbeat,
@@ -42,18 +43,21 @@ __all__ = [
     "Heartbeat",
     "LinkEvidence",
     "Manifest",
+    "RecentBlock",
     "SlotBlock",
     "decode_block",
     "decode_columns",
     "decode_heartbeat",
     "decode_manifest",
     "decode_measurements",
+    "decode_recent",
     "decode_slot_block",
     "decode_summaries",
     "encode_block",
     "encode_heartbeat",
     "encode_manifest",
     "encode_measurements",
+    "encode_recent",
     "encode_slot_block",
     "encode_summaries",
     "indicator_from_message",
@@ -64,6 +68,7 @@ __all__ = [
     "sensitivity_to_json",
     "set_index_to_message",
     "stamp_block",
+    "stamp_recent",
     "structure_to_json",
     "structure_to_message",
     "summary_from_json",

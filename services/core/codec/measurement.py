@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from google.protobuf import json_format
@@ -10,7 +11,7 @@ from google.protobuf.message import DecodeError
 
 from peyvand.v1 import measurement_pb2, outcome_pb2
 from services.core.codec.units import duration, from_micros, micros, timestamp
-from services.core.evidence import Measurement, MeasurementColumns, Phases, Target
+from services.core.evidence import FACTS, Facts, Measurement, MeasurementColumns, Phases, Target
 from services.core.outcome import Outcome, Reason
 
 __all__ = [
@@ -69,7 +70,7 @@ def _targets(batch: measurement_pb2.MeasurementBatch) -> tuple[Target, ...]:
 
 
 def decode_columns(payload: bytes) -> MeasurementColumns:
-    """The columns that verdicts are made of. Raises ValueError when the payload is not a consistent MeasurementBatch."""
+    """The columns of a batch. Raises ValueError when the payload is not a consistent MeasurementBatch."""
     batch = _batch(payload)
     columns = MeasurementColumns(
         vantage=batch.vantage,
@@ -81,11 +82,16 @@ def decode_columns(payload: bytes) -> MeasurementColumns:
         reason=np.array(batch.reason, np.uint8),
     )
     rows = len(columns)
-    if any(len(column) != rows for column in (columns.slot_start, columns.time, columns.outcome, columns.reason)):
+    names = ("slot_start", "time", "outcome", "reason", *FACTS, "detail")
+    if any(len(getattr(batch, name)) != rows for name in names):
         raise ValueError("a MeasurementBatch with columns of different lengths")
     if rows and int(columns.target.max()) >= len(columns.targets):
         raise ValueError("a MeasurementBatch that names a target outside its table")
-    return columns
+    numbers = np.array([np.array(getattr(batch, name), np.int64) for name in FACTS], np.int64)
+    facts = Facts(numbers, np.array(batch.detail, np.int64), tuple(batch.details))
+    if rows and int(facts.detail.max()) >= len(facts.details):
+        raise ValueError("a MeasurementBatch that names a detail outside its table")
+    return replace(columns, facts=facts)
 
 
 def decode_measurements(payload: bytes) -> list[Measurement]:

@@ -1,0 +1,102 @@
+"""RecentBlocks of KV bucket `indicator`: what was last measured of some links and endpoints (DESIGN.md, Contracts)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from peyvand.v1 import block_pb2
+from services.core.evidence import FACTS, RecentRows, Target
+
+__all__ = ["RecentBlock", "decode_recent", "encode_recent", "stamp_recent"]
+
+_COLUMNS = ("target", "vantage", "slot_start", "time", "outcome", "reason", *FACTS)
+
+
+@dataclass(frozen=True, slots=True)
+class RecentBlock:
+    """One value of the bucket. In ``latest`` and ``failures`` targets and vantages are positions in the tables here.
+
+    ``burn_known`` and ``burn_failed`` (spans, links) slots, of no span where they are not counted.
+    """
+
+    links: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    vantages: tuple[str, ...]
+    latest: RecentRows
+    failures: RecentRows
+    burn_known: NDArray[np.int64]
+    burn_failed: NDArray[np.int64]
+    evidence_sequence: int = 0
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What the rows' targets index."""
+        return (*map(Target, self.links), *(Target(name, endpoint=True) for name in self.endpoints))
+
+
+def encode_recent(block: RecentBlock) -> bytes:
+    """A RecentBlock that does not say yet up to which message the evidence was read: ``stamp_recent`` adds it."""
+    details = ["", *sorted({*block.latest.details, *block.failures.details} - {""})]
+    index = {text: at for at, text in enumerate(details)}
+    return block_pb2.RecentBlock(
+        links=block.links,
+        endpoints=block.endpoints,
+        vantages=block.vantages,
+        details=details,
+        latest=_rows(block.latest, index),
+        failures=_rows(block.failures, index),
+        burn_known=block.burn_known.ravel().tolist(),
+        burn_failed=block.burn_failed.ravel().tolist(),
+    ).SerializeToString()
+
+
+def stamp_recent(payload: bytes, evidence_sequence: int) -> bytes:
+    """The same block, of evidence up to this message: two messages, one after the other, are merged."""
+    return payload + block_pb2.RecentBlock(evidence_sequence=evidence_sequence).SerializeToString()
+
+
+def _rows(columns: RecentRows, index: dict[str, int]) -> block_pb2.RecentRows:
+    return block_pb2.RecentRows(
+        **dict(zip(_COLUMNS, columns.numbers.tolist(), strict=True)),
+        detail=[index[text] for text in columns.details.tolist()],
+    )
+
+
+def decode_recent(payload: bytes) -> RecentBlock:
+    """The block a value holds. Raises ValueError when the payload is not a consistent RecentBlock."""
+    try:
+        message = block_pb2.RecentBlock.FromString(payload)
+    except DecodeError as error:
+        raise ValueError("not a RecentBlock") from error
+    details = np.array(message.details, dtype=np.object_)
+    links = len(message.links)
+    try:
+        burns = (
+            np.array(counts, np.int64).reshape(-1, links) if links else np.zeros((0, 0), np.int64)
+            for counts in (message.burn_known, message.burn_failed)
+        )
+        known, failed = burns
+        return RecentBlock(
+            links=tuple(message.links),
+            endpoints=tuple(message.endpoints),
+            vantages=tuple(message.vantages),
+            latest=_columns(message.latest, details),
+            failures=_columns(message.failures, details),
+            burn_known=known,
+            burn_failed=failed,
+            evidence_sequence=message.evidence_sequence,
+        )
+    except (ValueError, IndexError) as error:
+        raise ValueError("a RecentBlock with columns of different lengths") from error
+
+
+def _columns(message: block_pb2.RecentRows, details: NDArray[np.object_]) -> RecentRows:
+    numbers = np.array([np.array(getattr(message, name), np.int64) for name in _COLUMNS])
+    detail = details[np.array(message.detail, np.int64)] if message.detail else np.zeros(0, np.object_)
+    if numbers.ndim != 2 or numbers.shape[1] != len(detail):
+        raise ValueError("columns of different lengths")
+    return RecentRows(numbers, detail)

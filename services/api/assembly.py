@@ -9,6 +9,7 @@ import grpc
 from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2, register_service_pb2
+from services.api.findings import Findings
 from services.api.handlers import Meters, service_handlers
 from services.api.history import History
 from services.api.indicator_servicer import IndicatorServicer
@@ -45,6 +46,12 @@ class Picture:
             raise BusError(f"reading {key} failed: the bus has not answered yet")
         return await self.bus.kv_get(INDICATOR, key)
 
+    async def read_all(self, pattern: str) -> dict[str, bytes]:
+        """Return every value of bucket `indicator` whose key matches. Raises BusError when the bus does not answer."""
+        if self.bus is None:
+            raise BusError(f"reading {pattern} failed: the bus has not answered yet")
+        return await self.bus.kv_all(INDICATOR, pattern)
+
     async def published(
         self, subject: str, start: int, since: datetime | None, limit: int, timeout: float
     ) -> list[Message]:
@@ -65,6 +72,11 @@ def handlers(
     links = LinkAnswers(picture.model, read=picture.read, clock=clock)
     history = History(picture.model, picture.published)
     return (
-        service_handlers(_INDICATORS, IndicatorServicer(picture.model, picture.hub, links, history), meters, log),
+        service_handlers(
+            _INDICATORS,
+            IndicatorServicer(picture.model, picture.hub, links, history, Findings(picture.read_all)),
+            meters,
+            log,
+        ),
         service_handlers(_REGISTER, RegisterServicer(picture.model), meters, log),
     )

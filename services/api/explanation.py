@@ -8,13 +8,14 @@ from collections.abc import Mapping
 import grpc
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.api.findings import Findings
 from services.api.gathered import Gathering
 from services.api.messages import link_message
 from services.api.read_model import GOVERNMENT_BLOCK, block_key
 from services.api.refusal import RefusedError
 from services.api.register_view import RegisterView
 from services.core.codec import Block, indicator_to_message
-from services.core.evidence import Indicator, Kind, Losses
+from services.core.evidence import Indicator, Kind, Losses, Target
 from services.indicator.explain import Explanation, explain
 
 __all__ = ["Explainer"]
@@ -23,8 +24,9 @@ __all__ = ["Explainer"]
 class Explainer:
     """Explains from the newest blocks that were published together."""
 
-    def __init__(self, gathering: Gathering) -> None:
+    def __init__(self, gathering: Gathering, findings: Findings) -> None:
         self._gathering = gathering
+        self._findings = findings
 
     async def answer(
         self, kind: Kind, entity: str, window_days: int, limit: int
@@ -34,13 +36,16 @@ class Explainer:
         view = found.view
         indicator = _indicator(view, found.blocks, kind, entity, window_days)
         if kind is Kind.ENDPOINT:
-            return _alone(indicator)
+            return _alone(indicator, await self._findings.of(found, Target(entity, endpoint=True)))
         explanation = await asyncio.to_thread(
             explain, view.frame, found.shares, found.imputation, kind, entity, limit=limit
         )
         if explanation is None:
             raise _no_evidence(kind, entity, window_days)
-        return _message(view, indicator, explanation)
+        answer = _message(view, indicator, explanation)
+        if kind is Kind.LINK:
+            answer.findings.CopyFrom(await self._findings.of(found, Target(entity)))
+        return answer
 
 
 def _indicator(view: RegisterView, blocks: Mapping[str, Block], kind: Kind, entity: str, window_days: int) -> Indicator:
@@ -78,10 +83,15 @@ def _block_of(view: RegisterView, kind: Kind, entity: str) -> str:
             return GOVERNMENT_BLOCK
 
 
-def _alone(indicator: Indicator) -> indicator_service_pb2.ExplainIndicatorResponse:
-    """An endpoint is no set of links: its losses by stage are all there is to say."""
+def _alone(
+    indicator: Indicator, findings: indicator_service_pb2.LinkFindings
+) -> indicator_service_pb2.ExplainIndicatorResponse:
+    """An endpoint is no set of links: its losses by stage and its evidence are all there is to say."""
     return indicator_service_pb2.ExplainIndicatorResponse(
-        indicator=indicator_to_message(indicator), estimate=indicator.point or 0.0, losses=_losses(indicator.losses)
+        indicator=indicator_to_message(indicator),
+        estimate=indicator.point or 0.0,
+        losses=_losses(indicator.losses),
+        findings=findings,
     )
 
 

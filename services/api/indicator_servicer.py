@@ -8,6 +8,7 @@ import grpc
 
 from peyvand.v1 import indicator_service_pb2
 from services.api.explanation import Explainer
+from services.api.findings import Findings
 from services.api.gathered import Gathering
 from services.api.handlers import Context
 from services.api.history import History
@@ -29,13 +30,15 @@ _WITHOUT_SECTOR = (Kind.GOVERNMENT, Kind.SECTOR)
 class IndicatorServicer:
     """Answers from memory; only a link's slots and the history are read from the bus, on demand."""
 
-    def __init__(self, model: ReadModel, hub: WatchHub, links: LinkAnswers, history: History) -> None:
+    def __init__(
+        self, model: ReadModel, hub: WatchHub, links: LinkAnswers, history: History, findings: Findings
+    ) -> None:
         self._model = model
         self._hub = hub
         self._links = links
         self._history = history
         self._gathering = Gathering(model)
-        self._explainer = Explainer(self._gathering)
+        self._explainer = Explainer(self._gathering, findings)
         self._tabulator = Tabulator(self._gathering)
 
     async def get_indicator(self, request: indicator_service_pb2.GetIndicatorRequest, _: Context) -> bytes:

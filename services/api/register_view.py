@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
@@ -35,6 +36,10 @@ class RegisterView:
     def frame(self) -> Frame:
         """The register as arrays, for explanations."""
         return Frame.of(self.register)
+
+    def position(self, link: str) -> int:
+        """Return where in the frame a link of the register is."""
+        return bisect_left(self.frame.links, link)
 
     @cached_property
     def sectors(self) -> tuple[str, ...]:

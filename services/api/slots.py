@@ -16,7 +16,7 @@ from services.core.model import ALWAYS, Link
 from services.core.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
 
-__all__ = ["chunks", "slot_key", "slot_messages"]
+__all__ = ["chunks", "slot_key", "slot_messages", "span_of"]
 
 _SLOTS_PER_BLOCK = 64
 _FOREVER = 1 << 62
@@ -36,7 +36,7 @@ def slot_messages(
     link: Link, calendar: Calendar, slots: range, blocks: Mapping[int, SlotBlock]
 ) -> Iterator[indicator_service_pb2.Slot]:
     """Yield the link's slots in order; ``blocks`` are by chunk, those that are gone left out."""
-    first, end, live = _span(link, calendar)
+    first, end, live = span_of(link, calendar)
     wanted = range(max(slots.start, first), min(slots.stop, end))
     for chunk in chunks(wanted):
         block = blocks.get(chunk)
@@ -49,8 +49,8 @@ def slot_messages(
                 yield _judged(link, calendar, number, block, column)
 
 
-def _span(link: Link, calendar: Calendar) -> tuple[int, int, int]:
-    """The first slot in which the link is required, the first in which it no longer is, the first in which it is live."""
+def span_of(link: Link, calendar: Calendar) -> tuple[int, int, int]:
+    """Return the first slot in which the link is required, the first in which it no longer is, the first in which it is live."""
     first = calendar.epoch_slot
     if link.required_from is not None:
         first = max(first, calendar.first_slot(link.required_from))

@@ -133,7 +133,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
         return None if value is None else decode_recent(value).failures.details.tolist()
 
     async def burns() -> bool:
-        return 'peyvand_link_burn{link="deed-tax",span="1h"} 16.6' in (await scorer.get("/metrics") or "")
+        return 'peyvand_link_burn{link="deed-tax",span="1h"} 83.3' in (await scorer.get("/metrics") or "")
 
     async def burns_no_more() -> bool:
         return 'span="1h"}' not in (await scorer.get("/metrics") or 'span="1h"}')
@@ -157,7 +157,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
         await put(prober, [failed(slot + 5)])
         scorer.start()
         await eventually(lambda: _equal(told(), [f"status 50{at}" for at in (5, 3, 2, 1, 0)]), "the last failure")
-        await eventually(burns, "the burn: five of six slots, by a budget of .05")
+        await eventually(burns, "the burn: five of six slots, by a budget of .01")
         await put(prober, [measure("deed-tax", earlier) for earlier in range(slot - 40, slot)])
         await eventually(burns_no_more, "a burn below its threshold")
     assert await scorer.stop() == (0, "")

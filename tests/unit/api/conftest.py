@@ -33,6 +33,11 @@ class Bucket:
             raise self.error
         return self.values.get(key)
 
+    async def kv_all(self, _, pattern):
+        if self.error is not None:
+            raise self.error
+        return {key: value for key, value in self.values.items() if key.startswith(pattern.rstrip("*"))}
+
 
 class Api:
     """The server's picture to change and its stubs to ask."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import grpc
+import numpy as np
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.core.evidence import Kind
-from tests.api_pictures import AS_OF, blocks_of
+from services.core.codec import RecentBlock, encode_recent, encode_slot_block
+from services.core.errors import BusError
+from services.core.evidence import Kind, RecentRows
+from services.core.outcome import Outcome, Reason
+from tests.api_pictures import AS_OF, blocks_of, slot_block_of
 
 STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
 
@@ -99,3 +103,83 @@ async def test_what_cannot_be_explained_is_refused(api, empty_api, refusal):
     api.picture.model.whole.clear()
     code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=Kind.GOVERNMENT)))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNPUBLISHED")
+
+
+def recent_block(register):
+    """What the scorer published of land-registry's links: two vantages, a failure, and a burn."""
+    links = tuple(sorted(link.id for link in register.links.values() if register.consumer(link) == "land-registry"))
+    at, slot = links.index("deed-tax"), AS_OF - 300
+    unset, probe = [-1] * 8, [20_000, -1, 1_000, 2_000, 3_000, 14_000, -1, 1_900_000_000]
+    ok = [at, 0, slot, slot * 10**6, Outcome.OK, Reason.OK, *probe]
+    shed = [at, 1, slot, -1, Outcome.UNKNOWN, Reason.SHED, *unset]
+    failed = [at, 0, slot - 300, (slot - 300) * 10**6, Outcome.INVALID, Reason.STATUS, *probe]
+    known, burnt = np.full((4, len(links)), 10), np.zeros((4, len(links)), dtype=np.int64)
+    burnt[0, at] = 5
+    return RecentBlock(
+        links=links,
+        endpoints=(),
+        vantages=("north", "south"),
+        latest=RecentRows(np.array([ok, shed]).T, np.array(["", ""], dtype=object)),
+        failures=RecentRows(np.array([failed]).T, np.array(["status 503"], dtype=object)),
+        burn_known=known,
+        burn_failed=burnt,
+    )
+
+
+async def test_a_link_is_explained_by_its_evidence(api):
+    """Slots of the window, reasons with their shares and time, latest per vantage, last failures, exchanges and burns."""
+    slot = AS_OF // 300 - 4
+    cells = {
+        ("deed-tax", slot, "north"): (Outcome.INVALID, Reason.STATUS),
+        ("deed-tax", slot + 1, "south"): (Outcome.OK, Reason.OK),
+        ("deed-tax", slot + 1, "north"): (Outcome.LATE, Reason.LATE),
+        ("deed-tax", slot + 2, "north"): (Outcome.OK, Reason.OK),
+        ("deed-tax", slot + 3, "north"): (Outcome.INVALID, Reason.STATUS),
+    }
+    chunk = slot // 64
+    here = {key: value for key, value in cells.items() if key[1] // 64 == chunk}
+    api.bucket.values |= {
+        f"slot.land-registry.{chunk}": encode_slot_block(slot_block_of(api.register, "land-registry", chunk, here)),
+        "latest.land-registry.0": encode_recent(recent_block(api.register)),
+    }
+    found = (await explained(api, kind=Kind.LINK, id="deed-tax")).findings
+    assert (found.slots, found.ok, found.late) == (100, 90, 10)
+    assert len(here) == 5, "the slots of this test lie in one chunk"
+    assert [(one.reason, one.slots, one.share) for one in found.reasons] == [
+        (Reason.STATUS, 2, 0.5),
+        (Reason.LATE, 1, 0.25),
+    ]
+    assert (found.reasons_from.seconds, found.reasons_to.seconds) == (chunk * 64 * 300, (chunk + 1) * 64 * 300)
+    assert [(one.vantage, one.outcome, one.reason) for one in found.latest] == [
+        ("north", Outcome.OK, Reason.OK),
+        ("south", Outcome.UNKNOWN, Reason.SHED),
+    ]
+    assert found.latest[0].latency.ToMicroseconds() == 20_000
+    assert found.latest[0].phases.tls.ToMicroseconds() == 3_000
+    assert not found.latest[0].phases.HasField("transfer")
+    assert found.latest[0].certificate_expiry.seconds == 1_900_000_000
+    assert not found.latest[1].HasField("time")
+    (failure,) = found.failures
+    assert (failure.link, failure.detail, failure.slot_start.seconds) == ("deed-tax", "status 503", AS_OF - 600)
+    burns = {one.span: (one.known, one.failed, round(one.burn, 9), one.burning) for one in found.burns}
+    assert burns["1h"] == (10, 5, 50.0, True)
+    assert burns["6h"] == (10, 0, 0.0, False)
+
+
+async def test_an_absent_link_failed_for_being_absent(api):
+    """Every slot of a link still on paper has the one reason ABSENT; what no probe measured is not shown."""
+    chunk = AS_OF // 300 // 64 - 1
+    block = slot_block_of(api.register, "land-registry", chunk, {})
+    api.bucket.values[f"slot.land-registry.{chunk}"] = encode_slot_block(block)
+    found = (await explained(api, kind=Kind.LINK, id="transfer-customs")).findings
+    assert [(one.reason, one.slots, one.share) for one in found.reasons] == [(Reason.ABSENT, 64, 1.0)]
+    assert (found.slots, found.not_connected, len(found.latest), len(found.burns)) == (100, 100, 0, 0)
+
+
+async def test_evidence_out_of_reach_is_said(api, refusal):
+    """When the bus does not answer, a link's explanation is refused as unavailable; the government's needs no bus."""
+    api.bucket.error = BusError("gone")
+    request = messages.ExplainIndicatorRequest(kind=Kind.LINK, id="deed-tax")
+    code, info, _ = await refusal(api.indicators.ExplainIndicator(request))
+    assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNREACHABLE")
+    assert not (await explained(api, kind=Kind.GOVERNMENT)).HasField("findings")

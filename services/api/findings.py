@@ -1,0 +1,199 @@
+"""The evidence behind one link or endpoint: why its slots failed, what was last measured, how fast its budget burns.
+
+Read from the bus on demand: the blocks of what was last measured, and of the slots kept in detail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from peyvand.v1 import indicator_service_pb2, measurement_pb2, outcome_pb2
+from services.api.gathered import Gathered
+from services.api.refusal import RefusedError
+from services.api.register_view import RegisterView
+from services.api.slots import span_of
+from services.core.codec import RecentBlock, SlotBlock, decode_recent, decode_slot_block, volume_to_message
+from services.core.codec.units import duration, from_micros, timestamp
+from services.core.errors import BusError
+from services.core.evidence import FACTS, RecentRows, Target
+from services.core.outcome import Outcome, Reason
+from services.indicator.burn import SPANS, burn, burning
+
+__all__ = ["Findings"]
+
+_READ_SECONDS = 10.0
+_PHASES = FACTS[2:7]
+_NO_REASON = int(Reason.NO_MEASUREMENT)
+
+Read = Callable[[str], Awaitable[Mapping[str, bytes]]]
+"""Every value of bucket `indicator` whose key matches a pattern, by key. BusError when the bus does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A target with what the register says of it; slots in which it is required, and from which on it is live."""
+
+    target: Target
+    agency: str
+    vantages: tuple[str, ...]
+    first: int
+    end: int
+    live: int
+
+    @classmethod
+    def of(cls, view: RegisterView, target: Target) -> _Asked:
+        register = view.register
+        if target.endpoint:
+            endpoint = register.endpoints[target.id]
+            first = view.calendar.epoch_slot
+            return cls(target, endpoint.agency, tuple(endpoint.vantages), first, 1 << 62, first)
+        link = register.links[target.id]
+        return cls(target, register.consumer(link), tuple(link.vantages), *span_of(link, view.calendar))
+
+
+class Findings:
+    """Finds the evidence of single targets."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+
+    async def of(self, gathered: Gathered, target: Target) -> indicator_service_pb2.LinkFindings:
+        """Return what was found of a target that the register in force has. Raises RefusedError."""
+        view = gathered.view
+        asked = _Asked.of(view, target)
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                latest, slots = await asyncio.gather(
+                    self._read(f"latest.{asked.agency}.*"), self._read(f"slot.{asked.agency}.*")
+                )
+        except (BusError, TimeoutError) as error:
+            raise RefusedError(
+                grpc.StatusCode.UNAVAILABLE,
+                "EVIDENCE_UNREACHABLE",
+                f"the evidence of `{target.id}` cannot be read as the bus does not answer: retry",
+                id=target.id,
+            ) from error
+        found = indicator_service_pb2.LinkFindings()
+        if not target.endpoint:
+            _add_window(found, gathered, target.id)
+            _add_exchanges(found, gathered, target.id)
+        _add_reasons(found, view, asked, map(decode_slot_block, slots.values()))
+        for block in map(decode_recent, latest.values()):
+            if target in block.targets:
+                _add_recent(found, block, asked)
+                _add_burns(found, view, block, target)
+        return found
+
+
+def _add_window(found: indicator_service_pb2.LinkFindings, gathered: Gathered, link: str) -> None:
+    at = gathered.view.position(link)
+    found.slots = int(gathered.shares.slots[at])
+    counts = gathered.shares.counts[:, at].tolist()
+    found.not_connected, found.not_answered, found.invalid, found.late, found.stale, found.ok = counts
+
+
+def _add_exchanges(found: indicator_service_pb2.LinkFindings, gathered: Gathered, name: str) -> None:
+    register = gathered.view.register
+    link = register.links[name]
+    block = gathered.blocks.get(f"consumer.{register.consumer(link)}")
+    for volume in () if block is None else block.exchanges:
+        if volume.provider == link.provider and not volume.meta:
+            found.exchanges.CopyFrom(volume_to_message(volume))
+            return
+
+
+def _add_reasons(
+    found: indicator_service_pb2.LinkFindings, view: RegisterView, asked: _Asked, blocks: Iterable[SlotBlock]
+) -> None:
+    """Count the reasons of slots that were not OK: of a slot that of the first vantage which saw what the verdict says."""
+    counts, known = np.zeros(256, dtype=np.int64), 0
+    covered: list[int] = []
+    for block in blocks:
+        targets = block.endpoints if asked.target.endpoint else block.links
+        if asked.target.id not in targets:
+            continue
+        column = targets.index(asked.target.id) + (len(block.links) if asked.target.endpoint else 0)
+        slots = block.first_slot + np.arange(len(block.verdict))
+        inside = (slots >= asked.first) & (slots < asked.end)
+        verdict = np.where(slots < asked.live, Outcome.NOT_CONNECTED, block.verdict[:, column])
+        verdict = np.where(inside, verdict, 0)
+        known += int((verdict >= Outcome.NOT_CONNECTED).sum())
+        reasons = np.where(slots < asked.live, Reason.ABSENT, _reasons(block, column, verdict, asked.vantages))
+        failed = (verdict >= Outcome.NOT_CONNECTED) & (verdict < Outcome.OK)
+        counts += np.bincount(reasons[failed], minlength=len(counts))
+        covered += slots[inside][[0, -1]].tolist() if inside.any() else []
+    if not covered:
+        return
+    found.reasons_known = known
+    found.reasons_from.CopyFrom(timestamp(view.calendar.start_of(min(covered))))
+    found.reasons_to.CopyFrom(timestamp(view.calendar.start_of(max(covered) + 1)))
+    for reason in np.argsort(-counts, kind="stable").tolist():
+        if counts[reason]:
+            found.reasons.add(reason=_reason(reason), slots=int(counts[reason]), share=int(counts[reason]) / known)
+
+
+def _reasons(block: SlotBlock, column: int, verdict: NDArray[np.int64], vantages: tuple[str, ...]) -> NDArray[np.int64]:
+    heard = [at for at, vantage in enumerate(block.vantages) if not vantages or vantage in vantages]
+    same = block.outcome[:, column, heard] == verdict[:, np.newaxis]
+    if not heard:
+        return np.full(len(verdict), _NO_REASON)
+    first = np.take_along_axis(block.reason[:, column, heard], same.argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
+    return np.where(same.any(axis=1), first, _NO_REASON).astype(np.int64)
+
+
+def _add_recent(found: indicator_service_pb2.LinkFindings, block: RecentBlock, asked: _Asked) -> None:
+    at = block.targets.index(asked.target)
+    for rows, shown in ((block.latest, found.latest), (block.failures, found.failures)):
+        for row in np.flatnonzero(rows.numbers[0] == at).tolist():
+            vantage = block.vantages[int(rows.numbers[1, row])]
+            if not asked.vantages or vantage in asked.vantages:
+                shown.append(_measurement(asked.target, vantage, rows, row))
+
+
+def _measurement(target: Target, vantage: str, rows: RecentRows, row: int) -> measurement_pb2.Measurement:
+    _, _, slot_start, time, outcome, reason, *facts = rows.numbers[:, row].tolist()
+    fact = dict(zip(FACTS, facts, strict=True))
+    expiry, started = fact["certificate_expiry"], from_micros(time)
+    return measurement_pb2.Measurement(
+        **{"endpoint" if target.endpoint else "link": target.id},
+        vantage=vantage,
+        slot_start=timestamp(slot_start),
+        time=None if started is None else timestamp(started),
+        outcome=outcome_pb2.Outcome.ValueType(outcome),
+        reason=_reason(reason),
+        latency=duration(from_micros(fact["latency"])),
+        data_age=duration(from_micros(fact["data_age"])),
+        phases=measurement_pb2.Phases(**{name: duration(from_micros(fact[name])) for name in _PHASES}),
+        certificate_expiry=None if expiry < 0 else timestamp(expiry),
+        detail=rows.details[row],
+    )
+
+
+def _add_burns(
+    found: indicator_service_pb2.LinkFindings, view: RegisterView, block: RecentBlock, target: Target
+) -> None:
+    if target.endpoint or len(block.burn_known) != len(SPANS):
+        return
+    here = [block.links.index(target.id)]
+    known, failed = block.burn_known[:, here], block.burn_failed[:, here]
+    slo = np.array([view.register.links[target.id].slo])
+    rates = burn(known, failed, slo)[:, 0].tolist()
+    for at, one in enumerate(burning(known, failed, slo)):
+        found.burns.add(
+            span=one.span.label,
+            known=int(known[at, 0]),
+            failed=int(failed[at, 0]),
+            burn=rates[at],
+            threshold=one.span.threshold,
+            burning=len(one.links) > 0,
+        )
+
+
+def _reason(number: int) -> outcome_pb2.Reason.ValueType:
+    return outcome_pb2.Reason.ValueType(number)

@@ -10,11 +10,12 @@ from collections import defaultdict
 
 import numpy as np
 
-from services.core.codec import Block, ExchangeVolume, LinkEvidence, SlotBlock
-from services.core.evidence import Indicator, Interval, Kind, Losses, Strict
+from services.core.codec import Block, ExchangeVolume, LinkEvidence, RecentBlock, SlotBlock
+from services.core.evidence import Indicator, Interval, Kind, Losses, RecentRows, Strict
+from services.core.outcome import Outcome, Reason
 from services.core.structure import ProviderRole, SetIndex, Structure
 
-__all__ = ["AS_OF", "blocks_of", "slot_block_of", "structure_of"]
+__all__ = ["AS_OF", "blocks_of", "recent_block", "slot_block_of", "structure_of"]
 
 AS_OF = 1_790_000_100
 """A whole slot of 300 s, in 2026."""
@@ -161,3 +162,24 @@ def slot_block_of(register, agency, chunk, cells, vantages=("north", "south")):
         known = [one for one in outcome[row, column] if one > 1]
         verdict[row, column] = min(known, default=1)
     return SlotBlock(register.policy.slot_seconds, chunk * 64, links, (), vantages, verdict, outcome, reason)
+
+
+def recent_block(register):
+    """Return what the scorer published of land-registry's links: two vantages, a failure, and a burn."""
+    links = tuple(sorted(link.id for link in register.links.values() if register.consumer(link) == "land-registry"))
+    at, slot = links.index("deed-tax"), AS_OF - 300
+    unset, probe = [-1] * 8, [20_000, -1, 1_000, 2_000, 3_000, 14_000, -1, 1_900_000_000]
+    ok = [at, 0, slot, slot * 10**6, Outcome.OK, Reason.OK, *probe]
+    shed = [at, 1, slot, -1, Outcome.UNKNOWN, Reason.SHED, *unset]
+    failed = [at, 0, slot - 300, (slot - 300) * 10**6, Outcome.INVALID, Reason.STATUS, *probe]
+    known, burnt = np.full((4, len(links)), 10), np.zeros((4, len(links)), dtype=np.int64)
+    burnt[0, at] = 5
+    return RecentBlock(
+        links=links,
+        endpoints=(),
+        vantages=("north", "south"),
+        latest=RecentRows(np.array([ok, shed]).T, np.array(["", ""], dtype=object)),
+        failures=RecentRows(np.array([failed]).T, np.array(["status 503"], dtype=object)),
+        burn_known=known,
+        burn_failed=burnt,
+    )

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.cli.findings_table import findings
 from services.cli.picture import percent
 from services.core.evidence import Kind
 
@@ -85,10 +86,13 @@ def provenance(one: indicator_pb2.Indicator, zone: tzinfo) -> Text:
 def explanation(answer: indicator_service_pb2.ExplainIndicatorResponse, zone: tzinfo) -> Group:
     """Return the waterfall of losses by stage, then the providers and links that cost most."""
     parts: list[RenderableType] = [_headline(answer.indicator), _waterfall(answer)]
-    if answer.providers:
+    alone = answer.HasField("findings")  # one link: it is its own provider's and its own costliest
+    if answer.providers and not alone:
         parts.append(_providers(answer))
     if answer.links:
         parts.append(_links(answer))
+    if answer.HasField("findings"):
+        parts.extend(findings(answer.findings, zone))
     return Group(*parts, provenance(answer.indicator, zone))
 
 

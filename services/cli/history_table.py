@@ -30,7 +30,7 @@ def history(indicators: Sequence[indicator_pb2.Indicator], zone: tzinfo, width: 
         Text.assemble(
             (f"{Kind(last.kind).label} {last.id}: ", "bold"),
             (point(last), "bold green" if last.HasField("point") else "bold yellow"),
-            f" over {last.window_days} days; published {len(indicators)} times from "
+            f" over {last.window_days} days; published {_times(len(indicators))} from "
             f"{_time(first, zone):%Y-%m-%d %H:%M} to {_time(last, zone):%Y-%m-%d %H:%M} {zone}",
         )
     ]
@@ -48,6 +48,10 @@ def history(indicators: Sequence[indicator_pb2.Indicator], zone: tzinfo, width: 
             ),
         ]
     return Group(*parts, _days(indicators, zone), provenance(last, zone))
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _days(indicators: Sequence[indicator_pb2.Indicator], zone: tzinfo) -> Table:

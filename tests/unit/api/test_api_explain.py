@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import grpc
-import numpy as np
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.core.codec import RecentBlock, encode_recent, encode_slot_block
+from services.core.codec import encode_recent, encode_slot_block
 from services.core.errors import BusError
-from services.core.evidence import Kind, RecentRows
+from services.core.evidence import Kind
 from services.core.outcome import Outcome, Reason
-from tests.api_pictures import AS_OF, blocks_of, slot_block_of
+from tests.api_pictures import AS_OF, blocks_of, recent_block, slot_block_of
 
 STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
 
@@ -103,27 +102,6 @@ async def test_what_cannot_be_explained_is_refused(api, empty_api, refusal):
     api.picture.model.whole.clear()
     code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=Kind.GOVERNMENT)))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNPUBLISHED")
-
-
-def recent_block(register):
-    """What the scorer published of land-registry's links: two vantages, a failure, and a burn."""
-    links = tuple(sorted(link.id for link in register.links.values() if register.consumer(link) == "land-registry"))
-    at, slot = links.index("deed-tax"), AS_OF - 300
-    unset, probe = [-1] * 8, [20_000, -1, 1_000, 2_000, 3_000, 14_000, -1, 1_900_000_000]
-    ok = [at, 0, slot, slot * 10**6, Outcome.OK, Reason.OK, *probe]
-    shed = [at, 1, slot, -1, Outcome.UNKNOWN, Reason.SHED, *unset]
-    failed = [at, 0, slot - 300, (slot - 300) * 10**6, Outcome.INVALID, Reason.STATUS, *probe]
-    known, burnt = np.full((4, len(links)), 10), np.zeros((4, len(links)), dtype=np.int64)
-    burnt[0, at] = 5
-    return RecentBlock(
-        links=links,
-        endpoints=(),
-        vantages=("north", "south"),
-        latest=RecentRows(np.array([ok, shed]).T, np.array(["", ""], dtype=object)),
-        failures=RecentRows(np.array([failed]).T, np.array(["status 503"], dtype=object)),
-        burn_known=known,
-        burn_failed=burnt,
-    )
 
 
 async def test_a_link_is_explained_by_its_evidence(api):

@@ -13,9 +13,12 @@ from typer.testing import CliRunner
 from services.api.assembly import NAMES
 from services.api.server import Announcer, listening
 from services.cli import ask_client, ask_commands
+from services.core.codec import encode_recent, encode_slot_block
 from services.core.errors import ApiError
+from services.core.outcome import Outcome, Reason
 from services.core.runtime import Health
 from services.register.load import load
+from tests.api_pictures import AS_OF, recent_block, slot_block_of
 from tests.registers import LINKS, write_register
 
 
@@ -130,3 +133,29 @@ async def test_an_api_that_is_not_there_is_one_sentence(ask, port, monkeypatch):
         where = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(ApiError, match=f"^api at {where} did not answer within 0.2 s"):
             await ask("indicator", at=where)
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+async def test_a_link_is_explained_to_a_person(api, ask, width):
+    """Slots, reasons by share, the latest with its phases, failures with details and the budget fit the terminal."""
+    block = recent_block(api.register)
+    slot = AS_OF // 300 - 1
+    cells = {("deed-tax", slot, "north"): (Outcome.INVALID, Reason.STATUS)}
+    slots = slot_block_of(api.register, "land-registry", slot // 64, cells)
+    api.bucket.values |= {
+        f"slot.land-registry.{slot // 64}": encode_slot_block(slots),
+        "latest.land-registry.0": encode_recent(block),
+    }
+    code, text = await ask("explain", "link", "deed-tax", width=width)
+    assert code == 0
+    assert max(map(len, text.splitlines())) <= int(width)
+    shown = " ".join(text.split())
+    assert "100 slots in force, 100 known: late 10, ok 90" in shown
+    assert "Why 1 of 1 known slots failed" in shown
+    assert "certificate expires 2030-03-17" in shown
+    assert "20.0 ms" in shown
+    assert "░ connect ▓ tls █ processing" in shown
+    assert "status 503" in shown
+    assert "09-21 17:35:00" in shown  # of the failure, in the policy's timezone
+    assert "5 of 10 │ 50.0 │ 14.4 │ burning" in shown
+    assert "land-registry asked civil-registry" not in shown

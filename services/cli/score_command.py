@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from math import inf
@@ -26,7 +27,7 @@ from services.indicator.index import Snapshot
 from services.register.load import load
 from services.scorer.batches import columns_of, summaries_of
 from services.scorer.lines import read_measurements, read_summaries
-from services.scorer.offline import last_end, network, rankings, volumes
+from services.scorer.offline import admitted, last_end, network, rankings, volumes
 from services.scorer.offline import score as score_offline
 
 __all__ = ["dump", "score"]
@@ -57,6 +58,9 @@ def score(
     at: Annotated[
         str | None, typer.Option(help="count whole slots that end by then; else all measured", metavar="TIME")
     ] = None,
+    sequence: Annotated[
+        int | None, typer.Option(min=0, help="of a dump, count messages up to this evidence_sequence", metavar="N")
+    ] = None,
     sensitivity: Annotated[
         bool,
         typer.Option("--sensitivity", help="how far choices of method move the ranks of agencies, with rank bands"),
@@ -68,6 +72,9 @@ def score(
 ) -> None:
     """Score measurements offline, as auditors do. Files with anything wrong in them are refused whole.
 
+    Of dumped measurements those count that the scorer took in. With the register, as_of (--at) and evidence_sequence
+    (--sequence) of a published Indicator, all of its numbers come out the same to the last bit.
+
     With --sensitivity: ranks and rank bands of all agencies in one window, and what moves them. --json then gives that
     window's Indicators, with rank_band set, and after them one line with the Sensitivity.
     """
@@ -76,17 +83,23 @@ def score(
     try:
         held = load(register)
         policy = held.policy
-        batches = read_measurements([*measurements, *(files or [])], held, timings=sensitivity)
+        lines = read_measurements([*measurements, *(files or [])], held, timings=sensitivity)
         summaries = read_summaries(exchanges or [])
     except InputError as error:
         typer.echo(error.report(), err=True)
         raise typer.Exit(1) from error
+    counted = admitted(held, lines, up_to=sequence)
+    batches = counted.batches
+    if counted.late or counted.early:
+        typer.echo(
+            f"left out as the scorer does: {counted.late} measurements too late, {counted.early} early", err=True
+        )
     moment = last_end(batches, policy.slot_seconds) if at is None else _moment(at, policy.timezone)
     if moment is None:
         raise SettingsError("the files hold no measurement: say with --at when the index is to be computed")
     shown = policy.default_window if window is None else window
     windows = None if as_json and window is None and not sensitivity else (shown,)
-    snapshot = score_offline(held, batches, at=moment, windows=windows)
+    snapshot = score_offline(held, batches, at=moment, windows=windows, evidence_sequence=counted.sequence)
     if structure:
         _show_structure(held, snapshot, as_json=as_json)
     elif sensitivity:
@@ -164,7 +177,8 @@ async def _messages(bus: Bus, stream: str) -> AsyncIterator[Message]:
 def _measurements(message: Message) -> Iterator[tuple[int, Callable[[], str]]]:
     columns_of(message)  # refuses what the scorer refuses
     for row in codec.decode_measurements(message.data):
-        yield row.slot_start, partial(codec.measurement_to_json, row)
+        dumped = replace(row, stored=message.time, sequence=message.sequence)
+        yield row.slot_start, partial(codec.measurement_to_json, dumped)
 
 
 def _exchanges(message: Message) -> Iterator[tuple[int, Callable[[], str]]]:

@@ -41,7 +41,8 @@ def show(register: Register, snapshot: Snapshot, volumes: Sequence[ExchangeVolum
     console.print(table)
     if volumes:
         console.print(_exchanges(volumes))
-    console.print(f"register {snapshot.register_version[:12]}, method {snapshot.method_version}")
+    read = f", evidence up to message {snapshot.evidence_sequence}" if snapshot.evidence_sequence else ""
+    console.print(f"register {snapshot.register_version[:12]}, method {snapshot.method_version}{read}")
 
 
 def _section(table: Table, kind: Kind, rows: Sequence[Indicator]) -> None:

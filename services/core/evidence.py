@@ -55,7 +55,8 @@ class Phases:
 @record
 class Measurement:
     """One published outcome. ``slot_start`` in epoch seconds; ``time`` in epoch seconds, None when shed;
-    ``latency`` and ``data_age`` in seconds; ``certificate_expiry`` in epoch seconds.
+    ``latency`` and ``data_age`` in seconds; ``certificate_expiry`` in epoch seconds. ``stored`` (epoch seconds) and
+    ``sequence`` are those of the stream's message, in a dump alone.
     """
 
     target: Target
@@ -72,6 +73,8 @@ class Measurement:
     register_version: str = ""
     probe_version: str = ""
     prober: str = ""
+    stored: float | None = None
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,14 @@ class Policy:
         """The window answered when none is named: 28 days where the policy has it, else its first."""
         return 28 if 28 in self.windows_days else self.windows_days[0]
 
+    @property
+    def grace_seconds(self) -> float:
+        """How long after a slot's end its measurements are taken in: grace, and as long as any probe may settle.
+
+        A timeout is less than half a slot (the register sees to it), so no probe's definition matters here.
+        """
+        return self.grace_hours * 3600 + self.slot_seconds / 2 + FLUSH_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class Member:

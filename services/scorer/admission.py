@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.core.evidence import MeasurementColumns
 
@@ -24,10 +25,12 @@ class Admission:
     early: int
 
 
-def admit(columns: MeasurementColumns, *, stored: float, slot_seconds: int, grace: float) -> Admission:
+def admit(
+    columns: MeasurementColumns, *, stored: float | NDArray[np.float64], slot_seconds: int, grace: float
+) -> Admission:
     """Keep the rows stored at most ``grace`` seconds after their slot's end, and not before their slot began.
 
-    ``stored`` in epoch seconds. A clock may be ahead of the bus's by one slot.
+    ``stored`` in epoch seconds, of all rows or of each. A clock may be ahead of the bus's by one slot.
     """
     late = columns.slot_start + slot_seconds + grace < stored
     early = columns.slot_start > stored + slot_seconds

@@ -5,11 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from services.core.codec import measurement_from_json, summary_from_json
 from services.core.codec.units import micros
@@ -17,9 +19,21 @@ from services.core.errors import Fault, InputError
 from services.core.evidence import ExchangeSummary, Measurement, MeasurementColumns, Target
 from services.core.model import Register
 
-__all__ = ["read_measurements", "read_summaries"]
+__all__ = ["MeasurementLines", "read_measurements", "read_summaries"]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasurementLines:
+    """The n rows of one vantage, and what a dump says of where each stood in the stream.
+
+    ``sequence`` (n,) is 0 and ``stored`` (n,), in epoch seconds, infinite where the line says nothing.
+    """
+
+    columns: MeasurementColumns
+    stored: NDArray[np.float64]
+    sequence: NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -34,6 +48,8 @@ class _Columns:
     reason: array[int] = field(default_factory=lambda: array("B"))
     latency: array[int] = field(default_factory=lambda: array("q"))
     data_age: array[int] = field(default_factory=lambda: array("q"))
+    stored: array[float] = field(default_factory=lambda: array("d"))
+    sequence: array[int] = field(default_factory=lambda: array("q"))
 
     def add(self, row: Measurement, *, timings: bool) -> None:
         self.target.append(self.targets.setdefault(row.target, len(self.targets)))
@@ -41,12 +57,14 @@ class _Columns:
         self.time.append(micros(row.time))
         self.outcome.append(row.outcome)
         self.reason.append(row.reason)
+        self.stored.append(inf if row.stored is None else row.stored)
+        self.sequence.append(row.sequence)
         if timings:
             self.latency.append(micros(row.latency))
             self.data_age.append(micros(row.data_age))
 
-    def columns(self, vantage: str, *, timings: bool) -> MeasurementColumns:
-        return MeasurementColumns(
+    def lines(self, vantage: str, *, timings: bool) -> MeasurementLines:
+        columns = MeasurementColumns(
             vantage=vantage,
             targets=tuple(self.targets),
             target=np.asarray(self.target, np.int64),
@@ -57,13 +75,15 @@ class _Columns:
             latency=np.asarray(self.latency, np.int64) if timings else None,
             data_age=np.asarray(self.data_age, np.int64) if timings else None,
         )
+        return MeasurementLines(columns, np.array(self.stored, np.float64), np.array(self.sequence, np.int64))
 
 
-def read_measurements(files: Sequence[Path], register: Register, *, timings: bool = False) -> list[MeasurementColumns]:
-    """Return the measurements of all files, one set of columns per vantage, with latencies and ages if ``timings``.
+def read_measurements(files: Sequence[Path], register: Register, *, timings: bool = False) -> list[MeasurementLines]:
+    """Return the measurements of all files, one set of lines per vantage, with latencies and ages if ``timings``.
 
     InputError with every fault at file and line: unreadable, incomplete, of a link, endpoint or vantage that the
-    register does not have, not at the start of a slot, with a reason that does not belong to its outcome.
+    register does not have, not at the start of a slot, with a reason that does not belong to its outcome. A dump's lines
+    may name what another version of the register has, and whatever else the scorer meets in the stream and passes over.
     """
     faults: list[Fault] = []
     vantages: dict[str, _Columns] = {}
@@ -76,7 +96,7 @@ def read_measurements(files: Sequence[Path], register: Register, *, timings: boo
                 vantages.setdefault(row.vantage, _Columns()).add(row, timings=timings)
     if faults:
         raise InputError(_named("measurements", files), faults)
-    return [vantages[vantage].columns(vantage, timings=timings) for vantage in sorted(vantages)]
+    return [vantages[vantage].lines(vantage, timings=timings) for vantage in sorted(vantages)]
 
 
 def read_summaries(files: Sequence[Path]) -> list[ExchangeSummary]:
@@ -107,6 +127,12 @@ class _Known:
         )
 
     def faults(self, row: Measurement) -> Iterator[str]:
+        if row.sequence:
+            if row.stored is None:
+                yield "stored: a line with a sequence says when the stream stored it"
+            if row.sequence > np.iinfo(np.int64).max:
+                yield "sequence: beyond what a stream can count"
+            return
         kind, ids = ("endpoint", self.endpoints) if row.target.endpoint else ("link", self.links)
         if row.target.id not in ids:
             yield f"{kind}: the register has no {kind} {row.target.id!r}"

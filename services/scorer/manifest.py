@@ -18,7 +18,7 @@ class Manifest:
     """Written last, so whatever it describes is on disk.
 
     ``position`` the last message of MEASUREMENTS taken in; ``time`` the latest moment (epoch seconds) at which any of
-    them was stored; ``register_version`` the register in force; ``end_slot`` the end of the last index published (None
+    those that could be read was stored; ``register_version`` the register in force; ``end_slot`` the end of the last index published (None
     before the first); ``hour`` and ``day`` of the last indicators sent to INDICATORS (None before the first).
     """
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +23,55 @@ from services.indicator.recount import recount
 from services.indicator.sensitivity import Ranking, analyse
 from services.indicator.structure import structures
 from services.indicator.window import Evidence
+from services.scorer.admission import admit
 from services.scorer.exchanges import Exchanges
+from services.scorer.lines import MeasurementLines
 
-__all__ = ["last_end", "network", "rankings", "score", "volumes"]
+__all__ = ["Admitted", "admitted", "last_end", "network", "rankings", "score", "volumes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What counts of the measurements in files: ``batches``, complete up to message ``sequence`` of the stream (0 when the
+    files do not say), and how many rows were left out as ``late`` or ``early``, a slot in the future.
+    """
+
+    batches: tuple[MeasurementColumns, ...]
+    sequence: int
+    late: int
+    early: int
+
+
+def admitted(register: Register, lines: Sequence[MeasurementLines], *, up_to: int | None = None) -> Admitted:
+    """Leave out what the scorer left out, and what came after message ``up_to`` of the stream.
+
+    Admission is decided by when the stream stored a message, or one before it (a stream's clock may step back). Rows that
+    say nothing of a stream all count.
+    """
+    sequences = np.concatenate([np.zeros(0, np.int64), *(part.sequence for part in lines)])
+    stored = np.concatenate([np.zeros(0), *(np.where(part.sequence > 0, part.stored, -inf) for part in lines)])
+    order = np.argsort(sequences, kind="stable")
+    moments = np.maximum.accumulate(stored[order])
+    policy, found = register.policy, []
+    for part in lines:
+        dumped = np.flatnonzero((part.sequence > 0) & (part.sequence <= (inf if up_to is None else up_to)))
+        # The latest moment of its own message, which is the same for all rows of it.
+        at = np.searchsorted(sequences[order], part.sequence[dumped], side="right") - 1
+        found.append(
+            admit(
+                part.columns.rows(dumped),
+                stored=moments[at],
+                slot_seconds=policy.slot_seconds,
+                grace=policy.grace_seconds,
+            )
+        )
+    others = [part.columns.rows(np.flatnonzero(part.sequence == 0)) for part in lines]
+    return Admitted(
+        batches=tuple(batch for batch in (*(one.columns for one in found), *others) if len(batch)),
+        sequence=int(sequences.max(initial=0)) if up_to is None else up_to,
+        late=sum(one.late for one in found),
+        early=sum(one.early for one in found),
+    )
 
 
 def last_end(batches: Iterable[MeasurementColumns], slot_seconds: int) -> int | None:
@@ -38,13 +86,23 @@ def score(
     *,
     at: float,
     windows: Sequence[int] | None = None,
+    evidence_sequence: int = 0,
 ) -> Snapshot:
-    """Score whole slots that end by ``at`` (epoch seconds), without settling; nothing is ever too late here."""
+    """Score whole slots that end by ``at`` (epoch seconds), without settling; nothing is ever too late here.
+
+    ``evidence_sequence`` is the message of the stream up to which ``batches`` are complete.
+    """
     calendar = Calendar.of(register.policy)
     evidence = Evidence(calendar)
     for batch in batches:
         evidence.take(batch)
-    return indicators(Frame.of(register), evidence, end_slot=calendar.slot_of(at), windows=windows)
+    return indicators(
+        Frame.of(register),
+        evidence,
+        end_slot=calendar.slot_of(at),
+        windows=windows,
+        evidence_sequence=evidence_sequence,
+    )
 
 
 def network(register: Register, snapshot: Snapshot) -> tuple[Structure, ...]:

@@ -77,7 +77,7 @@ class Scoring:
         self.frame = Frame.of(register)
         self.network = Network.of(register, self.frame)
         self.members = dict(members(register, self.frame))
-        self.grace = register.policy.grace_hours * 3600 + register.settle_seconds
+        self.grace = register.policy.grace_seconds
         self.manifest = replace(self.manifest, register_version=register.register_version)
         self._unpublished |= self._detailed
         self.stale = True
@@ -85,7 +85,9 @@ class Scoring:
     def take(self, columns: MeasurementColumns, *, stored: float, sequence: int) -> Tallied:
         """Take in the batch that the stream stored as ``sequence`` at ``stored`` (epoch seconds)."""
         # A stream's clock may step back; what was decided by an earlier step forward holds.
-        moment = self.passed(stored=stored, sequence=sequence)
+        moment = max(stored, self.manifest.time)
+        self.manifest = replace(self.manifest, time=moment)
+        self.passed(sequence)
         admitted = admit(columns, stored=moment, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
         taken = self.evidence.take(admitted.columns)
         self.recent.take(admitted.columns)
@@ -97,12 +99,9 @@ class Scoring:
             self.stale = True
         return Tallied(taken.accepted, taken.late + admitted.late, taken.misplaced + admitted.early)
 
-    def passed(self, *, stored: float, sequence: int) -> float:
-        """Note that the stream was read up to here; return the latest moment at which anything read was stored."""
-        moment = max(stored, self.manifest.time)
-        position = replace(self.manifest.position, sequence=sequence)
-        self.manifest = replace(self.manifest, position=position, time=moment)
-        return moment
+    def passed(self, sequence: int) -> None:
+        """Note that the stream was read up to here."""
+        self.manifest = replace(self.manifest, position=replace(self.manifest.position, sequence=sequence))
 
     def settled(self, now: float) -> int:
         """Return S, the first slot that is not settled at ``now`` (DESIGN.md, Time, loss and duplication).

@@ -164,7 +164,7 @@ class Session:
         try:
             columns = columns_of(message)
         except ValueError as error:
-            self._scoring.passed(stored=message.time, sequence=message.sequence)
+            self._scoring.passed(message.sequence)
             self._gauges.rejected()
             self._log.error("batch_rejected", sequence=message.sequence, subject=message.subject, reason=str(error))
             return

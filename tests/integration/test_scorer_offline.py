@@ -1,19 +1,19 @@
-"""``peyvand score`` and ``peyvand dump``, and that they say what the live scorer says."""
+"""``peyvand score`` and ``peyvand dump`` as commands; test_scorer_equality holds them to the live scorer."""
 
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure, put, register_on
+from scorer_case import SLOT, make_register, measure, put, register_on
 
-from services.core.bus import Bus, subjects
-from services.core.codec import Block, encode_summaries, indicator_to_json, measurement_to_json, structure_to_json
+from services.core.bus import subjects
+from services.core.codec import encode_summaries, measurement_from_json, measurement_to_json
 from services.core.evidence import ExchangeSummary
 from services.core.outcome import Reason
 from tests.conftest import ROOT, Nats
@@ -23,72 +23,6 @@ def peyvand(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command as a person does."""
     command = [sys.executable, "-m", "services.cli", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-
-
-async def published(bus: Bus, sequence: int) -> dict[str, Block] | None:
-    """All blocks, when they are of one moment and of everything up to this message."""
-    found = await blocks(bus)
-    if "government" not in found or found["government"].indicators[0].evidence_sequence < sequence:
-        return None
-    return found if len({block.indicators[0].as_of for block in found.values()}) == 1 else None
-
-
-async def test_offline_score_equals_the_live_one(nats: Nats, tmp_path: Path) -> None:
-    """Dumped and scored offline at the same moment, every published number comes out the same to the last bit."""
-    folder = make_register(tmp_path / "register")
-    register = await register_on(nats, folder)
-    chance = random.Random(5)
-    newest = int(time.time() // SLOT) - 2
-    targets = [*register.links, "endpoint:portal", "endpoint:bus"]
-    reasons = [Reason.OK, Reason.OK, Reason.STATUS, Reason.LATE, Reason.STALE, Reason.SHED, Reason.RESOLVE_FAILED]
-    scorer = Scorer(nats, tmp_path / "scorer")
-    scorer.start()
-    try:
-        async with nats.connect("prober") as prober, nats.connect("api") as api:
-            for _ in range(3):
-                rows = [
-                    measure(target, newest - chance.randrange(500), chance.choice(reasons), at=chance.random())
-                    for target in targets * 40
-                ]
-                sequence = await put(prober, rows)
-            found = await eventually(lambda: published(api, sequence), "blocks")
-        assert await scorer.stop() == (0, "")
-    finally:
-        scorer.kill()
-
-    dumped = peyvand("dump", "measurements", "--nats", nats.url, "--credentials", nats.credentials)
-    assert (dumped.returncode, dumped.stderr) == (0, "")
-    file = tmp_path / "measurements.ndjson"
-    file.write_text(dumped.stdout, "utf-8")
-    assert len(dumped.stdout.splitlines()) == 3 * 400
-    as_of = found["government"].indicators[0].as_of
-    at = datetime.fromtimestamp(as_of, UTC).isoformat()
-    scored = peyvand("score", "--register", folder, "--measurements", file, "--at", at, "--json")
-    assert (scored.returncode, scored.stderr) == (0, "")
-
-    live = {
-        _key(line): line for block in found.values() for line in map(_line, map(indicator_to_json, block.indicators))
-    }
-    offline = {_key(line): line for line in map(_line, scored.stdout.splitlines())}
-    assert offline == live
-    assert len(offline) == 3 * (1 + 2 + 4 + 4 + 5 + 8 + 2)
-    scored = peyvand("score", "--register", folder, "--measurements", file, "--at", at, "--json", "--structure")
-    offline_structures = [_line(line) for line in scored.stdout.splitlines()]
-    assert offline_structures == [_line(structure_to_json(one)) for one in found["government"].structures]
-    assert [one["window_days"] for one in offline_structures] == [7, 28, 90]
-    shown = peyvand("score", "--register", folder, "--measurements", file, "--at", at, "--structure")
-    assert "How the agencies hang together" in shown.stdout
-
-
-def _line(text: str) -> dict[str, object]:
-    """An indicator's fields, without how far a stream was read: files have no sequence."""
-    fields = json.loads(text)
-    del fields["evidence_sequence"]
-    return fields
-
-
-def _key(line: dict[str, object]) -> tuple[object, ...]:
-    return line["kind"], line["id"], line["window_days"]
 
 
 async def test_dump_takes_a_span_of_slots(nats: Nats, tmp_path: Path) -> None:
@@ -104,7 +38,10 @@ async def test_dump_takes_a_span_of_slots(nats: Nats, tmp_path: Path) -> None:
     bus = ("--nats", nats.url, "--credentials", nats.credentials)
     start, end = (datetime.fromtimestamp((slot + at) * SLOT, UTC).isoformat() for at in (1, 3))
     dumped = peyvand("dump", "measurements", "--from", start, "--to", end, *bus)
-    assert dumped.stdout.splitlines() == [measurement_to_json(measure("deed-tax", slot + at)) for at in (1, 2)]
+    found = [measurement_from_json(line) for line in dumped.stdout.splitlines()]
+    assert [replace(row, stored=None, sequence=0) for row in found] == [measure("deed-tax", slot + at) for at in (1, 2)]
+    assert [row.sequence for row in found] == [2, 3]
+    assert all(row.stored is not None and abs(row.stored - time.time()) < 60 for row in found)
     assert dumped.stderr == "message 6 of MEASUREMENTS is left out: not a MeasurementBatch\n"
 
     exchanged = peyvand("dump", "exchanges", *bus)

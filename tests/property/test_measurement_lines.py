@@ -36,6 +36,8 @@ def measurements(draw: st.DrawFn) -> Measurement:
         register_version=draw(texts),
         probe_version=draw(texts),
         prober=draw(texts),
+        stored=draw(st.none() | st.integers(0, 4 * 10**15).map(lambda micros: micros / 1e6)),
+        sequence=draw(st.integers(0, 2**64 - 1)),
     )
 
 

@@ -80,6 +80,8 @@ class Measurement(_message.Message):
     REGISTER_VERSION_FIELD_NUMBER: _builtins.int
     PROBE_VERSION_FIELD_NUMBER: _builtins.int
     PROBER_FIELD_NUMBER: _builtins.int
+    STORED_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
     link: _builtins.str
     endpoint: _builtins.str
     vantage: _builtins.str
@@ -90,6 +92,7 @@ class Measurement(_message.Message):
     register_version: _builtins.str
     probe_version: _builtins.str
     prober: _builtins.str
+    sequence: _builtins.int
     @_builtins.property
     def slot_start(self) -> _timestamp_pb2.Timestamp:
         """The scheduled slot; the verdict keys on it."""
@@ -108,6 +111,12 @@ class Measurement(_message.Message):
     def phases(self) -> Global___Phases: ...
     @_builtins.property
     def certificate_expiry(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def stored(self) -> _timestamp_pb2.Timestamp:
+        """When the stream stored the message that brought it, and as which: only where the stream was dumped. A scorer admits by
+        these, so whoever scores a dump admits alike.
+        """
+
     def __init__(
         self,
         *,
@@ -126,10 +135,12 @@ class Measurement(_message.Message):
         register_version: _builtins.str = ...,
         probe_version: _builtins.str = ...,
         prober: _builtins.str = ...,
+        stored: _timestamp_pb2.Timestamp | None = ...,
+        sequence: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate_expiry", b"certificate_expiry", "data_age", b"data_age", "endpoint", b"endpoint", "latency", b"latency", "link", b"link", "phases", b"phases", "slot_start", b"slot_start", "target", b"target", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate_expiry", b"certificate_expiry", "data_age", b"data_age", "endpoint", b"endpoint", "latency", b"latency", "link", b"link", "phases", b"phases", "slot_start", b"slot_start", "stored", b"stored", "target", b"target", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_expiry", b"certificate_expiry", "data_age", b"data_age", "detail", b"detail", "endpoint", b"endpoint", "latency", b"latency", "link", b"link", "outcome", b"outcome", "phases", b"phases", "probe_version", b"probe_version", "prober", b"prober", "reason", b"reason", "register_version", b"register_version", "slot_start", b"slot_start", "target", b"target", "time", b"time", "vantage", b"vantage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_expiry", b"certificate_expiry", "data_age", b"data_age", "detail", b"detail", "endpoint", b"endpoint", "latency", b"latency", "link", b"link", "outcome", b"outcome", "phases", b"phases", "probe_version", b"probe_version", "prober", b"prober", "reason", b"reason", "register_version", b"register_version", "sequence", b"sequence", "slot_start", b"slot_start", "stored", b"stored", "target", b"target", "time", b"time", "vantage", b"vantage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["link", "endpoint"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015

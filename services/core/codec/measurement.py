@@ -21,6 +21,7 @@ __all__ = [
     "measurement_to_json",
 ]
 
+_OUTCOMES, _REASONS = frozenset(Outcome), frozenset(Reason)
 _PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 
 
@@ -95,7 +96,11 @@ def decode_columns(payload: bytes) -> MeasurementColumns:
 
 
 def decode_measurements(payload: bytes) -> list[Measurement]:
-    """The rows of a batch. Raises ValueError when the payload is not a MeasurementBatch."""
+    """The rows of a batch. Raises ValueError when the payload is not a MeasurementBatch.
+
+    Numbers of outcomes and reasons that a newer prober may know are read as the scorer judges them: an outcome as UNKNOWN,
+    a reason as another of the same outcome.
+    """
     batch = _batch(payload)
     targets = _targets(batch)
     return [
@@ -104,8 +109,8 @@ def decode_measurements(payload: bytes) -> list[Measurement]:
             vantage=batch.vantage,
             slot_start=batch.slot_start[i],
             time=from_micros(batch.time[i]),
-            outcome=Outcome(batch.outcome[i]),
-            reason=Reason(batch.reason[i]),
+            outcome=(outcome := _outcome(batch.outcome[i])),
+            reason=_reason(batch.reason[i], outcome),
             latency=from_micros(batch.latency[i]),
             data_age=from_micros(batch.data_age[i]),
             phases=Phases(*(from_micros(getattr(batch, name)[i]) for name in _PHASES)),
@@ -117,6 +122,14 @@ def decode_measurements(payload: bytes) -> list[Measurement]:
         )
         for i in range(len(batch.target))
     ]
+
+
+def _outcome(number: int) -> Outcome:
+    return Outcome(number) if number in _OUTCOMES else Outcome.UNKNOWN
+
+
+def _reason(number: int, outcome: Outcome) -> Reason:
+    return Reason(number) if number in _REASONS else next(reason for reason in Reason if reason.outcome is outcome)
 
 
 def measurement_to_json(row: Measurement) -> str:
@@ -136,5 +149,7 @@ def measurement_to_json(row: Measurement) -> str:
         register_version=row.register_version,
         probe_version=row.probe_version,
         prober=row.prober,
+        stored=None if row.stored is None else timestamp(row.stored),
+        sequence=row.sequence,
     )
     return json_format.MessageToJson(message, preserving_proto_field_name=True, indent=None, ensure_ascii=False)

@@ -33,9 +33,12 @@ _FIELDS: Final = frozenset(
         "data_age",
         "phases",
         "certificate_expiry",
+        "stored",
+        "sequence",
     )
 ).union(_TEXTS)
 _PHASES: Final = frozenset(("resolve", "connect", "tls", "processing", "transfer"))
+_DIGITS: Final = re.compile(r"[0-9]{1,18}")
 _SECONDS: Final = re.compile(r"[0-9]{1,10}(\.[0-9]{3}|\.[0-9]{6})?s")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3}|\.[0-9]{6})?Z")
 
@@ -76,6 +79,8 @@ def _written_by_us(text: str) -> Measurement:
         data_age=_duration(fields, "data_age"),
         phases=Phases(**{key: _duration(phases, key) for key in phases}),
         certificate_expiry=floor(_moment(fields["certificate_expiry"])) if "certificate_expiry" in fields else None,
+        stored=_moment(fields["stored"]) if "stored" in fields else None,
+        sequence=_whole(fields["sequence"]) if "sequence" in fields else 0,
         **texts,
     )
 
@@ -88,6 +93,13 @@ def _moment(text: str) -> float:
 
 _slot = lru_cache(maxsize=4096)(_moment)
 """All targets share the starts of slots."""
+
+
+def _whole(text: str) -> int:
+    """Read a 64-bit number, which is text in protobuf's JSON."""
+    if not _DIGITS.fullmatch(text):
+        raise ValueError
+    return int(text)
 
 
 def _duration(fields: dict[str, Any], name: str) -> float | None:
@@ -132,4 +144,6 @@ def _by_the_rules(text: str) -> Measurement:
         register_version=message.register_version,
         probe_version=message.probe_version,
         prober=message.prober,
+        stored=time_of(message.stored) if message.HasField("stored") else None,
+        sequence=message.sequence,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from services.core.model import Register
 from services.core.outcome import Outcome, Reason
 from services.register.load import load
 from services.scorer.lines import read_measurements, read_summaries
+from services.scorer.offline import admitted
 
 GOOD = {
     "link": "deed-civil",
@@ -147,7 +149,7 @@ def test_good_file_gives_columns_per_vantage(register: Register, tmp_path: Path)
     paths = [tmp_path / str(number) for number in range(3)]
     for path, row in zip(paths, rows, strict=True):
         path.write_text(measurement_to_json(row) + "\n", "utf-8")
-    north, south = read_measurements(paths, register)
+    north, south = (lines.columns for lines in read_measurements(paths, register))
     assert (north.vantage, south.vantage) == ("north", "south")
     assert north.targets == (Target("deed-civil"), Target("deed-tax"))
     assert north.target.tolist() == [0, 1]
@@ -169,3 +171,51 @@ def test_summaries_are_read_or_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_summaries([path])
     assert caught.value.report() == f"{path}:2: slot_start is missing\nexchanges {path} is refused: 1 fault"
+
+
+def test_a_dump_may_name_what_the_register_does_not(register: Register, tmp_path: Path) -> None:
+    """Lines of a dump are of several register versions: what this one does not know is read, and passed over later."""
+    path = tmp_path / "m"
+    dumped = {"stored": "2026-03-01T00:05:02.500Z", "sequence": "7"}
+    path.write_text(line(**dumped) + "\n" + line(link="gone", vantage="west", **dumped) + "\n" + line(), "utf-8")
+    north, west = read_measurements([path], register)
+    assert (north.sequence.tolist(), north.stored.tolist()) == ([7, 0], [1_772_323_502.5, inf])
+    assert (west.columns.vantage, west.columns.targets, west.sequence.tolist()) == ("west", (Target("gone"),), [7])
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"sequence": "7"}, "stored: a line with a sequence says when the stream stored it"),
+        ({"sequence": str(2**63), "stored": "2026-03-01T00:05:02Z"}, "sequence: beyond what a stream can count"),
+    ],
+)
+def test_a_dump_says_where_and_when(changes: dict[str, str], fault: str, register: Register, tmp_path: Path) -> None:
+    """A line with half of what admission is decided by, or with nonsense, is refused."""
+    path = tmp_path / "m"
+    path.write_text(line(**changes), "utf-8")
+    with pytest.raises(InputError) as caught:
+        read_measurements([path], register)
+    assert [str(one) for one in caught.value.faults] == [f"{path}:1: {fault}"]
+
+
+def test_what_the_scorer_left_out_is_left_out(register: Register, tmp_path: Path) -> None:
+    """By the stream's clock, which may step back, and up to a message; lines that name none all count."""
+    start, grace = 1_772_323_500, register.policy.grace_seconds
+    moments = [(1, start + 310.0), (2, start + 300 + grace + 0.001), (3, start + 900.0), (4, start + 5000.0)]
+    path = tmp_path / "m"
+    rows = [
+        Measurement(Target("deed-civil"), "north", at, None, Outcome.OK, Reason.OK, stored=stored, sequence=sequence)
+        for sequence, stored in moments
+        for at in (start, start + 86_400, start + 10 * 86_400)
+    ]
+    rows.append(Measurement(Target("deed-civil"), "north", start - 300, None, Outcome.OK, Reason.OK))
+    path.write_text("".join(measurement_to_json(row) + "\n" for row in rows), "utf-8")
+    lines = read_measurements([path], register)
+    whole = admitted(register, lines)
+    # Of message 1 the first alone; after that the clock has shown the end of the first slot's grace for good.
+    assert [batch.slot_start.tolist() for batch in whole.batches] == [[start, *[start + 86_400] * 3], [start - 300]]
+    assert (whole.sequence, whole.late, whole.early) == (4, 3, 5)
+    part = admitted(register, lines, up_to=1)
+    assert [batch.slot_start.tolist() for batch in part.batches] == [[start], [start - 300]]
+    assert (part.sequence, part.late, part.early) == (1, 0, 2)

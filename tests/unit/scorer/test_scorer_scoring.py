@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from datetime import date
 from itertools import count
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from registers import write_register
 
-from services.core.codec import decode_columns, encode_measurements
+from services.core.codec import decode_columns, decode_measurements, encode_measurements, measurement_to_json
 from services.core.errors import StateError
 from services.core.evidence import Measurement, Target
 from services.core.model import Register
@@ -22,6 +23,8 @@ from services.indicator.index import Snapshot
 from services.register.load import load
 from services.scorer import store as store_module
 from services.scorer.gap import Position
+from services.scorer.lines import read_measurements
+from services.scorer.offline import admitted, score
 from services.scorer.scoring import Scoring
 from services.scorer.store import Store
 
@@ -167,10 +170,37 @@ def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch:
     assert list(differences(calm.result(end_slot), run.result(end_slot))) == []
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_a_dump_scores_alike(register: Register, tmp_path: Path, seed: int) -> None:
+    """Over a closed day, late and repeated batches and a changed register, scoring the stream's dump gives the same bits."""
+    links = dict(register.links)
+    links["deed-tax"] = replace(links["deed-tax"], vantages=("south",), live_from=date(2026, 3, 2))
+    links["birth-tax"] = replace(links["birth-tax"], service="tax-clearance", provider="customs")
+    del links["permit-tax"]
+    changed = replace(register, links=links, register_version="c" * 64)
+    messages = stream(register, slots=60, seed=seed)
+    run = Run(register, tmp_path / "state")
+    for message in messages:
+        if message.sequence == len(messages) - 20:
+            run.scoring.adopt(changed)
+        run.take(message)
+    assert run.scoring.evidence.closed_before == START // SLOT + 30, "a day must close before the register changes"
+    file = tmp_path / "dump"
+    with file.open("w", encoding="utf-8") as dump:
+        for message in messages:
+            for row in decode_measurements(message.payload):
+                dump.write(measurement_to_json(replace(row, stored=message.time, sequence=message.sequence)) + "\n")
+    end_slot = int(messages[-1].time) // SLOT
+    counted = admitted(changed, read_measurements([file], changed))
+    assert counted.late > 0
+    found = score(changed, counted.batches, at=end_slot * SLOT, evidence_sequence=counted.sequence)
+    assert list(differences(run.result(end_slot), found)) == []
+
+
 def test_late_rows_are_counted_and_change_nothing(register: Register, tmp_path: Path) -> None:
     """Rows stored after their slot's grace are counted as late, those of slots to come or between slots as misplaced."""
     scoring = Run(register, tmp_path).scoring
-    grace = 3600 + register.settle_seconds
+    grace = register.policy.grace_seconds
     row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
     stored = START + SLOT + grace + 1
     rows = [row, replace(row, slot_start=int(stored + 2 * SLOT)), replace(row, slot_start=START + 7 * SLOT + 1)]

@@ -114,10 +114,10 @@ def vantage() -> str:
     return "main"
 
 
-@pytest.fixture
-async def nats(tmp_path: Path, vantage: str) -> AsyncIterator[Nats]:
-    """A real, initialised nats-server with one user per role."""
-    server = Nats(tmp_path / "nats", free_port())
+@asynccontextmanager
+async def running_nats(folder: Path, vantage: str = "main") -> AsyncIterator[Nats]:
+    """A real, initialised nats-server with one user per role, its files in a folder."""
+    server = Nats(folder, free_port())
     users = write_users(server.credentials)
     text = configuration(
         host="127.0.0.1", port=server.port, store=server.folder / "store", users=users, vantage=vantage, bus="xroad"
@@ -130,3 +130,10 @@ async def nats(tmp_path: Path, vantage: str) -> AsyncIterator[Nats]:
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture
+async def nats(tmp_path: Path, vantage: str) -> AsyncIterator[Nats]:
+    """A real, initialised nats-server with one user per role."""
+    async with running_nats(tmp_path / "nats", vantage) as server:
+        yield server

@@ -10,6 +10,7 @@ from tests.bench.exchange import exchange
 from tests.bench.national import national
 from tests.bench.pipeline import compare_all
 from tests.bench.saturation import saturation
+from tests.bench.scale import scale
 from tests.bench.sensitivity import sensitivity
 from tests.bench.structure import measure_structure
 
@@ -20,8 +21,8 @@ def main() -> None:
     parser.add_argument(
         "benchmark",
         nargs="?",
-        choices=("probe", "pipeline", "saturation", "national", "structure", "sensitivity", "exchange"),
-        help="which one (default: all but sensitivity, which wants gigabytes)",
+        choices=("probe", "pipeline", "saturation", "national", "structure", "sensitivity", "exchange", "scale"),
+        help="which one (default: all but sensitivity and scale, which want gigabytes)",
     )
     parser.add_argument("--minutes", type=float, default=3.0, help="national: how long to measure (default: 3)")
     parser.add_argument("--slot", type=int, default=60, help="national, sensitivity: seconds of a slot (default: 60)")
@@ -32,10 +33,16 @@ def main() -> None:
     )
     parser.add_argument("--rate", type=int, default=1000, help="saturation: probes/s of its last part (default: 1000)")
     parser.add_argument("--agencies", type=int, default=10_000, help="structure: how many (default: 10000)")
-    parser.add_argument("--links", type=int, help="structure, sensitivity: how many (default: 1000000, 10000)")
+    parser.add_argument(
+        "--links",
+        type=int,
+        help="structure, sensitivity, scale: how many (default: 1000000, 10000; scale: 10000, 100000 and 1000000 in turn)",
+    )
     parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")
     parser.add_argument("--scheme", choices=("http", "tls"), help="saturation: only over this (default: both)")
-    parser.add_argument("--days", type=int, default=28, help="sensitivity: how many (default: 28)")
+    parser.add_argument(
+        "--days", type=int, help="sensitivity, scale: how many (default: 28; scale: 90, and 10 of 1000000 links)"
+    )
     arguments, rest = parser.parse_known_args()
     if rest and arguments.benchmark != "probe":
         parser.error(f"unrecognised: {' '.join(rest)}")
@@ -49,8 +56,10 @@ def main() -> None:
         _print(measure_structure(arguments.agencies, arguments.links or 1_000_000))
     if arguments.benchmark in {None, "national"}:
         _print(national(arguments.minutes, arguments.slot))
+    if arguments.benchmark == "scale":
+        _print(scale(arguments.links, arguments.days))
     if arguments.benchmark == "sensitivity":
-        _print(sensitivity(arguments.links or 10_000, arguments.days, arguments.slot))
+        _print(sensitivity(arguments.links or 10_000, arguments.days or 28, arguments.slot))
     if arguments.benchmark in {None, "exchange"}:
         _print(exchange(arguments.records))
 

@@ -160,8 +160,7 @@ def _measurement(target: Target, vantage: str, rows: RecentRows, row: int) -> me
     _, _, slot_start, time, outcome, reason, *facts = rows.numbers[:, row].tolist()
     fact = dict(zip(FACTS, facts, strict=True))
     expiry, started = fact["certificate_expiry"], from_micros(time)
-    return measurement_pb2.Measurement(
-        **{"endpoint" if target.endpoint else "link": target.id},
+    message = measurement_pb2.Measurement(
         vantage=vantage,
         slot_start=timestamp(slot_start),
         time=None if started is None else timestamp(started),
@@ -173,6 +172,8 @@ def _measurement(target: Target, vantage: str, rows: RecentRows, row: int) -> me
         certificate_expiry=None if expiry < 0 else timestamp(expiry),
         detail=rows.details[row],
     )
+    setattr(message, "endpoint" if target.endpoint else "link", target.id)
+    return message
 
 
 def _add_burns(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from tests.calibration import reconcile
 from tests.calibration.cells import Cell, cells_of
 from tests.calibration.gate import Found, run
 from tests.calibration.page import line, page
@@ -21,8 +22,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "calibration.md"
 
 def main() -> None:
     """Run the gate on all cores and print a line per scenario, window and kind as they come."""
+    if sys.argv[1:] == ["reconcile"]:
+        reconcile.main()
+        return
     names = [scenario.name for scenario in SCENARIOS]
-    parser = argparse.ArgumentParser("make calibrate ARGS='…'", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "make calibrate ARGS='…'", description=__doc__, epilog="reconcile: that of probes and logs"
+    )
     parser.add_argument("scenario", nargs="*", choices=[*names, []], help="which ones (default: all)")
     parser.add_argument("--replications", type=int, default=REPLICATIONS, help=f"of each (default: {REPLICATIONS})")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at once (default: one per core)")

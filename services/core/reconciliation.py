@@ -1,0 +1,104 @@
+"""What the bus carried beside what was probed, as values (EXCHANGE.md, Reconciliation)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["BusTraffic", "Carrier", "Estimate", "Reconciliation", "Traffic", "Undeclared", "Volume"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Carrier:
+    """One X-Road client calling one X-Road service over one bus, as the register in force when it was logged maps it.
+
+    ``consumer`` and ``provider`` are agencies or ``_unmapped``; ``link`` is empty unless exactly one maps; ``shared``
+    where several do.
+    """
+
+    bus: str
+    consumer: str
+    provider: str
+    client: str
+    service: str
+    link: str = ""
+    shared: bool = False
+    meta: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A share or a difference of shares, with the bounds of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """How much came in the last six whole hours, ``recent``, beside what was ``expected`` of them.
+
+    ``expected`` is None before three weeks, ``deviation`` (in robust standard deviations) also where there is too little to
+    tell; ``trend`` is the change per week as a share of the volume, None before two weeks.
+    """
+
+    recent: int
+    expected: float | None
+    deviation: float | None
+    unusual: bool
+    trend: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """One link over one window. With ``shared``, exchanges are those of all links on the same X-Road service.
+
+    ``compared`` exchanges lie in hours in which the link was probed. ``logs`` and ``probes`` are the shares of them that
+    were answered, as logged and as the probes of the same hour say; ``difference`` is logs less probes. The three are
+    None where there is too little to tell. ``silent``: live all the time, and nothing was exchanged.
+    """
+
+    link: str
+    window_days: int
+    exchanges: int
+    shared: bool
+    silent: bool
+    compared: int = 0
+    logs: Estimate | None = None
+    probes: Estimate | None = None
+    difference: Estimate | None = None
+    disagrees: bool = False
+    volume: Volume | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undeclared:
+    """Exchanges of a pair between which the register lists no link, or of a party it does not know."""
+
+    consumer: str
+    provider: str
+    exchanges: int
+    ok: int
+
+
+@dataclass(frozen=True, slots=True)
+class BusTraffic:
+    """Exchanges over one bus, meta services left out."""
+
+    bus: str
+    exchanges: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """All exchanges of one window, meta services left out.
+
+    ``buses`` by volume; ``undeclared`` are the pairs with the largest of ``undeclared_exchanges``, in ``undeclared_pairs``.
+    """
+
+    window_days: int
+    exchanges: int
+    undeclared_exchanges: int
+    undeclared_pairs: int
+    buses: tuple[BusTraffic, ...]
+    undeclared: tuple[Undeclared, ...]

@@ -1,0 +1,78 @@
+"""Which links the exchanges are of, which exchanges no register asks for, and which links are silent (EXCHANGE.md)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.model import Register
+from services.core.reconciliation import BusTraffic, Carrier, Traffic, Undeclared
+
+__all__ = ["MOST_UNDECLARED", "Assignment", "assign", "traffic"]
+
+MOST_UNDECLARED = 1_000
+"""Of more undeclared pairs only the largest are listed; all are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Positions of carriers, by link: its ``own``, those it ``shares`` with other links, and by pair of agencies those
+    that no link is known of (``other``). Meta services are in none.
+    """
+
+    own: dict[str, list[int]]
+    shares: dict[str, list[int]]
+    other: dict[tuple[str, str], list[int]]
+
+
+def assign(register: Register, carriers: Sequence[Carrier]) -> Assignment:
+    """Assign carriers to the links of a register, which may be another than the one they were logged under."""
+    sharing: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for route in register.routes:
+        sharing[route.client, route.service].add(route.link)
+    found = Assignment(defaultdict(list), defaultdict(list), defaultdict(list))
+    for at, one in enumerate(carriers):
+        if one.meta:
+            continue
+        links = sharing.get((one.client, one.service), set()) if one.shared else {one.link} & register.links.keys()
+        for link in links:
+            (found.shares if one.shared else found.own)[link].append(at)
+        if not links:
+            found.other[one.consumer, one.provider].append(at)
+    return found
+
+
+def traffic(
+    register: Register,
+    carriers: Sequence[Carrier],
+    *,
+    exchanges: NDArray[np.int64],
+    ok: NDArray[np.int64],
+    window_days: int,
+) -> Traffic:
+    """Sum what carriers, (c,) each, carried in a window by bus, and by undeclared pair."""
+    declared = {(register.consumer(link), link.provider) for link in register.links.values()}
+    buses: Counter[str] = Counter()
+    pairs: Counter[tuple[str, str]] = Counter()
+    answered: Counter[tuple[str, str]] = Counter()
+    for one, count, succeeded in zip(carriers, exchanges.tolist(), ok.tolist(), strict=True):
+        if one.meta or not count:
+            continue
+        buses[one.bus] += count
+        pair = one.consumer, one.provider
+        if pair not in declared:
+            pairs[pair] += count
+            answered[pair] += succeeded
+    largest = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
+    return Traffic(
+        window_days=window_days,
+        exchanges=buses.total(),
+        undeclared_exchanges=pairs.total(),
+        undeclared_pairs=len(pairs),
+        buses=tuple(BusTraffic(bus, buses[bus]) for bus in sorted(buses, key=lambda bus: (-buses[bus], bus))),
+        undeclared=tuple(Undeclared(*pair, pairs[pair], answered[pair]) for pair in largest[:MOST_UNDECLARED]),
+    )

@@ -1,0 +1,158 @@
+"""``make calibrate ARGS=reconcile``: how often reconciliation is wrong of links on which nothing is wrong.
+
+Agreement: probes and exchanges meet the same outages, minute for minute. Every flag is false. Coverage is that of the
+long-run share that fails, by the interval of each side. Also how often it finds what it is for.
+Volume: nothing changes but by chance. Every alarm is false. Also how often it finds silence and a doubling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indicator.reconcile import Hours, agreement
+from services.indicator.volume import volume_change
+
+SEED = 20_260_301
+SLOTS = 12
+WINDOWS = (7, 28, 90)
+LINKS = 2_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """Traffic and outages. ``hourly`` exchanges by day; ``night`` and ``weekend`` are what is left of it then;
+    ``stray`` the deviation of the log of a day's volume, ``bursts`` of an hour's; ``every`` hours an outage begins, of
+    ``long`` hours on average (log-normal with ``tail``); ``noise`` the share that fails by itself.
+    """
+
+    name: str
+    hourly: float = 60.0
+    night: float = 0.1
+    weekend: float = 0.3
+    stray: float = 0.15
+    bursts: float = 0.1
+    every: float = 240.0
+    long: float = 2.0
+    tail: float = 0.0
+    noise: float = 0.005
+
+
+CASES = (
+    Case("ordinary"),
+    Case("perfect", every=1e9, noise=0.0),
+    Case("short outages", every=24, long=0.33),
+    Case("long, heavy-tailed", every=240, long=8, tail=1.2),
+    Case("poor", every=12, long=4),
+    Case("noisy", noise=0.1),
+    Case("few exchanges", hourly=2),
+    Case("bursts", bursts=1.5, stray=0.6),
+    Case("day-long, rare", every=1440, long=24),
+)
+
+
+def traffic(case: Case, hours: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Expected exchanges (LINKS, hours), by hour and weekday; every link's week begins at its own moment."""
+    clock = np.arange(hours)[None, :] + rng.integers(0, 168, (LINKS, 1))
+    by_day = np.where((clock % 24 >= 8) & (clock % 24 < 18), 1.0, case.night)
+    by_week = np.where(clock // 24 % 7 >= 5, case.weekend, 1.0)
+    of_day = rng.normal(0, case.stray, (LINKS, hours // 24 + 2))
+    of_day[:, 1:] = 0.5 * of_day[:, :-1] + np.sqrt(0.75) * of_day[:, 1:]
+    stray = np.take_along_axis(of_day, (np.arange(hours)[None, :] + clock[:, :1] % 24) // 24, axis=1)
+    own = rng.lognormal(0, 0.7, (LINKS, 1))
+    return case.hourly * own * by_day * by_week * np.exp(stray + rng.normal(0, case.bursts, (LINKS, hours)))
+
+
+def up_slots(case: Case, hours: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The share of each slot that is up, (LINKS, hours x SLOTS): an outage may begin and end within one."""
+    horizon = hours + 240
+    up = np.ones((LINKS, hours * SLOTS))
+    for link in range(LINKS):
+        for begin in rng.random(rng.poisson(horizon / case.every)) * horizon - 240:
+            scale = case.long if case.tail else 0.0
+            long = rng.lognormal(np.log(scale) - case.tail**2 / 2, case.tail) if scale else rng.exponential(case.long)
+            begin_at, end_at = max(0.0, begin * SLOTS), min(float(hours * SLOTS), (begin + long) * SLOTS)
+            if begin_at < end_at:
+                first, last = int(begin_at), int(np.ceil(end_at))
+                edges = np.arange(first, last)
+                up[link, first:last] *= 1 - (np.minimum(edges + 1, end_at) - np.maximum(edges, begin_at))
+    return up
+
+
+def seen(case: Case, days: int, rng: np.random.Generator, lost: float = 0.0) -> Hours:
+    """One life of every link; ``lost`` is the share of real exchanges that fail while probes are answered."""
+    hours = days * 24
+    up = up_slots(case, hours, rng)
+    exchanges = rng.poisson(traffic(case, hours, rng).repeat(SLOTS, axis=1) / SLOTS)
+    ok = rng.binomial(exchanges, up * (1 - case.noise) * (1 - lost))
+    answered = rng.random(up.shape) < up * (1 - case.noise)
+    known = rng.random(up.shape) < 0.98
+
+    def hourly(slots: NDArray[np.generic]) -> NDArray[np.int64]:
+        return np.asarray(slots.reshape(LINKS, hours, SLOTS).sum(axis=2), dtype=np.int64)
+
+    return Hours(hourly(exchanges), hourly(ok), hourly(known), hourly(answered & known))
+
+
+def main() -> None:
+    """Print a line per case and window."""
+    print(f"Agreement, {LINKS:,} links a line: flags are false, unless 5 % of real exchanges are lost")  # noqa: T201
+    for number, case in enumerate(CASES):
+        for days in WINDOWS:
+            rng = np.random.default_rng((SEED, number, days))
+            print(agreement_line(case, days, rng), flush=True)  # noqa: T201  # a person reads this
+    print(f"Volume, {LINKS:,} pairs a line: alarms are false, unless traffic stops or doubles")  # noqa: T201
+    for number, case in enumerate(CASES):
+        for weeks in (3, 4, 8):
+            rng = np.random.default_rng((SEED, number, weeks, 1))
+            print(volume_line(case, weeks, rng), flush=True)  # noqa: T201
+
+
+def agreement_line(case: Case, days: int, rng: np.random.Generator) -> str:
+    """Return the false flags, coverage of both intervals and true flags of one case."""
+    fair = agreement(seen(case, days, rng))
+    unfair = agreement(seen(case, days, rng, lost=0.05))
+    truth = long_run(case)
+    logs, probes = (
+        np.mean((one.low <= truth)[fair.told] & (one.high >= truth)[fair.told]) for one in (fair.logs, fair.probes)
+    )
+    return (
+        f"{case.name:19} {days:2} d  told {fair.told.mean():.3f}  false flags {share(fair.disagrees, fair.told)}"
+        f"  coverage logs {logs:.3f} probes {probes:.3f}  found {share(unfair.disagrees, unfair.told)}"
+    )
+
+
+def volume_line(case: Case, weeks: int, rng: np.random.Generator) -> str:
+    """Return the false alarms of one case, and the alarms where the last hours are silent or twice as busy."""
+    hours = (weeks * 7 + 1) * 24
+    expected = traffic(case, hours, rng)
+    up = up_slots(replace(case, every=max(case.every, 240)), hours, rng).reshape(LINKS, hours, SLOTS).mean(axis=2)
+    up[:, -6:] = 1.0  # an outage in the hours that are judged is no false alarm
+    counts = rng.poisson(expected * up)
+    silent, double = counts.copy(), counts.copy()
+    silent[:, -6:] = 0
+    double[:, -6:] += rng.poisson(expected[:, -6:])
+    found = volume_change(counts)
+    told = ~np.isnan(found.deviation)
+    return (
+        f"{case.name:19} {weeks} weeks  told {told.mean():.3f}  false alarms {share(found.unusual, told)}"
+        f"  silence {share(volume_change(silent).unusual, told)}  doubling {share(volume_change(double).unusual, told)}"
+    )
+
+
+def long_run(case: Case) -> float:
+    """The share that fails in the long run: outages come as a Poisson process, so lengths in it add up."""
+    return float(1 - (1 - case.noise) * np.exp(-case.long / case.every))
+
+
+def share(flags: NDArray[np.bool_], told: NDArray[np.bool_]) -> str:
+    """Return the share of those told that are flagged, with its standard error."""
+    number = max(1, int(told.sum()))
+    of = float((flags & told).sum()) / number
+    return f"{of:.4f} ± {np.sqrt(of * (1 - of) / number):.4f}"
+
+
+if __name__ == "__main__":
+    main()

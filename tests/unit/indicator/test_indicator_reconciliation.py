@@ -1,0 +1,107 @@
+"""Exchanges put to links: own, shared, undeclared and silent ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from registers import write_register
+
+from services.core.model import ExchangeRoute, Register
+from services.core.reconciliation import BusTraffic, Carrier, Undeclared
+from services.indicator.frame import Frame
+from services.indicator.reconciliation import Carried, Probed, linked, reconcile, traffics
+from services.register.load import load
+
+DAYS = 7
+HOURS = DAYS * 24
+FIRST = 500_000
+START = date(2026, 3, 1).toordinal()
+WINDOWS = {DAYS: (FIRST, range(START, START + DAYS))}
+CIVIL = "X/G/2/civil/status"
+SHARED = Carrier("xroad", "land-registry", "civil-registry", "X/G/1/land", CIVIL, shared=True)
+OWN = Carrier("xroad", "tax-office", "customs", "X/G/3/tax", "X/G/4/imports", link="clearance-customs")
+NOWHERE = Carrier("xroad", "customs", "civil-registry", "X/G/4/customs", CIVIL)
+UNKNOWN = Carrier("other", "_unmapped", "civil-registry", "X/G/9/who", CIVIL)
+META = Carrier("xroad", "tax-office", "customs", "X/G/3/tax", "X/G/4/getWsdl", meta=True)
+
+
+@pytest.fixture(scope="module")
+def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
+    found = load(write_register(Path(tmp_path_factory.mktemp("register"))))
+    routes = tuple(ExchangeRoute("X/G/1/land", CIVIL, link) for link in ("deed-civil", "transfer-civil"))
+    return replace(found, routes=routes)
+
+
+def carried(*carriers: Carrier, each: int = 10) -> Carried:
+    exchanges = np.full((len(carriers), HOURS), each, np.int64)
+    return Carried(carriers, FIRST, exchanges, exchanges - 1, FIRST, FIRST + HOURS)
+
+
+def found(register: Register, of: Carried) -> dict:
+    frame = Frame.of(register)
+    rows = linked(register, frame, of.carriers)
+    known = np.full((len(rows), HOURS), 12)
+    return {one.link: one for one in reconcile(register, frame, of, Probed(rows, known, known), WINDOWS)}
+
+
+def test_shared_volume_is_shown_whole_for_each_link(register: Register) -> None:
+    """Two links on one X-Road service each show all of it, flagged, and nothing is split."""
+    one = found(register, carried(SHARED))
+    for link in ("deed-civil", "transfer-civil"):
+        assert one[link].exchanges == 10 * HOURS
+        assert one[link].shared
+        assert not one[link].silent
+
+
+def test_failures_that_probes_do_not_see_are_told_with_intervals(register: Register) -> None:
+    """A tenth of the real exchanges fails behind perfect probes: both shares, their difference, and the flag."""
+    one = found(register, carried(OWN))["clearance-customs"]
+    assert one.disagrees
+    assert one.logs is not None
+    assert one.probes is not None
+    assert one.difference is not None
+    assert one.logs.value == pytest.approx(0.9)
+    assert one.logs.low < 0.9 < one.logs.high
+    assert one.probes.value == 1.0
+    assert one.difference.value == pytest.approx(-0.1)
+    assert one.compared == one.exchanges == 10 * HOURS
+
+
+def test_live_links_without_exchanges_are_silent(register: Register) -> None:
+    """Of links live all the time those nobody uses are silent: not the absent, not where a pair's exchanges map to none."""
+    silent = {link for link, one in found(register, carried(OWN)).items() if one.silent}
+    assert silent == set(register.links) - {"transfer-customs", "clearance-customs"}
+    elsewhere = replace(OWN, link="", consumer="land-registry", provider="civil-registry")
+    silent = {link for link, one in found(register, carried(OWN, elsewhere)).items() if one.silent}
+    assert silent == set(register.links) - {"transfer-customs", "clearance-customs", "deed-civil", "transfer-civil"}
+
+
+def test_nothing_is_silent_before_a_day_was_read(register: Register) -> None:
+    """A collector that began hours ago has not heard enough for silence; one without any exchange has heard nothing."""
+    young = replace(carried(OWN), began=FIRST + HOURS - 20)
+    assert not any(one.silent for one in found(register, young).values())
+    assert found(register, carried(OWN, each=0)) == {}
+
+
+def test_traffic_tells_buses_and_undeclared_pairs(register: Register) -> None:
+    """Pairs without a link and parties nobody knows are undeclared, with volume; meta services count nowhere."""
+    (one,) = traffics(register, carried(SHARED, OWN, NOWHERE, UNKNOWN, META), WINDOWS)
+    assert one.exchanges == 40 * HOURS
+    assert one.buses == (BusTraffic("xroad", 30 * HOURS), BusTraffic("other", 10 * HOURS))
+    assert (one.undeclared_exchanges, one.undeclared_pairs) == (20 * HOURS, 2)
+    assert one.undeclared == (
+        Undeclared("_unmapped", "civil-registry", 10 * HOURS, 9 * HOURS),
+        Undeclared("customs", "civil-registry", 10 * HOURS, 9 * HOURS),
+    )
+
+
+def test_link_that_left_the_register_is_of_its_pair(register: Register) -> None:
+    """Exchanges logged for a link that the register in force does not know are nobody's, and keep its pair from silence."""
+    gone = replace(OWN, link="gone")
+    one = found(register, carried(gone))
+    assert "clearance-customs" not in one
+    assert "gone" not in one

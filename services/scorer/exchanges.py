@@ -1,4 +1,4 @@
-"""What the data buses carried, per pair of agencies and day (EXCHANGE.md, What is derived).
+"""What the data buses carried, per pair of agencies and day, and per carrier and hour (EXCHANGE.md, What is derived).
 
 Everything is in one SQLite file and changes with the position in EXCHANGES in one transaction, so no summary is ever
 counted twice or lost, whatever crashes.
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import date
+from contextlib import closing, contextmanager
+from datetime import date, timedelta
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
 from services.core.evidence import ExchangeSummary
+from services.core.reconciliation import Carrier
 from services.indicator.calendar import Calendar
 from services.scorer.gap import Position
 
@@ -24,14 +28,23 @@ KEPT_DAYS = 14
 """How long a summary can be replaced: the stream and security servers keep 7 days, so no later revision exists."""
 
 DAY_SECONDS = 86_400
+HOUR_SECONDS = 3_600
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS position (stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS summary (
     bus TEXT, client TEXT, service TEXT, slot_start INTEGER, revision INTEGER,
     consumer TEXT, provider TEXT, meta INTEGER, day INTEGER,
-    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER,
+    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, carrier INTEGER,
     PRIMARY KEY (bus, client, service, slot_start)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS carrier (
+    id INTEGER PRIMARY KEY, bus TEXT, consumer TEXT, provider TEXT, client TEXT, service TEXT,
+    link TEXT, shared INTEGER, meta INTEGER,
+    UNIQUE (bus, consumer, provider, client, service, link, shared, meta)
+);
+CREATE TABLE IF NOT EXISTS hourly (
+    carrier INTEGER, hour INTEGER, count INTEGER, ok INTEGER, PRIMARY KEY (carrier, hour)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS summary_day ON summary (day);
 CREATE TABLE IF NOT EXISTS volume (
@@ -42,11 +55,11 @@ CREATE TABLE IF NOT EXISTS volume (
 """
 
 _FIND = """
-SELECT revision, consumer, provider, meta, day, slot_start, count, ok, bus_failures, provider_failures
+SELECT revision, carrier, consumer, provider, meta, day, slot_start, count, ok, bus_failures, provider_failures
 FROM summary WHERE bus = ? AND client = ? AND service = ? AND slot_start = ?
 """
 
-_REPLACE = "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_REPLACE = "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _ADD = """
 INSERT INTO volume (consumer, provider, meta, day, last_slot, count, ok, bus_failures, provider_failures)
@@ -55,6 +68,26 @@ ON CONFLICT DO UPDATE SET
     count = count + excluded.count, ok = ok + excluded.ok, bus_failures = bus_failures + excluded.bus_failures,
     provider_failures = provider_failures + excluded.provider_failures,
     last_slot = MAX(last_slot, excluded.last_slot)
+"""
+
+_CARRIER = """
+INSERT INTO carrier (bus, consumer, provider, client, service, link, shared, meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET bus = excluded.bus RETURNING id
+"""
+
+_ADD_HOUR = """
+INSERT INTO hourly VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET count = count + excluded.count, ok = ok + excluded.ok
+"""
+
+# A carrier named by a summary that may still be replaced stays.
+_TRIM_CARRIERS = """
+DELETE FROM carrier WHERE id NOT IN (SELECT carrier FROM hourly)
+    AND id NOT IN (SELECT carrier FROM summary WHERE carrier IS NOT NULL)
+"""
+
+_HOURS = """
+SELECT carrier, hour, count, ok FROM hourly WHERE hour >= ? AND hour < ? AND count > 0
 """
 
 _VOLUMES = """
@@ -74,6 +107,9 @@ class Exchanges:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.executescript(_SCHEMA)
+            if "carrier" not in (row[1] for row in self._database.execute("PRAGMA table_info(summary)")):
+                # A file of before hours were kept: what it holds counts in volumes, and in no hour.
+                self._database.execute("ALTER TABLE summary ADD COLUMN carrier INTEGER")
 
     def close(self) -> None:
         """Close the file."""
@@ -114,12 +150,15 @@ class Exchanges:
                 )
         return left_out
 
-    def trim(self, today: date, window_days: int) -> None:
-        """Forget what can no longer be replaced, and volumes older than the longest window."""
+    def trim(self, today: date, window_days: int, *, calendar: Calendar) -> None:
+        """Forget what can no longer be replaced, and volumes and hours older than the longest window."""
         replaceable = today.toordinal() - KEPT_DAYS - 1
         with self._translated(), self._database:
             self._database.execute("DELETE FROM summary WHERE day < ?", (replaceable,))
             self._database.execute("DELETE FROM volume WHERE day < ?", (today.toordinal() - window_days,))
+            oldest = calendar.midnight(today - timedelta(days=window_days)) // HOUR_SECONDS
+            self._database.execute("DELETE FROM hourly WHERE hour < ?", (oldest,))
+            self._database.execute(_TRIM_CARRIERS)
 
     def volumes(self, since: date) -> tuple[ExchangeVolume, ...]:
         """Return what each pair exchanged from a day on, ordered by consumer, provider and meta."""
@@ -127,18 +166,52 @@ class Exchanges:
             rows = self._database.execute(_VOLUMES, (since.toordinal(),)).fetchall()
         return tuple(ExchangeVolume(row[0], row[1], bool(row[2]), *row[3:]) for row in rows)
 
+    def hours(self, span: range) -> tuple[tuple[Carrier, ...], NDArray[np.int64], NDArray[np.int64], int]:
+        """Return all carriers, and (c, h) exchanges and how many were ok in hours since 1970; and the first hour kept.
+
+        Reads on a connection of its own, so that it may be called from another thread while summaries are taken in.
+        """
+        with self._translated(), self._reader() as database:
+            names = database.execute("SELECT * FROM carrier ORDER BY id").fetchall()
+            rows = np.array(database.execute(_HOURS, (span.start, span.stop)).fetchall(), np.int64).reshape(-1, 4).T
+            (began,) = database.execute("SELECT MIN(hour) FROM hourly WHERE count > 0").fetchone()
+        exchanges, ok = np.zeros((2, len(names), len(span)), np.int64)
+        at = np.searchsorted(np.array([name[0] for name in names], np.int64), rows[0]), rows[1] - span.start
+        exchanges[at], ok[at] = rows[2], rows[3]
+        carriers = tuple(Carrier(*name[1:7], bool(name[7]), bool(name[8])) for name in names)
+        return carriers, exchanges, ok, span.stop if began is None else began
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        if self._path == ":memory:":
+            yield self._database
+            return
+        with closing(sqlite3.connect(self._path)) as database:
+            # One snapshot for all that is read.
+            database.execute("BEGIN")
+            yield database
+
     def _replace(self, bus: str, new: ExchangeSummary, day: int) -> None:
-        key = (bus, new.client, new.service, new.slot_start)
+        key, hour = (bus, new.client, new.service, new.slot_start), new.slot_start // HOUR_SECONDS
         found = self._database.execute(_FIND, key).fetchone()
         if found is not None:
-            revision, *pair, count, ok, bus_failures, provider_failures = found
+            revision, carrier, *pair, count, ok, bus_failures, provider_failures = found
             if revision >= new.revision:
                 return
             self._database.execute(_ADD, (*pair, -count, -ok, -bus_failures, -provider_failures))
+            if carrier is not None:
+                self._database.execute(_ADD_HOUR, (carrier, hour, -count, -ok))
         sums = (new.count, new.ok, new.bus_failures, new.provider_failures)
         pair = [new.consumer, new.provider, int(new.meta), day]
-        self._database.execute(_REPLACE, (*key, new.revision, *pair, *sums))
+        carrier = self._carrier(bus, new)
+        self._database.execute(_REPLACE, (*key, new.revision, *pair, *sums, carrier))
         self._database.execute(_ADD, (*pair, new.slot_start, *sums))
+        self._database.execute(_ADD_HOUR, (carrier, hour, new.count, new.ok))
+
+    def _carrier(self, bus: str, new: ExchangeSummary) -> int:
+        named = (bus, new.consumer, new.provider, new.client, new.service, new.link, int(new.shared), int(new.meta))
+        (carrier,) = self._database.execute(_CARRIER, named).fetchone()
+        return int(carrier)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -249,7 +249,7 @@ class Session:
                 self._log.warning("publishing_failed", reason=str(error))
                 return
             if day != scoring.manifest.day:
-                self._exchanges.trim(today, longest)
+                self._exchanges.trim(today, longest, calendar=self._calendar)
             scoring.published(judgement, hour=hour, day=day)
         gauges.index(judgement)
         gauges.links(judgement.register, detail)

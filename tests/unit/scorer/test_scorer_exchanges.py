@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -109,9 +111,58 @@ def test_trim_forgets_days_beyond_the_window() -> None:
     moments = [NOON + day * 86_400 for day in range(0, 60, 10)]
     for moment in moments:
         take(exchanges, replace(BASE, slot_start=moment), stored=moment + 60)
-    exchanges.trim(date(2026, 4, 20), 28)
+    exchanges.trim(date(2026, 4, 20), 28, calendar=CALENDAR)
     kept = exchanges.volumes(date(2000, 1, 1))
     assert kept == (volume(3, last=moments[-1]),)
+    exchanges.close()
+
+
+def test_hours_follow_revisions_and_mappings(tmp_path: Path) -> None:
+    """Hours count each slot by its highest revision, at the carrier it names, whichever order they came in."""
+    hour = NOON // 3600
+    linked = replace(BASE, link="tax-civil", revision=2, count=7, ok=7)
+    later = replace(BASE, slot_start=NOON + 3900)
+    for order in ((BASE, linked, later), (later, linked, BASE), (linked, later, BASE, linked)):
+        exchanges = Exchanges(tmp_path / f"{len(list(tmp_path.iterdir()))}.sqlite")
+        take(exchanges, *order, stored=NOON + 7200)
+        carriers, count, ok, began = exchanges.hours(range(hour - 1, hour + 2))
+        found = {one.link: (row.tolist(), good.tolist()) for one, row, good in zip(carriers, count, ok, strict=True)}
+        assert found == {"tax-civil": ([0, 7, 0], [0, 7, 0]), "": ([0, 0, 10], [0, 0, 8])}
+        assert began == hour
+        exchanges.close()
+
+
+def test_hours_of_nothing() -> None:
+    """Before the first exchange there is no carrier, and the first hour kept is the end of the span."""
+    exchanges = Exchanges(":memory:")
+    carriers, count, _, began = exchanges.hours(range(5, 9))
+    assert (carriers, count.shape, began) == ((), (0, 4), 9)
+    exchanges.close()
+
+
+def test_hours_are_trimmed_with_their_carriers() -> None:
+    """Hours older than the window go, and carriers that nothing is left of."""
+    exchanges = Exchanges(":memory:")
+    take(exchanges, BASE, replace(BASE, service="X/G/2/civil/other", slot_start=NOON + 86_400), stored=NOON + 90_000)
+    exchanges.trim(date(2026, 3, 30), 28, calendar=CALENDAR)
+    carriers, count, _, _ = exchanges.hours(range(NOON // 3600, NOON // 3600 + 48))
+    assert [one.service for one in carriers] == ["X/G/2/civil/other"]
+    assert count.sum() == 10
+    exchanges.close()
+
+
+def test_a_file_of_before_hours_goes_on(tmp_path: Path) -> None:
+    """A file without carriers is taken over: a slot it holds is replaced in volumes, and counts in hours from then on."""
+    path = tmp_path / "exchanges.sqlite"
+    exchanges = Exchanges(path)
+    take(exchanges, BASE)
+    exchanges.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("ALTER TABLE summary DROP COLUMN carrier; DROP TABLE hourly; DROP TABLE carrier")
+    exchanges = Exchanges(path)
+    take(exchanges, replace(BASE, revision=2, count=12, ok=12, bus_failures=0, provider_failures=0))
+    assert [one.count for one in exchanges.volumes(DAY)] == [12]
+    assert exchanges.hours(range(NOON // 3600, NOON // 3600 + 1))[1].tolist() == [[12]]
     exchanges.close()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from lxml import etree
 
-from services.collector.record import decode_records
+from services.collector.decode import decode_records
 from services.core.markup import MarkupError, read_markup
 
 __all__ = ["Answer", "AnswerError", "FaultError", "read_answer", "read_envelope", "read_records"]

@@ -18,8 +18,9 @@ from typing import IO, Any
 import orjson
 
 from services.collector.answer import AnswerError, read_answer, read_records
+from services.collector.decode import decode_line
 from services.collector.generic import is_generic, read_generic
-from services.collector.record import RecordError, Side, decode_line, read_side
+from services.collector.record import RecordError, Side, read_side
 from services.collector.tabular import TableError, is_header, read_header, read_row
 from services.core.errors import Fault
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import orjson
 
-from services.collector.record import Parties, RecordError, Result, Side, escaped, is_stamp, is_text
+from services.collector.fields import is_stamp, is_text
+from services.collector.record import Parties, RecordError, Result, Side, escaped
 
 __all__ = ["is_generic", "read_generic"]
 

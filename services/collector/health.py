@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from lxml import etree
 
 from services.collector.answer import AnswerError, read_envelope
-from services.collector.record import escaped, is_text
+from services.collector.fields import is_text
+from services.collector.record import escaped
 
 __all__ = ["Health", "ServiceHealth", "read_health"]
 

@@ -11,10 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.collector.answer import AnswerError
+from services.collector.decode import decode_line, decode_records
 from services.collector.formats import UnreadableError, read
 from services.collector.generic import is_generic, read_generic
 from services.collector.health import read_health
-from services.collector.record import RecordError, decode_line, decode_records, read_side
+from services.collector.record import RecordError, read_side
 
 CANARY = "CANARY-5f1c"
 PERSONAL = (

@@ -1,0 +1,75 @@
+"""Records read at once: JSON into the fields that are read, checked on the way, ten times as fast as one by one.
+
+What cannot be read so is for services.collector.record to refuse, with its reasons. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+import msgspec.json
+import msgspec.structs
+
+from services.collector.fields import (
+    AT_FAULTS,
+    AT_NUMBERS,
+    EARLIEST_MS,
+    FIELDS,
+    LARGEST,
+    LATEST_MS,
+    LONGEST,
+    NUMBERS,
+    STAMPS,
+    is_text,
+)
+from services.collector.record import Side, side_of
+
+__all__ = ["decode_line", "decode_records"]
+
+_TYPES: Mapping[str, Any] = {
+    **dict.fromkeys(FIELDS, Annotated[str, msgspec.Meta(max_length=LONGEST)] | None),
+    **dict.fromkeys(NUMBERS, Annotated[int, msgspec.Meta(ge=0, lt=LARGEST)] | None),
+    **dict.fromkeys(STAMPS, Annotated[int, msgspec.Meta(ge=EARLIEST_MS, lt=LATEST_MS)] | None),
+}
+_MUST: Mapping[str, Any] = {
+    "securityServerType": Literal["Client", "Producer"],
+    "requestInTs": Annotated[int, msgspec.Meta(ge=EARLIEST_MS, lt=LATEST_MS)],
+    "responseOutTs": Annotated[int, msgspec.Meta(ge=EARLIEST_MS, lt=LATEST_MS)],
+    "succeeded": bool,
+}
+_Raw = msgspec.defstruct(
+    "_Raw", [(name, _MUST[name]) if name in _MUST else (name, _TYPES[name], None) for name in FIELDS], gc=False
+)
+_Raws = msgspec.defstruct("_Raws", [("records", list[_Raw])])  # type: ignore[valid-type]  # a type made here
+_decode_line: Callable[[bytes], Any] = msgspec.json.Decoder(_Raw).decode
+_decode_array: Callable[[bytes], list[Any]] = msgspec.json.Decoder(list[_Raw]).decode  # type: ignore[valid-type]
+_decode_object: Callable[[bytes], Any] = msgspec.json.Decoder(_Raws).decode
+_values: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def _clean(values: tuple[Any, ...]) -> bool:
+    """Tell whether no text holds a control character; most are plain, and looked at together."""
+    texts = [text for text in (*values[6:AT_NUMBERS], *values[AT_FAULTS : AT_FAULTS + 2]) if text]
+    return "".join(texts).isprintable() or all(map(is_text, texts))
+
+
+def decode_line(line: bytes) -> Side | None:
+    """Read a line at once; None when it cannot be read so, and read_side is to say why, if it cannot either."""
+    try:
+        values = _values(_decode_line(line))
+    except _UNREADABLE:
+        return None
+    return side_of(values) if _clean(values) else None
+
+
+def decode_records(document: bytes) -> list[Side] | None:
+    """Read a JSON array of records, or ``{"records": [...]}``, at once; None when any of them cannot be read so."""
+    try:
+        found = _decode_object(document).records if document.lstrip()[:1] == b"{" else _decode_array(document)
+    except _UNREADABLE:
+        return None
+    rows = [_values(raw) for raw in found]
+    return [side_of(values) for values in rows] if all(map(_clean, rows)) else None

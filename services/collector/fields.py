@@ -1,0 +1,136 @@
+"""The fields of an X-Road operational monitoring record that are read, and what each must hold (EXCHANGE.md, record table).
+
+Both generations of names stand here (requestSize and requestSoapSize/requestRestSize, faultCode and soapFaultCode).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = [
+    "AT_FAULTS",
+    "AT_ID",
+    "AT_NUMBERS",
+    "AT_SIZES",
+    "EARLIEST_MS",
+    "FIELDS",
+    "FLAGS",
+    "LARGEST",
+    "LATEST_MS",
+    "LONGEST",
+    "NUMBERS",
+    "REQUIRED",
+    "STAMPS",
+    "is_stamp",
+    "is_text",
+    "reasons",
+]
+
+EARLIEST_MS = 946_684_800_000  # 2000-01-01: anything smaller is in seconds, or nonsense
+LATEST_MS = 4_102_444_800_000  # 2100-01-01
+LONGEST = 255  # X-Road's own limit for each part of an identifier
+LARGEST = 1 << 53  # bytes and counts stay exact in a double
+
+_TEXT = "text of at most 255 characters without control characters"
+_STAMP = "a whole number of milliseconds since 1970, from 2000 to 2100"
+_SECONDS = "a whole number of seconds since 1970"
+_COUNT = "a whole number, not negative"
+_SIDE = "Client or Producer"
+_FLAG = "true or false"
+
+_PARTIES = (
+    "clientXRoadInstance",
+    "clientMemberClass",
+    "clientMemberCode",
+    "clientSubsystemCode",
+    "serviceXRoadInstance",
+    "serviceMemberClass",
+    "serviceMemberCode",
+    "serviceSubsystemCode",
+    "serviceCode",
+)
+STAMPS = ("requestInTs", "requestOutTs", "responseInTs", "responseOutTs")
+_REQUEST_SIZE = ("requestSize", "requestSoapSize", "requestRestSize")
+_RESPONSE_SIZE = ("responseSize", "responseSoapSize", "responseRestSize")
+_FAULT_CODE = ("faultCode", "soapFaultCode")
+REQUIRED = {"securityServerType": _SIDE, "requestInTs": _STAMP, "responseOutTs": _STAMP, "succeeded": _FLAG}
+
+# Fields that make two records the same; the rest are stamps of the daemon and of storage, or dropped at the door.
+_OTHER_TEXTS = (
+    "serviceVersion",
+    "serviceType",
+    "restMethod",
+    "messageId",
+    "messageProtocolVersion",
+    "xRoadVersion",
+    "clientSecurityServerAddress",
+    "serviceSecurityServerAddress",
+)
+_OTHER_NUMBERS = (
+    "requestMimeSize",
+    "responseMimeSize",
+    "requestAttachmentCount",
+    "responseAttachmentCount",
+    "statusCode",
+)
+
+# What is read of a record, in the order in which the parts below find it.
+FIELDS = (
+    *("securityServerType", "requestInTs", "responseOutTs", "succeeded", "requestOutTs", "responseInTs"),
+    *(*_PARTIES, "xRequestId", *_OTHER_TEXTS, *_OTHER_NUMBERS),
+    *(*_REQUEST_SIZE, *_RESPONSE_SIZE, *_FAULT_CODE, "monitoringDataTs"),
+)
+AT_ID = FIELDS.index("xRequestId")
+AT_NUMBERS = FIELDS.index("requestMimeSize")
+AT_SIZES = FIELDS.index("requestSize")
+AT_FAULTS = FIELDS.index("faultCode")
+
+
+NUMBERS = frozenset({*STAMPS, *_REQUEST_SIZE, *_RESPONSE_SIZE, *_OTHER_NUMBERS, "monitoringDataTs"})
+"""Fields that hold whole numbers."""
+
+FLAGS = frozenset({"succeeded"})
+"""Fields that hold true or false."""
+
+
+def is_text(value: Any) -> bool:
+    """Tell whether a value is text that an identifier or a code may be."""
+    return (
+        type(value) is str
+        and len(value) <= LONGEST
+        and (value.isprintable() or not any(ch < " " or "\x7f" <= ch < "\xa0" for ch in value))
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < LARGEST
+
+
+def is_stamp(value: Any) -> bool:
+    """Tell whether a value is a moment in whole milliseconds since 1970."""
+    return type(value) is int and EARLIEST_MS <= value < LATEST_MS
+
+
+_WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys((*_PARTIES, *_OTHER_TEXTS, *_FAULT_CODE, "xRequestId"), (is_text, _TEXT)),
+    **dict.fromkeys((*_REQUEST_SIZE, *_RESPONSE_SIZE, *_OTHER_NUMBERS), (_is_count, _COUNT)),
+    **dict.fromkeys(STAMPS, (is_stamp, _STAMP)),
+    "monitoringDataTs": (_is_count, _SECONDS),
+    "securityServerType": (lambda value: value in ("Client", "Producer"), _SIDE),
+    "succeeded": (lambda value: type(value) is bool, _FLAG),
+}
+_ANYTHING: tuple[Callable[[Any], bool], str] = (lambda _: True, "")
+
+
+def reasons(raw: Mapping[str, Any]) -> list[str]:
+    """Everything wrong with a record, in the order of its fields, what is missing last."""
+    found = []
+    for name, value in raw.items():
+        is_right, wanted = _WANTED.get(name, _ANYTHING)
+        if value is not None and not is_right(value):
+            found.append(f"{name} must be {wanted}")
+    for name, wanted in REQUIRED.items():
+        if raw.get(name) is None:
+            found.append(f"{name} is missing, it must be {wanted}")
+    return found

@@ -130,7 +130,7 @@ def _measure(records: int, folder: Path) -> tuple[dict[str, float], float]:
 def exchange(sizes: Sequence[int]) -> Iterator[str]:
     """Measure logs of so many records each."""
     yield machine()
-    yield f"{PAIRS} pairs, logs shuffled as a whole, 1 % orphans, 1 % repeated; µs of CPU per record"
+    yield f"{PAIRS} pairs, logs shuffled by the million, 1 % orphans, 1 % repeated; µs of CPU per record"
     yield (
         f"{'records':>11}{'bytes':>7}"
         + "".join(f"{name:>11}" for name in _STAGES)

@@ -12,7 +12,7 @@ from services.collector.formats import Batch, Position, read_all
 from services.collector.health import read_health
 from services.collector.intake import Intake
 from services.collector.meters import Meters
-from services.collector.server import LARGEST_ANSWER, SecurityServer, SourceError
+from services.collector.server import SecurityServer, SourceError
 from services.collector.sources import XroadSource
 from services.core.log import Logger
 
@@ -20,6 +20,7 @@ __all__ = ["Puller"]
 
 _FIRST_SECONDS = 2.0  # within which all servers are first asked
 _NOT_YET = ".InvalidRequest"
+_LARGEST_RECORDS = 64 << 20  # bytes of an answer's records, unpacked
 
 
 class Puller:
@@ -114,6 +115,6 @@ class Puller:
 
 
 def _read(body: bytes, asked: Span) -> tuple[Batch, bool]:
-    answer = read_answer(body, LARGEST_ANSWER)
+    answer = read_answer(body, _LARGEST_RECORDS)
     batch = read_all(answer.records, Position(onward(asked, answer.next_records_from), len(answer.records)))
     return batch, answer.next_records_from is not None

@@ -33,7 +33,7 @@ _DATABASE = "collector.sqlite"
 _READ_LINES = 50  # small steps, so that a replay keeps time …
 _TAKE_LINES = 4000  # … which are taken in together when they are due together
 _SEND_SUMMARIES = 2000
-_ASKED_AT_ONCE = 4  # security servers whose answers, of up to 64 MiB each, are held together
+_ASKED_AT_ONCE = 16  # security servers whose answers, of up to 16 MiB each, are held together
 _LAST_FLUSH_SECONDS = 2.0
 
 

@@ -14,8 +14,10 @@ from services.collector.sources import XroadSource
 
 __all__ = ["FAILURES", "LARGEST_ANSWER", "SecurityServer", "SourceError"]
 
-LARGEST_ANSWER: Final = 64 << 20
-"""Bytes an answer may have; ten times what 10,000 records take."""
+LARGEST_ANSWER: Final = 16 << 20
+"""Bytes an answer may have, packed as its records are: ten times what 10,000 records take."""
+
+_CONNECT_SECONDS: Final = 10.0
 
 FAILURES: Final = ("fault", "status", "timeout", "tls", "transport", "too_large", "unreadable")
 """How a source can fail."""
@@ -67,6 +69,8 @@ class SecurityServer:
                 return await self._ask(request)
         except SourceError:
             raise
+        except httpx.ConnectTimeout:
+            failure = SourceError("timeout", "no connection to it was made in time")
         except (TimeoutError, httpx.TimeoutException):
             failure = SourceError("timeout", f"it did not answer within {self._source.timeout:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -120,7 +124,8 @@ def _client(source: XroadSource) -> httpx.AsyncClient:
             context.load_cert_chain(source.certificate, source.key, password=_no_passphrase)
     except (OSError, ssl.SSLError) as error:
         raise SourceError("tls", "the authority, our certificate or its key cannot be used") from error
-    return httpx.AsyncClient(verify=context, trust_env=False, timeout=source.timeout, follow_redirects=False)
+    timeout = httpx.Timeout(source.timeout, connect=min(source.timeout, _CONNECT_SECONDS))
+    return httpx.AsyncClient(verify=context, trust_env=False, timeout=timeout, follow_redirects=False)
 
 
 def _no_passphrase() -> str:

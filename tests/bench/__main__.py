@@ -43,6 +43,13 @@ def main() -> None:
     parser.add_argument(
         "--days", type=int, help="sensitivity, scale: how many (default: 28; scale: 90, and 10 of 1000000 links)"
     )
+    parser.add_argument(
+        "--records",
+        type=int,
+        nargs="+",
+        default=[1_000_000],
+        help="exchange: how many, for each log (default: 1000000)",
+    )
     arguments, rest = parser.parse_known_args()
     if rest and arguments.benchmark != "probe":
         parser.error(f"unrecognised: {' '.join(rest)}")

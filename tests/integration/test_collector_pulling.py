@@ -246,7 +246,7 @@ async def test_an_answer_without_end_is_cut(pulling):
     async with serving(book) as server, pulling(server.url()) as pulled:
         assert pulled.failures() == [("unreadable", "its attachment is larger than 64 MiB")]
     async with serving(floods) as server, pulling(server.url()) as pulled:
-        assert pulled.failures() == [("too_large", "its answer is larger than 67108864 bytes")]
+        assert pulled.failures() == [("too_large", "its answer is larger than 16777216 bytes")]
 
 
 async def test_a_server_that_is_not_there_is_told(pulling, port):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from services.collector.replay import Timeline
 from services.core.errors import StateError
 from services.core.model import Member
 from services.register.load import load
+from tests.bench.exchange_load import lines
 from tests.registers import write_register
 
 NOW = 1_700_000_500_000
@@ -224,6 +226,22 @@ def test_a_file_that_is_no_state_is_refused(tmp_path):
     database.close()
     with pytest.raises(StateError, match="written by another version"):
         Ledger(newer, NOBODY, now_ms=NOW)
+
+
+def test_memory_does_not_grow_with_the_records():
+    """Five times the records, shuffled, halved and repeated, take no more memory, and each counts once."""
+    peaks = []
+    for records in (5_000, 25_000):
+        content = io.BytesIO(b"".join(lines(records)))
+        tracemalloc.start()
+        with Ledger(None, NOBODY, now_ms=NOW) as ledger:
+            taken = sum((ledger.take("log", some, now_ms=1 << 50) for some in read(content)), Taken())
+            totals = ledger.totals()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert (taken.read, taken.duplicates) == (records, records // 100)
+        assert (totals.exchanges, totals.orphans) == (records // 2, records // 100)
+    assert peaks[1] < 1.1 * peaks[0]
 
 
 def test_nothing_personal_reaches_the_state(tmp_path, raw):

@@ -71,7 +71,7 @@ def one_size(links: int, days: int) -> Iterator[str]:
     yield f"  adopted as arrays: {taken:.2f} s"
     calendar = Calendar.of(register.policy)
     evidence = _closed(calendar, frame, days)
-    yield f"  {days} closed days as stages: {_rss_mib() - with_register:,.0f} MiB"
+    yield f"  its arrays, and {days} closed days as stages: {_rss_mib() - with_register:,.0f} MiB"
 
     first = calendar.slots_of(calendar.day_of(calendar.epoch_slot) + timedelta(days=days)).start
     rng = np.random.default_rng(5)

@@ -34,7 +34,8 @@ class Past:
         self._end_slot = end_slot
         span = self.span(max(RECORD_DAYS, *windows))
         self.days = list(evidence.days(frame, span))
-        self.daily = record.daily(frame, self.days, 86400 // self.calendar.slot_seconds)
+        self._daily = record.daily(frame, self.days, 86400 // self.calendar.slot_seconds)
+        self._guards: dict[int, dict[Kind, Guard]] = {}
 
     def span(self, window: int) -> range:
         """Return the slots of a window of so many days."""
@@ -44,6 +45,13 @@ class Past:
         """Return the days of a window of so many days."""
         first = self.calendar.day_of(self.span(window).start).toordinal()
         return [day for day in self.days if day.day >= first]
+
+    def guards(self, window: int) -> dict[Kind, Guard]:
+        """Return the guards of one day, by the days of a window."""
+        if window not in self._guards:
+            days = len(self.since(window))
+            self._guards[window] = {kind: Guard.of(daily[-days:]) for kind, daily in self._daily.items()}
+        return self._guards[window]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +92,7 @@ class Margins:
             charged=ratio(live - known, live, otherwise=0.0),
             loss=np.clip(1.0 - ratio(shares.counts[Stage.OK], known, otherwise=1.0), 0.0, 1.0),
             seen=known > 0,
-            guards={kind: Guard.of(daily[-len(record) :], length) for kind, daily in past.daily.items()},
+            guards={kind: guard.over(length) for kind, guard in past.guards(reach).items()},
         )
 
     def interval(self, kind: Kind, point: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

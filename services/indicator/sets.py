@@ -111,7 +111,7 @@ def group_bounds(
 class Guard:
     """What fails together in sets without a common cause known, as days show it, (sets,) each.
 
-    ``variance`` of the mean loss over the window; what one ``more`` bad day would add, and its ``more_square``.
+    ``variance`` of the mean loss over some days; what one ``more`` bad day would add to it, and its ``more_square``.
     """
 
     variance: NDArray[np.float64]
@@ -119,10 +119,10 @@ class Guard:
     more_square: NDArray[np.float64]
 
     @classmethod
-    def of(cls, daily: NDArray[np.float64], days: float) -> Guard:
-        """Guard a window of so many ``days`` by the ``daily`` bus-free losses of its record, (days, sets).
+    def of(cls, daily: NDArray[np.float64]) -> Guard:
+        """Guard a window of one day by the ``daily`` bus-free losses of its record, (days, sets).
 
-        The variance is [γ₀ + 2·max(γ₁, 0)] / D, with γ₀ the variance and γ₁ the lag-1 autocovariance of a day's loss.
+        The variance is γ₀ + 2·max(γ₁, 0), with γ₀ the variance and γ₁ the lag-1 autocovariance of a day's loss.
         A bad day is one drawn by how much worse than the mean it is. Days of which nothing is known (NaN) are left out;
         with fewer than two there is no guard.
         """
@@ -135,7 +135,11 @@ class Guard:
         above = np.where(count > 1, np.maximum(apart, 0.0), 0.0)
         square = above**2
         first, second, fourth = above.sum(axis=0), square.sum(axis=0), (square**2).sum(axis=0)
-        more = ratio(second, first, otherwise=0.0) / days
+        more = ratio(second, first, otherwise=0.0)
         # A few bad days say little of how bad they are: as much as so many draws of one size.
         few = 1.0 + ratio(fourth, second**2, otherwise=0.0)
-        return cls(few * (variance + 2.0 * np.maximum(lagged, 0.0)) / days, more, 2.0 * more**2)
+        return cls(few * (variance + 2.0 * np.maximum(lagged, 0.0)), more, 2.0 * more**2)
+
+    def over(self, days: float) -> Guard:
+        """Guard a window of so many days by the same record."""
+        return Guard(self.variance / days, self.more / days, self.more_square / days**2)

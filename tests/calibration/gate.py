@@ -87,7 +87,7 @@ class Sums:
             if kind == "link":
                 free = link_bounds(causes, government.provider, loss)
             else:
-                guard = Guard.of(self._daily[kind][-record_days:], days)
+                guard = Guard.of(self._daily[kind][-record_days:]).over(days)
                 free = group_bounds(sets, weight, loss, causes, guard)
             bounds = combine(free, causes.bus)
             share = connected / np.where(whole > 0, whole, 1.0)

@@ -175,7 +175,7 @@ def test_names_do_not_matter(seed) -> None:
 def test_the_guard_is_the_variance_of_a_mean_of_correlated_days(daily, days) -> None:
     """The guard equals its formula day by day; a day of which nothing is known changes nothing at either end."""
     column = np.array([np.nan, *daily, np.nan])[:, np.newaxis]
-    found = Guard.of(column, days)
+    found = Guard.of(column).over(days)
     columns = (found.variance, found.more, found.more_square)
     assert [float(one[0]) for one in columns] == pytest.approx(oracle.guard_of(daily, days), rel=1e-9, abs=1e-12)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
 import re
 import runpy
 import sys
@@ -65,12 +64,6 @@ def _seconds(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def _sample() -> Path | None:
-    """The real exchange sample, where this machine has it; the sandbox replays it."""
-    path = Path(os.environ.get("PEYVAND_DATA", "../shared/data")) / "opmon_dev_5230.ndjson"
-    return path if path.exists() else None
-
-
 @app.callback()
 def _peyvand() -> None:
     """Keep the name of a command before its options, also where only one command was imported."""
@@ -84,6 +77,7 @@ def up(
     seed: Annotated[int, typer.Option(help="sandbox: seed of the scenario and its faults")] = 1,
     slot: Annotated[str, typer.Option(help="sandbox: slot length, whole seconds")] = "4s",
     faults: Annotated[float, typer.Option(help="sandbox: intensity of the injected faults, 0 for none")] = 1.0,
+    traffic: Annotated[float, typer.Option(help="sandbox: exchanges a second over the data bus")] = 4.0,
     seconds: Annotated[str | None, typer.Option("--for", help="end by itself after this long, such as 60s")] = None,
     data: Annotated[Path | None, typer.Option(help="folder of all state", metavar="DIR")] = None,
     exchanges: Annotated[Path | None, typer.Option(help="X-Road exchange log to replay", metavar="FILE")] = None,
@@ -106,10 +100,11 @@ def up(
         seed=seed,
         slot=int(length),
         faults=faults,
+        traffic=traffic,
         first_port=first_port,
         base_port=base_port,
         seconds=None if seconds is None else _seconds(seconds),
-        exchanges=exchanges or (_sample() if sandbox else None),
+        exchanges=exchanges,
     )
     asyncio.run(run_up(plan))
 

@@ -14,10 +14,19 @@ from rich.text import Text
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.sparkline import sparkline
 
-__all__ = ["Picture", "line", "percent", "table"]
+__all__ = ["Exchanges", "Picture", "line", "percent", "table"]
 
 _STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
 _TREND = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanges:
+    """What the collector says: records read, exchanges of which it has both sides, and of which it has one."""
+
+    records: int = 0
+    paired: int = 0
+    orphans: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,7 @@ class Picture:
     waiting_for: str
     addresses: str
     next_steps: str
+    exchanges: Exchanges = Exchanges()
 
 
 def percent(share: float) -> str:
@@ -121,6 +131,13 @@ def _links(explained: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
     return shown
 
 
+def _carried(exchanges: Exchanges) -> Text:
+    return Text(
+        f"data bus: {exchanges.paired:,} exchanges logged by both sides, {exchanges.orphans:,} by one so far; "
+        f"{exchanges.records:,} records"
+    )
+
+
 def table(picture: Picture) -> RenderableType:
     """The whole picture, for a terminal of at least 80 columns."""
     parts: list[RenderableType] = []
@@ -133,6 +150,8 @@ def table(picture: Picture) -> RenderableType:
         parts.append(_providers(picture))
         if picture.explained is not None:
             parts.append(_links(picture.explained))
+    if picture.exchanges.records:
+        parts.append(_carried(picture.exchanges))
     parts.extend(Text(note, "yellow") for note in picture.restarts)
     parts.append(Text(picture.addresses, "dim"))
     parts.append(Text(picture.next_steps, "cyan"))

@@ -15,6 +15,7 @@ from services.core.runtime import DRAIN_SECONDS
 
 __all__ = ["Child", "ComponentError", "component_command", "running"]
 
+_LOOK_SECONDS = 0.05
 _RESTART_SECONDS = 0.5
 _YOUNG_SECONDS = 5.0  # a process that ends younger than this, several times in a row, will not get better
 _YOUNG_DEATHS = 3
@@ -26,11 +27,14 @@ class ComponentError(PeyvandError):
 
 @dataclass
 class Child:
-    """One process of ours; ``restarts`` counts how often it had to be started again."""
+    """One process of ours; ``restarts`` counts how often it had to be started again. It is not started before the file
+    ``needs``, which another one writes, is there.
+    """
 
     name: str
     command: Sequence[str]
     log: Path
+    needs: Path | None = None
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
     failed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -44,6 +48,10 @@ class Child:
 
     async def keep_running(self) -> None:
         """Start it again whenever it dies; sets ``failed`` and returns when it keeps ending young by itself."""
+        if self.process is None:
+            while self.needs is not None and not self.needs.exists():  # noqa: ASYNC110  # another process writes it
+                await asyncio.sleep(_LOOK_SECONDS)
+            await self.start()
         loop = asyncio.get_running_loop()
         young = 0
         while True:
@@ -100,7 +108,8 @@ async def running(server: Child, components: Sequence[Child]) -> AsyncIterator[N
     try:
         for child in everyone:
             child.log.parent.mkdir(parents=True, exist_ok=True)
-            await child.start()
+            if child.needs is None:
+                await child.start()
             watchers.append(asyncio.create_task(child.keep_running()))
         yield
     finally:

@@ -44,6 +44,7 @@ class Plan:
     seed: int
     slot: int
     faults: float
+    traffic: float
     first_port: int
     base_port: int
     seconds: float | None
@@ -127,18 +128,23 @@ def _children(plan: Plan) -> tuple[Child, list[Child]]:
     write_configuration(config, text)
     logs = plan.data / "logs"
     server = Child("nats-server", [find_server(), "-c", str(config)], logs / "nats-server.log")
-    replay: dict[str, object] = {}
+    reads: dict[str, object] = {}
+    needs: dict[str, Path] = {}
     if plan.exchanges is not None:
-        replay = {"replay": plan.exchanges, "alias": _SANDBOX_ALIAS if plan.register is None else ""}
+        reads = {"replay": plan.exchanges, "alias": _SANDBOX_ALIAS if plan.register is None else ""}
+    elif plan.register is None:
+        needs["collector"] = plan.data / "sandbox" / "sources.yaml"
+        reads = {"sources": needs["collector"]}
     own: dict[str, dict[str, object]] = {
         "api": {"listen": plan.api},
-        "collector": replay,
+        "collector": reads,
         "sandbox": {
             "scenario": plan.scenario,
             "seed": plan.seed,
             "slot": plan.slot,
             "base_port": plan.base_port,
             "faults": plan.faults,
+            "traffic": plan.traffic,
         },
     }
     children = [
@@ -155,6 +161,7 @@ def _children(plan: Plan) -> tuple[Child, list[Child]]:
                 },
             ),
             logs / f"{name}.log",
+            needs.get(name),
         )
         for name in plan.components
     ]
@@ -222,7 +229,9 @@ async def up(plan: Plan) -> None:
         directory = plan.register or plan.data / "sandbox" / "register"
         started = time.time()
         async with _until(plan.seconds) as stop, running(server, components):
-            watching = Watching(plan.api, plan.metrics("prober"), [server, *components], started)
+            watching = Watching(
+                plan.api, plan.metrics("prober"), plan.metrics("collector"), [server, *components], started
+            )
             tasks = [
                 asyncio.create_task(_run(plan, directory, watching)),
                 asyncio.create_task(_failure([server, *components])),

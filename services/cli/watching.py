@@ -6,6 +6,7 @@ import asyncio
 import time
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 
 import grpc
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
-from services.cli.picture import Picture, line, table
+from services.cli.picture import Exchanges, Picture, line, table
 from services.cli.processes import Child
 from services.core.model import Register
 
@@ -22,15 +23,20 @@ __all__ = ["Watching"]
 _REFRESH_SECONDS = 0.5
 _RETRY_SECONDS = 0.1
 _CALL_SECONDS = 5.0
+_EXCHANGES = ("peyvand_exchange_records_total", "peyvand_exchange_paired_total", "peyvand_exchange_orphans")
 _DIRECT = (("grpc.enable_http_proxy", 0),)  # our own api, on loopback
 
 
 class Watching:
     """Asks the api for every new index and draws it."""
 
-    def __init__(self, api: str, prober_metrics: str, children: Sequence[Child], started: float) -> None:
+    def __init__(
+        self, api: str, prober_metrics: str, collector_metrics: str, children: Sequence[Child], started: float
+    ) -> None:
         self._api = api
         self._prober_metrics = prober_metrics
+        self._collector_metrics = collector_metrics
+        self._exchanges = Exchanges()
         self._children = children
         self._started = started
         self._indicator: indicator_pb2.Indicator | None = None
@@ -56,6 +62,7 @@ class Watching:
                 tasks.create_task(self._follow(print_lines=True))
                 return
             tasks.create_task(self._follow(print_lines=False))
+            tasks.create_task(self._follow_exchanges())
             with Live(console=console, auto_refresh=False) as live:
                 while True:
                     live.update(table(self._picture(register)), refresh=True)
@@ -84,6 +91,7 @@ class Watching:
             trend=tuple(self._trend),
             probes_per_second=self._rate,
             restarts=tuple(restarts),
+            exchanges=self._exchanges,
             waiting_for=self._waiting_for(register),
             addresses=f"gRPC {self._api} · metrics http://{self._prober_metrics}/metrics (prober) and the ports after it",
             next_steps=f"next, in another terminal: .venv/bin/peyvand explain{api} · indicator provider{api} · --help",
@@ -138,13 +146,25 @@ class Watching:
                 self._rate = fresh if self._rate is None else 0.8 * self._rate + 0.2 * fresh
             self._probes = (count, now)
 
+    async def _follow_exchanges(self) -> None:
+        """What the collector has counted, from its own metrics."""
+        while True:
+            with suppress(OSError):
+                counts = await asyncio.to_thread(_sums, self._collector_metrics, _EXCHANGES)
+                self._exchanges = Exchanges(*map(int, counts))
+            await asyncio.sleep(2 * _REFRESH_SECONDS)
+
     def _read_probes(self) -> float:
-        url = f"http://{self._prober_metrics}/metrics"
-        with urllib.request.urlopen(url, timeout=2) as answer:  # our own prober, on loopback
-            text = answer.read().decode()
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == "peyvand_probe_outcomes_total"
-        )
+        return _sums(self._prober_metrics, ("peyvand_probe_outcomes_total",))[0]
+
+
+def _sums(where: str, names: Sequence[str]) -> list[float]:
+    """The sum over all series of each of these metrics."""
+    with urllib.request.urlopen(f"http://{where}/metrics", timeout=2) as answer:  # our own, on loopback
+        text = answer.read().decode()
+    sums = dict.fromkeys(names, 0.0)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name in sums:
+                sums[sample.name] += sample.value
+    return list(sums.values())

@@ -14,8 +14,8 @@ from lxml import etree
 
 __all__ = ["BEHIND_SECONDS", "AskError", "Span", "health_data", "onward", "operational_data", "pause", "span"]
 
-BEHIND_SECONDS: Final = 60
-"""How far behind now records are asked for: the server's own offset unless it is configured otherwise."""
+BEHIND_SECONDS: Final = 60.0
+"""How far behind now records are asked for unless a source says so: the offset that servers have by default."""
 
 _SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 _XROAD: Final = "http://x-road.eu/xsd/xroad.xsd"
@@ -37,9 +37,9 @@ class Span:
     last: int
 
 
-def span(position: int | None, now: float, history: float) -> Span | None:
+def span(position: int | None, now: float, history: float, behind: float = BEHIND_SECONDS) -> Span | None:
     """What to ask for next: from the position on, or ``history`` seconds back where there is none; None when it is too early."""
-    last = int(now) - BEHIND_SECONDS - 1
+    last = int(now - behind) - 1
     first = int(now - history) if position is None else position
     return Span(first, last) if first <= last else None
 

@@ -78,7 +78,8 @@ class Puller:
         follows = False
         while True:
             position = await self._intake.position(self._source.id)
-            asked = span(None if position is None else position.offset, self._now(), self._source.history)
+            reached = None if position is None else position.offset
+            asked = span(reached, self._now(), self._source.history, self._source.behind)
             if asked is None:
                 return
             try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.collector.asking import BEHIND_SECONDS
 from services.core.errors import InputError
 from services.register.address import read_http_url, read_server_name
 from services.register.document import Block, read_document
@@ -15,7 +16,7 @@ from services.register.xroad import read_party
 
 __all__ = ["FileSource", "Source", "XroadSource", "read_sources"]
 
-_XROAD = ("url", "client", "certificate", "key", "authority", "server_name", "timeout", "every", "history")
+_XROAD = ("url", "client", "certificate", "key", "authority", "server_name", "timeout", "every", "behind", "history")
 _KEYS = {
     "xroad": ("id", "kind", "server", "health", *_XROAD),
     "files": ("id", "kind", "path", "every"),
@@ -30,7 +31,8 @@ class XroadSource:
 
     ``server`` is INSTANCE/CLASS/CODE/SERVER. With ``health`` only counts per service are asked for. ``certificate`` and
     ``key`` are ours, ``authority`` says whom we trust in place of the system's list; ``server_name`` is what the
-    certificate of the server must name, where that is not the host of the URL. Times in seconds.
+    certificate of the server must name, where that is not the host of the URL. Times in seconds: ``behind`` is how far
+    behind now records are asked for.
     """
 
     id: str
@@ -43,6 +45,7 @@ class XroadSource:
     server_name: str = ""
     timeout: float = _TIMEOUT
     every: float = _EVERY
+    behind: float = BEHIND_SECONDS
     history: float = _HISTORY
     health: bool = False
 
@@ -122,6 +125,7 @@ def _xroad(name: str, given: Block, shared: Block | None, folder: Path) -> Xroad
         server_name=where("server_name").read("server_name", read_server_name, ""),
         timeout=where("timeout").read("timeout", read_duration, _TIMEOUT),
         every=where("every").read("every", read_duration, _EVERY),
+        behind=where("behind").read("behind", read_duration, BEHIND_SECONDS),
         history=where("history").read("history", read_duration, _HISTORY),
         health=given.read("health", read_flag, False),
     )

@@ -55,6 +55,7 @@ class Settings(BaseModel):
     slot: int = Field(5, gt=0, description="sandbox: slot length in seconds")
     base_port: int = Field(7500, gt=0, lt=65536, description="sandbox: first port on each provider's address")
     faults: float = Field(1.0, ge=0, description="sandbox: intensity of the injected faults")
+    traffic: float = Field(4.0, ge=0, le=10_000, description="sandbox: exchanges a second over the data bus")
 
 
 def variable(name: str) -> str:

@@ -46,6 +46,7 @@ async def main(runtime: Runtime) -> None:
             slot=settings.slot,
             base_port=settings.base_port,
             faults=settings.faults,
+            traffic=settings.traffic,
         ),
         clock=time.time,
         stop=runtime.stop,

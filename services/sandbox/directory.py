@@ -12,22 +12,26 @@ import orjson
 
 from services.core.errors import StateError
 from services.register.load import load
-from services.sandbox.register_files import CA, register_files
+from services.sandbox.parties import Bus
+from services.sandbox.register_files import CA, SOURCES, register_files, sources_file
 from services.sandbox.run import Run, choose_run
 from services.sandbox.scenario import ALIAS, BUS, MEMBER, Scenario
 from services.sandbox.timing import Timing
 from services.sandbox.truth import Header
 
-__all__ = ["ACCESS", "DESCRIPTION", "REGISTER", "Choices", "make_directory", "settle"]
+__all__ = ["ACCESS", "DESCRIPTION", "EXCHANGES", "REGISTER", "Choices", "make_directory", "settle"]
 
 REGISTER = "register"
 ACCESS = "access.ndjson"
+EXCHANGES = "exchanges.ndjson"
 DESCRIPTION = "scenario.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What to play and where: ``slot`` in seconds, ``faults`` the intensity (1 is ordinary, 0 none)."""
+    """What to play and where: ``slot`` in seconds, ``faults`` the intensity (1 is ordinary, 0 none), ``traffic`` in
+    exchanges a second over the data bus.
+    """
 
     directory: Path
     scenario: str = "small"
@@ -35,6 +39,7 @@ class Choices:
     slot: int = 5
     base_port: int = 7500
     faults: float = 1.0
+    traffic: float = 4.0
 
 
 def make_directory(directory: Path) -> None:
@@ -45,8 +50,8 @@ def make_directory(directory: Path) -> None:
         raise StateError(f"the sandbox cannot make {directory}: {error.strerror}; choose another --data") from error
 
 
-def settle(choices: Choices, made: Scenario, times: Timing, clock: Callable[[], float]) -> Run:
-    """Choose the run, and write its register and its description.
+def settle(choices: Choices, made: Scenario, bus: Bus, times: Timing, clock: Callable[[], float]) -> Run:
+    """Choose the run, and write its register, the sources of its exchanges and its description.
 
     The register is tried in a draft first: its version decides whether the run goes on, and the epoch it then gets is
     no part of that version.
@@ -54,7 +59,7 @@ def settle(choices: Choices, made: Scenario, times: Timing, clock: Callable[[], 
     draft = choices.directory / f"{REGISTER}.new"
     try:
         shutil.rmtree(draft, ignore_errors=True)
-        _write(draft, register_files(made, times, 0))
+        _write(draft, register_files(made, bus, times, 0))
         wanted = Header(
             register_version=load(draft).register_version,
             slot_seconds=times.slot,
@@ -63,12 +68,14 @@ def settle(choices: Choices, made: Scenario, times: Timing, clock: Callable[[], 
             scenario=choices.scenario,
             faults=choices.faults,
             base_port=choices.base_port,
+            traffic=choices.traffic,
         )
         shutil.rmtree(draft)
         run = choose_run(choices.directory, wanted, times, clock())
-        _write(choices.directory / REGISTER, register_files(made, times, run.header.first_slot))
-        description = orjson.dumps(_describe(made, times, run), option=orjson.OPT_INDENT_2).decode()
-        _write(choices.directory, {DESCRIPTION: description})
+        _write(choices.directory / REGISTER, register_files(made, bus, times, run.header.first_slot))
+        description = orjson.dumps(_describe(made, bus, times, run), option=orjson.OPT_INDENT_2).decode()
+        listed = sources_file(bus, times, choices.base_port)
+        _write(choices.directory, {SOURCES: listed, DESCRIPTION: description})
     except OSError as error:
         raise StateError(
             f"the sandbox cannot write {error.filename or choices.directory}: {error.strerror}; choose another --data"
@@ -88,7 +95,7 @@ def _write(directory: Path, files: dict[str, str]) -> None:
         draft.replace(path)
 
 
-def _describe(made: Scenario, times: Timing, run: Run) -> dict[str, object]:
+def _describe(made: Scenario, bus: Bus, times: Timing, run: Run) -> dict[str, object]:
     return {
         "scenario": made.name,
         "seed": made.seed,
@@ -103,6 +110,10 @@ def _describe(made: Scenario, times: Timing, run: Run) -> dict[str, object]:
             "links_tls": sum(wire.tls for wire in made.wires),
             "links_on_bus": sum(wire.on_bus for wire in made.wires),
             "endpoints": len(made.endpoints),
+            "security_servers": len(bus.servers),
+            "routes": len(bus.routes),
+            "routes_silent": sum(not route.weight for route in bus.routes),
+            "routes_undeclared": sum(not route.links for route in bus.routes),
         },
         "providers": dict(Counter(wire.provider for wire in made.wires).most_common()),
         "exchange": {
@@ -111,6 +122,8 @@ def _describe(made: Scenario, times: Timing, run: Run) -> dict[str, object]:
             "alias": ALIAS,
             "link": made.sample_link,
         },
+        "unfair": {route.client: {route.service: route.unfair} for route in bus.routes if route.unfair},
+        "clocks_ahead_ms": {server.id: server.skew_ms for server in bus.servers},
         "bus": BUS,
         "control_target": made.control_target,
         "ca": CA,

@@ -1,4 +1,4 @@
-"""A scenario as the files of a register directory. Pure: file name -> content."""
+"""A scenario as the files of a register directory, and as a list of sources of exchanges. Pure: file name -> content."""
 
 from __future__ import annotations
 
@@ -12,20 +12,27 @@ import yaml
 
 from services.core.model import ALWAYS, Link
 from services.sandbox.announced import evaluation_rounds
+from services.sandbox.monitoring import OFFSET
+from services.sandbox.parties import Bus
 from services.sandbox.records import FAMILIES, Family
 from services.sandbox.scenario import BUS, MEMBER, Scenario
 from services.sandbox.timing import Timing
 
-__all__ = ["CA", "register_files"]
+__all__ = ["CA", "SOURCES", "register_files", "sources_file"]
 
 CA = "ca.pem"
 """The certificate of the sandbox's own authority, beside the register directory."""
+
+SOURCES = "sources.yaml"
+"""What a collector reads, beside the register directory."""
+
+_LONGEST_EVERY = 60
 
 _SAMPLE_CLIENT = f"{MEMBER}/TEST"
 _SAMPLE_SERVICE = f"{MEMBER}/TEST/RestTest"
 
 
-def register_files(scenario: Scenario, times: Timing, first_slot: int) -> dict[str, str]:
+def register_files(scenario: Scenario, bus: Bus, times: Timing, first_slot: int) -> dict[str, str]:
     """Write a register whose epoch is the start of ``first_slot``, in the columns of DESIGN.md."""
     return {
         "agencies.csv": _csv(
@@ -45,12 +52,35 @@ def register_files(scenario: Scenario, times: Timing, first_slot: int) -> dict[s
             "id agency service probe target",
             ((e.id, e.agency, e.service, e.probe, e.target) for e in scenario.endpoints),
         ),
-        "members.csv": _csv("member agency", [(MEMBER, scenario.member_agency)]),
-        "exchange.csv": _csv("client service link", [(_SAMPLE_CLIENT, _SAMPLE_SERVICE, scenario.sample_link)]),
+        "members.csv": _csv("member agency", [(MEMBER, scenario.member_agency), *bus.members.items()]),
+        "exchange.csv": _csv(
+            "client service link",
+            [
+                (_SAMPLE_CLIENT, _SAMPLE_SERVICE, scenario.sample_link),
+                *((route.client, route.service, link) for route in bus.routes for link in route.links),
+            ],
+        ),
         "probes.yaml": _yaml(_probes(times)),
         "policy.yaml": _yaml(_policy(scenario, times, first_slot)),
         "evaluation_rounds.yaml": _yaml(evaluation_rounds(scenario)),
     }
+
+
+def sources_file(bus: Bus, times: Timing, port: int) -> str:
+    """Write sources.yaml: every security server at its own address, asked once a slot, a minute at the most."""
+    shared = {
+        "client": bus.monitor,
+        "authority": CA,
+        "timeout": "3s",
+        "every": f"{min(times.slot, _LONGEST_EVERY)}s",
+        "behind": f"{OFFSET}s",
+        "history": "1h",
+    }
+    sources = [
+        {"id": server.id, "kind": "xroad", "server": server.name, "url": f"https://{server.host}:{port}/"}
+        for server in bus.servers
+    ]
+    return _yaml({"xroad": shared, "sources": sources})
 
 
 def _csv(columns: str, rows: Iterable[Iterable[object]]) -> str:

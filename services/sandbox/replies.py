@@ -12,7 +12,7 @@ from services.sandbox.records import answer
 from services.sandbox.timeline import Span
 from services.sandbox.wiring import Wire
 
-__all__ = ["NOT_FOUND", "OK", "Reply", "Request", "bus_reply", "inquiry_reply", "page_reply"]
+__all__ = ["NOT_FOUND", "OK", "Reply", "Request", "bus_reply", "inquiry_reply", "page_reply", "response"]
 
 OK = "ok"
 NOT_FOUND = "not_found"
@@ -51,27 +51,27 @@ def inquiry_reply(wire: Wire, span: Span | None, request: Request, now: float) -
         return _broken(span)
     asked = wire.record[wire.family.key].encode()
     if asked not in request.url and asked not in request.body:
-        return Reply(NOT_FOUND, _response(404, _JSON, orjson.dumps({"error": "nobody of this number is known"})))
+        return Reply(NOT_FOUND, response(404, _JSON, orjson.dumps({"error": "nobody of this number is known"})))
     record, updated = wire.record, now - 5
     if span is not None and span.mode is Mode.WRONG_RECORD:
         record = wire.other
     elif span is not None and span.mode is Mode.STALE:
         updated = now - 2 * wire.max_age_s - 3600
     body, headers = answer(wire.family, wire.item, record, updated)
-    return Reply(span.mode if span else OK, _response(200, _JSON, body, headers))
+    return Reply(span.mode if span else OK, response(200, _JSON, body, headers))
 
 
 def bus_reply(span: Span | None) -> Reply:
     """Answer for the bus itself."""
     if span is not None and span.mode is Mode.HTTP_5XX:
         return _broken(span)
-    return Reply(span.mode if span else OK, _response(200, _JSON, b'{"bus":"up"}'))
+    return Reply(span.mode if span else OK, response(200, _JSON, b'{"bus":"up"}'))
 
 
 def page_reply(title: str) -> Reply:
     """Answer with a small web page."""
     page = f"<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
-    return Reply(OK, _response(200, "text/html; charset=utf-8", page.encode()))
+    return Reply(OK, response(200, "text/html; charset=utf-8", page.encode()))
 
 
 def _broken(span: Span) -> Reply:
@@ -79,12 +79,13 @@ def _broken(span: Span) -> Reply:
     if span.cause is Scope.BUS:
         fault = "Server.ServerProxy.ServiceFailed.NetworkError"
         body = orjson.dumps({"type": fault, "message": "the bus cannot reach the service", "detail": "simulated"})
-        return Reply(span.mode, _response(500, _JSON, body, (f"X-Road-Error: {fault}",)))
+        return Reply(span.mode, response(500, _JSON, body, (f"X-Road-Error: {fault}",)))
     status = _BROKEN[span.variant % len(_BROKEN)]
-    return Reply(span.mode, _response(status, _JSON, orjson.dumps({"error": _PHRASES[status]})))
+    return Reply(span.mode, response(status, _JSON, orjson.dumps({"error": _PHRASES[status]})))
 
 
-def _response(status: int, content_type: str, body: bytes, headers: Sequence[str] = ()) -> bytes:
+def response(status: int, content_type: str, body: bytes, headers: Sequence[str] = ()) -> bytes:
+    """Write a whole HTTP response, after which the connection is closed."""
     lines = (
         f"HTTP/1.1 {status} {_PHRASES[status]}",
         f"Content-Type: {content_type}",

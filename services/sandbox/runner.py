@@ -1,20 +1,25 @@
-"""Plays a scenario until told to stop: servers up, register and truth on disk, slot after slot."""
+"""Plays a scenario until told to stop: servers up, register and truths on disk, slot after slot."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from services.sandbox.certificates import open_authority
-from services.sandbox.directory import ACCESS, Choices, make_directory, settle
+from services.sandbox.directory import ACCESS, EXCHANGES, Choices, make_directory, settle
+from services.sandbox.exchange_truth import ExchangeTruth
+from services.sandbox.monitoring import Monitoring, ailing
+from services.sandbox.parties import data_bus
 from services.sandbox.run import TRUTH, Run
 from services.sandbox.scenario import BUS, scenario
 from services.sandbox.servers import Servers
 from services.sandbox.sites import allow_open_files, sites
-from services.sandbox.timeline import Timeline
+from services.sandbox.timeline import Span, Timeline
 from services.sandbox.timing import Timing, timing
+from services.sandbox.traffic import Traffic
 from services.sandbox.truth import AccessLog, Truth
 
 __all__ = ["play"]
@@ -50,27 +55,42 @@ async def play(
         if logs and name in links:
             logs[0].answered(name, slot, clock(), sent)
 
-    served = sites(made, authority, clock=clock)
+    bus = data_bus(made)
+    monitoring = Monitoring(bus, clock)
+    served = sites(made, bus, authority, monitoring=monitoring.reply, clock=clock)
     allow_open_files(len(served))
     async with Servers(served, times, clock=clock, answered=note) as servers:
-        run = settle(choices, made, times, clock)
-        timeline = Timeline(
-            made.wires, bus=BUS, seed=choices.seed, first_slot=run.header.first_slot, intensity=choices.faults
+        run = settle(choices, made, bus, times, clock)
+        first = run.header.first_slot
+        timeline = Timeline(made.wires, bus=BUS, seed=choices.seed, first_slot=first, intensity=choices.faults)
+        traffic = Traffic(
+            bus, rate=choices.traffic, seed=choices.seed, times=times, first_slot=first, state=timeline.state
         )
+        monitoring.follow(traffic)
         truth = Truth(choices.directory / TRUTH, run.header, timeline, run.kept, run.cycle)
         with (
             contextlib.closing(truth),
             contextlib.closing(AccessLog(choices.directory / ACCESS, go_on=run.resumed)) as log,
+            contextlib.closing(ExchangeTruth(choices.directory / EXCHANGES, traffic, go_on=run.resumed)) as exchanges,
         ):
             logs.append(log)
-            servers.follow(timeline.state)
-            await _slots(times, servers, truth, log, clock=clock, stop=stop, ready=lambda: ready(run), late=late)
+
+            @lru_cache(maxsize=4)
+            def state(slot: int) -> Mapping[str, Span]:
+                return {**timeline.state(slot), **ailing(bus, choices.seed, slot, slot - first, choices.faults)}
+
+            def advance(slot: int) -> None:
+                truth.advance(slot)
+                exchanges.advance(slot)
+
+            servers.follow(state)
+            await _slots(times, servers, advance, log, clock=clock, stop=stop, ready=lambda: ready(run), late=late)
 
 
 async def _slots(
     times: Timing,
     servers: Servers,
-    truth: Truth,
+    advance: Callable[[int], None],
     log: AccessLog,
     *,
     clock: Callable[[], float],
@@ -82,7 +102,7 @@ async def _slots(
     while not stop.is_set():
         slot = times.slot_at(clock())
         if slot != applied:
-            truth.advance(slot)
+            advance(slot)
             servers.apply(slot)
             if applied is None:
                 ready()

@@ -1,4 +1,4 @@
-"""Every site of a scenario: its links, its portals, its bus and its control target."""
+"""Every site of a scenario: its links, its portals, its bus, its security servers and its control target."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from services.core.errors import ListenError
 from services.core.model import Endpoint
 from services.sandbox.certificates import Authority, bad_contexts
+from services.sandbox.parties import Bus
 from services.sandbox.replies import Reply, Request, bus_reply, inquiry_reply, page_reply
 from services.sandbox.scenario import BUS, Scenario
 from services.sandbox.servers import Site
@@ -21,12 +22,19 @@ __all__ = ["CONTROL", "allow_open_files", "sites"]
 CONTROL = "control-target"
 """The name of the site that always answers."""
 
+Monitoring = Callable[[int, Span | None, Request], Reply]
+"""Answers for the security server of a number."""
+
 _SPARE = 1024
 """File descriptors for connections, beside one per listening address."""
 
 
-def sites(scenario: Scenario, authority: Authority, *, clock: Callable[[], float]) -> tuple[Site, ...]:
-    """Return every site, each host with a certificate of its own; ``clock`` dates the records."""
+def sites(
+    scenario: Scenario, bus: Bus, authority: Authority, *, monitoring: Monitoring, clock: Callable[[], float]
+) -> tuple[Site, ...]:
+    """Return every site, each host with a certificate of its own; ``clock`` dates the records, and ``monitoring`` answers
+    for security servers, by their number.
+    """
     hosts = sorted(
         {wire.host for wire in scenario.wires if wire.tls}
         | {_host(each) for each in scenario.endpoints if each.target.startswith("https:")}
@@ -57,7 +65,17 @@ def sites(scenario: Scenario, authority: Authority, *, clock: Callable[[], float
     )
     control = urlsplit(scenario.control_target)
     always = Site(CONTROL, control.hostname or "", control.port or 0, partial(_page, "Control target"))
-    return (*links, *endpoints, always)
+    security = (
+        Site(
+            name=server.id,
+            host=server.host,
+            port=scenario.bus_port,
+            reply=partial(monitoring, number),
+            good=authority.context([server.host]),
+        )
+        for number, server in enumerate(bus.servers)
+    )
+    return (*links, *endpoints, always, *security)
 
 
 def allow_open_files(listening: int) -> None:

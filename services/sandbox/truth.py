@@ -35,6 +35,7 @@ class Header:
     scenario: str
     faults: float
     base_port: int
+    traffic: float = 0.0
     gaps: tuple[tuple[int, int], ...] = ()
 
     def same_run(self, other: Header) -> bool:

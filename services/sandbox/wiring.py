@@ -1,6 +1,7 @@
 """Where everything answers: addresses, ports, TLS, and whose record each live link asks for. Pure.
 
-One loopback address per provider (127.1.x.y) and per portal (127.2.x.y), the bus and the control target on 127.3.0.x.
+One loopback address per provider (127.1.x.y) and per portal (127.2.x.y), the bus and the control target on 127.3.0.x,
+security servers on 127.3.1.x.
 The k-th live link of a provider is on port base_port + k, so that one link can be refused while its neighbours answer.
 """
 
@@ -14,7 +15,7 @@ from services.core.errors import SettingsError
 from services.sandbox.names import Item
 from services.sandbox.records import FAMILIES, Family, subject
 
-__all__ = ["BUS_HOST", "CONTROL_HOST", "Wire", "portal_host", "provider_host", "wire"]
+__all__ = ["BUS_HOST", "CONTROL_HOST", "Wire", "portal_host", "provider_host", "security_host", "wire"]
 
 BUS_HOST = "127.3.0.1"
 CONTROL_HOST = "127.3.0.2"
@@ -63,6 +64,11 @@ def provider_host(number: int) -> str:
 def portal_host(number: int) -> str:
     """Return the address of the portal with this number, counted from 0."""
     return f"127.2.{number // _PER_NET}.{number % _PER_NET + 1}"
+
+
+def security_host(number: int) -> str:
+    """Return the address of the security server with this number, counted from 0."""
+    return f"127.3.1.{number + 1}"
 
 
 def wire(links: Iterable[tuple[str, Item]], hosts: Mapping[str, str], base_port: int, seed: int) -> tuple[Wire, ...]:

@@ -26,7 +26,8 @@ EXACT = 1e-12
 UNKNOWN = 1  # OUTCOME_UNKNOWN; every other outcome is stage + 2
 
 
-def _rows(folder: Path, name: str) -> list[dict[str, str]]:
+def read_rows(folder: Path, name: str) -> list[dict[str, str]]:
+    """The rows of one CSV file of a register directory."""
     with (folder / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -44,10 +45,10 @@ def read_register(folder: Path) -> dict[str, Any]:
         "epoch": datetime.fromisoformat(policy["epoch"]).timestamp(),
         "slot_seconds": policy["slot_seconds"],
         "threshold": Fraction(str(policy["publish_threshold"])),
-        "agencies": [{"id": row["id"], "sector": row["sector"]} for row in _rows(folder, "agencies.csv")],
+        "agencies": [{"id": row["id"], "sector": row["sector"]} for row in read_rows(folder, "agencies.csv")],
         "services": [
             {"id": row["id"], "agency": row["agency"], "weight": Fraction(row.get("weight") or "1")}
-            for row in _rows(folder, "services.csv")
+            for row in read_rows(folder, "services.csv")
         ],
         "links": [
             {
@@ -60,9 +61,9 @@ def read_register(folder: Path) -> dict[str, Any]:
                 "vantages": (),
                 "weight": Fraction(row.get("weight") or "1"),
             }
-            for row in _rows(folder, "links.csv")
+            for row in read_rows(folder, "links.csv")
         ],
-        "endpoints": [{"id": row["id"], "vantages": ()} for row in _rows(folder, "endpoints.csv")],
+        "endpoints": [{"id": row["id"], "vantages": ()} for row in read_rows(folder, "endpoints.csv")],
     }
 
 

@@ -17,6 +17,8 @@ from services.core.errors import ListenError
 from services.register.template import fill
 from services.sandbox.certificates import open_authority
 from services.sandbox.faults import Mode, Scope
+from services.sandbox.monitoring import Monitoring
+from services.sandbox.parties import data_bus
 from services.sandbox.scenario import BUS, Scenario, scenario
 from services.sandbox.servers import Servers
 from services.sandbox.sites import CONTROL, Site, sites
@@ -62,7 +64,9 @@ async def playing(directory: Path, base_port: int) -> AsyncIterator[Playing]:
     """Every server of the small scenario, all well."""
     made = scenario("small", seed=1, base_port=base_port, times=TIMES)
     authority = open_authority(directory, datetime.now(UTC))
-    served = sites(made, authority, clock=time.time)
+    bus = data_bus(made)
+    monitoring = Monitoring(bus, time.time)
+    served = sites(made, bus, authority, monitoring=monitoring.reply, clock=time.time)
     answered: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
 
     def note(name: str, _slot: int, sent: str) -> None:

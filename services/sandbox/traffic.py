@@ -1,0 +1,71 @@
+"""What is exchanged over the data bus when: drawn slot by slot from the seed, without end. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from itertools import accumulate
+from uuid import UUID
+
+from services.sandbox.mediation import Exchange, latest, mediate
+from services.sandbox.parties import Bus
+from services.sandbox.timeline import Span
+from services.sandbox.timing import Timing
+
+__all__ = ["Traffic"]
+
+_KEPT = 256
+"""Slots whose exchanges are kept once they are drawn; others are drawn again when they are asked for."""
+
+
+class Traffic:
+    """The exchanges of a run that begins with ``first_slot``, ``rate`` a second over all routes.
+
+    ``state`` tells what is wrong in a slot, by link. The same arguments give the same exchanges.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        rate: float,
+        seed: int,
+        times: Timing,
+        first_slot: int,
+        state: Callable[[int], Mapping[str, Span]],
+    ) -> None:
+        self.bus, self.rate, self.times, self.first_slot = bus, rate, times, first_slot
+        self._seed, self._state = seed, state
+        self._routes = [route for route in bus.routes if route.weight > 0]
+        self._weights = list(accumulate(route.weight for route in self._routes))
+        self._drawn: dict[int, Sequence[Exchange]] = {}
+
+    @property
+    def reach(self) -> int:
+        """How many slots after the slot of an exchange its last record comes, at the most."""
+        return int(latest(self.times) // self.times.slot) + 1
+
+    def of(self, slot: int) -> Sequence[Exchange]:
+        """Return the exchanges that start while the state of a slot is in effect."""
+        if slot < self.first_slot or not self._routes:
+            return ()
+        if slot not in self._drawn:
+            while len(self._drawn) >= _KEPT:
+                del self._drawn[next(iter(self._drawn))]
+            self._drawn[slot] = self._draw(slot)
+        return self._drawn[slot]
+
+    def _draw(self, slot: int) -> Sequence[Exchange]:
+        rng = random.Random(f"{self._seed}/traffic/{slot - self.first_slot}")
+        state = self._state(slot)
+        begin = round(self.times.effect(slot) * 1000)
+        exchanges = []
+        for number in range(int(self.rate * self.times.slot + rng.random())):
+            route = rng.choices(self._routes, cum_weights=self._weights)[0]
+            span = state.get(rng.choice(route.links)) if route.links else None
+            # by the absolute slot, so that another run of the same seed has other ids
+            name = UUID(bytes=blake2b(f"{self._seed}/{slot}/{number}".encode(), digest_size=16).digest())
+            start = begin + rng.randrange(self.times.slot * 1000)
+            exchanges.append(mediate(str(name), route, span, start, self.bus.servers, self.times, rng))
+        return exchanges

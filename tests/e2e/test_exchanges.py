@@ -1,0 +1,142 @@
+"""What was exchanged over the data bus is counted as it happened, whatever the logs and the crashes do."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.witness import read_rows, read_truth
+from tests.running import ROOT, System
+
+SLOT = 2
+JUDGED = 5
+KILLS = ("collector", "nats-server", "collector", "nats-server", "collector")
+LATEST = 3 * SLOT + 6
+"""Seconds after its slot in which an exchange's last record is logged: three slots late, and what takes long."""
+
+FIELDS = {
+    "count": "count",
+    "ok": "ok",
+    "bus_failures": "bus_failures",
+    "provider_failures": "provider_failures",
+    "orphans": "orphans",
+    "request_bytes": "request_bytes",
+    "response_bytes": "response_bytes",
+    "skew_count": "skew_count",
+    "skew_ms_sum": "skew_ms",
+    "duration_ms_sum": "duration_ms",
+}
+"""Fields of a published summary, and what the truth log calls them."""
+
+
+def _kill_at_random(running: System, chance: random.Random) -> None:
+    """Kill collector and bus at random moments, each once the one before is back."""
+    for victim in KILLS:
+        moment = time.time() + chance.uniform(0.0, SLOT)
+        running.until(lambda moment=moment: time.time() >= moment, what="the next kill was due")
+        pid = running.children()[victim]
+        os.kill(pid, signal.SIGKILL)
+        running.until(lambda victim=victim, pid=pid: _back(running, victim, pid), what=f"{victim} was back")
+
+
+def _back(running: System, victim: str, killed: int) -> bool:
+    if running.children().get(victim, killed) == killed:
+        return False
+    if victim != "nats-server":
+        return running.page(victim, "/health")[0] == 200
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", running.first_port + 2)) == 0
+
+
+def _samples(running: System, component: str, name: str) -> list[float]:
+    lines = running.page(component, "/metrics")[1].splitlines()
+    return [float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{name} ", f"{name}{{"))]
+
+
+def _published(running: System) -> dict[tuple[int, str, str], dict[str, Any]]:
+    """Every summary in force on the bus, by slot, client and service: of each the highest revision."""
+    flags = ("--nats", running.nats, "--credentials", str(running.credentials))
+    command = [sys.executable, "-m", "services.cli", "dump", "exchanges", *flags]
+    dumped = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    found: dict[tuple[int, str, str], dict[str, Any]] = {}
+    for row in map(json.loads, dumped.splitlines()):
+        moment = datetime.fromisoformat(row["slot_start"])
+        key = int(moment.timestamp()) // SLOT, row["client"], row["service"]
+        if key not in found or int(found[key]["revision"]) < int(row["revision"]):
+            found[key] = row
+    return found
+
+
+def _true(path: Path) -> dict[tuple[int, str, str], dict[str, int]]:
+    rows = map(json.loads, path.read_text("utf-8").splitlines())
+    return {(row["slot"], row["client"], row["service"]): row for row in rows}
+
+
+@pytest.mark.slow
+def test_every_exchange_is_counted_once(system) -> None:
+    """With records that come twice, late or never, clocks that are off, servers that fail, and five kill -9 of collector
+    and bus, what is published equals the truth log for every pair and slot, in every figure and to the right link.
+    """
+    running = system("--slot", f"{SLOT}s", "--seed", "5", "--traffic", "60")
+    sandbox = running.data / "sandbox"
+    running.until(
+        lambda: _samples(running, "collector", "peyvand_exchange_position_timestamp_seconds"), what="it began"
+    )
+    _kill_at_random(running, random.Random(3))
+    first = read_truth(sandbox / "truth.ndjson").first_slot
+    servers = len(json.loads((sandbox / "scenario.json").read_text("utf-8"))["clocks_ahead_ms"])
+    end = first + JUDGED
+
+    def read() -> bool:
+        positions = _samples(running, "collector", "peyvand_exchange_position_timestamp_seconds")
+        return len(positions) == servers and min(positions) > end * SLOT + LATEST
+
+    running.until(read, what="every server was read to the end", seconds=90)
+    newest = max(_true(sandbox / "exchanges.ndjson"))[0]
+    assert newest > end
+    true = {key: row for key, row in _true(sandbox / "exchanges.ndjson").items() if first - 1 <= key[0] < end}
+    assert all(sum(row[name] for row in true.values()) > 0 for name in ("repeated", "late", "orphans"))
+    running.until(
+        lambda: _samples(running, "collector", "peyvand_exchange_unpublished") == [0.0], what="it was published"
+    )
+    told = _told(running, first, end)
+    nothing = dict.fromkeys(
+        FIELDS.values(), 0
+    )  # an orphan that was dated by the provider's clock until its client came
+    wrong = [
+        (key, name, row.get(name, 0), true.get(key, nothing)[known])
+        for key, row in told.items()
+        for name, known in FIELDS.items()
+        if float(row.get(name, 0)) != true.get(key, nothing)[known]
+    ]
+    assert true.keys() <= told.keys()
+    assert not wrong, f"{len(wrong)} figures differ (slot, client, service; figure, told, true): {wrong[:10]}"
+    links: dict[tuple[str, str], list[str]] = {}
+    for row in read_rows(sandbox / "register", "exchange.csv"):
+        links.setdefault((row["client"], row["service"]), []).append(row["link"])
+    for (_, *pair), row in told.items():
+        serving = links.get(tuple(pair), [])
+        expected = (serving[0] if len(serving) == 1 else "", len(serving) > 1)
+        assert (row.get("link", ""), row.get("shared", False)) == expected
+
+    least = sum(int(row.get("count", 0)) for row in _published(running).values())
+    running.until(
+        lambda: sum(_samples(running, "scorer", "peyvand_exchanges")) >= least, what="the scorer counted them"
+    )
+    counted = sum(_samples(running, "scorer", "peyvand_exchanges"))
+    assert counted <= sum(int(row.get("count", 0)) for row in _published(running).values())
+
+
+def _told(running: System, first: int, end: int) -> dict[tuple[int, str, str], dict[str, Any]]:
+    return {key: row for key, row in _published(running).items() if first - 1 <= key[0] < end}

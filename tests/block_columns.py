@@ -30,6 +30,8 @@ def encoded(block: Block) -> bytes:
         links=block.links,
         exchanges=block.exchanges,
         structures=block.structures,
+        reconciliations=block.reconciliations,
+        traffic=block.traffic,
     )
     return stamp_block(encode_block(columns), first.evidence_sequence)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 import grpc
 
 from peyvand.v1 import indicator_service_pb2
+from services.api.exchange_answers import traffic_answer
 from services.api.explanation import Explainer
 from services.api.findings import Findings
 from services.api.gathered import Gathering
@@ -106,7 +107,7 @@ class IndicatorServicer:
     async def list_links(
         self, request: indicator_service_pb2.ListLinksRequest, _: Context
     ) -> indicator_service_pb2.ListLinksResponse:
-        """Links in id order, of a consumer, provider and service where given."""
+        """Links in id order, of a consumer, provider and service where given, and of what exchanges say."""
         return self._links.page(request)
 
     async def get_link(
@@ -133,6 +134,12 @@ class IndicatorServicer:
         """The index by an attribute of services or their agencies."""
         days = self._model.view.window(request.window_days)
         return await self._tabulator.answer(request.attribute, days)
+
+    async def get_traffic(
+        self, request: indicator_service_pb2.GetTrafficRequest, _: Context
+    ) -> indicator_service_pb2.GetTrafficResponse:
+        """What the buses carried, and what of it no link is listed for."""
+        return traffic_answer(self._model, request.window_days)
 
     def _require_published(self) -> None:
         if not self._model.complete:

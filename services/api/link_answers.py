@@ -9,13 +9,14 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_service_pb2
+from services.api.exchange_answers import Reconciliations
 from services.api.messages import link_message
 from services.api.paging import cut
 from services.api.read_model import ReadModel, block_key
 from services.api.refusal import RefusedError
 from services.api.register_view import RegisterView
 from services.api.slots import chunks, slot_key, slot_messages
-from services.core.codec import SlotBlock, decode_slot_block, volume_to_message
+from services.core.codec import SlotBlock, decode_slot_block, reconciliation_to_message, volume_to_message
 from services.core.codec.units import time_of
 from services.core.errors import BusError
 from services.core.evidence import Kind
@@ -35,6 +36,7 @@ class LinkAnswers:
         self, model: ReadModel, *, read: Callable[[str], Awaitable[bytes | None]], clock: Callable[[], float]
     ) -> None:
         self._model = model
+        self._reconciliations = Reconciliations(model)
         self._read = read
         self._clock = clock
 
@@ -44,9 +46,10 @@ class LinkAnswers:
         days = view.window(request.window_days)
         page = cut(
             view.links(consumer=request.consumer, provider=request.provider, service=request.service),
-            ("ListLinks", request.consumer, request.provider, request.service, str(days)),
+            ("ListLinks", request.consumer, request.provider, request.service, str(days), str(request.finding)),
             size=request.page_size,
             token=request.page_token,
+            shown=self._reconciliations.shown(request.finding, days),
         )
         return indicator_service_pb2.ListLinksResponse(
             links=[self._status(view, view.register.links[one], days) for one in page.ids],
@@ -73,10 +76,12 @@ class LinkAnswers:
         block = self._model.blocks.get(block_key(consumer))
         volumes = () if block is None else block.exchanges
         volume = next((one for one in volumes if one.provider == link.provider and not one.meta), None)
+        reconciliation = self._reconciliations.of(link, days)
         return indicator_service_pb2.LinkStatus(
             link=link_message(view.register, link),
             indicator=None if published is None else published.message,
             exchanges=None if volume is None else volume_to_message(volume),
+            reconciliation=None if reconciliation is None else reconciliation_to_message(reconciliation),
         )
 
     def _slots(self, view: RegisterView, request: indicator_service_pb2.GetLinkRequest, as_of: Timestamp) -> range:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BusTraffic", "Carrier", "Estimate", "Reconciliation", "Traffic", "Undeclared", "Volume"]
+__all__ = [
+    "FINDINGS",
+    "BusTraffic",
+    "Carrier",
+    "Estimate",
+    "Reconciliation",
+    "Traffic",
+    "Undeclared",
+    "Volume",
+    "findings",
+]
+
+FINDINGS = ("silent", "disagreeing", "unusual")
+"""What can be found of a link: words of peyvand.v1.LinkFinding, of the metric and of the command line."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -102,3 +115,9 @@ class Traffic:
     undeclared_pairs: int
     buses: tuple[BusTraffic, ...]
     undeclared: tuple[Undeclared, ...]
+
+
+def findings(one: Reconciliation) -> tuple[str, ...]:
+    """Return which of FINDINGS hold of a link."""
+    held = (one.silent, one.disagrees, one.volume is not None and one.volume.unusual)
+    return tuple(finding for finding, holds in zip(FINDINGS, held, strict=True) if holds)

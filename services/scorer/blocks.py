@@ -9,6 +9,7 @@ import numpy as np
 
 from services.core.codec import BlockColumns, ExchangeVolume, LinkEvidence, SlotBlock
 from services.core.evidence import Indicator, Kind
+from services.core.reconciliation import Reconciliation, Traffic
 from services.core.structure import Structure
 from services.indicator.index import LinkColumns, Snapshot
 from services.indicator.window import SlotDetail
@@ -47,7 +48,10 @@ def slot_key(agency: str, chunk: int) -> str:
 
 
 def government_block(
-    table: Table, volumes: Iterable[ExchangeVolume], structures: Iterable[Structure] = ()
+    table: Table,
+    volumes: Iterable[ExchangeVolume],
+    structures: Iterable[Structure] = (),
+    traffic: Iterable[Traffic] = (),
 ) -> BlockColumns:
     """Return government, sectors and providers in all windows, and the structure over each.
 
@@ -59,14 +63,21 @@ def government_block(
     unstamped = (
         replace(one, as_of=0, register_version="", method_version="", evidence_sequence=0) for one in structures
     )
-    return replace(table.cut(rows), exchanges=tuple(volumes), structures=tuple(unstamped))
+    return replace(table.cut(rows), exchanges=tuple(volumes), structures=tuple(unstamped), traffic=tuple(traffic))
 
 
-def consumer_block(table: Table, members: Members, volumes: Iterable[ExchangeVolume]) -> BlockColumns:
+def consumer_block(
+    table: Table,
+    members: Members,
+    volumes: Iterable[ExchangeVolume],
+    reconciliations: Iterable[Reconciliation] = (),
+) -> BlockColumns:
     """Return an agency's indicator as consumer, and its services, links and endpoints, in all windows."""
     snapshot = table.snapshot
     links = (_evidence(snapshot.links[window], members) for window in snapshot.windows) if members.links else ()
-    return replace(table.cut(members.rows), links=tuple(links), exchanges=tuple(volumes))
+    return replace(
+        table.cut(members.rows), links=tuple(links), exchanges=tuple(volumes), reconciliations=tuple(reconciliations)
+    )
 
 
 def _evidence(columns: LinkColumns, members: Members) -> LinkEvidence:

@@ -178,7 +178,7 @@ class Exchanges:
         exchanges, ok = np.zeros((2, len(names), len(span)), np.int64)
         at = np.searchsorted(np.array([name[0] for name in names], np.int64), rows[0]), rows[1] - span.start
         exchanges[at], ok[at] = rows[2], rows[3]
-        carriers = tuple(Carrier(*name[1:7], bool(name[7]), bool(name[8])) for name in names)
+        carriers = tuple(_carrier(name) for name in names)
         return carriers, exchanges, ok, span.stop if began is None else began
 
     @contextmanager
@@ -221,3 +221,8 @@ class Exchanges:
             raise StateError(
                 f"the exchange volumes in {self._path} cannot be used: {error}; make room, or move the file away"
             ) from error
+
+
+def _carrier(row: tuple[int, str, str, str, str, str, str, int, int]) -> Carrier:
+    _, bus, consumer, provider, client, service, link, shared, meta = row
+    return Carrier(bus, consumer, provider, client, service, link, bool(shared), bool(meta))

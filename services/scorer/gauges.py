@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -11,11 +12,13 @@ from services.core.codec import ExchangeVolume
 from services.core.evidence import Indicator
 from services.core.model import Register
 from services.core.outcome import Outcome, Stage
+from services.core.reconciliation import FINDINGS, findings
 from services.core.structure import Structure
 from services.indicator.burn import Burns, burning
 from services.indicator.frame import Frame
 from services.indicator.window import SlotDetail
 from services.scorer.blocks import hourly
+from services.scorer.reconciling import Reconciled
 from services.scorer.scoring import Judgement, Tallied
 
 __all__ = ["BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "Gauges"]
@@ -82,6 +85,9 @@ class Gauges:
         self._islands = Family("peyvand_islands", registry)
         self._isolates = Family("peyvand_isolates", registry)
         self._exchanges = Family("peyvand_exchanges", registry)
+        self._findings = Family("peyvand_link_findings", registry)
+        self._undeclared = Family("peyvand_undeclared_exchanges", registry)
+        self._buses = Family("peyvand_bus_exchanges", registry)
         self._as_of = Late("peyvand_index_as_of_timestamp_seconds", registry)
         self._age = Late("peyvand_measurement_age_seconds", registry)
         self._behind = Late("peyvand_scorer_behind_messages", registry)
@@ -154,6 +160,16 @@ class Gauges:
             values[*pair, "bus_failure"] = volume.bus_failures
             values[*pair, "provider_failure"] = volume.provider_failures
         self._exchanges.show(values)
+
+    def reconciled(self, found: Reconciled) -> None:
+        """Show what exchanges say of links, and what went over which bus; nothing without any exchange."""
+        heard = [one for one in found.traffic if one.exchanges]
+        counts = Counter((finding, one.window_days) for one in found.links for finding in findings(one))
+        self._findings.show(
+            {(name, str(one.window_days)): counts[name, one.window_days] for one in heard for name in FINDINGS}
+        )
+        self._undeclared.show({(str(one.window_days),): one.undeclared_exchanges for one in heard})
+        self._buses.show({(bus.bus, str(one.window_days)): bus.exchanges for one in heard for bus in one.buses})
 
 
 _MEASURES = (

@@ -26,6 +26,7 @@ from services.core.codec import (
 )
 from services.core.errors import BusError
 from services.core.evidence import Indicator
+from services.core.reconciliation import Reconciliation
 from services.indicator.window import Evidence
 from services.scorer.blocks import (
     CHUNK_SLOTS,
@@ -36,6 +37,7 @@ from services.scorer.blocks import (
     slot_blocks,
 )
 from services.scorer.latest import LATEST
+from services.scorer.reconciling import Reconciled
 from services.scorer.scoring import DETAIL_SECONDS, Judgement
 from services.scorer.table import Table
 
@@ -83,6 +85,7 @@ class Publisher:
         slots: Iterable[tuple[str, bytes, float]],
         latest: Iterable[tuple[str, RecentBlock]],
         volumes: Iterable[ExchangeVolume],
+        reconciled: Reconciled,
     ) -> int:
         """Put every block that is due, and delete those of agencies that have none any more.
 
@@ -93,7 +96,7 @@ class Publisher:
             found = [await self._bus.kv_keys(subjects.INDICATOR, pattern) for pattern in patterns]
             self._keys = set().union(*found)
         recent = dict(latest)
-        blocks, government = _blocks(judgement, volumes)
+        blocks, government = _blocks(judgement, volumes, reconciled)
         await self._each(
             partial(self._bus.kv_put, subjects.INDICATOR, key, value, ttl=ttl) for key, value, ttl in slots
         )
@@ -146,18 +149,25 @@ class Publisher:
             raise errors.exceptions[0] from None
 
 
-def _blocks(judgement: Judgement, volumes: Iterable[ExchangeVolume]) -> tuple[dict[str, BlockColumns], BlockColumns]:
+def _blocks(
+    judgement: Judgement, volumes: Iterable[ExchangeVolume], reconciled: Reconciled
+) -> tuple[dict[str, BlockColumns], BlockColumns]:
     """Return every agency's block by key, and the government's."""
     table = Table.of(judgement.snapshot)
     of_consumer: dict[str, list[ExchangeVolume]] = defaultdict(list)
     for volume in volumes:
         of_consumer[volume.consumer].append(volume)
+    links: dict[str, list[Reconciliation]] = defaultdict(list)
+    for one in reconciled.links:
+        link = judgement.register.links.get(one.link)
+        if link is not None:
+            links[judgement.register.consumer(link)].append(one)
     found = (
-        (consumer_key(agency), consumer_block(table, own, of_consumer.get(agency, ())))
+        (consumer_key(agency), consumer_block(table, own, of_consumer.get(agency, ()), links.get(agency, ())))
         for agency, own in judgement.members.items()
     )
     blocks = {key: block for key, block in found if len(block.ids)}
     others = [
         volume for consumer, of_one in of_consumer.items() if consumer_key(consumer) not in blocks for volume in of_one
     ]
-    return blocks, government_block(table, others, judgement.structures)
+    return blocks, government_block(table, others, judgement.structures, reconciled.traffic)

@@ -22,6 +22,7 @@ from services.scorer.gauges import Gauges
 from services.scorer.intake import Intake
 from services.scorer.latest import latest_blocks, recall
 from services.scorer.publish import Publisher
+from services.scorer.reconciling import Reconciled, Reconciler
 from services.scorer.scoring import Judgement, Scoring
 from services.scorer.store import Store
 
@@ -37,6 +38,8 @@ READ_POLL_SECONDS = 0.5
 EXCHANGES_POLL_SECONDS = 1.0
 LATE_SECONDS = 1.0  # an index that late arrivals changed is published at most this often,
 LATE_SHARE = 0.3  # and in this share of the time at most
+RECONCILE_SECONDS = 60.0  # exchanges are held against probes once a slot, but this often at most,
+RECONCILE_SHARE = 0.05  # and in this share of the time at most
 WATCH_SECONDS = 2.0
 SAVE_SECONDS = 1.0
 SAVE_SHARE = 0.05  # of the time at most, so that large states are saved less often
@@ -70,6 +73,8 @@ class Session:
         self._calendar = Calendar.of(register.policy)
         self._store = Store(runtime.settings.data, self._calendar)
         self._publisher = Publisher(bus)
+        self._reconciler = Reconciler(exchanges)
+        self._reconciled = Reconciled()
         self._saving: asyncio.Future[None] | None = None
         self._caught_up = asyncio.Event()
         self._reads = self._publishes = False
@@ -99,6 +104,7 @@ class Session:
                     self._read(measurements, position.sequence + behind),
                     self._read_exchanges(exchanges, exchanged),
                     self._refresh(),
+                    self._reconcile(),
                     self._watch(measurements),
                     self._save_often(),
                 ):
@@ -241,7 +247,7 @@ class Session:
             longest = max(judgement.register.policy.windows_days)
             volumes = self._exchanges.volumes(today - timedelta(days=longest))
             try:
-                blocks = await self._publisher.publish(judgement, slots, latest, volumes)
+                blocks = await self._publisher.publish(judgement, slots, latest, volumes, self._reconciled)
                 hour, day = await self._announce(judgement)
             except BusError as error:
                 scoring.unpublished(judgement)
@@ -263,6 +269,21 @@ class Session:
             blocks=blocks,
             slot_blocks=len(slots),
         )
+
+    async def _reconcile(self) -> None:
+        """Hold exchanges against probes now and then; what is found goes out with the next index."""
+        await self._caught_up.wait()
+        pause = min(RECONCILE_SECONDS, self._calendar.slot_seconds)
+        while True:
+            started = time.monotonic()
+            end_slot = self._scoring.manifest.end_slot
+            found = None if end_slot is None else await self._reconciler.run(self._scoring, end_slot)
+            if found is None:
+                await asyncio.sleep(POLL_SECONDS)
+                continue
+            self._reconciled = found
+            self._gauges.reconciled(found)
+            await asyncio.sleep(max(pause, (time.monotonic() - started) / RECONCILE_SHARE))
 
     async def _announce(self, judgement: Judgement) -> tuple[int, int]:
         """Send what is due to INDICATORS; return the hour and the day it was for."""

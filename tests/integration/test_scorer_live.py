@@ -26,6 +26,7 @@ from services.core.codec import (
 )
 from services.core.evidence import ExchangeSummary, Indicator, Kind, Measurement
 from services.core.outcome import Outcome, Reason, Stage
+from services.core.reconciliation import BusTraffic
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
 from services.scorer.batches import columns_of
@@ -546,4 +547,12 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
             return pair in (await scorer.get("/metrics") or "")
 
         await eventually(exposed, "the gauge")
+
+        async def told() -> bool:
+            block = (await blocks(api)).get("government")
+            return bool(block and block.traffic) and {
+                (one.exchanges, one.undeclared_exchanges, one.buses) for one in block.traffic
+            } == {(15, 3, (BusTraffic("xroad", 15),))}
+
+        await eventually(told, "the traffic of every window")
     assert await scorer.stop() == (0, "")

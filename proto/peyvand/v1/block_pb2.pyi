@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from peyvand.v1 import indicator_pb2 as _indicator_pb2
+from peyvand.v1 import reconciliation_pb2 as _reconciliation_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -59,6 +60,8 @@ class IndicatorBlock(_message.Message):
     INTERVAL_LOW_FIELD_NUMBER: _builtins.int
     INTERVAL_HIGH_FIELD_NUMBER: _builtins.int
     INTERVAL_LEVEL_FIELD_NUMBER: _builtins.int
+    RECONCILIATIONS_FIELD_NUMBER: _builtins.int
+    TRAFFIC_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
     probe_version: _builtins.str
     method_version: _builtins.str
@@ -126,6 +129,14 @@ class IndicatorBlock(_message.Message):
 
     @_builtins.property
     def interval_high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def reconciliations(self) -> _containers.RepeatedCompositeFieldContainer[_reconciliation_pb2.Reconciliation]:
+        """Exchanges beside probes: of links with exchanges, and of silent ones, per window. They may be older than as_of."""
+
+    @_builtins.property
+    def traffic(self) -> _containers.RepeatedCompositeFieldContainer[_reconciliation_pb2.Traffic]:
+        """In the government's block: one per window."""
+
     def __init__(
         self,
         *,
@@ -159,10 +170,12 @@ class IndicatorBlock(_message.Message):
         interval_low: _abc.Iterable[_builtins.float] | None = ...,
         interval_high: _abc.Iterable[_builtins.float] | None = ...,
         interval_level: _builtins.float = ...,
+        reconciliations: _abc.Iterable[_reconciliation_pb2.Reconciliation] | None = ...,
+        traffic: _abc.Iterable[_reconciliation_pb2.Traffic] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,6 +13,7 @@ from peyvand.v1 import block_pb2 as _block_pb2
 from peyvand.v1 import indicator_pb2 as _indicator_pb2
 from peyvand.v1 import measurement_pb2 as _measurement_pb2
 from peyvand.v1 import outcome_pb2 as _outcome_pb2
+from peyvand.v1 import reconciliation_pb2 as _reconciliation_pb2
 from peyvand.v1 import register_pb2 as _register_pb2
 import builtins as _builtins
 import sys
@@ -24,6 +25,32 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _LinkFinding:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LinkFindingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkFinding.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LINK_FINDING_UNSPECIFIED: _LinkFinding.ValueType  # 0
+    LINK_FINDING_SILENT: _LinkFinding.ValueType  # 1
+    """Live all the time, and nothing was exchanged."""
+    LINK_FINDING_DISAGREEING: _LinkFinding.ValueType  # 2
+    """Probes and logs disagree beyond chance."""
+    LINK_FINDING_UNUSUAL: _LinkFinding.ValueType  # 3
+    """Much more or much less than usual was exchanged lately."""
+
+class LinkFinding(_LinkFinding, metaclass=_LinkFindingEnumTypeWrapper):
+    """LinkFinding is what exchanges say of a link."""
+
+LINK_FINDING_UNSPECIFIED: LinkFinding.ValueType  # 0
+LINK_FINDING_SILENT: LinkFinding.ValueType  # 1
+"""Live all the time, and nothing was exchanged."""
+LINK_FINDING_DISAGREEING: LinkFinding.ValueType  # 2
+"""Probes and logs disagree beyond chance."""
+LINK_FINDING_UNUSUAL: LinkFinding.ValueType  # 3
+"""Much more or much less than usual was exchanged lately."""
+Global___LinkFinding: _TypeAlias = LinkFinding  # noqa: Y015
 
 class _TabulatedAttribute:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -607,6 +634,46 @@ class GetStructureResponse(_message.Message):
 Global___GetStructureResponse: _TypeAlias = GetStructureResponse  # noqa: Y015
 
 @_typing.final
+class GetTrafficRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_DAYS_FIELD_NUMBER: _builtins.int
+    window_days: _builtins.int
+    """0 asks for the policy's default window."""
+    def __init__(
+        self,
+        *,
+        window_days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["window_days", b"window_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrafficRequest: _TypeAlias = GetTrafficRequest  # noqa: Y015
+
+@_typing.final
+class GetTrafficResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAFFIC_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def traffic(self) -> _reconciliation_pb2.Traffic: ...
+    def __init__(
+        self,
+        *,
+        traffic: _reconciliation_pb2.Traffic | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["traffic", b"traffic"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["traffic", b"traffic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrafficResponse: _TypeAlias = GetTrafficResponse  # noqa: Y015
+
+@_typing.final
 class ListLinksRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -616,6 +683,7 @@ class ListLinksRequest(_message.Message):
     WINDOW_DAYS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FINDING_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
     """Filters; empty means all."""
     provider: _builtins.str
@@ -623,6 +691,8 @@ class ListLinksRequest(_message.Message):
     window_days: _builtins.int
     page_size: _builtins.int
     page_token: _builtins.str
+    finding: Global___LinkFinding.ValueType
+    """Only links of which exchanges say this."""
     def __init__(
         self,
         *,
@@ -632,10 +702,11 @@ class ListLinksRequest(_message.Message):
         window_days: _builtins.int = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        finding: Global___LinkFinding.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider", "service", b"service", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "finding", b"finding", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider", "service", b"service", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -650,22 +721,28 @@ class LinkStatus(_message.Message):
     LINK_FIELD_NUMBER: _builtins.int
     INDICATOR_FIELD_NUMBER: _builtins.int
     EXCHANGES_FIELD_NUMBER: _builtins.int
+    RECONCILIATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def link(self) -> _register_pb2.Link: ...
     @_builtins.property
     def indicator(self) -> _indicator_pb2.Indicator: ...
     @_builtins.property
     def exchanges(self) -> _block_pb2.ExchangeVolume: ...
+    @_builtins.property
+    def reconciliation(self) -> _reconciliation_pb2.Reconciliation:
+        """What was exchanged on it beside what was probed; unset where nothing was and it is not silent."""
+
     def __init__(
         self,
         *,
         link: _register_pb2.Link | None = ...,
         indicator: _indicator_pb2.Indicator | None = ...,
         exchanges: _block_pb2.ExchangeVolume | None = ...,
+        reconciliation: _reconciliation_pb2.Reconciliation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "indicator", b"indicator", "link", b"link"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "indicator", b"indicator", "link", b"link", "reconciliation", b"reconciliation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "indicator", b"indicator", "link", b"link"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "indicator", b"indicator", "link", b"link", "reconciliation", b"reconciliation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

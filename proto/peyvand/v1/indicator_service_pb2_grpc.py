@@ -80,6 +80,11 @@ class IndicatorServiceStub:
                 request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsRequest.SerializeToString,
                 response_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsResponse.FromString,
                 _registered_method=True)
+        self.GetTraffic = channel.unary_unary(
+                '/peyvand.v1.IndicatorService/GetTraffic',
+                request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetTrafficRequest.SerializeToString,
+                response_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetTrafficResponse.FromString,
+                _registered_method=True)
 
 
 class IndicatorServiceServicer:
@@ -151,6 +156,13 @@ class IndicatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTraffic(self, request, context):
+        """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IndicatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -198,6 +210,11 @@ def add_IndicatorServiceServicer_to_server(servicer, server):
                     servicer.TabulateIndicators,
                     request_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsRequest.FromString,
                     response_serializer=peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsResponse.SerializeToString,
+            ),
+            'GetTraffic': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTraffic,
+                    request_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetTrafficRequest.FromString,
+                    response_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetTrafficResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -444,6 +461,33 @@ class IndicatorService:
             '/peyvand.v1.IndicatorService/TabulateIndicators',
             peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsRequest.SerializeToString,
             peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTraffic(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/peyvand.v1.IndicatorService/GetTraffic',
+            peyvand_dot_v1_dot_indicator__service__pb2.GetTrafficRequest.SerializeToString,
+            peyvand_dot_v1_dot_indicator__service__pb2.GetTrafficResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,8 @@ class IndicatorServiceStub:
     """One link with its indicator and, when asked, its slots."""
     TabulateIndicators: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.TabulateIndicatorsRequest, _indicator_service_pb2.TabulateIndicatorsResponse]
     """The index by an attribute of services or of the agencies that own them."""
+    GetTraffic: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetTrafficRequest, _indicator_service_pb2.GetTrafficResponse]
+    """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at."""
 
 @_typing.type_check_only
 class IndicatorServiceAsyncStub(IndicatorServiceStub):
@@ -83,6 +85,8 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
     """One link with its indicator and, when asked, its slots."""
     TabulateIndicators: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.TabulateIndicatorsRequest, _indicator_service_pb2.TabulateIndicatorsResponse]  # type: ignore[assignment]
     """The index by an attribute of services or of the agencies that own them."""
+    GetTraffic: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetTrafficRequest, _indicator_service_pb2.GetTrafficResponse]  # type: ignore[assignment]
+    """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at."""
 
 class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """IndicatorService answers how far agencies answer each other, and why."""
@@ -162,5 +166,13 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.TabulateIndicatorsResponse, _abc.Awaitable[_indicator_service_pb2.TabulateIndicatorsResponse]]:
         """The index by an attribute of services or of the agencies that own them."""
+
+    @_abc_1.abstractmethod
+    def GetTraffic(
+        self,
+        request: _indicator_service_pb2.GetTrafficRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_indicator_service_pb2.GetTrafficResponse, _abc.Awaitable[_indicator_service_pb2.GetTrafficResponse]]:
+        """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at."""
 
 def add_IndicatorServiceServicer_to_server(servicer: IndicatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,6 +23,7 @@ from services.core.codec.measurement import (
 )
 from services.core.codec.measurement_line import measurement_from_json
 from services.core.codec.recent import RecentBlock, decode_recent, encode_recent, stamp_recent
+from services.core.codec.reconciliation import reconciliation_to_message, traffic_to_message
 from services.core.codec.register import (
     Chunk,
     Heartbeat,
@@ -65,6 +66,7 @@ __all__ = [
     "indicator_to_message",
     "measurement_from_json",
     "measurement_to_json",
+    "reconciliation_to_message",
     "sensitivity_to_json",
     "set_index_to_message",
     "stamp_block",
@@ -73,5 +75,6 @@ __all__ = [
     "structure_to_message",
     "summary_from_json",
     "summary_to_json",
+    "traffic_to_message",
     "volume_to_message",
 ]

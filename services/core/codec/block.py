@@ -12,9 +12,16 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2
+from services.core.codec.reconciliation import (
+    reconciliation_from_message,
+    reconciliation_to_message,
+    traffic_from_message,
+    traffic_to_message,
+)
 from services.core.codec.structure import structure_from_message, structure_to_message
 from services.core.codec.units import timestamp
 from services.core.evidence import Indicator, Interval, Kind, Losses, Strict
+from services.core.reconciliation import Reconciliation, Traffic
 from services.core.structure import Structure
 
 __all__ = [
@@ -73,13 +80,15 @@ class ExchangeVolume:
 class Block:
     """One value of the bucket: indicators that share as_of and versions, and the evidence behind their links.
 
-    ``structures``, a window each, are the government's.
+    ``structures`` and ``traffic``, a window each, are the government's; ``reconciliations`` are of links.
     """
 
     indicators: tuple[Indicator, ...]
     links: tuple[LinkEvidence, ...] = ()
     exchanges: tuple[ExchangeVolume, ...] = ()
     structures: tuple[Structure, ...] = ()
+    reconciliations: tuple[Reconciliation, ...] = ()
+    traffic: tuple[Traffic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +114,8 @@ class BlockColumns:
     links: tuple[LinkEvidence, ...] = ()
     exchanges: tuple[ExchangeVolume, ...] = ()
     structures: tuple[Structure, ...] = ()
+    reconciliations: tuple[Reconciliation, ...] = ()
+    traffic: tuple[Traffic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +155,8 @@ def encode_block(block: BlockColumns) -> bytes:
         exchanges=map(volume_to_message, block.exchanges),
         level=block.level.tolist(),
         structures=map(structure_to_message, block.structures),
+        reconciliations=map(reconciliation_to_message, block.reconciliations),
+        traffic=map(traffic_to_message, block.traffic),
         **dict(zip(_SHARES, block.shares.tolist(), strict=True)),
         **dict(zip(_COUNTS, block.counts.tolist(), strict=True)),
     ).SerializeToString()
@@ -190,6 +203,8 @@ def decode_block(payload: bytes) -> Block:
         tuple(map(_link_evidence, message.links)),
         tuple(map(_exchange, message.exchanges)),
         tuple(structure_from_message(one, message) for one in message.structures),
+        tuple(map(reconciliation_from_message, message.reconciliations)),
+        tuple(map(traffic_from_message, message.traffic)),
     )
 
 

@@ -12,11 +12,13 @@ from services.core.codec import ExchangeVolume, decode_columns, encode_measureme
 from services.core.evidence import Measurement, Target
 from services.core.model import Register
 from services.core.outcome import OUTCOME_OF, Reason
+from services.core.reconciliation import BusTraffic, Reconciliation, Traffic, Volume
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
 from services.register.load import load
 from services.scorer.gap import Position
 from services.scorer.gauges import LINK_SERIES, PAIR_SERIES, Gauges
+from services.scorer.reconciling import Reconciled
 from services.scorer.scoring import Judgement, Scoring
 from services.scorer.store import Loaded
 
@@ -136,6 +138,30 @@ def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
         'peyvand_exchanges{consumer="a4",meta="true",provider="b",result="bus_failure"}': 1.0,
         'peyvand_exchanges{consumer="a4",meta="true",provider="b",result="provider_failure"}': 2.0,
     }
+
+
+def test_findings_are_counted_per_window(registry: CollectorRegistry) -> None:
+    """Silent, disagreeing and unusual links are counted, zeros too, per window with exchanges; nothing before any."""
+    gauges = Gauges(registry)
+    gauges.reconciled(Reconciled(traffic=(Traffic(7, 0, 0, 0, (), ()),)))
+    assert not any("finding" in series or "undeclared" in series for series in samples(registry))
+    links = (
+        Reconciliation("a", 7, 0, shared=False, silent=True),
+        Reconciliation("b", 7, 9, shared=False, silent=False, disagrees=True, volume=Volume(9, 1.0, 8.0, True, None)),
+        Reconciliation("b", 28, 9, shared=False, silent=False),
+    )
+    gauges.reconciled(Reconciled(links, tuple(Traffic(days, 9, 2, 1, (BusTraffic("x", 9),), ()) for days in (7, 28))))
+    found = samples(registry)
+    counts = {
+        series.removeprefix("peyvand_link_findings"): value for series, value in found.items() if "finding" in series
+    }
+    assert counts == {
+        f'{{finding="{finding}",window="{days}"}}': float(days == 7)
+        for finding in ("silent", "disagreeing", "unusual")
+        for days in (7, 28)
+    }
+    assert found['peyvand_undeclared_exchanges{window="28"}'] == 2.0
+    assert found['peyvand_bus_exchanges{bus="x",window="7"}'] == 9.0
 
 
 def test_how_agencies_hang_together_has_few_series(register: Register, registry: CollectorRegistry) -> None:

@@ -1,0 +1,52 @@
+"""What the bus carried beside what was probed, as messages and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.core.codec.reconciliation import (
+    reconciliation_from_message,
+    reconciliation_to_message,
+    traffic_from_message,
+    traffic_to_message,
+)
+from services.core.reconciliation import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
+
+WHOLE = Reconciliation(
+    link="deed-civil",
+    window_days=7,
+    exchanges=120,
+    shared=True,
+    silent=False,
+    compared=100,
+    logs=Estimate(0.9, 0.8, 0.95),
+    probes=Estimate(1.0, 0.99, 1.0),
+    difference=Estimate(-0.1, -0.2, -0.05),
+    disagrees=True,
+    volume=Volume(10, 20.5, -7.0, True, -0.25),
+)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        WHOLE,
+        replace(WHOLE, logs=None, probes=None, difference=None, disagrees=False, volume=None, silent=True),
+        replace(WHOLE, volume=Volume(0, None, None, False, None)),
+        replace(WHOLE, volume=Volume(0, 0.0, 0.0, False, 0.0)),
+    ],
+)
+def test_reconciliations_come_back(one: Reconciliation) -> None:
+    """Every field comes back, what is not told as None and never as 0."""
+    assert reconciliation_from_message(reconciliation_to_message(one)) == one
+
+
+def test_traffic_comes_back_with_shares() -> None:
+    """Traffic comes back; the message says each bus's share, and nothing of a window without exchanges."""
+    one = Traffic(7, 8, 2, 1, (BusTraffic("x", 6), BusTraffic("y", 2)), (Undeclared("_unmapped", "b", 2, 1),))
+    message = traffic_to_message(one)
+    assert [bus.share for bus in message.buses] == [0.75, 0.25]
+    assert traffic_from_message(message) == one
+    assert traffic_from_message(traffic_to_message(Traffic(28, 0, 0, 0, (), ()))) == Traffic(28, 0, 0, 0, (), ())

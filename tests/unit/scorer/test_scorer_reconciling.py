@@ -1,0 +1,87 @@
+"""Exchanges and evidence of the scorer put side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from registers import write_register
+
+from services.core.codec import decode_columns, encode_measurements
+from services.core.evidence import ExchangeSummary, Measurement, Target
+from services.core.outcome import OUTCOME_OF, Reason
+from services.indicator.calendar import Calendar
+from services.indicator.window import Evidence
+from services.register.load import load
+from services.scorer.exchanges import Exchanges
+from services.scorer.gap import Position
+from services.scorer.reconciling import Reconciler
+from services.scorer.scoring import Scoring
+from services.scorer.store import Loaded
+
+EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
+HOUR = 3600
+DAYS = 8
+BASE = ExchangeSummary(
+    "tax-office", "customs", "X/G/3/tax", "X/G/4/imports", EPOCH, 1, link="clearance-customs", count=10, ok=10
+)
+
+
+async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Path) -> None:
+    """Every hour probes fail that its exchanges fail, and LATE counts as answered: no difference; silence beside it.
+
+    Closed days are judged once, and a second look over the same and over more says the same.
+    """
+    register = load(write_register(tmp_path / "register"))
+    calendar = Calendar.of(register.policy)
+    scoring = Scoring(register, Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
+    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    rows, summaries = [], []
+    for hour in range(DAYS * 24):
+        at, down = EPOCH + hour * HOUR, hour % 10 == 3
+        why = Reason.CONNECT_REFUSED if down else Reason.LATE
+        rows += [
+            Measurement(Target("clearance-customs"), "north", at + slot, at + slot + 1.0, OUTCOME_OF[why], why)
+            for slot in range(1800, 1800 + HOUR, 300)  # hours of UTC begin at half past in Tehran
+        ]
+        summaries.append(replace(BASE, slot_start=at + 1800, ok=0 if down else 10))
+    scoring.evidence.take(decode_columns(encode_measurements(rows)))
+    exchanges.take([(EPOCH + DAYS * 24 * HOUR, "xroad", summaries)], calendar=calendar)
+    end_slot = calendar.slot_of(EPOCH + DAYS * 24 * HOUR)
+    reconciler = Reconciler(exchanges)
+    first = await reconciler.run(scoring, end_slot)
+    assert first is not None
+    week = next(one for one in first.links if one.link == "clearance-customs" and one.window_days == 7)
+    assert week.exchanges == week.compared == 7 * 240 + 10  # midnight is at half past: the hour it lies in counts whole
+    assert week.difference is not None
+    assert week.logs is not None
+    assert week.probes is not None
+    assert week.difference.value == 0
+    assert week.logs == week.probes
+    assert 0.89 < week.logs.value < 0.91
+    assert not week.disagrees
+    assert {one.link for one in first.links if one.silent and one.window_days == 7} == set(register.links) - {
+        "clearance-customs",
+        "transfer-customs",
+    }
+    assert {one.exchanges for one in first.traffic} == {7 * 240 + 10, 8 * 240}
+    scoring.evidence.close(end_slot)
+    assert await reconciler.run(scoring, end_slot) == first
+    assert await reconciler.run(scoring, end_slot) == first
+    exchanges.close()
+
+
+async def test_nothing_carried_is_nothing_found(tmp_path: Path) -> None:
+    """Without any exchange no link is silent and no bus is named; before the first slot there is no window at all."""
+    register = load(write_register(tmp_path / "register"))
+    calendar = Calendar.of(register.policy)
+    scoring = Scoring(register, Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
+    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    found = await Reconciler(exchanges).run(scoring, calendar.epoch_slot + 3000)
+    assert found is not None
+    assert found.links == ()
+    assert {(one.exchanges, one.buses) for one in found.traffic} == {(0, ())}
+    before = await Reconciler(exchanges).run(scoring, calendar.epoch_slot)
+    assert before is not None
+    assert before.traffic == ()
+    exchanges.close()

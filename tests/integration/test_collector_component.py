@@ -62,7 +62,7 @@ async def test_the_replayed_sample_goes_through_live(nats, collector, data_file,
 async def test_kill_9_loses_and_doubles_nothing(nats, collector, data_file, tmp_path):
     """Killed again and again in the middle of the replay, the collector ends with the totals of a run without a crash."""
     await put_in_force(nats, write_register(tmp_path / "register", members_csv=MEMBERS))
-    options = ("--replay", data_file(SAMPLE), "--replay-seconds", 8, "--alias", "customs")
+    options = ("--replay", data_file(SAMPLE), "--replay-seconds", 16, "--alias", "customs")
     taken = 0
     async with nats.connect("scorer") as bus:
         for kill in range(4):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -45,7 +44,10 @@ def main() -> None:
     whole = not arguments.scenario and arguments.replications >= REPLICATIONS
     where = arguments.page or (PAGE if whole else None)
     if where:
-        command = " ".join(["make calibrate", *([f"ARGS='{' '.join(sys.argv[1:])}'"] if sys.argv[1:] else [])])
+        words = [*arguments.scenario]
+        if arguments.replications != REPLICATIONS:
+            words.append(f"--replications {arguments.replications}")
+        command = f"make calibrate ARGS='{' '.join(words)}'" if words else "make calibrate"
         where.write_text(page(cells, arguments.replications, command, time.monotonic() - began), encoding="utf-8")
 
 

@@ -36,7 +36,7 @@ class Explainer:
         view = found.view
         indicator = _indicator(view, found.blocks, kind, entity, window_days)
         if kind is Kind.ENDPOINT:
-            return _alone(indicator, await self._findings.of(found, Target(entity, endpoint=True)))
+            return _alone(indicator, await self._findings.of(found, Target(entity, endpoint=True), window_days))
         explanation = await asyncio.to_thread(
             explain, view.frame, found.shares, found.imputation, kind, entity, limit=limit
         )
@@ -44,7 +44,7 @@ class Explainer:
             raise _no_evidence(kind, entity, window_days)
         answer = _message(view, indicator, explanation)
         if kind is Kind.LINK:
-            answer.findings.CopyFrom(await self._findings.of(found, Target(entity)))
+            answer.findings.CopyFrom(await self._findings.of(found, Target(entity), window_days))
         return answer
 
 

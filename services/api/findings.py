@@ -18,7 +18,14 @@ from services.api.gathered import Gathered
 from services.api.refusal import RefusedError
 from services.api.register_view import RegisterView
 from services.api.slots import span_of
-from services.core.codec import RecentBlock, SlotBlock, decode_recent, decode_slot_block, volume_to_message
+from services.core.codec import (
+    RecentBlock,
+    SlotBlock,
+    decode_recent,
+    decode_slot_block,
+    reconciliation_to_message,
+    volume_to_message,
+)
 from services.core.codec.units import duration, from_micros, timestamp
 from services.core.errors import BusError
 from services.core.evidence import FACTS, RecentRows, Target
@@ -63,7 +70,7 @@ class Findings:
     def __init__(self, read: Read) -> None:
         self._read = read
 
-    async def of(self, gathered: Gathered, target: Target) -> indicator_service_pb2.LinkFindings:
+    async def of(self, gathered: Gathered, target: Target, window_days: int) -> indicator_service_pb2.LinkFindings:
         """Return what was found of a target that the register in force has. Raises RefusedError."""
         view = gathered.view
         asked = _Asked.of(view, target)
@@ -82,7 +89,7 @@ class Findings:
         found = indicator_service_pb2.LinkFindings()
         if not target.endpoint:
             _add_window(found, gathered, target.id)
-            _add_exchanges(found, gathered, target.id)
+            _add_exchanges(found, gathered, target.id, window_days)
         _add_reasons(found, view, asked, map(decode_slot_block, slots.values()))
         for block in map(decode_recent, latest.values()):
             if target in block.targets:
@@ -98,14 +105,17 @@ def _add_window(found: indicator_service_pb2.LinkFindings, gathered: Gathered, l
     found.not_connected, found.not_answered, found.invalid, found.late, found.stale, found.ok = counts
 
 
-def _add_exchanges(found: indicator_service_pb2.LinkFindings, gathered: Gathered, name: str) -> None:
+def _add_exchanges(found: indicator_service_pb2.LinkFindings, gathered: Gathered, name: str, window_days: int) -> None:
     register = gathered.view.register
     link = register.links[name]
     block = gathered.blocks.get(f"consumer.{register.consumer(link)}")
     for volume in () if block is None else block.exchanges:
         if volume.provider == link.provider and not volume.meta:
             found.exchanges.CopyFrom(volume_to_message(volume))
-            return
+            break
+    for one in () if block is None else block.reconciliations:
+        if (one.link, one.window_days) == (name, window_days):
+            found.reconciliation.CopyFrom(reconciliation_to_message(one))
 
 
 def _add_reasons(

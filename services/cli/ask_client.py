@@ -103,6 +103,25 @@ class Client:
         request = indicator_service_pb2.TabulateIndicatorsRequest(attribute=number, window_days=window_days)
         return self._ask(self._stub.TabulateIndicators, request)
 
+    def traffic(self, window_days: int) -> indicator_service_pb2.GetTrafficResponse:
+        """Return what the buses carried, and what of it no link is listed for."""
+        return self._ask(self._stub.GetTraffic, indicator_service_pb2.GetTrafficRequest(window_days=window_days))
+
+    def found(self, window_days: int) -> Iterator[indicator_service_pb2.LinkStatus]:
+        """Yield each link that is silent, disagreeing or unusual, once, by finding and then in id order."""
+        seen: set[str] = set()
+        for finding in indicator_service_pb2.LinkFinding.values():
+            request = indicator_service_pb2.ListLinksRequest(finding=finding, window_days=window_days, page_size=_PAGE)
+            while finding:
+                page = self._ask(self._stub.ListLinks, request)
+                for one in page.links:
+                    if one.link.id not in seen:
+                        seen.add(one.link.id)
+                        yield one
+                request.page_token = page.next_page_token
+                if not request.page_token:
+                    break
+
     def rounds(self) -> register_service_pb2.ListEvaluationRoundsResponse:
         """Return the official rounds that the register in force lists."""
         return self._ask(self._register.ListEvaluationRounds, register_service_pb2.ListEvaluationRoundsRequest())

@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from services.cli.ask_client import client
+from services.cli.ask_commands import API, Address, Window, console, print_json
+from services.cli.traffic_tables import traffic_tables
 from services.collector.mapping import Mapping
 from services.collector.offline import Digest, digest
 from services.core import codec
@@ -69,15 +72,30 @@ class _Row:
 
 def exchange(
     files: Annotated[
-        list[Path],
-        typer.Argument(help="Logs: NDJSON, CSV, a JSON array or a raw multipart answer, each plain or gzipped."),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            help="Logs: NDJSON, CSV, a JSON array or a raw multipart answer, each plain or gzipped. None: ask the api.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
     register: Annotated[Path | None, typer.Option(help="Register directory: names the agencies and links.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One ExchangeSummary a line, as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One ExchangeSummary a line, as JSON; of the api's, its answers.")
+    ] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Report lines that cannot be read and go on.")] = False,
     span_days: Annotated[float, typer.Option(min=0, help="Days within which the two sides of an exchange pair.")] = 10,
+    window: Window = 0,
+    api: Address = API,
 ) -> None:
-    """Pair and summarise exchange logs of the data bus. A log with a line that cannot be read is refused whole."""
+    """Pair and summarise exchange logs of the data bus, or show what exchanges say of links.
+
+    A log with a line that cannot be read is refused whole. Without FILES the api is asked what the buses carried, what
+    of it nobody declared, and which links are silent, disagree with their probes or are used unusually.
+    """
+    if not files:
+        _ask(window, as_json, api)
+        return
     try:
         mapping = Mapping(load(register) if register else None)
         with digest(files, mapping, span_ms=round(span_days * _DAY_MS), skip_bad=skip_bad) as found:
@@ -91,6 +109,17 @@ def exchange(
     except InputError as error:
         typer.echo(error.report(), err=True)
         raise typer.Exit(1) from error
+
+
+def _ask(window: int, as_json: bool, api: str) -> None:
+    with client(api) as ask:
+        traffic = ask.traffic(window)
+        found = list(ask.found(window))
+    if as_json:
+        for answer in (traffic, *found):
+            print_json(answer)
+    else:
+        console().print(traffic_tables(traffic.traffic, found))
 
 
 def _show(found: Digest) -> None:
@@ -119,8 +148,8 @@ def _table(summaries: Iterable[ExchangeSummary]) -> Table:
     names = ("count", "ok", "failed: bus /\nprovider", "one\nside", "50 / 95 %\n≤ ms")
     for name, footer in zip(names, total.cells(), strict=True):
         table.add_column(name, footer=footer, justify="right", no_wrap=True)
-    for (consumer, provider, client, service, kind), row in sorted(rows.items()):
+    for (consumer, provider, caller, service, kind), row in sorted(rows.items()):
         # Identifiers come from outside: Text shows them as they are, never as markup.
-        parties = Text.assemble(f"{consumer} → {provider}\n", (f"{client}\n→ {service}", "dim"))
+        parties = Text.assemble(f"{consumer} → {provider}\n", (f"{caller}\n→ {service}", "dim"))
         table.add_row(parties + Text(f"\n{kind}" if kind else "", "cyan"), *row.cells())
     return table

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from peyvand.v1 import indicator_service_pb2, measurement_pb2
 from services.cli.picture import percent
+from services.cli.traffic_tables import told
 from services.core.outcome import Outcome, Reason
 
 __all__ = ["findings"]
@@ -46,6 +47,8 @@ def findings(found: indicator_service_pb2.LinkFindings, zone: tzinfo) -> Iterato
             f"Over the data bus {one.consumer} asked {one.provider} {one.count} times: {one.ok} answered, the bus failed "
             f"{one.bus_failures}, the provider {one.provider_failures}; last in the slot of {_time(one.last_slot, zone)}"
         )
+    if found.HasField("reconciliation"):
+        yield from told(found.reconciliation)
 
 
 def _window(found: indicator_service_pb2.LinkFindings) -> Text:

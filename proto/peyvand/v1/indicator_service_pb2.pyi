@@ -379,6 +379,7 @@ class LinkFindings(_message.Message):
     FAILURES_FIELD_NUMBER: _builtins.int
     EXCHANGES_FIELD_NUMBER: _builtins.int
     BURNS_FIELD_NUMBER: _builtins.int
+    RECONCILIATION_FIELD_NUMBER: _builtins.int
     slots: _builtins.int
     """Slots in force in the window, and of these the known ones at each verdict; a link's only."""
     not_connected: _builtins.int
@@ -413,6 +414,10 @@ class LinkFindings(_message.Message):
 
     @_builtins.property
     def burns(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkBurn]: ...
+    @_builtins.property
+    def reconciliation(self) -> _reconciliation_pb2.Reconciliation:
+        """What was exchanged on it beside what was probed; unset where nothing was and it is not silent."""
+
     def __init__(
         self,
         *,
@@ -431,10 +436,11 @@ class LinkFindings(_message.Message):
         failures: _abc.Iterable[_measurement_pb2.Measurement] | None = ...,
         exchanges: _block_pb2.ExchangeVolume | None = ...,
         burns: _abc.Iterable[Global___LinkBurn] | None = ...,
+        reconciliation: _reconciliation_pb2.Reconciliation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "reasons_from", b"reasons_from", "reasons_to", b"reasons_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "reasons_from", b"reasons_from", "reasons_to", b"reasons_to", "reconciliation", b"reconciliation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["burns", b"burns", "exchanges", b"exchanges", "failures", b"failures", "invalid", b"invalid", "late", b"late", "latest", b"latest", "not_answered", b"not_answered", "not_connected", b"not_connected", "ok", b"ok", "reasons", b"reasons", "reasons_from", b"reasons_from", "reasons_known", b"reasons_known", "reasons_to", b"reasons_to", "slots", b"slots", "stale", b"stale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burns", b"burns", "exchanges", b"exchanges", "failures", b"failures", "invalid", b"invalid", "late", b"late", "latest", b"latest", "not_answered", b"not_answered", "not_connected", b"not_connected", "ok", b"ok", "reasons", b"reasons", "reasons_from", b"reasons_from", "reasons_known", b"reasons_known", "reasons_to", b"reasons_to", "reconciliation", b"reconciliation", "slots", b"slots", "stale", b"stale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

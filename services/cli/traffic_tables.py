@@ -1,0 +1,104 @@
+"""What ``peyvand exchange`` and ``peyvand explain link`` show of exchanges beside probes. Pure: messages in, renderables out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
+from services.cli.picture import percent
+
+__all__ = ["told", "traffic_tables"]
+
+_SHOWN = 20
+
+
+def traffic_tables(traffic: reconciliation_pb2.Traffic, found: Iterable[indicator_service_pb2.LinkStatus]) -> Group:
+    """Return what went over which bus, what nobody declared, and every link of which exchanges say something."""
+    days = traffic.window_days
+    if not traffic.exchanges:
+        return Group(Text(f"no exchange was logged in the last {days} days: a collector reads the data bus's logs"))
+    buses = ", ".join(f"{one.bus} {one.exchanges:,} ({percent(one.share)})" for one in traffic.buses)
+    parts: list[RenderableType] = [
+        Text.assemble((f"{traffic.exchanges:,} exchanges in the last {days} days", "bold"), f": {buses}")
+    ]
+    if traffic.undeclared_pairs:
+        share = percent(traffic.undeclared_exchanges / traffic.exchanges)
+        parts += [
+            Text(
+                f"Undeclared: {traffic.undeclared_exchanges:,} of them ({share}), between pairs of agencies without a link "
+                f"in the register; such pairs: {traffic.undeclared_pairs:,}"
+            ),
+            _undeclared(traffic),
+        ]
+    else:
+        parts.append(Text("All between agencies with a link in the register."))
+    links = list(found)
+    parts += [Text(f"Links of which exchanges say something: {len(links):,}"), *([_links(links)] if links else ())]
+    return Group(*parts)
+
+
+def told(one: reconciliation_pb2.Reconciliation) -> Iterator[RenderableType]:
+    """Yield in sentences what exchanges say of one link."""
+    if one.silent:
+        yield Text("Nothing was exchanged on it in the window, although it was live all the time.", "yellow")
+        return
+    whose = "on the X-Road service that it shares with other links" if one.shared else "on it"
+    yield Text(f"{one.exchanges:,} exchanges {whose}{_trend(one)}.")
+    if one.HasField("difference"):
+        verdict = "They disagree beyond chance" if one.disagrees else "No more apart than by chance"
+        yield Text(
+            f"Of {one.compared:,} in hours with probes {_estimate(one.logs)} succeeded as logged, "
+            f"{_estimate(one.probes)} as probes say. {verdict}: {_difference(one.difference)}.",
+            "red" if one.disagrees else "",
+        )
+    else:
+        yield Text("Too few days with exchanges and probes to hold one against the other.", "dim")
+    if one.volume.unusual:
+        yield Text(
+            f"Unusual volume: {one.volume.recent:,} in the last six whole hours, {one.volume.expected:,.0f} expected.",
+            "yellow",
+        )
+
+
+def _undeclared(traffic: reconciliation_pb2.Traffic) -> Table:
+    table = Table(pad_edge=False)
+    table.add_column("consumer → provider", overflow="fold")
+    for heading in ("exchanges", "ok"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in traffic.undeclared[:_SHOWN]:
+        table.add_row(Text(f"{one.consumer} → {one.provider}"), f"{one.exchanges:,}", f"{one.ok:,}")
+    if traffic.undeclared_pairs > _SHOWN:
+        table.add_row(f"and {traffic.undeclared_pairs - _SHOWN:,} more", "", "")
+    return table
+
+
+def _links(found: list[indicator_service_pb2.LinkStatus]) -> Table:
+    table = Table(pad_edge=False)
+    table.add_column("link", overflow="fold")
+    table.add_column("exchanges", justify="right", no_wrap=True)
+    table.add_column("what", overflow="fold", ratio=1)
+    for status in found:
+        one = status.reconciliation
+        words = [
+            *(["silent: live all the time, and never used"] if one.silent else ()),
+            *([f"logs {_estimate(one.logs)}, probes {_estimate(one.probes)}"] if one.disagrees else ()),
+            *([f"{one.volume.recent:,} lately, {one.volume.expected:,.0f} expected"] if one.volume.unusual else ()),
+        ]
+        table.add_row(status.link.id, f"{one.exchanges:,}{' shared' if one.shared else ''}", "\n".join(words))
+    return table
+
+
+def _estimate(one: reconciliation_pb2.Estimate) -> str:
+    return f"{percent(one.value)} ({100 * one.low:.1f}-{100 * one.high:.1f})"
+
+
+def _difference(one: reconciliation_pb2.Estimate) -> str:
+    return f"{100 * one.value:+.1f} pp ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
+
+
+def _trend(one: reconciliation_pb2.Reconciliation) -> str:
+    return f", {100 * one.volume.trend:+.1f} % a week" if one.volume.HasField("trend") else ""

@@ -1,0 +1,114 @@
+"""``peyvand exchange`` without files and ``peyvand explain link``, against a real gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from services.cli.ask_commands import explain
+from services.cli.exchange_command import exchange
+from services.core.errors import ApiError
+from services.core.reconciliation import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
+from tests.api_pictures import blocks_of
+
+CIVIL = Reconciliation(
+    link="deed-civil",
+    window_days=28,
+    exchanges=1234,
+    shared=True,
+    silent=False,
+    compared=1200,
+    logs=Estimate(0.9, 0.8, 0.95),
+    probes=Estimate(1.0, 0.99, 1.0),
+    difference=Estimate(-0.1, -0.2, -0.05),
+    disagrees=True,
+    volume=Volume(10, 120.5, -7.0, True, -0.25),
+)
+TAX = Reconciliation("deed-tax", 28, 0, shared=False, silent=True)
+TRAFFIC = Traffic(28, 2000, 20, 1, (BusTraffic("xroad", 2000),), (Undeclared("_unmapped", "customs", 20, 19),))
+
+
+@pytest.fixture
+def ask(api):
+    """Runs one command against the api, in a thread as the server shares the loop; returns what it printed."""
+    app = typer.Typer()
+    app.command("exchange")(exchange)
+    app.command("explain")(explain)
+
+    async def run(*words):
+        environment = {"COLUMNS": "160", "NO_COLOR": "1", "TERM": "dumb"}
+        result = await asyncio.to_thread(CliRunner(env=environment).invoke, app, [*words, "--api", api.address])
+        if isinstance(result.exception, ApiError):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return run
+
+
+def hold(api, *reconciliations, traffic=TRAFFIC):
+    """Give the api a whole refresh with these of land-registry's links, and this traffic."""
+    for key, block in blocks_of(api.register).items():
+        own = reconciliations if key == "consumer.land-registry" else ()
+        shown = (traffic,) if key == "government" and traffic else ()
+        api.picture.model.take_block(key, replace(block, reconciliations=own, traffic=shown))
+
+
+async def test_exchange_shows_what_the_buses_carried(api, ask):
+    """Buses with shares, undeclared pairs with volume, and each link that anything is found of, once."""
+    hold(api, CIVIL, TAX)
+    text = await ask("exchange")
+    for words in (
+        "2,000 exchanges in the last 28 days: xroad 2,000 (100.0 %)",
+        "Undeclared: 20 of them (1.0 %), between pairs of agencies without a link in the register; such pairs: 1",
+        "_unmapped → customs",
+        "Links of which exchanges say something: 2",
+        "1,234 shared",
+        "logs 90.0 % (80.0-95.0), probes 100.0 % (99.0-100.0)",
+        "10 lately, 120 expected",
+        "silent: live all the time, and never used",
+    ):
+        assert words in text, words
+    lines = [json.loads(line) for line in (await ask("exchange", "--json")).splitlines()]
+    assert lines[0]["traffic"]["undeclared"][0]["exchanges"] == "20"
+    assert [line["link"]["id"] for line in lines[1:]] == ["deed-tax", "deed-civil"]
+
+
+async def test_exchange_says_when_there_is_nothing_to_say(api, ask):
+    """No exchange yet, nothing found, and nothing looked at yet are a sentence each."""
+    hold(api, traffic=Traffic(28, 0, 0, 0, (), ()))
+    assert "no exchange was logged in the last 28 days" in await ask("exchange")
+    hold(api, traffic=Traffic(28, 5, 0, 0, (BusTraffic("xroad", 5),), ()))
+    text = await ask("exchange")
+    assert "All between agencies with a link in the register." in text
+    assert "Links of which exchanges say something: 0" in text
+    hold(api, traffic=None)
+    with pytest.raises(ApiError, match="exchanges of the last 28 days were not looked at yet: retry later"):
+        await ask("exchange")
+
+
+async def test_a_link_is_explained_by_its_exchanges(api, ask):
+    """Both shares with intervals and the verdict, shared volume with its trend, unusual volume; silence; too few days."""
+    hold(api, CIVIL, TAX)
+    text = await ask("explain", "link", "deed-civil")
+    for words in (
+        "1,234 exchanges on the X-Road service that it shares with other links, -25.0 % a week.",
+        "Of 1,200 in hours with probes 90.0 % (80.0-95.0) succeeded as logged, 100.0 % (99.0-100.0) as probes say.",
+        "They disagree beyond chance: -10.0 pp (-20.0 to -5.0).",
+        "Unusual volume: 10 in the last six whole hours, 120 expected.",
+    ):
+        assert words in " ".join(text.split()), words
+    text = await ask("explain", "link", "deed-tax")
+    assert "Nothing was exchanged on it in the window, although it was live all the time." in text
+    calm = replace(CIVIL, shared=False, disagrees=False, volume=Volume(10, None, None, False, None))
+    hold(api, calm)
+    text = " ".join((await ask("explain", "link", "deed-civil")).split())
+    assert "1,234 exchanges on it. Of 1,200" in text
+    assert "No more apart than by chance: -10.0 pp" in text
+    hold(api, replace(calm, logs=None, probes=None, difference=None))
+    assert "Too few days with exchanges and probes" in await ask("explain", "link", "deed-civil")

@@ -174,6 +174,7 @@ def test_a_restart_goes_on(tmp_path, port):
     base_port, metrics_port = port(), port()
     with sandbox(tmp_path, base_port, metrics_port) as it:
         before = it.read("truth.ndjson")
+        exchanged = it.read("exchanges.ndjson")
         files = {path: path.read_bytes() for path in (tmp_path / "register").iterdir()} | {
             tmp_path / "ca.pem": (tmp_path / "ca.pem").read_bytes()
         }
@@ -183,6 +184,7 @@ def test_a_restart_goes_on(tmp_path, port):
         after = it.read("truth.ndjson")
         assert {**after[0], "gaps": []} == before[0]
         assert after[1:] == before[1:]
+        assert it.read("exchanges.ndjson")[: len(exchanged)] == exchanged
         assert {path: path.read_bytes() for path in files} == files
         assert it.stop()[0] == 0
     (tmp_path / "access.ndjson").write_text("{}\n")

@@ -1,4 +1,4 @@
-"""The table that ``peyvand up`` draws: the three bars in one line."""
+"""The table that ``peyvand up`` draws: the three bars, and the data bus, in one line each."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import pytest
 from rich.console import Console
 
 from peyvand.v1 import indicator_pb2
-from services.cli.picture import Picture, table
+from services.cli.picture import Exchanges, Picture, table
+
+NOTHING = Exchanges()
 
 
-def drawn(**bars: object) -> str:
-    """The table as text, with these bars."""
+def drawn(exchanges: Exchanges = NOTHING, **bars: object) -> str:
+    """The table as text, with these bars and these exchanges."""
     picture = Picture(
         title="t",
         started=0.0,
@@ -27,6 +29,7 @@ def drawn(**bars: object) -> str:
         waiting_for="",
         addresses="",
         next_steps="",
+        exchanges=exchanges,
     )
     text = io.StringIO()
     Console(file=text, width=100).print(table(picture))
@@ -51,3 +54,10 @@ def test_three_bars_are_one_line(bars: dict[str, object], line: str) -> None:
 def test_without_bars_there_is_no_line() -> None:
     """Before the api has told the bars, nothing is said of them."""
     assert "three bars" not in drawn()
+
+
+def test_what_the_data_bus_carried_is_one_line() -> None:
+    """Exchanges are told as soon as any record of one was read, and not before."""
+    assert "data bus" not in drawn()
+    told = drawn(Exchanges(records=2460, paired=1200, orphans=7))
+    assert "data bus: 1,200 exchanges logged by both sides, 7 by one so far; 2,460 records" in told

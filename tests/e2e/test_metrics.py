@@ -21,7 +21,13 @@ from tests.running import COMPONENTS, System
 DEADLINE = 30.0
 SERIES_LIMIT = 20_000  # DESIGN.md, Cost targets, Exposition
 HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
-WHEN_THERE_ARE_ANY = {"peyvand_exchanges", "peyvand_exchange_position_timestamp_seconds", "peyvand_link_burn"}
+WHEN_THERE_ARE_ANY = {
+    "peyvand_exchanges",
+    "peyvand_exchange_health_duration_seconds",
+    "peyvand_exchange_health_requests",
+    "peyvand_exchange_position_timestamp_seconds",
+    "peyvand_link_burn",
+}
 
 
 def program(name):

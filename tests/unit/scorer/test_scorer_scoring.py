@@ -129,7 +129,7 @@ def _same_with_nan(one: object, other: object) -> bool:
     return mine.dtype.kind == "f" and np.array_equal(mine, theirs, equal_nan=True)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """A run that crashes again and again, at any write of any save, ends with the totals of one that never did."""
     messages = stream(register, slots=60, seed=seed)

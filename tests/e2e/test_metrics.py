@@ -22,11 +22,14 @@ DEADLINE = 30.0
 SERIES_LIMIT = 20_000  # DESIGN.md, Cost targets, Exposition
 HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
 WHEN_THERE_ARE_ANY = {
-    "peyvand_exchanges",
+    "peyvand_bus_exchanges",
     "peyvand_exchange_health_duration_seconds",
     "peyvand_exchange_health_requests",
     "peyvand_exchange_position_timestamp_seconds",
+    "peyvand_exchanges",
     "peyvand_link_burn",
+    "peyvand_link_findings",
+    "peyvand_undeclared_exchanges",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.indicator.causes import PAUSE, rows_of
@@ -67,7 +67,9 @@ class Truth:
     def __init__(self, case: Case) -> None:
         window, record = case.sums(case.window), case.sums(len(case.days))
         self.case = case
-        self.bus = oracle.bus(window[0], record[0]) if window[0].down * 2 <= window[0].known else None
+        # Beyond one half bounds are mirrored, which the scalar computation leaves out for the bus.
+        beyond = any(one.down * 2 > one.known for one in (window[0], record[0]))
+        self.bus = None if beyond else oracle.bus(window[0], record[0])
         providers, own = range(1, 1 + AGENCIES), range(1 + AGENCIES, CAUSES)
         self.causes: dict[object, oracle.Cause] = {}
         for part in (providers, own):
@@ -108,6 +110,7 @@ def test_sums_of_days_are_those_of_their_slots(seed) -> None:
 
 @settings(deadline=None)
 @given(seeds)
+@example(133815)  # a bus that was down for half of the window and for more of the record
 def test_links_and_sets_are_bounded_as_the_text_says(seed) -> None:
     """Loss and both bounds of every link and set equal a scalar computation, to the accuracy of the quantile table."""
     case = Case(seed)

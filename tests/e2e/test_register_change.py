@@ -18,14 +18,20 @@ EXACT = 1e-12
 
 
 def _changed(source, target) -> str:
-    """Copy the register without its last link; returns the id of that link."""
+    """Copy the register without its last link, and without the exchanges that serve it; returns the id of that link."""
     shutil.copytree(source, target)
-    path = target / "links.csv"
+    removed = _rows(target / "links.csv")[-1][0]
+    for name in ("links.csv", "exchange.csv"):
+        path = target / name
+        rows = [row for row in _rows(path) if removed not in row]
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(rows)
+    return removed
+
+
+def _rows(path) -> list[list[str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        head, *rows, last = list(csv.reader(file))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([head, *rows])
-    return last[0]
+        return list(csv.reader(file))
 
 
 @pytest.mark.slow

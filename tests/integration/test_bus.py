@@ -133,6 +133,19 @@ async def test_what_comes_too_late_reaches_no_later_read(nats) -> None:
         assert bus._replies._waiting == {}
 
 
+async def test_a_cancellation_that_comes_with_the_acknowledgement_is_heard(nats) -> None:
+    """Whoever is cancelled in the very turn of the loop in which the bus answers does not go on as if it were not."""
+    async with asyncio.timeout(60), nats.connect("scorer") as bus:
+        task = asyncio.create_task(bus.kv_put(subjects.INDICATOR, "government", b"x"))
+        while not bus._client._resp_map:  # noqa: ASYNC110  # a turn of the loop is what is waited for
+            await asyncio.sleep(0)
+        next(iter(bus._client._resp_map.values())).add_done_callback(lambda _: task.cancel())
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+        assert await bus.kv_get(subjects.INDICATOR, "government") == b"x"
+
+
 async def test_followers_see_every_value_across_a_restart(nats) -> None:
     """A follower of a bucket gets current values, changes and deletions, also after the server was restarted."""
     received: asyncio.Queue[tuple[str, bytes | None]] = asyncio.Queue()

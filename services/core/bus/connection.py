@@ -22,6 +22,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from services.core.bus import subjects
+from services.core.bus.heard import heard
 from services.core.bus.replies import Replies
 from services.core.bus.roles import inbox_prefix, load_user
 from services.core.bus.stored import Message, StreamState, is_deleted, key_of, message_of, status_of, status_text
@@ -61,7 +62,8 @@ class Bus:
         if ttl is not None:
             headers["Nats-TTL"] = f"{int(ttl)}s"
         try:
-            ack = await self.jetstream.publish(subject, payload, timeout=timeout, headers=headers or None)
+            with heard():
+                ack = await self.jetstream.publish(subject, payload, timeout=timeout, headers=headers or None)
         except _TRANSIENT as error:
             raise BusError(f"publishing on {subject} as {self._role} was not acknowledged: {_why(error)}") from error
         return int(ack.seq)
@@ -73,9 +75,10 @@ class Bus:
     async def kv_delete(self, bucket: str, key: str) -> None:
         """Delete a key; a tombstone stays so that followers learn of it."""
         try:
-            await self.jetstream.publish(
-                subjects.kv_subject(bucket, key), b"", timeout=5.0, headers={"KV-Operation": "DEL"}
-            )
+            with heard():
+                await self.jetstream.publish(
+                    subjects.kv_subject(bucket, key), b"", timeout=5.0, headers={"KV-Operation": "DEL"}
+                )
         except _TRANSIENT as error:
             raise BusError(f"deleting {key} in bucket {bucket} was not acknowledged: {_why(error)}") from error
 
@@ -122,7 +125,8 @@ class Bus:
         async def on_message(_: Msg) -> None:
             sign.set()
 
-        subscription = await self._client.subscribe(pattern, cb=on_message)
+        with heard():
+            subscription = await self._client.subscribe(pattern, cb=on_message)
         try:
             while True:
                 sign.clear()
@@ -173,7 +177,8 @@ class Bus:
         messages: list[Message] = []
         try:
             with self._replies.expected() as (subject, replies):
-                await self._client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=subject)
+                with heard():
+                    await self._client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=subject)
                 async with asyncio.timeout(timeout):
                     while (status := status_of(reply := await replies.get())) is None:
                         messages.append(message_of(reply))
@@ -186,13 +191,15 @@ class Bus:
     async def send(self, subject: str, payload: bytes) -> None:
         """Publish on core NATS, without acknowledgement."""
         try:
-            await self._client.publish(subject, payload)
+            with heard():
+                await self._client.publish(subject, payload)
         except _TRANSIENT as error:
             raise BusError(f"sending on {subject} as {self._role} failed: {_why(error)}") from error
 
     async def listen(self, subject: str) -> AsyncIterator[bytes]:
         """What is sent on core NATS from now on, for ever."""
-        subscription = await self._client.subscribe(subject)
+        with heard():
+            subscription = await self._client.subscribe(subject)
         try:
             async for message in subscription.messages:
                 yield message.data
@@ -210,7 +217,8 @@ class Bus:
 
     async def _request(self, subject: str, payload: bytes, what: str, timeout: float = 5.0) -> Msg:
         try:
-            return await self._client.request(subject, payload, timeout=timeout)
+            with heard():
+                return await self._client.request(subject, payload, timeout=timeout)
         except _TRANSIENT as error:
             raise BusError(f"{what} failed: {_why(error)}") from error
 

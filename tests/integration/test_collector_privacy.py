@@ -7,11 +7,14 @@ import json
 import signal
 import time
 
+from api_answers import api, every_answer
 from collector_case import DEADLINE, collector, in_force, put_in_force, until
+from google.protobuf.message import DecodeError
 from prober_servers import answer, serving
+from scorer_case import Scorer, make_register
 from security_server import Logbook, fault
 
-from tests.registers import write_register
+from peyvand.v1.indicator_service_pb2 import GetTrafficResponse, ListLinksResponse
 
 __all__ = ["collector"]  # the fixture
 
@@ -62,12 +65,13 @@ def bad(number):
 
 async def test_no_canary_is_anywhere(nats, collector, tmp_path):
     """Through SOAP, NDJSON, an array, CSV, gzip and the generic source, in good records, bad ones and faults, no canary
-    reaches the disk, the store of the bus, the log or the metrics; what may be seen does.
+    reaches the disk, the store of the bus, a log, the metrics or any answer over gRPC; what may be seen does.
     """
-    await put_in_force(nats, write_register(tmp_path / "register"))
+    await put_in_force(nats, make_register(tmp_path / "register"))
     logs = tmp_path / "logs"
     logs.mkdir()
     generic = {"time": time.time() - 200, "consumer": "tax-office", "provider": "customs", "ok": True, "duration_ms": 5}
+    generic |= {"service": "tax-clearance", "data_item": "imports"}  # of the link clearance-customs
     lines = [record(1), *bad(1), generic | {"note": CANARY, "messageUserId": CANARY}, generic | {"ok": CANARY}]
     text = "\n".join([*map(json.dumps, lines), f'{{"messageUserId": "{CANARY}"', CANARY]) + "\n"
     (logs / "a.log").write_text(text)
@@ -103,6 +107,14 @@ sources:
             metrics = process.get("/metrics")[1]
             process.popen.send_signal(signal.SIGTERM)
             assert process.popen.wait(DEADLINE) == 0
+    scorer = Scorer(nats, tmp_path / "scorer")
+    with api(nats, tmp_path / "api.log") as address:
+        scorer.start()
+        try:
+            answers = await _answers(address)
+        finally:
+            scorer.kill()
+    assert [name for name, answer in answers if CANARY.encode() in answer] == []
     written = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.parent != logs}
     assert [path for path, content in written.items() if CANARY.encode() in content] == []
     assert CANARY not in metrics
@@ -110,3 +122,24 @@ sources:
     seen = {path.relative_to(tmp_path).parts[0] for path, content in written.items() if b"visible-service" in content}
     assert {"state", "nats"} <= seen
     assert b"Server.ServerProxy.AccessDenied" in process.log.read_bytes()
+
+
+async def _answers(address):
+    """Every answer of an api that has heard of all 15 exchanges, 14 of them of parties that no register knows."""
+    asked = {"link": "clearance-customs", "service": "tax-clearance", "agency": "tax-office", "window": 7}
+
+    def counts(answers):
+        told = dict(reversed(answers))
+        traffic, links = GetTrafficResponse(), ListLinksResponse()
+        try:
+            traffic.ParseFromString(told["GetTraffic"])
+            links.ParseFromString(told["ListLinks"])
+        except DecodeError:  # a refusal, in words
+            return None
+        return traffic.traffic.exchanges, sum(one.reconciliation.exchanges for one in links.links)
+
+    async def complete():
+        answers = await every_answer(address, **asked)
+        return answers if counts(answers) == (15, 1) else None
+
+    return await until(complete, "an api that tells of every exchange")

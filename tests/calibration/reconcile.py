@@ -16,6 +16,7 @@ from services.indicator.reconcile import Hours, agreement
 from services.indicator.volume import volume_change
 
 SEED = 20_260_301
+HELD_OUT_SEED = 20_261_125
 SLOTS = 12
 WINDOWS = (7, 28, 90)
 LINKS = 2_000
@@ -51,6 +52,22 @@ CASES = (
     Case("bursts", bursts=1.5, stray=0.6),
     Case("day-long, rare", every=1440, long=24),
 )
+
+
+HELD_OUT = (
+    Case("8 h, heavier tail", every=240, long=8, tail=1.5),
+    Case("8 h, by night too", every=240, long=8, tail=1.2, night=1.0, weekend=1.0),
+    Case("8 h, five an hour", hourly=5, every=240, long=8, tail=1.2),
+    Case("12 h, each month", every=720, long=12, tail=1.0),
+    Case("3 h, four days", every=96, long=3, tail=0.8),
+    Case("15 minutes, noisy", every=12, long=0.25, noise=0.03),
+    Case("an hour, quarterly", every=2160, long=1, noise=0.001),
+    Case("poor, uneven", every=24, long=6, tail=0.8),
+    Case("batches by night", night=3.0, weekend=1.0, stray=0.4, every=120, long=4, tail=0.8),
+    Case("office hours only", night=0.0, weekend=0.0, every=120, long=3),
+    Case("bursts, milder", bursts=0.8, stray=0.4, every=120),
+)
+"""Tried once, after the method is settled; never to settle it on. They and their seed are older than its present form."""
 
 
 def traffic(case: Case, hours: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -98,16 +115,18 @@ def seen(case: Case, days: int, rng: np.random.Generator, lost: float = 0.0) -> 
 
 def main() -> None:
     """Print a line per case and window."""
-    print(f"Agreement, {LINKS:,} links a line: flags are false, unless 5 % of real exchanges are lost")  # noqa: T201
-    for number, case in enumerate(CASES):
-        for days in WINDOWS:
-            rng = np.random.default_rng((SEED, number, days))
-            print(agreement_line(case, days, rng), flush=True)  # noqa: T201  # a person reads this
-    print(f"Volume, {LINKS:,} pairs a line: alarms are false, unless traffic stops or doubles")  # noqa: T201
-    for number, case in enumerate(CASES):
-        for weeks in (3, 4, 8):
-            rng = np.random.default_rng((SEED, number, weeks, 1))
-            print(volume_line(case, weeks, rng), flush=True)  # noqa: T201
+    for name, cases, seed in (("settled on", CASES, SEED), ("held out", HELD_OUT, HELD_OUT_SEED)):
+        print(f"Cases {name}, seed {seed}, {LINKS:,} links a line")  # noqa: T201  # a person reads this
+        print("Agreement: flags are false, unless 5 % of real exchanges are lost")  # noqa: T201
+        for number, case in enumerate(cases):
+            for days in WINDOWS:
+                rng = np.random.default_rng((seed, number, days))
+                print(agreement_line(case, days, rng), flush=True)  # noqa: T201
+        print("Volume: alarms are false, unless traffic stops or doubles")  # noqa: T201
+        for number, case in enumerate(cases):
+            for weeks in (3, 4, 8):
+                rng = np.random.default_rng((seed, number, weeks, 1))
+                print(volume_line(case, weeks, rng), flush=True)  # noqa: T201
 
 
 def agreement_line(case: Case, days: int, rng: np.random.Generator) -> str:

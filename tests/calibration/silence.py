@@ -1,0 +1,68 @@
+"""Buses on which to try how often a link that is in use is called silent, and how often one that is not.
+
+Buses of links whose use differs widely: some exchange all day, some once a month, and holidays stop them all. A false
+flag is one on a link in use that happened to exchange nothing; finding is a flag on a link that is not used at all, or
+no longer. By how many days were read, and by window. The cases and the seed are older than the rule they try.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SEED = 20_261_126
+READ_DAYS = (1, 3, 7, 14, 28, 60, 90)
+WINDOWS = (7, 28, 90)
+LINKS = 2_000
+UNUSED = 0.2
+"""Of how many links as are in use there are that nobody uses."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A bus of ``links`` in use. Each exchanges ``daily`` a day in the middle, ``spread`` in logarithms between links;
+    ``weekly`` and ``monthly`` are the shares of links that do so on one day of seven, or of thirty, alone; ``weekend`` is
+    what is left on two days of seven. On ``holiday`` of the last days all do a fiftieth. ``bursts`` is the deviation of the
+    logarithm of one day's use.
+    """
+
+    name: str
+    links: int = LINKS
+    daily: float = 200.0
+    spread: float = 1.0
+    weekly: float = 0.0
+    monthly: float = 0.0
+    weekend: float = 0.3
+    holiday: tuple[int, int] = (0, 0)
+    bursts: float = 0.5
+
+
+CASES = (
+    Case("lively"),
+    Case("working days", daily=5, weekend=0.0),
+    Case("wide", daily=2, spread=2.0),
+    Case("rare", daily=0.2),
+    Case("weekly, all", daily=20, weekly=1.0),
+    Case("monthly, a third", daily=20, monthly=0.33),
+    Case("monthly, all", daily=20, monthly=1.0),
+    Case("holidays", daily=5, holiday=(16, 3)),
+    Case("forty links", links=40, daily=2, spread=2.0),
+    Case("bursts", daily=2, bursts=2.0),
+)
+
+
+def use(case: Case, days: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Exchanges by day, (links, days), of links in use."""
+    own = case.daily * rng.lognormal(0, case.spread, (case.links, 1))
+    day = np.arange(days)[None, :] + rng.integers(0, 7)
+    kind, turn = rng.random((case.links, 1)), rng.integers(0, 210, (case.links, 1))
+    open_days = np.where(day % 7 >= 5, case.weekend, 1.0) * np.ones((case.links, 1))
+    weekly, monthly = (day - turn) % 7 == 0, (day - turn) % 30 == 0
+    open_days = np.where(kind < case.weekly + case.monthly, weekly.astype(float), open_days)
+    open_days = np.where(kind < case.monthly, monthly.astype(float), open_days)
+    first, last = case.holiday
+    away = (np.arange(days) >= days - first) & (np.arange(days) < days - last)
+    expected = own * open_days * np.where(away, 0.02, 1.0)[None, :]
+    return rng.poisson(expected * rng.lognormal(-(case.bursts**2) / 2, case.bursts, expected.shape))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from time import perf_counter
 from typing import Final
 
@@ -31,9 +32,9 @@ class Lines(Stream):
         self._pending = bytearray()
         self._heard = 0
 
+    @abstractmethod
     def line(self, line: bytes) -> None:
         """Take one line, without its LF or CRLF."""
-        raise NotImplementedError
 
     def say(self, data: bytes) -> None:
         """Send, and await an answer."""

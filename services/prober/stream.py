@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 import struct
+from abc import ABC, abstractmethod
 from time import perf_counter
 from typing import Final, cast
 
@@ -26,7 +27,7 @@ _NO_PROTOCOL: Final = "no application protocol"
 _NOT_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"})
 
 
-class Stream(asyncio.Protocol):
+class Stream(asyncio.Protocol, ABC):
     """A connection that shakes hands first where it has a ``handshake``, then hands its bytes to those who build on it.
 
     They override ``ready``, ``received`` and ``finished``, and call ``write``, ``secure``, ``complete`` and ``fail``.
@@ -58,13 +59,13 @@ class Stream(asyncio.Protocol):
 
     # What those who build on it say.
 
+    @abstractmethod
     def ready(self) -> None:
         """Begin to talk: the connection is there, and secured where asked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def received(self, data: bytes) -> None:
         """Take what the peer said."""
-        raise NotImplementedError
 
     def finished(self) -> None:
         """Take note that the peer has no more to say; over TLS only its close_notify says so."""

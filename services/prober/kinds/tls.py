@@ -73,6 +73,9 @@ class _Secured(Stream):
         """End: the handshake is all that is wanted. A reset could overtake our part of it."""
         self.complete(reset=False)
 
+    def received(self, data: bytes) -> None:
+        """Take no notice: what the server says comes after the end."""
+
 
 class _Switching(Lines):
     """A connection that goes over to TLS in its protocol's way."""

@@ -4,6 +4,7 @@ PeyvandError                 what a person is told in one sentence; exit code 1
 ├── InputError               bad input from outside, refused whole: carries every fault found
 ├── SettingsError            a flag, variable or settings file that cannot be used
 ├── BusError                 the message bus did not do what was asked of it
+│   ├── TornValueError       parts of a value too large for one message are missing or damaged
 │   └── GapError             messages between the last one taken in and the first one kept are gone
 ├── StateError               a component's own state on disk cannot be trusted
 ├── ListenError              an address cannot be listened on
@@ -25,6 +26,7 @@ __all__ = [
     "PeyvandError",
     "SettingsError",
     "StateError",
+    "TornValueError",
 ]
 
 
@@ -66,6 +68,10 @@ class SettingsError(PeyvandError):
 
 class BusError(PeyvandError):
     """The message bus did not do what was asked of it."""
+
+
+class TornValueError(BusError):
+    """Parts of a value too large for one message are missing or damaged."""
 
 
 class GapError(BusError):

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from services.core.bus import Bus
 from services.core.bus.subjects import REGISTER
 from services.core.codec import Manifest, decode_manifest, encode_manifest
-from services.core.errors import BusError
+from services.core.errors import BusError, TornValueError
 from services.core.log import logger
 from services.core.model import Register
 from services.register.chunks import cut, is_intact, join
@@ -132,10 +132,18 @@ async def _read(bus: Bus, manifest: Manifest) -> Register:
 
 async def _manifest(bus: Bus, key: str) -> Manifest | None:
     """Return a manifest; None when there is none, or one that cannot be read and is to be replaced."""
-    payload = await bus.kv_get(REGISTER, key)
+    payload = await _content(bus, key)
     try:
         return _decoded(payload) if payload is not None else None
     except UnverifiedError:
+        return None
+
+
+async def _content(bus: Bus, key: str) -> bytes | None:
+    """Return a value; None when there is none, or one that cannot be put together and is to be replaced."""
+    try:
+        return await bus.kv_get(REGISTER, key)
+    except TornValueError:
         return None
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from services.core.bus import Bus, subjects
 from services.core.codec import RecentBlock, decode_block, decode_recent
+from services.core.errors import TornValueError
 from services.core.evidence import Kind
 from services.indicator.burn import Burns
 from services.indicator.frame import Frame
@@ -84,8 +85,8 @@ async def recall(bus: Bus, recent: Recent, last: int) -> int:
 async def _published(bus: Bus, last: int) -> int:
     """Up to which message everything published was computed; ``last`` when nothing was."""
     # The government's block is put last, so all others hold at least what it was computed from.
-    payload = await bus.kv_get(subjects.INDICATOR, GOVERNMENT)
-    with suppress(ValueError, IndexError):
+    with suppress(ValueError, IndexError, TornValueError):
+        payload = await bus.kv_get(subjects.INDICATOR, GOVERNMENT)
         if payload is not None:
             return max((one.evidence_sequence for one in decode_block(payload).indicators), default=last)
     return last

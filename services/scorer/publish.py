@@ -92,6 +92,7 @@ class Publisher:
         Returns how many agencies have one. Raises BusError; then all of it may be published again.
         """
         if self._keys is None:
+            await self._bus.kv_tidy(subjects.INDICATOR)
             patterns = (consumer_key("*"), LATEST)
             found = [await self._bus.kv_keys(subjects.INDICATOR, pattern) for pattern in patterns]
             self._keys = set().union(*found)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -28,6 +28,7 @@ from peyvand.v1 import (
     register_service_pb2_grpc,
 )
 from services.api.assembly import NAMES
+from services.core.bus.parts import LARGEST
 from services.core.bus.subjects import INDICATOR
 from services.core.codec import encode_slot_block
 from services.core.codec.units import timestamp
@@ -221,6 +222,36 @@ async def test_slots_are_read_from_the_bus_on_demand(launch, nats, register):
         )
         (found,) = (await stub.GetLink(request, timeout=DEADLINE)).slots
         assert (found.verdict, found.reason) == (Outcome.INVALID, Reason.TEST_RECORD)
+
+
+async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, register):
+    """With more providers than fit a message the api answers from the government's block, and from the next one."""
+    async with serving(launch, nats, register) as (_, channel):
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.PROVIDER, id="agency-09999", window_days=28)
+
+        async def as_of():
+            try:
+                return (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds
+            except grpc.aio.AioRpcError:
+                return None
+
+        async with nats.connect("scorer") as bus:
+            for moment in (AS_OF + 300, AS_OF + 600):
+                blocks = blocks_of(register, as_of=moment)
+                government = blocks.pop("government")
+                row = next(one for one in government.indicators if one.kind == Kind.PROVIDER and one.window_days == 28)
+                many = tuple(replace(row, id=f"agency-{number:05d}") for number in range(10_000))
+                payload = encoded(replace(government, indicators=government.indicators + many))
+                assert len(payload) > LARGEST
+                for key, block in blocks.items():
+                    await bus.kv_put(INDICATOR, key, encoded(block))
+                await bus.kv_put(INDICATOR, "government", payload)
+
+                async def refreshed(moment=moment):
+                    return await as_of() == moment
+
+                await until(refreshed)
 
 
 async def test_the_api_lives_through_a_restart_of_the_bus(launch, nats, register):

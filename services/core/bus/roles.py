@@ -59,7 +59,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
     streams = (subjects.MEASUREMENTS, subjects.EXCHANGES)
     return {
         "admin": Permissions(("$JS.API.>",)),
-        "register": Permissions((register_changes, *_get(register)), (register_changes,)),
+        "register": Permissions((register_changes, *_get(register), *_info(register)), (register_changes,)),
         "prober": Permissions(
             (subjects.measurement(vantage, "*"), heartbeats, *_get(register)), (register_changes, heartbeats)
         ),

@@ -8,19 +8,24 @@ from datetime import UTC, datetime
 from nats.aio.msg import Msg
 
 from services.core.bus import subjects
+from services.core.bus.parts import HEADER, Parts
 
 __all__ = ["Message", "StreamState", "is_deleted", "key_of", "message_of", "status_of", "status_text"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One stored message; ``time`` is when the stream stored it, in epoch seconds; ``deleted`` marks a KV tombstone."""
+    """One stored message; ``time`` is when the stream stored it, in epoch seconds; ``deleted`` marks a KV tombstone.
+
+    ``parts`` are those that hold the value of a KV entry where it is too large for one message.
+    """
 
     sequence: int
     subject: str
     data: bytes
     time: float
     deleted: bool = False
+    parts: Parts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +63,12 @@ def message_of(reply: Msg) -> Message:
     headers = reply.headers or {}
     # RFC 3339 with nanoseconds, always UTC; a datetime holds microseconds.
     stored = datetime.fromisoformat(headers["Nats-Time-Stamp"].rstrip("Z")[:26]).replace(tzinfo=UTC).timestamp()
-    return Message(int(headers["Nats-Sequence"]), headers["Nats-Subject"], reply.data, stored, is_deleted(reply))
+    written = headers.get(HEADER)
+    return Message(
+        sequence=int(headers["Nats-Sequence"]),
+        subject=headers["Nats-Subject"],
+        data=reply.data,
+        time=stored,
+        deleted=is_deleted(reply),
+        parts=None if written is None else Parts.parse(written),
+    )

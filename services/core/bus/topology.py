@@ -7,7 +7,7 @@ import nats.js.errors
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
 from services.core.bus import subjects
-from services.core.bus.connection import Bus
+from services.core.bus.buckets import Bus
 from services.core.errors import BusError
 
 __all__ = ["initialise", "streams"]

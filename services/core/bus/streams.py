@@ -1,0 +1,189 @@
+"""Streams: publishing, reading, following. Every call has a deadline; failures are BusError.
+
+Streams and buckets are read by batched direct get (nats-server 2.11 or newer), which needs no JetStream consumer,
+keeps no position on the server and therefore cannot lose one; a core subscription merely says when to look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from services.core.bus.heard import heard
+from services.core.bus.replies import Replies
+from services.core.bus.stored import Message, StreamState, message_of, status_of, status_text
+from services.core.errors import BusError
+from services.core.log import logger
+
+__all__ = ["RETRY_SECONDS", "Streams", "why"]
+
+RETRY_SECONDS = 0.2
+"""How long to wait before asking again a bus that did not answer."""
+
+_LOOK_SECONDS = 1.0  # how long a follower waits for a sign before it looks anyway
+_BATCH_BYTES = 8 << 20
+_TRANSIENT = (nats.errors.Error, OSError, TimeoutError)
+
+
+class Streams:
+    """What a component may ask of streams, over one connection."""
+
+    def __init__(self, client: Client, role: str, replies: Replies) -> None:
+        self._client = client
+        self._role = role
+        self._replies = replies
+        self.jetstream: JetStreamContext = client.jetstream()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server answers at this moment."""
+        return self._client.is_connected
+
+    async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:
+        """Publish to a stream and return the sequence it was stored at, once it is on disk.
+
+        The same ``message_id`` within two minutes is stored once. Raises BusError when not acknowledged in time.
+        """
+        headers = {"Nats-Msg-Id": message_id} if message_id else {}
+        return await self._store(subject, payload, headers, f"publishing on {subject}", timeout=timeout)
+
+    async def _store(
+        self,
+        subject: str,
+        payload: bytes,
+        headers: dict[str, str],
+        what: str,
+        *,
+        timeout: float = 5.0,
+        ttl: float | None = None,
+    ) -> int:
+        if ttl is not None:
+            headers["Nats-TTL"] = f"{int(ttl)}s"
+        try:
+            with heard():
+                ack = await self.jetstream.publish(subject, payload, timeout=timeout, headers=headers or None)
+        except _TRANSIENT as error:
+            raise BusError(f"{what} as {self._role} was not acknowledged: {why(error)}") from error
+        return int(ack.seq)
+
+    async def follow(self, stream: str, start: int, *, pattern: str = ">") -> AsyncIterator[Message]:
+        """Every message of a stream from ``start`` on, for ever, across disconnections."""
+        sign = asyncio.Event()
+
+        async def on_message(_: Msg) -> None:
+            sign.set()
+
+        with heard():
+            subscription = await self._client.subscribe(pattern, cb=on_message)
+        try:
+            while True:
+                sign.clear()
+                try:
+                    messages = await self.read(stream, start, pattern=pattern)
+                except BusError as error:
+                    logger().warning("bus_read_failed", stream=stream, reason=str(error))
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
+                for message in messages:
+                    yield message
+                if messages:
+                    start = messages[-1].sequence + 1
+                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await sign.wait()
+        finally:
+            if self._client.is_connected:
+                await subscription.unsubscribe()
+
+    async def stream_state(self, stream: str) -> StreamState:
+        """When a stream was created and which sequences it holds. Raises BusError when there is no such stream."""
+        answer = await self._stream_info(stream, {})
+        state = answer["state"]
+        last = int(state["last_seq"])
+        # A stream that never held a message says first_seq 0.
+        return StreamState(answer["created"], int(state["first_seq"]) or last + 1, last)
+
+    async def read(
+        self,
+        stream: str,
+        start: int,
+        *,
+        pattern: str = ">",
+        limit: int = 500,
+        timeout: float = 5.0,
+        since: datetime | None = None,
+    ) -> list[Message]:
+        """Up to ``limit`` stored messages from sequence ``start`` on, in order; empty when there are none yet.
+
+        With ``since`` those that were stored at or after that moment, whatever ``start`` is.
+        """
+        what = f"reading stream {stream} from {since or start}"
+        first = {"seq": start} if since is None else {"start_time": since.isoformat()}
+        request = {**first, "batch": limit, "max_bytes": _BATCH_BYTES, "next_by_subj": pattern}
+        payload = json.dumps(request).encode()
+        messages: list[Message] = []
+        try:
+            with self._replies.expected() as (subject, replies):
+                with heard():
+                    await self._client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=subject)
+                async with asyncio.timeout(timeout):
+                    while (status := status_of(reply := await replies.get())) is None:
+                        messages.append(message_of(reply))
+        except _TRANSIENT as error:
+            raise BusError(f"{what} failed: {why(error)}") from error
+        if status not in ("204", "404"):
+            raise BusError(f"{what} failed: {status_text(reply)}")
+        return messages
+
+    async def send(self, subject: str, payload: bytes) -> None:
+        """Publish on core NATS, without acknowledgement."""
+        try:
+            with heard():
+                await self._client.publish(subject, payload)
+        except _TRANSIENT as error:
+            raise BusError(f"sending on {subject} as {self._role} failed: {why(error)}") from error
+
+    async def listen(self, subject: str) -> AsyncIterator[bytes]:
+        """What is sent on core NATS from now on, for ever."""
+        with heard():
+            subscription = await self._client.subscribe(subject)
+        try:
+            async for message in subscription.messages:
+                yield message.data
+        finally:
+            if self._client.is_connected:
+                await subscription.unsubscribe()
+
+    async def _stream_info(self, stream: str, request: dict[str, str]) -> dict[str, Any]:
+        what = f"asking for the state of stream {stream}"
+        reply = await self._request(f"$JS.API.STREAM.INFO.{stream}", json.dumps(request).encode(), what)
+        answer: dict[str, Any] = json.loads(reply.data)
+        if "error" in answer:
+            raise BusError(f"{what} failed: {answer['error'].get('description')}; has `peyvand bus init` run?")
+        return answer
+
+    async def _request(self, subject: str, payload: bytes, what: str, timeout: float = 5.0) -> Msg:
+        try:
+            with heard():
+                return await self._client.request(subject, payload, timeout=timeout)
+        except _TRANSIENT as error:
+            raise BusError(f"{what} failed: {why(error)}") from error
+
+
+def why(error: BaseException) -> str:
+    """What went wrong, in words: nats-py raises some errors without a text."""
+    if isinstance(error, nats.errors.NoRespondersError):
+        return "no stream listens there; has `peyvand bus init` run?"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tests.bench import bench_probe
 from tests.bench.exchange import exchange
 from tests.bench.national import national
 from tests.bench.pipeline import compare_all
+from tests.bench.publishing import publishing
 from tests.bench.saturation import saturation
 from tests.bench.scale import scale
 from tests.bench.sensitivity import sensitivity
 from tests.bench.structure import measure_structure
+
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
+    "pipeline": lambda asked: compare_all(asked.targets, asked.interval, asked.seconds),
+    "saturation": lambda asked: saturation(asked.seconds, asked.rate, asked.inflight, asked.scheme),
+    "structure": lambda asked: measure_structure(asked.agencies, asked.links or 1_000_000),
+    "national": lambda asked: national(asked.minutes, asked.slot),
+    "scale": lambda asked: scale(asked.links, asked.days),
+    "publishing": lambda asked: publishing(asked.links or 100_000),
+    "sensitivity": lambda asked: sensitivity(asked.links or 10_000, asked.days or 28, asked.slot),
+    "exchange": lambda asked: exchange(asked.records),
+}
+APART = ("scale", "publishing", "sensitivity")  # they want gigabytes
 
 
 def main() -> None:
@@ -21,8 +34,8 @@ def main() -> None:
     parser.add_argument(
         "benchmark",
         nargs="?",
-        choices=("probe", "pipeline", "saturation", "national", "structure", "sensitivity", "exchange", "scale"),
-        help="which one (default: all but sensitivity and scale, which want gigabytes)",
+        choices=("probe", *BENCHMARKS),
+        help=f"which one (default: all but {', '.join(APART)})",
     )
     parser.add_argument("--minutes", type=float, default=3.0, help="national: how long to measure (default: 3)")
     parser.add_argument("--slot", type=int, default=60, help="national, sensitivity: seconds of a slot (default: 60)")
@@ -36,7 +49,8 @@ def main() -> None:
     parser.add_argument(
         "--links",
         type=int,
-        help="structure, sensitivity, scale: how many (default: 1000000, 10000; scale: 10000, 100000 and 1000000 in turn)",
+        help="structure, sensitivity, scale, publishing: how many (default: 1000000, 10000; scale: 10000, 100000 and"
+        " 1000000 in turn; publishing: 100000)",
     )
     parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")
     parser.add_argument("--scheme", choices=("http", "tls"), help="saturation: only over this (default: both)")
@@ -55,20 +69,9 @@ def main() -> None:
         parser.error(f"unrecognised: {' '.join(rest)}")
     if arguments.benchmark in {None, "probe"}:
         bench_probe.main(rest)
-    if arguments.benchmark in {None, "pipeline"}:
-        _print(compare_all(arguments.targets, arguments.interval, arguments.seconds))
-    if arguments.benchmark in {None, "saturation"}:
-        _print(saturation(arguments.seconds, arguments.rate, arguments.inflight, arguments.scheme))
-    if arguments.benchmark in {None, "structure"}:
-        _print(measure_structure(arguments.agencies, arguments.links or 1_000_000))
-    if arguments.benchmark in {None, "national"}:
-        _print(national(arguments.minutes, arguments.slot))
-    if arguments.benchmark == "scale":
-        _print(scale(arguments.links, arguments.days))
-    if arguments.benchmark == "sensitivity":
-        _print(sensitivity(arguments.links or 10_000, arguments.days or 28, arguments.slot))
-    if arguments.benchmark in {None, "exchange"}:
-        _print(exchange(arguments.records))
+    for name, figures in BENCHMARKS.items():
+        if arguments.benchmark == name or (arguments.benchmark is None and name not in APART):
+            _print(figures(arguments))
 
 
 def _print(lines: Iterable[str]) -> None:

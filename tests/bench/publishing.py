@@ -1,0 +1,168 @@
+"""What it takes to put an index on the bus, and to put a register there and read it back: time, CPU, bytes, messages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from services.core.bus.buckets import Bus
+from services.core.bus.subjects import INDICATOR, REGISTER, kv_stream
+from services.core.codec import decode_columns
+from services.core.model import Register
+from services.indicator.burn import Burns
+from services.indicator.calendar import Calendar
+from services.indicator.frame import Frame
+from services.indicator.index import indicators
+from services.indicator.network import Network
+from services.indicator.recent import Recent
+from services.indicator.structure import structures
+from services.indicator.window import Evidence
+from services.register.publish import fetch, publish
+from services.register.versions import with_versions
+from services.scorer.blocks import CHUNK_SLOTS
+from services.scorer.latest import latest_blocks
+from services.scorer.membership import members
+from services.scorer.publish import Publisher
+from services.scorer.reconciling import Reconciled
+from services.scorer.scoring import Judgement
+from tests.bench.process import cpu_seconds, machine, peak_mib
+from tests.bench.synthetic import SLOT, payloads, register_of
+from tests.conftest import Nats, running_nats
+
+__all__ = ["publishing", "register_published"]
+
+SLOTS = CHUNK_SLOTS // 2  # in the chunk that is published: on average a chunk is half full
+ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one part of a publication took: seconds, CPU seconds of this process and of nats-server."""
+
+    seconds: float
+    own: float
+    server: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s ({self.own:.2f} s of CPU, nats-server {self.server:.2f} s)"
+
+
+def publishing(links: int) -> Iterator[str]:
+    """Publish an index of so many links slot by slot, and their register; every line is a figure."""
+    yield f"publishing {links:,} links, one vantage, from {time.strftime('%F %T %Z')}"
+    yield machine()
+    register = register_of(links)
+    yield from asyncio.run(_published(register))
+    yield from asyncio.run(register_published(register))
+    yield f"  this process at its peak: {peak_mib(os.getpid()):,.0f} MiB"
+
+
+async def _published(register: Register) -> list[str]:
+    frame, calendar, recent, burns = Frame.of(register), Calendar.of(register.policy), Recent(), Burns(SLOT)
+    network, own = Network.of(register, frame), dict(members(register, frame))
+    evidence, rng = Evidence(calendar), np.random.default_rng(5)
+    start = calendar.epoch_slot // CHUNK_SLOTS * CHUNK_SLOTS + CHUNK_SLOTS
+    for slot in range(start, start + SLOTS):
+        for payload in payloads(rng, frame, slot):
+            columns = decode_columns(payload)
+            evidence.take(columns)
+            if slot == start + SLOTS - 1:
+                recent.take(columns)
+    end = start + SLOTS
+    snapshot = indicators(frame, evidence, end_slot=end, evidence_sequence=1)
+    burns.update(frame, end, set(), lambda slots: evidence.verdicts(frame, slots))
+    judgement = Judgement(
+        snapshot=snapshot,
+        register=register,
+        frame=frame,
+        members=own,
+        chunks=(range(start, end),),
+        structures=structures(frame, network, snapshot),
+    )
+    lines = []
+    async with _bus() as (server, bus):
+        publisher, rounds = Publisher(bus), []
+        for number in range(ROUNDS):
+            newer = replace(judgement, snapshot=replace(snapshot, as_of=snapshot.as_of + number * SLOT))
+            meter = _Meter(server)
+            slots = publisher.slots(newer, evidence, time.time())
+            cut = meter.spent()
+            await publisher.publish(newer, slots, latest_blocks(recent, burns, frame, own), (), Reconciled())
+            rounds.append((cut, meter.spent()))
+        cut, put = sorted(rounds, key=lambda one: one[0].own + one[1].own)[ROUNDS // 2]
+        links = len(frame.links)
+        lines.append(f"  slots of {len(own):,} agencies cut and encoded: {cut}")
+        lines.append(f"  everything else cut and encoded, and all of it put: {put}")
+        lines.append(f"  CPU of this process a link: {(cut.own + put.own) / links * 1e6:.1f} µs")
+        sizes = await _sizes(bus)
+        lines += [f"  {name}: {count:,} values, {size / 2**20:,.1f} MiB" for name, (count, size) in sizes.items()]
+    return lines
+
+
+async def register_published(register: Register) -> list[str]:
+    """Publish a register and read it back."""
+    register = with_versions(register)
+    async with _bus(role="register") as (server, bus):
+        meter = _Meter(server)
+        await publish(bus, register, now=time.time())
+        put = meter.spent()
+        state = await bus._stream_info(kv_stream(REGISTER), {})
+        assert await fetch(bus) is not None
+        got = meter.spent()
+    return [
+        f"  the register put: {put}; {state['state']['messages']:,} values, {state['state']['bytes'] / 2**20:,.1f} MiB",
+        f"  the register read back and verified: {got}",
+    ]
+
+
+@asynccontextmanager
+async def _bus(role: str = "scorer") -> AsyncIterator[tuple[Nats, Bus]]:
+    with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
+        async with running_nats(Path(folder)) as server, server.connect(role) as bus:
+            yield server, bus
+
+
+class _Meter:
+    """Times one part after another."""
+
+    def __init__(self, server: Nats) -> None:
+        assert server.process is not None
+        self._pid = server.process.pid
+        self._marks = self._now()
+
+    def _now(self) -> tuple[float, float, float]:
+        return time.perf_counter(), time.process_time(), cpu_seconds(self._pid)
+
+    def spent(self) -> Spent:
+        """What was spent since the last time."""
+        before, self._marks = self._marks, self._now()
+        return Spent(*(now - then for now, then in zip(self._marks, before, strict=True)))
+
+
+async def _sizes(bus: Bus) -> dict[str, tuple[int, int]]:
+    """How many values there are of each kind, and their bytes; parts by the kind they are of."""
+    found: dict[str, tuple[int, int]] = {}
+    start = 1
+    while some := await bus.read(kv_stream(INDICATOR), start):
+        for message in some:
+            words = message.subject.split(".")
+            name = words[3] + ", as parts" if words[2] == "part" else words[2]
+            count, size = found.get(name, (0, 0))
+            if not message.deleted:
+                found[name] = count + 1, size + len(message.data)
+        start = some[-1].sequence + 1
+    return dict(sorted(found.items()))
+
+
+if __name__ == "__main__":
+    for figure in publishing(int(sys.argv[1])):
+        print(figure, flush=True)  # noqa: T201  # the parent reads this

@@ -11,7 +11,7 @@ from services.api.feed import Feed
 from services.api.read_model import ReadModel
 from services.api.readiness import Readiness
 from services.api.server import Announcer, listening
-from services.core.bus import Bus, connect
+from services.core.bus import Bus, connect_by
 from services.core.runtime import Runtime, address
 
 __all__ = ["main"]
@@ -48,7 +48,7 @@ async def main(runtime: Runtime) -> None:
 
 async def _work(runtime: Runtime, picture: Picture, announcer: Announcer) -> None:
     settings = runtime.settings
-    async with connect(settings.nats, role="api", credentials=settings.credentials, name="api") as bus:
+    async with connect_by(settings, role="api", name="api") as bus:
         picture.bus = bus
         saying = asyncio.ensure_future(_say_health(bus, picture.model, announcer))
         try:

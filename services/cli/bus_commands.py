@@ -3,37 +3,67 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from services.core.bus import connect
+from services.core.bus import connect_by
+from services.core.bus.server import write_configuration
 from services.core.bus.topology import initialise, streams
+from services.core.bus.users import authorization, read_users, replace_seed, retire_seeds, seats, write_seeds
+from services.core.settings import Settings, load_settings
 
-__all__ = ["app"]
+__all__ = ["app", "bus_settings"]
 
 app = typer.Typer(no_args_is_help=True)
 
+Nats = Annotated[str, typer.Option(help="URL of the message bus.")]
+Credentials = Annotated[str, typer.Option(help="Folder of the roles' nkey seeds.")]
 
-@app.callback()
-def _group() -> None:
-    """Keep ``init`` a sub-command while it is the only one."""
+
+def bus_settings(nats: str, credentials: str) -> Settings:
+    """Settings as components read them: these flags where they are given, then PEYVAND_*, then a file."""
+    given = {"--nats": nats, "--credentials": credentials}
+    return load_settings("bus", [word for flag, value in given.items() if value for word in (flag, value)], os.environ)
 
 
 @app.command()
 def init(
-    nats: Annotated[str, typer.Option(envvar="PEYVAND_NATS", help="URL of the bus")] = "nats://127.0.0.1:7412",
-    credentials: Annotated[
-        Path, typer.Option(envvar="PEYVAND_CREDENTIALS", help="folder of the roles' nkey seeds")
-    ] = Path("peyvand-data/credentials"),
+    nats: Nats = "",
+    credentials: Credentials = "",
     replicas: Annotated[int, typer.Option(min=1, max=5, help="copies of each stream: 1 alone, 3 in a cluster")] = 1,
 ) -> None:
     """Create every stream and bucket, or bring them up to date; doing it again changes nothing."""
+    settings = bus_settings(nats, credentials)
 
     async def run() -> None:
-        async with connect(nats, role="admin", credentials=credentials, name="bus-init") as bus:
+        async with connect_by(settings, role="admin", name="bus-init") as bus:
             await initialise(bus, replicas=replicas)
 
     asyncio.run(run())
     typer.echo("ready: " + ", ".join(str(config.name) for config in streams(replicas)))
+
+
+@app.command()
+def users(
+    folder: Annotated[Path, typer.Argument(help="Folder of the users' seeds, a folder each.")],
+    vantage: Annotated[list[str], typer.Option(help="A vantage of the register; may be repeated.")],
+    bus: Annotated[list[str] | None, typer.Option(help="A data bus; may be repeated.")] = None,
+    out: Annotated[Path, typer.Option(help="The file that the server's configuration includes.")] = Path("users.conf"),
+    replace: Annotated[
+        str, typer.Option(metavar="USER", help="Give this user a new seed beside the present one.")
+    ] = "",
+    retire: Annotated[bool, typer.Option("--retire", help="Remove the seeds that were replaced.")] = False,
+) -> None:
+    """Make the seeds that are missing, and the server's list of users; reload the server to have it admit them."""
+    everyone = seats(vantage, bus or ["xroad"])
+    made = write_seeds(folder, everyone)
+    if replace:
+        replace_seed(folder, everyone, replace)
+    retired = retire_seeds(folder, everyone) if retire else ()
+    known = list(read_users(folder, everyone))
+    write_configuration(out, authorization(known))
+    told = {"made": made, "replaced": (replace,) if replace else (), "retired": retired}
+    typer.echo("; ".join([f"{out} lists {len(known)} users", *(f"{k}: {', '.join(v)}" for k, v in told.items() if v)]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import signal
 import time
@@ -16,12 +15,13 @@ from typing import Annotated
 
 import typer
 
+from services.cli.bus_commands import Credentials, Nats, bus_settings
 from services.cli.fetching import fetch
 from services.core import log as logs
-from services.core.bus import Bus, connect
+from services.core.bus import Bus, connect_by
 from services.core.errors import BusError, InputError, SettingsError
 from services.core.model import Register
-from services.core.settings import Settings, load_settings
+from services.core.settings import Settings
 from services.register.check import against as check_against
 from services.register.diff import diff as difference
 from services.register.importers import IMPORTERS
@@ -55,13 +55,11 @@ def check(
 def publish(
     directory: Directory,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, and publish whenever the files change.")] = False,
-    nats: Annotated[str, typer.Option(help="URL of the message bus.")] = "",
-    credentials: Annotated[str, typer.Option(help="Folder of the roles' nkey seeds.")] = "",
+    nats: Nats = "",
+    credentials: Credentials = "",
 ) -> None:
     """Put a register in force."""
-    given = {"--nats": nats, "--credentials": credentials}
-    argv = [word for flag, value in given.items() if value for word in (flag, value)]
-    settings = load_settings("register", argv, os.environ)
+    settings = bus_settings(nats, credentials)
     logs.configure("register", settings.log_level)
     asyncio.run(_publish(directory, settings, watch=watch))
 
@@ -194,7 +192,7 @@ async def _publish_once(bus: Bus, directory: Path) -> None:
 
 
 def _bus(settings: Settings) -> AbstractAsyncContextManager[Bus]:
-    return connect(settings.nats, role="register", credentials=settings.credentials, name="register")
+    return connect_by(settings, role="register", name="register")
 
 
 def _fingerprint(directory: Path) -> frozenset[tuple[str, int, int]]:

@@ -15,11 +15,12 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
+from services.cli.bus_commands import Credentials, Nats, bus_settings
 from services.cli.score_table import show
 from services.cli.sensitivity_table import print_json, show_sensitivity
 from services.cli.structure_tables import structure_tables
 from services.core import codec
-from services.core.bus import Bus, Message, connect, subjects
+from services.core.bus import Bus, Message, connect_by, subjects
 from services.core.errors import InputError, SettingsError
 from services.core.evidence import Kind
 from services.core.model import Register
@@ -131,10 +132,8 @@ def dump(
         str | None, typer.Option("--from", help="only slots that start then or later", metavar="TIME")
     ] = None,
     until: Annotated[str | None, typer.Option("--to", help="only slots that start before then", metavar="TIME")] = None,
-    nats: Annotated[str, typer.Option(envvar="PEYVAND_NATS", help="URL of the bus")] = "nats://127.0.0.1:7412",
-    credentials: Annotated[
-        Path, typer.Option(envvar="PEYVAND_CREDENTIALS", help="folder of the roles' nkey seeds")
-    ] = Path("peyvand-data/credentials"),
+    nats: Nats = "",
+    credentials: Credentials = "",
 ) -> None:
     """Print a stream as JSON lines, from its first message to what is its last now; `peyvand score` reads them."""
     dumped: dict[str, tuple[str, Rows]] = {
@@ -144,11 +143,12 @@ def dump(
     if what not in dumped:
         raise SettingsError(f"there is no {what!r} to dump: say measurements or exchanges")
     stream, rows = dumped[what]
+    settings = bus_settings(nats, credentials)
     begin = -inf if since is None else _moment(since, "UTC")
     end = inf if until is None else _moment(until, "UTC")
 
     async def run() -> None:
-        async with connect(nats, role="dump", credentials=credentials, name="dump") as bus:
+        async with connect_by(settings, role="dump", name="dump") as bus:
             async for message in _messages(bus, stream):
                 try:
                     for slot_start, line in rows(message):

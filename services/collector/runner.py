@@ -21,7 +21,7 @@ from services.collector.pulling import Puller
 from services.collector.replay import Extent, Paced, timeline
 from services.collector.source import LogFile
 from services.collector.sources import FileSource, Source, read_sources
-from services.core.bus import Bus, connect
+from services.core.bus import Bus, connect_by
 from services.core.errors import BusError, PeyvandError, SettingsError, StateError
 from services.core.model import FLUSH_SECONDS, Register
 from services.core.runtime import Runtime
@@ -208,7 +208,7 @@ async def main(runtime: Runtime) -> None:
         raise SettingsError("a replay moves time, which sources do not: give --replay or --sources, not both")
     desk = Desk()
     name = f"collector-{settings.bus}"
-    async with connect(settings.nats, role="collector", credentials=settings.credentials, name=name) as bus:
+    async with connect_by(settings, role="collector", name=name) as bus:
         registers = follow(bus)
         register = await anext(registers)
         async with desk.ledger(settings.data / _DATABASE, _mapping(register, settings.alias), _now_ms()) as ledger:

@@ -26,7 +26,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    nats: str = Field("nats://127.0.0.1:7412", description="URL of the message bus")
+    nats: str = Field("nats://127.0.0.1:7412", description="URL of the message bus, several by commas; tls:// encrypts")
+    nats_ca: str = Field("", description="PEM file of authorities for the bus's certificate, in place of the system's")
+    nats_certificate: str = Field("", description="PEM file of a certificate to show to the bus, where it asks for one")
+    nats_key: str = Field("", description="PEM file of that certificate's key")
     credentials: Path = Field(Path("peyvand-data/credentials"), description="folder of the roles' nkey seeds")
     data: Path = Field(Path("peyvand-data"), description="folder of this component's state")
     metrics: str = Field("", description="HOST:PORT of /metrics and /health; each component has a default port")

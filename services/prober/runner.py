@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from time import time
 
-from services.core.bus import Bus, connect
+from services.core.bus import Bus, connect_by
 from services.core.errors import PeyvandError, SettingsError
 from services.core.runtime import Runtime
 from services.prober.meters import Meters
@@ -41,7 +41,7 @@ async def main(runtime: Runtime) -> None:
             runtime.log.info("spool_found", batches=len(spool.pending), broken=spool.broken)
         name = f"prober-{settings.prober}"
         async with (
-            connect(settings.nats, role="prober", credentials=settings.credentials, name=name) as bus,
+            connect_by(settings, role="prober", name=name) as bus,
             _network() as network,
         ):
             try:

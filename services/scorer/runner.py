@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import closing
 
-from services.core.bus import Bus, connect
+from services.core.bus import Bus, connect_by
 from services.core.errors import PeyvandError, StateError
 from services.core.model import Register
 from services.core.runtime import Runtime
@@ -30,7 +30,7 @@ async def main(runtime: Runtime) -> None:
     gauges = Gauges(runtime.registry)
     registers: asyncio.Queue[Register] = asyncio.Queue()
     with closing(Exchanges(settings.data / "exchanges.sqlite")) as exchanges:
-        async with connect(settings.nats, role="scorer", credentials=settings.credentials, name="scorer") as bus:
+        async with connect_by(settings, role="scorer", name="scorer") as bus:
             try:
                 async with asyncio.TaskGroup() as group:
                     follower = group.create_task(_follow(bus, registers))

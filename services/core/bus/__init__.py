@@ -1,6 +1,6 @@
 """The message bus: one NATS server or cluster with JetStream (DESIGN.md, Contracts)."""
 
-from services.core.bus.connection import Bus, connect
+from services.core.bus.connection import Bus, connect, connect_by
 from services.core.bus.stored import Message, StreamState
 
-__all__ = ["Bus", "Message", "StreamState", "connect"]
+__all__ = ["Bus", "Message", "StreamState", "connect", "connect_by"]

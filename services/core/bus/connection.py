@@ -3,36 +3,64 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from nats.aio.client import Client
 
 from services.core.bus.buckets import Bus
+from services.core.bus.encryption import Encryption, is_encrypted, servers
 from services.core.bus.replies import Replies
 from services.core.bus.roles import inbox_prefix, load_user
 from services.core.bus.streams import RETRY_SECONDS, why
 from services.core.errors import BusError
 from services.core.log import logger
+from services.core.settings import Settings
 
-__all__ = ["Bus", "connect"]
+__all__ = ["Bus", "connect", "connect_by"]
+
+_NO_FILES = Encryption()
+
+
+def connect_by(settings: Settings, *, role: str, name: str) -> AbstractAsyncContextManager[Bus]:
+    """Connect as ``role`` to the bus that the settings name; see `connect`."""
+    return connect(
+        settings.nats,
+        role=role,
+        credentials=settings.credentials,
+        name=name,
+        encryption=Encryption(settings.nats_ca, settings.nats_certificate, settings.nats_key),
+    )
 
 
 @asynccontextmanager
-async def connect(url: str, *, role: str, credentials: Path, name: str) -> AsyncIterator[Bus]:
-    """Connect as ``role``, waiting as long as it takes for a server that is not there yet.
+async def connect(
+    urls: str, *, role: str, credentials: Path, name: str, encryption: Encryption = _NO_FILES
+) -> AsyncIterator[Bus]:
+    """Connect as ``role`` to a server, or to any of several separated by commas, waiting as long as it takes for one.
 
-    Raises BusError when the server refuses the credential, SettingsError when there is none.
+    Raises BusError when the server refuses the credential or every server's certificate fails, SettingsError when the
+    credential or a file of ``encryption`` is missing.
     """
     user = load_user(credentials, role)
-    log = logger().bind(bus=url)
+    places = servers(urls)
+    encrypted = {"tls": encryption.context(), "tls_handshake_first": True} if is_encrypted(urls) else {}
+    log = logger().bind(bus=urls)
 
-    refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    distrusted = 0
 
     async def on_error(error: Exception) -> None:
-        if "authorization" in str(error).lower() and not refused.done():
-            refused.set_result(None)
+        nonlocal distrusted
+        distrusted += isinstance(error, ssl.SSLCertVerificationError)
+        if not refused.done():
+            if "authorization" in str(error).lower():
+                refused.set_result(f"{urls} refuses the credential of role {role}: use the one its configuration names")
+            elif distrusted >= len(places):
+                refused.set_result(f"no certificate of {urls} holds: {error}; name their authority with --nats-ca")
         log.warning("bus_error", reason=why(error))
 
     async def on_disconnected() -> None:
@@ -44,9 +72,9 @@ async def connect(url: str, *, role: str, credentials: Path, name: str) -> Async
 
     client = Client()
     closing = False
-    connecting = asyncio.ensure_future(
+    connecting: asyncio.Future[None] = asyncio.ensure_future(
         client.connect(
-            url,
+            places,
             name=name,
             nkeys_seed_str=user.seed,
             inbox_prefix=inbox_prefix(user.public_key),
@@ -57,17 +85,19 @@ async def connect(url: str, *, role: str, credentials: Path, name: str) -> Async
             error_cb=on_error,
             disconnected_cb=on_disconnected,
             reconnected_cb=on_reconnected,
+            **encrypted,  # type: ignore[arg-type]  # two options of different types
         )
     )
+    ends: set[asyncio.Future[Any]] = {connecting, refused}
     # The client tries for ever, also where it is refused; waiting would then never end.
     try:
-        await asyncio.wait({connecting, refused}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         if not connecting.done():
             connecting.cancel()
             await asyncio.wait({connecting})
     if refused.done():
-        raise BusError(f"{url} refuses the credential of role {role}: use the one its configuration names")
+        raise BusError(refused.result())
     connecting.result()
     try:
         yield Bus(client, role, await Replies.subscribed(client))

@@ -16,7 +16,17 @@ import nkeys
 from services.core.bus import subjects
 from services.core.errors import SettingsError
 
-__all__ = ["ROLES", "Permissions", "User", "inbox_prefix", "load_user", "permissions", "write_users"]
+__all__ = [
+    "ROLES",
+    "Permissions",
+    "User",
+    "inbox_prefix",
+    "load_user",
+    "permissions",
+    "read_user",
+    "write_seed",
+    "write_users",
+]
 
 ROLES = ("admin", "register", "prober", "collector", "scorer", "api", "dump")
 
@@ -92,7 +102,11 @@ def _seed_path(credentials: Path, role: str) -> Path:
 
 def load_user(credentials: Path, role: str) -> User:
     """Read a role's seed from ``<credentials>/<role>.nk``. Raises SettingsError when it is missing or unusable."""
-    path = _seed_path(credentials, role)
+    return read_user(_seed_path(credentials, role), role)
+
+
+def read_user(path: Path, role: str) -> User:
+    """Read the seed of a user in ``role`` from a file. Raises SettingsError when it is missing or unusable."""
     try:
         seed = path.read_text("ascii").strip()
         pair = nkeys.from_seed(bytearray(seed.encode()))
@@ -105,14 +119,19 @@ def load_user(credentials: Path, role: str) -> User:
     return User(role, pair.public_key.decode(), seed)
 
 
+def write_seed(path: Path) -> None:
+    """Make a new user's seed, readable by its owner alone."""
+    seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(bytes(seed) + b"\n")
+
+
 def write_users(credentials: Path) -> dict[str, User]:
     """Create the seeds that are missing under ``credentials`` (0600, in a 0700 folder); return all users by role."""
     credentials.mkdir(mode=0o700, parents=True, exist_ok=True)
     for role in ROLES:
         path = _seed_path(credentials, role)
         if not path.exists():
-            seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(bytes(seed) + b"\n")
+            write_seed(path)
     return {role: load_user(credentials, role) for role in ROLES}

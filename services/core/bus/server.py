@@ -8,7 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.core.bus.roles import User, inbox_prefix, permissions
+from services.core.bus.roles import User, permissions
+from services.core.bus.users import entry
 from services.core.errors import SettingsError
 
 __all__ = ["configuration", "find_server", "write_configuration"]
@@ -32,18 +33,7 @@ def configuration(*, host: str, port: int, store: Path, users: Mapping[str, User
             "host": host,
             "port": port,
             "jetstream": {"store_dir": str(store), "sync_interval": "always"},
-            "authorization": {
-                "users": [
-                    {
-                        "nkey": user.public_key,
-                        "permissions": {
-                            "publish": {"allow": list(allowed[role].publish)},
-                            "subscribe": {"allow": [f"{inbox_prefix(user.public_key)}.>", *allowed[role].subscribe]},
-                        },
-                    }
-                    for role, user in users.items()
-                ]
-            },
+            "authorization": {"users": [entry(user, allowed[role]) for role, user in users.items()]},
         },
         indent=2,
     )

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Makes what a bus needs besides its configuration, in FOLDER (deploy/secrets unless told otherwise): a certificate
+# authority, the servers' certificate, the users' seeds and the servers' list of users. What is there already stays; to
+# have a certificate made anew, remove nats/server.pem first. For a lab or a pilot: a real authority's files serve as well.
+#   VANTAGES  the vantages of the register        (main)
+#   BUSES     the data buses                      (xroad)
+#   HOSTS     names and addresses of nats-servers (nats-1 nats-2 nats-3 localhost 127.0.0.1)
+#   OWNER     who runs the components, UID:GID    (10001:10001, the image's user; as root only)
+#   PEYVAND   the command                         (peyvand on PATH, else the one of .venv)
+set -eu
+umask 077
+here=$(cd "$(dirname "$0")" && pwd)
+folder=${1:-$here/secrets}
+peyvand=${PEYVAND:-$(command -v peyvand || echo "$here/../.venv/bin/peyvand")}
+mkdir -p "$folder/nats" "$folder/users"
+
+authority=$folder/authority
+if [ ! -e "$authority/ca.pem" ]; then
+  mkdir -p "$authority"
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=Peyvand bus authority" \
+    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
+    -keyout "$authority/ca.key" -out "$authority/ca.pem" 2>/dev/null
+fi
+if [ ! -e "$folder/nats/server.pem" ]; then
+  names=
+  for host in ${HOSTS:-nats-1 nats-2 nats-3 localhost 127.0.0.1}; do
+    case $host in *[!0-9.:]*) kind=DNS ;; *) kind=IP ;; esac
+    names=$names${names:+,}$kind:$host
+  done
+  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=Peyvand bus" \
+    -keyout "$folder/nats/server.key" -out "$authority/server.csr" 2>/dev/null
+  printf 'basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=%s\n' "$names" \
+    >"$authority/server.ext"
+  openssl x509 -req -in "$authority/server.csr" -CA "$authority/ca.pem" -CAkey "$authority/ca.key" -days 397 \
+    -extfile "$authority/server.ext" -out "$folder/nats/server.pem" 2>/dev/null
+fi
+cp "$authority/ca.pem" "$folder/nats/ca.pem"
+cp "$authority/ca.pem" "$folder/ca.pem"
+
+set --
+for vantage in ${VANTAGES:-main}; do set -- "$@" --vantage "$vantage"; done
+for bus in ${BUSES:-xroad}; do set -- "$@" --bus "$bus"; done
+"$peyvand" bus users "$folder/users" "$@" --out "$folder/nats/users.conf"
+
+chmod 711 "$folder"
+chmod 644 "$folder/ca.pem"
+if [ "$(id -u)" = 0 ]; then chown -R "${OWNER:-10001:10001}" "$folder/users"; fi

@@ -23,15 +23,15 @@ the same draw would be taken for many.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from services.core.outcome import Stage
 from services.indicator.frame import Frame
 
-__all__ = ["DOWN", "PAUSE", "UNKNOWN", "UP", "CauseRows", "cause_states", "join", "rows_of"]
+__all__ = ["DOWN", "PAUSE", "UNKNOWN", "UP", "CauseRows", "cause_states", "counter", "join", "rows_of"]
 
 UNKNOWN, UP, DOWN = -1, 0, 1
 
@@ -55,6 +55,16 @@ class CauseRows:
 
     def __len__(self) -> int:
         return len(self.known)
+
+    @classmethod
+    def empty(cls, causes: int, slots: int) -> Self:
+        """Return the rows of causes of which nothing is known, to be filled in with those of so many slots."""
+
+        def of(kind: DTypeLike) -> NDArray[Any]:
+            return np.zeros(causes, dtype=kind)
+
+        kind = counter(slots)
+        return cls(known=of(kind), down=of(kind), outages=of(kind), head=of(np.uint8), tail=of(np.uint8))
 
 
 def cause_states(frame: Frame, verdicts: NDArray[np.int8], bus: NDArray[np.int8] | None) -> NDArray[np.int8]:
@@ -93,7 +103,7 @@ def cause_states(frame: Frame, verdicts: NDArray[np.int8], bus: NDArray[np.int8]
 def rows_of(states: NDArray[np.int8]) -> CauseRows:
     """Sum consecutive slots (slots, c), in their order."""
     slots, causes = states.shape
-    outages = np.zeros(causes, dtype=_counter(slots))
+    outages = np.zeros(causes, dtype=counter(slots))
     head, pause = np.zeros(causes, dtype=np.uint8), np.full(causes, PAUSE, dtype=np.uint8)
     before = np.ones(causes, dtype=np.bool_)
     for row in states:
@@ -114,7 +124,7 @@ def rows_of(states: NDArray[np.int8]) -> CauseRows:
 
 def join(earlier: CauseRows, later: CauseRows) -> CauseRows:
     """Sum two stretches of the same causes, one after the other; equal to ``rows_of`` the slots of both."""
-    kind = _counter(int(earlier.known.max(initial=0)) + int(later.known.max(initial=0)))
+    kind = counter(int(earlier.known.max(initial=0)) + int(later.known.max(initial=0)))
     pause = np.minimum(earlier.tail + later.head, np.uint8(PAUSE))
     failed, fails = earlier.down > 0, later.down > 0
     goes_on = failed & fails & (pause < PAUSE)
@@ -131,6 +141,7 @@ def join(earlier: CauseRows, later: CauseRows) -> CauseRows:
 _VOTES = np.array([-1, 1, 0], dtype=np.int8)
 
 
-def _counter(slots: int) -> np.dtype[np.unsignedinteger[Any]]:
+def counter(slots: int) -> np.dtype[np.unsignedinteger[Any]]:
+    """Return the type that counts so many slots."""
     # The longest day has 25 hours: with slots of two seconds or more its count fits 16 bits.
     return np.dtype(np.uint16 if slots <= np.iinfo(np.uint16).max else np.uint32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from functools import reduce
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from services.indicator.calendar import Calendar
 from services.indicator.causes import CauseRows, cause_states, join, rows_of
 from services.indicator.cells import stages
+from services.indicator.day_count import DayCount
 from services.indicator.judge import Judge, Judged
 from services.indicator.packed import DayState
 from services.indicator.slots import Slots
@@ -103,9 +104,14 @@ class Counting:
             found[slots.start - span.start : slots.stop - span.start] = self._verdicts(day, slots)[:links].T
         return found
 
-    def prepare(self, day: date) -> None:
-        """Count a packed day, so that it need not be when it is asked for."""
-        self._packed_day(day)
+    def prepare(self, day: date) -> Iterator[None]:
+        """Count a packed day, so that it need not be when it is asked for, pausing every few milliseconds."""
+        if day not in self._whole:
+            state = self._packed[day]
+            counted = yield from self._count(day, self._calendar.slots_of(day))
+            # Meanwhile the day may have been dropped.
+            if self._packed.get(day) is state:
+                self._whole[day] = counted
 
     def _recount(self, end_slot: int) -> None:
         for slot in [slot for slot in self._counted if slot >= end_slot]:
@@ -139,7 +145,7 @@ class Counting:
             return self._packed_day(day)[0]
         if day not in self._packed and slots.start <= max(self._calendar.first_slot(day), self._calendar.epoch_slot):
             return self._open.get(day)
-        return self._counted_of(day, self._verdicts(day, slots))
+        return self._counted_now(day, slots)[0]
 
     def _causes(self, day: date, slots: range) -> CauseRows:
         if day not in self._packed:
@@ -147,7 +153,7 @@ class Counting:
             return reduce(join, (self._piece(day, piece, slots) for piece in starts))
         if slots == self._calendar.slots_of(day):
             return self._packed_day(day)[1]
-        return self._causes_of(self._verdicts(day, slots))
+        return self._counted_now(day, slots)[1]
 
     def _piece(self, day: date, piece: int, within: range) -> CauseRows:
         slots = range(max(piece * PIECE_SLOTS, within.start), min((piece + 1) * PIECE_SLOTS, within.stop))
@@ -158,28 +164,48 @@ class Counting:
         return rows
 
     def _packed_day(self, day: date) -> tuple[Tally, CauseRows]:
-        if day not in self._whole:
-            verdicts = self._verdicts(day, self._calendar.slots_of(day))
-            self._whole[day] = self._counted_of(day, verdicts), self._causes_of(verdicts)
+        for _ in self.prepare(day):
+            pass
         return self._whole[day]
 
-    def _verdicts(self, day: date, slots: range) -> NDArray[np.int8]:
-        """Return the verdicts (targets, slots) of one day's slots, in frame order, -1 for a link that is not live."""
+    def _counted_now(self, day: date, slots: range) -> tuple[Tally, CauseRows]:
+        counting = self._count(day, slots)
+        while True:
+            try:
+                next(counting)
+            except StopIteration as counted:
+                found: tuple[Tally, CauseRows] = counted.value
+                return found
+
+    def _count(self, day: date, slots: range) -> Generator[None, None, tuple[Tally, CauseRows]]:
+        """Count some of a day's slots together."""
+        counted = DayCount(self.judge, day.toordinal(), len(slots), self._calendar.slot_seconds)
+        for targets, verdicts in self._judged(day, slots):
+            counted.add(targets, verdicts)
+            yield
+        return (yield from counted.finish())
+
+    def _judged(self, day: date, slots: range) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int8]]]:
+        """Yield the verdicts (k, slots) of one day's slots on some of the targets (k,) at a time."""
+        judge, vantages = self.judge, tuple(self._slots.vantages)
         if day in self._packed:
-            first = self._calendar.first_slot(day)
-            reached = self._packed[day].unpack()[:, :, slots.start - first : slots.stop - first]
-            return self.judge.targets(self.judge.verdict(reached, self._slots.vantages), day.toordinal())
-        of_columns = np.full((len(self._slots.targets), len(slots)), -1, dtype=np.int8)
+            begin = slots.start - self._calendar.first_slot(day)
+            for first, reached in self._packed[day].pieces():
+                yield judge.verdicts(reached[:, :, begin : begin + len(slots)], vantages, first, day.toordinal())
+            return
+        of_columns = np.full((1, len(self._slots.targets), len(slots)), -1, dtype=np.int8)
         for at, slot in enumerate(slots):
             if slot in self._slots:
                 judged = self.judged(slot)
-                of_columns[: len(judged), at] = judged
-        return self.judge.targets(of_columns, day.toordinal())
+                of_columns[0, : len(judged), at] = judged
+        yield judge.verdicts(of_columns, (), 0, day.toordinal())
 
-    def _counted_of(self, day: date, verdicts: NDArray[np.int8]) -> Tally:
-        tally = Tally(self.judge.frame, self._calendar.slot_seconds)
-        tally.add_all(self.judge, verdicts, day.toordinal())
-        return tally
+    def _verdicts(self, day: date, slots: range) -> NDArray[np.int8]:
+        """Return the verdicts (targets, slots) of one day's slots, in frame order, -1 for a link that is not live."""
+        found = np.full((len(self.judge.columns), len(slots)), -1, dtype=np.int8)
+        for targets, verdicts in self._judged(day, slots):
+            found[targets] = verdicts
+        return found
 
     def _causes_of(self, verdicts: NDArray[np.int8]) -> CauseRows:
         frame, links = self.judge.frame, len(self.judge.links)

@@ -18,8 +18,6 @@ __all__ = ["DayForce", "Judge", "Judged"]
 # Days are asked for a window at a time; a process that runs for years must not keep them all.
 KEPT_DAYS = 400
 
-_DOWN, _UP = np.uint8(0), np.uint8(2)  # and 1 unknown
-
 
 @dataclass(frozen=True, slots=True)
 class DayForce:
@@ -56,18 +54,38 @@ class Judge:
         self._refused: dict[str, NDArray[np.int64]] = {}
         self._days: dict[int, DayForce] = {}
         self._link = {link: at for at, link in enumerate(frame.links)}
-        self._by_service = np.argsort(frame.service, kind="stable")
+        self._targets = np.full(columns.max(initial=-1) + 1, -1, dtype=np.int64)
+        self._targets[columns] = np.arange(len(columns))
+        self.by_service = np.argsort(frame.service, kind="stable")
+        self.by_provider = np.argsort(frame.provider, kind="stable")
 
-    def verdict(self, reached: NDArray[np.int8], vantages: Sequence[str]) -> NDArray[np.int8]:
+    def verdict(self, reached: NDArray[np.int8], vantages: Sequence[str], first: int = 0) -> NDArray[np.int8]:
         """Return the verdict per column from its stages (vantages, columns, …), which are given up to be changed.
 
-        A vantage that does not count for a target is not heard.
+        A vantage that does not count for a target is not heard. The columns are those from ``first`` on.
         """
         if self.frame.restrictions:
             for row, vantage in enumerate(vantages[: len(reached)]):
                 refused = self._refused_columns(vantage)
-                reached[row, refused[refused < reached.shape[1]]] = -1
+                begin, end = np.searchsorted(refused, (first, first + reached.shape[1]))
+                reached[row, refused[begin:end] - first] = -1
         return verdict(reached)
+
+    def verdicts(
+        self, reached: NDArray[np.int8], vantages: Sequence[str], first: int, day: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+        """Return which of the frame's targets (k,) are among the columns from ``first`` on, and the verdicts (k, slots) on them.
+
+        ``reached`` (vantages, columns, slots) are stages of one day, as in ``verdict``. A link that is not in force or not
+        live is unknown: it is a known zero, or nothing, whatever was measured.
+        """
+        targets = np.full(reached.shape[1], -1, dtype=np.int64)
+        known_to = self._targets[first : first + len(targets)]
+        targets[: len(known_to)] = known_to
+        live = np.append(self.force(day).live, np.ones(len(self.columns) - len(self.links), dtype=np.bool_))
+        heard = np.flatnonzero(targets >= 0)
+        heard = heard[live[targets[heard]]]
+        return targets[heard], self.verdict(reached, vantages, first)[heard]
 
     def judge(self, reached: NDArray[np.int8], vantages: Sequence[str], day: int) -> Judged:
         """Judge one slot (vantages, columns) of the day with this ordinal. A service is up when all its live links are OK (§4)."""
@@ -77,29 +95,6 @@ class Judge:
         down = self._any(force.live & (of_links >= 0) & (of_links < Stage.OK))
         unknown = self._any(force.live & (of_links < 0))
         return Judged(verdict=of_columns, up=force.service_live & ~down & ~unknown, down=down)
-
-    def targets(self, of_columns: NDArray[np.int8], day: int) -> NDArray[np.int8]:
-        """Return the verdicts (targets, slots) of the frame's targets on one day from those of columns (columns, slots).
-
-        A link that is not in force or not live is unknown: it is a known zero, or nothing, whatever was measured.
-        """
-        found = np.full((len(self.columns), of_columns.shape[1]), -1, dtype=np.int8)
-        heard = self.columns < len(of_columns)
-        heard[: len(self.links)] &= self.force(day).live
-        found[heard] = of_columns[self.columns[heard]]
-        return found
-
-    def joint(self, verdicts: NDArray[np.int8], day: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return in how many slots each service was up and down (§4), from the verdicts of its live links (links, slots)."""
-        up, down = np.zeros((2, len(self.frame.services)), dtype=np.int64)
-        live = self._by_service[self.force(day).live[self._by_service]]
-        if len(live):
-            services, start = np.unique(self.frame.service[live], return_index=True)
-            here = verdicts[live]
-            # A service is what its worst link is, and a failure is worse than not knowing.
-            worst = np.minimum.reduceat((here < 0) + _UP * (here == Stage.OK), start, axis=0)
-            up[services], down[services] = (worst == _UP).sum(axis=1), (worst == _DOWN).sum(axis=1)
-        return up, down
 
     def force(self, day: int) -> DayForce:
         """Return what is in force on the day with this ordinal."""
@@ -136,5 +131,5 @@ class Judge:
     def _refused_columns(self, vantage: str) -> NDArray[np.int64]:
         if vantage not in self._refused:
             targets = [at for at, heard in self.frame.restrictions.items() if vantage not in heard]
-            self._refused[vantage] = self.columns[np.array(targets, dtype=np.int64)]
+            self._refused[vantage] = np.sort(self.columns[np.array(targets, dtype=np.int64)])
         return self._refused[vantage]

@@ -48,15 +48,6 @@ class Tally:
         self.up -= judged.up
         self.down -= judged.down
 
-    def add_all(self, judge: Judge, verdicts: NDArray[np.int8], day: int) -> None:
-        """Count in many slots of one day, from the verdicts (targets, slots) of ``Judge.targets``."""
-        by_slot = np.ascontiguousarray(verdicts.T)
-        for stage in range(STAGES):
-            self.counts[stage] += np.add.reduce(by_slot == stage, axis=0, dtype=self.counts.dtype)
-        up, down = judge.joint(verdicts[: len(judge.links)], day)
-        self.up += up.astype(self.up.dtype)
-        self.down += down.astype(self.down.dtype)
-
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:

@@ -121,11 +121,16 @@ class Evidence:
         return self._count(frame).verdicts(slots)
 
     def prepare(self, frame: Frame) -> Iterator[date]:
-        """Count the closed days one by one, so that the caller can do other things after each."""
+        """Count the closed days one by one, so that the caller can do other things between pieces of a few milliseconds.
+
+        Yields the day that is being counted, every time a piece of it is.
+        """
         for day in sorted(self._packed):
             if day in self._packed:  # it may have been dropped meanwhile
-                self._count(frame).prepare(day)
-                yield day
+                for _ in self._count(frame).prepare(day):
+                    yield day
+                    if day not in self._packed:
+                        break
 
     def close(self, before: int) -> None:
         """Close every day that is over before slot ``before``; later rows for it are late."""

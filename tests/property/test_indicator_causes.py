@@ -8,10 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model import ALWAYS, Agency, Government, Link, Policy, Register, Service
+from services.indicator import bits, charging
 from services.indicator.causes import PAUSE, CauseRows, cause_states, join, rows_of
 from services.indicator.frame import Frame
 
@@ -48,6 +50,33 @@ def slots(draw: st.DrawFn) -> tuple[list[int], np.ndarray[Any, Any], np.ndarray[
     verdicts = np.array([[verdict() for _ in providers] for _ in range(count)], dtype=np.int8)
     bus = np.array([verdict() for _ in range(count)], dtype=np.int8) if rng.random() < 0.7 else None
     return providers, verdicts.reshape(count, len(providers)), bus
+
+
+@settings(deadline=None)
+@given(slots(), st.integers(1, 12), st.sampled_from([1, 2, 40, 1 << 20]))
+def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cells: int) -> None:
+    """However long the day and wherever it is cut, charging it as a whole gives what its slots one by one give."""
+    providers, verdicts, bus = case
+    frame, verdicts = frame_of(providers, 4), np.tile(verdicts, (times, 1))
+    slots = len(verdicts)
+    of_bus = np.full(slots, -1, dtype=np.int8) if bus is None else np.tile(bus, times)
+
+    def words(stages: np.ndarray[Any, Any]) -> tuple[bits.Words, bits.Words]:
+        return bits.pack(stages >= 0), bits.pack((stages >= 0) & (stages < 5))
+
+    known, failed = words(np.ascontiguousarray(verdicts.T))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charging, "CELLS", cells)
+        patch.setattr(charging, "PIECE_CELLS", 4 * cells)
+        order = np.argsort(frame.provider, kind="stable")
+        charge = charging.charge(frame, order, known, failed, words(of_bus[np.newaxis]), slots)
+        while True:
+            try:
+                next(charge)
+            except StopIteration as ended:
+                found = ended.value
+                break
+    assert rows(found) == rows(rows_of(cause_states(frame, verdicts, of_bus)))
 
 
 @settings(deadline=None)

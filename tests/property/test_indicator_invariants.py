@@ -68,7 +68,8 @@ def test_invariant_02_raising_an_outcome_never_lowers_the_index(case: Case) -> N
             assert (one[name] is None) == (other[name] is None)
             assert one[name] is None or other[name] >= one[name] - SLACK, (key, name)
         for strict, raised in zip(one["strict"] or (), other["strict"] or (), strict=True):
-            assert strict is None or raised >= strict - SLACK, key
+            # A slot that fails at one link alone is no longer known when that one is OK and another unknown.
+            assert strict is None or raised is None or raised >= strict - SLACK, key
 
 
 @examples

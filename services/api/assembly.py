@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2, register_service_pb2
 from services.api.findings import Findings
+from services.api.gauges import Standing
 from services.api.handlers import Meters, service_handlers
 from services.api.history import History
 from services.api.indicator_servicer import IndicatorServicer
@@ -37,6 +38,7 @@ class Picture:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.model = ReadModel()
+        registry.register(Standing(self.model))
         self.hub = WatchHub(metrics.gauge("peyvand_api_watchers", registry))
         self.bus: Bus | None = None
 

@@ -58,6 +58,11 @@ class ReadModel:
         return self._view is not None and GOVERNMENT_BLOCK in self.blocks
 
     @property
+    def current(self) -> RegisterView | None:
+        """The register in force, None as long as there is none."""
+        return self._view
+
+    @property
     def view(self) -> RegisterView:
         """The register in force. Raises RefusedError as long as there is none."""
         if self._view is None:

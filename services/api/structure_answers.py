@@ -14,7 +14,7 @@ from services.core.model import Register
 from services.core.structure import Structure
 from services.register.rounds import INTEGRATION
 
-__all__ = ["structure_answer"]
+__all__ = ["structure_answer", "three_bars"]
 
 
 def structure_answer(model: ReadModel, asked_days: int) -> indicator_service_pb2.GetStructureResponse:
@@ -34,11 +34,11 @@ def structure_answer(model: ReadModel, asked_days: int) -> indicator_service_pb2
         )
     government = next(one for one in block.indicators if one.kind is Kind.GOVERNMENT and one.window_days == days)
     return indicator_service_pb2.GetStructureResponse(
-        structure=structure_to_message(found), three_bars=_bars(view.register, found, government)
+        structure=structure_to_message(found), three_bars=three_bars(view.register, found, government)
     )
 
 
-def _bars(register: Register, found: Structure, government: Indicator) -> indicator_pb2.ThreeBars:
+def three_bars(register: Register, found: Structure, government: Indicator) -> indicator_pb2.ThreeBars:
     """Put the latest official round, the declared coverage and the measured index side by side.
 
     The latest round counts even if it states no integration score: an older one would be passed off as news.

@@ -68,7 +68,8 @@ class Reconciliation:
 
     ``compared`` exchanges lie in hours in which the link was probed. ``logs`` and ``probes`` are the shares of them that
     were answered, as logged and as the probes of the same hour say; ``difference`` is logs less probes. The three are
-    None where there is too little to tell. ``silent``: live all the time, and nothing was exchanged.
+    None where there is too little to tell. ``silent``: live all the time, and nothing was exchanged. ``ok`` of all
+    exchanges were answered, as logged.
     """
 
     link: str
@@ -82,6 +83,7 @@ class Reconciliation:
     difference: Estimate | None = None
     disagrees: bool = False
     volume: Volume | None = None
+    ok: int = 0
 
 
 @dataclass(frozen=True, slots=True)

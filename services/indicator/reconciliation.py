@@ -65,7 +65,7 @@ def reconcile(
     for days, (first, dates) in windows.items():
         part = slice(first - carried.first_hour, None)
         agreed = agreement(Hours(exchanges[:, part], ok[:, part], probed.known[:, part], probed.answered[:, part]))
-        totals = exchanges[:, part].sum(axis=1).tolist()
+        totals, succeeded = (of[:, part].sum(axis=1).tolist() for of in (exchanges, ok))
         silent = _silent(register, frame, found, carried, first, dates)
         at = {frame.links[row]: position for position, row in enumerate(probed.rows.tolist())}
         for link in sorted({*silent, *(link for link, position in at.items() if totals[position])}):
@@ -77,6 +77,7 @@ def reconcile(
                 link=link,
                 window_days=days,
                 exchanges=totals[position],
+                ok=succeeded[position],
                 shared=link in found.shares,
                 silent=False,
                 volume=_volume(volume, position),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Gauge
 
 from services.core import metrics
+from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume
 from services.core.evidence import Indicator
 from services.core.model import Register
-from services.core.outcome import Outcome, Stage
+from services.core.outcome import Outcome, Reason, Stage
 from services.core.reconciliation import FINDINGS, findings
 from services.core.structure import Structure
 from services.indicator.burn import Burns, burning
@@ -21,10 +24,13 @@ from services.scorer.blocks import hourly
 from services.scorer.reconciling import Reconciled
 from services.scorer.scoring import Judgement, Tallied
 
-__all__ = ["BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "Gauges"]
+__all__ = ["BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "REASON_SERIES", "Gauges"]
 
 LINK_SERIES = 10_000
 """Links beyond this many have no series of their own (DESIGN.md, Cost targets, Exposition)."""
+
+REASON_SERIES = 1_000
+"""Of more links that were not OK, those that failed come before those that nothing is known of."""
 
 BURN_SERIES = 1_000
 """Of more links that burn over a span, the fastest have series."""
@@ -79,6 +85,7 @@ class Gauges:
         self._known_share = Family("peyvand_index_known_share", registry)
         self._loss = Family("peyvand_index_loss", registry)
         self._link_stage = Family("peyvand_link_stage", registry)
+        self._reason = Family("peyvand_link_reason", registry)
         self._burn = Family("peyvand_link_burn", registry)
         self._links = Family("peyvand_links", registry)
         self._structure = Family("peyvand_structure", registry)
@@ -88,6 +95,9 @@ class Gauges:
         self._findings = Family("peyvand_link_findings", registry)
         self._undeclared = Family("peyvand_undeclared_exchanges", registry)
         self._buses = Family("peyvand_bus_exchanges", registry)
+        self._messages = Family("peyvand_stream_messages", registry)
+        self._bytes = Family("peyvand_stream_bytes", registry)
+        self._last_sequence = Family("peyvand_stream_last_sequence", registry)
         self._as_of = Late("peyvand_index_as_of_timestamp_seconds", registry)
         self._age = Late("peyvand_measurement_age_seconds", registry)
         self._behind = Late("peyvand_scorer_behind_messages", registry)
@@ -108,6 +118,12 @@ class Gauges:
     def behind(self, messages: int) -> None:
         """Show how many messages are not taken in yet."""
         self._behind.set(messages)
+
+    def streams(self, states: Mapping[str, StreamState]) -> None:
+        """Show how much is kept of each stream and bucket."""
+        self._messages.show({(stream,): state.messages for stream, state in states.items()})
+        self._bytes.show({(stream,): state.size for stream, state in states.items()})
+        self._last_sequence.show({(stream,): state.last for stream, state in states.items()})
 
     def age(self, seconds: float) -> None:
         """Show how old the newest slot measured is."""
@@ -130,7 +146,7 @@ class Gauges:
         self._isolates.show({(str(one.window_days),): len(one.isolates) for one in found})
 
     def links(self, register: Register, last_slot: SlotDetail | None) -> None:
-        """Show the register's links, and the verdict of each in the last settled slot."""
+        """Show the register's links, the verdict of each in the last settled slot, and why it was not OK."""
         absent = sum(link.absent for link in register.links.values())
         self._links.show({("live",): len(register.links) - absent, ("absent",): absent})
         stages: dict[Labels, float] = {}
@@ -141,6 +157,7 @@ class Gauges:
                     link = register.links[name]
                     stages[name, register.consumer(link), link.provider] = verdict - Outcome.NOT_CONNECTED
         self._link_stage.show(stages)
+        self._reason.show({} if last_slot is None else dict(islice(_not_ok(register, last_slot), REASON_SERIES)))
 
     def burns(self, frame: Frame, burns: Burns) -> None:
         """Show the links that burn their error budget, span by span; of many the fastest."""
@@ -170,6 +187,26 @@ class Gauges:
         )
         self._undeclared.show({(str(one.window_days),): one.undeclared_exchanges for one in heard})
         self._buses.show({(bus.bus, str(one.window_days)): bus.exchanges for one in heard for bus in one.buses})
+
+
+def _not_ok(register: Register, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
+    """Yield the reason of each live link that was not OK in a slot, in id order; those that nothing is known of last.
+
+    Of several vantages it is that of the first which saw what the verdict says.
+    """
+    names = sorted(register.links)
+    verdict = last_slot.verdict[0, : len(names)]
+    reasons = np.full(len(verdict), Reason.NO_MEASUREMENT)
+    for vantage in reversed(range(len(last_slot.vantages))):
+        outcome, reason = (of[0, : len(names), vantage] for of in (last_slot.outcome, last_slot.reason))
+        reasons = np.where((outcome == verdict) & (reason != Reason.NO_MEASUREMENT), reason, reasons)
+    unknown = verdict == Outcome.UNKNOWN
+    failed = (verdict != 0) & ~unknown & (verdict != Outcome.OK)
+    for at in (*np.flatnonzero(failed).tolist(), *np.flatnonzero(unknown).tolist()):
+        link = register.links[names[at]]
+        if not link.absent:
+            why = Reason(int(reasons[at])).name.lower()
+            yield (link.id, register.consumer(link), link.provider, why), 1.0
 
 
 _MEASURES = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -106,6 +107,7 @@ class Session:
                     self._refresh(),
                     self._reconcile(),
                     self._watch(measurements),
+                    self._watch_streams(),
                     self._save_often(),
                 ):
                     group.create_task(loop)
@@ -304,6 +306,12 @@ class Session:
                 self._gauges.behind(await intake.behind(self._scoring.manifest.position))
             except BusError:
                 self._health(reads=False)
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _watch_streams(self) -> None:
+        while True:
+            with suppress(BusError):  # the readers tell of it
+                self._gauges.streams({name: await self._bus.stream_state(name) for name in subjects.STREAMS})
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _save_often(self) -> None:

@@ -28,7 +28,9 @@ WHEN_THERE_ARE_ANY = {
     "peyvand_exchange_position_timestamp_seconds",
     "peyvand_exchanges",
     "peyvand_link_burn",
+    "peyvand_link_exchanges",
     "peyvand_link_findings",
+    "peyvand_link_reason",
     "peyvand_undeclared_exchanges",
 }
 

@@ -62,6 +62,7 @@ class Reconciliation(_message.Message):
     DIFFERENCE_FIELD_NUMBER: _builtins.int
     DISAGREES_FIELD_NUMBER: _builtins.int
     VOLUME_FIELD_NUMBER: _builtins.int
+    OK_FIELD_NUMBER: _builtins.int
     link: _builtins.str
     window_days: _builtins.int
     exchanges: _builtins.int
@@ -74,6 +75,8 @@ class Reconciliation(_message.Message):
     """Exchanges in hours in which the link was probed: those that the following three compare."""
     disagrees: _builtins.bool
     """True when the interval of the difference leaves out 0."""
+    ok: _builtins.int
+    """How many of all exchanges succeeded as logged."""
     @_builtins.property
     def logs(self) -> Global___Estimate:
         """Share of them that succeeded as logged; interval at level .95, by days. Unset, as the next two, with too little to tell."""
@@ -104,10 +107,11 @@ class Reconciliation(_message.Message):
         difference: Global___Estimate | None = ...,
         disagrees: _builtins.bool = ...,
         volume: Global___Volume | None = ...,
+        ok: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "logs", b"logs", "probes", b"probes", "volume", b"volume"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared", b"compared", "difference", b"difference", "disagrees", b"disagrees", "exchanges", b"exchanges", "link", b"link", "logs", b"logs", "probes", b"probes", "shared", b"shared", "silent", b"silent", "volume", b"volume", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared", b"compared", "difference", b"difference", "disagrees", b"disagrees", "exchanges", b"exchanges", "link", b"link", "logs", b"logs", "ok", b"ok", "probes", b"probes", "shared", b"shared", "silent", b"silent", "volume", b"volume", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

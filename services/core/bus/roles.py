@@ -79,7 +79,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
                 subjects.kv_subject(subjects.INDICATOR, ">"),
                 subjects.indicator("*", "*", "*"),
                 *_get(register, *streams, indicator),  # its own publication is what it remembers by
-                *_info(*streams, indicator),
+                *_info(*streams, subjects.INDICATORS, register, indicator),  # how full they are is on its /metrics
             ),
             (register_changes, subjects.measurement("*", "*"), subjects.exchange("*", "*")),
         ),

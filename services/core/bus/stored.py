@@ -30,11 +30,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """When a stream was created (as the server writes it) and the sequences it holds; last = first - 1 when empty."""
+    """When a stream was created (as the server writes it) and the sequences it holds; last = first - 1 when empty.
+
+    ``messages`` are kept of it, of ``size`` bytes.
+    """
 
     created: str
     first: int
     last: int
+    messages: int
+    size: int
 
 
 def key_of(bucket: str, subject: str) -> str:

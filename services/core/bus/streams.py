@@ -111,7 +111,8 @@ class Streams:
         state = answer["state"]
         last = int(state["last_seq"])
         # A stream that never held a message says first_seq 0.
-        return StreamState(answer["created"], int(state["first_seq"]) or last + 1, last)
+        first = int(state["first_seq"]) or last + 1
+        return StreamState(answer["created"], first, last, int(state["messages"]), int(state["bytes"]))
 
     async def read(
         self,

@@ -11,6 +11,7 @@ __all__ = [
     "MEASUREMENTS",
     "REGISTER",
     "SHARDS",
+    "STREAMS",
     "exchange",
     "heartbeat",
     "indicator",
@@ -25,6 +26,9 @@ EXCHANGES = "EXCHANGES"
 INDICATORS = "INDICATORS"
 REGISTER = "register"
 INDICATOR = "indicator"
+
+STREAMS = (MEASUREMENTS, EXCHANGES, INDICATORS, f"KV_{REGISTER}", f"KV_{INDICATOR}")
+"""Every stream, those behind buckets among them."""
 
 SHARDS = 16
 

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from registers import write_register
 
+from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
 from services.core.evidence import Measurement, Target
 from services.core.model import Register
@@ -179,3 +180,32 @@ def test_how_agencies_hang_together_has_few_series(register: Register, registry:
     assert found['peyvand_isolates{window="28"}'] == len(structure.isolates)
     gauges.index(judged(register, {"permit-tax": Reason.OK})[1])
     assert 'peyvand_structure{measure="silo_gap",window="28"}' not in samples(registry)
+
+
+def test_links_that_are_not_ok_say_why(register: Register, registry: CollectorRegistry) -> None:
+    """A live link that failed or is unknown has the reason its verdict stands on; one that is OK, or on paper, has none."""
+    names = sorted(link.id for link in register.links.values() if not link.absent)
+    late, unmeasured, *fine = names
+    scoring, judgement = judged(register, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
+    gauges = Gauges(registry)
+    slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
+    gauges.links(register, scoring.evidence.detail(judgement.frame, slot, judgement.frame.targets))
+    found = {series for series in samples(registry) if series.startswith("peyvand_link_reason")}
+
+    def series(name: str, reason: str) -> str:
+        link = register.links[name]
+        labels = f'consumer="{register.consumer(link)}",link="{name}",provider="{link.provider}",reason="{reason}"'
+        return f"peyvand_link_reason{{{labels}}}"
+
+    assert found == {series(late, "late"), series(unmeasured, "no_measurement")}
+    assert set(names) < set(register.links)  # some are on paper
+
+
+def test_streams_show_what_is_kept_of_them(registry: CollectorRegistry) -> None:
+    """Messages, bytes and the newest sequence of each stream are series of their own."""
+    Gauges(registry).streams({"MEASUREMENTS": StreamState("2026", 5, 9, 4, 700)})
+    found = samples(registry)
+    assert {name: found[f'peyvand_stream_{name}{{stream="MEASUREMENTS"}}'] for name in _STREAM} == _STREAM
+
+
+_STREAM = {"messages": 4.0, "bytes": 700.0, "last_sequence": 9.0}

@@ -1,0 +1,145 @@
+"""What the api tells Prometheus of the register in force and of services and links: what finds no room on the scorer's page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import numpy as np
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from services.api.read_model import GOVERNMENT_BLOCK, ReadModel
+from services.api.register_view import RegisterView
+from services.api.structure_answers import three_bars
+from services.core.codec import Block
+from services.core.evidence import Indicator, Kind
+from services.core.metrics import TABLE
+
+__all__ = ["AGENCY_SERIES", "COSTLIEST", "EXCHANGE_LINKS", "SERVICE_SERIES", "Standing"]
+
+AGENCY_SERIES = 1_000
+"""Agencies beyond this many, by id, have no series of their own, nor have their costliest links."""
+
+SERVICE_SERIES = 2_500
+"""Services beyond this many have no series of their own."""
+
+COSTLIEST = 10
+"""So many links of each consumer and of each provider show what they cost."""
+
+EXCHANGE_LINKS = 1_000
+"""Of more links with exchanges, those with the largest volume have series."""
+
+Rows = Iterable[tuple[tuple[str, ...], float]]
+"""Label values of a series, in the table's order, and its value."""
+
+
+class Standing(Collector):
+    """Put together once per refresh, when first scraped, from blocks that were published together."""
+
+    def __init__(self, model: ReadModel) -> None:
+        self._model = model
+        self._made_of: tuple[RegisterView | None, Mapping[str, Block]] = (None, {})
+        self._families: tuple[GaugeMetricFamily, ...] = tuple(_families(None, {}))
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield every family, those without a series too."""
+        # Scrapes come on threads of their own: the model replaces both whole, and neither is changed afterwards.
+        view, blocks = self._model.current, self._model.whole
+        if self._made_of[0] is not view or self._made_of[1] is not blocks:
+            self._families = tuple(_families(view, blocks))
+            self._made_of = view, blocks
+        yield from self._families
+
+
+def _families(view: RegisterView | None, blocks: Mapping[str, Block]) -> Iterator[GaugeMetricFamily]:
+    for name, rows in _ROWS.items():
+        family = GaugeMetricFamily(name, TABLE[name].help, labels=TABLE[name].labels)
+        if view is not None:
+            for labels, value in rows(view, blocks):
+                family.add_metric(labels, value)
+        yield family
+
+
+def _agencies(view: RegisterView, _: Mapping[str, Block]) -> Rows:
+    agencies = sorted(view.register.agencies.values(), key=lambda agency: agency.id)[:AGENCY_SERIES]
+    return (((one.id, one.sector, one.name_en, one.name_fa), 1.0) for one in agencies)
+
+
+def _bars(view: RegisterView, blocks: Mapping[str, Block]) -> Rows:
+    block = blocks.get(GOVERNMENT_BLOCK)
+    if block is None:
+        return
+    of_window = {one.window_days: one for one in block.indicators if one.kind is Kind.GOVERNMENT}
+    for structure in block.structures:
+        message = three_bars(view.register, structure, of_window[structure.window_days])
+        window = str(structure.window_days)
+        yield ("declared", window), message.declared
+        if message.HasField("official"):
+            yield ("official", window), message.official
+        if message.HasField("measured"):
+            yield ("measured", window), message.measured
+
+
+def _services(value: Callable[[Indicator], float | None]) -> Callable[[RegisterView, Mapping[str, Block]], Rows]:
+    def rows(view: RegisterView, blocks: Mapping[str, Block]) -> Rows:
+        services, window = view.register.services, view.window(0)
+        shown = set(sorted(services)[:SERVICE_SERIES])
+        for block in blocks.values():
+            for one in block.indicators:
+                found = value(one) if one.kind is Kind.SERVICE and one.window_days == window else None
+                if found is not None and one.id in shown:
+                    yield (one.id, services[one.id].agency), found
+
+    return rows
+
+
+def _costs(view: RegisterView, blocks: Mapping[str, Block]) -> Rows:
+    """The loss of a link is its share of the government's weight times the share of it that is not OK."""
+    links, window, consumer = view.register.links, view.window(0), view.register.consumer
+    losses: dict[str, float] = {}
+    weight = 0.0
+    for block in blocks.values():
+        for evidence in block.links:
+            if evidence.window_days == window:
+                weight += float(evidence.omega.sum())
+                lost = evidence.omega * (1.0 - evidence.share)
+                of = zip(evidence.ids, lost.tolist(), strict=True)
+                losses.update((link, loss) for link, loss in of if loss > 0 and np.isfinite(loss) and link in links)
+    shown: dict[str, float] = {}
+    seen: Counter[tuple[str, str]] = Counter()
+    agencies = set(sorted(view.register.agencies)[:AGENCY_SERIES])
+    for name, loss in sorted(losses.items(), key=lambda item: (-item[1], item[0])):
+        link = links[name]
+        for side in (("consumer", consumer(link)), ("provider", link.provider)):
+            if side[1] in agencies and seen[side] < COSTLIEST:
+                seen[side] += 1
+                shown[name] = loss
+    for name, loss in shown.items():
+        link = links[name]
+        yield (name, link.service, consumer(link), link.provider), loss / weight
+
+
+def _exchanges(view: RegisterView, blocks: Mapping[str, Block]) -> Rows:
+    links, window = view.register.links, view.window(0)
+    found = [
+        one
+        for block in blocks.values()
+        for one in block.reconciliations
+        if one.window_days == window and one.exchanges and one.link in links
+    ]
+    for one in sorted(found, key=lambda one: (-one.exchanges, one.link))[:EXCHANGE_LINKS]:
+        link = links[one.link]
+        labels = (link.id, view.register.consumer(link), link.provider)
+        yield (*labels, "ok"), one.ok
+        yield (*labels, "failed"), one.exchanges - one.ok
+
+
+_ROWS: dict[str, Callable[[RegisterView, Mapping[str, Block]], Rows]] = {
+    "peyvand_agency_info": _agencies,
+    "peyvand_three_bars": _bars,
+    "peyvand_service_index": _services(lambda one: one.point),
+    "peyvand_service_level": _services(lambda one: one.level),
+    "peyvand_link_loss": _costs,
+    "peyvand_link_exchanges": _exchanges,
+}

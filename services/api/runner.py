@@ -50,6 +50,7 @@ async def _work(runtime: Runtime, picture: Picture, announcer: Announcer) -> Non
     settings = runtime.settings
     async with connect_by(settings, role="api", name="api") as bus:
         picture.bus = bus
+        runtime.watch_bus(lambda: bus.connected)
         saying = asyncio.ensure_future(_say_health(bus, picture.model, announcer))
         try:
             await Feed(bus, picture.model, picture.hub, runtime.log).run()

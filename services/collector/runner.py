@@ -209,6 +209,7 @@ async def main(runtime: Runtime) -> None:
     desk = Desk()
     name = f"collector-{settings.bus}"
     async with connect_by(settings, role="collector", name=name) as bus:
+        runtime.watch_bus(lambda: bus.connected)
         registers = follow(bus)
         register = await anext(registers)
         async with desk.ledger(settings.data / _DATABASE, _mapping(register, settings.alias), _now_ms()) as ledger:

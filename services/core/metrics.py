@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
-__all__ = ["TABLE", "Metric", "counter", "gauge", "histogram"]
+__all__ = ["EVERY", "TABLE", "Metric", "counter", "gauge", "histogram"]
+
+EVERY = "every component"
+"""Stands for a component in the rows of what all of them expose."""
 
 # They would double the series of every counter, under names that no table knows.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
@@ -36,6 +39,9 @@ _INDEX = ("kind", "id", "window")
 _TARGET = ("target", "consumer", "provider")
 
 _ROWS = (
+    # every component
+    Metric("peyvand_serving", "gauge", (), EVERY, "1 while /health says SERVING, 0 while it says NOT_SERVING"),
+    Metric("peyvand_bus_connected", "gauge", (), EVERY, "1 while the message bus answers; absent before it first does"),
     # prober
     Metric("peyvand_probe_outcomes_total", "counter", ("outcome",), "prober", "Probes by outcome", "7"),
     Metric("peyvand_probe_reasons_total", "counter", ("reason",), "prober", "Probes by reason", "55"),
@@ -104,9 +110,9 @@ _ROWS = (
     Metric(
         "peyvand_link_stage",
         "gauge",
-        ("link", "consumer", "provider"),
+        ("link", "consumer", "provider", "over_bus"),
         "scorer",
-        "Stage of the last settled slot (0-5); absent when unknown",
+        "Stage of the last settled slot (0-5); absent when unknown. Of more than 10^4 links, those that burn",
         "1/link, up to 10^4",
     ),
     Metric(
@@ -116,6 +122,13 @@ _ROWS = (
         "scorer",
         "1 with the reason of the last settled slot of a live link that was not OK in it",
         "1/live link that is not OK, up to 10^3",
+    ),
+    Metric(
+        "peyvand_data_bus_stage",
+        "gauge",
+        ("endpoint",),
+        "scorer",
+        "Stage of the data bus's own endpoint in the last settled slot; absent when unknown or not named by the policy",
     ),
     Metric(
         "peyvand_link_burn",
@@ -143,6 +156,7 @@ _ROWS = (
         "Agencies required to take part, and in no working pair",
         "1/window",
     ),
+    Metric("peyvand_slot_seconds", "gauge", (), "scorer", "Length of a slot"),
     Metric("peyvand_index_as_of_timestamp_seconds", "gauge", (), "scorer", "End of the last slot counted"),
     Metric("peyvand_measurement_age_seconds", "gauge", (), "scorer", "Age of the newest slot measured"),
     Metric("peyvand_measurements_total", "counter", (), "scorer", "Measurements taken in"),

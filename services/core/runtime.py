@@ -21,6 +21,7 @@ import uvloop
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from services.core import log as logs
+from services.core import metrics
 from services.core.errors import InputError, ListenError, PeyvandError
 from services.core.settings import Settings, load_settings
 
@@ -59,6 +60,10 @@ class Runtime:
     stop: asyncio.Event
     health: Health = field(default_factory=Health)
 
+    def watch_bus(self, connected: Callable[[], bool]) -> None:
+        """Ask this, whenever /metrics is read, whether the message bus answers."""
+        metrics.gauge("peyvand_bus_connected", self.registry).set_function(connected)
+
 
 def address(text: str) -> tuple[str, int]:
     """HOST:PORT as a pair. Raises ListenError when it is not one."""
@@ -80,11 +85,11 @@ class _QuietHandler(WSGIRequestHandler):
 @contextmanager
 def _exposition(where: str, registry: CollectorRegistry, health: Health) -> Iterator[None]:
     """Serve /metrics and /health from a thread for as long as the context lasts."""
-    metrics = make_wsgi_app(registry)
+    scraped = make_wsgi_app(registry)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/metrics":
-            return cast(Iterable[bytes], metrics(environ, start_response))
+            return cast(Iterable[bytes], scraped(environ, start_response))
         found = environ["PATH_INFO"] == "/health"
         status = ("200 OK" if health.is_serving else "503 Service Unavailable") if found else "404 Not Found"
         text = ("SERVING\n" if health.is_serving else "NOT_SERVING\n") if found else "see /metrics and /health\n"
@@ -138,6 +143,7 @@ def run(component: str, main: Callable[[Runtime], Awaitable[None]], argv: Sequen
 
         async def body() -> None:
             runtime = Runtime(settings, registry, logs.logger(), asyncio.Event())
+            metrics.gauge("peyvand_serving", registry).set_function(lambda: runtime.health.is_serving)
             with _exposition(settings.metrics, registry, runtime.health):
                 await _main(runtime, main)
                 runtime.log.info("stopped")

@@ -44,6 +44,7 @@ async def main(runtime: Runtime) -> None:
             connect_by(settings, role="prober", name=name) as bus,
             _network() as network,
         ):
+            runtime.watch_bus(lambda: bus.connected)
             try:
                 await _probe(runtime, bus, spool, network)
             except* PeyvandError as group:

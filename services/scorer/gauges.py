@@ -19,6 +19,7 @@ from services.core.reconciliation import FINDINGS, findings
 from services.core.structure import Structure
 from services.indicator.burn import Burns, burning
 from services.indicator.frame import Frame
+from services.indicator.network import Network
 from services.indicator.window import SlotDetail
 from services.scorer.blocks import hourly
 from services.scorer.reconciling import Reconciled
@@ -27,7 +28,7 @@ from services.scorer.scoring import Judgement, Tallied
 __all__ = ["BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "REASON_SERIES", "Gauges"]
 
 LINK_SERIES = 10_000
-"""Links beyond this many have no series of their own (DESIGN.md, Cost targets, Exposition)."""
+"""Of more links than this, only those that burn have series of their own (DESIGN.md, Cost targets, Exposition)."""
 
 REASON_SERIES = 1_000
 """Of more links that were not OK, those that failed come before those that nothing is known of."""
@@ -87,6 +88,8 @@ class Gauges:
         self._link_stage = Family("peyvand_link_stage", registry)
         self._reason = Family("peyvand_link_reason", registry)
         self._burn = Family("peyvand_link_burn", registry)
+        self._burning: set[str] = set()
+        self._data_bus = Family("peyvand_data_bus_stage", registry)
         self._links = Family("peyvand_links", registry)
         self._structure = Family("peyvand_structure", registry)
         self._islands = Family("peyvand_islands", registry)
@@ -98,6 +101,7 @@ class Gauges:
         self._messages = Family("peyvand_stream_messages", registry)
         self._bytes = Family("peyvand_stream_bytes", registry)
         self._last_sequence = Family("peyvand_stream_last_sequence", registry)
+        self._slot = Late("peyvand_slot_seconds", registry)
         self._as_of = Late("peyvand_index_as_of_timestamp_seconds", registry)
         self._age = Late("peyvand_measurement_age_seconds", registry)
         self._behind = Late("peyvand_scorer_behind_messages", registry)
@@ -139,33 +143,41 @@ class Gauges:
         # Losses add up to 1 - point, so they are no more publishable than it is.
         shown = (row for row in rows if row.point is not None)
         self._loss.show({(*_labels(row), stage): loss for row in shown for stage, loss in _losses(row)})
+        self._slot.set(judgement.register.policy.slot_seconds)
         self._as_of.set(judgement.snapshot.as_of)
         found = judgement.structures
         self._structure.show({labels: value for one in found for labels, value in _measures(one)})
         self._islands.show({(str(one.window_days),): len(one.islands) for one in found})
         self._isolates.show({(str(one.window_days),): len(one.isolates) for one in found})
 
-    def links(self, register: Register, last_slot: SlotDetail | None) -> None:
-        """Show the register's links, the verdict of each in the last settled slot, and why it was not OK."""
+    def links(self, register: Register, frame: Frame, network: Network, last_slot: SlotDetail | None) -> None:
+        """Show the register's links, the verdict of each and of the data bus in the last settled slot, and why not OK."""
         absent = sum(link.absent for link in register.links.values())
         self._links.show({("live",): len(register.links) - absent, ("absent",): absent})
+        verdicts = [] if last_slot is None else last_slot.verdict[0].tolist()
         stages: dict[Labels, float] = {}
-        if last_slot is not None and len(register.links) <= LINK_SERIES:
-            links = sorted(register.links)
-            for name, verdict in zip(links, last_slot.verdict[0].tolist(), strict=False):
-                if verdict >= Outcome.NOT_CONNECTED:
-                    link = register.links[name]
-                    stages[name, register.consumer(link), link.provider] = verdict - Outcome.NOT_CONNECTED
+        every = len(frame.links) <= LINK_SERIES
+        for name, over_bus, verdict in zip(frame.links, network.bus.tolist(), verdicts, strict=False):
+            if verdict >= Outcome.NOT_CONNECTED and (every or name in self._burning):
+                link = register.links[name]
+                labels = (name, register.consumer(link), link.provider, "true" if over_bus else "false")
+                stages[labels] = verdict - Outcome.NOT_CONNECTED
         self._link_stage.show(stages)
         self._reason.show({} if last_slot is None else dict(islice(_not_ok(register, last_slot), REASON_SERIES)))
+        endpoint = register.policy.bus
+        of_bus = [] if endpoint is None or frame.bus is None else verdicts[len(frame.links) + frame.bus :][:1]
+        self._data_bus.show(
+            {(str(endpoint),): one - Outcome.NOT_CONNECTED for one in of_bus if one >= Outcome.NOT_CONNECTED}
+        )
 
     def burns(self, frame: Frame, burns: Burns) -> None:
-        """Show the links that burn their error budget, span by span; of many the fastest."""
+        """Show the links that burn their error budget, span by span; of many the fastest. ``links`` comes after it."""
         values: dict[Labels, float] = {}
         for one in burning(burns.known, burns.failed, frame.slo):
             fastest = zip(one.links[:BURN_SERIES].tolist(), one.burn[:BURN_SERIES].tolist(), strict=True)
             values.update(((frame.links[link], one.span.label), rate) for link, rate in fastest)
         self._burn.show(values)
+        self._burning = {link for link, _ in values}
 
     def exchanges(self, volumes: Iterable[ExchangeVolume]) -> None:
         """Show what each pair of agencies exchanged."""

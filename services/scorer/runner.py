@@ -31,6 +31,7 @@ async def main(runtime: Runtime) -> None:
     registers: asyncio.Queue[Register] = asyncio.Queue()
     with closing(Exchanges(settings.data / "exchanges.sqlite")) as exchanges:
         async with connect_by(settings, role="scorer", name="scorer") as bus:
+            runtime.watch_bus(lambda: bus.connected)
             try:
                 async with asyncio.TaskGroup() as group:
                     follower = group.create_task(_follow(bus, registers))

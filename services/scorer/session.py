@@ -260,8 +260,8 @@ class Session:
                 self._exchanges.trim(today, longest, calendar=self._calendar)
             scoring.published(judgement, hour=hour, day=day)
         gauges.index(judgement)
-        gauges.links(judgement.register, detail)
         gauges.burns(judgement.frame, scoring.burns)
+        gauges.links(judgement.register, judgement.frame, scoring.network, detail)
         gauges.exchanges(volumes)
         self._health(publishes=True)
         self._log.info(

@@ -10,8 +10,8 @@ from registers import write_register
 
 from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
-from services.core.evidence import Measurement, Target
-from services.core.model import Register
+from services.core.evidence import Measurement, MeasurementColumns, Target
+from services.core.model import ExchangeRoute, Register
 from services.core.outcome import OUTCOME_OF, Reason
 from services.core.reconciliation import BusTraffic, Reconciliation, Traffic, Volume
 from services.indicator.calendar import Calendar
@@ -44,15 +44,25 @@ def samples(registry: CollectorRegistry) -> dict[str, float]:
     return {series: float(value) for series, value in pairs}
 
 
-def judged(register: Register, reasons: dict[str, Reason], slots: int = 1) -> tuple[Scoring, Judgement]:
+def measured(
+    reasons: dict[str, Reason], slot: int = 0, *, vantage: str = "north", bus: Reason | None = None
+) -> MeasurementColumns:
+    """What a vantage measured of links, and of the data bus where that is given, in a slot after the epoch."""
+    start = EPOCH + SLOT * slot
+    targets = {Target(link): why for link, why in reasons.items()}
+    if bus is not None:
+        targets[Target("bus", endpoint=True)] = bus
+    rows = [Measurement(target, vantage, start, start + 1.0, OUTCOME_OF[why], why) for target, why in targets.items()]
+    return decode_columns(encode_measurements(rows))
+
+
+def judged(
+    register: Register, reasons: dict[str, Reason], slots: int = 1, bus: Reason | None = None
+) -> tuple[Scoring, Judgement]:
     """The judgement of the first slots after the epoch, of which the first is measured by both vantages."""
     scoring = Scoring(register, Loaded(None, Evidence(Calendar.of(register.policy)), ()), Position("M", "", 0))
     for vantage in ("north", "south"):
-        rows = [
-            Measurement(Target(link), vantage, EPOCH, EPOCH + 1.0, OUTCOME_OF[why], why)
-            for link, why in reasons.items()
-        ]
-        scoring.take(decode_columns(encode_measurements(rows)), stored=EPOCH + 310.0, sequence=1)
+        scoring.take(measured(reasons, vantage=vantage, bus=bus), stored=EPOCH + 310.0, sequence=1)
     return scoring, scoring.judge(EPOCH // SLOT + slots)
 
 
@@ -92,10 +102,10 @@ def test_series_of_what_is_removed_go(register: Register, registry: CollectorReg
         gauges.index(judgement)
         slots = range(EPOCH // SLOT + slot, EPOCH // SLOT + slot + 1)
         detail = scoring.evidence.detail(judgement.frame, slots, judgement.frame.targets)
-        gauges.links(judgement.register, detail)
+        gauges.links(judgement.register, judgement.frame, scoring.network, detail)
         return samples(registry)
 
-    stage = 'peyvand_link_stage{consumer="civil-registry",link="birth-tax",provider="tax-office"}'
+    stage = 'peyvand_link_stage{consumer="civil-registry",link="birth-tax",over_bus="false",provider="tax-office"}'
     found = show(judgement, scoring, 0)
     assert found[stage] == 4.0
     assert (found['peyvand_links{state="live"}'], found['peyvand_links{state="absent"}']) == (7.0, 1.0)
@@ -112,15 +122,48 @@ def test_series_of_what_is_removed_go(register: Register, registry: CollectorReg
     assert found['peyvand_links{state="live"}'] == 6.0
 
 
-def test_links_beyond_the_limit_have_no_series(register: Register, registry: CollectorRegistry) -> None:
-    """Above ten thousand links the stage of single links is not exposed at all."""
+def test_beyond_the_limit_links_that_burn_have_series(
+    register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more than ten thousand links the stage is exposed of those that burn: alerts of them need it."""
+    monkeypatch.setattr("services.scorer.gauges.LINK_SERIES", len(register.links) - 1)
+    assert LINK_SERIES == 10_000
     gauges = Gauges(registry)
-    scoring, judgement = judged(register, {"birth-tax": Reason.OK})
-    detail = scoring.evidence.detail(judgement.frame, range(EPOCH // SLOT, EPOCH // SLOT + 1), judgement.frame.targets)
-    link = register.links["birth-tax"]
-    many = replace(register, links={f"link-{number:05}": link for number in range(LINK_SERIES + 1)})
-    gauges.links(many, detail)
-    assert not any(series.startswith("peyvand_link_stage") for series in samples(registry))
+    why = {"birth-tax": Reason.SERVER_ERROR, "permit-tax": Reason.OK}
+    scoring = Scoring(register, Loaded(None, Evidence(Calendar.of(register.policy)), ()), Position("M", "", 0))
+    first = EPOCH // SLOT
+    for slot in range(3):
+        scoring.take(measured(why, slot), stored=EPOCH + 310.0 + SLOT * slot, sequence=slot)
+
+    def shown(slots: int) -> set[str]:
+        judgement = scoring.judge(first + slots)
+        last = range(first + slots - 1, first + slots)
+        gauges.burns(judgement.frame, scoring.burns)
+        detail = scoring.evidence.detail(judgement.frame, last, judgement.frame.targets)
+        gauges.links(judgement.register, judgement.frame, scoring.network, detail)
+        return {series for series in samples(registry) if series.startswith("peyvand_link_stage")}
+
+    assert shown(2) == set()
+    assert shown(3) == {
+        'peyvand_link_stage{consumer="civil-registry",link="birth-tax",over_bus="false",provider="tax-office"}'
+    }
+
+
+def test_the_data_bus_has_a_stage_while_it_is_known(register: Register, registry: CollectorRegistry) -> None:
+    """The stage of the endpoint that the policy names, as the last settled slot has it; links over it say so."""
+    routed = replace(register, routes=(ExchangeRoute("client", "service", "birth-tax"),))
+    gauges = Gauges(registry)
+    for reason, stage in ((Reason.SERVER_ERROR, 1.0), (Reason.OK, 5.0), (None, None)):
+        reasons = {"birth-tax": Reason.OK, "permit-tax": Reason.OK}
+        scoring, judgement = judged(routed, reasons, bus=reason)
+        slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
+        detail = scoring.evidence.detail(judgement.frame, slot, judgement.frame.targets)
+        gauges.links(judgement.register, judgement.frame, scoring.network, detail)
+        found = samples(registry)
+        assert found.get('peyvand_data_bus_stage{endpoint="bus"}') == stage
+        labels = 'consumer="{}",link="{}",over_bus="{}",provider="tax-office"'
+        assert found[f"peyvand_link_stage{{{labels.format('civil-registry', 'birth-tax', 'true')}}}"] == 5.0
+        assert found[f"peyvand_link_stage{{{labels.format('customs', 'permit-tax', 'false')}}}"] == 5.0
 
 
 def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
@@ -189,7 +232,8 @@ def test_links_that_are_not_ok_say_why(register: Register, registry: CollectorRe
     scoring, judgement = judged(register, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
     gauges = Gauges(registry)
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-    gauges.links(register, scoring.evidence.detail(judgement.frame, slot, judgement.frame.targets))
+    detail = scoring.evidence.detail(judgement.frame, slot, judgement.frame.targets)
+    gauges.links(register, judgement.frame, scoring.network, detail)
     found = {series for series in samples(registry) if series.startswith("peyvand_link_reason")}
 
     def series(name: str, reason: str) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import time
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.core.metrics import TABLE
+from tests.programs import program
 from tests.running import COMPONENTS, System
 
 DEADLINE = 30.0
@@ -34,17 +33,6 @@ WHEN_THERE_ARE_ANY = {
     "peyvand_link_reason",
     "peyvand_undeclared_exchanges",
 }
-
-
-def program(name):
-    """The path of a program; the test is skipped where it is missing, except under CI=true."""
-    path = shutil.which(name)
-    if path is None:
-        message = f"{name} is not installed: apt-get install prometheus"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +77,7 @@ def prometheus(system, folder, port):
     config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}), "utf-8")
     where = f"127.0.0.1:{port}"
     command = [
-        program("prometheus"),
+        program("prometheus", "prometheus"),
         f"--config.file={config}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
         f"--web.listen-address={where}",
@@ -136,7 +124,12 @@ def test_promtool_finds_nothing_to_say(exposed):
     """Names, types, units and help texts follow the conventions of Prometheus."""
     _, text = exposed
     lint = subprocess.run(
-        [program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, check=False, timeout=30
+        [program("promtool", "prometheus"), "check", "metrics"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
     )
     assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
 

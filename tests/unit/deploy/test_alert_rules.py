@@ -1,0 +1,154 @@
+"""The rules and alerts that Prometheus runs: valid, tested both ways, about metrics that exist, and explained."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+
+from tests.programs import program
+from tests.promql import faults, labels_of
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "deploy" / "prometheus"
+PAGE = (ROOT / "docs" / "alerts.md").read_text("utf-8")
+FILES = sorted((FOLDER / "rules").glob("*.yaml"))
+TESTS = sorted((FOLDER / "tests").glob("*.yaml"))
+
+
+def _rules() -> list[dict[str, Any]]:
+    read = (yaml.safe_load(file.read_text("utf-8")) for file in FILES)
+    return [rule for one in read for group in one["groups"] for rule in group["rules"]]
+
+
+RULES = _rules()
+ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
+RECORDS = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
+LABELS = {name: set(re.findall(r"by \(([^)]*)\)", text)[0].split(", ")) for name, text in RECORDS.items()}
+"""The labels of what is recorded: those of its first aggregation."""
+
+
+def _run(*command: str | Path) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=FOLDER)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_the_rules() -> None:
+    """Prometheus finds no fault in any rule, and lints find nothing either."""
+    _run(program("promtool", "prometheus"), "check", "rules", "--lint=all", "--lint-fatal", *FILES)
+
+
+def test_prometheus_takes_the_configuration() -> None:
+    """Prometheus finds no fault in prometheus.yml, and it reads every file of rules."""
+    promtool = program("promtool", "prometheus")
+    _run(promtool, "check", "config", "prometheus.yml")
+    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text("utf-8"))
+    assert config["rule_files"] == ["rules/*.yaml"]
+    discovered = [one["file_sd_configs"] for one in config["scrape_configs"]]
+    discovered += [one["file_sd_configs"] for one in config["alerting"]["alertmanagers"]]
+    assert all((FOLDER / file).exists() for one in discovered for (each,) in [one] for file in each["files"])
+
+
+def test_alertmanager_takes_its_configuration() -> None:
+    """Alertmanager finds no fault; what is inhibited, and by what, are alerts that exist and labels they have."""
+    _run(program("amtool", "prometheus-alertmanager"), "check-config", "alertmanager.yml")
+    config = yaml.safe_load((FOLDER / "alertmanager.yml").read_text("utf-8"))
+    for rule in config["inhibit_rules"]:
+        for matcher in rule["source_matchers"] + rule["target_matchers"]:
+            label, operator, value = re.fullmatch(r'(\w+) (=~?) "(.*)"', matcher).groups()
+            if label == "alertname":
+                for name in value.split("|"):
+                    assert [one for one in ALERTS if re.fullmatch(name if operator == "=~" else re.escape(name), one)]
+            if label == "about":
+                assert value in {one["labels"]["about"] for one in ALERTS.values()}
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
+def test_alerts_fire_and_stay_silent(file: Path) -> None:
+    """Prometheus runs the unit tests of the rules."""
+    _run(program("promtool", "prometheus"), "test", "rules", file)
+
+
+def _fired(case: dict[str, Any]) -> Iterator[str]:
+    for one in case["promql_expr_test"]:
+        for sample in one["exp_samples"]:
+            yield re.search(r'alertname="(\w+)"', sample["labels"])[1]
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_is_tested_both_ways(alert: str) -> None:
+    """Each alert has a test in which it fires, and one called silent in which it never does."""
+    cases = [case for file in TESTS for case in yaml.safe_load(file.read_text("utf-8"))["tests"]]
+    fires = [case for case in cases if alert in _fired(case)]
+    quiet = [case for case in cases if alert in case["name"].partition(": ")[0].split(", ")]
+    silent = [case for case in quiet if ": silent " in case["name"] and alert not in _fired(case)]
+    assert fires
+    assert silent
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])
+def test_rules_ask_for_what_exists(rule: dict[str, Any]) -> None:
+    """Every metric in a rule is in the metrics table, with the labels that are matched and grouped by."""
+    assert faults(rule["expr"], LABELS) == []
+
+
+def test_faults_are_found() -> None:
+    """A metric that was renamed, a label it does not have, a job that is no component: each is told."""
+    assert faults("peyvand_renamed > 0") == ["nobody exposes peyvand_renamed"]
+    assert faults('rate(peyvand_measurements_total{vantage="x"}[5m])') == [
+        "peyvand_measurements_total has no label vantage"
+    ]
+    assert faults('up{job="probe"}') == ["no component is called probe"]
+    assert faults("sum by (sector) (peyvand_serving)") == ["nothing in it has the label sector"]
+    assert faults("histogram_quantile(0.9, rate(peyvand_publish_seconds_bucket[5m]))") == []
+    assert faults("peyvand_publish_seconds") == ["nobody exposes peyvand_publish_seconds"]
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_recorded_names_say_level_metric_and_operations(name: str) -> None:
+    """level:metric:operations, the level being labels that the series keep; and some alert uses it."""
+    level, metric, operations = name.split(":")
+    assert metric.startswith("peyvand_")
+    assert re.fullmatch(r"[a-z0-9_]+", operations)
+    kept = LABELS[name]
+    assert set(level.split("_")) <= kept
+    assert any(name in rule["expr"] for rule in ALERTS.values())
+    assert promql_parser.parse(RECORDS[name])
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_alerts_say_what_a_person_needs(alert: str) -> None:
+    """Each has a severity, what it is about, a summary, a description and its own section of the runbook page."""
+    rule = ALERTS[alert]
+    assert rule["labels"]["severity"] in ("page", "ticket")
+    assert rule["labels"]["about"] in ("target", "exchange", "monitor")
+    assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
+    assert all(text.strip() for text in rule["annotations"].values())
+    assert rule["annotations"]["runbook_url"] == f"docs/alerts.md#{alert.lower()}"
+    section = re.search(rf"^### {alert}\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert section is not None
+    assert section[1].startswith(f"*{rule['labels']['severity']}.* ")
+    used = set(re.findall(r"\$labels\.(\w+)", "".join(rule["annotations"].values())))
+    assert used <= {label for part in _labels_of(rule["expr"]) for label in part}
+
+
+def _labels_of(text: str) -> list[set[str]]:
+    """Labels that an alert's series may have: those of its own aggregation, or of the metrics in it."""
+    names = set(re.findall(r"[a-z_]+(?::[a-z0-9_]+)*", text))
+    return [labels for name in names if (labels := labels_of(name, LABELS)) is not None]
+
+
+def test_every_section_has_an_alert() -> None:
+    """The runbook page explains no alert that does not exist, and its links lead to sections that do."""
+    assert sorted(re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)) == sorted(ALERTS)
+    anchors = {name.lower() for name in ALERTS}
+    assert set(re.findall(r"\]\(#([^)]*)\)", PAGE)) <= anchors
+    for page, anchor in re.findall(r"\]\(([a-z]+\.md)#([^)]*)\)", PAGE):
+        headings = re.findall(r"^#+ (.*)$", (ROOT / "docs" / page).read_text("utf-8"), re.MULTILINE)
+        assert anchor in {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}

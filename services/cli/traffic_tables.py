@@ -10,10 +10,19 @@ from rich.text import Text
 
 from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
 from services.cli.picture import percent
+from services.indicator import reconcile, silence, volume
+from services.indicator.silence import CHANCE
 
 __all__ = ["told", "traffic_tables"]
 
 _SHOWN = 20
+
+NEEDED_DAYS = {
+    "hold links against their probes": round(reconcile.LEAST_DAYS),
+    "call one silent": silence.LEAST_DAYS,
+    "call its volume unusual": 7 * volume.LEAST_WEEKS,
+}
+"""What exchanges may say of links, and how many days of them that takes."""
 
 
 def traffic_tables(traffic: reconciliation_pb2.Traffic, found: Iterable[indicator_service_pb2.LinkStatus]) -> Group:
@@ -38,7 +47,24 @@ def traffic_tables(traffic: reconciliation_pb2.Traffic, found: Iterable[indicato
         parts.append(Text("All between agencies with a link in the register."))
     links = list(found)
     parts += [Text(f"Links of which exchanges say something: {len(links):,}"), *([_links(links)] if links else ())]
-    return Group(*parts)
+    return Group(*parts, *_not_yet(traffic))
+
+
+def _not_yet(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
+    """Yield what cannot be said yet, and what it takes."""
+    missing = [f"{days} to {what}" for what, days in NEEDED_DAYS.items() if traffic.read_days < days]
+    if missing:
+        yield Text(
+            f"Exchanges of {traffic.read_days:.1f} days are known: too little history for some findings. "
+            f"Days it takes: {', '.join(missing)}.",
+            "yellow",
+        )
+    if traffic.unseen_share > CHANCE:
+        yield Text(
+            f"Of the links in use an estimated {percent(traffic.unseen_share)} happened not to be used in the window: "
+            f"those never seen are called silent once that is {percent(CHANCE)} or less.",
+            "yellow",
+        )
 
 
 def told(one: reconciliation_pb2.Reconciliation) -> Iterator[RenderableType]:
@@ -84,7 +110,7 @@ def _links(found: list[indicator_service_pb2.LinkStatus]) -> Table:
     for status in found:
         one = status.reconciliation
         words = [
-            *(["silent: live all the time, and never used"] if one.silent else ()),
+            *(["silent: live all the time, and not used"] if one.silent else ()),
             *([f"logs {_estimate(one.logs)}, probes {_estimate(one.probes)}"] if one.disagrees else ()),
             *([f"{one.volume.recent:,} lately, {one.volume.expected:,.0f} expected"] if one.volume.unusual else ()),
         ]

@@ -68,8 +68,8 @@ class Reconciliation:
 
     ``compared`` exchanges lie in hours in which the link was probed. ``logs`` and ``probes`` are the shares of them that
     were answered, as logged and as the probes of the same hour say; ``difference`` is logs less probes. The three are
-    None where there is too little to tell. ``silent``: live all the time, and nothing was exchanged. ``ok`` of all
-    exchanges were answered, as logged.
+    None where there is too little to tell. ``silent``: live all the time, and nothing was exchanged for longer than chance
+    lets a link in use be quiet. ``ok`` of all exchanges were answered, as logged.
     """
 
     link: str
@@ -109,6 +109,8 @@ class Traffic:
     """All exchanges of one window, meta services left out.
 
     ``buses`` by volume; ``undeclared`` are the pairs with the largest of ``undeclared_exchanges``, in ``undeclared_pairs``.
+    Exchanges are known of ``read_days`` days, at most those of the longest window. ``unseen_share`` is the estimated share of
+    links in use on which nothing was exchanged in the window, None before it can be estimated.
     """
 
     window_days: int
@@ -117,6 +119,8 @@ class Traffic:
     undeclared_pairs: int
     buses: tuple[BusTraffic, ...]
     undeclared: tuple[Undeclared, ...]
+    read_days: float = 0.0
+    unseen_share: float | None = None
 
 
 def findings(one: Reconciliation) -> tuple[str, ...]:

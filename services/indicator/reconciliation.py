@@ -12,122 +12,132 @@ from services.core.model import Register
 from services.core.reconciliation import Carrier, Estimate, Reconciliation, Traffic, Volume
 from services.indicator.frame import Frame
 from services.indicator.odds import Bounds
-from services.indicator.reconcile import DAY_HOURS, Agreement, Hours, agreement
-from services.indicator.traffic import Assignment, assign, traffic
+from services.indicator.reconcile import Agreement, Hours, agreement
+from services.indicator.silence import LEAST_DAYS, Silence, silence
+from services.indicator.traffic import Assignment, traffic
 from services.indicator.volume import VolumeChange, volume_change
 
-__all__ = ["Carried", "Probed", "linked", "reconcile", "traffics"]
+__all__ = ["Carried", "Span", "carriers_of", "compared", "linked", "silences", "traffics"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Carried:
-    """What c ``carriers`` carried in h consecutive hours from ``first_hour`` (hours since 1970): (c, h) each.
+    """What c ``carriers`` carried on d days of the policy's calendar, from the ordinal ``first_day`` on: (c, d) each.
 
-    ``began`` is the hour of the first exchange ever kept, before which nothing is known; ``whole`` is the first hour that
-    is not over yet, so that volumes before it are final.
+    ``since`` is the hour (hours since 1970) of the first exchange, before which nothing is known.
     """
 
     carriers: tuple[Carrier, ...]
-    first_hour: int
+    first_day: int
     exchanges: NDArray[np.int64]
     ok: NDArray[np.int64]
-    began: int
-    whole: int
+    since: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Probed:
-    """Slots known and answered (from INVALID on) of some links, named by position in the frame: (links, h) each."""
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A window: its hours since 1970, and its days as ordinals. All windows of a policy end together."""
 
-    rows: NDArray[np.int64]
-    known: NDArray[np.int64]
-    answered: NDArray[np.int64]
+    hours: range
+    days: range
 
 
-def linked(register: Register, frame: Frame, carriers: Sequence[Carrier]) -> NDArray[np.int64]:
+def linked(frame: Frame, found: Assignment) -> list[int]:
     """Return the positions of the links of which exchanges are known: those whose probes are needed."""
-    found = assign(register, carriers)
     links = found.own.keys() | found.shares.keys()
-    return np.array([at for at, link in enumerate(frame.links) if link in links], dtype=np.int64)
+    return [at for at, link in enumerate(frame.links) if link in links]
 
 
-def reconcile(
-    register: Register, frame: Frame, carried: Carried, probed: Probed, windows: Mapping[int, tuple[int, range]]
+def carriers_of(found: Assignment, links: Sequence[str]) -> list[list[int]]:
+    """Return the positions of each link's own and shared carriers: what is shared is the whole of it for each link."""
+    return [[*found.own.get(link, ()), *found.shares.get(link, ())] for link in links]
+
+
+def compared(
+    links: Sequence[str], found: Assignment, of: Hours, windows: Mapping[int, Span], *, since: int, whole: int
 ) -> Iterator[Reconciliation]:
-    """Yield each link that exchanges are known of, or that is silent, per window of days and in id order.
+    """Yield what is found of each link that anything was exchanged on, per window of days.
 
-    ``windows`` maps days to the window's first hour and to its days as ordinals; every window ends where ``carried`` does.
+    ``of`` are the hours of the longest window, whose exchanges begin with ``since``; those from the hour ``whole`` on may
+    not be all there yet, so that volumes are judged before it.
     """
-    found = assign(register, carried.carriers)
-    exchanges, ok = (_by_link(frame, found, probed.rows, of) for of in (carried.exchanges, carried.ok))
-    begin, whole = max(0, carried.began - carried.first_hour), carried.whole - carried.first_hour
-    volume = volume_change(exchanges[:, begin : max(begin, whole)])
-    for days, (first, dates) in windows.items():
-        part = slice(first - carried.first_hour, None)
-        agreed = agreement(Hours(exchanges[:, part], ok[:, part], probed.known[:, part], probed.answered[:, part]))
-        totals, succeeded = (of[:, part].sum(axis=1).tolist() for of in (exchanges, ok))
-        silent = _silent(register, frame, found, carried, first, dates)
-        at = {frame.links[row]: position for position, row in enumerate(probed.rows.tolist())}
-        for link in sorted({*silent, *(link for link, position in at.items() if totals[position])}):
-            if link in silent:
-                yield Reconciliation(link, days, 0, shared=link in found.shares, silent=True)
-                continue
-            position = at[link]
+    first = min((span.hours.start for span in windows.values()), default=0)
+    begin, end = max(0, since - first), max(0, whole - first)
+    volume = volume_change(of.exchanges[:, begin : max(begin, end)])
+    for days, span in windows.items():
+        part = slice(span.hours.start - first, None)
+        agreed = agreement(Hours(of.exchanges[:, part], of.ok[:, part], of.known[:, part], of.answered[:, part]))
+        totals, succeeded = (counts[:, part].sum(axis=1).tolist() for counts in (of.exchanges, of.ok))
+        for at in [at for at, total in enumerate(totals) if total]:
             one = Reconciliation(
-                link=link,
+                link=links[at],
                 window_days=days,
-                exchanges=totals[position],
-                ok=succeeded[position],
-                shared=link in found.shares,
+                exchanges=totals[at],
+                ok=succeeded[at],
+                shared=links[at] in found.shares,
                 silent=False,
-                volume=_volume(volume, position),
+                volume=_volume(volume, at),
             )
-            yield _with(one, agreed, position)
+            yield _with(one, agreed, at)
 
 
-def traffics(register: Register, carried: Carried, windows: Mapping[int, tuple[int, range]]) -> tuple[Traffic, ...]:
-    """Return the traffic of each window."""
-    return tuple(
-        traffic(
-            register,
-            carried.carriers,
-            exchanges=carried.exchanges[:, first - carried.first_hour :].sum(axis=1),
-            ok=carried.ok[:, first - carried.first_hour :].sum(axis=1),
-            window_days=days,
-        )
-        for days, (first, _) in windows.items()
-    )
+def silences(
+    register: Register, frame: Frame, found: Assignment, carried: Carried, windows: Mapping[int, Span]
+) -> dict[int, tuple[list[Reconciliation], float | None]]:
+    """Return per window the links live on every day of it that are silent, and the share of those in use that is unseen.
+
+    Exchanges of its pair that map to no link might be its own: then nothing is said of a link.
+    """
+    heard = _heard(register, frame, found, carried.exchanges > 0)
+    return {days: _silent(frame, found, heard, carried, span, days) for days, span in windows.items()}
 
 
-def _by_link(frame: Frame, found: Assignment, rows: NDArray[np.int64], of: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum a link's own and shared carriers: what several links share is the whole of it for each, never split."""
-    sums = np.zeros((len(rows), of.shape[1]), np.int64)
-    for position, row in enumerate(rows.tolist()):
-        link = frame.links[row]
-        sums[position] = of[[*found.own.get(link, ()), *found.shares.get(link, ())]].sum(axis=0)
-    return sums
+def _heard(register: Register, frame: Frame, found: Assignment, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell on which days anything is known that may have been exchanged on each link, (links, days)."""
+    heard = np.zeros((len(frame.links), used.shape[1]), np.bool_)
+    for row, (link, of) in enumerate(zip(frame.links, carriers_of(found, frame.links), strict=True)):
+        pair = register.consumer(register.links[link]), register.links[link].provider
+        if carriers := [*of, *found.other.get(pair, ())]:
+            heard[row] = used[carriers].any(axis=0)
+    return heard
 
 
 def _silent(
-    register: Register, frame: Frame, found: Assignment, carried: Carried, first: int, dates: range
-) -> frozenset[str]:
-    """Links live on every day of the window that nothing is known to be exchanged on, in a day or more of reading.
+    frame: Frame, found: Assignment, heard: NDArray[np.bool_], carried: Carried, span: Span, days: int
+) -> tuple[list[Reconciliation], float | None]:
+    if span.hours.stop - max(span.hours.start, carried.since) < LEAST_DAYS * 24 or not carried.exchanges.any():
+        return [], None
+    live = (np.maximum(frame.live_from, frame.required_from) <= span.days.start) & (
+        frame.required_until >= span.days.stop
+    )
+    read = int(np.flatnonzero(carried.exchanges.any(axis=0))[0])
+    window = span.days.start - carried.first_day
+    judged: Silence = silence(heard[live, read:], max(0, window - read))
+    links = [frame.links[row] for row in np.flatnonzero(live)[judged.silent].tolist()]
+    return [Reconciliation(link, days, 0, shared=link in found.shares, silent=True) for link in links], judged.unseen
 
-    Exchanges of its pair that map to no link might be its own: then nothing is said.
-    """
-    part = carried.exchanges[:, first - carried.first_hour :].sum(axis=1)
-    read = carried.first_hour + carried.exchanges.shape[1] - max(first, carried.began)
-    if read < DAY_HOURS or not part.any():
-        return frozenset()
-    live = (np.maximum(frame.live_from, frame.required_from) <= dates.start) & (frame.required_until >= dates.stop)
-    silent = set()
-    for row in np.flatnonzero(live).tolist():
-        link = frame.links[row]
-        pair = register.consumer(register.links[link]), register.links[link].provider
-        heard = [*found.own.get(link, ()), *found.shares.get(link, ()), *found.other.get(pair, ())]
-        if not part[heard].any():
-            silent.add(link)
-    return frozenset(silent)
+
+def traffics(
+    register: Register,
+    carried: Carried,
+    windows: Mapping[int, Span],
+    unseen: Mapping[int, float | None],
+) -> tuple[Traffic, ...]:
+    """Return the traffic of each window."""
+    return tuple(
+        replace(
+            traffic(
+                register,
+                carried.carriers,
+                exchanges=carried.exchanges[:, span.days.start - carried.first_day :].sum(axis=1),
+                ok=carried.ok[:, span.days.start - carried.first_day :].sum(axis=1),
+                window_days=days,
+            ),
+            read_days=(span.hours.stop - carried.since) / 24 if carried.exchanges.any() else 0.0,
+            unseen_share=unseen[days],
+        )
+        for days, span in windows.items()
+    )
 
 
 def _with(one: Reconciliation, of: Agreement, at: int) -> Reconciliation:

@@ -7,8 +7,10 @@ counted twice or lost, whatever crashes.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -20,17 +22,18 @@ from services.core.errors import StateError
 from services.core.evidence import ExchangeSummary
 from services.core.reconciliation import Carrier
 from services.indicator.calendar import Calendar
+from services.scorer import hours
 from services.scorer.gap import Position
+from services.scorer.hours import HOUR_SECONDS
 
-__all__ = ["KEPT_DAYS", "Exchanges"]
+__all__ = ["KEPT_DAYS", "Exchanges", "Reading"]
 
 KEPT_DAYS = 14
 """How long a summary can be replaced: the stream and security servers keep 7 days, so no later revision exists."""
 
 DAY_SECONDS = 86_400
-HOUR_SECONDS = 3_600
 
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS position (stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS summary (
     bus TEXT, client TEXT, service TEXT, slot_start INTEGER, revision INTEGER,
@@ -43,9 +46,7 @@ CREATE TABLE IF NOT EXISTS carrier (
     link TEXT, shared INTEGER, meta INTEGER,
     UNIQUE (bus, consumer, provider, client, service, link, shared, meta)
 );
-CREATE TABLE IF NOT EXISTS hourly (
-    carrier INTEGER, hour INTEGER, count INTEGER, ok INTEGER, PRIMARY KEY (carrier, hour)
-) WITHOUT ROWID;
+{hours.SCHEMA}
 CREATE INDEX IF NOT EXISTS summary_day ON summary (day);
 CREATE TABLE IF NOT EXISTS volume (
     consumer TEXT, provider TEXT, meta INTEGER, day INTEGER,
@@ -75,25 +76,32 @@ INSERT INTO carrier (bus, consumer, provider, client, service, link, shared, met
 ON CONFLICT DO UPDATE SET bus = excluded.bus RETURNING id
 """
 
-_ADD_HOUR = """
-INSERT INTO hourly VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET count = count + excluded.count, ok = ok + excluded.ok
-"""
-
 # A carrier named by a summary that may still be replaced stays.
 _TRIM_CARRIERS = """
-DELETE FROM carrier WHERE id NOT IN (SELECT carrier FROM hourly)
+DELETE FROM carrier WHERE id NOT IN (SELECT carrier FROM hours)
     AND id NOT IN (SELECT carrier FROM summary WHERE carrier IS NOT NULL)
-"""
-
-_HOURS = """
-SELECT carrier, hour, count, ok FROM hourly WHERE hour >= ? AND hour < ? AND count > 0
 """
 
 _VOLUMES = """
 SELECT consumer, provider, meta, SUM(count), SUM(ok), SUM(bus_failures), SUM(provider_failures), MAX(last_slot)
 FROM volume WHERE day >= ? AND count > 0 GROUP BY consumer, provider, meta ORDER BY consumer, provider, meta
 """
+
+
+_Changes = defaultdict[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What was taken in by one moment, whatever comes meanwhile."""
+
+    carriers: tuple[Carrier, ...]
+    ids: tuple[int, ...]
+    database: sqlite3.Connection
+
+    def hours(self, carriers: Sequence[int], span: range) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return exchanges, and how many were ok, of c carriers by position, in h hours since 1970: (c, h) each."""
+        return hours.read(self.database, [self.ids[at] for at in carriers], span)
 
 
 class Exchanges:
@@ -107,6 +115,7 @@ class Exchanges:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.executescript(_SCHEMA)
+            hours.take_over(self._database)
             if "carrier" not in (row[1] for row in self._database.execute("PRAGMA table_info(summary)")):
                 # A file of before hours were kept: what it holds counts in volumes, and in no hour.
                 self._database.execute("ALTER TABLE summary ADD COLUMN carrier INTEGER")
@@ -134,15 +143,17 @@ class Exchanges:
         summaries were left out: their slot lies in the future, or too far back for an earlier revision to be known.
         """
         left_out = 0
+        changes: _Changes = defaultdict(lambda: (0, 0))
         with self._translated(), self._database:
             for stored, bus, summaries in batches:
                 span = range(int(stored) - KEPT_DAYS * DAY_SECONDS, int(stored) + DAY_SECONDS)
                 for summary in summaries:
                     if summary.slot_start in span:
                         day = calendar.day_of(calendar.slot_of(summary.slot_start)).toordinal()
-                        self._replace(bus, summary, day)
+                        self._replace(bus, summary, day, changes)
                     else:
                         left_out += 1
+            hours.add(self._database, changes)
             if position is not None:
                 self._database.execute(
                     "INSERT OR REPLACE INTO position VALUES (?, ?, ?)",
@@ -157,7 +168,7 @@ class Exchanges:
             self._database.execute("DELETE FROM summary WHERE day < ?", (replaceable,))
             self._database.execute("DELETE FROM volume WHERE day < ?", (today.toordinal() - window_days,))
             oldest = calendar.midnight(today - timedelta(days=window_days)) // HOUR_SECONDS
-            self._database.execute("DELETE FROM hourly WHERE hour < ?", (oldest,))
+            hours.forget(self._database, oldest)
             self._database.execute(_TRIM_CARRIERS)
 
     def volumes(self, since: date) -> tuple[ExchangeVolume, ...]:
@@ -166,32 +177,24 @@ class Exchanges:
             rows = self._database.execute(_VOLUMES, (since.toordinal(),)).fetchall()
         return tuple(ExchangeVolume(row[0], row[1], bool(row[2]), *row[3:]) for row in rows)
 
-    def hours(self, span: range) -> tuple[tuple[Carrier, ...], NDArray[np.int64], NDArray[np.int64], int]:
-        """Return all carriers, and (c, h) exchanges and how many were ok in hours since 1970; and the first hour kept.
-
-        Reads on a connection of its own, so that it may be called from another thread while summaries are taken in.
-        """
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """Read on a connection of its own, so that another thread may while summaries are taken in. Raises StateError."""
         with self._translated(), self._reader() as database:
             names = database.execute("SELECT * FROM carrier ORDER BY id").fetchall()
-            rows = np.array(database.execute(_HOURS, (span.start, span.stop)).fetchall(), np.int64).reshape(-1, 4).T
-            (began,) = database.execute("SELECT MIN(hour) FROM hourly WHERE count > 0").fetchone()
-        exchanges, ok = np.zeros((2, len(names), len(span)), np.int64)
-        at = np.searchsorted(np.array([name[0] for name in names], np.int64), rows[0]), rows[1] - span.start
-        exchanges[at], ok[at] = rows[2], rows[3]
-        carriers = tuple(_carrier(name) for name in names)
-        return carriers, exchanges, ok, span.stop if began is None else began
+            yield Reading(tuple(map(_carrier, names)), tuple(name[0] for name in names), database)
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
         if self._path == ":memory:":
             yield self._database
             return
-        with closing(sqlite3.connect(self._path)) as database:
+        with closing(sqlite3.connect(self._path, check_same_thread=False)) as database:
             # One snapshot for all that is read.
             database.execute("BEGIN")
             yield database
 
-    def _replace(self, bus: str, new: ExchangeSummary, day: int) -> None:
+    def _replace(self, bus: str, new: ExchangeSummary, day: int, changes: _Changes) -> None:
         key, hour = (bus, new.client, new.service, new.slot_start), new.slot_start // HOUR_SECONDS
         found = self._database.execute(_FIND, key).fetchone()
         if found is not None:
@@ -200,13 +203,13 @@ class Exchanges:
                 return
             self._database.execute(_ADD, (*pair, -count, -ok, -bus_failures, -provider_failures))
             if carrier is not None:
-                self._database.execute(_ADD_HOUR, (carrier, hour, -count, -ok))
+                _change(changes, carrier, hour, -count, -ok)
         sums = (new.count, new.ok, new.bus_failures, new.provider_failures)
         pair = [new.consumer, new.provider, int(new.meta), day]
         carrier = self._carrier(bus, new)
         self._database.execute(_REPLACE, (*key, new.revision, *pair, *sums, carrier))
         self._database.execute(_ADD, (*pair, new.slot_start, *sums))
-        self._database.execute(_ADD_HOUR, (carrier, hour, new.count, new.ok))
+        _change(changes, carrier, hour, new.count, new.ok)
 
     def _carrier(self, bus: str, new: ExchangeSummary) -> int:
         named = (bus, new.consumer, new.provider, new.client, new.service, new.link, int(new.shared), int(new.meta))
@@ -221,6 +224,11 @@ class Exchanges:
             raise StateError(
                 f"the exchange volumes in {self._path} cannot be used: {error}; make room, or move the file away"
             ) from error
+
+
+def _change(changes: _Changes, carrier: int, hour: int, count: int, ok: int) -> None:
+    before = changes[carrier, hour]
+    changes[carrier, hour] = before[0] + count, before[1] + ok
 
 
 def _carrier(row: tuple[int, str, str, str, str, str, str, int, int]) -> Carrier:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,14 +13,20 @@ from numpy.typing import NDArray
 from services.core.outcome import Stage
 from services.core.reconciliation import Reconciliation, Traffic
 from services.indicator.calendar import Calendar
-from services.indicator.reconciliation import Carried, Probed, linked, reconcile, traffics
-from services.scorer.exchanges import HOUR_SECONDS, Exchanges
+from services.indicator.reconcile import Hours
+from services.indicator.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
+from services.indicator.traffic import Assignment, assign
+from services.scorer.exchanges import Exchanges, Reading
+from services.scorer.hours import HOUR_SECONDS
 from services.scorer.scoring import Scoring
 
 __all__ = ["LATE_SECONDS", "Reconciled", "Reconciler"]
 
 LATE_SECONDS = 600
 """How long after an hour its volume is judged: collectors stay a minute behind, and are asked again and again."""
+
+_AT_ONCE = 256
+"""Links, or carriers, whose hours are held at once: memory does not grow with the register."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +42,8 @@ class _Day:
     """Slots known and answered of some links, in consecutive hours from ``first``: (hours, links)."""
 
     first: int
-    known: NDArray[np.int64]
-    answered: NDArray[np.int64]
+    known: NDArray[np.unsignedinteger]
+    answered: NDArray[np.unsignedinteger]
 
 
 class Reconciler:
@@ -45,7 +52,7 @@ class Reconciler:
     def __init__(self, exchanges: Exchanges) -> None:
         self._exchanges = exchanges
         self._days: dict[date, _Day] = {}
-        self._judged: tuple[object, bytes] = (None, b"")
+        self._judged: tuple[object, tuple[int, ...]] = (None, ())
 
     async def run(self, scoring: Scoring, end_slot: int) -> Reconciled | None:
         """Reconcile up to a slot, letting others run in between; None when another register came meanwhile.
@@ -53,63 +60,111 @@ class Reconciler:
         Raises StateError.
         """
         calendar, register, frame = scoring.calendar, scoring.register, scoring.frame
-        spans = {days: calendar.window(days, end_slot) for days in register.policy.windows_days}
-        longest = max(spans.values(), key=len)
+        slots = {days: calendar.window(days, end_slot) for days in register.policy.windows_days}
+        longest = max(slots.values(), key=len)
         if not longest:
             return Reconciled()
-        hours = range(_hour(calendar, longest.start), _hour(calendar, end_slot - 1) + 1)
-        windows = {days: (_hour(calendar, span.start), _dates(calendar, span)) for days, span in spans.items() if span}
-        carriers, exchanges, ok, began = await asyncio.to_thread(self._exchanges.hours, hours)
-        whole = (calendar.start_of(end_slot) - LATE_SECONDS) // HOUR_SECONDS
-        carried = Carried(carriers, hours.start, exchanges, ok, began, min(whole, hours.stop))
-        rows = linked(register, frame, carriers)
-        self._forget(frame, rows, longest, calendar)
-        known, answered = np.zeros((2, len(rows), len(hours)), np.int64)
-        for day, slots in calendar.days(longest) if len(rows) else ():
-            found = self._day(scoring, day, slots, rows)
-            at = slice(found.first - hours.start, found.first - hours.start + len(found.known))
-            known[:, at] += found.known.T
-            answered[:, at] += found.answered.T
-            await asyncio.sleep(0)
-            if scoring.frame is not frame:
-                return None
+        windows = {days: _span(calendar, span) for days, span in slots.items() if span}
+        hours = _span(calendar, longest).hours
+        with self._exchanges.reading() as reading:
+            found = assign(register, reading.carriers)
+            carried = await asyncio.to_thread(_carried, reading, calendar, longest)
+            rows = linked(frame, found)
+            self._forget(frame, rows, longest, calendar)
+            probed = []
+            for day, of_day in calendar.days(longest) if rows else ():
+                probed.append(self._day(scoring, day, of_day, rows))
+                await asyncio.sleep(0)
+                if scoring.frame is not frame:
+                    return None
+            silent = await asyncio.to_thread(silences, register, frame, found, carried, windows)
+            links = [one for of_window, _ in silent.values() for one in of_window]
+            whole = min((calendar.start_of(end_slot) - LATE_SECONDS) // HOUR_SECONDS, hours.stop)
+            for start in range(0, len(rows), _AT_ONCE):
+                part = range(start, min(start + _AT_ONCE, len(rows)))
+                names = [frame.links[rows[at]] for at in part]
 
-        def found_of_all() -> Reconciled:
-            probed = Probed(rows, known, answered)
-            return Reconciled(
-                tuple(reconcile(register, frame, carried, probed, windows)), traffics(register, carried, windows)
-            )
+                def some(names: Sequence[str] = names, part: range = part) -> list[Reconciliation]:
+                    of = _hours(reading, found, names, hours, probed, part)
+                    return list(compared(names, found, of, windows, since=carried.since, whole=whole))
 
-        return await asyncio.to_thread(found_of_all)
+                links += await asyncio.to_thread(some)
+                if scoring.frame is not frame:
+                    return None
+        links.sort(key=lambda one: (one.window_days, one.link))
+        unseen = {days: share for days, (_, share) in silent.items()}
+        return Reconciled(tuple(links), traffics(register, carried, windows, unseen))
 
-    def _forget(self, frame: object, rows: NDArray[np.int64], span: range, calendar: Calendar) -> None:
+    def _forget(self, frame: object, rows: Sequence[int], span: range, calendar: Calendar) -> None:
         """Forget days that were judged by another frame, or of other links, or that have left the longest window."""
-        judged = (frame, rows.tobytes())
+        judged = (frame, tuple(rows))
         if self._judged != judged:
             self._days.clear()
             self._judged = judged
         first = calendar.day_of(span.start)
         self._days = {day: kept for day, kept in self._days.items() if day >= first}
 
-    def _day(self, scoring: Scoring, day: date, slots: range, rows: NDArray[np.int64]) -> _Day:
+    def _day(self, scoring: Scoring, day: date, slots: range, rows: Sequence[int]) -> _Day:
         kept = self._days.get(day)
         if kept is not None:
             return kept
         calendar = scoring.calendar
         verdicts = scoring.evidence.verdicts(scoring.frame, slots)[:, rows]
         hour = np.arange(slots.start, slots.stop) * calendar.slot_seconds // HOUR_SECONDS
-        known, answered = np.zeros((2, int(hour[-1] - hour[0]) + 1, len(rows)), np.int64)
-        np.add.at(known, hour - hour[0], verdicts >= 0)
-        np.add.at(answered, hour - hour[0], verdicts >= Stage.INVALID)
+        starts = np.flatnonzero(np.diff(hour, prepend=-1))
+        narrow = np.min_scalar_type(-(-HOUR_SECONDS // calendar.slot_seconds))
+        known, answered = np.zeros((2, int(hour[-1] - hour[0]) + 1, len(rows)), narrow)
+        at = hour[starts] - hour[0]  # a slot may be longer than an hour
+        known[at] = np.add.reduceat(verdicts >= 0, starts, axis=0, dtype=narrow)
+        answered[at] = np.add.reduceat(verdicts >= Stage.INVALID, starts, axis=0, dtype=narrow)
         found = _Day(int(hour[0]), known, answered)
         if slots.stop <= scoring.evidence.closed_before:
             self._days[day] = found
         return found
 
 
+def _carried(reading: Reading, calendar: Calendar, slots: range) -> Carried:
+    """Sum exchanges by day; the hour in which a day begins counts to it as a whole."""
+    span = _span(calendar, slots)
+    starts = [_hour(calendar, of_day.start) - span.hours.start for _, of_day in calendar.days(slots)]
+    number, since = len(reading.carriers), span.hours.stop
+    exchanges, ok = np.zeros((2, number, len(starts)), np.int64)
+    for start in range(0, number, _AT_ONCE):
+        some = range(start, min(start + _AT_ONCE, number))
+        by_hour, good = reading.hours(some, span.hours)
+        exchanges[some] = np.add.reduceat(by_hour, starts, axis=1, dtype=np.int64)
+        ok[some] = np.add.reduceat(good, starts, axis=1, dtype=np.int64)
+        heard = np.flatnonzero(by_hour.any(axis=0))
+        since = min(since, span.hours.start + int(heard[0])) if len(heard) else since
+    return Carried(reading.carriers, span.days.start, exchanges, ok, since)
+
+
+def _hours(
+    reading: Reading, found: Assignment, links: Sequence[str], hours: range, probed: Sequence[_Day], rows: range
+) -> Hours:
+    """Put exchanges and probes of some links side by side; ``rows`` are their positions in what was ``probed``."""
+    carriers = carriers_of(found, links)
+    needed = sorted({carrier for of_link in carriers for carrier in of_link})
+    by_hour, good = reading.hours(needed, hours)
+    at = {carrier: position for position, carrier in enumerate(needed)}
+    exchanges, ok, known, answered = np.zeros((4, len(links), len(hours)), np.int64)
+    for row, of_link in enumerate(carriers):
+        own = [at[carrier] for carrier in of_link]
+        exchanges[row], ok[row] = by_hour[own].sum(axis=0), good[own].sum(axis=0)
+    for day in probed:
+        within = slice(day.first - hours.start, day.first - hours.start + len(day.known))
+        known[:, within] += day.known[:, rows].T
+        answered[:, within] += day.answered[:, rows].T
+    return Hours(exchanges, ok, known, answered)
+
+
 def _hour(calendar: Calendar, slot: int) -> int:
     return calendar.start_of(slot) // HOUR_SECONDS
 
 
-def _dates(calendar: Calendar, span: range) -> range:
-    return range(calendar.day_of(span.start).toordinal(), calendar.day_of(span.stop - 1).toordinal() + 1)
+def _span(calendar: Calendar, slots: range) -> Span:
+    first, last = calendar.day_of(slots.start), calendar.day_of(slots.stop - 1)
+    return Span(
+        range(_hour(calendar, slots.start), _hour(calendar, slots.stop - 1) + 1),
+        range(first.toordinal(), last.toordinal() + 1),
+    )

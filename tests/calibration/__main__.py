@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from tests.calibration import reconcile
+from tests.calibration import reconcile, silence
 from tests.calibration.cells import Cell, cells_of
 from tests.calibration.gate import Found, run
 from tests.calibration.page import line, page
@@ -22,12 +22,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "calibration.md"
 
 def main() -> None:
     """Run the gate on all cores and print a line per scenario, window and kind as they come."""
-    if sys.argv[1:] == ["reconcile"]:
-        reconcile.main()
+    others = {"reconcile": reconcile.main, "silence": silence.main}
+    if len(sys.argv) == 2 and sys.argv[1] in others:
+        others[sys.argv[1]]()
         return
     names = [scenario.name for scenario in SCENARIOS]
     parser = argparse.ArgumentParser(
-        "make calibrate ARGS='…'", description=__doc__, epilog="reconcile: that of probes and logs"
+        "make calibrate ARGS='…'", description=__doc__, epilog="reconcile, silence: those of exchanges"
     )
     parser.add_argument("scenario", nargs="*", choices=[*names, []], help="which ones (default: all)")
     parser.add_argument("--replications", type=int, default=REPLICATIONS, help=f"of each (default: {REPLICATIONS})")

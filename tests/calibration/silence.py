@@ -1,4 +1,4 @@
-"""Buses on which to try how often a link that is in use is called silent, and how often one that is not.
+"""``make calibrate ARGS=silence``: how often a link that is in use is called silent, and how often one that is not.
 
 Buses of links whose use differs widely: some exchange all day, some once a month, and holidays stop them all. A false
 flag is one on a link in use that happened to exchange nothing; finding is a flag on a link that is not used at all, or
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from services.indicator.silence import silence
 
 SEED = 20_261_126
 READ_DAYS = (1, 3, 7, 14, 28, 60, 90)
@@ -66,3 +68,33 @@ def use(case: Case, days: int, rng: np.random.Generator) -> NDArray[np.int64]:
     away = (np.arange(days) >= days - first) & (np.arange(days) < days - last)
     expected = own * open_days * np.where(away, 0.02, 1.0)[None, :]
     return rng.poisson(expected * rng.lognormal(-(case.bursts**2) / 2, case.bursts, expected.shape))
+
+
+def main() -> None:
+    """Print a line per case, window and days read."""
+    print(f"Silence, seed {SEED}, {LINKS:,} links in use a line: how many are called silent, and how many chance kept")  # noqa: T201
+    print("quiet; of those never used, and of those used until the window began, how many are found")  # noqa: T201
+    for number, case in enumerate(CASES):
+        for window in WINDOWS:
+            for read in READ_DAYS:
+                if read >= window or window == WINDOWS[-1]:
+                    print(silence_line(case, window, read, (SEED, number, read)), flush=True)  # noqa: T201
+
+
+def silence_line(case: Case, window: int, read: int, seed: tuple[int, ...]) -> str:
+    """Return the false flags of one case, and what is found, over as many buses as make LINKS links."""
+    begin, idle = max(0, read - window), round(case.links * UNUSED)
+    told = []
+    for turn in range(LINKS // case.links):
+        used = use(case, read, np.random.default_rng((*seed, turn))) > 0
+        left = used[:idle].copy()
+        left[:, begin:] = False
+        found = silence(np.concatenate([used, np.zeros_like(left), left]), begin).silent
+        quiet = ~used[:, begin:].any(axis=1)
+        told.append([part.mean() for part in (*np.split(found, [case.links, case.links + idle]), quiet)])
+    false, never, fell, quiet_share = np.mean(told, axis=0).tolist()
+    gone = f"  fell silent {fell:.3f}" if begin else ""
+    return (
+        f"{case.name:18} {window:2} d, {read:2} read  false flags {false:.4f}  quiet {quiet_share:.4f}  "
+        f"never used {never:.3f}{gone}"
+    )

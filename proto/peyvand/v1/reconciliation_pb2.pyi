@@ -70,7 +70,9 @@ class Reconciliation(_message.Message):
     shared: _builtins.bool
     """True when other links use the same X-Road service: the volume is all of theirs too, never split by guess."""
     silent: _builtins.bool
-    """True when the link was live all the time and nothing was exchanged on it."""
+    """True when the link was live all the time and nothing was exchanged on it, for longer than chance lets a link in use
+    be quiet.
+    """
     compared: _builtins.int
     """Exchanges in hours in which the link was probed: those that the following three compare."""
     disagrees: _builtins.bool
@@ -177,11 +179,21 @@ class Traffic(_message.Message):
     UNDECLARED_PAIRS_FIELD_NUMBER: _builtins.int
     BUSES_FIELD_NUMBER: _builtins.int
     UNDECLARED_FIELD_NUMBER: _builtins.int
+    READ_DAYS_FIELD_NUMBER: _builtins.int
+    UNSEEN_SHARE_FIELD_NUMBER: _builtins.int
     window_days: _builtins.int
     exchanges: _builtins.int
     undeclared_exchanges: _builtins.int
     """Exchanges of pairs between which the register lists no link, or with a party it does not know; and how many pairs."""
     undeclared_pairs: _builtins.int
+    read_days: _builtins.float
+    """Days of which exchanges are known, at most those of the longest window: it takes 4 of even traffic to hold links against
+    their probes, 7 to call one silent, 21 to call its volume unusual.
+    """
+    unseen_share: _builtins.float
+    """Of links in use the estimated share on which nothing was exchanged in the window: while it is above .01, links without
+    a past are not called silent. Unset before seven days were read.
+    """
     @_builtins.property
     def buses(self) -> _containers.RepeatedCompositeFieldContainer[Global___BusTraffic]:
         """By volume."""
@@ -199,12 +211,16 @@ class Traffic(_message.Message):
         undeclared_pairs: _builtins.int = ...,
         buses: _abc.Iterable[Global___BusTraffic] | None = ...,
         undeclared: _abc.Iterable[Global___UndeclaredExchange] | None = ...,
+        read_days: _builtins.float = ...,
+        unseen_share: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_unseen_share", b"_unseen_share", "unseen_share", b"unseen_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buses", b"buses", "exchanges", b"exchanges", "undeclared", b"undeclared", "undeclared_exchanges", b"undeclared_exchanges", "undeclared_pairs", b"undeclared_pairs", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_unseen_share", b"_unseen_share", "buses", b"buses", "exchanges", b"exchanges", "read_days", b"read_days", "undeclared", b"undeclared", "undeclared_exchanges", b"undeclared_exchanges", "undeclared_pairs", b"undeclared_pairs", "unseen_share", b"unseen_share", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__unseen_share: _TypeAlias = _typing.Literal["unseen_share"]  # noqa: Y015
+    _WhichOneofArgType__unseen_share: _TypeAlias = _typing.Literal["_unseen_share", b"_unseen_share"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unseen_share) -> _WhichOneofReturnType__unseen_share | None: ...
 
 Global___Traffic: _TypeAlias = Traffic  # noqa: Y015
 

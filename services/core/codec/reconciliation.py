@@ -84,6 +84,8 @@ def traffic_to_message(one: Traffic) -> reconciliation_pb2.Traffic:
             )
             for pair in one.undeclared
         ],
+        read_days=one.read_days,
+        unseen_share=one.unseen_share,
     )
 
 
@@ -96,6 +98,8 @@ def traffic_from_message(one: reconciliation_pb2.Traffic) -> Traffic:
         undeclared_pairs=one.undeclared_pairs,
         buses=tuple(BusTraffic(bus.bus, bus.exchanges) for bus in one.buses),
         undeclared=tuple(Undeclared(pair.consumer, pair.provider, pair.exchanges, pair.ok) for pair in one.undeclared),
+        read_days=one.read_days,
+        unseen_share=one.unseen_share if one.HasField("unseen_share") else None,
     )
 
 

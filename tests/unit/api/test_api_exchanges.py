@@ -8,27 +8,11 @@ import grpc
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.core.reconciliation import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
 from tests.api_pictures import blocks_of
+from tests.reconciliations import disagreeing, silent, traffic
 
-FOUND = {
-    "deed-civil": Reconciliation(
-        link="deed-civil",
-        window_days=7,
-        exchanges=120,
-        shared=True,
-        silent=False,
-        compared=100,
-        logs=Estimate(0.9, 0.8, 0.95),
-        probes=Estimate(1.0, 0.99, 1.0),
-        difference=Estimate(-0.1, -0.2, -0.05),
-        disagrees=True,
-        volume=Volume(10, 20.5, -7.0, True, -0.25),
-    ),
-    "deed-tax": Reconciliation("deed-tax", 7, 0, shared=False, silent=True),
-    "birth-tax": Reconciliation("birth-tax", 28, 0, shared=False, silent=True),
-}
-TRAFFIC = Traffic(7, 200, 20, 1, (BusTraffic("xroad", 200),), (Undeclared("_unmapped", "customs", 20, 19),))
+FOUND = {one.link: one for one in (disagreeing(window_days=7), silent(window_days=7), silent("birth-tax"))}
+TRAFFIC = traffic(7)
 
 
 @pytest.fixture
@@ -52,9 +36,9 @@ async def test_a_link_tells_what_logs_say_beside_probes(carried):
     """GetLink has both shares with intervals, the flag and the volume; a link nothing is known of has none of it."""
     one = (await carried.indicators.GetLink(messages.GetLinkRequest(link="deed-civil", window_days=7))).link
     found = one.reconciliation
-    assert (found.exchanges, found.shared, found.disagrees, found.compared) == (120, True, True, 100)
+    assert (found.exchanges, found.shared, found.disagrees, found.compared) == (1234, True, True, 1200)
     assert (found.logs.value, found.probes.low, found.difference.high) == (0.9, 0.99, -0.05)
-    assert (found.volume.recent, found.volume.expected, found.volume.unusual) == (10, 20.5, True)
+    assert (found.volume.recent, found.volume.expected, found.volume.unusual) == (10, 120.5, True)
     for link, window in (("deed-civil", 28), ("transfer-civil", 7)):
         other = (await carried.indicators.GetLink(messages.GetLinkRequest(link=link, window_days=window))).link
         assert not other.HasField("reconciliation")
@@ -89,7 +73,8 @@ async def test_a_newer_block_replaces_what_was_found(carried):
 async def test_traffic_tells_buses_and_undeclared_pairs(carried, refusal):
     """GetTraffic answers by window; a window not looked at yet is UNAVAILABLE, an unknown finding or window refused."""
     answer = (await carried.indicators.GetTraffic(messages.GetTrafficRequest(window_days=7))).traffic
-    assert (answer.exchanges, answer.undeclared_exchanges, answer.undeclared_pairs) == (200, 20, 1)
+    assert (answer.exchanges, answer.undeclared_exchanges, answer.undeclared_pairs) == (2000, 20, 1)
+    assert (answer.read_days, answer.unseen_share) == (60.5, 0.002)
     assert [(one.bus, one.share) for one in answer.buses] == [("xroad", 1.0)]
     assert [(one.consumer, one.provider, one.exchanges, one.ok) for one in answer.undeclared] == [
         ("_unmapped", "customs", 20, 19)

@@ -13,24 +13,11 @@ from typer.testing import CliRunner
 from services.cli.ask_commands import explain
 from services.cli.exchange_command import exchange
 from services.core.errors import ApiError
-from services.core.reconciliation import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
+from services.core.reconciliation import BusTraffic, Traffic, Volume
 from tests.api_pictures import blocks_of
+from tests.reconciliations import disagreeing, silent, traffic
 
-CIVIL = Reconciliation(
-    link="deed-civil",
-    window_days=28,
-    exchanges=1234,
-    shared=True,
-    silent=False,
-    compared=1200,
-    logs=Estimate(0.9, 0.8, 0.95),
-    probes=Estimate(1.0, 0.99, 1.0),
-    difference=Estimate(-0.1, -0.2, -0.05),
-    disagrees=True,
-    volume=Volume(10, 120.5, -7.0, True, -0.25),
-)
-TAX = Reconciliation("deed-tax", 28, 0, shared=False, silent=True)
-TRAFFIC = Traffic(28, 2000, 20, 1, (BusTraffic("xroad", 2000),), (Undeclared("_unmapped", "customs", 20, 19),))
+CIVIL, TAX, TRAFFIC = disagreeing(), silent(), traffic()
 
 
 @pytest.fixture
@@ -71,11 +58,12 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
         "1,234 shared",
         "logs 90.0 % (80.0-95.0), probes 100.0 % (99.0-100.0)",
         "10 lately, 120 expected",
-        "silent: live all the time, and never used",
+        "silent: live all the time, and not used",
     ):
         assert words in text, words
     lines = [json.loads(line) for line in (await ask("exchange", "--json")).splitlines()]
     assert lines[0]["traffic"]["undeclared"][0]["exchanges"] == "20"
+    assert "too little history" not in text
     assert [line["link"]["id"] for line in lines[1:]] == ["deed-tax", "deed-civil"]
 
 
@@ -87,6 +75,14 @@ async def test_exchange_says_when_there_is_nothing_to_say(api, ask):
     text = await ask("exchange")
     assert "All between agencies with a link in the register." in text
     assert "Links of which exchanges say something: 0" in text
+    assert (
+        "Exchanges of 0.0 days are known: too little history for some findings. Days it takes: 4 to hold links against "
+        "their probes, 7 to call one silent, 21 to call its volume unusual." in " ".join(text.split())
+    )
+    hold(api, traffic=replace(TRAFFIC, read_days=8.0, unseen_share=0.124))
+    text = " ".join((await ask("exchange")).split())
+    assert "Exchanges of 8.0 days are known: too little history for some findings. Days it takes: 21 to call" in text
+    assert "an estimated 12.4 % happened not to be used in the window: those never seen are called silent once" in text
     hold(api, traffic=None)
     with pytest.raises(ApiError, match="exchanges of the last 28 days were not looked at yet: retry later"):
         await ask("exchange")

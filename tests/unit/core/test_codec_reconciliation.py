@@ -12,21 +12,10 @@ from services.core.codec.reconciliation import (
     traffic_from_message,
     traffic_to_message,
 )
-from services.core.reconciliation import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
+from services.core.reconciliation import BusTraffic, Reconciliation, Traffic, Undeclared, Volume
+from tests.reconciliations import disagreeing, traffic
 
-WHOLE = Reconciliation(
-    link="deed-civil",
-    window_days=7,
-    exchanges=120,
-    shared=True,
-    silent=False,
-    compared=100,
-    logs=Estimate(0.9, 0.8, 0.95),
-    probes=Estimate(1.0, 0.99, 1.0),
-    difference=Estimate(-0.1, -0.2, -0.05),
-    disagrees=True,
-    volume=Volume(10, 20.5, -7.0, True, -0.25),
-)
+WHOLE = disagreeing()
 
 
 @pytest.mark.parametrize(
@@ -49,4 +38,5 @@ def test_traffic_comes_back_with_shares() -> None:
     message = traffic_to_message(one)
     assert [bus.share for bus in message.buses] == [0.75, 0.25]
     assert traffic_from_message(message) == one
+    assert traffic_from_message(traffic_to_message(traffic())) == traffic()
     assert traffic_from_message(traffic_to_message(Traffic(28, 0, 0, 0, (), ()))) == Traffic(28, 0, 0, 0, (), ())

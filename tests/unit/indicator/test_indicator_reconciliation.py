@@ -11,16 +11,18 @@ import pytest
 from registers import write_register
 
 from services.core.model import ExchangeRoute, Register
-from services.core.reconciliation import BusTraffic, Carrier, Undeclared
+from services.core.reconciliation import BusTraffic, Carrier, Reconciliation, Undeclared
 from services.indicator.frame import Frame
-from services.indicator.reconciliation import Carried, Probed, linked, reconcile, traffics
+from services.indicator.reconcile import Hours
+from services.indicator.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
+from services.indicator.traffic import assign
 from services.register.load import load
 
 DAYS = 7
 HOURS = DAYS * 24
 FIRST = 500_000
 START = date(2026, 3, 1).toordinal()
-WINDOWS = {DAYS: (FIRST, range(START, START + DAYS))}
+WINDOWS = {DAYS: Span(range(FIRST, FIRST + HOURS), range(START, START + DAYS))}
 CIVIL = "X/G/2/civil/status"
 SHARED = Carrier("xroad", "land-registry", "civil-registry", "X/G/1/land", CIVIL, shared=True)
 OWN = Carrier("xroad", "tax-office", "customs", "X/G/3/tax", "X/G/4/imports", link="clearance-customs")
@@ -37,15 +39,22 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
 
 
 def carried(*carriers: Carrier, each: int = 10) -> Carried:
-    exchanges = np.full((len(carriers), HOURS), each, np.int64)
-    return Carried(carriers, FIRST, exchanges, exchanges - 1, FIRST, FIRST + HOURS)
+    """What so many exchanges an hour add up to by day, of which one an hour fails."""
+    exchanges = np.full((len(carriers), DAYS), each * 24, np.int64)
+    return Carried(carriers, START, exchanges, exchanges - 24, FIRST)
 
 
-def found(register: Register, of: Carried) -> dict:
-    frame = Frame.of(register)
-    rows = linked(register, frame, of.carriers)
-    known = np.full((len(rows), HOURS), 12)
-    return {one.link: one for one in reconcile(register, frame, of, Probed(rows, known, known), WINDOWS)}
+def found(register: Register, of: Carried) -> dict[str, Reconciliation]:
+    """All that is found of links that were probed perfectly, by link."""
+    frame, assigned = Frame.of(register), assign(register, of.carriers)
+    links = [frame.links[row] for row in linked(frame, assigned)]
+    hours = np.stack([of.exchanges.repeat(24, axis=1) // 24, of.ok.repeat(24, axis=1) // 24], axis=1)
+    carried = np.array([hours[carriers].sum(axis=0) for carriers in carriers_of(assigned, links)])
+    exchanges, ok = carried.reshape(len(links), 2, HOURS).transpose(1, 0, 2)
+    known = np.full((len(links), HOURS), 12)
+    told = compared(links, assigned, Hours(exchanges, ok, known, known), WINDOWS, since=FIRST, whole=FIRST + HOURS)
+    silent, _ = silences(register, frame, assigned, of, WINDOWS)[DAYS]
+    return {one.link: one for one in (*told, *silent)}
 
 
 def test_shared_volume_is_shown_whole_for_each_link(register: Register) -> None:
@@ -80,16 +89,28 @@ def test_live_links_without_exchanges_are_silent(register: Register) -> None:
     assert silent == set(register.links) - {"transfer-customs", "clearance-customs", "deed-civil", "transfer-civil"}
 
 
-def test_nothing_is_silent_before_a_day_was_read(register: Register) -> None:
-    """A collector that began hours ago has not heard enough for silence; one without any exchange has heard nothing."""
-    young = replace(carried(OWN), began=FIRST + HOURS - 20)
+def test_nothing_is_silent_before_a_week_was_read(register: Register) -> None:
+    """A collector that began days ago has not heard enough for silence; one without any exchange has heard nothing."""
+    young = replace(carried(OWN), since=FIRST + 1)
     assert not any(one.silent for one in found(register, young).values())
     assert found(register, carried(OWN, each=0)) == {}
 
 
+def test_nothing_is_silent_where_links_in_use_are_as_quiet(register: Register) -> None:
+    """While a link in use is seen on one day only, others may be in use unseen, and traffic tells how many."""
+    of = carried(OWN, SHARED)
+    of.exchanges[0, 1:] = 0
+    assert not any(one.silent for one in found(register, of).values())
+    frame = Frame.of(register)
+    silent = silences(register, frame, assign(register, of.carriers), of, WINDOWS)
+    (one,) = traffics(register, of, WINDOWS, {days: share for days, (_, share) in silent.items()})
+    assert one.unseen_share == pytest.approx(6 / 7 / (6 / 7 + 3))  # one of three is seen once, none twice
+    assert one.read_days == DAYS
+
+
 def test_traffic_tells_buses_and_undeclared_pairs(register: Register) -> None:
     """Pairs without a link and parties nobody knows are undeclared, with volume; meta services count nowhere."""
-    (one,) = traffics(register, carried(SHARED, OWN, NOWHERE, UNKNOWN, META), WINDOWS)
+    (one,) = traffics(register, carried(SHARED, OWN, NOWHERE, UNKNOWN, META), WINDOWS, {DAYS: None})
     assert one.exchanges == 40 * HOURS
     assert one.buses == (BusTraffic("xroad", 30 * HOURS), BusTraffic("other", 10 * HOURS))
     assert (one.undeclared_exchanges, one.undeclared_pairs) == (20 * HOURS, 2)

@@ -9,11 +9,14 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
 from services.core.evidence import ExchangeSummary
+from services.core.reconciliation import Carrier
 from services.indicator.calendar import Calendar
 from services.scorer.exchanges import Exchanges
 from services.scorer.gap import Position
@@ -35,6 +38,12 @@ def volume(
 
 def take(exchanges: Exchanges, *rows: ExchangeSummary, stored: float = NOON + 60, bus: str = "xroad") -> int:
     return exchanges.take([(stored, bus, rows)], calendar=CALENDAR)
+
+
+def hours(exchanges: Exchanges, span: range) -> tuple[tuple[Carrier, ...], NDArray[np.int32], NDArray[np.int32]]:
+    """All carriers, and what each carried in every hour."""
+    with exchanges.reading() as reading:
+        return reading.carriers, *reading.hours(range(len(reading.carriers)), span)
 
 
 def test_highest_revision_counts_in_any_order() -> None:
@@ -125,18 +134,17 @@ def test_hours_follow_revisions_and_mappings(tmp_path: Path) -> None:
     for order in ((BASE, linked, later), (later, linked, BASE), (linked, later, BASE, linked)):
         exchanges = Exchanges(tmp_path / f"{len(list(tmp_path.iterdir()))}.sqlite")
         take(exchanges, *order, stored=NOON + 7200)
-        carriers, count, ok, began = exchanges.hours(range(hour - 1, hour + 2))
+        carriers, count, ok = hours(exchanges, range(hour - 1, hour + 2))
         found = {one.link: (row.tolist(), good.tolist()) for one, row, good in zip(carriers, count, ok, strict=True)}
         assert found == {"tax-civil": ([0, 7, 0], [0, 7, 0]), "": ([0, 0, 10], [0, 0, 8])}
-        assert began == hour
         exchanges.close()
 
 
 def test_hours_of_nothing() -> None:
-    """Before the first exchange there is no carrier, and the first hour kept is the end of the span."""
+    """Before the first exchange there is no carrier."""
     exchanges = Exchanges(":memory:")
-    carriers, count, _, began = exchanges.hours(range(5, 9))
-    assert (carriers, count.shape, began) == ((), (0, 4), 9)
+    carriers, count, _ = hours(exchanges, range(5, 9))
+    assert (carriers, count.shape) == ((), (0, 4))
     exchanges.close()
 
 
@@ -145,7 +153,7 @@ def test_hours_are_trimmed_with_their_carriers() -> None:
     exchanges = Exchanges(":memory:")
     take(exchanges, BASE, replace(BASE, service="X/G/2/civil/other", slot_start=NOON + 86_400), stored=NOON + 90_000)
     exchanges.trim(date(2026, 3, 30), 28, calendar=CALENDAR)
-    carriers, count, _, _ = exchanges.hours(range(NOON // 3600, NOON // 3600 + 48))
+    carriers, count, _ = hours(exchanges, range(NOON // 3600, NOON // 3600 + 48))
     assert [one.service for one in carriers] == ["X/G/2/civil/other"]
     assert count.sum() == 10
     exchanges.close()
@@ -158,11 +166,41 @@ def test_a_file_of_before_hours_goes_on(tmp_path: Path) -> None:
     take(exchanges, BASE)
     exchanges.close()
     with closing(sqlite3.connect(path)) as database:
-        database.executescript("ALTER TABLE summary DROP COLUMN carrier; DROP TABLE hourly; DROP TABLE carrier")
+        database.executescript("ALTER TABLE summary DROP COLUMN carrier; DROP TABLE hours; DROP TABLE carrier")
     exchanges = Exchanges(path)
     take(exchanges, replace(BASE, revision=2, count=12, ok=12, bus_failures=0, provider_failures=0))
     assert [one.count for one in exchanges.volumes(DAY)] == [12]
-    assert exchanges.hours(range(NOON // 3600, NOON // 3600 + 1))[1].tolist() == [[12]]
+    assert hours(exchanges, range(NOON // 3600, NOON // 3600 + 1))[1].tolist() == [[12]]
+    exchanges.close()
+
+
+def test_a_file_with_a_row_for_each_hour_is_packed(tmp_path: Path) -> None:
+    """Hours that an earlier version kept one by one are found again, and go on as the rest."""
+    path, hour = tmp_path / "exchanges.sqlite", NOON // 3600
+    exchanges = Exchanges(path)
+    take(exchanges, BASE, replace(BASE, slot_start=NOON - 40 * 3600))
+    exchanges.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            "DROP TABLE hours; CREATE TABLE hourly (carrier, hour, count, ok);"
+            f"INSERT INTO hourly VALUES (1, {hour}, 10, 8), (1, {hour - 40}, 10, 8)"
+        )
+    exchanges = Exchanges(path)
+    take(exchanges, replace(BASE, revision=2, count=12, ok=12))
+    _, count, ok = hours(exchanges, range(hour - 40, hour + 1))
+    assert (count[0, [0, -1]].tolist(), count.sum(), ok[0, [0, -1]].tolist()) == ([10, 12], 22, [8, 12])
+    exchanges.close()
+
+
+def test_what_comes_while_it_is_read_is_not_seen(tmp_path: Path) -> None:
+    """A reading is one moment's, whatever is taken in before it ends."""
+    span = range(NOON // 3600, NOON // 3600 + 1)
+    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    take(exchanges, BASE)
+    with exchanges.reading() as reading:
+        take(exchanges, replace(BASE, revision=2, count=12), replace(BASE, service="X/G/2/civil/other"))
+        assert reading.hours(range(len(reading.carriers)), span)[0].tolist() == [[10]]
+    assert hours(exchanges, span)[1].tolist() == [[12], [10]]
     exchanges.close()
 
 

@@ -1,10 +1,12 @@
 #!/bin/sh
 # Makes what a bus needs besides its configuration, in FOLDER (deploy/secrets unless told otherwise): a certificate
-# authority, the servers' certificate, the users' seeds and the servers' list of users. What is there already stays; to
+# authority, the servers' certificate, the users' seeds and the servers' list of users; for deploy/compose.yaml also
+# Grafana's password and Alertmanager's webhooks. What is there already stays; to
 # have a certificate made anew, remove nats/server.pem first. For a lab or a pilot: a real authority's files serve as well.
 #   VANTAGES  the vantages of the register        (main)
 #   BUSES     the data buses                      (xroad)
 #   HOSTS     names and addresses of nats-servers (nats-1 nats-2 nats-3 localhost 127.0.0.1)
+#   PAGES_URL, TICKETS_URL  webhooks of Alertmanager: who is woken, who is told (without them nobody is)
 #   OWNER     who runs the components, UID:GID    (10001:10001, the image's user; as root only)
 #   PEYVAND   the command                         (peyvand on PATH, else the one of .venv)
 set -eu
@@ -42,6 +44,17 @@ for vantage in ${VANTAGES:-main}; do set -- "$@" --vantage "$vantage"; done
 for bus in ${BUSES:-xroad}; do set -- "$@" --bus "$bus"; done
 "$peyvand" bus users "$folder/users" "$@" --out "$folder/nats/users.conf"
 
+mkdir -p "$folder/alertmanager" "$folder/grafana"
+[ -e "$folder/grafana/password" ] || openssl rand -hex 16 >"$folder/grafana/password"
+for name in pages tickets; do
+  url=$(eval "echo \${$(echo $name | tr a-z A-Z)_URL:-}")
+  [ -z "$url" ] || echo "$url" >"$folder/alertmanager/$name-url"
+done
+
 chmod 711 "$folder"
 chmod 644 "$folder/ca.pem"
-if [ "$(id -u)" = 0 ]; then chown -R "${OWNER:-10001:10001}" "$folder/users"; fi
+if [ "$(id -u)" = 0 ]; then
+  chown -R "${OWNER:-10001:10001}" "$folder/users"
+  chown -R 65534:65534 "$folder/alertmanager" # nobody, as whom the images of Prometheus run
+  chown -R 472:0 "$folder/grafana"            # as whom Grafana's runs
+fi

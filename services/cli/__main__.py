@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.util
 import re
 import runpy
 import sys
@@ -114,6 +115,10 @@ def main() -> None:
     arguments = sys.argv[1:]
     if arguments and arguments[0] in _COMPONENTS:
         # A component reads its own flags, PEYVAND_* and settings file.
+        if importlib.util.find_spec(f"services.{arguments[0]}") is None:
+            sys.exit(
+                f"peyvand {arguments[0]}: it is not part of this installation"
+            )  # an image goes without the sandbox
         sys.argv = [f"peyvand {arguments[0]}", *arguments[1:]]
         runpy.run_module(f"services.{arguments[0]}", run_name="__main__")
         return

@@ -61,7 +61,7 @@ class Deployed:
             }.items():
                 here = here.replace(f'"{said}', f'"{meant}')
             self._config(node).write_text(here)
-            shutil.copy(self.users_conf, self._config(node).parent)
+            self._take_users(node)
 
     @property
     def secrets(self) -> Path:
@@ -89,6 +89,11 @@ class Deployed:
         folder.mkdir(exist_ok=True)
         return folder / self.config
 
+    def _take_users(self, node: int) -> None:
+        folder = self.folder / f"node-{node}" / "nats"
+        folder.mkdir(exist_ok=True)
+        shutil.copy(self.users_conf, folder)
+
     def _command(self, node: int, *flags: str) -> tuple[list[str], dict[str, str]]:
         routes = ", ".join(f'"nats-route://127.0.0.1:{port}"' for port in self.routes)
         environ = {**os.environ, "NATS_NAME": f"nats-{node + 1}", "NATS_ROUTES": f"[{routes}]"}
@@ -114,7 +119,7 @@ class Deployed:
     def reload(self) -> None:
         """Have every node take the users as they are now."""
         for node, process in self.running.items():
-            shutil.copy(self.users_conf, self._config(node).parent)
+            self._take_users(node)
             process.send_signal(signal.SIGHUP)
 
     def peyvand(self, user: str, *words: str) -> str:

@@ -46,7 +46,7 @@ def test_nats_server_accepts_each_configuration(tmp_path: Path, config: str, nod
     servers = Deployed(tmp_path, config, nodes)
     assert [servers.fault(node) for node in range(nodes)] == [""] * nodes
     servers.users_conf.unlink()
-    (tmp_path / "node-0" / "users.conf").unlink()
+    (tmp_path / "node-0" / "nats" / "users.conf").unlink()
     assert "users.conf" in servers.fault()
 
 

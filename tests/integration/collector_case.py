@@ -19,7 +19,7 @@ from services.core.codec import decode_summaries
 from services.register.load import load
 from services.register.publish import publish
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import fields
 from datetime import date, timedelta
 from functools import reduce
 
@@ -13,10 +14,10 @@ from services.indicator.calendar import Calendar
 from services.indicator.causes import CauseRows, cause_states, join, rows_of
 from services.indicator.cells import stages
 from services.indicator.day_count import DayCount
-from services.indicator.judge import Judge, Judged
-from services.indicator.packed import DayState
+from services.indicator.judge import Judge
+from services.indicator.packed import DayState, SlotVerdicts
 from services.indicator.slots import Slots
-from services.indicator.states import DayEvidence
+from services.indicator.states import DayEvidence, Keep
 from services.indicator.tally import STAGES, Tally, WindowCounts
 
 __all__ = ["Counting"]
@@ -32,13 +33,16 @@ class Counting:
     days not yet packed are counted one by one as they come and change; packed days whole, once.
     """
 
-    def __init__(self, calendar: Calendar, slots: Slots, packed: Mapping[date, DayState], judge: Judge) -> None:
+    def __init__(
+        self, calendar: Calendar, slots: Slots, packed: Mapping[date, DayState], judge: Judge, keep: Keep
+    ) -> None:
         self.judge = judge
+        self._keep = keep
         self._calendar = calendar
         self._slots = slots
         self._packed = packed
         self._stale = {slot for slot in slots if calendar.day_of(slot) not in packed}
-        self._counted: dict[int, Judged] = {}
+        self._counted: dict[int, SlotVerdicts] = {}
         self._open: dict[date, Tally] = {}
         self._pieces: dict[tuple[date, int], tuple[range, CauseRows]] = {}
         self._whole: dict[date, tuple[Tally, CauseRows]] = {}
@@ -65,8 +69,8 @@ class Counting:
         """Return the verdict per column of a slot in detail."""
         counted = None if slot in self._stale else self._counted.get(slot)
         if counted is not None:
-            return counted.verdict
-        return self.judge.verdict(stages(self._slots[slot]), self._slots.vantages)
+            return counted.unpack().verdict
+        return self.judge.verdict(stages(self._slots.read(slot)), self._slots.vantages)
 
     def window(self, days: int, end_slot: int) -> WindowCounts:
         """Count one window."""
@@ -74,7 +78,7 @@ class Counting:
         self._recount(end_slot)
         span = calendar.window(days, end_slot)
         if not span:
-            return WindowCounts.zero(frame)
+            return WindowCounts.zero(frame).whole()
         first, last = calendar.day_of(span.start), calendar.day_of(span.stop - 1)
         # Days before this one are packed and whole in the window: their sum stays, so it is kept.
         fresh = max(first, min(max(self._packed, default=date.min) + timedelta(days=1), calendar.day_of(span.stop)))
@@ -83,7 +87,7 @@ class Counting:
             total = WindowCounts.zero(frame)
             self._add_days(total, span, first, fresh)
             self._settled[days] = ((first, fresh), total)
-        total = total.copy()
+        total = total.whole()
         self._add_days(total, span, fresh, last + timedelta(days=1))
         return total
 
@@ -92,9 +96,15 @@ class Counting:
         self._recount(span.stop)
         links = len(self.judge.links)
         for day, slots in self._calendar.days(span):
-            tally, live = self._tally(day, slots), self.judge.force(day.toordinal()).live
-            counts = np.zeros((STAGES, links), np.uint16) if tally is None else tally.counts[:, :links] * live
-            yield DayEvidence(day=day.toordinal(), slots=len(slots), counts=counts, causes=self._causes(day, slots))
+            tally = self._tally(day, slots)
+            counts = np.zeros((STAGES, links), np.uint16) if tally is None else tally.counts[:, :links]
+            yield DayEvidence(
+                day=day.toordinal(),
+                slots=len(slots),
+                tally=counts if day in self._packed else counts.copy(),  # what is open goes on being counted
+                live=self.judge.force(day.toordinal()).live,
+                causes=self._causes(day, slots),
+            )
 
     def verdicts(self, span: range) -> NDArray[np.int8]:
         """Return the verdicts (slots, links) of live links, -1 where unknown."""
@@ -107,11 +117,11 @@ class Counting:
     def prepare(self, day: date) -> Iterator[None]:
         """Count a packed day, so that it need not be when it is asked for, pausing every few milliseconds."""
         if day not in self._whole:
-            state = self._packed[day]
-            counted = yield from self._count(day, self._calendar.slots_of(day))
+            tally, causes = yield from self._count(day, self._calendar.slots_of(day))
             # Meanwhile the day may have been dropped.
-            if self._packed.get(day) is state:
-                self._whole[day] = counted
+            if day in self._packed:
+                tally.counts, tally.up, tally.down = self._keep((tally.counts, tally.up, tally.down))
+                self._whole[day] = tally, self._keep_causes(causes)
 
     def _recount(self, end_slot: int) -> None:
         for slot in [slot for slot in self._counted if slot >= end_slot]:
@@ -120,8 +130,8 @@ class Counting:
         for slot in sorted(slot for slot in self._stale if slot < end_slot):
             self._uncount(slot)
             day = self._calendar.day_of(slot)
-            judged = self.judge.judge(stages(self._slots[slot]), self._slots.vantages, day.toordinal())
-            self._counted[slot] = judged
+            judged = self.judge.judge(stages(self._slots.read(slot)), self._slots.vantages, day.toordinal())
+            self._counted[slot] = SlotVerdicts.pack(judged)
             if day not in self._open:
                 self._open[day] = Tally(self.judge.frame, self._calendar.slot_seconds)
             self._open[day].add(self.judge, judged)
@@ -130,9 +140,9 @@ class Counting:
     def _uncount(self, slot: int) -> None:
         day = self._calendar.day_of(slot)
         self._pieces.pop((day, slot // PIECE_SLOTS), None)
-        judged = self._counted.pop(slot, None)
-        if judged is not None:
-            self._open[day].remove(self.judge, judged)
+        counted = self._counted.pop(slot, None)
+        if counted is not None:
+            self._open[day].remove(self.judge, counted.unpack())
 
     def _add_days(self, total: WindowCounts, span: range, first: date, end: date) -> None:
         start, stop = self._calendar.first_slot(first), self._calendar.first_slot(end)
@@ -160,6 +170,8 @@ class Counting:
         there, rows = self._pieces.get((day, piece), (None, None))
         if there != slots or rows is None:
             rows = self._causes_of(self._verdicts(day, slots))
+            if len(slots) == PIECE_SLOTS:
+                rows = self._keep_causes(rows)
             self._pieces[day, piece] = (slots, rows)
         return rows
 
@@ -167,6 +179,9 @@ class Counting:
         for _ in self.prepare(day):
             pass
         return self._whole[day]
+
+    def _keep_causes(self, causes: CauseRows) -> CauseRows:
+        return CauseRows(*self._keep([getattr(causes, field.name) for field in fields(causes)]))
 
     def _counted_now(self, day: date, slots: range) -> tuple[Tally, CauseRows]:
         counting = self._count(day, slots)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,9 +15,6 @@ from services.indicator.cells import verdict
 from services.indicator.frame import Frame
 
 __all__ = ["DayForce", "Judge", "Judged"]
-
-# Days are asked for a window at a time; a process that runs for years must not keep them all.
-KEPT_DAYS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,8 @@ class Judge:
         self.columns = columns
         self.links = columns[: len(frame.links)]
         self._refused: dict[str, NDArray[np.int64]] = {}
-        self._days: dict[int, DayForce] = {}
-        self._link = {link: at for at, link in enumerate(frame.links)}
+        self._changes = np.unique(np.concatenate([frame.required_from, frame.required_until, frame.live_from]))
+        self._forces: dict[int, DayForce] = {}
         self._targets = np.full(columns.max(initial=-1) + 1, -1, dtype=np.int64)
         self._targets[columns] = np.arange(len(columns))
         self.by_service = np.argsort(frame.service, kind="stable")
@@ -98,30 +96,34 @@ class Judge:
 
     def force(self, day: int) -> DayForce:
         """Return what is in force on the day with this ordinal."""
-        if day not in self._days:
-            if len(self._days) >= KEPT_DAYS:
-                self._days.clear()
+        # Between two dates that the register names all days are alike.
+        era = int(np.searchsorted(self._changes, day, side="right"))
+        if era not in self._forces:
             frame = self.frame
             in_force = (frame.required_from <= day) & (day < frame.required_until)
             live = in_force & (frame.live_from <= day)
-            self._days[day] = DayForce(
+            self._forces[era] = DayForce(
                 in_force=in_force,
                 live=live,
                 service_in_force=self._any(in_force),
                 service_live=self._any(live),
                 service_paper=self._any(in_force & ~live),
             )
-        return self._days[day]
+        return self._forces[era]
 
     def links_among(self, targets: Sequence[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return which of the targets are links of the frame, and the positions of those in it."""
-        pairs = [
-            (row, self._link[target.id])
-            for row, target in enumerate(targets)
-            if not target.endpoint and target.id in self._link
-        ]
-        row, link = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-        return row, link
+        links = self.frame.links
+        if targets is self.frame.targets:
+            every = np.arange(len(links))
+            return every, every
+        pairs = []
+        for row, target in enumerate(targets):
+            at = bisect_left(links, target.id)
+            if not target.endpoint and at < len(links) and links[at] == target.id:
+                pairs.append((row, at))
+        found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
 
     def _any(self, links: NDArray[np.bool_]) -> NDArray[np.bool_]:
         marks = np.zeros(len(self.frame.services), dtype=np.bool_)

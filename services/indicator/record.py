@@ -94,7 +94,7 @@ class Record:
         weight = np.where(known > 0, frame.weight, 0.0)
         within = ratio(weight, sums(frame.service, weight, len(frame.services))[frame.service], otherwise=0.0)
         omega = frame.service_weight[frame.service] * within
-        failed = known - np.minimum(day.counts[Stage.OK], known)
+        failed = known - np.minimum(day.counts(Stage.OK), known)
         losing = np.flatnonzero(failed)
         loss = failed[losing] / known[losing]
         found = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,53 +10,82 @@ from numpy.typing import NDArray
 from services.core.evidence import MeasurementColumns, Target
 from services.indicator.cells import EMPTY, pack
 
-__all__ = ["Slots"]
+__all__ = ["Load", "Slots"]
+
+Load = Callable[[], NDArray[np.int64]]
+"""Reads the cells of one slot that were put away, as they were then."""
 
 
 class Slots:
     """Slots as int64 arrays (vantages, targets), rows and columns in the order vantages and targets were first heard of.
 
-    Targets keep their column for good, whether a register knows them or not.
+    Targets keep their column for good, whether a register knows them or not. Slots that are saved may be put away: they are
+    loaded whenever they are looked at, and come back when they change.
     """
 
     def __init__(self, targets: Sequence[Target] = (), vantages: Sequence[str] = ()) -> None:
         self.targets: list[Target] = []
         self.vantages: list[str] = list(vantages)
-        self._column: dict[tuple[str, bool], int] = {}
+        self._columns: tuple[dict[str, int], dict[str, int]] = ({}, {})  # of links, of endpoints
         self._cells: dict[int, NDArray[np.int64]] = {}
+        self._away: dict[int, Load] = {}
         self.columns_of(targets)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._cells)
+        yield from self._cells
+        yield from self._away
 
     def __contains__(self, slot: int) -> bool:
-        return slot in self._cells
+        return slot in self._cells or slot in self._away
 
     def __getitem__(self, slot: int) -> NDArray[np.int64]:
-        """Return the slot's cells, wide enough for every vantage and target heard of; made when there are none."""
-        shape = (len(self.vantages), len(self.targets))
-        cells = self._cells.get(slot)
-        if cells is None:
-            cells = self._cells[slot] = np.full(shape, EMPTY, dtype=np.int64)
-        elif cells.shape != shape:
-            room = [(0, wanted - there) for wanted, there in zip(shape, cells.shape, strict=True)]
-            cells = self._cells[slot] = np.pad(cells, room, constant_values=EMPTY)
+        """Return the slot's cells, to be changed, wide enough for every vantage and target heard of; new if there are none."""
+        cells = self._cells[slot] = self.read(slot)
+        self._away.pop(slot, None)
         return cells
 
     def __setitem__(self, slot: int, cells: NDArray[np.int64]) -> None:
         self._cells[slot] = np.array(cells, dtype=np.int64)
 
     def __delitem__(self, slot: int) -> None:
-        del self._cells[slot]
+        self._cells.pop(slot, None)
+        self._away.pop(slot, None)
+
+    def read(self, slot: int) -> NDArray[np.int64]:
+        """Return the slot's cells as wide as ``self[slot]``, only to be looked at: a slot put away stays there."""
+        cells = self._cells.get(slot)
+        if cells is None:
+            load = self._away.get(slot)
+            cells = np.zeros((0, 0), dtype=np.int64) if load is None else load()
+        shape = (len(self.vantages), len(self.targets))
+        if cells.shape != shape:
+            room = [(0, wanted - there) for wanted, there in zip(shape, cells.shape, strict=True)]
+            cells = np.pad(cells, room, constant_values=EMPTY)
+        return cells
+
+    def oldest(self, room: int) -> list[int]:
+        """Return the slots at hand without which the newer ones take up no more than ``room`` bytes, ascending."""
+        found = []
+        for slot in sorted(self._cells, reverse=True):
+            room -= self._cells[slot].nbytes
+            if room < 0:
+                found.append(slot)
+        return found[::-1]
+
+    def put_away(self, slots: Mapping[int, Load]) -> None:
+        """Put slots away, each of which says how it is loaded when it is looked at."""
+        for slot, load in slots.items():
+            self._cells.pop(slot, None)
+            self._away[slot] = load
 
     def columns_of(self, targets: Sequence[Target]) -> NDArray[np.int64]:
         """Return the column of each target; one not heard of before gets the next."""
         columns = []
         for target in targets:
-            key = (target.id, target.endpoint)
-            column = self._column.get(key)
+            table = self._columns[target.endpoint]
+            column = table.get(target.id)
             if column is None:
-                column = self._column[key] = len(self.targets)
+                column = table[target.id] = len(self.targets)
                 self.targets.append(target)
             columns.append(column)
         return np.array(columns, dtype=np.int64)

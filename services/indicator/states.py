@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,11 @@ from services.core.evidence import Target
 from services.indicator.causes import CauseRows
 from services.indicator.packed import DayState
 
-__all__ = ["Changes", "DayEvidence", "DayState", "SlotDetail", "SlotState", "Taken"]
+__all__ = ["Changes", "DayEvidence", "DayState", "Keep", "SlotDetail", "SlotState", "Taken"]
+
+
+Keep = Callable[[Sequence[NDArray[Any]]], Sequence[NDArray[Any]]]
+"""Returns arrays that say the same, kept where whoever owns the evidence wants them; nobody changes them any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +79,18 @@ class SlotDetail:
 class DayEvidence:
     """One day of a span of slots, judged by a frame of n links.
 
-    ``day`` its ordinal, ``slots`` how many of its slots are in the span, ``counts`` (6, n) known slots of live links per
-    stage, ``causes`` as of ``cause_states``; of a link that is not in force or not live that day nothing is known. Both
-    are shared: they are not to be changed.
+    ``day`` its ordinal, ``slots`` how many of its slots are in the span, ``causes`` as of ``cause_states``; of a link that
+    is not in force or not live that day nothing is known. ``tally`` (6, n) is what was counted per stage, whether ``live``
+    (n,) or not. All are shared: they are not to be changed.
     """
 
     day: int
     slots: int
-    counts: NDArray[np.unsignedinteger[Any]]
+    tally: NDArray[np.unsignedinteger[Any]]
+    live: NDArray[np.bool_]
     causes: CauseRows
+
+    def counts(self, stage: int) -> NDArray[np.unsignedinteger[Any]]:
+        """Return the known slots (n,) of live links at a stage; worked out at every call, for closed days hold many."""
+        reached: NDArray[np.unsignedinteger[Any]] = self.tally[stage] * self.live
+        return reached

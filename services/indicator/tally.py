@@ -56,23 +56,24 @@ class WindowCounts:
     Links: ``slots`` in force (n,), ``counts`` (6, n) known slots per stage, override of live_from applied.
     Endpoints: ``endpoint_slots`` (e,), all the window's, and ``endpoint_counts`` (6, e).
     Services: ``service_slots`` (s,) with a link in force, of which ``up`` and ``down``; the rest are unknown (§4).
+    int64 when it is handed out, int32 while it is kept.
     """
 
-    slots: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    endpoint_slots: NDArray[np.int64]
-    endpoint_counts: NDArray[np.int64]
-    service_slots: NDArray[np.int64]
-    up: NDArray[np.int64]
-    down: NDArray[np.int64]
+    slots: NDArray[np.signedinteger[Any]]
+    counts: NDArray[np.signedinteger[Any]]
+    endpoint_slots: NDArray[np.signedinteger[Any]]
+    endpoint_counts: NDArray[np.signedinteger[Any]]
+    service_slots: NDArray[np.signedinteger[Any]]
+    up: NDArray[np.signedinteger[Any]]
+    down: NDArray[np.signedinteger[Any]]
 
     @classmethod
     def zero(cls, frame: Frame) -> WindowCounts:
-        """Start a sum."""
+        """Start a sum, in half the room: a window has fewer slots than 32 bits count."""
         links, endpoints, services = len(frame.links), len(frame.endpoints), len(frame.services)
 
-        def zeros(*shape: int) -> NDArray[np.int64]:
-            return np.zeros(shape, dtype=np.int64)
+        def zeros(*shape: int) -> NDArray[np.int32]:
+            return np.zeros(shape, dtype=np.int32)
 
         return cls(
             slots=zeros(links),
@@ -84,16 +85,16 @@ class WindowCounts:
             down=zeros(services),
         )
 
-    def copy(self) -> WindowCounts:
-        """Return the same sums in arrays of their own."""
+    def whole(self) -> WindowCounts:
+        """Return the same sums in arrays of their own, int64."""
         return WindowCounts(
-            slots=self.slots.copy(),
-            counts=self.counts.copy(),
-            endpoint_slots=self.endpoint_slots.copy(),
-            endpoint_counts=self.endpoint_counts.copy(),
-            service_slots=self.service_slots.copy(),
-            up=self.up.copy(),
-            down=self.down.copy(),
+            slots=self.slots.astype(np.int64),
+            counts=self.counts.astype(np.int64),
+            endpoint_slots=self.endpoint_slots.astype(np.int64),
+            endpoint_counts=self.endpoint_counts.astype(np.int64),
+            service_slots=self.service_slots.astype(np.int64),
+            up=self.up.astype(np.int64),
+            down=self.down.astype(np.int64),
         )
 
     def add_day(self, judge: Judge, day: int, slots: int, tally: Tally | None) -> None:

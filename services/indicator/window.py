@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.evidence import MeasurementColumns, Target
-from services.core.outcome import Outcome
+from services.core.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
-from services.indicator.cells import EMPTY, outcomes, reasons, stages, verdict
+from services.indicator.cells import outcomes, reasons, stages, verdict
 from services.indicator.counting import Counting
 from services.indicator.frame import Frame
 from services.indicator.judge import Judge
-from services.indicator.slots import Slots
-from services.indicator.states import Changes, DayEvidence, DayState, SlotDetail, SlotState, Taken
+from services.indicator.slots import Load, Slots
+from services.indicator.states import Changes, DayEvidence, DayState, Keep, SlotDetail, SlotState, Taken
 from services.indicator.tally import WindowCounts
 
 __all__ = [
@@ -41,8 +42,10 @@ class Evidence:
     frame asked for, so a changed register applies to all days alike, and nothing depends on when a day was closed.
     """
 
-    def __init__(self, calendar: Calendar) -> None:
+    def __init__(self, calendar: Calendar, *, keep: Keep = tuple) -> None:
+        """Begin with nothing. ``keep`` says where what is derived of closed days lies: in memory unless told otherwise."""
         self.calendar = calendar
+        self._keep = keep
         self._slots = Slots()
         self._packed: dict[date, DayState] = {}
         self._closed_before = calendar.epoch_slot
@@ -59,15 +62,21 @@ class Evidence:
         vantages: Sequence[str],
         slots: Iterable[SlotState],
         days: Iterable[DayState],
+        away: Mapping[int, Load] = MappingProxyType({}),
+        keep: Keep = tuple,
     ) -> Evidence:
-        """Return the evidence that was saved, in whatever mixture of ages the states are (see ``Changes``)."""
-        evidence = cls(calendar)
+        """Return the evidence that was saved, in whatever mixture of ages the states are (see ``Changes``).
+
+        Slots ``away`` are left where they are, to be loaded when they are looked at.
+        """
+        evidence = cls(calendar, keep=keep)
         evidence._slots = Slots(targets, vantages)
         for day in days:
             evidence._packed[day.day] = day
             evidence._closed_before = max(evidence._closed_before, calendar.slots_of(day.day).stop)
         for slot in slots:
             evidence._slots[slot.slot] = slot.cells
+        evidence._slots.put_away(away)
         return evidence
 
     @property
@@ -140,7 +149,7 @@ class Evidence:
                 reached = np.full((len(self._slots.vantages), len(self._slots.targets), len(slots)), -1, dtype=np.int8)
                 for at, slot in enumerate(slots):
                     if slot in self._slots:
-                        reached[:, :, at] = stages(self._slots[slot])
+                        reached[:, :, at] = stages(self._slots.read(slot))
                 self._packed[day] = DayState.pack(day, reached)
                 self._unsaved_days.add(day)
                 self._closed_before = slots.stop
@@ -179,6 +188,17 @@ class Evidence:
         self._unsaved_days.clear()
         return changes
 
+    def let_go(self, load: Callable[[int], Load], load_day: Callable[[date], DayState], *, room: int) -> None:
+        """Let go of what is saved: of slots all but the newest, which take up to ``room`` bytes, and of closed days.
+
+        ``load`` says how to read a slot again, ``load_day`` returns a day that holds the same. What changed since the last
+        ``drain`` stays.
+        """
+        self._slots.put_away({slot: load(slot) for slot in self._slots.oldest(room) if slot not in self._unsaved_slots})
+        for day, state in self._packed.items():
+            if isinstance(state.stages, bytes) and day not in self._unsaved_days:
+                self._packed[day] = load_day(day)
+
     def detail(self, frame: Frame, slots: range, targets: Sequence[Target]) -> SlotDetail:
         """Return the evidence behind some targets' slots, judged by ``frame``.
 
@@ -189,25 +209,27 @@ class Evidence:
         columns = self._slots.columns_of(targets)
         row, link = judge.links_among(targets)
         verdicts = np.full((len(slots), len(targets)), Outcome.UNKNOWN, dtype=np.uint8)
-        cells = np.full((len(slots), len(targets), len(self._slots.vantages)), EMPTY, dtype=np.int64)
+        shape = (len(slots), len(targets), len(self._slots.vantages))
+        outcome, reason = np.full(shape, Outcome.UNKNOWN, np.uint8), np.full(shape, Reason.NO_MEASUREMENT, np.uint8)
         for at, slot in enumerate(slots):
             if slot in self._slots:
                 reached = counting.judged(slot)
                 heard = columns < len(reached)
                 verdicts[at, heard] = reached[columns[heard]] + Outcome.NOT_CONNECTED
-                cells[at] = self._slots[slot][:, columns].T
+                cells = self._slots.read(slot)[:, columns].T
+                outcome[at], reason[at] = outcomes(cells), reasons(cells)
             force = judge.force(self.calendar.day_of(slot).toordinal())
             verdicts[at, row[~force.live[link]]] = Outcome.NOT_CONNECTED
             verdicts[at, row[~force.in_force[link]]] = 0
             if slot < self.calendar.epoch_slot:
                 verdicts[at] = 0
-        return SlotDetail(slots.start, self.vantages, verdicts, outcomes(cells), reasons(cells))
+        return SlotDetail(slots.start, self.vantages, verdicts, outcome, reason)
 
     def _count(self, frame: Frame) -> Counting:
         counting = self._counting
         if counting is None or counting.judge.frame is not frame:
             judge = Judge(frame, self._slots.columns_of(frame.targets))
             if counting is None or counting.judge.judging != judge.judging:
-                counting = self._counting = Counting(self.calendar, self._slots, self._packed, judge)
+                counting = self._counting = Counting(self.calendar, self._slots, self._packed, judge, self._keep)
             counting.judge = judge
         return counting

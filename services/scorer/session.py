@@ -326,6 +326,7 @@ class Session:
             # A thread cannot be cancelled: whoever is, leaves it to finish, and it is waited for at the end.
             self._saving = asyncio.ensure_future(asyncio.to_thread(self._store.save, save))
             await asyncio.shield(self._saving)
+            self._store.let_go(self._scoring.evidence)
 
     def _health(self, *, reads: bool | None = None, publishes: bool | None = None) -> None:
         """Serving means: the bus answers, and the index on it is ours."""

@@ -7,24 +7,25 @@ detail only. No file says anything of a register: what one makes of the evidence
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from zipfile import BadZipFile
 
-import numpy as np
 import orjson
 
 from services.core.errors import StateError
 from services.core.evidence import Target
 from services.indicator.calendar import Calendar
-from services.indicator.window import Changes, DayState, Evidence, SlotState
+from services.indicator.window import Changes, Evidence
+from services.scorer import cells, days
 from services.scorer.files import replace, sync
 from services.scorer.manifest import Manifest
+from services.scorer.shelf import Shelf
 
-__all__ = ["Loaded", "Save", "Store"]
+__all__ = ["SLOTS_ROOM", "Loaded", "Save", "Store"]
+
+SLOTS_ROOM = 64 << 20
+"""Bytes of slots in detail that are kept at hand; 48 hours of 10⁴ links fit. Older ones are in their files only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +62,27 @@ class Store:
 
     def load(self) -> Loaded:
         """Read everything back. Raises StateError when a file cannot be used."""
+        keep = Shelf(self.folder).keep
         try:
             for folder in (self._slots, self._days):
                 folder.mkdir(parents=True, exist_ok=True)
             if not self._manifest.exists():
                 self._clear()
-                return Loaded(None, Evidence(self._calendar), ())
+                return Loaded(None, Evidence(self._calendar, keep=keep), ())
             manifest = Manifest.decode(self._manifest.read_bytes(), str(self._manifest))
             ids = _ids(self._ids)
-            slots = tuple(_slots(self._slots))
-            days = tuple(_days(self._days))
+            slots, away = cells.saved(self._slots, room=SLOTS_ROOM)
+            closed = tuple(days.mapped(self._days))
         except OSError as error:
             raise StateError(
                 f"the scorer's state in {self.folder} cannot be read: {error.strerror}; see --data"
             ) from error
         targets, vantages = ids
         self._ids_written = (len(targets), len(vantages))
-        evidence = Evidence.restore(self._calendar, targets=targets, vantages=vantages, slots=slots, days=days)
-        return Loaded(manifest, evidence, tuple(state.slot for state in slots))
+        evidence = Evidence.restore(
+            self._calendar, targets=targets, vantages=vantages, slots=slots, days=closed, away=away, keep=keep
+        )
+        return Loaded(manifest, evidence, tuple(sorted([*away, *(state.slot for state in slots)])))
 
     def save(self, save: Save) -> None:
         """Write what changed, the manifest last; then remove what is no longer needed.
@@ -91,6 +95,14 @@ class Store:
             raise StateError(
                 f"the scorer's state cannot be saved in {self.folder}: {error.strerror}; make room there and start again"
             ) from error
+
+    def let_go(self, evidence: Evidence) -> None:
+        """Have the evidence let go of what is in files by now. Raises StateError when a file cannot be read back."""
+        evidence.let_go(
+            lambda slot: cells.loader(self._slots, slot),
+            lambda day: days.map_day(days.path_of(self._days, day)),
+            room=SLOTS_ROOM,
+        )
 
     def _clear(self) -> None:
         """Remove what a run left behind that ended before its first manifest: its ids are nobody's."""
@@ -106,31 +118,19 @@ class Store:
             sync(self.folder)
             self._ids_written = sizes
         for state in changes.slots:
-            replace(self._slots / f"{state.slot}.npy", _array(state))
+            replace(cells.path_of(self._slots, state.slot), cells.content(state.cells))
         if changes.slots:
             sync(self._slots)
         for day in changes.days:
-            replace(self._days / f"{day.day.isoformat()}.npz", _archive(day))
+            replace(days.path_of(self._days, day.day), days.archive(day))
         if changes.days:
             sync(self._days)
         replace(self._manifest, save.manifest.encode())
         sync(self.folder)
         for slot in save.dropped_slots:
-            (self._slots / f"{slot}.npy").unlink(missing_ok=True)
+            cells.path_of(self._slots, slot).unlink(missing_ok=True)
         for dropped in save.dropped_days:
-            (self._days / f"{dropped.isoformat()}.npz").unlink(missing_ok=True)
-
-
-def _array(state: SlotState) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, state.cells, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _archive(state: DayState) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, shape=np.array(state.shape, dtype=np.int64), stages=np.frombuffer(state.stages, dtype=np.uint8))
-    return buffer.getvalue()
+            days.path_of(self._days, dropped).unlink(missing_ok=True)
 
 
 def _ids(path: Path) -> tuple[list[Target], list[str]]:
@@ -139,31 +139,4 @@ def _ids(path: Path) -> tuple[list[Target], list[str]]:
         targets = [Target(name, endpoint=endpoint) for name, endpoint in content["targets"]]
         return targets, content["vantages"]
     except (ValueError, KeyError, TypeError) as error:
-        raise _unusable(path) from error
-
-
-def _slots(folder: Path) -> Iterator[SlotState]:
-    for path in sorted(folder.glob("*.npy")):
-        try:
-            yield SlotState(int(path.stem), np.load(io.BytesIO(path.read_bytes()), allow_pickle=False))
-        except (ValueError, EOFError) as error:
-            raise _unusable(path) from error
-
-
-def _days(folder: Path) -> Iterator[DayState]:
-    for path in sorted(folder.glob("*.npz")):
-        try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-                vantages, targets, slots = arrays["shape"].tolist()
-                yield DayState(date.fromisoformat(path.stem), (vantages, targets, slots), arrays["stages"].tobytes())
-        except KeyError as error:
-            raise StateError(
-                f"the scorer's state file {path} is of an earlier version, which kept no stages of closed days: move its "
-                "evidence folder away to start anew from what MEASUREMENTS still holds"
-            ) from error
-        except (ValueError, EOFError, BadZipFile) as error:
-            raise _unusable(path) from error
-
-
-def _unusable(path: Path) -> StateError:
-    return StateError(f"the scorer's state file {path} is damaged: move its evidence folder away to start anew")
+        raise days.damaged(path) from error

@@ -245,7 +245,9 @@ def test_days_and_verdicts_are_those_of_the_oracle(case: Case) -> None:
             here = expected[at : at + day.slots]
             midnight = oracle.midnight(case.register, date.fromordinal(day.day))
             assert midnight <= (start + at) * case.register["slot_seconds"]
-            assert day.counts.tolist() == [(here == stage).sum(axis=0).tolist() for stage in range(6)]
+            assert [day.counts(stage).tolist() for stage in range(6)] == [
+                (here == stage).sum(axis=0).tolist() for stage in range(6)
+            ]
             causes = rows_of(cause_states(frame, here, None))
             for field in fields(causes):
                 assert (getattr(day.causes, field.name) == getattr(causes, field.name)).all(), field.name

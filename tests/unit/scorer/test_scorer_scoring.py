@@ -21,6 +21,7 @@ from services.core.outcome import OUTCOME_OF, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.index import Snapshot
 from services.register.load import load
+from services.scorer import shelf
 from services.scorer import store as store_module
 from services.scorer.gap import Position
 from services.scorer.lines import read_measurements
@@ -104,6 +105,7 @@ class Run:
         save = self.scoring.save()
         if save is not None:
             self.store.save(save)
+            self.store.let_go(self.scoring.evidence)
 
     def result(self, end_slot: int) -> Snapshot:
         return self.scoring.judge(end_slot).snapshot
@@ -129,9 +131,13 @@ def _same_with_nan(one: object, other: object) -> bool:
     return mine.dtype.kind == "f" and np.array_equal(mine, theirs, equal_nan=True)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    """A run that crashes again and again, at any write of any save, ends with the totals of one that never did."""
+@pytest.mark.parametrize("room", [store_module.SLOTS_ROOM, 3_000, 0])
+def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """A run that crashes again and again, at any write of any save, ends with the totals of one that never did.
+
+    With room for all slots in memory, for a few, or for none.
+    """
+    seed = room + 1
     messages = stream(register, slots=60, seed=seed)
     end_slot = int(messages[-1].time) // SLOT
     calm = Run(register, tmp_path / "calm")
@@ -140,6 +146,8 @@ def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch:
         calm.save()
     assert calm.scoring.evidence.closed_before == START // SLOT + 30, "a day must close within the test"
 
+    monkeypatch.setattr(store_module, "SLOTS_ROOM", room)
+    monkeypatch.setattr(shelf, "SMALL", 0)
     chance = random.Random(seed)
     real_replace = store_module.replace
     left = 0
@@ -250,15 +258,20 @@ def test_nothing_new_needs_no_save(register: Register, tmp_path: Path) -> None:
     assert Run(register, tmp_path).scoring.manifest == run.scoring.manifest
 
 
+@pytest.mark.parametrize("room", [store_module.SLOTS_ROOM, 0])
+@pytest.mark.parametrize("left", [7, -1])
 @pytest.mark.parametrize("name", ["manifest.json", "ids.json", "slots/*.npy", "days/*.npz"])
-def test_damaged_state_is_refused(register: Register, tmp_path: Path, name: str) -> None:
-    """A state file that cannot be read is refused by name, never taken for an empty one."""
+def test_damaged_state_is_refused(
+    register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, left: int, room: int
+) -> None:
+    """A state file that cannot be read is refused by name, never taken for an empty one, whether it is read at once or not."""
+    monkeypatch.setattr(store_module, "SLOTS_ROOM", room)
     run = Run(register, tmp_path)
     for message in stream(register, slots=60, seed=2):
         run.take(message)
         run.save()
     path = next(run.store.folder.glob(name))
-    path.write_bytes(path.read_bytes()[:7])
+    path.write_bytes(path.read_bytes().rstrip()[:left])
     with pytest.raises(StateError) as caught:
         Run(register, tmp_path)
     assert str(path) in str(caught.value)

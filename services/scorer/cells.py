@@ -1,0 +1,74 @@
+"""Slots in detail as files: cells, read at a start as far as there is room for them, the others when they are looked at."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.errors import StateError
+from services.indicator.slots import Load
+from services.indicator.states import SlotState
+from services.scorer.days import damaged
+
+__all__ = ["content", "loader", "path_of", "saved"]
+
+
+def path_of(folder: Path, slot: int) -> Path:
+    """Return where a slot's file is."""
+    return folder / f"{slot}.npy"
+
+
+def content(cells: NDArray[np.int64]) -> bytes:
+    """Return the content of a slot's file."""
+    buffer = io.BytesIO()
+    np.save(buffer, cells, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def loader(folder: Path, slot: int) -> Load:
+    """Return what reads a slot's file. It raises StateError when that cannot be used."""
+    path = path_of(folder, slot)
+
+    def load() -> NDArray[np.int64]:
+        try:
+            cells: NDArray[np.int64] = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise damaged(path) from error
+        except OSError as error:
+            raise StateError(f"the scorer's state file {path} cannot be read: {error.strerror}; see --data") from error
+        return cells
+
+    return load
+
+
+def saved(folder: Path, *, room: int) -> tuple[list[SlotState], dict[int, Load]]:
+    """Return the slots that have a file: the newest with their cells, up to ``room`` bytes of them, the others to be loaded.
+
+    Raises StateError when a file cannot be used; one that is left is looked at as far as its length shows.
+    """
+    states, away = [], {}
+    for path in sorted(folder.glob("*.npy"), key=lambda path: int(path.stem), reverse=True):
+        room -= path.stat().st_size
+        slot = int(path.stem)
+        load = loader(folder, slot)
+        if room >= 0:
+            states.append(SlotState(slot, load()))
+        else:
+            with path.open("rb") as file:
+                _check(file, path)
+            away[slot] = load
+    return states, away
+
+
+def _check(file: BinaryIO, path: Path) -> None:
+    try:
+        np.lib.format.read_magic(file)
+        shape, _, kind = np.lib.format.read_array_header_1_0(file)
+    except ValueError as error:
+        raise damaged(path) from error
+    if kind != np.int64 or file.tell() + int(np.prod(shape)) * kind.itemsize != path.stat().st_size:
+        raise damaged(path)

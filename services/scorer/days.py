@@ -1,0 +1,75 @@
+"""Closed days as files: stages, compressed, mapped rather than read, so that the kernel may drop what is not looked at."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import struct
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
+
+import numpy as np
+
+from services.core.errors import StateError
+from services.indicator.packed import DayState
+
+__all__ = ["archive", "damaged", "map_day", "mapped", "path_of"]
+
+# Of a zip's member: a header of 30 bytes that ends with the lengths of the name and of the extra field after it.
+_HEADER = struct.Struct("<26xHH")
+
+
+def path_of(folder: Path, day: date) -> Path:
+    """Return where a day's file is."""
+    return folder / f"{day.isoformat()}.npz"
+
+
+def archive(state: DayState) -> bytes:
+    """Return the content of a day's file: an archive of numpy's with ``shape`` and ``stages``."""
+    buffer = io.BytesIO()
+    np.savez(buffer, shape=np.array(state.shape, dtype=np.int64), stages=np.frombuffer(state.stages, dtype=np.uint8))
+    return buffer.getvalue()
+
+
+def mapped(folder: Path) -> Iterator[DayState]:
+    """Yield the days that have a file, in their order. Raises StateError when one cannot be used."""
+    for path in sorted(folder.glob("*.npz")):
+        yield map_day(path)
+
+
+def map_day(path: Path) -> DayState:
+    """Return a day by its file, its stages a view of it; files are replaced, never changed. Raises StateError, OSError."""
+    try:
+        with path.open("rb") as file, ZipFile(file) as content:
+            vantages, targets, slots = np.load(io.BytesIO(content.read("shape.npy")), allow_pickle=False).tolist()
+            return DayState(date.fromisoformat(path.stem), (vantages, targets, slots), _stages(file, content))
+    except KeyError as error:
+        raise StateError(
+            f"the scorer's state file {path} is of an earlier version, which kept no stages of closed days: move its "
+            "evidence folder away to start anew from what MEASUREMENTS still holds"
+        ) from error
+    except (ValueError, EOFError, BadZipFile, struct.error) as error:
+        raise damaged(path) from error
+
+
+def damaged(path: Path) -> StateError:
+    """Return the error for a file that does not hold what it should."""
+    return StateError(f"the scorer's state file {path} is damaged: move its evidence folder away to start anew")
+
+
+def _stages(file: io.BufferedReader, content: ZipFile) -> memoryview:
+    member = content.getinfo("stages.npy")
+    if member.compress_type != ZIP_STORED:
+        raise ValueError("a member that is compressed")
+    content.read(member)  # once as a whole, which checks its checksum
+    file.seek(member.header_offset)
+    name, extra = _HEADER.unpack(file.read(_HEADER.size))
+    file.seek(name + extra, io.SEEK_CUR)
+    np.lib.format.read_magic(file)
+    (size,), _, kind = np.lib.format.read_array_header_1_0(file)
+    if kind != np.uint8:
+        raise ValueError("stages that are no bytes")
+    start = file.tell()
+    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))[start : start + size]

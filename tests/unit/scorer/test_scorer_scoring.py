@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import date
@@ -258,35 +259,40 @@ def test_nothing_new_needs_no_save(register: Register, tmp_path: Path) -> None:
     assert Run(register, tmp_path).scoring.manifest == run.scoring.manifest
 
 
+@pytest.fixture(scope="module")
+def saved(register: Register, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a run that closed a day."""
+    folder = tmp_path_factory.mktemp("saved")
+    run = Run(register, folder)
+    for message in stream(register, slots=60, seed=2):
+        run.take(message)
+    run.save()
+    return folder
+
+
 @pytest.mark.parametrize("room", [store_module.SLOTS_ROOM, 0])
 @pytest.mark.parametrize("left", [7, -1])
 @pytest.mark.parametrize("name", ["manifest.json", "ids.json", "slots/*.npy", "days/*.npz"])
 def test_damaged_state_is_refused(
-    register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, left: int, room: int
+    register: Register, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, left: int, room: int
 ) -> None:
     """A state file that cannot be read is refused by name, never taken for an empty one, whether it is read at once or not."""
     monkeypatch.setattr(store_module, "SLOTS_ROOM", room)
-    run = Run(register, tmp_path)
-    for message in stream(register, slots=60, seed=2):
-        run.take(message)
-        run.save()
-    path = next(run.store.folder.glob(name))
+    data = shutil.copytree(saved, tmp_path / "data")
+    path = next(data.glob(f"*/{name}"))
     path.write_bytes(path.read_bytes().rstrip()[:left])
     with pytest.raises(StateError) as caught:
-        Run(register, tmp_path)
+        Run(register, data)
     assert str(path) in str(caught.value)
 
 
-def test_a_day_without_stages_is_refused(register: Register, tmp_path: Path) -> None:
+def test_a_day_without_stages_is_refused(register: Register, saved: Path, tmp_path: Path) -> None:
     """A day's file of a version that kept counts alone is refused by name: nothing can be judged anew from it."""
-    run = Run(register, tmp_path)
-    for message in stream(register, slots=60, seed=2):
-        run.take(message)
-    run.save()
-    (path,) = run.store.folder.glob("days/*.npz")
+    data = shutil.copytree(saved, tmp_path / "data")
+    (path,) = data.glob("*/days/*.npz")
     np.savez(path, counts=np.zeros((6, 3), np.uint16))
     with pytest.raises(StateError) as caught:
-        Run(register, tmp_path)
+        Run(register, data)
     assert str(caught.value) == (
         f"the scorer's state file {path} is of an earlier version, which kept no stages of closed days: move its evidence "
         "folder away to start anew from what MEASUREMENTS still holds"

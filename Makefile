@@ -6,7 +6,7 @@ ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test conformance check fmt proto docs lock bench calibrate clean
+.PHONY: help setup setup-dev run test conformance check fmt proto docs dashboards lock bench calibrate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,8 @@ check: setup-dev ## linters, types, borders between rooms, protobuf contracts
 	@git diff --exit-code --stat -- proto || { echo "generated code differs: commit what make proto wrote"; exit 1; }
 	@$(MAKE) --no-print-directory docs
 	@git diff --exit-code --stat -- docs/metrics.md docs/settings.md || { echo "these pages differ: commit what make docs wrote"; exit 1; }
+	@$(MAKE) --no-print-directory dashboards
+	@git diff --exit-code --stat -- deploy/grafana || { echo "dashboards differ: commit what make dashboards wrote"; exit 1; }
 
 fmt: setup-dev ## format the code
 	$(BIN)/ruff check --fix-only --quiet .
@@ -67,6 +69,9 @@ proto: setup-dev ## generate the code of proto/
 
 docs: setup ## write docs/metrics.md and docs/settings.md from the code
 	$(BIN)/python -m services.core.pages docs
+
+dashboards: setup-dev ## write Grafana's dashboards from deploy/dashboards
+	$(BIN)/python -m deploy.dashboards deploy/grafana/dashboards
 
 lock: ## pin what pyproject.toml asks for (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -1,0 +1,266 @@
+"""One agency: as consumer and as provider, its services, its costliest links, what it exchanges."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.builders.table import Panel
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
+
+from deploy.dashboards.board import AGENCY, SECTOR, WINDOW, both, frame, query, table_query, to, variable
+from deploy.dashboards.panels import bars, lines, number, rows
+from deploy.dashboards.style import (
+    GREEN,
+    LEVELS,
+    ORANGE,
+    RED,
+    STAGE_COLOURS,
+    STAGE_NAMES,
+    STAGES,
+    YELLOW,
+    coloured,
+    in_colour,
+    named,
+    shown_as,
+)
+from services.core.outcome import Stage
+
+__all__ = ["dashboard"]
+
+_SIDES = {"consumer": "درخواست‌کننده", "provider": "ارائه‌دهنده"}
+_MANY = 10
+
+
+def dashboard() -> Dashboard:
+    """Return the dashboard."""
+    made = frame(
+        "agency",
+        both("Peyvand / Agency", "دستگاه"),
+        "One agency: how well its own services are served by others (consumer), how well it serves theirs (provider), and "
+        "which links cost most.",
+        [variable(*WINDOW, first="28"), variable(*SECTOR, many=True), variable(*AGENCY)],
+    )
+    for side, persian in _SIDES.items():
+        _side(made, side, persian)
+    _services(made)
+    _links(made)
+    _exchanges(made)
+    return made
+
+
+def _of(side: str) -> str:
+    return f'kind="{side}",id="$agency",window="$window"'
+
+
+def _side(made: Dashboard, side: str, persian: str) -> None:
+    of = _of(side)
+    what = "the links its services need of others" if side == "consumer" else "the links that others need of it"
+    made.with_row(Row(both(f"As {side}", persian)))
+    names = 'label_replace(max by (agency, name_en, name_fa) (peyvand_agency_info), "id", "$1", "agency", "(.+)")'
+    made.with_panel(
+        number(
+            f"Index as {side}",
+            f"شاخص {persian}",
+            f"Of 100 inquiries on {what}, how many are answered automatically, correctly and on time.",
+            query(
+                f"max by (id) (peyvand_index{{{of}}}) * on (id) group_left (name_en, name_fa) {names}",
+                both("{{name_en}}", "{{name_fa}}"),
+            ),
+            unit="percentunit",
+            decimals=1,
+            width=6,
+            height=7,
+            by_name=True,
+            sparkline=True,
+            empty="not publishable",
+        )
+    )
+    made.with_panel(
+        number(
+            f"Bounds as {side}",
+            f"کران‌های {persian}",
+            "The index if everything unknown had failed, and if it had all been OK; and the share that is known.",
+            query(f"max(peyvand_index_lower{{{of}}})", both("lower", "پایین")),
+            query(f"max(peyvand_index_upper{{{of}}})", both("upper", "بالا")),
+            query(f"max(peyvand_index_known_share{{{of}}})", both("known", "دانسته")),
+            unit="percentunit",
+            decimals=1,
+            width=4,
+            height=7,
+        )
+    )
+    made.with_panel(
+        lines(
+            f"Loss as {side}, by stage",
+            f"ازدست‌رفته {persian}، به تفکیک مرحله",
+            f"Where {what} get stuck: what the index lacks, split by stage. Links on paper never connect.",
+            query(f"max by (stage) (peyvand_index_loss{{{of}}})", "{{stage}}"),
+            unit="percentunit",
+            width=8,
+            height=7,
+            stacked=True,
+            series={
+                stage.name.lower(): [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])]
+                for stage in Stage
+                if stage is not Stage.OK
+            },
+        )
+    )
+    made.with_panel(
+        bars(
+            f"Reasons now, as {side}",
+            f"دلیل‌ها اکنون، {persian}",
+            "Live links that were not OK in the last settled slot, by why. Reasons are explained in docs/probing.md.",
+            query(
+                f'sort_desc(count by (reason) (max by (link, reason) (peyvand_link_reason{{{side}="$agency"}})))',
+                "{{reason}}",
+            ),
+            unit="short",
+            width=6,
+            height=7,
+            thresholds=((None, YELLOW), (3, ORANGE), (10, RED)),
+            links=[to("pipeline", both("Is the monitor well?", "آیا سنجش سالم است؟"))],
+            empty="every link is OK",
+        )
+    )
+
+
+def _services(made: Dashboard) -> None:
+    made.with_row(Row(both("Services", "خدمات")))
+    of = 'consumer="$agency"'
+    failing = f"sum by (service) (max by (link, service) (peyvand_link_loss{{{of}}}))"
+    made.with_panel(
+        rows(
+            "Services of this agency",
+            "خدمات این دستگاه",
+            "Level 0 to 4 (on lower bounds), index, and what the costliest links of each service take from the government's "
+            "index; over the policy's default window.",
+            table_query(f"max by (service) (peyvand_service_level{{{of}}})"),
+            table_query(f"max by (service) (peyvand_service_index{{{of}}})"),
+            table_query(failing),
+            by="service",
+            columns=[
+                ("service", both("Service", "خدمت"), ()),
+                (
+                    "Value #A",
+                    both("Level", "سطح"),
+                    [
+                        *shown_as("none"),
+                        DynamicConfigValue("mappings", [LEVELS]),
+                        DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
+                    ],
+                ),
+                ("Value #B", both("Index", "شاخص"), [*shown_as("percentunit", 1), in_colour()]),
+                ("Value #C", both("Loss", "هزینه"), shown_as("percentunit", 2)),
+            ],
+            unit="percentunit",
+            width=12,
+            height=9,
+            sort=both("Level", "سطح"),
+        )
+    )
+    made.with_panel(
+        lines(
+            "Its links by stage",
+            "پیوندهایش به تفکیک مرحله",
+            "Links its services need, by the verdict of each settled slot. What is missing at the top is unknown.",
+            query(f'count_values("stage", max by (link) (peyvand_link_stage{{{of}}}))', "{{stage}}"),
+            unit="short",
+            width=12,
+            height=9,
+            stacked=True,
+            steps_only=True,
+            series={f"{stage:d}": [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])] for stage in Stage},
+        )
+    )
+
+
+def _links(made: Dashboard) -> None:
+    made.with_row(Row(both("Costliest links", "پرهزینه‌ترین پیوندها")))
+    for side, persian in _SIDES.items():
+        made.with_panel(_costliest(side, persian))
+
+
+def _costliest(side: str, persian: str) -> Panel:
+    other = "provider" if side == "consumer" else "consumer"
+    of_link = both("Link", "پیوند")
+    chosen = f'topk({_MANY}, max by (link, consumer, provider) (peyvand_link_loss{{{side}="$agency"}}))'
+    loss = both("Loss", "هزینه")
+    return rows(
+        f"Costliest as {side}",
+        f"پرهزینه‌ترین‌ها، {persian}",
+        "What each link takes from the government's index over the default window, and the stage of its last settled slot.",
+        table_query(chosen),
+        table_query(f"max by (link) (peyvand_link_stage) and on (link) {chosen}"),
+        by="link",
+        columns=[
+            ("link", of_link, ()),
+            (other, both(other.capitalize(), _SIDES[other]), ()),
+            (
+                "Value #B",
+                both("Now", "اکنون"),
+                [
+                    *shown_as("none"),
+                    DynamicConfigValue("mappings", [STAGES]),
+                    DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
+                ],
+            ),
+            ("Value #A", loss, shown_as("percentunit", 2)),
+        ],
+        unit="percentunit",
+        thresholds=((None, YELLOW), (0.005, ORANGE), (0.01, RED)),
+        width=12,
+        height=9,
+        sort=loss,
+        descending=True,
+        links={
+            of_link: to(
+                "link",
+                both("This link", "این پیوند"),
+                agency="$agency" if side == "consumer" else "${__data.fields.consumer}",
+                link="${__data.fields.link}",
+            )
+        },
+        empty="no link loses anything",
+    )
+
+
+def _exchanges(made: Dashboard) -> None:
+    made.with_row(Row(both("What the data bus carried", "آنچه گذرگاه داده برد")))
+    for side, persian in _SIDES.items():
+        made.with_panel(
+            lines(
+                f"Exchanges as {side}",
+                f"تبادل‌ها، {persian}",
+                "Exchanges that the data bus logged over the longest window, by result; meta services left out. Real traffic, "
+                "not probes.",
+                query(
+                    "sum by (result) (max by (consumer, provider, result) "
+                    f'(peyvand_exchanges{{{side}="$agency",meta="false"}}))',
+                    "{{result}}",
+                ),
+                unit="short",
+                width=8,
+                stacked=True,
+                series={
+                    "ok": [named(both("answered", "پاسخ داده")), coloured(GREEN)],
+                    "bus_failure": [named(both("the bus failed", "خطای گذرگاه")), coloured(ORANGE)],
+                    "provider_failure": [named(both("the provider failed", "خطای ارائه‌دهنده")), coloured(RED)],
+                },
+            )
+        )
+    partners = (
+        'sum by (provider) (max by (consumer, provider, result) (peyvand_exchanges{consumer="$agency",meta="false"}))'
+    )
+    made.with_panel(
+        bars(
+            "Whom it asks most",
+            "از چه کسی بیشتر می‌پرسد",
+            "Providers by the exchanges this agency had with them over the longest window, as the data bus logged them.",
+            query(f"topk({_MANY}, {partners})", "{{provider}}"),
+            unit="short",
+            width=8,
+            thresholds=((None, "#5794f2"),),
+            links=[to("agency", both("This agency", "این دستگاه"), agency="${__field.labels.provider}")],
+            empty="nothing was exchanged",
+        )
+    )

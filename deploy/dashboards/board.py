@@ -1,0 +1,118 @@
+"""What every dashboard shares: its frame, its chain of variables, queries, and links from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard, DashboardLink, DatasourceVariable, QueryVariable
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardCursorSync,
+    DashboardLinkType,
+    DataSourceRef,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+__all__ = [
+    "AGENCY",
+    "DATASOURCE",
+    "LINK",
+    "SECTOR",
+    "WINDOW",
+    "both",
+    "frame",
+    "query",
+    "table_query",
+    "to",
+    "variable",
+]
+
+DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+
+def both(english: str, persian: str) -> str:
+    """Return a title in both languages."""
+    return f"{english} · {persian}"
+
+
+def query(expression: str, legend: str = "", *, instant: bool = False) -> Dataquery:
+    """Return a query over the range shown, or of now alone."""
+    made = Dataquery().datasource(DATASOURCE).expr(expression).legend_format(legend or "__auto")
+    return made.instant() if instant else made.range()
+
+
+def table_query(expression: str) -> Dataquery:
+    """Return a query of now, as rows of a table: a column per label, and the value."""
+    return Dataquery().datasource(DATASOURCE).expr(expression).format(PromQueryFormat.TABLE).instant()
+
+
+def variable(
+    name: str, label: str, labels: str, *, many: bool = False, every: str = ".+", first: str = ""
+) -> QueryVariable:
+    """Return a variable that offers the values of ``labels``, read again whenever the time range changes.
+
+    With ``many`` several values may be chosen, or all of them (``every`` matches them), which is where it starts; ``first``
+    is where it starts otherwise, or the first value there is.
+    """
+    made = (
+        QueryVariable(name)
+        .label(label)
+        .datasource(DATASOURCE)
+        .query({"query": labels, "refId": f"variable-{name}"})
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.NUMERICAL_ASC if name == "window" else VariableSort.ALPHABETICAL_ASC)
+    )
+    if many:
+        return made.multi(True).include_all(True).all_value(every).current(VariableOption(text="All", value="$__all"))
+    return made.current(VariableOption(text=first, value=first)) if first else made
+
+
+WINDOW = ("window", both("Window, days", "پنجره، روز"), "label_values(peyvand_index, window)")
+SECTOR = ("sector", both("Sector", "بخش"), "label_values(peyvand_agency_info, sector)")
+AGENCY = ("agency", both("Agency", "دستگاه"), 'label_values(peyvand_agency_info{sector=~"$sector"}, agency)')
+LINK = ("link", both("Link", "پیوند"), 'label_values(peyvand_link_stage{consumer="$agency"}, link)')
+
+
+def to(dashboard: str, title: str, **variables: str) -> DashboardLink:
+    """Return a data link to another dashboard that keeps data source and time range, and sets variables."""
+    kept = "${datasource:queryparam}&${__url_time_range}"
+    chosen = "".join(f"&var-{name}={value}" for name, value in variables.items())
+    return (
+        DashboardLink(title)
+        .type(DashboardLinkType.LINK)
+        .url(f"/d/peyvand-{dashboard}?{kept}{chosen}")
+        .target_blank(False)
+    )
+
+
+def frame(name: str, title: str, description: str, variables: Sequence[QueryVariable]) -> Dashboard:
+    """Return an empty dashboard with its variables, linked to its siblings."""
+    siblings = (
+        DashboardLink(both("Peyvand", "پیوند"))
+        .type(DashboardLinkType.DASHBOARDS)
+        .tags(["peyvand"])
+        .as_dropdown(True)
+        .include_vars(True)
+        .keep_time(True)
+        .icon("external link")
+        .tooltip("The other dashboards of Peyvand, with the same choice")
+    )
+    made = (
+        Dashboard(title)
+        .uid(f"peyvand-{name}")
+        .description(description)
+        .tags(["peyvand"])
+        .readonly()
+        .timezone("browser")
+        .time("now-24h", "now")
+        .refresh("1m")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .link(siblings)
+        .with_variable(DatasourceVariable("datasource").label("Data source").type("prometheus"))
+    )
+    for one in variables:
+        made.with_variable(one)
+    return made

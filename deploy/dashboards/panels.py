@@ -1,0 +1,309 @@
+"""The kinds of panels, each with title, description, unit and thresholds: none can be made without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from grafana_foundation_sdk.builders import barchart, bargauge, common, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import DashboardLink
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.models import common as kinds
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue, ValueMapping
+
+from deploy.dashboards.board import DATASOURCE, both
+from deploy.dashboards.style import SHARE, Steps, from_thresholds, named, palette, steps
+
+__all__ = ["Column", "bars", "lines", "number", "rows", "stacked_bars", "timeline"]
+
+_ROW = 1
+
+
+def number(
+    title: str,
+    persian: str,
+    description: str,
+    *queries: Dataquery,
+    unit: str,
+    width: int,
+    height: int = 5,
+    thresholds: Steps = SHARE,
+    decimals: int | None = None,
+    mappings: Sequence[ValueMapping] = (),
+    links: Sequence[DashboardLink] = (),
+    sparkline: bool = False,
+    by_name: bool = False,
+    empty: str = "",
+) -> stat.Panel:
+    """Return large numbers, named where there are several."""
+    named_values = len(queries) > 1 or by_name
+    mode = kinds.BigValueTextMode.VALUE_AND_NAME if named_values else kinds.BigValueTextMode.VALUE
+    made = (
+        stat.Panel()
+        .title(both(title, persian))
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(list(queries))
+        .unit(unit)
+        .span(width)
+        .height(height)
+        .thresholds(steps(thresholds))
+        .color_scheme(from_thresholds())
+        .mappings(list(mappings))
+        .data_links(list(links))
+        .color_mode(kinds.BigValueColorMode.VALUE)
+        .graph_mode(kinds.BigValueGraphMode.AREA if sparkline else kinds.BigValueGraphMode.NONE)
+        .text_mode(mode)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    )
+    if empty:
+        made.no_value(empty)
+    return made if decimals is None else made.decimals(decimals)
+
+
+def lines(
+    title: str,
+    persian: str,
+    description: str,
+    *queries: Dataquery,
+    unit: str,
+    width: int,
+    height: int = 8,
+    thresholds: Steps = ((None, "transparent"),),
+    stacked: bool = False,
+    steps_only: bool = False,
+    lowest: float | None = 0,
+    highest: float | None = None,
+    links: Sequence[DashboardLink] = (),
+    series: Mapping[str, Sequence[DynamicConfigValue]] | None = None,
+) -> timeseries.Panel:
+    """Return lines over time, stacked as areas if asked; ``series`` are properties by a series' name."""
+    made = (
+        timeseries.Panel()
+        .title(both(title, persian))
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(list(queries))
+        .unit(unit)
+        .span(width)
+        .height(height)
+        .thresholds(steps(thresholds))
+        .color_scheme(palette())
+        .data_links(list(links))
+        .line_width(2)
+        .fill_opacity(60 if stacked else 0)
+        .show_points(kinds.VisibilityMode.NEVER)
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(kinds.LegendDisplayMode.LIST)
+            .placement(kinds.LegendPlacement.BOTTOM)
+            .show_legend(True)
+        )
+        .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
+    )
+    if len(thresholds) > 1:
+        made.thresholds_style(common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED))
+    if stacked:
+        made.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A")).line_width(1)
+    if steps_only:
+        made.line_interpolation(kinds.LineInterpolation.STEP_AFTER)
+    if lowest is not None:
+        made.min(lowest)
+    if highest is not None:
+        made.max(highest)
+    for name, properties in (series or {}).items():
+        made.override_by_name(name, list(properties))
+    return made
+
+
+def bars(
+    title: str,
+    persian: str,
+    description: str,
+    *queries: Dataquery,
+    unit: str,
+    width: int,
+    height: int = 8,
+    thresholds: Steps = SHARE,
+    lowest: float = 0,
+    highest: float | None = None,
+    decimals: int | None = None,
+    links: Sequence[DashboardLink] = (),
+    series: Mapping[str, Sequence[DynamicConfigValue]] | None = None,
+    empty: str = "",
+) -> bargauge.Panel:
+    """Return one bar per series, of its newest value."""
+    made = (
+        bargauge.Panel()
+        .title(both(title, persian))
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(list(queries))
+        .unit(unit)
+        .span(width)
+        .height(height)
+        .thresholds(steps(thresholds))
+        .color_scheme(from_thresholds())
+        .min(lowest)
+        .data_links(list(links))
+        .orientation(kinds.VizOrientation.HORIZONTAL)
+        .display_mode(kinds.BarGaugeDisplayMode.BASIC)
+        .name_placement(kinds.BarGaugeNamePlacement.LEFT)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    )
+    if highest is not None:
+        made.max(highest)
+    if decimals is not None:
+        made.decimals(decimals)
+    if empty:
+        made.no_value(empty)
+    for name, properties in (series or {}).items():
+        made.override_by_name(name, list(properties))
+    return made
+
+
+def stacked_bars(
+    title: str,
+    persian: str,
+    description: str,
+    *queries: Dataquery,
+    along: str,
+    unit: str,
+    width: int,
+    height: int = 8,
+    highest: float | None = None,
+    columns: Sequence[tuple[str, Sequence[DynamicConfigValue]]],
+) -> barchart.Panel:
+    """Return bars on top of each other: a column per value of label ``along``, a piece per query.
+
+    ``columns`` are name and properties of each query's pieces, in their order.
+    """
+    made = (
+        barchart.Panel()
+        .title(both(title, persian))
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(list(queries))
+        .unit(unit)
+        .span(width)
+        .height(height)
+        .thresholds(steps(((None, "transparent"),)))
+        .color_scheme(palette())
+        .transformations(_joined(along, [along, "Value.*"]))
+        .x_field(along)
+        .stacking(kinds.StackingMode.NORMAL)
+        .show_value(kinds.VisibilityMode.NEVER)
+        .fill_opacity(90)
+        .line_width(0)
+        .min(0)
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(kinds.LegendDisplayMode.HIDDEN)
+            .placement(kinds.LegendPlacement.BOTTOM)
+            .show_legend(False)
+        )
+    )
+    if highest is not None:
+        made.max(highest)
+    for number_of, (name, properties) in enumerate(columns):
+        made.override_by_name(f"Value #{chr(ord('A') + number_of)}", [named(name), *properties])
+    return made
+
+
+def timeline(
+    title: str,
+    persian: str,
+    description: str,
+    *queries: Dataquery,
+    unit: str,
+    width: int,
+    height: int = 5,
+    mappings: Sequence[ValueMapping],
+    thresholds: Steps = ((None, "#8e8e8e"),),
+    empty: str = "",
+) -> statetimeline.Panel:
+    """Return states over time, a row per series."""
+    made = (
+        statetimeline.Panel()
+        .title(both(title, persian))
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(list(queries))
+        .unit(unit)
+        .span(width)
+        .height(height)
+        .thresholds(steps(thresholds))
+        .color_scheme(from_thresholds())
+        .mappings(list(mappings))
+        .merge_values(True)
+        .show_value(kinds.VisibilityMode.AUTO)
+        .row_height(0.8)
+        .fill_opacity(85)
+        .line_width(0)
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(kinds.LegendDisplayMode.LIST)
+            .placement(kinds.LegendPlacement.BOTTOM)
+            .show_legend(True)
+        )
+    )
+    return made.no_value(empty) if empty else made
+
+
+Column = tuple[str, str, Sequence[DynamicConfigValue]]
+"""A column as the query names it, its title, and its properties."""
+
+
+def rows(
+    title: str,
+    persian: str,
+    description: str,
+    *queries: Dataquery,
+    by: str,
+    columns: Sequence[Column],
+    unit: str,
+    width: int,
+    height: int = 9,
+    thresholds: Steps = SHARE,
+    sort: str,
+    descending: bool = False,
+    links: Mapping[str, DashboardLink] | None = None,
+    empty: str = "",
+) -> table.Panel:
+    """Return a table of what several queries say of the same things, joined by label ``by``.
+
+    Shown are ``columns``, in this order; ``links`` lead on from a column, by its title.
+    """
+    titles = {name: title_of for name, title_of, _ in columns}
+    made = (
+        table.Panel()
+        .title(both(title, persian))
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(list(queries))
+        .unit(unit)
+        .span(width)
+        .height(height)
+        .thresholds(steps(thresholds))
+        .color_scheme(from_thresholds())
+        .transformations([*_joined(by, list(titles)), _arranged(titles)])
+        .sort_by([common.TableSortByFieldState().display_name(sort).desc(descending)])
+    )
+    for _, title_of, properties in columns:
+        linked = [DynamicConfigValue("links", [links[title_of].build()])] if links and title_of in links else []
+        made.override_by_name(title_of, [*properties, *linked])
+    return made.no_value(empty) if empty else made
+
+
+def _joined(by: str, kept: Sequence[str]) -> list[DataTransformerConfig]:
+    """Keep some fields (not times, nor labels that nobody looks at), then join the queries' answers by a label."""
+    return [
+        DataTransformerConfig(
+            "filterFieldsByName", options={"include": {"pattern": f"^({'|'.join({by: None, **dict.fromkeys(kept)})})$"}}
+        ),
+        DataTransformerConfig("joinByField", options={"byField": by, "mode": "outer"}),
+    ]
+
+
+def _arranged(titles: Mapping[str, str]) -> DataTransformerConfig:
+    order = {name: at for at, name in enumerate(titles)}
+    return DataTransformerConfig("organize", options={"indexByName": order, "renameByName": dict(titles)})

@@ -9,9 +9,11 @@ import grpc
 from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2, register_service_pb2
+from services.api.access import Access
+from services.api.caller import EVERYTHING, Caller
 from services.api.findings import Findings
 from services.api.gauges import Standing
-from services.api.handlers import Meters, service_handlers
+from services.api.handlers import Context, Meters, service_handlers
 from services.api.history import History
 from services.api.indicator_servicer import IndicatorServicer
 from services.api.link_answers import LinkAnswers
@@ -64,9 +66,15 @@ class Picture:
 
 
 def handlers(
-    picture: Picture, registry: CollectorRegistry, log: Logger, *, clock: Callable[[], float]
+    picture: Picture,
+    registry: CollectorRegistry,
+    log: Logger,
+    *,
+    clock: Callable[[], float],
+    identify: Callable[[Context], Caller] = lambda _: EVERYTHING,
 ) -> tuple[grpc.GenericRpcHandler, ...]:
-    """Return the handlers of every API service; ``clock`` is epoch seconds."""
+    """Return the handlers of every API service; ``clock`` is epoch seconds, ``identify`` says who makes a call."""
+    access = Access(picture.model, identify)
     meters = Meters(
         metrics.counter("peyvand_api_requests_total", registry),
         metrics.histogram("peyvand_api_request_seconds", registry),
@@ -77,8 +85,9 @@ def handlers(
         service_handlers(
             _INDICATORS,
             IndicatorServicer(picture.model, picture.hub, links, history, Findings(picture.read_all)),
+            access,
             meters,
             log,
         ),
-        service_handlers(_REGISTER, RegisterServicer(picture.model), meters, log),
+        service_handlers(_REGISTER, RegisterServicer(picture.model), access, meters, log),
     )

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from prometheus_client import Counter, Histogram
 
+from services.api.access import Access
 from services.api.refusal import RefusedError
 from services.core.log import Logger
 
@@ -49,25 +50,26 @@ class Meters:
 
 
 def service_handlers(
-    service: ServiceDescriptor, servicer: object, meters: Meters, log: Logger
+    service: ServiceDescriptor, servicer: object, access: Access, meters: Meters, log: Logger
 ) -> grpc.GenericRpcHandler:
-    """Return the handlers of an API service: method GetLink is answered by ``servicer.get_link(request, context)``.
+    """Return the handlers of an API service: method GetLink is answered by ``servicer.get_link(request, context)``, for
+    callers whom ``access`` admits.
 
     A streaming method is an async generator. AttributeError when the servicer lacks a method of the service.
     """
     return grpc.method_handlers_generic_handler(
         service.full_name,
         {
-            method.name: _handler(method, getattr(servicer, _snake(method.name)), meters, log)
+            method.name: _handler(method, getattr(servicer, _snake(method.name)), access, meters, log)
             for method in service.methods
         },
     )
 
 
 def _handler(
-    method: MethodDescriptor, behaviour: Callable[..., Any], meters: Meters, log: Logger
+    method: MethodDescriptor, behaviour: Callable[..., Any], access: Access, meters: Meters, log: Logger
 ) -> grpc.RpcMethodHandler[Any, Any]:
-    border = _Border(method.name, meters, log)
+    border = _Border(method.name, access, meters, log)
     request = GetMessageClass(method.input_type)
     if method.server_streaming:
         return grpc.unary_stream_rpc_method_handler(border.stream(behaviour), request.FromString, _serialised)
@@ -77,8 +79,9 @@ def _handler(
 class _Border:
     """Runs the calls of one method."""
 
-    def __init__(self, method: str, meters: Meters, log: Logger) -> None:
+    def __init__(self, method: str, access: Access, meters: Meters, log: Logger) -> None:
         self._method = method
+        self._access = access
         self._meters = meters
         self._observe = meters.timer(method)
         self._log = log
@@ -87,6 +90,7 @@ class _Border:
         async def call(request: Any, context: Context) -> Answer:
             started = perf_counter()
             try:
+                self._access.admit(self._method, request, context)
                 answer = await behaviour(request, context)
             except BaseException as error:
                 await self._fail(error, context)
@@ -104,6 +108,7 @@ class _Border:
         async def call(request: Any, context: Context) -> None:
             started = perf_counter()
             try:
+                self._access.admit(self._method, request, context)
                 async with aclosing(behaviour(request, context)) as answers:
                     async for answer in answers:
                         await context.write(answer)

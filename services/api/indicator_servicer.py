@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 import grpc
 
 from peyvand.v1 import indicator_service_pb2
+from services.api.access import caller, not_visible
+from services.api.caller import ABOVE
 from services.api.exchange_answers import traffic_answer
 from services.api.explanation import Explainer
 from services.api.findings import Findings
@@ -50,7 +52,7 @@ class IndicatorServicer:
         self, request: indicator_service_pb2.ListIndicatorsRequest, _: Context
     ) -> indicator_service_pb2.ListIndicatorsResponse:
         """Indicators of one kind in id order, of one sector if one is given; those not published are left out."""
-        kind, view = named_kind(request.kind), self._model.view
+        kind, view, who = named_kind(request.kind), self._model.view, caller()
         days = view.window(request.window_days)
         if request.sector:
             if kind in _WITHOUT_SECTOR:
@@ -68,7 +70,7 @@ class IndicatorServicer:
             ("ListIndicators", kind.label, request.sector, str(days)),
             size=request.page_size,
             token=request.page_token,
-            shown=lambda one: self._model.find(kind, one, days) is not None,
+            shown=lambda one: self._model.find(kind, one, days) is not None and who.sees(kind, one, view.register),
         )
         return indicator_service_pb2.ListIndicatorsResponse(
             indicators=[self._model.get(kind, one, days).message for one in page.ids],
@@ -78,7 +80,7 @@ class IndicatorServicer:
     async def explain_indicator(
         self, request: indicator_service_pb2.ExplainIndicatorRequest, _: Context
     ) -> indicator_service_pb2.ExplainIndicatorResponse:
-        """Losses by stage, by provider and by link, the costliest first."""
+        """Losses by stage, by provider and by link, the costliest first, links that the caller sees."""
         if request.limit > MOST:
             raise RefusedError(
                 grpc.StatusCode.INVALID_ARGUMENT,
@@ -87,7 +89,13 @@ class IndicatorServicer:
                 limit=str(request.limit),
             )
         found = self._model.get(request.kind, request.id, request.window_days).indicator
-        return await self._explainer.answer(found.kind, found.id, found.window_days, request.limit or _NAMED)
+        answer = await self._explainer.answer(found.kind, found.id, found.window_days, request.limit or _NAMED)
+        who, register = caller(), self._model.view.register
+        if not who.sees_everything:
+            seen = [one for one in answer.links if who.sees(Kind.LINK, one.link.id, register)]
+            answer.ClearField("links")
+            answer.links.extend(seen)
+        return answer
 
     async def watch_indicators(
         self, request: indicator_service_pb2.WatchIndicatorsRequest, _: Context
@@ -96,6 +104,11 @@ class IndicatorServicer:
         kind, view = named_kind(request.kind), self._model.view
         days = view.window(request.window_days)
         ids = [view.entity(kind, one) for one in request.ids]
+        who = caller()
+        if not ids and not who.sees_everything and kind not in ABOVE:
+            ids = [one for one in view.ids(kind) if who.sees(kind, one, view.register)]
+            if not ids:
+                raise not_visible(who)
         with self._hub.watch(kind, days, ids) as watch:
             for one in ids or view.ids(kind):
                 published = self._model.find(kind, one, days)

@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_service_pb2
+from services.api.access import caller
 from services.api.exchange_answers import Reconciliations
 from services.api.messages import link_message
 from services.api.paging import cut
@@ -44,12 +45,13 @@ class LinkAnswers:
         """Return one page of links in id order; one without a published indicator comes without."""
         view = self._model.view
         days = view.window(request.window_days)
+        found, who = self._reconciliations.shown(request.finding, days), caller()
         page = cut(
             view.links(consumer=request.consumer, provider=request.provider, service=request.service),
             ("ListLinks", request.consumer, request.provider, request.service, str(days), str(request.finding)),
             size=request.page_size,
             token=request.page_token,
-            shown=self._reconciliations.shown(request.finding, days),
+            shown=lambda one: (found is None or found(one)) and who.sees(Kind.LINK, one, view.register),
         )
         return indicator_service_pb2.ListLinksResponse(
             links=[self._status(view, view.register.links[one], days) for one in page.ids],

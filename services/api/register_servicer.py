@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from peyvand.v1 import register_pb2, register_service_pb2
+from services.api.access import caller
 from services.api.handlers import Context
 from services.api.messages import agency_message, evaluation_message, service_message
 from services.api.paging import cut
@@ -70,13 +71,16 @@ class RegisterServicer:
         view = self._model.view
         if request.agency:
             view.entity(Kind.CONSUMER, request.agency)
-        services = view.register.services
+        services, who = view.register.services, caller()
         page = cut(
             view.ids(Kind.SERVICE),
             ("ListServices", request.agency),
             size=request.page_size,
             token=request.page_token,
-            shown=lambda one: not request.agency or services[one].agency == request.agency,
+            shown=lambda one: (
+                (not request.agency or services[one].agency == request.agency)
+                and who.sees(Kind.SERVICE, one, view.register)
+            ),
         )
         return register_service_pb2.ListServicesResponse(
             services=[self._service(one) for one in page.ids], next_page_token=page.next_token

@@ -7,6 +7,8 @@ import time
 from ipaddress import ip_address
 
 from services.api.assembly import NAMES, Picture, handlers
+from services.api.clients import identify_by
+from services.api.encryption import credentials_by
 from services.api.feed import Feed
 from services.api.read_model import ReadModel
 from services.api.readiness import Readiness
@@ -23,14 +25,16 @@ async def main(runtime: Runtime) -> None:
     """Serve until told to stop. Raises ListenError, BusError or SettingsError when it cannot."""
     settings, log = runtime.settings, runtime.log
     picture, announcer = Picture(runtime.registry), Announcer(NAMES, runtime.health)
-    answering = handlers(picture, runtime.registry, log, clock=time.time)
+    credentials = credentials_by(settings, lambda error: log.error("certificate_not_renewed", reason=str(error)))
+    who = identify_by(settings)
+    answering = handlers(picture, runtime.registry, log, clock=time.time, identify=who)
     await announcer.say(serving=False)
-    if not _is_loopback(settings.listen):
+    if credentials is None and not _is_loopback(settings.listen):
         log.warning("open_to_all", listen=settings.listen, reason="whoever reaches it sees every link's target")
     work = asyncio.ensure_future(_work(runtime, picture, announcer))
     stopping = asyncio.ensure_future(runtime.stop.wait())
     try:
-        async with listening(settings.listen, NAMES, answering, announcer) as port:
+        async with listening(settings.listen, NAMES, answering, announcer, credentials) as port:
             log.info("listening", port=port)
             try:
                 await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -59,11 +59,15 @@ class Announcer:
 
 @asynccontextmanager
 async def listening(
-    where: str, names: Iterable[str], handlers: Iterable[grpc.GenericRpcHandler], announcer: Announcer
+    where: str,
+    names: Iterable[str],
+    handlers: Iterable[grpc.GenericRpcHandler],
+    announcer: Announcer,
+    credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[int]:
     """Serve on HOST:PORT for as long as the context lasts, and yield the port; calls under way then get to finish.
 
-    Raises ListenError when nothing can listen there.
+    Without ``credentials`` nothing is encrypted. Raises ListenError when nothing can listen there.
     """
     address(where)
     server = grpc.aio.server(options=_OPTIONS)
@@ -71,7 +75,7 @@ async def listening(
     health_pb2_grpc.add_HealthServicer_to_server(announcer.servicer, server)
     reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
-        port = server.add_insecure_port(where)
+        port = server.add_insecure_port(where) if credentials is None else server.add_secure_port(where, credentials)
     except RuntimeError as error:
         raise ListenError(
             f"the api cannot listen on {where}: another process may; stop it or choose another address with --listen"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -19,11 +21,12 @@ from peyvand.v1 import (
     register_service_pb2_grpc,
 )
 from services.core.codec.units import timestamp
-from services.core.errors import ApiError
+from services.core.errors import ApiError, SettingsError
 from services.core.evidence import Kind
 
 __all__ = ["ATTRIBUTES", "Client", "client"]
 
+_TLS = "tls://"
 _SECONDS = 10.0
 _PAGE = 1000
 _ATTRIBUTE = "TABULATED_ATTRIBUTE_"
@@ -145,10 +148,32 @@ class Client:
 
 @contextmanager
 def client(address: str) -> Iterator[Client]:
-    """Connect to the api at HOST:PORT for as long as the context lasts."""
+    """Connect to the api at HOST:PORT, or tls://HOST:PORT, for as long as the context lasts. Raises SettingsError."""
     # Not by way of the HTTP proxy the environment may name: the api is on this machine or this network.
-    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+    options = [("grpc.enable_http_proxy", 0)]
+    where = address.removeprefix(_TLS)
+    with (
+        grpc.secure_channel(where, _credentials(), options)
+        if address.startswith(_TLS)
+        else grpc.insecure_channel(where, options)
+    ) as channel:
         yield Client(address, channel)
+
+
+def _credentials() -> grpc.ChannelCredentials:
+    """What the environment says to trust, and to show: PEM files in PEYVAND_API_CA, _CERTIFICATE and _KEY."""
+
+    def read(name: str) -> bytes | None:
+        path = os.environ.get(f"PEYVAND_API_{name}")
+        try:
+            return Path(path).read_bytes() if path else None
+        except OSError as error:
+            raise SettingsError(f"PEYVAND_API_{name} cannot be read: {error}") from error
+
+    certificate, key = read("CERTIFICATE"), read("KEY")
+    if (certificate is None) != (key is None):
+        raise SettingsError("PEYVAND_API_CERTIFICATE needs PEYVAND_API_KEY: name both files")
+    return grpc.ssl_channel_credentials(read("CA"), key, certificate)
 
 
 def _number(kind: Kind) -> indicator_pb2.IndicatorKind.ValueType:

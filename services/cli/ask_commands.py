@@ -23,7 +23,9 @@ KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"One of {_KIN
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of what; government needs none.", show_default=False)]
 Window = Annotated[int, typer.Option(min=0, help="Days; 0 is the policy's default window.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One protobuf JSON object a line.")]
-Address = Annotated[str, typer.Option("--api", metavar="HOST:PORT", help="The api to ask.")]
+Address = Annotated[
+    str, typer.Option("--api", metavar="HOST:PORT", help="The api to ask; tls://HOST:PORT where it encrypts.")
+]
 Since = Annotated[str, typer.Option("--from", metavar="TIME", help="Day or time, in the policy's timezone.")]
 Until = Annotated[str, typer.Option("--to", metavar="TIME", help="Up to this day or time, exclusive.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many providers and links to name.")]

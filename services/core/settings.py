@@ -36,6 +36,10 @@ class Settings(BaseModel):
     log_level: str = Field("info", description="debug, info, warning or error", pattern="^(debug|info|warning|error)$")
 
     listen: str = Field("127.0.0.1:7410", description="api: HOST:PORT of gRPC")
+    certificate: str = Field("", description="api: PEM file of the chain it shows; without one nothing is encrypted")
+    key: str = Field("", description="api: PEM file of that certificate's key")
+    client_ca: str = Field("", description="api: PEM file of authorities; callers must show a certificate of theirs")
+    clients: str = Field("", description="api: YAML file that gives roles to callers' certificates")
 
     accept_gap: bool = Field(False, description="scorer: go on although messages are gone; their slots stay unknown")
 

@@ -1,0 +1,70 @@
+"""Who asks, and what they may see (DESIGN.md, Visibility). Pure.
+
+Link targets and failure details are an attack map. The *public* sees agencies and above; an *agency* also its own services,
+endpoints and links, these as consumer and as provider; an *auditor* sees everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.core.evidence import Kind
+from services.core.model import Register
+
+__all__ = ["ABOVE", "EVERYTHING", "PUBLIC", "Caller", "Role"]
+
+ABOVE = (Kind.GOVERNMENT, Kind.SECTOR, Kind.CONSUMER, Kind.PROVIDER)
+"""Kinds of indicator that everybody sees."""
+
+
+class Role(StrEnum):
+    """What a caller is."""
+
+    PUBLIC = "public"
+    AGENCY = "agency"
+    AUDITOR = "auditor"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One caller; ``agency`` is the id of the agency that it is of, empty for the other roles."""
+
+    role: Role
+    agency: str = ""
+
+    @property
+    def sees_everything(self) -> bool:
+        """Whether nothing is kept from it."""
+        return self.role is Role.AUDITOR
+
+    def lists(self, kind: Kind) -> bool:
+        """Whether it may ask for entities of this kind at all."""
+        return kind in ABOVE or self.role is not Role.PUBLIC
+
+    def sees(self, kind: Kind, entity: str, register: Register) -> bool:
+        """Whether it may see one entity; what the register does not know belongs to nobody."""
+        if self.sees_everything or kind in ABOVE:
+            return True
+        return self.role is Role.AGENCY and self.agency in _owners(kind, entity, register)
+
+
+def _owners(kind: Kind, entity: str, register: Register) -> tuple[str, ...]:
+    match kind:
+        case Kind.SERVICE:
+            service = register.services.get(entity)
+            return () if service is None else (service.agency,)
+        case Kind.LINK:
+            link = register.links.get(entity)
+            return () if link is None else (register.consumer(link), link.provider)
+        case Kind.ENDPOINT:
+            endpoint = register.endpoints.get(entity)
+            return () if endpoint is None else (endpoint.agency,)
+        case _:
+            return ()
+
+
+EVERYTHING = Caller(Role.AUDITOR)
+"""Whoever asks where nobody shows a certificate: the embedded default, which listens on loopback."""
+
+PUBLIC = Caller(Role.PUBLIC)

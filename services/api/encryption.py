@@ -1,0 +1,95 @@
+"""TLS of the api: the certificate it shows, and the authority of those that callers must show. Files are read again when
+they change, so that a renewed certificate needs no restart.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from services.core.errors import SettingsError
+from services.core.settings import Settings
+
+__all__ = ["Encryption", "credentials_by"]
+
+_Stamp = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """PEM files: the chain the api shows and its key; ``client_ca`` of whoever must show one of theirs, None for nobody."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def credentials(self, failed: Callable[[SettingsError], None]) -> grpc.ServerCredentials:
+        """Return what a server listens with. Raises SettingsError when a file is unusable.
+
+        ``failed`` is told when changed files are unusable; the ones before them then stay in use.
+        """
+        latest = self._stamp()
+        first = self._read()
+
+        def changed() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal latest
+            try:
+                stamp = self._stamp()
+                if stamp == latest:
+                    return None
+                found = self._read()
+            except SettingsError as error:
+                failed(error)
+                return None
+            latest = stamp
+            return found
+
+        return grpc.dynamic_ssl_server_credentials(
+            first,
+            changed,  # type: ignore[arg-type]  # None means that nothing changed, which its types forget
+            require_client_authentication=self.client_ca is not None,
+        )
+
+    def _files(self) -> tuple[Path, ...]:
+        return (self.certificate, self.key, *(() if self.client_ca is None else (self.client_ca,)))
+
+    def _stamp(self) -> _Stamp:
+        try:
+            return tuple((stat.st_mtime_ns, stat.st_size) for stat in (file.stat() for file in self._files()))
+        except OSError as error:
+            raise SettingsError(f"the api's certificates cannot be read: {error}") from error
+
+    def _read(self) -> grpc.ServerCertificateConfiguration:
+        # gRPC takes any text for a certificate and fails at the first handshake; Python's reader says what is wrong.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"--certificate {self.certificate} with --key {self.key} cannot be used: {error}"
+            ) from error
+        if self.client_ca is not None:
+            try:
+                context.load_verify_locations(self.client_ca)
+            except (OSError, ValueError) as error:
+                raise SettingsError(f"--client-ca {self.client_ca} cannot be used: {error}") from error
+        return grpc.ssl_server_certificate_configuration(
+            [(self.key.read_bytes(), self.certificate.read_bytes())],
+            None if self.client_ca is None else self.client_ca.read_bytes(),
+        )
+
+
+def credentials_by(settings: Settings, failed: Callable[[SettingsError], None]) -> grpc.ServerCredentials | None:
+    """Return what the settings say to listen with, None where nothing is to be encrypted. Raises SettingsError."""
+    if bool(settings.certificate) != bool(settings.key):
+        raise SettingsError("the api's certificate needs its key: give both --certificate and --key")
+    if not settings.certificate:
+        if settings.client_ca or settings.clients:
+            raise SettingsError("--client-ca and --clients need --certificate and --key: roles come by certificate")
+        return None
+    authority = Path(settings.client_ca) if settings.client_ca else None
+    return Encryption(Path(settings.certificate), Path(settings.key), authority).credentials(failed)

@@ -79,10 +79,10 @@ async def _answer(channel: grpc.aio.Channel, method: MethodDescriptor, request: 
 
 
 @contextmanager
-def api(nats: Nats, log: Path) -> Iterator[str]:
-    """An api as a process on a test's bus, with its log; its address. It may not answer yet."""
+def api(nats: Nats, log: Path, *more: str) -> Iterator[str]:
+    """An api as a process on a test's bus, with its log and ``more`` flags; its address. It may not answer yet."""
     listen = f"127.0.0.1:{free_port()}"
-    flags = ["--nats", nats.url, "--credentials", str(nats.credentials), "--listen", listen]
+    flags = ["--nats", nats.url, "--credentials", str(nats.credentials), "--listen", listen, *more]
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "services.api", *flags, "--metrics", f"127.0.0.1:{free_port()}"],

@@ -7,8 +7,10 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
+from zlib import compress, decompress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +42,9 @@ LEAST_FAILED = 3
 """Fewer failed slots in a span burn nothing: one slot is a large share of an hour."""
 
 TOLERANCE = 1e-12  # .72 / .05 is 14.4, but not in double precision
-CELLS = 1 << 24  # verdicts asked for at a time when everything is counted anew
+CELLS = 1 << 26  # verdicts asked for at a time when everything is counted anew
+
+Integer = np.signedinteger[Any]
 
 Verdicts = Callable[[range], NDArray[np.int8]]
 """Verdicts (slots, n links) of consecutive slots in frame order: a stage, or -1 where unknown or not live."""
@@ -55,7 +59,7 @@ class Burning:
     burn: NDArray[np.float64]
 
 
-def burn(known: NDArray[np.int64], failed: NDArray[np.int64], slo: NDArray[np.float64]) -> NDArray[np.float64]:
+def burn(known: NDArray[Integer], failed: NDArray[Integer], slo: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute burn; 0 where nothing is known. The register keeps ``slo`` strictly between 0 and 1."""
     share = np.zeros(np.broadcast_shapes(known.shape, slo.shape))
     np.divide(failed, known, out=share, where=known > 0)
@@ -63,7 +67,7 @@ def burn(known: NDArray[np.int64], failed: NDArray[np.int64], slo: NDArray[np.fl
     return rate
 
 
-def burning(known: NDArray[np.int64], failed: NDArray[np.int64], slo: NDArray[np.float64]) -> tuple[Burning, ...]:
+def burning(known: NDArray[Integer], failed: NDArray[Integer], slo: NDArray[np.float64]) -> tuple[Burning, ...]:
     """Return who burns over each of SPANS. ``known`` and ``failed`` slots are (spans, n), ``slo`` (n,)."""
     found = []
     for span, known_here, failed_here in zip(SPANS, known, failed, strict=True):
@@ -86,8 +90,8 @@ class Burns:
         self._lengths = [max(1, span.seconds // slot_seconds) for span in SPANS]
         self._frame: Frame | None = None
         self._end = 0
-        self._slots: dict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
-        self.known = self.failed = np.zeros((len(SPANS), 0), dtype=np.int64)
+        self._slots: dict[int, tuple[bytes, bytes]] = {}
+        self.known = self.failed = np.zeros((len(SPANS), 0), dtype=np.int32)
 
     def update(self, frame: Frame, end_slot: int, changed: Iterable[int], verdicts: Verdicts) -> None:
         """Count the spans that end at ``end_slot`` exclusive.
@@ -95,10 +99,15 @@ class Burns:
         ``changed`` are the slots whose verdicts may have changed since the last update. A new frame, or an end before
         the last one, has everything counted anew.
         """
+        for _ in self.pieces(frame, end_slot, changed, verdicts):
+            pass
+
+    def pieces(self, frame: Frame, end_slot: int, changed: Iterable[int], verdicts: Verdicts) -> Iterator[None]:
+        """Update in pieces; the counts are right after the last. What changes in between is for the next update."""
         window = range(end_slot - max(self._lengths), end_slot)
         if frame is not self._frame or end_slot < self._end:
             self._frame, self._slots = frame, {}
-            self.known = np.zeros((len(SPANS), len(frame.links)), dtype=np.int64)
+            self.known = np.zeros((len(SPANS), len(frame.links)), dtype=np.int32)
             self.failed = self.known.copy()
             self._end, fresh = window.start, set(window)
         else:
@@ -114,6 +123,7 @@ class Burns:
         self._end = end_slot
         for run in _runs(sorted(fresh), max(1, CELLS // max(1, len(frame.links)))):
             self._enter(run, verdicts(run))
+            yield
         for slot in [slot for slot in self._slots if slot < window.start]:
             del self._slots[slot]
 
@@ -122,8 +132,8 @@ class Burns:
         failed = known & (reached < Stage.OK)
         bits = np.packbits(known, axis=1), np.packbits(failed, axis=1)
         for at in np.flatnonzero(known.any(axis=1)).tolist():
-            # Copies, as a row alone would keep the whole run in memory.
-            self._slots[run.start + at] = bits[0][at].copy(), bits[1][at].copy()
+            # Most links are known and few fail: compressed, three days of a million links take little room.
+            self._slots[run.start + at] = compress(bits[0][at].tobytes(), 1), compress(bits[1][at].tobytes(), 1)
         for row, length in enumerate(self._lengths):
             inside = max(0, self._end - length - run.start)
             self.known[row] += known[inside:].sum(axis=0)
@@ -133,7 +143,7 @@ class Burns:
         bits = self._slots.get(slot)
         if bits is not None:
             for counts, packed in zip((self.known, self.failed), bits, strict=True):
-                counts[row] -= np.unpackbits(packed, count=counts.shape[1])
+                counts[row] -= np.unpackbits(np.frombuffer(decompress(packed), np.uint8), count=counts.shape[1])
 
 
 def _runs(slots: list[int], longest: int) -> Iterable[range]:

@@ -124,6 +124,11 @@ class Counting:
                 self._whole[day] = tally, self._keep_causes(causes)
 
     def _recount(self, end_slot: int) -> None:
+        for _ in self.recount(end_slot):
+            pass
+
+    def recount(self, end_slot: int) -> Iterator[None]:
+        """Count the slots of days not closed up to ``end_slot``, those that changed, one by one."""
         for slot in [slot for slot in self._counted if slot >= end_slot]:
             self._uncount(slot)
             self._stale.add(slot)
@@ -136,6 +141,7 @@ class Counting:
                 self._open[day] = Tally(self.judge.frame, self._calendar.slot_seconds)
             self._open[day].add(self.judge, judged)
             self._stale.discard(slot)
+            yield
 
     def _uncount(self, slot: int) -> None:
         day = self._calendar.day_of(slot)

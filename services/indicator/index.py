@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from services.core.evidence import Indicator, Interval, Kind, Losses, Strict
 from services.core.outcome import Stage
 from services.indicator.calendar import Calendar
+from services.indicator.counted import Countable
 from services.indicator.frame import Frame
 from services.indicator.levels import NONE, levels
 from services.indicator.margins import Margins, Past
 from services.indicator.odds import LEVEL
 from services.indicator.record import Record
 from services.indicator.shares import LinkShares, grouping, link_shares, mean_share, ratio, sums, upper_bound
-from services.indicator.window import Evidence, WindowCounts
+from services.indicator.window import WindowCounts
 
 __all__ = [
     "METHOD_VERSION",
@@ -141,7 +142,7 @@ class Snapshot:
 
 def indicators(
     frame: Frame,
-    evidence: Evidence,
+    evidence: Countable,
     *,
     end_slot: int,
     evidence_sequence: int = 0,

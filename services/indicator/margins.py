@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from services.core.evidence import Kind
 from services.core.outcome import Stage
+from services.indicator.counted import Countable
 from services.indicator.frame import Frame
 from services.indicator.interval import combine
 from services.indicator.odds import Bounds
@@ -18,7 +19,6 @@ from services.indicator.record import RECORD_DAYS, Record
 from services.indicator.sets import Causes, Guard, group_bounds, link_bounds
 from services.indicator.shares import LinkShares, grouping, ratio, sums
 from services.indicator.states import DayEvidence
-from services.indicator.window import Evidence
 
 __all__ = ["Margins", "Past"]
 
@@ -26,7 +26,9 @@ __all__ = ["Margins", "Past"]
 class Past:
     """The days that the intervals of some windows look back on, summed once for all of them."""
 
-    def __init__(self, record: Record, frame: Frame, evidence: Evidence, windows: Sequence[int], end_slot: int) -> None:
+    def __init__(
+        self, record: Record, frame: Frame, evidence: Countable, windows: Sequence[int], end_slot: int
+    ) -> None:
         """Look back from ``end_slot`` as far as the longest of the ``windows``, in days, and the record reach."""
         self.record = record
         self.frame = frame

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from zlib import compress, decompress, decompressobj
@@ -46,6 +46,11 @@ class DayState:
         pieces = (stages[:, first : first + step] for first in range(0, targets, step))
         packed = b"".join(compress(np.ascontiguousarray(piece).tobytes(), _LEVEL) for piece in pieces)
         return cls(day, (vantages, targets, slots), packed)
+
+    @classmethod
+    def joined(cls, day: date, shape: tuple[int, int, int], parts: Sequence[DayState]) -> DayState:
+        """Put together a day of this shape that was packed in parts, consecutive targets each."""
+        return cls(day, shape, b"".join(part.stages for part in parts))
 
     def pieces(self) -> Iterator[tuple[int, NDArray[np.int8]]]:
         """Yield the stages (vantages, some targets, slots) in arrays of their own, each with its first target."""

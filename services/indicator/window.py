@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 
+CLOSED_TARGETS = 1 << 16
+"""Targets of a day that are packed at a time: each slot is looked at once for so many."""
+
+
 class Evidence:
     """All measurements taken in: slots in detail, and closed days packed to the stages that were reached in them.
 
@@ -129,10 +133,11 @@ class Evidence:
         """
         return self._count(frame).verdicts(slots)
 
-    def prepare(self, frame: Frame) -> Iterator[date]:
-        """Count the closed days one by one, so that the caller can do other things between pieces of a few milliseconds.
+    def prepare(self, frame: Frame, end_slot: int | None = None) -> Iterator[date]:
+        """Count the closed days, then other slots up to ``end_slot``, so that the caller can do other things in between.
 
-        Yields the day that is being counted, every time a piece of it is.
+        Yields the day that is being counted, every time a piece of it is: of a closed day in a few milliseconds, of others
+        a slot. What changes meanwhile is counted when it is asked for.
         """
         for day in sorted(self._packed):
             if day in self._packed:  # it may have been dropped meanwhile
@@ -140,17 +145,35 @@ class Evidence:
                     yield day
                     if day not in self._packed:
                         break
+        if end_slot is not None:
+            for _ in self._count(frame).recount(end_slot):
+                yield self.calendar.day_of(end_slot)
 
     def close(self, before: int) -> None:
         """Close every day that is over before slot ``before``; later rows for it are late."""
+        for _ in self.closing(before):
+            pass
+
+    def closing(self, before: int) -> Iterator[date]:
+        """Close days in pieces, some targets at a time; yields the day being closed. It closes after its last piece.
+
+        Until then its rows must not change any more: whoever closes a day knows that nothing can be admitted to it.
+        """
         for day in sorted({self.calendar.day_of(slot) for slot in self._slots if self._closed_before <= slot < before}):
             slots = self.calendar.slots_of(day)
             if slots.stop <= before:
-                reached = np.full((len(self._slots.vantages), len(self._slots.targets), len(slots)), -1, dtype=np.int8)
-                for at, slot in enumerate(slots):
-                    if slot in self._slots:
-                        reached[:, :, at] = stages(self._slots.read(slot))
-                self._packed[day] = DayState.pack(day, reached)
+                vantages, targets = len(self._slots.vantages), len(self._slots.targets)
+                parts = []
+                for first in range(0, targets, CLOSED_TARGETS):
+                    some = slice(first, min(first + CLOSED_TARGETS, targets))
+                    reached = np.full((vantages, some.stop - first, len(slots)), -1, dtype=np.int8)
+                    for at, slot in enumerate(slots):
+                        if slot in self._slots:
+                            reached[:, :, at] = stages(self._slots.read(slot)[:vantages, some])
+                            yield day
+                    parts.append(DayState.pack(day, reached))
+                    yield day
+                self._packed[day] = DayState.joined(day, (vantages, targets, len(slots)), parts)
                 self._unsaved_days.add(day)
                 self._closed_before = slots.stop
                 if self._counting is not None:

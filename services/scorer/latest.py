@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
+import numpy as np
+
 from services.core.bus import Bus, subjects
 from services.core.codec import RecentBlock, decode_block, decode_recent
 from services.core.errors import TornValueError
@@ -52,8 +54,8 @@ def latest_blocks(
                     vantages=tuple(recent.vantages),
                     latest=recent.latest(here),
                     failures=recent.failures(here),
-                    burn_known=burns.known[:, counted],
-                    burn_failed=burns.failed[:, counted],
+                    burn_known=burns.known[:, counted].astype(np.int64),
+                    burn_failed=burns.failed[:, counted].astype(np.int64),
                 ),
             )
 

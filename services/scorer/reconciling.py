@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,14 @@ from numpy.typing import NDArray
 from services.core.outcome import Stage
 from services.core.reconciliation import Reconciliation, Traffic
 from services.indicator.calendar import Calendar
+from services.indicator.frame import Frame
 from services.indicator.reconcile import Hours
 from services.indicator.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
 from services.indicator.traffic import Assignment, assign
 from services.scorer.exchanges import Exchanges, Reading
 from services.scorer.hours import HOUR_SECONDS
 from services.scorer.scoring import Scoring
+from services.scorer.turns import Turns
 
 __all__ = ["LATE_SECONDS", "Reconciled", "Reconciler"]
 
@@ -49,8 +52,9 @@ class _Day:
 class Reconciler:
     """Remembers what closed days say of probes by the hour, so that each is unpacked once."""
 
-    def __init__(self, exchanges: Exchanges) -> None:
+    def __init__(self, exchanges: Exchanges, turns: Turns) -> None:
         self._exchanges = exchanges
+        self._turns = turns
         self._days: dict[date, _Day] = {}
         self._judged: tuple[object, tuple[int, ...]] = (None, ())
 
@@ -73,10 +77,10 @@ class Reconciler:
             self._forget(frame, rows, longest, calendar)
             probed = []
             for day, of_day in calendar.days(longest) if rows else ():
-                probed.append(self._day(scoring, day, of_day, rows))
-                await asyncio.sleep(0)
-                if scoring.frame is not frame:
+                of_probes = await self._turns.do(partial(self._day, scoring, frame, day, of_day, rows))
+                if of_probes is None:
                     return None
+                probed.append(of_probes)
             silent = await asyncio.to_thread(silences, register, frame, found, carried, windows)
             links = [one for of_window, _ in silent.values() for one in of_window]
             whole = min((calendar.start_of(end_slot) - LATE_SECONDS) // HOUR_SECONDS, hours.stop)
@@ -104,12 +108,14 @@ class Reconciler:
         first = calendar.day_of(span.start)
         self._days = {day: kept for day, kept in self._days.items() if day >= first}
 
-    def _day(self, scoring: Scoring, day: date, slots: range, rows: Sequence[int]) -> _Day:
+    def _day(self, scoring: Scoring, frame: Frame, day: date, slots: range, rows: Sequence[int]) -> _Day | None:
+        if scoring.frame is not frame:
+            return None
         kept = self._days.get(day)
         if kept is not None:
             return kept
         calendar = scoring.calendar
-        verdicts = scoring.evidence.verdicts(scoring.frame, slots)[:, rows]
+        verdicts = scoring.evidence.verdicts(frame, slots)[:, rows]
         hour = np.arange(slots.start, slots.stop) * calendar.slot_seconds // HOUR_SECONDS
         starts = np.flatnonzero(np.diff(hour, prepend=-1))
         narrow = np.min_scalar_type(-(-HOUR_SECONDS // calendar.slot_seconds))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -10,6 +11,7 @@ from services.core.model import Register
 from services.core.structure import Structure
 from services.indicator.burn import Burns
 from services.indicator.calendar import Calendar
+from services.indicator.counted import Counted
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
 from services.indicator.network import Network
@@ -24,7 +26,7 @@ from services.scorer.manifest import Manifest
 from services.scorer.membership import Members, members
 from services.scorer.store import Loaded, Save
 
-__all__ = ["DETAIL_SECONDS", "Judgement", "Scoring", "Tallied"]
+__all__ = ["DETAIL_SECONDS", "Adopted", "Due", "Judgement", "Scoring", "Tallied"]
 
 DETAIL_SECONDS = 48 * 3600
 """How long a slot can be looked at in detail."""
@@ -37,6 +39,32 @@ class Tallied:
     accepted: int
     late: int
     misplaced: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adopted:
+    """A register with all that is worked out of it once, which takes seconds for a million links."""
+
+    register: Register
+    frame: Frame
+    network: Network
+    members: dict[str, Members]
+
+    @classmethod
+    def of(cls, register: Register) -> Adopted:
+        """Work it out."""
+        frame = Frame.of(register)
+        return cls(register, frame, Network.of(register, frame), dict(members(register, frame)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Due:
+    """What a judgement is computed from: the evidence as counted, up to message ``sequence``, and the chunks due."""
+
+    adopted: Adopted
+    counted: Counted
+    sequence: int
+    chunks: tuple[range, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +84,8 @@ class Judgement:
 class Scoring:
     """The evidence under the register in force, and how far everything has got."""
 
-    def __init__(self, register: Register, loaded: Loaded, position: Position) -> None:
-        self.calendar = Calendar.of(register.policy)
+    def __init__(self, adopted: Adopted, loaded: Loaded, position: Position) -> None:
+        self.calendar = Calendar.of(adopted.register.policy)
         self.evidence: Evidence = loaded.evidence
         self.recent = Recent()
         self.burns = Burns(self.calendar.slot_seconds)
@@ -69,16 +97,15 @@ class Scoring:
         self._record = Record()
         # After a start the detail of every slot still kept is published once: a crash may have come before that.
         self._unpublished = set(loaded.slots)
-        self.adopt(register)
+        self.adopt(adopted)
 
-    def adopt(self, register: Register) -> None:
+    def adopt(self, adopted: Adopted) -> None:
         """Judge by this register from now on; its calendar must be the one scored by."""
-        self.register = register
-        self.frame = Frame.of(register)
-        self.network = Network.of(register, self.frame)
-        self.members = dict(members(register, self.frame))
-        self.grace = register.policy.grace_seconds
-        self.manifest = replace(self.manifest, register_version=register.register_version)
+        self._adopted = adopted
+        self.register, self.frame = adopted.register, adopted.frame
+        self.network, self.members = adopted.network, adopted.members
+        self.grace = self.register.policy.grace_seconds
+        self.manifest = replace(self.manifest, register_version=self.register.register_version)
         self._unpublished |= self._detailed
         self.stale = True
 
@@ -111,33 +138,59 @@ class Scoring:
         end_slot = self.calendar.slot_of(now - self.register.settle_seconds)
         return max(end_slot, self.evidence.closed_before, self.manifest.end_slot or end_slot)
 
+    def prepare(self, end_slot: int) -> Iterator[object]:
+        """Count what an index up to ``end_slot`` exclusive needs, in pieces; more may be taken in between them."""
+        yield from self.evidence.prepare(self.frame, end_slot)
+        yield from self._burn(end_slot)
+
     def judge(self, end_slot: int) -> Judgement:
         """Compute the index up to ``end_slot`` exclusive, over everything taken in so far."""
+        return self.compute(self.count(end_slot))
+
+    def count(self, end_slot: int) -> Due:
+        """Count everything taken in so far, for an index up to ``end_slot`` exclusive."""
         published = self.manifest.end_slot
         oldest = self._detail_from(end_slot)
         since = end_slot - 1 if published is None else published
         slots = {slot for slot in self._unpublished if oldest <= slot < end_slot}
         slots.update(range(max(since, oldest), end_slot))
         chunks = sorted({slot // CHUNK_SLOTS for slot in slots})
-        snapshot = indicators(
-            self.frame,
-            self.evidence,
-            end_slot=end_slot,
-            evidence_sequence=self.manifest.position.sequence,
-            record=self._record,
-        )
-        self.burns.update(self.frame, end_slot, self._rejudged, lambda slots: self.evidence.verdicts(self.frame, slots))
-        self._rejudged = {slot for slot in self._rejudged if slot >= end_slot}
+        counted = Counted.of(self.frame, self.evidence, end_slot)
+        for _ in self._burn(end_slot):
+            pass
         self.stale = False
         self._unpublished = {slot for slot in self._unpublished if slot >= end_slot}
-        return Judgement(
-            snapshot=snapshot,
-            register=self.register,
-            frame=self.frame,
-            members=self.members,
-            structures=structures(self.frame, self.network, snapshot),
+        return Due(
+            adopted=self._adopted,
+            counted=counted,
+            sequence=self.manifest.position.sequence,
             chunks=tuple(range(chunk * CHUNK_SLOTS, min((chunk + 1) * CHUNK_SLOTS, end_slot)) for chunk in chunks),
         )
+
+    def compute(self, due: Due) -> Judgement:
+        """Compute the index of what was counted; nothing else may compute one meanwhile, but more may be taken in."""
+        adopted = due.adopted
+        snapshot = indicators(
+            adopted.frame,
+            due.counted,
+            end_slot=due.counted.end_slot,
+            evidence_sequence=due.sequence,
+            record=self._record,
+        )
+        return Judgement(
+            snapshot=snapshot,
+            register=adopted.register,
+            frame=adopted.frame,
+            members=adopted.members,
+            structures=structures(adopted.frame, adopted.network, snapshot),
+            chunks=due.chunks,
+        )
+
+    def _burn(self, end_slot: int) -> Iterator[None]:
+        changed = {slot for slot in self._rejudged if slot < end_slot}
+        self._rejudged -= changed
+        frame = self.frame
+        return self.burns.pieces(frame, end_slot, changed, lambda slots: self.evidence.verdicts(frame, slots))
 
     def unpublished(self, judgement: Judgement) -> None:
         """Note that a judgement could not be published: all of it is due again."""
@@ -145,11 +198,14 @@ class Scoring:
         self.stale = True
 
     def published(self, judgement: Judgement, *, hour: int, day: int) -> None:
-        """Note what was published; then close the days that nothing can be admitted to any more."""
-        end_slot = judgement.snapshot.end_slot
-        self.manifest = replace(self.manifest, end_slot=end_slot, hour=hour, day=day)
-        before = closable(stored=self.manifest.time, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
-        self.evidence.close(min(before, end_slot))
+        """Note what was published."""
+        self.manifest = replace(self.manifest, end_slot=judgement.snapshot.end_slot, hour=hour, day=day)
+
+    def close(self) -> Iterator[object]:
+        """Close the days that are published and that nothing can be admitted to any more, in pieces."""
+        if self.manifest.end_slot is not None:
+            before = closable(stored=self.manifest.time, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
+            yield from self.evidence.closing(min(before, self.manifest.end_slot))
 
     def save(self) -> Save | None:
         """Return what is to be saved now, None when nothing has happened since the last time."""

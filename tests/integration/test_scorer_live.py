@@ -33,7 +33,7 @@ from services.scorer.batches import columns_of
 from services.scorer.blocks import consumer_block, government_block
 from services.scorer.gap import Position
 from services.scorer.latest import latest_key
-from services.scorer.scoring import Scoring
+from services.scorer.scoring import Adopted, Scoring
 from services.scorer.store import Loaded
 from services.scorer.table import Table
 from tests.conftest import Nats
@@ -244,7 +244,7 @@ async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
     register = load(folder)
     calendar = Calendar.of(register.policy)
     loaded = Loaded(None, Evidence(calendar), ())
-    scoring = Scoring(register, loaded, Position(subjects.MEASUREMENTS, "", 0))
+    scoring = Scoring(Adopted.of(register), loaded, Position(subjects.MEASUREMENTS, "", 0))
     start = 1
     while messages := await bus.read(subjects.MEASUREMENTS, start):
         for message in messages:

@@ -20,7 +20,7 @@ from services.register.load import load
 from services.scorer.gap import Position
 from services.scorer.gauges import LINK_SERIES, PAIR_SERIES, Gauges
 from services.scorer.reconciling import Reconciled
-from services.scorer.scoring import Judgement, Scoring
+from services.scorer.scoring import Adopted, Judgement, Scoring
 from services.scorer.store import Loaded
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
@@ -60,7 +60,9 @@ def judged(
     register: Register, reasons: dict[str, Reason], slots: int = 1, bus: Reason | None = None
 ) -> tuple[Scoring, Judgement]:
     """The judgement of the first slots after the epoch, of which the first is measured by both vantages."""
-    scoring = Scoring(register, Loaded(None, Evidence(Calendar.of(register.policy)), ()), Position("M", "", 0))
+    scoring = Scoring(
+        Adopted.of(register), Loaded(None, Evidence(Calendar.of(register.policy)), ()), Position("M", "", 0)
+    )
     for vantage in ("north", "south"):
         scoring.take(measured(reasons, vantage=vantage, bus=bus), stored=EPOCH + 310.0, sequence=1)
     return scoring, scoring.judge(EPOCH // SLOT + slots)
@@ -130,7 +132,9 @@ def test_beyond_the_limit_links_that_burn_have_series(
     assert LINK_SERIES == 10_000
     gauges = Gauges(registry)
     why = {"birth-tax": Reason.SERVER_ERROR, "permit-tax": Reason.OK}
-    scoring = Scoring(register, Loaded(None, Evidence(Calendar.of(register.policy)), ()), Position("M", "", 0))
+    scoring = Scoring(
+        Adopted.of(register), Loaded(None, Evidence(Calendar.of(register.policy)), ()), Position("M", "", 0)
+    )
     first = EPOCH // SLOT
     for slot in range(3):
         scoring.take(measured(why, slot), stored=EPOCH + 310.0 + SLOT * slot, sequence=slot)

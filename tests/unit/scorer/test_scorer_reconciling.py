@@ -16,8 +16,9 @@ from services.register.load import load
 from services.scorer.exchanges import Exchanges
 from services.scorer.gap import Position
 from services.scorer.reconciling import Reconciler
-from services.scorer.scoring import Scoring
+from services.scorer.scoring import Adopted, Scoring
 from services.scorer.store import Loaded
+from services.scorer.turns import Turns
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
 HOUR = 3600
@@ -34,7 +35,7 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
     """
     register = load(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
-    scoring = Scoring(register, Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
+    scoring = Scoring(Adopted.of(register), Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
     exchanges = Exchanges(tmp_path / "exchanges.sqlite")
     rows, summaries = [], []
     for hour in range(DAYS * 24):
@@ -48,7 +49,7 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
     scoring.evidence.take(decode_columns(encode_measurements(rows)))
     exchanges.take([(EPOCH + DAYS * 24 * HOUR, "xroad", summaries)], calendar=calendar)
     end_slot = calendar.slot_of(EPOCH + DAYS * 24 * HOUR)
-    reconciler = Reconciler(exchanges)
+    reconciler = Reconciler(exchanges, Turns())
     first = await reconciler.run(scoring, end_slot)
     assert first is not None
     week = next(one for one in first.links if one.link == "clearance-customs" and one.window_days == 7)
@@ -75,13 +76,13 @@ async def test_nothing_carried_is_nothing_found(tmp_path: Path) -> None:
     """Without any exchange no link is silent and no bus is named; before the first slot there is no window at all."""
     register = load(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
-    scoring = Scoring(register, Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
+    scoring = Scoring(Adopted.of(register), Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
     exchanges = Exchanges(tmp_path / "exchanges.sqlite")
-    found = await Reconciler(exchanges).run(scoring, calendar.epoch_slot + 3000)
+    found = await Reconciler(exchanges, Turns()).run(scoring, calendar.epoch_slot + 3000)
     assert found is not None
     assert found.links == ()
     assert {(one.exchanges, one.buses) for one in found.traffic} == {(0, ())}
-    before = await Reconciler(exchanges).run(scoring, calendar.epoch_slot)
+    before = await Reconciler(exchanges, Turns()).run(scoring, calendar.epoch_slot)
     assert before is not None
     assert before.traffic == ()
     exchanges.close()

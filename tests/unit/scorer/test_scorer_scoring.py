@@ -27,7 +27,7 @@ from services.scorer import store as store_module
 from services.scorer.gap import Position
 from services.scorer.lines import read_measurements
 from services.scorer.offline import admitted, score
-from services.scorer.scoring import Scoring
+from services.scorer.scoring import Adopted, Scoring
 from services.scorer.store import Store
 
 SLOT = 300
@@ -92,7 +92,7 @@ class Run:
         self.store = Store(folder, Calendar.of(register.policy))
         loaded = self.store.load()
         position = loaded.manifest.position if loaded.manifest else START_OF_STREAM
-        self.scoring = Scoring(register, loaded, position)
+        self.scoring = Scoring(Adopted.of(register), loaded, position)
 
     def take(self, message: Stored) -> None:
         self.scoring.take(decode_columns(message.payload), stored=message.time, sequence=message.sequence)
@@ -101,6 +101,8 @@ class Run:
         if published is None or end_slot > published:
             judgement = self.scoring.judge(end_slot)
             self.scoring.published(judgement, hour=0, day=0)
+            for _ in self.scoring.close():
+                pass
 
     def save(self) -> None:
         save = self.scoring.save()
@@ -191,7 +193,7 @@ def test_a_dump_scores_alike(register: Register, tmp_path: Path, seed: int) -> N
     run = Run(register, tmp_path / "state")
     for message in messages:
         if message.sequence == len(messages) - 20:
-            run.scoring.adopt(changed)
+            run.scoring.adopt(Adopted.of(changed))
         run.take(message)
     assert run.scoring.evidence.closed_before == START // SLOT + 30, "a day must close before the register changes"
     file = tmp_path / "dump"

@@ -1,0 +1,123 @@
+"""Both streams, read for as long as a session lasts: measurements into the evidence, summaries into the volumes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from services.core.bus import Message
+from services.core.errors import BusError, GapError
+from services.core.evidence import ExchangeSummary
+from services.core.log import Logger
+from services.indicator.calendar import Calendar
+from services.scorer.batches import columns_of, summaries_of
+from services.scorer.exchanges import Exchanges
+from services.scorer.gap import Position
+from services.scorer.gauges import Gauges
+from services.scorer.intake import Intake
+from services.scorer.scoring import Scoring
+from services.scorer.serving import Serving
+from services.scorer.turns import TURN_SECONDS, Turns
+
+__all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader"]
+
+READ_MESSAGES = 500
+READ_BYTES = 4 << 20
+POLL_SECONDS = 0.2
+# A subscription that only says when to look would cost more than looking: every batch would come, and be parsed, twice.
+READ_POLL_SECONDS = 0.5
+EXCHANGES_POLL_SECONDS = 1.0
+
+
+class MeasurementReader:
+    """Takes in MEASUREMENTS. ``caught_up`` is set once everything is in that was there when reading began."""
+
+    def __init__(self, scoring: Scoring, turns: Turns, *, gauges: Gauges, serving: Serving, log: Logger) -> None:
+        self.caught_up = asyncio.Event()
+        self._scoring = scoring
+        self._turns = turns
+        self._gauges = gauges
+        self._serving = serving
+        self._log = log
+
+    async def run(self, intake: Intake, backlog: int) -> None:
+        """Read on for good; ``backlog`` is the last message that was there at the start. Raises GapError."""
+        while True:
+            try:
+                messages = await intake.read(self._scoring.manifest.position, limit=READ_MESSAGES, now=time.monotonic())
+            except GapError:
+                raise
+            except BusError as error:
+                self._serving.reads(False)
+                self._log.warning("bus_read_failed", reason=str(error))
+                await asyncio.sleep(POLL_SECONDS)
+                continue
+            await self._take_all(messages)
+            if self._scoring.manifest.position.sequence >= backlog:
+                self.caught_up.set()
+            self._serving.reads(True)
+            full = len(messages) >= READ_MESSAGES or sum(len(message.data) for message in messages) >= READ_BYTES
+            await asyncio.sleep(0 if full else READ_POLL_SECONDS)
+
+    async def _take_all(self, messages: Sequence[Message]) -> None:
+        async with self._turns.lock:
+            until = time.monotonic() + TURN_SECONDS
+            for message in messages:
+                self._take(message)
+                if time.monotonic() >= until:
+                    await asyncio.sleep(0)
+                    until = time.monotonic() + TURN_SECONDS
+
+    def _take(self, message: Message) -> None:
+        try:
+            columns = columns_of(message)
+        except ValueError as error:
+            self._scoring.passed(message.sequence)
+            self._gauges.rejected()
+            self._log.error("batch_rejected", sequence=message.sequence, subject=message.subject, reason=str(error))
+            return
+        tallied = self._scoring.take(columns, stored=message.time, sequence=message.sequence)
+        self._gauges.taken(tallied)
+        if tallied.late or tallied.misplaced:
+            self._log.warning(
+                "measurements_left_out",
+                sequence=message.sequence,
+                vantage=columns.vantage,
+                late=tallied.late,
+                misplaced=tallied.misplaced,
+            )
+
+
+class ExchangeReader:
+    """Takes in EXCHANGES."""
+
+    def __init__(self, exchanges: Exchanges, calendar: Calendar, *, log: Logger) -> None:
+        self._exchanges = exchanges
+        self._calendar = calendar
+        self._log = log
+
+    async def run(self, intake: Intake, position: Position) -> None:
+        """Read on from a position for good. Raises GapError, StateError."""
+        while True:
+            try:
+                messages = await intake.read(position, limit=READ_MESSAGES, now=time.monotonic())
+            except GapError:
+                raise
+            except BusError:
+                await asyncio.sleep(EXCHANGES_POLL_SECONDS)  # the other reader tells of it
+                continue
+            if messages:
+                position = Position(position.stream, position.created, messages[-1].sequence)
+                batches = [batch for message in messages if (batch := self._summaries(message)) is not None]
+                left_out = self._exchanges.take(batches, calendar=self._calendar, position=position)
+                if left_out:
+                    self._log.warning("summaries_left_out", count=left_out, up_to=position.sequence)
+            await asyncio.sleep(0 if len(messages) >= READ_MESSAGES else EXCHANGES_POLL_SECONDS)
+
+    def _summaries(self, message: Message) -> tuple[float, str, list[ExchangeSummary]] | None:
+        try:
+            return message.time, *summaries_of(message)
+        except ValueError as error:
+            self._log.error("summaries_rejected", sequence=message.sequence, reason=str(error))
+            return None

@@ -1,0 +1,136 @@
+"""The index, computed and published whenever a slot has settled or late arrivals have changed what was published."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+from services.core.codec import ExchangeVolume
+from services.core.errors import BusError
+from services.core.log import Logger
+from services.indicator.window import SlotDetail
+from services.scorer.blocks import daily, hourly
+from services.scorer.exchanges import Exchanges
+from services.scorer.gauges import Gauges
+from services.scorer.latest import latest_blocks
+from services.scorer.publish import Publisher
+from services.scorer.reading import POLL_SECONDS
+from services.scorer.reconciling import Reconciled
+from services.scorer.scoring import Adopted, Due, Judgement, Scoring
+from services.scorer.serving import Serving
+from services.scorer.turns import Turns
+
+__all__ = ["Refresher"]
+
+LATE_SECONDS = 1.0  # an index that late arrivals changed is published at most this often,
+LATE_SHARE = 0.3  # and in this share of the time at most
+
+
+class Refresher:
+    """``adopted`` is the register to judge by from the next index on; ``reconciled`` goes out with it. ``clock`` gives
+    epoch seconds.
+    """
+
+    def __init__(
+        self,
+        scoring: Scoring,
+        turns: Turns,
+        publisher: Publisher,
+        exchanges: Exchanges,
+        *,
+        gauges: Gauges,
+        serving: Serving,
+        clock: Callable[[], float],
+        log: Logger,
+    ) -> None:
+        self.adopted: Adopted | None = None
+        self.reconciled = Reconciled()
+        self._scoring = scoring
+        self._calendar = scoring.calendar
+        self._turns = turns
+        self._publisher = publisher
+        self._exchanges = exchanges
+        self._gauges = gauges
+        self._serving = serving
+        self._clock = clock
+        self._log = log
+
+    async def run(self) -> None:
+        """Refresh for good. Raises StateError."""
+        late_from = 0.0
+        while True:
+            await self._adopt()
+            published = self._scoring.manifest.end_slot
+            end_slot = self._scoring.settled(self._clock())
+            grown = published is None or end_slot > published
+            begun = end_slot > self._calendar.epoch_slot  # before the first whole slot there is nothing to say
+            if begun and (grown or (self._scoring.stale and time.monotonic() >= late_from)):
+                started = time.monotonic()
+                await self._turns.through(self._scoring.prepare(end_slot))
+                await self._refresh(end_slot)
+                await self._turns.through(self._scoring.close())
+                ended = time.monotonic()
+                late_from = ended + max(LATE_SECONDS, (ended - started) * (1 / LATE_SHARE - 1))
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _adopt(self) -> None:
+        adopted, self.adopted = self.adopted, None
+        if adopted is not None:
+            async with self._turns.lock:
+                self._scoring.adopt(adopted)
+            self._log.info("register_adopted", register_version=adopted.register.register_version)
+
+    async def _refresh(self, end_slot: int) -> None:
+        scoring, gauges = self._scoring, self._gauges
+        with gauges.refresh_seconds.time():
+            due = await self._turns.do(partial(scoring.count, end_slot))
+            judgement = await asyncio.to_thread(scoring.compute, due)
+            last_slot = range(end_slot - 1, end_slot)
+            detail = await self._turns.do(
+                partial(scoring.evidence.detail, judgement.frame, last_slot, judgement.frame.targets)
+            )
+            latest = latest_blocks(scoring.recent, scoring.burns, judgement.frame, judgement.members)
+            today = self._calendar.day_of(end_slot)
+            longest = max(judgement.register.policy.windows_days)
+            volumes = self._exchanges.volumes(today - timedelta(days=longest))
+            try:
+                slots = await self._turns.do(partial(self._publisher.slots, judgement, scoring.evidence, self._clock()))
+                blocks = await self._publisher.publish(judgement, slots, latest, volumes, self.reconciled)
+                hour, day = await self._announce(judgement)
+            except BusError as error:
+                scoring.unpublished(judgement)
+                self._serving.publishes(False)
+                self._log.warning("publishing_failed", reason=str(error))
+                return
+            if day != scoring.manifest.day:
+                self._exchanges.trim(today, longest, calendar=self._calendar)
+            scoring.published(judgement, hour=hour, day=day)
+        await asyncio.to_thread(self._show, due, judgement, detail, volumes)
+        self._serving.publishes(True)
+        self._log.info(
+            "index_published",
+            as_of=judgement.snapshot.as_of,
+            sequence=judgement.snapshot.evidence_sequence,
+            blocks=blocks,
+            slot_blocks=len(slots),
+        )
+
+    def _show(self, due: Due, judgement: Judgement, detail: SlotDetail, volumes: tuple[ExchangeVolume, ...]) -> None:
+        gauges = self._gauges
+        gauges.index(judgement)
+        gauges.burns(judgement.frame, self._scoring.burns)
+        gauges.links(judgement.register, judgement.frame, due.adopted.network, detail)
+        gauges.exchanges(volumes)
+
+    async def _announce(self, judgement: Judgement) -> tuple[int, int]:
+        """Send what is due to INDICATORS; return the hour and the day it was for."""
+        manifest, snapshot = self._scoring.manifest, judgement.snapshot
+        hour, day = snapshot.as_of // 3600, self._calendar.day_of(snapshot.end_slot).toordinal()
+        if manifest.hour is None or hour > manifest.hour:
+            await self._publisher.announce(await asyncio.to_thread(hourly, snapshot))
+        if manifest.day is None or day > manifest.day:
+            await self._publisher.announce(await asyncio.to_thread(daily, snapshot))
+        return hour, day

@@ -1,0 +1,45 @@
+"""Turns at the evidence: what takes long runs in a thread, one at a time, so that the loop goes on answering."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeVar
+
+__all__ = ["TURN_SECONDS", "Turns"]
+
+T = TypeVar("T")
+
+TURN_SECONDS = 0.05
+"""How long pieces of work follow each other before others have their turn."""
+
+
+class Turns:
+    """Whoever looks at the evidence, or changes it, holds ``lock``; those who wait get it in the order they came."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+
+    async def do(self, call: Callable[[], T]) -> T:
+        """Return what the call returns, made in a thread that has the evidence to itself."""
+        async with self.lock:
+            work = asyncio.ensure_future(asyncio.to_thread(call))
+            try:
+                return await asyncio.shield(work)
+            except asyncio.CancelledError:
+                # A thread cannot be cancelled, and nobody may have the evidence before it is done.
+                await asyncio.wait({work})
+                raise
+
+    async def through(self, pieces: Iterator[object]) -> None:
+        """Go through pieces of work likewise, with others in between."""
+        while not await self.do(partial(_some, pieces)):
+            pass
+
+
+def _some(pieces: Iterator[object]) -> bool:
+    """Go on with pieces for a turn; return whether that was all of them."""
+    until = time.monotonic() + TURN_SECONDS
+    return all(time.monotonic() < until for _ in pieces)

@@ -173,7 +173,7 @@ async def test_last_slot_is_shown_and_goes_when_unknown(nats: Nats, scorer: Scor
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
     await scorer.serving()
-    series = 'peyvand_link_stage{consumer="land-registry",link="deed-tax",provider="tax-office"}'
+    series = 'peyvand_link_stage{consumer="land-registry",link="deed-tax",over_bus="false",provider="tax-office"}'
 
     async def shown() -> bool:
         return f"{series} {float(Stage.LATE)}" in (await scorer.get("/metrics") or "")

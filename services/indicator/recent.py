@@ -42,6 +42,7 @@ class Recent:
         self._failed = np.zeros((len(_ROWS), 0), dtype=np.int64)
         self._details = np.zeros(0, dtype=np.object_)
         self._loose: list[tuple[NDArray[np.int64], NDArray[np.object_]]] = []
+        self._loose_rows = 0
 
     def take(self, batch: MeasurementColumns) -> None:
         """Take in the measurements of a batch that has facts; others tell nothing here."""
@@ -59,20 +60,22 @@ class Recent:
         details = table[facts.detail]
         self._take_latest(rows, details, vantage)
         failed = np.flatnonzero((rows[_OUTCOME] >= Outcome.NOT_CONNECTED) & (rows[_OUTCOME] < Outcome.OK))
-        self._loose.append((rows[:, failed], details[failed]))
-        if sum(len(some) for _, some in self._loose) > SPARE + len(self._details) // 2:
-            self._cut()
+        if len(failed):
+            self._loose.append((rows[:, failed], details[failed]))
+            self._loose_rows += len(failed)
+            if self._loose_rows > SPARE + len(self._details) // 2:
+                self._cut()
 
     def _take_latest(self, rows: NDArray[np.int64], details: NDArray[np.object_], vantage: int) -> None:
         # In ascending order of what wins (a later slot; in one slot what Evidence counts), so the last of each is it.
         order = np.lexsort((-rows[_CELL], rows[_SLOT]))[::-1]
         column, first = np.unique(rows[_TARGET, order], return_index=True)
         rows, details = rows[:, order[first]], details[order[first]]
-        room = (len(self.vantages) - self._latest.shape[1], self._heard - self._latest.shape[2])
-        if any(room):
-            spare = max(room[1], self._latest.shape[2] // 4) if room[1] > 0 else 0
-            self._latest = np.pad(self._latest, ((0, 0), (0, room[0]), (0, spare)))
-            self._said = np.pad(self._said, ((0, room[0]), (0, spare)), constant_values="")
+        more, wider = len(self.vantages) - self._latest.shape[1], self._heard - self._latest.shape[2]
+        if more > 0 or wider > 0:
+            spare = max(wider, self._latest.shape[2] // 4) if wider > 0 else 0
+            self._latest = np.pad(self._latest, ((0, 0), (0, more), (0, spare)))
+            self._said = np.pad(self._said, ((0, more), (0, spare)), constant_values="")
         there = self._latest[:, vantage, column]
         later = rows[_SLOT] > there[_SLOT]
         later |= (rows[_SLOT] == there[_SLOT]) & (rows[_CELL] < there[_CELL])
@@ -94,6 +97,7 @@ class Recent:
         first[1:] = rows[_TARGET, 1:] != rows[_TARGET, :-1]
         newest = at - np.maximum.accumulate(np.where(first, at, 0)) < FAILURES
         self._failed, self._details, self._loose = rows[:, newest], details[order[newest]], []
+        self._loose_rows = 0
 
     def latest(self, columns: NDArray[np.int64]) -> RecentRows:
         """Return the latest measurements of the targets in these ``columns`` (k,), -1 for one never heard of.
@@ -121,15 +125,12 @@ class Recent:
 
     def columns_of(self, targets: Sequence[Target], *, new: bool = False) -> NDArray[np.int64]:
         """Return the column of each target; of one not heard of -1, or the next when it is ``new``."""
-        columns = []
-        for target in targets:
-            table = self._columns[target.endpoint]
-            column = table.get(target.id, -1)
-            if column < 0 and new:
-                column = table[target.id] = self._heard
-                self._heard += 1
-            columns.append(column)
-        return np.array(columns, dtype=np.int64)
+        tables = self._columns
+        columns = np.array([tables[target.endpoint].get(target.id, -1) for target in targets], dtype=np.int64)
+        for at in np.flatnonzero(columns < 0).tolist() if new else ():
+            columns[at] = tables[targets[at].endpoint].setdefault(targets[at].id, self._heard)
+            self._heard += columns[at] == self._heard
+        return columns
 
 
 def batches(rows: RecentRows, targets: Sequence[Target], vantages: Sequence[str]) -> Iterable[MeasurementColumns]:

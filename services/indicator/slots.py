@@ -80,15 +80,14 @@ class Slots:
 
     def columns_of(self, targets: Sequence[Target]) -> NDArray[np.int64]:
         """Return the column of each target; one not heard of before gets the next."""
-        columns = []
-        for target in targets:
-            table = self._columns[target.endpoint]
-            column = table.get(target.id)
-            if column is None:
-                column = table[target.id] = len(self.targets)
+        tables = self._columns
+        columns = np.array([tables[target.endpoint].get(target.id, -1) for target in targets], dtype=np.int64)
+        for at in np.flatnonzero(columns < 0).tolist():
+            target = targets[at]
+            columns[at] = tables[target.endpoint].setdefault(target.id, len(self.targets))
+            if columns[at] == len(self.targets):
                 self.targets.append(target)
-            columns.append(column)
-        return np.array(columns, dtype=np.int64)
+        return columns
 
     def merge(self, batch: MeasurementColumns, rows: NDArray[np.int64], slots: NDArray[np.int64]) -> set[int]:
         """Merge some rows of a batch into the slots (len(rows),) they name; return those in which a cell changed."""

@@ -1,41 +1,63 @@
-"""How the scorer's evidence and the index grow with the number of links: synthetic registers, days of 5-minute slots."""
+"""How what the scorer keeps and computes grows with the number of links: synthetic registers, days of 5-minute slots.
+
+A state is written by the scorer's store, then a fresh process does with it what the scorer does: starts from it, takes in
+measurements, computes the index. Nothing is left out but the bus, which tests.bench.publishing has.
+"""
 
 from __future__ import annotations
 
-import resource
+import asyncio
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
 
-from services.core.codec import decode_columns
+from services.core.bus import Message, subjects
 from services.core.evidence import Kind
+from services.core.log import logger
+from services.core.outcome import Outcome, Reason
+from services.core.runtime import Health
 from services.indicator.calendar import Calendar
+from services.indicator.cells import pack
 from services.indicator.explain import explain
 from services.indicator.fixed import Imputation
 from services.indicator.frame import Frame
-from services.indicator.index import indicators
 from services.indicator.packed import DayState
-from services.indicator.record import Record
-from services.indicator.shares import link_shares
-from services.indicator.window import Evidence
-from services.scorer.membership import members
+from services.indicator.shares import LinkShares, link_shares
+from services.indicator.states import Changes, SlotState
+from services.scorer.batches import columns_of
+from services.scorer.gap import Position
+from services.scorer.gauges import Gauges
+from services.scorer.intake import Intake
+from services.scorer.manifest import Manifest
+from services.scorer.reading import MeasurementReader
+from services.scorer.scoring import Adopted, Judgement, Scoring
+from services.scorer.serving import Serving
+from services.scorer.store import Save, Store
+from services.scorer.turns import Turns
+from tests.bench.memory import Memory
 from tests.bench.process import machine
+from tests.bench.stalls import Stalls
 from tests.bench.synthetic import SLOT, payloads, register_of
 
 __all__ = ["scale"]
 
-SIZES = {10_000: 90, 100_000: 90, 1_000_000: 7}  # days each: what a day costs does not depend on how many there are
-LONGEST = 90
-DISTINCT_DAYS = 3  # packed days are copies of so many, each in memory of its own
+SIZES = (10_000, 100_000, 1_000_000)
+DAYS = 90
+DISTINCT_DAYS = 3  # closed days are copies of so many, each in a file of its own
+OPEN_SLOTS = 288  # in detail and of no closed day, as grace has it
+TAKEN_SLOTS = {10_000: 24, 100_000: 6, 1_000_000: 2}
 EXPLAINED = 100
-INGEST_SECONDS = 10.0
 T = TypeVar("T")
 
 
@@ -44,81 +66,172 @@ def scale(links: int | None, days: int | None) -> Iterator[str]:
     yield f"scale, slots of {SLOT} s, one vantage, from {time.strftime('%F %T %Z')}"
     yield machine()
     for size in SIZES if links is None else (links,):
-        command = [sys.executable, "-m", "tests.bench.scale", str(size), str(days or SIZES.get(size, LONGEST))]
-        yield from _figures(command)
-        yield from _figures([sys.executable, "-m", "tests.bench.publishing", str(size)])
+        with tempfile.TemporaryDirectory(prefix="peyvand-bench-", dir=Path.cwd()) as folder:
+            for part in ("write", "measure"):
+                yield from _figures("tests.bench.scale", part, str(size), str(days or DAYS), folder)
+        yield from _figures("tests.bench.publishing", str(size))
 
 
-def _figures(command: list[str]) -> Iterator[str]:
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+def _figures(*command: str) -> Iterator[str]:
+    with subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             yield line.rstrip()
+    if process.returncode:
+        yield f"{' '.join(command)} ended with {process.returncode}"
 
 
-def one_size(links: int, days: int) -> Iterator[str]:
-    """Measure one size; every line is a figure."""
-    yield f"{links:,} links"
-    begun_rss = _rss_mib()
+def write(links: int, days: int, data: Path) -> Iterator[str]:
+    """Write the state of a scorer that has so many closed days and one that is still open."""
     register = register_of(links)
-    yield f"  register as objects: {_rss_mib() - begun_rss:,.0f} MiB"
-    with_register = _rss_mib()
-    frame, taken = _timed(lambda: Frame.of(register))
-    yield f"  adopted as arrays: {taken:.2f} s"
-    calendar = Calendar.of(register.policy)
-    evidence = _closed(calendar, frame, days)
-    yield f"  its arrays, and {days} closed days as stages: {_rss_mib() - with_register:,.0f} MiB"
-
-    first = calendar.slots_of(calendar.day_of(calendar.epoch_slot) + timedelta(days=days)).start
-    rng = np.random.default_rng(5)
-    slots, seconds = 0, 0.0
-    while slots < 3 or (seconds < INGEST_SECONDS and slots < 12):
-        for payload in payloads(rng, frame, first + slots):
-            begun = time.perf_counter()
-            evidence.take(decode_columns(payload))
-            seconds += time.perf_counter() - begun
-        slots += 1
-    yield f"  taken in: {slots * links / seconds:,.0f} measurements/s, decoding included"
-
-    end, record = first + slots, Record()
-    _, taken = _timed(lambda: sum(1 for _ in evidence.prepare(frame)))
-    yield f"  all {days} days judged by another register: {taken:.1f} s, {taken / days:.2f} s a day"
-    _, taken = _timed(lambda: indicators(frame, evidence, end_slot=end, record=record))
-    yield f"  then every index of 7, 28 and 90 days: {taken:.2f} s"
-    for payload in payloads(rng, frame, end):
-        evidence.take(decode_columns(payload))
-    snapshot, taken = _timed(lambda: indicators(frame, evidence, end_slot=end + 1, record=record))
-    yield f"  after one more slot: {taken:.2f} s"
-    yield f"  memory in all: {_rss_mib():,.0f} MiB, at the peak {_peak_mib():,.0f} MiB"
-
-    columns = snapshot.links[LONGEST]
-    shares = link_shares(frame, columns.slots, columns.counts)
-    imputation = Imputation.of(frame, shares)
-    chosen = [frame.links[at] for at in rng.integers(0, links, EXPLAINED)]
-    _, taken = _timed(lambda: [explain(frame, shares, imputation, Kind.LINK, link) for link in chosen])
-    yield f"  one link explained: {taken / EXPLAINED * 1000:.1f} ms"
-
-    own, taken = _timed(lambda: dict(members(register, frame)))
-    yield f"  members of {len(own):,} agencies: {taken:.2f} s"
-
-
-def _closed(calendar: Calendar, frame: Frame, days: int) -> Evidence:
-    """Evidence of closed days: of a link one outage a week of an hour on average, one slot in 300 unknown."""
-    rng = np.random.default_rng(3)
+    frame, calendar = Frame.of(register), Calendar.of(register.policy)
+    store, rng = Store(data, calendar), np.random.default_rng(3)
+    store.load()
     first = calendar.day_of(calendar.epoch_slot)
-    per_day = len(calendar.slots_of(first))
-    packed = [DayState.pack(first, _stages(rng, len(frame.links), per_day)) for _ in range(min(DISTINCT_DAYS, days))]
-    states = (
-        DayState(
-            first + timedelta(days=at),
-            packed[at % len(packed)].shape,
-            bytes(bytearray(packed[at % len(packed)].stages)),
+    packed = [
+        DayState.pack(first, _stages(rng, links, len(calendar.slots_of(first))))
+        for _ in range(min(DISTINCT_DAYS, days))
+    ]
+    begun = time.perf_counter()
+    end_slot = calendar.slots_of(first + timedelta(days=days)).start + OPEN_SLOTS
+
+    def save(slots: Sequence[SlotState], closed: Sequence[DayState]) -> None:
+        position = Position(subjects.MEASUREMENTS, "bench", 0)
+        manifest = Manifest(
+            position, time=float(end_slot * SLOT), register_version="", end_slot=end_slot, hour=0, day=0
         )
-        for at in range(days)
+        store.save(Save(Changes(frame.targets, ("main",), tuple(slots), tuple(closed)), manifest, (), ()))
+
+    for at in range(days):
+        one = packed[at % len(packed)]
+        save((), [DayState(first + timedelta(days=at), one.shape, one.stages)])
+    for slot in range(end_slot - OPEN_SLOTS, end_slot):
+        save([SlotState(slot, _cells(rng, links, slot))], ())
+    size = sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
+    yield f"{links:,} links, {days} closed days, {OPEN_SLOTS} open slots"
+    yield f"  written: {size / 2**20:,.0f} MiB, {time.perf_counter() - begun:.1f} s, each day and slot synced by itself"
+
+
+def measure(links: int, days: int, data: Path) -> Iterator[str]:
+    """Do with the state what the scorer does; every line is a figure."""
+    memory = Memory()
+    yield f"  memory of the programs alone: {memory.now()}"
+    register = register_of(links)
+    yield f"  with the register as objects: {memory.now()}"
+    store = Store(data, Calendar.of(register.policy))
+    loaded, taken = _timed(store.load)
+    yield f"  state read: {taken:.2f} s"
+    adopted, taken = _timed(lambda: Adopted.of(register))
+    yield f"  register adopted as arrays: {taken:.2f} s"
+    assert loaded.manifest is not None
+    scoring = Scoring(adopted, loaded, loaded.manifest.position)
+    yield f"  memory then: {memory.now()}"
+    with memory.watched():
+        yield from asyncio.run(_scored(scoring, store, memory, days))
+
+
+async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> list[str]:
+    lines = list[str]()
+    turns = Turns()
+    end_slot = scoring.manifest.end_slot
+    assert end_slot is not None
+    links = len(scoring.frame.links)
+
+    async with _part(memory, f"closed days judged anew ({days}), open slots, burn rates", lines):
+        await turns.through(scoring.prepare(end_slot))
+    async with _part(memory, "then every index of 7, 28 and 90 days", lines):
+        judgement = await _judged(scoring, turns, end_slot)
+    scoring.published(judgement, hour=0, day=0)
+    del judgement
+    lines.append(f"  memory at rest: {memory.now()}")
+
+    feed, rng, slots = _Feed(), np.random.default_rng(5), TAKEN_SLOTS.get(links, 2)
+    for slot in range(end_slot, end_slot + slots):
+        feed.add(payloads(rng, scoring.frame, slot), (slot + 1) * SLOT)
+    reader = MeasurementReader(
+        scoring, turns, gauges=Gauges(CollectorRegistry()), serving=Serving(Health()), log=logger()
     )
-    return Evidence.restore(calendar, targets=frame.targets, vantages=("main",), slots=(), days=states)
+    async with _part(memory, f"{slots * links:,} measurements taken in", lines) as spent:
+        reading = asyncio.create_task(reader.run(feed, len(feed.messages)))
+        await reader.caught_up.wait()
+        taken = spent()
+    reading.cancel()
+    lines.append(f"  that is {slots * links / taken[0]:,.0f} a second, {slots * links / taken[1]:,.0f} of CPU")
+    end_slot += slots
+    await turns.through(scoring.prepare(end_slot - 1))
+    scoring.published(await _judged(scoring, turns, end_slot - 1), hour=0, day=0)
+    await _save(scoring, store, turns)
+    async with _part(memory, "after one more slot: counted, every index", lines):
+        await turns.through(scoring.prepare(end_slot))
+        judgement = await _judged(scoring, turns, end_slot)
+    scoring.published(judgement, hour=0, day=0)
+    async with _part(memory, "what changed saved", lines):
+        await _save(scoring, store, turns)
+
+    columns = judgement.snapshot.links[DAYS]
+    shares = link_shares(scoring.frame, columns.slots, columns.counts)
+    imputation = Imputation.of(scoring.frame, shares)
+    chosen = [scoring.frame.links[at] for at in rng.integers(0, links, EXPLAINED)]
+    _, seconds = _timed(partial(_explained, scoring.frame, shares, imputation, chosen))
+    lines.append(f"  one link explained: {seconds / EXPLAINED * 1000:.1f} ms")
+    del judgement, columns, shares, imputation
+    lines.append(f"  memory at rest: {memory.now()}")
+
+    # A day closes once grace has passed.
+    last = columns_of(feed.messages[-1])
+    scoring.take(last, stored=float((end_slot + OPEN_SLOTS) * SLOT + scoring.grace), sequence=len(feed.messages))
+    async with _part(memory, "a day closed", lines):
+        await turns.through(scoring.close())
+    lines.append(f"  memory at its peak: {memory.peak()}")
+    return lines
+
+
+async def _judged(scoring: Scoring, turns: Turns, end_slot: int) -> Judgement:
+    due = await turns.do(partial(scoring.count, end_slot))
+    return await asyncio.to_thread(scoring.compute, due)
+
+
+async def _save(scoring: Scoring, store: Store, turns: Turns) -> None:
+    save = scoring.save()
+    assert save is not None
+    await asyncio.to_thread(store.save, save)
+    await turns.do(partial(store.let_go, scoring.evidence))
+
+
+@asynccontextmanager
+async def _part(memory: Memory, name: str, lines: list[str]) -> AsyncIterator[Callable[[], tuple[float, float]]]:
+    """Tell what a part took, how long the loop stood still during it, and how much memory it took at most."""
+    memory.begin()
+    begun, cpu = time.perf_counter(), time.process_time()
+
+    def spent() -> tuple[float, float]:
+        return time.perf_counter() - begun, time.process_time() - cpu
+
+    async with Stalls() as stalls:
+        yield spent
+    wall, own = spent()
+    lines.append(
+        f"  {name}: {wall:.2f} s ({own:.2f} s of CPU), the loop stood still for {stalls} at most; {memory.part()} at most"
+    )
+
+
+class _Feed(Intake):
+    """A stream that holds some messages and nothing else."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def add(self, batches: Iterator[bytes], stored: float) -> None:
+        for batch in batches:
+            subject = subjects.measurement("main", "0")
+            self.messages.append(Message(len(self.messages) + 1, subject, batch, stored))
+
+    async def read(self, position: Position, *, limit: int, now: float) -> list[Message]:
+        del now
+        return self.messages[position.sequence : position.sequence + limit]
 
 
 def _stages(rng: np.random.Generator, links: int, slots: int) -> NDArray[np.int8]:
+    """Of a link one outage a week of an hour on average, one slot in 300 unknown: (1, links, slots)."""
     stages = np.full((1, links, slots), 5, dtype=np.int8)
     outages = rng.poisson(links / 7)
     link, start, length = (
@@ -133,20 +246,29 @@ def _stages(rng: np.random.Generator, links: int, slots: int) -> NDArray[np.int8
     return stages
 
 
+def _cells(rng: np.random.Generator, links: int, slot: int) -> NDArray[np.int64]:
+    """One slot in detail, in which one link of a hundred fails: (1, links)."""
+    failed = rng.random(links) < 0.01
+    return pack(
+        np.full(links, slot * SLOT),
+        slot * SLOT * 1_000_000 + rng.integers(0, SLOT * 500_000, links),
+        np.where(failed, np.uint8(Outcome.NOT_CONNECTED), np.uint8(Outcome.OK)),
+        np.where(failed, np.uint8(Reason.CONNECT_REFUSED), np.uint8(Reason.OK)),
+    )[np.newaxis]
+
+
+def _explained(frame: Frame, shares: LinkShares, imputation: Imputation, links: Sequence[str]) -> None:
+    for link in links:
+        explain(frame, shares, imputation, Kind.LINK, link)
+
+
 def _timed(call: Callable[[], T]) -> tuple[T, float]:
     begun = time.perf_counter()
     return call(), time.perf_counter() - begun
 
 
-def _rss_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return pages * resource.getpagesize() / 2**20
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 if __name__ == "__main__":
-    for figure in one_size(int(sys.argv[1]), int(sys.argv[2])):
+    for figure in {"write": write, "measure": measure}[sys.argv[1]](
+        int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    ):
         print(figure, flush=True)  # noqa: T201  # the parent reads this

@@ -1,0 +1,71 @@
+"""How much memory this process has: private, which only it can give back, and mapped files, which the kernel may drop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+__all__ = ["Memory"]
+
+LOOK_SECONDS = 0.02
+_FIELDS = re.compile(r"^(RssAnon|RssFile|RssShmem):\s+(\d+) kB$", re.MULTILINE)
+
+
+class Memory:
+    """Looks at /proc/self/status; while ``watched`` again and again, for the most there was."""
+
+    def __init__(self) -> None:
+        self._peak = self._part = (0, 0)
+
+    def now(self) -> str:
+        """Tell what there is."""
+        return _told(self._look())
+
+    def begin(self) -> None:
+        """Begin a part."""
+        self._part = (0, 0)
+        self._look()
+
+    def part(self) -> str:
+        """Tell the most there was since the part began."""
+        self._look()
+        return _told(self._part)
+
+    def peak(self) -> str:
+        """Tell the most there ever was."""
+        return _told(self._peak)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Look again and again from a thread."""
+        done = Event()
+
+        def look() -> None:
+            while not done.wait(LOOK_SECONDS):
+                self._look()
+
+        thread = Thread(target=look, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _look(self) -> tuple[int, int]:
+        found = {name: int(size) for name, size in _FIELDS.findall(Path("/proc/self/status").read_text("ascii"))}
+        one = found["RssAnon"] + found["RssShmem"], found["RssFile"]
+        self._peak, self._part = _most(self._peak, one), _most(self._part, one)
+        return one
+
+
+def _most(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return max(one[0], other[0]), max(one[1], other[1])
+
+
+def _told(kib: tuple[int, int]) -> str:
+    private, files = (one / 1024 for one in kib)
+    return f"{private:,.0f} MiB private, {files:,.0f} MiB of files"

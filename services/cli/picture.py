@@ -14,7 +14,7 @@ from rich.text import Text
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.sparkline import sparkline
 
-__all__ = ["Exchanges", "Picture", "line", "percent", "table"]
+__all__ = ["Exchanges", "Picture", "left_out", "line", "percent", "table"]
 
 _STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
 _TREND = 40
@@ -42,7 +42,7 @@ class Picture:
     providers: tuple[indicator_pb2.Indicator, ...]
     trend: tuple[float, ...]
     probes_per_second: float | None
-    restarts: tuple[str, ...]
+    notes: tuple[str, ...]
     waiting_for: str
     addresses: str
     next_steps: str
@@ -78,6 +78,14 @@ def line(indicator: indicator_pb2.Indicator, probes_per_second: float | None) ->
         f"{_clock(indicator.as_of.seconds)}Z  index {_point(indicator)}  bounds {_bounds(indicator)}  "
         f"known {percent(indicator.known_share)}  most lost: {worst} {percent(getattr(indicator.losses, worst))}  "
         f"{_rate(probes_per_second)}"
+    )
+
+
+def left_out(late: int) -> str:
+    """What a person must know of measurements that came too late: the index is without them."""
+    return (
+        f"{late:,} measurements came after the grace of their slots and count for nothing, so the index is without them; "
+        "see docs/alerts.md, MeasurementsLate"
     )
 
 
@@ -152,7 +160,7 @@ def table(picture: Picture) -> RenderableType:
             parts.append(_links(picture.explained))
     if picture.exchanges.records:
         parts.append(_carried(picture.exchanges))
-    parts.extend(Text(note, "yellow") for note in picture.restarts)
+    parts.extend(Text(note, "yellow") for note in picture.notes)
     parts.append(Text(picture.addresses, "dim"))
     parts.append(Text(picture.next_steps, "cyan"))
     return Panel(Group(*parts), title=picture.title, title_align="left")

@@ -229,9 +229,7 @@ async def up(plan: Plan) -> None:
         directory = plan.register or plan.data / "sandbox" / "register"
         started = time.time()
         async with _until(plan.seconds) as stop, running(server, components):
-            watching = Watching(
-                plan.api, plan.metrics("prober"), plan.metrics("collector"), [server, *components], started
-            )
+            watching = Watching(plan.api, plan.metrics, [server, *components], started)
             tasks = [
                 asyncio.create_task(_run(plan, directory, watching)),
                 asyncio.create_task(_failure([server, *components])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import grpc
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
-from services.cli.picture import Exchanges, Picture, line, table
+from services.cli.picture import Exchanges, Picture, left_out, line, table
 from services.cli.processes import Child
 from services.core.model import Register
 
@@ -24,19 +24,21 @@ _REFRESH_SECONDS = 0.5
 _RETRY_SECONDS = 0.1
 _CALL_SECONDS = 5.0
 _EXCHANGES = ("peyvand_exchange_records_total", "peyvand_exchange_paired_total", "peyvand_exchange_orphans")
+_LATE = "peyvand_measurements_late_total"
 _DIRECT = (("grpc.enable_http_proxy", 0),)  # our own api, on loopback
 
 
 class Watching:
     """Asks the api for every new index and draws it."""
 
-    def __init__(
-        self, api: str, prober_metrics: str, collector_metrics: str, children: Sequence[Child], started: float
-    ) -> None:
+    def __init__(self, api: str, metrics: Callable[[str], str], children: Sequence[Child], started: float) -> None:
+        """``metrics`` says where a component serves its /metrics."""
         self._api = api
-        self._prober_metrics = prober_metrics
-        self._collector_metrics = collector_metrics
+        self._prober_metrics = metrics("prober")
+        self._collector_metrics = metrics("collector")
+        self._scorer_metrics = metrics("scorer")
         self._exchanges = Exchanges()
+        self._late = 0
         self._children = children
         self._started = started
         self._indicator: indicator_pb2.Indicator | None = None
@@ -60,7 +62,9 @@ class Watching:
             if not console.is_terminal:
                 print(self._waiting_for(register), flush=True)
                 tasks.create_task(self._follow(print_lines=True))
+                tasks.create_task(self._follow_late(print_lines=True))
                 return
+            tasks.create_task(self._follow_late(print_lines=False))
             tasks.create_task(self._follow(print_lines=False))
             tasks.create_task(self._follow_exchanges())
             with Live(console=console, auto_refresh=False) as live:
@@ -90,7 +94,7 @@ class Watching:
             providers=self._providers,
             trend=tuple(self._trend),
             probes_per_second=self._rate,
-            restarts=tuple(restarts),
+            notes=(*restarts, *([left_out(self._late)] if self._late else [])),
             exchanges=self._exchanges,
             waiting_for=self._waiting_for(register),
             addresses=f"gRPC {self._api} · metrics http://{self._prober_metrics}/metrics (prober) and the ports after it",
@@ -152,6 +156,16 @@ class Watching:
             with suppress(OSError):
                 counts = await asyncio.to_thread(_sums, self._collector_metrics, _EXCHANGES)
                 self._exchanges = Exchanges(*map(int, counts))
+            await asyncio.sleep(2 * _REFRESH_SECONDS)
+
+    async def _follow_late(self, *, print_lines: bool) -> None:
+        """How many measurements came too late to count, from the scorer's own metrics."""
+        while True:
+            with suppress(OSError):
+                late = int((await asyncio.to_thread(_sums, self._scorer_metrics, (_LATE,)))[0])
+                if print_lines and late > self._late:
+                    print(left_out(late), flush=True)
+                self._late = late
             await asyncio.sleep(2 * _REFRESH_SECONDS)
 
     def _read_probes(self) -> float:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, start_http_server
+from registers import write_register
 from rich.console import Console
 
 from peyvand.v1 import indicator_pb2
-from services.cli.picture import Exchanges, Picture, table
+from services.cli.picture import Exchanges, Picture, left_out, table
+from services.cli.watching import Watching
+from services.core.metrics import counter
+from services.register.load import load
 
 NOTHING = Exchanges()
 
 
-def drawn(exchanges: Exchanges = NOTHING, **bars: object) -> str:
+def drawn(exchanges: Exchanges = NOTHING, notes: tuple[str, ...] = (), **bars: object) -> str:
     """The table as text, with these bars and these exchanges."""
     picture = Picture(
         title="t",
@@ -25,7 +32,7 @@ def drawn(exchanges: Exchanges = NOTHING, **bars: object) -> str:
         providers=(),
         trend=(),
         probes_per_second=None,
-        restarts=(),
+        notes=notes,
         waiting_for="",
         addresses="",
         next_steps="",
@@ -61,3 +68,45 @@ def test_what_the_data_bus_carried_is_one_line() -> None:
     assert "data bus" not in drawn()
     told = drawn(Exchanges(records=2460, paired=1200, orphans=7))
     assert "data bus: 1,200 exchanges logged by both sides, 7 by one so far; 2,460 records" in told
+
+
+def test_what_came_too_late_is_told_in_the_table() -> None:
+    """A person who looks at the index sees that it is without some measurements, and where to read on."""
+    told = " ".join(drawn(notes=(left_out(1234),)).replace("│", " ").split())
+    assert (
+        "1,234 measurements came after the grace of their slots and count for nothing, so the index is without them; "
+        "see docs/alerts.md, MeasurementsLate"
+    ) in told
+
+
+async def test_what_came_too_late_is_told_once_while_it_grows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Without a terminal a line says it as soon as the scorer's counter has grown, and nothing is said of zero."""
+    registry = CollectorRegistry()
+    late = counter("peyvand_measurements_late_total", registry)
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
+    where = f"127.0.0.1:{server.server_port}"
+    watching = Watching(where, lambda _: where, (), 0.0)
+    showing = asyncio.create_task(watching.show(load(write_register(tmp_path))))
+    said: list[str] = []
+
+    async def lines(count: int) -> list[str]:
+        async with asyncio.timeout(60):
+            while len(said) < count:
+                await asyncio.sleep(0.05)
+                said.extend(capsys.readouterr().out.splitlines())
+        return said
+
+    try:
+        await lines(1)
+        late.inc(3)
+        assert (await lines(2))[1] == left_out(3)
+        late.inc(4)
+        assert (await lines(3))[2] == left_out(7)
+    finally:
+        showing.cancel()
+        await asyncio.wait({showing})
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from registers import write_register
@@ -14,11 +18,13 @@ from services.core.evidence import Measurement, MeasurementColumns, Target
 from services.core.model import ExchangeRoute, Register
 from services.core.outcome import OUTCOME_OF, Reason
 from services.core.reconciliation import BusTraffic, Reconciliation, Traffic, Volume
+from services.indicator.burn import Burns
 from services.indicator.calendar import Calendar
+from services.indicator.frame import Frame
 from services.indicator.window import Evidence
 from services.register.load import load
 from services.scorer.gap import Position
-from services.scorer.gauges import LINK_SERIES, PAIR_SERIES, Gauges
+from services.scorer.gauges import BURN_SERIES, LINK_SERIES, PAIR_SERIES, Gauges
 from services.scorer.reconciling import Reconciled
 from services.scorer.scoring import Adopted, Judgement, Scoring
 from services.scorer.store import Loaded
@@ -151,6 +157,33 @@ def test_beyond_the_limit_links_that_burn_have_series(
     assert shown(3) == {
         'peyvand_link_stage{consumer="civil-registry",link="birth-tax",over_bus="false",provider="tax-office"}'
     }
+
+
+def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegistry) -> None:
+    """Of more links than the bound those that burn fastest are exposed, span by span; who burns no more has no series."""
+    links = BURN_SERIES + 7
+    names = [f"link-{at:05d}" for at in range(links)]
+    frame = cast(Frame, SimpleNamespace(links=names, slo=np.full(links, 0.95)))
+    known = np.full((4, links), links + 2000)
+    # Later links burn faster; of the first span only a few burn at all.
+    failed = known - np.arange(links)[::-1]
+    failed[0] = 0
+    failed[0, :3] = known[0, :3]
+    gauges = Gauges(registry)
+    gauges.burns(frame, cast(Burns, SimpleNamespace(known=known, failed=failed)))
+
+    def shown() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for series in samples(registry):
+            match = re.fullmatch(r'peyvand_link_burn\{link="(.+)",span="(.+)"\}', series)
+            if match:
+                found.setdefault(match[2], set()).add(match[1])
+        return found
+
+    fastest = set(names[-BURN_SERIES:])
+    assert shown() == {"1h": set(names[:3]), "6h": fastest, "1d": fastest, "3d": fastest}
+    gauges.burns(frame, cast(Burns, SimpleNamespace(known=known, failed=np.zeros_like(known))))
+    assert shown() == {}
 
 
 def test_the_data_bus_has_a_stage_while_it_is_known(register: Register, registry: CollectorRegistry) -> None:

@@ -1,15 +1,47 @@
-"""A block of indicators turned into the columns that are encoded: what a test that has rows puts on the bus. Not a test."""
+"""Blocks of indicators as rows: turned into the columns that are encoded, and read back from the bus. Not a test."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from services.core.codec import Block, BlockColumns, encode_block, stamp_block
+from services.core.codec import BlockColumns, ExchangeVolume, KeptBlock, LinkEvidence, encode_block, stamp_block
 from services.core.evidence import Indicator
+from services.core.reconciliation import Reconciliation, Traffic
+from services.core.structure import Structure
 
-__all__ = ["encoded"]
+__all__ = ["Block", "decode_block", "encoded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One value of the bucket: indicators that share as_of and versions, and the evidence behind their links.
+
+    ``structures`` and ``traffic``, a window each, are the government's; ``reconciliations`` are of links.
+    """
+
+    indicators: tuple[Indicator, ...]
+    links: tuple[LinkEvidence, ...] = ()
+    exchanges: tuple[ExchangeVolume, ...] = ()
+    structures: tuple[Structure, ...] = ()
+    reconciliations: tuple[Reconciliation, ...] = ()
+    traffic: tuple[Traffic, ...] = ()
+
+
+def decode_block(payload: bytes) -> Block:
+    """Return all that a value of the bus holds. Raises ValueError when it is not a consistent IndicatorBlock."""
+    kept = KeptBlock.of(payload)
+    evidence = (kept.evidence(window) for window in kept.windows)
+    return Block(
+        tuple(kept.indicators()),
+        tuple(one for one in evidence if one is not None),
+        kept.exchanges,
+        kept.structures,
+        kept.reconciliations,
+        kept.traffic,
+    )
 
 
 def encoded(block: Block) -> bytes:

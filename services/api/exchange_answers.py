@@ -9,7 +9,7 @@ import grpc
 from peyvand.v1 import indicator_service_pb2
 from services.api.read_model import GOVERNMENT_BLOCK, ReadModel, block_key
 from services.api.refusal import RefusedError
-from services.core.codec import Block, traffic_to_message
+from services.core.codec import KeptBlock, traffic_to_message
 from services.core.model import Link
 from services.core.reconciliation import FINDINGS, Reconciliation, findings
 
@@ -21,7 +21,7 @@ class Reconciliations:
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
-        self._found: dict[str, tuple[Block, dict[tuple[str, int], Reconciliation]]] = {}
+        self._found: dict[str, tuple[KeptBlock, dict[tuple[str, int], Reconciliation]]] = {}
 
     def of(self, link: Link, window_days: int) -> Reconciliation | None:
         """Return what is known of one link, None where nothing was exchanged and it is not silent."""

@@ -14,7 +14,7 @@ from services.api.messages import link_message
 from services.api.read_model import GOVERNMENT_BLOCK, block_key
 from services.api.refusal import RefusedError
 from services.api.register_view import RegisterView
-from services.core.codec import Block, indicator_to_message
+from services.core.codec import KeptBlock, indicator_to_message
 from services.core.evidence import Indicator, Kind, Losses, Target
 from services.indicator.explain import Explanation, explain
 
@@ -48,13 +48,15 @@ class Explainer:
         return answer
 
 
-def _indicator(view: RegisterView, blocks: Mapping[str, Block], kind: Kind, entity: str, window_days: int) -> Indicator:
+def _indicator(
+    view: RegisterView, blocks: Mapping[str, KeptBlock], kind: Kind, entity: str, window_days: int
+) -> Indicator:
     """The indicator as published together with the evidence."""
     block = blocks.get(_block_of(view, kind, entity))
-    for one in () if block is None else block.indicators:
-        if one.kind == kind and one.id == entity and one.window_days == window_days:
-            return one
-    raise _no_evidence(kind, entity, window_days)
+    found = None if block is None else block.find((kind, entity, window_days))
+    if found is None:
+        raise _no_evidence(kind, entity, window_days)
+    return found
 
 
 def _no_evidence(kind: Kind, entity: str, window_days: int) -> RefusedError:

@@ -13,7 +13,7 @@ from services.api.register_view import RegisterView
 from services.api.watch import WatchHub
 from services.core.bus import Bus
 from services.core.bus.subjects import INDICATOR, REGISTER
-from services.core.codec import Block, decode_block, decode_manifest
+from services.core.codec import KeptBlock, decode_manifest
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.core.model import Register
@@ -21,7 +21,7 @@ from services.register.publish import CURRENT, follow
 
 __all__ = ["Feed"]
 
-_CATCH_UP_SECONDS = 2.0  # a block that never comes must not hold back the rest for long
+_CATCH_UP_SECONDS = 2.0  # without any block: one that never comes must not hold back the rest for long
 _RETRY_SECONDS = 0.2
 
 
@@ -85,16 +85,16 @@ class Feed:
         async for key, payload in self._bus.kv_follow(INDICATOR, GOVERNMENT_BLOCK):
             block = self._decoded(key, payload)
             if block is not None:
-                await self._caught_up(block.indicators[0].as_of)
+                await self._caught_up(block.as_of)
                 self._hub.publish(self._model.take_block(key, block))
             elif payload is None:
                 self._hub.publish(self._model.take_block(key, None))
 
     async def _caught_up(self, as_of: int) -> None:
         try:
-            async with asyncio.timeout(_CATCH_UP_SECONDS):
-                while not self._model.agencies_reach(as_of):
-                    self._moved.clear()
+            while not self._model.agencies_reach(as_of):
+                self._moved.clear()
+                async with asyncio.timeout(_CATCH_UP_SECONDS):
                     await self._moved.wait()
         except TimeoutError:
             self._log.warning("agencies_behind", as_of=as_of)
@@ -104,16 +104,12 @@ class Feed:
         if block is not None or payload is None:
             self._hub.publish(self._model.take_block(key, block))
 
-    def _decoded(self, key: str, payload: bytes | None) -> Block | None:
+    def _decoded(self, key: str, payload: bytes | None) -> KeptBlock | None:
         """The block; None when it was deleted or cannot be read: what was known before is still true as of its time."""
         if payload is None:
             return None
         try:
-            block = decode_block(payload)
-        except (ValueError, IndexError) as error:
+            return KeptBlock.of(payload)
+        except ValueError as error:
             self._log.warning("block_unreadable", key=key, reason=str(error))
             return None
-        if not block.indicators:
-            self._log.warning("block_unreadable", key=key, reason="it holds no indicator")
-            return None
-        return block

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.api.read_model import ReadModel
 from services.api.register_view import RegisterView
-from services.core.codec import Block
+from services.core.codec import KeptBlock
 from services.indicator.explain import gather
 from services.indicator.fixed import Imputation
 from services.indicator.shares import LinkShares
@@ -23,7 +23,7 @@ class Gathered:
     """
 
     view: RegisterView
-    blocks: Mapping[str, Block]
+    blocks: Mapping[str, KeptBlock]
     shares: LinkShares
     imputation: Imputation
 
@@ -35,7 +35,7 @@ class Gathering:
         self._model = model
         self._lock = asyncio.Lock()
         self._view: RegisterView | None = None
-        self._blocks: Mapping[str, Block] | None = None
+        self._blocks: Mapping[str, KeptBlock] | None = None
         self._windows: dict[int, Gathered] = {}
 
     async def window(self, window_days: int) -> Gathered:
@@ -51,12 +51,11 @@ class Gathering:
             return found
 
 
-def _gather(view: RegisterView, blocks: Mapping[str, Block], window_days: int) -> Gathered:
+def _gather(view: RegisterView, blocks: Mapping[str, KeptBlock], window_days: int) -> Gathered:
     pieces = (
         (evidence.ids, evidence.slots, evidence.verdicts.T)
-        for block in blocks.values()
-        for evidence in block.links
-        if evidence.window_days == window_days
+        for evidence in (block.evidence(window_days) for block in blocks.values())
+        if evidence is not None
     )
     shares = gather(view.frame, pieces)
     return Gathered(view, blocks, shares, Imputation.of(view.frame, shares))

@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 from services.api.read_model import GOVERNMENT_BLOCK, ReadModel
 from services.api.register_view import RegisterView
 from services.api.structure_answers import three_bars
-from services.core.codec import Block
-from services.core.evidence import Indicator, Kind
+from services.core.codec import KeptBlock
+from services.core.evidence import Kind
 from services.core.metrics import TABLE
 
 __all__ = ["AGENCY_SERIES", "COSTLIEST", "EXCHANGE_LINKS", "SERVICE_SERIES", "Standing"]
@@ -39,7 +39,7 @@ class Standing(Collector):
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
-        self._made_of: tuple[RegisterView | None, Mapping[str, Block]] = (None, {})
+        self._made_of: tuple[RegisterView | None, Mapping[str, KeptBlock]] = (None, {})
         self._families: tuple[GaugeMetricFamily, ...] = tuple(_families(None, {}))
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -52,7 +52,7 @@ class Standing(Collector):
         yield from self._families
 
 
-def _families(view: RegisterView | None, blocks: Mapping[str, Block]) -> Iterator[GaugeMetricFamily]:
+def _families(view: RegisterView | None, blocks: Mapping[str, KeptBlock]) -> Iterator[GaugeMetricFamily]:
     for name, rows in _ROWS.items():
         family = GaugeMetricFamily(name, TABLE[name].help, labels=TABLE[name].labels)
         if view is not None:
@@ -61,18 +61,21 @@ def _families(view: RegisterView | None, blocks: Mapping[str, Block]) -> Iterato
         yield family
 
 
-def _agencies(view: RegisterView, _: Mapping[str, Block]) -> Rows:
+def _agencies(view: RegisterView, _: Mapping[str, KeptBlock]) -> Rows:
     agencies = sorted(view.register.agencies.values(), key=lambda agency: agency.id)[:AGENCY_SERIES]
     return (((one.id, one.sector, one.name_en, one.name_fa), 1.0) for one in agencies)
 
 
-def _bars(view: RegisterView, blocks: Mapping[str, Block]) -> Rows:
+def _bars(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Rows:
     block = blocks.get(GOVERNMENT_BLOCK)
     if block is None:
         return
-    of_window = {one.window_days: one for one in block.indicators if one.kind is Kind.GOVERNMENT}
+    government = view.register.policy.government.id
     for structure in block.structures:
-        message = three_bars(view.register, structure, of_window[structure.window_days])
+        indicator = block.find((Kind.GOVERNMENT, government, structure.window_days))
+        if indicator is None:
+            continue
+        message = three_bars(view.register, structure, indicator)
         window = str(structure.window_days)
         yield ("declared", window), message.declared
         if message.HasField("official"):
@@ -81,31 +84,30 @@ def _bars(view: RegisterView, blocks: Mapping[str, Block]) -> Rows:
             yield ("measured", window), message.measured
 
 
-def _services(value: Callable[[Indicator], float | None]) -> Callable[[RegisterView, Mapping[str, Block]], Rows]:
-    def rows(view: RegisterView, blocks: Mapping[str, Block]) -> Rows:
+def _services(column: str) -> Callable[[RegisterView, Mapping[str, KeptBlock]], Rows]:
+    def rows(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Rows:
         services, window = view.register.services, view.window(0)
         shown = set(sorted(services)[:SERVICE_SERIES])
         for block in blocks.values():
-            for one in block.indicators:
-                found = value(one) if one.kind is Kind.SERVICE and one.window_days == window else None
-                if found is not None and one.id in shown:
-                    yield (one.id, services[one.id].agency), found
+            for one, value in zip(*block.column(column, Kind.SERVICE, window), strict=True):
+                if one in shown:
+                    yield (one, services[one].agency), value
 
     return rows
 
 
-def _costs(view: RegisterView, blocks: Mapping[str, Block]) -> Rows:
+def _costs(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Rows:
     """The loss of a link is its share of the government's weight times the share of it that is not OK."""
     links, window, consumer = view.register.links, view.window(0), view.register.consumer
     losses: dict[str, float] = {}
     weight = 0.0
     for block in blocks.values():
-        for evidence in block.links:
-            if evidence.window_days == window:
-                weight += float(evidence.omega.sum())
-                lost = evidence.omega * (1.0 - evidence.share)
-                of = zip(evidence.ids, lost.tolist(), strict=True)
-                losses.update((link, loss) for link, loss in of if loss > 0 and np.isfinite(loss) and link in links)
+        evidence = block.evidence(window)
+        if evidence is not None:
+            weight += float(evidence.omega.sum())
+            lost = evidence.omega * (1.0 - evidence.share)
+            of = zip(evidence.ids, lost.tolist(), strict=True)
+            losses.update((link, loss) for link, loss in of if loss > 0 and np.isfinite(loss) and link in links)
     shown: dict[str, float] = {}
     seen: Counter[tuple[str, str]] = Counter()
     agencies = set(sorted(view.register.agencies)[:AGENCY_SERIES])
@@ -120,7 +122,7 @@ def _costs(view: RegisterView, blocks: Mapping[str, Block]) -> Rows:
         yield (name, link.service, consumer(link), link.provider), loss / weight
 
 
-def _exchanges(view: RegisterView, blocks: Mapping[str, Block]) -> Rows:
+def _exchanges(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Rows:
     links, window = view.register.links, view.window(0)
     found = [
         one
@@ -135,11 +137,11 @@ def _exchanges(view: RegisterView, blocks: Mapping[str, Block]) -> Rows:
         yield (*labels, "failed"), one.exchanges - one.ok
 
 
-_ROWS: dict[str, Callable[[RegisterView, Mapping[str, Block]], Rows]] = {
+_ROWS: dict[str, Callable[[RegisterView, Mapping[str, KeptBlock]], Rows]] = {
     "peyvand_agency_info": _agencies,
     "peyvand_three_bars": _bars,
-    "peyvand_service_index": _services(lambda one: one.point),
-    "peyvand_service_level": _services(lambda one: one.level),
+    "peyvand_service_index": _services("point"),
+    "peyvand_service_level": _services("level"),
     "peyvand_link_loss": _costs,
     "peyvand_link_exchanges": _exchanges,
 }

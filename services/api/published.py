@@ -33,9 +33,9 @@ class Published:
             self._answer = indicator_service_pb2.GetIndicatorResponse(indicator=self.message).SerializeToString()
         return self._answer
 
-    def differs_from(self, earlier: Published) -> bool:
+    def differs_from(self, other: Indicator) -> bool:
         """Whether a watcher is to be told: anything but the position of the evidence is another."""
-        one, other = self.indicator, earlier.indicator
+        one = self.indicator
         return one.as_of != other.as_of or _told(one) != _told(other)
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import grpc
 
 from services.api.published import Published
 from services.api.refusal import RefusedError
 from services.api.register_view import RegisterView
-from services.core.codec import Block
-from services.core.evidence import Indicator, Kind
+from services.core.codec import KeptBlock, Place
+from services.core.evidence import Kind
+from services.core.model import Register
 
-__all__ = ["GOVERNMENT_BLOCK", "ReadModel", "block_key", "named_kind"]
+__all__ = ["GOVERNMENT_BLOCK", "Change", "ReadModel", "block_key", "named_kind"]
 
 GOVERNMENT_BLOCK = "government"
 _CONSUMER_BLOCK = "consumer."
+_ROWS_KEPT = 256
 
 
 def block_key(agency: str) -> str:
@@ -38,19 +41,23 @@ def named_kind(number: int) -> Kind:
 
 
 class ReadModel:
-    """The picture the api answers from. Blocks replace each other whole; look-ups are dictionary hits.
+    """The picture the api answers from. Blocks replace each other whole, and are read as far as they are asked for: what
+    was asked once is a dictionary hit until there is a newer block.
 
     ``whole`` is the newest set of blocks of the register's agencies that were published together: what sums over
     several agencies' evidence is taken from there, so that an explanation never mixes two refreshes.
     """
 
     def __init__(self) -> None:
-        self.blocks: dict[str, Block] = {}
-        self.whole: dict[str, Block] = {}
+        self.blocks: dict[str, KeptBlock] = {}
+        self.whole: dict[str, KeptBlock] = {}
         self._view: RegisterView | None = None
-        self._published: dict[tuple[int, str, int], Published] = {}
+        self._published: dict[Place, Published] = {}  # what was asked for, of the newest blocks
+        self._asked: dict[str, dict[Place, Published]] = {}  # the same by block
+        self._rows: dict[str, None] = {}  # the blocks last looked into
         self._stamps: dict[str, tuple[str, int]] = {}
         self._stamped: Counter[tuple[str, int]] = Counter()
+        self._moments: Counter[int] = Counter()  # as_of of agencies' blocks
 
     @property
     def complete(self) -> bool:
@@ -80,33 +87,68 @@ class ReadModel:
             self._stamp(key)
         self._settle()
 
-    def take_block(self, key: str, block: Block | None) -> list[Published]:
-        """Take in a block of at least one indicator, None when it was deleted. Returns what changed, for watchers."""
+    def take_block(self, key: str, block: KeptBlock | None) -> Change:
+        """Take in a block, None when it was deleted. Returns what to ask for what changed, for watchers."""
         before = self.blocks.pop(key, None)
-        gone = set() if before is None else {_place(one) for one in before.indicators}
-        changed: list[Published] = []
         if block is not None:
             self.blocks[key] = block
-            for indicator in block.indicators:
-                place, new = _place(indicator), Published(indicator)
-                old = self._published.get(place)
-                self._published[place] = new
-                gone.discard(place)
-                if old is None or new.differs_from(old):
-                    changed.append(new)
-        for place in gone:
+        asked = self._asked.pop(key, {})
+        for place in asked:
             del self._published[place]
         self._stamp(key)
         self._settle()
-        return changed
+        return Change(self, key, before, block, asked)
 
     def agencies_reach(self, as_of: int) -> bool:
         """Whether no agency's block of the register in force is older than this moment."""
-        return all(stamp[1] >= as_of for key, stamp in self._stamps.items() if key != GOVERNMENT_BLOCK)
+        return all(moment >= as_of for moment in self._moments)
 
     def find(self, kind: int, entity: str, window_days: int) -> Published | None:
         """Return what is published under exactly this name, if anything is."""
-        return self._published.get((kind, entity, window_days))
+        place = kind, entity, window_days
+        found = self._published.get(place)
+        if found is None and self._view is not None:
+            key = self._key_of(self._view.register, kind, entity)
+            found = None if key is None else self.published_in(key, place)
+        return found
+
+    def published_in(self, key: str, place: Place) -> Published | None:
+        """Return what a block says of a place; made once, and kept until there is a newer block."""
+        found = self._published.get(place)
+        block = self.blocks.get(key)
+        if found is None and block is not None:
+            indicator = block.find(place)
+            self._keep_rows(key)
+            if indicator is not None:
+                found = self._published[place] = self._asked.setdefault(key, {})[place] = Published(indicator)
+        return found
+
+    def _keep_rows(self, key: str) -> None:
+        """Keep in mind where the rows of blocks are that were asked last, and no more of them: it takes memory."""
+        self._rows.pop(key, None)
+        self._rows[key] = None
+        if len(self._rows) > _ROWS_KEPT:
+            oldest = next(iter(self._rows))
+            del self._rows[oldest]
+            if (block := self.blocks.get(oldest)) is not None:
+                block.forget()
+
+    def _key_of(self, register: Register, kind: int, entity: str) -> str | None:
+        """The block an entity's indicator is in, None for one the register does not know."""
+        match kind:
+            case Kind.LINK:
+                link = register.links.get(entity)
+                return None if link is None else block_key(register.consumer(link))
+            case Kind.SERVICE:
+                service = register.services.get(entity)
+                return None if service is None else block_key(service.agency)
+            case Kind.ENDPOINT:
+                endpoint = register.endpoints.get(entity)
+                return None if endpoint is None else block_key(endpoint.agency)
+            case Kind.CONSUMER:
+                return block_key(entity)
+            case _:
+                return GOVERNMENT_BLOCK
 
     def get(self, kind: int, entity: str, window_days: int) -> Published:
         """Return the indicator asked for; an empty id is the government's, window 0 the policy's default.
@@ -118,7 +160,7 @@ class ReadModel:
             return found
         asked, days = named_kind(kind), self.view.window(window_days)
         name = self.view.entity(asked, entity)
-        found = self._published.get((kind, name, days))
+        found = self.find(asked, name, days)
         if found is None:
             raise self._missing(asked, name, days)
         return found
@@ -151,21 +193,58 @@ class ReadModel:
         """Note what a block was published with, if it is one of those published together for the register in force."""
         before = self._stamps.pop(key, None)
         if before is not None:
-            self._stamped[before] -= 1
-            if not self._stamped[before]:
-                del self._stamped[before]
+            self._count(key, before, -1)
         block = self.blocks.get(key)
         if block is None or self._view is None:
             return
         if key == GOVERNMENT_BLOCK or key.removeprefix(_CONSUMER_BLOCK) in self._view.register.agencies:
-            first = block.indicators[0]
-            self._stamps[key] = first.register_version, first.as_of
-            self._stamped[self._stamps[key]] += 1
+            self._stamps[key] = block.register_version, block.as_of
+            self._count(key, self._stamps[key], 1)
+
+    def _count(self, key: str, stamp: tuple[str, int], by: int) -> None:
+        self._stamped[stamp] += by
+        if not self._stamped[stamp]:
+            del self._stamped[stamp]
+        if key != GOVERNMENT_BLOCK:
+            self._moments[stamp[1]] += by
+            if not self._moments[stamp[1]]:
+                del self._moments[stamp[1]]
 
     def _settle(self) -> None:
         if len(self._stamped) == 1 and GOVERNMENT_BLOCK in self._stamps:
             self.whole = {key: self.blocks[key] for key in self._stamps}
 
 
-def _place(indicator: Indicator) -> tuple[int, str, int]:
-    return int(indicator.kind), indicator.id, indicator.window_days
+class Change:
+    """One block in place of another, and what of it is news."""
+
+    def __init__(
+        self,
+        model: ReadModel,
+        key: str,
+        before: KeptBlock | None,
+        after: KeptBlock | None,
+        asked: Mapping[Place, Published],
+    ) -> None:
+        self._model = model
+        self._key = key
+        self._before = before
+        self._after = after
+        self._asked = asked
+
+    def places(self) -> Iterable[Place]:
+        """What the new block has indicators of."""
+        return () if self._after is None else self._after.places()
+
+    def __len__(self) -> int:
+        return 0 if self._after is None else len(self._after)
+
+    def news(self, place: Place) -> Published | None:
+        """Return what is published now of a place; None where nothing is, or nothing that a watcher is to be told."""
+        here = self._after is not None and place in self._after
+        new = self._model.published_in(self._key, place) if here else None
+        if new is None or self._before is None or self._before.as_of != new.indicator.as_of:
+            return new
+        earlier = self._asked.get(place)
+        old = self._before.find(place) if earlier is None else earlier.indicator
+        return new if old is None or new.differs_from(old) else None

@@ -32,7 +32,7 @@ def structure_answer(model: ReadModel, asked_days: int) -> indicator_service_pb2
             f"no structure over {days} days is published yet: retry later",
             window_days=str(days),
         )
-    government = next(one for one in block.indicators if one.kind is Kind.GOVERNMENT and one.window_days == days)
+    government = model.get(Kind.GOVERNMENT, "", days).indicator
     return indicator_service_pb2.GetStructureResponse(
         structure=structure_to_message(found), three_bars=three_bars(view.register, found, government)
     )

@@ -60,13 +60,12 @@ class Tabulator:
         rows = await asyncio.to_thread(
             lambda: tabulate(found.view.frame, found.shares, group, len(heads), _levels(found, window_days))
         )
-        first = government.indicators[0]
         return indicator_service_pb2.TabulateIndicatorsResponse(
             attribute=_Attribute.ValueType(attribute),
             window_days=window_days,
-            as_of=timestamp(first.as_of),
-            register_version=first.register_version,
-            method_version=first.method_version,
+            as_of=timestamp(government.as_of),
+            register_version=government.register_version,
+            method_version=government.method_version,
             groups=[_message(head, row) for head, row in zip(heads, rows, strict=True) if row.services],
         )
 
@@ -92,12 +91,9 @@ def _by_value(values: Sequence[str]) -> tuple[list[_Head], NDArray[np.int64]]:
 
 def _levels(found: Gathered, window_days: int) -> NDArray[np.int8]:
     """The level of each service as it is published, in the frame's order; -1 where there is none."""
-    published = {
-        one.id: one.level
-        for block in found.blocks.values()
-        for one in block.indicators
-        if one.kind is Kind.SERVICE and one.window_days == window_days and one.level is not None
-    }
+    published: dict[str, float] = {}
+    for block in found.blocks.values():
+        published.update(zip(*block.column("level", Kind.SERVICE, window_days), strict=True))
     return np.array([published.get(service, -1) for service in found.view.frame.services], dtype=np.int8)
 
 

@@ -11,6 +11,7 @@ import grpc
 from prometheus_client import Gauge
 
 from services.api.published import Published
+from services.api.read_model import Change
 from services.api.refusal import RefusedError
 
 __all__ = ["Watch", "WatchHub"]
@@ -65,7 +66,8 @@ class WatchHub:
     def watch(self, kind: int, window_days: int, ids: Iterable[str]) -> Iterator[Watch]:
         """Watch entities of a kind, every one of them when ``ids`` is empty, for as long as the context lasts."""
         watch = Watch()
-        groups = [self._by_entity[kind, one, window_days] for one in ids] or [self._by_kind[kind, window_days]]
+        places = [(kind, one, window_days) for one in ids]
+        groups = [self._by_entity[place] for place in places] or [self._by_kind[kind, window_days]]
         for group in (*groups, self._watches):
             group.add(watch)
         self._watchers.inc()
@@ -76,16 +78,26 @@ class WatchHub:
         finally:
             for group in (*groups, self._watches):
                 group.discard(watch)
+            for place in places:
+                if not self._by_entity.get(place, True):
+                    del self._by_entity[place]
             self._watchers.dec()
 
-    def publish(self, changed: Iterable[Published]) -> None:
-        """Offer each change to those who watch it."""
-        for published in changed:
-            one = published.indicator
-            for watch in self._by_entity.get((one.kind, one.id, one.window_days), ()):
-                watch.offer(published)
-            for watch in self._by_kind.get((one.kind, one.window_days), ()):
-                watch.offer(published)
+    def publish(self, change: Change) -> None:
+        """Offer what is news to those who watch it. What nobody watches is not looked at."""
+        if not self._watches or not len(change):
+            return
+        kinds = {kind for kind, watches in self._by_kind.items() if watches}
+        if kinds or len(change) < len(self._by_entity):
+            places = [one for one in change.places() if one in self._by_entity or (one[0], one[2]) in kinds]
+        else:
+            places = list(self._by_entity)
+        for place in places:
+            watches = [*self._by_entity.get(place, ()), *self._by_kind.get((place[0], place[2]), ())]
+            published = change.news(place) if watches else None
+            if published is not None:
+                for watch in watches:
+                    watch.offer(published)
 
     def close(self) -> None:
         """End every watch, those to come as well."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,18 +11,20 @@ from services.core.codec import BlockColumns, ExchangeVolume, LinkEvidence, Slot
 from services.core.evidence import Indicator, Kind
 from services.core.reconciliation import Reconciliation, Traffic
 from services.core.structure import Structure
+from services.indicator.frame import Frame
 from services.indicator.index import LinkColumns, Snapshot
-from services.indicator.window import SlotDetail
+from services.indicator.window import Evidence
 from services.scorer.membership import Members
 from services.scorer.table import Table
 
 __all__ = [
     "CHUNK_SLOTS",
     "GOVERNMENT",
-    "consumer_block",
+    "consumer_blocks",
     "consumer_key",
     "daily",
     "government_block",
+    "grouped",
     "hourly",
     "slot_blocks",
     "slot_key",
@@ -33,6 +35,9 @@ GOVERNMENT = "government"
 
 CHUNK_SLOTS = 64
 """Slots in one slot block."""
+
+MOST_TARGETS = 1 << 17
+"""Targets whose slots are looked at together: few enough for the memory they take, many enough for a look at each slot."""
 
 AGENCIES_AND_ABOVE = (Kind.GOVERNMENT, Kind.SECTOR, Kind.CONSUMER, Kind.PROVIDER)
 
@@ -57,27 +62,33 @@ def government_block(
 
     ``volumes`` are those of consumers that have no block: ``_unmapped`` and agencies without a service.
     """
-    kinds = (Kind.GOVERNMENT, Kind.SECTOR, Kind.PROVIDER)
-    rows = {kind: np.arange(len(table.places[kind])) for kind in kinds}
     # What a block says does not depend on how far the evidence was read: it is stamped with that afterwards.
     unstamped = (
         replace(one, as_of=0, register_version="", method_version="", evidence_sequence=0) for one in structures
     )
-    return replace(table.cut(rows), exchanges=tuple(volumes), structures=tuple(unstamped), traffic=tuple(traffic))
+    (block,) = table.cut([table.all_of((Kind.GOVERNMENT, Kind.SECTOR, Kind.PROVIDER))])
+    return replace(block, exchanges=tuple(volumes), structures=tuple(unstamped), traffic=tuple(traffic))
 
 
-def consumer_block(
+def consumer_blocks(
     table: Table,
-    members: Members,
-    volumes: Iterable[ExchangeVolume],
-    reconciliations: Iterable[Reconciliation] = (),
-) -> BlockColumns:
-    """Return an agency's indicator as consumer, and its services, links and endpoints, in all windows."""
-    snapshot = table.snapshot
-    links = (_evidence(snapshot.links[window], members) for window in snapshot.windows) if members.links else ()
-    return replace(
-        table.cut(members.rows), links=tuple(links), exchanges=tuple(volumes), reconciliations=tuple(reconciliations)
-    )
+    members: Sequence[Members],
+    volumes: Sequence[Iterable[ExchangeVolume]],
+    reconciliations: Sequence[Iterable[Reconciliation]],
+) -> list[BlockColumns]:
+    """Return for each of some agencies its indicator as consumer, and its services, links and endpoints, in all windows."""
+    blocks = table.cut([own.rows for own in members])
+    return [
+        replace(
+            block,
+            links=tuple(_evidence(table.snapshot.links[window], own) for window in table.snapshot.windows)
+            if own.links
+            else (),
+            exchanges=tuple(exchanged),
+            reconciliations=tuple(reconciled),
+        )
+        for block, own, exchanged, reconciled in zip(blocks, members, volumes, reconciliations, strict=True)
+    ]
 
 
 def _evidence(columns: LinkColumns, members: Members) -> LinkEvidence:
@@ -93,26 +104,43 @@ def _evidence(columns: LinkColumns, members: Members) -> LinkEvidence:
 
 
 def slot_blocks(
-    detail: SlotDetail, members: Mapping[str, Members], *, slot_seconds: int, evidence_sequence: int
+    evidence: Evidence, frame: Frame, chunk: range, members: Mapping[str, Members]
 ) -> Iterator[tuple[str, SlotBlock]]:
-    """Cut one chunk, whose detail covers all of the frame's targets, into a block per agency."""
-    for agency, own in members.items():
-        rows = own.target_rows
-        if len(rows):
+    """Cut one chunk of slots, judged by ``frame``, into a block per agency that has links or endpoints."""
+    for some in grouped(members, MOST_TARGETS):
+        rows = np.concatenate([own.target_rows for _, own in some])
+        detail = evidence.detail(frame, chunk, [frame.targets[row] for row in rows.tolist()])
+        start = 0
+        for agency, own in some:
+            here = slice(start, start + len(own.target_rows))
+            start = here.stop
             yield (
                 slot_key(agency, detail.first_slot // CHUNK_SLOTS),
                 SlotBlock(
-                    slot_seconds=slot_seconds,
+                    slot_seconds=evidence.calendar.slot_seconds,
                     first_slot=detail.first_slot,
                     links=own.links,
                     endpoints=own.endpoints,
                     vantages=detail.vantages,
-                    verdict=detail.verdict[:, rows],
-                    outcome=detail.outcome[:, rows],
-                    reason=detail.reason[:, rows],
-                    evidence_sequence=evidence_sequence,
+                    verdict=detail.verdict[:, here],
+                    outcome=detail.outcome[:, here],
+                    reason=detail.reason[:, here],
                 ),
             )
+
+
+def grouped(members: Mapping[str, Members], most: int) -> Iterator[list[tuple[str, Members]]]:
+    """Yield agencies that have links or endpoints, so many at a time that these are some ``most``."""
+    group, targets = list[tuple[str, Members]](), 0
+    for agency, own in members.items():
+        if len(own.target_rows):
+            group.append((agency, own))
+            targets += len(own.target_rows)
+        if targets >= most:
+            yield group
+            group, targets = [], 0
+    if group:
+        yield group
 
 
 def hourly(snapshot: Snapshot) -> list[Indicator]:

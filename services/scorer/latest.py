@@ -11,7 +11,7 @@ from contextlib import suppress
 import numpy as np
 
 from services.core.bus import Bus, subjects
-from services.core.codec import RecentBlock, decode_block, decode_recent
+from services.core.codec import KeptBlock, RecentBlock, decode_recent
 from services.core.errors import TornValueError
 from services.core.evidence import Kind
 from services.indicator.burn import Burns
@@ -87,8 +87,8 @@ async def recall(bus: Bus, recent: Recent, last: int) -> int:
 async def _published(bus: Bus, last: int) -> int:
     """Up to which message everything published was computed; ``last`` when nothing was."""
     # The government's block is put last, so all others hold at least what it was computed from.
-    with suppress(ValueError, IndexError, TornValueError):
+    with suppress(ValueError, TornValueError):
         payload = await bus.kv_get(subjects.INDICATOR, GOVERNMENT)
         if payload is not None:
-            return max((one.evidence_sequence for one in decode_block(payload).indicators), default=last)
+            return KeptBlock.of(payload).evidence_sequence
     return last

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from services.core.bus import Bus, subjects
 from services.core.codec import (
-    BlockColumns,
     ExchangeVolume,
     RecentBlock,
     encode_block,
+    encode_blocks,
     encode_recent,
     encode_slot_block,
     indicator_to_message,
     stamp_block,
     stamp_recent,
+    stamp_slot_block,
 )
 from services.core.errors import BusError
 from services.core.evidence import Indicator
@@ -31,9 +33,10 @@ from services.indicator.window import Evidence
 from services.scorer.blocks import (
     CHUNK_SLOTS,
     GOVERNMENT,
-    consumer_block,
+    consumer_blocks,
     consumer_key,
     government_block,
+    grouped,
     slot_blocks,
 )
 from services.scorer.latest import LATEST
@@ -41,12 +44,24 @@ from services.scorer.reconciling import Reconciled
 from services.scorer.scoring import DETAIL_SECONDS, Judgement
 from services.scorer.table import Table
 
-__all__ = ["Publisher"]
+__all__ = ["Publisher", "Slots"]
 
 Call = Callable[[], Coroutine[Any, Any, object]]
 
 INFLIGHT = 32
 """Messages under way at once: enough to keep the bus's disk busy, few enough for its answer to stay prompt."""
+
+ENCODED_TARGETS = 4096
+"""Links and endpoints of agencies whose blocks are encoded together, in some ten milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """A chunk of slots to be put for ``ttl`` seconds: what is ``new`` of it by key, and ``digests`` of what is there."""
+
+    digests: dict[str, bytes]
+    new: list[tuple[str, bytes]]
+    ttl: float
 
 
 class Publisher:
@@ -59,63 +74,93 @@ class Publisher:
         self._bus = bus
         self._as_of: int | None = None
         self._digests: dict[str, bytes] = {}
+        self._slots: dict[int, dict[str, bytes]] = {}  # digests of slots, which say nothing of as_of, by chunk
         self._keys: set[str] | None = None
         self._gate = asyncio.Semaphore(INFLIGHT)
 
-    def slots(self, judgement: Judgement, evidence: Evidence, now: float) -> list[tuple[str, bytes, float]]:
-        """Encode the slot blocks that are due, as key, value and seconds to live, from the evidence as it stands."""
-        slot_seconds = evidence.calendar.slot_seconds
+    def slots(self, judgement: Judgement, evidence: Evidence, now: float) -> list[Slots]:
+        """Encode the slot blocks that are due and say something new, from the evidence as it stands; ``now`` in epoch
+        seconds.
+        """
+        seconds = evidence.calendar.slot_seconds
+        oldest = (judgement.snapshot.end_slot - DETAIL_SECONDS // seconds) // CHUNK_SLOTS
+        self._slots = {number: digests for number, digests in self._slots.items() if number >= oldest}
         found = []
         for chunk in judgement.chunks:
-            detail = evidence.detail(judgement.frame, chunk, judgement.frame.targets)
-            end = (chunk.start // CHUNK_SLOTS + 1) * CHUNK_SLOTS * slot_seconds
-            ttl = max(60.0, end + DETAIL_SECONDS - now)
-            blocks = slot_blocks(
-                detail,
-                judgement.members,
-                slot_seconds=slot_seconds,
-                evidence_sequence=judgement.snapshot.evidence_sequence,
-            )
-            found += [(key, encode_slot_block(block), ttl) for key, block in blocks]
+            number = chunk.start // CHUNK_SLOTS
+            digests = self._slots.setdefault(number, {})
+            cut = slot_blocks(evidence, judgement.frame, chunk, judgement.members)
+            due = ((key, encode_slot_block(block)) for key, block in cut)
+            new = [(key, payload) for key, payload in due if digests.get(key) != sha256(payload).digest()]
+            ttl = max(60.0, (number + 1) * CHUNK_SLOTS * seconds + DETAIL_SECONDS - now)
+            found.append(Slots(digests, new, ttl))
         return found
 
     async def publish(
         self,
         judgement: Judgement,
-        slots: Iterable[tuple[str, bytes, float]],
+        slots: Iterable[Slots],
         latest: Iterable[tuple[str, RecentBlock]],
         volumes: Iterable[ExchangeVolume],
         reconciled: Reconciled,
     ) -> int:
         """Put every block that is due, and delete those of agencies that have none any more.
 
-        Returns how many agencies have one. Raises BusError; then all of it may be published again.
+        All but slots are encoded while others are under way. Returns how many agencies have a block. Raises BusError; then
+        all of it may be published again.
         """
         if self._keys is None:
             await self._bus.kv_tidy(subjects.INDICATOR)
             patterns = (consumer_key("*"), LATEST)
             found = [await self._bus.kv_keys(subjects.INDICATOR, pattern) for pattern in patterns]
             self._keys = set().union(*found)
-        recent = dict(latest)
-        blocks, government = _blocks(judgement, volumes, reconciled)
-        await self._each(
-            partial(self._bus.kv_put, subjects.INDICATOR, key, value, ttl=ttl) for key, value, ttl in slots
-        )
         sequence = judgement.snapshot.evidence_sequence
+        for some in slots:
+            await self._put(some.new, some.digests, partial(stamp_slot_block, evidence_sequence=sequence), ttl=some.ttl)
         if self._as_of != judgement.snapshot.as_of:
             self._digests.clear()
-        self._keys |= blocks.keys() | recent.keys()
+        blocks, latest_keys = _Blocks(judgement, volumes, reconciled), set[str]()
         stamp = partial(stamp_recent, evidence_sequence=sequence)
-        await self._each(partial(self._put, key, partial(encode_recent, one), stamp) for key, one in recent.items())
+        await self._put(_noted(_recent(latest), latest_keys, self._keys), self._digests, stamp)
+        consumers = set[str]()
         stamp = partial(stamp_block, evidence_sequence=sequence)
-        await self._each(partial(self._put, key, partial(encode_block, one), stamp) for key, one in blocks.items())
-        if len(government.ids):
-            await self._put(GOVERNMENT, partial(encode_block, government), stamp)
-        gone = self._keys - blocks.keys() - recent.keys()
+        await self._put(_noted(blocks.of_consumers(), consumers, self._keys), self._digests, stamp)
+        await self._put(blocks.of_government(consumers), self._digests, stamp)
+        gone = self._keys - consumers - latest_keys
         await self._each(partial(self._bus.kv_delete, subjects.INDICATOR, key) for key in gone)
-        self._keys = {*blocks, *recent}
+        self._keys = consumers | latest_keys
         self._as_of = judgement.snapshot.as_of
-        return len(blocks)
+        return len(consumers)
+
+    async def _put(
+        self,
+        due: Iterable[tuple[str, bytes]],
+        digests: dict[str, bytes],
+        stamp: Callable[[bytes], bytes],
+        *,
+        ttl: float | None = None,
+    ) -> None:
+        """Put what differs from what was put before; the next are encoded while some are under way."""
+
+        async def put(key: str, payload: bytes, digest: bytes) -> None:
+            try:
+                await self._bus.kv_put(subjects.INDICATOR, key, payload, ttl=ttl)
+                digests[key] = digest
+            finally:
+                self._gate.release()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for at, (key, payload) in enumerate(due):
+                    # What a block says does not depend on how far the evidence has been read: that is added afterwards.
+                    digest = sha256(payload).digest()
+                    if digests.get(key) != digest:
+                        await self._gate.acquire()
+                        group.create_task(put(key, stamp(payload), digest))
+                    if at % INFLIGHT == 0:
+                        await asyncio.sleep(0)
+        except* BusError as errors:
+            raise errors.exceptions[0] from None
 
     async def announce(self, indicators: Sequence[Indicator]) -> None:
         """Send indicators to INDICATORS; sending the same ones again within two minutes changes nothing."""
@@ -126,14 +171,6 @@ class Publisher:
         payload = indicator_to_message(row).SerializeToString()
         message_id = "-".join(map(str, (*name, row.as_of)))
         await self._bus.publish(subjects.indicator(*name), payload, message_id=message_id)
-
-    async def _put(self, key: str, encode: Callable[[], bytes], stamp: Callable[[bytes], bytes]) -> None:
-        # What a block says does not depend on how far the evidence has been read, so that is added after the comparison.
-        payload = encode()
-        digest = sha256(payload).digest()
-        if self._digests.get(key) != digest:
-            await self._bus.kv_put(subjects.INDICATOR, key, stamp(payload))
-            self._digests[key] = digest
 
     async def _each(self, calls: Iterable[Call]) -> None:
         """Make all calls, some at a time. Raises BusError when any of them does."""
@@ -150,25 +187,56 @@ class Publisher:
             raise errors.exceptions[0] from None
 
 
-def _blocks(
-    judgement: Judgement, volumes: Iterable[ExchangeVolume], reconciled: Reconciled
-) -> tuple[dict[str, BlockColumns], BlockColumns]:
-    """Return every agency's block by key, and the government's."""
-    table = Table.of(judgement.snapshot)
-    of_consumer: dict[str, list[ExchangeVolume]] = defaultdict(list)
-    for volume in volumes:
-        of_consumer[volume.consumer].append(volume)
-    links: dict[str, list[Reconciliation]] = defaultdict(list)
-    for one in reconciled.links:
-        link = judgement.register.links.get(one.link)
-        if link is not None:
-            links[judgement.register.consumer(link)].append(one)
-    found = (
-        (consumer_key(agency), consumer_block(table, own, of_consumer.get(agency, ()), links.get(agency, ())))
-        for agency, own in judgement.members.items()
-    )
-    blocks = {key: block for key, block in found if len(block.ids)}
-    others = [
-        volume for consumer, of_one in of_consumer.items() if consumer_key(consumer) not in blocks for volume in of_one
-    ]
-    return blocks, government_block(table, others, judgement.structures, reconciled.traffic)
+def _recent(blocks: Iterable[tuple[str, RecentBlock]]) -> Iterator[tuple[str, bytes]]:
+    return ((key, encode_recent(block)) for key, block in blocks)
+
+
+def _noted(due: Iterable[tuple[str, bytes]], *notes: set[str]) -> Iterator[tuple[str, bytes]]:
+    """What is due, its keys noted before it is put."""
+    for key, payload in due:
+        for note in notes:
+            note.add(key)
+        yield key, payload
+
+
+class _Blocks:
+    """Every agency's block, and the government's, encoded as they are asked for."""
+
+    def __init__(self, judgement: Judgement, volumes: Iterable[ExchangeVolume], reconciled: Reconciled) -> None:
+        self._judgement = judgement
+        self._table = Table(judgement.snapshot)
+        self._traffic = reconciled.traffic
+        self._volumes: dict[str, list[ExchangeVolume]] = defaultdict(list)
+        for volume in volumes:
+            self._volumes[volume.consumer].append(volume)
+        self._reconciliations: dict[str, list[Reconciliation]] = defaultdict(list)
+        for one in reconciled.links:
+            link = judgement.register.links.get(one.link)
+            if link is not None:
+                self._reconciliations[judgement.register.consumer(link)].append(one)
+
+    def of_consumers(self) -> Iterator[tuple[str, bytes]]:
+        """Yield those that have an indicator, by key."""
+        for some in grouped(self._judgement.members, ENCODED_TARGETS):
+            agencies = [agency for agency, _ in some]
+            blocks = consumer_blocks(
+                self._table,
+                [own for _, own in some],
+                [self._volumes.get(agency, ()) for agency in agencies],
+                [self._reconciliations.get(agency, ()) for agency in agencies],
+            )
+            for agency, block, payload in zip(agencies, blocks, encode_blocks(blocks), strict=True):
+                if len(block.ids):
+                    yield consumer_key(agency), payload
+
+    def of_government(self, consumers: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield it if it has an indicator, with the volumes of whoever is not among these keys."""
+        others = [
+            volume
+            for consumer, some in self._volumes.items()
+            if consumer_key(consumer) not in consumers
+            for volume in some
+        ]
+        block = government_block(self._table, others, self._judgement.structures, self._traffic)
+        if len(block.ids):
+            yield GOVERNMENT, encode_block(block)

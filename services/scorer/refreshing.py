@@ -115,7 +115,7 @@ class Refresher:
             as_of=judgement.snapshot.as_of,
             sequence=judgement.snapshot.evidence_sequence,
             blocks=blocks,
-            slot_blocks=len(slots),
+            slot_blocks=sum(len(some.new) for some in slots),
         )
 
     def _show(self, due: Due, judgement: Judgement, detail: SlotDetail, volumes: tuple[ExchangeVolume, ...]) -> None:

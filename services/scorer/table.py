@@ -1,10 +1,13 @@
-"""A snapshot's indicators as one table of numbers, which blocks are cut from; pure."""
+"""A snapshot's indicators, cut into the columns of many blocks at once; pure.
+
+What numpy does of each array costs more than what it does of each number, so blocks are cut by the hundred, and no more of
+them than that are held beside the snapshot at any time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import accumulate
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,66 +19,81 @@ from services.indicator.odds import LEVEL
 
 __all__ = ["Table"]
 
+Rows = Mapping[Kind, NDArray[np.int64]]
+"""Positions among the ids of each kind, kind after kind as a block has them."""
 
-@dataclass(frozen=True, slots=True, eq=False)
+
 class Table:
-    """Every indicator of a snapshot: each of w windows has the same m places, kind after kind, in id order.
+    """The indicators of one snapshot."""
 
-    ``places`` which of the m a kind has; ``kinds`` and ``ids`` (m,); ``applies`` (w, m) where there is an indicator;
-    ``shares`` (14, w, m), ``counts`` (3, w, m) and ``level`` (w, m) as in BlockColumns.
-    """
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._ids = {kind: np.array(snapshot.columns[kind, snapshot.windows[0]].ids, dtype=np.object_) for kind in Kind}
 
-    snapshot: Snapshot
-    places: Mapping[Kind, range]
-    kinds: NDArray[np.int64]
-    ids: NDArray[np.object_]
-    applies: NDArray[np.bool_]
-    shares: NDArray[np.float64]
-    counts: NDArray[np.int64]
-    level: NDArray[np.int8]
+    def all_of(self, kinds: Sequence[Kind]) -> Rows:
+        """Return every row of some kinds."""
+        return {kind: np.arange(len(self._ids[kind])) for kind in kinds}
 
-    @classmethod
-    def of(cls, snapshot: Snapshot) -> Table:
-        """Put a snapshot's columns side by side."""
-        windows = [[snapshot.columns[kind, days] for kind in Kind] for days in snapshot.windows]
-        ends = list(accumulate(len(columns.ids) for columns in windows[0]))
-        return cls(
-            snapshot=snapshot,
-            places={kind: range(start, end) for kind, start, end in zip(Kind, [0, *ends], ends, strict=False)},
-            kinds=np.repeat(list(Kind), np.diff(ends, prepend=0)),
-            ids=np.array([one for columns in windows[0] for one in columns.ids], dtype=np.object_),
-            applies=np.array([np.concatenate([columns.applies for columns in window]) for window in windows]),
-            shares=np.stack([np.hstack([_shares(columns) for columns in window]) for window in windows], axis=1),
-            counts=np.stack([np.hstack([_counts(columns) for columns in window]) for window in windows], axis=1),
-            level=np.array([np.concatenate([columns.level for columns in window]) for window in windows]),
+    def cut(self, blocks: Sequence[Rows]) -> list[BlockColumns]:
+        """Return the rows of each block, as far as there are any: window by window, kind by kind, in the order given."""
+        pieces = [
+            self._piece(kind, days, blocks)
+            for days in self.snapshot.windows
+            for kind in dict.fromkeys(kind for block in blocks for kind in block)
+        ]
+        number, kinds, ids, days, level = (
+            np.concatenate(some) for some in zip(*(one[0] for one in pieces), strict=True)
         )
-
-    def cut(self, rows: Mapping[Kind, NDArray[np.int64]]) -> BlockColumns:
-        """Return some rows of some kinds' indicators, as far as there are any, window by window in the order given."""
+        shares = np.concatenate([one[1] for one in pieces], axis=1)
+        counts = np.concatenate([one[2] for one in pieces], axis=1)
+        order = np.argsort(number, kind="stable")
+        kinds, ids, days, level = kinds[order], ids[order], days[order], level[order]
+        shares, counts = shares[:, order], counts[:, order]
+        ends = np.searchsorted(number[order], np.arange(len(blocks) + 1)).tolist()
         snapshot = self.snapshot
-        wanted = np.concatenate([self.places[kind].start + own for kind, own in rows.items()])
-        window, at = np.nonzero(self.applies[:, wanted])
-        place = wanted[at]
-        return BlockColumns(
-            as_of=snapshot.as_of,
-            register_version=snapshot.register_version,
-            probe_version=snapshot.probe_version,
-            method_version=snapshot.method_version,
-            interval_level=LEVEL,
-            kinds=self.kinds[place],
-            ids=self.ids[place],
-            window_days=np.array(snapshot.windows, dtype=np.int64)[window],
-            shares=self.shares[:, window, place],
-            counts=self.counts[:, window, place],
-            level=self.level[window, place],
-        )
+        return [
+            BlockColumns(
+                as_of=snapshot.as_of,
+                register_version=snapshot.register_version,
+                probe_version=snapshot.probe_version,
+                method_version=snapshot.method_version,
+                interval_level=LEVEL,
+                kinds=kinds[start:end],
+                ids=ids[start:end],
+                window_days=days[start:end],
+                shares=shares[:, start:end],
+                counts=counts[:, start:end],
+                level=level[start:end],
+            )
+            for start, end in pairwise(ends)
+        ]
+
+    def _piece(
+        self, kind: Kind, days: int, blocks: Sequence[Rows]
+    ) -> tuple[tuple[NDArray[np.generic], ...], NDArray[np.float64], NDArray[np.int64]]:
+        """Return one kind and window of all blocks: block numbers, kinds, ids, windows and levels; shares; counts."""
+        columns = self.snapshot.columns[kind, days]
+        some = [block.get(kind, _NONE) for block in blocks]
+        rows = np.concatenate(some)
+        number = np.repeat(np.arange(len(blocks)), [len(one) for one in some])
+        applies = columns.applies[rows]
+        rows, number = rows[applies], number[applies]
+        alike = (np.full(len(rows), kind, dtype=np.int64), np.full(len(rows), days, dtype=np.int64))
+        told = (number, alike[0], self._ids[kind][rows], alike[1], columns.level[rows])
+        return told, _shares(columns, rows), _counts(columns, rows)
 
 
-def _shares(columns: IndicatorColumns) -> NDArray[np.float64]:
+_NONE = np.zeros(0, dtype=np.int64)
+
+
+def _shares(columns: IndicatorColumns, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     bounds = (columns.point, columns.lower, columns.upper, columns.known_share)
     strict = (columns.strict_point, columns.strict_lower, columns.strict_upper)
-    return np.vstack([*bounds, columns.losses.T, *strict, columns.interval_low, columns.interval_high])
+    interval = (columns.interval_low, columns.interval_high)
+    return np.vstack(
+        [*(one[rows] for one in bounds), columns.losses[rows].T, *(one[rows] for one in strict + interval)]
+    )
 
 
-def _counts(columns: IndicatorColumns) -> NDArray[np.int64]:
-    return np.vstack([columns.links_required, columns.links_known, columns.links_absent])
+def _counts(columns: IndicatorColumns, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.vstack([one[rows] for one in (columns.links_required, columns.links_known, columns.links_absent)])

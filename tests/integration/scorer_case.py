@@ -17,12 +17,13 @@ from urllib.request import urlopen
 from registers import write_register
 
 from services.core.bus import Bus, subjects
-from services.core.codec import Block, decode_block, encode_measurements
+from services.core.codec import encode_measurements
 from services.core.evidence import Measurement, Target
 from services.core.model import Register
 from services.core.outcome import OUTCOME_OF, Reason
 from services.register.load import load
 from services.register.publish import publish
+from tests.block_columns import Block, decode_block
 from tests.conftest import ROOT, Nats, free_port
 
 __all__ = ["SLOT", "Scorer", "batch", "blocks", "eventually", "make_register", "measure", "put", "register_on"]

@@ -228,7 +228,7 @@ async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, re
     """With more providers than fit a message the api answers from the government's block, and from the next one."""
     async with serving(launch, nats, register) as (_, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.PROVIDER, id="agency-09999", window_days=28)
+        request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.PROVIDER, id="civil-registry", window_days=28)
 
         async def as_of():
             try:

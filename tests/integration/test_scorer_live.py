@@ -17,8 +17,6 @@ from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure
 from services.core.bus import Bus, subjects
 from services.core.bus.topology import initialise
 from services.core.codec import (
-    Block,
-    decode_block,
     decode_recent,
     decode_slot_block,
     encode_block,
@@ -30,12 +28,13 @@ from services.core.reconciliation import BusTraffic
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
 from services.scorer.batches import columns_of
-from services.scorer.blocks import consumer_block, government_block
+from services.scorer.blocks import consumer_blocks, government_block
 from services.scorer.gap import Position
 from services.scorer.latest import latest_key
 from services.scorer.scoring import Adopted, Scoring
 from services.scorer.store import Loaded
 from services.scorer.table import Table
+from tests.block_columns import Block, decode_block
 from tests.conftest import Nats
 
 REMEDY = "re-score that time offline, then start once with --accept-gap yes: what is gone stays unknown"
@@ -250,8 +249,10 @@ async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
         for message in messages:
             scoring.take(columns_of(message), stored=message.time, sequence=message.sequence)
         start = messages[-1].sequence + 1
-    table = Table.of(scoring.judge(as_of // SLOT).snapshot)
-    found = {f"consumer.{agency}": consumer_block(table, own, ()) for agency, own in scoring.members.items()}
+    table = Table(scoring.judge(as_of // SLOT).snapshot)
+    none = [()] * len(scoring.members)
+    cut = consumer_blocks(table, [*scoring.members.values()], none, none)
+    found = {f"consumer.{agency}": block for agency, block in zip(scoring.members, cut, strict=True)}
     found["government"] = government_block(table, ())
     return {key: decode_block(encode_block(block)) for key, block in found.items()}
 

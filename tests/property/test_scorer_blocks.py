@@ -8,20 +8,23 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.codec import Block, BlockColumns, ExchangeVolume, decode_block, encode_block, stamp_block
+from services.core.codec import BlockColumns, ExchangeVolume, encode_block, encode_blocks, stamp_block
 from services.core.evidence import Kind
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
-from services.scorer.blocks import consumer_block, government_block
+from services.scorer.blocks import consumer_blocks, government_block
 from services.scorer.membership import members
 from services.scorer.table import Table
+from tests.block_columns import Block, decode_block
 from tests.property.indicator_cases import Case, cases, evidence_of, register_of
 
 VOLUME = ExchangeVolume("a0", "a1", False, 4, 2, 1, 1, 1_600_000_000)
 
 
 def published(columns: BlockColumns, sequence: int) -> Block:
-    """What a reader of the bus finds."""
+    """What a reader of the bus finds; a block without an indicator is not put."""
+    if not len(columns.ids):
+        return Block((), exchanges=columns.exchanges)
     return decode_block(stamp_block(encode_block(columns), sequence))
 
 
@@ -43,7 +46,7 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
         evidence_sequence=sequence,
         windows=sorted({1, case.days, case.days + 2}),
     )
-    table = Table.of(snapshot)
+    table = Table(snapshot)
     whole = published(government_block(table, [VOLUME]), sequence)
     assert list(whole.indicators) == rows(snapshot, dict.fromkeys((Kind.GOVERNMENT, Kind.SECTOR, Kind.PROVIDER)))
     assert (whole.links, whole.exchanges) == ((), (VOLUME,))
@@ -54,9 +57,13 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
         endpoints[endpoint.agency].append(endpoint.id)
     found = members(register, frame)
     assert list(found) == [agency for agency in frame.agencies if own[agency] or endpoints[agency]]
-    for agency, belonging in found.items():
+    volumes = [[replace(VOLUME, consumer=agency)] for agency in found]
+    blocks = consumer_blocks(table, [*found.values()], volumes, [()] * len(found))
+    payloads = encode_blocks(blocks)
+    assert payloads == [encode_block(block) for block in blocks]
+    for agency, cut in zip(found, blocks, strict=True):
         links = sorted(link.id for link in register.links.values() if register.consumer(link) == agency)
-        block = published(consumer_block(table, belonging, [replace(VOLUME, consumer=agency)]), sequence)
+        block = published(cut, sequence)
         assert list(block.indicators) == rows(
             snapshot,
             {
@@ -67,7 +74,7 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
             },
         )
         assert block.exchanges == (replace(VOLUME, consumer=agency),)
-        assert [one.window_days for one in block.links] == (list(snapshot.windows) if links else [])
+        assert [one.window_days for one in block.links] == (list(snapshot.windows) if links and len(cut.ids) else [])
         for evidence in block.links:
             columns = snapshot.links[evidence.window_days]
             at = [columns.ids.index(link) for link in links]

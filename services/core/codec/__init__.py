@@ -1,20 +1,10 @@
 """The only place where values become peyvand.v1 messages and back."""
 
-from services.core.codec.block import (
-    Block,
-    BlockColumns,
-    ExchangeVolume,
-    LinkEvidence,
-    SlotBlock,
-    decode_block,
-    decode_slot_block,
-    encode_block,
-    encode_slot_block,
-    stamp_block,
-    volume_to_message,
-)
+from services.core.codec.block import BlockColumns, encode_block, encode_blocks, stamp_block
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
 from services.core.codec.indicator import indicator_from_message, indicator_to_json, indicator_to_message
+from services.core.codec.kept import KeptBlock, Place
+from services.core.codec.link_evidence import LinkEvidence
 from services.core.codec.measurement import (
     decode_columns,
     decode_measurements,
@@ -34,19 +24,21 @@ from services.core.codec.register import (
     encode_manifest,
 )
 from services.core.codec.sensitivity import sensitivity_to_json
+from services.core.codec.slot_block import SlotBlock, decode_slot_block, encode_slot_block, stamp_slot_block
 from services.core.codec.structure import set_index_to_message, structure_to_json, structure_to_message
+from services.core.codec.volume import ExchangeVolume, volume_to_message
 
 __all__ = [
-    "Block",
     "BlockColumns",
     "Chunk",
     "ExchangeVolume",
     "Heartbeat",
+    "KeptBlock",
     "LinkEvidence",
     "Manifest",
+    "Place",
     "RecentBlock",
     "SlotBlock",
-    "decode_block",
     "decode_columns",
     "decode_heartbeat",
     "decode_manifest",
@@ -55,6 +47,7 @@ __all__ = [
     "decode_slot_block",
     "decode_summaries",
     "encode_block",
+    "encode_blocks",
     "encode_heartbeat",
     "encode_manifest",
     "encode_measurements",
@@ -71,6 +64,7 @@ __all__ = [
     "set_index_to_message",
     "stamp_block",
     "stamp_recent",
+    "stamp_slot_block",
     "structure_to_json",
     "structure_to_message",
     "summary_from_json",

@@ -14,10 +14,12 @@ from peyvand.v1 import indicator_service_pb2_grpc, register_service_pb2_grpc
 from services.api.assembly import NAMES, Picture, handlers
 from services.api.register_view import RegisterView
 from services.api.server import Announcer, listening
+from services.core.codec import KeptBlock
 from services.core.log import logger
 from services.core.runtime import Health
 from services.register.load import load
 from tests.api_pictures import AS_OF, blocks_of
+from tests.block_columns import encoded
 from tests.registers import write_register
 
 
@@ -55,9 +57,14 @@ class Api:
     def take_register(self, register=None):
         self.picture.model.take_register(RegisterView(register or self.register, published=AS_OF - 0.5))
 
+    def take(self, key, block):
+        """Take in one block as it comes from the bus, None when it was deleted."""
+        kept = None if block is None else KeptBlock.of(encoded(block))
+        self.picture.hub.publish(self.picture.model.take_block(key, kept))
+
     def take_blocks(self, **options):
         for key, block in blocks_of(self.register, **options).items():
-            self.picture.hub.publish(self.picture.model.take_block(key, block))
+            self.take(key, block)
 
     def counted(self, method, code):
         return self.registry.get_sample_value("peyvand_api_requests_total", {"method": method, "code": code})

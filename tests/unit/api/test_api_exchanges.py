@@ -26,9 +26,9 @@ def carried(api):
                 for name, one in FOUND.items()
                 if key == f"consumer.{api.register.consumer(api.register.links[name])}"
             )
-            api.picture.model.take_block(key, replace(block, reconciliations=own))
+            api.take(key, replace(block, reconciliations=own))
         elif key == "government":
-            api.picture.model.take_block(key, replace(block, traffic=(TRAFFIC,)))
+            api.take(key, replace(block, traffic=(TRAFFIC,)))
     return api
 
 

@@ -73,11 +73,11 @@ async def test_an_explanation_never_mixes_two_refreshes(api):
     government = newer.pop("government")
     before = await explained(api, kind=Kind.GOVERNMENT)
     for key, block in newer.items():
-        api.picture.model.take_block(key, block)
+        api.take(key, block)
         during = await explained(api, kind=Kind.GOVERNMENT)
         assert during.indicator.as_of.seconds == AS_OF
         assert during.estimate == before.estimate
-    api.picture.model.take_block("government", government)
+    api.take("government", government)
     after = await explained(api, kind=Kind.GOVERNMENT)
     assert after.indicator.as_of.seconds == AS_OF + 300
     assert after.estimate == pytest.approx(after.indicator.point, abs=1e-12)
@@ -87,7 +87,7 @@ async def test_an_explanation_never_mixes_two_refreshes(api):
 async def test_an_agency_that_left_the_register_holds_nothing_up(api):
     """A block left behind by an agency the register no longer has does not keep newer explanations back."""
     left_behind = blocks_of(api.register)["consumer.customs"]
-    api.picture.model.take_block("consumer.abolished", left_behind)
+    api.take("consumer.abolished", left_behind)
     api.take_blocks(as_of=AS_OF + 300)
     assert (await explained(api, kind=Kind.GOVERNMENT)).indicator.as_of.seconds == AS_OF + 300
 

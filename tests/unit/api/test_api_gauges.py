@@ -11,9 +11,11 @@ from services.api import gauges
 from services.api.gauges import Standing
 from services.api.read_model import ReadModel
 from services.api.register_view import RegisterView
+from services.core.codec import KeptBlock
 from services.core.metrics import TABLE
 from services.core.reconciliation import Reconciliation
 from tests.api_pictures import blocks_of
+from tests.block_columns import encoded
 
 NAMES = {
     "peyvand_agency_info",
@@ -43,7 +45,7 @@ def model(register):
     made = ReadModel()
     made.take_register(RegisterView(register))
     for key, block in blocks_of(register).items():
-        made.take_block(key, block)
+        made.take_block(key, KeptBlock.of(encoded(block)))
     return made
 
 
@@ -67,7 +69,7 @@ def test_services_have_the_point_and_level_that_are_published(model, register):
     published = {
         (name, (one.id, register.services[one.id].agency)): value
         for block in model.whole.values()
-        for one in block.indicators
+        for one in block.indicators()
         if one.kind.label == "service" and one.window_days == window
         for name, value in (("peyvand_service_index", one.point), ("peyvand_service_level", one.level))
     }
@@ -117,7 +119,8 @@ def test_exchanges_of_links_are_split_by_result(model, register):
         Reconciliation(link, window, 9, shared=False, silent=False, ok=7),
         Reconciliation(max(register.links), window, 0, shared=False, silent=True),
     )
-    model.take_block(key, replace(model.blocks[key], reconciliations=found))
+    block = replace(blocks_of(register)[key], reconciliations=found)
+    model.take_block(key, KeptBlock.of(encoded(block)))
     shown = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_exchanges"}
     pair = (link, consumer, register.links[link].provider)
     assert shown == {(*pair, "ok"): 7, (*pair, "failed"): 2}
@@ -129,7 +132,7 @@ def test_families_are_made_once_per_refresh(model, register):
     first = tuple(standing.collect())
     assert all(one is other for one, other in zip(first, standing.collect(), strict=True))
     for key, block in blocks_of(register, as_of=1_790_000_400, ok=dict.fromkeys(register.links, 50)).items():
-        model.take_block(key, block)
+        model.take_block(key, KeptBlock.of(encoded(block)))
     second = {family.name: family for family in standing.collect()}
     assert second.keys() == NAMES
     assert second["peyvand_service_index"].samples != {one.name: one for one in first}["peyvand_service_index"].samples

@@ -108,7 +108,7 @@ async def test_a_first_refresh_that_is_not_whole_is_no_answer(empty_api, refusal
     empty_api.take_register()
     for key, block in blocks_of(empty_api.register).items():
         if key != "government":
-            empty_api.picture.model.take_block(key, block)
+            empty_api.take(key, block)
     request = messages.GetIndicatorRequest(kind=Kind.GOVERNMENT)
     code, info, _ = await refusal(empty_api.indicators.GetIndicator(request))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED")
@@ -118,7 +118,7 @@ async def test_what_is_out_of_force_says_so(api, refusal):
     """A link that everything published together leaves out has nothing in force: FAILED_PRECONDITION as well."""
     block = blocks_of(api.register)["consumer.customs"]
     rows = tuple(row for row in block.indicators if row.kind != Kind.LINK)
-    api.picture.model.take_block("consumer.customs", type(block)(rows, block.links, block.exchanges))
+    api.take("consumer.customs", type(block)(rows, block.links, block.exchanges))
     request = messages.GetIndicatorRequest(kind=Kind.LINK, id="permit-tax")
     code, info, _ = await refusal(api.indicators.GetIndicator(request))
     assert (code, info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_APPLICABLE")
@@ -126,7 +126,7 @@ async def test_what_is_out_of_force_says_so(api, refusal):
 
 async def test_a_deleted_block_takes_its_indicators_with_it(api, refusal):
     """After a block is deleted its entities are unpublished again."""
-    api.picture.model.take_block("consumer.customs", None)
+    api.take("consumer.customs", None)
     request = messages.GetIndicatorRequest(kind=Kind.LINK, id="permit-tax")
     assert (await refusal(api.indicators.GetIndicator(request)))[0] != grpc.StatusCode.OK
     listed = await api.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=Kind.CONSUMER))
@@ -177,9 +177,9 @@ async def test_pages_go_on_across_refreshes(api, refusal):
     ask = api.indicators.ListIndicators
     first = await ask(messages.ListIndicatorsRequest(kind=Kind.LINK, page_size=3))
     assert [one.id for one in first.indicators] == ["birth-tax", "clearance-customs", "clearance-land"]
-    api.picture.model.take_block("consumer.tax-office", None)
+    api.take("consumer.tax-office", None)
     api.take_blocks(as_of=AS_OF + 300)
-    api.picture.model.take_block("consumer.civil-registry", None)
+    api.take("consumer.civil-registry", None)
     rest = await ask(messages.ListIndicatorsRequest(kind=Kind.LINK, page_token=first.next_page_token))
     assert [one.id for one in rest.indicators] == [
         *("deed-civil", "deed-tax", "permit-tax", "transfer-civil", "transfer-customs")

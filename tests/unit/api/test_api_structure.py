@@ -11,11 +11,10 @@ from registers import EVALUATION, write_register
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import register_service_pb2
-from services.core.codec import decode_block
 from services.core.evidence import Kind
 from services.register.load import load
 from tests.api_pictures import AS_OF, blocks_of, structure_of
-from tests.block_columns import encoded
+from tests.block_columns import decode_block, encoded
 
 _Attribute = messages.TabulatedAttribute
 
@@ -78,7 +77,7 @@ async def test_bars_that_are_not_there_are_unset(api, evaluated, tmp_path):
     assert (bars.HasField("official"), bars.official_round) == (False, "3")
     block = blocks_of(evaluated.register)["government"]
     rows = tuple(replace(row, point=None) for row in block.indicators)
-    evaluated.picture.model.take_block("government", replace(block, indicators=rows))
+    evaluated.take("government", replace(block, indicators=rows))
     bars = (await evaluated.indicators.GetStructure(messages.GetStructureRequest())).three_bars
     assert not bars.HasField("measured")
     assert not bars.HasField("verification_ratio")
@@ -88,10 +87,10 @@ async def test_bars_that_are_not_there_are_unset(api, evaluated, tmp_path):
 async def test_a_structure_that_is_not_published_yet_is_unavailable(api, empty_api, refusal):
     """Neither a first index nor a scorer that knows no structure leaves a question open."""
     block = blocks_of(api.register)["government"]
-    api.picture.model.take_block("government", replace(block, structures=()))
+    api.take("government", replace(block, structures=()))
     code, info, _ = await refusal(api.indicators.GetStructure(messages.GetStructureRequest()))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "STRUCTURE_UNPUBLISHED")
-    api.picture.model.take_block("government", None)
+    api.take("government", None)
     code, info, _ = await refusal(api.indicators.GetStructure(messages.GetStructureRequest()))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED")
     code, info, _ = await refusal(api.indicators.GetStructure(messages.GetStructureRequest(window_days=5)))

@@ -10,9 +10,13 @@ from prometheus_client import Gauge
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.published import Published
+from services.api.read_model import ReadModel
+from services.api.register_view import RegisterView
 from services.api.watch import WatchHub
+from services.core.codec import KeptBlock
 from services.core.evidence import Kind
 from tests.api_pictures import AS_OF, blocks_of
+from tests.block_columns import encoded
 
 DEADLINE = 10.0
 
@@ -51,7 +55,7 @@ async def test_current_ones_come_at_once_and_then_what_changes(api):
 
 async def test_a_watch_of_named_entities_hears_of_no_other(api):
     """Only the ids asked for, in the window asked for; one not published yet comes as soon as it is."""
-    api.picture.model.take_block("consumer.customs", None)
+    api.take("consumer.customs", None)
     request = messages.WatchIndicatorsRequest(kind=Kind.LINK, ids=["permit-tax", "deed-tax"], window_days=7)
     stream = api.indicators.WatchIndicators(request)
     assert [(one.id, one.window_days) for one in await take(stream, 1)] == [("deed-tax", 7)]
@@ -87,39 +91,48 @@ def hub():
     return WatchHub(Gauge("watchers", "Watches open", registry=None))
 
 
-def published(register, **options):
-    return {
-        (one.kind, one.id): Published(one)
-        for block in blocks_of(register, windows=(7,), **options).values()
-        for one in block.indicators
-    }
+def changes_of(model, register, **options):
+    """What a model with the register says changed with a set of blocks."""
+    for key, block in blocks_of(register, windows=(7,), **options).items():
+        yield model.take_block(key, KeptBlock.of(encoded(block)))
 
 
-async def test_a_slow_watcher_gets_the_newest_and_holds_no_more(hub, register):
-    """A thousand refreshes unsent are one message per entity: the last."""
+@pytest.fixture
+def model(register):
+    made = ReadModel()
+    made.take_register(RegisterView(register))
+    return made
+
+
+async def test_a_slow_watcher_gets_the_newest_and_holds_no_more(hub, model, register):
+    """A hundred refreshes unsent are one message per entity: the last."""
     with hub.watch(Kind.LINK, 7, ()) as watch:
-        for refresh in range(1000):
-            hub.publish(published(register, as_of=AS_OF + refresh).values())
+        for refresh in range(100):
+            for change in changes_of(model, register, as_of=AS_OF + refresh):
+                hub.publish(change)
         assert len(watch) == 8
         changes = watch.changes()
         got = [(await anext(changes)).indicator for _ in range(8)]
-        assert {one.as_of for one in got} == {AS_OF + 999}
+        assert {one.as_of for one in got} == {AS_OF + 99}
         assert {one.id for one in got} == set(register.links)
         assert len(watch) == 0
 
 
-async def test_a_message_is_made_once_for_all_watchers(hub, register, monkeypatch):
-    """However many watch, each change is serialised once."""
+async def test_a_message_is_made_once_for_all_watchers(hub, model, register, monkeypatch):
+    """However many watch, each change is serialised once; what nobody watches is not looked at."""
     made = []
     real = Published.message.fget
     monkeypatch.setattr(Published, "message", property(lambda self: made.append(self) or real(self)))
-    one = published(register)[Kind.GOVERNMENT, "country"]
     watches = [hub.watch(Kind.GOVERNMENT, 7, ["country"]) for _ in range(50)]
     entered = [watch.__enter__() for watch in watches]
-    hub.publish([one])
+    for change in changes_of(model, register):
+        hub.publish(change)
     answers = {id((await anext(watch.changes())).answer) for watch in entered}
-    assert (len(answers), made) == (1, [one])
+    assert (len(answers), len(made)) == (1, 1)
+    assert made[0].indicator.id == "country"
     for watch in watches:
         watch.__exit__(None, None, None)
-    hub.publish([one])
+    for change in changes_of(model, register, as_of=AS_OF + 300):
+        hub.publish(change)
     assert all(len(watch) == 0 for watch in entered)
+    assert len(made) == 1

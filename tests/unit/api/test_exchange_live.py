@@ -43,7 +43,7 @@ def hold(api, *reconciliations, traffic=TRAFFIC):
     for key, block in blocks_of(api.register).items():
         own = reconciliations if key == "consumer.land-registry" else ()
         shown = (traffic,) if key == "government" and traffic else ()
-        api.picture.model.take_block(key, replace(block, reconciliations=own, traffic=shown))
+        api.take(key, replace(block, reconciliations=own, traffic=shown))
 
 
 async def test_exchange_shows_what_the_buses_carried(api, ask):

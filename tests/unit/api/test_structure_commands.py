@@ -65,10 +65,10 @@ async def test_the_bus_and_the_lack_of_resilience_are_put_in_words(api, ask):
     """When the bus is the weakest node it is named so; without resilience the reason is told."""
     block = blocks_of(api.register)["government"]
     bus = tuple(replace(one, weakest="") for one in block.structures)
-    api.picture.model.take_block("government", replace(block, structures=bus))
+    api.take("government", replace(block, structures=bus))
     assert "strict share left if the data bus (4 links) failed" in (await ask("structure"))[1]
     none = tuple(replace(one, weakest="", resilience=None) for one in block.structures)
-    api.picture.model.take_block("government", replace(block, structures=none))
+    api.take("government", replace(block, structures=none))
     assert "nothing to lose" in (await ask("structure", width="160"))[1]
 
 
@@ -107,7 +107,7 @@ async def test_rounds_are_quoted_and_persian_is_isolated(api, ask, tmp_path):
 
 async def test_rounds_are_shown_before_there_is_an_index(api, ask):
     """Without rounds the register says so; without an index the bars are left out; other refusals are passed on."""
-    api.picture.model.take_block("government", None)
+    api.take("government", None)
     code, text = await ask("rounds")
     assert (code, "bars" in text) == (0, False)
     assert "lists no official rounds (evaluation_rounds.yaml)" in text

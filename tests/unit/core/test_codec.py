@@ -25,7 +25,7 @@ from services.core.evidence import (
     Target,
 )
 from services.core.outcome import Outcome, Reason
-from tests.block_columns import encoded
+from tests.block_columns import Block, decode_block, encoded
 
 micros = st.integers(0, 10**9).map(lambda value: value / 1e6)
 maybe = st.none() | micros
@@ -87,7 +87,7 @@ def test_bad_measurement_lines_say_why(text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "decode", [codec.decode_columns, codec.decode_measurements, codec.decode_summaries, codec.decode_block]
+    "decode", [codec.decode_columns, codec.decode_measurements, codec.decode_summaries, codec.KeptBlock.of]
 )
 def test_foreign_bytes_are_refused(decode) -> None:
     """Bytes that are no message of ours raise ValueError, not a protobuf error."""
@@ -101,6 +101,18 @@ def test_ragged_batches_are_refused() -> None:
     payload = codec.encode_measurements(rows) + bytes([8 << 3 | 2, 1, 0])  # one more element of `target`
     with pytest.raises(ValueError, match="different lengths"):
         codec.decode_columns(payload)
+
+
+def test_ragged_blocks_are_refused() -> None:
+    """Nor can a block's columns, and a block without a row is none."""
+    row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))
+    for name in ("upper", "links_known", "level", "interval_low"):
+        message = block_pb2.IndicatorBlock.FromString(encoded(Block((row,))))
+        getattr(message, name).append(1)
+        with pytest.raises(ValueError, match="different lengths"):
+            codec.KeptBlock.of(message.SerializeToString())
+    with pytest.raises(ValueError, match="no indicator"):
+        codec.KeptBlock.of(b"")
 
 
 def test_enums_are_those_of_the_contract() -> None:
@@ -143,8 +155,8 @@ def test_blocks_survive() -> None:
     evidence = codec.LinkEvidence(
         28, ("l", "m"), np.array([5, 6]), np.arange(12).reshape(2, 6), np.array([0.1, 0.2]), np.array([0.3, 0.4])
     )
-    block = codec.Block((one, two), (evidence,), (codec.ExchangeVolume("c", "p", False, 3, 2, 1, 0, 300),))
-    back = codec.decode_block(encoded(block))
+    block = Block((one, two), (evidence,), (codec.ExchangeVolume("c", "p", False, 3, 2, 1, 0, 300),))
+    back = decode_block(encoded(block))
     assert back.indicators == block.indicators
     assert back.exchanges == block.exchanges
     assert back.links[0].ids == evidence.ids
@@ -155,10 +167,10 @@ def test_blocks_survive() -> None:
 def test_blocks_from_before_there_were_intervals_are_read() -> None:
     """A block without the columns of intervals gives the indicators it holds, without intervals."""
     row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=Interval(0.4, 0.6, 0.95))
-    message = block_pb2.IndicatorBlock.FromString(encoded(codec.Block((row,))))
+    message = block_pb2.IndicatorBlock.FromString(encoded(Block((row,))))
     for name in ("interval_low", "interval_high", "interval_level"):
         message.ClearField(name)
-    assert codec.decode_block(message.SerializeToString()).indicators == (replace(row, interval=None),)
+    assert decode_block(message.SerializeToString()).indicators == (replace(row, interval=None),)
 
 
 @pytest.mark.parametrize("interval", [None, Interval(0.0, 0.6, 0.95)])

@@ -1,0 +1,125 @@
+"""An IndicatorBlock as whoever answers from it keeps it: as it came, and read row by row when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from peyvand.v1 import block_pb2
+from services.core.codec.link_evidence import LinkEvidence, evidence_from_message
+from services.core.codec.reconciliation import reconciliation_from_message, traffic_from_message
+from services.core.codec.rows import COLUMNS, row_of
+from services.core.codec.structure import structure_from_message
+from services.core.codec.volume import ExchangeVolume, volume_from_message
+from services.core.evidence import Indicator, Kind
+from services.core.reconciliation import Reconciliation, Traffic
+from services.core.structure import Structure
+
+__all__ = ["KeptBlock", "Place"]
+
+Place = tuple[int, str, int]
+"""What an indicator is of: the number of a kind, an id, days of a window."""
+
+
+class KeptBlock:
+    """One value of the bucket, of at least one indicator. A million links are a gigabyte so, and four as objects."""
+
+    def __init__(self, message: block_pb2.IndicatorBlock) -> None:
+        self._message = message
+        self.as_of: int = message.as_of.seconds
+        self.register_version: str = message.register_version
+        self.method_version: str = message.method_version
+        self.evidence_sequence: int = message.evidence_sequence
+
+    @classmethod
+    def of(cls, payload: bytes) -> KeptBlock:
+        """Take in a value. Raises ValueError when it is not a consistent IndicatorBlock, or has no indicator."""
+        try:
+            message = block_pb2.IndicatorBlock.FromString(payload)
+        except DecodeError as error:
+            raise ValueError("not an IndicatorBlock") from error
+        rows = len(message.kind)
+        if not rows:
+            raise ValueError("it holds no indicator")
+        # Of the time before there were intervals or levels these are empty.
+        if any(len(getattr(message, name)) != rows for name in COLUMNS) or any(
+            len(column) not in (0, rows) for column in (message.interval_low, message.interval_high, message.level)
+        ):
+            raise ValueError("columns of different lengths")
+        return cls(message)
+
+    def __len__(self) -> int:
+        return len(self._message.kind)
+
+    def places(self) -> Iterator[Place]:
+        """What each row is of."""
+        message = self._message
+        return zip(message.kind, message.id, message.window_days, strict=True)
+
+    def __contains__(self, place: Place) -> bool:
+        return place in self._rows
+
+    @cached_property
+    def _rows(self) -> dict[Place, int]:
+        return {place: row for row, place in enumerate(self.places())}
+
+    def forget(self) -> None:
+        """Let go of what finding rows was made easier by."""
+        self.__dict__.pop("_rows", None)
+
+    def find(self, place: Place) -> Indicator | None:
+        """Return one indicator, None where there is none."""
+        row = self._rows.get(place)
+        return None if row is None else row_of(self._message, row)
+
+    def indicators(self) -> Iterator[Indicator]:
+        """Every row."""
+        return (row_of(self._message, row) for row in range(len(self)))
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Days of the windows whose links' evidence is here."""
+        return tuple(one.window_days for one in self._message.links)
+
+    def evidence(self, window_days: int) -> LinkEvidence | None:
+        """Return what is known of one window's links, None where the block has none."""
+        for one in self._message.links:
+            if one.window_days == window_days:
+                return evidence_from_message(one)
+        return None
+
+    def column(self, name: str, kind: Kind, window_days: int) -> tuple[list[str], list[float]]:
+        """Return ids and values of one column, point or level, for one kind and window; rows without a value left out."""
+        message = self._message
+        values = np.array(getattr(message, name), dtype=np.float64)
+        if not len(values):
+            return [], []
+        rows = np.array(message.kind) == kind
+        rows &= np.array(message.window_days) == window_days
+        rows &= ~np.isnan(values) if name == "point" else values >= 0
+        at = np.flatnonzero(rows)
+        ids = message.id
+        return [ids[row] for row in at.tolist()], values[at].tolist()
+
+    @property
+    def exchanges(self) -> tuple[ExchangeVolume, ...]:
+        """What the bus carried for this consumer."""
+        return tuple(map(volume_from_message, self._message.exchanges))
+
+    @property
+    def structures(self) -> tuple[Structure, ...]:
+        """In the government's block, the structure over each window."""
+        return tuple(structure_from_message(one, self._message) for one in self._message.structures)
+
+    @property
+    def reconciliations(self) -> tuple[Reconciliation, ...]:
+        """Exchanges beside probes, of links."""
+        return tuple(map(reconciliation_from_message, self._message.reconciliations))
+
+    @property
+    def traffic(self) -> tuple[Traffic, ...]:
+        """In the government's block, what the buses carried over each window."""
+        return tuple(map(traffic_from_message, self._message.traffic))

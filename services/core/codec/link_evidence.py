@@ -1,0 +1,61 @@
+"""The evidence behind links, as blocks of KV bucket `indicator` hold it: columns per window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peyvand.v1 import block_pb2
+from services.core.codec.wire import doubles, message, strings, varints
+
+__all__ = ["LinkEvidence", "encode_evidence", "evidence_from_message"]
+
+_STAGES = ("not_connected", "not_answered", "invalid", "late", "stale", "ok")
+_FIELD = block_pb2.IndicatorBlock.DESCRIPTOR.fields_by_name["links"].number
+_NUMBERS = {name: field.number for name, field in block_pb2.LinkEvidence.DESCRIPTOR.fields_by_name.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEvidence:
+    """What is known of one window's links, n of them in id order.
+
+    ``slots`` (n,) slots in force; ``verdicts`` (n, 6) known slots at each stage; ``omega`` (n,) the link's share of the
+    government's weight (INDICATOR.md §5); ``share`` (n,) q̂: q, or the value imputed for it.
+    """
+
+    window_days: int
+    ids: tuple[str, ...]
+    slots: NDArray[np.int64]
+    verdicts: NDArray[np.int64]
+    omega: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+
+def encode_evidence(evidence: Sequence[LinkEvidence]) -> list[bytes]:
+    """Each as a field `links` of an IndicatorBlock; many cost little more than one."""
+    counts = [varints(_NUMBERS["slots"], [one.slots for one in evidence])]
+    for stage, name in enumerate(_STAGES):
+        counts.append(varints(_NUMBERS[name], [one.verdicts[:, stage] for one in evidence]))
+    found, ids, same = [], b"", None
+    for one, *columns in zip(evidence, *counts, strict=True):
+        head = block_pb2.LinkEvidence(window_days=one.window_days).SerializeToString()
+        if one.ids is not same:  # the windows of a block are of the same links
+            ids, same = strings(_NUMBERS["id"], map(str.encode, one.ids)), one.ids
+        tail = doubles(_NUMBERS["omega"], one.omega) + doubles(_NUMBERS["share"], one.share)
+        found.append(message(_FIELD, b"".join([head, ids, *columns, tail])))
+    return found
+
+
+def evidence_from_message(message: block_pb2.LinkEvidence) -> LinkEvidence:
+    """The columns of one window."""
+    return LinkEvidence(
+        message.window_days,
+        tuple(message.id),
+        np.array(message.slots, np.int64),
+        np.array([getattr(message, stage) for stage in _STAGES], np.int64).T,
+        np.array(message.omega, np.float64),
+        np.array(message.share, np.float64),
+    )

@@ -54,9 +54,7 @@ def main() -> None:
     )
     parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")
     parser.add_argument("--scheme", choices=("http", "tls"), help="saturation: only over this (default: both)")
-    parser.add_argument(
-        "--days", type=int, help="sensitivity, scale: how many (default: 28; scale: 90, and 7 of 1000000 links)"
-    )
+    parser.add_argument("--days", type=int, help="sensitivity, scale: how many (default: 28; scale: 90)")
     parser.add_argument(
         "--records",
         type=int,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,30 +31,29 @@ class Members:
 
 def members(register: Register, frame: Frame) -> Mapping[str, Members]:
     """Return the members of every agency that owns a service or an endpoint, by agency in id order."""
-    services = _by(frame.agencies[at] for at in frame.service_consumer)
-    links = _by(frame.agencies[at] for at in frame.consumer)
-    endpoints = _by(register.endpoints[endpoint].agency for endpoint in frame.endpoints)
+    agencies = len(frame.agencies)
+    at = {agency: row for row, agency in enumerate(frame.agencies)}
+    owner = np.array([at[register.endpoints[one].agency] for one in frame.endpoints], dtype=np.int64)
+    services, links, endpoints = (_by(of, agencies) for of in (frame.service_consumer, frame.consumer, owner))
+    link_ids, endpoint_ids = (np.array(ids, dtype=np.object_) for ids in (frame.links, frame.endpoints))
     found = {}
     for row, agency in enumerate(frame.agencies):
-        own = {
-            Kind.CONSUMER: [row],
-            Kind.SERVICE: services.get(agency, []),
-            Kind.LINK: links.get(agency, []),
-            Kind.ENDPOINT: endpoints.get(agency, []),
-        }
-        rows = {kind: np.array(some, dtype=np.int64) for kind, some in own.items()}
-        if own[Kind.SERVICE] or own[Kind.ENDPOINT]:
+        if len(services[row]) or len(endpoints[row]):
             found[agency] = Members(
-                links=tuple(frame.links[at] for at in own[Kind.LINK]),
-                endpoints=tuple(frame.endpoints[at] for at in own[Kind.ENDPOINT]),
-                rows=rows,
-                target_rows=np.concatenate([rows[Kind.LINK], len(frame.links) + rows[Kind.ENDPOINT]]),
+                links=tuple(link_ids[links[row]].tolist()),
+                endpoints=tuple(endpoint_ids[endpoints[row]].tolist()),
+                rows={
+                    Kind.CONSUMER: np.array([row], dtype=np.int64),
+                    Kind.SERVICE: services[row],
+                    Kind.LINK: links[row],
+                    Kind.ENDPOINT: endpoints[row],
+                },
+                target_rows=np.concatenate([links[row], len(frame.links) + endpoints[row]]),
             )
     return found
 
 
-def _by(agencies: Iterable[str]) -> dict[str, list[int]]:
-    rows: dict[str, list[int]] = defaultdict(list)
-    for row, agency in enumerate(agencies):
-        rows[agency].append(row)
-    return rows
+def _by(owner: NDArray[np.int64], owners: int) -> list[NDArray[np.int64]]:
+    """Return what each owner has, ascending, from the owner of each."""
+    order = np.argsort(owner, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(owner, minlength=owners))[:-1])

@@ -6,7 +6,7 @@ ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test conformance check fmt proto docs dashboards lock bench calibrate clean
+.PHONY: help setup setup-dev run test test-images conformance check fmt proto docs dashboards lock bench calibrate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,11 @@ test: setup-dev ## every test this machine can run (some of them: make test ARGS
 
 conformance: setup-dev ## the prober and blackbox_exporter side by side, where that is installed
 	@$(BIN)/python -m tests.conformance
+
+# Starts a Docker engine of its own where none answers (as root), and needs Debian's docker.io, docker-buildx, docker-compose,
+# iptables and debootstrap.
+test-images: setup-dev ## build the image and run the whole stack, killing parts of it
+	@$(BIN)/python -m tests.images $(ARGS)
 
 check: setup-dev ## linters, types, borders between rooms, protobuf contracts
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ import typer
 
 from services.core.bus import connect_by
 from services.core.bus.server import write_configuration
+from services.core.bus.snapshots import restore, save
 from services.core.bus.topology import initialise, streams
 from services.core.bus.users import authorization, read_users, replace_seed, retire_seeds, seats, write_seeds
 from services.core.settings import Settings, load_settings
@@ -44,6 +45,42 @@ def init(
 
     asyncio.run(run())
     typer.echo("ready: " + ", ".join(str(config.name) for config in streams(replicas)))
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder; each stream and bucket in one of its own.")],
+    nats: Nats = "",
+    credentials: Credentials = "",
+) -> None:
+    """Keep every stream and bucket in files, while the bus goes on."""
+    settings = bus_settings(nats, credentials)
+
+    async def run() -> None:
+        async with connect_by(settings, role="admin", name="bus-backup") as bus:
+            for config in streams(1):
+                last = await save(bus, str(config.name), folder / str(config.name))
+                typer.echo(f"{config.name}: kept up to message {last}")
+
+    asyncio.run(run())
+
+
+@app.command("restore")
+def restore_(
+    folder: Annotated[Path, typer.Argument(help="What `peyvand bus backup` wrote.")],
+    nats: Nats = "",
+    credentials: Credentials = "",
+) -> None:
+    """Put back every stream and bucket of a backup, with its sequences, into a bus that is empty."""
+    settings = bus_settings(nats, credentials)
+
+    async def run() -> None:
+        async with connect_by(settings, role="admin", name="bus-restore") as bus:
+            for config in streams(1):
+                last = await restore(bus, folder / str(config.name))
+                typer.echo(f"{config.name}: restored up to message {last}")
+
+    asyncio.run(run())
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.core.errors import GapError
 
@@ -24,12 +25,20 @@ class Position:
 class Kept:
     """What a stream holds: when it was created, its first and last sequence, and when the first was stored (epoch
     seconds, None when it is empty).
+
+    ``taken`` is when the message at the position to read on from was stored, None when it is not there or not asked for.
     """
 
     created: str
     first: int
     last: int
     oldest: float | None
+    taken: float | None = None
+
+    @property
+    def restored(self) -> bool:
+        """Whether the message at the position came with a backup: it was stored before the stream was created."""
+        return self.taken is not None and self.taken < datetime.fromisoformat(self.created).timestamp()
 
 
 def resume(stream: str, position: Position | None, kept: Kept, *, needed_from: float, accept: bool) -> Position:
@@ -37,13 +46,14 @@ def resume(stream: str, position: Position | None, kept: Kept, *, needed_from: f
 
     Without a position nothing has been taken in, so every message counts from sequence 1. Messages that are gone are
     harmless in one case only: they were stored before ``needed_from`` (epoch seconds), so all they can name are slots
-    before the policy's epoch, which no window holds. With ``accept`` any gap is passed over. Taking messages in again
+    before the policy's epoch, which no window holds. A stream put back from a backup is created anew, and the same up to
+    the position when it holds the message there. With ``accept`` any gap is passed over. Taking messages in again
     changes nothing, so wherever in doubt reading begins at the first message kept.
 
     Raises GapError.
     """
     start = Position(stream, kept.created, max(kept.first, 1) - 1)
-    if position is not None and position.created != kept.created:
+    if position is not None and position.created != kept.created and not kept.restored:
         if accept:
             return start
         raise GapError(

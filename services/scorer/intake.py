@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.core.bus import Bus, Message
+from services.core.bus import Bus, Message, StreamState
 from services.core.log import logger
 from services.scorer.gap import Kept, Position, hole, resume
 
@@ -24,7 +24,7 @@ class Intake:
 
     async def resume(self, position: Position | None) -> Position:
         """Return where to go on reading. Raises GapError, and BusError when the bus does not answer."""
-        kept = await self._kept()
+        kept = await self._kept(position.sequence if position else 0)
         start = resume(self._stream, position, kept, needed_from=self._needed_from, accept=self._accept)
         if start.sequence != (position.sequence if position else 0):
             logger().warning("gap_passed_over", stream=self._stream, reading_from=start.sequence + 1)
@@ -52,7 +52,14 @@ class Intake:
         """Return how many messages are still to be read."""
         return max(0, (await self._bus.stream_state(self._stream)).last - position.sequence)
 
-    async def _kept(self) -> Kept:
+    async def _kept(self, taken: int = 0) -> Kept:
         state = await self._bus.stream_state(self._stream)
-        found = await self._bus.read(self._stream, state.first, limit=1) if state.last >= state.first > 0 else []
-        return Kept(state.created, state.first, state.last, found[0].time if found else None)
+        oldest = await self._stored(state, state.first)
+        return Kept(state.created, state.first, state.last, oldest, await self._stored(state, taken))
+
+    async def _stored(self, state: StreamState, sequence: int) -> float | None:
+        """When the message of exactly this sequence was stored, None when it is not there."""
+        if not 0 < state.first <= sequence <= state.last:
+            return None
+        found = await self._bus.read(self._stream, sequence, limit=1)
+        return found[0].time if found and found[0].sequence == sequence else None

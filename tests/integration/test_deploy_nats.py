@@ -145,7 +145,7 @@ def _serving(port: int) -> bool:
 async def test_a_cluster_loses_nothing_with_a_node(cluster: Deployed) -> None:
     """With three copies and one node gone, what was acknowledged is there and more is taken; the node catches up."""
     async with asyncio.timeout(2 * DEADLINE), cluster.connect("admin") as admin:
-        await _initialised(admin)
+        await initialised(admin)
         async with cluster.connect("prober-south", "prober") as prober, cluster.connect("scorer") as scorer:
             stored = [await _published(prober, n) for n in range(20)]
             cluster.kill(1)
@@ -160,7 +160,7 @@ async def test_a_cluster_loses_nothing_with_a_node(cluster: Deployed) -> None:
             assert await _published(prober, 40) == 41
 
 
-async def _initialised(admin) -> None:
+async def initialised(admin) -> None:
     """JetStream says that it is not available until the cluster has elected somebody."""
     while True:
         try:

@@ -68,7 +68,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
     heartbeats = subjects.heartbeat(vantage, "*")
     streams = (subjects.MEASUREMENTS, subjects.EXCHANGES)
     return {
-        "admin": Permissions(("$JS.API.>",)),
+        "admin": Permissions(("$JS.API.>", "$JS.SNAPSHOT.>")),  # the second to keep streams in files and put them back
         "register": Permissions((register_changes, *_get(register), *_info(register)), (register_changes,)),
         "prober": Permissions(
             (subjects.measurement(vantage, "*"), heartbeats, *_get(register)), (register_changes, heartbeats)

@@ -44,6 +44,11 @@ class Streams:
         self.jetstream: JetStreamContext = client.jetstream()
 
     @property
+    def client(self) -> Client:
+        """The connection itself, for what no component asks of streams: keeping them in files and putting them back."""
+        return self._client
+
+    @property
     def connected(self) -> bool:
         """Whether the server answers at this moment."""
         return self._client.is_connected

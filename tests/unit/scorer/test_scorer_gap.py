@@ -80,3 +80,19 @@ def test_gap_is_refused(position: Position | None, kept: Kept, sentence: str) ->
 def test_hole_between_messages_is_named() -> None:
     """Messages missing in the middle are named by their numbers."""
     assert str(hole("EXCHANGES", 4, 7)) == f"messages 5 to 6 of stream EXCHANGES are gone, not taken in: {REMEDY}"
+
+
+RESTORED = "2026-11-25T04:40:42.125040744Z"
+MOMENT = 1795581642.125  # the same in epoch seconds, cut to milliseconds
+
+
+def test_a_restored_stream_goes_on_where_it_was_taken_in() -> None:
+    """A stream created anew that holds the very message at the position, stored before its creation, is a backup's copy."""
+    assert go(at(5), Kept(RESTORED, 1, 9, 5_000.0, taken=MOMENT - 60)) == Position("MEASUREMENTS", RESTORED, 5)
+
+
+@pytest.mark.parametrize("taken", [None, MOMENT + 1])
+def test_a_stream_that_reached_the_position_by_new_messages_is_not_the_same(taken: float | None) -> None:
+    """A message stored after the creation only bears the number of the one taken in, and none proves nothing."""
+    with pytest.raises(GapError, match="was created anew at"):
+        go(at(5), Kept(RESTORED, 1, 9, 5_000.0, taken=taken))

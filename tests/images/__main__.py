@@ -1,0 +1,67 @@
+"""``make test-images``: builds the image, runs the whole stack, kills parts of it, and says what was checked.
+
+With ``--keep FOLDER`` an engine of our own keeps its images there for the next time; such a folder is removed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.images.check import Checks, NotDone
+from tests.images.engine import running_engine
+from tests.images.images import ROOT, build_base, build_ours, build_stand_ins, image_is_as_promised
+from tests.images.stack import nothing_is_lost, running_stack, watched
+from tests.images.units import units_are_sound
+
+_STACK = (
+    "the base image",
+    "the image of deploy/Dockerfile",
+    "what the image promises",
+    "stand-ins for upstream images",
+    "the stack of deploy/compose.yaml",
+    "Prometheus and Alertmanager in the stack",
+    "nothing lost under kills",
+    "a clean end of the stack",
+)
+
+
+def _containers(checks: Checks, keep: Path | None) -> None:
+    """Everything that needs an engine; each step needs the one before."""
+    left = list(_STACK)
+    try:
+        with running_engine(keep) as engine:
+            steps = (build_base, build_ours, image_is_as_promised, build_stand_ins)
+            for step in steps:
+                if not checks.run(left.pop(0), lambda step=step: step(engine)):
+                    return
+            with running_stack(engine) as stack:
+                for act in (stack.up, lambda: watched(stack), lambda: nothing_is_lost(stack), stack.stop):
+                    if not checks.run(left.pop(0), act):
+                        return
+    except NotDone as reason:
+        for name in left:
+            checks.leave_out(name, str(reason))
+
+
+def main() -> int:
+    """Run every check this machine can; the exit code says whether one failed, or was left out without a decision."""
+    parser = argparse.ArgumentParser(prog="make test-images")
+    parser.add_argument("--keep", type=Path, help="folder of an engine whose images stay")
+    checks = Checks(ROOT / "docs" / "adr")
+    keep = parser.parse_args().keep
+    with TemporaryDirectory() as folder:
+        checks.run("systemd units", lambda: units_are_sound(Path(folder)))
+    _containers(checks, keep)
+    checks.leave_out("Grafana in the stack", "its image can be had from its makers alone")
+    checks.leave_out(
+        "upstream images in the stack", "NATS, Prometheus and Alertmanager run from Debian's packages instead"
+    )
+    checks.leave_out("systemd units on a host", "systemd does not run this machine")
+    return checks.verdict()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -25,7 +25,8 @@ def metrics_page(table: Mapping[str, Metric]) -> str:
         "",
         "Every component serves these on /metrics, beside /health; [settings](settings.md) say where. Counters exist from",
         "the start, at zero; gauges are absent until their value is known. *Series* says how many of them one process",
-        "exposes; those per target are exposed by probers with fewer than 2,000 targets.",
+        "exposes; those per target are exposed by probers with fewer than 2,000 targets, and by others of up to 1,000",
+        "targets whose certificate has expired or does within 30 days.",
     ]
     for component in dict.fromkeys(row.component for row in table.values()):
         lines += ["", f"## {component}", *_table(("name", "type", "labels", "series", "meaning"))]

@@ -15,10 +15,15 @@ from services.prober.assignment import Assignment
 from services.prober.tallies import Counts, Spread
 from services.prober.tracking import TrackingTable
 
-__all__ = ["SERIES_BELOW", "Meters"]
+__all__ = ["EXPIRING_SERIES", "SERIES_BELOW", "Meters"]
 
 SERIES_BELOW = 2000
 """Series per target are exposed by processes with fewer targets than this: a scrape must not stall the loop."""
+
+EXPIRING_SERIES = 1000
+"""With more targets, so many of those whose certificate expires soon have series: alerts must not miss them."""
+
+_SOON_SECONDS = 30 * 86_400
 
 _NEVER_PUBLISHED = (Reason.NO_MEASUREMENT, Reason.ABSENT)
 """What the scorer says of links that nothing was published about."""
@@ -74,7 +79,7 @@ class Meters:
         endpoints = sum(target.endpoint for target in assignments)
         self._targets.labels("link").set(len(assignments) - endpoints)
         self._targets.labels("endpoint").set(endpoints)
-        self._series.assigned(assignments if len(assignments) < SERIES_BELOW else {})
+        self._series.assigned(assignments)
 
     def peers(self, alive: int) -> None:
         """Take note of how many probers of this vantage are alive, with this one."""
@@ -122,18 +127,28 @@ class _Series(Collector):
     def __init__(self) -> None:
         self._last: dict[Target, tuple[Measurement, int, float]] = {}
         self._labels: dict[Target, tuple[str, str, str]] = {}
+        self._every = True
 
     def measured(self, row: Measurement, status: int, duration: float) -> None:
         """Keep the last measurement of a target that is exposed."""
-        if row.target in self._labels:
+        if row.target not in self._labels:
+            return
+        if self._every or (_expires(row) and (row.target in self._last or len(self._last) < EXPIRING_SERIES)):
             self._last[row.target] = (row, status, duration)
+        else:
+            self._last.pop(row.target, None)
 
     def assigned(self, assignments: Mapping[Target, Assignment]) -> None:
-        """Expose these targets and no others."""
+        """Expose these targets and no others; of many, those whose certificate expires soon."""
+        self._every = len(assignments) < SERIES_BELOW
         self._labels = {
             target: (target.id, assignment.consumer, assignment.provider) for target, assignment in assignments.items()
         }
-        self._last = {target: seen for target, seen in self._last.items() if target in self._labels}
+        self._last = {
+            target: seen
+            for target, seen in self._last.items()
+            if target in self._labels and (self._every or _expires(seen[0]))
+        }
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield what the last probe of each target saw."""
@@ -147,11 +162,16 @@ class _Series(Collector):
                 "probe_ssl_earliest_cert_expiry",
             )
         }
-        for target, labels in self._labels.items():
-            seen = self._last.get(target)
-            if seen is not None:
+        for target, seen in list(self._last.items()):
+            labels = self._labels.get(target)
+            if labels is not None:
                 _add(families, labels, *seen)
         yield from families.values()
+
+
+def _expires(row: Measurement) -> bool:
+    """Whether the certificate that a probe saw had expired, or was about to."""
+    return row.certificate_expiry is not None and row.certificate_expiry - (row.time or 0.0) < _SOON_SECONDS
 
 
 def _add(

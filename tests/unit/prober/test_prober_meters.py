@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -55,6 +57,39 @@ def test_33_lag_overruns_and_skips_are_counted(meters: Meters, registry: Collect
     assert registry.get_sample_value("peyvand_probe_shed_total") == 2
     assert registry.get_sample_value("peyvand_probe_leapt_slots_total") == 5
     assert registry.get_sample_value("peyvand_probe_outcomes_total", {"outcome": "unknown"}) == 3
+
+
+def test_of_many_targets_those_are_exposed_whose_certificate_expires(
+    meters: Meters, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are too many targets for series of each, those with a certificate about to expire have them, up to a
+    limit; one that is renewed, or unknown, has them no longer.
+    """
+    monkeypatch.setattr("services.prober.meters.SERIES_BELOW", 3)
+    monkeypatch.setattr("services.prober.meters.EXPIRING_SERIES", 1)
+    soon, lasting = 300.5 + 29 * 86_400, 300.5 + 31 * 86_400
+
+    def exposed() -> set[str]:
+        families = registry.collect()
+        return {one.labels["target"] for family in families for one in family.samples if "target" in one.labels}
+
+    few = {Target(name): assignment(Target(name)) for name in ("soon", "lasts")}
+    meters.assigned(few)
+    meters.measured(replace(row(Reason.OK, "soon"), certificate_expiry=soon), 200, 0.1)
+    meters.measured(replace(row(Reason.OK, "lasts"), certificate_expiry=lasting), 200, 0.1)
+    assert exposed() == {"soon", "lasts"}
+    meters.assigned({**few, Target("later"): assignment(Target("later"))})
+    assert exposed() == {"soon"}
+    meters.measured(replace(row(Reason.OK, "later"), certificate_expiry=soon), 200, 0.1)
+    meters.measured(row(Reason.OK, "lasts"), 200, 0.1)
+    assert exposed() == {"soon"}
+    labels = {"target": "soon", "consumer": "consumer", "provider": "provider"}
+    assert registry.get_sample_value("probe_ssl_earliest_cert_expiry", labels) == soon
+    assert registry.get_sample_value("probe_success", labels) == 1
+    meters.measured(row(Reason.SHED, "soon"), 0, 0.0)
+    assert exposed() == set()
+    meters.measured(replace(row(Reason.OK, "later"), certificate_expiry=0.0), 200, 0.1)
+    assert exposed() == {"later"}
 
 
 def test_a_target_that_went_and_came_back_shows_nothing_old(meters: Meters, registry: CollectorRegistry) -> None:

@@ -82,19 +82,27 @@ class Publisher:
         """Encode the slot blocks that are due and say something new, from the evidence as it stands; ``now`` in epoch
         seconds.
         """
+        found = list[Slots]()
+        for chunk in judgement.chunks:
+            for _ in self.encode_slots(judgement, chunk, evidence, now, found):
+                pass
+        return found
+
+    def encode_slots(
+        self, judgement: Judgement, chunk: range, evidence: Evidence, now: float, found: list[Slots]
+    ) -> Iterator[None]:
+        """Encode one chunk like ``slots``, an agency at a time, and append it to ``found`` in the end."""
         seconds = evidence.calendar.slot_seconds
         oldest = (judgement.snapshot.end_slot - DETAIL_SECONDS // seconds) // CHUNK_SLOTS
         self._slots = {number: digests for number, digests in self._slots.items() if number >= oldest}
-        found = []
-        for chunk in judgement.chunks:
-            number = chunk.start // CHUNK_SLOTS
-            digests = self._slots.setdefault(number, {})
-            cut = slot_blocks(evidence, judgement.frame, chunk, judgement.members)
-            due = ((key, encode_slot_block(block)) for key, block in cut)
-            new = [(key, payload) for key, payload in due if digests.get(key) != sha256(payload).digest()]
-            ttl = max(60.0, (number + 1) * CHUNK_SLOTS * seconds + DETAIL_SECONDS - now)
-            found.append(Slots(digests, new, ttl))
-        return found
+        number, new = chunk.start // CHUNK_SLOTS, list[tuple[str, bytes]]()
+        digests = self._slots.setdefault(number, {})
+        for key, block in slot_blocks(evidence, judgement.frame, chunk, judgement.members):
+            payload = encode_slot_block(block)
+            if digests.get(key) != sha256(payload).digest():
+                new.append((key, payload))
+            yield
+        found.append(Slots(digests, new, max(60.0, (number + 1) * CHUNK_SLOTS * seconds + DETAIL_SECONDS - now)))
 
     async def publish(
         self,
@@ -115,8 +123,7 @@ class Publisher:
             found = [await self._bus.kv_keys(subjects.INDICATOR, pattern) for pattern in patterns]
             self._keys = set().union(*found)
         sequence = judgement.snapshot.evidence_sequence
-        for some in slots:
-            await self._put(some.new, some.digests, partial(stamp_slot_block, evidence_sequence=sequence), ttl=some.ttl)
+        await self.put_slots(slots, sequence)
         if self._as_of != judgement.snapshot.as_of:
             self._digests.clear()
         blocks, latest_keys = _Blocks(judgement, volumes, reconciled), set[str]()
@@ -131,6 +138,12 @@ class Publisher:
         self._keys = consumers | latest_keys
         self._as_of = judgement.snapshot.as_of
         return len(consumers)
+
+    async def put_slots(self, slots: Iterable[Slots], evidence_sequence: int) -> None:
+        """Put slots, before whatever else an index consists of. Raises BusError."""
+        stamp = partial(stamp_slot_block, evidence_sequence=evidence_sequence)
+        for some in slots:
+            await self._put(some.new, some.digests, stamp, ttl=some.ttl)
 
     async def _put(
         self,

@@ -16,7 +16,7 @@ from services.scorer.blocks import daily, hourly
 from services.scorer.exchanges import Exchanges
 from services.scorer.gauges import Gauges
 from services.scorer.latest import latest_blocks
-from services.scorer.publish import Publisher
+from services.scorer.publish import Publisher, Slots
 from services.scorer.reading import POLL_SECONDS
 from services.scorer.reconciling import Reconciled
 from services.scorer.scoring import Adopted, Due, Judgement, Scoring
@@ -97,8 +97,8 @@ class Refresher:
             longest = max(judgement.register.policy.windows_days)
             volumes = self._exchanges.volumes(today - timedelta(days=longest))
             try:
-                slots = await self._turns.do(partial(self._publisher.slots, judgement, scoring.evidence, self._clock()))
-                blocks = await self._publisher.publish(judgement, slots, latest, volumes, self.reconciled)
+                slot_blocks = await self._put_slots(judgement)
+                blocks = await self._publisher.publish(judgement, (), latest, volumes, self.reconciled)
                 hour, day = await self._announce(judgement)
             except BusError as error:
                 scoring.unpublished(judgement)
@@ -115,8 +115,19 @@ class Refresher:
             as_of=judgement.snapshot.as_of,
             sequence=judgement.snapshot.evidence_sequence,
             blocks=blocks,
-            slot_blocks=sum(len(some.new) for some in slots),
+            slot_blocks=slot_blocks,
         )
+
+    async def _put_slots(self, judgement: Judgement) -> int:
+        """Put the slots due, a chunk at a time: after a start it is all of them. Returns how many blocks that were."""
+        count = 0
+        for chunk in judgement.chunks:
+            found = list[Slots]()
+            evidence, now = self._scoring.evidence, self._clock()
+            await self._turns.through(self._publisher.encode_slots(judgement, chunk, evidence, now, found))
+            await self._publisher.put_slots(found, judgement.snapshot.evidence_sequence)
+            count += sum(len(some.new) for some in found)
+        return count
 
     def _show(self, due: Due, judgement: Judgement, detail: SlotDetail, volumes: tuple[ExchangeVolume, ...]) -> None:
         gauges = self._gauges

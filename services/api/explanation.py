@@ -32,7 +32,7 @@ class Explainer:
         self, kind: Kind, entity: str, window_days: int, limit: int
     ) -> indicator_service_pb2.ExplainIndicatorResponse:
         """Explain one indicator that is known to be published. Raises RefusedError when its evidence is not there yet."""
-        found = await self._gathering.window(window_days)
+        found = await self._gathering.of(kind, entity, window_days)
         view = found.view
         indicator = _indicator(view, found.blocks, kind, entity, window_days)
         if kind is Kind.ENDPOINT:

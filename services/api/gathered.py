@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from services.api.read_model import ReadModel
+import numpy as np
+
+from services.api.read_model import ReadModel, block_key
 from services.api.register_view import RegisterView
 from services.core.codec import KeptBlock
+from services.core.evidence import Kind
 from services.indicator.explain import gather
 from services.indicator.fixed import Imputation
 from services.indicator.shares import LinkShares
 
-__all__ = ["Gathered", "Gathering"]
+__all__ = ["Gathered", "Gathering", "around"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,14 @@ class Gathering:
         self._blocks: Mapping[str, KeptBlock] | None = None
         self._windows: dict[int, Gathered] = {}
 
+    async def of(self, kind: Kind, entity: str, window_days: int) -> Gathered:
+        """Return what explains one entity: the whole window, or as much of it as a link needs. Raises RefusedError."""
+        if kind is Kind.LINK:
+            found = around(self._model.view, self._model.whole, entity, window_days)
+            if found is not None:
+                return found
+        return await self.window(window_days)
+
     async def window(self, window_days: int) -> Gathered:
         """Return the newest whole refresh over one window. Raises RefusedError while no register is in force."""
         async with self._lock:
@@ -49,6 +60,38 @@ class Gathering:
                 found = await asyncio.to_thread(_gather, view, blocks, window_days)
                 self._windows[window_days] = found
             return found
+
+
+def around(view: RegisterView, blocks: Mapping[str, KeptBlock], link: str, window_days: int) -> Gathered | None:
+    """Return one window as far as an explanation of one link needs it: its consumer's links, in a few milliseconds.
+
+    A link of which, or of whose service, nothing is known has its share from the whole government (INDICATOR.md §4-5): None.
+    """
+    register = view.register
+    block = blocks.get(block_key(register.consumer(register.links[link])))
+    evidence = None if block is None else block.evidence(window_days)
+    if evidence is None:
+        return None
+    links = {one: register.links[one] for one in evidence.ids if one in register.links}
+    services = {one.service: register.services[one.service] for one in links.values()}
+    known = {evidence.ids[at] for at in np.flatnonzero(evidence.verdicts.sum(axis=1)).tolist()} & links.keys()
+    heard = {links[one].service for one in known if links[one].weight > 0}
+    if link not in links or (link not in known and links[link].service not in heard):
+        return None
+    agencies = {one.provider for one in links.values()} | {one.agency for one in services.values()}
+    part = RegisterView(
+        replace(
+            register,
+            agencies={one: register.agencies[one] for one in sorted(agencies)},
+            services=services,
+            links=links,
+            endpoints={},
+            policy=replace(register.policy, bus=None),
+        ),
+        view.published,
+    )
+    shares = gather(part.frame, [(evidence.ids, evidence.slots, evidence.verdicts.T)])
+    return Gathered(part, blocks, shares, Imputation.of(part.frame, shares))
 
 
 def _gather(view: RegisterView, blocks: Mapping[str, KeptBlock], window_days: int) -> Gathered:

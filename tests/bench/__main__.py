@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable
 
 from tests.bench import bench_probe
+from tests.bench.api import api
 from tests.bench.exchange import exchange
 from tests.bench.national import national
 from tests.bench.pipeline import compare_all
@@ -22,10 +23,11 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "national": lambda asked: national(asked.minutes, asked.slot),
     "scale": lambda asked: scale(asked.links, asked.days),
     "publishing": lambda asked: publishing(asked.links or 100_000),
+    "api": lambda asked: api(asked.links or 10_000),
     "sensitivity": lambda asked: sensitivity(asked.links or 10_000, asked.days or 28, asked.slot),
     "exchange": lambda asked: exchange(asked.records),
 }
-APART = ("scale", "publishing", "sensitivity")  # they want gigabytes
+APART = ("scale", "publishing", "api", "sensitivity")  # they want gigabytes
 
 
 def main() -> None:
@@ -49,8 +51,8 @@ def main() -> None:
     parser.add_argument(
         "--links",
         type=int,
-        help="structure, sensitivity, scale, publishing: how many (default: 1000000, 10000; scale: 10000, 100000 and"
-        " 1000000 in turn; publishing: 100000)",
+        help="structure, sensitivity, scale, publishing, api: how many (default: 1000000, 10000; scale: 10000, 100000 and"
+        " 1000000 in turn; publishing: 100000; api: 10000)",
     )
     parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")
     parser.add_argument("--scheme", choices=("http", "tls"), help="saturation: only over this (default: both)")

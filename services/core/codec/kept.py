@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from peyvand.v1 import block_pb2
 from services.core.codec.link_evidence import LinkEvidence, evidence_from_message
 from services.core.codec.reconciliation import reconciliation_from_message, traffic_from_message
-from services.core.codec.rows import COLUMNS, row_of
+from services.core.codec.rows import COLUMNS, reader
 from services.core.codec.structure import structure_from_message
 from services.core.codec.volume import ExchangeVolume, volume_from_message
 from services.core.evidence import Indicator, Kind
@@ -66,18 +66,23 @@ class KeptBlock:
     def _rows(self) -> dict[Place, int]:
         return {place: row for row, place in enumerate(self.places())}
 
+    @cached_property
+    def _read(self) -> Callable[[int], Indicator]:
+        return reader(self._message)
+
     def forget(self) -> None:
-        """Let go of what finding rows was made easier by."""
+        """Let go of what makes finding and reading rows cheap; it is made again when needed."""
         self.__dict__.pop("_rows", None)
+        self.__dict__.pop("_read", None)
 
     def find(self, place: Place) -> Indicator | None:
         """Return one indicator, None where there is none."""
         row = self._rows.get(place)
-        return None if row is None else row_of(self._message, row)
+        return None if row is None else self._read(row)
 
     def indicators(self) -> Iterator[Indicator]:
         """Every row."""
-        return (row_of(self._message, row) for row in range(len(self)))
+        return map(self._read, range(len(self)))
 
     @property
     def windows(self) -> tuple[int, ...]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import grpc
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
+from services.api.gathered import Gathering, around
 from services.core.codec import encode_recent, encode_slot_block
 from services.core.errors import BusError
 from services.core.evidence import Kind
 from services.core.outcome import Outcome, Reason
+from services.indicator.explain import explain
 from tests.api_pictures import AS_OF, blocks_of, recent_block, slot_block_of
 
 STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
@@ -58,6 +62,27 @@ async def test_every_kind_is_explained_by_its_own_links(api, kind, entity, links
     answer = await explained(api, kind=kind, id=entity, limit=100)
     assert {one.link.id for one in answer.links} == links
     assert answer.estimate == pytest.approx(answer.indicator.point, abs=1e-12)
+
+
+async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
+    """What is gathered around one link, a few of a million, explains it to the last bit as the whole window does."""
+    model = api.picture.model
+    whole = await Gathering(model).window(28)
+    for link in api.register.links:
+        part = around(model.view, model.whole, link, 28)
+        assert len(part.view.register.links) < len(api.register.links)
+        found, other = (explain(one.view.frame, one.shares, one.imputation, Kind.LINK, link) for one in (part, whole))
+        assert found == other
+
+
+async def test_a_link_of_which_nothing_is_known_is_explained_by_all(api):
+    """Where nothing of a service is known its links' shares come from the government, so all of it is gathered."""
+    block = blocks_of(api.register)["consumer.land-registry"]
+    blank = tuple(replace(one, verdicts=one.verdicts * 0) for one in block.links)
+    api.take("consumer.land-registry", replace(block, links=blank))
+    model = api.picture.model
+    assert around(model.view, model.whole, "deed-tax", 28) is None
+    assert (await explained(api, kind=Kind.LINK, id="deed-tax")).estimate > 0
 
 
 async def test_the_limit_cuts_both_lists(api):

@@ -1,0 +1,207 @@
+"""What answering costs: a real api process over a published index of any size, its clients on the same cores."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from services.core.bus.roles import write_users
+from services.core.bus.server import configuration, write_configuration
+from services.core.bus.topology import initialise
+from services.register.publish import publish
+from services.register.versions import with_versions
+from services.scorer.latest import latest_blocks
+from services.scorer.publish import Publisher
+from services.scorer.reconciling import Reconciled
+from services.scorer.scoring import Judgement
+from tests.bench.process import cpu_seconds, machine, peak_mib, resident_mib
+from tests.bench.publishing import State, judged
+from tests.bench.synthetic import SLOT, register_of
+from tests.conftest import Nats, free_port
+
+__all__ = ["api"]
+
+SECONDS = 15
+INFLIGHT = (8, 32)
+EXPLAINED = 200
+WATCHERS = 1000
+UPDATES = 20
+WATCHED_LINKS = 1_000
+REST_SECONDS = 0.05  # of CPU in a second
+WAIT_SECONDS = 1200.0
+PAUSE_SECONDS = 0.5
+
+
+def api(links: int) -> Iterator[str]:
+    """Measure an index of so many links; every line is a figure."""
+    yield f"api over {links:,} links, from {time.strftime('%F %T %Z')}"
+    yield machine()
+    with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
+        yield from asyncio.run(_answers(links, Path(folder) / "answers"))
+        yield from asyncio.run(_watched(Path(folder) / "watched"))
+
+
+@asynccontextmanager
+async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[subprocess.Popen[bytes], str, Publisher, State]]:
+    """A real api process that serves an index of so many links: it, its address, and what may publish another."""
+    register = with_versions(register_of(links))
+    async with _nats(folder) as nats, nats.connect("scorer") as bus:
+        async with nats.connect("register") as writer:
+            await publish(writer, register, now=time.time())
+        state, publisher = judged(register), Publisher(bus)
+        await _put(publisher, state, state.judgement)
+        with _api(nats, folder) as (process, address, page):
+            await _serving(page)
+            yield process, address, publisher, state
+
+
+async def _answers(links: int, folder: Path) -> list[str]:
+    async with _answering(links, folder) as (process, address, publisher, state):
+        lines = [f"  taken in with {cpu_seconds(process.pid):.1f} s of CPU; {_memory(process.pid)}"]
+        for inflight in INFLIGHT:
+            before = cpu_seconds(process.pid)
+            found = await _asked(address, "get", links, SECONDS, inflight)
+            spent = cpu_seconds(process.pid) - before
+            lines.append(
+                f"  GetIndicator of links at random, {inflight} at once: {found['calls'] / spent:,.0f} a CPU second of"
+                f" the api, {found['calls'] / found['seconds']:,.0f}/s; {_spread(found)}"
+            )
+        for what in ("at first", "after a refresh"):
+            found = await _asked(address, "explain", links, EXPLAINED, 0)
+            lines.append(f"  ExplainIndicator of a link {what}: {found['first']:.1f} ms, then {_spread(found)}")
+            before = cpu_seconds(process.pid)
+            newer = replace(state.judgement.snapshot, as_of=state.judgement.snapshot.as_of + SLOT)
+            await _put(publisher, state, replace(state.judgement, snapshot=newer))
+        lines.append(
+            f"  a refresh taken in with {cpu_seconds(process.pid) - before:.2f} s of CPU; {_memory(process.pid)}"
+        )
+    return lines
+
+
+async def _watched(folder: Path) -> list[str]:
+    """Publish a small index again and again, with nobody watching and with everybody."""
+    spent, took = [], list[float]()
+    async with _answering(WATCHED_LINKS, folder) as (process, address, publisher, state):
+        as_of = state.judgement.snapshot.as_of
+        for watchers in (0, WATCHERS):
+            clients = await _watching(address, watchers) if watchers else None
+            if clients is not None:
+                await _heard(clients)  # all know what is current
+            await asyncio.sleep(PAUSE_SECONDS)
+            before = cpu_seconds(process.pid)
+            for _ in range(UPDATES):
+                as_of += SLOT
+                newer = replace(state.judgement.snapshot, as_of=as_of)
+                await _put(publisher, state, replace(state.judgement, snapshot=newer))
+                put = time.time()
+                if clients is not None:
+                    heard = await _heard(clients)
+                    assert heard["as_of"] == as_of
+                    took.append(heard["at"] - put)
+                await asyncio.sleep(PAUSE_SECONDS)
+            spent.append((cpu_seconds(process.pid) - before) / UPDATES)
+            if clients is not None:
+                await clients.wait()
+    nobody, everybody = spent
+    return [
+        f"  an update of {WATCHED_LINKS:,} links with nobody watching: {nobody * 1000:.1f} ms of CPU of the api",
+        f"  an update to {WATCHERS:,} watchers: {(everybody - nobody) * 1000:.1f} ms of CPU more",
+        f"  the last of them has heard {sorted(took)[len(took) // 2] * 1000:.0f} ms after it was put (median)",
+    ]
+
+
+async def _at_rest(pid: int) -> None:
+    """Wait until a process has hardly anything to do any more."""
+    before = -1.0
+    while (now := cpu_seconds(pid)) > before + REST_SECONDS:
+        before = now
+        await asyncio.sleep(1.0)
+
+
+def _memory(pid: int) -> str:
+    return f"{resident_mib(pid):,.0f} MiB, at the peak {peak_mib(pid):,.0f} MiB"
+
+
+async def _heard(clients: asyncio.subprocess.Process) -> dict[str, float]:
+    assert clients.stdout is not None
+    found: dict[str, float] = json.loads(await clients.stdout.readline())
+    return found
+
+
+async def _watching(address: str, watchers: int) -> asyncio.subprocess.Process:
+    command = (sys.executable, "-m", "tests.bench.asking", address, "watch", str(watchers), str(UPDATES), "0")
+    return await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+
+
+async def _asked(address: str, what: str, *numbers: int) -> dict[str, float]:
+    command = (sys.executable, "-m", "tests.bench.asking", address, what, *map(str, numbers))
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    output, _ = await process.communicate()
+    found: dict[str, float] = json.loads(output)
+    return found
+
+
+def _spread(found: dict[str, float]) -> str:
+    return "p50 {p50:.2f}, p90 {p90:.2f}, p99 {p99:.2f} ms".format(**found)
+
+
+async def _put(publisher: Publisher, state: State, judgement: Judgement) -> None:
+    slots = publisher.slots(judgement, state.evidence, time.time())
+    latest = latest_blocks(state.recent, state.burns, judgement.frame, judgement.members)
+    await publisher.publish(judgement, slots, latest, (), Reconciled())
+
+
+@asynccontextmanager
+async def _nats(folder: Path) -> AsyncIterator[Nats]:
+    """A real nats-server that leaves it to the system when to write: what is measured here only reads."""
+    server = Nats(folder / "nats", free_port())
+    users = write_users(server.credentials)
+    text = configuration(
+        host="127.0.0.1", port=server.port, store=server.folder / "store", users=users, vantage="main", bus="xroad"
+    )
+    write_configuration(server.folder / "nats.conf", text.replace('"sync_interval": "always"', '"sync_interval": "1m"'))
+    server.start()
+    try:
+        async with server.connect("admin") as bus:
+            await initialise(bus)
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def _api(nats: Nats, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
+    """A real api process, with the address it answers on and that of its health."""
+    address, page = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    flags = {"nats": nats.url, "credentials": nats.credentials, "listen": address, "metrics": page}
+    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    with (folder / "api.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "services.api", *words], stdout=log, stderr=log)
+    try:
+        yield process, address, page
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def _serving(page: str) -> None:
+    def healthy() -> bool:
+        try:
+            with urlopen(f"http://{page}/health", timeout=30) as answer:
+                return bool(answer.status == 200)
+        except (URLError, TimeoutError):
+            return False
+
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not await asyncio.to_thread(healthy):  # noqa: ASYNC110  # another process's state sends no event
+            await asyncio.sleep(0.1)

@@ -22,12 +22,25 @@ _MOST_SERVICES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ServiceHealth:
-    """Requests of one X-Road service within the server's last period; the mean duration in ms, None when unknown."""
+    """Requests of one X-Road service, in all its versions, within the server's last period; the mean duration in ms, None
+    when unknown.
+    """
 
     service: str
     succeeded: int
     failed: int
     mean_ms: float | None
+
+    def __add__(self, other: ServiceHealth) -> ServiceHealth:
+        """With the requests of another version of the service."""
+        known = [(one.succeeded + one.failed, one.mean_ms) for one in (self, other) if one.mean_ms is not None]
+        requests = sum(count for count, _ in known)
+        return ServiceHealth(
+            self.service,
+            self.succeeded + other.succeeded,
+            self.failed + other.failed,
+            sum(count * mean for count, mean in known) / requests if requests else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +60,38 @@ def read_health(body: bytes) -> Health:
     if len(events) > _MOST_SERVICES:
         raise AnswerError(f"it tells of more than {_MOST_SERVICES} services")
     period = _count(root, "statisticsPeriodSeconds")
-    return Health(period, tuple(_service(event) for event in events))
+    services: dict[str, ServiceHealth] = {}
+    for one in map(_service, events):
+        services[one.service] = services[one.service] + one if one.service in services else one
+    return Health(period, tuple(services.values()))
 
 
 def _service(event: etree._Element) -> ServiceHealth:
+    """Read what is told of one version of a service; without statistics it was not asked in the period."""
     codes = [event.findtext(f"{{*}}service/{{*}}{name}") for name in _PARTS]
     if not (codes[0] and codes[4] and all(is_text(code) for code in codes if code is not None)):
         raise AnswerError("it tells of a service without a readable identifier")
+    service = "/".join(escaped(code) for code in codes if code)
+    told = event.find("{*}lastPeriodStatistics")
+    if told is None:
+        return ServiceHealth(service, 0, 0, None)
     return ServiceHealth(
-        "/".join(escaped(code) for code in codes if code),
-        _count(event, "lastPeriodStatistics/{*}successfulRequestCount"),
-        _count(event, "lastPeriodStatistics/{*}unsuccessfulRequestCount"),
-        _number(event, "lastPeriodStatistics/{*}requestAverageDuration"),
+        service,
+        _count(told, "successfulRequestCount"),
+        _count(told, "unsuccessfulRequestCount"),
+        _number(told, "requestAverageDuration"),
     )
 
 
-def _count(element: etree._Element, path: str) -> int:
-    text = (element.findtext(f"{{*}}{path}") or "").strip()
+def _count(element: etree._Element, name: str) -> int:
+    text = (element.findtext(f"{{*}}{name}") or "").strip()
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise AnswerError(f"{path.rpartition('}')[2]} must be a whole number")
+        raise AnswerError(f"{name} must be a whole number")
     return int(text)
 
 
-def _number(element: etree._Element, path: str) -> float | None:
-    text = element.findtext(f"{{*}}{path}")
+def _number(element: etree._Element, name: str) -> float | None:
+    text = element.findtext(f"{{*}}{name}")
     if text is None:
         return None
     try:
@@ -78,5 +99,5 @@ def _number(element: etree._Element, path: str) -> float | None:
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number >= 0):
-        raise AnswerError(f"{path.rpartition('}')[2]} must be a number")
+        raise AnswerError(f"{name} must be a number")
     return number

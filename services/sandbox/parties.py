@@ -38,6 +38,11 @@ class Server:
     host: str
     skew_ms: int
 
+    @property
+    def owner(self) -> str:
+        """The member that it belongs to."""
+        return self.name.rpartition("/")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -55,6 +60,11 @@ class Route:
     weight: float
     unfair: float = 0.0
     rest: bool = True
+
+    @property
+    def provider(self) -> str:
+        """The member or subsystem whose service it is."""
+        return self.service.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +140,10 @@ def _undeclared(declared: Sequence[Route], agencies: int, rng: random.Random) ->
         return []
     one, other = rng.choice(declared), rng.choice(declared)
     unexpected = rng.randrange(agencies)
-    provider = other.service.rpartition("/")[0]
     return [
         Route(f"{_member(unexpected)}/reporting", one.service, (), _server(unexpected), one.provider_server, 0.8),
         Route(_STRANGER, other.service, (), other.provider_server, other.provider_server, 0.4),
-        Route(one.client, f"{provider}/listMethods", (), one.client_server, other.provider_server, 0.3, rest=False),
+        Route(
+            one.client, f"{other.provider}/listMethods", (), one.client_server, other.provider_server, 0.3, rest=False
+        ),
     ]

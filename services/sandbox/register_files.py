@@ -67,7 +67,9 @@ def register_files(scenario: Scenario, bus: Bus, times: Timing, first_slot: int)
 
 
 def sources_file(bus: Bus, times: Timing, port: int) -> str:
-    """Write sources.yaml: every security server at its own address, asked once a slot, a minute at the most."""
+    """Write sources.yaml: every security server at its own address, asked once a slot, a minute at the most; the first one
+    for its counts per service as well.
+    """
     shared = {
         "client": bus.monitor,
         "authority": CA,
@@ -80,7 +82,8 @@ def sources_file(bus: Bus, times: Timing, port: int) -> str:
         {"id": server.id, "kind": "xroad", "server": server.name, "url": f"https://{server.host}:{port}/"}
         for server in bus.servers
     ]
-    return _yaml({"xroad": shared, "sources": sources})
+    counts = [{**one, "id": f"{one['id']}-health", "health": True} for one in sources[:1]]
+    return _yaml({"xroad": shared, "sources": [*sources, *counts]})
 
 
 def _csv(columns: str, rows: Iterable[Iterable[object]]) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from services.sandbox.ailing import ailing
 from services.sandbox.certificates import open_authority
 from services.sandbox.directory import ACCESS, EXCHANGES, Choices, make_directory, settle
 from services.sandbox.exchange_truth import ExchangeTruth
-from services.sandbox.monitoring import Monitoring, ailing
+from services.sandbox.monitoring import Monitoring
 from services.sandbox.parties import data_bus
 from services.sandbox.run import TRUTH, Run
 from services.sandbox.scenario import BUS, scenario

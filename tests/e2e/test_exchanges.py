@@ -87,7 +87,8 @@ def _true(path: Path) -> dict[tuple[int, str, str], dict[str, int]]:
 @pytest.mark.slow
 def test_every_exchange_is_counted_once(system) -> None:
     """With records that come twice, late or never, clocks that are off, servers that fail, and five kill -9 of collector
-    and bus, what is published equals the truth log for every pair and slot, in every figure and to the right link.
+    and bus, what is published equals the truth log for every pair and slot, in every figure and to the right link. The
+    server that is asked for its counts gives them.
     """
     running = system("--slot", f"{SLOT}s", "--seed", "5", "--traffic", "60")
     sandbox = running.data / "sandbox"
@@ -104,6 +105,10 @@ def test_every_exchange_is_counted_once(system) -> None:
         return len(positions) == servers and min(positions) > end * SLOT + LATEST
 
     running.until(read, what="every server was read to the end", seconds=90)
+    running.until(
+        lambda: sum(_samples(running, "collector", "peyvand_exchange_health_requests")) > 0,
+        what="a server's counts came",
+    )
     newest = max(_true(sandbox / "exchanges.ndjson"))[0]
     assert newest > end
     true = {key: row for key, row in _true(sandbox / "exchanges.ndjson").items() if first - 1 <= key[0] < end}

@@ -6,12 +6,16 @@ import pytest
 
 from services.collector.answer import AnswerError, FaultError, read_answer
 from services.collector.asking import Span as Asked
-from services.collector.asking import operational_data
+from services.collector.asking import health_data, operational_data
+from services.collector.health import ServiceHealth, read_health
 from services.collector.record import read_side
 from services.collector.sources import XroadSource, read_sources
+from services.sandbox.ailing import ailing
 from services.sandbox.faults import Mode, Scope
+from services.sandbox.health import PERIOD
 from services.sandbox.logbook import records
-from services.sandbox.monitoring import OFFSET, Monitoring, ailing
+from services.sandbox.mediation import Ending
+from services.sandbox.monitoring import OFFSET, Monitoring
 from services.sandbox.parties import data_bus
 from services.sandbox.register_files import CA, SOURCES, sources_file
 from services.sandbox.replies import Request
@@ -39,14 +43,27 @@ class Server:
         """The first second not given yet."""
         return int(self.now + BUS.servers[self.number].skew_ms / 1000) - OFFSET
 
-    def sent(self, first: int, last: int, *, name: str = "", span: Span | None = None) -> tuple[bytes, bytes]:
-        body = operational_data(BUS.monitor, name or BUS.servers[self.number].name, Asked(first, last), "id")
-        reply = self.monitoring.reply(self.number, span, Request(b"/", body))
+    @property
+    def name(self) -> str:
+        return BUS.servers[self.number].name
+
+    def sent(
+        self, first: int, last: int, *, name: str = "", client: str = BUS.monitor, span: Span | None = None
+    ) -> tuple[bytes, bytes]:
+        return self.told(operational_data(client, name or self.name, Asked(first, last), "id"), span)
+
+    def told(self, question: bytes, span: Span | None = None) -> tuple[bytes, bytes]:
+        reply = self.monitoring.reply(self.number, span, Request(b"/", question))
         head, _, content = reply.response.partition(b"\r\n\r\n")
         return head, content
 
     def asked(self, first: int, last: int):
         return read_answer(self.sent(first, last)[1])
+
+    def health(self, filtered: bytes = b"<om:getSecurityServerHealthData/>"):
+        question = health_data(BUS.monitor, self.name, "id")
+        assert b"<om:getSecurityServerHealthData/>" in question
+        return read_health(self.told(question.replace(b"<om:getSecurityServerHealthData/>", filtered))[1])
 
 
 @pytest.mark.parametrize("number", range(len(BUS.servers)))
@@ -100,6 +117,92 @@ def test_a_question_to_another_server_is_refused():
     assert caught.value.code == "Server.ServerProxy.UnknownService"
 
 
+def party(of: str) -> bytes:
+    """The criterion that only services of this subsystem are asked for."""
+    names = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode")
+    codes = "".join(f"<id:{name}>{code}</id:{name}>" for name, code in zip(names, of.split("/"), strict=True))
+    return f"<om:client>{codes}</om:client>".encode()
+
+
+def served(number: int) -> list[str]:
+    """The subsystems whose services are called behind a server."""
+    return sorted({route.provider for route in BUS.routes if route.provider_server == number and route.weight > 0})
+
+
+def test_records_are_given_to_whom_they_belong():
+    """The owner of a server sees what its monitoring subsystem sees; another client only its own side of its exchanges."""
+    server = Server(rate=20.0)
+    server.monitoring.follow(server.traffic)
+    logged = records(server.traffic, 0, START, START + 10)
+    assert logged
+    for sees_all in (BUS.monitor, BUS.servers[0].owner):
+        answer = read_answer(server.sent(START, START + 10, client=sees_all)[1])
+        assert answer.records == [read_side(record) for record in logged]
+    asker = served(0)[0]
+    answer = read_answer(server.sent(START, START + 10, client=asker)[1])
+    expected = [
+        record
+        for record in map(read_side, logged)
+        if asker == (record.parties.provider if record.producer else record.parties.client)
+    ]
+    assert answer.records == expected
+    assert 0 < len(expected) < len(logged)
+    assert read_answer(server.sent(START, START + 10, client="SANDBOX/COM/1/nobody")[1]).records == []
+
+
+def test_records_of_one_provider_can_be_asked_for():
+    """With a client among the criteria, records of that provider's services alone are given."""
+    server = Server(rate=20.0)
+    server.monitoring.follow(server.traffic)
+    provider = served(0)[0]
+    question = operational_data(BUS.monitor, server.name, Asked(START, START + 10), "id")
+    asked = question.replace(b"</om:searchCriteria>", party(provider) + b"</om:searchCriteria>")
+    given = read_answer(server.told(asked)[1]).records
+    every = [read_side(record) for record in records(server.traffic, 0, START, START + 10)]
+    assert given == [record for record in every if record.parties.provider == provider]
+    assert 0 < len(given) < len(every)
+
+
+def test_health_data_count_what_was_asked_of_the_services_behind_it():
+    """Requests of the last period, once each, by service; those of services that nobody asked as none, without a duration."""
+    server = Server(number=1, rate=40.0)
+    server.monitoring.follow(server.traffic)
+    now = server.available + OFFSET
+    took: dict[str, list[int]] = {
+        route.service: [] for route in BUS.routes if route.provider in served(1) and route.weight
+    }
+    failed = dict.fromkeys(took, 0)
+    for slot in range(FIRST, FIRST + 100):
+        for one in server.traffic.of(slot):
+            view = one.producer
+            if view is None or view.server != 1 or not now - PERIOD <= view.logged[0] < now:
+                continue
+            if one.ending is Ending.BUS_FAILURE:
+                failed[one.route.service] += 1
+            else:
+                took[one.route.service].append(view.stamps[3] - view.stamps[0])
+    found = server.health()
+    assert found.period_seconds == PERIOD
+    assert {one.service: one for one in found.services} == {
+        name: ServiceHealth(name, len(spent), failed[name], sum(spent) / len(spent) if spent else None)
+        for name, spent in took.items()
+    }
+    assert sum(map(len, took.values())) > 100
+    for provider in served(1):
+        about = b"<om:getSecurityServerHealthData><om:filterCriteria>%s</om:filterCriteria></om:getSecurityServerHealthData>"
+        some = server.health(about % party(provider))
+        assert some.services == tuple(one for one in found.services if one.service.startswith(f"{provider}/"))
+    quiet = Server(number=1, rate=0.0)
+    quiet.monitoring.follow(quiet.traffic)
+    assert {(one.succeeded, one.failed, one.mean_ms) for one in quiet.health().services} == {(0, 0, None)}
+
+
+def test_before_the_run_there_are_no_health_data():
+    """A server whose monitoring has not begun says so by a fault."""
+    with pytest.raises(FaultError, match=r"Server\.InternalError"):
+        Server().health()
+
+
 @pytest.mark.parametrize("body", [b"", b"<", b"<a/>", b"\xff\xfe", b"no xml"])
 def test_what_is_no_question_gets_a_fault(body):
     """Whatever is sent is answered, by a SOAP fault with status 500."""
@@ -123,13 +226,16 @@ def test_an_ailing_server_says_so():
 
 @pytest.mark.parametrize("slot", [2, 5, 300])
 def test_the_collector_reads_the_list_of_sources(tmp_path, slot):
-    """sources.yaml names every security server, over TLS, asked once a slot and not more rarely than once a minute."""
+    """sources.yaml names every security server, over TLS, asked once a slot and not more rarely than once a minute; the
+    first one is asked for its counts as well.
+    """
     (tmp_path / CA).write_text("")
     path = tmp_path / SOURCES
     path.write_text(sources_file(BUS, timing(slot), 7500))
     sources = read_sources(path)
-    assert [source.id for source in sources] == [server.id for server in BUS.servers]
-    for source, server in zip(sources, BUS.servers, strict=True):
+    assert [source.id for source in sources] == [*(server.id for server in BUS.servers), "ss1-health"]
+    assert [source.id for source in sources if source.health] == ["ss1-health"]
+    for source, server in zip(sources, (*BUS.servers, BUS.servers[0]), strict=True):
         assert isinstance(source, XroadSource)
         assert (source.server, source.url) == (server.name, f"https://{server.host}:7500/")
         assert (source.every, source.behind) == (min(slot, 60), OFFSET)

@@ -360,7 +360,7 @@ def _sources(made: Dashboard) -> None:
         lines(
             "Sources read up to",
             "خوانده‌شده تا",
-            "Age of the newest exchange record read of each source. Security servers are asked a minute behind now.",
+            "How far behind now each source was read, whether it had anything or not. Security servers are asked a minute behind.",
             query(
                 f"time() - max by (source) (peyvand_exchange_position_timestamp_seconds{{{_OF}}})",
                 "{{source}}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from services.collector.formats import START, Batch
+from services.collector.formats import START
 from services.collector.intake import Intake
 from services.collector.meters import Meters
 from services.collector.source import LogFile
@@ -45,6 +45,7 @@ class Follower:
 
     async def run(self) -> None:
         """Look, and look again, until the stop."""
+        self._intake.begin(self._source.id)
         while True:
             found = await self._intake.desk.do(_files, self._source.path)
             for path, state in found.items():
@@ -58,6 +59,7 @@ class Follower:
             self._bad.intersection_update(found)
             if not self._bad:
                 self._meters.source_up(self._source.id)
+                self._intake.reached(self._source.id)
             if await self._wait(self._source.every):
                 return
 
@@ -83,13 +85,9 @@ class Follower:
             position = START  # it was emptied, and begins again
         batches = log.batches(position, size=_TAKE_LINES, settled=settled)
         while (batch := await self._intake.desk.do(next, batches, None)) is not None:
-            await self._intake.take(name, self._source.id, batch, _newest(batch))
+            await self._intake.take(name, self._source.id, batch)
             if await self._wait(0):
                 return
-
-
-def _newest(batch: Batch) -> int | None:
-    return max((side.request_in for side in batch.sides), default=None)
 
 
 def _files(pattern: Path) -> dict[Path, _State]:

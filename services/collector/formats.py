@@ -87,6 +87,11 @@ class Batch:
     rejects: tuple[Reject, ...]
     position: Position
 
+    @property
+    def newest(self) -> int | None:
+        """When the newest request of these sides came in, in milliseconds since 1970; None where there are none."""
+        return max((side.request_in for side in self.sides), default=None)
+
     def followed_by(self, other: Batch) -> Batch:
         """Join with the batch that comes next in the file."""
         return Batch(self.sides + other.sides, self.rejects + other.rejects, other.position)

@@ -27,12 +27,24 @@ class Intake:
         """Where reading of a source goes on; None when it was never begun."""
         return await self.desk.do(self._ledger.position, name)
 
-    async def take(self, name: str, label: str, batch: Batch, reached_ms: int | None) -> Taken:
-        """Count a batch and move its source on, in one transaction; ``label`` is what the source is called by people."""
-        taken = await self.desk.do(self._ledger.take, name, batch, now_ms=self._now_ms())
+    def begin(self, label: str) -> None:
+        """Show that a source is read from now on; ``label`` is what it is called by people.
+
+        Its newest exchange counts from here: what it brings from before is a backlog, not a silence.
+        """
+        self._meters.newest(label, self._now_ms())
+
+    def reached(self, label: str, moment_ms: int | None = None) -> None:
+        """Show that a source was read up to a moment; up to now, where none is given."""
+        self._meters.reached(label, self._now_ms() if moment_ms is None else moment_ms)
+
+    async def take(self, name: str, label: str, batch: Batch) -> Taken:
+        """Count a batch and move its source on, in one transaction."""
+        now_ms = self._now_ms()
+        taken = await self.desk.do(self._ledger.take, name, batch, now_ms=now_ms)
         self._meters.took(taken)
-        if reached_ms is not None:
-            self._meters.reached(label, reached_ms)
+        if batch.newest is not None:
+            self._meters.newest(label, min(batch.newest, now_ms))  # a clock that is ahead does not hide a silence
         self._log.info(
             "records_taken",
             source=label,

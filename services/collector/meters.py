@@ -30,6 +30,8 @@ class Meters:
         self._orphans = metrics.gauge("peyvand_exchange_orphans", registry)
         self._unpublished = metrics.gauge("peyvand_exchange_unpublished", registry)
         self._position = metrics.gauge("peyvand_exchange_position_timestamp_seconds", registry)
+        self._newest = metrics.gauge("peyvand_exchange_newest_timestamp_seconds", registry)
+        self._newest_ms: dict[str, int] = {}
         self._up = metrics.gauge("peyvand_exchange_source_up", registry)
         self._failures = metrics.counter("peyvand_exchange_source_failures_total", registry)
         self._health = metrics.gauge("peyvand_exchange_health_requests", registry)
@@ -44,9 +46,14 @@ class Meters:
         self._expired.inc(taken.expired)
         self._paired.inc(max(0, taken.paired))
 
-    def reached(self, source: str, newest_ms: int) -> None:
-        """Show how far a source was read: the time of its newest record."""
-        self._position.labels(source).set(newest_ms / 1000)
+    def reached(self, source: str, moment_ms: int) -> None:
+        """Show up to when a source was read, whether it had anything or not."""
+        self._position.labels(source).set(moment_ms / 1000)
+
+    def newest(self, source: str, moment_ms: int) -> None:
+        """Show when the newest exchange of a source was, if none that was newer is known."""
+        self._newest_ms[source] = max(moment_ms, self._newest_ms.get(source, 0))
+        self._newest.labels(source).set(self._newest_ms[source] / 1000)
 
     def show(self, totals: Totals) -> None:
         """Show what waits: for its other side, and for the bus."""

@@ -47,6 +47,8 @@ class Puller:
     async def run(self) -> None:
         """Ask round after round until the stop; a server that fails is asked again, less and less often."""
         failures = 0
+        if not self._source.health:
+            self._intake.begin(self._source.id)
         stopped = await self._wait(min(self._source.every, _FIRST_SECONDS) * self._chance())
         async with SecurityServer(self._source) as server:
             while not stopped:
@@ -78,8 +80,10 @@ class Puller:
         follows = False
         while True:
             position = await self._intake.position(self._source.id)
-            reached = None if position is None else position.offset
-            asked = span(reached, self._now(), self._source.history, self._source.behind)
+            if position is not None:
+                self._intake.reached(self._source.id, (position.offset - 1) * 1000)
+            begin = None if position is None else position.offset
+            asked = span(begin, self._now(), self._source.history, self._source.behind)
             if asked is None:
                 return
             try:
@@ -100,7 +104,8 @@ class Puller:
             batch, goes_on = await self._intake.desk.do(_read, body, asked)
         except (AnswerError, AskError) as error:
             raise SourceError.of(error) from error
-        await self._intake.take(self._source.id, self._source.id, batch, (batch.position.offset - 1) * 1000)
+        await self._intake.take(self._source.id, self._source.id, batch)
+        self._intake.reached(self._source.id, (batch.position.offset - 1) * 1000)
         return goes_on
 
     async def _health(self, server: SecurityServer) -> None:

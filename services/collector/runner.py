@@ -77,7 +77,9 @@ class _Collector:
         while (batch := await self._desk.do(batches.take, _now_ms())) is not None:
             if await self._stopped_by(self._due(batch)):
                 return
-            await self._intake.take(source, log.path.name, batch, self._due(batch) if batch.sides else None)
+            await self._intake.take(source, log.path.name, batch)
+            if batch.sides:
+                self._intake.reached(log.path.name, self._due(batch))
         self._runtime.log.info("replay_finished", source=log.path.name)
 
     async def _extent(self, log: LogFile) -> Extent | None:
@@ -93,7 +95,7 @@ class _Collector:
 
     def _due(self, batch: Batch) -> int:
         assert self._ledger.timeline is not None
-        return self._ledger.timeline.place(max((side.request_in for side in batch.sides), default=0))
+        return self._ledger.timeline.place(batch.newest or 0)
 
     async def _stopped_by(self, moment_ms: int) -> bool:
         """Wait until a moment; True when the stop comes first, or has come."""

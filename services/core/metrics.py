@@ -239,6 +239,14 @@ _ROWS = (
         "1/source",
     ),
     Metric(
+        "peyvand_exchange_newest_timestamp_seconds",
+        "gauge",
+        ("source",),
+        "collector",
+        "When the newest exchange of a source was, or the collector's start where that is later",
+        "1/source",
+    ),
+    Metric(
         "peyvand_exchange_source_up",
         "gauge",
         ("source",),

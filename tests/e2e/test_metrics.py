@@ -25,6 +25,7 @@ WHEN_THERE_ARE_ANY = {
     "peyvand_data_bus_stage",
     "peyvand_exchange_health_duration_seconds",
     "peyvand_exchange_health_requests",
+    "peyvand_exchange_newest_timestamp_seconds",
     "peyvand_exchange_position_timestamp_seconds",
     "peyvand_exchanges",
     "peyvand_link_burn",

@@ -107,6 +107,17 @@ async def test_all_records_are_followed_to_the_end(pulling):
         async with pulling(server.url()) as pulled:  # a new process on the same state: nothing is old enough yet
             assert len(book.asked) == 8
             assert pulled.sample("peyvand_exchange_source_up", source="ss1") == 1
+            assert pulled.sample("peyvand_exchange_position_timestamp_seconds", source="ss1") == position
+
+
+async def test_a_quiet_server_is_read_up_to_now(pulling):
+    """A server without records counts as read as far as it was asked; its newest exchange is then as old as the collector."""
+    began = time.time()
+    async with serving(Logbook()) as server, pulling(server.url(), rounds=2) as pulled:
+        assert (
+            began - 75 < pulled.sample("peyvand_exchange_position_timestamp_seconds", source="ss1") <= time.time() - 60
+        )
+        assert began - 1 < pulled.sample("peyvand_exchange_newest_timestamp_seconds", source="ss1") <= time.time()
 
 
 async def test_many_records_of_one_second_are_not_lost(pulling):

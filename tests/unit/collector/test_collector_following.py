@@ -24,6 +24,7 @@ class Followed:
 
     def __init__(self, ledger, desk, registry, lines):
         self.ledger, self.desk, self.registry, self.lines = ledger, desk, registry, lines
+        self.now = NOW
         self.begin, self.ended = asyncio.Event(), asyncio.Event()
 
     async def wait(self, seconds):
@@ -62,7 +63,7 @@ def following(tmp_path):
             async with desk.ledger(tmp_path / "state.sqlite", Mapping(None), NOW) as ledger:
                 meters, log = Meters(registry), structlog.get_logger()
                 followed = Followed(ledger, desk, registry, lines)
-                intake = Intake(desk, ledger, meters, log, lambda: NOW)
+                intake = Intake(desk, ledger, meters, log, lambda: followed.now)
                 source = FileSource("logs", tmp_path / "logs" / "*.log", 1.0)
                 task = asyncio.create_task(Follower(source, intake, meters, log, followed.wait).run())
                 yield followed
@@ -93,6 +94,32 @@ async def test_a_log_is_read_as_it_grows(following, tmp_path, line):
     async with following() as followed:
         assert await followed.look(2) == (6, 0)
         assert followed.sample("peyvand_exchange_records_total") == 2
+
+
+async def test_a_quiet_log_is_read_up_to_now(following, tmp_path, raw):
+    """Where nothing is added, a log counts as read up to now, while its newest exchange grows old; one that is told for
+    tomorrow is not newer than now.
+    """
+    log = tmp_path / "logs" / "a.log"
+    log.touch()
+
+    def state():
+        names = ("position", "newest")
+        return [followed.sample(f"peyvand_exchange_{name}_timestamp_seconds", source="logs") for name in names]
+
+    async with following() as followed:
+        assert await followed.look() == (0, 0)
+        assert state() == [NOW / 1000, NOW / 1000]
+        followed.now += 1_000_000
+        log.write_text(json.dumps(raw(requestInTs=NOW + 400_000, responseOutTs=NOW + 400_020)) + "\n")
+        assert await followed.look() == (1, 0)
+        followed.now += 1_000_000
+        await followed.look()
+        assert state() == [NOW / 1000 + 2000, NOW / 1000 + 400]
+        with log.open("a") as out:
+            out.write(json.dumps(raw(requestInTs=NOW + 10**8, responseOutTs=NOW + 10**8, xRequestId="x-2")) + "\n")
+        assert await followed.look() == (2, 0)
+        assert state() == [NOW / 1000 + 2000, NOW / 1000 + 2000]
 
 
 async def test_the_last_line_needs_no_end(following, tmp_path, line):

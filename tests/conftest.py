@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from services.core.bus.server import configuration, find_server, write_configura
 from services.core.bus.topology import initialise
 
 ROOT = Path(__file__).parent.parent
+_WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []  # util-linux; it turns into the server
 DATA = Path(os.environ.get("PEYVAND_DATA", ROOT.parent / "shared" / "data"))
 
 
@@ -77,11 +79,10 @@ class Nats:
         return self.folder / "credentials"
 
     def start(self) -> None:
-        """Start the server; clients wait for it by themselves."""
+        """Start the server; clients wait for it by themselves. It ends with this process, however that ends."""
+        command = [*_WITH_US, find_server(), "-c", str(self.folder / "nats.conf")]
         with (self.folder / "nats.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [find_server(), "-c", str(self.folder / "nats.conf")], stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """End the server as kill -9 does."""

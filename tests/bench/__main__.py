@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from collections.abc import Callable, Iterable
 
 from tests.bench import bench_probe
@@ -67,6 +69,7 @@ def main() -> None:
     arguments, rest = parser.parse_known_args()
     if rest and arguments.benchmark != "probe":
         parser.error(f"unrecognised: {' '.join(rest)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that what was started is ended
     if arguments.benchmark in {None, "probe"}:
         bench_probe.main(rest)
     for name, figures in BENCHMARKS.items():

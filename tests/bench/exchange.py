@@ -12,6 +12,7 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from typing import Any
@@ -22,13 +23,10 @@ from services.collector.mapping import Mapping
 from services.collector.publisher import messages, publish
 from services.collector.source import LogFile
 from services.core.bus import Bus
-from services.core.bus.roles import write_users
-from services.core.bus.server import configuration, write_configuration
-from services.core.bus.topology import initialise
 from services.core.model import FLUSH_SECONDS
 from tests.bench.exchange_load import PAIRS, write_log
-from tests.bench.process import machine
-from tests.conftest import Nats, free_port
+from tests.bench.process import cpu_seconds, machine
+from tests.conftest import Nats, running_nats
 
 __all__ = ["exchange"]
 
@@ -91,40 +89,20 @@ async def _digest(log: Path, folder: Path, nats: Nats) -> dict[str, float]:
     }
 
 
-def _child(log: Path, folder: Path, nats: Nats, results: Any) -> None:
-    results.put(asyncio.run(_digest(log, folder, nats)))
+def _child(log: Path, folder: Path, nats: Nats) -> dict[str, float]:
+    return asyncio.run(_digest(log, folder, nats))
 
 
-async def _initialised(nats: Nats) -> None:
-    async with nats.connect("admin") as bus:
-        await initialise(bus)
-
-
-def _measure(records: int, folder: Path) -> tuple[dict[str, float], float]:
+async def _measure(records: int, folder: Path) -> tuple[dict[str, float], float]:
     """What one log costs a process that does nothing else, and the CPU seconds of its nats-server."""
     log = folder / "log.ndjson"
     size = write_log(log, records)
-    nats = Nats(folder / "nats", free_port())
-    users = write_users(nats.credentials)
-    text = configuration(
-        host="127.0.0.1", port=nats.port, store=nats.folder / "store", users=users, vantage="main", bus="xroad"
-    )
-    write_configuration(nats.folder / "nats.conf", text)
-    nats.start()
-    try:
-        asyncio.run(_initialised(nats))
-        fresh = multiprocessing.get_context("spawn")
-        results = fresh.Queue()
-        process = fresh.Process(target=_child, args=(log, folder, Nats(nats.folder, nats.port), results))
-        process.start()
-        found = results.get()
-        process.join()
+    async with running_nats(folder / "nats") as nats:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+            where = Nats(nats.folder, nats.port)
+            found = await asyncio.get_running_loop().run_in_executor(apart, _child, log, folder, where)
         assert nats.process is not None
-        ticks = Path(f"/proc/{nats.process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()[11:13]
-    finally:
-        nats.kill()
-        log.unlink()
-    return found | {"bytes": size / records}, sum(map(int, ticks)) / 100
+        return found | {"bytes": size / records}, cpu_seconds(nats.process.pid)
 
 
 def exchange(sizes: Sequence[int]) -> Iterator[str]:
@@ -138,7 +116,7 @@ def exchange(sizes: Sequence[int]) -> Iterator[str]:
     )
     for records in sizes:
         with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
-            found, server = _measure(records, Path(folder))
+            found, server = asyncio.run(_measure(records, Path(folder)))
         each = "".join(f"{found[name] / records * 1e6:>11.1f}" for name in _STAGES)
         cpu, told = found["cpu"], f"{found['summaries']:>11,.0f}{server / records * 1e6:>13.1f}{found['rss']:>15.0f}"
         yield f"{records:>11,}{found['bytes']:>7.0f}{each}{cpu / records * 1e6:>10.1f}{records / cpu:>21,.0f}{told}"

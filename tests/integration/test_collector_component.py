@@ -14,6 +14,7 @@ from security_server import Logbook
 
 from services.core.bus import subjects
 from services.core.codec import decode_summaries
+from tests.exchange_records import both_sides
 from tests.registers import write_register
 
 __all__ = ["collector"]  # the fixture
@@ -191,22 +192,9 @@ async def test_sources_go_through_live(nats, collector, tmp_path):
     """
     await put_in_force(nats, write_register(tmp_path / "register"))
     logged = int(time.time()) - 200
-    sides = [
-        {
-            "monitoringDataTs": logged,
-            "securityServerType": side,
-            "requestInTs": logged * 1000,
-            "responseOutTs": logged * 1000 + 20,
-            "serviceSubsystemCode": "registry",
-            "serviceCode": "person",
-            "succeeded": True,
-            "xRequestId": f"x-{number}",
-        }
-        for number in range(300)
-        for side in ("Client", "Producer")
-    ]
-    book = Logbook(sides[::2], limit=100)
-    (tmp_path / "producer.ndjson").write_text("\n".join(map(json.dumps, sides[1::2])))
+    pairs = [both_sides(logged * 1000, xRequestId=f"x-{number}") for number in range(300)]
+    book = Logbook([client for client, _ in pairs], limit=100)
+    (tmp_path / "producer.ndjson").write_text("\n".join(json.dumps(producer) for _, producer in pairs))
     async with nats.connect("scorer") as bus, serving(book) as server, serving(forever) as hangs:
         sources = tmp_path / "sources.yaml"
         sources.write_text(f"""\

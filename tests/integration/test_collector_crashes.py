@@ -13,6 +13,7 @@ from collector_case import collector, in_force, put_in_force, until
 from prober_servers import answer, serving
 from security_server import Logbook
 
+from tests.exchange_records import both_sides
 from tests.registers import write_register
 
 __all__ = ["collector"]  # the fixture
@@ -26,18 +27,10 @@ def sides():
     """Both sides of EXCHANGES exchanges, logged over the last hour; of every hundredth the producer's is missing."""
     began = int(time.time()) - 3700
     for number in range(EXCHANGES):
-        logged = began + number * 3600 // EXCHANGES
-        record = {
-            "monitoringDataTs": logged,
-            "requestInTs": logged * 1000 + number % 1000,
-            "responseOutTs": logged * 1000 + number % 1000 + 20,
-            "serviceSubsystemCode": "registry",
-            "serviceCode": f"service-{number % 7}",
-            "succeeded": number % 50 != 0,
-            "xRequestId": f"x-{number}",
-        }
-        producer = None if number % 100 == 0 else record | {"securityServerType": "Producer"}
-        yield record | {"securityServerType": "Client"}, producer
+        moment = (began + number * 3600 // EXCHANGES) * 1000 + number % 1000
+        named = {"serviceCode": f"service-{number % 7}", "succeeded": number % 50 != 0, "xRequestId": f"x-{number}"}
+        client, producer = both_sides(moment, **named)
+        yield client, None if number % 100 == 0 else producer
 
 
 def counted(summaries):

@@ -15,37 +15,19 @@ from scorer_case import Scorer, make_register
 from security_server import Logbook, fault
 
 from peyvand.v1.indicator_service_pb2 import GetTrafficResponse, ListLinksResponse
+from tests.exchange_records import PERSONAL
+from tests.exchange_records import record as raw
 
 __all__ = ["collector"]  # the fixture
 
 CANARY = "CANARY-7c2e"
-PERSONAL = (
-    "messageUserId",
-    "messageIssue",
-    "representedPartyClass",
-    "representedPartyCode",
-    "securityServerInternalIp",
-    "restPath",
-    "faultString",
-    "soapFaultString",
-)
 
 
 def record(number):
     """A side with a canary in every personal field, and in one nobody has heard of."""
-    logged = int(time.time()) - 200
-    return {
-        "monitoringDataTs": logged,
-        "securityServerType": "Client",
-        "requestInTs": logged * 1000 + number,
-        "responseOutTs": logged * 1000 + number + 20,
-        "serviceSubsystemCode": "registry",
-        "serviceCode": "visible-service",
-        "succeeded": False,
-        "faultCode": "Server.ServerProxy.X",
-        "xRequestId": f"x-{number}",
-        "unheardOf": CANARY,
-    } | dict.fromkeys(PERSONAL, CANARY)
+    seen = {"serviceCode": "visible-service", "succeeded": False, "faultCode": "Server.ServerProxy.X"}
+    hidden = dict.fromkeys((*PERSONAL, "unheardOf"), CANARY)
+    return raw((int(time.time()) - 200) * 1000 + number, xRequestId=f"x-{number}", **seen, **hidden)
 
 
 def table(records):

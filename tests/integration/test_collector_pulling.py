@@ -21,6 +21,7 @@ from services.collector.mapping import Mapping
 from services.collector.meters import Meters
 from services.collector.pulling import Puller
 from services.collector.sources import XroadSource
+from tests.exchange_records import record as raw
 
 CLIENT, SERVER = "IR/GOV/1/monitor", "IR/GOV/100/ss%2F1"
 
@@ -28,18 +29,8 @@ CLIENT, SERVER = "IR/GOV/1/monitor", "IR/GOV/100/ss%2F1"
 def record(number, seconds, **changes):
     """One side of exchange ``number``, logged so many seconds ago."""
     logged = int(time.time()) - seconds
-    return {
-        "monitoringDataTs": logged,
-        "securityServerType": "Client",
-        "requestInTs": logged * 1000,
-        "responseOutTs": logged * 1000 + 20,
-        "clientXRoadInstance": "IR",
-        "serviceXRoadInstance": "IR",
-        "serviceCode": "person",
-        "succeeded": True,
-        "xRequestId": f"x-{number}",
-        "messageUserId": "CANARY",
-    } | changes
+    named = {"monitoringDataTs": logged, "xRequestId": f"x-{number}", "messageUserId": "CANARY"}
+    return raw(logged * 1000, **named | changes)
 
 
 class Pulled:

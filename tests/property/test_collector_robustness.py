@@ -16,28 +16,10 @@ from services.collector.formats import UnreadableError, read
 from services.collector.generic import is_generic, read_generic
 from services.collector.health import read_health
 from services.collector.record import RecordError, read_side
+from tests.exchange_records import PERSONAL, record
 
 CANARY = "CANARY-5f1c"
-PERSONAL = (
-    "messageUserId",
-    "messageIssue",
-    "representedPartyCode",
-    "securityServerInternalIp",
-    "restPath",
-    "faultString",
-)
-RECORD = {
-    "monitoringDataTs": 1_700_000_001,
-    "securityServerType": "Client",
-    "requestInTs": 1_700_000_000_000,
-    "responseOutTs": 1_700_000_000_120,
-    "clientXRoadInstance": "IR",
-    "serviceCode": "person",
-    "requestSize": 300,
-    "succeeded": True,
-    "xRequestId": "x-1",
-    **dict.fromkeys(PERSONAL, CANARY),
-}
+RECORD = record(**dict.fromkeys(PERSONAL, CANARY))
 GENERIC = {"time": 1_700_000_000, "consumer": "a", "provider": "b", "ok": True, "duration_ms": 5, "note": CANARY}
 ENVELOPE = (
     '<E:Envelope xmlns:E="http://schemas.xmlsoap.org/soap/envelope/" xmlns:om="http://x-road.eu/xsd/op-monitoring.xsd">'
@@ -53,7 +35,7 @@ HEALTH = b"""<E xmlns:om="m" xmlns:id="i"><om:getSecurityServerHealthDataRespons
 
 
 def ndjson():
-    return b"".join(json.dumps(record).encode() + b"\n" for record in (RECORD, GENERIC, RECORD | {"xRequestId": "x-2"}))
+    return b"".join(json.dumps(one).encode() + b"\n" for one in (RECORD, GENERIC, RECORD | {"xRequestId": "x-2"}))
 
 
 def table():

@@ -55,7 +55,7 @@ def test_the_real_sample_is_counted_once(ledger, data_file):
 
 def test_the_other_side_replaces_the_orphan(ledger, both):
     """An exchange logged by its producer first moves to the slot of the client's request once that is there."""
-    ours, theirs = both(requestInTs=1_699_999_799_980)
+    ours, theirs = both(1_699_999_799_980)
     ledger.take("log", batch(theirs), now_ms=NOW)
     service = "IR/GOV/200/registry/person"
     assert counts(ledger) == {(service, 1_699_999_800): (1, 1)}

@@ -10,13 +10,12 @@ from typing import Any
 
 import promql_parser
 import pytest
-import typer
 import yaml
 
-from services.cli import __main__ as cli
 from services.core.metrics import TABLE
 from services.core.outcome import Reason
 from services.core.settings import Settings
+from tests.commands import faults as faults_of
 from tests.programs import program
 from tests.promql import faults, labels_of
 
@@ -159,29 +158,12 @@ def test_every_section_has_an_alert() -> None:
         assert anchor in {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
-def _command() -> Any:
-    """`peyvand` with every command it has."""
-    if "probe" not in {one.name for one in cli.app.registered_commands}:
-        cli._add_commands("")
-    return typer.main.get_command(cli.app)
-
-
 def test_the_runbook_names_commands_that_exist() -> None:
     """Every `peyvand …` on the page is a command with those options; every flag elsewhere is a setting."""
     lines = re.findall(r"`(peyvand [^`]+)`", PAGE)
     found = [words.split() for line in lines for words in line.split(" && ")]
     assert len(found) > 15
-    for _, *words in found:
-        command, rest = _command(), list(words)
-        while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
-            name = rest.pop(0)
-            if name in cli._COMPONENTS or name == "up":
-                break
-            assert name in command.commands, words
-            command = command.commands[name]
-        else:
-            options = {option for one in command.params for option in one.opts}
-            assert {one for one in rest if one.startswith("--")} <= options, words
+    assert [fault for _, *words in found for fault in faults_of(words)] == []
     settings = {f"--{name.replace('_', '-')}" for name in Settings.model_fields}
     assert set(re.findall(r"`(--[a-z0-9-]+)", PAGE)) - settings == set()
 

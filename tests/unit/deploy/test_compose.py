@@ -1,0 +1,57 @@
+"""deploy/compose.yaml and deploy/Dockerfile: the commands, settings and files they name exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.core.settings import METRICS_PORTS
+from tests.commands import faults, unknown_variables
+
+FOLDER = Path(__file__).parents[3] / "deploy"
+SERVICES: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text("utf-8"))["services"]
+OURS = {name: one for name, one in SERVICES.items() if one["image"] == "${PEYVAND_IMAGE:-peyvand}"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_services_name_what_exists(name: str) -> None:
+    """The command, its flags and the variables of each of our containers are real ones."""
+    service = OURS[name]
+    assert faults(service["command"]) == []
+    assert unknown_variables(service["command"][0], service["environment"]) == []
+
+
+def test_every_component_runs() -> None:
+    """All components but the sandbox are in the stack."""
+    assert METRICS_PORTS.keys() - {"sandbox"} <= {one["command"][0] for one in OURS.values()}
+
+
+def test_what_is_mounted_exists() -> None:
+    """Every file and folder of ours that is mounted into a container is in deploy/."""
+    mounts = [mount for one in SERVICES.values() for mount in one.get("volumes", []) if mount.startswith("./")]
+    assert len(mounts) > 5
+    assert [mount for mount in mounts if not (FOLDER / mount.split(":")[0]).exists()] == []
+
+
+def test_grafana_is_given_its_dashboards() -> None:
+    """Grafana reads dashboards where they are mounted, and asks the stack's Prometheus as often as it scrapes."""
+    mounts = dict(mount.split(":")[:2] for mount in SERVICES["grafana"]["volumes"])
+    provisioning = FOLDER / "grafana" / "provisioning"
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "peyvand.yaml").read_text("utf-8"))["providers"]
+    assert mounts["./grafana/dashboards"] == provider["options"]["path"]
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text("utf-8"))["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    scraping = yaml.safe_load((FOLDER / "prometheus" / "prometheus.yml").read_text("utf-8"))["global"]
+    assert source["jsonData"]["timeInterval"] == scraping["scrape_interval"]
+
+
+def test_the_image_names_what_exists() -> None:
+    """Every setting that the image sets is one of every component, or the api's, which alone listens for gRPC."""
+    names = re.findall(r"\b(PEYVAND_[A-Z_]+)=", (FOLDER / "Dockerfile").read_text("utf-8"))
+    assert len(names) > 2
+    assert unknown_variables("api", names) == []
+    assert {name for one in METRICS_PORTS for name in unknown_variables(one, names)} == {"PEYVAND_LISTEN"}

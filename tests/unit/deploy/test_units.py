@@ -1,0 +1,90 @@
+"""deploy/systemd: whole, sound, and true to the commands, settings and roles that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.core.bus.roles import ROLES
+from services.core.bus.users import seats
+from services.core.settings import METRICS_PORTS
+from tests.commands import faults, unknown_variables
+from tests.images.units import units_are_sound
+from tests.programs import program
+
+FOLDER = Path(__file__).parents[3] / "deploy" / "systemd"
+UNITS = sorted(FOLDER.glob("*.service"))
+COMPONENTS = sorted(METRICS_PORTS.keys() - {"sandbox"})
+
+
+def _values(text: str, key: str) -> list[str]:
+    return re.findall(rf"^{key}=(.*)$", text, re.MULTILINE)
+
+
+def _command(text: str) -> list[str]:
+    program_, *words = _values(text, "ExecStart")[0].split()
+    return [Path(program_).name, *words]
+
+
+def _variables(text: str) -> list[str]:
+    return [word.partition("=")[0] for line in _values(text, "Environment") for word in line.split()]
+
+
+def test_systemd_finds_no_fault(tmp_path: Path) -> None:
+    """systemd-analyze verifies every unit, and rates little of what each leaves open."""
+    program("systemd-analyze", "systemd")
+    assert units_are_sound(tmp_path) == f"{len(UNITS) + 1} units"
+
+
+def test_every_component_has_a_unit() -> None:
+    """Each component, the register, the bus and its server have one, and all belong to the target."""
+    names = {unit.stem.removeprefix("peyvand-").rstrip("@") for unit in UNITS}
+    assert names == {*COMPONENTS, "register", "bus", "nats"}
+    for unit in UNITS:
+        text = unit.read_text("utf-8")
+        assert _values(text, "PartOf") == ["peyvand.target"], unit.name
+        assert _values(text, "WantedBy") == ["peyvand.target"], unit.name
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_units_name_what_exists(unit: Path) -> None:
+    """The command, its flags, the variables and the credentials of each unit are real ones."""
+    text = unit.read_text("utf-8")
+    command, *words = _command(text)
+    if command == "nats-server":
+        assert words == ["-c", "/etc/peyvand/nats.conf"]
+        return
+    assert command == "peyvand"
+    assert faults(words) == []
+    component = words[0]
+    assert unknown_variables(component, (name for name in _variables(text) if name != "REPLICAS")) == []
+    users = {seat.name for seat in seats(["%i"], ["%i"])}
+    for name, path in (one.split(":") for one in _values(text, "LoadCredential")):
+        if name == "ca.pem":
+            assert path == "/etc/peyvand/ca.pem"
+        else:
+            assert name.removesuffix(".nk") in ROLES
+            assert path == f"/etc/peyvand/users/{Path(path).parent.name}/{name}"
+            assert Path(path).parent.name in users
+
+
+def test_the_settings_file_names_what_exists() -> None:
+    """Every variable of peyvand.env is read by every component, for all of them are given it."""
+    lines = (FOLDER / "peyvand.env").read_text("utf-8").splitlines()
+    names = [line.partition("=")[0] for line in lines if line and not line.startswith("#")]
+    assert names == ["PEYVAND_NATS"]
+    assert [unknown_variables(component, names) for component in COMPONENTS] == [[]] * len(COMPONENTS)
+
+
+def test_what_does_not_exist_is_found() -> None:
+    """A flag of another component, a command and an option that do not exist, a variable nobody reads: each is told."""
+    assert faults(["scorer", "--vantage", "main"]) == ["scorer has no flag --vantage"]
+    assert faults(["bus", "initialise"]) == ["there is no command initialise"]
+    assert faults(["bus", "init", "--copies=3"]) == ["init has no option --copies"]
+    assert faults(["bus", "init", "--replicas", "3"]) == []
+    assert unknown_variables("api", ["PEYVAND_NATS", "PEYVAND_VANTAGE", "PEYVAND_DATA"]) == [
+        "PEYVAND_VANTAGE",
+        "PEYVAND_DATA",
+    ]

@@ -1,21 +1,35 @@
-"""Programs of the machine that tests run: a test is skipped where one is missing, except under CI=true."""
+"""Programs and modules of the machine that tests use: a test is skipped where one is missing, except under CI=true."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import shutil
+from types import ModuleType
 
 import pytest
 
-__all__ = ["program"]
+__all__ = ["module", "program"]
 
 
 def program(name: str, package: str) -> str:
     """The path of a program, which is in a Debian package."""
     path = shutil.which(name)
     if path is None:
-        message = f"{name} is not installed: apt-get install {package}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        _miss(f"{name} is not installed: apt-get install {package}")
+    assert path is not None
     return path
+
+
+def module(name: str) -> ModuleType:
+    """A module of a package that is not built for every machine."""
+    if importlib.util.find_spec(name) is None:
+        _miss(f"there is no {name} for this machine")
+    return importlib.import_module(name)
+
+
+def _miss(message: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)

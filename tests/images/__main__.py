@@ -14,6 +14,7 @@ from tests.images.check import Checks, NotDone
 from tests.images.engine import running_engine
 from tests.images.images import ROOT, build_base, build_ours, build_stand_ins, image_is_as_promised
 from tests.images.stack import nothing_is_lost, running_stack, watched
+from tests.images.tested import passes
 from tests.images.units import units_are_sound
 
 _STACK = (
@@ -54,12 +55,16 @@ def main() -> int:
     keep = parser.parse_args().keep
     with TemporaryDirectory() as folder:
         checks.run("systemd units", lambda: units_are_sound(Path(folder)))
+    checks.run("the units' and the stack's words", lambda: passes("unit/deploy", "test_units or test_compose"))
+    checks.run("the chart", lambda: passes("unit/deploy", "test_chart"))
+    checks.run("nats-server -t", lambda: passes("integration", "test_nats_server_accepts"))
     _containers(checks, keep)
     checks.leave_out("Grafana in the stack", "its image can be had from its makers alone")
     checks.leave_out(
         "upstream images in the stack", "NATS, Prometheus and Alertmanager run from Debian's packages instead"
     )
     checks.leave_out("systemd units on a host", "systemd does not run this machine")
+    checks.leave_out("the chart in a cluster", "no Kubernetes is near")
     return checks.verdict()
 
 

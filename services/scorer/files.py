@@ -5,17 +5,26 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["replace", "sync"]
+__all__ = ["clear_parts", "replace", "sync"]
+
+PART = ".part"
+"""What the name of a file ends with until all of it is written."""
 
 
 def replace(path: Path, content: bytes) -> None:
     """Replace a file as a whole; durable once its folder is synced too. Raises OSError."""
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + PART)
     with part.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove what a crash left half written; the file of that name may never be written again. Raises OSError."""
+    for part in folder.glob(f"*{PART}"):
+        part.unlink(missing_ok=True)
 
 
 def sync(folder: Path) -> None:

@@ -18,7 +18,7 @@ from services.core.evidence import Target
 from services.indicator.calendar import Calendar
 from services.indicator.window import Changes, Evidence
 from services.scorer import cells, days
-from services.scorer.files import replace, sync
+from services.scorer.files import clear_parts, replace, sync
 from services.scorer.manifest import Manifest
 from services.scorer.shelf import Shelf
 
@@ -66,6 +66,7 @@ class Store:
         try:
             for folder in (self._slots, self._days):
                 folder.mkdir(parents=True, exist_ok=True)
+                clear_parts(folder)
             if not self._manifest.exists():
                 self._clear()
                 return Loaded(None, Evidence(self._calendar, keep=keep), ())

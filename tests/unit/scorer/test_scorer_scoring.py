@@ -313,6 +313,17 @@ def test_leftovers_without_a_manifest_are_nobodys(register: Register, tmp_path: 
     assert not list(run.store.folder.glob("slots/*"))
 
 
+def test_what_was_half_written_goes_at_the_next_start(register: Register, saved: Path, tmp_path: Path) -> None:
+    """A file that a crash left unfinished is removed: nothing may ever write a file of that name again."""
+    data = shutil.copytree(saved, tmp_path / "data")
+    (slot, *_), (day, *_) = data.glob("*/slots/*.npy"), data.glob("*/days/*.npz")
+    for path in (slot, day):
+        path.with_name(path.name + ".part").write_bytes(path.read_bytes()[:5])
+    before = Run(register, saved).result(START // SLOT + 60)
+    assert list(differences(before, Run(register, data).result(START // SLOT + 60))) == []
+    assert not list(data.glob("*/*/*.part"))
+
+
 def test_clock_may_step_back(register: Register, tmp_path: Path) -> None:
     """When the clock is set back, the index stays at what was published and closed."""
     run = Run(register, tmp_path)

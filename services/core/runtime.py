@@ -35,19 +35,25 @@ DRAIN_SECONDS = 4.0
 
 
 class Health:
-    """Whether this process serves."""
+    """Whether this process serves, and if not, ``why`` not, in words for a person; "" when nobody said."""
 
     def __init__(self) -> None:
         self.is_serving = False
         self.has_served = False
+        self.why = ""
+
+    def __str__(self) -> str:
+        if self.is_serving:
+            return "SERVING"
+        return f"NOT_SERVING: {self.why}" if self.why else "NOT_SERVING"
 
     def serving(self) -> None:
         """Dependencies have answered."""
         self.is_serving = self.has_served = True
 
-    def not_serving(self) -> None:
-        """A dependency is gone, or draining begins."""
-        self.is_serving = False
+    def not_serving(self, why: str = "") -> None:
+        """A dependency is gone or has not answered yet, or draining begins."""
+        self.is_serving, self.why = False, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ def _exposition(where: str, registry: CollectorRegistry, health: Health) -> Iter
             return cast(Iterable[bytes], scraped(environ, start_response))
         found = environ["PATH_INFO"] == "/health"
         status = ("200 OK" if health.is_serving else "503 Service Unavailable") if found else "404 Not Found"
-        text = ("SERVING\n" if health.is_serving else "NOT_SERVING\n") if found else "see /metrics and /health\n"
+        text = f"{health}\n" if found else "see /metrics and /health\n"
         start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
         return [text.encode()]
 

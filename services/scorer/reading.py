@@ -54,7 +54,11 @@ class MeasurementReader:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             await self._take_all(messages)
-            if self._scoring.manifest.position.sequence >= backlog:
+            left = backlog - self._scoring.manifest.position.sequence
+            if left > 0:
+                self._serving.begins(f"reading what was measured, {left} messages left")
+            elif not self.caught_up.is_set():
+                self._log.info("caught_up", sequence=self._scoring.manifest.position.sequence)
                 self.caught_up.set()
             self._serving.reads(True)
             full = len(messages) >= READ_MESSAGES or sum(len(message.data) for message in messages) >= READ_BYTES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 
@@ -57,6 +57,7 @@ class Refresher:
         self._serving = serving
         self._clock = clock
         self._log = log
+        self._counted = False
 
     async def run(self) -> None:
         """Refresh for good. Raises StateError."""
@@ -69,7 +70,7 @@ class Refresher:
             begun = end_slot > self._calendar.epoch_slot  # before the first whole slot there is nothing to say
             if begun and (grown or (self._scoring.stale and time.monotonic() >= late_from)):
                 started = time.monotonic()
-                await self._turns.through(self._scoring.prepare(end_slot))
+                await self._prepare(end_slot)
                 await self._refresh(end_slot)
                 await self._turns.through(self._scoring.close())
                 ended = time.monotonic()
@@ -82,6 +83,22 @@ class Refresher:
             async with self._turns.lock:
                 self._scoring.adopt(adopted)
             self._log.info("register_adopted", register_version=adopted.register.register_version)
+
+    async def _prepare(self, end_slot: int) -> None:
+        last = self._calendar.day_of(end_slot - 1)
+
+        def pieces() -> Iterator[None]:
+            for day in self._scoring.prepare(end_slot):
+                self._serving.begins(f"counting the evidence of {day}; {last} comes last")
+                yield
+
+        started = time.monotonic()
+        await self._turns.through(pieces())
+        if not self._counted:
+            # Later it is what has changed, and takes no time worth a line.
+            self._log.info("evidence_counted", to=str(last), seconds=round(time.monotonic() - started, 3))
+            self._counted = True
+        self._serving.begins("computing the index")
 
     async def _refresh(self, end_slot: int) -> None:
         scoring, gauges = self._scoring, self._gauges

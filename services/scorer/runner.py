@@ -27,11 +27,13 @@ async def main(runtime: Runtime) -> None:
         raise StateError(
             f"the folder {settings.data} cannot be made: {error.strerror}; name another with --data"
         ) from error
+    runtime.health.not_serving("waiting for the bus")
     gauges = Gauges(runtime.registry)
     registers: asyncio.Queue[Register] = asyncio.Queue()
     with closing(Exchanges(settings.data / "exchanges.sqlite")) as exchanges:
         async with connect_by(settings, role="scorer", name="scorer") as bus:
             runtime.watch_bus(lambda: bus.connected)
+            runtime.health.not_serving("waiting for a register")
             try:
                 async with asyncio.TaskGroup() as group:
                     follower = group.create_task(_follow(bus, registers))

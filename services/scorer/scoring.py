@@ -138,10 +138,14 @@ class Scoring:
         end_slot = self.calendar.slot_of(now - self.register.settle_seconds)
         return max(end_slot, self.evidence.closed_before, self.manifest.end_slot or end_slot)
 
-    def prepare(self, end_slot: int) -> Iterator[object]:
-        """Count what an index up to ``end_slot`` exclusive needs, in pieces; more may be taken in between them."""
+    def prepare(self, end_slot: int) -> Iterator[date]:
+        """Count what an index up to ``end_slot`` exclusive needs, in pieces; more may be taken in between them.
+
+        Yields the day that is being counted.
+        """
         yield from self.evidence.prepare(self.frame, end_slot)
-        yield from self._burn(end_slot)
+        for _ in self._burn(end_slot):
+            yield self.calendar.day_of(end_slot)
 
     def judge(self, end_slot: int) -> Judgement:
         """Compute the index up to ``end_slot`` exclusive, over everything taken in so far."""

@@ -1,4 +1,4 @@
-"""Whether the scorer serves: the bus answers, and the index on it is ours."""
+"""Whether the scorer serves: the bus answers, and the index on it is ours. If not, why not."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ __all__ = ["Serving"]
 
 
 class Serving:
-    """Puts together what reading and publishing say of themselves."""
+    """Puts together what reading and publishing say of themselves, and until the first index what a start is at."""
 
     def __init__(self, health: Health) -> None:
         self._health = health
-        self._reads = self._publishes = False
+        self._reads: bool | None = None  # None: nothing is known yet
+        self._publishes: bool | None = None
+        self._beginning = ""
+
+    def begins(self, what: str) -> None:
+        """Note what has to be done before there is an index; of large evidence it takes minutes."""
+        self._beginning = what
+        if not (self._reads and self._publishes):
+            self._tell()
 
     def reads(self, well: bool) -> None:  # what is said of reading is whether it goes well
         """Note whether the bus could be read just now."""
@@ -27,5 +35,9 @@ class Serving:
     def _tell(self) -> None:
         if self._reads and self._publishes:
             self._health.serving()
+        elif self._reads is False:
+            self._health.not_serving("the bus cannot be read")
+        elif self._publishes is False:
+            self._health.not_serving("the index cannot be published")
         else:
-            self._health.not_serving()
+            self._health.not_serving(self._beginning)

@@ -24,7 +24,7 @@ from services.scorer.reconciling import Reconciler
 from services.scorer.refreshing import Refresher
 from services.scorer.scoring import Adopted, Scoring
 from services.scorer.serving import Serving
-from services.scorer.store import Store
+from services.scorer.store import Loaded, Store
 from services.scorer.turns import Turns
 
 __all__ = ["Session"]
@@ -75,18 +75,17 @@ class Session:
 
         Raises GapError, StateError.
         """
-        loaded = await asyncio.to_thread(self._store.load)
+        loaded = await self._load()
         measurements, exchanges = self._intake(subjects.MEASUREMENTS), self._intake(subjects.EXCHANGES)
         position = await self._patiently(
             lambda: measurements.resume(None if loaded.manifest is None else loaded.manifest.position)
         )
         exchanged = await self._patiently(lambda: exchanges.resume(self._exchanges.position()))
         behind = await self._patiently(lambda: measurements.behind(position))
+        self._serving.begins("working out the register")
         self._scoring = Scoring(await asyncio.to_thread(Adopted.of, self._register), loaded, position)
         recalled = await self._patiently(lambda: recall(self._bus, self._scoring.recent, position.sequence))
-        self._log.info(
-            "resumed", sequence=position.sequence, behind=behind, recalled=recalled, folder=str(self._store.folder)
-        )
+        self._log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
         reader = MeasurementReader(
             self._scoring, self._turns, gauges=self._gauges, serving=self._serving, log=self._log
         )
@@ -122,11 +121,25 @@ class Session:
         except* _EndedError:
             pass
         finally:
-            self._runtime.health.not_serving()
+            self._runtime.health.not_serving("saving the evidence")
             if self._saving is not None:
                 await self._saving
             await self._save()
         return self._next
+
+    async def _load(self) -> Loaded:
+        self._serving.begins("reading the evidence")
+        started = time.monotonic()
+        loaded = await asyncio.to_thread(self._store.load)
+        self._log.info(
+            "evidence_read",
+            folder=str(self._store.folder),
+            slots=len(loaded.slots),
+            open_from=str(self._calendar.day_of(loaded.evidence.closed_before)),
+            seconds=round(time.monotonic() - started, 3),
+        )
+        self._serving.begins("looking up the streams")
+        return loaded
 
     def _intake(self, stream: str) -> Intake:
         needed_from = self._calendar.epoch - self._calendar.slot_seconds
@@ -144,6 +157,7 @@ class Session:
 
     async def _stop(self) -> None:
         await self._runtime.stop.wait()
+        self._runtime.health.not_serving("ending")
         raise _EndedError
 
     async def _adopt(self, registers: asyncio.Queue[Register]) -> None:

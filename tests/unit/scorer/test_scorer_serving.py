@@ -1,0 +1,46 @@
+"""Health says SERVING while reading and publishing go well, and otherwise what is in the way."""
+
+from __future__ import annotations
+
+from services.core.runtime import Health
+from services.scorer.serving import Serving
+
+
+def test_a_start_says_what_it_is_at_until_there_is_an_index() -> None:
+    """Reading alone is not serving; the first index ends the start, and nothing that begins later takes it back."""
+    health = Health()
+    serving = Serving(health)
+    serving.begins("reading the evidence")
+    assert str(health) == "NOT_SERVING: reading the evidence"
+    serving.reads(True)
+    assert str(health) == "NOT_SERVING: reading the evidence"
+    serving.begins("computing the index")
+    assert str(health) == "NOT_SERVING: computing the index"
+    serving.publishes(True)
+    assert str(health) == "SERVING"
+    serving.begins("computing the index")
+    assert str(health) == "SERVING"
+
+
+def test_what_fails_is_said_before_what_has_begun() -> None:
+    """A bus that does not answer is the reason, during a start as well as later, and the only one while there are two."""
+    health = Health()
+    serving = Serving(health)
+    serving.begins("reading the evidence")
+    serving.reads(False)
+    assert str(health) == "NOT_SERVING: the bus cannot be read"
+    serving.publishes(False)
+    assert str(health) == "NOT_SERVING: the bus cannot be read"
+    serving.reads(True)
+    assert str(health) == "NOT_SERVING: the index cannot be published"
+    serving.publishes(True)
+    assert str(health) == "SERVING"
+
+
+def test_without_a_reason_there_is_none_made_up() -> None:
+    """A component that says no more than that it does not serve is quoted as such."""
+    health = Health()
+    assert str(health) == "NOT_SERVING"
+    health.serving()
+    health.not_serving()
+    assert str(health) == "NOT_SERVING"

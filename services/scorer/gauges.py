@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from services.core import metrics
 from services.core.bus import StreamState
@@ -22,8 +22,10 @@ from services.indicator.frame import Frame
 from services.indicator.network import Network
 from services.indicator.window import SlotDetail
 from services.scorer.blocks import hourly
+from services.scorer.families import Family, Labels, Late
+from services.scorer.judgement import Judgement
 from services.scorer.reconciling import Reconciled
-from services.scorer.scoring import Judgement, Tallied
+from services.scorer.scoring import Tallied
 
 __all__ = ["BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "REASON_SERIES", "Gauges"]
 
@@ -38,42 +40,6 @@ BURN_SERIES = 1_000
 
 PAIR_SERIES = 1_000
 """Of more pairs of agencies, those with the largest volume have series."""
-
-Labels = tuple[str, ...]
-
-
-class Family:
-    """One labelled gauge whose series are replaced as a whole."""
-
-    def __init__(self, name: str, registry: CollectorRegistry) -> None:
-        self._gauge = metrics.gauge(name, registry)
-        self._series: dict[Labels, Gauge] = {}
-
-    def show(self, values: Mapping[Labels, float]) -> None:
-        """Set these series, and remove all others."""
-        for labels in self._series.keys() - values.keys():
-            self._gauge.remove(*labels)
-            del self._series[labels]
-        for labels, value in values.items():
-            series = self._series.get(labels)
-            if series is None:
-                series = self._series[labels] = self._gauge.labels(*labels)
-            series.set(value)
-
-
-class Late:
-    """A gauge without labels that does not exist before its first value."""
-
-    def __init__(self, name: str, registry: CollectorRegistry) -> None:
-        self._name = name
-        self._registry = registry
-        self._gauge: Gauge | None = None
-
-    def set(self, value: float) -> None:
-        """Set the value."""
-        if self._gauge is None:
-            self._gauge = metrics.gauge(self._name, self._registry)
-        self._gauge.set(value)
 
 
 class Gauges:

@@ -1,27 +1,19 @@
-"""What was last measured, as blocks of KV bucket ``indicator``, and how a scorer that starts again remembers by them.
-
-No file holds it: whoever starts reads its own last publication back, then the measurements that came after it.
-"""
+"""What was last measured, as blocks of KV bucket ``indicator``; pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 
 import numpy as np
 
-from services.core.bus import Bus, subjects
-from services.core.codec import KeptBlock, RecentBlock, decode_recent
-from services.core.errors import TornValueError
+from services.core.codec import RecentBlock
 from services.core.evidence import Kind
 from services.indicator.burn import Burns
 from services.indicator.frame import Frame
-from services.indicator.recent import Recent, batches
-from services.scorer.batches import columns_of
-from services.scorer.blocks import GOVERNMENT
+from services.indicator.recent import Recent
 from services.scorer.membership import Members
 
-__all__ = ["LATEST", "latest_blocks", "latest_key", "recall"]
+__all__ = ["LATEST", "latest_blocks", "latest_key"]
 
 LATEST = "latest.>"
 """Every key of these blocks."""
@@ -58,37 +50,3 @@ def latest_blocks(
                     burn_failed=burns.failed[:, counted].astype(np.int64),
                 ),
             )
-
-
-async def recall(bus: Bus, recent: Recent, last: int) -> int:
-    """Take in what was published last, then the measurements stored after that, up to message ``last`` of MEASUREMENTS.
-
-    Returns how many messages were read again. What cannot be read is left out: the next slot measures again. Raises
-    BusError.
-    """
-    for payload in (await bus.kv_all(subjects.INDICATOR, LATEST)).values():
-        with suppress(ValueError):
-            block = decode_recent(payload)
-            for rows in (block.latest, block.failures):
-                for batch in batches(rows, block.targets, block.vantages):
-                    recent.take(batch)
-    sequence, read = await _published(bus, last), 0
-    while sequence < last:
-        messages = await bus.read(subjects.MEASUREMENTS, sequence + 1, limit=min(500, last - sequence))
-        for message in messages:
-            with suppress(ValueError):
-                recent.take(columns_of(message))
-        if not messages:
-            break
-        sequence, read = messages[-1].sequence, read + len(messages)
-    return read
-
-
-async def _published(bus: Bus, last: int) -> int:
-    """Up to which message everything published was computed; ``last`` when nothing was."""
-    # The government's block is put last, so all others hold at least what it was computed from.
-    with suppress(ValueError, TornValueError):
-        payload = await bus.kv_get(subjects.INDICATOR, GOVERNMENT)
-        if payload is not None:
-            return KeptBlock.of(payload).evidence_sequence
-    return last

@@ -6,8 +6,7 @@ Whoever sees the government's ``as_of`` therefore finds everything else at least
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -17,8 +16,6 @@ from services.core.bus import Bus, subjects
 from services.core.codec import (
     ExchangeVolume,
     RecentBlock,
-    encode_block,
-    encode_blocks,
     encode_recent,
     encode_slot_block,
     indicator_to_message,
@@ -28,21 +25,13 @@ from services.core.codec import (
 )
 from services.core.errors import BusError
 from services.core.evidence import Indicator
-from services.core.reconciliation import Reconciliation
 from services.indicator.window import Evidence
-from services.scorer.blocks import (
-    CHUNK_SLOTS,
-    GOVERNMENT,
-    consumer_blocks,
-    consumer_key,
-    government_block,
-    grouped,
-    slot_blocks,
-)
+from services.scorer.blocks import CHUNK_SLOTS, consumer_key, slot_blocks
+from services.scorer.encoded import EncodedBlocks
+from services.scorer.judgement import Judgement
 from services.scorer.latest import LATEST
 from services.scorer.reconciling import Reconciled
-from services.scorer.scoring import DETAIL_SECONDS, Judgement
-from services.scorer.table import Table
+from services.scorer.scoring import DETAIL_SECONDS
 
 __all__ = ["Publisher", "Slots"]
 
@@ -50,9 +39,6 @@ Call = Callable[[], Coroutine[Any, Any, object]]
 
 INFLIGHT = 32
 """Messages under way at once: enough to keep the bus's disk busy, few enough for its answer to stay prompt."""
-
-ENCODED_TARGETS = 4096
-"""Links and endpoints of agencies whose blocks are encoded together, in some ten milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +112,7 @@ class Publisher:
         await self.put_slots(slots, sequence)
         if self._as_of != judgement.snapshot.as_of:
             self._digests.clear()
-        blocks, latest_keys = _Blocks(judgement, volumes, reconciled), set[str]()
+        blocks, latest_keys = EncodedBlocks(judgement, volumes, reconciled), set[str]()
         stamp = partial(stamp_recent, evidence_sequence=sequence)
         await self._put(_noted(_recent(latest), latest_keys, self._keys), self._digests, stamp)
         consumers = set[str]()
@@ -210,46 +196,3 @@ def _noted(due: Iterable[tuple[str, bytes]], *notes: set[str]) -> Iterator[tuple
         for note in notes:
             note.add(key)
         yield key, payload
-
-
-class _Blocks:
-    """Every agency's block, and the government's, encoded as they are asked for."""
-
-    def __init__(self, judgement: Judgement, volumes: Iterable[ExchangeVolume], reconciled: Reconciled) -> None:
-        self._judgement = judgement
-        self._table = Table(judgement.snapshot)
-        self._traffic = reconciled.traffic
-        self._volumes: dict[str, list[ExchangeVolume]] = defaultdict(list)
-        for volume in volumes:
-            self._volumes[volume.consumer].append(volume)
-        self._reconciliations: dict[str, list[Reconciliation]] = defaultdict(list)
-        for one in reconciled.links:
-            link = judgement.register.links.get(one.link)
-            if link is not None:
-                self._reconciliations[judgement.register.consumer(link)].append(one)
-
-    def of_consumers(self) -> Iterator[tuple[str, bytes]]:
-        """Yield those that have an indicator, by key."""
-        for some in grouped(self._judgement.members, ENCODED_TARGETS):
-            agencies = [agency for agency, _ in some]
-            blocks = consumer_blocks(
-                self._table,
-                [own for _, own in some],
-                [self._volumes.get(agency, ()) for agency in agencies],
-                [self._reconciliations.get(agency, ()) for agency in agencies],
-            )
-            for agency, block, payload in zip(agencies, blocks, encode_blocks(blocks), strict=True):
-                if len(block.ids):
-                    yield consumer_key(agency), payload
-
-    def of_government(self, consumers: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield it if it has an indicator, with the volumes of whoever is not among these keys."""
-        others = [
-            volume
-            for consumer, some in self._volumes.items()
-            if consumer_key(consumer) not in consumers
-            for volume in some
-        ]
-        block = government_block(self._table, others, self._judgement.structures, self._traffic)
-        if len(block.ids):
-            yield GOVERNMENT, encode_block(block)

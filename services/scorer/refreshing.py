@@ -15,11 +15,12 @@ from services.indicator.window import SlotDetail
 from services.scorer.blocks import daily, hourly
 from services.scorer.exchanges import Exchanges
 from services.scorer.gauges import Gauges
+from services.scorer.judgement import Adopted, Due, Judgement
 from services.scorer.latest import latest_blocks
 from services.scorer.publish import Publisher, Slots
 from services.scorer.reading import POLL_SECONDS
 from services.scorer.reconciling import Reconciled
-from services.scorer.scoring import Adopted, Due, Judgement, Scoring
+from services.scorer.scoring import Scoring
 from services.scorer.serving import Serving
 from services.scorer.turns import Turns
 

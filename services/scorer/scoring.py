@@ -7,14 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from services.core.evidence import MeasurementColumns
-from services.core.model import Register
-from services.core.structure import Structure
 from services.indicator.burn import Burns
 from services.indicator.calendar import Calendar
 from services.indicator.counted import Counted
-from services.indicator.frame import Frame
-from services.indicator.index import Snapshot, indicators
-from services.indicator.network import Network
+from services.indicator.index import indicators
 from services.indicator.recent import Recent
 from services.indicator.record import RECORD_DAYS, Record
 from services.indicator.structure import structures
@@ -22,11 +18,11 @@ from services.indicator.window import Evidence
 from services.scorer.admission import admit, closable
 from services.scorer.blocks import CHUNK_SLOTS
 from services.scorer.gap import Position
+from services.scorer.judgement import Adopted, Due, Judgement
 from services.scorer.manifest import Manifest
-from services.scorer.membership import Members, members
 from services.scorer.store import Loaded, Save
 
-__all__ = ["DETAIL_SECONDS", "Adopted", "Due", "Judgement", "Scoring", "Tallied"]
+__all__ = ["DETAIL_SECONDS", "Scoring", "Tallied"]
 
 DETAIL_SECONDS = 48 * 3600
 """How long a slot can be looked at in detail."""
@@ -39,46 +35,6 @@ class Tallied:
     accepted: int
     late: int
     misplaced: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Adopted:
-    """A register with all that is worked out of it once, which takes seconds for a million links."""
-
-    register: Register
-    frame: Frame
-    network: Network
-    members: dict[str, Members]
-
-    @classmethod
-    def of(cls, register: Register) -> Adopted:
-        """Work it out."""
-        frame = Frame.of(register)
-        return cls(register, frame, Network.of(register, frame), dict(members(register, frame)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Due:
-    """What a judgement is computed from: the evidence as counted, up to message ``sequence``, and the chunks due."""
-
-    adopted: Adopted
-    counted: Counted
-    sequence: int
-    chunks: tuple[range, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """One index, the structure over each window, and the chunks of slots whose detail is to be published with them, as
-    ranges of slots.
-    """
-
-    snapshot: Snapshot
-    register: Register
-    frame: Frame
-    members: dict[str, Members]
-    chunks: tuple[range, ...]
-    structures: tuple[Structure, ...] = ()
 
 
 class Scoring:

@@ -17,12 +17,13 @@ from services.indicator.calendar import Calendar
 from services.scorer.exchanges import Exchanges
 from services.scorer.gauges import Gauges
 from services.scorer.intake import Intake
-from services.scorer.latest import recall
+from services.scorer.judgement import Adopted
 from services.scorer.publish import Publisher
 from services.scorer.reading import POLL_SECONDS, ExchangeReader, MeasurementReader
+from services.scorer.recall import recall
 from services.scorer.reconciling import Reconciler
 from services.scorer.refreshing import Refresher
-from services.scorer.scoring import Adopted, Scoring
+from services.scorer.scoring import Scoring
 from services.scorer.serving import Serving
 from services.scorer.store import Loaded, Store
 from services.scorer.turns import Turns

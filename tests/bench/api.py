@@ -20,10 +20,10 @@ from services.core.bus.server import configuration, write_configuration
 from services.core.bus.topology import initialise
 from services.register.publish import publish
 from services.register.versions import with_versions
+from services.scorer.judgement import Judgement
 from services.scorer.latest import latest_blocks
 from services.scorer.publish import Publisher
 from services.scorer.reconciling import Reconciled
-from services.scorer.scoring import Judgement
 from tests.bench.process import cpu_seconds, machine, peak_mib, resident_mib
 from tests.bench.publishing import State, judged
 from tests.bench.synthetic import SLOT, register_of

@@ -29,11 +29,11 @@ from services.indicator.window import Evidence
 from services.register.publish import fetch, publish
 from services.register.versions import with_versions
 from services.scorer.blocks import CHUNK_SLOTS
+from services.scorer.judgement import Judgement
 from services.scorer.latest import latest_blocks
 from services.scorer.membership import members
 from services.scorer.publish import Publisher
 from services.scorer.reconciling import Reconciled
-from services.scorer.scoring import Judgement
 from tests.bench.process import cpu_seconds, machine, peak_mib
 from tests.bench.synthetic import SLOT, payloads, register_of
 from tests.conftest import Nats, running_nats

@@ -39,9 +39,10 @@ from services.scorer.batches import columns_of
 from services.scorer.gap import Position
 from services.scorer.gauges import Gauges
 from services.scorer.intake import Intake
+from services.scorer.judgement import Adopted, Judgement
 from services.scorer.manifest import Manifest
 from services.scorer.reading import MeasurementReader
-from services.scorer.scoring import Adopted, Judgement, Scoring
+from services.scorer.scoring import Scoring
 from services.scorer.serving import Serving
 from services.scorer.store import Save, Store
 from services.scorer.turns import Turns

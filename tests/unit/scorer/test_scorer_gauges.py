@@ -25,8 +25,9 @@ from services.indicator.window import Evidence
 from services.register.load import load
 from services.scorer.gap import Position
 from services.scorer.gauges import BURN_SERIES, LINK_SERIES, PAIR_SERIES, Gauges
+from services.scorer.judgement import Adopted, Judgement
 from services.scorer.reconciling import Reconciled
-from services.scorer.scoring import Adopted, Judgement, Scoring
+from services.scorer.scoring import Scoring
 from services.scorer.store import Loaded
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran

@@ -15,8 +15,9 @@ from services.indicator.window import Evidence
 from services.register.load import load
 from services.scorer.exchanges import Exchanges
 from services.scorer.gap import Position
+from services.scorer.judgement import Adopted
 from services.scorer.reconciling import Reconciler
-from services.scorer.scoring import Adopted, Scoring
+from services.scorer.scoring import Scoring
 from services.scorer.store import Loaded
 from services.scorer.turns import Turns
 

@@ -25,9 +25,10 @@ from services.register.load import load
 from services.scorer import shelf
 from services.scorer import store as store_module
 from services.scorer.gap import Position
+from services.scorer.judgement import Adopted
 from services.scorer.lines import read_measurements
 from services.scorer.offline import admitted, score
-from services.scorer.scoring import Adopted, Scoring
+from services.scorer.scoring import Scoring
 from services.scorer.store import Store
 
 SLOT = 300

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -11,14 +12,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from registers import write_register
 
 from services.core.bus import Bus, subjects
 from services.core.codec import encode_measurements
-from services.core.evidence import Measurement, Target
+from services.core.evidence import Indicator, Kind, Measurement, Target
 from services.core.model import Register
 from services.core.outcome import OUTCOME_OF, Reason
 from services.register.load import load
@@ -26,7 +27,20 @@ from services.register.publish import publish
 from tests.block_columns import Block, decode_block
 from tests.conftest import ROOT, Nats, free_port
 
-__all__ = ["SLOT", "Scorer", "batch", "blocks", "eventually", "make_register", "measure", "put", "register_on"]
+__all__ = [
+    "SLOT",
+    "Scorer",
+    "batch",
+    "blocks",
+    "eventually",
+    "government",
+    "make_register",
+    "measure",
+    "now_slot",
+    "only",
+    "put",
+    "register_on",
+]
 
 SLOT = 2
 T = TypeVar("T")
@@ -81,6 +95,11 @@ def measure(
     )
 
 
+def now_slot() -> int:
+    """The slot that is running."""
+    return int(time.time() // SLOT)
+
+
 def batch(rows: Iterable[Measurement]) -> bytes:
     """A batch as a prober publishes it."""
     return encode_measurements(list(rows))
@@ -106,6 +125,22 @@ async def eventually(look: Callable[[], Awaitable[T | None]], what: str, deadlin
                 return found
             await asyncio.sleep(0.02)
     raise AssertionError(what)
+
+
+async def government(bus: Bus, sequence: int) -> Block:
+    """The government's block, once it is made of everything up to this message."""
+
+    async def look() -> Block | None:
+        found = (await blocks(bus)).get("government")
+        return found if found and found.indicators[0].evidence_sequence >= sequence else None
+
+    return await eventually(look, "the government's block")
+
+
+def only(block: Block, kind: Kind, name: str, window: int = 7) -> Indicator:
+    """One indicator of a block."""
+    (found,) = [row for row in block.indicators if (row.kind, row.id, row.window_days) == (kind, name, window)]
+    return found
 
 
 @dataclass
@@ -155,6 +190,25 @@ class Scorer:
                 return None
 
         return await asyncio.to_thread(fetch)
+
+    async def health(self) -> str:
+        """What /health says, "" when it does not answer."""
+
+        def fetch() -> str:
+            try:
+                with urlopen(f"http://127.0.0.1:{self.metrics}/health", timeout=5) as answer:
+                    return str(answer.read().decode())
+            except HTTPError as error:
+                return error.read().decode()
+            except OSError:
+                return ""
+
+        return await asyncio.to_thread(fetch)
+
+    def events(self) -> list[str]:
+        """The events it has logged, in their order."""
+        lines = (self.data / "scorer.log").read_text("utf-8").splitlines()
+        return [json.loads(line)["event"] for line in lines]
 
     async def serving(self) -> None:
         """Wait until its health says SERVING."""

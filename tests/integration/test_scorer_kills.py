@@ -1,0 +1,159 @@
+"""A scorer killed at any moment, and started again, is as if it had never ended."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure, now_slot, put, register_on
+
+from services.core.bus import Bus, subjects
+from services.core.codec import decode_recent, encode_block
+from services.core.evidence import Measurement
+from services.core.outcome import Reason
+from services.indicator.calendar import Calendar
+from services.indicator.window import Evidence
+from services.scorer.batches import columns_of
+from services.scorer.blocks import consumer_blocks, government_block
+from services.scorer.gap import Position
+from services.scorer.judgement import Adopted
+from services.scorer.latest import latest_key
+from services.scorer.scoring import Scoring
+from services.scorer.store import Loaded
+from services.scorer.table import Table
+from tests.block_columns import Block, decode_block
+from tests.conftest import Nats
+
+
+async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """The last failures with their details, and the burn, are published, also of before a kill -9 and of while it was down."""
+    await register_on(nats, make_register(tmp_path / "register"))
+    slot = now_slot() - 6
+    key = latest_key("land-registry", 0)
+
+    def failed(number: int) -> Measurement:
+        return replace(measure("deed-tax", number, Reason.STATUS), detail=f"status 50{number - slot}")
+
+    async def told() -> list[str] | None:
+        value = await api.kv_get(subjects.INDICATOR, key)
+        return None if value is None else decode_recent(value).failures.details.tolist()
+
+    async def burns() -> bool:
+        return 'peyvand_link_burn{link="deed-tax",span="1h"} 83.3' in (await scorer.get("/metrics") or "")
+
+    async def burns_no_more() -> bool:
+        return 'span="1h"}' not in (await scorer.get("/metrics") or 'span="1h"}')
+
+    async with nats.connect("prober") as prober, nats.connect("api") as api:
+        await put(prober, [failed(slot), failed(slot + 1), measure("deed-civil", slot)])
+        scorer.start()
+        await eventually(lambda: _equal(told(), ["status 501", "status 500"]), "the failures")
+        assert "peyvand_link_burn{" not in (await scorer.get("/metrics") or "")
+        scorer.kill()
+        await put(prober, [failed(slot + 2), failed(slot + 3), measure("deed-tax", slot + 4)])
+        scorer.start()
+        await eventually(lambda: _equal(told(), [f"status 50{at}" for at in (3, 2, 1, 0)]), "all failures")
+        block = decode_recent(await api.kv_get(subjects.INDICATOR, key) or b"")
+        assert block.burn_failed[:, block.links.index("deed-tax")].tolist() == [4] * 4
+        assert block.burn_known[:, block.links.index("deed-tax")].tolist() == [5] * 4
+        latest = dict(zip(block.latest.numbers[0].tolist(), block.latest.numbers[2].tolist(), strict=True))
+        assert latest == {0: slot * SLOT, 1: (slot + 4) * SLOT}
+        scorer.kill()
+        # Between two publications: measured, saved by nobody.
+        await put(prober, [failed(slot + 5)])
+        scorer.start()
+        await eventually(lambda: _equal(told(), [f"status 50{at}" for at in (5, 3, 2, 1, 0)]), "the last failure")
+        await eventually(burns, "the burn: five of six slots, by a budget of .01")
+        await put(prober, [measure("deed-tax", earlier) for earlier in range(slot - 40, slot)])
+        await eventually(burns_no_more, "a burn below its threshold")
+    assert await scorer.stop() == (0, "")
+
+
+async def _equal(found: Awaitable[list[str] | None], wanted: list[str]) -> bool:
+    return await found == wanted
+
+
+async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
+    """The blocks of a scorer that took in the whole stream at once and never crashed."""
+    from services.register.load import load  # noqa: PLC0415  # the register as the scorer under test has it
+
+    register = load(folder)
+    calendar = Calendar.of(register.policy)
+    loaded = Loaded(None, Evidence(calendar), ())
+    scoring = Scoring(Adopted.of(register), loaded, Position(subjects.MEASUREMENTS, "", 0))
+    start = 1
+    while messages := await bus.read(subjects.MEASUREMENTS, start):
+        for message in messages:
+            scoring.take(columns_of(message), stored=message.time, sequence=message.sequence)
+        start = messages[-1].sequence + 1
+    table = Table(scoring.judge(as_of // SLOT).snapshot)
+    none = [()] * len(scoring.members)
+    cut = consumer_blocks(table, [*scoring.members.values()], none, none)
+    found = {f"consumer.{agency}": block for agency, block in zip(scoring.members, cut, strict=True)}
+    found["government"] = government_block(table, ())
+    return {key: decode_block(encode_block(block)) for key, block in found.items()}
+
+
+def comparable(block: Block) -> tuple[object, ...]:
+    """A block to the last bit, but for the position of the evidence: an unchanged block keeps an older one."""
+    rows = [replace(row, evidence_sequence=0) for row in block.indicators]
+    arrays = [
+        (one.ids, one.window_days, *(column.tobytes() for column in (one.slots, one.verdicts, one.omega, one.share)))
+        for one in block.links
+    ]
+    return rows, arrays
+
+
+async def settled_blocks(bus: Bus, sequence: int) -> dict[str, Block]:
+    """All blocks, once they are of the same moment and of everything up to this message."""
+
+    async def look() -> dict[str, Block] | None:
+        found = await blocks(bus)
+        moments = {block.indicators[0].as_of for block in found.values()}
+        complete = "government" in found and found["government"].indicators[0].evidence_sequence >= sequence
+        return found if complete and len(moments) == 1 else None
+
+    return await eventually(look, "blocks of one moment")
+
+
+@pytest.mark.slow
+async def test_kill_at_random_moments_changes_nothing(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """A scorer killed again and again while batches come in ends with the blocks of one that never was."""
+    folder = make_register(tmp_path / "register")
+    register = await register_on(nats, folder)
+    chance = random.Random(11)
+    reasons = [Reason.OK, Reason.OK, Reason.OK, Reason.STATUS, Reason.LATE, Reason.SHED, Reason.CONNECT_REFUSED]
+    last = 0
+
+    async def probe() -> None:
+        nonlocal last
+        async with nats.connect("prober") as prober:
+            for _ in range(240):
+                slots = [now_slot() - chance.randrange(1, 900) for _ in range(4)]
+                rows = [measure(link, slot, chance.choice(reasons)) for slot in slots for link in register.links]
+                last = await put(prober, rows, shard=chance.randrange(16))
+                await asyncio.sleep(0.05)
+
+    probing = asyncio.create_task(probe())
+    kills = 0
+    while not probing.done():
+        scorer.start()
+        await asyncio.wait({probing}, timeout=chance.uniform(0.6, 2.5))
+        scorer.kill()
+        kills += 1
+    await probing
+    assert kills >= 5
+    scorer.start()
+    async with nats.connect("api") as api, nats.connect("dump") as dump:
+        found = await settled_blocks(api, last)
+        as_of = found["government"].indicators[0].as_of
+        expected = await uninterrupted(dump, folder, as_of)
+    assert {key: comparable(block) for key, block in found.items()} == {
+        key: comparable(block) for key, block in expected.items()
+    }
+    assert expected["government"].indicators[0].links_known == 8
+    assert await scorer.stop() == (0, "")

@@ -1,0 +1,80 @@
+"""What data buses carried, as the scorer publishes it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from scorer_case import (
+    SLOT,
+    Scorer,
+    blocks,
+    eventually,
+    make_register,
+    now_slot,
+    register_on,
+)
+
+from services.core.bus import subjects
+from services.core.codec import (
+    encode_summaries,
+)
+from services.core.evidence import ExchangeSummary
+from services.core.reconciliation import BusTraffic
+from tests.conftest import Nats
+
+EXCHANGED = now_slot() * SLOT
+
+
+def summary(**changes: object) -> ExchangeSummary:
+    base = ExchangeSummary("tax-office", "customs", "X/G/1/tax", "X/G/2/customs/get", EXCHANGED, 1)
+    return replace(base, **{"count": 10, "ok": 9, "bus_failures": 1, **changes})  # type: ignore[arg-type]
+
+
+async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """Volumes replace one another by revision, survive kill -9, and those of nobody are shown with the government."""
+    await register_on(nats, make_register(tmp_path / "register"))
+    scorer.start()
+    await scorer.serving()
+    async with nats.connect("collector") as collector, nats.connect("api") as api:
+
+        async def send(*rows: ExchangeSummary) -> None:
+            await collector.publish(subjects.exchange("xroad", 2), encode_summaries("xroad", "", rows), message_id="")
+
+        def counted(consumer: str, key: str, *counts: int) -> Callable[[], Awaitable[bool]]:
+            async def look() -> bool:
+                block = (await blocks(api)).get(key)
+                volumes = block.exchanges if block else ()
+                return [one.count for one in volumes if one.consumer == consumer] == list(counts)
+
+            return look
+
+        await send(
+            summary(),
+            summary(consumer="_unmapped", client="X/G/9", count=3),
+            summary(service="X/G/2/listMethods", meta=True),
+        )
+        await eventually(
+            counted("tax-office", "consumer.tax-office", 10, 10), "volumes of the pair and its meta services"
+        )
+        await eventually(counted("_unmapped", "government", 3), "the volume of nobody")
+        scorer.kill()
+        await send(summary(revision=3, count=12), summary(revision=2, count=99))
+        scorer.start()
+        await eventually(counted("tax-office", "consumer.tax-office", 12, 10), "the highest revision")
+        pair = 'peyvand_exchanges{consumer="tax-office",meta="false",provider="customs",result="ok"} 9.0'
+
+        async def exposed() -> bool:
+            return pair in (await scorer.get("/metrics") or "")
+
+        await eventually(exposed, "the gauge")
+
+        async def told() -> bool:
+            block = (await blocks(api)).get("government")
+            return bool(block and block.traffic) and {
+                (one.exchanges, one.undeclared_exchanges, one.buses) for one in block.traffic
+            } == {(15, 3, (BusTraffic("xroad", 15),))}
+
+        await eventually(told, "the traffic of every window")
+    assert await scorer.stop() == (0, "")

@@ -24,7 +24,7 @@ from prometheus_client import CollectorRegistry
 
 from services.core.bus import Message, subjects
 from services.core.evidence import Kind
-from services.core.log import logger
+from services.core.log import configure, logger
 from services.core.outcome import Outcome, Reason
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar
@@ -114,6 +114,7 @@ def write(links: int, days: int, data: Path) -> Iterator[str]:
 
 def measure(links: int, days: int, data: Path) -> Iterator[str]:
     """Do with the state what the scorer does; every line is a figure."""
+    configure("scorer", "warning")
     memory = Memory()
     yield f"  memory of the programs alone: {memory.now()}"
     register = register_of(links)

@@ -48,7 +48,7 @@ class Record:
         settled = rows[:-OPEN_DAYS]
         kept, total = self._sums.get(window, ((), None))
         same = len(kept) <= len(settled) and all(one is other for one, other in zip(kept, settled, strict=False))
-        if total is None or not same:
+        if total is None or not kept or not same:  # sums of no days have a size too, of an earlier register
             kept, total = (), SpellSums(len(rows[0]))
         for row in settled[len(kept) :]:
             total.add(row)

@@ -14,6 +14,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.counted import Counted
 from services.indicator.frame import Frame
 from services.indicator.index import indicators
+from services.indicator.record import Record
 from services.indicator.window import Evidence
 from tests.property.indicator_cases import register_of
 from tests.unit.indicator.test_indicator_window import FIRST, a_case, a_link, new_evidence, row, take
@@ -97,3 +98,16 @@ def test_a_day_closed_in_parts_says_the_same(monkeypatch: pytest.MonkeyPatch, ta
 def test_nothing_heard_of_closes_nothing() -> None:
     """Without any slot there is no day to close."""
     assert list(Evidence(Calendar.of(register_of(CASE.register).policy)).closing(FIRST + 48)) == []
+
+
+@pytest.mark.parametrize("hours", [5, 60, 24 * 6])
+@pytest.mark.parametrize("links", [["one"], ["one", "two", "three", "four"], ["one", "three", "four"]])
+def test_a_memory_outlives_a_register(hours, links) -> None:
+    """Who remembers days under one register computes under another, larger or smaller, what is computed from nothing."""
+    kept, evidence = Record(), new_evidence(CASE)
+    take(evidence, rows(range(hours), 1))
+    end_slot = FIRST + hours
+    indicators(Frame.of(register_of(CASE.register)), evidence, end_slot=end_slot, record=kept)
+    frame = Frame.of(register_of(a_case(*map(a_link, links)).register))
+    fresh = indicators(frame, evidence, end_slot=end_slot)
+    assert_same(indicators(frame, evidence, end_slot=end_slot, record=kept), fresh)

@@ -66,6 +66,26 @@ async def test_a_foreign_seed_is_refused(nats, tmp_path: Path) -> None:
             pass
 
 
+async def test_giving_up_leaves_no_connection_behind(nats) -> None:
+    """Who stops waiting for a server that takes a connection and says nothing hangs up on it."""
+    hung_up = asyncio.get_running_loop().create_future()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hung_up.set_result(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        with pytest.raises(TimeoutError):
+            async with (
+                asyncio.timeout(0.5),
+                connect(f"nats://127.0.0.1:{port}", role="api", credentials=nats.credentials, name="test"),
+            ):
+                pytest.fail("nobody answered")
+        async with asyncio.timeout(5):
+            assert await hung_up == b""
+
+
 def test_a_missing_seed_names_its_path(tmp_path: Path) -> None:
     """The person is told which file is missing and which flag names the folder."""
     with pytest.raises(SettingsError, match=re.escape(f"missing at {tmp_path / 'api.nk'}")):

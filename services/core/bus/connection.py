@@ -89,17 +89,17 @@ async def connect(
         )
     )
     ends: set[asyncio.Future[Any]] = {connecting, refused}
-    # The client tries for ever, also where it is refused; waiting would then never end.
     try:
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        if not connecting.done():
-            connecting.cancel()
-            await asyncio.wait({connecting})
-    if refused.done():
-        raise BusError(refused.result())
-    connecting.result()
-    try:
+        # The client tries for ever, also where it is refused; waiting would then never end.
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not connecting.done():
+                connecting.cancel()
+                await asyncio.wait({connecting})
+        if refused.done():
+            raise BusError(refused.result())
+        connecting.result()
         yield Bus(client, role, await Replies.subscribed(client))
     finally:
         closing = True

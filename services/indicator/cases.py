@@ -97,12 +97,13 @@ def _values(frame: Frame, counts: WindowCounts, kind: Kind) -> tuple[NDArray[np.
     """Return I and E of every agency, each (2, agencies): unknown imputed, and counted as not served."""
     shares = link_shares(frame, counts.slots, counts.counts)
     ids, group, weight = grouping(frame, shares, kind)
-    estimate, lower, _, _ = mean_share(shares, np.arange(len(group)), group, weight, len(ids))
-    applies = sums(group, weight, len(ids)) > 0
+    means = mean_share(shares, group, weight, len(ids))
     strict, strict_lower, _ = strict_shares(frame, counts, kind, len(ids))
     # Where no joint slot of an agency is known, E is imputed as q is where no link of a service is: from everybody's.
     everybody = strict_shares(frame, counts, Kind.GOVERNMENT, 1)[0]
     strict = np.where(np.isnan(strict), everybody, strict)
-    index, whole = np.array([estimate, lower]), np.array([strict, strict_lower])
+    index, whole = np.array([means.estimate, means.lower]), np.array([strict, strict_lower])
     # Where nothing at all is known of anybody, nobody ranks before anybody.
-    return np.where(applies, np.nan_to_num(index), np.nan), np.where(applies, np.nan_to_num(whole), np.nan)
+    return np.where(means.total > 0, np.nan_to_num(index), np.nan), np.where(
+        means.total > 0, np.nan_to_num(whole), np.nan
+    )

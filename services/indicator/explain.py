@@ -87,7 +87,8 @@ def explain(
     if members is None:
         return None
     links, everywhere = members.links, np.zeros(len(members.links), dtype=np.int64)
-    (estimate,), (lower,), *_ = mean_share(shares, links, everywhere, members.weight, 1)
+    means = mean_share(shares, everywhere, members.weight, 1, links=links)
+    (estimate,), (lower,) = means.estimate, means.lower
     if np.isnan(estimate):
         return Explanation(estimate=None, losses=Losses(), providers=(), links=())
     part = members.weight / _total(members.weight)

@@ -18,7 +18,7 @@ from services.indicator.levels import NONE, levels
 from services.indicator.margins import Margins, Past
 from services.indicator.odds import LEVEL
 from services.indicator.record import Record
-from services.indicator.shares import LinkShares, grouping, link_shares, mean_share, ratio, sums, upper_bound
+from services.indicator.shares import LinkShares, alone, grouping, link_shares, mean_share, ratio, sums, upper_bound
 from services.indicator.window import WindowCounts
 
 __all__ = [
@@ -195,30 +195,35 @@ def _of_links(
 ) -> IndicatorColumns:
     """CII, bounds and losses of every set of links of this kind (§5)."""
     ids, group, weight = grouping(frame, shares, kind)
-    groups = len(ids)
-    total = sums(group, weight, groups)
+    groups, in_force = len(ids), shares.slots > 0
 
     def number(links: NDArray[np.bool_]) -> NDArray[np.int64]:
-        return np.bincount(group[links], minlength=groups)
+        if kind is Kind.LINK:
+            return links.astype(np.int64)
+        return np.bincount(group if links.all() else group[links], minlength=groups)
 
-    estimate, lower, upper, known_share = mean_share(shares, np.arange(len(group)), group, weight, groups)
-    in_force = shares.slots > 0
+    if kind is Kind.LINK:
+        means, losses = alone(shares), np.where(in_force, shares.profile, 0.0)
+    else:
+        means = mean_share(shares, group, weight, groups)
+        lost = np.array([sums(group, weight * stage, groups) for stage in shares.profile])
+        losses = ratio(lost, means.total[np.newaxis], otherwise=0.0)
     strict_point, strict_lower, strict_upper = strict_shares(frame, counts, kind, groups)
-    point = _published(frame, estimate, known_share)
+    point = _published(frame, means.estimate, means.known_share)
     low, high = (point, point) if margins is None else margins.interval(kind, point)
     return IndicatorColumns(
         kind=kind,
         window_days=days,
         ids=ids,
-        applies=total > 0,
-        estimate=estimate,
+        applies=means.total > 0,
+        estimate=means.estimate,
         point=point,
-        lower=lower,
-        upper=upper,
-        known_share=known_share,
+        lower=means.lower,
+        upper=means.upper,
+        known_share=means.known_share,
         interval_low=low,
         interval_high=high,
-        losses=ratio(sums(group, weight * shares.profile, groups), total[np.newaxis], otherwise=0.0).T,
+        losses=losses.T,
         strict_point=strict_point,
         strict_lower=strict_lower,
         strict_upper=strict_upper,

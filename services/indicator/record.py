@@ -58,8 +58,10 @@ class Record:
             total.add(row)
         return total.spells(slot_hours)
 
-    def daily(self, frame: Frame, days: Sequence[DayEvidence], whole_day: int) -> dict[Kind, NDArray[np.float64]]:
-        """Return each set's bus-free loss of each day, (days, sets) by kind, NaN where nothing is known.
+    def daily(
+        self, frame: Frame, days: Sequence[DayEvidence], whole_day: int
+    ) -> Mapping[Kind, Sequence[NDArray[np.float64]]]:
+        """Return each set's bus-free loss of each day, by kind (sets,) for each of the days, NaN where nothing is known.
 
         Days of which fewer than half of the ``whole_day`` slots are in the span say too little, and are NaN.
         """
@@ -75,7 +77,7 @@ class Record:
                 enough = 2 * day.slots >= whole_day
                 rows_of_kind.append(of_day[kind] if enough else np.full_like(of_day[kind], np.nan))
         self._losses = losses
-        return {kind: np.array(rows_of_kind) for kind, rows_of_kind in found.items()}
+        return found
 
     def sets(self, frame: Frame, kind: Kind) -> Sets:
         """Return the sets of a kind."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,9 @@ from services.indicator.shares import ratio
 from services.indicator.spells import Spells
 
 __all__ = ["Causes", "Guard", "Sets", "group_bounds", "link_bounds"]
+
+GUARDED_SETS: Final = 512
+"""Sets of which the days are looked at together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,13 +125,20 @@ class Guard:
     more_square: NDArray[np.float64]
 
     @classmethod
-    def of(cls, daily: NDArray[np.float64]) -> Guard:
-        """Guard a window of one day by the ``daily`` bus-free losses of its record, (days, sets).
+    def of(cls, daily: Sequence[NDArray[np.float64]]) -> Guard:
+        """Guard a window of one day by the ``daily`` bus-free losses of its record, (sets,) for each day.
 
         The variance is γ₀ + 2·max(γ₁, 0), with γ₀ the variance and γ₁ the lag-1 autocovariance of a day's loss.
         A bad day is one drawn by how much worse than the mean it is. Days of which nothing is known (NaN) are left out;
         with fewer than two there is no guard.
         """
+        # A few sets at a time, so that all their days fit the processor's cache.
+        edges = np.linspace(0, len(daily[0]), max(1, len(daily[0]) // GUARDED_SETS) + 1).astype(np.int64).tolist()
+        parts = [cls._of_some(np.array([day[start:end] for day in daily])) for start, end in pairwise(edges)]
+        return cls(*(np.concatenate(some) for some in zip(*parts, strict=True)))
+
+    @staticmethod
+    def _of_some(daily: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         known = ~np.isnan(daily)
         count = known.sum(axis=0)
         mean = ratio(np.where(known, daily, 0.0).sum(axis=0), count, otherwise=0.0)
@@ -138,7 +151,7 @@ class Guard:
         more = ratio(second, first, otherwise=0.0)
         # A few bad days say little of how bad they are: as much as so many draws of one size.
         few = 1.0 + ratio(fourth, second**2, otherwise=0.0)
-        return cls(few * (variance + 2.0 * np.maximum(lagged, 0.0)), more, 2.0 * more**2)
+        return few * (variance + 2.0 * np.maximum(lagged, 0.0)), more, 2.0 * more**2
 
     def over(self, days: float) -> Guard:
         """Guard a window of so many days by the same record."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,33 +13,55 @@ from services.core.evidence import Kind
 from services.core.outcome import Stage
 from services.indicator.frame import Frame
 
-__all__ = ["LinkShares", "grouping", "link_shares", "mean_share", "ratio", "sums", "upper_bound"]
+__all__ = ["LinkShares", "Means", "alone", "grouping", "link_shares", "mean_share", "ratio", "sums", "upper_bound"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class LinkShares:
     """One window's links in frame order, n of them; those with ``slots`` = 0 are out of every sum.
 
     ``known`` slots, ``counts`` (6, n); ``lower`` = f·q and ``known_share`` = f; ``share`` = q̂ (NaN when nothing at all
-    is known); ``profile`` (5, n) losses that sum to 1 - q̂ (0 where q̂ is NaN); ``within`` = w / Σw of the service's
-    links in force (0 when they weigh nothing); ``omega`` = v_s · within.
+    is known); ``within`` = w / Σw of the service's links in force (0 when they weigh nothing); ``omega`` = v_s · within.
     """
 
+    frame: Frame
     slots: NDArray[np.int64]
     known: NDArray[np.int64]
     counts: NDArray[np.int64]
     lower: NDArray[np.float64]
     known_share: NDArray[np.float64]
     share: NDArray[np.float64]
-    profile: NDArray[np.float64]
     within: NDArray[np.float64]
     omega: NDArray[np.float64]
+
+    @cached_property
+    def profile(self) -> NDArray[np.float64]:
+        """The losses (5, n) that sum to 1 - q̂, 0 where q̂ is NaN; worked out when they are first asked for."""
+        return _stage_shares(self.frame, self.slots, self.known, self.counts[: Stage.OK], otherwise=0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Means:
+    """Of each group (m,): the ``total`` weight Σω, the ``estimate`` CII, the bounds ``lower`` and ``upper``, and κ."""
+
+    total: NDArray[np.float64]
+    estimate: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    known_share: NDArray[np.float64]
+
+
+EVERY = slice(None)
+"""All links of a frame, as positions in it."""
 
 
 def ratio(above: NDArray[Any], below: NDArray[Any], *, otherwise: float) -> NDArray[np.float64]:
     """Divide, with ``otherwise`` where ``below`` is zero."""
+    there = below > 0
+    if there.all():  # the most frequent case, and several times as fast
+        return np.asarray(np.divide(above, below), dtype=np.float64)
     result = np.full(np.broadcast_shapes(above.shape, below.shape), otherwise)
-    np.divide(above, below, out=result, where=below > 0)
+    np.divide(above, below, out=result, where=there)
     return result
 
 
@@ -51,42 +74,49 @@ def sums(group: NDArray[np.int64], values: NDArray[Any], groups: int) -> NDArray
 
 
 def link_shares(frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> LinkShares:
-    """Compute q, f, ω and q̂ of every link: q where known, else I_s of its service, else G₀ (§4-5).
-
-    ``slots`` (n,) in force and ``counts`` (6, n) known per stage. Stage shares are imputed as a whole, so an imputed
-    link loses where the links lose that it is imputed from. Links that weigh nothing take part in no I_s; a service
-    that weighs nothing takes no part in G₀.
-    """
-    services = len(frame.services)
+    """Compute q, f, ω and q̂ of every link (§4-5); ``slots`` (n,) in force and ``counts`` (6, n) known per stage."""
     known = counts.sum(axis=0)
     weight = np.where(slots > 0, frame.weight, 0.0)
-    within = ratio(weight, sums(frame.service, weight, services)[frame.service], otherwise=0.0)
-
-    stages = ratio(counts, known[np.newaxis], otherwise=0.0)
-    known_weight = np.where(known > 0, weight, 0.0)
-    of_service = sums(frame.service, known_weight, services)
-    service_stages = ratio(sums(frame.service, known_weight * stages, services), of_service[np.newaxis], otherwise=0.0)
-    everywhere = np.zeros(services, dtype=np.int64)
-    service_weight = np.where(of_service > 0, frame.service_weight, 0.0)
-    of_government = sums(everywhere, service_weight, 1)
-    stages_of_government = ratio(sums(everywhere, service_weight * service_stages, 1), of_government, otherwise=0.0)
-
-    from_service = (known == 0) & (of_service[frame.service] > 0)
-    from_government = (known == 0) & ~from_service
-    stages = np.where(from_service, service_stages[:, frame.service], stages)
-    stages = np.where(from_government, stages_of_government, stages)
-    nothing = from_government & (of_government[0] == 0)
+    of_service = sums(frame.service, weight, len(frame.services))
+    within = ratio(weight, of_service[frame.service], otherwise=0.0)
     return LinkShares(
+        frame=frame,
         slots=slots,
         known=known,
         counts=counts,
         lower=ratio(counts[Stage.OK], slots, otherwise=0.0),
         known_share=ratio(known, slots, otherwise=0.0),
-        share=np.where(nothing, np.nan, stages[Stage.OK]),
-        profile=stages[: Stage.OK],
+        share=_stage_shares(frame, slots, known, counts[Stage.OK :], otherwise=np.nan)[0],
         within=within,
         omega=frame.service_weight[frame.service] * within,
     )
+
+
+def _stage_shares(
+    frame: Frame, slots: NDArray[np.int64], known: NDArray[np.int64], counts: NDArray[np.int64], *, otherwise: float
+) -> NDArray[np.float64]:
+    """Compute the shares of some stages, ``counts`` (stages, n): of what is known of a link, else those of its service,
+    as in I_s, else those of G₀, and ``otherwise`` where nothing at all is known (§4-5).
+
+    All stages of a link are imputed from the same, so it loses where the links lose that it is imputed from. Links that
+    weigh nothing take part in no I_s; a service that weighs nothing takes no part in G₀.
+    """
+    shares = ratio(counts, known[np.newaxis], otherwise=0.0)
+    unheard = np.flatnonzero(known == 0)
+    if not len(unheard):
+        return shares
+    services = len(frame.services)
+    weight = np.where((slots > 0) & (known > 0), frame.weight, 0.0)
+    of_service = sums(frame.service, weight, services)
+    weighed = np.array([sums(frame.service, weight * row, services) for row in shares])
+    service_shares = ratio(weighed, of_service[np.newaxis], otherwise=0.0)
+    everywhere = np.zeros(services, dtype=np.int64)
+    service_weight = np.where(of_service > 0, frame.service_weight, 0.0)
+    of_government = sums(everywhere, service_weight, 1)
+    everybodys = ratio(sums(everywhere, service_weight * service_shares, 1), of_government, otherwise=otherwise)
+    service = frame.service[unheard]
+    shares[:, unheard] = np.where(of_service[service] > 0, service_shares[:, service], everybodys)
+    return shares
 
 
 def upper_bound(lower: NDArray[np.float64], known_share: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,23 +126,41 @@ def upper_bound(lower: NDArray[np.float64], known_share: NDArray[np.float64]) ->
 
 
 def mean_share(
-    shares: LinkShares, links: NDArray[np.int64], group: NDArray[np.int64], weight: NDArray[np.float64], groups: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Compute CII = Σωq̂/Σω, L = Σωfq/Σω, U = L + 1 - κ and κ = Σωf/Σω of each group (§5), each (groups,).
+    shares: LinkShares,
+    group: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    groups: int,
+    *,
+    links: NDArray[np.int64] | slice = EVERY,
+) -> Means:
+    """Compute CII = Σωq̂/Σω, L = Σωfq/Σω, U = L + 1 - κ and κ = Σωf/Σω of each group (§5).
 
-    ``links`` are positions; ``group`` and ``weight`` are theirs. CII is NaN where nothing at all is known or nothing
-    weighs; then L = 0 and U = 1. Rounding never breaks 0 ≤ L ≤ CII ≤ U ≤ 1.
+    ``group`` and ``weight`` are those of the ``links``, positions in the frame. CII is NaN where nothing at all is known or
+    nothing weighs; then L = 0 and U = 1. Rounding never breaks 0 ≤ L ≤ CII ≤ U ≤ 1.
     """
     total = sums(group, weight, groups)
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return ratio(sums(group, weight * values[links], groups), total, otherwise=0.0)
+        return ratio(sums(group, weight * values, groups), total, otherwise=0.0)
 
-    lower, known_share = mean(shares.lower), mean(shares.known_share)
+    lower, known_share = mean(shares.lower[links]), mean(shares.known_share[links])
     upper = upper_bound(lower, known_share)
-    nothing = sums(group, (weight > 0) & np.isnan(shares.share[links]), groups) > 0
-    estimate = np.clip(mean(np.nan_to_num(shares.share)), lower, upper)
-    return np.where(nothing | (total == 0), np.nan, estimate), lower, upper, known_share
+    share = shares.share[links]
+    none = total == 0
+    unheard = np.isnan(share)
+    if unheard.any():
+        none |= sums(group, (weight > 0) & unheard, groups) > 0
+        share = np.where(unheard, 0.0, share)
+    estimate = np.where(none, np.nan, np.clip(mean(share), lower, upper))
+    return Means(total, estimate, lower, upper, known_share)
+
+
+def alone(shares: LinkShares) -> Means:
+    """Compute the same of every link by itself."""
+    in_force = shares.slots > 0
+    upper = upper_bound(shares.lower, shares.known_share)
+    estimate = np.where(in_force, np.clip(shares.share, shares.lower, upper), np.nan)
+    return Means(in_force.astype(np.float64), estimate, shares.lower, upper, shares.known_share)
 
 
 def grouping(

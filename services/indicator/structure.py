@@ -143,15 +143,15 @@ def _of_sets(
     """Return the index of the links within a sector, and of those across."""
     group = np.where(within, 0, 1)
     links = np.bincount(group[omega > 0], minlength=2)
-    point, lower, upper, known_share = mean_share(shares, np.arange(len(group)), group, omega, 2)
-    point = np.where(known_share >= frame.publish_threshold - TOLERANCE, point, np.nan)
+    means = mean_share(shares, group, omega, 2)
+    point = np.where(means.known_share >= frame.publish_threshold - TOLERANCE, means.estimate, np.nan)
     one, other = (
         SetIndex(
             links=int(links[at]),
             point=None if np.isnan(point[at]) else float(point[at]),
-            lower=float(lower[at]),
-            upper=float(upper[at]),
-            known_share=float(known_share[at]),
+            lower=float(means.lower[at]),
+            upper=float(means.upper[at]),
+            known_share=float(means.known_share[at]),
         )
         for at in (0, 1)
     )

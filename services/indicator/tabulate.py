@@ -68,8 +68,8 @@ def tabulate(
     The index is Σωq̂/Σω over the group's links with its bounds (§5); the point is None below the publish threshold.
     """
     of_link, in_force = group[frame.service], shares.slots > 0
-    point, lower, upper, known_share = mean_share(shares, np.arange(len(of_link)), of_link, shares.omega, groups)
-    point = np.where(known_share >= frame.publish_threshold - TOLERANCE, point, np.nan)
+    means = mean_share(shares, of_link, shares.omega, groups)
+    point = np.where(means.known_share >= frame.publish_threshold - TOLERANCE, means.estimate, np.nan)
     links = np.bincount(of_link[in_force], minlength=groups)
     absent = np.bincount(of_link[in_force & frame.absent], minlength=groups)
     needs = np.bincount(frame.service[in_force], minlength=len(group)) > 0
@@ -81,9 +81,9 @@ def tabulate(
                 index=SetIndex(
                     links=int(links[at]),
                     point=None if np.isnan(point[at]) else float(point[at]),
-                    lower=float(lower[at]),
-                    upper=float(upper[at]),
-                    known_share=float(known_share[at]),
+                    lower=float(means.lower[at]),
+                    upper=float(means.upper[at]),
+                    known_share=float(means.known_share[at]),
                 ),
                 agencies=len(np.unique(frame.service_consumer[own])),
                 services=int(own.sum()),

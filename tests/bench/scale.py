@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import TypeVar
 
 import numpy as np
@@ -33,7 +34,7 @@ from services.indicator.explain import explain
 from services.indicator.fixed import Imputation
 from services.indicator.frame import Frame
 from services.indicator.packed import DayState
-from services.indicator.shares import LinkShares, link_shares
+from services.indicator.shares import LinkShares, alone, grouping, link_shares, mean_share
 from services.indicator.states import Changes, SlotState
 from services.scorer.batches import columns_of
 from services.scorer.gap import Position
@@ -59,6 +60,7 @@ DISTINCT_DAYS = 3  # closed days are copies of so many, each in a file of its ow
 OPEN_SLOTS = 288  # in detail and of no closed day, as grace has it
 TAKEN_SLOTS = {10_000: 24, 100_000: 6, 1_000_000: 2}
 EXPLAINED = 100
+REPEATS = 7
 T = TypeVar("T")
 
 
@@ -175,6 +177,11 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
     chosen = [scoring.frame.links[at] for at in rng.integers(0, links, EXPLAINED)]
     _, seconds = _timed(partial(_explained, scoring.frame, shares, imputation, chosen))
     lines.append(f"  one link explained: {seconds / EXPLAINED * 1000:.1f} ms")
+    taken = [_timed(partial(_points, scoring.frame, columns.slots, columns.counts))[1] for _ in range(REPEATS)]
+    lines.append(
+        f"  points and bounds alone, of every kind over one window: {median(taken) * 1000:.0f} ms"
+        f" ({min(taken) * 1000:.0f} to {max(taken) * 1000:.0f})"
+    )
     del judgement, columns, shares, imputation
     lines.append(f"  memory at rest: {memory.now()}")
 
@@ -262,6 +269,14 @@ def _cells(rng: np.random.Generator, links: int, slot: int) -> NDArray[np.int64]
 def _explained(frame: Frame, shares: LinkShares, imputation: Imputation, links: Sequence[str]) -> None:
     for link in links:
         explain(frame, shares, imputation, Kind.LINK, link)
+
+
+def _points(frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+    shares = link_shares(frame, slots, counts)
+    alone(shares)
+    for kind in (Kind.SERVICE, Kind.CONSUMER, Kind.PROVIDER, Kind.SECTOR, Kind.GOVERNMENT):
+        ids, group, weight = grouping(frame, shares, kind)
+        mean_share(shares, group, weight, len(ids))
 
 
 def _timed(call: Callable[[], T]) -> tuple[T, float]:

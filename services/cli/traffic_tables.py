@@ -55,7 +55,7 @@ def _not_yet(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
     missing = [f"{days} to {what}" for what, days in NEEDED_DAYS.items() if traffic.read_days < days]
     if missing:
         yield Text(
-            f"Exchanges of {traffic.read_days:.1f} days are known: too little history for some findings. "
+            f"Known so far: {_length(traffic.read_days)} of exchanges, too little history for some findings. "
             f"Days it takes: {', '.join(missing)}.",
             "yellow",
         )
@@ -65,6 +65,14 @@ def _not_yet(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
             f"those never seen are called silent once that is {percent(CHANCE)} or less.",
             "yellow",
         )
+
+
+def _length(days: float) -> str:
+    """Say how long that is; it is known by whole hours."""
+    hours = round(24 * days)
+    if hours < 1:
+        return "less than an hour"
+    return f"{days:.1f} days" if hours >= 48 else f"{hours} hour{'s' if hours > 1 else ''}"
 
 
 def told(one: reconciliation_pb2.Reconciliation) -> Iterator[RenderableType]:

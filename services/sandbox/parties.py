@@ -26,6 +26,8 @@ _SKEW_MS = 900
 
 _SILENT = 1 / 12
 _UNFAIR = 0.3
+_UNDECLARED = (0.03, 0.015, 0.01)
+"""What routes that no register names carry beside all others: an agency, a firm, questions to the bus."""
 _STRANGER = f"{_INSTANCE}/COM/9000/app"
 
 
@@ -99,7 +101,7 @@ def data_bus(made: Scenario) -> Bus:
         members={_member(number): agency for agency, number in numbers.items()},
         monitor=f"{_member(0)}/monitoring",
         servers=servers,
-        routes=(*declared, *_undeclared(declared, len(numbers), rng)),
+        routes=(*declared, *_undeclared(made, declared, numbers, rng)),
     )
 
 
@@ -134,16 +136,33 @@ def _declared(made: Scenario, numbers: Mapping[str, int], rng: random.Random) ->
     return list(routes.values())
 
 
-def _undeclared(declared: Sequence[Route], agencies: int, rng: random.Random) -> list[Route]:
-    """Add what no register names: an agency nobody expects, a firm, and a question to the bus itself."""
+def _undeclared(
+    made: Scenario, declared: Sequence[Route], numbers: Mapping[str, int], rng: random.Random
+) -> list[Route]:
+    """Add what no register names: an agency that has no link to the provider it asks, a firm, and a question to the bus
+    itself; each is soon seen in the traffic.
+    """
     if not declared:
         return []
-    one, other = rng.choice(declared), rng.choice(declared)
-    unexpected = rng.randrange(agencies)
+    owner = {service.id: service.agency for service in made.services}
+    linked = {(numbers[owner[link.service]], f"{_member(numbers[link.provider])}/data") for link in made.links}
+    strangers = [
+        (agency, route)
+        for route in declared
+        for agency in range(len(numbers))
+        if (agency, route.provider) not in linked and not route.provider.startswith(f"{_member(agency)}/")
+    ]
+    unexpected, one = rng.choice(strangers)
+    other, volume = rng.choice(declared), sum(route.weight for route in declared)
+    reporting, firm, question = (share * volume for share in _UNDECLARED)
     return [
-        Route(f"{_member(unexpected)}/reporting", one.service, (), _server(unexpected), one.provider_server, 0.8),
-        Route(_STRANGER, other.service, (), other.provider_server, other.provider_server, 0.4),
+        Route(f"{_member(unexpected)}/reporting", one.service, (), _server(unexpected), one.provider_server, reporting),
+        Route(_STRANGER, other.service, (), other.provider_server, other.provider_server, firm),
         Route(
-            one.client, f"{other.provider}/listMethods", (), one.client_server, other.provider_server, 0.3, rest=False
+            *(one.client, f"{other.provider}/listMethods", ()),
+            one.client_server,
+            other.provider_server,
+            question,
+            rest=False,
         ),
     ]

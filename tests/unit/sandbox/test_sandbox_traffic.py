@@ -42,6 +42,26 @@ def test_every_link_over_the_bus_has_one_route(name):
     assert set(bus.members.values()) == {agency.id for agency in made.agencies}
 
 
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_in_no_register_is_between_agencies_without_a_link(name, seed):
+    """An agency asks one that it has no link to, and a firm that is no agency asks another: together a twentieth of all."""
+    made = scenario(name, seed=seed, base_port=7500, times=TIMES)
+    bus = data_bus(made)
+    owner = {service.id: service.agency for service in made.services}
+    linked = {(owner[link.service], link.provider) for link in made.links}
+    undeclared = [route for route in bus.routes if not route.links and route.rest]
+    consumers, providers = (
+        [bus.members.get("/".join(party(route).split("/")[:3])) for route in undeclared]
+        for party in (lambda route: route.client, lambda route: route.provider)
+    )
+    assert consumers[0] is not None
+    assert consumers[1] is None
+    assert consumers[0] != providers[0] is not None
+    assert (consumers[0], providers[0]) not in linked
+    assert 0.03 < sum(route.weight for route in undeclared) / sum(route.weight for route in bus.routes) < 0.06
+
+
 def test_the_same_seed_gives_the_same_traffic():
     """Two runs of one seed exchange the same in the same order; another seed exchanges something else."""
     one, again, other = traffic(), traffic(), traffic(seed=2)

@@ -109,7 +109,7 @@ def write(links: int, days: int, data: Path) -> Iterator[str]:
         save((), [DayState(first + timedelta(days=at), one.shape, one.stages)])
     for slot in range(end_slot - OPEN_SLOTS, end_slot):
         save([SlotState(slot, _cells(rng, links, slot))], ())
-    size = sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
+    size = _kept(data)
     yield f"{links:,} links, {days} closed days, {OPEN_SLOTS} open slots"
     yield f"  written: {size / 2**20:,.0f} MiB, {time.perf_counter() - begun:.1f} s, each day and slot synced by itself"
 
@@ -154,16 +154,16 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
     reader = MeasurementReader(
         scoring, turns, gauges=Gauges(CollectorRegistry()), serving=Serving(Health()), log=logger()
     )
-    async with _part(memory, f"{slots * links:,} measurements taken in", lines) as spent:
+    async with _part(memory, f"{slots * links:,} measurements decoded, taken in and saved", lines) as spent:
         reading = asyncio.create_task(reader.run(feed, len(feed.messages)))
         await reader.caught_up.wait()
+        await _save(scoring, store, turns)
         taken = spent()
     reading.cancel()
     lines.append(f"  that is {slots * links / taken[0]:,.0f} a second, {slots * links / taken[1]:,.0f} of CPU")
     end_slot += slots
     await turns.through(scoring.prepare(end_slot - 1))
     scoring.published(await _judged(scoring, turns, end_slot - 1), hour=0, day=0)
-    await _save(scoring, store, turns)
     async with _part(memory, "after one more slot: counted, every index", lines):
         await turns.through(scoring.prepare(end_slot))
         judgement = await _judged(scoring, turns, end_slot)
@@ -191,6 +191,7 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
     async with _part(memory, "a day closed", lines):
         await turns.through(scoring.close())
     lines.append(f"  memory at its peak: {memory.peak()}")
+    lines.append(f"  on disk: {_kept(store.folder) / 2**20:,.0f} MiB kept, {_derived() / 2**20:,.0f} MiB derived")
     return lines
 
 
@@ -277,6 +278,17 @@ def _points(frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64]) -
     for kind in (Kind.SERVICE, Kind.CONSUMER, Kind.PROVIDER, Kind.SECTOR, Kind.GOVERNMENT):
         ids, group, weight = grouping(frame, shares, kind)
         mean_share(shares, group, weight, len(ids))
+
+
+def _kept(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _derived() -> int:
+    """Bytes of files without a name that this process has mapped."""
+    rows = [row.split(maxsplit=5) for row in Path("/proc/self/maps").read_text("utf-8").splitlines()]
+    spans = [row[0].split("-") for row in rows if len(row) == 6 and row[5].endswith("(deleted)")]
+    return sum(int(end, 16) - int(start, 16) for start, end in spans)
 
 
 def _timed(call: Callable[[], T]) -> tuple[T, float]:

@@ -14,6 +14,7 @@ from services.core.log import Logger
 from services.indicator.window import SlotDetail
 from services.scorer.blocks import daily, hourly
 from services.scorer.exchanges import Exchanges
+from services.scorer.freed import give_back
 from services.scorer.gauges import Gauges
 from services.scorer.judgement import Adopted, Due, Judgement
 from services.scorer.latest import latest_blocks
@@ -28,6 +29,7 @@ __all__ = ["Refresher"]
 
 LATE_SECONDS = 1.0  # an index that late arrivals changed is published at most this often,
 LATE_SHARE = 0.3  # and in this share of the time at most
+GIVE_BACK_SECONDS = 60.0  # memory that an index needed is given back at most this often: the next one needs it again
 
 
 class Refresher:
@@ -62,7 +64,7 @@ class Refresher:
 
     async def run(self) -> None:
         """Refresh for good. Raises StateError."""
-        late_from = 0.0
+        late_from = give_back_from = 0.0
         while True:
             await self._adopt()
             published = self._scoring.manifest.end_slot
@@ -74,6 +76,9 @@ class Refresher:
                 await self._prepare(end_slot)
                 await self._refresh(end_slot)
                 await self._turns.through(self._scoring.close())
+                if time.monotonic() >= give_back_from:
+                    await asyncio.to_thread(give_back)
+                    give_back_from = time.monotonic() + GIVE_BACK_SECONDS
                 ended = time.monotonic()
                 late_from = ended + max(LATE_SECONDS, (ended - started) * (1 / LATE_SHARE - 1))
             await asyncio.sleep(POLL_SECONDS)
@@ -99,6 +104,7 @@ class Refresher:
             # Later it is what has changed, and takes no time worth a line.
             self._log.info("evidence_counted", to=str(last), seconds=round(time.monotonic() - started, 3))
             self._counted = True
+            await asyncio.to_thread(give_back)
         self._serving.begins("computing the index")
 
     async def _refresh(self, end_slot: int) -> None:

@@ -37,6 +37,7 @@ from services.indicator.packed import DayState
 from services.indicator.shares import LinkShares, alone, grouping, link_shares, mean_share
 from services.indicator.states import Changes, SlotState
 from services.scorer.batches import columns_of
+from services.scorer.freed import give_back
 from services.scorer.gap import Position
 from services.scorer.gauges import Gauges
 from services.scorer.intake import Intake
@@ -142,10 +143,12 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
 
     async with _part(memory, f"closed days judged anew ({days}), open slots, burn rates", lines):
         await turns.through(scoring.prepare(end_slot))
+        await asyncio.to_thread(give_back)
     async with _part(memory, "then every index of 7, 28 and 90 days", lines):
         judgement = await _judged(scoring, turns, end_slot)
     scoring.published(judgement, hour=0, day=0)
     del judgement
+    await _given_back(lines)
     lines.append(f"  memory at rest: {memory.now()}")
 
     feed, rng, slots = _Feed(), np.random.default_rng(5), TAKEN_SLOTS.get(links, 2)
@@ -160,6 +163,7 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
         await _save(scoring, store, turns)
         taken = spent()
     reading.cancel()
+    await asyncio.wait({reading})
     lines.append(f"  that is {slots * links / taken[0]:,.0f} a second, {slots * links / taken[1]:,.0f} of CPU")
     end_slot += slots
     await turns.through(scoring.prepare(end_slot - 1))
@@ -182,12 +186,14 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
         f"  points and bounds alone, of every kind over one window: {median(taken) * 1000:.0f} ms"
         f" ({min(taken) * 1000:.0f} to {max(taken) * 1000:.0f})"
     )
-    del judgement, columns, shares, imputation
+    last = columns_of(feed.messages[-1])
+    messages = len(feed.messages)
+    del judgement, columns, shares, imputation, feed, reader, reading
+    await _given_back(lines)
     lines.append(f"  memory at rest: {memory.now()}")
 
     # A day closes once grace has passed.
-    last = columns_of(feed.messages[-1])
-    scoring.take(last, stored=float((end_slot + OPEN_SLOTS) * SLOT + scoring.grace), sequence=len(feed.messages))
+    scoring.take(last, stored=float((end_slot + OPEN_SLOTS) * SLOT + scoring.grace), sequence=messages)
     async with _part(memory, "a day closed", lines):
         await turns.through(scoring.close())
     lines.append(f"  memory at its peak: {memory.peak()}")
@@ -205,6 +211,11 @@ async def _save(scoring: Scoring, store: Store, turns: Turns) -> None:
     assert save is not None
     await asyncio.to_thread(store.save, save)
     await turns.do(partial(store.let_go, scoring.evidence))
+
+
+async def _given_back(lines: list[str]) -> None:
+    _, seconds = await asyncio.to_thread(_timed, give_back)
+    lines.append(f"  free memory given back: {seconds:.2f} s")
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from tests.bench.saturation import saturation
 from tests.bench.scale import scale
 from tests.bench.sensitivity import sensitivity
 from tests.bench.structure import measure_structure
+from tests.bench.visible import visible
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "pipeline": lambda asked: compare_all(asked.targets, asked.interval, asked.seconds),
@@ -26,10 +27,11 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "scale": lambda asked: scale(asked.links, asked.days),
     "publishing": lambda asked: publishing(asked.links or 100_000),
     "api": lambda asked: api(asked.links or 10_000),
+    "visible": lambda asked: visible(asked.links or 10_000),
     "sensitivity": lambda asked: sensitivity(asked.links or 10_000, asked.days or 28, asked.slot),
     "exchange": lambda asked: exchange(asked.records),
 }
-APART = ("scale", "publishing", "api", "sensitivity")  # they want gigabytes
+APART = ("scale", "publishing", "api", "visible", "sensitivity")  # they want gigabytes
 
 
 def main() -> None:
@@ -53,8 +55,8 @@ def main() -> None:
     parser.add_argument(
         "--links",
         type=int,
-        help="structure, sensitivity, scale, publishing, api: how many (default: 1000000, 10000; scale: 10000, 100000 and"
-        " 1000000 in turn; publishing: 100000; api: 10000)",
+        help="structure, sensitivity, scale, publishing, api, visible: how many (default: 1000000, 10000; scale: 10000,"
+        " 100000 and 1000000 in turn; publishing: 100000; api, visible: 10000)",
     )
     parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")
     parser.add_argument("--scheme", choices=("http", "tls"), help="saturation: only over this (default: both)")

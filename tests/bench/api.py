@@ -9,11 +9,9 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from services.core.bus.roles import write_users
 from services.core.bus.server import configuration, write_configuration
@@ -24,6 +22,7 @@ from services.scorer.judgement import Judgement
 from services.scorer.latest import latest_blocks
 from services.scorer.publish import Publisher
 from services.scorer.reconciling import Reconciled
+from tests.bench.component import Component, component
 from tests.bench.process import cpu_seconds, machine, peak_mib, resident_mib
 from tests.bench.publishing import State, judged
 from tests.bench.synthetic import SLOT, register_of
@@ -38,7 +37,6 @@ WATCHERS = 1000
 UPDATES = 20
 WATCHED_LINKS = 1_000
 REST_SECONDS = 0.05  # of CPU in a second
-WAIT_SECONDS = 1200.0
 PAUSE_SECONDS = 0.5
 
 
@@ -52,7 +50,7 @@ def api(links: int) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[subprocess.Popen[bytes], str, Publisher, State]]:
+async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[Component, str, Publisher, State]]:
     """A real api process that serves an index of so many links: it, its address, and what may publish another."""
     register = with_versions(register_of(links))
     async with _nats(folder) as nats, nats.connect("scorer") as bus:
@@ -60,8 +58,9 @@ async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[subprocess
             await publish(writer, register, now=time.time())
         state, publisher = judged(register), Publisher(bus)
         await _put(publisher, state, state.judgement)
-        with _api(nats, folder) as (process, address, page):
-            await _serving(page)
+        address = f"127.0.0.1:{free_port()}"
+        with component("api", nats, folder, listen=address) as process:
+            await process.serving()
             yield process, address, publisher, state
 
 
@@ -177,31 +176,3 @@ async def _nats(folder: Path) -> AsyncIterator[Nats]:
         yield server
     finally:
         server.kill()
-
-
-@contextmanager
-def _api(nats: Nats, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
-    """A real api process, with the address it answers on and that of its health."""
-    address, page = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-    flags = {"nats": nats.url, "credentials": nats.credentials, "listen": address, "metrics": page}
-    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
-    with (folder / "api.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "services.api", *words], stdout=log, stderr=log)
-    try:
-        yield process, address, page
-    finally:
-        process.kill()
-        process.wait()
-
-
-async def _serving(page: str) -> None:
-    def healthy() -> bool:
-        try:
-            with urlopen(f"http://{page}/health", timeout=30) as answer:
-                return bool(answer.status == 200)
-        except (URLError, TimeoutError):
-            return False
-
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not await asyncio.to_thread(healthy):  # noqa: ASYNC110  # another process's state sends no event
-            await asyncio.sleep(0.1)

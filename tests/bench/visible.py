@@ -1,0 +1,230 @@
+"""How long it takes until the api answers with what was measured: a real nats-server, scorer and api, fed as by probers.
+
+While every link is measured once a slot, now and then one more is measured in a slot whose index is out already, and
+asked for until the answer has taken it in. That is the whole way: stored by the bus, read by the scorer, counted in an
+index, put on the bus, read by the api, answered. An index is also timed that a slot's end makes due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import grpc
+import grpc.aio
+
+from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
+from peyvand.v1 import indicator_service_pb2 as messages
+from services.core.bus import Bus, subjects
+from services.core.codec import encode_measurements
+from services.core.evidence import Measurement, Target
+from services.core.model import Register
+from services.core.outcome import Outcome, Reason
+from services.register.publish import publish
+from services.register.versions import with_versions
+from tests.bench.component import Component, component
+from tests.bench.process import cpu_seconds, machine
+from tests.bench.synthetic import register_of
+from tests.conftest import free_port, running_nats
+
+__all__ = ["visible"]
+
+SLOT = 60  # seconds
+LARGE_SLOT = 300  # of more than LARGE links
+LARGE = 100_000
+FOLLOWED = 150  # measurements
+PAUSE_SECONDS = (0.4, 1.2)  # between two of them
+ASK_SECONDS = 0.02
+SEEDED_SLOTS = 2
+BATCH = 500
+FLUSH_SECONDS = 0.5
+WAIT_SECONDS = 1200.0
+WINDOW = 28
+AIMS = {10_000: 2.0, 1_000_000: 30.0}
+"""Seconds that 99 % should not exceed (DESIGN.md, Cost targets)."""
+
+Stub = indicator_service_pb2_grpc.IndicatorServiceStub
+
+
+def visible(links: int) -> Iterator[str]:
+    """Measure an index of so many links; every line is a figure."""
+    yield f"measurement to visible index, {links:,} links, from {time.strftime('%F %T %Z')}"
+    yield machine()
+    with tempfile.TemporaryDirectory(prefix="peyvand-bench-", dir=Path.cwd()) as folder:
+        yield from asyncio.run(_measured(links, Path(folder)))
+
+
+@dataclass(frozen=True, slots=True)
+class _System:
+    """What runs: the register, a connection as the prober, the api's clients, and the processes of scorer and api."""
+
+    register: Register
+    bus: Bus
+    ask: Stub
+    scorer: Component
+    api: Component
+
+    @property
+    def slot(self) -> int:
+        """The seconds of a slot."""
+        return self.register.policy.slot_seconds
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Seconds until what was measured was answered, and until a slot's index was after the slot had settled."""
+
+    measured: list[float] = field(default_factory=list)
+    settled: list[float] = field(default_factory=list)
+
+
+async def _measured(links: int, folder: Path) -> list[str]:
+    chance, seen = Random(7), _Seen()
+    register = _register(links)
+    followed = chance.sample(sorted(register.links), FOLLOWED)
+    async with _running(register, folder) as system:
+        slot = await _seed(system, set(followed))
+        others = [asyncio.create_task(one) for one in (_probe(system, slot + 1), _watch(system, slot + 1, seen))]
+        started, cpu = time.monotonic(), _spent(system)
+        async with asyncio.TaskGroup() as group:
+            for link in followed:
+                group.create_task(_follow(system, link, slot, seen))
+                await asyncio.sleep(chance.uniform(*PAUSE_SECONDS))
+        took = time.monotonic() - started
+        shares = [f"{(now - then) / took:.0%}" for now, then in zip(_spent(system), cpu, strict=True)]
+        for task in others:
+            task.cancel()
+        for outcome in await asyncio.gather(*others, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
+    found = f"  {FOLLOWED} measurements of a slot already published, until they are answered: {_spread(seen.measured)}"
+    if aim := AIMS.get(links):
+        met = "met" if _quantile(seen.measured, 0.99) <= aim else "MISSED"
+        found += f"; aim for 99 %: {aim:g} s, {met}"
+    return [
+        found,
+        f"  {len(seen.settled)} slots, from when they are settled until their index is answered: {_spread(seen.settled)}",
+        f"  meanwhile {links / system.slot:,.0f} measurements/s in slots of {system.slot} s; of a core the scorer took"
+        " {}, the api {}".format(*shares),
+    ]
+
+
+def _register(links: int) -> Register:
+    """Return a register whose windows begin yesterday."""
+    register = register_of(links)
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    slot = SLOT if links <= LARGE else LARGE_SLOT
+    policy = replace(register.policy, slot_seconds=slot, epoch=midnight - timedelta(days=1))
+    return with_versions(replace(register, policy=policy))
+
+
+@asynccontextmanager
+async def _running(register: Register, folder: Path) -> AsyncIterator[_System]:
+    address = f"127.0.0.1:{free_port()}"
+    async with running_nats(folder / "nats") as nats, nats.connect("prober") as bus:
+        async with nats.connect("register") as writer:
+            await publish(writer, register, now=time.time())
+        with (
+            component("scorer", nats, folder, data=folder / "scorer") as scorer,
+            component("api", nats, folder, listen=address) as api,
+        ):
+            async with grpc.aio.insecure_channel(address) as channel:
+                yield _System(register, bus, Stub(channel), scorer, api)
+
+
+async def _seed(system: _System, unheard: set[str]) -> int:
+    """Measure every link but the ``unheard`` in the last slots; return the latest of them, once its index is answered."""
+    links = [link for link in system.register.links if link not in unheard]
+    latest = int(time.time()) // system.slot - 1
+    for slot in range(latest + 1 - SEEDED_SLOTS, latest + 1):
+        sequence = await _send(system, links, slot)
+    await _answered(system, indicator_pb2.INDICATOR_KIND_GOVERNMENT, "", sequence, (latest + 1) * system.slot)
+    return latest
+
+
+async def _follow(system: _System, link: str, slot: int, seen: _Seen) -> None:
+    begun = time.monotonic()
+    sequence = await _send(system, [link], slot)
+    await _answered(system, indicator_pb2.INDICATOR_KIND_LINK, link, sequence, 0)
+    seen.measured.append(time.monotonic() - begun)
+
+
+async def _watch(system: _System, slot: int, seen: _Seen) -> None:
+    """Wait for the index of each slot from this one on."""
+    while True:
+        end = (slot + 1) * system.slot
+        settled = end + system.register.settle_seconds
+        await asyncio.sleep(max(0.0, settled - time.time()))
+        as_of = await _answered(system, indicator_pb2.INDICATOR_KIND_GOVERNMENT, "", 0, end)
+        seen.settled.append(time.time() - settled)
+        slot = as_of // system.slot
+
+
+async def _answered(system: _System, kind: indicator_pb2.IndicatorKind, name: str, sequence: int, as_of: int) -> int:
+    """Ask until the answer has taken in the stream up to ``sequence`` and time up to ``as_of``; return its as_of."""
+    request = messages.GetIndicatorRequest(kind=kind, id=name, window_days=WINDOW)
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            try:
+                found = (await system.ask.GetIndicator(request, wait_for_ready=True)).indicator
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:  # there is no index yet
+                    raise
+            else:
+                if found.evidence_sequence >= sequence and found.as_of.seconds >= as_of:
+                    return int(found.as_of.seconds)
+            await asyncio.sleep(ASK_SECONDS)
+
+
+async def _probe(system: _System, slot: int) -> None:
+    """Measure every link once a slot for good, evenly over the slot, as probers do."""
+    links = list(system.register.links)
+    sent = 0
+    while True:
+        due = min(len(links), math.ceil((time.time() / system.slot - slot) * len(links)))
+        if due > sent:
+            await _send(system, links[sent:due], slot)
+            sent = due
+        if sent == len(links):
+            slot, sent = slot + 1, 0
+            await asyncio.sleep(max(0.0, slot * system.slot - time.time()))
+        else:
+            await asyncio.sleep(FLUSH_SECONDS)
+
+
+async def _send(system: _System, links: Sequence[str], slot: int) -> int:
+    """Publish that these links were OK; return the last message's place in the stream."""
+    sequence = 0
+    for start in range(0, len(links), BATCH):
+        moment = slot * system.slot
+        rows = [
+            Measurement(Target(link), "main", moment, moment + 1.0, Outcome.OK, Reason.OK, 0.05)
+            for link in links[start : start + BATCH]
+        ]
+        sequence = await system.bus.publish(
+            subjects.measurement("main", 0), encode_measurements(rows), message_id="", timeout=WAIT_SECONDS
+        )
+    return sequence
+
+
+def _spent(system: _System) -> list[float]:
+    return [cpu_seconds(one.pid) for one in (system.scorer, system.api)]
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    return sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return "none"
+    found = [f"{name} {_quantile(values, share):.2f}" for name, share in (("50 %", 0.5), ("99 %", 0.99), ("all", 1.0))]
+    return f"{', '.join(found)} s"

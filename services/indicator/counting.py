@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from functools import reduce
 
@@ -26,6 +26,15 @@ __all__ = ["Counting"]
 PIECE_SLOTS = 32
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Joined:
+    """Pieces of a day: those before the last joined, and the ``whole`` of them."""
+
+    pieces: Sequence[CauseRows]
+    before: CauseRows
+    whole: CauseRows
+
+
 class Counting:
     """What a frame makes of slots in detail and of packed days; both stay the evidence's.
 
@@ -45,6 +54,7 @@ class Counting:
         self._counted: dict[int, SlotVerdicts] = {}
         self._open: dict[date, Tally] = {}
         self._pieces: dict[tuple[date, int], tuple[range, CauseRows]] = {}
+        self._joins: dict[date, _Joined] = {}
         self._whole: dict[date, tuple[Tally, CauseRows]] = {}
         self._settled: dict[int, tuple[tuple[date, date], WindowCounts]] = {}
 
@@ -55,6 +65,7 @@ class Counting:
     def packed(self, day: date) -> None:
         """Count this day as a whole from here on."""
         self._open.pop(day, None)
+        self._joins.pop(day, None)
         for slot in self._calendar.slots_of(day):
             self._counted.pop(slot, None)
             self._stale.discard(slot)
@@ -166,10 +177,23 @@ class Counting:
     def _causes(self, day: date, slots: range) -> CauseRows:
         if day not in self._packed:
             starts = range(slots.start // PIECE_SLOTS, -(-slots.stop // PIECE_SLOTS))
-            return reduce(join, (self._piece(day, piece, slots) for piece in starts))
+            return self._joined(day, [self._piece(day, piece, slots) for piece in starts])
         if slots == self._calendar.slots_of(day):
             return self._packed_day(day)[1]
         return self._counted_now(day, slots)[1]
+
+    def _joined(self, day: date, pieces: Sequence[CauseRows]) -> CauseRows:
+        """Join the pieces of a day; those of a day that has not changed are the same object as the last time."""
+        kept = self._joins.get(day)
+        if kept is not None and _same(kept.pieces, pieces):
+            return kept.whole
+        *earlier, last = pieces
+        if not earlier:
+            return last
+        # Most often it is the last piece that has changed.
+        before = kept.before if kept is not None and _same(kept.pieces[:-1], earlier) else reduce(join, earlier)
+        self._joins[day] = _Joined(pieces, before, join(before, last))
+        return self._joins[day].whole
 
     def _piece(self, day: date, piece: int, within: range) -> CauseRows:
         slots = range(max(piece * PIECE_SLOTS, within.start), min((piece + 1) * PIECE_SLOTS, within.stop))
@@ -232,3 +256,7 @@ class Counting:
         frame, links = self.judge.frame, len(self.judge.links)
         bus = None if frame.bus is None else verdicts[links + frame.bus]
         return rows_of(cause_states(frame, np.ascontiguousarray(verdicts[:links].T), bus))
+
+
+def _same(some: Sequence[CauseRows], others: Sequence[CauseRows]) -> bool:
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from services.indicator.odds import Bounds, loss_bounds
 from services.indicator.spells import Spells
 
-__all__ = ["Pool", "Spread", "bus_bounds", "combine", "pool", "set_bounds", "spread"]
+__all__ = ["Lengths", "Pool", "Spread", "bus_bounds", "combine", "lengths", "pool", "set_bounds", "spread"]
 
 LARGEST_SHAPE = 10.0
 """Of lengths so far apart nobody knows the mean square; what is beyond this is one outage's alone."""
@@ -30,6 +30,15 @@ class Pool:
     mean: float
     square: float
     shape: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lengths:
+    """How long spells of c causes are, in hours: m the ``mean`` of an outage, M the mean ``square``, and ``mean_up``."""
+
+    mean: NDArray[np.float64]
+    square: NDArray[np.float64]
+    mean_up: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,28 +76,34 @@ def pool(record: Spells) -> Pool:
     return Pool(mean, square, min(shape, LARGEST_SHAPE))
 
 
-def spread(window: Spells, record: Spells, of: Pool) -> Spread:
-    """Spread of each cause over the window; how long its outages are is learnt from its record and its class (§6).
+def lengths(record: Spells, of: Pool) -> Lengths:
+    """Learn from each cause's record and its class how long its spells are (§6).
 
     Beyond §6, M is at least the class's shape times m²: the square of a length has so heavy a tail that most causes, by
     themselves, have not seen its mean.
     """
+    outages = record.outages + 2.0
+    mean = (record.down + 2.0 * of.mean) / outages
+    square = (record.squares + 2.0 * of.square) / outages
+    mean_up = (record.known - record.down + 2.0 * of.mean) / outages
+    return Lengths(mean, np.maximum(square, of.shape * mean**2), mean_up)
+
+
+def spread(window: Spells, of: Lengths) -> Spread:
+    """Spread of each cause over the window, of which the spells are so long (§6)."""
     known = window.known
     per_hour = np.divide(1.0, known, out=np.zeros_like(known), where=known > 0)
     loss = window.down * per_hour
     up = 1.0 - loss
-    mean = (record.down + 2.0 * of.mean) / (record.outages + 2.0)
-    square = (record.squares + 2.0 * of.square) / (record.outages + 2.0)
-    square = np.maximum(square, of.shape * mean**2)
-    mean_up = (record.known - record.down + 2.0 * of.mean) / (record.outages + 2.0)
-    variance = np.maximum(window.outages * square, window.squares) * (up * per_hour) ** 2
+    scale = (up * per_hour) ** 2
+    less = of.mean_up * loss * per_hour
     return Spread(
         loss=loss,
-        variance=variance,
-        more=mean * up * per_hour,
-        more_square=square * (up * per_hour) ** 2,
-        less=mean_up * loss * per_hour,
-        less_square=2.0 * (mean_up * loss * per_hour) ** 2,
+        variance=np.maximum(window.outages * of.square, window.squares) * scale,
+        more=of.mean * up * per_hour,
+        more_square=of.square * scale,
+        less=less,
+        less_square=2.0 * less**2,
     )
 
 
@@ -98,6 +113,8 @@ def set_bounds(of: Spread) -> Bounds:
     Beyond one half the share that works is bounded instead, with one more up-spell, and mirrored.
     """
     mirrored = of.loss > 0.5
+    if not mirrored.any():
+        return loss_bounds(of.loss, of.variance, of.more, of.more_square)
     found = loss_bounds(
         np.where(mirrored, 1.0 - of.loss, of.loss),
         of.variance,

@@ -16,8 +16,9 @@ from services.indicator.frame import Frame
 from services.indicator.interval import combine
 from services.indicator.odds import Bounds
 from services.indicator.record import RECORD_DAYS, Record
-from services.indicator.sets import Causes, Guard, group_bounds, link_bounds
+from services.indicator.sets import Causes, Guard, Learnt, group_bounds, link_bounds
 from services.indicator.shares import LinkShares, grouping, ratio, sums
+from services.indicator.spells import Spells
 from services.indicator.states import DayEvidence
 
 __all__ = ["Margins", "Past"]
@@ -38,6 +39,8 @@ class Past:
         self.days = list(evidence.days(frame, span))
         self._daily = record.daily(frame, self.days, 86400 // self.calendar.slot_seconds)
         self._guards: dict[int, dict[Kind, Guard]] = {}
+        self._spells: dict[int, Spells] = {}
+        self._learnt: dict[int, Learnt] = {}
 
     def span(self, window: int) -> range:
         """Return the slots of a window of so many days."""
@@ -47,6 +50,20 @@ class Past:
         """Return the days of a window of so many days."""
         first = self.calendar.day_of(self.span(window).start).toordinal()
         return [day for day in self.days if day.day >= first]
+
+    def spells(self, window: int) -> Spells:
+        """Return the outages of a window of so many days."""
+        days = self.since(window)
+        if len(days) not in self._spells:
+            self._spells[len(days)] = self.record.spells(window, days, self.calendar.slot_seconds / 3600)
+        return self._spells[len(days)]
+
+    def learnt(self, window: int) -> Learnt:
+        """Return what the outages of a window of so many days say."""
+        days = len(self.since(window))
+        if days not in self._learnt:
+            self._learnt[days] = Learnt.of(self.spells(window), len(self.frame.agencies))
+        return self._learnt[days]
 
     def guards(self, window: int) -> dict[Kind, Guard]:
         """Return the guards of one day, by the days of a window."""
@@ -81,15 +98,14 @@ class Margins:
         if not days:
             return None
         slot_hours, agencies = past.calendar.slot_seconds / 3600, len(past.frame.agencies)
-        spells = past.record.spells(window, days, slot_hours)
-        record = past.since(reach)
+        spells = past.spells(window)
         known = spells.known[1 + agencies :] / slot_hours
         live = shares.known - _on_paper(past.frame, days)
         length = len(past.span(window)) * slot_hours / 24
         return cls(
             past=past,
             shares=shares,
-            causes=Causes.of(spells, past.record.spells(reach, record, slot_hours), agencies),
+            causes=Causes.of(spells, past.learnt(reach)),
             connected=ratio(live, shares.known, otherwise=0.0),
             charged=ratio(live - known, live, otherwise=0.0),
             loss=np.clip(1.0 - ratio(shares.counts[Stage.OK], known, otherwise=1.0), 0.0, 1.0),
@@ -102,13 +118,13 @@ class Margins:
 
         A link of which nothing is known is taken to be like the others of its set, as far as they were seen.
         """
-        ids, group, weight = grouping(self.past.frame, self.shares, kind)
-        weight = np.where(self.shares.known > 0, weight, 0.0)
-        exposed = weight * self.connected
         if kind is Kind.LINK:
             connected, charged, seen = self.connected, self.charged, self.seen
             found = link_bounds(self.causes, self.past.frame.provider, self.loss)
         else:
+            ids, group, weight = grouping(self.past.frame, self.shares, kind)
+            weight = np.where(self.shares.known > 0, weight, 0.0)
+            exposed = weight * self.connected
             whole, part = sums(group, weight, len(ids)), sums(group, exposed, len(ids))
             connected = ratio(part, whole, otherwise=0.0)
             charged = ratio(sums(group, exposed * self.charged, len(ids)), part, otherwise=0.0)

@@ -21,13 +21,14 @@ class Network:
     """Index arrays beside a frame's n links.
 
     ``pair`` (n,) which of the m pairs of agencies a link belongs to; ``consumer`` and ``provider`` (m,) of each pair, in
-    their order. ``within`` (n,) the two agencies share a sector. ``bus`` (n,) the link goes over the data bus.
+    their order, and ``reverse`` (m,) which pair is the other way round, -1 where none is. ``within`` (n,) the two agencies share a sector. ``bus`` (n,) the link goes over the data bus.
     ``need`` (n,) which of k needs a link is part of: service ``needy`` (k,) needs provider ``needed`` (k,).
     """
 
     pair: NDArray[np.int64]
     consumer: NDArray[np.int64]
     provider: NDArray[np.int64]
+    reverse: NDArray[np.int64]
     within: NDArray[np.bool_]
     bus: NDArray[np.bool_]
     need: NDArray[np.int64]
@@ -60,6 +61,7 @@ class Network:
             pair=pair,
             consumer=consumer,
             provider=provider,
+            reverse=_reverse(consumer, provider, len(frame.agencies)),
             within=agency_sector[frame.provider] == frame.sector,
             bus=bus,
             need=need,
@@ -78,3 +80,10 @@ def _combinations(
     """Return which combination each row has, and the two parts of every combination, sorted."""
     found, row = np.unique(one * max(others, 1) + other, return_inverse=True)
     return row.astype(np.int64), found // max(others, 1), found % max(others, 1)
+
+
+def _reverse(consumer: NDArray[np.int64], provider: NDArray[np.int64], agencies: int) -> NDArray[np.int64]:
+    """Return where each pair's other way round is among the pairs, which are sorted; -1 where it is not."""
+    pairs, wanted = consumer * agencies + provider, provider * agencies + consumer
+    found = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+    return np.where(pairs[found] == wanted, found, -1)

@@ -38,16 +38,38 @@ def gamma_ratio(probability: float, shape: NDArray[np.float64]) -> NDArray[np.fl
     From a table in log k of (g - 1)√k, which varies slowly and tends to the normal quantile: the error of g is below
     10⁻⁵, and below 10⁻⁷ where k > 1.
     """
-    grid, values = _table(probability)
     shape = np.maximum(shape, SMALLEST_SHAPE)
-    return np.maximum(0.0, 1.0 + np.interp(np.log(shape), grid, values) / np.sqrt(shape))
+    return np.maximum(0.0, 1.0 + _table(probability).at(np.log(shape)) / np.sqrt(shape))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Table:
+    """Values at equal steps, and straight lines between them."""
+
+    grid: NDArray[np.float64]
+    values: NDArray[np.float64]
+    slopes: NDArray[np.float64]
+
+    def at(self, place: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what ``np.interp`` does. It searches for every place; here steps are equal, so each says where it is."""
+        grid = self.grid
+        place = np.clip(place, grid[0], grid[-1])
+        step = ((place - grid[0]) * ((len(grid) - 1) / (grid[-1] - grid[0]))).astype(np.int64)
+        step -= place < grid[step]  # rounding may have led one step too far,
+        step += place >= self._next(step)  # or not far enough
+        found: NDArray[np.float64] = self.slopes[step] * (place - grid[step]) + self.values[step]
+        return found
+
+    def _next(self, step: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.append(self.grid[1:], np.inf)[step]
 
 
 @cache
-def _table(probability: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _table(probability: float) -> _Table:
     grid = np.linspace(np.log(SMALLEST_SHAPE), np.log(_LARGEST_SHAPE), _POINTS)
     shape = np.exp(grid)
-    return grid, (gammaincinv(shape, probability) / shape - 1.0) * np.sqrt(shape)
+    values = (gammaincinv(shape, probability) / shape - 1.0) * np.sqrt(shape)
+    return _Table(grid, values, np.append(np.diff(values) / np.diff(grid), 0.0))
 
 
 def loss_bounds(
@@ -62,7 +84,8 @@ def loss_bounds(
     w, w₂ are brought to the scale of odds.
     """
     up = 1.0 - loss
-    odds, variance, more, more_square = loss / up, variance / up**4, more / up**2, more_square / up**4
+    fourth = up**4
+    odds, variance, more, more_square = loss / up, variance / fourth, more / up**2, more_square / fourth
     raised = odds + more
     low = odds * gamma_ratio(_LOW, _shape(odds, variance))
     high = raised * gamma_ratio(_HIGH, _shape(raised, variance + more_square))

@@ -10,15 +10,30 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.interval import Spread, bus_bounds, pool, set_bounds, spread
+from services.indicator.interval import Lengths, Spread, bus_bounds, lengths, pool, set_bounds, spread
 from services.indicator.odds import Bounds
-from services.indicator.shares import ratio
+from services.indicator.shares import ratio, sums
 from services.indicator.spells import Spells
 
-__all__ = ["Causes", "Guard", "Sets", "group_bounds", "link_bounds"]
+__all__ = ["Causes", "Guard", "Learnt", "Sets", "group_bounds", "link_bounds"]
 
 GUARDED_SETS: Final = 512
 """Sets of which the days are looked at together."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learnt:
+    """What a record says of all causes, for every window that looks back on it."""
+
+    providers: Lengths
+    own: Lengths
+    bus: Spells
+
+    @classmethod
+    def of(cls, record: Spells, agencies: int) -> Learnt:
+        """Learn from a record, in the order bus, agencies, links."""
+        providers, own = record.part(slice(1, 1 + agencies)), record.part(slice(1 + agencies, None))
+        return cls(lengths(providers, pool(providers)), lengths(own, pool(own)), record.part(slice(1)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,18 +45,17 @@ class Causes:
     bus: Bounds
 
     @classmethod
-    def of(cls, window: Spells, record: Spells, agencies: int) -> Causes:
-        """Spread the causes of a window, with its record; both in the order bus, agencies, links.
+    def of(cls, window: Spells, learnt: Learnt) -> Causes:
+        """Spread the causes of a window, in the order bus, agencies, links.
 
         A bus of which nothing is known loses nothing and adds no margin.
         """
-        providers, own = slice(1, 1 + agencies), slice(1 + agencies, None)
-
-        def of_class(part: slice) -> Spread:
-            past = record.part(part)
-            return spread(window.part(part), past, pool(past))
-
-        return cls(of_class(providers), of_class(own), bus_bounds(window.part(slice(1)), record.part(slice(1))))
+        first = 1 + len(learnt.providers.mean)
+        return cls(
+            providers=spread(window.part(slice(1, first)), learnt.providers),
+            own=spread(window.part(slice(first, None)), learnt.own),
+            bus=bus_bounds(window.part(slice(1)), learnt.bus),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,26 +103,29 @@ def group_bounds(
     of v, w and w₂ is below the ``guard``'s. Zero throughout where nothing weighs.
     """
     providers, own = causes.providers, causes.own
-    share = ratio(weight, np.bincount(sets.group, weight, sets.size)[sets.group], otherwise=0.0)
-    of_pair = np.bincount(sets.pair, share, len(sets.pair_group))
+    share = ratio(weight, sums(sets.group, weight, sets.size)[sets.group], otherwise=0.0)
+    of_pair = sums(sets.pair, share, len(sets.pair_group))
+    square, square_of_pair = share**2, of_pair**2
 
-    def largest(power: int, of_provider: NDArray[np.float64], of_link: NDArray[np.float64]) -> NDArray[np.float64]:
+    provider = sets.pair_provider
+
+    def largest(of_pairs: NDArray[np.float64], of_links: NDArray[np.float64]) -> NDArray[np.float64]:
         found = np.zeros(sets.size)
-        np.maximum.at(found, sets.pair_group, of_pair**power * of_provider[sets.pair_provider])
-        np.maximum.at(found, sets.group, share**power * of_link)
+        np.maximum.at(found, sets.pair_group, of_pairs)
+        np.maximum.at(found, sets.group, of_links)
         return found
 
-    variance = np.bincount(sets.pair_group, of_pair**2 * providers.variance[sets.pair_provider], sets.size)
-    # Few links have any fault of their own, or lose anything.
-    faulty, losing = np.flatnonzero(own.variance), np.flatnonzero(loss)
-    variance += np.bincount(sets.group[faulty], share[faulty] ** 2 * own.variance[faulty], sets.size)
+    variance = sums(sets.pair_group, square_of_pair * providers.variance[provider], sets.size)
+    variance += sums(sets.group, square * own.variance, sets.size)
     of = Spread(
-        loss=np.minimum(1.0, np.bincount(sets.group[losing], share[losing] * loss[losing], sets.size)),
+        loss=np.minimum(1.0, sums(sets.group, share * loss, sets.size)),
         variance=np.maximum(variance, guard.variance),
-        more=np.maximum(largest(1, providers.more, own.more), guard.more),
-        more_square=np.maximum(largest(2, providers.more_square, own.more_square), guard.more_square),
-        less=largest(1, providers.less, own.less),
-        less_square=largest(2, providers.less_square, own.less_square),
+        more=np.maximum(largest(of_pair * providers.more[provider], share * own.more), guard.more),
+        more_square=np.maximum(
+            largest(square_of_pair * providers.more_square[provider], square * own.more_square), guard.more_square
+        ),
+        less=largest(of_pair * providers.less[provider], share * own.less),
+        less_square=largest(square_of_pair * providers.less_square[provider], square * own.less_square),
     )
     return set_bounds(of)
 

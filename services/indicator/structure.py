@@ -67,7 +67,9 @@ def structure(
         return None
 
     def any_of(links: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return np.bincount(network.pair[counted & links], minlength=pairs) > 0
+        found = np.zeros(pairs, dtype=np.bool_)
+        found[network.pair[counted & links]] = True
+        return found
 
     required, working = any_of(counted), any_of(shares.counts[Stage.OK] > 0)
     possible = working | any_of(shares.known < shares.slots)
@@ -100,7 +102,7 @@ def structure(
         islands=_islands(frame, island, taking_part),
         fragmentation=share(required & (island[network.consumer] != island[network.provider])),
         fragmentation_lower=share(required & (could_be[network.consumer] != could_be[network.provider])),
-        reciprocity=_reciprocity(network, working, agencies),
+        reciprocity=_reciprocity(network, working),
         within_sectors=within,
         across_sectors=across,
         silo_gap=None if within.point is None or across.point is None else within.point - across.point,
@@ -129,12 +131,11 @@ def _islands(frame: Frame, component: NDArray[np.int32], taking_part: NDArray[np
     return tuple(sorted(found, key=lambda island: (-len(island), island)))
 
 
-def _reciprocity(network: Network, working: NDArray[np.bool_], agencies: int) -> float | None:
-    if not working.any():
+def _reciprocity(network: Network, working: NDArray[np.bool_]) -> float | None:
+    reverse = network.reverse[working]
+    if not len(reverse):
         return None
-    consumer, provider = network.consumer[working], network.provider[working]
-    returned = np.isin(provider * agencies + consumer, consumer * agencies + provider)
-    return float(returned.sum() / len(returned))
+    return float((working[reverse] & (reverse >= 0)).sum() / len(reverse))
 
 
 def _of_sets(

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from services.indicator.causes import CauseRows
 from services.indicator.interval import combine
-from services.indicator.sets import Causes, Guard, group_bounds, link_bounds
+from services.indicator.sets import Causes, Guard, Learnt, group_bounds, link_bounds
 from services.indicator.spells import Spells, SpellSums
 from tests.calibration.government import KINDS, Government
 from tests.calibration.processes import SLOT_HOURS
@@ -74,7 +74,7 @@ class Sums:
         government = self._government
         record_days = days if young else RECORD_DAYS
         window = self._of(days)
-        causes = Causes.of(window, self._of(record_days), government.agencies)
+        causes = Causes.of(window, Learnt.of(self._of(record_days), government.agencies))
         if self._life.losses is None:
             loss = causes.providers.loss[government.provider]
         else:

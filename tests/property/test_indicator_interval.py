@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.indicator.causes import PAUSE, rows_of
-from services.indicator.interval import Pool, bus_bounds, combine, pool, set_bounds, spread
-from services.indicator.odds import Bounds
-from services.indicator.sets import Causes, Guard, Sets, group_bounds, link_bounds
+from services.indicator.interval import Pool, bus_bounds, combine, lengths, pool, set_bounds, spread
+from services.indicator.odds import Bounds, _table
+from services.indicator.sets import Causes, Guard, Learnt, Sets, group_bounds, link_bounds
 from services.indicator.spells import Spells, SpellSums
 from tests import interval_oracle as oracle
 
@@ -58,7 +58,7 @@ class Case:
 
     def causes(self) -> Causes:
         """Spread the causes with the library."""
-        return Causes.of(self.spells(self.window), self.spells(len(self.days)), AGENCIES)
+        return Causes.of(self.spells(self.window), Learnt.of(self.spells(len(self.days)), AGENCIES))
 
 
 class Truth:
@@ -163,7 +163,7 @@ def test_names_do_not_matter(seed) -> None:
         return Spells(spells.known[places], spells.down[places], spells.outages[places], spells.squares[places])
 
     causes = case.causes()
-    other = Causes.of(renamed(case.spells(case.window)), renamed(case.spells(len(case.days))), AGENCIES)
+    other = Causes.of(renamed(case.spells(case.window)), Learnt.of(renamed(case.spells(len(case.days))), AGENCIES))
     provider_there = np.array(new_agency)[provider[order]]
     here, there = link_bounds(causes, provider, loss), link_bounds(other, provider_there, loss[order])
     assert there.high == pytest.approx(here.high[order], abs=1e-12)
@@ -200,7 +200,7 @@ def alone(known: float, down: float, outages: float, squares: float) -> Spells:
 def test_vectors(sums, low, high) -> None:
     """One cause alone, its own pool, record = window, K = 672 h: the vectors of §6, to their last digit."""
     cause = alone(672, *sums)
-    found = set_bounds(spread(cause, cause, pool(cause)))
+    found = set_bounds(spread(cause, lengths(cause, pool(cause))))
     assert [round(float(value[0]), 6) for value in (found.low, found.high)] == [low, high]
 
 
@@ -222,7 +222,7 @@ def test_more_of_the_same_is_known_better() -> None:
     widths: list[Any] = []
     for times in (1, 10, 100, 10_000):
         cause = alone(*(times * value for value in (672, 20, 10, 80)))
-        found = set_bounds(spread(cause, cause, pool(cause)))
+        found = set_bounds(spread(cause, lengths(cause, pool(cause))))
         widths.append(float((found.high - found.low)[0]))
     assert widths == sorted(widths, reverse=True)
     assert widths[-1] < 1e-3
@@ -231,7 +231,7 @@ def test_more_of_the_same_is_known_better() -> None:
 def test_longer_outages_are_wider() -> None:
     """The same downtime in fewer outages is wider above and below: it is fewer draws."""
     found = [
-        set_bounds(spread(cause, cause, pool(cause)))
+        set_bounds(spread(cause, lengths(cause, pool(cause))))
         for cause in (alone(672, 20, outages, 2 * 400 / (outages + 1)) for outages in (1, 2, 5, 20))
     ]
     assert [float(one.high[0]) for one in found] == sorted((float(one.high[0]) for one in found), reverse=True)
@@ -241,6 +241,15 @@ def test_longer_outages_are_wider() -> None:
 def test_always_down_is_mirrored() -> None:
     """What was down all the time has an upper bound of 1, and a lower one that leaves room for one short up-spell."""
     cause = alone(672, 672, 1, 672**2)
-    found = set_bounds(spread(cause, cause, Pool(2.0, 8.0, 0.0)))
+    found = set_bounds(spread(cause, lengths(cause, Pool(2.0, 8.0, 0.0))))
     assert float(found.high[0]) == 1.0
     assert 0.9 < float(found.low[0]) < 1.0
+
+
+def test_quantiles_are_read_from_the_table_as_numpy_reads_it() -> None:
+    """At, between and beyond the points of the table, a quantile is what ``np.interp`` makes of it."""
+    grid = _table(0.975).grid
+    places = np.concatenate([grid, np.nextafter(grid, -99), np.nextafter(grid, 99), (grid[1:] + grid[:-1]) / 2])
+    places = np.append(places, [grid[0] - 1, grid[-1] + 1])
+    expected = np.interp(places, grid, _table(0.975).values)
+    np.testing.assert_allclose(_table(0.975).at(places), expected, rtol=1e-14, atol=0)

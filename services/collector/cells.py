@@ -8,12 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from services.collector.summary import Tally
 from services.core.evidence import DURATION_BUCKETS
 
-__all__ = ["Cell", "Totals", "acknowledge", "change", "counted", "forget", "revise", "totals", "unpublished"]
+__all__ = ["Cell", "Totals", "acknowledge", "added", "change", "counted", "forget", "revise", "totals", "unpublished"]
 
 _BUCKETS = struct.Struct(f"<{DURATION_BUCKETS}q")
+_NUMBER = np.dtype("<i8")
+_CHANGE = f"""INSERT INTO cell VALUES ({", ".join("?" * (len(Tally.FIELDS) + 5))}) ON CONFLICT (pair, slot) DO UPDATE SET
+{", ".join(f"{name} = {name} + excluded.{name}" for name in Tally.FIELDS)},
+buckets = added(buckets, excluded.buckets), revision = excluded.revision"""  # noqa: S608  # names of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +42,24 @@ class Totals:
     unpublished: int
 
 
+def added(one: bytes, other: bytes) -> bytes:
+    """Add the buckets of two tallies, packed as the table has them: for SQLite to call."""
+    return (np.frombuffer(one, _NUMBER) + np.frombuffer(other, _NUMBER)).tobytes()
+
+
 def _cell(row: Sequence[Any]) -> Cell:
     pair, slot, *numbers, buckets, revision, published = row
     return Cell(pair, slot, Tally(numbers, list(_BUCKETS.unpack(buckets))), revision, published)
 
 
 def change(database: sqlite3.Connection, changes: Mapping[tuple[int, int], Tally], revision: int) -> None:
-    """Add to the tally of each (pair, slot), which is then at ``revision``."""
-    rows = []
-    for (pair, slot), tally in changes.items():
-        row = database.execute("SELECT * FROM cell WHERE pair = ? AND slot = ?", (pair, slot)).fetchone()
-        published = 0
-        if row:
-            cell = _cell(row)
-            tally.merge(cell.tally)
-            published = cell.published
-        rows.append((pair, slot, *tally.numbers, _BUCKETS.pack(*tally.buckets), revision, published))
-    database.executemany("INSERT OR REPLACE INTO cell VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    """Add to the tally of each (pair, slot), which is then at ``revision``; in the order of the table, so that what lies
+    together is touched together.
+    """
+    database.executemany(
+        _CHANGE,
+        ((*key, *changes[key].numbers, _BUCKETS.pack(*changes[key].buckets), revision, 0) for key in sorted(changes)),
+    )
 
 
 def revise(database: sqlite3.Connection, pairs: Sequence[int], revision: int) -> None:

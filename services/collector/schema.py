@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from services.collector.cells import added
 from services.collector.summary import Tally
 from services.core.errors import StateError
 
@@ -43,6 +44,7 @@ def open_database(path: str, *, created_ms: int) -> sqlite3.Connection:
         database.execute(f"PRAGMA journal_mode = {'WAL' if path else 'OFF'}")
         database.execute(f"PRAGMA synchronous = {'FULL' if path else 'OFF'}")
         database.execute("PRAGMA cache_size = -65536")
+        database.create_function("added", 2, added, deterministic=True)
         database.execute("BEGIN EXCLUSIVE")
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:

@@ -57,11 +57,6 @@ class Tally:
         numbers[9] += sign * duration
         self.buckets[bucket_of(duration)] += sign
 
-    def merge(self, other: Tally) -> None:
-        """Add another tally of the same (client, service, slot)."""
-        self.numbers = [a + b for a, b in zip(self.numbers, other.numbers, strict=True)]
-        self.buckets = [a + b for a, b in zip(self.buckets, other.buckets, strict=True)]
-
     @property
     def paired(self) -> int:
         """Exchanges with both sides."""

@@ -42,7 +42,7 @@ test: setup-dev ## every test this machine can run (some of them: make test ARGS
 conformance: setup-dev ## the prober and blackbox_exporter side by side, where that is installed
 	@$(BIN)/python -m tests.conformance
 
-# Starts a Docker engine of its own where none answers (as root), and needs Debian's docker.io, docker-buildx, docker-compose,
+# Starts a Docker engine of its own where none answers (as root), and needs Debian's docker.io, docker-cli, docker-buildx, docker-compose,
 # iptables and debootstrap.
 test-images: setup-dev ## build the image and run the whole stack, killing parts of it
 	@$(BIN)/python -m tests.images $(ARGS)

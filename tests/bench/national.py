@@ -58,6 +58,7 @@ def national(minutes: float, slot: int) -> Iterator[str]:
             stall = _follow(system, pids, minutes * 60)
             after = _moment(system, pids)
             yield from _costs(before, after, {name: peak_mib(pid) for name, pid in pids.items()})
+            yield from _disk(before, after, system.data)
             yield from _outcomes(before.prober, after.prober)
             yield _times("probes start late by", before.prober, after.prober, "peyvand_probe_schedule_lag_seconds")
             yield _times("the bus acknowledges in", before.prober, after.prober, "peyvand_publish_seconds")
@@ -127,6 +128,19 @@ def _costs(before: _Moment, after: _Moment, peaks: dict[str, float]) -> Iterator
     others = after.busy - before.busy - sum(used.values())
     yield f"all other processes of this machine meanwhile: {others / took:.0%} of a core"
     yield f"{probes:.0f} measurements in {took:.0f} s: {probes / took:.1f} per second"
+
+
+def _disk(before: _Moment, after: _Moment, data: Path) -> Iterator[str]:
+    """What streams and the scorer's folder hold, and by how much the streams grew."""
+    kept = since({}, after.scorer, "peyvand_stream_bytes", "stream")
+    messages = since({}, after.scorer, "peyvand_stream_messages", "stream")
+    grown = since(before.scorer, after.scorer, "peyvand_stream_bytes", "stream")
+    for stream, size in kept.items():
+        yield f"{stream}: {messages[stream]:.0f} messages, {size:.0f} bytes, {grown[stream]:.0f} of them since the first index"
+    probes = sum(since(before.prober, after.prober, "peyvand_probe_outcomes_total", "outcome").values())
+    yield f"of a measurement {grown['MEASUREMENTS'] / probes:.1f} bytes"
+    size = sum(path.stat().st_size for path in (data / "scorer").rglob("*") if path.is_file())
+    yield f"the scorer's folder: {size} bytes"
 
 
 def _outcomes(before: Samples, after: Samples) -> Iterator[str]:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from tests.images.check import Checks, NotDone
 from tests.images.engine import running_engine
 from tests.images.images import ROOT, build_base, build_ours, build_stand_ins, image_is_as_promised
+from tests.images.operated import backed_up, seed_is_replaced
 from tests.images.stack import nothing_is_lost, running_stack, watched
 from tests.images.tested import passes
 from tests.images.units import units_are_sound
@@ -25,6 +26,8 @@ _STACK = (
     "the stack of deploy/compose.yaml",
     "Prometheus and Alertmanager in the stack",
     "nothing lost under kills",
+    "a backup of the stack",
+    "a seed replaced in the stack",
     "a clean end of the stack",
 )
 
@@ -39,7 +42,14 @@ def _containers(checks: Checks, keep: Path | None) -> None:
                 if not checks.run(left.pop(0), lambda step=step: step(engine)):
                     return
             with running_stack(engine) as stack:
-                for act in (stack.up, lambda: watched(stack), lambda: nothing_is_lost(stack), stack.stop):
+                for act in (
+                    stack.up,
+                    lambda: watched(stack),
+                    lambda: nothing_is_lost(stack),
+                    lambda: backed_up(stack),
+                    lambda: seed_is_replaced(stack),
+                    stack.stop,
+                ):
                     if not checks.run(left.pop(0), act):
                         return
     except NotDone as reason:

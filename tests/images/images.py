@@ -34,7 +34,7 @@ def _mirror() -> str:
     for path in (*Path("/etc/apt/sources.list.d").glob("*.sources"), Path("/etc/apt/sources.list")):
         text = path.read_text() if path.exists() else ""
         for address in re.findall(r"^(?:URIs:|deb(?: \[.*\])?) (\S+)", text, re.MULTILINE):
-            if "security" not in address:
+            if address.startswith("http") and "security" not in address:
                 return str(address)
     raise Failure("/etc/apt names no mirror to make a base image of")
 

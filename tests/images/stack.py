@@ -24,13 +24,14 @@ from tests.images.check import Failure
 from tests.images.engine import Engine
 from tests.images.images import HERE, IMAGES, ROOT
 
-__all__ = ["Stack", "running_stack"]
+__all__ = ["PEYVAND", "VANTAGES", "Stack", "nothing_is_lost", "prepare", "running_stack", "watched"]
 
 VANTAGES = ("north", "south")
 LINKS, SLOT_SECONDS, TIMEOUT_SECONDS = 1000, 20, 3
 LEFT_OUT = ("grafana",)
 _HEALTHY_SECONDS = 240.0
 _POLL_SECONDS = 0.5
+PEYVAND = str(ROOT / ".venv" / "bin" / "peyvand")
 # A prober that died is missed after 6 s of silence, and what it had not probed is probed at once: early in a slot that is
 # in time for the slot itself.
 _EARLY_SECONDS = 3.0
@@ -244,6 +245,13 @@ def nothing_is_lost(stack: Stack) -> str:
     )
 
 
+def prepare(engine: Engine, secrets: Path) -> None:
+    """Make certificates, seeds, users and passwords, or bring them up to date."""
+    environ = {"PAGES_URL": "http://127.0.0.1:9/pages", "TICKETS_URL": "http://127.0.0.1:9/tickets"}
+    environ |= {"PEYVAND": PEYVAND, "VANTAGES": " ".join(VANTAGES)}
+    engine.run(str(ROOT / "deploy" / "prepare.sh"), str(secrets), environ=environ)
+
+
 def _every_slot(dumped: Path, first: float, last: float) -> None:
     """Whether each link has a measurement of each slot and vantage, none of which blames a target that always answered."""
     seen: set[tuple[str, str, float]] = set()
@@ -298,9 +306,7 @@ def running_stack(engine: Engine) -> Iterator[Stack]:
         "VANTAGE_2": VANTAGES[1],
         **{f"{name}_PORT": str(free_port()) for name in ("API", "PROMETHEUS", "ALERTMANAGER", "GRAFANA")},
     }
-    webhooks = {"PAGES_URL": "http://127.0.0.1:9/pages", "TICKETS_URL": "http://127.0.0.1:9/tickets"}
-    peyvand = {"PEYVAND": str(ROOT / ".venv" / "bin" / "peyvand"), "VANTAGES": " ".join(VANTAGES)}
-    engine.run(str(ROOT / "deploy" / "prepare.sh"), environ["PEYVAND_SECRETS"], environ={**webhooks, **peyvand})
+    prepare(engine, Path(environ["PEYVAND_SECRETS"]))
     stack = Stack(engine, environ)
     try:
         yield stack

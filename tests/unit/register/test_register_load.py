@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from registers import register_files, write_register
 
+from services.cli.register_commands import _fingerprint
 from services.core.definition import JsonExpectation
 from services.core.model import ALWAYS, ExchangeRoute, Maintenance, Member
 from services.register.load import load
@@ -138,3 +139,25 @@ def test_expected_values_mean_what_json_means(tmp_path: Path, written: str, valu
     probes = ('equals: "${national_id}"', f"equals: {written}")
     register = load(write_register(tmp_path, probes_yaml=probes))
     assert register.probes["inquiry"].expect.json[0].equals == value
+
+
+def test_a_folder_that_kubernetes_mounts_is_read_and_seen_to_change(tmp_path: Path) -> None:
+    """Files of a ConfigMap are links into a folder that another takes the place of: read as any other, and published again."""
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+
+    def exchange(name: str, **changes: tuple[str, str]) -> None:
+        (tmp_path / name).mkdir()
+        plain = write_register(tmp_path / name, **changes)
+        plain.rename(mounted / f"..{name}")
+        (mounted / "..data.next").symlink_to(f"..{name}")
+        (mounted / "..data.next").rename(mounted / "..data")
+
+    exchange("one")
+    for file in (mounted / "..one").iterdir():
+        (mounted / file.name).symlink_to(f"..data/{file.name}")
+    before, seen = load(mounted), _fingerprint(mounted)
+    assert before.register_version == load(mounted / "..one").register_version
+    exchange("two", policy_yaml=("grace_hours: 24", "grace_hours: 2"))
+    assert _fingerprint(mounted) != seen
+    assert before.policy.grace_seconds - load(mounted).policy.grace_seconds == 22 * 3600

@@ -1,0 +1,141 @@
+"""The pages that operators act by: every command, flag, setting, unit, file and link on them exists."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from services.core.metrics import TABLE
+from services.core.outcome import Reason
+from services.core.settings import Settings, variable
+from tests.commands import faults
+from tests.unit.deploy.test_chart import _render
+
+ROOT = Path(__file__).parents[3]
+PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("alerts", "operating")}
+BLOCKS = {name: re.findall(r"^ *```bash\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL) for name, text in PAGES.items()}
+TOOLS = {
+    "cd", "chown", "cp", "curl", "do", "docker", "done", "echo", "export", "for", "helm", "install", "kubectl", "make", "mkdir",
+    "prometheus", "prometheus-alertmanager", "rm", "systemctl", "systemd-sysusers",
+}  # fmt: skip
+"""What stands in blocks besides our own commands."""
+STACK_VARIABLES = {"PEYVAND_REGISTER"}
+UNITS = {file.name.removesuffix(".service") for file in (ROOT / "deploy" / "systemd").iterdir()}
+
+page = pytest.mark.parametrize("name", PAGES)
+
+
+def _lines(name: str) -> Iterator[list[str]]:
+    """Every command of a page, word by word: of its blocks, and of its text those that begin with `peyvand`."""
+    text = (
+        "\n".join(BLOCKS[name]).replace("\\\n", " ") + "\n" + "\n".join(re.findall(r"`(peyvand [^`]+)`", PAGES[name]))
+    )
+    for line in text.splitlines():
+        words = shlex.split(line, comments=True)
+        while words:
+            end = next((n for n, word in enumerate(words) if word in ("&&", "|", "&", ">")), len(words))
+            command = [word.rstrip(";") for word in words[:end]]
+            while command and re.match(r"^[A-Z_0-9]+=", command[0]):
+                command.pop(0)
+            if command:
+                yield command
+            words = words[end + 2 if end < len(words) and words[end] == ">" else end + 1 :]
+
+
+@page
+def test_commands_exist(name: str) -> None:
+    """Every `peyvand …` is a command with those options, every unit and target of make is there, no other tool is misspelt."""
+    ours = 0
+    for words in _lines(name):
+        tool = words[0].rpartition("/")[2]
+        if tool == "peyvand":
+            assert faults(words[1:]) == [], words
+            ours += 1
+        elif tool == "prepare.sh":
+            assert words[0] == "deploy/prepare.sh"
+        else:
+            assert tool in TOOLS, words
+        if words[:2] == ["docker", "compose"] and "peyvand" in words:
+            assert faults(words[words.index("peyvand") + 1 :]) == [], words
+        if tool == "systemctl" and words[1] != "daemon-reload":
+            named = [word for word in words[2:] if word.startswith("peyvand")]
+            assert [one for one in named if re.sub("@.*", "@", one) not in UNITS] == []
+        if tool == "make" and len(words) > 1:
+            assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert ours > 10
+
+
+@page
+def test_flags_and_variables_are_settings(name: str) -> None:
+    """Every flag in the text is a setting, or an option of the command that is named with it; every PEYVAND_* is one."""
+    known = {f"--{setting.replace('_', '-')}" for setting in Settings.model_fields}
+    options = {"--replicas", "--dry-run=client"}
+    assert set(re.findall(r"`(--[a-z0-9=-]+)", PAGES[name])) - known - options == set()
+    variables = {variable(setting) for setting in Settings.model_fields}
+    assert set(re.findall(r"\bPEYVAND_[A-Z_0-9]+", PAGES[name])) - variables - STACK_VARIABLES == set()
+
+
+@page
+def test_what_components_write_is_named_rightly(name: str) -> None:
+    """Every metric, reason, event of a log, column and setting that the page names is in a table or in the code."""
+    reasons = {reason.name.lower() for reason in Reason}
+    code = "".join(file.read_text("utf-8") for file in (ROOT / "services").rglob("*.py"))
+    for word in set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", PAGES[name])):
+        if word.startswith("peyvand_"):
+            assert word in TABLE, word
+        elif word not in {"runbook_url", "keep_firing_for", *reasons}:
+            assert re.search(rf"\b{word}\b", code), word
+
+
+@page
+def test_files_and_links_lead_somewhere(name: str) -> None:
+    """Every file of ours that is named is there, and every link leads to a page and a heading that are."""
+    for path in set(re.findall(r"\b((?:deploy|tests|docs)/[\w./-]*\w)", PAGES[name])) - {"deploy/secrets"}:
+        assert path.startswith("deploy/secrets/") or (ROOT / path).exists(), path
+    for target in set(re.findall(r"\]\(([^)]+)\)", PAGES[name])):
+        file, _, anchor = target.partition("#")
+        there = ROOT / "docs" / file if file else ROOT / "docs" / f"{name}.md"
+        assert there.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", there.read_text("utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}, target
+
+
+def test_the_guide_names_alerts_that_exist() -> None:
+    """Alerts that the operating guide points at have a section of the runbook."""
+    named = re.findall(r"^\| ([A-Z][\w, ]+) \| ", PAGES["operating"], re.MULTILINE)
+    alerts = set(re.findall(r"^### (\w+)$", PAGES["alerts"], re.MULTILINE))
+    assert {one for row in named for one in row.split(", ")} <= alerts
+    assert len(named) > 3
+
+
+def test_the_guide_s_values_can_be_installed() -> None:
+    """The values of the operating guide render, with Secrets that its commands make."""
+    (block,) = [one for one in re.findall(r"```yaml\n(.*?)```", PAGES["operating"], re.DOTALL) if "vantages:" in one]
+    documents = _render(yaml.safe_load(block), name="peyvand")
+    used = set(re.findall(r'"secretName": "([^"]+)"', json.dumps(documents)))
+    made = {f"peyvand-{user}" for user in re.search(r"for user in ([^;]+);", PAGES["operating"])[1].split()}
+    assert used == made | {"peyvand-bus-ca"}
+    assert {one["kind"] for one in documents} >= {"StatefulSet", "ServiceMonitor", "PrometheusRule", "Job"}
+
+
+def test_the_guide_sizes_by_what_was_measured() -> None:
+    """Every figure of the table of sizes stands in docs/performance.md."""
+    measured = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    table = re.search(r"^## How large\n(.*?)^##", PAGES["operating"], re.MULTILINE | re.DOTALL)[1]
+    figures = {
+        figure for row in re.findall(r"^\|.*\|$", table, re.MULTILINE) for figure in re.findall(r"\d[\d,.]*\d|\d", row)
+    }
+    rounded = {"17": "16.7", "39": "38.6", "222": "221.9"}
+    assert len(figures) > 20
+    assert [
+        one
+        for one in sorted(figures)
+        if not re.search(rf"(?<![\d,.]){re.escape(rounded.get(one, one))}(?![\d])", measured)
+    ] == []

@@ -188,7 +188,7 @@ def stacked_bars(
         .height(height)
         .thresholds(steps(((None, "transparent"),)))
         .color_scheme(palette())
-        .transformations(_joined(along, [along, "Value.*"]))
+        .transformations([*_joined(along, [along, "Value.*"]), _sorted(along)])
         .x_field(along)
         .stacking(kinds.StackingMode.NORMAL)
         .show_value(kinds.VisibilityMode.NEVER)
@@ -302,6 +302,11 @@ def _joined(by: str, kept: Sequence[str]) -> list[DataTransformerConfig]:
         ),
         DataTransformerConfig("joinByField", options={"byField": by, "mode": "outer"}),
     ]
+
+
+def _sorted(by: str) -> DataTransformerConfig:
+    """Put rows in order: joining by text leaves them as the queries named them first."""
+    return DataTransformerConfig("sortBy", options={"sort": [{"field": by}]})
 
 
 def _arranged(titles: Mapping[str, str]) -> DataTransformerConfig:

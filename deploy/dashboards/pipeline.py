@@ -53,6 +53,11 @@ def _rate(name: str, by: str = "") -> str:
     return f"{grouped}(rate({name}{{{_OF}}}[$__rate_interval]))"
 
 
+def _increase(name: str) -> str:
+    """How often in the time shown: it tells of what happened while nobody scraped, as a rate would not."""
+    return f"sum(increase({name}{{{_OF}}}[$__range]))"
+
+
 def _quantile(share: float, name: str, by: str = "") -> str:
     grouped = f"le, {by}" if by else "le"
     return f"histogram_quantile({share}, sum by ({grouped}) (rate({name}_bucket{{{_OF}}}[$__rate_interval])))"
@@ -159,17 +164,18 @@ def _probers(made: Dashboard) -> None:
         )
     )
     made.with_panel(
-        lines(
+        bars(
             "Probes not made or not finished",
             "کاوش‌های نشده یا ناتمام",
-            "Per second: probes that did not finish within their slot, that were shed for overload, and slots leapt over "
-            "because the machine slept. All of them count as unknown.",
-            query(_rate("peyvand_probe_overruns_total"), both("overruns", "ناتمام")),
-            query(_rate("peyvand_probe_shed_total"), both("shed", "رها شده")),
-            query(_rate("peyvand_probe_leapt_slots_total"), both("slots leapt", "بازه‌های پریده")),
-            unit="ops",
+            "In the time shown: probes that did not finish within their slot, that were shed for overload, and slots leapt "
+            "over because the machine slept. All of them count as unknown.",
+            query(_increase("peyvand_probe_overruns_total"), both("overruns", "ناتمام")),
+            query(_increase("peyvand_probe_shed_total"), both("shed", "رها شده")),
+            query(_increase("peyvand_probe_leapt_slots_total"), both("slots leapt", "بازه‌های پریده")),
+            unit="short",
+            decimals=0,
             width=6,
-            thresholds=((None, "transparent"), (0.1, RED)),
+            thresholds=BAD_IS_MORE,
         )
     )
     made.with_panel(
@@ -348,10 +354,6 @@ def _scorer(made: Dashboard) -> None:
             thresholds=BAD_IS_MORE,
         )
     )
-
-
-def _increase(name: str) -> str:
-    return f"sum(increase({name}{{{_OF}}}[$__range]))"
 
 
 def _sources(made: Dashboard) -> None:

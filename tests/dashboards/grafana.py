@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.running import ROOT
 
-__all__ = ["FOLDER", "Asked", "View", "dashboard", "interpolated", "names", "panels", "queries"]
+__all__ = ["FOLDER", "Asked", "View", "dashboard", "interpolated", "names", "panels", "queries", "variables"]
 
 FOLDER = ROOT / "deploy" / "grafana" / "dashboards"
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>[a-zA-Z_]\w*)(?::\w+)?\}|(?P<plain>[a-zA-Z_]\w*))")
@@ -86,6 +86,12 @@ class Asked:
     def id(self) -> str:
         """Where it stands, in English."""
         return f"{self.dashboard}/{self.panel.split(' · ')[0]}/{self.ref}"
+
+
+def variables(name: str) -> dict[str, str]:
+    """The query of every variable of a dashboard that is asked of Prometheus, in their order."""
+    listed = dashboard(name)["templating"]["list"]
+    return {one["name"]: one["query"]["query"] for one in listed if one["type"] == "query"}
 
 
 def queries(name: str) -> Iterator[Asked]:

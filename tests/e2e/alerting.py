@@ -17,17 +17,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.error import URLError
-from urllib.parse import urlencode
-from urllib.request import urlopen
 
 import yaml
 
 from tests.conftest import free_port
 from tests.programs import program
+from tests.prometheus import ask, prometheus
 from tests.running import ROOT
 
-__all__ = ["Alerting", "alerting", "scaled"]
+__all__ = ["Alerting", "alerting", "deployed", "scaled"]
 
 _FOLDER = ROOT / "deploy" / "prometheus"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -65,12 +63,8 @@ class Alerting:
 
     def asked(self, query: str) -> list[dict[str, Any]] | None:
         """What Prometheus answers to a query; None while it does not."""
-        try:
-            where = f"http://{self.prometheus}/api/v1/query?{urlencode({'query': query})}"
-            with urlopen(where, timeout=5) as answer:
-                return json.load(answer)["data"]["result"]  # type: ignore[no-any-return]
-        except (URLError, OSError):
-            return None
+        answer = ask(self.prometheus, "query", query=query)
+        return None if answer is None else answer["result"]  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -97,8 +91,8 @@ def _webhook(told: list[tuple[str, dict[str, Any]]]) -> Iterator[str]:
         thread.join()
 
 
-def _copy(folder: Path, factor: float, places: Mapping[str, list[str]], webhook: str) -> None:
-    """The deployed files, scaled, about these places."""
+def deployed(folder: Path, factor: float, places: Mapping[str, list[str]], webhook: str = "") -> None:
+    """The deployed files, scaled, about these places: HOST:PORT by job."""
     shutil.copytree(_FOLDER, folder, ignore=shutil.ignore_patterns("secrets", "tests"))
     for file in (*(folder / "rules").glob("*.yaml"), folder / "alertmanager.yml"):
         file.write_text(scaled(file.read_text("utf-8"), factor), "utf-8")
@@ -113,37 +107,32 @@ def _copy(folder: Path, factor: float, places: Mapping[str, list[str]], webhook:
 
 
 @contextmanager
+def _alertmanager(folder: Path, where: str) -> Iterator[None]:
+    command = [
+        program("prometheus-alertmanager", "prometheus-alertmanager"),
+        "--config.file=alertmanager.yml",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address={where}",
+        "--cluster.listen-address=",
+    ]
+    with (folder / "prometheus-alertmanager.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
 def alerting(folder: Path, places: Mapping[str, str], *, factor: float) -> Iterator[Alerting]:
     """Prometheus, Alertmanager and a webhook; ``places`` is HOST:PORT of /metrics by component."""
-    prometheus, manager = (f"127.0.0.1:{free_port()}" for _ in range(2))
-    found = Alerting(prometheus)
+    manager = f"127.0.0.1:{free_port()}"
+    told: list[tuple[str, dict[str, Any]]] = []
+    jobs = {**{job: [place] for job, place in places.items()}, "alertmanager": [manager]}
     with ExitStack() as stack:
-        webhook = stack.enter_context(_webhook(found.told))
-        _copy(folder, factor, {**{job: [place] for job, place in places.items()}, "alertmanager": [manager]}, webhook)
-        for name, package, flags in (
-            (
-                "prometheus-alertmanager",
-                "prometheus-alertmanager",
-                (
-                    "--config.file=alertmanager.yml",
-                    f"--storage.path={folder / 'alertmanager'}",
-                    f"--web.listen-address={manager}",
-                    "--cluster.listen-address=",
-                ),
-            ),
-            (
-                "prometheus",
-                "prometheus",
-                (
-                    "--config.file=prometheus.yml",
-                    f"--storage.tsdb.path={folder / 'tsdb'}",
-                    f"--web.listen-address={prometheus}",
-                    "--rules.alert.resend-delay=2s",
-                ),
-            ),
-        ):
-            with (folder / f"{name}.log").open("wb") as log:
-                process = subprocess.Popen([program(name, package), *flags], cwd=folder, stdout=log, stderr=log)
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-        yield found
+        webhook = stack.enter_context(_webhook(told))
+        deployed(folder, factor, jobs, webhook)
+        stack.enter_context(_alertmanager(folder, manager))
+        where = stack.enter_context(prometheus(folder / "prometheus.yml", "--rules.alert.resend-delay=2s"))
+        yield Alerting(where, told)

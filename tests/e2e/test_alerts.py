@@ -2,113 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
-import csv
-import io
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from services.register.load import load
 from services.register.publish import publish
+from services.sandbox.faults import Mode, Scope
 from tests.conftest import free_port
 from tests.e2e.alerting import Alerting, alerting, scaled
-from tests.running import ROOT, free_base_port
+from tests.e2e.commanded_sandbox import command
+from tests.e2e.components import Components, started
+from tests.e2e.sandbox_register import cut, read_rows
+from tests.running import free_base_port
 
 SLOT = 3
 FACTOR = SLOT / 300
 LINKS = 40
 TIMEOUT_MS, LATENCY_MS = 1400, 700  # as lenient as such slots allow: a crowded machine must not read as a late answer
-DEADLINE = 90.0
-
-
-def _rows(file: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(file.read_text("utf-8"))))
-
-
-def _write(file: Path, rows: list[dict[str, str]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    file.write_text(text.getvalue(), "utf-8")
 
 
 def _few_links(register: Path) -> dict[str, str]:
-    """Cut a sandbox's register down to some live links with lenient limits; return the row of one with a strict SLO."""
-    links = [row for row in _rows(register / "links.csv") if row["live_from"]][:LINKS]
-    routes = [row for row in _rows(register / "exchange.csv") if row["link"] in {one["id"] for one in links}]
-    on_bus = {row["link"] for row in routes}
-    _write(register / "links.csv", [{**row, "latency_ms": str(LATENCY_MS)} for row in links])
-    _write(register / "exchange.csv", routes)
-    probes = yaml.safe_load((register / "probes.yaml").read_text("utf-8"))
-    for probe in probes.values():
-        probe["timeout"] = f"{TIMEOUT_MS}ms"
-    (register / "probes.yaml").write_text(yaml.safe_dump(probes), "utf-8")
-    policy = yaml.safe_load((register / "policy.yaml").read_text("utf-8"))
-    (register / "policy.yaml").write_text(yaml.safe_dump({**policy, "default_latency_ms": LATENCY_MS}), "utf-8")
+    """Cut a sandbox's register down to some live links; return the row of one with a strict SLO, not over the bus."""
+    links = [row for row in read_rows(register / "links.csv") if row["live_from"]][:LINKS]
+    on_bus = {row["link"] for row in read_rows(register / "exchange.csv")}
+    cut(register, {row["id"] for row in links}, latency_ms=LATENCY_MS, timeout_ms=TIMEOUT_MS)
     return next(row for row in links if row["slo"] == "0.99" and row["id"] not in on_bus)
-
-
-class Components:
-    """Processes by name, each started with its settings and killed at the end."""
-
-    def __init__(self, nats, folder: Path) -> None:
-        self._nats = nats
-        self._folder = folder
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
-        self.metrics = {name: f"127.0.0.1:{free_port()}" for name in ("sandbox", "prober", "scorer", "api")}
-
-    def start(self, name: str, *flags: object, module: tuple[str, ...] = ()) -> None:
-        where = ("--nats", self._nats.url, "--credentials", self._nats.credentials, "--data", self._folder / name)
-        command = [sys.executable, "-m", *(module or (f"services.{name}",)), *where, "--metrics", self.metrics[name]]
-        with (self._folder / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(
-                [str(word) for word in (*command, *flags)], cwd=ROOT, stdout=log, stderr=log
-            )
-
-    def kill(self, name: str) -> None:
-        process = self.running.pop(name)
-        process.kill()
-        process.wait()
-
-    def pause(self, name: str) -> None:
-        process = self.running[name]
-        process.send_signal(signal.SIGSTOP)
-        os.waitpid(process.pid, os.WUNTRACED)
-
-    def resume(self, name: str) -> None:
-        self.running[name].send_signal(signal.SIGCONT)
-
-    def logs(self) -> str:
-        return "\n".join(f"--- {file.name}\n{file.read_text()[-800:]}" for file in self._folder.glob("*.log"))
-
-
-@contextmanager
-def _components(nats, folder: Path) -> Iterator[Components]:
-    one = Components(nats, folder)
-    try:
-        yield one
-    finally:
-        for name in list(one.running):
-            one.kill(name)
-
-
-async def _until(condition: Callable[[], object], what: str, components: Components) -> None:
-    """Wait until a condition holds; AssertionError with the logs when it does not in time."""
-    end = time.monotonic() + DEADLINE
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() < end, f"not within {DEADLINE:.0f} s: {what}\n{components.logs()}"
-        await asyncio.sleep(0.1)
 
 
 async def _asked(told: Alerting, query: str, components: Components) -> list[dict[str, Any]]:
@@ -121,7 +42,7 @@ async def _asked(told: Alerting, query: str, components: Components) -> list[dic
             found.append(answer)
         return bool(found)
 
-    await _until(ask, f"an answer to {query}", components)
+    await components.until(ask, f"an answer to {query}")
     return found[0]
 
 
@@ -147,11 +68,16 @@ async def test_a_broken_link_is_told_of_once_and_no_fault_of_the_monitor_as_a_ta
     target; then a link breaks, and the page about it comes to the webhook with its labels, once.
     """
     base_port = free_base_port()
+    faults = tmp_path / "faults.json"
     settings = ("--slot", SLOT, "--base-port", base_port, "--faults", 0, "--traffic", 0)
-    with _components(nats, tmp_path) as components:
+    with started(nats, tmp_path) as components:
+
+        def sandbox() -> None:
+            components.start("sandbox", *settings, module="tests.e2e.commanded_sandbox", args=(str(faults),))
+
         register = tmp_path / "sandbox" / "register"
-        components.start("sandbox", *settings)
-        await _until(lambda: "sandbox serving" in components.logs(), "the sandbox served", components)
+        sandbox()
+        await components.until(lambda: "sandbox serving" in components.logs(), "the sandbox served")
         few = register.with_name("few")
         register.rename(few)
         broken = _few_links(few)
@@ -167,36 +93,35 @@ async def test_a_broken_link_is_told_of_once_and_no_fault_of_the_monitor_as_a_ta
         with alerting(tmp_path / "prometheus", places, factor=FACTOR) as told:
             as_of = "max(peyvand_index_as_of_timestamp_seconds)"
             stages = "count(peyvand_link_stage == 5)"
-            await _until(lambda: _value(told, stages) == LINKS, "every link was seen to work", components)
+            await components.until(lambda: _value(told, stages) == LINKS, "every link was seen to work")
 
             # The vantage: all that it could reach is gone, its control target too, for longer than a burn would need.
             since = _value(told, as_of)
             components.kill("sandbox")
-            await _until(lambda: told.alerts(alertname="VantageBlind"), "the blind vantage was told of", components)
-            await _until(lambda: _value(told, as_of) >= since + 6 * SLOT, "blind slots were judged", components)
+            await components.until(lambda: told.alerts(alertname="VantageBlind"), "the blind vantage was told of")
+            await components.until(lambda: _value(told, as_of) >= since + 6 * SLOT, "blind slots were judged")
             assert await _asked(told, "peyvand_link_stage", components) == []
-            components.start("sandbox", *settings)
-            await _until(lambda: _value(told, stages) == LINKS, "the vantage saw again", components)
+            sandbox()
+            await components.until(lambda: _value(told, stages) == LINKS, "the vantage saw again")
 
             # The bus, and while it is gone the prober.
             nats.kill()
-            await _until(lambda: told.alerts(alertname="BusUnreachable"), "the dead bus was told of", components)
+            await components.until(lambda: told.alerts(alertname="BusUnreachable"), "the dead bus was told of")
             components.pause("prober")
             nats.start()
-            await _until(lambda: told.alerts(alertname="ComponentDown"), "the stopped prober was told of", components)
+            await components.until(lambda: told.alerts(alertname="ComponentDown"), "the stopped prober was told of")
             components.resume("prober")
-            await _until(lambda: _value(told, stages) == LINKS, "all went on", components)
+            await components.until(lambda: _value(told, stages) == LINKS, "all went on")
             assert await _asked(told, 'count_over_time(ALERTS{about="target"}[1h])', components) == []
             assert told.alerts(about="target") == []
             assert {path for path, _ in told.alerts(alertname="VantageBlind")} == {"/pages"}
 
-            components.kill("sandbox")
-            components.start("sandbox", *settings, module=("tests.e2e.broken_sandbox", broken["id"]))
-            await _until(lambda: told.alerts(alertname="LinkBurnsFast"), "the broken link was told of", components)
+            command(faults, [(Scope.LINK, broken["id"], Mode.HTTP_5XX)])
+            await components.until(lambda: told.alerts(alertname="LinkBurnsFast"), "the broken link was told of")
             since = _value(told, as_of)
-            await _until(lambda: _value(told, as_of) >= since + 2 * SLOT, "two more slots were judged", components)
+            await components.until(lambda: _value(told, as_of) >= since + 2 * SLOT, "two more slots were judged")
             ((path, alert),) = told.alerts(about="target")
-            owner = {row["id"]: row["agency"] for row in _rows(few / "services.csv")}
+            owner = {row["id"]: row["agency"] for row in read_rows(few / "services.csv")}
             assert path == "/pages"
             assert alert["labels"] == {
                 "alertname": "LinkBurnsFast",

@@ -6,15 +6,13 @@ import json
 import subprocess
 import time
 from contextlib import contextmanager
-from urllib.error import URLError
-from urllib.parse import urlencode
-from urllib.request import urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.core.metrics import TABLE
 from tests.programs import program
+from tests.prometheus import ask, prometheus
 from tests.running import COMPONENTS, System
 
 DEADLINE = 30.0
@@ -71,38 +69,18 @@ def labels_of(family):
 
 
 @contextmanager
-def prometheus(system, folder, port):
+def scraping(system, folder):
     """A real Prometheus that scrapes every component each second; gives its address."""
     jobs = [{"job_name": name, "static_configs": [{"targets": [system.metrics(name)]}]} for name in COMPONENTS]
     config = folder / "prometheus.yml"
     config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}), "utf-8")
-    where = f"127.0.0.1:{port}"
-    command = [
-        program("prometheus", "prometheus"),
-        f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'tsdb'}",
-        f"--web.listen-address={where}",
-    ]
-    with (folder / "prometheus.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            yield where
-        finally:
-            process.terminate()
-            process.wait(DEADLINE)
-
-
-def asked(where, path, **query):
-    """What Prometheus's HTTP API answers; None while it does not."""
-    try:
-        with urlopen(f"http://{where}/api/v1/{path}?{urlencode(query)}", timeout=5) as answer:
-            return json.load(answer)["data"]
-    except URLError:
-        return None
+    with prometheus(config) as where:
+        yield where
 
 
 def scraped(where):
     """The targets of Prometheus once it has tried every one of them; None before."""
-    targets = (asked(where, "targets", state="active") or {}).get("activeTargets", [])
+    targets = (ask(where, "targets", state="active") or {}).get("activeTargets", [])
     tried = len(targets) == len(COMPONENTS) and all(target["health"] != "unknown" for target in targets)
     return targets if tried else None
 
@@ -160,14 +138,14 @@ def test_no_process_exposes_more_than_its_share(exposed):
     assert 0 < sum(len(family.samples) for family in families_of(text).values()) < SERIES_LIMIT
 
 
-def test_a_real_prometheus_answers_with_the_index(running, tmp_path, port):
+def test_a_real_prometheus_answers_with_the_index(running, tmp_path):
     """Prometheus scrapes every component without an error, and a dashboard's query for the index has an answer."""
-    with prometheus(running, tmp_path, port()) as where:
+    with scraping(running, tmp_path) as where:
         targets = until(lambda: scraped(where), "every component was scraped")
         errors = {target["labels"]["job"]: (target["health"], target["lastError"]) for target in targets}
         assert errors == dict.fromkeys(COMPONENTS, ("up", ""))
         result = until(
-            lambda: (asked(where, "query", query='peyvand_index{kind="government"}') or {}).get("result"),
+            lambda: (ask(where, "query", query='peyvand_index{kind="government"}') or {}).get("result"),
             "the index was found",
         )
     assert result

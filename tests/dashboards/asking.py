@@ -1,0 +1,40 @@
+"""What Prometheus answers to a dashboard: series over time, and the values that a variable offers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.prometheus import ask
+
+__all__ = ["Series", "offered", "over"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of an answer: its values by time in epoch seconds, those that are no number left out."""
+
+    labels: Mapping[str, str]
+    values: Mapping[float, float]
+
+
+def over(where: str, expression: str, start: float, end: float, step: float) -> list[Series] | None:
+    """The answer at every step from start to end; None while Prometheus does not answer."""
+    answer = ask(where, "query_range", query=expression, start=start, end=end, step=step)
+    if answer is None:
+        return None
+    found = []
+    for series in answer["result"]:
+        numbers = {float(at): float(value) for at, value in series["values"]}
+        found.append(Series(series["metric"], {at: value for at, value in numbers.items() if math.isfinite(value)}))
+    return [series for series in found if series.values]
+
+
+def offered(where: str, query: str, start: float, end: float) -> list[str] | None:
+    """The values of ``label_values(SELECTOR, LABEL)`` as Grafana offers them, sorted."""
+    found = re.fullmatch(r"label_values\((?P<selector>.+), (?P<label>\w+)\)", query)
+    assert found, query
+    answer = ask(where, f"label/{found['label']}/values", **{"match[]": found["selector"], "start": start, "end": end})
+    return None if answer is None else sorted(answer)

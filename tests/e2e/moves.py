@@ -1,0 +1,55 @@
+"""How the answer to a query moves under a fault, against all that it had shown before. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Literal
+
+from tests.dashboards.asking import Series
+
+__all__ = ["Move", "moved"]
+
+How = Literal["rises", "falls", "leaves", "appears", "vanishes", "stands"]
+
+
+@dataclass(frozen=True)
+class Move:
+    """``rises`` above or ``falls`` below every value seen before, ``leaves`` what was seen either way, ``appears`` as a
+    series that was not there, ``vanishes`` though it always was there, ``stands`` still at something for longer than it ever did.
+
+    Only series with the labels ``of`` count; ``past`` is what a value must pass as well, where time alone moves it.
+    """
+
+    how: How
+    of: Mapping[str, str] = field(default_factory=dict)
+    past: float | None = None
+
+
+def moved(answer: Iterable[Series], move: Move, before: Sequence[float], during: Sequence[float]) -> bool:
+    """Whether some series of an answer moved; ``before`` and ``during`` are the times asked about."""
+    series = [one.values for one in answer if move.of.items() <= one.labels.items()]
+    return any(_moved(values, move, before, during) for values in series)
+
+
+def _moved(values: Mapping[float, float], move: Move, before: Sequence[float], during: Sequence[float]) -> bool:
+    seen = [values[at] for at in before if at in values]
+    now = [values[at] for at in during if at in values]
+    match move.how:
+        case "appears":
+            return not seen and bool(now)
+        case "vanishes":
+            return len(seen) == len(before) and len(now) < len(during)
+        case "stands":
+            return _still(seen) < _still(now)
+    if not seen or not now:
+        return False
+    up = max(now) > max(seen) and (move.past is None or max(now) > move.past >= max(seen))
+    down = min(now) < min(seen) and (move.past is None or min(now) < move.past <= min(seen))
+    return {"rises": up, "falls": down, "leaves": up or down}[move.how]
+
+
+def _still(values: Sequence[float]) -> int:
+    """The length of the longest run of one value that is not nothing."""
+    return max((len(list(run)) for value, run in groupby(values) if value), default=0)

@@ -1,0 +1,201 @@
+"""Every query of every dashboard, put to a real Prometheus as Grafana puts it, answers and moves when something breaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dashboards.asking import offered, over
+from tests.dashboards.grafana import Asked, View, interpolated, names, queries, variables
+from tests.e2e.dashboard_register import AGENCY, LINK
+from tests.e2e.dashboard_story import (
+    BLIND,
+    BROKEN,
+    BUS,
+    EXPIRED,
+    JOINS,
+    PILES,
+    REGISTER,
+    RUBBISH,
+    SLOW,
+    STANDS,
+    told,
+)
+from tests.e2e.moves import Move, moved
+from tests.e2e.sandbox_register import read_rows
+
+VARIABLES = {
+    "window": "28",
+    "sector": ".+",
+    "agency": AGENCY,
+    "link": LINK,
+    "job": "prober|scorer|collector|api",
+    "instance": ".+",
+}
+LOOKED_AT = {"link/Certificate": EXPIRED, "link/Phases": SLOW, "link/Duration, by prober": SLOW}
+"""Panels that are asked of another link."""
+
+RISES, FALLS, APPEARS, STANDS_STILL = Move("rises"), Move("falls"), Move("appears"), Move("stands")
+ANSWERS = {
+    "government/Integration index": (BROKEN, FALLS),
+    "government/Bounds": (BROKEN, FALLS),
+    "government/Known share": (STANDS, FALLS),
+    "government/Three bars/A": (REGISTER, RISES),
+    "government/Three bars/B": (REGISTER, FALLS),
+    "government/Three bars/C": (BROKEN, FALLS),
+    "government/Links now/A": (BROKEN, FALLS),
+    "government/Links now/B": (BROKEN, RISES),
+    "government/Links now/C": (BUS, RISES),
+    "government/Links now/D": (REGISTER, RISES),
+    "government/Loss waterfall/A": (BROKEN, FALLS),
+    "government/Loss waterfall/B": (STANDS, Move("vanishes")),  # all that is required: 1, as long as it is published
+    "government/Loss waterfall/H": (BROKEN, FALLS),
+    "government/Loss waterfall": (BROKEN, RISES),
+    "government/Trend": (BROKEN, FALLS),
+    "government/The data bus": (BROKEN, FALLS),
+    "government/Islands": (REGISTER, RISES),
+    "government/Structure/A": (REGISTER, FALLS),
+    "government/Structure/B": (REGISTER, FALLS),
+    "government/Structure/C": (BROKEN, Move("leaves")),
+    "government/Silos and concentration/A": (BROKEN, Move("leaves")),
+    "government/Silos and concentration/B": (REGISTER, Move("leaves")),
+    "government/Worst providers/C": (STANDS, FALLS),
+    "government/Worst providers": (BROKEN, FALLS),
+    "government/Worst consumers/C": (STANDS, FALLS),
+    "government/Worst consumers": (BROKEN, FALLS),
+    "government/Sectors": (BROKEN, FALLS),
+    "government/Costliest links": (BROKEN, APPEARS),
+    "agency/Index as consumer": (BROKEN, FALLS),
+    "agency/Index as provider": (BROKEN, FALLS),
+    "agency/Bounds as consumer/C": (STANDS, FALLS),
+    "agency/Bounds as consumer": (BROKEN, FALLS),
+    "agency/Bounds as provider/C": (STANDS, FALLS),
+    "agency/Bounds as provider": (BROKEN, FALLS),
+    "agency/Loss as consumer, by stage": (BROKEN, Move("rises", of={"stage": "late"})),
+    "agency/Loss as provider, by stage": (BROKEN, Move("rises", of={"stage": "stale"})),
+    "agency/Reasons now, as consumer": (BROKEN, APPEARS),
+    "agency/Reasons now, as provider": (BROKEN, APPEARS),
+    "agency/Services of this agency/C": (BROKEN, RISES),
+    "agency/Services of this agency": (BROKEN, FALLS),
+    "agency/Its links by stage": (BROKEN, Move("appears", of={"stage": "1"})),
+    "agency/Costliest as consumer": (BROKEN, APPEARS),
+    "agency/Costliest as provider": (BROKEN, APPEARS),
+    "agency/Exchanges as consumer": (BROKEN, Move("rises", of={"result": "bus_failure"})),
+    "agency/Exchanges as provider": (BROKEN, Move("rises", of={"result": "bus_failure"})),
+    "agency/Whom it asks most": (BUS, STANDS_STILL),
+    "link/Error budget burn": (BROKEN, APPEARS),
+    "link/Cost to the government": (BROKEN, APPEARS),
+    "link/Certificate": (BROKEN, Move("falls", past=0)),
+    "link/Why it was not OK": (BROKEN, APPEARS),
+    "link/Last settled slot": (BROKEN, FALLS),
+    "link/Stage by slot": (BROKEN, FALLS),
+    "link/Answered well": (BROKEN, FALLS),
+    "link/Phases": (BROKEN, Move("rises", of={"phase": "processing"})),
+    "link/Duration, by prober": (BROKEN, RISES),
+    "link/HTTP status": (BROKEN, Move("rises", past=499)),
+    "link/Success, by prober": (BROKEN, FALLS),
+    "link/Answered: probes and exchanges": (BROKEN, FALLS),
+    "link/Exchanges of this link": (BROKEN, Move("rises", of={"result": "failed"})),
+    "pipeline/Components": (STANDS, FALLS),
+    "pipeline/Message bus": (BUS, FALLS),
+    "pipeline/Vantages": (BLIND, RISES),
+    "pipeline/Index is behind by": (BUS, RISES),
+    "pipeline/Spooled batches": (BUS, RISES),
+    "pipeline/Probes by outcome": (BROKEN, Move("rises", of={"outcome": "not_answered"})),
+    "pipeline/Lag of starts": (STANDS, RISES),
+    "pipeline/Probes not made or not finished/A": (STANDS, RISES),
+    "pipeline/Probes not made or not finished/B": (JOINS, RISES),
+    "pipeline/Probes not made or not finished/C": (STANDS, RISES),
+    "pipeline/Under way": (BROKEN, RISES),
+    "pipeline/Share of each prober": (JOINS, FALLS),
+    "pipeline/Probers alive": (JOINS, RISES),
+    "pipeline/Unknown, by reason": (BLIND, Move("rises", of={"reason": "vantage_blind"})),
+    "pipeline/Spool": (BUS, RISES),
+    "pipeline/Acknowledgement": (BUS, RISES),
+    "pipeline/NATS streams: stored": (BUS, Move("falls", of={"stream": "MEASUREMENTS"})),
+    "pipeline/NATS streams: size": (BUS, Move("stands", of={"stream": "MEASUREMENTS"})),
+    "pipeline/NATS streams: messages": (BUS, Move("stands", of={"stream": "MEASUREMENTS"})),
+    "pipeline/Scorer: messages to read": (PILES, RISES),
+    "pipeline/Delay": (BUS, RISES),
+    "pipeline/Refresh": (BUS, RISES),
+    "pipeline/Measurements": (BUS, FALLS),
+    "pipeline/Must stay at nothing/C": (BUS, RISES),
+    "pipeline/Must stay at nothing": (RUBBISH, RISES),
+    "pipeline/Sources read up to": (BLIND, RISES),
+    "pipeline/Sources": (BLIND, FALLS),
+    "pipeline/Exchange records/B": (RUBBISH, RISES),
+    "pipeline/Exchange records/C": (BROKEN, FALLS),  # only one side logs what fails
+    "pipeline/Exchange records": (BLIND, FALLS),
+    "pipeline/Waiting in the collector/A": (RUBBISH, RISES),
+    "pipeline/Waiting in the collector/B": (BUS, STANDS_STILL),
+    "pipeline/Requests to the api": (RUBBISH, Move("appears", of={"code": "NOT_FOUND"})),
+    "pipeline/Time to answer": (BUS, RISES),
+    "pipeline/Watches": (RUBBISH, FALLS),
+}
+"""What is done, and how the answer moves then: by dashboard and panel, or the one query of it."""
+
+
+def expected(one: Asked) -> tuple[str, Move]:
+    return ANSWERS.get(one.id) or ANSWERS[one.id.rpartition("/")[0]]
+
+
+def test_every_query_is_listed_with_what_moves_it() -> None:
+    """No panel is forgotten, and none is listed that is gone."""
+    asked = [one.id for name in names() for one in queries(name)]
+    assert {one for one in asked if one not in ANSWERS and one.rpartition("/")[0] not in ANSWERS} == set()
+    assert {
+        one for one in ANSWERS if one not in asked and not any(each.rpartition("/")[0] == one for each in asked)
+    } == set()
+
+
+@pytest.mark.slow
+async def test_every_answer_moves_when_something_breaks(nats, tmp_path: Path) -> None:
+    """Put to Prometheus as Grafana does, every query answers with numbers, and they leave what they had been when
+    that is broken which the panel is there to show.
+    """
+    async with told(nats, tmp_path) as story:
+        end = max(story.ended.values())
+        view = View(story.calm, end, VARIABLES, scrape=1.0)
+        # Prometheus answers at whole steps from here on.
+        times = [float(second) for second in range(int(story.calm) + 1, int(end) + 1)]
+        failed = []
+        for one in (asked for name in names() for asked in queries(name)):
+            what, move = expected(one)
+            own = LOOKED_AT.get(one.id.rpartition("/")[0])
+            values = {**view.values, **({"link": own} if own else {})}
+            before = [at for at in times if at < story.begun[what]]
+            during = [at for at in times if story.begun[what] <= at <= story.ended[what]]
+            answer = over(story.prometheus, interpolated(one.expression, values), times[0], times[-1], 1.0)
+            assert answer is not None
+            if not moved(answer, move, before, during):
+                failed.append(f"{one.id} {move.how} {move.of}: {_seen(answer, before, during)}")
+        assert not failed, "\n".join(failed)
+        assert {name: what for dashboard in names() for name, what in _offered(story, dashboard, view)} == {
+            "window": ["28", "7", "90"],
+            "sector": sorted({row["sector"] for row in read_rows(story.register / "agencies.csv")}),
+            "agency": sorted(row["id"] for row in read_rows(story.register / "agencies.csv")),
+            "link": sorted(
+                row["id"] for row in read_rows(story.register / "links.csv") if _consumer(story, row) == AGENCY
+            ),
+            "job": sorted(VARIABLES["job"].split("|")),
+            "instance": sorted(place for name, place in story.components.metrics.items() if name != "sandbox"),
+        }
+
+
+def _seen(answer, before, during) -> list[Any]:
+    return [
+        (dict(one.labels), [[one.values.get(at) for at in times] for times in (before, during)]) for one in answer[:4]
+    ]
+
+
+def _offered(story, dashboard, view):
+    return [
+        (name, offered(story.prometheus, interpolated(query, view.values), view.start, view.end))
+        for name, query in variables(dashboard).items()
+    ]
+
+
+def _consumer(story, link):
+    return next(row["agency"] for row in read_rows(story.register / "services.csv") if row["id"] == link["service"])

@@ -118,12 +118,3 @@ async def running(server: Child, components: Sequence[Child]) -> AsyncIterator[N
         await asyncio.gather(*watchers, return_exceptions=True)
         await _end(components, DRAIN_SECONDS - 0.5)
         await _end([server], 1.0)
-
-
-def raise_descriptor_limit() -> None:
-    """The children inherit it; a national scenario listens on thousands of sockets."""
-    import resource  # noqa: PLC0415  # Unix only, needed once
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

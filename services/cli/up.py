@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.cli.processes import Child, ComponentError, component_command, raise_descriptor_limit, running
+from services.cli.processes import Child, ComponentError, component_command, running
 from services.cli.watching import Watching
 from services.core.bus import connect
 from services.core.bus.roles import write_users
@@ -224,7 +224,6 @@ async def up(plan: Plan) -> None:
     with _owned(plan.data):
         _check_ports(plan)
         _prepare(plan)
-        raise_descriptor_limit()
         server, components = _children(plan)
         directory = plan.register or plan.data / "sandbox" / "register"
         started = time.time()

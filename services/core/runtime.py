@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from socketserver import ThreadingMixIn
 from threading import Thread
@@ -28,7 +29,7 @@ from services.core.settings import Settings, load_settings
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["DRAIN_SECONDS", "Health", "Runtime", "address", "run"]
+__all__ = ["DRAIN_SECONDS", "Health", "Runtime", "address", "raise_descriptor_limit", "run"]
 
 DRAIN_SECONDS = 4.0
 """How long a component may take to drain after a signal; Ctrl-C of `peyvand up` ends everything within 5 s."""
@@ -140,9 +141,22 @@ async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) ->
         work.result()
 
 
+def raise_descriptor_limit() -> None:
+    """Let this process open as many files as the system lets it be raised to.
+
+    A national scenario listens on thousands of sockets, and the scorer keeps a file mapped for every day: the usual soft
+    limit of 1024 is for programs that use select.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):  # on some systems more than the kernel has is called unlimited
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def run(component: str, main: Callable[[Runtime], Awaitable[None]], argv: Sequence[str] | None = None) -> int:
     """Run one component until it ends or a signal comes; returns the exit code: 0, or 1 after one sentence on stderr."""
     try:
+        raise_descriptor_limit()
         settings = load_settings(component, sys.argv[1:] if argv is None else argv, os.environ)
         logs.configure(component, settings.log_level)
         registry = CollectorRegistry()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from services.indicator.odds import Bounds, loss_bounds
 from services.indicator.spells import Spells
 
-__all__ = ["Lengths", "Pool", "Spread", "bus_bounds", "combine", "lengths", "pool", "set_bounds", "spread"]
+__all__ = ["Lengths", "Pool", "Spread", "bus_bounds", "combine", "lengths", "mirrors", "pool", "set_bounds", "spread"]
 
 LARGEST_SHAPE = 10.0
 """Of lengths so far apart nobody knows the mean square; what is beyond this is one outage's alone."""
@@ -112,20 +112,21 @@ def set_bounds(of: Spread) -> Bounds:
 
     Beyond one half the share that works is bounded instead, with one more up-spell, and mirrored.
     """
-    mirrored = of.loss > 0.5
-    if not mirrored.any():
+    mirrored = mirrors(of.loss)
+    if not len(mirrored):
         return loss_bounds(of.loss, of.variance, of.more, of.more_square)
-    found = loss_bounds(
-        np.where(mirrored, 1.0 - of.loss, of.loss),
-        of.variance,
-        np.where(mirrored, of.less, of.more),
-        np.where(mirrored, of.less_square, of.more_square),
-    )
-    return Bounds(
-        of.loss,
-        np.where(mirrored, 1.0 - found.high, found.low),
-        np.where(mirrored, 1.0 - found.low, found.high),
-    )
+    loss, more, more_square = of.loss.copy(), of.more.copy(), of.more_square.copy()
+    loss[mirrored] = 1.0 - loss[mirrored]
+    more[mirrored], more_square[mirrored] = of.less[mirrored], of.less_square[mirrored]
+    found = loss_bounds(loss, of.variance, more, more_square)
+    low, high = found.low[mirrored], found.high[mirrored]
+    found.low[mirrored], found.high[mirrored] = 1.0 - high, 1.0 - low
+    return Bounds(of.loss, found.low, found.high)
+
+
+def mirrors(loss: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return which losses are bounded by the share that works: of no others one more up-spell needs to be known."""
+    return np.flatnonzero(loss > 0.5)
 
 
 def bus_bounds(window: Spells, record: Spells) -> Bounds:

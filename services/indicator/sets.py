@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.interval import Lengths, Spread, bus_bounds, lengths, pool, set_bounds, spread
+from services.indicator.interval import Lengths, Spread, bus_bounds, lengths, mirrors, pool, set_bounds, spread
 from services.indicator.odds import Bounds
 from services.indicator.shares import ratio, sums
 from services.indicator.spells import Spells
@@ -83,13 +83,18 @@ class Sets:
 def link_bounds(causes: Causes, provider: NDArray[np.int64], loss: NDArray[np.float64]) -> Bounds:
     """Bound each link's bus-free ``loss`` (n,), as an aggregate of its ``provider`` (n,) and its own faults."""
     providers, own = causes.providers, causes.own
+    less, less_square = np.zeros_like(loss), np.zeros_like(loss)
+    mirrored = mirrors(loss)
+    failing = provider[mirrored]
+    less[mirrored] = np.maximum(providers.less[failing], own.less[mirrored])
+    less_square[mirrored] = np.maximum(providers.less_square[failing], own.less_square[mirrored])
     of = Spread(
         loss=loss,
         variance=providers.variance[provider] + own.variance,
         more=np.maximum(providers.more[provider], own.more),
         more_square=np.maximum(providers.more_square[provider], own.more_square),
-        less=np.maximum(providers.less[provider], own.less),
-        less_square=np.maximum(providers.less_square[provider], own.less_square),
+        less=less,
+        less_square=less_square,
     )
     return set_bounds(of)
 
@@ -117,15 +122,20 @@ def group_bounds(
 
     variance = sums(sets.pair_group, square_of_pair * providers.variance[provider], sets.size)
     variance += sums(sets.group, square * own.variance, sets.size)
+    of_sets = np.minimum(1.0, sums(sets.group, share * loss, sets.size))
+    less = less_square = np.zeros(sets.size)
+    if len(mirrors(of_sets)):
+        less = largest(of_pair * providers.less[provider], share * own.less)
+        less_square = largest(square_of_pair * providers.less_square[provider], square * own.less_square)
     of = Spread(
-        loss=np.minimum(1.0, sums(sets.group, share * loss, sets.size)),
+        loss=of_sets,
         variance=np.maximum(variance, guard.variance),
         more=np.maximum(largest(of_pair * providers.more[provider], share * own.more), guard.more),
         more_square=np.maximum(
             largest(square_of_pair * providers.more_square[provider], square * own.more_square), guard.more_square
         ),
-        less=largest(of_pair * providers.less[provider], share * own.less),
-        less_square=largest(square_of_pair * providers.less_square[provider], square * own.less_square),
+        less=less,
+        less_square=less_square,
     )
     return set_bounds(of)
 

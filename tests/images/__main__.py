@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,8 +40,7 @@ def _containers(checks: Checks, keep: Path | None) -> None:
         with running_engine(keep) as engine:
             steps = (build_base, build_ours, image_is_as_promised, build_stand_ins)
             for step in steps:
-                if not checks.run(left.pop(0), lambda step=step: step(engine)):
-                    return
+                _do(checks, left.pop(0), lambda step=step: step(engine))
             with running_stack(engine) as stack:
                 for act in (
                     stack.up,
@@ -50,11 +50,16 @@ def _containers(checks: Checks, keep: Path | None) -> None:
                     lambda: seed_is_replaced(stack),
                     stack.stop,
                 ):
-                    if not checks.run(left.pop(0), act):
-                        return
+                    _do(checks, left.pop(0), act)
     except NotDone as reason:
         for name in left:
             checks.leave_out(name, str(reason))
+
+
+def _do(checks: Checks, name: str, act: Callable[[], str]) -> None:
+    """Do one step. Raises NotDone for what follows when it was not well."""
+    if not checks.run(name, act):
+        raise NotDone(f"it needs {name}")
 
 
 def main() -> int:

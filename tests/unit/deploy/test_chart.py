@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ import yaml
 
 from services.core.metrics import TABLE
 from services.core.settings import METRICS_PORTS
+from tests.charts import CHART, Document, render
 from tests.commands import faults, settings_of, unknown_variables
 from tests.programs import module
 
 ROOT = Path(__file__).parents[3]
-CHART = ROOT / "deploy" / "helm" / "peyvand"
 VERSIONS = ("1.25", "1.37")
 """Of Kubernetes: the oldest that Chart.yaml takes, and the newest whose schemas there are."""
 
@@ -66,15 +65,6 @@ CASES = {
     "all off": {**LEAST, **{name: {"enabled": False} for name in OFF}},
 }
 
-Document = dict[str, Any]
-
-
-def _render(values: Mapping[str, Any], name: str = "bus-watch") -> list[Document]:
-    with module("helm_python").Chart.load(CHART) as chart:
-        texts = chart.render(deepcopy(dict(values)), name=name, namespace="peyvand")
-    found = [yaml.safe_load_all(text) for path, text in texts.items() if not path.endswith("NOTES.txt")]
-    return [document for documents in found for document in documents if document]
-
 
 def _of(documents: list[Document], kind: str) -> list[Document]:
     return [one for one in documents if one["kind"] == kind]
@@ -93,7 +83,7 @@ def _selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
 @pytest.fixture(params=CASES, scope="module")
 def documents(request: pytest.FixtureRequest) -> list[Document]:
     """What each case renders to."""
-    return _render(CASES[request.param])
+    return render(CASES[request.param])
 
 
 def test_helm_finds_no_fault() -> None:
@@ -117,7 +107,7 @@ def test_kubernetes_takes_every_document(documents: list[Document], version: str
 def test_the_operator_takes_what_is_its_own() -> None:
     """ServiceMonitor and PrometheusRules are as its models ask, and none has a field that they leave out."""
     models = module("cloudcoil.models.prometheus_operator.v1")
-    found = [one for one in _render(EVERYTHING) if one["apiVersion"] == "monitoring.coreos.com/v1"]
+    found = [one for one in render(EVERYTHING) if one["apiVersion"] == "monitoring.coreos.com/v1"]
     assert len(found) == 4
     for one in found:
         read = getattr(models, one["kind"]).model_validate(one)
@@ -126,7 +116,7 @@ def test_the_operator_takes_what_is_its_own() -> None:
 
 def test_what_is_wrong_is_told() -> None:
     """Neither check passes a field that is misspelt."""
-    documents = _render(EVERYTHING)
+    documents = render(EVERYTHING)
     workload = _of(documents, "StatefulSet")[0]
     workload["spec"]["template"]["spec"]["containers"][0]["imagePolicy"] = "Always"
     kubernetes = module("kubernetes_validate")
@@ -206,7 +196,7 @@ def test_settings_of_the_chart_exist() -> None:
     for component in ("prober", "scorer", "collector", "api"):
         allowed = schema["properties"][component]["properties"]["settings"]["properties"]
         assert set(allowed) <= settings_of(component)
-    pods = dict(_pods(_render(EVERYTHING)))
+    pods = dict(_pods(render(EVERYTHING)))
     given = {
         one["name"]: one.get("value") for one in pods["bus-watch-peyvand-prober-south"]["spec"]["containers"][0]["env"]
     }
@@ -238,7 +228,7 @@ def test_what_selects_finds_its_pods(documents: list[Document]) -> None:
 
 def test_jobs_are_what_the_rules_know() -> None:
     """The ServiceMonitor finds a Service per component, whose label is the job; labels that we measure are ours."""
-    documents = _render(EVERYTHING)
+    documents = render(EVERYTHING)
     (monitor,) = _of(documents, "ServiceMonitor")
     wanted = monitor["spec"]["selector"]["matchLabels"]
     found = [
@@ -253,7 +243,7 @@ def test_jobs_are_what_the_rules_know() -> None:
 
 def test_rules_and_dashboards_are_those_of_deploy() -> None:
     """The chart holds no copy: what it renders is what stands in deploy/prometheus/rules and deploy/grafana/dashboards."""
-    documents = _render(EVERYTHING)
+    documents = render(EVERYTHING)
     rules = [
         yaml.safe_load(path.read_text("utf-8")) for path in sorted((ROOT / "deploy/prometheus/rules").glob("*.yaml"))
     ]
@@ -265,7 +255,7 @@ def test_rules_and_dashboards_are_those_of_deploy() -> None:
 
 def test_the_work_is_divided_as_said() -> None:
     """A vantage is a StatefulSet with its own secret and number; what it says goes before what all say."""
-    sets = {one["metadata"]["name"]: one["spec"] for one in _of(_render(EVERYTHING), "StatefulSet")}
+    sets = {one["metadata"]["name"]: one["spec"] for one in _of(render(EVERYTHING), "StatefulSet")}
     north, south = (sets[f"bus-watch-peyvand-prober-{name}"] for name in ("north", "south"))
     assert (north["replicas"], south["replicas"]) == (3, 1)
     assert north["template"]["spec"]["nodeSelector"] == {"zone": "north"}
@@ -273,7 +263,7 @@ def test_the_work_is_divided_as_said() -> None:
     secrets = [one["template"]["spec"]["volumes"][0]["secret"]["secretName"] for one in (north, south)]
     assert secrets == ["prober-north", "prober-south"]
     assert north["volumeClaimTemplates"][0]["spec"]["resources"] == {"requests": {"storage": "2Gi"}}
-    budgets = {one["metadata"]["name"] for one in _of(_render(EVERYTHING), "PodDisruptionBudget")}
+    budgets = {one["metadata"]["name"] for one in _of(render(EVERYTHING), "PodDisruptionBudget")}
     assert budgets == {"bus-watch-peyvand-prober-north", "bus-watch-peyvand-api"}
 
 
@@ -284,7 +274,7 @@ def test_a_vantage_elsewhere_is_probers_alone() -> None:
         "buses": [],
         **{name: {"enabled": False} for name in ("busInit", "register", "scorer", "api")},
     }
-    documents = _render(here)
+    documents = render(here)
     assert {pod["spec"]["containers"][0]["name"] for _, pod in _pods(documents)} == {"prober"}
     assert len(_of(documents, "StatefulSet")) == 2
 
@@ -310,7 +300,7 @@ def test_a_vantage_elsewhere_is_probers_alone() -> None:
 def test_wrong_values_are_refused(change: Mapping[str, Any], words: str) -> None:
     """A value that is missing, misspelt or impossible ends the installation with words that name it."""
     with pytest.raises(module("helm_python").HelmError) as refused:
-        _render({**LEAST, **change})
+        render({**LEAST, **change})
     assert words in str(refused.value)
 
 

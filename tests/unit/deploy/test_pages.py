@@ -14,8 +14,8 @@ import yaml
 from services.core.metrics import TABLE
 from services.core.outcome import Reason
 from services.core.settings import Settings, variable
+from tests.charts import render
 from tests.commands import faults
-from tests.unit.deploy.test_chart import _render
 
 ROOT = Path(__file__).parents[3]
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("alerts", "operating")}
@@ -118,7 +118,7 @@ def test_the_guide_names_alerts_that_exist() -> None:
 def test_the_guide_s_values_can_be_installed() -> None:
     """The values of the operating guide render, with Secrets that its commands make."""
     (block,) = [one for one in re.findall(r"```yaml\n(.*?)```", PAGES["operating"], re.DOTALL) if "vantages:" in one]
-    documents = _render(yaml.safe_load(block), name="peyvand")
+    documents = render(yaml.safe_load(block), name="peyvand")
     used = set(re.findall(r'"secretName": "([^"]+)"', json.dumps(documents)))
     made = {f"peyvand-{user}" for user in re.search(r"for user in ([^;]+);", PAGES["operating"])[1].split()}
     assert used == made | {"peyvand-bus-ca"}

@@ -13,9 +13,22 @@ import numpy as np
 from services.collector.summary import Tally
 from services.core.evidence import DURATION_BUCKETS
 
-__all__ = ["Cell", "Totals", "acknowledge", "added", "change", "counted", "forget", "revise", "totals", "unpublished"]
+__all__ = [
+    "Cell",
+    "Totals",
+    "acknowledge",
+    "added",
+    "change",
+    "counted",
+    "forget",
+    "revise",
+    "sums",
+    "unpublished",
+    "waiting",
+]
 
 _BUCKETS = struct.Struct(f"<{DURATION_BUCKETS}q")
+_SUMS = "coalesce(sum(count), 0), coalesce(sum(orphans), 0)"
 _NUMBER = np.dtype("<i8")
 _CHANGE = f"""INSERT INTO cell VALUES ({", ".join("?" * (len(Tally.FIELDS) + 5))}) ON CONFLICT (pair, slot) DO UPDATE SET
 {", ".join(f"{name} = {name} + excluded.{name}" for name in Tally.FIELDS)},
@@ -86,14 +99,20 @@ def acknowledge(database: sqlite3.Connection, sent: Sequence[tuple[int, int, int
     )
 
 
-def forget(database: sqlite3.Connection, before_slot: int) -> None:
-    """Drop published cells of slots before this one."""
-    database.execute("DELETE FROM cell WHERE slot < ? AND revision = published", (before_slot,))
+def forget(database: sqlite3.Connection, before_slot: int) -> tuple[int, int]:
+    """Drop published cells of slots before this one; return how many exchanges and orphans they counted."""
+    those = "FROM cell WHERE slot < ? AND revision = published"
+    dropped = database.execute(f"SELECT {_SUMS} {those}", (before_slot,)).fetchone()
+    database.execute(f"DELETE {those}", (before_slot,))
+    return int(dropped[0]), int(dropped[1])
 
 
-def totals(database: sqlite3.Connection) -> Totals:
-    """Sum over all cells."""
-    row = database.execute(
-        "SELECT coalesce(sum(count), 0), coalesce(sum(orphans), 0), coalesce(sum(revision > published), 0) FROM cell"
-    ).fetchone()
-    return Totals(*row)
+def sums(database: sqlite3.Connection) -> tuple[int, int]:
+    """Exchanges and orphans in all cells, which are all looked at."""
+    exchanges, orphans = database.execute(f"SELECT {_SUMS} FROM cell").fetchone()  # noqa: S608  # names of ours
+    return exchanges, orphans
+
+
+def waiting(database: sqlite3.Connection) -> int:
+    """How many cells the bus has not acknowledged at their present revision."""
+    return int(database.execute("SELECT count(*) FROM cell WHERE revision > published").fetchone()[0])

@@ -32,6 +32,7 @@ __all__ = ["PAIRING_SPAN_MS", "Ledger", "Pending", "Taken"]
 PAIRING_SPAN_MS = 10 * 86_400_000
 """Security servers keep their records for 7 days, so a side may come that late; three more for an outage of ours."""
 
+_TOTALS = (Tally.FIELDS.index("count"), Tally.FIELDS.index("orphans"))
 _HOUR_MS = 3_600_000
 _CLEARING_MS = 86_400_000
 
@@ -85,6 +86,9 @@ class Ledger:
             if "slot_seconds" not in self._facts:
                 with self._transaction():
                     self._keep("slot_seconds", mapping.slot_seconds)
+            if "exchanges" not in self._facts:
+                with self._transaction():
+                    self._add_to_totals(*cells.sums(self._database))
             self.remap(mapping)
         except BaseException:
             self._database.close()
@@ -123,6 +127,11 @@ class Ledger:
     def _keep(self, name: str, value: int) -> None:
         self._facts[name] = value
         self._database.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+
+    def _add_to_totals(self, exchanges: int, orphans: int) -> None:
+        """Keep the sums over all summaries, which are too many to be added up whenever somebody looks."""
+        for name, number in (("exchanges", exchanges), ("orphans", orphans)):
+            self._keep(name, self._facts.get(name, 0) + number)
 
     def _revise(self) -> int:
         """Revision of this transaction; each has a higher one."""
@@ -182,6 +191,7 @@ class Ledger:
             paired = sum(tally.paired for tally in changes.values())
             if changes := {key: tally for key, tally in changes.items() if tally}:
                 cells.change(self._database, changes, self._revise())
+                self._add_to_totals(*(sum(tally.numbers[at] for tally in changes.values()) for at in _TOTALS))
             self._move(source, batch.position)
             if self._forget and fresh:
                 # The median, so that one clock gone wrong does not make everybody else's records look old.
@@ -248,7 +258,8 @@ class Ledger:
         self._keep("cleared", (done + due) % sides.SLICES)
         # A side may be up to a span away from the one that decided the slot.
         oldest = (self.timeline or Timeline()).place(horizon - _HOUR_MS - self._span_ms) // 1000
-        cells.forget(self._database, oldest - self._facts["slot_seconds"])
+        exchanges, orphans = cells.forget(self._database, oldest - self._facts["slot_seconds"])
+        self._add_to_totals(-exchanges, -orphans)
 
     def summaries(self) -> Iterator[ExchangeSummary]:
         """Every summary kept that counts at least one exchange, by pair and slot."""
@@ -266,7 +277,7 @@ class Ledger:
 
     def totals(self) -> Totals:
         """Sum over all summaries kept."""
-        return cells.totals(self._database)
+        return Totals(self._facts["exchanges"], self._facts["orphans"], cells.waiting(self._database))
 
     def _summary(self, cell: Cell) -> ExchangeSummary:
         parties, attribution = self._pairs.parties(cell.pair), self._pairs.attribution(cell.pair)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from services.collector.cells import Totals
 from services.collector.formats import Batch, Position, read
 from services.collector.ledger import Ledger, Taken
 from services.collector.mapping import Mapping
@@ -130,9 +131,25 @@ def test_old_records_are_forgotten_and_refused(raw):
         ledger.acknowledge(ledger.unpublished(10))
         ledger.take("log", batch(at(start + 3 * DAY)), now_ms=NOW)
         sides = ledger._database.execute("SELECT count(*) FROM request").fetchone()[0]
-        assert (sides, ledger.totals().exchanges) == (1, 1)
+        assert (sides, ledger.totals()) == (1, Totals(exchanges=1, orphans=1, unpublished=1))
         assert ledger.take("log", batch(at(start)), now_ms=NOW) == Taken(read=1, expired=1)
         assert ledger.take("log", batch(at(start + 2 * DAY + HOUR)), now_ms=NOW) == Taken(read=1)
+
+
+def test_totals_are_those_of_all_summaries(tmp_path, raw, both):
+    """The totals kept are the sums over summaries, also in a state that was written before they were kept."""
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        ledger.take("log", batch(*both(), both(xRequestId="x-2")[1], raw(xRequestId="x-3")), now_ms=NOW)
+        ledger.take("log", batch(both(xRequestId="x-2")[0]), now_ms=NOW)
+        ledger.acknowledge(ledger.unpublished(10))
+        expected = Totals(exchanges=3, orphans=1, unpublished=0)
+        assert ledger.totals() == expected
+        ledger._database.execute("DELETE FROM fact WHERE name IN ('exchanges', 'orphans')")
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        assert ledger.totals() == expected
+        found = list(ledger.summaries())
+        assert (sum(s.count for s in found), sum(s.orphans for s in found)) == (3, 1)
 
 
 def test_a_clock_in_the_future_makes_nothing_old(raw):

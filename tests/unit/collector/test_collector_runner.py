@@ -9,7 +9,7 @@ from services.collector.desk import Desk
 from services.collector.formats import Batch, Position
 from services.collector.mapping import Mapping
 from services.collector.record import read_side
-from services.collector.runner import _Collector, _end
+from services.collector.runner import _Collector
 from services.core import log as logs
 from services.core.codec import decode_summaries
 from services.core.errors import BusError
@@ -59,23 +59,3 @@ async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path)
         await collector.flush()
         assert (await desk.do(ledger.totals)).unpublished == 0
     assert sorted(s.consumer for _, summaries in sink.kept for s in summaries) == consumers
-
-
-async def test_a_task_that_swallows_a_cancel_is_ended():
-    """A task that loses its first cancel to a wait that just succeeded is cancelled again, until it is done."""
-    lost = 0
-
-    async def swallows():
-        nonlocal lost
-        while True:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                lost += 1
-                if lost > 1:
-                    raise
-
-    task = asyncio.create_task(swallows())
-    await asyncio.sleep(0)
-    await _end(task)
-    assert (lost, task.cancelled()) == (2, True)

@@ -1,0 +1,75 @@
+"""Replays one log as if it happened now, from where an earlier run left it (EXCHANGE.md, Real samples)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from services.collector.formats import START, Batch
+from services.collector.intake import Intake
+from services.collector.ledger import Ledger
+from services.collector.replay import Extent, Paced, timeline
+from services.collector.source import LogFile
+from services.core.errors import StateError
+from services.core.log import Logger
+
+__all__ = ["Replayer"]
+
+_READ_LINES = 50  # small steps, so that a replay keeps time …
+_TAKE_LINES = 4000  # … which are taken in together when they are due together
+
+
+class Replayer:
+    """Takes in a log at the pace of its timeline. ``now_ms`` is the clock, milliseconds since 1970; ``wait`` waits so many
+    seconds and tells whether the stop came.
+    """
+
+    def __init__(
+        self,
+        source: LogFile,
+        intake: Intake,
+        ledger: Ledger,
+        log: Logger,
+        now_ms: Callable[[], int],
+        wait: Callable[[float], Awaitable[bool]],
+    ) -> None:
+        self._source, self._intake, self._ledger, self._log = source, intake, ledger, log
+        self._now_ms, self._wait = now_ms, wait
+
+    async def run(self, seconds: float) -> None:
+        """Replay the log within ``seconds``, until its end or the stop. Raises StateError when the state is another log's."""
+        name, desk = self._source.path.name, self._intake.desk
+        identity = await desk.do(self._source.identity)
+        position = await self._intake.position(identity)
+        if position is None:
+            if self._ledger.timeline is not None:
+                raise StateError(
+                    f"the collector's state replays another log than {self._source.path}: give it a new data directory"
+                )
+            extent = await self._extent()
+            if extent is None:
+                return
+            await desk.do(self._ledger.replay, identity, timeline(extent, self._now_ms(), seconds))
+            position = START
+        batches = Paced(self._source.batches(position, size=_READ_LINES), self._due, _TAKE_LINES)
+        while (batch := await desk.do(batches.take, self._now_ms())) is not None:
+            if await self._wait((self._due(batch) - self._now_ms()) / 1000):
+                return
+            await self._intake.take(identity, name, batch)
+            if batch.sides:
+                self._intake.reached(name, self._due(batch))
+        self._log.info("replay_finished", source=name)
+
+    async def _extent(self) -> Extent | None:
+        """Read the whole log once for what it spans; None when the stop comes first."""
+        extent = Extent()
+        batches = self._source.batches()
+        while (batch := await self._intake.desk.do(next, batches, None)) is not None:
+            for side in batch.sides:
+                extent = extent.and_at(side.request_in)
+            if await self._wait(0):
+                return None
+        return extent
+
+    def _due(self, batch: Batch) -> int:
+        assert self._ledger.timeline is not None
+        return self._ledger.timeline.place(batch.newest or 0)

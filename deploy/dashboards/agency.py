@@ -90,8 +90,8 @@ def _side(made: Dashboard, side: str, persian: str) -> None:
     )
     made.with_panel(
         lines(
-            f"Loss as {side}, by stage",
-            f"ازدست‌رفته {persian}، به تفکیک مرحله",
+            f"Loss as {side}",
+            f"ازدست‌رفتهٔ {persian}",
             f"Where {what} get stuck: what the index lacks, split by stage. Links on paper never connect.",
             query(f"max by (stage) (peyvand_index_loss{{{of}}})", "{{stage}}"),
             unit="percentunit",
@@ -113,6 +113,7 @@ def _side(made: Dashboard, side: str, persian: str) -> None:
             query(
                 f'sort_desc(count by (reason) (max by (link, reason) (peyvand_link_reason{{{side}="$agency"}})))',
                 "{{reason}}",
+                instant=True,
             ),
             unit="short",
             width=6,
@@ -241,6 +242,7 @@ def _exchanges(made: Dashboard) -> None:
                 unit="short",
                 width=8,
                 stacked=True,
+                empty="nothing was exchanged",
                 series={
                     "ok": [named(both("answered", "پاسخ داده")), coloured(GREEN)],
                     "bus_failure": [named(both("the bus failed", "خطای گذرگاه")), coloured(ORANGE)],
@@ -256,7 +258,7 @@ def _exchanges(made: Dashboard) -> None:
             "Whom it asks most",
             "از چه کسی بیشتر می‌پرسد",
             "Providers by the exchanges this agency had with them over the longest window, as the data bus logged them.",
-            query(f"topk({_MANY}, {partners})", "{{provider}}"),
+            query(f"topk({_MANY}, {partners})", "{{provider}}", instant=True),
             unit="short",
             width=8,
             thresholds=((None, "#5794f2"),),

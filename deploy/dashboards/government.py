@@ -258,7 +258,11 @@ def _who(made: Dashboard) -> None:
             "Sectors",
             "بخش‌ها",
             "The index of each sector, by the agencies whose services need the links.",
-            query('sort(max by (id) (peyvand_index{kind="sector",id=~"$sector",window="$window"}))', "{{id}}"),
+            query(
+                'sort(max by (id) (peyvand_index{kind="sector",id=~"$sector",window="$window"}))',
+                "{{id}}",
+                instant=True,
+            ),
             unit="percentunit",
             decimals=1,
             highest=1,

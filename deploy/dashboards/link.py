@@ -81,7 +81,7 @@ def _verdicts(made: Dashboard) -> None:
             "سوختن بودجهٔ خطا",
             "How many times faster than its SLO allows the link fails, over each span. Shown from 14.4 over 1 h, 6 over 6 h, 3 "
             "over 1 d and 1 over 3 d: those are what alerts ask for.",
-            query('max by (span) (peyvand_link_burn{link="$link"})', "{{span}}"),
+            *(query(f'max(peyvand_link_burn{{link="$link",span="{span}"}})', span) for span in _SPANS),
             unit="short",
             decimals=1,
             width=7,
@@ -179,7 +179,7 @@ def _probes(made: Dashboard) -> None:
     made.with_panel(
         lines(
             "HTTP status",
-            "وضعیت HTTP",
+            "وضعیت پاسخ",
             "Status of the last answer, by prober; nothing where there was none.",
             query('max by (instance) (probe_http_status_code{target="$link"})', "{{instance}}"),
             unit="none",

@@ -75,6 +75,7 @@ def lines(
     highest: float | None = None,
     links: Sequence[DashboardLink] = (),
     series: Mapping[str, Sequence[DynamicConfigValue]] | None = None,
+    empty: str = "",
 ) -> timeseries.Panel:
     """Return lines over time, stacked as areas if asked; ``series`` are properties by a series' name."""
     made = (
@@ -112,7 +113,7 @@ def lines(
         made.max(highest)
     for name, properties in (series or {}).items():
         made.override_by_name(name, list(properties))
-    return made
+    return made.no_value(empty) if empty else made
 
 
 def bars(

@@ -72,7 +72,7 @@ def _state(made: Dashboard) -> None:
             "Whether each component answers Prometheus, and says that it serves: what it depends on answers as well.",
             query(f"{_UP} + ({_SERVING} or {_UP} * 0)", "{{job}} {{instance}}"),
             unit="none",
-            width=8,
+            width=7,
             height=7,
             thresholds=((None, RED), (1, ORANGE), (2, GREEN)),
             mappings=[
@@ -100,7 +100,7 @@ def _state(made: Dashboard) -> None:
             "Whether the control targets of each vantage answer. While they do not, everything seen from there is unknown.",
             query(f"max by (vantage, instance) (peyvand_vantage_blind{{{_OF}}})", "{{vantage}} {{instance}}"),
             unit="none",
-            width=4,
+            width=5,
             height=7,
             thresholds=((None, GREEN), (1, RED)),
             mappings=[words([(0, "sees · می‌بیند", GREEN), (1, "blind · کور", RED)])],
@@ -108,7 +108,7 @@ def _state(made: Dashboard) -> None:
     )
     made.with_panel(
         number(
-            "Index is behind by",
+            "Index behind",
             "تأخیر شاخص",
             "Time since the end of the last slot counted. It grows to one slot and the settling time, and falls again.",
             query(f"time() - max(peyvand_index_as_of_timestamp_seconds{{{_OF}}})"),
@@ -165,8 +165,8 @@ def _probers(made: Dashboard) -> None:
     )
     made.with_panel(
         bars(
-            "Probes not made or not finished",
-            "کاوش‌های نشده یا ناتمام",
+            "Lost probes",
+            "کاوش‌های ازدست‌رفته",
             "In the time shown: probes that did not finish within their slot, that were shed for overload, and slots leapt "
             "over because the machine slept. All of them count as unknown.",
             query(_increase("peyvand_probe_overruns_total"), both("overruns", "ناتمام")),
@@ -257,7 +257,7 @@ def _bus(made: Dashboard) -> None:
     made.with_panel(
         lines(
             "NATS streams: stored",
-            "جریان‌های NATS: ذخیره",
+            "جریان‌ها: ذخیره",
             "Messages per second that each stream and bucket stored.",
             query(
                 f"sum by (stream) (deriv(peyvand_stream_last_sequence{{{_OF}}}[$__rate_interval]))",
@@ -270,7 +270,7 @@ def _bus(made: Dashboard) -> None:
     made.with_panel(
         lines(
             "NATS streams: size",
-            "جریان‌های NATS: اندازه",
+            "جریان‌ها: اندازه",
             "Bytes kept of each stream and bucket.",
             query(f"max by (stream) (peyvand_stream_bytes{{{_OF}}})", "{{stream}}"),
             unit="bytes",
@@ -281,7 +281,7 @@ def _bus(made: Dashboard) -> None:
     made.with_panel(
         lines(
             "NATS streams: messages",
-            "جریان‌های NATS: پیام‌ها",
+            "جریان‌ها: پیام‌ها",
             "Messages kept of each stream and bucket.",
             query(f"max by (stream) (peyvand_stream_messages{{{_OF}}})", "{{stream}}"),
             unit="short",
@@ -312,7 +312,7 @@ def _scorer(made: Dashboard) -> None:
             query(f"time() - max(peyvand_index_as_of_timestamp_seconds{{{_OF}}})", both("index", "شاخص")),
             query(f"max(peyvand_measurement_age_seconds{{{_OF}}})", both("newest measurement", "تازه‌ترین سنجش")),
             unit="s",
-            width=8,
+            width=6,
             thresholds=((None, "transparent"), (660, ORANGE), (1200, RED)),
         )
     )
@@ -324,7 +324,7 @@ def _scorer(made: Dashboard) -> None:
             query(_quantile(0.5, "peyvand_scorer_refresh_seconds"), both("half", "میانه")),
             query(_quantile(0.99, "peyvand_scorer_refresh_seconds"), "99 %"),
             unit="s",
-            width=8,
+            width=6,
         )
     )
     made.with_panel(
@@ -334,7 +334,7 @@ def _scorer(made: Dashboard) -> None:
             "Measurements per second that were taken in.",
             query(_rate("peyvand_measurements_total"), both("taken in", "پذیرفته")),
             unit="ops",
-            width=4,
+            width=6,
         )
     )
     made.with_panel(
@@ -350,10 +350,14 @@ def _scorer(made: Dashboard) -> None:
             query(_increase("peyvand_exchange_expired_total"), both("records expired", "رکورد کهنه")),
             unit="short",
             decimals=0,
-            width=4,
+            width=6,
             thresholds=BAD_IS_MORE,
         )
     )
+
+
+def _age(name: str) -> str:
+    return f"time() - max by (source) ({name}{{{_OF}}})"
 
 
 def _sources(made: Dashboard) -> None:
@@ -362,11 +366,10 @@ def _sources(made: Dashboard) -> None:
         lines(
             "Sources read up to",
             "خوانده‌شده تا",
-            "How far behind now each source was read, whether it had anything or not. Security servers are asked a minute behind.",
-            query(
-                f"time() - max by (source) (peyvand_exchange_position_timestamp_seconds{{{_OF}}})",
-                "{{source}}",
-            ),
+            "How far behind now each source was read, whether it had anything or not (security servers are asked a minute "
+            "behind), and how old its newest exchange is: old though it is read, and nobody exchanges or its log stands still.",
+            query(_age("peyvand_exchange_position_timestamp_seconds"), "{{source}}"),
+            query(_age("peyvand_exchange_newest_timestamp_seconds"), "{{source}}: " + both("newest", "تازه‌ترین")),
             unit="s",
             width=6,
             thresholds=((None, "transparent"), (900, ORANGE), (3600, RED)),
@@ -411,7 +414,7 @@ def _sources(made: Dashboard) -> None:
     made.with_panel(
         lines(
             "Requests to the api",
-            "درخواست‌ها از api",
+            "درخواست‌ها از رابط",
             "Requests per second that the api answered, by status code.",
             query(_rate("peyvand_api_requests_total", "code"), "{{code}}"),
             unit="reqps",
@@ -427,6 +430,7 @@ def _sources(made: Dashboard) -> None:
             query(_quantile(0.99, "peyvand_api_request_seconds", "method"), "{{method}}"),
             unit="s",
             width=8,
+            empty="nobody asked",
             thresholds=((None, "transparent"), (0.1, ORANGE), (1, RED)),
         )
     )

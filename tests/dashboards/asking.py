@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tests.prometheus import ask
 
-__all__ = ["Series", "offered", "over"]
+__all__ = ["Series", "now", "offered", "over"]
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,24 @@ class Series:
     values: Mapping[float, float]
 
 
+def now(where: str, expression: str, at: float) -> list[Series] | None:
+    """The answer at one moment, in its order; None while Prometheus does not answer."""
+    answer = ask(where, "query", query=expression, time=at)
+    return None if answer is None else _series((one["metric"], [one["value"]]) for one in answer["result"])
+
+
 def over(where: str, expression: str, start: float, end: float, step: float) -> list[Series] | None:
     """The answer at every step from start to end; None while Prometheus does not answer."""
     answer = ask(where, "query_range", query=expression, start=start, end=end, step=step)
-    if answer is None:
-        return None
-    found = []
-    for series in answer["result"]:
-        numbers = {float(at): float(value) for at, value in series["values"]}
-        found.append(Series(series["metric"], {at: value for at, value in numbers.items() if math.isfinite(value)}))
-    return [series for series in found if series.values]
+    return None if answer is None else _series((one["metric"], one["values"]) for one in answer["result"])
+
+
+def _series(found: Iterable[tuple[dict[str, str], list[tuple[float, str]]]]) -> list[Series]:
+    every = (Series(labels, {float(at): float(value) for at, value in values}) for labels, values in found)
+    finite = (
+        Series(one.labels, {at: value for at, value in one.values.items() if math.isfinite(value)}) for one in every
+    )
+    return [one for one in finite if one.values]
 
 
 def offered(where: str, query: str, start: float, end: float) -> list[str] | None:

@@ -116,6 +116,7 @@ def test_titles_are_english_and_persian(name):
         assert LATIN.search(english), title
         assert PERSIAN.search(persian), title
         assert not PERSIAN.search(english), title
+        assert not LATIN.search(persian), f"{title}: words of both scripts after each other are read in the wrong order"
     assert max(Counter(titles).values()) == 1
 
 

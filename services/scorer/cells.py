@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.core.errors import StateError
 from services.indicator.slots import Load
 from services.indicator.states import SlotState
-from services.scorer.days import damaged
+from services.scorer.files import damaged
 
 __all__ = ["content", "loader", "path_of", "saved"]
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from services.core.errors import StateError
 from services.indicator.packed import DayState
+from services.scorer.files import damaged
 
-__all__ = ["archive", "damaged", "map_day", "mapped", "path_of"]
+__all__ = ["archive", "map_day", "mapped", "path_of"]
 
 # Of a zip's member: a header of 30 bytes that ends with the lengths of the name and of the extra field after it.
 _HEADER = struct.Struct("<26xHH")
@@ -52,11 +53,6 @@ def map_day(path: Path) -> DayState:
         ) from error
     except (ValueError, EOFError, BadZipFile, struct.error) as error:
         raise damaged(path) from error
-
-
-def damaged(path: Path) -> StateError:
-    """Return the error for a file that does not hold what it should."""
-    return StateError(f"the scorer's state file {path} is damaged: move its evidence folder away to start anew")
 
 
 def _stages(file: io.BufferedReader, content: ZipFile) -> memoryview:

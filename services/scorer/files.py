@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["clear_parts", "replace", "sync"]
+from services.core.errors import StateError
+
+__all__ = ["clear_parts", "damaged", "replace", "sync"]
 
 PART = ".part"
 """What the name of a file ends with until all of it is written."""
@@ -25,6 +27,11 @@ def clear_parts(folder: Path) -> None:
     """Remove what a crash left half written; the file of that name may never be written again. Raises OSError."""
     for part in folder.glob(f"*{PART}"):
         part.unlink(missing_ok=True)
+
+
+def damaged(path: Path) -> StateError:
+    """Return the error for a file that does not hold what it should."""
+    return StateError(f"the scorer's state file {path} is damaged: move its evidence folder away to start anew")
 
 
 def sync(folder: Path) -> None:

@@ -120,6 +120,7 @@ class Refresher:
             today = self._calendar.day_of(end_slot)
             longest = max(judgement.register.policy.windows_days)
             volumes = self._exchanges.volumes(today - timedelta(days=longest))
+            self._serving.begins("publishing the index")
             try:
                 slot_blocks = await self._put_slots(judgement)
                 blocks = await self._publisher.publish(judgement, (), latest, volumes, self.reconciled)

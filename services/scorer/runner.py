@@ -33,7 +33,7 @@ async def main(runtime: Runtime) -> None:
     with closing(Exchanges(settings.data / "exchanges.sqlite")) as exchanges:
         async with connect_by(settings, role="scorer", name="scorer") as bus:
             runtime.watch_bus(lambda: bus.connected)
-            runtime.health.not_serving("waiting for a register")
+            runtime.health.not_serving("reading the register, or waiting for one")
             try:
                 async with asyncio.TaskGroup() as group:
                     follower = group.create_task(_follow(bus, registers))

@@ -18,7 +18,7 @@ from services.core.evidence import Target
 from services.indicator.calendar import Calendar
 from services.indicator.window import Changes, Evidence
 from services.scorer import cells, days
-from services.scorer.files import clear_parts, replace, sync
+from services.scorer.files import clear_parts, damaged, replace, sync
 from services.scorer.manifest import Manifest
 from services.scorer.shelf import Shelf
 
@@ -140,4 +140,4 @@ def _ids(path: Path) -> tuple[list[Target], list[str]]:
         targets = [Target(name, endpoint=endpoint) for name, endpoint in content["targets"]]
         return targets, content["vantages"]
     except (ValueError, KeyError, TypeError) as error:
-        raise days.damaged(path) from error
+        raise damaged(path) from error

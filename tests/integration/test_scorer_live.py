@@ -90,7 +90,7 @@ async def test_a_start_says_what_it_waits_for(nats: Nats, scorer: Scorer, tmp_pa
 
     await eventually(says("NOT_SERVING: waiting for the bus"), "waiting for the bus")
     nats.start()
-    await eventually(says("NOT_SERVING: waiting for a register"), "waiting for a register")
+    await eventually(says("NOT_SERVING: reading the register, or waiting for one"), "waiting for a register")
     await register_on(nats, make_register(tmp_path / "register"))
     await eventually(says("SERVING"), "SERVING")
     nats.kill()

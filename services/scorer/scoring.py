@@ -44,6 +44,8 @@ class Scoring:
         self.calendar = Calendar.of(adopted.register.policy)
         self.evidence: Evidence = loaded.evidence
         self.recent = Recent()
+        # So that it shares the register's names, of which there may be a million.
+        self.recent.columns_of(adopted.frame.targets, new=True)
         self.burns = Burns(self.calendar.slot_seconds)
         self._rejudged: set[int] = set()
         self.manifest = replace(loaded.manifest or Manifest(position), position=position)

@@ -76,15 +76,16 @@ class Session:
 
         Raises GapError, StateError.
         """
-        loaded = await self._load()
+        self._serving.begins("working out the register")
+        adopted = await asyncio.to_thread(Adopted.of, self._register)
+        loaded = await self._load(adopted)
         measurements, exchanges = self._intake(subjects.MEASUREMENTS), self._intake(subjects.EXCHANGES)
         position = await self._patiently(
             lambda: measurements.resume(None if loaded.manifest is None else loaded.manifest.position)
         )
         exchanged = await self._patiently(lambda: exchanges.resume(self._exchanges.position()))
         behind = await self._patiently(lambda: measurements.behind(position))
-        self._serving.begins("working out the register")
-        self._scoring = Scoring(await asyncio.to_thread(Adopted.of, self._register), loaded, position)
+        self._scoring = Scoring(adopted, loaded, position)
         recalled = await self._patiently(lambda: recall(self._bus, self._scoring.recent, position.sequence))
         self._log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
         reader = MeasurementReader(
@@ -128,10 +129,10 @@ class Session:
             await self._save()
         return self._next
 
-    async def _load(self) -> Loaded:
+    async def _load(self, adopted: Adopted) -> Loaded:
         self._serving.begins("reading the evidence")
         started = time.monotonic()
-        loaded = await asyncio.to_thread(self._store.load)
+        loaded = await asyncio.to_thread(self._store.load, adopted.frame.targets)
         self._log.info(
             "evidence_read",
             folder=str(self._store.folder),

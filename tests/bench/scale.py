@@ -123,10 +123,10 @@ def measure(links: int, days: int, data: Path) -> Iterator[str]:
     register = register_of(links)
     yield f"  with the register as objects: {memory.now()}"
     store = Store(data, Calendar.of(register.policy))
-    loaded, taken = _timed(store.load)
-    yield f"  state read: {taken:.2f} s"
     adopted, taken = _timed(lambda: Adopted.of(register))
     yield f"  register adopted as arrays: {taken:.2f} s"
+    loaded, taken = _timed(lambda: store.load(adopted.frame.targets))
+    yield f"  state read: {taken:.2f} s"
     assert loaded.manifest is not None
     scoring = Scoring(adopted, loaded, loaded.manifest.position)
     yield f"  memory then: {memory.now()}"

@@ -314,6 +314,18 @@ def test_leftovers_without_a_manifest_are_nobodys(register: Register, tmp_path: 
     assert not list(run.store.folder.glob("slots/*"))
 
 
+def test_targets_that_are_known_are_not_made_again(register: Register, saved: Path) -> None:
+    """What is read back shares the targets of the register, in the order they were first heard of, and makes the others."""
+    store = Store(saved, Calendar.of(register.policy))
+    alone = store.load().evidence.drain().targets
+    known = Adopted.of(register).frame.targets[1:]
+    shared = store.load(known).evidence.drain().targets
+    assert shared == alone
+    same = [any(one is other for other in known) for one in shared]
+    assert same == [one in known for one in shared]
+    assert 1 < sum(same) < len(same)
+
+
 def test_what_was_half_written_goes_at_the_next_start(register: Register, saved: Path, tmp_path: Path) -> None:
     """A file that a crash left unfinished is removed: nothing may ever write a file of that name again."""
     data = shutil.copytree(saved, tmp_path / "data")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.images.check import Failure, NotDone
+from tests.images.network import network_left_as_it_was
 
 __all__ = ["Engine", "running_engine"]
 
@@ -72,7 +73,7 @@ def running_engine(keep: Path | None) -> Iterator[Engine]:
         if keep is None and _answers(os.environ):
             yield Engine(folder, dict(os.environ))
         else:
-            with _own_engine(folder, keep or folder / "engine") as environ:
+            with network_left_as_it_was(), _own_engine(folder, keep or folder / "engine") as environ:
                 yield Engine(folder, environ)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

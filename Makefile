@@ -6,7 +6,7 @@ ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-images conformance check fmt proto docs dashboards lock bench calibrate clean
+.PHONY: help setup setup-dev run test test-images conformance check fmt proto docs dashboards preview lock bench calibrate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,10 @@ docs: setup ## write docs/metrics.md and docs/settings.md from the code
 
 dashboards: setup-dev ## write Grafana's dashboards from deploy/dashboards
 	$(BIN)/python -m deploy.dashboards deploy/grafana/dashboards
+
+# Needs Debian's prometheus; with its chromium it makes PNG files as well.
+preview: setup-dev ## draw the dashboards of a running sandbox into build/preview, without Grafana
+	@$(BIN)/python -m tests.dashboards $(ARGS)
 
 lock: ## pin what pyproject.toml asks for (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from tests.dashboards.asking import offered, over
-from tests.dashboards.grafana import Asked, View, interpolated, names, queries, variables
+from tests.dashboards.grafana import Asked, View, dashboard, interpolated, names, panels, queries, variables
+from tests.dashboards.picture import picture
 from tests.e2e.dashboard_register import AGENCY, LINK
 from tests.e2e.dashboard_story import (
     BLIND,
@@ -172,6 +174,10 @@ async def test_every_answer_moves_when_something_breaks(nats, tmp_path: Path) ->
             if not moved(answer, move, before, during):
                 failed.append(f"{one.id} {move.how} {move.of}: {_seen(answer, before, during)}")
         assert not failed, "\n".join(failed)
+        for name in names():
+            drawn = etree.fromstring(picture(story.prometheus, name, view).encode())
+            texts = " ".join(drawn.itertext())
+            assert all(panel["title"].split(" · ")[0][:12] in texts for panel in panels(dashboard(name)))
         assert {name: what for one in names() for name, what in _offered(story, one, view)} == {
             "window": ["28", "7", "90"],
             "sector": sorted({row["sector"] for row in read_rows(story.register / "agencies.csv")}),

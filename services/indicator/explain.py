@@ -13,7 +13,7 @@ from services.core.evidence import Kind, Losses
 from services.core.outcome import Stage
 from services.indicator.fixed import Imputation, Members, if_fixed, lower_if_fixed
 from services.indicator.frame import Frame
-from services.indicator.shares import LinkShares, grouping, link_shares, mean_share, sums
+from services.indicator.shares import LinkShares, add_up, grouping, link_shares, mean_share, sums
 
 __all__ = ["Explanation", "LinkCost", "ProviderLoss", "explain", "gather"]
 
@@ -91,7 +91,7 @@ def explain(
     (estimate,), (lower,) = means.estimate, means.lower
     if np.isnan(estimate):
         return Explanation(estimate=None, losses=Losses(), providers=(), links=())
-    part = members.weight / _total(members.weight)
+    part = members.weight / add_up(members.weight)
     lost, lost_by_stage = part * (1.0 - shares.share[links]), part * shares.profile[:, links]
 
     agencies = len(frame.agencies)
@@ -103,7 +103,7 @@ def explain(
     lower_fixed = lower_if_fixed(shares, members, costliest, float(lower)).tolist()
     return Explanation(
         estimate=float(estimate),
-        losses=Losses(*(_total(row) for row in lost_by_stage)),
+        losses=Losses(*(add_up(row) for row in lost_by_stage)),
         providers=tuple(
             ProviderLoss(
                 provider=frame.agencies[one],
@@ -151,7 +151,3 @@ def _costliest(lost: NDArray[np.float64], limit: int) -> NDArray[np.int64]:
         least = -np.partition(-lost[candidates], limit - 1)[limit - 1]
         candidates = candidates[lost[candidates] >= least]
     return candidates[np.argsort(-lost[candidates], kind="stable")[:limit]]
-
-
-def _total(values: NDArray[np.float64]) -> float:
-    return float(sums(np.zeros(len(values), dtype=np.int64), values, 1)[0])

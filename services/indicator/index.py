@@ -18,7 +18,17 @@ from services.indicator.levels import NONE, levels
 from services.indicator.margins import Margins, Past
 from services.indicator.odds import LEVEL
 from services.indicator.record import Record
-from services.indicator.shares import LinkShares, alone, grouping, link_shares, mean_share, ratio, sums, upper_bound
+from services.indicator.shares import (
+    LinkShares,
+    add_up,
+    alone,
+    grouping,
+    link_shares,
+    mean_share,
+    ratio,
+    sums,
+    upper_bound,
+)
 from services.indicator.window import WindowCounts
 
 __all__ = [
@@ -168,7 +178,7 @@ def indicators(
                 if kind is Kind.ENDPOINT
                 else _of_links(frame, counts, shares, margins, kind, days)
             )
-        total = sums(np.zeros(len(frame.links), dtype=np.int64), shares.omega, 1)
+        total = np.array([add_up(shares.omega)])
         links[days] = LinkColumns(
             window_days=days,
             ids=frame.links,

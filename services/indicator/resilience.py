@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from services.indicator.frame import Frame
 from services.indicator.network import Network
-from services.indicator.shares import ratio, sums
+from services.indicator.shares import add_up, ratio, sums
 
 __all__ = ["Falls", "falls_of"]
 
@@ -38,13 +38,13 @@ def falls_of(frame: Frame, network: Network, in_force: NDArray[np.bool_], strict
     """
     agencies = len(frame.agencies)
     weight = np.where(np.isnan(strict), 0.0, frame.service_weight)
-    worth = ratio(weight * np.nan_to_num(strict), np.full(len(weight), _total(weight)), otherwise=0.0)
-    whole = _total(worth)
+    worth = ratio(weight * np.nan_to_num(strict), np.full(len(weight), add_up(weight)), otherwise=0.0)
+    whole = add_up(worth)
     needs = np.bincount(network.need[in_force], minlength=len(network.needy)) > 0
     fall = sums(network.needed, np.where(needs, worth[network.needy], 0.0), agencies)
     by_bus = network.bus & in_force
     on_bus = np.bincount(frame.service[by_bus], minlength=len(worth)) > 0
-    bus = _total(np.where(on_bus, worth, 0.0))
+    bus = add_up(np.where(on_bus, worth, 0.0))
     weakest = int(np.argmax(fall))
     return Falls(
         providers=fall,
@@ -53,7 +53,3 @@ def falls_of(frame: Frame, network: Network, in_force: NDArray[np.bool_], strict
         resilience=max(0.0, 1.0 - max(float(fall[weakest]), bus) / whole) if whole > 0 else None,
         weakest=weakest if whole > 0 and fall[weakest] >= bus else None,
     )
-
-
-def _total(values: NDArray[np.float64]) -> float:
-    return float(sums(np.zeros(len(values), dtype=np.int64), values, 1)[0])

@@ -8,12 +8,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from services.core.evidence import Kind
 from services.core.outcome import Stage
 from services.indicator.frame import Frame
 
-__all__ = ["LinkShares", "Means", "alone", "grouping", "link_shares", "mean_share", "ratio", "sums", "upper_bound"]
+__all__ = [
+    "LinkShares",
+    "Means",
+    "add_up",
+    "alone",
+    "grouping",
+    "link_shares",
+    "mean_share",
+    "ratio",
+    "sums",
+    "upper_bound",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +81,18 @@ def sums(group: NDArray[np.int64], values: NDArray[Any], groups: int) -> NDArray
     """Sum values (…, n) by group (n,) into (…, groups): in link-id order, in double precision (§5)."""
     if values.ndim > 1:
         return np.array([sums(group, row, groups) for row in values]).reshape(len(values), groups)
+    if groups == 1:
+        return np.array([add_up(values)])
     # bincount adds one after another; np.sum adds in pairs, and then the last bit depends on how many there are.
     return np.asarray(np.bincount(group, weights=values, minlength=groups), dtype=np.float64)
+
+
+def add_up(values: NDArray[Any]) -> float:
+    """Sum values (n,) like ``sums``, all of them: one after another, in double precision."""
+    # A row of a sparse matrix is added up term by term in a register: the same sum as bincount's, in a third of the time.
+    terms = np.asarray(values, dtype=np.float64)
+    row = csr_array((terms, np.zeros(len(terms), np.int32), [0, len(terms)]), shape=(1, 1))
+    return float(np.asarray(row @ np.ones(1))[0])
 
 
 def link_shares(frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> LinkShares:

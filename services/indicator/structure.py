@@ -21,7 +21,7 @@ from services.indicator.frame import Frame
 from services.indicator.index import TOLERANCE, Snapshot
 from services.indicator.network import Network
 from services.indicator.resilience import falls_of
-from services.indicator.shares import LinkShares, link_shares, mean_share, sums
+from services.indicator.shares import LinkShares, add_up, link_shares, mean_share, sums
 
 __all__ = ["structure", "structures"]
 
@@ -62,7 +62,7 @@ def structure(
     pairs, agencies = len(network.consumer), len(frame.agencies)
     counted = shares.omega > 0
     omega = np.where(counted, shares.omega, 0.0)
-    total = _total(omega)
+    total = add_up(omega)
     if total == 0:
         return None
 
@@ -77,7 +77,7 @@ def structure(
 
     def share(chosen: NDArray[np.bool_]) -> float:
         # Rounding must not lift a part above the whole, whose links are summed in another order.
-        return min(1.0, _total(np.where(chosen, weight, 0.0)) / total)
+        return min(1.0, add_up(np.where(chosen, weight, 0.0)) / total)
 
     taking_part = np.zeros(agencies, dtype=np.bool_)
     taking_part[network.consumer[required]] = taking_part[network.provider[required]] = True
@@ -106,13 +106,13 @@ def structure(
         within_sectors=within,
         across_sectors=across,
         silo_gap=None if within.point is None or across.point is None else within.point - across.point,
-        provider_concentration=_total(np.array([role.share**2 for role in roles])),
+        provider_concentration=add_up(np.array([role.share**2 for role in roles])),
         providers=roles,
         bus_links=falls.bus_links,
         bus_strict_loss=falls.bus,
         resilience=falls.resilience,
         weakest="" if falls.weakest is None else frame.agencies[falls.weakest],
-        declared=min(1.0, _total(np.where(frame.absent, 0.0, omega)) / total),
+        declared=min(1.0, add_up(np.where(frame.absent, 0.0, omega)) / total),
     )
 
 
@@ -171,7 +171,3 @@ def _roles(
         ProviderRole(frame.agencies[at], int(links[at]), float(share[at]), float(loss[at]), float(fall[at]))
         for at in np.flatnonzero(links)
     )
-
-
-def _total(values: NDArray[np.float64]) -> float:
-    return float(sums(np.zeros(len(values), dtype=np.int64), values, 1)[0])

@@ -18,6 +18,7 @@ from services.core.errors import StateError
 from services.core.model import Member
 from services.register.load import load
 from tests.bench.exchange_load import lines
+from tests.exchange_records import PERSONAL
 from tests.registers import write_register
 
 NOW = 1_700_000_500_000
@@ -263,19 +264,7 @@ def test_memory_does_not_grow_with_the_records():
 
 def test_nothing_personal_reaches_the_state(tmp_path, raw):
     """Canaries in every personal field are nowhere in the database, nor in its journal."""
-    personal = dict.fromkeys(
-        (
-            "messageUserId",
-            "messageIssue",
-            "representedPartyClass",
-            "representedPartyCode",
-            "securityServerInternalIp",
-            "restPath",
-            "faultString",
-            "soapFaultString",
-        ),
-        "CANARY",
-    )
+    personal = dict.fromkeys(PERSONAL, "CANARY")
     path = tmp_path / "state.sqlite"
     lines = json.dumps(raw() | personal) + "\n" + json.dumps(raw(succeeded=1) | personal) + "\nCANARY\n"
     ledger = Ledger(path, NOBODY, now_ms=NOW)

@@ -9,19 +9,11 @@ from typer.testing import CliRunner
 
 from services.cli.exchange_command import exchange
 from services.core.codec import summary_from_json
+from tests.exchange_records import PERSONAL
 from tests.registers import write_register
 
 STAMP = "a whole number of milliseconds since 1970, from 2000 to 2100"
 TEXT = "text of at most 255 characters without control characters"
-PERSONAL = (
-    "messageUserId",
-    "messageIssue",
-    "representedPartyClass",
-    "representedPartyCode",
-    "securityServerInternalIp",
-    "restPath",
-    "faultString",
-)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from services.collector.formats import START
+from services.collector.batch import START
 from services.collector.intake import Intake
 from services.collector.meters import Meters
 from services.collector.source import LogFile

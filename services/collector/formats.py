@@ -10,7 +10,6 @@ import gzip
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import IO, Any
@@ -18,18 +17,14 @@ from typing import IO, Any
 import orjson
 
 from services.collector.answer import AnswerError, read_answer, read_records
+from services.collector.batch import START, Batch, Position, Reject
 from services.collector.decode import decode_line
 from services.collector.generic import is_generic, read_generic
 from services.collector.record import RecordError, Side, read_side
 from services.collector.tabular import TableError, is_header, read_header, read_row
-from services.core.errors import Fault
 
 __all__ = [
     "GZIP",
-    "START",
-    "Batch",
-    "Position",
-    "Reject",
     "UnreadableError",
     "beginning",
     "read",
@@ -49,52 +44,6 @@ _ONE_DOCUMENT = re.compile(rb'\s*(\[|\{\s*"records"\s*:\s*\[|--|<)')
 
 class UnreadableError(ValueError):
     """The file as a whole cannot be read; the message says why, without content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """How far a file was read: ``offset`` bytes (after decompression) and ``line`` lines, or records of a document."""
-
-    offset: int = 0
-    line: int = 0
-
-
-START = Position()
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Reject:
-    """A line, or a record of a document, that cannot be read: its number from 1, its length in bytes, and why."""
-
-    number: int
-    column: int
-    length: int
-    reason: str
-    unit: str = "line"
-
-    def fault(self, file: str) -> Fault:
-        """Say the same as a fault of ``file``."""
-        if self.unit == "line":
-            return Fault(file, self.number, self.column, f"{self.reason} (line of {self.length} bytes)")
-        return Fault(file, 0, 0, f"record {self.number}: {self.reason} ({self.length} bytes)")
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Sides in file order with what was rejected among them, and the position after them."""
-
-    sides: tuple[Side, ...]
-    rejects: tuple[Reject, ...]
-    position: Position
-
-    @property
-    def newest(self) -> int | None:
-        """When the newest request of these sides came in, in milliseconds since 1970; None where there are none."""
-        return max((side.request_in for side in self.sides), default=None)
-
-    def followed_by(self, other: Batch) -> Batch:
-        """Join with the batch that comes next in the file."""
-        return Batch(self.sides + other.sides, self.rejects + other.rejects, other.position)
 
 
 def unzipped(stream: IO[bytes]) -> _Content:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
 
+from services.collector.batch import Batch, Position, Reject
 from services.collector.desk import Desk
-from services.collector.formats import Batch, Position, Reject
 from services.collector.ledger import Ledger, Taken
 from services.collector.meters import Meters
 from services.core.log import Logger

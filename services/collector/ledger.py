@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from services.collector import cells, sides
+from services.collector.batch import START, Batch, Position
 from services.collector.cells import Cell, Totals
-from services.collector.formats import START, Batch, Position
 from services.collector.mapping import Mapping
 from services.collector.pairing import exchanges
 from services.collector.pairs import Pairs

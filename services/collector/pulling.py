@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from services.collector.answer import AnswerError, read_answer
 from services.collector.asking import AskError, Span, health_data, onward, operational_data, pause, span
-from services.collector.formats import Batch, Position, read_all
+from services.collector.batch import Batch, Position
+from services.collector.formats import read_all
 from services.collector.health import read_health
 from services.collector.intake import Intake
 from services.collector.meters import Meters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from services.collector.formats import START, Batch
+from services.collector.batch import START, Batch
 from services.collector.intake import Intake
 from services.collector.ledger import Ledger
 from services.collector.replay import Extent, Paced, timeline

@@ -8,7 +8,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
-from services.collector.formats import GZIP, START, Batch, Position, UnreadableError, beginning, read
+from services.collector.batch import START, Batch, Position
+from services.collector.formats import GZIP, UnreadableError, beginning, read
 from services.core.errors import Fault, InputError
 
 __all__ = ["LogFile"]

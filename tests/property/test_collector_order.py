@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.collector.formats import Batch, Position
+from services.collector.batch import Batch, Position
 from services.collector.ledger import Ledger
 from services.collector.mapping import Mapping
 from services.collector.record import read_side

@@ -7,7 +7,8 @@ import tracemalloc
 
 import pytest
 
-from services.collector.formats import Position, UnreadableError, read
+from services.collector.batch import Position
+from services.collector.formats import UnreadableError, read
 from services.collector.record import read_side
 
 

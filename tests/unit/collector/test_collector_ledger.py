@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from services.collector.batch import Batch, Position
 from services.collector.cells import Totals
-from services.collector.formats import Batch, Position, read
+from services.collector.formats import read
 from services.collector.ledger import Ledger, Taken
 from services.collector.mapping import Mapping
 from services.collector.record import read_side

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.collector.formats import Batch, Position, Reject
+from services.collector.batch import Batch, Position, Reject
 from services.collector.record import read_side
 from services.collector.replay import Extent, Paced, Timeline, timeline
 

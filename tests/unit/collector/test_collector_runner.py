@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.collector.batch import Batch, Position
 from services.collector.desk import Desk
-from services.collector.formats import Batch, Position
 from services.collector.mapping import Mapping
 from services.collector.record import read_side
 from services.collector.runner import _Collector

@@ -1,0 +1,56 @@
+"""What was read of a source at once: sides, what was rejected among them, and where reading goes on. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.collector.record import Side
+from services.core.errors import Fault
+
+__all__ = ["START", "Batch", "Position", "Reject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a file was read: ``offset`` bytes (after decompression) and ``line`` lines, or records of a document."""
+
+    offset: int = 0
+    line: int = 0
+
+
+START = Position()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Reject:
+    """A line, or a record of a document, that cannot be read: its number from 1, its length in bytes, and why."""
+
+    number: int
+    column: int
+    length: int
+    reason: str
+    unit: str = "line"
+
+    def fault(self, file: str) -> Fault:
+        """Say the same as a fault of ``file``."""
+        if self.unit == "line":
+            return Fault(file, self.number, self.column, f"{self.reason} (line of {self.length} bytes)")
+        return Fault(file, 0, 0, f"record {self.number}: {self.reason} ({self.length} bytes)")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sides in file order with what was rejected among them, and the position after them."""
+
+    sides: tuple[Side, ...]
+    rejects: tuple[Reject, ...]
+    position: Position
+
+    @property
+    def newest(self) -> int | None:
+        """When the newest request of these sides came in, in milliseconds since 1970; None where there are none."""
+        return max((side.request_in for side in self.sides), default=None)
+
+    def followed_by(self, other: Batch) -> Batch:
+        """Join with the batch that comes next in the file."""
+        return Batch(self.sides + other.sides, self.rejects + other.rejects, other.position)

@@ -6,6 +6,7 @@ ends a minute ago at the latest: what is younger may not be written yet. Times a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
@@ -64,18 +65,26 @@ def pause(failures: int, every: float, chance: float) -> float:
     return min(every * 2.0 ** min(failures, 30), max(every, _LONGEST_PAUSE)) * (0.9 + 0.2 * chance)
 
 
-def operational_data(client: str, server: str, asked: Span, message_id: str) -> bytes:
-    """Write the request getSecurityServerOperationalData of ``client`` to ``server`` (INSTANCE/CLASS/CODE/SERVER)."""
+def operational_data(client: str, server: str, asked: Span, message_id: str, provider: str = "") -> bytes:
+    """Write the request getSecurityServerOperationalData of ``client`` to ``server`` (INSTANCE/CLASS/CODE/SERVER), for
+    services of ``provider`` alone where it is given.
+    """
     envelope, body = _envelope(client, server, "getSecurityServerOperationalData", message_id)
     criteria = etree.SubElement(body, f"{{{_MONITORING}}}searchCriteria")
     etree.SubElement(criteria, f"{{{_MONITORING}}}recordsFrom").text = str(asked.first)
     etree.SubElement(criteria, f"{{{_MONITORING}}}recordsTo").text = str(asked.last)
+    if provider:
+        _party(criteria, f"{{{_MONITORING}}}client", provider)
     return etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
 
 
-def health_data(client: str, server: str, message_id: str) -> bytes:
-    """Write the request getSecurityServerHealthData of ``client`` to ``server`` (INSTANCE/CLASS/CODE/SERVER)."""
-    envelope, _ = _envelope(client, server, "getSecurityServerHealthData", message_id)
+def health_data(client: str, server: str, message_id: str, provider: str = "") -> bytes:
+    """Write the request getSecurityServerHealthData of ``client`` to ``server`` (INSTANCE/CLASS/CODE/SERVER), for services of
+    ``provider`` alone where it is given.
+    """
+    envelope, body = _envelope(client, server, "getSecurityServerHealthData", message_id)
+    if provider:
+        _party(etree.SubElement(body, f"{{{_MONITORING}}}filterCriteria"), f"{{{_MONITORING}}}client", provider)
     return etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
 
 
@@ -84,17 +93,22 @@ def _envelope(client: str, server: str, service: str, message_id: str) -> tuple[
     prefixes = {"soap": _SOAP, "xroad": _XROAD, "id": _IDENTIFIERS, "om": _MONITORING}
     envelope = etree.Element(f"{{{_SOAP}}}Envelope", nsmap=prefixes)
     header = etree.SubElement(envelope, f"{{{_SOAP}}}Header")
-    asks, owner = client.split("/"), server.split("/")
-    _identifier(header, "client", "SUBSYSTEM" if len(asks) == 4 else "MEMBER", zip(_CLIENT, asks, strict=False))
-    _identifier(header, "service", "SERVICE", zip((*_CLIENT[:3], "serviceCode"), (*owner[:3], service), strict=True))
-    _identifier(header, "securityServer", "SERVER", zip((*_CLIENT[:3], "serverCode"), owner, strict=True))
+    owner = server.split("/")
+    _party(header, f"{{{_XROAD}}}client", client)
+    _identifier(header, f"{{{_XROAD}}}service", "SERVICE", (*_CLIENT[:3], "serviceCode"), (*owner[:3], service))
+    _identifier(header, f"{{{_XROAD}}}securityServer", "SERVER", (*_CLIENT[:3], "serverCode"), owner)
     etree.SubElement(header, f"{{{_XROAD}}}id").text = message_id
     etree.SubElement(header, f"{{{_XROAD}}}protocolVersion").text = "4.0"
     body = etree.SubElement(envelope, f"{{{_SOAP}}}Body")
     return envelope, etree.SubElement(body, f"{{{_MONITORING}}}{service}")
 
 
-def _identifier(header: etree._Element, name: str, kind: str, parts: zip[tuple[str, str]]) -> None:
-    element = etree.SubElement(header, f"{{{_XROAD}}}{name}", {f"{{{_IDENTIFIERS}}}objectType": kind})
-    for part, text in parts:
-        etree.SubElement(element, f"{{{_IDENTIFIERS}}}{part}").text = unquote(text)
+def _party(parent: etree._Element, tag: str, party: str) -> None:
+    codes = party.split("/")
+    _identifier(parent, tag, "SUBSYSTEM" if len(codes) == len(_CLIENT) else "MEMBER", _CLIENT[: len(codes)], codes)
+
+
+def _identifier(parent: etree._Element, tag: str, kind: str, names: Sequence[str], codes: Sequence[str]) -> None:
+    element = etree.SubElement(parent, tag, {f"{{{_IDENTIFIERS}}}objectType": kind})
+    for name, code in zip(names, codes, strict=True):
+        etree.SubElement(element, f"{{{_IDENTIFIERS}}}{name}").text = unquote(code)

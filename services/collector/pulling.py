@@ -100,17 +100,19 @@ class Puller:
 
     async def _answer(self, server: SecurityServer, asked: Span) -> bool:
         """Take in one answer; tells whether the server named where to go on. Raises SourceError."""
-        body = await server.ask(operational_data(self._source.client, self._source.server, asked, str(uuid4())))
+        source = self._source
+        body = await server.ask(operational_data(source.client, source.server, asked, str(uuid4()), source.provider))
         try:
             batch, goes_on = await self._intake.desk.do(_read, body, asked)
         except (AnswerError, AskError) as error:
             raise SourceError.of(error) from error
-        await self._intake.take(self._source.id, self._source.id, batch)
-        self._intake.reached(self._source.id, (batch.position.offset - 1) * 1000)
+        await self._intake.take(source.id, source.id, batch)
+        self._intake.reached(source.id, (batch.position.offset - 1) * 1000)
         return goes_on
 
     async def _health(self, server: SecurityServer) -> None:
-        body = await server.ask(health_data(self._source.client, self._source.server, str(uuid4())))
+        source = self._source
+        body = await server.ask(health_data(source.client, source.server, str(uuid4()), source.provider))
         try:
             found = await self._intake.desk.do(read_health, body)
         except AnswerError as error:

@@ -18,7 +18,7 @@ __all__ = ["FileSource", "Source", "XroadSource", "read_sources"]
 
 _XROAD = ("url", "client", "certificate", "key", "authority", "server_name", "timeout", "every", "behind", "history")
 _KEYS = {
-    "xroad": ("id", "kind", "server", "health", *_XROAD),
+    "xroad": ("id", "kind", "server", "provider", "health", *_XROAD),
     "files": ("id", "kind", "path", "every"),
 }
 _ALL = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in keys))
@@ -29,7 +29,8 @@ _TIMEOUT, _EVERY, _LOOK, _HISTORY = 60.0, 60.0, 5.0, 7 * 86_400.0
 class XroadSource:
     """A security server whose records are asked for, over SOAP at ``url``, in the name of ``client``.
 
-    ``server`` is INSTANCE/CLASS/CODE/SERVER. With ``health`` only counts per service are asked for. ``certificate`` and
+    ``server`` is INSTANCE/CLASS/CODE/SERVER; with ``provider``, a member or subsystem, only exchanges with its services are
+    asked for. With ``health`` only counts per service are asked for. ``certificate`` and
     ``key`` are ours, ``authority`` says whom we trust in place of the system's list; ``server_name`` is what the
     certificate of the server must name, where that is not the host of the URL. Times in seconds: ``behind`` is how far
     behind now records are asked for.
@@ -47,6 +48,7 @@ class XroadSource:
     every: float = _EVERY
     behind: float = BEHIND_SECONDS
     history: float = _HISTORY
+    provider: str = ""
     health: bool = False
 
 
@@ -127,6 +129,7 @@ def _xroad(name: str, given: Block, shared: Block | None, folder: Path) -> Xroad
         every=where("every").read("every", read_duration, _EVERY),
         behind=where("behind").read("behind", read_duration, BEHIND_SECONDS),
         history=where("history").read("history", read_duration, _HISTORY),
+        provider=given.read("provider", read_party, ""),
         health=given.read("health", read_flag, False),
     )
 

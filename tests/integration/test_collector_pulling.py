@@ -134,6 +134,18 @@ async def test_what_is_asked_is_a_message_of_the_protocol(pulling):
     assert parts("securityServer") == ["IR", "GOV", "100", "ss/1"]
     assert len(header.findtext("{*}id")) == 36
     assert header.findtext("{*}protocolVersion") == "4.0"
+    assert envelope.find(".//{*}searchCriteria/{*}client") is None
+
+
+@pytest.mark.parametrize(("health", "criteria"), [(False, "searchCriteria"), (True, "filterCriteria")])
+async def test_one_provider_can_be_asked_for(pulling, health, criteria):
+    """Where a source names a provider, records and counts of its services alone are asked for."""
+    book = Logbook(health=HEALTH)
+    async with serving(book) as server, pulling(server.url(), provider="IR/GOV/100/a%2Fb", health=health):
+        pass
+    [envelope] = book.headers
+    party = envelope.find(f".//{{http://x-road.eu/xsd/op-monitoring.xsd}}{criteria}/{{*}}client")
+    assert [child.text for child in party] == ["IR", "GOV", "100", "a/b"]
 
 
 @pytest.mark.parametrize("behind", [300, -300])

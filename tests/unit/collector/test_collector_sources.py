@@ -29,7 +29,7 @@ xroad:
 sources:
   - {id: tax, kind: xroad, server: IR/GOV/100/ss1}
   - {id: land, kind: xroad, server: IR/GOV/200/ss1, url: "http://10.0.0.9/", every: 5m, authority: trust.pem, history: 24h,
-     server_name: ss.land.example.org, timeout: 20s, health: true}
+     server_name: ss.land.example.org, timeout: 20s, provider: IR/GOV/200/cadastre, health: true}
   - {id: logs, kind: files, path: "logs/*.ndjson"}
 """
 
@@ -47,6 +47,7 @@ def test_every_source_is_read(read, tmp_path):
             every=300,
             timeout=20,
             history=86_400,
+            provider="IR/GOV/200/cadastre",
             health=True,
             server_name="ss.land.example.org",
             **own,

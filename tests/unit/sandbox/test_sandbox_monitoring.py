@@ -60,10 +60,8 @@ class Server:
     def asked(self, first: int, last: int):
         return read_answer(self.sent(first, last)[1])
 
-    def health(self, filtered: bytes = b"<om:getSecurityServerHealthData/>"):
-        question = health_data(BUS.monitor, self.name, "id")
-        assert b"<om:getSecurityServerHealthData/>" in question
-        return read_health(self.told(question.replace(b"<om:getSecurityServerHealthData/>", filtered))[1])
+    def health(self, provider: str = ""):
+        return read_health(self.told(health_data(BUS.monitor, self.name, "id", provider))[1])
 
 
 @pytest.mark.parametrize("number", range(len(BUS.servers)))
@@ -117,13 +115,6 @@ def test_a_question_to_another_server_is_refused():
     assert caught.value.code == "Server.ServerProxy.UnknownService"
 
 
-def party(of: str) -> bytes:
-    """The criterion that only services of this subsystem are asked for."""
-    names = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode")
-    codes = "".join(f"<id:{name}>{code}</id:{name}>" for name, code in zip(names, of.split("/"), strict=True))
-    return f"<om:client>{codes}</om:client>".encode()
-
-
 def served(number: int) -> list[str]:
     """The subsystems whose services are called behind a server."""
     return sorted({route.provider for route in BUS.routes if route.provider_server == number and route.weight > 0})
@@ -155,9 +146,8 @@ def test_records_of_one_provider_can_be_asked_for():
     server = Server(rate=20.0)
     server.monitoring.follow(server.traffic)
     provider = served(0)[0]
-    question = operational_data(BUS.monitor, server.name, Asked(START, START + 10), "id")
-    asked = question.replace(b"</om:searchCriteria>", party(provider) + b"</om:searchCriteria>")
-    given = read_answer(server.told(asked)[1]).records
+    question = operational_data(BUS.monitor, server.name, Asked(START, START + 10), "id", provider)
+    given = read_answer(server.told(question)[1]).records
     every = [read_side(record) for record in records(server.traffic, 0, START, START + 10)]
     assert given == [record for record in every if record.parties.provider == provider]
     assert 0 < len(given) < len(every)
@@ -189,8 +179,7 @@ def test_health_data_count_what_was_asked_of_the_services_behind_it():
     }
     assert sum(map(len, took.values())) > 100
     for provider in served(1):
-        about = b"<om:getSecurityServerHealthData><om:filterCriteria>%s</om:filterCriteria></om:getSecurityServerHealthData>"
-        some = server.health(about % party(provider))
+        some = server.health(provider)
         assert some.services == tuple(one for one in found.services if one.service.startswith(f"{provider}/"))
     quiet = Server(number=1, rate=0.0)
     quiet.monitoring.follow(quiet.traffic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -328,3 +329,15 @@ def test_every_value_is_described() -> None:
             compare(given[name], allowed["properties"][name], f"{place}.{name}")
 
     compare(values, schema, "values")
+
+
+def test_a_package_holds_rules_and_dashboards(tmp_path: Path) -> None:
+    """The archive that is handed on has the files in place of links, and renders to the same."""
+    helm = module("helm_python")
+    archive = Path(helm.package(CHART, destination=tmp_path))
+    with tarfile.open(archive) as packed:
+        members = {member.name: member for member in packed}
+    assert all(member.isfile() for member in members.values())
+    assert {"peyvand/rules/targets.yaml", "peyvand/dashboards/link.json"} <= members.keys()
+    with helm.Chart.load(archive) as chart, helm.Chart.load(CHART) as folder:
+        assert chart.render(EVERYTHING, name="one") == folder.render(EVERYTHING, name="one")

@@ -13,7 +13,9 @@ from services.core.evidence import Measurement, Target
 from services.core.outcome import Outcome, Reason
 from tests.e2e.dashboard_register import LINK, SLOT
 
-__all__ = ["send_rubbish", "send_unreadable"]
+__all__ = ["ALONE", "send_rubbish", "send_unreadable"]
+
+ALONE = 300  # records of one side only
 
 
 def records(number: int, *, age: float) -> list[dict[str, Any]]:
@@ -44,7 +46,7 @@ def records(number: int, *, age: float) -> list[dict[str, Any]]:
 
 async def send_rubbish(nats, logs: Path) -> None:
     """Put on the bus what cannot be read, and what comes days too late; and into a log of exchanges."""
-    alone = records(300, age=5)
+    alone = records(ALONE, age=5)
     lines = [json.dumps(one) for one in (*alone, *alone, *records(3, age=40 * 86_400))]
     (logs / "exchanges.ndjson").write_text("\n".join((*lines, "no record at all", "")), "utf-8")
     late = Measurement(

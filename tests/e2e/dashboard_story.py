@@ -22,7 +22,7 @@ from tests.e2e.alerting import deployed
 from tests.e2e.commanded_sandbox import command
 from tests.e2e.components import Components, started
 from tests.e2e.dashboard_register import AGENCY, LINK, SLOT, first_register, other_register
-from tests.e2e.dashboard_rubbish import send_rubbish, send_unreadable
+from tests.e2e.dashboard_rubbish import ALONE, send_rubbish, send_unreadable
 from tests.prometheus import ask, prometheus
 from tests.running import free_base_port
 
@@ -69,8 +69,8 @@ BREAKS = [
 REGISTER = "a new register: an agency's links go back on paper, one weighs more, another official round"
 BROKEN = "links break at every stage, and the data bus with all that goes over it"
 RUBBISH = "while those are broken: what is unreadable, repeated, alone or late; a client asks amiss, and one leaves"
+STANDS = "then the prober stands still, for moments and for slots"
 BUS = "the message bus falters, stands still, then dies until a full spool has lost measurements"
-STANDS = "the prober stands still, for moments and for slots"
 PILES = "the scorer stands still, while messages pile up"
 JOINS = "meanwhile a second prober joins, which may have one probe under way"
 BLIND = "all targets are gone, the control targets and security servers too"
@@ -194,20 +194,32 @@ async def told(nats, folder: Path):
                 async with story.fault(BROKEN):
                     command(faults, BREAKS)
                     await story.until("count(peyvand_link_reason)", len(BREAKS))
-                    async with story.fault(RUBBISH):  # while logs of exchanges come in
+                    # While logs of exchanges come in: what is done now shows on other panels.
+                    async with story.fault(RUBBISH):
                         caller.link = "no-link-of-this-name"
                         watch.cancel()
                         await send_rubbish(nats, logs)
                         await story.until("sum(peyvand_exchange_expired_total)")
+                        await story.until("sum(peyvand_exchange_orphans)", ALONE)
                         await story.until("sum(peyvand_measurements_late_total)")
                         await story.until("sum(peyvand_measurements_rejected_total)")
                         caller.link = LINK
+                    async with story.fault(STANDS):
+                        for _ in range(3):
+                            components.pause("prober")
+                            await asyncio.sleep(0.5)
+                            components.resume("prober")
+                            await asyncio.sleep(0.2)
+                        components.pause("prober")
+                        await story.slots(4)
+                        components.resume("prober")
+                        await story.until("sum(peyvand_probe_leapt_slots_total)")
+                        await story.slots(1)
                     await story.until(f'sum(peyvand_exchanges{{consumer="{AGENCY}",result="bus_failure"}})')
                     await story.until(f'sum(peyvand_exchanges{{provider="{AGENCY}",result="bus_failure"}})')
                     await story.until(f'peyvand_link_exchanges{{link="{LINK}",result="failed"}}')
-                    await story.slots(1)
                 async with story.fault(BUS):
-                    for _ in range(8):  # so slow that it is felt by every message
+                    for _ in range(8):  # so slow that every message feels it
                         nats.pause()
                         await asyncio.sleep(0.3)
                         nats.resume()
@@ -217,23 +229,13 @@ async def told(nats, folder: Path):
                     nats.resume()
                     await story.until("1 - sum(peyvand_spool_batches)")
                     await story.scrapes()
+                    dropped = story.value("sum(peyvand_spool_dropped_total)")
                     nats.kill()
                     await story.until("count(peyvand_bus_connected == 0)", 4)
-                    await story.until("sum(peyvand_spool_dropped_total)")
+                    await story.until("sum(peyvand_spool_dropped_total)", dropped + 1)
                     nats.start()
                     await story.until("count(peyvand_bus_connected == 1)", 4)
                     await story.until("1 - sum(peyvand_spool_batches)")
-                    await story.slots(1)
-                async with story.fault(STANDS):
-                    for _ in range(3):
-                        components.pause("prober")
-                        await asyncio.sleep(0.5)
-                        components.resume("prober")
-                        await asyncio.sleep(0.2)
-                    components.pause("prober")
-                    await story.slots(4)
-                    components.resume("prober")
-                    await story.until("sum(peyvand_probe_leapt_slots_total)")
                     await story.slots(1)
                 async with story.fault(PILES), story.fault(JOINS):
                     components.pause("scorer")

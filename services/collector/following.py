@@ -17,7 +17,7 @@ from services.core.log import Logger
 
 __all__ = ["Follower"]
 
-_TAKE_LINES = 20_000
+_TAKE_LINES = 50_000  # the more together, the fewer pages and summaries change more than once
 
 
 @dataclass(frozen=True, slots=True)

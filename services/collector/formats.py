@@ -101,16 +101,16 @@ def _document(stream: _Content, start: Position, size: int) -> Iterator[Batch]:
 def _chunks(records: list[Any], first: int, size: int) -> Iterator[Batch]:
     rest = iter(enumerate(records[first:], first + 1))
     while chunk := list(islice(rest, size)):
-        yield _batch(((number, value, 0) for number, value in chunk), Position(0, chunk[-1][0]))
+        yield Batch(*_read_each((number, value, 0) for number, value in chunk), Position(0, chunk[-1][0]))
 
 
 def read_all(records: list[Any], position: Position) -> Batch:
     """Read every record of an answer as one batch, after which its source is at ``position``."""
-    return _batch(((number, value, 0) for number, value in enumerate(records, 1)), position)
+    return Batch(*_read_each((number, value, 0) for number, value in enumerate(records, 1)), position)
 
 
-def _batch(numbered: Iterable[tuple[int, Any, int]], position: Position) -> Batch:
-    """Read records, numbered and with the length of their line (0: as they would be written)."""
+def _read_each(numbered: Iterable[tuple[int, Any, int]]) -> tuple[tuple[Side, ...], tuple[Reject, ...]]:
+    """Read records, numbered and with the length of their line (0: as they would be written): sides, and what is none."""
     sides: list[Side] = []
     rejects: list[Reject] = []
     for number, value, length in numbered:
@@ -126,7 +126,7 @@ def _batch(numbered: Iterable[tuple[int, Any, int]], position: Position) -> Batc
             size = length or len(orjson.dumps(value))
             unit = "line" if length else "record"
             rejects.extend(Reject(number, 0, size, reason, unit) for reason in error.reasons)
-    return Batch(tuple(sides), tuple(rejects), position)
+    return tuple(sides), tuple(rejects)
 
 
 def _table(stream: _Content) -> _Parse:
@@ -138,16 +138,26 @@ def _table(stream: _Content) -> _Parse:
 def _lines(stream: _Content, start: Position, size: int, row: _Parse | None, *, settled: bool) -> Iterator[Batch]:
     """Lines of JSON, or rows of a table under its header, which is line 1."""
     stream.seek(start.offset)
-    position = start
+    offset, number = start.offset, start.line
     lines = _split(stream, settled=settled)
-    while chunk := list(islice(lines, size)):
-        first, last = position.line, position.line + len(chunk)
-        position = Position(position.offset + sum(length for _, length in chunk), last)
-        yield _batch(_decode(chunk, first, row), position)
+
+    def some() -> Iterator[tuple[int, bytes | None, int]]:
+        """Give the next lines one by one, so that no more than one of them is held."""
+        nonlocal offset, number
+        for line, length in islice(lines, size):
+            offset, number = offset + length, number + 1
+            yield number, line, length
+
+    while True:
+        before = number
+        sides, rejects = _read_each(_decode(some(), row))
+        if number == before:
+            return
+        yield Batch(sides, rejects, Position(offset, number))
 
 
-def _decode(chunk: list[tuple[bytes | None, int]], first: int, row: _Parse | None) -> Iterator[tuple[int, Any, int]]:
-    for number, (line, length) in enumerate(chunk, first + 1):
+def _decode(lines: Iterable[tuple[int, bytes | None, int]], row: _Parse | None) -> Iterator[tuple[int, Any, int]]:
+    for number, line, length in lines:
         if line is None:
             yield number, Reject(number, 0, length, f"a line may not exceed {_LONGEST_LINE} bytes"), 0
             continue

@@ -17,7 +17,7 @@ from services.core.evidence import ExchangeSummary
 __all__ = ["Digest", "digest"]
 
 _MOST_FAULTS = 10_000
-_TAKE_LINES = 20_000  # the more together, the fewer summaries change more than once
+_TAKE_LINES = 50_000  # as the running collector does
 
 
 @dataclass(frozen=True, slots=True)

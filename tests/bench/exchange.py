@@ -30,7 +30,7 @@ from tests.conftest import Nats, running_nats
 
 __all__ = ["exchange"]
 
-_LINES = 20_000  # as the collector reads files
+_LINES = 50_000  # as the collector reads files
 _STAGES = ("decode", "pair", "summarise", "publish")
 
 

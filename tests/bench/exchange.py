@@ -25,7 +25,7 @@ from services.collector.source import LogFile
 from services.core.bus import Bus
 from services.core.model import FLUSH_SECONDS
 from tests.bench.exchange_load import PAIRS, write_log
-from tests.bench.process import cpu_seconds, machine
+from tests.bench.process import cpu_seconds, end_with_parent, machine
 from tests.conftest import Nats, running_nats
 
 __all__ = ["exchange"]
@@ -90,6 +90,7 @@ async def _digest(log: Path, folder: Path, nats: Nats) -> dict[str, float]:
 
 
 def _child(log: Path, folder: Path, nats: Nats) -> dict[str, float]:
+    end_with_parent()
     return asyncio.run(_digest(log, folder, nats))
 
 

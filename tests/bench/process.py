@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import platform
 import re
 import subprocess
+import threading
 from contextlib import suppress
 from pathlib import Path
 
 from services.core.bus.server import find_server
 
-__all__ = ["busy_seconds", "cpu_seconds", "give_way", "machine", "peak_mib", "resident_mib", "waiting_for"]
+__all__ = [
+    "busy_seconds",
+    "cpu_seconds",
+    "end_with_parent",
+    "give_way",
+    "machine",
+    "peak_mib",
+    "resident_mib",
+    "waiting_for",
+]
 
 _LISTENING = "0A"
 _STANDING_BACK = 10  # how nice it is
@@ -32,6 +43,18 @@ def peak_mib(pid: int) -> float:
 def resident_mib(pid: int) -> float:
     """The memory a living process has resident, in MiB."""
     return _status_mib(pid, "VmRSS")
+
+
+def end_with_parent() -> None:
+    """End this process, which multiprocessing started, as soon as the one that started it has, however that ended."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _status_mib(pid: int, name: str) -> float:

@@ -68,11 +68,9 @@ def _not_yet(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
 
 
 def _length(days: float) -> str:
-    """Say how long that is; it is known by whole hours."""
-    hours = round(24 * days)
-    if hours < 1:
-        return "less than an hour"
-    return f"{days:.1f} days" if hours >= 48 else f"{hours} hour{'s' if hours > 1 else ''}"
+    """Say how long that is; an hour counts as soon as it has begun."""
+    hours = max(1, round(24 * days))
+    return f"{days:.1f} days" if hours >= 48 else f"up to {hours} hour{'s' if hours > 1 else ''}"
 
 
 def told(one: reconciliation_pb2.Reconciliation) -> Iterator[RenderableType]:

@@ -76,10 +76,10 @@ async def test_exchange_says_when_there_is_nothing_to_say(api, ask):
     assert "All between agencies with a link in the register." in text
     assert "Links of which exchanges say something: 0" in text
     assert (
-        "Known so far: less than an hour of exchanges, too little history for some findings. Days it takes: 4 to hold links against "
+        "Known so far: up to 1 hour of exchanges, too little history for some findings. Days it takes: 4 to hold links against "
         "their probes, 7 to call one silent, 21 to call its volume unusual." in " ".join(text.split())
     )
-    for read_days, told in ((1 / 24, "1 hour"), (25 / 24, "25 hours")):
+    for read_days, told in ((1 / 24, "up to 1 hour"), (25 / 24, "up to 25 hours"), (2, "2.0 days")):
         hold(api, traffic=replace(TRAFFIC, read_days=read_days))
         assert f"Known so far: {told} of exchanges, too little" in " ".join((await ask("exchange")).split())
     hold(api, traffic=replace(TRAFFIC, read_days=8.0, unseen_share=0.124))

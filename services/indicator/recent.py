@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from services.core.evidence import FACTS, Facts, MeasurementColumns, RecentRows, Target
 from services.core.outcome import Outcome
 from services.indicator.cells import pack
+from services.indicator.columns import Columns
 
 __all__ = ["FAILURES", "Recent", "batches"]
 
@@ -31,12 +32,13 @@ _TARGET, _VANTAGE, _SLOT, _OUTCOME, _CELL = (
 
 
 class Recent:
-    """What was last measured. Targets and vantages keep their columns and rows for good, as in Evidence."""
+    """What was last measured. Targets and vantages keep their columns and rows for good, as in Evidence, whose ``columns``
+    it shares where it is given them.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Columns | None = None) -> None:
         self.vantages: list[str] = []
-        self._columns: tuple[dict[str, int], dict[str, int]] = ({}, {})  # of links, of endpoints
-        self._heard = 0
+        self._columns = Columns() if columns is None else columns
         self._latest = np.zeros((len(_ROWS), 0, 0), dtype=np.int64)
         self._said = np.full((0, 0), "", dtype=np.object_)  # the details of the latest
         self._failed = np.zeros((len(_ROWS), 0), dtype=np.int64)
@@ -49,7 +51,7 @@ class Recent:
         facts = batch.facts
         if facts is None or not len(batch):
             return
-        column = self.columns_of(batch.targets, new=True)[batch.target]
+        column = self._columns.of(batch.targets)[batch.target]
         if batch.vantage not in self.vantages:
             self.vantages.append(batch.vantage)
         vantage = self.vantages.index(batch.vantage)
@@ -71,7 +73,7 @@ class Recent:
         order = np.lexsort((-rows[_CELL], rows[_SLOT]))[::-1]
         column, first = np.unique(rows[_TARGET, order], return_index=True)
         rows, details = rows[:, order[first]], details[order[first]]
-        more, wider = len(self.vantages) - self._latest.shape[1], self._heard - self._latest.shape[2]
+        more, wider = len(self.vantages) - self._latest.shape[1], len(self._columns.targets) - self._latest.shape[2]
         if more > 0 or wider > 0:
             spare = max(wider, self._latest.shape[2] // 4) if wider > 0 else 0
             self._latest = np.pad(self._latest, ((0, 0), (0, more), (0, spare)))
@@ -100,11 +102,11 @@ class Recent:
         self._loose_rows = 0
 
     def latest(self, columns: NDArray[np.int64]) -> RecentRows:
-        """Return the latest measurements of the targets in these ``columns`` (k,), -1 for one never heard of.
+        """Return the latest measurements of the targets in these ``columns`` (k,).
 
         In the rows returned a target is its position in ``columns``, a vantage its position in ``vantages``.
         """
-        there = np.flatnonzero((columns >= 0) & (columns < self._latest.shape[2]))
+        there = np.flatnonzero(columns < self._latest.shape[2])
         cells = self._latest[:, :, columns[there]]
         vantage, at = np.nonzero(cells[_OUTCOME])
         rows = cells[:-1, vantage, at]
@@ -123,14 +125,9 @@ class Recent:
         rows[_TARGET] = np.repeat(np.arange(len(columns)), count)
         return RecentRows(rows, self._details[at])
 
-    def columns_of(self, targets: Sequence[Target], *, new: bool = False) -> NDArray[np.int64]:
-        """Return the column of each target; of one not heard of -1, or the next when it is ``new``."""
-        tables = self._columns
-        columns = np.array([tables[target.endpoint].get(target.id, -1) for target in targets], dtype=np.int64)
-        for at in np.flatnonzero(columns < 0).tolist() if new else ():
-            columns[at] = tables[targets[at].endpoint].setdefault(targets[at].id, self._heard)
-            self._heard += columns[at] == self._heard
-        return columns
+    def columns_of(self, targets: Sequence[Target]) -> NDArray[np.int64]:
+        """Return the column of each target."""
+        return self._columns.of(targets)
 
 
 def batches(rows: RecentRows, targets: Sequence[Target], vantages: Sequence[str]) -> Iterable[MeasurementColumns]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from services.core.evidence import MeasurementColumns, Target
 from services.indicator.cells import EMPTY, pack
+from services.indicator.columns import Columns
 
 __all__ = ["Load", "Slots"]
 
@@ -19,17 +20,16 @@ Load = Callable[[], NDArray[np.int64]]
 class Slots:
     """Slots as int64 arrays (vantages, targets), rows and columns in the order vantages and targets were first heard of.
 
-    Targets keep their column for good, whether a register knows them or not. Slots that are saved may be put away: they are
+    Slots that are saved may be put away: they are
     loaded whenever they are looked at, and come back when they change.
     """
 
     def __init__(self, targets: Sequence[Target] = (), vantages: Sequence[str] = ()) -> None:
-        self.targets: list[Target] = []
+        self.columns = Columns(targets)
+        self.targets = self.columns.targets
         self.vantages: list[str] = list(vantages)
-        self._columns: tuple[dict[str, int], dict[str, int]] = ({}, {})  # of links, of endpoints
         self._cells: dict[int, NDArray[np.int64]] = {}
         self._away: dict[int, Load] = {}
-        self.columns_of(targets)
 
     def __iter__(self) -> Iterator[int]:
         yield from self._cells
@@ -78,17 +78,6 @@ class Slots:
             self._cells.pop(slot, None)
             self._away[slot] = load
 
-    def columns_of(self, targets: Sequence[Target]) -> NDArray[np.int64]:
-        """Return the column of each target; one not heard of before gets the next."""
-        tables = self._columns
-        columns = np.array([tables[target.endpoint].get(target.id, -1) for target in targets], dtype=np.int64)
-        for at in np.flatnonzero(columns < 0).tolist():
-            target = targets[at]
-            columns[at] = tables[target.endpoint].setdefault(target.id, len(self.targets))
-            if columns[at] == len(self.targets):
-                self.targets.append(target)
-        return columns
-
     def merge(self, batch: MeasurementColumns, rows: NDArray[np.int64], slots: NDArray[np.int64]) -> set[int]:
         """Merge some rows of a batch into the slots (len(rows),) they name; return those in which a cell changed."""
         if not len(rows):
@@ -96,7 +85,7 @@ class Slots:
         if batch.vantage not in self.vantages:
             self.vantages.append(batch.vantage)
         vantage = self.vantages.index(batch.vantage)
-        columns = self.columns_of(batch.targets)
+        columns = self.columns.of(batch.targets)
         changed: set[int] = set()
         # Slot by slot, so that a file of a month needs neither a look at all of it per slot nor room for all its cells.
         order = np.argsort(slots, kind="stable")

@@ -13,6 +13,7 @@ from services.core.evidence import MeasurementColumns, Target
 from services.core.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.cells import outcomes, reasons, stages, verdict
+from services.indicator.columns import Columns
 from services.indicator.counting import Counting
 from services.indicator.frame import Frame
 from services.indicator.judge import Judge
@@ -92,6 +93,11 @@ class Evidence:
     def last_slot(self) -> int | None:
         """The latest slot kept in detail, or None."""
         return max(self._slots, default=None)
+
+    @property
+    def columns(self) -> Columns:
+        """The columns of targets, for whoever keeps something else of the same measurements."""
+        return self._slots.columns
 
     @property
     def vantages(self) -> tuple[str, ...]:
@@ -229,7 +235,7 @@ class Evidence:
         """
         counting = self._count(frame)
         judge = counting.judge
-        columns = self._slots.columns_of(targets)
+        columns = self._slots.columns.of(targets)
         row, link = judge.links_among(targets)
         verdicts = np.full((len(slots), len(targets)), Outcome.UNKNOWN, dtype=np.uint8)
         shape = (len(slots), len(targets), len(self._slots.vantages))
@@ -251,7 +257,7 @@ class Evidence:
     def _count(self, frame: Frame) -> Counting:
         counting = self._counting
         if counting is None or counting.judge.frame is not frame:
-            judge = Judge(frame, self._slots.columns_of(frame.targets))
+            judge = Judge(frame, self._slots.columns.of(frame.targets))
             if counting is None or counting.judge.judging != judge.judging:
                 counting = self._counting = Counting(self.calendar, self._slots, self._packed, judge, self._keep)
             counting.judge = judge

@@ -43,9 +43,7 @@ class Scoring:
     def __init__(self, adopted: Adopted, loaded: Loaded, position: Position) -> None:
         self.calendar = Calendar.of(adopted.register.policy)
         self.evidence: Evidence = loaded.evidence
-        self.recent = Recent()
-        # So that it shares the register's names, of which there may be a million.
-        self.recent.columns_of(adopted.frame.targets, new=True)
+        self.recent = Recent(self.evidence.columns)
         self.burns = Burns(self.calendar.slot_seconds)
         self._rejudged: set[int] = set()
         self.manifest = replace(loaded.manifest or Manifest(position), position=position)

@@ -260,7 +260,8 @@ def test_memory_does_not_grow_with_the_records():
         tracemalloc.stop()
         assert (taken.read, taken.duplicates) == (records, records // 100)
         assert (totals.exchanges, totals.orphans) == (records // 2, records // 100)
-    assert peaks[1] < 1.1 * peaks[0]
+    # One batch more or less is held, as it happens; the 12,000 records more would take 5 MB.
+    assert peaks[1] < peaks[0] + 2_000_000
 
 
 def test_nothing_personal_reaches_the_state(tmp_path, raw):

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-__all__ = ["COMPONENTS", "ROOT", "System", "free_base_port", "free_first_port"]
+__all__ = ["COMPONENTS", "ROOT", "System", "free_base_port", "free_first_port", "free_low_port"]
 
 ROOT = Path(__file__).parent.parent
 COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "sandbox": 16}
@@ -47,6 +47,11 @@ def _tries() -> Iterator[int]:
 def free_first_port() -> int:
     """A port P such that P (gRPC), P+2 (bus) and P+11 to P+16 (/metrics) are free on loopback."""
     return next(port for port in _tries() if all(_is_free("127.0.0.1", port + offset) for offset in _OFFSETS))
+
+
+def free_low_port() -> int:
+    """A free port of loopback that the kernel gives to no outgoing connection while a process gets ready to listen there."""
+    return next(port for port in _tries() if _is_free("127.0.0.1", port))
 
 
 def free_base_port() -> int:

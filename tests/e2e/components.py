@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.conftest import free_port
-from tests.running import ROOT
+from tests.running import ROOT, free_low_port
 
 __all__ = ["Components", "started"]
 
@@ -31,7 +30,7 @@ class Components:
 
     def start(self, name: str, *flags: object, module: str = "", args: tuple[str, ...] = ()) -> None:
         """Start a component under a name of its own, of its module or of another one that goes on as it."""
-        metrics = self.metrics.setdefault(name, f"127.0.0.1:{free_port()}")
+        metrics = self.metrics.setdefault(name, f"127.0.0.1:{free_low_port()}")
         where = ("--nats", self._nats.url, "--credentials", self._nats.credentials, "--data", self._folder / name)
         command = [sys.executable, "-m", module or f"services.{name}", *args, *where, "--metrics", metrics]
         with (self._folder / f"{name}.log").open("ab") as log:

@@ -5,50 +5,56 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 from services.core.bus import subjects
 from services.core.codec import encode_measurements
 from services.core.evidence import Measurement, Target
 from services.core.outcome import Outcome, Reason
-from tests.e2e.dashboard_register import LINK, SLOT
+from tests.e2e.dashboard_register import AGENCY, LINK, SLOT
+from tests.e2e.sandbox_register import read_rows
 
-__all__ = ["ALONE", "send_rubbish", "send_unreadable"]
+__all__ = ["ALONE", "STRANGE", "STRANGER", "send_rubbish", "send_unreadable"]
 
 ALONE = 300  # records of one side only
+STRANGE = 40  # exchanges that nobody declared
+STRANGER = "customs"  # whom AGENCY has no reason to ask
 
 
-def records(number: int, *, age: float) -> list[dict[str, Any]]:
-    """One side of exchanges that began so many seconds ago."""
+def records(
+    number: int, *, age: float, client: str = "X/GOV/1", service: str = "X/GOV/2", side: str = "Client"
+) -> list[str]:
+    """One side of exchanges between two members that began so many seconds ago, as lines."""
     begun = int((time.time() - age) * 1000)
-    return [
-        {
-            "securityServerType": "Client",
-            "requestInTs": begun,
-            "requestOutTs": begun + 5,
-            "responseInTs": begun + 50,
-            "responseOutTs": begun + 60,
-            "monitoringDataTs": begun // 1000,
-            "clientXRoadInstance": "OTHER",
-            "clientMemberClass": "GOV",
-            "clientMemberCode": "1",
-            "serviceXRoadInstance": "OTHER",
-            "serviceMemberClass": "GOV",
-            "serviceMemberCode": "2",
-            "serviceCode": "test",
-            "messageId": f"{age}-{one}",
-            "xRequestId": f"{age}-{one}",
-            "succeeded": True,
-        }
-        for one in range(number)
-    ]
+    who = {}
+    for role, member in (("client", client), ("service", service)):
+        names = (f"{role}XRoadInstance", f"{role}MemberClass", f"{role}MemberCode")
+        who.update(zip(names, member.split("/"), strict=True))
+    common = {
+        **who,
+        "securityServerType": side,
+        "requestInTs": begun,
+        "requestOutTs": begun + 5,
+        "responseInTs": begun + 50,
+        "responseOutTs": begun + 60,
+        "monitoringDataTs": begun // 1000,
+        "serviceSubsystemCode": "desk",
+        "serviceCode": "test",
+        "succeeded": True,
+    }
+    ids = (f"{client}-{int(age)}-{one}" for one in range(number))
+    return [json.dumps({**common, "messageId": one, "xRequestId": one}) for one in ids]
 
 
-async def send_rubbish(nats, logs: Path) -> None:
-    """Put on the bus what cannot be read, and what comes days too late; and into a log of exchanges."""
+async def send_rubbish(nats, logs: Path, register: Path) -> None:
+    """Put on the bus what cannot be read, and what comes days too late; and into a log of exchanges, with some that no
+    link of the register is for.
+    """
+    member = {row["agency"]: row["member"] for row in read_rows(register / "members.csv")}
+    asked = {"client": member[AGENCY], "service": member[STRANGER]}
     alone = records(ALONE, age=5)
-    lines = [json.dumps(one) for one in (*alone, *alone, *records(3, age=40 * 86_400))]
-    (logs / "exchanges.ndjson").write_text("\n".join((*lines, "no record at all", "")), "utf-8")
+    both = (*records(STRANGE, age=6, **asked), *records(STRANGE, age=6, **asked, side="Producer"))
+    lines = (*alone, *alone, *both, *records(3, age=40 * 86_400), "no record at all", "")
+    (logs / "exchanges.ndjson").write_text("\n".join(lines), "utf-8")
     late = Measurement(
         target=Target(LINK),
         vantage="main",
@@ -63,7 +69,9 @@ async def send_rubbish(nats, logs: Path) -> None:
 
 
 async def send_unreadable(nats, number: int) -> None:
-    """Put so many messages on the bus that are no measurements."""
+    """Put so many messages on the bus that are no measurements, and wait until they are stored."""
+    where = subjects.measurement("main", 0)
     async with nats.connect("prober") as bus:
-        for _ in range(number):
-            await bus.send(subjects.measurement("main", 0), b"rubbish")
+        for _ in range(number - 1):
+            await bus.send(where, b"rubbish")
+        await bus.publish(where, b"rubbish", message_id="", timeout=30)

@@ -17,14 +17,13 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.register.load import load
 from services.register.publish import publish
 from services.sandbox.faults import Mode, Scope
-from tests.conftest import free_port
 from tests.e2e.alerting import deployed
 from tests.e2e.commanded_sandbox import command
 from tests.e2e.components import Components, started
 from tests.e2e.dashboard_register import AGENCY, LINK, SLOT, first_register, other_register
-from tests.e2e.dashboard_rubbish import ALONE, send_rubbish, send_unreadable
+from tests.e2e.dashboard_rubbish import ALONE, STRANGE, STRANGER, send_rubbish, send_unreadable
 from tests.prometheus import ask, prometheus
-from tests.running import free_base_port
+from tests.running import free_base_port, free_low_port
 
 __all__ = [
     "BLIND",
@@ -67,7 +66,7 @@ BREAKS = [
 
 # What is done to the system, in this order.
 REGISTER = "a new register: an agency's links go back on paper, one weighs more, another official round"
-BROKEN = "links break at every stage, and the data bus with all that goes over it"
+BROKEN = "links break at every stage, and the data bus with all that goes over it; exchanges that nobody declared"
 RUBBISH = "while those are broken: what is unreadable, repeated, alone or late; a client asks amiss, and one leaves"
 STANDS = "then the prober stands still, for moments and for slots"
 BUS = "the message bus falters, stands still, then dies until a full spool has lost measurements"
@@ -148,7 +147,7 @@ async def told(nats, folder: Path):
     """Run the whole story and give it, with Prometheus still answering."""
     sandbox, faults, logs = folder / "sandbox", folder / "faults.json", folder / "more"
     logs.mkdir()
-    api = f"127.0.0.1:{free_port()}"
+    api = f"127.0.0.1:{free_low_port()}"
     with started(nats, folder) as components:
         settings = ("--slot", SLOT, "--base-port", free_base_port(), "--faults", 0, "--traffic", 40)
         components.start("sandbox", *settings, module="tests.e2e.commanded_sandbox", args=(str(faults),))
@@ -160,7 +159,7 @@ async def told(nats, folder: Path):
         sources["sources"].append({"id": "more", "kind": "files", "path": str(logs / "*.ndjson"), "every": "1s"})
         (sandbox / "more.yaml").write_text(yaml.safe_dump(sources), "utf-8")
         components.start("collector", "--sources", sandbox / "more.yaml")
-        components.metrics["second"] = f"127.0.0.1:{free_port()}"
+        components.metrics["second"] = f"127.0.0.1:{free_low_port()}"
         places = {name: [components.metrics[name]] for name in ("scorer", "collector", "api")}
         places["prober"] = [components.metrics["prober"], components.metrics["second"]]
         deployed(folder / "prometheus", SLOT / 300, places)
@@ -198,18 +197,19 @@ async def told(nats, folder: Path):
                     async with story.fault(RUBBISH):
                         caller.link = "no-link-of-this-name"
                         watch.cancel()
-                        await send_rubbish(nats, logs)
+                        await send_rubbish(nats, logs, register)
                         await story.until("sum(peyvand_exchange_expired_total)")
                         await story.until("sum(peyvand_exchange_orphans)", ALONE)
                         await story.until("sum(peyvand_measurements_late_total)")
                         await story.until("sum(peyvand_measurements_rejected_total)")
                         caller.link = LINK
                     async with story.fault(STANDS):
-                        for _ in range(3):
+                        for _ in range(6):
                             components.pause("prober")
                             await asyncio.sleep(0.5)
                             components.resume("prober")
-                            await asyncio.sleep(0.2)
+                            await asyncio.sleep(0.05)
+                        await story.scrapes()
                         components.pause("prober")
                         await story.slots(4)
                         components.resume("prober")
@@ -217,13 +217,16 @@ async def told(nats, folder: Path):
                         await story.slots(1)
                     await story.until(f'sum(peyvand_exchanges{{consumer="{AGENCY}",result="bus_failure"}})')
                     await story.until(f'sum(peyvand_exchanges{{provider="{AGENCY}",result="bus_failure"}})')
+                    await story.until(
+                        f'sum(peyvand_exchanges{{consumer="{AGENCY}",provider="{STRANGER}",meta="false"}})', STRANGE
+                    )
                     await story.until(f'peyvand_link_exchanges{{link="{LINK}",result="failed"}}')
                 async with story.fault(BUS):
                     for _ in range(8):  # so slow that every message feels it
                         nats.pause()
                         await asyncio.sleep(0.3)
                         nats.resume()
-                        await asyncio.sleep(0.015)
+                        await asyncio.sleep(0.004)
                     nats.pause()
                     await story.until("sum(peyvand_spool_batches)", 3)
                     nats.resume()
@@ -238,13 +241,20 @@ async def told(nats, folder: Path):
                     await story.until("1 - sum(peyvand_spool_batches)")
                     await story.slots(1)
                 async with story.fault(PILES), story.fault(JOINS):
-                    components.pause("scorer")
-                    await send_unreadable(nats, PILED)
                     components.start("second", "--prober", "two", "--inflight", 1, module="services.prober")
                     await story.until("sum(peyvand_probe_shed_total)")
                     await story.until("min(peyvand_probe_peers)", 2)
-                    components.resume("scorer")
-                    await story.until("sum(peyvand_measurements_rejected_total)", PILED)
+                    for _ in range(
+                        5
+                    ):  # it looks every other second how far it is behind, and may have read them by then
+                        components.pause("scorer")
+                        await send_unreadable(nats, PILED)
+                        await story.until("1 - max(up{job='scorer'})")
+                        components.resume("scorer")
+                        await story.until("max(up{job='scorer'})")
+                        await story.scrapes()
+                        if story.value("max(max_over_time(peyvand_scorer_behind_messages[30s]))") > PILED / 4:
+                            break
                 async with story.fault(BLIND):
                     components.kill("sandbox")
                     await story.until("max(peyvand_vantage_blind)")

@@ -12,6 +12,7 @@ from tests.dashboards.asking import offered, over
 from tests.dashboards.grafana import Asked, View, dashboard, interpolated, names, panels, queries, variables
 from tests.dashboards.picture import picture
 from tests.e2e.dashboard_register import AGENCY, LINK
+from tests.e2e.dashboard_rubbish import STRANGER
 from tests.e2e.dashboard_story import (
     BLIND,
     BROKEN,
@@ -86,7 +87,7 @@ ANSWERS = {
     "agency/Costliest as provider": (BROKEN, APPEARS),
     "agency/Exchanges as consumer": (BROKEN, Move("rises", of={"result": "bus_failure"})),
     "agency/Exchanges as provider": (BROKEN, Move("rises", of={"result": "bus_failure"})),
-    "agency/Whom it asks most": (BUS, STANDS_STILL),
+    "agency/Whom it asks most": (BROKEN, Move("appears", of={"provider": STRANGER})),
     "link/Error budget burn": (BROKEN, APPEARS),
     "link/Cost to the government": (BROKEN, APPEARS),
     "link/Certificate": (BROKEN, Move("falls", past=0)),

@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 SPOOL_BYTES = 16_384
+ACKNOWLEDGED_IN = "histogram_quantile(0.5, sum by (le) (rate(peyvand_publish_seconds_bucket[4s])))"
 PILED = 2000  # messages: more than a scorer reads at once
 SLOW = "social-insurance-job-support-appeal-criminal-record"
 EXPIRED = "social-insurance-allowance-replace-death-record"
@@ -222,10 +223,13 @@ async def told(nats, folder: Path):
                     )
                     await story.until(f'peyvand_link_exchanges{{link="{LINK}",result="failed"}}')
                 async with story.fault(BUS):
-                    for _ in range(8):  # so slow that every message feels it
+                    for _ in range(60):  # so slow, and for so long, that most messages of a rate's span feel it
                         nats.pause()
                         await asyncio.sleep(0.3)
+                        slow = story.value(ACKNOWLEDGED_IN) > 0.1
                         nats.resume()
+                        if slow:
+                            break
                         await asyncio.sleep(0.004)
                     nats.pause()
                     await story.until("sum(peyvand_spool_batches)", 3)

@@ -72,15 +72,13 @@ class Refresher:
             grown = published is None or end_slot > published
             begun = end_slot > self._calendar.epoch_slot  # before the first whole slot there is nothing to say
             if begun and (grown or (self._scoring.stale and time.monotonic() >= late_from)):
-                started = time.monotonic()
                 await self._prepare(end_slot)
-                await self._refresh(end_slot)
+                took = await self._refresh(end_slot)
                 await self._turns.through(self._scoring.close())
                 if time.monotonic() >= give_back_from:
                     await asyncio.to_thread(give_back)
                     give_back_from = time.monotonic() + GIVE_BACK_SECONDS
-                ended = time.monotonic()
-                late_from = ended + max(LATE_SECONDS, (ended - started) * (1 / LATE_SHARE - 1))
+                late_from = time.monotonic() + max(LATE_SECONDS, took * (1 / LATE_SHARE - 1))
             await asyncio.sleep(POLL_SECONDS)
 
     async def _adopt(self) -> None:
@@ -107,8 +105,10 @@ class Refresher:
             await asyncio.to_thread(give_back)
         self._serving.begins("computing the index")
 
-    async def _refresh(self, end_slot: int) -> None:
+    async def _refresh(self, end_slot: int) -> float:
+        """Compute and publish; return the seconds that took, without what is due once a start, an hour or a day."""
         scoring, gauges = self._scoring, self._gauges
+        started = time.monotonic()
         with gauges.refresh_seconds.time():
             due = await self._turns.do(partial(scoring.count, end_slot))
             judgement = await asyncio.to_thread(scoring.compute, due)
@@ -121,15 +121,18 @@ class Refresher:
             longest = max(judgement.register.policy.windows_days)
             volumes = self._exchanges.volumes(today - timedelta(days=longest))
             self._serving.begins("publishing the index")
+            took = time.monotonic() - started
             try:
                 slot_blocks = await self._put_slots(judgement)
+                started = time.monotonic()
                 blocks = await self._publisher.publish(judgement, (), latest, volumes, self.reconciled)
+                took += time.monotonic() - started
                 hour, day = await self._announce(judgement)
             except BusError as error:
                 scoring.unpublished(judgement)
                 self._serving.publishes(False)
                 self._log.warning("publishing_failed", reason=str(error))
-                return
+                return took
             if day != scoring.manifest.day:
                 self._exchanges.trim(today, longest, calendar=self._calendar)
             scoring.published(judgement, hour=hour, day=day)
@@ -142,6 +145,7 @@ class Refresher:
             blocks=blocks,
             slot_blocks=slot_blocks,
         )
+        return took
 
     async def _put_slots(self, judgement: Judgement) -> int:
         """Put the slots due, a chunk at a time: after a start it is all of them. Returns how many blocks that were."""

@@ -86,6 +86,26 @@ async def test_giving_up_leaves_no_connection_behind(nats) -> None:
             assert await hung_up == b""
 
 
+async def test_a_failed_reconnection_is_hung_up(nats) -> None:
+    """A server that ends the conversation before it has begun is not kept waiting for an answer; another try succeeds."""
+    hung_up = asyncio.get_running_loop().create_future()
+
+    async def end_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+        if not hung_up.done():
+            hung_up.set_result(None)
+
+    async with asyncio.timeout(20), nats.connect("api") as bus:
+        nats.kill()
+        async with await asyncio.start_server(end_at_once, "127.0.0.1", nats.port):
+            await hung_up
+        nats.start()
+        while not bus.connected:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.05)
+
+
 def test_a_missing_seed_names_its_path(tmp_path: Path) -> None:
     """The person is told which file is missing and which flag names the folder."""
     with pytest.raises(SettingsError, match=re.escape(f"missing at {tmp_path / 'api.nk'}")):

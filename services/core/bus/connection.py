@@ -62,6 +62,7 @@ async def connect(
             elif distrusted >= len(places):
                 refused.set_result(f"no certificate of {urls} holds: {error}; name their authority with --nats-ca")
         log.warning("bus_error", reason=why(error))
+        _hang_up(client)
 
     async def on_disconnected() -> None:
         if not closing:
@@ -104,3 +105,9 @@ async def connect(
     finally:
         closing = True
         await client.close()
+
+
+def _hang_up(client: Client) -> None:
+    """End a connection that failed before it was one: nats-py forgets it where it tries again, and leaves it open."""
+    if client.is_connecting and client._transport is not None:  # noqa: SLF001  # it is nowhere else
+        client._transport.close()  # type: ignore[no-untyped-call]  # noqa: SLF001

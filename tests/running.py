@@ -24,6 +24,8 @@ COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "sandbox":
 
 _OFFSETS = (0, 2, *range(11, 17))
 _LOWEST, _HIGHEST = 10_000, 30_000  # below the ports the kernel gives to outgoing connections
+_WORKERS = 4
+_tried: set[int] = set()
 _SANDBOX_HOST = "127.3.0.1"  # every sandbox listens here on its first port, and on no more than _SPAN ports after it
 _SPAN = 1000
 _ENDING_SECONDS = 15.0
@@ -40,8 +42,15 @@ def _is_free(host: str, port: int) -> bool:
 
 
 def _tries() -> Iterator[int]:
+    """Ports to try, none of them twice: those who test side by side draw from ranges of their own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+    room = (_HIGHEST - _LOWEST) // _WORKERS
     chance = random.SystemRandom()
-    return (chance.randrange(_LOWEST, _HIGHEST) for _ in range(1000))
+    for _ in range(1000):
+        port = _LOWEST + worker * room + chance.randrange(room)
+        if port not in _tried:
+            _tried.add(port)
+            yield port
 
 
 def free_first_port() -> int:

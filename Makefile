@@ -31,15 +31,12 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 run: setup ## a simulated government, measured live (options: make run ARGS='--for 60s')
 	@exec $(BIN)/peyvand up --sandbox $(ARGS)
 
-# Most tests wait more than they work, so four run at a time, the long ones first. Those that judge every slot of a whole
-# system run two at a time, and those that judge when things happen by themselves: a crowded machine answers late, and reads
-# as UNKNOWN.
+# Most tests wait more than they work, so four run at a time, the long ones first. Those that judge when things happen, or
+# every slot of a whole system, run by themselves: a crowded machine answers late, and reads as UNKNOWN.
 test: setup-dev ## every test this machine can run (some of them: make test ARGS=tests/unit)
 	@if [ -n "$(ARGS)" ]; then $(BIN)/pytest $(ARGS); else \
-		$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone and not paired" \
+		$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" \
 			tests/integration/test_prober_sharing.py tests/e2e tests/integration tests/conformance tests/property tests/unit \
-		&& $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m paired tests/e2e/test_truth.py tests/e2e/test_loss.py \
-			tests/e2e/test_sharing.py tests/e2e \
 		&& $(BIN)/pytest -m alone tests/integration tests/e2e; fi
 
 conformance: setup-dev ## the prober and blackbox_exporter side by side, where that is installed

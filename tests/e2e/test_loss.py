@@ -66,7 +66,7 @@ def _end(client) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.paired
+@pytest.mark.alone
 def test_thirty_kills_lose_at_most_a_flush_and_double_nothing(system) -> None:
     """After 30 kill -9 of prober, scorer and nats-server every known verdict is true, only a killed prober's last flush
     and down-time may be unknown, and the index is the brute force's over exactly the verdicts told.

@@ -35,7 +35,7 @@ def _rows(path) -> list[list[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.paired
+@pytest.mark.alone
 def test_a_new_register_takes_force_without_a_lost_or_doubled_slot(system) -> None:
     """Published mid-run, the new version scores its whole window, and every slot before and after is known and true."""
     running = system("--slot", f"{SLOT}s", "--seed", "5")

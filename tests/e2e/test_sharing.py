@@ -98,7 +98,7 @@ def _answers(path: Path) -> Counter[tuple[str, int]]:
 
 
 @pytest.mark.slow
-@pytest.mark.paired
+@pytest.mark.alone
 def test_probers_that_share_lose_nothing_and_double_nothing(system, more) -> None:
     """While probers join, probe side by side under one id, leave and are killed, every known verdict is true, unknown is
     only what the last one killed held until it was missed, and the index counts each verdict once.

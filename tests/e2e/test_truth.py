@@ -17,7 +17,7 @@ RUNS = ((1, 2), (2, 3), (3, 3))
 
 
 @pytest.mark.slow
-@pytest.mark.paired
+@pytest.mark.alone
 def test_every_verdict_and_every_index_equals_the_truth(system) -> None:
     """Over 40 slots with faults of every stage, each verdict read over gRPC is the truth log's, and so is the index."""
     systems = [(system("--slot", f"{slot}s", "--seed", str(seed)), slot) for seed, slot in RUNS]

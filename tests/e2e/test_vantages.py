@@ -162,7 +162,7 @@ def _next_slot() -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.paired
+@pytest.mark.alone
 async def test_35_the_verdict_is_that_of_the_vantages_that_can_see(nats, tmp_path: Path) -> None:
     """A blind vantage is UNKNOWN/VANTAGE_BLIND and the others decide, by their lower median; when it sees again it counts;
     when all are blind the slot is unknown, whatever the targets answered.

@@ -37,6 +37,10 @@ class Counts(Collector, Generic[E]):
             family.add_metric((member.name.lower(),), count)
         yield family
 
+    def describe(self) -> Iterator[CounterMetricFamily]:
+        """Yield the same, so that the registry knows the name and /metrics can be asked for it alone."""
+        return self.collect()
+
 
 class Spread(Collector):
     """A histogram of the metrics table without labels."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -19,17 +18,11 @@ from services.core.bus import Bus, connect
 from services.core.bus.roles import write_users
 from services.core.bus.server import configuration, find_server, write_configuration
 from services.core.bus.topology import initialise
+from tests.ports import free_base_port, free_port
 
 ROOT = Path(__file__).parent.parent
 _WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []  # util-linux; it turns into the server
 DATA = Path(os.environ.get("PEYVAND_DATA", ROOT.parent / "shared" / "data"))
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +37,12 @@ def _unconfigured_logs() -> Iterator[None]:
 def port() -> Callable[[], int]:
     """Makes free ports."""
     return free_port
+
+
+@pytest.fixture
+def base_port() -> Callable[[], int]:
+    """Makes first ports for sandboxes."""
+    return free_base_port
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+from tests.ports import free_port
 from tests.programs import program
-from tests.running import free_low_port
 
 __all__ = ["PrometheusError", "ask", "prometheus"]
 
@@ -27,7 +27,7 @@ class PrometheusError(AssertionError):
 @contextmanager
 def prometheus(config: Path, *flags: str) -> Iterator[str]:
     """A Prometheus about a file, its data and log beside it; gives HOST:PORT."""
-    where = f"127.0.0.1:{free_low_port()}"
+    where = f"127.0.0.1:{free_port()}"
     folder = config.parent
     command = [
         program("prometheus", "prometheus"),

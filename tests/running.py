@@ -3,71 +3,26 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-__all__ = ["COMPONENTS", "ROOT", "System", "free_base_port", "free_first_port", "free_low_port"]
+from tests.ports import free_base_port, free_first_port
+
+__all__ = ["COMPONENTS", "ROOT", "System"]
 
 ROOT = Path(__file__).parent.parent
 COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "sandbox": 16}
 """Offset of each component's /metrics port from the first port, as `peyvand up` documents it."""
 
-_OFFSETS = (0, 2, *range(11, 17))
-_LOWEST, _HIGHEST = 10_000, 30_000  # below the ports the kernel gives to outgoing connections
-_WORKERS = 4
-_tried: set[int] = set()
-_SANDBOX_HOST = "127.3.0.1"  # every sandbox listens here on its first port, and on no more than _SPAN ports after it
-_SPAN = 1000
 _ENDING_SECONDS = 15.0
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def _tries() -> Iterator[int]:
-    """Ports to try, none of them twice: those who test side by side draw from ranges of their own."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
-    room = (_HIGHEST - _LOWEST) // _WORKERS
-    chance = random.SystemRandom()
-    for _ in range(1000):
-        port = _LOWEST + worker * room + chance.randrange(room)
-        if port not in _tried:
-            _tried.add(port)
-            yield port
-
-
-def free_first_port() -> int:
-    """A port P such that P (gRPC), P+2 (bus) and P+11 to P+16 (/metrics) are free on loopback."""
-    return next(port for port in _tries() if all(_is_free("127.0.0.1", port + offset) for offset in _OFFSETS))
-
-
-def free_low_port() -> int:
-    """A free port of loopback that the kernel gives to no outgoing connection while a process gets ready to listen there."""
-    return next(port for port in _tries() if _is_free("127.0.0.1", port))
-
-
-def free_base_port() -> int:
-    """A first port for a sandbox that meets no other sandbox."""
-    return next(
-        port for port in _tries() if all(_is_free(_SANDBOX_HOST, other) for other in range(port - _SPAN, port + _SPAN))
-    )
 
 
 def _parent(pid: int) -> int | None:

@@ -26,7 +26,8 @@ from tests.bench.component import Component, component
 from tests.bench.process import cpu_seconds, machine, peak_mib, resident_mib
 from tests.bench.publishing import State, judged
 from tests.bench.synthetic import SLOT, register_of
-from tests.conftest import Nats, free_port
+from tests.conftest import Nats
+from tests.ports import free_port
 
 __all__ = ["api"]
 

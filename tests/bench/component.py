@@ -12,7 +12,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from tests.conftest import Nats, free_port
+from tests.conftest import Nats
+from tests.ports import free_port
 
 __all__ = ["Component", "component"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from tests.conftest import free_port
+from tests.ports import free_port
 
 __all__ = ["available", "probing"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.scrape import scrape, since
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.running import ROOT, System
 
 __all__ = ["SecondProber", "second_prober"]

@@ -33,7 +33,8 @@ from services.register.versions import with_versions
 from tests.bench.component import Component, component
 from tests.bench.process import cpu_seconds, machine
 from tests.bench.synthetic import register_of
-from tests.conftest import free_port, running_nats
+from tests.conftest import running_nats
+from tests.ports import free_port
 
 __all__ = ["visible"]
 

@@ -20,9 +20,10 @@ from typing import Any
 
 import yaml
 
+from tests.ports import free_port
 from tests.programs import program
 from tests.prometheus import ask, prometheus
-from tests.running import ROOT, free_low_port
+from tests.running import ROOT
 
 __all__ = ["Alerting", "alerting", "deployed", "scaled"]
 
@@ -126,7 +127,7 @@ def _alertmanager(folder: Path, where: str) -> Iterator[None]:
 @contextmanager
 def alerting(folder: Path, places: Mapping[str, str], *, factor: float) -> Iterator[Alerting]:
     """Prometheus, Alertmanager and a webhook; ``places`` is HOST:PORT of /metrics by component."""
-    manager = f"127.0.0.1:{free_low_port()}"
+    manager = f"127.0.0.1:{free_port()}"
     told: list[tuple[str, dict[str, Any]]] = []
     jobs = {**{job: [place] for job, place in places.items()}, "alertmanager": [manager]}
     with ExitStack() as stack:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.running import ROOT, free_low_port
+from tests.ports import free_port
+from tests.running import ROOT
 
 __all__ = ["Components", "started"]
 
@@ -30,7 +31,7 @@ class Components:
 
     def start(self, name: str, *flags: object, module: str = "", args: tuple[str, ...] = ()) -> None:
         """Start a component under a name of its own, of its module or of another one that goes on as it."""
-        metrics = self.metrics.setdefault(name, f"127.0.0.1:{free_low_port()}")
+        metrics = self.metrics.setdefault(name, f"127.0.0.1:{free_port()}")
         where = ("--nats", self._nats.url, "--credentials", self._nats.credentials, "--data", self._folder / name)
         command = [sys.executable, "-m", module or f"services.{name}", *args, *where, "--metrics", metrics]
         with (self._folder / f"{name}.log").open("ab") as log:
@@ -55,9 +56,11 @@ class Components:
         return "\n".join(f"--- {file.name}\n{file.read_text()[-800:]}" for file in self._folder.glob("*.log"))
 
     async def until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait until a condition holds; AssertionError with the logs when it does not in time."""
+        """Wait until a condition holds; AssertionError with the logs when it does not in time, or when a component has ended."""
         end = time.monotonic() + DEADLINE
         while not await asyncio.to_thread(condition):
+            ended = [name for name, process in self.running.items() if process.poll() is not None]
+            assert not ended, f"{', '.join(ended)} ended before: {what}\n{self.logs()}"
             assert time.monotonic() < end, f"not within {DEADLINE:.0f} s: {what}\n{self.logs()}"
             await asyncio.sleep(0.1)
 

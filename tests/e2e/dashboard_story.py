@@ -22,8 +22,8 @@ from tests.e2e.commanded_sandbox import command
 from tests.e2e.components import Components, started
 from tests.e2e.dashboard_register import AGENCY, LINK, SLOT, first_register, other_register
 from tests.e2e.dashboard_rubbish import ALONE, STRANGE, STRANGER, send_rubbish, send_unreadable
+from tests.ports import free_base_port, free_port
 from tests.prometheus import ask, prometheus
-from tests.running import free_base_port, free_low_port
 
 __all__ = [
     "BLIND",
@@ -148,7 +148,7 @@ async def told(nats, folder: Path):
     """Run the whole story and give it, with Prometheus still answering."""
     sandbox, faults, logs = folder / "sandbox", folder / "faults.json", folder / "more"
     logs.mkdir()
-    api = f"127.0.0.1:{free_low_port()}"
+    api = f"127.0.0.1:{free_port()}"
     with started(nats, folder) as components:
         settings = ("--slot", SLOT, "--base-port", free_base_port(), "--faults", 0, "--traffic", 40)
         components.start("sandbox", *settings, module="tests.e2e.commanded_sandbox", args=(str(faults),))
@@ -160,7 +160,7 @@ async def told(nats, folder: Path):
         sources["sources"].append({"id": "more", "kind": "files", "path": str(logs / "*.ndjson"), "every": "1s"})
         (sandbox / "more.yaml").write_text(yaml.safe_dump(sources), "utf-8")
         components.start("collector", "--sources", sandbox / "more.yaml")
-        components.metrics["second"] = f"127.0.0.1:{free_low_port()}"
+        components.metrics["second"] = f"127.0.0.1:{free_port()}"
         places = {name: [components.metrics[name]] for name in ("scorer", "collector", "api")}
         places["prober"] = [components.metrics["prober"], components.metrics["second"]]
         deployed(folder / "prometheus", SLOT / 300, places)

@@ -15,7 +15,7 @@ from tests.e2e.alerting import Alerting, alerting, scaled
 from tests.e2e.commanded_sandbox import command
 from tests.e2e.components import Components, started
 from tests.e2e.sandbox_register import cut, read_rows
-from tests.running import free_base_port, free_low_port
+from tests.ports import free_base_port, free_port
 
 SLOT = 3
 FACTOR = SLOT / 300
@@ -85,7 +85,7 @@ async def test_a_broken_link_is_told_of_once_and_no_fault_of_the_monitor_as_a_ta
         for name, flags in (
             ("prober", ("--prober", "one")),
             ("scorer", ()),
-            ("api", ("--listen", f"127.0.0.1:{free_low_port()}")),
+            ("api", ("--listen", f"127.0.0.1:{free_port()}")),
         ):
             components.start(name, *flags)
         places = {name: place for name, place in components.metrics.items() if name != "sandbox"}

@@ -21,7 +21,7 @@ from services.core.evidence import Measurement
 from services.core.outcome import Reason
 from services.register.load import load
 from services.register.publish import publish
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.registers import register_files, write_register
 from tests.running import ROOT
 

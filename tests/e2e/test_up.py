@@ -14,8 +14,9 @@ import pytest
 
 from services.core.bus.roles import write_users
 from tests.e2e.witness import Client
+from tests.ports import free_base_port, free_first_port
 from tests.registers import write_register
-from tests.running import ROOT, System, free_base_port, free_first_port
+from tests.running import ROOT, System
 
 DRAIN_SECONDS = 5.0
 

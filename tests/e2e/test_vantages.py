@@ -18,9 +18,9 @@ from peyvand.v1 import outcome_pb2
 from services.core.bus import Bus
 from services.register.load import load
 from services.register.publish import publish
-from tests.conftest import free_port
 from tests.e2e.witness import Client
 from tests.integration.prober_servers import Request, answer, serving
+from tests.ports import free_port
 from tests.registers import write_register
 from tests.running import ROOT
 

@@ -19,10 +19,10 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.bench.register import write_register
-from tests.conftest import free_port
 from tests.images.check import Failure
 from tests.images.engine import Engine
 from tests.images.images import HERE, IMAGES, ROOT
+from tests.ports import free_port
 
 __all__ = ["PEYVAND", "VANTAGES", "Stack", "nothing_is_lost", "prepare", "running_stack", "watched"]
 

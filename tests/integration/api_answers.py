@@ -15,7 +15,8 @@ from google.protobuf.message import Message
 
 from peyvand.v1 import indicator_pb2, register_service_pb2
 from peyvand.v1 import indicator_service_pb2 as asked
-from tests.conftest import Nats, free_port
+from tests.conftest import Nats
+from tests.ports import free_port
 
 __all__ = ["api", "every_answer"]
 

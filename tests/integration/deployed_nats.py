@@ -15,7 +15,8 @@ from pathlib import Path
 from services.core.bus import Bus, connect
 from services.core.bus.encryption import Encryption
 from services.core.bus.server import find_server
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT
+from tests.ports import free_port
 
 PEYVAND = Path(sys.executable).parent / "peyvand"
 VANTAGES = ("north", "south")

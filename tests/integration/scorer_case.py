@@ -25,7 +25,8 @@ from services.core.outcome import OUTCOME_OF, Reason
 from services.register.load import load
 from services.register.publish import publish
 from tests.block_columns import Block, decode_block
-from tests.conftest import ROOT, Nats, free_port
+from tests.conftest import ROOT, Nats
+from tests.ports import free_port
 
 __all__ = [
     "SLOT",

@@ -20,7 +20,7 @@ from services.core.bus.encryption import Encryption
 from services.core.bus.roles import inbox_prefix, permissions, read_user
 from services.core.bus.topology import initialise, streams
 from services.core.errors import BusError, SettingsError
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.registers import write_register
 
 DEADLINE = 60.0

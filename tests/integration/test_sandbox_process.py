@@ -124,12 +124,12 @@ def truth_of(it: Process, slot: int) -> dict[str, Stage]:
     }
 
 
-async def test_a_client_sees_what_the_truth_log_says(tmp_path, port):
+async def test_a_client_sees_what_the_truth_log_says(tmp_path, port, base_port):
     """Over three slots and random phases, every faulty link and many well ones are as the log said beforehand,
     every stage is met, and the access log holds one line for every answer that came.
     """
     rng = random.Random(1)
-    with sandbox(tmp_path, port(), port()) as it:
+    with sandbox(tmp_path, base_port(), port()) as it:
         register = load(tmp_path / "register")
         header = it.read("truth.ndjson")[0]
         first = int(str(header["first_slot"]))
@@ -167,12 +167,12 @@ async def test_a_client_sees_what_the_truth_log_says(tmp_path, port):
     assert all(said == mode.get(key, "ok") for key, said in sent.items())
 
 
-def test_a_restart_goes_on(tmp_path, port):
+def test_a_restart_goes_on(tmp_path, port, base_port):
     """Killed and started again with the same settings, it keeps the run, the authority and the register, and admits
     the gap; with another seed it begins anew.
     """
-    base_port, metrics_port = port(), port()
-    with sandbox(tmp_path, base_port, metrics_port) as it:
+    first, metrics_port = base_port(), port()
+    with sandbox(tmp_path, first, metrics_port) as it:
         before = it.read("truth.ndjson")
         exchanged = it.read("exchanges.ndjson")
         files = {path: path.read_bytes() for path in (tmp_path / "register").iterdir()} | {
@@ -180,7 +180,7 @@ def test_a_restart_goes_on(tmp_path, port):
         }
         it.process.kill()
         it.process.wait(10)
-    with sandbox(tmp_path, base_port, metrics_port) as it:
+    with sandbox(tmp_path, first, metrics_port) as it:
         after = it.read("truth.ndjson")
         assert {**after[0], "gaps": []} == before[0]
         assert after[1:] == before[1:]
@@ -188,20 +188,20 @@ def test_a_restart_goes_on(tmp_path, port):
         assert {path: path.read_bytes() for path in files} == files
         assert it.stop()[0] == 0
     (tmp_path / "access.ndjson").write_text("{}\n")
-    with sandbox(tmp_path, base_port, metrics_port) as it:
+    with sandbox(tmp_path, first, metrics_port) as it:
         assert it.read("access.ndjson") == [{}]
-    with sandbox(tmp_path, port(), metrics_port) as it:
+    with sandbox(tmp_path, base_port(), metrics_port) as it:
         assert it.read("truth.ndjson")[0]["gaps"] == []
         assert it.read("truth.ndjson")[0]["base_port"] != before[0]["base_port"]
         assert it.read("access.ndjson") == []
 
 
-def test_a_second_sandbox_on_the_same_ports(tmp_path, port):
+def test_a_second_sandbox_on_the_same_ports(tmp_path, port, base_port):
     """A sandbox whose ports are taken ends with one sentence that names the address and what to do, and exit code 1."""
-    base_port = port()
-    with sandbox(tmp_path / "one", base_port, port()):
+    first = base_port()
+    with sandbox(tmp_path / "one", first, port()):
         second = subprocess.run(
-            command(tmp_path / "two", base_port, f"127.0.0.1:{port()}"),
+            command(tmp_path / "two", first, f"127.0.0.1:{port()}"),
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -210,14 +210,12 @@ def test_a_second_sandbox_on_the_same_ports(tmp_path, port):
         )
     assert second.returncode == 1
     assert second.stderr.count("\n") == 1
-    assert (
-        f":{base_port}: Address already in use; stop what does or choose other ports with --base-port" in second.stderr
-    )
+    assert f":{first}: Address already in use; stop what does or choose other ports with --base-port" in second.stderr
 
 
-def test_the_description(tmp_path, port):
+def test_the_description(tmp_path, port, base_port):
     """scenario.json tells the counts, the agencies of the exchange sample and the first slot."""
-    with sandbox(tmp_path, port(), port()) as it:
+    with sandbox(tmp_path, base_port(), port()) as it:
         register = load(tmp_path / "register")
         told = json.loads((tmp_path / "scenario.json").read_text())
         assert told["first_slot"] == it.read("truth.ndjson")[0]["first_slot"]
@@ -227,11 +225,11 @@ def test_the_description(tmp_path, port):
     assert told["exchange"]["alias"] == register.links[told["exchange"]["link"]].provider
 
 
-def test_a_national_government(tmp_path, port):
+def test_a_national_government(tmp_path, port, base_port):
     """The national scenario serves its 3,300 live links from one process within its limit of open files."""
-    base_port, metrics = port(), f"127.0.0.1:{port()}"
+    first, metrics = base_port(), f"127.0.0.1:{port()}"
     process = subprocess.Popen(
-        [*command(tmp_path, base_port, metrics), "--scenario", "national"], cwd=ROOT, stdout=subprocess.DEVNULL
+        [*command(tmp_path, first, metrics), "--scenario", "national"], cwd=ROOT, stdout=subprocess.DEVNULL
     )
     try:
         deadline = time.monotonic() + 60

@@ -81,8 +81,8 @@ async def playing(directory: Path, base_port: int) -> AsyncIterator[Playing]:
 
 
 @pytest.fixture
-async def play(tmp_path, port):
-    async with playing(tmp_path, port()) as it:
+async def play(tmp_path, base_port):
+    async with playing(tmp_path, base_port()) as it:
         yield it
 
 
@@ -225,24 +225,24 @@ async def test_a_request_in_pieces_and_a_request_that_is_none(play):
         writer.transport.abort()
 
 
-async def test_a_taken_port_is_said(tmp_path, port):
+async def test_a_taken_port_is_said(tmp_path, base_port):
     """An address somebody listens on is told with what to do, and nothing is left listening."""
-    base_port = port()
-    made = scenario("small", seed=1, base_port=base_port, times=TIMES)
+    first = base_port()
+    made = scenario("small", seed=1, base_port=first, times=TIMES)
     with socket.socket() as taken:
         taken.bind((made.wires[-1].host, made.wires[-1].port))
         taken.listen()
         where = f"{made.wires[-1].host}:{made.wires[-1].port}"
         with pytest.raises(ListenError, match=rf"cannot listen on {where}: .*choose other ports with --base-port"):
-            async with playing(tmp_path, base_port):
+            async with playing(tmp_path, first):
                 pytest.fail("it listens on a taken port")
-    async with playing(tmp_path, base_port) as again:
+    async with playing(tmp_path, first) as again:
         assert (await again.ask(made.wires[-1])).status == 200
 
 
-async def test_stopping_ends_connections(tmp_path, port):
+async def test_stopping_ends_connections(tmp_path, base_port):
     """Leaving the servers cuts hung connections off and closes every port at once."""
-    async with playing(tmp_path, port()) as it:
+    async with playing(tmp_path, base_port()) as it:
         wire = it.wire(tls=True)
         it.fault(wire.link, Mode.HUNG)
         reader, writer = await asyncio.open_connection(wire.host, wire.port, ssl=it.trust)

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from services.cli.health import ask
 from services.core.runtime import Health, _exposition
-from tests.conftest import free_port
+from tests.ports import free_port
 
 
 @contextmanager

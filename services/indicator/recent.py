@@ -25,7 +25,16 @@ DETAIL_CHARACTERS = 200
 SPARE = 4096
 """Rows of failures that may lie about before they are cut."""
 
-_ROWS = ("target", "vantage", "slot_start", "time", "outcome", "reason", *FACTS, "cell")
+# In 64 bits each they would take twice the room. How long a probe took is kept up to 35 minutes.
+_KEPT = {
+    "slot_start": np.int64,
+    "time": np.int64,
+    "outcome": np.uint8,
+    "reason": np.uint8,
+    **{name: np.int64 if name in ("data_age", "certificate_expiry") else np.int32 for name in FACTS},
+}
+_LATEST = np.dtype(list(_KEPT.items()))
+_ROWS = ("target", "vantage", *_KEPT, "cell")
 _TARGET, _VANTAGE, _SLOT, _OUTCOME, _CELL = (
     _ROWS.index(name) for name in ("target", "vantage", "slot_start", "outcome", "cell")
 )
@@ -39,7 +48,7 @@ class Recent:
     def __init__(self, columns: Columns | None = None) -> None:
         self.vantages: list[str] = []
         self._columns = Columns() if columns is None else columns
-        self._latest = np.zeros((len(_ROWS), 0, 0), dtype=np.int64)
+        self._latest = np.zeros((0, 0), dtype=_LATEST)
         self._said = np.full((0, 0), "", dtype=np.object_)  # the details of the latest
         self._failed = np.zeros((len(_ROWS), 0), dtype=np.int64)
         self._details = np.zeros(0, dtype=np.object_)
@@ -73,15 +82,18 @@ class Recent:
         order = np.lexsort((-rows[_CELL], rows[_SLOT]))[::-1]
         column, first = np.unique(rows[_TARGET, order], return_index=True)
         rows, details = rows[:, order[first]], details[order[first]]
-        more, wider = len(self.vantages) - self._latest.shape[1], len(self._columns.targets) - self._latest.shape[2]
+        more, wider = len(self.vantages) - self._latest.shape[0], len(self._columns.targets) - self._latest.shape[1]
         if more > 0 or wider > 0:
-            spare = max(wider, self._latest.shape[2] // 4) if wider > 0 else 0
-            self._latest = np.pad(self._latest, ((0, 0), (0, more), (0, spare)))
+            spare = max(wider, self._latest.shape[1] // 4) if wider > 0 else 0
+            self._latest = np.pad(self._latest, ((0, more), (0, spare)))
             self._said = np.pad(self._said, ((0, more), (0, spare)), constant_values="")
-        there = self._latest[:, vantage, column]
-        later = rows[_SLOT] > there[_SLOT]
-        later |= (rows[_SLOT] == there[_SLOT]) & (rows[_CELL] < there[_CELL])
-        self._latest[:, vantage, column[later]] = rows[:, later]
+        there = self._latest[vantage, column]
+        cell = pack(*(there[name] for name in ("slot_start", "time", "outcome", "reason")))
+        later = rows[_SLOT] > there["slot_start"]
+        later |= (rows[_SLOT] == there["slot_start"]) & (rows[_CELL] < cell)
+        for name, kind in _KEPT.items():
+            row, room = rows[_ROWS.index(name), later], np.iinfo(kind)
+            self._latest[name][vantage, column[later]] = np.clip(row, room.min, room.max)
         self._said[vantage, column[later]] = details[later]
 
     def _cut(self) -> None:
@@ -106,11 +118,11 @@ class Recent:
 
         In the rows returned a target is its position in ``columns``, a vantage its position in ``vantages``.
         """
-        there = np.flatnonzero(columns < self._latest.shape[2])
-        cells = self._latest[:, :, columns[there]]
-        vantage, at = np.nonzero(cells[_OUTCOME])
-        rows = cells[:-1, vantage, at]
-        rows[_TARGET], rows[_VANTAGE] = there[at], vantage
+        there = np.flatnonzero(columns < self._latest.shape[1])
+        latest = self._latest[:, columns[there]]
+        vantage, at = np.nonzero(latest["outcome"])
+        latest = latest[vantage, at]
+        rows = np.vstack([there[at], vantage, *(latest[name] for name in _KEPT)])
         return RecentRows(rows, self._said[vantage, columns[there[at]]])
 
     def failures(self, columns: NDArray[np.int64]) -> RecentRows:

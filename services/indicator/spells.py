@@ -33,18 +33,17 @@ class SpellSums:
     """Sums of days that are appended one after another.
 
     Days that an outage goes on between are a chain. A chain with downtime Y and M outages adds 2Y²/(M+1) to Q: the
-    expected sum of squares of M exponential lengths that sum to Y. The chain at the end is still open.
+    expected sum of squares of M exponential lengths that sum to Y. The chain at the end is still open. Slots are counted in
+    32 bits, for there is one such sum per cause and window.
     """
 
     __slots__ = ("_chain_down", "_chain_outages", "_down", "_known", "_outages", "_squares", "_tail")
 
     def __init__(self, causes: int) -> None:
-        self._known = np.zeros(causes)
-        self._down = np.zeros(causes)
-        self._outages = np.zeros(causes)
+        self._known, self._down, self._outages, self._chain_down, self._chain_outages = (
+            np.zeros(causes, dtype=np.int32) for _ in range(5)
+        )
         self._squares = np.zeros(causes)
-        self._chain_down = np.zeros(causes)
-        self._chain_outages = np.zeros(causes)
         self._tail = np.full(causes, PAUSE, dtype=np.uint8)
 
     def copy(self) -> SpellSums:
@@ -57,11 +56,11 @@ class SpellSums:
     def add(self, day: CauseRows) -> None:
         """Append a day. A day in which nothing is known of a cause changes nothing of it, and breaks no chain."""
         failing = np.flatnonzero(day.down)
-        down, outages = day.down[failing], day.outages[failing].astype(np.float64)
+        down, outages = day.down[failing], day.outages[failing].astype(np.int32)
         goes_on = self._tail[failing] + day.head[failing] < PAUSE
         ended = failing[~goes_on]
         self._squares[ended] += _chain(self._chain_down[ended], self._chain_outages[ended])
-        self._chain_down[ended] = self._chain_outages[ended] = 0.0
+        self._chain_down[ended] = self._chain_outages[ended] = 0
         outages -= goes_on
         self._chain_down[failing] += down
         self._chain_outages[failing] += outages
@@ -75,12 +74,13 @@ class SpellSums:
         """Return the sums in hours, of slots that last ``slot_hours`` each."""
         squares = self._squares + _chain(self._chain_down, self._chain_outages)
         return Spells(
-            known=self._known * slot_hours,
-            down=self._down * slot_hours,
-            outages=self._outages.copy(),
+            known=self._known.astype(np.float64) * slot_hours,
+            down=self._down.astype(np.float64) * slot_hours,
+            outages=self._outages.astype(np.float64),
             squares=squares * slot_hours**2,
         )
 
 
-def _chain(down: NDArray[np.float64], outages: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 2.0 * down**2 / (outages + 1.0)
+def _chain(down: NDArray[np.int32], outages: NDArray[np.int32]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = 2.0 * down.astype(np.float64) ** 2 / (outages + 1.0)
+    return found

@@ -78,7 +78,8 @@ class Refresher:
                 if time.monotonic() >= give_back_from:
                     await asyncio.to_thread(give_back)
                     give_back_from = time.monotonic() + GIVE_BACK_SECONDS
-                late_from = time.monotonic() + max(LATE_SECONDS, took * (1 / LATE_SHARE - 1))
+                if not grown:
+                    late_from = time.monotonic() + max(LATE_SECONDS, took * (1 / LATE_SHARE - 1))
             await asyncio.sleep(POLL_SECONDS)
 
     async def _adopt(self) -> None:

@@ -25,7 +25,8 @@ DETAIL_CHARACTERS = 200
 SPARE = 4096
 """Rows of failures that may lie about before they are cut."""
 
-# In 64 bits each they would take twice the room. How long a probe took is kept up to 35 minutes.
+# In 64 bits each they would take twice the room.
+_LONGEST = (1 << 31) - 1  # microseconds that a probe or a phase of it took, if it took longer than 35 minutes
 _KEPT = {
     "slot_start": np.int64,
     "time": np.int64,
@@ -91,10 +92,11 @@ class Recent:
         cell = pack(*(there[name] for name in ("slot_start", "time", "outcome", "reason")))
         later = rows[_SLOT] > there["slot_start"]
         later |= (rows[_SLOT] == there["slot_start"]) & (rows[_CELL] < cell)
+        rows, column = rows[:, later], column[later]
         for name, kind in _KEPT.items():
-            row, room = rows[_ROWS.index(name), later], np.iinfo(kind)
-            self._latest[name][vantage, column[later]] = np.clip(row, room.min, room.max)
-        self._said[vantage, column[later]] = details[later]
+            row = rows[_ROWS.index(name)]
+            self._latest[name][vantage, column] = row.clip(-1, _LONGEST) if kind is np.int32 else row
+        self._said[vantage, column] = details[later]
 
     def _cut(self) -> None:
         """Keep the newest failures of each target; sorted by target, then from the newest slot on."""

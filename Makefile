@@ -35,9 +35,9 @@ run: setup ## a simulated government, measured live (options: make run ARGS='--f
 # every slot of a whole system, run by themselves: a crowded machine answers late, and reads as UNKNOWN.
 test: setup-dev ## every test this machine can run (some of them: make test ARGS=tests/unit)
 	@if [ -n "$(ARGS)" ]; then $(BIN)/pytest $(ARGS); else \
-		$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" \
+		$(BIN)/pytest --durations=40 -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" \
 			tests/integration/test_prober_sharing.py tests/e2e tests/integration tests/conformance tests/property tests/unit \
-		&& $(BIN)/pytest -m alone tests/integration tests/e2e; fi
+		&& $(BIN)/pytest --durations=20 -m alone tests/integration tests/e2e; fi
 
 conformance: setup-dev ## the prober and blackbox_exporter side by side, where that is installed
 	@$(BIN)/python -m tests.conformance

@@ -78,15 +78,17 @@ class Slots:
             self._cells.pop(slot, None)
             self._away[slot] = load
 
-    def merge(self, batch: MeasurementColumns, rows: NDArray[np.int64], slots: NDArray[np.int64]) -> set[int]:
-        """Merge some rows of a batch into the slots (len(rows),) they name; return those in which a cell changed."""
+    def merge(
+        self, batch: MeasurementColumns, rows: NDArray[np.int64], slots: NDArray[np.int64]
+    ) -> dict[int, NDArray[np.int64]]:
+        """Merge some rows of a batch into the slots (len(rows),) they name; return, of those that changed, in which columns."""
         if not len(rows):
-            return set()
+            return {}
         if batch.vantage not in self.vantages:
             self.vantages.append(batch.vantage)
         vantage = self.vantages.index(batch.vantage)
         columns = self.columns.of(batch.targets)
-        changed: set[int] = set()
+        changed: dict[int, NDArray[np.int64]] = {}
         # Slot by slot, so that a file of a month needs neither a look at all of it per slot nor room for all its cells.
         order = np.argsort(slots, kind="stable")
         for part in np.split(order, np.flatnonzero(np.diff(slots[order])) + 1):
@@ -95,6 +97,7 @@ class Slots:
             before = kept[column]
             cells = pack(batch.slot_start[here], batch.time[here], batch.outcome[here], batch.reason[here])
             np.minimum.at(kept, column, cells)
-            if (kept[column] != before).any():
-                changed.add(slot)
+            differs = kept[column] != before
+            if differs.any():
+                changed[slot] = column[differs]
         return changed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,18 +20,19 @@ Keep = Callable[[Sequence[NDArray[Any]]], Sequence[NDArray[Any]]]
 """Returns arrays that say the same, kept where whoever owns the evidence wants them; nobody changes them any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Taken:
     """What became of a batch's rows.
 
     ``accepted``; ``late``: their day is closed; ``misplaced``: before the epoch, or not at the start of a slot. Late
-    and misplaced rows change nothing. ``changed`` are the slots in which any cell changed, ascending.
+    and misplaced rows change nothing. ``changed`` are the slots in which any cell changed, ascending, each with the columns
+    of the targets whose cells did.
     """
 
     accepted: int
     late: int
     misplaced: int
-    changed: tuple[int, ...]
+    changed: Mapping[int, NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,14 +111,14 @@ class Evidence:
         late = ~misplaced & (slot < self._closed_before)
         rows = np.flatnonzero(~misplaced & ~late)
         changed = self._slots.merge(columns, rows, slot[rows])
-        self._unsaved_slots |= changed
+        self._unsaved_slots |= changed.keys()
         if self._counting is not None:
             self._counting.changed(changed)
         return Taken(
             accepted=len(rows),
             late=int(late.sum()),
             misplaced=int(misplaced.sum()),
-            changed=tuple(sorted(changed)),
+            changed=changed,
         )
 
     def window(self, frame: Frame, days: int, end_slot: int) -> WindowCounts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.core.model import Register
@@ -33,18 +34,21 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Due:
-    """What a judgement is computed from: the evidence as counted, up to message ``sequence``, and the chunks due."""
+    """What a judgement is computed from: the evidence as counted, up to message ``sequence``; and what is due of it, as of
+    ``Judgement``.
+    """
 
     adopted: Adopted
     counted: Counted
     sequence: int
     chunks: tuple[range, ...]
+    due: Mapping[str, Members]
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """One index, the structure over each window, and the chunks of slots whose detail is to be published with them, as
-    ranges of slots.
+    ranges of slots; of the agencies ``due``, for whom anything new counts.
     """
 
     snapshot: Snapshot
@@ -52,4 +56,5 @@ class Judgement:
     frame: Frame
     members: dict[str, Members]
     chunks: tuple[range, ...]
+    due: Mapping[str, Members]
     structures: tuple[Structure, ...] = ()

@@ -13,7 +13,7 @@ from services.indicator.frame import Frame
 from services.indicator.recent import Recent
 from services.scorer.membership import Members
 
-__all__ = ["LATEST", "latest_blocks", "latest_key"]
+__all__ = ["LATEST", "latest_blocks", "latest_keys"]
 
 LATEST = "latest.>"
 """Every key of these blocks."""
@@ -22,9 +22,9 @@ PART = 512
 """Targets in one block, so that even with every failure's detail it stays below the bus's limit of 1 MiB."""
 
 
-def latest_key(agency: str, part: int) -> str:
-    """Return the key of one part of an agency's block."""
-    return f"latest.{agency}.{part}"
+def latest_keys(members: Mapping[str, Members]) -> set[str]:
+    """Return the keys of all parts of these agencies' blocks."""
+    return {_key(agency, part) for agency, own in members.items() for part in range(-(-len(own.target_rows) // PART))}
 
 
 def latest_blocks(
@@ -39,7 +39,7 @@ def latest_blocks(
             here = columns[own.target_rows[part]]
             counted = own.rows[Kind.LINK][part]
             yield (
-                latest_key(agency, start // PART),
+                _key(agency, start // PART),
                 RecentBlock(
                     links=own.links[part],
                     endpoints=own.endpoints[max(0, start - links) : max(0, start + PART - links)],
@@ -50,3 +50,7 @@ def latest_blocks(
                     burn_failed=burns.failed[:, counted].astype(np.int64),
                 ),
             )
+
+
+def _key(agency: str, part: int) -> str:
+    return f"latest.{agency}.{part}"

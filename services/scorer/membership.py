@@ -12,7 +12,7 @@ from services.core.evidence import Kind
 from services.core.model import Register
 from services.indicator.frame import Frame
 
-__all__ = ["Members", "members"]
+__all__ = ["Members", "having", "members"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,11 @@ def members(register: Register, frame: Frame) -> Mapping[str, Members]:
                 target_rows=np.concatenate([links[row], len(frame.links) + endpoints[row]]),
             )
     return found
+
+
+def having(own: Mapping[str, Members], targets: NDArray[np.bool_]) -> dict[str, Members]:
+    """Return those to whom any of these targets belongs, ``targets`` by their positions in ``Frame.targets``."""
+    return {agency: one for agency, one in own.items() if targets[one.target_rows].any()}
 
 
 def _by(owner: NDArray[np.int64], owners: int) -> list[NDArray[np.int64]]:

@@ -29,7 +29,7 @@ from services.indicator.window import Evidence
 from services.scorer.blocks import CHUNK_SLOTS, consumer_key, slot_blocks
 from services.scorer.encoded import EncodedBlocks
 from services.scorer.judgement import Judgement
-from services.scorer.latest import LATEST
+from services.scorer.latest import LATEST, latest_keys
 from services.scorer.reconciling import Reconciled
 from services.scorer.scoring import DETAIL_SECONDS
 
@@ -83,7 +83,7 @@ class Publisher:
         self._slots = {number: digests for number, digests in self._slots.items() if number >= oldest}
         number, new = chunk.start // CHUNK_SLOTS, list[tuple[str, bytes]]()
         digests = self._slots.setdefault(number, {})
-        for key, block in slot_blocks(evidence, judgement.frame, chunk, judgement.members):
+        for key, block in slot_blocks(evidence, judgement.frame, chunk, judgement.due):
             payload = encode_slot_block(block)
             if digests.get(key) != sha256(payload).digest():
                 new.append((key, payload))
@@ -112,16 +112,17 @@ class Publisher:
         await self.put_slots(slots, sequence)
         if self._as_of != judgement.snapshot.as_of:
             self._digests.clear()
-        blocks, latest_keys = EncodedBlocks(judgement, volumes, reconciled), set[str]()
+        blocks, keys = EncodedBlocks(judgement, volumes, reconciled), latest_keys(judgement.members)
+        self._keys |= keys
         stamp = partial(stamp_recent, evidence_sequence=sequence)
-        await self._put(_noted(_recent(latest), latest_keys, self._keys), self._digests, stamp)
+        await self._put(_recent(latest), self._digests, stamp)
         consumers = set[str]()
         stamp = partial(stamp_block, evidence_sequence=sequence)
         await self._put(_noted(blocks.of_consumers(), consumers, self._keys), self._digests, stamp)
         await self._put(blocks.of_government(consumers), self._digests, stamp)
-        gone = self._keys - consumers - latest_keys
+        gone = self._keys - consumers - keys
         await self._each(partial(self._bus.kv_delete, subjects.INDICATOR, key) for key in gone)
-        self._keys = consumers | latest_keys
+        self._keys = consumers | keys
         self._as_of = judgement.snapshot.as_of
         return len(consumers)
 

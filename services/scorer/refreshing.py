@@ -28,7 +28,7 @@ from services.scorer.turns import Turns
 __all__ = ["Refresher"]
 
 LATE_SECONDS = 1.0  # an index that late arrivals changed is published at most this often,
-LATE_SHARE = 0.3  # and in this share of the time at most
+LATE_SHARE = 0.5  # and in this share of the time at most
 GIVE_BACK_SECONDS = 60.0  # memory that an index needed is given back at most this often: the next one needs it again
 
 
@@ -117,7 +117,7 @@ class Refresher:
             detail = await self._turns.do(
                 partial(scoring.evidence.detail, judgement.frame, last_slot, judgement.frame.targets)
             )
-            latest = latest_blocks(scoring.recent, scoring.burns, judgement.frame, judgement.members)
+            latest = latest_blocks(scoring.recent, scoring.burns, judgement.frame, judgement.due)
             today = self._calendar.day_of(end_slot)
             longest = max(judgement.register.policy.windows_days)
             volumes = self._exchanges.volumes(today - timedelta(days=longest))

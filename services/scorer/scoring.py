@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
 
 from services.core.evidence import MeasurementColumns
 from services.indicator.burn import Burns
@@ -20,6 +23,7 @@ from services.scorer.blocks import CHUNK_SLOTS
 from services.scorer.gap import Position
 from services.scorer.judgement import Adopted, Due, Judgement
 from services.scorer.manifest import Manifest
+from services.scorer.membership import Members, having
 from services.scorer.store import Loaded, Save
 
 __all__ = ["DETAIL_SECONDS", "Scoring", "Tallied"]
@@ -46,6 +50,10 @@ class Scoring:
         self.recent = Recent(self.evidence.columns)
         self.burns = Burns(self.calendar.slot_seconds)
         self._rejudged: set[int] = set()
+        self._counted_to = 0
+        self._touched: list[NDArray[np.int64]] | None = (
+            None  # columns of what came late since the last count, None for all
+        )
         self.manifest = replace(loaded.manifest or Manifest(position), position=position)
         self._detailed = set(loaded.slots)
         self._saved: Manifest | None = loaded.manifest
@@ -63,6 +71,7 @@ class Scoring:
         self.grace = self.register.policy.grace_seconds
         self.manifest = replace(self.manifest, register_version=self.register.register_version)
         self._unpublished |= self._detailed
+        self._touched = None
         self.stale = True
 
     def take(self, columns: MeasurementColumns, *, stored: float, sequence: int) -> Tallied:
@@ -77,9 +86,11 @@ class Scoring:
         self._detailed.update(taken.changed)
         self._unpublished.update(taken.changed)
         self._rejudged.update(taken.changed)
-        published = self.manifest.end_slot
-        if published is not None and any(slot < published for slot in taken.changed):
+        late = [columns for slot, columns in taken.changed.items() if slot < self._counted_to]
+        if late:
             self.stale = True
+            if self._touched is not None:
+                self._touched += late
         return Tallied(taken.accepted, taken.late + admitted.late, taken.misplaced + admitted.early)
 
     def passed(self, sequence: int) -> None:
@@ -118,13 +129,18 @@ class Scoring:
         counted = Counted.of(self.frame, self.evidence, end_slot)
         for _ in self._burn(end_slot):
             pass
-        self.stale = False
+        due: Mapping[str, Members] = self._adopted.members
+        if self._touched is not None and end_slot == published:
+            columns = self.evidence.columns.of(self.frame.targets)
+            due = having(due, np.isin(columns, np.concatenate([np.zeros(0, np.int64), *self._touched])))
+        self.stale, self._touched, self._counted_to = False, [], end_slot
         self._unpublished = {slot for slot in self._unpublished if slot >= end_slot}
         return Due(
             adopted=self._adopted,
             counted=counted,
             sequence=self.manifest.position.sequence,
             chunks=tuple(range(chunk * CHUNK_SLOTS, min((chunk + 1) * CHUNK_SLOTS, end_slot)) for chunk in chunks),
+            due=due,
         )
 
     def compute(self, due: Due) -> Judgement:
@@ -144,6 +160,7 @@ class Scoring:
             members=adopted.members,
             structures=structures(adopted.frame, adopted.network, snapshot),
             chunks=due.chunks,
+            due=due.due,
         )
 
     def _burn(self, end_slot: int) -> Iterator[None]:
@@ -155,6 +172,7 @@ class Scoring:
     def unpublished(self, judgement: Judgement) -> None:
         """Note that a judgement could not be published: all of it is due again."""
         self._unpublished.update(slot for chunk in judgement.chunks for slot in chunk if slot in self._detailed)
+        self._touched = None
         self.stale = True
 
     def published(self, judgement: Judgement, *, hour: int, day: int) -> None:

@@ -100,6 +100,7 @@ def judged(register: Register) -> State:
         frame=frame,
         members=own,
         chunks=(range(start, end),),
+        due=own,
         structures=structures(frame, network, snapshot),
     )
     return State(judgement, evidence, recent, burns)

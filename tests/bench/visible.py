@@ -43,7 +43,7 @@ LARGE_SLOT = 300  # of more than LARGE links
 LARGE = 100_000
 FOLLOWED = 150  # measurements
 PAUSE_SECONDS = (0.4, 1.2)  # between two of them
-ASK_SECONDS = 0.02
+ASK_SECONDS, ASK_SHARE = 0.02, 0.02  # between two questions, and at least this share of the time waited so far
 SEEDED_SLOTS = 2
 BATCH = 500
 FLUSH_SECONDS = 0.5
@@ -177,6 +177,7 @@ async def _watch(system: _System, slot: int, seen: _Seen) -> None:
 async def _answered(system: _System, kind: indicator_pb2.IndicatorKind, name: str, sequence: int, as_of: int) -> int:
     """Ask until the answer has taken in the stream up to ``sequence`` and time up to ``as_of``; return its as_of."""
     request = messages.GetIndicatorRequest(kind=kind, id=name, window_days=WINDOW)
+    begun = time.monotonic()
     async with asyncio.timeout(WAIT_SECONDS):
         while True:
             try:
@@ -187,7 +188,7 @@ async def _answered(system: _System, kind: indicator_pb2.IndicatorKind, name: st
             else:
                 if found.evidence_sequence >= sequence and found.as_of.seconds >= as_of:
                     return int(found.as_of.seconds)
-            await asyncio.sleep(ASK_SECONDS)
+            await asyncio.sleep(max(ASK_SECONDS, ASK_SHARE * (time.monotonic() - begun)))
 
 
 async def _probe(system: _System, slot: int) -> None:

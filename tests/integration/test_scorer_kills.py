@@ -21,7 +21,6 @@ from services.scorer.batches import columns_of
 from services.scorer.blocks import consumer_blocks, government_block
 from services.scorer.gap import Position
 from services.scorer.judgement import Adopted
-from services.scorer.latest import latest_key
 from services.scorer.scoring import Scoring
 from services.scorer.store import Loaded
 from services.scorer.table import Table
@@ -33,7 +32,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
     """The last failures with their details, and the burn, are published, also of before a kill -9 and of while it was down."""
     await register_on(nats, make_register(tmp_path / "register"))
     slot = now_slot() - 6
-    key = latest_key("land-registry", 0)
+    key = "latest.land-registry.0"
 
     def failed(number: int) -> Measurement:
         return replace(measure("deed-tax", number, Reason.STATUS), detail=f"status 50{number - slot}")

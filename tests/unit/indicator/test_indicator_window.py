@@ -79,8 +79,8 @@ def test_rows_are_sorted_into_accepted_late_and_misplaced():
     batch.slot_start[5] += 60
     taken = evidence.take(batch)
     assert (taken.accepted, taken.late, taken.misplaced) == (2, 2, 2)
-    assert taken.changed == (FIRST + 24, FIRST + 25)
-    assert evidence.take(batch).changed == ()
+    assert {slot: columns.tolist() for slot, columns in taken.changed.items()} == {FIRST + 24: [0], FIRST + 25: [0]}
+    assert not evidence.take(batch).changed
     assert evidence.closed_before == FIRST + 24
     assert evidence.last_slot == FIRST + 25
 

@@ -240,6 +240,25 @@ def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) 
     assert not scoring.stale
 
 
+def test_what_comes_while_an_index_is_published_is_due_next(register: Register, tmp_path: Path) -> None:
+    """A row of a slot that is being published for the first time makes another index due, of the row's agency alone."""
+    scoring = Run(register, tmp_path).scoring
+    row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+    slot = START // SLOT
+    first = scoring.judge(slot + 1)
+    assert first.due == scoring.members
+    scoring.take(decode_columns(encode_measurements([row])), stored=START + 310.0, sequence=1)
+    assert scoring.stale
+    scoring.published(first, hour=0, day=0)
+    second = scoring.judge(slot + 1)
+    assert list(second.due) == ["land-registry"]
+    assert len(scoring.members) > 1
+    scoring.unpublished(second)
+    assert scoring.judge(slot + 1).due == scoring.members
+    assert scoring.judge(slot + 1).due == {}
+    assert scoring.judge(slot + 2).due == scoring.members
+
+
 def test_failed_publication_is_due_again(register: Register, tmp_path: Path) -> None:
     """Chunks whose publication failed are offered again."""
     scoring = Run(register, tmp_path).scoring

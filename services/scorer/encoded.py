@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import compress
 
-from services.core.codec import ExchangeVolume, encode_block, encode_blocks
+from services.core.codec import ExchangeVolume, block_digest, encode_block, encode_blocks
 from services.core.reconciliation import Reconciliation
 from services.scorer.blocks import GOVERNMENT, consumer_blocks, consumer_key, government_block, grouped
 from services.scorer.judgement import Judgement
 from services.scorer.reconciling import Reconciled
 from services.scorer.table import Table
 
-__all__ = ["EncodedBlocks"]
+__all__ = ["Encoded", "EncodedBlocks"]
 
 ENCODED_TARGETS = 4096
 """Links and endpoints of agencies whose blocks are encoded together, in some ten milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A block to be put under a key, and a digest of what it says; None in place of one that says what is there already."""
+
+    key: str
+    digest: bytes
+    payload: bytes | None
 
 
 class EncodedBlocks:
@@ -34,8 +45,8 @@ class EncodedBlocks:
             if link is not None:
                 self._reconciliations[judgement.register.consumer(link)].append(one)
 
-    def of_consumers(self) -> Iterator[tuple[str, bytes]]:
-        """Yield those that have an indicator, by key."""
+    def of_consumers(self, there: Mapping[str, bytes]) -> Iterator[Encoded]:
+        """Yield those that have an indicator; ``there`` are digests by key."""
         for some in grouped(self._judgement.members, ENCODED_TARGETS):
             agencies = [agency for agency, _ in some]
             blocks = consumer_blocks(
@@ -44,11 +55,15 @@ class EncodedBlocks:
                 [self._volumes.get(agency, ()) for agency in agencies],
                 [self._reconciliations.get(agency, ()) for agency in agencies],
             )
-            for agency, block, payload in zip(agencies, blocks, encode_blocks(blocks), strict=True):
+            said = [(consumer_key(agency), block_digest(block)) for agency, block in zip(agencies, blocks, strict=True)]
+            new = [there.get(key) != digest for key, digest in said]
+            payloads = iter(encode_blocks(list(compress(blocks, new))))
+            for (key, digest), block, is_new in zip(said, blocks, new, strict=True):
+                payload = next(payloads) if is_new else None
                 if len(block.ids):
-                    yield consumer_key(agency), payload
+                    yield Encoded(key, digest, payload)
 
-    def of_government(self, consumers: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    def of_government(self, consumers: Collection[str]) -> Iterator[Encoded]:
         """Yield it if it has an indicator, with the volumes of whoever is not among these keys."""
         others = [
             volume
@@ -58,4 +73,4 @@ class EncodedBlocks:
         ]
         block = government_block(self._table, others, self._judgement.structures, self._traffic)
         if len(block.ids):
-            yield GOVERNMENT, encode_block(block)
+            yield Encoded(GOVERNMENT, block_digest(block), encode_block(block))

@@ -27,7 +27,7 @@ from services.core.errors import BusError
 from services.core.evidence import Indicator
 from services.indicator.window import Evidence
 from services.scorer.blocks import CHUNK_SLOTS, consumer_key, slot_blocks
-from services.scorer.encoded import EncodedBlocks
+from services.scorer.encoded import Encoded, EncodedBlocks
 from services.scorer.judgement import Judgement
 from services.scorer.latest import LATEST, latest_keys
 from services.scorer.reconciling import Reconciled
@@ -43,10 +43,10 @@ INFLIGHT = 32
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """A chunk of slots to be put for ``ttl`` seconds: what is ``new`` of it by key, and ``digests`` of what is there."""
+    """A chunk of slots to be put for ``ttl`` seconds: what is ``new`` of it, and ``digests`` by key of what is there."""
 
     digests: dict[str, bytes]
-    new: list[tuple[str, bytes]]
+    new: list[Encoded]
     ttl: float
 
 
@@ -81,12 +81,12 @@ class Publisher:
         seconds = evidence.calendar.slot_seconds
         oldest = (judgement.snapshot.end_slot - DETAIL_SECONDS // seconds) // CHUNK_SLOTS
         self._slots = {number: digests for number, digests in self._slots.items() if number >= oldest}
-        number, new = chunk.start // CHUNK_SLOTS, list[tuple[str, bytes]]()
+        number, new = chunk.start // CHUNK_SLOTS, list[Encoded]()
         digests = self._slots.setdefault(number, {})
         for key, block in slot_blocks(evidence, judgement.frame, chunk, judgement.due):
-            payload = encode_slot_block(block)
-            if digests.get(key) != sha256(payload).digest():
-                new.append((key, payload))
+            encoded = _encoded(key, encode_slot_block(block))
+            if digests.get(key) != encoded.digest:
+                new.append(encoded)
             yield
         found.append(Slots(digests, new, max(60.0, (number + 1) * CHUNK_SLOTS * seconds + DETAIL_SECONDS - now)))
 
@@ -115,10 +115,10 @@ class Publisher:
         blocks, keys = EncodedBlocks(judgement, volumes, reconciled), latest_keys(judgement.members)
         self._keys |= keys
         stamp = partial(stamp_recent, evidence_sequence=sequence)
-        await self._put(_recent(latest), self._digests, stamp)
+        await self._put((_encoded(key, encode_recent(block)) for key, block in latest), self._digests, stamp)
         consumers = set[str]()
         stamp = partial(stamp_block, evidence_sequence=sequence)
-        await self._put(_noted(blocks.of_consumers(), consumers, self._keys), self._digests, stamp)
+        await self._put(_noted(blocks.of_consumers(self._digests), consumers, self._keys), self._digests, stamp)
         await self._put(blocks.of_government(consumers), self._digests, stamp)
         gone = self._keys - consumers - keys
         await self._each(partial(self._bus.kv_delete, subjects.INDICATOR, key) for key in gone)
@@ -134,7 +134,7 @@ class Publisher:
 
     async def _put(
         self,
-        due: Iterable[tuple[str, bytes]],
+        due: Iterable[Encoded],
         digests: dict[str, bytes],
         stamp: Callable[[bytes], bytes],
         *,
@@ -151,12 +151,11 @@ class Publisher:
 
         try:
             async with asyncio.TaskGroup() as group:
-                for at, (key, payload) in enumerate(due):
+                for at, one in enumerate(due):
                     # What a block says does not depend on how far the evidence has been read: that is added afterwards.
-                    digest = sha256(payload).digest()
-                    if digests.get(key) != digest:
+                    if one.payload is not None and digests.get(one.key) != one.digest:
                         await self._gate.acquire()
-                        group.create_task(put(key, stamp(payload), digest))
+                        group.create_task(put(one.key, stamp(one.payload), one.digest))
                     if at % INFLIGHT == 0:
                         await asyncio.sleep(0)
         except* BusError as errors:
@@ -187,13 +186,13 @@ class Publisher:
             raise errors.exceptions[0] from None
 
 
-def _recent(blocks: Iterable[tuple[str, RecentBlock]]) -> Iterator[tuple[str, bytes]]:
-    return ((key, encode_recent(block)) for key, block in blocks)
+def _encoded(key: str, payload: bytes) -> Encoded:
+    return Encoded(key, sha256(payload).digest(), payload)
 
 
-def _noted(due: Iterable[tuple[str, bytes]], *notes: set[str]) -> Iterator[tuple[str, bytes]]:
+def _noted(due: Iterable[Encoded], *notes: set[str]) -> Iterator[Encoded]:
     """What is due, its keys noted before it is put."""
-    for key, payload in due:
+    for one in due:
         for note in notes:
-            note.add(key)
-        yield key, payload
+            note.add(one.key)
+        yield one

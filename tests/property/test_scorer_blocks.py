@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.codec import BlockColumns, ExchangeVolume, encode_block, encode_blocks, stamp_block
+from services.core.codec import BlockColumns, ExchangeVolume, block_digest, encode_block, encode_blocks, stamp_block
 from services.core.evidence import Kind
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
@@ -83,3 +83,21 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
             np.testing.assert_array_equal(evidence.verdicts, columns.counts.T[at])
             np.testing.assert_array_equal(evidence.omega, columns.omega[at])
             np.testing.assert_array_equal(evidence.share, columns.share[at])
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases())
+def test_a_digest_tells_blocks_apart_as_encoding_them_does(case: Case) -> None:
+    """Of the same register, blocks of one evidence and of a little more have the same digest where they say the same."""
+    register = register_of(case.register)
+    frame = Frame.of(register)
+    found = members(register, frame)
+    less = case.copy()
+    less.measurements = case.measurements[: -case.rng.randint(1, 3)]
+    said = []
+    for one in (case, case, less):
+        snapshot = indicators(frame, evidence_of(one), end_slot=case.end_slot, evidence_sequence=1)
+        said.append(consumer_blocks(Table(snapshot), [*found.values()], [()] * len(found), [()] * len(found)))
+    for block, same, other in zip(*said, strict=True):
+        assert block_digest(block) == block_digest(same)
+        assert (block_digest(block) == block_digest(other)) == (encode_block(block) == encode_block(other))

@@ -1,6 +1,6 @@
 """The only place where values become peyvand.v1 messages and back."""
 
-from services.core.codec.block import BlockColumns, encode_block, encode_blocks, stamp_block
+from services.core.codec.block import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
 from services.core.codec.indicator import indicator_from_message, indicator_to_json, indicator_to_message
 from services.core.codec.kept import KeptBlock, Place
@@ -39,6 +39,7 @@ __all__ = [
     "Place",
     "RecentBlock",
     "SlotBlock",
+    "block_digest",
     "decode_columns",
     "decode_heartbeat",
     "decode_manifest",

@@ -1,7 +1,8 @@
 """Keeps the read model fed from the bus: the register in force and every block of indicators.
 
 The scorer publishes the government's block last. Two followers may overtake each other, so a new government block is
-held back until the agencies' blocks are as new: whoever sees the government's ``as_of`` finds the rest at least as new.
+held back until the agencies' blocks are there and as new: whoever sees the government's ``as_of`` finds everything else at
+least as new.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from services.register.publish import CURRENT, follow
 
 __all__ = ["Feed"]
 
-_CATCH_UP_SECONDS = 2.0  # without any block: one that never comes must not hold back the rest for long
+_CATCH_UP_SECONDS = 2.0  # without any news: a block that never comes must not hold back the rest for long
 _RETRY_SECONDS = 0.2
 
 
@@ -50,6 +51,7 @@ class Feed:
     async def _follow_register(self) -> None:
         async for register in follow(self._bus):
             self._model.take_register(RegisterView(register, await self._published(register)))
+            self._moved.set()
             self._log.info("register_in_force", register_version=register.register_version, links=len(register.links))
 
     async def _published(self, register: Register) -> float | None:

@@ -100,8 +100,15 @@ class ReadModel:
         return Change(self, key, before, block, asked)
 
     def agencies_reach(self, as_of: int) -> bool:
-        """Whether no agency's block of the register in force is older than this moment."""
-        return all(moment >= as_of for moment in self._moments)
+        """Whether no agency's block of the register in force is older than this moment.
+
+        As long as there is no government's block, also whether each agency that links are required of has one.
+        """
+        if any(moment < as_of for moment in self._moments):
+            return False
+        if GOVERNMENT_BLOCK in self.blocks:
+            return True
+        return self._view is not None and all(block_key(one) in self._stamps for one in self._view.consumers)
 
     def find(self, kind: int, entity: str, window_days: int) -> Published | None:
         """Return what is published under exactly this name, if anything is."""

@@ -42,6 +42,11 @@ class RegisterView:
         return bisect_left(self.frame.links, link)
 
     @cached_property
+    def consumers(self) -> frozenset[str]:
+        """Every agency that has to make an inquiry."""
+        return frozenset(map(self.register.consumer, self.register.links.values()))
+
+    @cached_property
     def sectors(self) -> tuple[str, ...]:
         """Every sector, sorted."""
         return tuple(sorted({agency.sector for agency in self.register.agencies.values()}))

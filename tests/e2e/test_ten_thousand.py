@@ -27,7 +27,7 @@ from tests.running import ROOT
 
 COUNT = 10_000
 HUNG_EACH = 100
-SLOT = 16
+SLOT = 12
 SLOTS = 3
 AGENCIES = 50
 ADDRESSES = 32

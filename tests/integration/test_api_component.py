@@ -369,3 +369,28 @@ async def test_who_sees_a_new_government_finds_the_rest_as_new(launch, nats, reg
         async with asyncio.timeout(DEADLINE):
             assert await looking == (AS_OF + 300, {AS_OF + 300})
         watch.cancel()
+
+
+async def test_the_first_government_waits_for_every_agency(launch, nats, register):
+    """Until each consumer's block is there, the first government's is held back: nothing is told as not applicable."""
+    blocks = {key: encoded(block) for key, block in blocks_of(register).items()}
+    (late, *_), government = [key for key in blocks if key.startswith("consumer.")], "government"
+    process = launch()
+    async with grpc.aio.insecure_channel(process.listen) as channel:
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        watch = stub.WatchIndicators(
+            indicator_service_pb2.WatchIndicatorsRequest(kind=Kind.GOVERNMENT), wait_for_ready=True
+        )
+        seen = asyncio.ensure_future(watch.read())
+        async with nats.connect("register") as bus:
+            await publish(bus, register, now=AS_OF)
+        async with nats.connect("scorer") as bus:
+            for key in (government, *blocks.keys() - {government, late}):
+                await bus.kv_put(INDICATOR, key, blocks[key])
+            await asyncio.wait({seen}, timeout=0.5)
+            assert not seen.done()
+            await bus.kv_put(INDICATOR, late, blocks[late])
+        async with asyncio.timeout(DEADLINE):
+            assert (await seen).indicator.as_of.seconds == AS_OF
+        request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.CONSUMER, id=late.removeprefix("consumer."))
+        assert (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds == AS_OF

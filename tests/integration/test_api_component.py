@@ -116,6 +116,15 @@ async def health_of(channel, name=""):
         return None
 
 
+async def with_register(channel):
+    stub = register_service_pb2_grpc.RegisterServiceStub(channel)
+    try:
+        await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
+    except grpc.aio.AioRpcError:
+        return False
+    return True
+
+
 @asynccontextmanager
 async def serving(launch, nats, register):
     """An api that serves the register and a first set of blocks: its process, and a channel to it."""
@@ -142,18 +151,10 @@ async def test_health_says_serving_only_with_register_and_government(launch, nat
             found = {await health_of(channel, name) for name in ("", *NAMES)}
             return found == {expected} and process.page("/health")[0] == (200 if expected == SERVING else 503)
 
-        async def with_register():
-            stub = register_service_pb2_grpc.RegisterServiceStub(channel)
-            try:
-                await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
-            except grpc.aio.AioRpcError:
-                return False
-            return True
-
         await until(lambda: states(NOT_SERVING))
         async with nats.connect("register") as bus:
             await publish(bus, register, now=AS_OF)
-        await until(with_register)
+        await until(lambda: with_register(channel))
         assert await states(NOT_SERVING)
         async with nats.connect("scorer") as bus:
             await put_blocks(bus, register)
@@ -384,6 +385,7 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
         seen = asyncio.ensure_future(watch.read())
         async with nats.connect("register") as bus:
             await publish(bus, register, now=AS_OF)
+        await until(lambda: with_register(channel))
         async with nats.connect("scorer") as bus:
             for key in (government, *blocks.keys() - {government, late}):
                 await bus.kv_put(INDICATOR, key, blocks[key])

@@ -27,7 +27,7 @@ from tests.running import ROOT
 
 COUNT = 10_000
 HUNG_EACH = 100
-SLOT = 12
+SLOT = 16
 SLOTS = 3
 AGENCIES = 50
 ADDRESSES = 32

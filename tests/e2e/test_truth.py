@@ -12,7 +12,7 @@ SLOTS = 40
 EXACT = 1e-12
 
 
-RUNS = ((1, 2), (2, 2), (3, 2))
+RUNS = ((1, 2), (2, 3), (3, 3))
 """(seed, slot seconds) of the runs, which go side by side."""
 
 

@@ -72,6 +72,7 @@ class Refresher:
             grown = published is None or end_slot > published
             begun = end_slot > self._calendar.epoch_slot  # before the first whole slot there is nothing to say
             if begun and (grown or (self._scoring.stale and time.monotonic() >= late_from)):
+                started = time.monotonic()
                 await self._prepare(end_slot)
                 took = await self._refresh(end_slot)
                 await self._turns.through(self._scoring.close())
@@ -79,7 +80,7 @@ class Refresher:
                     await asyncio.to_thread(give_back)
                     give_back_from = time.monotonic() + GIVE_BACK_SECONDS
                 if not grown:
-                    late_from = time.monotonic() + max(LATE_SECONDS, took * (1 / LATE_SHARE - 1))
+                    late_from = started + max(took + LATE_SECONDS, took / LATE_SHARE)
             await asyncio.sleep(POLL_SECONDS)
 
     async def _adopt(self) -> None:

@@ -95,12 +95,12 @@ async def test_a_failed_reconnection_is_hung_up(nats) -> None:
         await reader.read()
         writer.close()
         if not hung_up.done():
-            hung_up.set_result(None)
+            hung_up.set_result(True)
 
     async with asyncio.timeout(20), nats.connect("api") as bus:
         nats.kill()
         async with await asyncio.start_server(end_at_once, "127.0.0.1", nats.port):
-            await hung_up
+            assert await hung_up
         nats.start()
         while not bus.connected:  # noqa: ASYNC110  # another process
             await asyncio.sleep(0.05)

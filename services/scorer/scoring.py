@@ -51,9 +51,8 @@ class Scoring:
         self.burns = Burns(self.calendar.slot_seconds)
         self._rejudged: set[int] = set()
         self._counted_to = 0
-        self._touched: list[NDArray[np.int64]] | None = (
-            None  # columns of what came late since the last count, None for all
-        )
+        # Columns of what came late since the last count, None for all.
+        self._touched: list[NDArray[np.int64]] | None = None
         self.manifest = replace(loaded.manifest or Manifest(position), position=position)
         self._detailed = set(loaded.slots)
         self._saved: Manifest | None = loaded.manifest

@@ -34,7 +34,7 @@ async def _probe(url: str, reason: Reason, **definition: object) -> None:
         gc.enable()
 
 
-def _run(url: str, reason: Reason, **definition: object) -> None:
+def _assert_nothing_is_left(url: str, reason: Reason, **definition: object) -> None:
     """Probe on uvloop, which the prober runs on, a server that answers at ``url``, or none."""
 
     async def scenario() -> None:
@@ -47,20 +47,20 @@ def _run(url: str, reason: Reason, **definition: object) -> None:
 
 def test_a_plain_probe_leaves_nothing() -> None:
     """A probe over plain HTTP frees its connection by itself."""
-    _run("", Reason.OK)
+    _assert_nothing_is_left("", Reason.OK)
 
 
 def test_a_probe_over_tls_leaves_nothing(tmp_path: Path) -> None:
     """A probe over TLS frees its connection and the handshake's state, which is tens of kilobytes."""
     authority = Authority.make(tmp_path)
-    _run("", Reason.OK, context=authority.context("127.0.0.1"), tls=Tls(ca=authority.reference))
+    _assert_nothing_is_left("", Reason.OK, context=authority.context("127.0.0.1"), tls=Tls(ca=authority.reference))
 
 
 @pytest.mark.parametrize(("scheme", "reason"), [("http", Reason.ANSWER_TIMEOUT), ("https", Reason.TLS_TIMEOUT)])
 def test_a_probe_that_is_cut_off_leaves_nothing(scheme: str, reason: Reason) -> None:
     """A probe that its deadline ends frees its connection as well."""
     with silent() as port:
-        _run(f"{scheme}://127.0.0.1:{port}/", reason, timeout=0.1)
+        _assert_nothing_is_left(f"{scheme}://127.0.0.1:{port}/", reason, timeout=0.1)
 
 
 def test_a_probe_whose_deadline_passes_unseen_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,4 +72,4 @@ def test_a_probe_whose_deadline_passes_unseen_leaves_nothing(monkeypatch: pytest
         time.sleep(0.2)
 
     monkeypatch.setattr(Connection, "ready", busy)
-    _run("", Reason.ANSWER_TIMEOUT, timeout=0.1)
+    _assert_nothing_is_left("", Reason.ANSWER_TIMEOUT, timeout=0.1)

@@ -1,0 +1,127 @@
+"""The api as a process on a real nats-server, for tests. Not a test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from peyvand.v1 import register_service_pb2, register_service_pb2_grpc
+from services.core.bus.subjects import INDICATOR
+from services.register.load import load
+from services.register.publish import publish
+from tests.api_pictures import AS_OF, blocks_of
+from tests.block_columns import encoded
+from tests.registers import write_register
+
+DEADLINE = 30.0
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@dataclass
+class Process:
+    """One api process."""
+
+    popen: subprocess.Popen[bytes]
+    listen: str
+    metrics: str
+    output: Path
+
+    def page(self, path):
+        """Status and text of /metrics or /health; (0, "") while nothing listens."""
+        try:
+            with urlopen(f"http://{self.metrics}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as error:
+            return error.code, error.read().decode()
+        except URLError:
+            return 0, ""
+
+    def events(self):
+        lines = self.output.read_text("utf-8").splitlines()
+        return [json.loads(line)["event"] for line in lines if line.startswith("{")]
+
+
+@pytest.fixture
+def launch(nats, port, tmp_path):
+    """Starts api processes on the test's bus; none outlives the test."""
+    started = []
+
+    def start(**flags):
+        listen, where = f"127.0.0.1:{port()}", f"127.0.0.1:{port()}"
+        settings = {"nats": nats.url, "credentials": nats.credentials, "listen": listen, "metrics": where, **flags}
+        output = tmp_path / f"api-{len(started)}.log"
+        argv = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+        with output.open("wb") as file:
+            popen = subprocess.Popen([sys.executable, "-m", "services.api", *argv], stdout=file, stderr=file)
+        process = Process(popen, str(settings["listen"]), str(settings["metrics"]), output)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.popen.kill()
+        process.popen.wait()
+
+
+@pytest.fixture
+def register(tmp_path):
+    return load(write_register(tmp_path / "register"))
+
+
+async def until(condition):
+    """Wait until an async condition holds, but no longer than the deadline."""
+    async with asyncio.timeout(DEADLINE):
+        while not await condition():  # noqa: ASYNC110  # the condition is another process's, it sends no event
+            await asyncio.sleep(0.02)
+
+
+async def put_blocks(bus, register, **options):
+    for key, block in blocks_of(register, **options).items():
+        await bus.kv_put(INDICATOR, key, encoded(block))
+
+
+async def health_of(channel, name=""):
+    stub = health_pb2_grpc.HealthStub(channel)
+    try:
+        return (await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)).status
+    except grpc.aio.AioRpcError:
+        return None
+
+
+async def with_register(channel):
+    stub = register_service_pb2_grpc.RegisterServiceStub(channel)
+    try:
+        await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
+    except grpc.aio.AioRpcError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def serving(launch, nats, register):
+    """An api that serves the register and a first set of blocks: its process, and a channel to it."""
+    async with nats.connect("register") as bus:
+        await publish(bus, register, now=AS_OF)
+    async with nats.connect("scorer") as bus:
+        await put_blocks(bus, register)
+    process = launch()
+    async with grpc.aio.insecure_channel(process.listen) as channel:
+
+        async def is_serving():
+            return await health_of(channel) == SERVING
+
+        await until(is_serving)
+        yield process, channel

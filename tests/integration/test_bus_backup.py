@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from deployed_nats import Deployed, deployed
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
 from scorer_case import Scorer, blocks, eventually, make_register, measure, put, register_on
 from test_deploy_nats import initialised
 from test_scorer_equality import SLOT, settled
@@ -90,6 +92,29 @@ async def test_what_is_there_is_never_restored_over(nats: Nats, tmp_path: Path) 
             await save(admin, subjects.MEASUREMENTS, tmp_path / "kept" / subjects.MEASUREMENTS)
         with pytest.raises(BusError, match="keeping stream NONE failed: stream not found"):
             await save(admin, "NONE", tmp_path / "none")
+
+
+async def test_a_server_that_listens_late_for_the_chunks_is_waited_for(
+    nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the servers of a cluster the answer to a restore can overtake the news of who listens for its chunks."""
+    async with nats.connect("prober") as prober:
+        last = await put(prober, _rows(1, range(60, 120)))
+    async with nats.connect("admin") as admin:
+        kept = tmp_path / subjects.MEASUREMENTS
+        await save(admin, subjects.MEASUREMENTS, kept)
+        await admin.jetstream.delete_stream(subjects.MEASUREMENTS)
+        ask, unheard = admin.client.request, [2]
+
+        async def request(subject: str, payload: bytes, timeout: float) -> Msg:
+            if not subject.startswith("$JS.API") and unheard[0]:
+                unheard[0] -= 1
+                raise NoRespondersError
+            return await ask(subject, payload, timeout=timeout)
+
+        monkeypatch.setattr(admin.client, "request", request)
+        assert await restore(admin, kept) == last
+        assert unheard == [0]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,7 @@ __all__ = ["restore", "save"]
 _ARCHIVE, _DESCRIPTION = "stream.tar.s2", "backup.json"
 _CHUNK_BYTES = 128 << 10
 _SECONDS = 30.0  # for each step, not for the whole
+_INTEREST_SECONDS = 10.0  # for the servers of a cluster to hear which of them listens for the chunks
 
 
 async def save(bus: Streams, stream: str, folder: Path) -> int:
@@ -84,7 +86,7 @@ async def restore(bus: Streams, folder: Path) -> int:
         answer = await _ask(bus, f"$JS.API.STREAM.RESTORE.{stream}", json.dumps(described).encode(), what)
         answered: dict[str, Any] = {}
         for chunk in _chunks(archive):
-            answered = await _ask(bus, answer["deliver_subject"], chunk, what)
+            answered = await _hand_over(bus, answer["deliver_subject"], chunk, what)
     found = int(answered.get("state", {}).get("last_seq", -1))
     if found != last:
         raise BusError(f"{what} failed: it ends at message {found}, and was kept up to {last}")
@@ -107,6 +109,22 @@ async def _make_way(bus: Streams, stream: str) -> None:
     if state.last > 0:
         raise BusError(f"stream {stream} is there, and has held {state.last} messages: restore into an empty bus")
     await _ask(bus, f"$JS.API.STREAM.DELETE.{stream}", b"", f"making way for stream {stream}")
+
+
+async def _hand_over(bus: Streams, subject: str, chunk: bytes, what: str) -> dict[str, Any]:
+    """Give one chunk to whichever server restores.
+
+    In a cluster that may be another one than ours, which can hear where the chunks are listened for after it passed on the
+    answer that names the subject. A chunk nobody listened for reached nobody, so it may be given again.
+    """
+    deadline = time.monotonic() + _INTEREST_SECONDS
+    while True:
+        try:
+            return await _ask(bus, subject, chunk, what)
+        except BusError as error:
+            if not isinstance(error.__cause__, nats.errors.NoRespondersError) or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.05)
 
 
 async def _ask(bus: Streams, subject: str, payload: bytes, what: str) -> dict[str, Any]:

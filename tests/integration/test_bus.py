@@ -240,3 +240,15 @@ def test_the_configuration_is_one_the_server_accepts(nats) -> None:
 
     command = [find_server(), "-t", "-c", str(nats.folder / "nats.conf")]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+async def test_ending_without_a_server_is_no_failure(nats) -> None:
+    """Who stops while the server is gone, with messages still to be sent, is told of those and of nothing else."""
+    async with nats.connect("scorer") as bus:
+        nats.kill()
+        async with asyncio.timeout(10):
+            while bus.connected:  # noqa: ASYNC110  # the library beneath has no event for it
+                await asyncio.sleep(0.01)
+        subject = subjects.indicator("service", "title-deed", 7)
+        with pytest.raises(BusError, match="not acknowledged"):
+            await bus.publish(subject, bytes(1000), message_id="1", timeout=0.5)

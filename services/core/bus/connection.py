@@ -104,10 +104,22 @@ async def connect(
         yield Bus(client, role, await Replies.subscribed(client))
     finally:
         closing = True
+        await _close(client)
+
+
+async def _close(client: Client) -> None:
+    try:
         await client.close()
+    except OSError:  # the server is gone, and what was still to be sent with it: closing ended at sending that
+        _let_go(client)
 
 
 def _hang_up(client: Client) -> None:
     """End a connection that failed before it was one: nats-py forgets it where it tries again, and leaves it open."""
-    if client.is_connecting and client._transport is not None:  # noqa: SLF001  # it is nowhere else
+    if client.is_connecting:
+        _let_go(client)
+
+
+def _let_go(client: Client) -> None:
+    if client._transport is not None:  # noqa: SLF001  # it is nowhere else
         client._transport.close()  # type: ignore[no-untyped-call]  # noqa: SLF001

@@ -8,24 +8,23 @@ from dataclasses import replace
 import numpy as np
 
 from services.core.codec import BlockColumns, ExchangeVolume, LinkEvidence, SlotBlock
-from services.core.evidence import Indicator, Kind
+from services.core.evidence import Kind
 from services.core.reconciliation import Reconciliation, Traffic
 from services.core.structure import Structure
 from services.indicator.frame import Frame
-from services.indicator.index import LinkColumns, Snapshot
+from services.indicator.index import LinkColumns
 from services.indicator.window import Evidence
 from services.scorer.membership import Members
 from services.scorer.table import Table
 
 __all__ = [
+    "AGENCIES_AND_ABOVE",
     "CHUNK_SLOTS",
     "GOVERNMENT",
     "consumer_blocks",
     "consumer_key",
-    "daily",
     "government_block",
     "grouped",
-    "hourly",
     "slot_blocks",
     "slot_key",
 ]
@@ -141,17 +140,3 @@ def grouped(members: Mapping[str, Members], most: int) -> Iterator[list[tuple[st
             group, targets = [], 0
     if group:
         yield group
-
-
-def hourly(snapshot: Snapshot) -> list[Indicator]:
-    """Return what goes to INDICATORS every hour: agencies and above, in all windows."""
-    return _of_kinds(snapshot, AGENCIES_AND_ABOVE)
-
-
-def daily(snapshot: Snapshot) -> list[Indicator]:
-    """Return what goes to INDICATORS every day: services, in all windows."""
-    return _of_kinds(snapshot, (Kind.SERVICE,))
-
-
-def _of_kinds(snapshot: Snapshot, kinds: Iterable[Kind]) -> list[Indicator]:
-    return [row for window in snapshot.windows for kind in kinds for row in snapshot.rows(kind, window)]

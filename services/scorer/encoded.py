@@ -46,8 +46,9 @@ class EncodedBlocks:
                 self._reconciliations[judgement.register.consumer(link)].append(one)
 
     def of_consumers(self, there: Mapping[str, bytes]) -> Iterator[Encoded]:
-        """Yield those that have an indicator; ``there`` are digests by key."""
-        for some in grouped(self._judgement.members, ENCODED_TARGETS):
+        """Yield those that have an indicator, the urgent ones first; ``there`` are digests by key."""
+        ordered = {**self._judgement.urgent, **self._judgement.members}
+        for some in grouped(ordered, ENCODED_TARGETS):
             agencies = [agency for agency, _ in some]
             blocks = consumer_blocks(
                 self._table,

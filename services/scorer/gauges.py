@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -21,13 +22,16 @@ from services.indicator.burn import Burns, burning
 from services.indicator.frame import Frame
 from services.indicator.network import Network
 from services.indicator.window import SlotDetail
-from services.scorer.blocks import hourly
+from services.scorer.blocks import AGENCIES_AND_ABOVE
 from services.scorer.families import Family, Labels, Late
 from services.scorer.judgement import Judgement
 from services.scorer.reconciling import Reconciled
 from services.scorer.scoring import Tallied
 
-__all__ = ["BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "REASON_SERIES", "Gauges"]
+__all__ = ["AGENCY_SERIES", "BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "REASON_SERIES", "Gauges"]
+
+AGENCY_SERIES = 1_000
+"""Of more consumers or providers, the first by id have series; the api answers for all."""
 
 LINK_SERIES = 10_000
 """Of more links than this, only those that burn have series of their own (DESIGN.md, Cost targets, Exposition)."""
@@ -101,7 +105,13 @@ class Gauges:
 
     def index(self, judgement: Judgement) -> None:
         """Show one index: government, sectors and agencies, and how the agencies hang together."""
-        rows = hourly(judgement.snapshot)
+        snapshot = judgement.snapshot
+        rows = [
+            row
+            for window in snapshot.windows
+            for kind in AGENCIES_AND_ABOVE
+            for row in islice(snapshot.rows(kind, window), AGENCY_SERIES)
+        ]
         self._index.show({_labels(row): row.point for row in rows if row.point is not None})
         self._lower.show({_labels(row): row.lower for row in rows})
         self._upper.show({_labels(row): row.upper for row in rows})
@@ -110,7 +120,7 @@ class Gauges:
         shown = (row for row in rows if row.point is not None)
         self._loss.show({(*_labels(row), stage): loss for row in shown for stage, loss in _losses(row)})
         self._slot.set(judgement.register.policy.slot_seconds)
-        self._as_of.set(judgement.snapshot.as_of)
+        self._as_of.set(snapshot.as_of)
         found = judgement.structures
         self._structure.show({labels: value for one in found for labels, value in _measures(one)})
         self._islands.show({(str(one.window_days),): len(one.islands) for one in found})
@@ -122,14 +132,15 @@ class Gauges:
         self._links.show({("live",): len(register.links) - absent, ("absent",): absent})
         verdicts = [] if last_slot is None else last_slot.verdict[0].tolist()
         stages: dict[Labels, float] = {}
-        every = len(frame.links) <= LINK_SERIES
-        for name, over_bus, verdict in zip(frame.links, network.bus.tolist(), verdicts, strict=False):
-            if verdict >= Outcome.NOT_CONNECTED and (every or name in self._burning):
+        shown = frame.links if len(frame.links) <= LINK_SERIES else sorted(self._burning & register.links.keys())
+        for name in shown if verdicts else ():
+            at = bisect_left(frame.links, name)
+            if verdicts[at] >= Outcome.NOT_CONNECTED:
                 link = register.links[name]
-                labels = (name, register.consumer(link), link.provider, "true" if over_bus else "false")
-                stages[labels] = verdict - Outcome.NOT_CONNECTED
+                labels = (name, register.consumer(link), link.provider, "true" if network.bus[at] else "false")
+                stages[labels] = verdicts[at] - Outcome.NOT_CONNECTED
         self._link_stage.show(stages)
-        self._reason.show({} if last_slot is None else dict(islice(_not_ok(register, last_slot), REASON_SERIES)))
+        self._reason.show({} if last_slot is None else dict(islice(_not_ok(register, frame, last_slot), REASON_SERIES)))
         endpoint = register.policy.bus
         of_bus = [] if endpoint is None or frame.bus is None else verdicts[len(frame.links) + frame.bus :][:1]
         self._data_bus.show(
@@ -167,12 +178,12 @@ class Gauges:
         self._buses.show({(bus.bus, str(one.window_days)): bus.exchanges for one in heard for bus in one.buses})
 
 
-def _not_ok(register: Register, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
+def _not_ok(register: Register, frame: Frame, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
     """Yield the reason of each live link that was not OK in a slot, in id order; those that nothing is known of last.
 
     Of several vantages it is that of the first which saw what the verdict says.
     """
-    names = sorted(register.links)
+    names = frame.links
     verdict = last_slot.verdict[0, : len(names)]
     reasons = np.full(len(verdict), Reason.NO_MEASUREMENT)
     for vantage in reversed(range(len(last_slot.vantages))):

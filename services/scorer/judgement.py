@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from services.core.model import Register
 from services.core.structure import Structure
-from services.indicator.counted import Counted
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot
 from services.indicator.network import Network
@@ -34,27 +33,26 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Due:
-    """What a judgement is computed from: the evidence as counted, up to message ``sequence``; and what is due of it, as of
-    ``Judgement``.
+    """What is new since something was last due, up to ``end_slot`` exclusive and message ``sequence``: the chunks it is in,
+    as ranges of slots, and the agencies for whom it counts.
     """
 
     adopted: Adopted
-    counted: Counted
+    end_slot: int
     sequence: int
     chunks: tuple[range, ...]
-    due: Mapping[str, Members]
+    agencies: Mapping[str, Members]
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One index, the structure over each window, and the chunks of slots whose detail is to be published with them, as
-    ranges of slots; of the agencies ``due``, for whom anything new counts.
+    """One index, and the structure over each window; of the agencies, those that anything came late for are the
+    ``urgent`` ones.
     """
 
     snapshot: Snapshot
     register: Register
     frame: Frame
     members: dict[str, Members]
-    chunks: tuple[range, ...]
-    due: Mapping[str, Members]
+    urgent: Mapping[str, Members]
     structures: tuple[Structure, ...] = ()

@@ -1,16 +1,15 @@
-"""A judgement, put on the bus: slot blocks, then agencies' blocks, the government's last (DESIGN.md, Contracts).
+"""An index, put on the bus: slots and what was last measured, then agencies' blocks, the government's last (DESIGN.md,
+Contracts).
 
 Whoever sees the government's ``as_of`` therefore finds everything else at least as new.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from typing import Any
 
 from services.core.bus import Bus, subjects
 from services.core.codec import (
@@ -18,24 +17,20 @@ from services.core.codec import (
     RecentBlock,
     encode_recent,
     encode_slot_block,
-    indicator_to_message,
     stamp_block,
     stamp_recent,
     stamp_slot_block,
 )
-from services.core.errors import BusError
-from services.core.evidence import Indicator
 from services.indicator.window import Evidence
 from services.scorer.blocks import CHUNK_SLOTS, consumer_key, slot_blocks
 from services.scorer.encoded import Encoded, EncodedBlocks
-from services.scorer.judgement import Judgement
+from services.scorer.inflight import Call, Inflight
+from services.scorer.judgement import Due, Judgement
 from services.scorer.latest import LATEST, latest_keys
 from services.scorer.reconciling import Reconciled
 from services.scorer.scoring import DETAIL_SECONDS
 
 __all__ = ["Publisher", "Slots"]
-
-Call = Callable[[], Coroutine[Any, Any, object]]
 
 INFLIGHT = 32
 """Messages under way at once: enough to keep the bus's disk busy, few enough for its answer to stay prompt."""
@@ -58,79 +53,72 @@ class Publisher:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._as_of: int | None = None
+        self._end_slot: int | None = None
         self._digests: dict[str, bytes] = {}
         self._slots: dict[int, dict[str, bytes]] = {}  # digests of slots, which say nothing of as_of, by chunk
         self._keys: set[str] | None = None
-        self._gate = asyncio.Semaphore(INFLIGHT)
-
-    def slots(self, judgement: Judgement, evidence: Evidence, now: float) -> list[Slots]:
-        """Encode the slot blocks that are due and say something new, from the evidence as it stands; ``now`` in epoch
-        seconds.
-        """
-        found = list[Slots]()
-        for chunk in judgement.chunks:
-            for _ in self.encode_slots(judgement, chunk, evidence, now, found):
-                pass
-        return found
+        self._inflight = Inflight(INFLIGHT)
 
     def encode_slots(
-        self, judgement: Judgement, chunk: range, evidence: Evidence, now: float, found: list[Slots]
+        self, due: Due, chunk: range, evidence: Evidence, now: float, found: list[Slots]
     ) -> Iterator[None]:
-        """Encode one chunk like ``slots``, an agency at a time, and append it to ``found`` in the end."""
+        """Encode what is due of a chunk and says something new, from the evidence as it stands; ``now`` in epoch seconds.
+
+        It is encoded an agency at a time, and appended to ``found`` in the end.
+        """
         seconds = evidence.calendar.slot_seconds
-        oldest = (judgement.snapshot.end_slot - DETAIL_SECONDS // seconds) // CHUNK_SLOTS
+        oldest = (due.end_slot - DETAIL_SECONDS // seconds) // CHUNK_SLOTS
         self._slots = {number: digests for number, digests in self._slots.items() if number >= oldest}
         number, new = chunk.start // CHUNK_SLOTS, list[Encoded]()
         digests = self._slots.setdefault(number, {})
-        for key, block in slot_blocks(evidence, judgement.frame, chunk, judgement.due):
+        for key, block in slot_blocks(evidence, due.adopted.frame, chunk, due.agencies):
             encoded = _encoded(key, encode_slot_block(block))
             if digests.get(key) != encoded.digest:
                 new.append(encoded)
             yield
         found.append(Slots(digests, new, max(60.0, (number + 1) * CHUNK_SLOTS * seconds + DETAIL_SECONDS - now)))
 
-    async def publish(
-        self,
-        judgement: Judgement,
-        slots: Iterable[Slots],
-        latest: Iterable[tuple[str, RecentBlock]],
-        volumes: Iterable[ExchangeVolume],
-        reconciled: Reconciled,
-    ) -> int:
-        """Put every block that is due, and delete those of agencies that have none any more.
+    async def put_slots(self, due: Due, slots: Iterable[Slots]) -> None:
+        """Put what was encoded of slots. Raises BusError."""
+        stamp = partial(stamp_slot_block, evidence_sequence=due.sequence)
+        for some in slots:
+            await self._put(some.new, some.digests, stamp, ttl=some.ttl)
 
-        All but slots are encoded while others are under way. Returns how many agencies have a block. Raises BusError; then
-        all of it may be published again.
+    async def put_latest(self, due: Due, latest: Iterable[tuple[str, RecentBlock]]) -> None:
+        """Put what was last measured, encoded while others are under way. Raises BusError."""
+        self._renew(due.end_slot)
+        stamp = partial(stamp_recent, evidence_sequence=due.sequence)
+        await self._put((_encoded(key, encode_recent(block)) for key, block in latest), self._digests, stamp)
+
+    async def publish(self, judgement: Judgement, volumes: Iterable[ExchangeVolume], reconciled: Reconciled) -> int:
+        """Put the agencies' blocks, encoded while others are under way, then the government's; delete those of agencies that
+        have none any more.
+
+        Slots and what was last measured are put before. Returns how many agencies have a block. Raises BusError; then all
+        of it may be published again.
         """
         if self._keys is None:
             await self._bus.kv_tidy(subjects.INDICATOR)
             patterns = (consumer_key("*"), LATEST)
             found = [await self._bus.kv_keys(subjects.INDICATOR, pattern) for pattern in patterns]
             self._keys = set().union(*found)
-        sequence = judgement.snapshot.evidence_sequence
-        await self.put_slots(slots, sequence)
-        if self._as_of != judgement.snapshot.as_of:
-            self._digests.clear()
+        self._renew(judgement.snapshot.end_slot)
         blocks, keys = EncodedBlocks(judgement, volumes, reconciled), latest_keys(judgement.members)
         self._keys |= keys
-        stamp = partial(stamp_recent, evidence_sequence=sequence)
-        await self._put((_encoded(key, encode_recent(block)) for key, block in latest), self._digests, stamp)
         consumers = set[str]()
-        stamp = partial(stamp_block, evidence_sequence=sequence)
+        stamp = partial(stamp_block, evidence_sequence=judgement.snapshot.evidence_sequence)
         await self._put(_noted(blocks.of_consumers(self._digests), consumers, self._keys), self._digests, stamp)
         await self._put(blocks.of_government(consumers), self._digests, stamp)
         gone = self._keys - consumers - keys
-        await self._each(partial(self._bus.kv_delete, subjects.INDICATOR, key) for key in gone)
+        await self._inflight.each(partial(self._bus.kv_delete, subjects.INDICATOR, key) for key in gone)
         self._keys = consumers | keys
-        self._as_of = judgement.snapshot.as_of
         return len(consumers)
 
-    async def put_slots(self, slots: Iterable[Slots], evidence_sequence: int) -> None:
-        """Put slots, before whatever else an index consists of. Raises BusError."""
-        stamp = partial(stamp_slot_block, evidence_sequence=evidence_sequence)
-        for some in slots:
-            await self._put(some.new, some.digests, stamp, ttl=some.ttl)
+    def _renew(self, end_slot: int) -> None:
+        """Have everything but slots put again as of a later slot, whether it says anything new or not."""
+        if self._end_slot != end_slot:
+            self._digests.clear()
+            self._end_slot = end_slot
 
     async def _put(
         self,
@@ -142,48 +130,19 @@ class Publisher:
     ) -> None:
         """Put what differs from what was put before; the next are encoded while some are under way."""
 
-        async def put(key: str, payload: bytes, digest: bytes) -> None:
-            try:
-                await self._bus.kv_put(subjects.INDICATOR, key, payload, ttl=ttl)
-                digests[key] = digest
-            finally:
-                self._gate.release()
+        async def put(one: Encoded, payload: bytes) -> None:
+            await self._bus.kv_put(subjects.INDICATOR, one.key, payload, ttl=ttl)
+            digests[one.key] = one.digest
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for at, one in enumerate(due):
+        def calls() -> Iterator[Call | None]:
+            for one in due:
+                if one.payload is None or digests.get(one.key) == one.digest:
+                    yield None
+                else:
                     # What a block says does not depend on how far the evidence has been read: that is added afterwards.
-                    if one.payload is not None and digests.get(one.key) != one.digest:
-                        await self._gate.acquire()
-                        group.create_task(put(one.key, stamp(one.payload), one.digest))
-                    if at % INFLIGHT == 0:
-                        await asyncio.sleep(0)
-        except* BusError as errors:
-            raise errors.exceptions[0] from None
+                    yield partial(put, one, stamp(one.payload))
 
-    async def announce(self, indicators: Sequence[Indicator]) -> None:
-        """Send indicators to INDICATORS; sending the same ones again within two minutes changes nothing."""
-        await self._each(partial(self._send, row) for row in indicators)
-
-    async def _send(self, row: Indicator) -> None:
-        name = (row.kind.label, row.id, row.window_days)
-        payload = indicator_to_message(row).SerializeToString()
-        message_id = "-".join(map(str, (*name, row.as_of)))
-        await self._bus.publish(subjects.indicator(*name), payload, message_id=message_id)
-
-    async def _each(self, calls: Iterable[Call]) -> None:
-        """Make all calls, some at a time. Raises BusError when any of them does."""
-
-        async def gated(call: Call) -> None:
-            async with self._gate:
-                await call()
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for call in calls:
-                    group.create_task(gated(call))
-        except* BusError as errors:
-            raise errors.exceptions[0] from None
+        await self._inflight.each(calls())
 
 
 def _encoded(key: str, payload: bytes) -> Encoded:

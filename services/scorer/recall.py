@@ -8,29 +8,29 @@ from __future__ import annotations
 from contextlib import suppress
 
 from services.core.bus import Bus, subjects
-from services.core.codec import KeptBlock, decode_recent
-from services.core.errors import TornValueError
+from services.core.codec import decode_recent
 from services.indicator.recent import Recent, batches
 from services.scorer.batches import columns_of
-from services.scorer.blocks import GOVERNMENT
 from services.scorer.latest import LATEST
 
 __all__ = ["recall"]
 
 
 async def recall(bus: Bus, recent: Recent, last: int) -> int:
-    """Take in what was published last, then the measurements stored after that, up to message ``last`` of MEASUREMENTS.
+    """Take in what was published last, then the measurements stored since, up to message ``last`` of MEASUREMENTS.
 
     Returns how many messages were read again. What cannot be read is left out: the next slot measures again. Raises
     BusError.
     """
+    sequence, read = last, 0
     for payload in (await bus.kv_all(subjects.INDICATOR, LATEST)).values():
         with suppress(ValueError):
             block = decode_recent(payload)
+            # Each block holds at least what had come up to its own message; not all are put with every index.
+            sequence = min(sequence, block.evidence_sequence)
             for rows in (block.latest, block.failures):
                 for batch in batches(rows, block.targets, block.vantages):
                     recent.take(batch)
-    sequence, read = await _published(bus, last), 0
     while sequence < last:
         messages = await bus.read(subjects.MEASUREMENTS, sequence + 1, limit=min(500, last - sequence))
         for message in messages:
@@ -40,13 +40,3 @@ async def recall(bus: Bus, recent: Recent, last: int) -> int:
             break
         sequence, read = messages[-1].sequence, read + len(messages)
     return read
-
-
-async def _published(bus: Bus, last: int) -> int:
-    """Up to which message everything published was computed; ``last`` when nothing was."""
-    # The government's block is put last, so all others hold at least what it was computed from.
-    with suppress(ValueError, TornValueError):
-        payload = await bus.kv_get(subjects.INDICATOR, GOVERNMENT)
-        if payload is not None:
-            return KeptBlock.of(payload).evidence_sequence
-    return last

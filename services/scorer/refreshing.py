@@ -1,18 +1,22 @@
-"""The index, computed and published whenever a slot has settled or late arrivals have changed what was published."""
+"""The index, computed and published whenever a slot has settled or late arrivals have changed what was published.
+
+Slots and what was last measured are half of what is put, and are no part of the index: they go first, so that what comes
+while they do is in the index that follows.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 
 from services.core.codec import ExchangeVolume
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.indicator.window import SlotDetail
-from services.scorer.blocks import daily, hourly
+from services.scorer.announcing import Announcer
 from services.scorer.exchanges import Exchanges
 from services.scorer.freed import give_back
 from services.scorer.gauges import Gauges
@@ -43,6 +47,7 @@ class Refresher:
         turns: Turns,
         publisher: Publisher,
         exchanges: Exchanges,
+        announcer: Announcer,
         *,
         gauges: Gauges,
         serving: Serving,
@@ -56,11 +61,13 @@ class Refresher:
         self._turns = turns
         self._publisher = publisher
         self._exchanges = exchanges
+        self._announcer = announcer
         self._gauges = gauges
         self._serving = serving
         self._clock = clock
         self._log = log
         self._counted = False
+        self._trimmed: date | None = None
 
     async def run(self) -> None:
         """Refresh for good. Raises StateError."""
@@ -108,36 +115,35 @@ class Refresher:
         self._serving.begins("computing the index")
 
     async def _refresh(self, end_slot: int) -> float:
-        """Compute and publish; return the seconds that took, without what is due once a start, an hour or a day."""
+        """Compute and publish; return the seconds that took from the count on."""
         scoring, gauges = self._scoring, self._gauges
+        today = self._calendar.day_of(end_slot)
+        longest = max(scoring.register.policy.windows_days)
         started = time.monotonic()
         with gauges.refresh_seconds.time():
-            due = await self._turns.do(partial(scoring.count, end_slot))
-            judgement = await asyncio.to_thread(scoring.compute, due)
-            last_slot = range(end_slot - 1, end_slot)
-            detail = await self._turns.do(
-                partial(scoring.evidence.detail, judgement.frame, last_slot, judgement.frame.targets)
-            )
-            latest = latest_blocks(scoring.recent, scoring.burns, judgement.frame, judgement.due)
-            today = self._calendar.day_of(end_slot)
-            longest = max(judgement.register.policy.windows_days)
-            volumes = self._exchanges.volumes(today - timedelta(days=longest))
-            self._serving.begins("publishing the index")
-            took = time.monotonic() - started
             try:
-                slot_blocks = await self._put_slots(judgement)
+                slot_blocks = await self._put_evidence(await self._turns.do(partial(scoring.due, end_slot)))
                 started = time.monotonic()
-                blocks = await self._publisher.publish(judgement, (), latest, volumes, self.reconciled)
-                took += time.monotonic() - started
-                hour, day = await self._announce(judgement)
+                due, counted = await self._turns.do(partial(scoring.count, end_slot))
+                judgement = await asyncio.to_thread(scoring.compute, due, counted)
+                volumes = self._exchanges.volumes(today - timedelta(days=longest))
+                self._serving.begins("publishing the index")
+                slot_blocks += await self._put_evidence(due)
+                blocks = await self._publisher.publish(judgement, volumes, self.reconciled)
             except BusError as error:
-                scoring.unpublished(judgement)
+                scoring.unpublished()
                 self._serving.publishes(False)
                 self._log.warning("publishing_failed", reason=str(error))
-                return took
-            if day != scoring.manifest.day:
+                return time.monotonic() - started
+            took = time.monotonic() - started
+            if self._trimmed != today:
                 self._exchanges.trim(today, longest, calendar=self._calendar)
-            scoring.published(judgement, hour=hour, day=day)
+                self._trimmed = today
+            scoring.published(judgement)
+            self._announcer.offer(judgement.snapshot)
+        detail = await self._turns.do(
+            partial(scoring.evidence.detail, judgement.frame, range(end_slot - 1, end_slot), judgement.frame.targets)
+        )
         await asyncio.to_thread(self._show, due, judgement, detail, volumes)
         self._serving.publishes(True)
         self._log.info(
@@ -149,15 +155,19 @@ class Refresher:
         )
         return took
 
-    async def _put_slots(self, judgement: Judgement) -> int:
-        """Put the slots due, a chunk at a time: after a start it is all of them. Returns how many blocks that were."""
-        count = 0
-        for chunk in judgement.chunks:
+    async def _put_evidence(self, due: Due) -> int:
+        """Put what is due of slots, a chunk at a time, for after a start it is all of them, and what was last measured.
+
+        Returns how many blocks of slots that were.
+        """
+        scoring, count = self._scoring, 0
+        for chunk in due.chunks:
             found = list[Slots]()
-            evidence, now = self._scoring.evidence, self._clock()
-            await self._turns.through(self._publisher.encode_slots(judgement, chunk, evidence, now, found))
-            await self._publisher.put_slots(found, judgement.snapshot.evidence_sequence)
+            await self._turns.through(self._publisher.encode_slots(due, chunk, scoring.evidence, self._clock(), found))
+            await self._publisher.put_slots(due, found)
             count += sum(len(some.new) for some in found)
+        latest = latest_blocks(scoring.recent, scoring.burns, due.adopted.frame, due.agencies)
+        await self._publisher.put_latest(due, latest)
         return count
 
     def _show(self, due: Due, judgement: Judgement, detail: SlotDetail, volumes: tuple[ExchangeVolume, ...]) -> None:
@@ -166,13 +176,3 @@ class Refresher:
         gauges.burns(judgement.frame, self._scoring.burns)
         gauges.links(judgement.register, judgement.frame, due.adopted.network, detail)
         gauges.exchanges(volumes)
-
-    async def _announce(self, judgement: Judgement) -> tuple[int, int]:
-        """Send what is due to INDICATORS; return the hour and the day it was for."""
-        manifest, snapshot = self._scoring.manifest, judgement.snapshot
-        hour, day = snapshot.as_of // 3600, self._calendar.day_of(snapshot.end_slot).toordinal()
-        if manifest.hour is None or hour > manifest.hour:
-            await self._publisher.announce(await asyncio.to_thread(hourly, snapshot))
-        if manifest.day is None or day > manifest.day:
-            await self._publisher.announce(await asyncio.to_thread(daily, snapshot))
-        return hour, day

@@ -50,8 +50,8 @@ class Scoring:
         self.recent = Recent(self.evidence.columns)
         self.burns = Burns(self.calendar.slot_seconds)
         self._rejudged: set[int] = set()
-        self._counted_to = 0
-        # Columns of what came late since the last count, None for all.
+        # Up to which slot everything has been due; columns of what came late since then, None for all.
+        self._due_to: int | None = None
         self._touched: list[NDArray[np.int64]] | None = None
         self.manifest = replace(loaded.manifest or Manifest(position), position=position)
         self._detailed = set(loaded.slots)
@@ -60,6 +60,7 @@ class Scoring:
         self._record = Record()
         # After a start the detail of every slot still kept is published once: a crash may have come before that.
         self._unpublished = set(loaded.slots)
+        self._publishing: set[int] = set()
         self.adopt(adopted)
 
     def adopt(self, adopted: Adopted) -> None:
@@ -85,7 +86,7 @@ class Scoring:
         self._detailed.update(taken.changed)
         self._unpublished.update(taken.changed)
         self._rejudged.update(taken.changed)
-        late = [columns for slot, columns in taken.changed.items() if slot < self._counted_to]
+        late = [columns for slot, columns in taken.changed.items() if self._due_to is not None and slot < self._due_to]
         if late:
             self.stale = True
             if self._touched is not None:
@@ -115,40 +116,43 @@ class Scoring:
 
     def judge(self, end_slot: int) -> Judgement:
         """Compute the index up to ``end_slot`` exclusive, over everything taken in so far."""
-        return self.compute(self.count(end_slot))
+        return self.compute(*self.count(end_slot))
 
-    def count(self, end_slot: int) -> Due:
-        """Count everything taken in so far, for an index up to ``end_slot`` exclusive."""
-        published = self.manifest.end_slot
+    def due(self, end_slot: int) -> Due:
+        """Say what is to be published up to ``end_slot`` exclusive that was not due before."""
+        since = self.manifest.end_slot if self._due_to is None else self._due_to
+        slots = set(range(end_slot - 1 if since is None else since, end_slot)) | self._unpublished
         oldest = self._detail_from(end_slot)
-        since = end_slot - 1 if published is None else published
-        slots = {slot for slot in self._unpublished if oldest <= slot < end_slot}
-        slots.update(range(max(since, oldest), end_slot))
+        slots = {slot for slot in slots if oldest <= slot < end_slot}
         chunks = sorted({slot // CHUNK_SLOTS for slot in slots})
-        counted = Counted.of(self.frame, self.evidence, end_slot)
         for _ in self._burn(end_slot):
             pass
-        due: Mapping[str, Members] = self._adopted.members
-        if self._touched is not None and end_slot == published:
+        agencies: Mapping[str, Members] = self._adopted.members
+        if self._touched is not None and end_slot == self._due_to:
             columns = self.evidence.columns.of(self.frame.targets)
-            due = having(due, np.isin(columns, np.concatenate([np.zeros(0, np.int64), *self._touched])))
-        self.stale, self._touched, self._counted_to = False, [], end_slot
+            agencies = having(agencies, np.isin(columns, np.concatenate([np.zeros(0, np.int64), *self._touched])))
+        self.stale, self._touched, self._due_to = False, [], end_slot
         self._unpublished = {slot for slot in self._unpublished if slot >= end_slot}
+        self._publishing |= slots
         return Due(
             adopted=self._adopted,
-            counted=counted,
+            end_slot=end_slot,
             sequence=self.manifest.position.sequence,
             chunks=tuple(range(chunk * CHUNK_SLOTS, min((chunk + 1) * CHUNK_SLOTS, end_slot)) for chunk in chunks),
-            due=due,
+            agencies=agencies,
         )
 
-    def compute(self, due: Due) -> Judgement:
+    def count(self, end_slot: int) -> tuple[Due, Counted]:
+        """Count everything taken in so far, for an index up to ``end_slot`` exclusive, and say what is due of it."""
+        return self.due(end_slot), Counted.of(self.frame, self.evidence, end_slot)
+
+    def compute(self, due: Due, counted: Counted) -> Judgement:
         """Compute the index of what was counted; nothing else may compute one meanwhile, but more may be taken in."""
         adopted = due.adopted
         snapshot = indicators(
             adopted.frame,
-            due.counted,
-            end_slot=due.counted.end_slot,
+            counted,
+            end_slot=due.end_slot,
             evidence_sequence=due.sequence,
             record=self._record,
         )
@@ -158,8 +162,7 @@ class Scoring:
             frame=adopted.frame,
             members=adopted.members,
             structures=structures(adopted.frame, adopted.network, snapshot),
-            chunks=due.chunks,
-            due=due.due,
+            urgent=due.agencies,
         )
 
     def _burn(self, end_slot: int) -> Iterator[None]:
@@ -168,15 +171,24 @@ class Scoring:
         frame = self.frame
         return self.burns.pieces(frame, end_slot, changed, lambda slots: self.evidence.verdicts(frame, slots))
 
-    def unpublished(self, judgement: Judgement) -> None:
-        """Note that a judgement could not be published: all of it is due again."""
-        self._unpublished.update(slot for chunk in judgement.chunks for slot in chunk if slot in self._detailed)
+    def unpublished(self) -> None:
+        """Note that what was due could not be published: all of it is due again."""
+        self._unpublished |= self._publishing
+        self._publishing = set()
         self._touched = None
         self.stale = True
 
-    def published(self, judgement: Judgement, *, hour: int, day: int) -> None:
-        """Note what was published."""
-        self.manifest = replace(self.manifest, end_slot=judgement.snapshot.end_slot, hour=hour, day=day)
+    def published(self, judgement: Judgement) -> None:
+        """Note what was published, and with it all that was due."""
+        self._publishing = set()
+        self.manifest = replace(self.manifest, end_slot=judgement.snapshot.end_slot)
+
+    def announced(self, *, hour: int | None = None, day: int | None = None) -> None:
+        """Note the hour or the day whose indicators have been sent."""
+        manifest = self.manifest
+        self.manifest = replace(
+            manifest, hour=manifest.hour if hour is None else hour, day=manifest.day if day is None else day
+        )
 
     def close(self) -> Iterator[object]:
         """Close the days that are published and that nothing can be admitted to any more, in pieces."""

@@ -14,6 +14,7 @@ from services.core.errors import BusError, GapError
 from services.core.model import Register
 from services.core.runtime import Runtime
 from services.indicator.calendar import Calendar
+from services.scorer.announcing import Announcer
 from services.scorer.exchanges import Exchanges
 from services.scorer.gauges import Gauges
 from services.scorer.intake import Intake
@@ -91,11 +92,13 @@ class Session:
         reader = MeasurementReader(
             self._scoring, self._turns, gauges=self._gauges, serving=self._serving, log=self._log
         )
+        announcer = Announcer(self._bus, self._scoring, log=self._log)
         self._refresher = Refresher(
             self._scoring,
             self._turns,
             Publisher(self._bus),
             self._exchanges,
+            announcer,
             gauges=self._gauges,
             serving=self._serving,
             clock=self._clock,
@@ -114,6 +117,7 @@ class Session:
                     reader.run(measurements, position.sequence + behind),
                     ExchangeReader(self._exchanges, self._calendar, log=self._log).run(exchanges, exchanged),
                     once_caught_up(self._refresher.run),
+                    announcer.run(),
                     once_caught_up(self._reconcile),
                     self._watch(measurements),
                     self._watch_streams(),

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from services.core.bus.roles import write_users
@@ -18,13 +17,10 @@ from services.core.bus.server import configuration, write_configuration
 from services.core.bus.topology import initialise
 from services.register.publish import publish
 from services.register.versions import with_versions
-from services.scorer.judgement import Judgement
-from services.scorer.latest import latest_blocks
 from services.scorer.publish import Publisher
-from services.scorer.reconciling import Reconciled
 from tests.bench.component import Component, component
 from tests.bench.process import cpu_seconds, machine, peak_mib, resident_mib
-from tests.bench.publishing import State, judged
+from tests.bench.publishing import State, judged, put
 from tests.bench.synthetic import SLOT, register_of
 from tests.conftest import Nats
 from tests.ports import free_port
@@ -58,7 +54,7 @@ async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[Component,
         async with nats.connect("register") as writer:
             await publish(writer, register, now=time.time())
         state, publisher = judged(register), Publisher(bus)
-        await _put(publisher, state, state.judgement)
+        await put(publisher, state, state.judgement.snapshot.as_of)
         address = f"127.0.0.1:{free_port()}"
         with component("api", nats, folder, listen=address) as process:
             await process.serving()
@@ -67,6 +63,7 @@ async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[Component,
 
 async def _answers(links: int, folder: Path) -> list[str]:
     async with _answering(links, folder) as (process, address, publisher, state):
+        as_of = state.judgement.snapshot.as_of
         lines = [f"  taken in with {cpu_seconds(process.pid):.1f} s of CPU; {_memory(process.pid)}"]
         for inflight in INFLIGHT:
             before = cpu_seconds(process.pid)
@@ -80,8 +77,8 @@ async def _answers(links: int, folder: Path) -> list[str]:
             found = await _asked(address, "explain", links, EXPLAINED, 0)
             lines.append(f"  ExplainIndicator of a link {what}: {found['first']:.1f} ms, then {_spread(found)}")
             before = cpu_seconds(process.pid)
-            newer = replace(state.judgement.snapshot, as_of=state.judgement.snapshot.as_of + SLOT)
-            await _put(publisher, state, replace(state.judgement, snapshot=newer))
+            as_of += SLOT
+            await put(publisher, state, as_of)
         lines.append(
             f"  a refresh taken in with {cpu_seconds(process.pid) - before:.2f} s of CPU; {_memory(process.pid)}"
         )
@@ -101,13 +98,12 @@ async def _watched(folder: Path) -> list[str]:
             before = cpu_seconds(process.pid)
             for _ in range(UPDATES):
                 as_of += SLOT
-                newer = replace(state.judgement.snapshot, as_of=as_of)
-                await _put(publisher, state, replace(state.judgement, snapshot=newer))
-                put = time.time()
+                await put(publisher, state, as_of)
+                done = time.time()
                 if clients is not None:
                     heard = await _heard(clients)
                     assert heard["as_of"] == as_of
-                    took.append(heard["at"] - put)
+                    took.append(heard["at"] - done)
                 await asyncio.sleep(PAUSE_SECONDS)
             spent.append((cpu_seconds(process.pid) - before) / UPDATES)
             if clients is not None:
@@ -153,12 +149,6 @@ async def _asked(address: str, what: str, *numbers: int) -> dict[str, float]:
 
 def _spread(found: dict[str, float]) -> str:
     return "p50 {p50:.2f}, p90 {p90:.2f}, p99 {p99:.2f} ms".format(**found)
-
-
-async def _put(publisher: Publisher, state: State, judgement: Judgement) -> None:
-    slots = publisher.slots(judgement, state.evidence, time.time())
-    latest = latest_blocks(state.recent, state.burns, judgement.frame, judgement.members)
-    await publisher.publish(judgement, slots, latest, (), Reconciled())
 
 
 @asynccontextmanager

@@ -29,16 +29,16 @@ from services.indicator.window import Evidence
 from services.register.publish import fetch, publish
 from services.register.versions import with_versions
 from services.scorer.blocks import CHUNK_SLOTS
-from services.scorer.judgement import Judgement
+from services.scorer.judgement import Adopted, Due, Judgement
 from services.scorer.latest import latest_blocks
 from services.scorer.membership import members
-from services.scorer.publish import Publisher
+from services.scorer.publish import Publisher, Slots
 from services.scorer.reconciling import Reconciled
 from tests.bench.process import cpu_seconds, machine, peak_mib
 from tests.bench.synthetic import SLOT, payloads, register_of
 from tests.conftest import Nats, running_nats
 
-__all__ = ["State", "judged", "publishing"]
+__all__ = ["State", "judged", "publishing", "put"]
 
 SLOTS = CHUNK_SLOTS // 2  # in the chunk that is published: on average a chunk is half full
 ROUNDS = 3
@@ -71,6 +71,7 @@ def publishing(links: int) -> Iterator[str]:
 class State:
     """What a scorer would publish of half a chunk of slots, every link measured in each."""
 
+    due: Due
     judgement: Judgement
     evidence: Evidence
     recent: Recent
@@ -99,33 +100,42 @@ def judged(register: Register) -> State:
         register=register,
         frame=frame,
         members=own,
-        chunks=(range(start, end),),
-        due=own,
+        urgent={},
         structures=structures(frame, network, snapshot),
     )
-    return State(judgement, evidence, recent, burns)
+    due = Due(Adopted(register, frame, network, own), end, 1, (range(start, end),), own)
+    return State(due, judgement, evidence, recent, burns)
+
+
+async def put(publisher: Publisher, state: State, as_of: int) -> None:
+    """Publish all of it, as of this moment: a slot later every block says something new."""
+    due = replace(state.due, end_slot=as_of // SLOT)
+    snapshot = replace(state.judgement.snapshot, as_of=as_of, end_slot=due.end_slot)
+    publisher._slots.clear()
+    for chunk in due.chunks:
+        found = list[Slots]()
+        for _ in publisher.encode_slots(due, chunk, state.evidence, time.time(), found):
+            pass
+        await publisher.put_slots(due, found)
+    latest = latest_blocks(state.recent, state.burns, due.adopted.frame, due.agencies)
+    await publisher.put_latest(due, latest)
+    await publisher.publish(replace(state.judgement, snapshot=snapshot), (), Reconciled())
 
 
 async def _published(register: Register) -> list[str]:
     state = judged(register)
-    judgement, own = state.judgement, state.judgement.members
+    own = state.due.agencies
     lines = []
     async with _bus() as (server, bus):
         publisher, rounds = Publisher(bus), []
         for number in range(ROUNDS if len(register.links) <= MANY_LINKS else 1):
-            newer = replace(
-                judgement, snapshot=replace(judgement.snapshot, as_of=judgement.snapshot.as_of + number * SLOT)
-            )
-            publisher._slots.clear()  # a slot later every block says something new
             meter = _Meter(server)
-            latest = latest_blocks(state.recent, state.burns, judgement.frame, own)
-            slots = publisher.slots(newer, state.evidence, time.time())
-            await publisher.publish(newer, slots, latest, (), Reconciled())
+            await put(publisher, state, state.judgement.snapshot.as_of + number * SLOT)
             rounds.append(meter.spent())
-        put = sorted(rounds, key=lambda one: one.seconds)[len(rounds) // 2]
+        median = sorted(rounds, key=lambda one: one.seconds)[len(rounds) // 2]
         links = len(register.links)
-        lines.append(f"  blocks of {len(own):,} agencies cut, encoded and put: {put}")
-        lines.append(f"  CPU of this process a link: {put.own / links * 1e6:.1f} µs")
+        lines.append(f"  blocks of {len(own):,} agencies cut, encoded and put: {median}")
+        lines.append(f"  CPU of this process a link: {median.own / links * 1e6:.1f} µs")
         sizes = await _sizes(bus)
         lines += [f"  {name}: {count:,} values, {size / 2**20:,.1f} MiB" for name, (count, size) in sizes.items()]
     return lines

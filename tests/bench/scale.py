@@ -146,7 +146,7 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
         await asyncio.to_thread(give_back)
     async with _part(memory, "then every index of 7, 28 and 90 days", lines):
         judgement = await _judged(scoring, turns, end_slot)
-    scoring.published(judgement, hour=0, day=0)
+    scoring.published(judgement)
     del judgement
     await _given_back(lines)
     lines.append(f"  memory at rest: {memory.now()}")
@@ -167,11 +167,11 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
     lines.append(f"  that is {slots * links / taken[0]:,.0f} a second, {slots * links / taken[1]:,.0f} of CPU")
     end_slot += slots
     await turns.through(scoring.prepare(end_slot - 1))
-    scoring.published(await _judged(scoring, turns, end_slot - 1), hour=0, day=0)
+    scoring.published(await _judged(scoring, turns, end_slot - 1))
     async with _part(memory, "after one more slot: counted, every index", lines):
         await turns.through(scoring.prepare(end_slot))
         judgement = await _judged(scoring, turns, end_slot)
-    scoring.published(judgement, hour=0, day=0)
+    scoring.published(judgement)
     async with _part(memory, "what changed saved", lines):
         await _save(scoring, store, turns)
 
@@ -204,8 +204,8 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
 
 
 async def _judged(scoring: Scoring, turns: Turns, end_slot: int) -> Judgement:
-    due = await turns.do(partial(scoring.count, end_slot))
-    return await asyncio.to_thread(scoring.compute, due)
+    due, counted = await turns.do(partial(scoring.count, end_slot))
+    return await asyncio.to_thread(scoring.compute, due, counted)
 
 
 async def _save(scoring: Scoring, store: Store, turns: Turns) -> None:

@@ -42,12 +42,13 @@ SLOT = 60  # seconds
 LARGE_SLOT = 300  # of more than LARGE links
 LARGE = 100_000
 FOLLOWED = 150  # measurements
-PAUSE_SECONDS = (0.4, 1.2)  # between two of them
+PAUSE_SECONDS = 0.8  # between two of them, and more where they would not take a slot at least
 ASK_SECONDS, ASK_SHARE = 0.02, 0.02  # between two questions, and at least this share of the time waited so far
 SEEDED_SLOTS = 2
 BATCH = 500
 FLUSH_SECONDS = 0.5
 WAIT_SECONDS = 1200.0
+QUIET_SECONDS = 5.0
 WINDOW = 28
 AIMS = {10_000: 2.0, 1_000_000: 30.0}
 """Seconds that 99 % should not exceed (DESIGN.md, Cost targets)."""
@@ -65,10 +66,11 @@ def visible(links: int) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _System:
-    """What runs: the register, a connection as the prober, the api's clients, and the processes of scorer and api."""
+    """What runs: the register, connections as the prober and admin, the api's clients, the processes of scorer and api."""
 
     register: Register
     bus: Bus
+    admin: Bus
     ask: Stub
     scorer: Component
     api: Component
@@ -93,16 +95,18 @@ async def _measured(links: int, folder: Path) -> list[str]:
     first, *followed = chance.sample(sorted(register.links), 1 + FOLLOWED)
     async with _running(register, folder) as system:
         slot = await _seed(system, {first, *followed})
-        # The first index is followed by all that is announced daily and hourly, and by a pause in proportion.
+        probing = asyncio.create_task(_probe(system))
+        # Beside the first index goes all that is announced daily and hourly.
         begun = time.monotonic()
         await _follow(system, first, slot, _Seen())
         waited = time.monotonic() - begun
-        others = [asyncio.create_task(one) for one in (_probe(system, slot + 1), _watch(system, slot + 1, seen))]
+        announced = await _announced(system)
+        others = [probing, asyncio.create_task(_watch(system, int(time.time()) // system.slot, seen))]
         started, cpu = time.monotonic(), _spent(system)
         async with asyncio.TaskGroup() as group:
             for link in followed:
                 group.create_task(_follow(system, link, slot, seen))
-                await asyncio.sleep(chance.uniform(*PAUSE_SECONDS))
+                await asyncio.sleep(chance.uniform(0.5, 1.5) * max(PAUSE_SECONDS, system.slot / FOLLOWED))
         took = time.monotonic() - started
         shares = [f"{(now - then) / took:.0%}" for now, then in zip(_spent(system), cpu, strict=True)]
         for task in others:
@@ -115,7 +119,7 @@ async def _measured(links: int, folder: Path) -> list[str]:
         met = "met" if _quantile(seen.measured, 0.99) <= aim else "MISSED"
         found += f"; aim for 99 %: {aim:g} s, {met}"
     return [
-        f"  the first, right after what is announced daily and hourly: {waited:.2f} s",
+        f"  the first, while {announced:,} indicators are announced daily and hourly: {waited:.2f} s",
         found,
         f"  {len(seen.settled)} slots, from when they are settled until their index is answered: {_spread(seen.settled)}",
         f"  meanwhile {links / system.slot:,.0f} measurements/s in slots of {system.slot} s; of a core the scorer took"
@@ -135,7 +139,7 @@ def _register(links: int) -> Register:
 @asynccontextmanager
 async def _running(register: Register, folder: Path) -> AsyncIterator[_System]:
     address = f"127.0.0.1:{free_port()}"
-    async with running_nats(folder / "nats") as nats, nats.connect("prober") as bus:
+    async with running_nats(folder / "nats") as nats, nats.connect("prober") as bus, nats.connect("admin") as admin:
         async with nats.connect("register") as writer:
             await publish(writer, register, now=time.time())
         with (
@@ -143,7 +147,7 @@ async def _running(register: Register, folder: Path) -> AsyncIterator[_System]:
             component("api", nats, folder, listen=address) as api,
         ):
             async with grpc.aio.insecure_channel(address) as channel:
-                yield _System(register, bus, Stub(channel), scorer, api)
+                yield _System(register, bus, admin, Stub(channel), scorer, api)
 
 
 async def _seed(system: _System, unheard: set[str]) -> int:
@@ -174,6 +178,16 @@ async def _watch(system: _System, slot: int, seen: _Seen) -> None:
         slot = as_of // system.slot
 
 
+async def _announced(system: _System) -> int:
+    """Wait until no more is announced; return how much that was."""
+    before, now = -1, 0
+    while now > before:
+        before = now
+        await asyncio.sleep(QUIET_SECONDS)
+        now = (await system.admin.stream_state(subjects.INDICATORS)).messages
+    return now
+
+
 async def _answered(system: _System, kind: indicator_pb2.IndicatorKind, name: str, sequence: int, as_of: int) -> int:
     """Ask until the answer has taken in the stream up to ``sequence`` and time up to ``as_of``; return its as_of."""
     request = messages.GetIndicatorRequest(kind=kind, id=name, window_days=WINDOW)
@@ -191,10 +205,11 @@ async def _answered(system: _System, kind: indicator_pb2.IndicatorKind, name: st
             await asyncio.sleep(max(ASK_SECONDS, ASK_SHARE * (time.monotonic() - begun)))
 
 
-async def _probe(system: _System, slot: int) -> None:
-    """Measure every link once a slot for good, evenly over the slot, as probers do."""
+async def _probe(system: _System) -> None:
+    """Measure every link once a slot for good, evenly over the slot, as probers do that start now."""
     links = list(system.register.links)
-    sent = 0
+    slot = int(time.time()) // system.slot
+    sent = math.ceil((time.time() / system.slot - slot) * len(links))
     while True:
         due = min(len(links), math.ceil((time.time() / system.slot - slot) * len(links)))
         if due > sent:

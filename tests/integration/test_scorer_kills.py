@@ -14,13 +14,18 @@ from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure
 from services.core.bus import Bus, subjects
 from services.core.codec import decode_recent, encode_block
 from services.core.evidence import Measurement
+from services.core.model import Register
 from services.core.outcome import Reason
 from services.indicator.calendar import Calendar
+from services.indicator.recent import Recent
 from services.indicator.window import Evidence
 from services.scorer.batches import columns_of
 from services.scorer.blocks import consumer_blocks, government_block
 from services.scorer.gap import Position
 from services.scorer.judgement import Adopted
+from services.scorer.latest import latest_blocks
+from services.scorer.publish import Publisher
+from services.scorer.recall import recall
 from services.scorer.scoring import Scoring
 from services.scorer.store import Loaded
 from services.scorer.table import Table
@@ -72,23 +77,55 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
     assert await scorer.stop() == (0, "")
 
 
+async def test_what_came_between_two_indexes_is_read_again(nats: Nats, tmp_path: Path) -> None:
+    """Not every block is put with every index: what one does not hold yet came after its own message, not after the last."""
+    register = await register_on(nats, make_register(tmp_path / "register"))
+    slot = now_slot() - 6
+    scoring = fresh(register)
+    async with nats.connect("prober") as prober, nats.connect("scorer") as bus:
+        publisher = Publisher(bus)
+        for row in (
+            measure("deed-tax", slot, Reason.STATUS),
+            measure(
+                "deed-tax", slot + 1, Reason.STATUS
+            ),  # of a slot that is not due yet, so that its block stays as it is
+            measure("birth-tax", slot - 1, Reason.LATE),
+        ):
+            await put(prober, [row])
+            await take_all(bus, scoring)
+            if row.slot_start <= slot * SLOT:
+                due = scoring.due(slot + 1)
+                latest = latest_blocks(scoring.recent, scoring.burns, scoring.frame, due.agencies)
+                await publisher.put_latest(due, latest)
+        recent = Recent()
+        assert await recall(bus, recent, 3) == 2
+    failed = recent.failures(recent.columns_of(scoring.frame.targets))
+    assert sorted(failed.numbers[2].tolist()) == [(slot + at) * SLOT for at in (-1, 0, 1)]
+
+
 async def _equal(found: Awaitable[list[str] | None], wanted: list[str]) -> bool:
     return await found == wanted
+
+
+def fresh(register: Register) -> Scoring:
+    """What a scorer knows that has read nothing yet."""
+    loaded = Loaded(None, Evidence(Calendar.of(register.policy)), ())
+    return Scoring(Adopted.of(register), loaded, Position(subjects.MEASUREMENTS, "", 0))
+
+
+async def take_all(bus: Bus, scoring: Scoring) -> None:
+    """Take in the rest of the stream."""
+    while messages := await bus.read(subjects.MEASUREMENTS, scoring.manifest.position.sequence + 1):
+        for message in messages:
+            scoring.take(columns_of(message), stored=message.time, sequence=message.sequence)
 
 
 async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
     """The blocks of a scorer that took in the whole stream at once and never crashed."""
     from services.register.load import load  # noqa: PLC0415  # the register as the scorer under test has it
 
-    register = load(folder)
-    calendar = Calendar.of(register.policy)
-    loaded = Loaded(None, Evidence(calendar), ())
-    scoring = Scoring(Adopted.of(register), loaded, Position(subjects.MEASUREMENTS, "", 0))
-    start = 1
-    while messages := await bus.read(subjects.MEASUREMENTS, start):
-        for message in messages:
-            scoring.take(columns_of(message), stored=message.time, sequence=message.sequence)
-        start = messages[-1].sequence + 1
+    scoring = fresh(load(folder))
+    await take_all(bus, scoring)
     table = Table(scoring.judge(as_of // SLOT).snapshot)
     none = [()] * len(scoring.members)
     cut = consumer_blocks(table, [*scoring.members.values()], none, none)

@@ -14,7 +14,7 @@ from registers import write_register
 
 from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
-from services.core.evidence import Measurement, MeasurementColumns, Target
+from services.core.evidence import Kind, Measurement, MeasurementColumns, Target
 from services.core.model import ExchangeRoute, Register
 from services.core.outcome import OUTCOME_OF, Reason
 from services.core.reconciliation import BusTraffic, Reconciliation, Traffic, Volume
@@ -23,6 +23,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
 from services.indicator.window import Evidence
 from services.register.load import load
+from services.scorer import gauges as gauges_module
 from services.scorer.gap import Position
 from services.scorer.gauges import BURN_SERIES, LINK_SERIES, PAIR_SERIES, Gauges
 from services.scorer.judgement import Adopted, Judgement
@@ -100,6 +101,22 @@ def test_point_and_losses_are_absent_below_the_threshold(register: Register, reg
     assert found[f"peyvand_index_lower{labels}"] == pytest.approx(11 / 24)
     assert found[f"peyvand_index_known_share{labels}"] == pytest.approx(1 / 12 + 11 / 24)
     assert found["peyvand_index_as_of_timestamp_seconds"] == EPOCH + 2 * SLOT
+
+
+def test_of_many_agencies_the_first_have_series(
+    register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond so many consumers and providers by id the page stays as long as it is; government and sectors are on it."""
+    monkeypatch.setattr(gauges_module, "AGENCY_SERIES", 2)
+    judgement = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
+    Gauges(registry).index(judgement)
+    found = samples(registry)
+    for kind in (Kind.CONSUMER, Kind.PROVIDER):
+        known = [row.id for row in judgement.snapshot.rows(kind, 28)]
+        assert len(known) > 2
+        shown = [one for one in known if f'peyvand_index_lower{{id="{one}",kind="{kind.label}",window="28"}}' in found]
+        assert shown == known[:2]
+    assert 'peyvand_index_lower{id="country",kind="government",window="28"}' in found
 
 
 def test_series_of_what_is_removed_go(register: Register, registry: CollectorRegistry) -> None:

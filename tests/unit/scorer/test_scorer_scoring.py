@@ -101,7 +101,7 @@ class Run:
         published = self.scoring.manifest.end_slot
         if published is None or end_slot > published:
             judgement = self.scoring.judge(end_slot)
-            self.scoring.published(judgement, hour=0, day=0)
+            self.scoring.published(judgement)
             for _ in self.scoring.close():
                 pass
 
@@ -228,14 +228,14 @@ def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) 
     row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
     payload = encode_measurements([row])
     end_slot = START // SLOT + 200
-    scoring.published(scoring.judge(end_slot), hour=0, day=0)
+    scoring.published(scoring.judge(end_slot))
     assert not scoring.stale
     scoring.take(decode_columns(payload), stored=START + 600.0, sequence=1)
     assert scoring.stale
-    judgement = scoring.judge(end_slot)
+    due, counted = scoring.count(end_slot)
     chunk = START // SLOT // 64
-    assert judgement.chunks == (range(chunk * 64, chunk * 64 + 64),)
-    scoring.published(judgement, hour=0, day=0)
+    assert due.chunks == (range(chunk * 64, chunk * 64 + 64),)
+    scoring.published(scoring.compute(due, counted))
     scoring.take(decode_columns(payload), stored=START + 601.0, sequence=2)
     assert not scoring.stale
 
@@ -246,17 +246,34 @@ def test_what_comes_while_an_index_is_published_is_due_next(register: Register, 
     row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
     slot = START // SLOT
     first = scoring.judge(slot + 1)
-    assert first.due == scoring.members
     scoring.take(decode_columns(encode_measurements([row])), stored=START + 310.0, sequence=1)
     assert scoring.stale
-    scoring.published(first, hour=0, day=0)
-    second = scoring.judge(slot + 1)
-    assert list(second.due) == ["land-registry"]
+    scoring.published(first)
+    assert list(scoring.due(slot + 1).agencies) == ["land-registry"]
     assert len(scoring.members) > 1
-    scoring.unpublished(second)
-    assert scoring.judge(slot + 1).due == scoring.members
-    assert scoring.judge(slot + 1).due == {}
-    assert scoring.judge(slot + 2).due == scoring.members
+    scoring.unpublished()
+    assert scoring.due(slot + 1).agencies == scoring.members
+    assert scoring.due(slot + 1).agencies == {}
+    assert scoring.due(slot + 2).agencies == scoring.members
+
+
+def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_path: Path) -> None:
+    """Everything is due of a settled slot, then what came meanwhile: it counts, and its agency's blocks are urgent."""
+    scoring = Run(register, tmp_path).scoring
+    slot = START // SLOT
+    scoring.published(scoring.judge(slot))
+    ahead = scoring.due(slot + 2)
+    assert (ahead.agencies, ahead.chunks[-1][-1], ahead.sequence) == (scoring.members, slot + 1, 0)
+    row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+    scoring.take(decode_columns(encode_measurements([row])), stored=START + 310.0, sequence=1)
+    due, counted = scoring.count(slot + 2)
+    assert [slot in chunk for chunk in due.chunks] == [True]
+    judgement = scoring.compute(due, counted)
+    assert list(judgement.urgent) == ["land-registry"]
+    assert judgement.snapshot.links[7].counts[:, list(scoring.frame.links).index("deed-civil")].sum() == 1
+    assert not scoring.stale
+    scoring.unpublished()
+    assert scoring.due(slot + 2).chunks == ahead.chunks
 
 
 def test_failed_publication_is_due_again(register: Register, tmp_path: Path) -> None:
@@ -265,10 +282,10 @@ def test_failed_publication_is_due_again(register: Register, tmp_path: Path) -> 
     for sequence, at in enumerate((START, START + 100 * SLOT), 1):
         row = Measurement(Target("deed-civil"), "north", at, at + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
         scoring.take(decode_columns(encode_measurements([row])), stored=at + 10.0, sequence=sequence)
-    judgement = scoring.judge(START // SLOT + 130)
-    assert len(judgement.chunks) == 2
-    scoring.unpublished(judgement)
-    assert scoring.judge(START // SLOT + 130).chunks == judgement.chunks
+    due = scoring.due(START // SLOT + 130)
+    assert len(due.chunks) == 2
+    scoring.unpublished()
+    assert scoring.due(START // SLOT + 130).chunks == due.chunks
 
 
 def test_nothing_new_needs_no_save(register: Register, tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""What goes to INDICATORS every hour and every day, beside the indexes that follow: of many services it takes minutes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+
+from services.core.bus import Bus, subjects
+from services.core.codec import indicator_to_message
+from services.core.errors import BusError
+from services.core.evidence import Indicator, Kind
+from services.core.log import Logger
+from services.indicator.index import Snapshot
+from services.scorer.blocks import AGENCIES_AND_ABOVE
+from services.scorer.inflight import Inflight
+from services.scorer.scoring import Scoring
+
+__all__ = ["Announcer"]
+
+INFLIGHT = 32
+SHARE = 0.25  # of the time in which indicators are sent at most: an index has the bus and the processor first
+HOURLY, DAILY = AGENCIES_AND_ABOVE, (Kind.SERVICE,)
+
+
+class Announcer:
+    """Sends agencies and above every hour, services every day, in all windows; notes in ``scoring`` what has been sent."""
+
+    def __init__(self, bus: Bus, scoring: Scoring, *, log: Logger) -> None:
+        self._bus = bus
+        self._scoring = scoring
+        self._log = log
+        self._inflight = Inflight(INFLIGHT)
+        self._snapshot: Snapshot | None = None
+        self._offered = asyncio.Event()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an index is being sent."""
+        return self._snapshot is not None
+
+    def offer(self, snapshot: Snapshot) -> None:
+        """Have what is due of an index sent. While one is being sent, what is due then is left to the next index."""
+        if not self.busy and any(one is not None for one in self._due(snapshot)):
+            # Without links and endpoints, which are most of it and can go when the next index comes.
+            kept = {key: columns for key, columns in snapshot.columns.items() if key[0] in (*HOURLY, *DAILY)}
+            self._snapshot = replace(snapshot, columns=kept, links={})
+            self._offered.set()
+
+    async def run(self) -> None:
+        """Send for good. What fails is due again with the next index."""
+        while True:
+            await self._offered.wait()
+            self._offered.clear()
+            if self._snapshot is not None:
+                try:
+                    await self._send_due(self._snapshot)
+                except BusError as error:
+                    self._log.warning("announcing_failed", reason=str(error))
+                self._snapshot = None
+
+    def _due(self, snapshot: Snapshot) -> tuple[int | None, int | None]:
+        """The hour and the day of an index, as far as they have not been sent."""
+        manifest = self._scoring.manifest
+        hour, day = snapshot.as_of // 3600, self._scoring.calendar.day_of(snapshot.end_slot).toordinal()
+        return (
+            hour if manifest.hour is None or hour > manifest.hour else None,
+            day if manifest.day is None or day > manifest.day else None,
+        )
+
+    async def _send_due(self, snapshot: Snapshot) -> None:
+        hour, day = self._due(snapshot)
+        if hour is not None:
+            await self._send_all(_rows(snapshot, HOURLY))
+            self._scoring.announced(hour=hour)
+        if day is not None:
+            await self._send_all(_rows(snapshot, DAILY))
+            self._scoring.announced(day=day)
+
+    async def _send_all(self, rows: Iterator[Indicator]) -> None:
+        while some := list(islice(rows, 4 * INFLIGHT)):
+            started = time.monotonic()
+            await self._inflight.each(partial(self._send, row) for row in some)
+            await asyncio.sleep((time.monotonic() - started) * (1 / SHARE - 1))
+
+    async def _send(self, row: Indicator) -> None:
+        """Send one; the same one again within two minutes changes nothing."""
+        name = (row.kind.label, row.id, row.window_days)
+        payload = indicator_to_message(row).SerializeToString()
+        message_id = "-".join(map(str, (*name, row.as_of)))
+        await self._bus.publish(subjects.indicator(*name), payload, message_id=message_id)
+
+
+def _rows(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[Indicator]:
+    return (row for window in snapshot.windows for kind in kinds for row in snapshot.rows(kind, window))

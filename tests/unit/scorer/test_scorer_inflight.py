@@ -1,0 +1,50 @@
+"""So many calls at a time, and none that keeps a place after it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from services.core.errors import BusError
+from services.scorer.inflight import Inflight
+
+
+async def test_no_more_than_so_many_are_under_way() -> None:
+    """Places are shared by whoever makes calls, and what turns out to be none takes no place."""
+    inflight, under_way, most, made = Inflight(3), 0, 0, 0
+
+    async def call() -> None:
+        nonlocal under_way, most, made
+        under_way += 1
+        most, made = max(most, under_way), made + 1
+        await asyncio.sleep(0)
+        under_way -= 1
+
+    await asyncio.gather(*(inflight.each([call, None, call, call, None] * 4) for _ in range(2)))
+    assert (most, made, under_way) == (3, 24, 0)
+
+
+async def test_a_failure_leaves_all_places_free() -> None:
+    """The first failure is raised, the others are cancelled, also those that have not begun, and as many may follow."""
+    inflight, begun = Inflight(4), 0
+
+    async def fail() -> None:
+        raise BusError("the bus is gone")
+
+    async def wait() -> None:
+        nonlocal begun
+        begun += 1
+        await asyncio.Event().wait()
+
+    for _ in range(3):
+        with pytest.raises(BusError, match="the bus is gone"):
+            await inflight.each([fail, wait, wait, wait])
+    assert begun == 0
+
+    async def meet() -> None:
+        await together.wait()
+
+    together = asyncio.Barrier(4)
+    async with asyncio.timeout(5):
+        await inflight.each([meet] * 8)

@@ -112,7 +112,6 @@ class Refresher:
             self._log.info("evidence_counted", to=str(last), seconds=round(time.monotonic() - started, 3))
             self._counted = True
             await asyncio.to_thread(give_back)
-        self._serving.begins("computing the index")
 
     async def _refresh(self, end_slot: int) -> float:
         """Compute and publish; return the seconds that took from the count on."""
@@ -122,7 +121,9 @@ class Refresher:
         started = time.monotonic()
         with gauges.refresh_seconds.time():
             try:
+                self._serving.begins("publishing slots")
                 slot_blocks = await self._put_evidence(await self._turns.do(partial(scoring.due, end_slot)))
+                self._serving.begins("computing the index")
                 started = time.monotonic()
                 due, counted = await self._turns.do(partial(scoring.count, end_slot))
                 judgement = await asyncio.to_thread(scoring.compute, due, counted)

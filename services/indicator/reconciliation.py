@@ -88,6 +88,8 @@ def silences(
 
     Exchanges of its pair that map to no link might be its own: then nothing is said of a link.
     """
+    if not carried.exchanges.any():
+        return {days: ([], None) for days in windows}
     heard = _heard(register, frame, found, carried.exchanges > 0)
     return {days: _silent(frame, found, heard, carried, span, days) for days, span in windows.items()}
 
@@ -105,7 +107,7 @@ def _heard(register: Register, frame: Frame, found: Assignment, used: NDArray[np
 def _silent(
     frame: Frame, found: Assignment, heard: NDArray[np.bool_], carried: Carried, span: Span, days: int
 ) -> tuple[list[Reconciliation], float | None]:
-    if span.hours.stop - max(span.hours.start, carried.since) < LEAST_DAYS * 24 or not carried.exchanges.any():
+    if span.hours.stop - max(span.hours.start, carried.since) < LEAST_DAYS * 24:
         return [], None
     live = (np.maximum(frame.live_from, frame.required_from) <= span.days.start) & (
         frame.required_until >= span.days.stop
@@ -118,16 +120,18 @@ def _silent(
 
 
 def traffics(
-    register: Register,
+    frame: Frame,
     carried: Carried,
     windows: Mapping[int, Span],
     unseen: Mapping[int, float | None],
 ) -> tuple[Traffic, ...]:
     """Return the traffic of each window."""
+    pairs = set(zip(frame.consumer.tolist(), frame.provider.tolist(), strict=True))
+    declared = {(frame.agencies[consumer], frame.agencies[provider]) for consumer, provider in pairs}
     return tuple(
         replace(
             traffic(
-                register,
+                declared,
                 carried.carriers,
                 exchanges=carried.exchanges[:, span.days.start - carried.first_day :].sum(axis=1),
                 ok=carried.ok[:, span.days.start - carried.first_day :].sum(axis=1),

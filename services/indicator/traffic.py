@@ -47,15 +47,14 @@ def assign(register: Register, carriers: Sequence[Carrier]) -> Assignment:
 
 
 def traffic(
-    register: Register,
+    declared: set[tuple[str, str]],
     carriers: Sequence[Carrier],
     *,
     exchanges: NDArray[np.int64],
     ok: NDArray[np.int64],
     window_days: int,
 ) -> Traffic:
-    """Sum what carriers, (c,) each, carried in a window by bus, and by undeclared pair."""
-    declared = {(register.consumer(link), link.provider) for link in register.links.values()}
+    """Sum what carriers, (c,) each, carried in a window by bus, and by pair of agencies that is not ``declared``."""
     buses: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()
     answered: Counter[tuple[str, str]] = Counter()

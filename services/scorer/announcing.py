@@ -22,7 +22,7 @@ from services.scorer.scoring import Scoring
 __all__ = ["Announcer"]
 
 INFLIGHT = 32
-SHARE = 0.25  # of the time in which indicators are sent at most: an index has the bus and the processor first
+SHARE = 0.1  # of the time in which indicators are sent at most: an index has the bus and the processor first
 HOURLY, DAILY = AGENCIES_AND_ABOVE, (Kind.SERVICE,)
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from services.core.model import Register
 from services.core.structure import Structure
+from services.indicator.counted import Counted
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot
 from services.indicator.network import Network
 from services.scorer.membership import Members, members
 
-__all__ = ["Adopted", "Due", "Judgement"]
+__all__ = ["Adopted", "Count", "Due", "Judgement"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,11 +45,20 @@ class Due:
     agencies: Mapping[str, Members]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Count:
+    """The evidence as counted up to the message of what is ``due``; of the agencies, those that anything came late for
+    since the count before are the ``urgent`` ones.
+    """
+
+    due: Due
+    urgent: Mapping[str, Members]
+    counted: Counted
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One index, and the structure over each window; of the agencies, those that anything came late for are the
-    ``urgent`` ones.
-    """
+    """One index, the structure over each window, and the agencies whose blocks are ``urgent``, as of ``Count``."""
 
     snapshot: Snapshot
     register: Register

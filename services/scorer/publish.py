@@ -6,12 +6,12 @@ Whoever sees the government's ``as_of`` therefore finds everything else at least
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 
-from services.core.bus import Bus, subjects
+from services.core.bus import TOGETHER, Bus, subjects
 from services.core.codec import (
     ExchangeVolume,
     RecentBlock,
@@ -24,7 +24,7 @@ from services.core.codec import (
 from services.indicator.window import Evidence
 from services.scorer.blocks import CHUNK_SLOTS, consumer_key, slot_blocks
 from services.scorer.encoded import Encoded, EncodedBlocks
-from services.scorer.inflight import Call, Inflight
+from services.scorer.inflight import Inflight
 from services.scorer.judgement import Due, Judgement
 from services.scorer.latest import LATEST, latest_keys
 from services.scorer.reconciling import Reconciled
@@ -33,7 +33,10 @@ from services.scorer.scoring import DETAIL_SECONDS
 __all__ = ["Publisher", "Slots"]
 
 INFLIGHT = 32
-"""Messages under way at once: enough to keep the bus's disk busy, few enough for its answer to stay prompt."""
+"""Calls under way at once: enough to keep the bus's disk busy, few enough for its answer to stay prompt."""
+
+SMALL = 16 << 10
+"""Blocks of up to so many bytes are put together: for what is larger the disk takes longer than the wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +133,30 @@ class Publisher:
     ) -> None:
         """Put what differs from what was put before; the next are encoded while some are under way."""
 
-        async def put(one: Encoded, payload: bytes) -> None:
-            await self._bus.kv_put(subjects.INDICATOR, one.key, payload, ttl=ttl)
-            digests[one.key] = one.digest
+        async def put(some: Sequence[Encoded]) -> None:
+            # What a block says does not depend on how far the evidence has been read: that is added afterwards.
+            values = {one.key: stamp(one.payload) for one in some if one.payload is not None}
+            await self._bus.kv_put_all(subjects.INDICATOR, values, ttl=ttl)
+            digests.update((one.key, one.digest) for one in some)
 
-        def calls() -> Iterator[Call | None]:
-            for one in due:
-                if one.payload is None or digests.get(one.key) == one.digest:
-                    yield None
-                else:
-                    # What a block says does not depend on how far the evidence has been read: that is added afterwards.
-                    yield partial(put, one, stamp(one.payload))
+        new = (None if one.payload is None or digests.get(one.key) == one.digest else one for one in due)
+        await self._inflight.each(partial(put, some) if some else None for some in _together(new))
 
-        await self._inflight.each(calls())
+
+def _together(new: Iterable[Encoded | None]) -> Iterator[list[Encoded]]:
+    """Yield what is put in one go, small blocks together and others alone; nothing for None, before which none waits."""
+    small = list[Encoded]()
+    for one in new:
+        if one is None or len(one.payload or b"") > SMALL:
+            yield small
+            yield [] if one is None else [one]
+            small = []
+        else:
+            small.append(one)
+            if len(small) == TOGETHER:
+                yield small
+                small = []
+    yield small
 
 
 def _encoded(key: str, payload: bytes) -> Encoded:

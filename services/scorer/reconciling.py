@@ -71,9 +71,9 @@ class Reconciler:
         windows = {days: _span(calendar, span) for days, span in slots.items() if span}
         hours = _span(calendar, longest).hours
         with self._exchanges.reading() as reading:
-            found = assign(register, reading.carriers)
+            found = await asyncio.to_thread(assign, register, reading.carriers)
             carried = await asyncio.to_thread(_carried, reading, calendar, longest)
-            rows = linked(frame, found)
+            rows = await asyncio.to_thread(linked, frame, found)
             self._forget(frame, rows, longest, calendar)
             probed = []
             for day, of_day in calendar.days(longest) if rows else ():
@@ -97,7 +97,7 @@ class Reconciler:
                     return None
         links.sort(key=lambda one: (one.window_days, one.link))
         unseen = {days: share for days, (_, share) in silent.items()}
-        return Reconciled(tuple(links), traffics(register, carried, windows, unseen))
+        return Reconciled(tuple(links), await asyncio.to_thread(traffics, frame, carried, windows, unseen))
 
     def _forget(self, frame: object, rows: Sequence[int], span: range, calendar: Calendar) -> None:
         """Forget days that were judged by another frame, or of other links, or that have left the longest window."""

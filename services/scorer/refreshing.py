@@ -32,7 +32,7 @@ from services.scorer.turns import Turns
 __all__ = ["Refresher"]
 
 LATE_SECONDS = 1.0  # an index that late arrivals changed is published at most this often,
-LATE_SHARE = 0.5  # and in this share of the time at most
+LATE_SHARE = 0.8  # and in this share of the time at most
 GIVE_BACK_SECONDS = 60.0  # memory that an index needed is given back at most this often: the next one needs it again
 
 
@@ -71,14 +71,16 @@ class Refresher:
 
     async def run(self) -> None:
         """Refresh for good. Raises StateError."""
-        late_from = give_back_from = 0.0
+        late_from = late_took = give_back_from = 0.0
         while True:
             await self._adopt()
             published = self._scoring.manifest.end_slot
             end_slot = self._scoring.settled(self._clock())
             grown = published is None or end_slot > published
             begun = end_slot > self._calendar.epoch_slot  # before the first whole slot there is nothing to say
-            if begun and (grown or (self._scoring.stale and time.monotonic() >= late_from)):
+            # What comes late just before a slot settles is in that slot's index, which does not wait for another.
+            late = self._scoring.stale and time.monotonic() >= late_from and self._ahead(end_slot) > late_took
+            if begun and (grown or late):
                 started = time.monotonic()
                 await self._prepare(end_slot)
                 took = await self._refresh(end_slot)
@@ -87,8 +89,13 @@ class Refresher:
                     await asyncio.to_thread(give_back)
                     give_back_from = time.monotonic() + GIVE_BACK_SECONDS
                 if not grown:
+                    late_took = took
                     late_from = started + max(took + LATE_SECONDS, took / LATE_SHARE)
             await asyncio.sleep(POLL_SECONDS)
+
+    def _ahead(self, end_slot: int) -> float:
+        """The seconds until one more slot settles."""
+        return self._calendar.start_of(end_slot + 1) + self._scoring.register.settle_seconds - self._clock()
 
     async def _adopt(self) -> None:
         adopted, self.adopted = self.adopted, None
@@ -125,11 +132,11 @@ class Refresher:
                 slot_blocks = await self._put_evidence(await self._turns.do(partial(scoring.due, end_slot)))
                 self._serving.begins("computing the index")
                 started = time.monotonic()
-                due, counted = await self._turns.do(partial(scoring.count, end_slot))
-                judgement = await asyncio.to_thread(scoring.compute, due, counted)
+                count = await self._turns.do(partial(scoring.count, end_slot))
+                judgement = await asyncio.to_thread(scoring.compute, count)
                 volumes = self._exchanges.volumes(today - timedelta(days=longest))
                 self._serving.begins("publishing the index")
-                slot_blocks += await self._put_evidence(due)
+                slot_blocks += await self._put_evidence(count.due)
                 blocks = await self._publisher.publish(judgement, volumes, self.reconciled)
             except BusError as error:
                 scoring.unpublished()
@@ -145,7 +152,7 @@ class Refresher:
         detail = await self._turns.do(
             partial(scoring.evidence.detail, judgement.frame, range(end_slot - 1, end_slot), judgement.frame.targets)
         )
-        await asyncio.to_thread(self._show, due, judgement, detail, volumes)
+        await asyncio.to_thread(self._show, count.due, judgement, detail, volumes)
         self._serving.publishes(True)
         self._log.info(
             "index_published",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -21,7 +21,7 @@ from services.indicator.window import Evidence
 from services.scorer.admission import admit, closable
 from services.scorer.blocks import CHUNK_SLOTS
 from services.scorer.gap import Position
-from services.scorer.judgement import Adopted, Due, Judgement
+from services.scorer.judgement import Adopted, Count, Due, Judgement
 from services.scorer.manifest import Manifest
 from services.scorer.membership import Members, having
 from services.scorer.store import Loaded, Save
@@ -50,9 +50,11 @@ class Scoring:
         self.recent = Recent(self.evidence.columns)
         self.burns = Burns(self.calendar.slot_seconds)
         self._rejudged: set[int] = set()
-        # Up to which slot everything has been due; columns of what came late since then, None for all.
+        # Up to which slot everything has been due; columns of what came late since then, None for all, and since the last
+        # count.
         self._due_to: int | None = None
         self._touched: list[NDArray[np.int64]] | None = None
+        self._uncounted: list[NDArray[np.int64]] = []
         self.manifest = replace(loaded.manifest or Manifest(position), position=position)
         self._detailed = set(loaded.slots)
         self._saved: Manifest | None = loaded.manifest
@@ -89,6 +91,7 @@ class Scoring:
         late = [columns for slot, columns in taken.changed.items() if self._due_to is not None and slot < self._due_to]
         if late:
             self.stale = True
+            self._uncounted += late
             if self._touched is not None:
                 self._touched += late
         return Tallied(taken.accepted, taken.late + admitted.late, taken.misplaced + admitted.early)
@@ -116,7 +119,7 @@ class Scoring:
 
     def judge(self, end_slot: int) -> Judgement:
         """Compute the index up to ``end_slot`` exclusive, over everything taken in so far."""
-        return self.compute(*self.count(end_slot))
+        return self.compute(self.count(end_slot))
 
     def due(self, end_slot: int) -> Due:
         """Say what is to be published up to ``end_slot`` exclusive that was not due before."""
@@ -129,8 +132,7 @@ class Scoring:
             pass
         agencies: Mapping[str, Members] = self._adopted.members
         if self._touched is not None and end_slot == self._due_to:
-            columns = self.evidence.columns.of(self.frame.targets)
-            agencies = having(agencies, np.isin(columns, np.concatenate([np.zeros(0, np.int64), *self._touched])))
+            agencies = self._having(self._touched)
         self.stale, self._touched, self._due_to = False, [], end_slot
         self._unpublished = {slot for slot in self._unpublished if slot >= end_slot}
         self._publishing |= slots
@@ -142,12 +144,18 @@ class Scoring:
             agencies=agencies,
         )
 
-    def count(self, end_slot: int) -> tuple[Due, Counted]:
-        """Count everything taken in so far, for an index up to ``end_slot`` exclusive, and say what is due of it."""
-        return self.due(end_slot), Counted.of(self.frame, self.evidence, end_slot)
+    def _having(self, touched: Sequence[NDArray[np.int64]]) -> dict[str, Members]:
+        columns = self.evidence.columns.of(self.frame.targets)
+        return having(self.members, np.isin(columns, np.concatenate([np.zeros(0, np.int64), *touched])))
 
-    def compute(self, due: Due, counted: Counted) -> Judgement:
+    def count(self, end_slot: int) -> Count:
+        """Count everything taken in so far, for an index up to ``end_slot`` exclusive, and say what is due of it."""
+        uncounted, self._uncounted = self._uncounted, []
+        return Count(self.due(end_slot), self._having(uncounted), Counted.of(self.frame, self.evidence, end_slot))
+
+    def compute(self, count: Count) -> Judgement:
         """Compute the index of what was counted; nothing else may compute one meanwhile, but more may be taken in."""
+        due, counted = count.due, count.counted
         adopted = due.adopted
         snapshot = indicators(
             adopted.frame,
@@ -162,7 +170,7 @@ class Scoring:
             frame=adopted.frame,
             members=adopted.members,
             structures=structures(adopted.frame, adopted.network, snapshot),
-            urgent=due.agencies,
+            urgent=count.urgent,
         )
 
     def _burn(self, end_slot: int) -> Iterator[None]:

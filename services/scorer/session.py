@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -78,7 +79,7 @@ class Session:
         Raises GapError, StateError.
         """
         self._serving.begins("working out the register")
-        adopted = await asyncio.to_thread(Adopted.of, self._register)
+        adopted = await _adopted(self._register)
         loaded = await self._load(adopted)
         measurements, exchanges = self._intake(subjects.MEASUREMENTS), self._intake(subjects.EXCHANGES)
         position = await self._patiently(
@@ -172,7 +173,7 @@ class Session:
             if Calendar.of(register.policy) != self._calendar:
                 self._next = register
                 raise _EndedError
-            self._refresher.adopted = await asyncio.to_thread(Adopted.of, register)
+            self._refresher.adopted = await _adopted(register)
 
     async def _reconcile(self) -> None:
         """Hold exchanges against probes now and then; what is found goes out with the next index."""
@@ -219,3 +220,10 @@ class Session:
             self._saving = asyncio.ensure_future(asyncio.to_thread(self._store.save, save))
             await asyncio.shield(self._saving)
             await self._turns.do(partial(self._store.let_go, self._scoring.evidence))
+
+
+async def _adopted(register: Register) -> Adopted:
+    adopted = await asyncio.to_thread(Adopted.of, register)
+    # A full collection that looks at all objects of a million links would stop every thread for two seconds and more.
+    gc.freeze()
+    return adopted

@@ -204,8 +204,8 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
 
 
 async def _judged(scoring: Scoring, turns: Turns, end_slot: int) -> Judgement:
-    due, counted = await turns.do(partial(scoring.count, end_slot))
-    return await asyncio.to_thread(scoring.compute, due, counted)
+    count = await turns.do(partial(scoring.count, end_slot))
+    return await asyncio.to_thread(scoring.compute, count)
 
 
 async def _save(scoring: Scoring, store: Store, turns: Turns) -> None:

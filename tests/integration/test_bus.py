@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.core.bus import connect, subjects
+from services.core.bus import TOGETHER, connect, subjects
 from services.core.bus.roles import ROLES, load_user, write_users
 from services.core.bus.topology import initialise, streams
 from services.core.errors import BusError, SettingsError
@@ -240,6 +240,27 @@ def test_the_configuration_is_one_the_server_accepts(nats) -> None:
 
     command = [find_server(), "-t", "-c", str(nats.folder / "nats.conf")]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+async def test_values_are_put_together_or_not_at_all(nats) -> None:
+    """Each is read and followed like one put by itself, goes when its time is up, and none is there when one is refused."""
+    values = {f"slot.a.{number}": bytes([number]) * 5000 for number in range(TOGETHER)}
+    async with nats.connect("scorer") as bus, nats.connect("api") as api:
+        await bus.kv_put_all(subjects.INDICATOR, values, ttl=2)
+        assert await api.kv_all(subjects.INDICATOR, "slot.a.*") == values
+        async with asyncio.timeout(10):
+            async for key, value in api.kv_follow(subjects.INDICATOR, "slot.a.*"):
+                if key == list(values)[-1]:
+                    assert value == values[key]
+                    break
+        await bus.kv_put_all(subjects.INDICATOR, {"slot.b.1": b"one", "slot.b.2": b"two"})
+        with pytest.raises(BusError, match="maximum payload exceeded"):
+            await bus.kv_put_all(subjects.INDICATOR, {"slot.b.1": b"new", "slot.c.1": bytes(2 << 20), "slot.c.2": b""})
+        with pytest.raises(BusError, match="not acknowledged"):
+            await bus.kv_put_all(subjects.INDICATOR, {f"slot.c.{number}": b"x" for number in range(1001)})
+        async with asyncio.timeout(20):
+            while await api.kv_all(subjects.INDICATOR) != {"slot.b.1": b"one", "slot.b.2": b"two"}:  # noqa: ASYNC110  # another process
+                await asyncio.sleep(0.1)
 
 
 async def test_ending_without_a_server_is_no_failure(nats) -> None:

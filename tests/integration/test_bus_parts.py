@@ -67,6 +67,9 @@ async def test_a_large_value_is_read_as_it_was_put(nats: Any) -> None:
             assert await reader.kv_all(INDICATOR, "*") == {KEY: value}
             assert await anext(follower) == (KEY, value)
             assert await parts_in(reader) == set(Parts.of(value).keys(KEY) if len(value) > LARGEST else ())
+        await writer.kv_put_all(INDICATOR, {KEY: b"small", "other": b"too"})
+        assert await parts_in(reader) == set()
+        assert {await anext(follower), await anext(follower)} == {(KEY, b"small"), ("other", b"too")}
         await writer.kv_delete(INDICATOR, KEY)
         assert await reader.kv_get(INDICATOR, KEY) is None
         assert await anext(follower) == (KEY, None)

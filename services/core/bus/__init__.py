@@ -1,6 +1,7 @@
 """The message bus: one NATS server or cluster with JetStream (DESIGN.md, Contracts)."""
 
+from services.core.bus.buckets import TOGETHER
 from services.core.bus.connection import Bus, connect, connect_by
 from services.core.bus.stored import Message, StreamState
 
-__all__ = ["Bus", "Message", "StreamState", "connect", "connect_by"]
+__all__ = ["TOGETHER", "Bus", "Message", "StreamState", "connect", "connect_by"]

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from math import inf
+from secrets import token_hex
 from typing import TypeVar
 
 from nats.aio.client import Client
@@ -25,9 +26,12 @@ from services.core.bus.streams import RETRY_SECONDS, Streams
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
 
-__all__ = ["Bus"]
+__all__ = ["TOGETHER", "Bus"]
 
 T = TypeVar("T")
+
+TOGETHER = 100
+"""The most values put together: the server takes 1,000, and keeps them in memory meanwhile."""
 
 _AT_ONCE = 8  # parts under way at once
 _LOOKS = 10  # how often to look for parts that are not there: a replica may lag behind
@@ -61,6 +65,26 @@ class Bus(Streams):
         revision = await self._store(subjects.kv_subject(bucket, key), value, {}, _putting(bucket, key), ttl=ttl)
         await self._keep_parts(bucket, key, ())
         return revision
+
+    async def kv_put_all(self, bucket: str, values: Mapping[str, bytes], *, ttl: float | None = None) -> None:
+        """Set keys for ``ttl`` seconds if given: up to TOGETHER that each fit a message, all or none of them.
+
+        Together they wait for the disk but once. Raises BusError.
+        """
+        if len(values) == 1:
+            ((key, value),) = values.items()
+            await self.kv_put(bucket, key, value, ttl=ttl)
+            return
+        *others, (last, end) = values.items()
+        what, batch = f"putting {len(values)} keys in bucket {bucket}", {"Nats-Batch-Id": token_hex(16)}
+        lasting = {} if ttl is None else {"Nats-TTL": f"{int(ttl)}s"}
+        for number, (key, value) in enumerate(others, 1):
+            headers = {**batch, **lasting, "Nats-Batch-Sequence": str(number)}
+            await self.send(subjects.kv_subject(bucket, key), value, headers)
+        headers = {**batch, "Nats-Batch-Sequence": str(len(values)), "Nats-Batch-Commit": "1"}
+        await self._store(subjects.kv_subject(bucket, last), end, headers, what, ttl=ttl)
+        for key in values:
+            await self._keep_parts(bucket, key, ())
 
     async def _put_parts(self, bucket: str, key: str, value: bytes, ttl: float | None) -> int:
         parts, what, now = Parts.of(value), _putting(bucket, key), asyncio.get_running_loop().time()

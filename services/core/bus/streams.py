@@ -151,11 +151,11 @@ class Streams:
             raise BusError(f"{what} failed: {status_text(reply)}")
         return messages
 
-    async def send(self, subject: str, payload: bytes) -> None:
+    async def send(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> None:
         """Publish on core NATS, without acknowledgement."""
         try:
             with heard():
-                await self._client.publish(subject, payload)
+                await self._client.publish(subject, payload, headers=headers)
         except _TRANSIENT as error:
             raise BusError(f"sending on {subject} as {self._role} failed: {why(error)}") from error
 

@@ -42,6 +42,7 @@ def _bucket(name: str, replicas: int) -> StreamConfig:
         allow_rollup_hdrs=True,
         deny_delete=True,
         allow_msg_ttl=True,
+        allow_atomic=True,
         duplicate_window=120,
     )
 

@@ -103,14 +103,14 @@ def test_nothing_is_silent_where_links_in_use_are_as_quiet(register: Register) -
     assert not any(one.silent for one in found(register, of).values())
     frame = Frame.of(register)
     silent = silences(register, frame, assign(register, of.carriers), of, WINDOWS)
-    (one,) = traffics(register, of, WINDOWS, {days: share for days, (_, share) in silent.items()})
+    (one,) = traffics(frame, of, WINDOWS, {days: share for days, (_, share) in silent.items()})
     assert one.unseen_share == pytest.approx(6 / 7 / (6 / 7 + 3))  # one of three is seen once, none twice
     assert one.read_days == DAYS
 
 
 def test_traffic_tells_buses_and_undeclared_pairs(register: Register) -> None:
     """Pairs without a link and parties nobody knows are undeclared, with volume; meta services count nowhere."""
-    (one,) = traffics(register, carried(SHARED, OWN, NOWHERE, UNKNOWN, META), WINDOWS, {DAYS: None})
+    (one,) = traffics(Frame.of(register), carried(SHARED, OWN, NOWHERE, UNKNOWN, META), WINDOWS, {DAYS: None})
     assert one.exchanges == 40 * HOURS
     assert one.buses == (BusTraffic("xroad", 30 * HOURS), BusTraffic("other", 10 * HOURS))
     assert (one.undeclared_exchanges, one.undeclared_pairs) == (20 * HOURS, 2)

@@ -232,10 +232,10 @@ def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) 
     assert not scoring.stale
     scoring.take(decode_columns(payload), stored=START + 600.0, sequence=1)
     assert scoring.stale
-    due, counted = scoring.count(end_slot)
+    count = scoring.count(end_slot)
     chunk = START // SLOT // 64
-    assert due.chunks == (range(chunk * 64, chunk * 64 + 64),)
-    scoring.published(scoring.compute(due, counted))
+    assert count.due.chunks == (range(chunk * 64, chunk * 64 + 64),)
+    scoring.published(scoring.compute(count))
     scoring.take(decode_columns(payload), stored=START + 601.0, sequence=2)
     assert not scoring.stale
 
@@ -262,14 +262,22 @@ def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_
     scoring = Run(register, tmp_path).scoring
     slot = START // SLOT
     scoring.published(scoring.judge(slot))
+
+    def late(target: str, sequence: int) -> None:
+        row = Measurement(Target(target), "north", START - SLOT, START, OUTCOME_OF[Reason.OK], Reason.OK)
+        later = replace(row, slot_start=START, time=START + 5.0)
+        rows = [row] if sequence == 1 else [later]
+        scoring.take(decode_columns(encode_measurements(rows)), stored=START + 310.0, sequence=sequence)
+
+    late("birth-tax", 1)
     ahead = scoring.due(slot + 2)
-    assert (ahead.agencies, ahead.chunks[-1][-1], ahead.sequence) == (scoring.members, slot + 1, 0)
-    row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
-    scoring.take(decode_columns(encode_measurements([row])), stored=START + 310.0, sequence=1)
-    due, counted = scoring.count(slot + 2)
-    assert [slot in chunk for chunk in due.chunks] == [True]
-    judgement = scoring.compute(due, counted)
-    assert list(judgement.urgent) == ["land-registry"]
+    assert (ahead.agencies, ahead.chunks[-1][-1], ahead.sequence) == (scoring.members, slot + 1, 1)
+    late("deed-civil", 2)
+    count = scoring.count(slot + 2)
+    assert [slot in chunk for chunk in count.due.chunks] == [True]
+    assert list(count.due.agencies) == ["land-registry"]
+    judgement = scoring.compute(count)
+    assert set(judgement.urgent) == {"civil-registry", "land-registry"}
     assert judgement.snapshot.links[7].counts[:, list(scoring.frame.links).index("deed-civil")].sum() == 1
     assert not scoring.stale
     scoring.unpublished()

@@ -23,7 +23,6 @@ from services.scorer.gauges import Gauges
 from services.scorer.judgement import Adopted, Due, Judgement
 from services.scorer.latest import latest_blocks
 from services.scorer.publish import Publisher, Slots
-from services.scorer.reading import POLL_SECONDS
 from services.scorer.reconciling import Reconciled
 from services.scorer.scoring import Scoring
 from services.scorer.serving import Serving
@@ -31,6 +30,7 @@ from services.scorer.turns import Turns
 
 __all__ = ["Refresher"]
 
+LOOK_SECONDS = 0.1  # between two looks whether an index is due
 LATE_SECONDS = 1.0  # an index that late arrivals changed is published at most this often,
 LATE_SHARE = 0.8  # and in this share of the time at most
 GIVE_BACK_SECONDS = 60.0  # memory that an index needed is given back at most this often: the next one needs it again
@@ -91,7 +91,7 @@ class Refresher:
                 if not grown:
                     late_took = took
                     late_from = started + max(took + LATE_SECONDS, took / LATE_SHARE)
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _ahead(self, end_slot: int) -> float:
         """The seconds until one more slot settles."""

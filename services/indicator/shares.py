@@ -51,6 +51,12 @@ class LinkShares:
         """The losses (5, n) that sum to 1 - q̂, 0 where q̂ is NaN; worked out when they are first asked for."""
         return _stage_shares(self.frame, self.slots, self.known, self.counts[: Stage.OK], otherwise=0.0)
 
+    @cached_property
+    def unheard(self) -> NDArray[np.bool_] | None:
+        """Of which links not even a guess is known, (n,): where q̂ is NaN; None where it is nowhere."""
+        unheard = np.isnan(self.share)
+        return unheard if unheard.any() else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Means:
@@ -98,7 +104,8 @@ def add_up(values: NDArray[Any]) -> float:
 def link_shares(frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> LinkShares:
     """Compute q, f, ω and q̂ of every link (§4-5); ``slots`` (n,) in force and ``counts`` (6, n) known per stage."""
     known = counts.sum(axis=0)
-    weight = np.where(slots > 0, frame.weight, 0.0)
+    in_force = slots > 0
+    weight = frame.weight if in_force.all() else np.where(in_force, frame.weight, 0.0)
     of_service = sums(frame.service, weight, len(frame.services))
     within = ratio(weight, of_service[frame.service], otherwise=0.0)
     return LinkShares(
@@ -169,8 +176,8 @@ def mean_share(
     upper = upper_bound(lower, known_share)
     share = shares.share[links]
     none = total == 0
-    unheard = np.isnan(share)
-    if unheard.any():
+    if shares.unheard is not None:
+        unheard = shares.unheard[links]
         none |= sums(group, (weight > 0) & unheard, groups) > 0
         share = np.where(unheard, 0.0, share)
     estimate = np.where(none, np.nan, np.clip(mean(share), lower, upper))

@@ -36,6 +36,7 @@ class Metric:
 _PUBLISH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _INDEX = ("kind", "id", "window")
+_ENTITIES = "1/entity, up to 10^3 agencies a side"
 _TARGET = ("target", "consumer", "provider")
 
 _ROWS = (
@@ -102,45 +103,12 @@ _ROWS = (
         "1/target",
     ),
     # scorer
+    Metric("peyvand_index", "gauge", _INDEX, "scorer", "Point of the index; absent when not publishable", _ENTITIES),
+    Metric("peyvand_index_lower", "gauge", _INDEX, "scorer", "Lower bound: unknown counted as failed", _ENTITIES),
+    Metric("peyvand_index_upper", "gauge", _INDEX, "scorer", "Upper bound: unknown counted as OK", _ENTITIES),
+    Metric("peyvand_index_known_share", "gauge", _INDEX, "scorer", "Share of the weight that is known", _ENTITIES),
     Metric(
-        "peyvand_index",
-        "gauge",
-        _INDEX,
-        "scorer",
-        "Point of the index; absent when not publishable",
-        "1/entity, up to 10^3 agencies a side",
-    ),
-    Metric(
-        "peyvand_index_lower",
-        "gauge",
-        _INDEX,
-        "scorer",
-        "Lower bound: unknown counted as failed",
-        "1/entity, up to 10^3 agencies a side",
-    ),
-    Metric(
-        "peyvand_index_upper",
-        "gauge",
-        _INDEX,
-        "scorer",
-        "Upper bound: unknown counted as OK",
-        "1/entity, up to 10^3 agencies a side",
-    ),
-    Metric(
-        "peyvand_index_known_share",
-        "gauge",
-        _INDEX,
-        "scorer",
-        "Share of the weight that is known",
-        "1/entity, up to 10^3 agencies a side",
-    ),
-    Metric(
-        "peyvand_index_loss",
-        "gauge",
-        (*_INDEX, "stage"),
-        "scorer",
-        "Loss of the index by stage",
-        "5/entity, up to 10^3 agencies a side",
+        "peyvand_index_loss", "gauge", (*_INDEX, "stage"), "scorer", "Loss of the index by stage", "5" + _ENTITIES[1:]
     ),
     Metric(
         "peyvand_link_stage",

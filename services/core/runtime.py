@@ -121,9 +121,6 @@ def _exposition(where: str, registry: CollectorRegistry, health: Health) -> Iter
 
 
 async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, runtime.stop.set)
     runtime.log.info("started", metrics=runtime.settings.metrics)
     work = asyncio.ensure_future(main(runtime))
     stopping = asyncio.ensure_future(runtime.stop.wait())
@@ -163,6 +160,8 @@ def run(component: str, main: Callable[[Runtime], Awaitable[None]], argv: Sequen
 
         async def body() -> None:
             runtime = Runtime(settings, registry, logs.logger(), asyncio.Event())
+            for number in (signal.SIGTERM, signal.SIGINT):  # before /health answers: who sees it may already say stop
+                asyncio.get_running_loop().add_signal_handler(number, runtime.stop.set)
             metrics.gauge("peyvand_serving", registry).set_function(lambda: runtime.health.is_serving)
             with _exposition(settings.metrics, registry, runtime.health):
                 await _main(runtime, main)

@@ -51,6 +51,8 @@ def _cell(scenario: Scenario, days: int, kind: str, parts: Sequence[Found]) -> C
     estimate, low, high = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("estimate", "low", "high")
     )
+    published = ~np.isnan(low).any(axis=0)
+    truth, estimate, low, high = truth[published], estimate[:, published], low[:, published], high[:, published]
     holds = (low <= truth + TOLERANCE) & (truth - TOLERANCE <= high)
     of_life = holds.mean(axis=1)
     error = float(of_life.std(ddof=1) / np.sqrt(len(of_life))) if len(of_life) > 1 else float("nan")

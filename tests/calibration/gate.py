@@ -13,7 +13,7 @@ from services.indicator.interval import combine
 from services.indicator.sets import Causes, Guard, Learnt, group_bounds, link_bounds
 from services.indicator.spells import Spells, SpellSums
 from tests.calibration.government import KINDS, Government
-from tests.calibration.processes import SLOT_HOURS
+from tests.calibration.published import Published, frame_of
 from tests.calibration.scenarios import SCENARIOS, SEED, WINDOWS
 from tests.calibration.simulate import RECORD_DAYS, Life, live, truth
 
@@ -25,7 +25,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Found:
-    """Intervals of some lives: ``estimate``, ``low`` and ``high`` (lives, sets), and the sets' ``truth`` (sets,)."""
+    """Intervals of some lives: ``estimate``, ``low`` and ``high`` (lives, sets), and the sets' ``truth`` (sets,).
+
+    NaN where none is published.
+    """
 
     truth: Floats
     estimate: Floats
@@ -36,20 +39,26 @@ class Found:
 def run(scenario_number: int, lives: range) -> dict[tuple[int, str], Found]:
     """Live the scenario so many times, numbered; return the intervals by window and kind."""
     scenario = SCENARIOS[scenario_number]
+
+    def lived(days: int, rng: np.random.Generator) -> Sums | Published:
+        if scenario.published:
+            return Published(scenario, government, frame_of(government, scenario), rng)
+        return Sums(live(scenario, government, days, rng), government, young=scenario.young)
+
     root = np.random.SeedSequence(SEED, spawn_key=(scenario_number,))
-    government = Government.of(scenario.layout, np.random.default_rng(root.spawn(1)[0]))
+    government = Government.of(scenario, np.random.default_rng(root.spawn(1)[0]))
     expected = truth(scenario, government)
     looked_at = {kind: _sample(government, kind) for kind in KINDS}
     rows: dict[tuple[int, str], list[tuple[Floats, ...]]] = {(days, kind): [] for days in WINDOWS for kind in KINDS}
     for number in lives:
-        sums: Sums | None = None
+        sums: Sums | Published | None = None
         for days in WINDOWS:
             # Where something changes with the window each window is a life of its own.
             if sums is None or scenario.later:
                 key = (scenario_number, 1 + number, days if scenario.later else 0)
                 rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=key))
-                sums = Sums(live(scenario, government, days, rng), government)
-            found = sums.intervals(days, young=scenario.young)
+                sums = lived(days, rng)
+            found = sums.intervals(days)
             for kind in KINDS:
                 rows[days, kind].append(tuple(column[looked_at[kind]] for column in found[kind]))
     return {
@@ -64,15 +73,15 @@ def run(scenario_number: int, lives: range) -> dict[tuple[int, str], Found]:
 class Sums:
     """A life, summed once for all windows."""
 
-    def __init__(self, life: Life, government: Government) -> None:
-        self._life, self._government = life, government
+    def __init__(self, life: Life, government: Government, *, young: bool) -> None:
+        self._life, self._government, self._young = life, government, young
         self._spells: dict[int, Spells] = {}
         self._daily = {kind: self._daily_losses(kind) for kind in KINDS if kind != "link"}
 
-    def intervals(self, days: int, *, young: bool) -> dict[str, tuple[Floats, ...]]:
+    def intervals(self, days: int) -> dict[str, tuple[Floats, ...]]:
         """Estimate, low and high of every set by kind, over the last ``days``."""
         government = self._government
-        record_days = days if young else RECORD_DAYS
+        record_days = days if self._young else RECORD_DAYS
         window = self._of(days)
         causes = Causes.of(window, Learnt.of(self._of(record_days), government.agencies))
         if self._life.losses is None:
@@ -98,13 +107,13 @@ class Sums:
         """Sums over the last days, in the order bus, providers, links."""
         if days not in self._spells:
             life, provider = self._life, self._government.provider
-            bus = Spells(*np.zeros((4, 1))) if life.bus is None else _sum(life.bus, days)
-            providers = _sum(life.providers, days)
+            bus = Spells(*np.zeros((4, 1))) if life.bus is None else _sum(life.bus, days, life.slot_hours)
+            providers = _sum(life.providers, days, life.slot_hours)
             nothing = np.zeros(len(provider))
             own = (
                 Spells(providers.known[provider], nothing, nothing, nothing)
                 if life.own is None
-                else _sum(life.own, days)
+                else _sum(life.own, days, life.slot_hours)
             )
             parts, names = (bus, providers, own), ("known", "down", "outages", "squares")
             self._spells[days] = Spells(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
@@ -127,11 +136,11 @@ class Sums:
         return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan).T
 
 
-def _sum(rows: list[CauseRows], days: int) -> Spells:
+def _sum(rows: list[CauseRows], days: int, slot_hours: float) -> Spells:
     sums = SpellSums(len(rows[0]))
     for day in rows[RECORD_DAYS - days :]:
         sums.add(day)
-    return sums.spells(SLOT_HOURS)
+    return sums.spells(slot_hours)
 
 
 def _loss(day: CauseRows) -> Floats:

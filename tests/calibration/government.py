@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indicator.sets import Sets
-from tests.calibration.scenarios import Layout
+from tests.calibration.scenarios import Scenario
 
 KINDS = ("link", "service", "consumer", "provider", "sector", "government")
 LINKS_A_SERVICE = 5
@@ -18,17 +18,23 @@ LINKS_A_SERVICE = 5
 
 @dataclass(frozen=True)
 class Government:
-    """Links of which ``live`` (n,) are connected, their ``provider`` and ω ``weight`` (n,), and ``sets`` of them by kind."""
+    """Links of which ``live`` (n,) are connected, their ``provider`` and ω ``weight`` (n,), and ``sets`` of them by kind.
+
+    ``on_bus`` (n,) are those that the bus takes along, ``unheard`` (n,) those that nobody ever measures.
+    """
 
     agencies: int
     provider: NDArray[np.int64]
     live: NDArray[np.bool_]
     weight: NDArray[np.float64]
     sets: dict[str, Sets]
+    on_bus: NDArray[np.bool_]
+    unheard: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, layout: Layout, rng: np.random.Generator) -> Self:
-        """Draw a government of this layout."""
+    def of(cls, scenario: Scenario, rng: np.random.Generator) -> Self:
+        """Draw the government of a scenario."""
+        layout = scenario.layout
         owner = rng.integers(0, layout.agencies, layout.services)
         value = rng.lognormal(0, 1, layout.services) if layout.skewed else np.ones(layout.services)
         chance = 1 / np.arange(1, layout.providers + 1) if layout.skewed else np.ones(layout.providers)
@@ -47,12 +53,17 @@ class Government:
             "sector": (consumer % layout.sectors, layout.sectors),
             "government": (np.zeros(len(service), dtype=np.int64), 1),
         }
+        live, on_bus, unheard = (
+            rng.random(len(service)) >= share for share in (layout.absent, 1 - scenario.on_bus, 1 - scenario.unheard)
+        )
         return cls(
             agencies=layout.agencies,
             provider=provider,
-            live=rng.random(len(service)) >= layout.absent,
+            live=live,
             weight=weight,
             sets={kind: Sets.of(group, size, provider) for kind, (group, size) in groups.items()},
+            on_bus=on_bus,
+            unheard=unheard,
         )
 
     def mean(self, kind: str, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -22,7 +22,9 @@ WEAK = """\
 * A very long and very rare outage of the bus that the record has not seen (rare-long-bus).
 * A bus that never fails makes intervals of near-perfect systems too wide: nothing rules out that it may (perfect-bus).
 * Single links whose outages are as long as days and as rare as one in two months (day-long).
-* Young systems whose links hang on few providers (young)."""
+* Young systems whose links hang on few providers (young).
+* Links that nobody measures where others are on paper: the point takes them to be on paper as often as the others of their
+  service (imputation), so the interval lies around what is measured, not around what would be (unmeasured-paper)."""
 
 
 def line(cell: Cell) -> str:
@@ -93,14 +95,15 @@ def _page(cells: Sequence[Cell], lives: int, command: str, seconds: float) -> It
 
 ABOUT = """\
 A government is simulated event by event: outages of the bus, of providers and of links begin and end at moments, each
-target is probed once in a slot of five minutes at a phase of its own, and what those probes meet goes through the code that
-judges real evidence: causes, rows per day, sums, intervals. A tenth of the links are on paper.
+target is probed once in a slot, of five minutes unless a scenario says otherwise, at a phase of its own, and what those probes
+meet goes through the code that judges real evidence: causes, rows per day, sums, intervals; in the last scenarios all the
+way from verdicts to the indicators that are published. A tenth of the links are on paper unless a scenario says otherwise.
 
 The *truth* is the long-run expected index of the simulated process: for a link, the product over its causes of the share of
 time each is up; for sets, the weighted mean over links. Where outages change in the middle of the window it is the mean of
 the two halves: what the index of this window would be on average, were it lived again and again. An interval *covers* when
 it holds the truth. Coverage is over all lives and, within a life, over all agencies and sectors and up to about 400 links
-and services; what is on paper alone is left out. Its standard error is over lives, as what shares a life shares outages.
+and services; what is on paper alone, and what is measured too little to be published, is left out. Its standard error is over lives, as what shares a life shares outages.
 Wanted is .95 in every cell, required .90. An interval as wide as the central 95 % range of the estimate itself (ratio 1) could
 only be had by who knew the process."""
 

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.calibration.scenarios import SLOT_SECONDS, Batch, Outages
+from tests.calibration.scenarios import Batch, Outages
 
 Floats = NDArray[np.float64]
-SLOTS_A_DAY = 86400 // SLOT_SECONDS
-SLOT_HOURS = SLOT_SECONDS / 3600
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,10 @@ class Events:
         cause = np.concatenate([members[one] for one in self.cause.tolist()] or [np.zeros(0, np.int64)])
         return Events(cause, np.repeat(self.start, counts), np.repeat(self.end, counts))
 
-    def slots(self, phase: Floats, slots: int) -> NDArray[np.bool_]:
+    def slots(self, phase: Floats, slots: int, slot_hours: float) -> NDArray[np.bool_]:
         """Which slots (slots, causes) are down, probed at ``phase`` (causes,) hours after each slot's start."""
         first, last = (
-            np.clip(np.ceil((time - phase[self.cause]) / SLOT_HOURS), 0, slots).astype(np.int64)
+            np.clip(np.ceil((time - phase[self.cause]) / slot_hours), 0, slots).astype(np.int64)
             for time in (self.start, self.end)
         )
         change = np.zeros((len(phase), slots + 1), dtype=np.int8)
@@ -97,6 +95,6 @@ def share_busy(batch: Batch | None) -> float:
     return 0.0 if batch is None else batch.chance * batch.down / (24.0 * batch.period)
 
 
-def flaps(rng: np.random.Generator, slots: int, causes: int) -> NDArray[Any]:
-    """Down for two slots, up for two, from a beginning of each cause's own: (slots, causes) bool."""
-    return (np.arange(slots)[:, np.newaxis] + rng.integers(0, 4, causes)) % 4 < 2
+def flaps(rng: np.random.Generator, slots: int, causes: int, length: int) -> NDArray[Any]:
+    """Down for ``length`` slots, up for as many, from a beginning of each cause's own: (slots, causes) bool."""
+    return (np.arange(slots)[:, np.newaxis] + rng.integers(0, 2 * length, causes)) % (2 * length) < length

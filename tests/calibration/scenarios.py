@@ -4,21 +4,20 @@ Times are hours. A provider, a link or the bus fails by an alternating renewal p
 state: up for an exponential time of mean ``up``, then down for a log-normal time of mean ``down`` whose logarithm has
 standard deviation ``spread`` (0: always the mean). Each target is probed once a slot, at a phase of its own that is
 uniform in the slot; a slot is down when the outage holds at that moment. These parameters were set before any recipe
-was tried on them; a recipe is bettered, never they.
+was tried on them; a recipe is bettered, never they. Scenarios that came later stand last and were set before they were tried.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["REPLICATIONS", "SCENARIOS", "SEED", "SLOT_SECONDS", "WINDOWS", "Batch", "Layout", "Outages", "Scenario"]
+__all__ = ["REPLICATIONS", "SCENARIOS", "SEED", "WINDOWS", "Batch", "Layout", "Outages", "Scenario"]
 
 SEED = 140409
 """The root of every random number of the gate; scenario k draws from the k-th child of it."""
 
 REPLICATIONS = 1000
 WINDOWS = (7, 28, 90)
-SLOT_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,14 @@ class Scenario:
     ``providers`` are dealt to the providers in turn. ``bus`` fails everything at once, and is attributed to the bus's
     endpoint if ``attributed``. ``batch`` adds to the providers' outages. ``own`` are faults of each link alone.
     ``partial`` outages of a provider take every second of its links. ``flapping``: within an outage the provider is
-    down for two slots, up for two. ``later``: from the middle of the window on, outages come from these processes.
+    down for so many minutes, up for as many. ``later``: from the middle of the window on, outages come from these processes.
     ``shift``: the same, but ``later`` is in force over the whole window and ``providers`` held before it, in the record.
     ``gaps`` are times in which nothing is known of anything; ``blank`` is the share of slots of a provider that are
     unknown besides. ``by_link``: every link is simulated by itself, with a phase of its own, and attributed by
-    services.indicator.causes; otherwise a provider's links are one. ``young``: there is no record but the window.
-    ``weak``: published as a known weak spot.
+    services.indicator.causes; otherwise a provider's links are one. ``published``: the same, and all the rest goes the way
+    of what is published too, from verdicts to indicators; then ``unheard`` is the share of links that nobody ever measures,
+    and ``on_bus`` the share of links that the ``bus`` takes along. ``young``: there is no record but the window.
+    ``slot_seconds``: how often each target is probed. ``weak``: published as a known weak spot.
     """
 
     name: str
@@ -83,15 +84,29 @@ class Scenario:
     batch: Batch | None = None
     own: Outages | None = None
     partial: Outages | None = None
-    flapping: bool = False
+    flapping: int = 0
     later: tuple[Outages, ...] = ()
     shift: bool = False
     gaps: Outages | None = None
     blank: float = 0.0
     by_link: bool = False
+    published: bool = False
+    unheard: float = 0.0
+    on_bus: float = 1.0
     young: bool = False
+    slot_seconds: int = 300
     weak: bool = False
     layout: Layout = Layout()
+
+    @property
+    def slots_a_day(self) -> int:
+        """How many slots a day has."""
+        return 86400 // self.slot_seconds
+
+    @property
+    def slot_hours(self) -> float:
+        """How long a slot is."""
+        return self.slot_seconds / 3600
 
 
 SHORT = Outages(up=20, down=1 / 3, spread=0.5)
@@ -100,6 +115,7 @@ LONG = Outages(up=360, down=8, spread=1.2)
 STEADY = Outages(up=1500, down=1)
 MIXED = (SHORT, MEDIUM, LONG, STEADY)
 RARE_BUS = Outages(up=720, down=3, spread=0.5)
+OWN = Outages(up=717, down=3)
 SMALL = Layout(agencies=25, providers=25, services=150, sectors=5)
 
 SCENARIOS = (
@@ -134,13 +150,13 @@ SCENARIOS = (
         "own-faults",
         "2 h outages of providers, 3 h faults of each link every 30 days",
         (MEDIUM,),
-        own=Outages(up=717, down=3),
+        own=OWN,
         by_link=True,
         layout=SMALL,
     ),
     Scenario("large", "mixed, 6,600 services", MIXED, layout=Layout(services=6600)),
     Scenario("scattered", "short outages seen at each link's own phase", (SHORT,), by_link=True, layout=SMALL),
-    Scenario("flapping", "6 h of flapping every 10 days", (Outages(up=240, down=6, spread=0.5),), flapping=True),
+    Scenario("flapping", "6 h of flapping every 10 days", (Outages(up=240, down=6, spread=0.5),), flapping=10),
     Scenario(
         "weekend",
         "a third of weekends off for 12 h, and 2 h outages",
@@ -196,6 +212,38 @@ SCENARIOS = (
         MIXED,
         young=True,
         layout=Layout(providers=5),
+        weak=True,
+    ),
+    Scenario("minute", "mixed, in slots of a minute", MIXED, slot_seconds=60),
+    Scenario(
+        "minute-flapping",
+        "6 h of flapping every 10 days, 20 minutes each way, in slots of a minute",
+        (Outages(up=240, down=6, spread=0.5),),
+        flapping=20,
+        slot_seconds=60,
+    ),
+    Scenario(
+        "unmeasured",
+        "mixed, 3 h faults of each link, a tenth of the links never measured, half of the links on the bus of rare-bus; "
+        "nothing is on paper",
+        MIXED,
+        bus=RARE_BUS,
+        own=OWN,
+        published=True,
+        unheard=0.1,
+        on_bus=0.5,
+        layout=replace(SMALL, absent=0.0),
+    ),
+    Scenario(
+        "unmeasured-paper",
+        "unmeasured, a tenth of the links on paper",
+        MIXED,
+        bus=RARE_BUS,
+        own=OWN,
+        published=True,
+        unheard=0.1,
+        on_bus=0.5,
+        layout=SMALL,
         weak=True,
     ),
 )

@@ -12,21 +12,11 @@ from numpy.typing import NDArray
 from services.core.outcome import Stage
 from services.indicator.causes import DOWN, UNKNOWN, CauseRows, cause_states, rows_of
 from tests.calibration.government import Government
-from tests.calibration.processes import (
-    SLOT_HOURS,
-    SLOTS_A_DAY,
-    Events,
-    batches,
-    flaps,
-    renewal,
-    share_busy,
-    share_down,
-)
+from tests.calibration.processes import Events, batches, flaps, renewal, share_busy, share_down
 from tests.calibration.scenarios import Outages, Scenario
 
 RECORD_DAYS = 90
 HOURS = 24.0 * RECORD_DAYS
-SLOTS = RECORD_DAYS * SLOTS_A_DAY
 
 States = NDArray[np.int8]
 
@@ -35,11 +25,12 @@ States = NDArray[np.int8]
 class Life:
     """Rows of each day, a row per day and cause: ``bus`` (None if not attributed), ``providers``, and links' ``own``.
 
-    ``own`` is None where links have no faults but their provider's; otherwise ``losses`` (days, n) are what links lose.
+    A slot lasts ``slot_hours``. ``own`` is None where links have no faults but their provider's; otherwise ``losses`` (days, n) are what links lose.
     """
 
     bus: list[CauseRows] | None
     providers: list[CauseRows]
+    slot_hours: float
     own: list[CauseRows] | None = None
     losses: NDArray[np.float64] | None = None
 
@@ -50,20 +41,35 @@ def live(scenario: Scenario, government: Government, window: int, rng: np.random
     bus_events = renewal(rng, [scenario.bus], 1, HOURS) if scenario.bus else None
     if scenario.by_link:
         return _by_link(scenario, government, outages, rng)
-    states: States = outages.slots(_phases(rng, government.agencies), SLOTS).astype(np.int8)
+    states: States = _met(scenario, outages, government.agencies, rng).astype(np.int8)
     if scenario.flapping:
-        states &= flaps(rng, *states.shape)
-    bus: States = np.zeros((SLOTS, 1), dtype=np.int8)
+        states &= flaps(rng, *states.shape, 60 * scenario.flapping // scenario.slot_seconds)
+    bus: States = np.zeros((len(states), 1), dtype=np.int8)
     if bus_events:
-        bus[:] = bus_events.slots(_phases(rng, 1), SLOTS)
+        bus[:] = _met(scenario, bus_events, 1, rng)
         # Everybody's inquiries fail with the bus. What fails then is unknown to the providers, if the bus is known.
         states[bus[:, 0] == DOWN] = UNKNOWN if scenario.attributed else DOWN
     if scenario.gaps:
-        states[renewal(rng, [scenario.gaps], 1, HOURS).slots(_phases(rng, 1), SLOTS)[:, 0]] = UNKNOWN
+        states[_met(scenario, renewal(rng, [scenario.gaps], 1, HOURS), 1, rng)[:, 0]] = UNKNOWN
     if scenario.blank:
         states[rng.random(states.shape) < scenario.blank] = UNKNOWN
     known_bus = scenario.bus and scenario.attributed
-    return Life(_rows(bus) if known_bus else None, _rows(states))
+    return Life(_rows(bus) if known_bus else None, _rows(states), scenario.slot_hours)
+
+
+def verdicts(
+    scenario: Scenario, government: Government, window: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """Simulate the same link by link: what is measured of links (n, slots) and the bus's endpoint (1, slots), as stages.
+
+    What is never measured or not live is -1.
+    """
+    outages = _outages(scenario, government.agencies, window, rng)
+    bus = _met(scenario, renewal(rng, [scenario.bus] if scenario.bus else [], 1, HOURS), 1, rng)
+    down = _faults(scenario, government, outages, rng) | (bus & government.on_bus)
+    links, of_bus = (np.where(one.T, np.int8(Stage.NOT_CONNECTED), np.int8(Stage.OK)) for one in (down, bus))
+    links[~government.live | government.unheard] = -1
+    return links, of_bus
 
 
 def truth(scenario: Scenario, government: Government) -> NDArray[np.float64]:
@@ -84,7 +90,8 @@ def truth(scenario: Scenario, government: Government) -> NDArray[np.float64]:
         later = up(scenario.later)
         of_provider = later if scenario.shift else (of_provider + later) / 2
     half = np.where(_second(government), 1 - share_down(scenario.partial), 1.0)
-    common = (1 - share_down(scenario.bus)) * (1 - batch) * (1 - share_down(scenario.own))
+    bus = 1 - share_down(scenario.bus) * government.on_bus
+    common = bus * (1 - batch) * (1 - share_down(scenario.own))
     return government.live * common * half * of_provider[government.provider]
 
 
@@ -99,17 +106,22 @@ def _outages(scenario: Scenario, causes: int, window: int, rng: np.random.Genera
     return events
 
 
-def _by_link(scenario: Scenario, government: Government, outages: Events, rng: np.random.Generator) -> Life:
-    links = len(government.provider)
+def _faults(scenario: Scenario, government: Government, outages: Events, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Which slots (slots, links) are down but for the bus, of links each with a phase of its own."""
     members = [np.flatnonzero(government.provider == agency) for agency in range(government.agencies)]
     parts = [outages.spread_to(members)]
     if scenario.own:
-        parts.append(renewal(rng, [scenario.own], links, HOURS))
+        parts.append(renewal(rng, [scenario.own], len(government.provider), HOURS))
     if scenario.partial:
         second = _second(government)
         halves = [one[second[one]] for one in members]
         parts.append(renewal(rng, [scenario.partial], government.agencies, HOURS).spread_to(halves))
-    down = Events.joined(parts).slots(_phases(rng, links), SLOTS)
+    return _met(scenario, Events.joined(parts), len(government.provider), rng)
+
+
+def _by_link(scenario: Scenario, government: Government, outages: Events, rng: np.random.Generator) -> Life:
+    links = len(government.provider)
+    down = _faults(scenario, government, outages, rng)
     verdicts = np.where(down, np.int8(Stage.NOT_CONNECTED), np.int8(Stage.OK))
     verdicts[:, ~government.live] = -1
     by_day = _days_beside(verdicts)
@@ -117,8 +129,8 @@ def _by_link(scenario: Scenario, government: Government, outages: Events, rng: n
     rows = rows_of(states)
     ends = 1 + np.cumsum([0, government.agencies * RECORD_DAYS, links * RECORD_DAYS])
     providers, own = (_split(_part(rows, slice(*span))) for span in pairwise(ends.tolist()))
-    losses = down.reshape(RECORD_DAYS, SLOTS_A_DAY, links).mean(axis=1)
-    return Life(None, providers, own, losses)
+    losses = down.reshape(RECORD_DAYS, scenario.slots_a_day, links).mean(axis=1)
+    return Life(None, providers, scenario.slot_hours, own, losses)
 
 
 def _second(government: Government) -> NDArray[np.bool_]:
@@ -129,8 +141,10 @@ def _second(government: Government) -> NDArray[np.bool_]:
     return second
 
 
-def _phases(rng: np.random.Generator, causes: int) -> NDArray[np.float64]:
-    return rng.random(causes) * SLOT_HOURS
+def _met(scenario: Scenario, events: Events, causes: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Which slots (slots, causes) are down, probed at phases by chance."""
+    phases = rng.random(causes) * scenario.slot_hours
+    return events.slots(phases, RECORD_DAYS * scenario.slots_a_day, scenario.slot_hours)
 
 
 def _rows(states: States) -> list[CauseRows]:
@@ -139,9 +153,8 @@ def _rows(states: States) -> list[CauseRows]:
 
 def _days_beside(slots: NDArray[Any]) -> NDArray[Any]:
     """Slots of days (days x slots, c) with the days side by side: (slots, days x c)."""
-    causes = slots.shape[1]
-    apart = slots.reshape(RECORD_DAYS, SLOTS_A_DAY, causes)
-    return np.ascontiguousarray(apart.swapaxes(0, 1)).reshape(SLOTS_A_DAY, RECORD_DAYS * causes)
+    apart = slots.reshape(RECORD_DAYS, -1, slots.shape[1])
+    return np.ascontiguousarray(apart.swapaxes(0, 1)).reshape(apart.shape[1], -1)
 
 
 def _split(rows: CauseRows) -> list[CauseRows]:

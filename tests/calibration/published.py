@@ -1,0 +1,124 @@
+"""A life judged the way of what is published: from verdicts of targets to the indicators of every set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.evidence import Kind
+from services.core.model import ALWAYS, Agency, Endpoint, Link, Policy, Register, Service
+from services.core.model import Government as Name
+from services.indicator.calendar import Calendar
+from services.indicator.causes import CauseRows
+from services.indicator.day_count import DayCount
+from services.indicator.frame import Frame
+from services.indicator.index import indicators
+from services.indicator.judge import Judge
+from services.indicator.states import DayEvidence
+from services.indicator.tally import Tally, WindowCounts
+from tests.calibration.government import KINDS, Government
+from tests.calibration.scenarios import WINDOWS, Scenario
+from tests.calibration.simulate import RECORD_DAYS, verdicts
+
+BEGIN = date(2026, 1, 1)
+BUS = "bus"
+
+Floats = NDArray[np.float64]
+
+
+class Published:
+    """Indicators of one life of a government, which is of a register ``frame_of`` it."""
+
+    def __init__(self, scenario: Scenario, government: Government, frame: Frame, rng: np.random.Generator) -> None:
+        links, bus = verdicts(scenario, government, RECORD_DAYS, rng)
+        evidence = _Evidence(frame, np.vstack([links, bus]), scenario.slot_seconds)
+        self._snapshot = indicators(frame, evidence, end_slot=evidence.end_slot, windows=WINDOWS)
+
+    def intervals(self, days: int) -> dict[str, tuple[Floats, ...]]:
+        """Point, low and high of every set by kind, over the last ``days``; NaN where none is published."""
+        columns = {kind: self._snapshot.columns[Kind[kind.upper()], days] for kind in KINDS}
+        return {kind: (one.point, one.interval_low, one.interval_high) for kind, one in columns.items()}
+
+
+def frame_of(government: Government, scenario: Scenario) -> Frame:
+    """The register of a government, in the order of its links and sets."""
+    sets = government.sets
+    agencies = [f"agency-{at:04d}" for at in range(government.agencies)]
+    services = [f"service-{at:04d}" for at in range(sets["service"].size)]
+    consumer, sector = np.zeros(len(services), np.int64), np.zeros(len(agencies), np.int64)
+    consumer[sets["service"].group] = sets["consumer"].group
+    sector[sets["consumer"].group] = sets["sector"].group
+    value = np.bincount(sets["service"].group, government.weight)
+    links = [
+        Link(
+            id=f"link-{at:05d}",
+            service=services[sets["service"].group[at]],
+            provider=agencies[provider],
+            data_item="",
+            live_from=ALWAYS if government.live[at] else None,
+            weight=float(government.weight[at]),
+        )
+        for at, provider in enumerate(government.provider.tolist())
+    ]
+    register = Register(
+        agencies={one: Agency(one, one, one, f"sector-{sector[at]:02d}") for at, one in enumerate(agencies)},
+        services={
+            one: Service(one, agencies[consumer[at]], one, one, weight=float(value[at]))
+            for at, one in enumerate(services)
+        },
+        links={link.id: link for link in links},
+        endpoints={BUS: Endpoint(BUS, agencies[0], None, "", "")},
+        probes={},
+        policy=Policy(
+            government=Name("gov", "", ""),
+            timezone="UTC",
+            epoch=datetime.combine(BEGIN, datetime.min.time(), UTC),
+            slot_seconds=scenario.slot_seconds,
+            bus=BUS,
+        ),
+        register_version="",
+        probe_version="",
+    )
+    return Frame.of(register)
+
+
+class _Evidence:
+    """Verdicts of a frame's targets (targets, slots), counted day by day as closed days are."""
+
+    def __init__(self, frame: Frame, of_targets: NDArray[np.int8], slot_seconds: int) -> None:
+        self._judge = Judge(frame, np.arange(len(frame.targets)))
+        self.calendar = Calendar("UTC", datetime.combine(BEGIN, datetime.min.time(), UTC).timestamp(), slot_seconds)
+        self.end_slot = self.calendar.first_slot(BEGIN + timedelta(days=RECORD_DAYS))
+        self._slots = 86400 // slot_seconds
+        self._days = {
+            BEGIN.toordinal() + at: self._count(BEGIN.toordinal() + at, of_day)
+            for at, of_day in enumerate(np.split(of_targets, RECORD_DAYS, axis=1))
+        }
+
+    def _count(self, day: int, of_day: NDArray[np.int8]) -> tuple[Tally, CauseRows]:
+        counting = DayCount(self._judge, day, self._slots, self.calendar.slot_seconds)
+        heard = np.flatnonzero(of_day[:, 0] >= 0)
+        counting.add(heard, of_day[heard])
+        finishing = counting.finish()
+        while True:
+            try:
+                next(finishing)
+            except StopIteration as done:
+                found: tuple[Tally, CauseRows] = done.value
+                return found
+
+    def window(self, frame: Frame, days: int, end_slot: int) -> WindowCounts:
+        del end_slot  # there is one
+        counts = WindowCounts.zero(frame)
+        for day in list(self._days)[-days:]:
+            counts.add_day(self._judge, day, self._slots, self._days[day][0])
+        return counts.whole()
+
+    def days(self, frame: Frame, span: range) -> Iterator[DayEvidence]:
+        del span  # it is the record
+        for day, (tally, causes) in self._days.items():
+            live = self._judge.force(day).live
+            yield DayEvidence(day, self._slots, tally.counts[:, : len(frame.links)], live, causes)

@@ -16,8 +16,8 @@ Where nothing is known of the bus, or no endpoint is named for it, nothing can b
 then left to the guard of §6. Links that are not live take no part, neither for themselves nor for their provider: they are
 known zeros by the register, which nothing that happens can change.
 
-An *outage* ends when a cause was up for PAUSE known slots in a row: one that comes and goes is one, not many, or what is
-the same draw would be taken for many.
+An *outage* ends when a cause was up for an hour of known slots in a row, its *pause*: one that comes and goes is one, not
+many, or what is the same draw would be taken for many.
 """
 
 from __future__ import annotations
@@ -31,12 +31,18 @@ from numpy.typing import DTypeLike, NDArray
 from services.core.outcome import Stage
 from services.indicator.frame import Frame
 
-__all__ = ["DOWN", "PAUSE", "UNKNOWN", "UP", "CauseRows", "cause_states", "counter", "join", "rows_of"]
+__all__ = ["DOWN", "UNKNOWN", "UP", "CauseRows", "cause_states", "counter", "join", "pause_slots", "rows_of"]
 
 UNKNOWN, UP, DOWN = -1, 0, 1
 
-PAUSE = 12
-"""Known slots up in a row that end an outage: an hour of slots of five minutes."""
+PAUSE_SECONDS = 3600
+LONGEST_PAUSE = 120
+"""Slots; two of them fit the eight bits that a pause is counted in."""
+
+
+def pause_slots(slot_seconds: int) -> int:
+    """Return how many known slots up in a row end an outage: an hour of them, at least 1 and at most 120."""
+    return min(max(1, round(PAUSE_SECONDS / slot_seconds)), LONGEST_PAUSE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +50,7 @@ class CauseRows:
     """Consecutive slots of c causes, summed: what §6 keeps per cause and day.
 
     Slots ``known`` and ``down``, and ``outages`` begun. ``head`` known slots up before the first one down and ``tail``
-    after the last, both up to PAUSE; where none is down, both are ``known`` up to PAUSE. All (c,).
+    after the last, both up to the pause; where none is down, both are ``known`` up to the pause. All (c,).
     """
 
     known: NDArray[np.unsignedinteger[Any]]
@@ -100,40 +106,40 @@ def cause_states(frame: Frame, verdicts: NDArray[np.int8], bus: NDArray[np.int8]
     return states
 
 
-def rows_of(states: NDArray[np.int8]) -> CauseRows:
-    """Sum consecutive slots (slots, c), in their order."""
+def rows_of(states: NDArray[np.int8], pause: int) -> CauseRows:
+    """Sum consecutive slots (slots, c), in their order; ``pause`` is that of ``pause_slots``."""
     slots, causes = states.shape
     outages = np.zeros(causes, dtype=counter(slots))
-    head, pause = np.zeros(causes, dtype=np.uint8), np.full(causes, PAUSE, dtype=np.uint8)
+    head, tail = np.zeros(causes, dtype=np.uint8), np.full(causes, pause, dtype=np.uint8)
     before = np.ones(causes, dtype=np.bool_)
     for row in states:
         down, up = row == DOWN, row == UP
-        outages += down & (pause >= PAUSE)
-        pause += up & (pause < PAUSE)
-        pause[down] = 0
+        outages += down & (tail >= pause)
+        tail += up & (tail < pause)
+        tail[down] = 0
         before &= ~down
-        head += up & before & (head < PAUSE)
+        head += up & before & (head < pause)
     return CauseRows(
         known=(states >= UP).sum(axis=0, dtype=outages.dtype),
         down=(states == DOWN).sum(axis=0, dtype=outages.dtype),
         outages=outages,
         head=head,
-        tail=np.where(before, head, pause),
+        tail=np.where(before, head, tail),
     )
 
 
-def join(earlier: CauseRows, later: CauseRows) -> CauseRows:
+def join(earlier: CauseRows, later: CauseRows, pause: int) -> CauseRows:
     """Sum two stretches of the same causes, one after the other; equal to ``rows_of`` the slots of both."""
     kind = counter(int(earlier.known.max(initial=0)) + int(later.known.max(initial=0)))
-    pause = np.minimum(earlier.tail + later.head, np.uint8(PAUSE))
+    between = np.minimum(earlier.tail + later.head, np.uint8(pause))
     failed, fails = earlier.down > 0, later.down > 0
-    goes_on = failed & fails & (pause < PAUSE)
+    goes_on = failed & fails & (between < pause)
     return CauseRows(
         known=np.add(earlier.known, later.known, dtype=kind),
         down=np.add(earlier.down, later.down, dtype=kind),
         outages=np.add(earlier.outages, later.outages, dtype=kind) - goes_on,
-        head=np.where(failed, earlier.head, pause),
-        tail=np.where(fails, later.tail, pause),
+        head=np.where(failed, earlier.head, between),
+        tail=np.where(fails, later.tail, between),
     )
 
 

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 from services.indicator import bits
 from services.indicator.bits import Words
-from services.indicator.causes import PAUSE, CauseRows, rows_of
+from services.indicator.causes import CauseRows, rows_of
 from services.indicator.frame import Frame
 
 __all__ = ["CELLS", "charge", "groups"]
@@ -41,17 +41,24 @@ def groups(begin: NDArray[np.int64], end: int, slots: int) -> Iterator[tuple[sli
 
 
 def charge(
-    frame: Frame, by_provider: NDArray[np.int64], known: Words, failed: Words, bus: tuple[Words, Words], slots: int
+    frame: Frame,
+    by_provider: NDArray[np.int64],
+    known: Words,
+    failed: Words,
+    bus: tuple[Words, Words],
+    slots: int,
+    pause: int,
 ) -> Generator[None, None, CauseRows]:
     """Return the rows of the causes in the order of ``cause_states``, pausing after every piece.
 
     ``known`` and of these ``failed`` (links, w) say what was seen of live links in so many ``slots``; ``bus`` (1, w)
-    likewise, of the bus. ``by_provider`` (n,) are the positions of the links sorted by provider.
+    likewise, of the bus. ``by_provider`` (n,) are the positions of the links sorted by provider; ``pause`` is that of
+    ``pause_slots``.
     """
     agencies = len(frame.agencies)
     rows = CauseRows.empty(1 + agencies + len(frame.links), slots)
     bus_known, bus_failed = bus
-    _enter(rows, np.zeros(1, dtype=np.int64), bus_known, bus_failed, slots)
+    _enter(rows, np.zeros(1, dtype=np.int64), bus_known, bus_failed, slots, pause)
     present, begin = np.unique(frame.provider[by_provider], return_index=True)
     for chosen, part in groups(begin, len(by_provider), slots):
         links, providers, start = by_provider[part], present[chosen], begin[chosen] - part.start
@@ -64,8 +71,8 @@ def charge(
         provider_failed &= ~bus_failed
         size = np.diff(np.append(start, len(links)))
         links_failed &= ~(bus_failed | np.repeat(provider_failed, size, axis=0))
-        _enter(rows, 1 + providers, provider_known, provider_failed, slots)
-        _enter(rows, 1 + agencies + links, links_known, links_failed, slots)
+        _enter(rows, 1 + providers, provider_known, provider_failed, slots, pause)
+        _enter(rows, 1 + agencies + links, links_known, links_failed, slots, pause)
         yield
     return rows
 
@@ -89,18 +96,18 @@ def _outvoted(known: Words, failed: Words, start: NDArray[np.int64], slots: int)
     return found
 
 
-def _enter(rows: CauseRows, causes: NDArray[np.int64], known: Words, failed: Words, slots: int) -> None:
+def _enter(rows: CauseRows, causes: NDArray[np.int64], known: Words, failed: Words, slots: int, pause: int) -> None:
     """Enter the rows of these ``causes`` (c,), known and down in slots (c, w)."""
     kind = rows.known.dtype
     here, down = bits.count(known, kind), bits.count(failed, kind)
     rows.known[causes], rows.down[causes] = here, down
-    rows.head[causes] = rows.tail[causes] = np.minimum(here, PAUSE)
+    rows.head[causes] = rows.tail[causes] = np.minimum(here, pause)
     failing = np.flatnonzero(down)
     step = _step(slots)
     for first in range(0, len(failing), step):
         part = failing[first : first + step]
         states = bits.unpack(known[part], slots) + bits.unpack(failed[part], slots)
-        found = rows_of(np.ascontiguousarray(states.T).view(np.int8) - np.int8(1))
+        found = rows_of(np.ascontiguousarray(states.T).view(np.int8) - np.int8(1), pause)
         rows.outages[causes[part]] = found.outages
         rows.head[causes[part]], rows.tail[causes[part]] = found.head, found.tail
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indicator.calendar import Calendar
-from services.indicator.causes import CauseRows, cause_states, join, rows_of
+from services.indicator.causes import CauseRows, cause_states, join, pause_slots, rows_of
 from services.indicator.cells import stages
 from services.indicator.day_count import DayCount
 from services.indicator.judge import Judge
@@ -48,6 +48,7 @@ class Counting:
         self.judge = judge
         self._keep = keep
         self._calendar = calendar
+        self._pause = pause_slots(calendar.slot_seconds)
         self._slots = slots
         self._packed = packed
         self._stale = {slot for slot in slots if calendar.day_of(slot) not in packed}
@@ -191,8 +192,8 @@ class Counting:
         if not earlier:
             return last
         # Most often it is the last piece that has changed.
-        before = kept.before if kept is not None and _same(kept.pieces[:-1], earlier) else reduce(join, earlier)
-        self._joins[day] = _Joined(pieces, before, join(before, last))
+        before = kept.before if kept is not None and _same(kept.pieces[:-1], earlier) else reduce(self._join, earlier)
+        self._joins[day] = _Joined(pieces, before, self._join(before, last))
         return self._joins[day].whole
 
     def _piece(self, day: date, piece: int, within: range) -> CauseRows:
@@ -255,7 +256,10 @@ class Counting:
     def _causes_of(self, verdicts: NDArray[np.int8]) -> CauseRows:
         frame, links = self.judge.frame, len(self.judge.links)
         bus = None if frame.bus is None else verdicts[links + frame.bus]
-        return rows_of(cause_states(frame, np.ascontiguousarray(verdicts[:links].T), bus))
+        return rows_of(cause_states(frame, np.ascontiguousarray(verdicts[:links].T), bus), self._pause)
+
+    def _join(self, earlier: CauseRows, later: CauseRows) -> CauseRows:
+        return join(earlier, later, self._pause)
 
 
 def _same(some: Sequence[CauseRows], others: Sequence[CauseRows]) -> bool:

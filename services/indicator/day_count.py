@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from services.core.outcome import Stage
 from services.indicator import bits
 from services.indicator.bits import Words
-from services.indicator.causes import CauseRows
+from services.indicator.causes import CauseRows, pause_slots
 from services.indicator.charging import charge, groups
 from services.indicator.judge import Judge
 from services.indicator.tally import Tally
@@ -25,7 +25,7 @@ class DayCount:
         frame = judge.frame
         self._judge = judge
         self._day = day
-        self._slots = slots
+        self._slots, self._pause = slots, pause_slots(slot_seconds)
         self._links = len(frame.links)
         self._bus = None if frame.bus is None else self._links + frame.bus
         self._tally = Tally(frame, slot_seconds)
@@ -52,7 +52,7 @@ class DayCount:
         yield from self._join()
         bus = self._bus_known, self._bus_failed
         frame, order = self._judge.frame, self._judge.by_provider
-        causes = yield from charge(frame, order, self._known, self._failed, bus, self._slots)
+        causes = yield from charge(frame, order, self._known, self._failed, bus, self._slots, self._pause)
         return self._tally, causes
 
     def _join(self) -> Generator[None]:

@@ -42,7 +42,7 @@ __all__ = [
     "strict_shares",
 ]
 
-METHOD_VERSION = "2"
+METHOD_VERSION = "3"
 """Changes whenever a formula of INDICATOR.md does."""
 
 # κ is a sum of shares; sums agree within 10⁻¹² (§5), so a κ that equals the threshold may miss it by as much.

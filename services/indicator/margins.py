@@ -55,7 +55,7 @@ class Past:
         """Return the outages of a window of so many days."""
         days = self.since(window)
         if len(days) not in self._spells:
-            self._spells[len(days)] = self.record.spells(window, days, self.calendar.slot_seconds / 3600)
+            self._spells[len(days)] = self.record.spells(window, days, self.calendar.slot_seconds)
         return self._spells[len(days)]
 
     def learnt(self, window: int) -> Learnt:

@@ -42,21 +42,21 @@ class Record:
         self._losses: dict[int, tuple[CauseRows, Mapping[Kind, NDArray[np.float64]]]] = {}
         self._sets: dict[Kind, Sets] = {}
 
-    def spells(self, window: int, days: Sequence[DayEvidence], slot_hours: float) -> Spells:
+    def spells(self, window: int, days: Sequence[DayEvidence], slot_seconds: int) -> Spells:
         """Sum the causes over days; ``window``, its length in days, tells apart spans that are asked for by turns."""
         rows = [day.causes for day in days]
         settled = rows[:-OPEN_DAYS]
         kept, total = self._sums.get(window, ((), None))
         same = len(kept) <= len(settled) and all(one is other for one, other in zip(kept, settled, strict=False))
         if total is None or not kept or not same:  # sums of no days have a size too, of an earlier register
-            kept, total = (), SpellSums(len(rows[0]))
+            kept, total = (), SpellSums(len(rows[0]), slot_seconds)
         for row in settled[len(kept) :]:
             total.add(row)
         self._sums[window] = (settled, total)
         total = total.copy()
         for row in rows[-OPEN_DAYS:]:
             total.add(row)
-        return total.spells(slot_hours)
+        return total.spells()
 
     def daily(
         self, frame: Frame, days: Sequence[DayEvidence], whole_day: int
@@ -93,8 +93,10 @@ class Record:
 
     def _of_day(self, frame: Frame, day: DayEvidence) -> dict[Kind, NDArray[np.float64]]:
         known = day.causes.known[1 + len(frame.agencies) :]
-        weight = np.where(known > 0, frame.weight, 0.0)
+        in_force = (frame.required_from <= day.day) & (day.day < frame.required_until)
+        weight = np.where(in_force, frame.weight, 0.0)
         within = ratio(weight, sums(frame.service, weight, len(frame.services))[frame.service], otherwise=0.0)
+        within[known == 0] = 0.0
         omega = frame.service_weight[frame.service] * within
         failed = known - np.minimum(day.counts(Stage.OK), known)
         losing = np.flatnonzero(failed)

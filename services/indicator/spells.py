@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.causes import PAUSE, CauseRows
+from services.indicator.causes import CauseRows, pause_slots
 
 __all__ = ["SpellSums", "Spells"]
 
@@ -30,34 +31,32 @@ class Spells:
 
 
 class SpellSums:
-    """Sums of days that are appended one after another.
+    """Sums of days of slots of so many seconds, appended one after another.
 
     Days that an outage goes on between are a chain. A chain with downtime Y and M outages adds 2Y²/(M+1) to Q: the
     expected sum of squares of M exponential lengths that sum to Y. The chain at the end is still open. Slots are counted in
     32 bits, for there is one such sum per cause and window.
     """
 
-    __slots__ = ("_chain_down", "_chain_outages", "_down", "_known", "_outages", "_squares", "_tail")
+    __slots__ = ("_chain_down", "_chain_outages", "_down", "_known", "_outages", "_slot_seconds", "_squares", "_tail")
 
-    def __init__(self, causes: int) -> None:
+    def __init__(self, causes: int, slot_seconds: int) -> None:
+        self._slot_seconds = slot_seconds
         self._known, self._down, self._outages, self._chain_down, self._chain_outages = (
             np.zeros(causes, dtype=np.int32) for _ in range(5)
         )
         self._squares = np.zeros(causes)
-        self._tail = np.full(causes, PAUSE, dtype=np.uint8)
+        self._tail = np.full(causes, pause_slots(slot_seconds), dtype=np.uint8)
 
     def copy(self) -> SpellSums:
         """Return the same sums, to be added to by themselves."""
-        other = SpellSums(0)
-        for name in self.__slots__:
-            setattr(other, name, getattr(self, name).copy())
-        return other
+        return deepcopy(self)
 
     def add(self, day: CauseRows) -> None:
         """Append a day. A day in which nothing is known of a cause changes nothing of it, and breaks no chain."""
-        failing = np.flatnonzero(day.down)
+        pause, failing = pause_slots(self._slot_seconds), np.flatnonzero(day.down)
         down, outages = day.down[failing], day.outages[failing].astype(np.int32)
-        goes_on = self._tail[failing] + day.head[failing] < PAUSE
+        goes_on = self._tail[failing] + day.head[failing] < pause
         ended = failing[~goes_on]
         self._squares[ended] += _chain(self._chain_down[ended], self._chain_outages[ended])
         self._chain_down[ended] = self._chain_outages[ended] = 0
@@ -67,11 +66,12 @@ class SpellSums:
         self._outages[failing] += outages
         self._down[failing] += down
         self._known += day.known
-        np.minimum(self._tail + day.tail, PAUSE, out=self._tail)
+        np.minimum(self._tail + day.tail, pause, out=self._tail)
         self._tail[failing] = day.tail[failing]
 
-    def spells(self, slot_hours: float) -> Spells:
-        """Return the sums in hours, of slots that last ``slot_hours`` each."""
+    def spells(self) -> Spells:
+        """Return the sums in hours."""
+        slot_hours = self._slot_seconds / 3600
         squares = self._squares + _chain(self._chain_down, self._chain_outages)
         return Spells(
             known=self._known.astype(np.float64) * slot_hours,

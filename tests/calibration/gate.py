@@ -107,13 +107,13 @@ class Sums:
         """Sums over the last days, in the order bus, providers, links."""
         if days not in self._spells:
             life, provider = self._life, self._government.provider
-            bus = Spells(*np.zeros((4, 1))) if life.bus is None else _sum(life.bus, days, life.slot_hours)
-            providers = _sum(life.providers, days, life.slot_hours)
+            bus = Spells(*np.zeros((4, 1))) if life.bus is None else _sum(life.bus, days, life.slot_seconds)
+            providers = _sum(life.providers, days, life.slot_seconds)
             nothing = np.zeros(len(provider))
             own = (
                 Spells(providers.known[provider], nothing, nothing, nothing)
                 if life.own is None
-                else _sum(life.own, days, life.slot_hours)
+                else _sum(life.own, days, life.slot_seconds)
             )
             parts, names = (bus, providers, own), ("known", "down", "outages", "squares")
             self._spells[days] = Spells(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
@@ -136,11 +136,11 @@ class Sums:
         return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan).T
 
 
-def _sum(rows: list[CauseRows], days: int, slot_hours: float) -> Spells:
-    sums = SpellSums(len(rows[0]))
+def _sum(rows: list[CauseRows], days: int, slot_seconds: int) -> Spells:
+    sums = SpellSums(len(rows[0]), slot_seconds)
     for day in rows[RECORD_DAYS - days :]:
         sums.add(day)
-    return sums.spells(slot_hours)
+    return sums.spells()
 
 
 def _loss(day: CauseRows) -> Floats:

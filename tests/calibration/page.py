@@ -42,17 +42,18 @@ def verdict(cell: Cell) -> str:
     return "below .95" if cell.coverage >= REQUIRED else "FAILS"
 
 
-def page(cells: Sequence[Cell], lives: int, command: str, seconds: float) -> str:
+def page(cells: Sequence[Cell], lives: int, command: str, seconds: float, cpu: float) -> str:
     """The whole page."""
-    return "\n".join(_page(cells, lives, command, seconds)) + "\n"
+    return "\n".join(_page(cells, lives, command, seconds, cpu)) + "\n"
 
 
-def _page(cells: Sequence[Cell], lives: int, command: str, seconds: float) -> Iterator[str]:
+def _page(cells: Sequence[Cell], lives: int, command: str, seconds: float, cpu: float) -> Iterator[str]:
     tried = [cell for cell in cells if not cell.scenario.weak]
     low = sorted((cell for cell in cells if cell.coverage < WANTED), key=lambda cell: cell.coverage)
     yield "# Calibration of the intervals"
     yield ""
-    yield f"Written by `{command}` in {seconds / 60:.0f} minutes; nobody edits this page. {_machine()}."
+    yield f"Written by `{command}` in {seconds / 60:.0f} minutes, {cpu / 60:.0f} of processor time; nobody edits this page."
+    yield f"{_machine()}."
     yield f"Method {METHOD_VERSION}, seed {SEED}, {lives:,} lives of each scenario."
     yield ""
     yield ABOUT

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.outcome import Stage
-from services.indicator.causes import DOWN, UNKNOWN, CauseRows, cause_states, rows_of
+from services.indicator.causes import DOWN, UNKNOWN, CauseRows, cause_states, pause_slots, rows_of
 from tests.calibration.government import Government
 from tests.calibration.processes import Events, batches, flaps, renewal, share_busy, share_down
 from tests.calibration.scenarios import Outages, Scenario
@@ -25,12 +25,12 @@ States = NDArray[np.int8]
 class Life:
     """Rows of each day, a row per day and cause: ``bus`` (None if not attributed), ``providers``, and links' ``own``.
 
-    A slot lasts ``slot_hours``. ``own`` is None where links have no faults but their provider's; otherwise ``losses`` (days, n) are what links lose.
+    Slots last ``slot_seconds``. ``own`` is None where links have no faults but their provider's; otherwise ``losses`` (days, n) are what links lose.
     """
 
     bus: list[CauseRows] | None
     providers: list[CauseRows]
-    slot_hours: float
+    slot_seconds: int
     own: list[CauseRows] | None = None
     losses: NDArray[np.float64] | None = None
 
@@ -54,7 +54,7 @@ def live(scenario: Scenario, government: Government, window: int, rng: np.random
     if scenario.blank:
         states[rng.random(states.shape) < scenario.blank] = UNKNOWN
     known_bus = scenario.bus and scenario.attributed
-    return Life(_rows(bus) if known_bus else None, _rows(states), scenario.slot_hours)
+    return Life(_rows(bus, scenario) if known_bus else None, _rows(states, scenario), scenario.slot_seconds)
 
 
 def verdicts(
@@ -62,13 +62,17 @@ def verdicts(
 ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     """Simulate the same link by link: what is measured of links (n, slots) and the bus's endpoint (1, slots), as stages.
 
-    What is never measured or not live is -1.
+    What is never measured or not live is -1, and so is a bus that there is not.
     """
     outages = _outages(scenario, government.agencies, window, rng)
-    bus = _met(scenario, renewal(rng, [scenario.bus] if scenario.bus else [], 1, HOURS), 1, rng)
+    bus = np.zeros((RECORD_DAYS * scenario.slots_a_day, 1), dtype=np.bool_)
+    if scenario.bus:
+        bus = _met(scenario, renewal(rng, [scenario.bus], 1, HOURS), 1, rng)
     down = _faults(scenario, government, outages, rng) | (bus & government.on_bus)
     links, of_bus = (np.where(one.T, np.int8(Stage.NOT_CONNECTED), np.int8(Stage.OK)) for one in (down, bus))
     links[~government.live | government.unheard] = -1
+    if not scenario.bus:
+        of_bus[:] = -1
     return links, of_bus
 
 
@@ -126,11 +130,11 @@ def _by_link(scenario: Scenario, government: Government, outages: Events, rng: n
     verdicts[:, ~government.live] = -1
     by_day = _days_beside(verdicts)
     states = cause_states(government.frame_of_days(RECORD_DAYS), by_day, None)
-    rows = rows_of(states)
+    rows = rows_of(states, pause_slots(scenario.slot_seconds))
     ends = 1 + np.cumsum([0, government.agencies * RECORD_DAYS, links * RECORD_DAYS])
     providers, own = (_split(_part(rows, slice(*span))) for span in pairwise(ends.tolist()))
     losses = down.reshape(RECORD_DAYS, scenario.slots_a_day, links).mean(axis=1)
-    return Life(None, providers, scenario.slot_hours, own, losses)
+    return Life(None, providers, scenario.slot_seconds, own, losses)
 
 
 def _second(government: Government) -> NDArray[np.bool_]:
@@ -147,8 +151,8 @@ def _met(scenario: Scenario, events: Events, causes: int, rng: np.random.Generat
     return events.slots(phases, RECORD_DAYS * scenario.slots_a_day, scenario.slot_hours)
 
 
-def _rows(states: States) -> list[CauseRows]:
-    return _split(rows_of(_days_beside(states)))
+def _rows(states: States, scenario: Scenario) -> list[CauseRows]:
+    return _split(rows_of(_days_beside(states), pause_slots(scenario.slot_seconds)))
 
 
 def _days_beside(slots: NDArray[Any]) -> NDArray[Any]:

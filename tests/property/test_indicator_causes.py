@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from services.core.model import ALWAYS, Agency, Government, Link, Policy, Register, Service
 from services.indicator import bits, charging
-from services.indicator.causes import PAUSE, CauseRows, cause_states, join, rows_of
+from services.indicator.causes import CauseRows, cause_states, join, pause_slots, rows_of
 from services.indicator.frame import Frame
 
 
@@ -36,6 +36,9 @@ def frame_of(providers: list[int], agencies: int) -> Frame:
     )
 
 
+pauses = st.sampled_from([1, 2, 12, 120])
+
+
 @st.composite
 def slots(draw: st.DrawFn) -> tuple[list[int], np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
     """Draw the providers of up to nine links, their verdicts in some slots, and the bus's."""
@@ -53,8 +56,8 @@ def slots(draw: st.DrawFn) -> tuple[list[int], np.ndarray[Any, Any], np.ndarray[
 
 
 @settings(deadline=None)
-@given(slots(), st.integers(1, 12), st.sampled_from([1, 2, 40, 1 << 20]))
-def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cells: int) -> None:
+@given(slots(), st.integers(1, 12), st.sampled_from([1, 2, 40, 1 << 20]), pauses)
+def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cells: int, pause: int) -> None:
     """However long the day and wherever it is cut, charging it as a whole gives what its slots one by one give."""
     providers, verdicts, bus = case
     frame, verdicts = frame_of(providers, 4), np.tile(verdicts, (times, 1))
@@ -69,14 +72,14 @@ def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cell
         patch.setattr(charging, "CELLS", cells)
         patch.setattr(charging, "PIECE_CELLS", 4 * cells)
         order = np.argsort(frame.provider, kind="stable")
-        charge = charging.charge(frame, order, known, failed, words(of_bus[np.newaxis]), slots)
+        charge = charging.charge(frame, order, known, failed, words(of_bus[np.newaxis]), slots, pause)
         while True:
             try:
                 next(charge)
             except StopIteration as ended:
                 found = ended.value
                 break
-    assert rows(found) == rows(rows_of(cause_states(frame, verdicts, of_bus)))
+    assert rows(found) == rows(rows_of(cause_states(frame, verdicts, of_bus), pause))
 
 
 @settings(deadline=None)
@@ -102,14 +105,14 @@ def test_every_failed_slot_is_charged_to_one_cause_at_most(case) -> None:
             assert verdict >= 0 or own == -1
 
 
-def brute(column: list[int]) -> tuple[int, int, int, int, int]:
+def brute(column: list[int], pause: int) -> tuple[int, int, int, int, int]:
     """Sum one cause's slots by going through them."""
     known = [state for state in column if state >= 0]
     failed = [at for at, state in enumerate(known) if state == 1]
     if not failed:
-        return len(known), 0, 0, min(len(known), PAUSE), min(len(known), PAUSE)
-    outages = 1 + sum(after - before - 1 >= PAUSE for before, after in pairwise(failed))
-    return len(known), len(failed), outages, min(failed[0], PAUSE), min(len(known) - 1 - failed[-1], PAUSE)
+        return len(known), 0, 0, min(len(known), pause), min(len(known), pause)
+    outages = 1 + sum(after - before - 1 >= pause for before, after in pairwise(failed))
+    return len(known), len(failed), outages, min(failed[0], pause), min(len(known) - 1 - failed[-1], pause)
 
 
 def rows(sums: CauseRows) -> list[tuple[int, ...]]:
@@ -119,13 +122,14 @@ def rows(sums: CauseRows) -> list[tuple[int, ...]]:
 
 
 @st.composite
-def stretches(draw: st.DrawFn) -> list[np.ndarray[Any, Any]]:
-    """Draw three consecutive stretches of slots of the same causes."""
+def stretches(draw: st.DrawFn) -> tuple[int, list[np.ndarray[Any, Any]]]:
+    """Draw a pause, and three consecutive stretches of slots of the same causes."""
+    pause = draw(pauses)
     causes = draw(st.integers(1, 4))
-    lengths = [draw(st.integers(0, 2 * PAUSE)) for _ in range(3)]
+    lengths = [draw(st.integers(0, 2 * pause)) for _ in range(3)]
     rng = random.Random(draw(st.integers(0, 2**32)))
     often = rng.choice([2, 10, 30])
-    return [
+    return pause, [
         np.array([rng.choice([-1, *(often * [0]), 1]) for _ in range(length * causes)], dtype=np.int8).reshape(
             length, causes
         )
@@ -135,17 +139,31 @@ def stretches(draw: st.DrawFn) -> list[np.ndarray[Any, Any]]:
 
 @settings(deadline=None)
 @given(stretches())
-def test_joined_rows_are_the_rows_of_the_whole_however_they_are_joined(parts) -> None:
+def test_joined_rows_are_the_rows_of_the_whole_however_they_are_joined(stretched) -> None:
     """Rows equal brute force, joining equals summing the whole, and it does not matter what is joined first."""
-    first, second, third = (rows_of(part) for part in parts)
+    pause, parts = stretched
+    first, second, third = (rows_of(part, pause) for part in parts)
     whole = np.concatenate(parts)
-    assert rows(rows_of(whole)) == [brute(whole[:, cause].tolist()) for cause in range(whole.shape[1])]
-    assert rows(join(join(first, second), third)) == rows(rows_of(whole))
-    assert rows(join(first, join(second, third))) == rows(rows_of(whole))
+    assert rows(rows_of(whole, pause)) == [brute(whole[:, cause].tolist(), pause) for cause in range(whole.shape[1])]
+    assert rows(join(join(first, second, pause), third, pause)) == rows(rows_of(whole, pause))
+    assert rows(join(first, join(second, third, pause), pause)) == rows(rows_of(whole, pause))
+
+
+@pytest.mark.parametrize(
+    ("slot_seconds", "slots"), [(1, 120), (30, 120), (60, 60), (300, 12), (3600, 1), (4 * 3600, 1)]
+)
+def test_an_outage_ends_after_an_hour_of_known_slots(slot_seconds: int, slots: int) -> None:
+    """One that flaps with nearly an hour between failures is one; with an hour between them it is many."""
+    pause = pause_slots(slot_seconds)
+    assert pause == slots
+    up = np.zeros((pause, 1), dtype=np.int8)
+    down = np.ones((1, 1), dtype=np.int8)
+    assert rows_of(np.vstack([down, up, down]), pause).outages.tolist() == [2]
+    assert rows_of(np.vstack([down, up[1:], down]), pause).outages.tolist() == [1]
 
 
 def test_a_day_of_one_second_slots_is_counted_without_overflow() -> None:
     """Two stretches whose slots fit 16 bits each may not fit them together."""
-    half = rows_of(np.tile(np.array([[1], [0]], dtype=np.int8), (25_000, 1)))
+    half = rows_of(np.tile(np.array([[1], [0]], dtype=np.int8), (25_000, 1)), 2)
     assert half.known.dtype == np.uint16
-    assert rows(join(half, half)) == [(100_000, 50_000, 1, 0, 1)]
+    assert rows(join(half, half, 2)) == [(100_000, 50_000, 1, 0, 1)]

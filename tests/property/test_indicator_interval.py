@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.indicator.causes import PAUSE, rows_of
+from services.indicator.causes import pause_slots, rows_of
 from services.indicator.interval import Pool, bus_bounds, combine, lengths, pool, set_bounds, spread
 from services.indicator.odds import Bounds, _table
 from services.indicator.sets import Causes, Guard, Learnt, Sets, group_bounds, link_bounds
 from services.indicator.spells import Spells, SpellSums
 from tests import interval_oracle as oracle
 
-SLOT_HOURS = 0.5
+HOUR = 3600
 AGENCIES, LINKS = 3, 7
 DAY = 30
 NO_GUARD = Guard(*np.zeros((3, 2)))
@@ -29,6 +29,7 @@ class Case:
 
     def __init__(self, seed: int) -> None:
         self.rng = rng = random.Random(seed)
+        self.slot_seconds = rng.choice([300, 900, 1800])
         gap, fails = rng.choice([0.0, 0.3, 0.9]), rng.choice([0.0, 0.05, 0.3, 0.8, 1.0])
         self.days = [[self._slots(gap, fails) for _ in range(CAUSES)] for _ in range(rng.randint(2, 6))]
         self.window = rng.randint(1, len(self.days))
@@ -47,14 +48,15 @@ class Case:
 
     def spells(self, last: int) -> Spells:
         """Sum the last days with the library."""
-        found = SpellSums(CAUSES)
+        found = SpellSums(CAUSES, self.slot_seconds)
         for day in self.days[-last:]:
-            found.add(rows_of(np.array(day, dtype=np.int8).T))
-        return found.spells(SLOT_HOURS)
+            found.add(rows_of(np.array(day, dtype=np.int8).T, pause_slots(self.slot_seconds)))
+        return found.spells()
 
     def sums(self, last: int) -> list[oracle.Sums]:
         """Sum the last days by the text."""
-        return [oracle.sums([day[cause] for day in self.days[-last:]], SLOT_HOURS, PAUSE) for cause in range(CAUSES)]
+        hours, pause = self.slot_seconds / HOUR, HOUR // self.slot_seconds
+        return [oracle.sums([day[cause] for day in self.days[-last:]], hours, pause) for cause in range(CAUSES)]
 
     def causes(self) -> Causes:
         """Spread the causes with the library."""

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.evidence import Kind
-from services.indicator.causes import PAUSE
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
 from services.indicator.record import RECORD_DAYS, Record
@@ -99,7 +98,9 @@ class Brute:
         days = self.by_day(slots)
         names = list(self.states[slots[0]])
         return {
-            name: interval_oracle.sums([[self.states[slot][name] for slot in day] for day in days], self.hours, PAUSE)
+            name: interval_oracle.sums(
+                [[self.states[slot][name] for slot in day] for day in days], self.hours, 1
+            )  # slots are of an hour or longer
             for name in names
         }
 
@@ -148,7 +149,7 @@ class Brute:
         """Guard a set by its days."""
         daily = []
         for slots in self.by_day(self.record):
-            within = self.weights([link for link in self.links if self.known(link, slots)])
+            within = self.weights([link for link in self.links if oracle.in_force(self.register, link, slots[0])])
             here = [(self.weight(kind, link, within), link) for link in links if self.known(link, slots)]
             total = sum(weight for weight, _ in here)
             enough = 2 * len(slots) >= 86400 // self.register["slot_seconds"]

@@ -1,0 +1,180 @@
+"""The intervals that docs/method.md computes, from the outages it names to the last number."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.core.evidence import Kind, MeasurementColumns, Target
+from services.core.model import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
+from services.core.outcome import OUTCOME_OF, Reason
+from services.indicator.calendar import Calendar
+from services.indicator.frame import Frame
+from services.indicator.index import indicators
+from services.indicator.interval import bus_bounds, lengths, pool, set_bounds, spread
+from services.indicator.margins import Margins, Past
+from services.indicator.odds import loss_bounds
+from services.indicator.record import Record
+from services.indicator.shares import link_shares
+from services.indicator.spells import Spells
+from services.indicator.window import Evidence
+from tests.conftest import ROOT
+
+FIRST, SLOT, DAYS, SLOTS = 1_772_323_200, 300, 28, 288
+LINKS = {"tax-identity": "civil-registry", "tax-titles": "land-registry"}
+ON_THE_BUS = "tax-identity"
+PAGE = (ROOT / "docs/method.md").read_text("utf-8")
+(CHECKS,) = re.findall(r"^### To check a computation\n(.*?)^##", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def said(pattern: str) -> list[str]:
+    """Return the groups of what the page says once in these words, wherever its lines break."""
+    (found,) = re.finditer(pattern.replace(" ", r"\s+"), CHECKS)
+    return list(found.groups())
+
+
+def alone(*sums: float) -> Spells:
+    """Return the sums K, S, N and Q of one cause."""
+    return Spells(*(np.array([float(value)]) for value in sums))
+
+
+@dataclass(frozen=True)
+class Example:
+    """The example's window: its outages, what the margins hold of them, and the service's interval."""
+
+    spells: Spells
+    margins: Margins
+    agencies: tuple[str, ...]
+    interval: tuple[float, float, float]
+
+    @classmethod
+    def of(cls, failing: NDArray[np.bool_]) -> Self:
+        """Measure both links and the bus, which fail in these slots (3, slots)."""
+        register = Register(
+            agencies={name: Agency(name, name, name, "all") for name in ("tax-office", "bus-office", *LINKS.values())},
+            services={"tax": Service("tax", "tax-office", "tax", "tax")},
+            links={
+                name: Link(id=name, service="tax", provider=provider, data_item=name, live_from=ALWAYS)
+                for name, provider in LINKS.items()
+            },
+            endpoints={"bus": Endpoint("bus", "bus-office", None, "", "")},
+            probes={},
+            policy=Policy(
+                government=Government("government", "", ""),
+                timezone="UTC",
+                epoch=datetime.fromtimestamp(FIRST, UTC),
+                slot_seconds=SLOT,
+                vantages=(Vantage("main"),),
+                bus="bus",
+            ),
+        )
+        target, slot = np.divmod(np.arange(failing.size), failing.shape[1])
+        start = FIRST + slot * SLOT
+        evidence = Evidence(Calendar.of(register.policy))
+        evidence.take(
+            MeasurementColumns(
+                vantage="main",
+                targets=(*map(Target, LINKS), Target("bus", endpoint=True)),
+                target=target,
+                slot_start=start,
+                time=start * 1_000_000,
+                outcome=np.where(failing.ravel(), OUTCOME_OF[Reason.LATE], OUTCOME_OF[Reason.OK]).astype(np.uint8),
+                reason=np.where(failing.ravel(), Reason.LATE, Reason.OK).astype(np.uint8),
+            )
+        )
+        frame, end = Frame.of(register), FIRST // SLOT + failing.shape[1]
+        past, counts = Past(Record(), frame, evidence, [DAYS], end), evidence.window(frame, DAYS, end)
+        margins = Margins.of(past, link_shares(frame, counts.slots, counts.counts), DAYS)
+        one = indicators(frame, evidence, end_slot=end, windows=[DAYS]).indicator(Kind.SERVICE, "tax", DAYS)
+        assert margins is not None
+        assert one is not None
+        assert one.point is not None
+        assert one.interval is not None
+        return cls(past.spells(DAYS), margins, frame.agencies, (one.interval.low, one.interval.high, one.point))
+
+
+@pytest.fixture(scope="module")
+def example() -> Example:
+    """What becomes of the outages that the page shows."""
+    (block,) = re.findall(r"```\n(.*?)```", CHECKS, re.DOTALL)
+    fails = {name: np.zeros(DAYS * SLOTS, dtype=np.bool_) for name in (*LINKS.values(), "bus")}
+    for line in block.splitlines():
+        for day, hour, hours in re.findall(r"day (\d+) (\d+):00 (\d+) h", line):
+            first = (int(day) - 1) * SLOTS + int(hour) * 12
+            fails[line.split()[0]][first : first + int(hours) * 12] = True
+    rows = [fails[provider] | (fails["bus"] & (link == ON_THE_BUS)) for link, provider in LINKS.items()]
+    return Example.of(np.array([*rows, fails["bus"]]))
+
+
+def test_one_cause_alone() -> None:
+    """Every row of sums has the bounds that the page gives, to six places."""
+    known = float(said(r"window and record the same (\d+) hours")[0])
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \| (\S+) \| (\S+) \|$", CHECKS, re.MULTILINE)
+    assert len(rows) == 4
+    for *sums, low, high in rows:
+        cause = alone(known, *map(float, sums))
+        found = set_bounds(spread(cause, lengths(cause, pool(cause))))
+        assert (f"{found.low[0]:.6f}", f"{found.high[0]:.6f}") == (low, high), sums
+
+
+def test_a_bus_never_down() -> None:
+    """The bus that was never seen down has the upper bound that the page gives."""
+    window, record, high = said(r"in a window of (\d+) hours and a record of (\S+) has y_B⁺ = (\S+)\.")
+    found = bus_bounds(alone(float(window), 0, 0, 0), alone(float(record.replace(",", "")), 0, 0, 0))
+    assert f"{found.high[0]:.6f}" == high
+
+
+def test_causes_of_the_example(example: Example) -> None:
+    """Sums, lengths and spreads of the four causes, and the pool of the providers, are those of the page."""
+    providers = slice(1, 1 + len(example.agencies))
+    of = pool(example.spells.part(providers))
+    assert said(r"m₀ = (\S+), M₀ = (\S+) and θ = (\S+),") == [f"{of.mean:.3f}", f"{of.square:.2f}", f"{of.shape:.3f}"]
+    learnt, causes = example.margins.past.learnt(90), example.margins.causes
+    places = {name: (learnt.providers, causes.providers, example.agencies.index(name), 1) for name in LINKS.values()}
+    places |= {name: (learnt.own, causes.own, at, providers.stop) for at, name in enumerate(sorted(LINKS))}
+    rows = re.findall(r"^\| (\S+-\S+) \|(.*)\|$", CHECKS, re.MULTILINE)
+    assert [name for name, _ in rows] == list(places)
+    for name, cells in rows:
+        length, shown, at, first = places[name]
+        spells = example.spells
+        sums = [one[first + at] for one in (spells.known, spells.down, spells.outages, spells.squares)]
+        numbers = [f"{one:.0f}" for one in sums]
+        numbers += [f"{length.mean[at]:.3f}", f"{length.square[at]:.2f}", f"{100 * shown.loss[at]:.3f}"]
+        numbers += [
+            f"{1e6 * shown.variance[at]:.1f}",
+            f"{100 * shown.more[at]:.3f}",
+            f"{1e6 * shown.more_square[at]:.1f}",
+        ]
+        assert [cell.strip() for cell in cells.split("|")] == numbers, name
+
+
+def test_the_service_of_the_example(example: Example) -> None:
+    """Causes and guard put together, the bounds of the service and of the bus, and the interval are those of the page."""
+    margins = example.margins
+    guard, bus = margins.guards[Kind.SERVICE], margins.causes.bus
+    loss = float(margins.loss.mean())
+    both = np.concatenate(
+        [(one.variance, one.more, one.more_square) for one in (margins.causes.providers, margins.causes.own)], 1
+    )
+    by_causes = np.array([0.25 * both[0].sum(), 0.5 * both[1].max(), 0.25 * both[2].max()])
+    by_guard = np.array([guard.variance[0], guard.more[0], guard.more_square[0]])
+    found = loss_bounds(np.array([loss]), *np.maximum(by_causes, by_guard)[:, np.newaxis])
+    exposure = margins.charged.mean() / bus.loss[0]
+
+    def shown(percent: float) -> str:
+        return f"{100 * percent:.3f}"
+
+    assert said(r"y = (\S+) %") == [shown(loss)]
+    for name, (variance, more, square) in (("causes", by_causes), ("the guard", by_guard)):
+        numbers = [f"{1e6 * variance:.1f}", shown(more), f"{1e6 * square:.1f}"]
+        assert said(rf"by {name} \| σ² = (\S+), a = (\S+) %, b = (\S+) \|") == numbers
+    assert said(r"y⁻ = (\S+) %, y⁺ = (\S+) %") == [shown(found.low[0]), shown(found.high[0])]
+    of_bus = [*(shown(one[0]) for one in (bus.loss, bus.low, bus.high)), f"{exposure:.3f}"]
+    assert said(r"y_B = (\S+) %, y_B⁻ = (\S+) %, y_B⁺ = (\S+) %, η = (\S+) \|") == of_bus
+    assert said(r"(\S+) to (\S+), around (\S+) \|") == [f"{one:.4f}" for one in example.interval]

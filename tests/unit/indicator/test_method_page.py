@@ -14,6 +14,8 @@ from services.core.outcome import OUTCOME_OF, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
+from services.indicator.network import Network
+from services.indicator.structure import structures
 from services.indicator.window import Evidence
 from tests.conftest import ROOT
 
@@ -26,8 +28,8 @@ BRIEFS = {name: (ROOT / "docs" / name).read_text("utf-8") for name in ("brief.md
 
 
 @pytest.fixture(scope="module")
-def example() -> Snapshot:
-    """The index of the slots that the page shows."""
+def measured() -> tuple[Register, Snapshot]:
+    """The register of the links that the page shows, and the index of their slots."""
     found = re.search(r"```\n(tax-identity.*?)```", PAGE, re.DOTALL)
     assert found is not None
     slots = {name: row for name, *row in map(str.split, found[1].splitlines())}
@@ -69,7 +71,13 @@ def example() -> Snapshot:
             reason=np.array([REASONS[stage] for _, _, stage in seen], np.uint8),
         )
     )
-    return indicators(Frame.of(register), evidence, end_slot=FIRST // SLOT + 10, windows=[7])
+    return register, indicators(Frame.of(register), evidence, end_slot=FIRST // SLOT + 10, windows=[7])
+
+
+@pytest.fixture(scope="module")
+def example(measured: tuple[Register, Snapshot]) -> Snapshot:
+    """The index alone."""
+    return measured[1]
 
 
 def of(example: Snapshot, kind: Kind, entity: str) -> Indicator:
@@ -102,6 +110,29 @@ def test_the_losses_are_what_the_code_computes(example: Snapshot) -> None:
     numbers = (1 - whole.point, losses.not_connected, losses.not_answered, losses.late, losses.stale)
     assert list(found.groups()) == [f"{number:.4f}" for number in numbers]
     assert losses.invalid == 0
+
+
+def test_the_structure_is_what_the_code_computes(measured: tuple[Register, Snapshot]) -> None:
+    """The paragraph on the example's structure gives its measures, and they add up as the page says."""
+    register, snapshot = measured
+    frame = Frame.of(register)
+    (whole,) = structures(frame, Network.of(register, frame), snapshot)
+    (text,) = re.findall(r"In the worked example (.*?)\n\n", PAGE, re.DOTALL)
+    losses = {role.provider: role.loss for role in whole.providers}
+    assert whole.isolates == ("police",)
+    assert whole.weakest == "civil-registry"
+    assert sum(losses.values()) == pytest.approx(1 - of(snapshot, Kind.GOVERNMENT, "government").lower, abs=1e-12)
+    numbers = [
+        whole.pair_coverage_weighted,
+        whole.fragmentation,
+        whole.reciprocity,
+        whole.provider_concentration,
+        losses["civil-registry"],
+        losses["land-registry"],
+        whole.resilience,
+    ]
+    assert text.split()[:3] == [str(whole.pairs_working), "of", str(whole.pairs_required)]
+    assert re.findall(r"\d\.\d{4}", text) == ["–" if number is None else f"{number:.4f}" for number in numbers]
 
 
 @pytest.mark.parametrize("name", BRIEFS)

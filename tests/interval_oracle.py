@@ -129,8 +129,9 @@ def with_bus(of_set: tuple[float, float, float], of_bus: tuple[float, float, flo
 
 
 def bus(window: Sums, record: Sums) -> tuple[float, float, float]:
-    """Loss and bounds of the bus, of at most one half."""
+    """Loss and bounds of the bus."""
     mean = (record.down + 3) / (record.outages + 1)
+    mean_up = (record.known - record.down + 3) / (record.outages + 1)
     square = max(3 * mean**2, record.squares / max(record.outages, 1))
 
     def of(span: Sums) -> tuple[float, float, float]:
@@ -139,6 +140,10 @@ def bus(window: Sums, record: Sums) -> tuple[float, float, float]:
         loss = span.down / span.known
         scale = (1 - loss) / span.known
         variance = max(span.outages * square, span.squares) * scale**2
+        if loss > 0.5:
+            back = mean_up * loss / span.known / 2
+            low, high = bounds(1 - loss, variance, back, 2 * back**2)
+            return loss, 1 - high, 1 - low
         return loss, *bounds(loss, variance, mean * scale / 2, (mean * scale) ** 2 / 2)
 
     loss, low, own_high = of(window)

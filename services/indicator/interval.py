@@ -60,9 +60,9 @@ class Spread:
 def pool(record: Spells) -> Pool:
     """Pool the causes of a class over the record.
 
-    m₀ and M₀ are those of §6, with two outages of two hours put in. The shape is estimated without the bias that a mean
+    m₀ and M₀ are those of §6, with an outage of two hours put in. The shape is estimated without the bias that a mean
     of few lengths has when it is squared: from the sums of Q and of (S² - Q)/(N - 1) over causes with two outages or
-    more, and the same two outages, of which exponential lengths would make it 2.
+    more, and two such outages, of which exponential lengths would make it 2.
     """
     outages, down = np.maximum(record.outages, 1.0), record.down
     total = float(down.sum()) + 2.0
@@ -133,19 +133,21 @@ def bus_bounds(window: Spells, record: Spells) -> Bounds:
     """Bound the bus's loss: the lower bound from the window, the upper from the record (§6, Bus). Arrays are (1,)."""
     mean = (record.down + 3.0) / (record.outages + 1.0)
     square = np.maximum(3.0 * mean**2, record.squares / np.maximum(record.outages, 1.0))
-    own, past = (_of_bus(span, mean, square) for span in (window, record))
+    mean_up = (record.known - record.down + 3.0) / (record.outages + 1.0)
+    own, past = (_of_bus(span, mean, square, mean_up) for span in (window, record))
     high = np.maximum(past.high, own.loss)
     # What the window shows to be worse than the record is not bounded by it.
     return Bounds(own.loss, own.low, np.where(own.low > past.loss, np.maximum(high, own.high), high))
 
 
-def _of_bus(span: Spells, mean: NDArray[np.float64], square: NDArray[np.float64]) -> Bounds:
+def _of_bus(
+    span: Spells, mean: NDArray[np.float64], square: NDArray[np.float64], mean_up: NDArray[np.float64]
+) -> Bounds:
     per_hour = np.divide(1.0, span.known, out=np.zeros_like(span.known), where=span.known > 0)
     loss = span.down * per_hour
     scale = (1.0 - loss) * per_hour
     half = 0.5 * mean * scale
     variance = np.maximum(span.outages * square, span.squares) * scale**2
-    mean_up = (span.known - span.down) / np.maximum(span.outages, 1.0)
     back = 0.5 * mean_up * loss * per_hour
     return set_bounds(Spread(loss, variance, half, 0.5 * (mean * scale) ** 2, back, 2.0 * back**2))
 

@@ -77,15 +77,17 @@ class Past:
 class Margins:
     """One window's causes, and what of its links depends on them, in frame order.
 
-    ``connected`` (n,): the share of a link's known slots in which it was live; the rest, on paper, is exact. ``charged``
-    and ``loss`` (n,): of its live known slots the share that failed with the bus, and of the others the share that
-    failed. ``seen`` (n,): whether there were such others. ``guards`` of aggregates by kind.
+    ``connected`` (n,): the share of a link's known slots in which it was live; the rest, on paper, is exact. Of its live
+    known slots ``met`` (n,) is the share that surely fell into the bus's downtime, ``charged`` (n,) the share that failed
+    with the bus, and ``loss`` (n,) the share that failed of those that did not. ``seen`` (n,): whether there were such.
+    ``guards`` of aggregates by kind.
     """
 
     past: Past
     shares: LinkShares
     causes: Causes
     connected: NDArray[np.float64]
+    met: NDArray[np.float64]
     charged: NDArray[np.float64]
     loss: NDArray[np.float64]
     seen: NDArray[np.bool_]
@@ -107,6 +109,7 @@ class Margins:
             shares=shares,
             causes=Causes.of(spells, past.learnt(reach)),
             connected=ratio(live, shares.known, otherwise=0.0),
+            met=ratio(_met(past.frame, days), live, otherwise=0.0),
             charged=ratio(live - known, live, otherwise=0.0),
             loss=np.clip(1.0 - ratio(shares.counts[Stage.OK], known, otherwise=1.0), 0.0, 1.0),
             seen=known > 0,
@@ -119,7 +122,7 @@ class Margins:
         A link of which nothing is known is taken to be like the others of its set, as far as they were seen.
         """
         if kind is Kind.LINK:
-            connected, charged, seen = self.connected, self.charged, self.seen
+            connected, met, charged, seen = self.connected, self.met, self.charged, self.seen
             found = link_bounds(self.causes, self.past.frame.provider, self.loss)
         else:
             ids, group, weight = grouping(self.past.frame, self.shares, kind)
@@ -127,21 +130,35 @@ class Margins:
             exposed = weight * self.connected
             whole, part = sums(group, weight, len(ids)), sums(group, exposed, len(ids))
             connected = ratio(part, whole, otherwise=0.0)
-            charged = ratio(sums(group, exposed * self.charged, len(ids)), part, otherwise=0.0)
+            met, charged = sums(group, exposed * self.met, len(ids)), sums(group, exposed * self.charged, len(ids))
             certain = np.where(self.seen, exposed, 0.0)
             seen = sums(group, certain, len(ids)) > 0
             sets = self.past.record.sets(self.past.frame, kind)
             found = group_bounds(sets, certain, self.loss, self.causes, self.guards[kind])
-        bounds = combine(found, self._bus(charged))
+        bounds = combine(found, self._bus(ratio(np.minimum(charged, met), met, otherwise=1.0)))
         low = np.where(seen, connected * (1.0 - bounds.high), 0.0)
         high = np.where(seen, connected * (1.0 - bounds.low), connected)
         return np.minimum(low, point), np.maximum(high, point)
 
-    def _bus(self, charged: NDArray[np.float64]) -> Bounds:
-        """Scale the bus's loss to what it took along; where it took nothing along while down, it takes nothing."""
+    def _bus(self, exposure: NDArray[np.float64]) -> Bounds:
+        """Scale the bus's loss to what it took along of what it met."""
         bus = self.causes.bus
-        exposure = np.minimum(1.0, charged / bus.loss) if bus.loss[0] > 0 else np.ones_like(charged)
         return Bounds(exposure * bus.loss, exposure * bus.low, exposure * bus.high)
+
+
+def _met(frame: Frame, days: Sequence[DayEvidence]) -> NDArray[np.int64]:
+    """Count each link's live known slots that surely fell into the bus's downtime: those that failed with it, and where a
+    day's unknown slots are fewer than those the bus was down, at least the rest of the latter.
+    """
+    agencies = len(frame.agencies)
+    met = np.zeros(len(frame.links), dtype=np.int64)
+    for day in days:
+        down = int(day.causes.down[0])
+        if down:
+            known = day.tally.sum(axis=0, dtype=np.int64) * day.live
+            charged = known - day.causes.known[1 + agencies :]
+            met += np.maximum(charged, np.maximum(down - day.slots + known, 0) * day.live)
+    return met
 
 
 def _on_paper(frame: Frame, days: Sequence[DayEvidence]) -> NDArray[np.int64]:

@@ -34,7 +34,7 @@ class Published:
 
     def __init__(self, scenario: Scenario, government: Government, frame: Frame, rng: np.random.Generator) -> None:
         links, bus = verdicts(scenario, government, RECORD_DAYS, rng)
-        evidence = _Evidence(frame, np.vstack([links, bus]), scenario.slot_seconds)
+        evidence = LivedDays(frame, np.vstack([links, bus]), scenario.slot_seconds)
         self._snapshot = indicators(frame, evidence, end_slot=evidence.end_slot, windows=WINDOWS)
 
     def intervals(self, days: int) -> dict[str, tuple[Floats, ...]]:
@@ -85,7 +85,7 @@ def frame_of(government: Government, scenario: Scenario) -> Frame:
     return Frame.of(register)
 
 
-class _Evidence:
+class LivedDays:
     """Verdicts of a frame's targets (targets, slots), counted day by day as closed days are."""
 
     def __init__(self, frame: Frame, of_targets: NDArray[np.int8], slot_seconds: int) -> None:

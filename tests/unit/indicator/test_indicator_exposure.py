@@ -1,0 +1,47 @@
+"""How far an outage of the bus reaches into the interval of a link: as far as it was seen to, and all the way unseen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from services.core.evidence import Kind
+from services.indicator.index import indicators
+from tests.calibration.government import Government
+from tests.calibration.published import LivedDays, frame_of
+from tests.calibration.scenarios import SCENARIOS, Layout
+
+SCENARIO = replace(SCENARIOS[0], layout=Layout(agencies=3, providers=3, services=4, sectors=1, absent=0.0))
+OK, FAILED, UNSEEN = 5, 0, -1
+
+
+def intervals(bus: int, links: dict[int, int]) -> list[tuple[float, float]]:
+    """Low and high of the first links over 90 days in which the bus was ``bus`` for a day, and each link as given then."""
+    government = Government.of(SCENARIO, np.random.default_rng(1))
+    frame = frame_of(government, SCENARIO)
+    verdicts = np.full((len(frame.targets), 90 * 288), OK, dtype=np.int8)
+    verdicts[-1, -2 * 288 : -288] = bus
+    for link, stage in links.items():
+        verdicts[link, -2 * 288 : -288] = stage
+    evidence = LivedDays(frame, verdicts, 300)
+    snapshot = indicators(frame, evidence, end_slot=evidence.end_slot, windows=[90])
+    columns = snapshot.columns[Kind.LINK, 90]
+    return list(zip(columns.interval_low.tolist(), columns.interval_high.tolist(), strict=True))[: len(links)]
+
+
+def test_whom_the_bus_did_not_hurt_is_bounded_as_if_it_had_not_failed() -> None:
+    """Answered during the outage of the bus: its loss is no part of the interval, nor is the margin of its bounds."""
+    ((low, high),) = intervals(FAILED, {0: OK})
+    ((untouched, best),) = intervals(OK, {0: OK})
+    assert high == best
+    assert low > untouched  # not even what a bus might do that was never seen to fail
+
+
+def test_not_to_be_seen_in_an_outage_of_the_bus_narrows_nothing() -> None:
+    """Of a link not measured while the bus was down nothing says that it would have been answered."""
+    seen, unseen = intervals(FAILED, {0: FAILED, 1: UNSEEN})
+    ((untouched, best),) = intervals(OK, {0: OK})
+    assert unseen[0] < untouched
+    assert unseen[1] <= best
+    assert abs(unseen[0] - seen[0]) < 1e-3

@@ -16,10 +16,13 @@ from services.core.outcome import Outcome, Reason
 from services.core.structure import ProviderRole, SetIndex, Structure
 from tests.block_columns import Block
 
-__all__ = ["AS_OF", "blocks_of", "recent_block", "slot_block_of", "structure_of"]
+__all__ = ["AS_OF", "COUNTED_FROM", "blocks_of", "recent_block", "slot_block_of", "structure_of"]
 
 AS_OF = 1_790_000_100
 """A whole slot of 300 s, in 2026."""
+
+COUNTED_FROM = 1_782_160_200
+"""Midnight in Tehran, 90 days before that day: exchanges of pairs count from then on."""
 
 SLOTS = 100
 
@@ -96,7 +99,7 @@ def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
                 for entity, some in groups
             ),
             tuple(_evidence(members, good, omega, window) for window in windows),
-            (ExchangeVolume(agency, members[0].provider, False, 40, 38, 1, 1, as_of - 300),),
+            (ExchangeVolume(agency, members[0].provider, False, 40, 38, 1, 1, as_of - 300, COUNTED_FROM, as_of),),
         )
     return blocks
 

@@ -69,7 +69,9 @@ class Reconciliation:
     ``compared`` exchanges lie in hours in which the link was probed. ``logs`` and ``probes`` are the shares of them that
     were answered, as logged and as the probes of the same hour say; ``difference`` is logs less probes. The three are
     None where there is too little to tell. ``silent``: live all the time, and nothing was exchanged for longer than chance
-    lets a link in use be quiet. ``ok`` of all exchanges were answered, as logged.
+    lets a link in use be quiet. ``ok`` of all exchanges were answered, as logged. ``as_of`` is the end of the window this was
+    worked out for, ``last_hour`` the start of the hour of the last exchange in the longest window, both in epoch seconds;
+    None where a block of before they were kept does not say, and where there was no exchange.
     """
 
     link: str
@@ -84,6 +86,8 @@ class Reconciliation:
     disagrees: bool = False
     volume: Volume | None = None
     ok: int = 0
+    as_of: int | None = None
+    last_hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ class Traffic:
 
     ``buses`` by volume; ``undeclared`` are the pairs with the largest of ``undeclared_exchanges``, in ``undeclared_pairs``.
     Exchanges are known of ``read_days`` days, at most those of the longest window. ``unseen_share`` is the estimated share of
-    links in use on which nothing was exchanged in the window, None before it can be estimated.
+    links in use on which nothing was exchanged in the window, None before it can be estimated. ``as_of``, in epoch seconds,
+    is the end of the window; None in blocks of before it was kept.
     """
 
     window_days: int
@@ -121,6 +126,7 @@ class Traffic:
     undeclared: tuple[Undeclared, ...]
     read_days: float = 0.0
     unseen_share: float | None = None
+    as_of: int | None = None
 
 
 def findings(one: Reconciliation) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ from services.indicator.volume import VolumeChange, volume_change
 
 __all__ = ["Carried", "Span", "carriers_of", "compared", "linked", "silences", "traffics"]
 
+_HOUR_SECONDS = 3_600
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Carried:
@@ -36,10 +38,11 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A window: its hours since 1970, and its days as ordinals. All windows of a policy end together."""
+    """A window: its hours since 1970, its days as ordinals, and its end in epoch seconds. All of a policy end together."""
 
     hours: range
     days: range
+    end: int
 
 
 def linked(frame: Frame, found: Assignment) -> list[int]:
@@ -64,6 +67,9 @@ def compared(
     first = min((span.hours.start for span in windows.values()), default=0)
     begin, end = max(0, since - first), max(0, whole - first)
     volume = volume_change(of.exchanges[:, begin : max(begin, end)])
+    # As all windows end together, the last hour of the longest is that of each in which anything was exchanged.
+    back = (of.exchanges[:, ::-1] > 0).argmax(axis=1)
+    last = (_HOUR_SECONDS * (first + of.exchanges.shape[1] - 1 - back)).tolist()
     for days, span in windows.items():
         part = slice(span.hours.start - first, None)
         agreed = agreement(Hours(of.exchanges[:, part], of.ok[:, part], of.known[:, part], of.answered[:, part]))
@@ -77,6 +83,8 @@ def compared(
                 shared=links[at] in found.shares,
                 silent=False,
                 volume=_volume(volume, at),
+                as_of=span.end,
+                last_hour=last[at],
             )
             yield _with(one, agreed, at)
 
@@ -116,7 +124,8 @@ def _silent(
     window = span.days.start - carried.first_day
     judged: Silence = silence(heard[live, read:], max(0, window - read))
     links = [frame.links[row] for row in np.flatnonzero(live)[judged.silent].tolist()]
-    return [Reconciliation(link, days, 0, shared=link in found.shares, silent=True) for link in links], judged.unseen
+    silent = [Reconciliation(link, days, 0, shared=link in found.shares, silent=True, as_of=span.end) for link in links]
+    return silent, judged.unseen
 
 
 def traffics(
@@ -139,6 +148,7 @@ def traffics(
             ),
             read_days=(span.hours.stop - carried.since) / 24 if carried.exchanges.any() else 0.0,
             unseen_share=unseen[days],
+            as_of=span.end,
         )
         for days, span in windows.items()
     )

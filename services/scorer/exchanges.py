@@ -10,7 +10,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -171,11 +171,18 @@ class Exchanges:
             hours.forget(self._database, oldest)
             self._database.execute(_TRIM_CARRIERS)
 
-    def volumes(self, since: date) -> tuple[ExchangeVolume, ...]:
-        """Return what each pair exchanged from a day on, ordered by consumer, provider and meta."""
+    def volumes(self, since: date, *, end_slot: int, calendar: Calendar) -> tuple[ExchangeVolume, ...]:
+        """Return what each pair exchanged from a day on, ordered by consumer, provider and meta.
+
+        It is counted up to ``end_slot`` exclusive; days are all that is kept, so later slots, where any came in, count too.
+        """
+        first, end = calendar.midnight(since), calendar.start_of(end_slot)
         with self._translated():
             rows = self._database.execute(_VOLUMES, (since.toordinal(),)).fetchall()
-        return tuple(ExchangeVolume(row[0], row[1], bool(row[2]), *row[3:]) for row in rows)
+        volumes = (ExchangeVolume(row[0], row[1], bool(row[2]), *row[3:]) for row in rows)
+        return tuple(
+            replace(one, slots_from=first, slots_to=max(end, one.last_slot + calendar.slot_seconds)) for one in volumes
+        )
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:

@@ -119,7 +119,9 @@ def volumes(
     exchanges = Exchanges(":memory:")
     try:
         exchanges.take([(row.slot_start, "", [row]) for row in summaries], calendar=calendar)
-        return exchanges.volumes(calendar.day_of(calendar.slot_of(at)) - timedelta(days=window_days))
+        end_slot = calendar.slot_of(at)
+        since = calendar.day_of(end_slot) - timedelta(days=window_days)
+        return exchanges.volumes(since, end_slot=end_slot, calendar=calendar)
     finally:
         exchanges.close()
 

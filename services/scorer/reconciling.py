@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 
@@ -95,6 +95,7 @@ class Reconciler:
                 links += await asyncio.to_thread(some)
                 if scoring.frame is not frame:
                     return None
+        links = _remembered(links, max(windows))
         links.sort(key=lambda one: (one.window_days, one.link))
         unseen = {days: share for days, (_, share) in silent.items()}
         return Reconciled(tuple(links), await asyncio.to_thread(traffics, frame, carried, windows, unseen))
@@ -127,6 +128,12 @@ class Reconciler:
         if slots.stop <= scoring.evidence.closed_before:
             self._days[day] = found
         return found
+
+
+def _remembered(links: Sequence[Reconciliation], longest: int) -> list[Reconciliation]:
+    """Say of links that are silent in a window when they were last used in the longest one."""
+    used = {one.link: one.last_hour for one in links if one.window_days == longest and not one.silent}
+    return [replace(one, last_hour=used[one.link]) if one.silent and one.link in used else one for one in links]
 
 
 def _carried(reading: Reading, calendar: Calendar, slots: range) -> Carried:
@@ -173,4 +180,5 @@ def _span(calendar: Calendar, slots: range) -> Span:
     return Span(
         range(_hour(calendar, slots.start), _hour(calendar, slots.stop - 1) + 1),
         range(first.toordinal(), last.toordinal() + 1),
+        calendar.start_of(slots.stop),
     )

@@ -32,8 +32,16 @@ def summary(**changes: object) -> ExchangeSummary:
     return replace(base, **{"count": 10, "ok": 9, "bus_failures": 1, **changes})  # type: ignore[arg-type]
 
 
+def midnight_before(moment: float, *, days: int) -> int:
+    """The midnight that many days before the day of a moment, in UTC."""
+    return int(moment // 86_400 - days) * 86_400
+
+
 async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """Volumes replace one another by revision, survive kill -9, and those of nobody are shown with the government."""
+    """Volumes replace one another by revision, survive kill -9, and those of nobody are shown with the government.
+
+    Each says from when to when it counts, and what was found of its link beside it what it was worked out for.
+    """
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
     await scorer.serving()
@@ -51,7 +59,7 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
             return look
 
         await send(
-            summary(),
+            summary(link="clearance-customs"),
             summary(consumer="_unmapped", client="X/G/9", count=3),
             summary(service="X/G/2/listMethods", meta=True),
         )
@@ -60,7 +68,7 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
         )
         await eventually(counted("_unmapped", "government", 3), "the volume of nobody")
         scorer.kill()
-        await send(summary(revision=3, count=12), summary(revision=2, count=99))
+        await send(*(summary(link="clearance-customs", revision=at, count=count) for at, count in ((3, 12), (2, 99))))
         scorer.start()
         await eventually(counted("tax-office", "consumer.tax-office", 12, 10), "the highest revision")
         pair = 'peyvand_exchanges{consumer="tax-office",meta="false",provider="customs",result="ok"} 9.0'
@@ -77,4 +85,15 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
             } == {(15, 3, (BusTraffic("xroad", 15),))}
 
         await eventually(told, "the traffic of every window")
+        block = (await blocks(api))["consumer.tax-office"]
+        as_of = block.indicators[0].as_of
+        for volume in block.exchanges:
+            assert volume.slots_from == midnight_before(as_of, days=90)
+            assert volume.last_slot == EXCHANGED < volume.slots_to
+            assert volume.slots_to in (as_of, EXCHANGED + SLOT)
+        assert {one.link for one in block.reconciliations} == {"clearance-customs"}
+        for one in block.reconciliations:
+            assert EXCHANGED < one.as_of <= as_of
+            assert one.last_hour == EXCHANGED // 3600 * 3600
+        assert all(one.as_of > EXCHANGED for one in (await blocks(api))["government"].traffic)
     assert await scorer.stop() == (0, "")

@@ -131,7 +131,9 @@ class IndicatorBlock(_message.Message):
     def interval_high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
     @_builtins.property
     def reconciliations(self) -> _containers.RepeatedCompositeFieldContainer[_reconciliation_pb2.Reconciliation]:
-        """Exchanges beside probes: of links with exchanges, and of silent ones, per window. They may be older than as_of."""
+        """Exchanges beside probes: of links with exchanges, and of silent ones, per window. They may be older than as_of:
+        each says what it was worked out for.
+        """
 
     @_builtins.property
     def traffic(self) -> _containers.RepeatedCompositeFieldContainer[_reconciliation_pb2.Traffic]:
@@ -250,7 +252,9 @@ Global___LinkEvidence: _TypeAlias = LinkEvidence  # noqa: Y015
 
 @_typing.final
 class ExchangeVolume(_message.Message):
-    """ExchangeVolume is the exchanges between one pair of agencies that the scorer has seen."""
+    """ExchangeVolume is all exchanges of one pair of agencies that the scorer has seen: of the pair, not of any one link, and
+    over the policy's longest window, whatever window was asked for.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -262,6 +266,8 @@ class ExchangeVolume(_message.Message):
     BUS_FAILURES_FIELD_NUMBER: _builtins.int
     PROVIDER_FAILURES_FIELD_NUMBER: _builtins.int
     LAST_SLOT_FIELD_NUMBER: _builtins.int
+    SLOTS_FROM_FIELD_NUMBER: _builtins.int
+    SLOTS_TO_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
     provider: _builtins.str
     meta: _builtins.bool
@@ -270,7 +276,17 @@ class ExchangeVolume(_message.Message):
     bus_failures: _builtins.int
     provider_failures: _builtins.int
     @_builtins.property
-    def last_slot(self) -> _timestamp_pb2.Timestamp: ...
+    def last_slot(self) -> _timestamp_pb2.Timestamp:
+        """The slot of the last exchange."""
+
+    @_builtins.property
+    def slots_from(self) -> _timestamp_pb2.Timestamp:
+        """Counted are exchanges in slots that start in [slots_from, slots_to): up to as_of, or the end of last_slot where that is
+        later. Unset where a scorer that did not say put it.
+        """
+
+    @_builtins.property
+    def slots_to(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -282,10 +298,12 @@ class ExchangeVolume(_message.Message):
         bus_failures: _builtins.int = ...,
         provider_failures: _builtins.int = ...,
         last_slot: _timestamp_pb2.Timestamp | None = ...,
+        slots_from: _timestamp_pb2.Timestamp | None = ...,
+        slots_to: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_slot", b"last_slot"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_slot", b"last_slot", "slots_from", b"slots_from", "slots_to", b"slots_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bus_failures", b"bus_failures", "consumer", b"consumer", "count", b"count", "last_slot", b"last_slot", "meta", b"meta", "ok", b"ok", "provider", b"provider", "provider_failures", b"provider_failures"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bus_failures", b"bus_failures", "consumer", b"consumer", "count", b"count", "last_slot", b"last_slot", "meta", b"meta", "ok", b"ok", "provider", b"provider", "provider_failures", b"provider_failures", "slots_from", b"slots_from", "slots_to", b"slots_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -410,13 +410,17 @@ class LinkFindings(_message.Message):
 
     @_builtins.property
     def exchanges(self) -> _block_pb2.ExchangeVolume:
-        """What the agencies at the link's ends exchanged over the data bus; unset when nothing was logged."""
+        """What the agencies at the link's ends exchanged over the data bus, on all their links together and over the policy's
+        longest window; unset when nothing was logged.
+        """
 
     @_builtins.property
     def burns(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkBurn]: ...
     @_builtins.property
     def reconciliation(self) -> _reconciliation_pb2.Reconciliation:
-        """What was exchanged on it beside what was probed; unset where nothing was and it is not silent."""
+        """What was exchanged on this link, in the window asked for, beside what was probed; unset where nothing was and it is not
+        silent.
+        """
 
     def __init__(
         self,
@@ -733,7 +737,9 @@ class LinkStatus(_message.Message):
     @_builtins.property
     def indicator(self) -> _indicator_pb2.Indicator: ...
     @_builtins.property
-    def exchanges(self) -> _block_pb2.ExchangeVolume: ...
+    def exchanges(self) -> _block_pb2.ExchangeVolume:
+        """Of the pair: on all its links together, over the policy's longest window."""
+
     @_builtins.property
     def reconciliation(self) -> _reconciliation_pb2.Reconciliation:
         """What was exchanged on it beside what was probed; unset where nothing was and it is not silent."""

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -63,6 +64,8 @@ class Reconciliation(_message.Message):
     DISAGREES_FIELD_NUMBER: _builtins.int
     VOLUME_FIELD_NUMBER: _builtins.int
     OK_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    LAST_HOUR_FIELD_NUMBER: _builtins.int
     link: _builtins.str
     window_days: _builtins.int
     exchanges: _builtins.int
@@ -95,6 +98,18 @@ class Reconciliation(_message.Message):
     def volume(self) -> Global___Volume:
         """Unset for silent links."""
 
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The end of the window this was worked out for: exchanges are looked at apart from the index, so that it may be older
+        than the indicator's as_of. Unset, as the next, where a scorer that did not say put it.
+        """
+
+    @_builtins.property
+    def last_hour(self) -> _timestamp_pb2.Timestamp:
+        """Start of the hour (of UTC) of the last exchange, in the longest window of the policy: of silent links it lies before
+        the window. Unset where nothing was exchanged in the longest window either.
+        """
+
     def __init__(
         self,
         *,
@@ -110,10 +125,12 @@ class Reconciliation(_message.Message):
         disagrees: _builtins.bool = ...,
         volume: Global___Volume | None = ...,
         ok: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        last_hour: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "logs", b"logs", "probes", b"probes", "volume", b"volume"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "difference", b"difference", "last_hour", b"last_hour", "logs", b"logs", "probes", b"probes", "volume", b"volume"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared", b"compared", "difference", b"difference", "disagrees", b"disagrees", "exchanges", b"exchanges", "link", b"link", "logs", b"logs", "ok", b"ok", "probes", b"probes", "shared", b"shared", "silent", b"silent", "volume", b"volume", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "compared", b"compared", "difference", b"difference", "disagrees", b"disagrees", "exchanges", b"exchanges", "last_hour", b"last_hour", "link", b"link", "logs", b"logs", "ok", b"ok", "probes", b"probes", "shared", b"shared", "silent", b"silent", "volume", b"volume", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -181,6 +198,7 @@ class Traffic(_message.Message):
     UNDECLARED_FIELD_NUMBER: _builtins.int
     READ_DAYS_FIELD_NUMBER: _builtins.int
     UNSEEN_SHARE_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     window_days: _builtins.int
     exchanges: _builtins.int
     undeclared_exchanges: _builtins.int
@@ -202,6 +220,10 @@ class Traffic(_message.Message):
     def undeclared(self) -> _containers.RepeatedCompositeFieldContainer[Global___UndeclaredExchange]:
         """The largest thousand, by volume."""
 
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The end of the window this was worked out for. Unset where a scorer that did not say put it."""
+
     def __init__(
         self,
         *,
@@ -213,10 +235,11 @@ class Traffic(_message.Message):
         undeclared: _abc.Iterable[Global___UndeclaredExchange] | None = ...,
         read_days: _builtins.float = ...,
         unseen_share: _builtins.float | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_unseen_share", b"_unseen_share", "unseen_share", b"unseen_share"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_unseen_share", b"_unseen_share", "as_of", b"as_of", "unseen_share", b"unseen_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_unseen_share", b"_unseen_share", "buses", b"buses", "exchanges", b"exchanges", "read_days", b"read_days", "undeclared", b"undeclared", "undeclared_exchanges", b"undeclared_exchanges", "undeclared_pairs", b"undeclared_pairs", "unseen_share", b"unseen_share", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_unseen_share", b"_unseen_share", "as_of", b"as_of", "buses", b"buses", "exchanges", b"exchanges", "read_days", b"read_days", "undeclared", b"undeclared", "undeclared_exchanges", b"undeclared_exchanges", "undeclared_pairs", b"undeclared_pairs", "unseen_share", b"unseen_share", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__unseen_share: _TypeAlias = _typing.Literal["unseen_share"]  # noqa: Y015
     _WhichOneofArgType__unseen_share: _TypeAlias = _typing.Literal["_unseen_share", b"_unseen_share"]  # noqa: Y015

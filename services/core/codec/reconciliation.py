@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from peyvand.v1 import reconciliation_pb2
+from services.core.codec.units import timestamp
 from services.core.reconciliation import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
 
 __all__ = [
@@ -37,6 +38,8 @@ def reconciliation_to_message(one: Reconciliation) -> reconciliation_pb2.Reconci
             unusual=volume.unusual,
             trend=volume.trend,
         ),
+        as_of=None if one.as_of is None else timestamp(one.as_of),
+        last_hour=None if one.last_hour is None else timestamp(one.last_hour),
     )
 
 
@@ -64,6 +67,8 @@ def reconciliation_from_message(one: reconciliation_pb2.Reconciliation) -> Recon
         )
         if one.HasField("volume")
         else None,
+        as_of=one.as_of.seconds if one.HasField("as_of") else None,
+        last_hour=one.last_hour.seconds if one.HasField("last_hour") else None,
     )
 
 
@@ -86,6 +91,7 @@ def traffic_to_message(one: Traffic) -> reconciliation_pb2.Traffic:
         ],
         read_days=one.read_days,
         unseen_share=one.unseen_share,
+        as_of=None if one.as_of is None else timestamp(one.as_of),
     )
 
 
@@ -100,6 +106,7 @@ def traffic_from_message(one: reconciliation_pb2.Traffic) -> Traffic:
         undeclared=tuple(Undeclared(pair.consumer, pair.provider, pair.exchanges, pair.ok) for pair in one.undeclared),
         read_days=one.read_days,
         unseen_share=one.unseen_share if one.HasField("unseen_share") else None,
+        as_of=one.as_of.seconds if one.HasField("as_of") else None,
     )
 
 

@@ -12,7 +12,11 @@ __all__ = ["ExchangeVolume", "volume_from_message", "volume_to_message"]
 
 @dataclass(frozen=True, slots=True)
 class ExchangeVolume:
-    """Exchanges between one consumer and one provider; ``last_slot`` in epoch seconds."""
+    """Exchanges between one consumer and one provider, on whichever links; times in epoch seconds.
+
+    ``last_slot`` is the slot of the last one. Counted are those in slots that start in [``slots_from``, ``slots_to``); both
+    are None in blocks of before they were kept.
+    """
 
     consumer: str
     provider: str
@@ -22,6 +26,8 @@ class ExchangeVolume:
     bus_failures: int
     provider_failures: int
     last_slot: int
+    slots_from: int | None = None
+    slots_to: int | None = None
 
 
 def volume_to_message(volume: ExchangeVolume) -> block_pb2.ExchangeVolume:
@@ -35,6 +41,8 @@ def volume_to_message(volume: ExchangeVolume) -> block_pb2.ExchangeVolume:
         bus_failures=volume.bus_failures,
         provider_failures=volume.provider_failures,
         last_slot=timestamp(volume.last_slot),
+        slots_from=None if volume.slots_from is None else timestamp(volume.slots_from),
+        slots_to=None if volume.slots_to is None else timestamp(volume.slots_to),
     )
 
 
@@ -49,4 +57,6 @@ def volume_from_message(message: block_pb2.ExchangeVolume) -> ExchangeVolume:
         message.bus_failures,
         message.provider_failures,
         message.last_slot.seconds,
+        message.slots_from.seconds if message.HasField("slots_from") else None,
+        message.slots_to.seconds if message.HasField("slots_to") else None,
     )

@@ -8,8 +8,8 @@ import grpc
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from tests.api_pictures import blocks_of
-from tests.reconciliations import disagreeing, silent, traffic
+from tests.api_pictures import AS_OF, COUNTED_FROM, blocks_of
+from tests.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent, traffic
 
 FOUND = {one.link: one for one in (disagreeing(window_days=7), silent(window_days=7), silent("birth-tax"))}
 TRAFFIC = traffic(7)
@@ -38,6 +38,8 @@ async def test_a_link_tells_what_logs_say_beside_probes(carried):
     found = one.reconciliation
     assert (found.exchanges, found.shared, found.disagrees, found.compared) == (1234, True, True, 1200)
     assert (found.logs.value, found.probes.low, found.difference.high) == (0.9, 0.99, -0.05)
+    assert (found.as_of.seconds, found.last_hour.seconds) == (LOOKED_AT, LAST_HOUR)
+    assert (one.exchanges.slots_from.seconds, one.exchanges.slots_to.seconds) == (COUNTED_FROM, AS_OF)
     assert (found.volume.recent, found.volume.expected, found.volume.unusual) == (10, 120.5, True)
     for link, window in (("deed-civil", 28), ("transfer-civil", 7)):
         other = (await carried.indicators.GetLink(messages.GetLinkRequest(link=link, window_days=window))).link
@@ -74,6 +76,7 @@ async def test_traffic_tells_buses_and_undeclared_pairs(carried, refusal):
     """GetTraffic answers by window; a window not looked at yet is UNAVAILABLE, an unknown finding or window refused."""
     answer = (await carried.indicators.GetTraffic(messages.GetTrafficRequest(window_days=7))).traffic
     assert (answer.exchanges, answer.undeclared_exchanges, answer.undeclared_pairs) == (2000, 20, 1)
+    assert answer.as_of.seconds == LOOKED_AT
     assert (answer.read_days, answer.unseen_share) == (60.5, 0.002)
     assert [(one.bus, one.share) for one in answer.buses] == [("xroad", 1.0)]
     assert [(one.consumer, one.provider, one.exchanges, one.ok) for one in answer.undeclared] == [

@@ -14,7 +14,8 @@ from services.core.errors import BusError
 from services.core.evidence import Kind
 from services.core.outcome import Outcome, Reason
 from services.indicator.explain import explain
-from tests.api_pictures import AS_OF, blocks_of, recent_block, slot_block_of
+from tests.api_pictures import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of
+from tests.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent
 
 STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
 
@@ -130,7 +131,7 @@ async def test_what_cannot_be_explained_is_refused(api, empty_api, refusal):
 
 
 async def test_a_link_is_explained_by_its_evidence(api):
-    """Slots of the window, reasons with their shares and time, latest per vantage, last failures, exchanges and burns."""
+    """Slots of the window, reasons with their shares and time, latest per vantage, last failures and burns."""
     slot = AS_OF // 300 - 4
     cells = {
         ("deed-tax", slot, "north"): (Outcome.INVALID, Reason.STATUS),
@@ -167,6 +168,41 @@ async def test_a_link_is_explained_by_its_evidence(api):
     burns = {one.span: (one.known, one.failed, round(one.burn, 9), one.burning) for one in found.burns}
     assert burns["1h"] == (10, 5, 50.0, True)
     assert burns["6h"] == (10, 0, 0.0, False)
+
+
+async def test_a_link_is_explained_by_what_its_agencies_exchanged(api):
+    """Volume of the pair with the span it counts over, the longest window's whichever is asked for; of the link itself what
+    was exchanged in the window asked for, as of when that was looked at, and in which hour last.
+    """
+    block = blocks_of(api.register)["consumer.land-registry"]
+    api.take("consumer.land-registry", replace(block, reconciliations=(disagreeing(window_days=7), silent())))
+    for window in (7, 28):
+        found = (await explained(api, kind=Kind.LINK, id="deed-civil", window_days=window)).findings
+        one = found.exchanges
+        assert (one.consumer, one.provider) == ("land-registry", "civil-registry")
+        assert (one.count, one.ok, one.bus_failures, one.provider_failures) == (40, 38, 1, 1)
+        assert (one.slots_from.seconds, one.slots_to.seconds) == (COUNTED_FROM, AS_OF)
+        assert one.last_slot.seconds == AS_OF - 300
+        assert found.HasField("reconciliation") == (window == 7)
+    week = (await explained(api, kind=Kind.LINK, id="deed-civil", window_days=7)).findings.reconciliation
+    assert (week.exchanges, week.window_days) == (1234, 7)
+    assert (week.as_of.seconds, week.last_hour.seconds) == (LOOKED_AT, LAST_HOUR)
+    never = (await explained(api, kind=Kind.LINK, id="deed-tax")).findings
+    assert not never.HasField("exchanges")
+    assert (never.reconciliation.silent, never.reconciliation.as_of.seconds) == (True, LOOKED_AT)
+    assert not never.reconciliation.HasField("last_hour")
+
+
+async def test_exchanges_of_before_they_had_times_are_told_without(api):
+    """What a scorer of before put on the bus is answered as it is, with times unset."""
+    block = blocks_of(api.register)["consumer.land-registry"]
+    old = tuple(replace(one, slots_from=None, slots_to=None) for one in block.exchanges)
+    reconciled = (replace(disagreeing(), as_of=None, last_hour=None),)
+    api.take("consumer.land-registry", replace(block, exchanges=old, reconciliations=reconciled))
+    found = (await explained(api, kind=Kind.LINK, id="deed-civil")).findings
+    assert (found.exchanges.count, found.reconciliation.exchanges) == (40, 1234)
+    assert not any(found.exchanges.HasField(name) for name in ("slots_from", "slots_to"))
+    assert not any(found.reconciliation.HasField(name) for name in ("as_of", "last_hour"))
 
 
 async def test_an_absent_link_failed_for_being_absent(api):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ from services.core.evidence import (
 )
 from services.core.outcome import Outcome, Reason
 from tests.block_columns import Block, decode_block, encoded
+from tests.reconciliations import disagreeing, traffic
 
 micros = st.integers(0, 10**9).map(lambda value: value / 1e6)
 maybe = st.none() | micros
@@ -155,7 +157,8 @@ def test_blocks_survive() -> None:
     evidence = codec.LinkEvidence(
         28, ("l", "m"), np.array([5, 6]), np.arange(12).reshape(2, 6), np.array([0.1, 0.2]), np.array([0.3, 0.4])
     )
-    block = Block((one, two), (evidence,), (codec.ExchangeVolume("c", "p", False, 3, 2, 1, 0, 300),))
+    volume = codec.ExchangeVolume("c", "p", False, 3, 2, 1, 0, last_slot=300, slots_from=0, slots_to=600)
+    block = Block((one, two), (evidence,), (volume,))
     back = decode_block(encoded(block))
     assert back.indicators == block.indicators
     assert back.exchanges == block.exchanges
@@ -171,6 +174,25 @@ def test_blocks_from_before_there_were_intervals_are_read() -> None:
     for name in ("interval_low", "interval_high", "interval_level"):
         message.ClearField(name)
     assert decode_block(message.SerializeToString()).indicators == (replace(row, interval=None),)
+
+
+def test_blocks_from_before_exchanges_had_times_are_read() -> None:
+    """A block whose volumes, reconciliations and traffic say no times gives the same without: unset, never 1970."""
+    row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))
+    volume = codec.ExchangeVolume("c", "p", False, 3, 2, 1, 0, last_slot=300, slots_from=0, slots_to=600)
+    block = Block((row,), exchanges=(volume,), reconciliations=(disagreeing(),), traffic=(traffic(),))
+    message = block_pb2.IndicatorBlock.FromString(encoded(block))
+    for some, names in (
+        (message.exchanges, ("slots_from", "slots_to")),
+        (message.reconciliations, ("as_of", "last_hour")),
+        (message.traffic, ("as_of",)),
+    ):
+        for one, name in itertools.product(some, names):
+            one.ClearField(name)
+    back = decode_block(message.SerializeToString())
+    assert back.exchanges == (replace(volume, slots_from=None, slots_to=None),)
+    assert back.reconciliations == (replace(disagreeing(), as_of=None, last_hour=None),)
+    assert back.traffic == (replace(traffic(), as_of=None),)
 
 
 @pytest.mark.parametrize("interval", [None, Interval(0.0, 0.6, 0.95)])

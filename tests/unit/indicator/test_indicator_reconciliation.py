@@ -22,7 +22,8 @@ DAYS = 7
 HOURS = DAYS * 24
 FIRST = 500_000
 START = date(2026, 3, 1).toordinal()
-WINDOWS = {DAYS: Span(range(FIRST, FIRST + HOURS), range(START, START + DAYS))}
+END = (FIRST + HOURS) * 3600 - 600
+WINDOWS = {DAYS: Span(range(FIRST, FIRST + HOURS), range(START, START + DAYS), END)}
 CIVIL = "X/G/2/civil/status"
 SHARED = Carrier("xroad", "land-registry", "civil-registry", "X/G/1/land", CIVIL, shared=True)
 OWN = Carrier("xroad", "tax-office", "customs", "X/G/3/tax", "X/G/4/imports", link="clearance-customs")
@@ -78,6 +79,18 @@ def test_failures_that_probes_do_not_see_are_told_with_intervals(register: Regis
     assert one.probes.value == 1.0
     assert one.difference.value == pytest.approx(-0.1)
     assert one.compared == one.exchanges == 10 * HOURS
+
+
+def test_everything_says_what_it_was_worked_out_for_and_when_a_link_was_last_used(register: Register) -> None:
+    """The end of the window is told of links, silent ones and traffic, and the last hour of links with exchanges."""
+    of = carried(OWN)
+    of.exchanges[0, 5:] = of.ok[0, 5:] = 0
+    one = found(register, of)
+    assert {one.as_of for one in one.values()} == {END}
+    assert {link: one.last_hour for link, one in one.items() if not one.silent} == {
+        "clearance-customs": (FIRST + 5 * 24 - 1) * 3600
+    }
+    assert [one.as_of for one in traffics(Frame.of(register), of, WINDOWS, {DAYS: None})] == [END]
 
 
 def test_live_links_without_exchanges_are_silent(register: Register) -> None:

@@ -36,6 +36,12 @@ def volume(
     return ExchangeVolume(of, to, meta, 10 * slots, 8 * slots, slots, slots, last)
 
 
+def volumes(exchanges: Exchanges, *, since: date = DAY) -> tuple[ExchangeVolume, ...]:
+    """What was counted from a day on, without the span, which one test is about."""
+    found = exchanges.volumes(since, end_slot=CALENDAR.slot_of(NOON), calendar=CALENDAR)
+    return tuple(replace(one, slots_from=None, slots_to=None) for one in found)
+
+
 def take(exchanges: Exchanges, *rows: ExchangeSummary, stored: float = NOON + 60, bus: str = "xroad") -> int:
     return exchanges.take([(stored, bus, rows)], calendar=CALENDAR)
 
@@ -58,8 +64,24 @@ def test_highest_revision_counts_in_any_order() -> None:
         shuffled = random.Random(seed).sample(rows * 2, len(rows) * 2)
         for row in shuffled:
             take(exchanges, row)
-        assert exchanges.volumes(DAY) == (ExchangeVolume("tax", "civil", False, 150, 120, 5, 5, NOON + 1200),)
+        assert volumes(exchanges) == (ExchangeVolume("tax", "civil", False, 150, 120, 5, 5, NOON + 1200),)
         exchanges.close()
+
+
+def test_volumes_say_from_when_to_when_they_count() -> None:
+    """From the first day's midnight to the index's end, and beyond it where later slots came in: every slot is inside."""
+    exchanges = Exchanges(":memory:")
+    calendar = Calendar("Asia/Tehran", 0.0, 300)
+    early, late = replace(BASE, slot_start=NOON - 9 * 3600), replace(BASE, provider="customs", slot_start=NOON + 600)
+    before = replace(BASE, provider="land", slot_start=NOON - 16 * 3600)  # still the day before in Tehran
+    exchanges.take([(NOON + 900, "xroad", [BASE, early, late, before])], calendar=calendar)
+    midnight = NOON - 12 * 3600 - 3 * 3600 - 1800
+    found = exchanges.volumes(DAY, end_slot=calendar.slot_of(NOON + 300), calendar=calendar)
+    assert found == (
+        replace(volume(2), slots_from=midnight, slots_to=NOON + 300),
+        replace(volume(to="customs", last=NOON + 600), slots_from=midnight, slots_to=NOON + 900),
+    )
+    exchanges.close()
 
 
 def test_pairs_buses_and_meta_services_count_apart() -> None:
@@ -72,7 +94,7 @@ def test_pairs_buses_and_meta_services_count_apart() -> None:
         replace(BASE, consumer="_unmapped", client="?"),
     )
     take(exchanges, BASE, bus="other")
-    assert exchanges.volumes(DAY) == (
+    assert volumes(exchanges) == (
         volume(of="_unmapped"),
         volume(2),
         volume(meta=True),
@@ -85,7 +107,7 @@ def test_revision_may_name_another_pair() -> None:
     exchanges = Exchanges(":memory:")
     take(exchanges, BASE)
     take(exchanges, replace(BASE, provider="customs", revision=2))
-    assert exchanges.volumes(DAY) == (volume(to="customs"),)
+    assert volumes(exchanges) == (volume(to="customs"),)
     exchanges.close()
 
 
@@ -95,7 +117,7 @@ def test_too_old_and_future_summaries_are_left_out() -> None:
     old, future = replace(BASE, slot_start=NOON - 15 * 86_400), replace(BASE, slot_start=NOON + 2 * 86_400)
     far = [replace(BASE, slot_start=slot) for slot in (-(1 << 62), 1 << 62)]
     assert take(exchanges, old, future, *far, BASE) == 4
-    assert exchanges.volumes(date(2000, 1, 1)) == (volume(),)
+    assert volumes(exchanges, since=date(2000, 1, 1)) == (volume(),)
     exchanges.close()
 
 
@@ -110,7 +132,7 @@ def test_position_is_kept_with_what_was_taken_in(tmp_path: Path) -> None:
     again = Exchanges(path)
     assert again.position() == position
     again.take([(NOON + 60, "xroad", [BASE])], calendar=CALENDAR, position=position)
-    assert again.volumes(DAY) == (volume(),)
+    assert volumes(again) == (volume(),)
     again.close()
 
 
@@ -121,7 +143,7 @@ def test_trim_forgets_days_beyond_the_window() -> None:
     for moment in moments:
         take(exchanges, replace(BASE, slot_start=moment), stored=moment + 60)
     exchanges.trim(date(2026, 4, 20), 28, calendar=CALENDAR)
-    kept = exchanges.volumes(date(2000, 1, 1))
+    kept = volumes(exchanges, since=date(2000, 1, 1))
     assert kept == (volume(3, last=moments[-1]),)
     exchanges.close()
 
@@ -169,7 +191,7 @@ def test_a_file_of_before_hours_goes_on(tmp_path: Path) -> None:
         database.executescript("ALTER TABLE summary DROP COLUMN carrier; DROP TABLE hours; DROP TABLE carrier")
     exchanges = Exchanges(path)
     take(exchanges, replace(BASE, revision=2, count=12, ok=12, bus_failures=0, provider_failures=0))
-    assert [one.count for one in exchanges.volumes(DAY)] == [12]
+    assert [one.count for one in volumes(exchanges)] == [12]
     assert hours(exchanges, range(NOON // 3600, NOON // 3600 + 1))[1].tolist() == [[12]]
     exchanges.close()
 

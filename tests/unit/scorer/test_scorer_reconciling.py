@@ -73,6 +73,32 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
     exchanges.close()
 
 
+async def test_what_is_found_says_of_when_it_is(tmp_path: Path) -> None:
+    """All of it is as of the end asked for; a link tells its last hour, also in a window in which it fell silent."""
+    register = load(write_register(tmp_path / "register"))
+    calendar = Calendar.of(register.policy)
+    scoring = Scoring(Adopted.of(register), Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
+    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    other = replace(
+        BASE, consumer="civil-registry", provider="tax-office", client="X/G/1", service="X/G/3/d", link="birth-tax"
+    )
+    for day in range(24):
+        moments = [EPOCH + day * 24 * HOUR + 1800 + hour * HOUR for hour in range(24)]
+        both = (BASE, other) if day < 12 else (BASE,)
+        rows = [replace(one, slot_start=at + 300) for at in moments for one in both]
+        exchanges.take([(moments[-1] + HOUR, "xroad", rows)], calendar=calendar)
+    end = EPOCH + 24 * 24 * HOUR - 600
+    found = await Reconciler(exchanges, Turns()).run(scoring, calendar.slot_of(end))
+    assert found is not None
+    assert {one.as_of for one in (*found.links, *found.traffic)} == {end}
+    told = {(one.link, one.window_days): (one.silent, one.last_hour) for one in found.links}
+    for window in (7, 28, 90):
+        assert told["clearance-customs", window] == (False, EPOCH + 24 * 24 * HOUR - 1800)
+        assert told["birth-tax", window] == (window == 7, EPOCH + 12 * 24 * HOUR - 1800)
+    assert told["deed-tax", 7] == (True, None)
+    exchanges.close()
+
+
 async def test_nothing_carried_is_nothing_found(tmp_path: Path) -> None:
     """Without any exchange no link is silent and no bus is named; before the first slot there is no window at all."""
     register = load(write_register(tmp_path / "register"))

@@ -11,9 +11,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from peyvand.v1 import indicator_service_pb2, measurement_pb2
+from peyvand.v1 import block_pb2, indicator_service_pb2, measurement_pb2
 from services.cli.picture import percent
-from services.cli.traffic_tables import told
+from services.cli.traffic_tables import told, when
 from services.core.outcome import Outcome, Reason
 
 __all__ = ["findings"]
@@ -42,13 +42,9 @@ def findings(found: indicator_service_pb2.LinkFindings, zone: tzinfo) -> Iterato
     if found.burns:
         yield _burns(found)
     if found.HasField("exchanges"):
-        one = found.exchanges
-        yield Text(
-            f"Over the data bus {one.consumer} asked {one.provider} {one.count} times: {one.ok} answered, the bus failed "
-            f"{one.bus_failures}, the provider {one.provider_failures}; last in the slot of {_time(one.last_slot, zone)}"
-        )
+        yield _exchanged(found.exchanges, zone)
     if found.HasField("reconciliation"):
-        yield from told(found.reconciliation)
+        yield from told(found.reconciliation, zone)
 
 
 def _window(found: indicator_service_pb2.LinkFindings) -> Text:
@@ -97,6 +93,16 @@ def _burns(found: indicator_service_pb2.LinkFindings) -> Table:
         state = Text("burning", "bold red") if one.burning else Text("")
         table.add_row(one.span, f"{one.failed} of {one.known}", f"{one.burn:.1f}", f"{one.threshold:g}", state)
     return table
+
+
+def _exchanged(one: block_pb2.ExchangeVolume, zone: tzinfo) -> Text:
+    """Say it of the pair, as it is; a scorer of before the span was kept says none."""
+    span = f" from {when(one.slots_from, zone)} to {when(one.slots_to, zone)}" if one.HasField("slots_to") else ""
+    return Text(
+        f"Over the data bus {one.consumer} asked {one.provider} {one.count:,} times{span}, on all their links together: "
+        f"{one.ok:,} answered, the bus failed {one.bus_failures:,}, the provider {one.provider_failures:,}; "
+        f"last in the slot of {when(one.last_slot, zone)}."
+    )
 
 
 def _table(title: str, first: str, *headings: str) -> Table:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, tzinfo
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,7 +15,7 @@ from services.cli.picture import percent
 from services.indicator import reconcile, silence, volume
 from services.indicator.silence import CHANCE
 
-__all__ = ["told", "traffic_tables"]
+__all__ = ["told", "traffic_tables", "when"]
 
 _SHOWN = 20
 
@@ -25,14 +27,24 @@ NEEDED_DAYS = {
 """What exchanges may say of links, and how many days of them that takes."""
 
 
-def traffic_tables(traffic: reconciliation_pb2.Traffic, found: Iterable[indicator_service_pb2.LinkStatus]) -> Group:
-    """Return what went over which bus, what nobody declared, and every link of which exchanges say something."""
-    days = traffic.window_days
+def when(moment: Timestamp, zone: tzinfo) -> str:
+    """Say when something was, in ``zone``."""
+    return f"{datetime.fromtimestamp(moment.seconds, zone):%Y-%m-%d %H:%M:%S}"
+
+
+def traffic_tables(
+    traffic: reconciliation_pb2.Traffic, found: Iterable[indicator_service_pb2.LinkStatus], zone: tzinfo
+) -> Group:
+    """Return what went over which bus, what nobody declared, and every link of which exchanges say something.
+
+    Times are in ``zone``, the policy's timezone.
+    """
+    window = _window(traffic, zone)
     if not traffic.exchanges:
-        return Group(Text(f"no exchange was logged in the last {days} days: a collector reads the data bus's logs"))
+        return Group(Text(f"no exchange was logged in {window}: a collector reads the data bus's logs"))
     buses = ", ".join(f"{one.bus} {one.exchanges:,} ({percent(one.share)})" for one in traffic.buses)
     parts: list[RenderableType] = [
-        Text.assemble((f"{traffic.exchanges:,} exchanges in the last {days} days", "bold"), f": {buses}")
+        Text.assemble((f"{traffic.exchanges:,} exchanges in {window}", "bold"), f": {buses}")
     ]
     if traffic.undeclared_pairs:
         share = percent(traffic.undeclared_exchanges / traffic.exchanges)
@@ -46,8 +58,17 @@ def traffic_tables(traffic: reconciliation_pb2.Traffic, found: Iterable[indicato
     else:
         parts.append(Text("All between agencies with a link in the register."))
     links = list(found)
-    parts += [Text(f"Links of which exchanges say something: {len(links):,}"), *([_links(links)] if links else ())]
+    parts += [
+        Text(f"Links of which exchanges say something: {len(links):,}"),
+        *([_links(links, zone)] if links else ()),
+    ]
     return Group(*parts, *_not_yet(traffic))
+
+
+def _window(one: reconciliation_pb2.Traffic | reconciliation_pb2.Reconciliation, zone: tzinfo) -> str:
+    """Say which window; a scorer of before that was kept does not say its end."""
+    as_of = f" as of {when(one.as_of, zone)}" if one.HasField("as_of") else ""
+    return f"the last {one.window_days} days{as_of}"
 
 
 def _not_yet(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
@@ -73,13 +94,15 @@ def _length(days: float) -> str:
     return f"{days:.1f} days" if hours >= 48 else f"up to {hours} hour{'s' if hours > 1 else ''}"
 
 
-def told(one: reconciliation_pb2.Reconciliation) -> Iterator[RenderableType]:
-    """Yield in sentences what exchanges say of one link."""
+def told(one: reconciliation_pb2.Reconciliation, zone: tzinfo) -> Iterator[RenderableType]:
+    """Yield in sentences what exchanges say of one link, with times in ``zone``."""
+    window = _window(one, zone)
+    last = f"; last in the hour from {when(one.last_hour, zone)}" if one.HasField("last_hour") else ""
     if one.silent:
-        yield Text("Nothing was exchanged on it in the window, although it was live all the time.", "yellow")
+        yield Text(f"Nothing was exchanged on it in {window}, although it was live all the time{last}.", "yellow")
         return
     whose = "on the X-Road service that it shares with other links" if one.shared else "on it"
-    yield Text(f"{one.exchanges:,} exchanges {whose}{_trend(one)}.")
+    yield Text(f"{one.exchanges:,} exchanges {whose} in {window}{_trend(one)}{last}.")
     if one.HasField("difference"):
         verdict = "They disagree beyond chance" if one.disagrees else "No more apart than by chance"
         yield Text(
@@ -108,10 +131,12 @@ def _undeclared(traffic: reconciliation_pb2.Traffic) -> Table:
     return table
 
 
-def _links(found: list[indicator_service_pb2.LinkStatus]) -> Table:
+def _links(found: list[indicator_service_pb2.LinkStatus], zone: tzinfo) -> Table:
+    """Return a row per link: exchanges are those of the window, the last may lie before it."""
     table = Table(pad_edge=False)
     table.add_column("link", overflow="fold")
     table.add_column("exchanges", justify="right", no_wrap=True)
+    table.add_column("last in the\nhour from")
     table.add_column("what", overflow="fold", ratio=1)
     for status in found:
         one = status.reconciliation
@@ -120,7 +145,8 @@ def _links(found: list[indicator_service_pb2.LinkStatus]) -> Table:
             *([f"logs {_estimate(one.logs)}, probes {_estimate(one.probes)}"] if one.disagrees else ()),
             *([f"{one.volume.recent:,} lately, {one.volume.expected:,.0f} expected"] if one.volume.unusual else ()),
         ]
-        table.add_row(status.link.id, f"{one.exchanges:,}{' shared' if one.shared else ''}", "\n".join(words))
+        last = when(one.last_hour, zone) if one.HasField("last_hour") else ""
+        table.add_row(status.link.id, f"{one.exchanges:,}{' shared' if one.shared else ''}", last, "\n".join(words))
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ from services.cli.exchange_command import exchange
 from services.core.errors import ApiError
 from services.core.reconciliation import BusTraffic, Traffic, Volume
 from tests.api_pictures import blocks_of
-from tests.reconciliations import disagreeing, silent, traffic
+from tests.reconciliations import LAST_HOUR, disagreeing, silent, traffic
 
 CIVIL, TAX, TRAFFIC = disagreeing(), silent(), traffic()
 
@@ -51,16 +52,17 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
     hold(api, CIVIL, TAX)
     text = await ask("exchange")
     for words in (
-        "2,000 exchanges in the last 28 days: xroad 2,000 (100.0 %)",
+        "2,000 exchanges in the last 28 days as of 2026-09-21 17:40:00: xroad 2,000 (100.0 %)",
         "Undeclared: 20 of them (1.0 %), between pairs of agencies without a link in the register; such pairs: 1",
         "_unmapped → customs",
         "Links of which exchanges say something: 2",
-        "1,234 shared",
+        "1,234 shared │ 2026-09-21 15:30:00",
         "logs 90.0 % (80.0-95.0), probes 100.0 % (99.0-100.0)",
         "10 lately, 120 expected",
         "silent: live all the time, and not used",
     ):
         assert words in text, words
+    assert text.count("2026-09-21 15:30:00") == 1  # nobody ever used the other link
     lines = [json.loads(line) for line in (await ask("exchange", "--json")).splitlines()]
     assert lines[0]["traffic"]["undeclared"][0]["exchanges"] == "20"
     assert "too little history" not in text
@@ -98,18 +100,47 @@ async def test_a_link_is_explained_by_its_exchanges(api, ask):
     hold(api, CIVIL, TAX)
     text = await ask("explain", "link", "deed-civil")
     for words in (
-        "1,234 exchanges on the X-Road service that it shares with other links, -25.0 % a week.",
+        "Over the data bus land-registry asked civil-registry 40 times from 2026-06-23 00:00:00 to 2026-09-21 17:45:00, on all",
+        "on all their links together: 38 answered, the bus failed 1, the provider 1; last in the slot of 2026-09-21 17:40:00.",
+        "1,234 exchanges on the X-Road service that it shares with other links in the last 28 days as of 2026-09-21 17:40:00,",
+        "as of 2026-09-21 17:40:00, -25.0 % a week; last in the hour from 2026-09-21 15:30:00.",
         "Of 1,200 in hours with probes 90.0 % (80.0-95.0) succeeded as logged, 100.0 % (99.0-100.0) as probes say.",
         "They disagree beyond chance: -10.0 pp (-20.0 to -5.0).",
         "Unusual volume: 10 in the last six whole hours, 120 expected.",
     ):
         assert words in " ".join(text.split()), words
     text = await ask("explain", "link", "deed-tax")
-    assert "Nothing was exchanged on it in the window, although it was live all the time." in text
+    text = " ".join(text.split())
+    assert (
+        "Nothing was exchanged on it in the last 28 days as of 2026-09-21 17:40:00, although it was live all the time."
+        in text
+    )
+    assert "Over the data bus" not in text
+    hold(api, replace(TAX, last_hour=LAST_HOUR))
+    text = " ".join((await ask("explain", "link", "deed-tax")).split())
+    assert "although it was live all the time; last in the hour from 2026-09-21 15:30:00." in text
     calm = replace(CIVIL, shared=False, disagrees=False, volume=Volume(10, None, None, False, None))
     hold(api, calm)
     text = " ".join((await ask("explain", "link", "deed-civil")).split())
-    assert "1,234 exchanges on it. Of 1,200" in text
+    assert "1,234 exchanges on it in the last 28 days as of 2026-09-21 17:40:00; last in the hour from" in text
     assert "No more apart than by chance: -10.0 pp" in text
     hold(api, replace(calm, logs=None, probes=None, difference=None))
     assert "Too few days with exchanges and probes" in await ask("explain", "link", "deed-civil")
+
+
+async def test_what_a_scorer_of_before_put_is_told_without_times(api, ask):
+    """Where volumes, links and traffic say no times none are made up: no epoch, no empty place."""
+    block = blocks_of(api.register)["consumer.land-registry"]
+    hold(api, traffic=replace(TRAFFIC, as_of=None))
+    old = replace(
+        block,
+        exchanges=tuple(replace(one, slots_from=None, slots_to=None) for one in block.exchanges),
+        reconciliations=(replace(CIVIL, as_of=None, last_hour=None),),
+    )
+    api.take("consumer.land-registry", old)
+    text = " ".join((await ask("explain", "link", "deed-civil")).split())
+    assert "asked civil-registry 40 times, on all their links together: 38 answered" in text
+    assert "that it shares with other links in the last 28 days, -25.0 % a week. Of 1,200" in text
+    carried = await ask("exchange")
+    assert "2,000 exchanges in the last 28 days: xroad" in carried
+    assert not {"1970", "2026"} & set(re.findall(r"\d{4}(?=-)", carried))

@@ -84,11 +84,26 @@ def _true(path: Path) -> dict[tuple[int, str, str], dict[str, int]]:
     return {(row["slot"], row["client"], row["service"]): row for row in rows}
 
 
+def _explained(running: System, link: str) -> tuple[dict[str, Any], str]:
+    """What the api found of a link, and what a person is told of it."""
+    command = [sys.executable, "-m", "services.cli", "explain", "link", link, "--api", running.api]
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    found, shown = (
+        subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=True).stdout
+        for words in ([*command, "--json"], command)
+    )
+    return json.loads(found)["findings"], " ".join(shown.split())
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
 @pytest.mark.slow
 def test_every_exchange_is_counted_once(system) -> None:
     """With records that come twice, late or never, clocks that are off, servers that fail, and five kill -9 of collector
     and bus, what is published equals the truth log for every pair and slot, in every figure and to the right link. The
-    server that is asked for its counts gives them.
+    server that is asked for its counts gives them. A link that was used is explained with what was exchanged, and when.
     """
     running = system("--slot", f"{SLOT}s", "--seed", "5", "--traffic", "60")
     sandbox = running.data / "sandbox"
@@ -145,3 +160,13 @@ def test_every_exchange_is_counted_once(system) -> None:
     )
     counted = sum(_samples(running, "scorer", "peyvand_exchanges"))
     assert counted <= sum(int(row.get("count", 0)) for row in _published(running).values())
+
+    link, used = next((row["link"], _moment(row["slot_start"])) for row in told.values() if row.get("link"))
+    running.until(lambda: "reconciliation" in _explained(running, link)[0], what="exchanges were held against probes")
+    findings, shown = _explained(running, link)
+    volume, beside = findings["exchanges"], findings["reconciliation"]
+    assert _moment(volume["slots_from"]) <= used <= _moment(volume["last_slot"]) < _moment(volume["slots_to"])
+    assert used // 3600 * 3600 <= _moment(beside["last_hour"]) < _moment(beside["as_of"])
+    assert 0 < int(beside["exchanges"]) <= int(volume["count"])
+    assert f"Over the data bus {volume['consumer']} asked {volume['provider']}" in shown
+    assert "; last in the hour from " in shown

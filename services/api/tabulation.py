@@ -57,9 +57,7 @@ class Tabulator:
                 grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED", "no index is published yet: retry later"
             )
         heads, group = _heads(found, attribute)
-        rows = await asyncio.to_thread(
-            lambda: tabulate(found.view.frame, found.shares, group, len(heads), _levels(found, window_days))
-        )
+        rows, total = await asyncio.to_thread(_rows, found, group, len(heads), window_days)
         return indicator_service_pb2.TabulateIndicatorsResponse(
             attribute=_Attribute.ValueType(attribute),
             window_days=window_days,
@@ -67,7 +65,15 @@ class Tabulator:
             register_version=government.register_version,
             method_version=government.method_version,
             groups=[_message(head, row) for head, row in zip(heads, rows, strict=True) if row.services],
+            total=_message(_Head(), total),
         )
+
+
+def _rows(found: Gathered, group: NDArray[np.int64], groups: int, window_days: int) -> tuple[list[Group], Group]:
+    """Return the groups, and all services as one."""
+    frame, shares, level = found.view.frame, found.shares, _levels(found, window_days)
+    (total,) = tabulate(frame, shares, np.zeros_like(group), 1, level)
+    return tabulate(frame, shares, group, groups, level), total
 
 
 def _heads(found: Gathered, attribute: int) -> tuple[list[_Head], NDArray[np.int64]]:

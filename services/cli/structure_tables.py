@@ -98,7 +98,7 @@ def _providers(roles: Iterable[indicator_pb2.ProviderRole], of: int) -> Table:
 
 
 def tabulation(answer: indicator_service_pb2.TabulateIndicatorsResponse, attribute: str, zone: tzinfo) -> Group:
-    """Return a row per group: index with bounds, sizes, inquiries per service and how many are still on paper.
+    """Return a row per group, and one of all: index with bounds, sizes, inquiries per service, how many still on paper.
 
     Times are in ``zone``, the policy's timezone.
     """
@@ -107,22 +107,28 @@ def tabulation(answer: indicator_service_pb2.TabulateIndicatorsResponse, attribu
     for heading in ("index", "bounds", "agencies", "services", "links", "per service", "on paper", "levels 0-4"):
         table.add_column(heading, justify="right", no_wrap=heading in ("index", "bounds"))
     for group in answer.groups:
-        index = group.index
-        table.add_row(
-            _name(group),
-            _index(index) if index.links else "n/a",
-            f"{100 * index.lower:.1f}-{100 * index.upper:.1f} %" if index.links else "n/a",
-            str(group.agencies),
-            str(group.services),
-            str(index.links),
-            f"{group.inquiries_per_service:.2f}" if group.HasField("inquiries_per_service") else _NONE,
-            f"{group.on_paper_per_service:.2f}" if group.HasField("on_paper_per_service") else _NONE,
-            " ".join(str(number) for number in group.levels),
-        )
+        table.add_row(_name(group), *_group(group))
+    if answer.HasField("total"):  # an api of before does not tell it
+        table.add_section()
+        table.add_row("all together", *_group(answer.total), style="bold")
     as_of = datetime.fromtimestamp(answer.as_of.seconds, zone)
     said = f"last {answer.window_days} days as of {as_of:%Y-%m-%d %H:%M:%S} {zone}"
     why = "per service: links in force and those still on paper, over services with any; it says nothing of causes"
     return Group(table, Text(f"{said} · {why}", "dim"))
+
+
+def _group(group: indicator_service_pb2.TabulatedGroup) -> tuple[str, ...]:
+    index = group.index
+    return (
+        _index(index) if index.links else "n/a",
+        f"{100 * index.lower:.1f}-{100 * index.upper:.1f} %" if index.links else "n/a",
+        str(group.agencies),
+        str(group.services),
+        str(index.links),
+        f"{group.inquiries_per_service:.2f}" if group.HasField("inquiries_per_service") else _NONE,
+        f"{group.on_paper_per_service:.2f}" if group.HasField("on_paper_per_service") else _NONE,
+        " ".join(str(number) for number in group.levels),
+    )
 
 
 def _name(group: indicator_service_pb2.TabulatedGroup) -> str:

@@ -13,7 +13,8 @@ from services.core.evidence import Kind
 from services.indicator.frame import Frame
 from services.indicator.shares import link_shares
 from services.indicator.tabulate import BANDS, bands, tabulate
-from tests.property.indicator_cases import Case, cases, register_of, snapshot
+from tests import oracle
+from tests.property.indicator_cases import Case, cases, register_of, snapshot, truth_of
 
 SLACK = 1e-12
 
@@ -58,3 +59,33 @@ def test_a_table_by_sector_is_the_index_of_the_sectors(case: Case) -> None:
         assert (row.inquiries_per_service is None) == (row.with_links == 0)
     assert sum(row.with_links for row in rows) == len(set(frame.service[links.slots > 0].tolist()))
     assert sum(sum(row.levels) for row in rows) == (level >= 0).sum()
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases())
+def test_all_services_as_one_group_are_the_government(case: Case) -> None:
+    """Its burden is that of a brute force over the register: links required in some slot of the window, and those of them
+    still on paper, over the services that have any; its index and bounds are the oracle's of the government.
+    """
+    frame = Frame.of(register_of(case.register))
+    found = snapshot(case, frame=frame)
+    links, level = found.links[case.days], found.columns[Kind.SERVICE, case.days].level
+    shares = link_shares(frame, links.slots, links.counts)
+    (row,) = tabulate(frame, shares, np.zeros(len(frame.services), np.int64), 1, level)
+    required = [link for link in case.links() if any(oracle.in_force(case.register, link, slot) for slot in case.slots)]
+    burdened = {link["service"] for link in required}
+    on_paper = [link for link in required if link["live_from"] is None]
+    assert (row.services, row.with_links) == (len(case.register["services"]), len(burdened))
+    assert row.agencies == len({service["agency"] for service in case.register["services"]})
+    if not burdened:
+        assert (row.inquiries_per_service, row.on_paper_per_service, row.index.links) == (None, None, 0)
+        return
+    assert row.inquiries_per_service == len(required) / len(burdened)
+    assert row.on_paper_per_service == len(on_paper) / len(burdened)
+    truth = truth_of(case).get(("government", case.register["government"]))
+    if truth is None:  # nothing required has any weight
+        assert (row.index.point, row.index.lower, row.index.upper) == (None, 0.0, 1.0)
+        return
+    assert row.index.point == (None if truth["point"] is None else pytest.approx(float(truth["point"]), abs=SLACK))
+    for name in ("lower", "upper", "known_share"):
+        assert getattr(row.index, name) == pytest.approx(float(truth[name]), abs=SLACK)

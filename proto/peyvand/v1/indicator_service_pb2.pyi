@@ -1008,6 +1008,7 @@ class TabulateIndicatorsResponse(_message.Message):
     REGISTER_VERSION_FIELD_NUMBER: _builtins.int
     METHOD_VERSION_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
     attribute: Global___TabulatedAttribute.ValueType
     window_days: _builtins.int
     register_version: _builtins.str
@@ -1018,6 +1019,12 @@ class TabulateIndicatorsResponse(_message.Message):
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___TabulatedGroup]:
         """In order of value or band; the group without a value comes last."""
 
+    @_builtins.property
+    def total(self) -> Global___TabulatedGroup:
+        """All services as one group, without a value: the government, with its index. Every service is in one of `groups`, an agency
+        may be in several.
+        """
+
     def __init__(
         self,
         *,
@@ -1027,10 +1034,11 @@ class TabulateIndicatorsResponse(_message.Message):
         register_version: _builtins.str = ...,
         method_version: _builtins.str = ...,
         groups: _abc.Iterable[Global___TabulatedGroup] | None = ...,
+        total: Global___TabulatedGroup | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "attribute", b"attribute", "groups", b"groups", "method_version", b"method_version", "register_version", b"register_version", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "attribute", b"attribute", "groups", b"groups", "method_version", b"method_version", "register_version", b"register_version", "total", b"total", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -114,6 +114,32 @@ async def test_the_index_is_tabulated_by_channel(api):
     assert list(unified.levels) == [0, 0, 2, 0, 0]
 
 
+@pytest.mark.parametrize("attribute", [number for number in _Attribute.values() if number])
+async def test_every_table_has_the_government_as_its_total(api, attribute):
+    """Whatever services are grouped by, all of them together have the burden that the register says, and the government's
+    index; services and links of the groups add up to it.
+    """
+    register = api.register
+    needed = {
+        service: [link for link in register.links.values() if link.service == service] for service in register.services
+    }
+    burdened = {service: links for service, links in needed.items() if links}
+    on_paper = sum(link.absent for links in burdened.values() for link in links)
+    answer = await api.indicators.TabulateIndicators(messages.TabulateIndicatorsRequest(attribute=attribute))
+    total = answer.total
+    assert (total.agencies, total.services, total.services_with_links) == (4, len(needed), len(burdened))
+    assert total.inquiries_per_service == sum(map(len, burdened.values())) / len(burdened) == 8 / 5
+    assert total.on_paper_per_service == on_paper / len(burdened) == 1 / 5
+    assert (total.value, total.HasField("lowest")) == ("", False)
+    assert list(total.levels) == [0, 1, 4, 0, 0]
+    government = (await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=Kind.GOVERNMENT))).indicator
+    for name in ("point", "lower", "upper", "known_share"):
+        assert getattr(total.index, name) == pytest.approx(getattr(government, name))
+    for name in ("services", "services_with_links", "links_absent"):
+        assert sum(getattr(one, name) for one in answer.groups) == getattr(total, name)
+    assert sum(one.index.links for one in answer.groups) == total.index.links == government.links_required
+
+
 async def test_the_index_is_tabulated_by_what_agencies_are_like(api):
     """Numbers come in bands with their lowest and highest value, agencies and sectors by name."""
     ask = api.indicators.TabulateIndicators

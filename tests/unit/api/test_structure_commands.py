@@ -73,13 +73,19 @@ async def test_the_bus_and_the_lack_of_resilience_are_put_in_words(api, ask):
 
 
 async def test_a_table_by_attribute(ask):
-    """Bands, values and what is not stated each have a row; an attribute that there is not is refused before asking."""
+    """Bands, values, what is not stated and all together have a row each; an attribute that there is not is refused before
+    asking.
+    """
     code, text = await ask("tabulate", "staff")
     assert code == 0
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
-    assert [row[0] for row in rows] == ["4200", "9000", "not stated"]
+    assert [row[0] for row in rows] == ["4200", "9000", "not stated", "all together"]
+    assert rows[-1][1:] == ["82.5 %", "82.5-82.5 %", "4", "5", "8", "1.60", "0.20", "0 1 4 0 0"]
     _, text = await ask("tabulate", "channel", "--json")
-    assert [one["value"] for one in json.loads(text)["groups"]] == ["both", "own", "unified", ""]
+    found = json.loads(text)
+    assert [one["value"] for one in found["groups"]] == ["both", "own", "unified", ""]
+    assert (found["total"]["inquiries_per_service"], found["total"]["on_paper_per_service"]) == (1.6, 0.2)
+    assert (found["total"]["services"], found["total"]["links_absent"]) == (5, 1)
     code, text = await ask("tabulate", "colour")
     assert code == 2
     assert "cannot be tabulated" in text

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, tzinfo
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from google.protobuf.json_format import MessageToJson
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
 
@@ -132,14 +133,11 @@ def console() -> Console:
     return Console(highlight=False)
 
 
-def print_json(message: Message) -> None:
-    """Print a message as one line of JSON, its fields named as in the contract."""
-    typer.echo(
-        MessageToJson(
-            message,
-            preserving_proto_field_name=True,
-            always_print_fields_with_no_presence=True,
-            indent=None,
-            ensure_ascii=False,
-        )
-    )
+def print_json(message: Message, **beside: Message) -> None:
+    """Print a message as one line of JSON, its fields named as in the contract; ``beside`` are fields of other answers."""
+    fields = _fields(message) | {name: _fields(other) for name, other in beside.items()}
+    typer.echo(json.dumps(fields, ensure_ascii=False))
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

@@ -41,20 +41,20 @@ def tabulate(attribute: Attribute, *, window: Window = 0, as_json: AsJson = Fals
 
 
 def rounds(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
-    """Show the official rounds that the register lists, and the three bars side by side."""
+    """Show the official rounds that the register lists, and the three bars side by side.
+
+    As JSON the bars are `three_bars`, beside the fields of the rounds' answer; before a first index there are none.
+    """
     with client(api) as ask:
         answer = ask.rounds()
-        if as_json:
-            print_json(answer)
-            return
         try:
-            three_bars = ask.structure(window).three_bars
+            beside = {"three_bars": ask.structure(window).three_bars}
         except ApiError as error:
             # The rounds are in the register; the other two bars come with the first index.
             if not isinstance(error.__cause__, grpc.Call) or error.__cause__.code() is not grpc.StatusCode.UNAVAILABLE:
                 raise
-            three_bars = None
-    shown = console()
-    shown.print(rounds_tables(answer))
-    if three_bars is not None:
-        shown.print(bars(three_bars))
+            beside = {}
+    if as_json:
+        print_json(answer, **beside)
+        return
+    console().print(rounds_tables(answer), *map(bars, beside.values()))

@@ -107,8 +107,23 @@ async def test_rounds_are_quoted_and_persian_is_isolated(api, ask, tmp_path):
     assert line.rstrip().endswith("\u2069")
     for words in ("integration score of round 3", "50.0 %", "91.7 %", "82.5 %", "0.900"):
         assert words in text, words
-    _, text = await ask("rounds", "--json")
-    assert "overall_percent" not in json.loads(text)["rounds"][0]
+    _, text = await ask("rounds", "--json", "--window", "7")
+    found = json.loads(text)
+    assert "overall_percent" not in found["rounds"][0]
+    assert found["three_bars"] == {
+        "as_of": "2026-09-21T14:15:00Z",
+        "register_version": api.register.register_version,
+        "window_days": 7,
+        "official": 0.5,
+        "official_round": "3",
+        "declared": pytest.approx(11 / 12),
+        "measured": pytest.approx(0.825),
+        "measured_lower": pytest.approx(0.825),
+        "measured_upper": pytest.approx(0.825),
+        "verification_ratio": pytest.approx(0.9),
+        "links_required": 8,
+        "links_absent": 1,
+    }
 
 
 async def test_rounds_are_shown_before_there_is_an_index(api, ask):
@@ -117,5 +132,7 @@ async def test_rounds_are_shown_before_there_is_an_index(api, ask):
     code, text = await ask("rounds")
     assert (code, "bars" in text) == (0, False)
     assert "lists no official rounds (evaluation_rounds.yaml)" in text
+    code, text = await ask("rounds", "--json")
+    assert (code, json.loads(text)) == (0, {"country": "", "note": "", "dimensions": [], "rounds": [], "growth": []})
     with pytest.raises(ApiError, match="the policy has 7, 28, 90"):
         await ask("rounds", "--window", "5")

@@ -10,7 +10,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -179,9 +179,10 @@ class Exchanges:
         first, end = calendar.midnight(since), calendar.start_of(end_slot)
         with self._translated():
             rows = self._database.execute(_VOLUMES, (since.toordinal(),)).fetchall()
-        volumes = (ExchangeVolume(row[0], row[1], bool(row[2]), *row[3:]) for row in rows)
+        slot_seconds = calendar.slot_seconds
         return tuple(
-            replace(one, slots_from=first, slots_to=max(end, one.last_slot + calendar.slot_seconds)) for one in volumes
+            ExchangeVolume(of, to, bool(meta), count, ok, bus, provider, last, first, max(end, last + slot_seconds))
+            for of, to, meta, count, ok, bus, provider, last in rows
         )
 
     @contextmanager

@@ -101,7 +101,8 @@ class Reconciliation(_message.Message):
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The end of the window this was worked out for: exchanges are looked at apart from the index, so that it may be older
-        than the indicator's as_of. Unset, as the next, where a scorer that did not say put it.
+        than the indicator's as_of. They count by whole hours, of which the last may go on after it. Unset, as the next, where a
+        scorer that did not say put it.
         """
 
     @_builtins.property
@@ -222,7 +223,7 @@ class Traffic(_message.Message):
 
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """The end of the window this was worked out for. Unset where a scorer that did not say put it."""
+        """The end of the window this was worked out for, as above. Unset where a scorer that did not say put it."""
 
     def __init__(
         self,

@@ -80,7 +80,7 @@ class IndicatorServicer:
     async def explain_indicator(
         self, request: indicator_service_pb2.ExplainIndicatorRequest, _: Context
     ) -> indicator_service_pb2.ExplainIndicatorResponse:
-        """Losses by stage, by provider and by link, the costliest first, links that the caller sees."""
+        """Losses by stage and provider, and the links that would raise it most if fixed, of those that the caller sees."""
         if request.limit > MOST:
             raise RefusedError(
                 grpc.StatusCode.INVALID_ARGUMENT,

@@ -75,7 +75,7 @@ def explain(
     as_json: AsJson = False,
     api: Address = API,
 ) -> None:
-    """Show why an indicator is what it is: losses by stage and provider, and the links that cost most."""
+    """Show why an indicator is what it is: losses by stage and provider, and the links whose repair would raise it most."""
     with client(api) as ask:
         answer = ask.explain(_kind(kind), entity, window, limit)
         if as_json:

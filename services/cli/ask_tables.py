@@ -90,7 +90,7 @@ def provenance(one: indicator_pb2.Indicator, zone: tzinfo) -> Text:
 
 
 def explanation(answer: indicator_service_pb2.ExplainIndicatorResponse, zone: tzinfo) -> Group:
-    """Return the waterfall of losses by stage, then the providers and links that cost most."""
+    """Return the waterfall of losses by stage, the providers at which most is lost, and the links that would raise it most."""
     parts: list[RenderableType] = [_headline(answer.indicator), _waterfall(answer)]
     alone = answer.HasField("findings")  # one link: it is its own provider's and its own costliest
     if answer.providers and not alone:

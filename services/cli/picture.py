@@ -135,7 +135,8 @@ def _links(explained: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
     for cost in explained.links[:5]:
         worst = max(_STAGES, key=lambda stage: float(getattr(cost.losses, stage)))
         lost = "still on paper" if cost.link.absent else worst
-        shown.add_row(cost.link.id, lost, f"{100 * cost.loss:.2f} pp", percent(cost.index_if_fixed))
+        gain = 100 * (cost.index_if_fixed - explained.estimate)
+        shown.add_row(cost.link.id, lost, f"{gain:.2f} pp", percent(cost.index_if_fixed))
     return shown
 
 

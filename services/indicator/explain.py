@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,9 +10,10 @@ from numpy.typing import NDArray
 
 from services.core.evidence import Kind, Losses
 from services.core.outcome import Stage
-from services.indicator.fixed import Imputation, Members, if_fixed, lower_if_fixed
+from services.indicator.costs import Costs, largest
+from services.indicator.fixed import Imputation, lower_if_fixed
 from services.indicator.frame import Frame
-from services.indicator.shares import LinkShares, add_up, grouping, link_shares, mean_share, sums
+from services.indicator.shares import LinkShares, add_up, link_shares, sums
 
 __all__ = ["Explanation", "LinkCost", "ProviderLoss", "explain", "gather"]
 
@@ -30,7 +30,7 @@ class ProviderLoss:
 
 @dataclass(frozen=True, slots=True)
 class LinkCost:
-    """The part of 1 - estimate lost on one link.
+    """The part of 1 - estimate lost on one link, and what the index would be without that.
 
     ``point`` is q, None when nothing of the link is known and its share was imputed. ``index_if_fixed`` and
     ``lower_if_fixed`` are the estimate and L with this link, alone, always OK: what everything scored again would give.
@@ -50,7 +50,9 @@ class Explanation:
     """The ``estimate`` and where the rest of it went.
 
     The estimate is the point, publishable or not; None when nothing at all is known, and then nothing is lost anywhere.
-    ``losses`` sum to 1 - estimate. Providers and links come costliest first, ties in id order.
+    ``losses`` sum to 1 - estimate. Providers come in the order of what is lost at them, links in that of what the estimate
+    gains if they alone are fixed, of equals what is lost on them; ties in id order. So no link of the set, fixed alone,
+    raises the estimate more than the first.
     """
 
     estimate: float | None
@@ -81,28 +83,27 @@ def explain(
 ) -> Explanation | None:
     """Explain one indicator; None where there is none: N/A, unknown, or an endpoint, which is no set of links.
 
-    At most ``limit`` providers and ``limit`` links are named, and none that lost nothing.
+    At most ``limit`` providers and ``limit`` links are named, those that come first, and none that lost nothing.
     """
-    members = _members(frame, shares, kind, entity)
-    if members is None:
+    cost = Costs.of(frame, shares, imputation, kind, entity)
+    if cost is None:
         return None
-    links, everywhere = members.links, np.zeros(len(members.links), dtype=np.int64)
-    means = mean_share(shares, everywhere, members.weight, 1, links=links)
-    (estimate,), (lower,) = means.estimate, means.lower
-    if np.isnan(estimate):
+    if np.isnan(cost.estimate):
         return Explanation(estimate=None, losses=Losses(), providers=(), links=())
-    part = members.weight / add_up(members.weight)
-    lost, lost_by_stage = part * (1.0 - shares.share[links]), part * shares.profile[:, links]
+    members, lost = cost.members, cost.lost
+    links = members.links
+    lost_by_stage = members.weight / add_up(members.weight) * shares.profile[:, links]
 
     agencies = len(frame.agencies)
     provider = frame.provider[links]
     provider_lost, provider_stages = sums(provider, lost, agencies), sums(provider, lost_by_stage, agencies)
     provider_links = np.bincount(provider, minlength=agencies)
-    costliest = _costliest(lost, limit)
-    fixed = if_fixed(frame, shares, imputation, members, costliest).tolist()
-    lower_fixed = lower_if_fixed(shares, members, costliest, float(lower)).tolist()
+    worst = largest(limit, provider_lost)
+    costliest = cost.costliest(limit)
+    fixed, costliest = cost.fixed[costliest].tolist(), cost.at[costliest]
+    lower_fixed = lower_if_fixed(shares, members, costliest, cost.lower).tolist()
     return Explanation(
-        estimate=float(estimate),
+        estimate=cost.estimate,
         losses=Losses(*(add_up(row) for row in lost_by_stage)),
         providers=tuple(
             ProviderLoss(
@@ -111,7 +112,7 @@ def explain(
                 losses=Losses(*provider_stages[:, one].tolist()),
                 links=int(provider_links[one]),
             )
-            for one in _costliest(provider_lost, limit).tolist()
+            for one in worst[provider_lost[worst] > 0].tolist()
         ),
         links=tuple(
             LinkCost(
@@ -126,28 +127,3 @@ def explain(
             for one, then, lower_then in zip(costliest.tolist(), fixed, lower_fixed, strict=True)
         ),
     )
-
-
-def _members(frame: Frame, shares: LinkShares, kind: Kind, entity: str) -> Members | None:
-    """The links that weigh in one entity's index; None when none does, or there is no such entity."""
-    if kind is Kind.ENDPOINT:
-        return None
-    if kind is Kind.LINK:  # found by its name: to group all links, each by itself, would cost as much as a government
-        at = bisect_left(frame.links, entity)
-        found = at < len(frame.links) and frame.links[at] == entity and shares.slots[at] > 0
-        return Members(np.array([at]), np.ones(1)) if found else None
-    ids, group, weight = grouping(frame, shares, kind)
-    at = bisect_left(ids, entity)
-    if at == len(ids) or ids[at] != entity:
-        return None
-    links = np.flatnonzero((group == at) & (weight > 0))
-    return Members(links, weight[links]) if len(links) else None
-
-
-def _costliest(lost: NDArray[np.float64], limit: int) -> NDArray[np.int64]:
-    """The positions of the largest losses above zero, ties in id order; of millions only those are sorted."""
-    candidates = np.flatnonzero(lost > 0)
-    if len(candidates) > limit:
-        least = -np.partition(-lost[candidates], limit - 1)[limit - 1]
-        candidates = candidates[lost[candidates] >= least]
-    return candidates[np.argsort(-lost[candidates], kind="stable")[:limit]]

@@ -214,7 +214,7 @@ Global___ExplainIndicatorRequest: _TypeAlias = ExplainIndicatorRequest  # noqa: 
 
 @_typing.final
 class ProviderLoss(_message.Message):
-    """ProviderLoss is the part of 1 - point lost at one provider."""
+    """ProviderLoss is the part of 1 - estimate lost at one provider."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -245,7 +245,7 @@ Global___ProviderLoss: _TypeAlias = ProviderLoss  # noqa: Y015
 
 @_typing.final
 class LinkCost(_message.Message):
-    """LinkCost is the part of 1 - point lost on one link."""
+    """LinkCost is what one link costs the index."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -257,11 +257,12 @@ class LinkCost(_message.Message):
     INDEX_IF_FIXED_FIELD_NUMBER: _builtins.int
     LOWER_IF_FIXED_FIELD_NUMBER: _builtins.int
     loss: _builtins.float
+    """The part of 1 - estimate lost on it."""
     point: _builtins.float
     """q of the link; unset when it is not known and was imputed."""
     known_share: _builtins.float
     index_if_fixed: _builtins.float
-    """The index if this link alone were always OK; shares imputed from it move with it."""
+    """The estimate if this link alone were always OK. Shares imputed from it move with it, so it may rise by more than loss."""
     lower_if_fixed: _builtins.float
     """The lower bound then: what fixing it is sure to bring."""
     @_builtins.property
@@ -467,9 +468,15 @@ class ExplainIndicatorResponse(_message.Message):
     @_builtins.property
     def losses(self) -> _indicator_pb2.Losses: ...
     @_builtins.property
-    def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderLoss]: ...
+    def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderLoss]:
+        """Those at which most is lost first, then by id."""
+
     @_builtins.property
-    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkCost]: ...
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkCost]:
+        """Those first whose repair would raise the estimate most: by index_if_fixed, then by loss, then by id. None that loses
+        nothing, and of those within the limit only the ones that the caller may see.
+        """
+
     @_builtins.property
     def findings(self) -> Global___LinkFindings:
         """Of a link or endpoint only: what was found of it."""

@@ -107,7 +107,7 @@ class IndicatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainIndicator(self, request, context):
-        """Why the number is what it is: losses by stage and by provider, and the links that cost most.
+        """Why the number is what it is: losses by stage and by provider, and the links whose repair would raise it most.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class IndicatorServiceStub:
     ListIndicators: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.ListIndicatorsRequest, _indicator_service_pb2.ListIndicatorsResponse]
     """Indicators of one kind, ordered by id, in pages."""
     ExplainIndicator: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.ExplainIndicatorRequest, _indicator_service_pb2.ExplainIndicatorResponse]
-    """Why the number is what it is: losses by stage and by provider, and the links that cost most."""
+    """Why the number is what it is: losses by stage and by provider, and the links whose repair would raise it most."""
     GetHistory: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetHistoryRequest, _indicator_service_pb2.GetHistoryResponse]
     """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
     services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, whose history comes with the archive.
@@ -70,7 +70,7 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
     ListIndicators: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.ListIndicatorsRequest, _indicator_service_pb2.ListIndicatorsResponse]  # type: ignore[assignment]
     """Indicators of one kind, ordered by id, in pages."""
     ExplainIndicator: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.ExplainIndicatorRequest, _indicator_service_pb2.ExplainIndicatorResponse]  # type: ignore[assignment]
-    """Why the number is what it is: losses by stage and by provider, and the links that cost most."""
+    """Why the number is what it is: losses by stage and by provider, and the links whose repair would raise it most."""
     GetHistory: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetHistoryRequest, _indicator_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
     """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
     services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, whose history comes with the archive.
@@ -115,7 +115,7 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _indicator_service_pb2.ExplainIndicatorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.ExplainIndicatorResponse, _abc.Awaitable[_indicator_service_pb2.ExplainIndicatorResponse]]:
-        """Why the number is what it is: losses by stage and by provider, and the links that cost most."""
+        """Why the number is what it is: losses by stage and by provider, and the links whose repair would raise it most."""
 
     @_abc_1.abstractmethod
     def GetHistory(

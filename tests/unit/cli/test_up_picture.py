@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from registers import write_register
 from rich.console import Console
 
-from peyvand.v1 import indicator_pb2
+from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.picture import Exchanges, Picture, left_out, table
 from services.cli.watching import Watching
 from services.core.metrics import counter
@@ -20,14 +20,19 @@ from services.register.load import load
 NOTHING = Exchanges()
 
 
-def drawn(exchanges: Exchanges = NOTHING, notes: tuple[str, ...] = (), **bars: object) -> str:
-    """The table as text, with these bars and these exchanges."""
+def drawn(
+    exchanges: Exchanges = NOTHING,
+    notes: tuple[str, ...] = (),
+    explained: indicator_service_pb2.ExplainIndicatorResponse | None = None,
+    **bars: object,
+) -> str:
+    """The table as text, with these bars, these exchanges and this explanation."""
     picture = Picture(
         title="t",
         started=0.0,
         now=1.0,
         indicator=indicator_pb2.Indicator(point=0.5, lower=0.5, upper=0.5, known_share=1.0),
-        explained=None,
+        explained=explained,
         three_bars=indicator_pb2.ThreeBars(**bars) if bars else None,
         providers=(),
         trend=(),
@@ -68,6 +73,15 @@ def test_what_the_data_bus_carried_is_one_line() -> None:
     assert "data bus" not in drawn()
     told = drawn(Exchanges(records=2460, paired=1200, orphans=7))
     assert "data bus: 1,200 exchanges logged by both sides, 7 by one so far; 2,460 records" in told
+
+
+def test_what_a_link_costs_is_what_fixing_it_brings() -> None:
+    """A link from which others are imputed costs more than is lost on it: the table shows what the index gains."""
+    cost = indicator_service_pb2.LinkCost(loss=0.1, index_if_fixed=0.7)
+    cost.link.id = "deed-tax"
+    told = drawn(explained=indicator_service_pb2.ExplainIndicatorResponse(estimate=0.5, links=[cost]))
+    (row,) = [line.split() for line in told.splitlines() if "deed-tax" in line]
+    assert row[-6:-1] == ["not_connected", "20.00", "pp", "70.0", "%"]
 
 
 def test_what_came_too_late_is_told_in_the_table() -> None:

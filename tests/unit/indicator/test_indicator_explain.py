@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -50,9 +51,10 @@ def test_an_explanation_accounts_for_the_whole_loss(case: Case) -> None:
             stages = [getattr(explanation.losses, name) for name in Losses.__slots__]
             assert stages == pytest.approx(list(one["losses"]), abs=1e-12)
             lost = 1 - explanation.estimate
+            worst = [provider.loss for provider in explanation.providers]
+            assert worst == sorted(worst, reverse=True)
             for parts in (explanation.providers, explanation.links):
                 assert sum(part.loss for part in parts) == pytest.approx(lost, abs=1e-12)
-                assert [part.loss for part in parts] == sorted((part.loss for part in parts), reverse=True)
                 for part in parts:
                     split = [getattr(part.losses, name) for name in Losses.__slots__]
                     assert part.loss > 0
@@ -87,6 +89,101 @@ def test_what_a_fixed_link_brings_equals_a_full_scoring(case: Case) -> None:
                 truth = scored[cost.link][kind.label, entity]
                 assert abs(cost.index_if_fixed - truth.estimate) <= 1e-12
                 assert abs(cost.lower_if_fixed - truth.lower) <= 1e-12
+
+
+def members(case: Case, kind: Kind, entity: str) -> list[str]:
+    """The links of one set, in force or not."""
+    consumer = {service["id"]: service["agency"] for service in case.register["services"]}
+    sector = {agency["id"]: agency["sector"] for agency in case.register["agencies"]}
+
+    def of(link: dict) -> str:
+        owner = consumer[link["service"]]
+        return {
+            Kind.GOVERNMENT: case.register["government"],
+            Kind.SECTOR: sector[owner],
+            Kind.CONSUMER: owner,
+            Kind.PROVIDER: link["provider"],
+            Kind.SERVICE: link["service"],
+            Kind.LINK: link["id"],
+        }[kind]
+
+    return [link["id"] for link in case.links() if of(link) == entity]
+
+
+SETS = tuple(kind for kind in Kind if kind is not Kind.ENDPOINT)
+
+
+def assert_listed_by_gain(case: Case, kinds: Sequence[Kind] = SETS) -> None:
+    """Assert that links of every set are listed in the order of what the oracle gains by fixing each, the best first."""
+    frame = Frame.of(register_of(case.register))
+    found = snapshot(case, frame=frame)
+    shares = gather(frame, pieces(found, case.days))
+    before = oracle.index_of_measurements(case.register, case.measurements, days=case.days, end_slot=case.end_slot)
+    then = {link["id"]: rescored(case, link["id"]) for link in case.links()}
+    for kind in kinds:
+        for entity in found.columns[kind, case.days].ids:
+            estimate = getattr(before.get((kind.label, entity)), "estimate", None)
+            if estimate is None:
+                continue
+            gain = {one: then[one][kind.label, entity].estimate - estimate for one in members(case, kind, entity)}
+            for limit in (1, 2, 100):
+                explanation = explained(frame, shares, kind, entity, limit=limit)
+                listed = [cost.link for cost in explanation.links]
+                wanted = sorted((one for one in gain.values() if one > 0), reverse=True)[:limit]
+                assert len(listed) == len(wanted)
+                for one, best in zip(listed, wanted, strict=True):
+                    assert abs(gain[one] - best) <= Fraction(1, 10**12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases())
+def test_what_would_raise_it_most_comes_first(case: Case) -> None:
+    """For every set: of all its links, unmeasured and imputed ones too, those that gain most by the oracle are listed first."""
+    assert_listed_by_gain(case)
+
+
+def test_a_link_from_which_others_are_imputed_comes_before_those_that_lose_as_much() -> None:
+    """The one link known to fail in a service of five is the first of ten named, though twelve others lose more each."""
+    services = {"wide": 5, **{f"s{n:02}": 2 for n in range(12)}}
+    links = [(f"{service}-{n}", service) for service, many in services.items() for n in range(many)]
+    register = {
+        "government": "gov",
+        "timezone": "UTC",
+        "epoch": 1_700_000_000,
+        "slot_seconds": 14_400,
+        "threshold": Fraction(4, 5),
+        "agencies": [{"id": "a0", "sector": "x"}, {"id": "a1", "sector": "x"}],
+        "services": [{"id": service, "agency": "a0", "weight": 1} for service in services],
+        "links": [
+            {
+                "id": link,
+                "service": service,
+                "provider": "a1",
+                "required_from": None,
+                "required_until": None,
+                "live_from": "always",
+                "vantages": (),
+                "weight": 1,
+            }
+            for link, service in links
+        ],
+        "endpoints": [],
+    }
+    case = Case(register=register, measurements=[], days=1, end_slot=1_700_000_000 // 14_400 + 4)
+    for link, _ in links:
+        if not link.startswith("wide") or link == "wide-4":
+            stage = 5 if link.endswith("-1") else 1
+            case.measurements += [(False, link, "north", slot, slot * 14_400 * 10**6, stage) for slot in case.slots]
+    assert_listed_by_gain(case, [Kind.GOVERNMENT])
+    frame = Frame.of(register_of(register))
+    shares = gather(frame, pieces(snapshot(case, frame=frame), case.days))
+    explanation = explained(frame, shares, Kind.GOVERNMENT, "gov")
+    first, *others = [(cost.link, cost.index_if_fixed - explanation.estimate) for cost in explanation.links]
+    assert first == ("wide-4", pytest.approx(1 / 13))
+    assert others == [(f"s{n:02}-0", pytest.approx(1 / 26)) for n in range(9)]
+    assert explanation.links[0].loss == pytest.approx(1 / 65)
+    tied = explained(frame, shares, Kind.SERVICE, "wide")
+    assert [cost.link for cost in tied.links] == [f"wide-{n}" for n in (4, 0, 1, 2, 3)]
 
 
 def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
@@ -161,7 +258,7 @@ def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
 @settings(max_examples=20, deadline=None)
 @given(cases())
 def test_the_limit_cuts_the_tail(case: Case) -> None:
-    """A limit names the costliest only; the estimate and the losses by stage stay those of the whole."""
+    """A limit names those that come first only; the estimate and the losses by stage stay those of the whole."""
     frame = Frame.of(register_of(case.register))
     shares = gather(frame, pieces(snapshot(case, frame=frame), case.days))
     whole = explained(frame, shares, Kind.GOVERNMENT, "gov", limit=100)

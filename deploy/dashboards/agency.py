@@ -133,8 +133,8 @@ def _services(made: Dashboard) -> None:
         rows(
             "Services of this agency",
             "خدمات این دستگاه",
-            "Level 0 to 4 (on lower bounds), index, and what the costliest links of each service take from the government's "
-            "index; over the policy's default window.",
+            "Level 0 to 4 (on lower bounds), index, and what of the government's index is lost on the costliest links of each "
+            "service; over the policy's default window.",
             table_query(f"max by (service) (peyvand_service_level{{{of}}})"),
             table_query(f"max by (service) (peyvand_service_index{{{of}}})"),
             table_query(failing),
@@ -151,7 +151,7 @@ def _services(made: Dashboard) -> None:
                     ],
                 ),
                 ("Value #B", both("Index", "شاخص"), [*shown_as("percentunit", 1), in_colour()]),
-                ("Value #C", both("Loss", "هزینه"), shown_as("percentunit", 2)),
+                ("Value #C", both("Loss", "ازدست‌رفته"), shown_as("percentunit", 2)),
             ],
             unit="percentunit",
             width=12,
@@ -184,12 +184,13 @@ def _links(made: Dashboard) -> None:
 def _costliest(side: str, persian: str) -> Panel:
     other = "provider" if side == "consumer" else "consumer"
     of_link = both("Link", "پیوند")
-    chosen = f'topk({_MANY}, max by (link, consumer, provider) (peyvand_link_loss{{{side}="$agency"}}))'
-    loss = both("Loss", "هزینه")
+    chosen = f'topk({_MANY}, max by (link, consumer, provider) (peyvand_link_gain{{{side}="$agency"}}))'
+    gain = both("Gain if fixed", "افزایش با تعمیر")
     return rows(
         f"Costliest as {side}",
         f"پرهزینه‌ترین‌ها، {persian}",
-        "What each link takes from the government's index over the default window, and the stage of its last settled slot.",
+        "What the government's index over the default window would gain if each link alone were always OK, the most first, and "
+        "the stage of its last settled slot.",
         table_query(chosen),
         table_query(f"max by (link) (peyvand_link_stage) and on (link) {chosen}"),
         by="link",
@@ -205,13 +206,13 @@ def _costliest(side: str, persian: str) -> Panel:
                     DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
                 ],
             ),
-            ("Value #A", loss, shown_as("percentunit", 2)),
+            ("Value #A", gain, shown_as("percentunit", 2)),
         ],
         unit="percentunit",
         thresholds=((None, YELLOW), (0.005, ORANGE), (0.01, RED)),
         width=12,
         height=9,
-        sort=loss,
+        sort=gain,
         descending=True,
         links={
             of_link: to(

@@ -272,24 +272,28 @@ def _who(made: Dashboard) -> None:
             empty="not publishable",
         )
     )
-    costs = f"topk({_MANY}, max by (link, service, consumer, provider) (peyvand_link_loss))"
+    costs = f"topk({_MANY}, max by (link, service, consumer, provider) (peyvand_link_gain))"
+    gain = both("Gain if fixed", "افزایش با تعمیر")
     made.with_panel(
         rows(
             "Costliest links",
             "پرهزینه‌ترین پیوندها",
-            "What each link takes from the government's index over the default window: repairing the first raises it most.",
+            "What the government's index over the default window would gain if each link alone were always OK: repairing the "
+            "first raises it most. That is what is lost on the link, and more where unmeasured links are imputed from it.",
             table_query(costs),
+            table_query(f"max by (link) (peyvand_link_loss) and on (link) {costs}"),
             by="link",
             columns=[
                 ("link", both("Link", "پیوند"), ()),
                 ("consumer", both("Consumer", "درخواست‌کننده"), ()),
                 ("provider", both("Provider", "ارائه‌دهنده"), ()),
-                ("Value", both("Loss", "هزینه"), shown_as("percentunit", 2)),
+                ("Value #A", gain, shown_as("percentunit", 2)),
+                ("Value #B", both("Loss", "ازدست‌رفته"), shown_as("percentunit", 2)),
             ],
             unit="none",
             thresholds=((None, YELLOW), (0.005, ORANGE), (0.01, RED)),
             width=24,
-            sort=both("Loss", "هزینه"),
+            sort=gain,
             descending=True,
             links={
                 both("Link", "پیوند"): to(

@@ -94,9 +94,9 @@ def _verdicts(made: Dashboard) -> None:
         number(
             "Cost to the government",
             "هزینه برای دولت",
-            "What this link takes from the government's index over the default window; empty unless it is among the ten "
-            "costliest of its consumer or its provider.",
-            query('max(peyvand_link_loss{link="$link"})'),
+            "What the government's index over the default window would gain if this link alone were always OK; empty unless it "
+            "is among the ten of its consumer or its provider that gain most.",
+            query('max(peyvand_link_gain{link="$link"})'),
             unit="percentunit",
             decimals=2,
             width=4,

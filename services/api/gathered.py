@@ -16,7 +16,7 @@ from services.indicator.explain import gather
 from services.indicator.fixed import Imputation
 from services.indicator.shares import LinkShares
 
-__all__ = ["Gathered", "Gathering", "around"]
+__all__ = ["Gathered", "Gathering", "around", "gathered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Gathering:
                 self._view, self._blocks, self._windows = view, blocks, {}
             found = self._windows.get(window_days)
             if found is None:
-                found = await asyncio.to_thread(_gather, view, blocks, window_days)
+                found = await asyncio.to_thread(gathered, view, blocks, window_days)
                 self._windows[window_days] = found
             return found
 
@@ -94,7 +94,8 @@ def around(view: RegisterView, blocks: Mapping[str, KeptBlock], link: str, windo
     return Gathered(part, blocks, shares, Imputation.of(part.frame, shares))
 
 
-def _gather(view: RegisterView, blocks: Mapping[str, KeptBlock], window_days: int) -> Gathered:
+def gathered(view: RegisterView, blocks: Mapping[str, KeptBlock], window_days: int) -> Gathered:
+    """Gather one window from blocks that were published together."""
     pieces = (
         (evidence.ids, evidence.slots, evidence.verdicts.T)
         for evidence in (block.evidence(window_days) for block in blocks.values())

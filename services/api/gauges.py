@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from services.api.gathered import gathered
 from services.api.read_model import GOVERNMENT_BLOCK, ReadModel
 from services.api.register_view import RegisterView
 from services.api.structure_answers import three_bars
 from services.core.codec import KeptBlock
 from services.core.evidence import Kind
 from services.core.metrics import TABLE
+from services.indicator.costs import Costs
 
 __all__ = ["AGENCY_SERIES", "COSTLIEST", "EXCHANGE_LINKS", "SERVICE_SERIES", "Standing"]
 
@@ -25,7 +27,7 @@ SERVICE_SERIES = 2_500
 """Services beyond this many have no series of their own."""
 
 COSTLIEST = 10
-"""So many links of each consumer and of each provider show what they cost."""
+"""So many links of each consumer and of each provider, those that cost the government's index most, show what they cost."""
 
 EXCHANGE_LINKS = 1_000
 """Of more links with exchanges, those with the largest volume have series."""
@@ -54,11 +56,17 @@ class Standing(Collector):
 
 def _families(view: RegisterView | None, blocks: Mapping[str, KeptBlock]) -> Iterator[GaugeMetricFamily]:
     for name, rows in _ROWS.items():
-        family = GaugeMetricFamily(name, TABLE[name].help, labels=TABLE[name].labels)
-        if view is not None:
-            for labels, value in rows(view, blocks):
-                family.add_metric(labels, value)
-        yield family
+        yield _family(name, () if view is None else rows(view, blocks))
+    costs = () if view is None else tuple(_costs(view, blocks))
+    yield _family("peyvand_link_loss", ((labels, loss) for labels, loss, _ in costs))
+    yield _family("peyvand_link_gain", ((labels, gain) for labels, _, gain in costs))
+
+
+def _family(name: str, rows: Rows) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, TABLE[name].help, labels=TABLE[name].labels)
+    for labels, value in rows:
+        family.add_metric(labels, value)
+    return family
 
 
 def _agencies(view: RegisterView, _: Mapping[str, KeptBlock]) -> Rows:
@@ -96,30 +104,31 @@ def _services(column: str) -> Callable[[RegisterView, Mapping[str, KeptBlock]], 
     return rows
 
 
-def _costs(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Rows:
-    """The loss of a link is its share of the government's weight times the share of it that is not OK."""
-    links, window, consumer = view.register.links, view.window(0), view.register.consumer
-    losses: dict[str, float] = {}
-    weight = 0.0
-    for block in blocks.values():
-        evidence = block.evidence(window)
-        if evidence is not None:
-            weight += float(evidence.omega.sum())
-            lost = evidence.omega * (1.0 - evidence.share)
-            of = zip(evidence.ids, lost.tolist(), strict=True)
-            losses.update((link, loss) for link, loss in of if loss > 0 and np.isfinite(loss) and link in links)
-    shown: dict[str, float] = {}
-    seen: Counter[tuple[str, str]] = Counter()
-    agencies = set(sorted(view.register.agencies)[:AGENCY_SERIES])
-    for name, loss in sorted(losses.items(), key=lambda item: (-item[1], item[0])):
-        link = links[name]
-        for side in (("consumer", consumer(link)), ("provider", link.provider)):
-            if side[1] in agencies and seen[side] < COSTLIEST:
-                seen[side] += 1
-                shown[name] = loss
-    for name, loss in shown.items():
-        link = links[name]
-        yield (name, link.service, consumer(link), link.provider), loss / weight
+def _costs(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Iterator[tuple[tuple[str, ...], float, float]]:
+    """Labels, loss and gain of the links that cost the government's index most, of each consumer and of each provider."""
+    found, frame = gathered(view, blocks, view.window(0)), view.frame
+    cost = Costs.of(frame, found.shares, found.imputation, Kind.GOVERNMENT, frame.government)
+    if cost is None:
+        return
+    order = cost.costliest()
+    links = cost.members.links[cost.at[order]]
+    shown = np.zeros(len(links), dtype=np.bool_)
+    for agency in (frame.consumer[links], frame.provider[links]):
+        shown |= (agency < AGENCY_SERIES) & (_before(agency) < COSTLIEST)
+    order, links = order[shown], links[shown]
+    losses, gains = cost.lost[cost.at[order]].tolist(), cost.gain[order].tolist()
+    for name, loss, gain in zip((frame.links[link] for link in links.tolist()), losses, gains, strict=True):
+        link = view.register.links[name]
+        yield (name, link.service, view.register.consumer(link), link.provider), loss, gain
+
+
+def _before(group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of its own group stand before each."""
+    order = np.argsort(group, kind="stable")
+    ordered = group[order]
+    before = np.empty(len(group), dtype=np.int64)
+    before[order] = np.arange(len(group)) - np.searchsorted(ordered, ordered)
+    return before
 
 
 def _exchanges(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Rows:
@@ -142,6 +151,5 @@ _ROWS: dict[str, Callable[[RegisterView, Mapping[str, KeptBlock]], Rows]] = {
     "peyvand_three_bars": _bars,
     "peyvand_service_index": _services("point"),
     "peyvand_service_level": _services("level"),
-    "peyvand_link_loss": _costs,
     "peyvand_link_exchanges": _exchanges,
 }

@@ -332,8 +332,16 @@ _ROWS = (
         "gauge",
         ("link", "service", "consumer", "provider"),
         "api",
-        "What a link takes from the government's index over the default window",
-        "the 10 costliest of each consumer and of each provider, up to 10^3 agencies' sides",
+        "What of the government's index is lost on a link over the default window",
+        "as of peyvand_link_gain",
+    ),
+    Metric(
+        "peyvand_link_gain",
+        "gauge",
+        ("link", "service", "consumer", "provider"),
+        "api",
+        "What the government's index over the default window would gain if this link alone were always OK",
+        "the 10 that gain most of each consumer and of each provider, up to 10^3 agencies' sides",
     ),
     Metric(
         "peyvand_link_exchanges",

@@ -22,7 +22,7 @@ from tests.e2e.alerting import deployed
 from tests.prometheus import ask, prometheus
 from tests.running import COMPONENTS, System
 
-_COSTLIEST = 'topk(1, max by (consumer, link) (peyvand_link_loss{consumer=~"%s"} and on (link) peyvand_link_exchanges))'
+_COSTLIEST = 'topk(1, max by (consumer, link) (peyvand_link_gain{consumer=~"%s"} and on (link) peyvand_link_exchanges))'
 """Of links with exchanges, so that every panel has something to show."""
 
 

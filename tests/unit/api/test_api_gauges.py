@@ -8,12 +8,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.api import gauges
+from services.api.gathered import gathered
 from services.api.gauges import Standing
 from services.api.read_model import ReadModel
 from services.api.register_view import RegisterView
 from services.core.codec import KeptBlock
+from services.core.evidence import Kind
 from services.core.metrics import TABLE
 from services.core.reconciliation import Reconciliation
+from services.indicator.explain import explain
 from tests.api_pictures import blocks_of
 from tests.block_columns import encoded
 
@@ -23,6 +26,7 @@ NAMES = {
     "peyvand_service_index",
     "peyvand_service_level",
     "peyvand_link_loss",
+    "peyvand_link_gain",
     "peyvand_link_exchanges",
 }
 
@@ -86,6 +90,54 @@ def test_losses_of_links_add_up_to_what_the_government_lost(model, register):
     for link, service, consumer, provider in costs:
         one = register.links[link]
         assert (one.service, register.consumer(one), one.provider) == (service, consumer, provider)
+
+
+@pytest.fixture
+def imputed(model, register):
+    """The same model when of title-deed one link always failed and nothing is known of the other, by block and gathered."""
+    block = blocks_of(register)["consumer.land-registry"]
+    links = []
+    for one in block.links:
+        verdicts = one.verdicts.copy()
+        verdicts[one.ids.index("deed-tax")] = (0, 0, 0, 100, 0, 0)
+        verdicts[one.ids.index("deed-civil")] = 0
+        links.append(replace(one, verdicts=verdicts))
+    model.take_block("consumer.land-registry", KeptBlock.of(encoded(replace(block, links=tuple(links)))))
+    return model
+
+
+def told(model, register, limit=100):
+    """What an explanation of the government says of each link's loss and gain, in its order."""
+    found = gathered(model.view, model.whole, register.policy.default_window)
+    frame = model.view.frame
+    explanation = explain(frame, found.shares, found.imputation, Kind.GOVERNMENT, frame.government, limit=limit)
+    return {one.link: (one.loss, one.index_if_fixed - explanation.estimate) for one in explanation.links}
+
+
+def test_links_show_what_an_explanation_says_they_lose_and_gain(imputed, register):
+    """Loss and gain of every link are those of the government's explanation, where links are imputed too."""
+    shown = exposed(imputed)
+    explained = told(imputed, register)
+    assert explained["deed-tax"][1] == pytest.approx(explained["deed-tax"][0] + explained["deed-civil"][0])
+    for at, name in enumerate(("peyvand_link_loss", "peyvand_link_gain")):
+        found = {labels[0]: value for (metric, labels), value in shown.items() if metric == name}
+        assert found == {link: pytest.approx(both[at]) for link, both in explained.items()}
+
+
+def test_of_each_side_the_link_that_gains_most_is_shown(imputed, register, monkeypatch):
+    """With one link per side, it is the one whose repair raises the government's index most, and comes in both metrics."""
+    monkeypatch.setattr(gauges, "COSTLIEST", 1)
+    wanted, seen = set(), set()
+    for name in told(imputed, register):
+        link = register.links[name]
+        sides = {("consumer", register.consumer(link)), ("provider", link.provider)}
+        if sides - seen:
+            wanted.add(name)
+        seen |= sides
+    shown = exposed(imputed)
+    for name in ("peyvand_link_loss", "peyvand_link_gain"):
+        assert {labels[0] for metric, labels in shown if metric == name} == wanted
+    assert "deed-tax" in wanted
 
 
 def test_of_many_links_each_side_shows_its_costliest(model, register, monkeypatch):

@@ -34,7 +34,8 @@ _LEFT_SHARE = 0.8  # of a caller's deadline; the rest is for the refusal to reac
 _AT_ONCE = 500
 _SKEW_SECONDS = 600.0  # what is published as of a moment is stored after it, by clocks that agree this well
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_WITHOUT = (Kind.LINK, Kind.ENDPOINT)
+_INSTEAD = {Kind.LINK: ", or GetLink for its slots of the last 48 hours", Kind.ENDPOINT: ""}
+"""Of what no history is kept, and what else there is to ask of it than an explanation."""
 
 
 class History:
@@ -82,12 +83,12 @@ class History:
 
     def _named(self, request: indicator_service_pb2.GetHistoryRequest) -> tuple[Kind, str, int]:
         kind, view = named_kind(request.kind), self._model.view
-        if kind in _WITHOUT:
+        if kind in _INSTEAD:
             raise RefusedError(
                 grpc.StatusCode.FAILED_PRECONDITION,
-                "HISTORY_IN_ARCHIVE",
-                f"the history of a {kind.label} is not kept on the bus but comes with the archive: "
-                "ask for its service or agency, or for its slots with GetLink",
+                "HISTORY_IN_ARCHIVE",  # for programs, and as docs/api.md promises it stays, though there is no archive
+                f"no history is kept of {kind.label} `{request.id}`: ask ExplainIndicator "
+                f"(`peyvand explain {kind.label} {request.id}`) for its last failures{_INSTEAD[kind]}",
                 kind=kind.label,
                 id=request.id,
             )

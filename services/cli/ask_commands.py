@@ -19,8 +19,13 @@ from services.core.evidence import Kind
 __all__ = ["API", "Address", "AsJson", "Window", "console", "explain", "history", "indicator", "print_json"]
 
 _KINDS = ", ".join(kind.label for kind in Kind)
+_WITH_HISTORY = ", ".join(kind.label for kind in Kind if kind not in (Kind.LINK, Kind.ENDPOINT))
 
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"One of {_KINDS}.", show_default=False)]
+HistoryKind = Annotated[
+    str,
+    typer.Argument(metavar="KIND", help=f"One of {_WITH_HISTORY}; links and endpoints have none.", show_default=False),
+]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of what; government needs none.", show_default=False)]
 Window = Annotated[int, typer.Option(min=0, help="Days; 0 is the policy's default window.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One protobuf JSON object a line.")]
@@ -85,7 +90,7 @@ def explain(
 
 
 def history(
-    kind: KindArgument = Kind.GOVERNMENT.label,
+    kind: HistoryKind = Kind.GOVERNMENT.label,
     entity: IdArgument = "",
     *,
     window: Window = 0,

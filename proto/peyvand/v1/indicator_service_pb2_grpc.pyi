@@ -43,7 +43,8 @@ class IndicatorServiceStub:
     """Why the number is what it is: losses by stage and by provider, and the links whose repair would raise it most."""
     GetHistory: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetHistoryRequest, _indicator_service_pb2.GetHistoryResponse]
     """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
-    services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, whose history comes with the archive.
+    services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, of which none is kept: ExplainIndicator has
+    their last failures, GetLink a link's slots of the last 48 hours.
     """
     WatchIndicators: _grpc.UnaryStreamMultiCallable[_indicator_service_pb2.WatchIndicatorsRequest, _indicator_service_pb2.WatchIndicatorsResponse]
     """The current indicators at once, then each one when it changes."""
@@ -73,7 +74,8 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
     """Why the number is what it is: losses by stage and by provider, and the links whose repair would raise it most."""
     GetHistory: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetHistoryRequest, _indicator_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
     """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
-    services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, whose history comes with the archive.
+    services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, of which none is kept: ExplainIndicator has
+    their last failures, GetLink a link's slots of the last 48 hours.
     """
     WatchIndicators: _aio.UnaryStreamMultiCallable[_indicator_service_pb2.WatchIndicatorsRequest, _indicator_service_pb2.WatchIndicatorsResponse]  # type: ignore[assignment]
     """The current indicators at once, then each one when it changes."""
@@ -124,7 +126,8 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.GetHistoryResponse, _abc.Awaitable[_indicator_service_pb2.GetHistoryResponse]]:
         """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
-        services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, whose history comes with the archive.
+        services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, of which none is kept: ExplainIndicator has
+        their last failures, GetLink a link's slots of the last 48 hours.
         """
 
     @_abc_1.abstractmethod

@@ -116,6 +116,22 @@ async def test_what_has_no_history_is_refused(kept, refusal, question, code, rea
     assert (answered, info.reason) == (code, reason)
 
 
+@pytest.mark.parametrize(
+    ("kind", "entity", "instead"),
+    [
+        (Kind.LINK, "deed-tax", ", or GetLink for its slots of the last 48 hours"),
+        (Kind.ENDPOINT, "bus", ""),
+    ],
+)
+async def test_who_asks_for_a_history_that_is_not_kept_is_told_what_there_is(kept, refusal, kind, entity, instead):
+    """The refusal says that no history is kept of a link or endpoint, and what answers instead."""
+    request = messages.GetHistoryRequest(kind=kind, id=entity)
+    assert (await refusal(kept.indicators.GetHistory(request)))[2] == (
+        f"no history is kept of {kind.label} `{entity}`: ask ExplainIndicator "
+        f"(`peyvand explain {kind.label} {entity}`) for its last failures{instead}"
+    )
+
+
 async def test_a_token_belongs_to_its_question(kept, refusal):
     """The token of one window does not continue another."""
     page = await kept.indicators.GetHistory(messages.GetHistoryRequest(kind=Kind.GOVERNMENT, page_size=5))

@@ -185,7 +185,7 @@ def _costliest(side: str, persian: str) -> Panel:
     other = "provider" if side == "consumer" else "consumer"
     of_link = both("Link", "پیوند")
     chosen = f'topk({_MANY}, max by (link, consumer, provider) (peyvand_link_gain{{{side}="$agency"}}))'
-    gain = both("Gain if fixed", "افزایش با تعمیر")
+    gain = both("Gain", "افزایش")
     return rows(
         f"Costliest as {side}",
         f"پرهزینه‌ترین‌ها، {persian}",

@@ -273,7 +273,7 @@ def _who(made: Dashboard) -> None:
         )
     )
     costs = f"topk({_MANY}, max by (link, service, consumer, provider) (peyvand_link_gain))"
-    gain = both("Gain if fixed", "افزایش با تعمیر")
+    gain = both("Gain", "افزایش")
     made.with_panel(
         rows(
             "Costliest links",

@@ -48,13 +48,13 @@ T = TypeVar("T")
 DEADLINE = 30.0
 
 
-def make_register(folder: Path, *, epoch: float | None = None, **changes: Any) -> Path:
+def make_register(folder: Path, *, epoch: float | None = None, timezone: str = "UTC", **changes: Any) -> Path:
     """A register with slots of two seconds and one vantage, main, that begins an hour ago."""
     write_register(folder, **changes)
     began = time.gmtime(time.time() - 3600 if epoch is None else epoch)
     policy = (folder / "policy.yaml").read_text("utf-8")
     policy = policy.replace("slot_seconds: 300", f"slot_seconds: {SLOT}").replace(
-        "timezone: Asia/Tehran", "timezone: UTC"
+        "timezone: Asia/Tehran", f"timezone: {timezone}"
     )
     policy = policy.replace("epoch: 2026-01-01", time.strftime("epoch: %Y-%m-%dT%H:%M:%SZ", began))
     policy = (

@@ -6,9 +6,11 @@ import json
 import random
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import pytest
 from scorer_case import SLOT, Scorer, batch, blocks, eventually, make_register, measure, put, register_on
 from test_scorer_offline import peyvand
 
@@ -17,15 +19,28 @@ from services.core.codec import indicator_to_json, structure_to_json
 from services.core.evidence import Measurement
 from services.core.model import Register
 from services.core.outcome import Reason
+from services.indicator.calendar import Calendar
+from services.register.load import load
+from services.scorer.store import Store
 from tests.conftest import Nats
+from tests.zones import Zone, zone
+
+__all__ = ["zone"]  # the fixture
 
 HOUR = 3600
+OPEN = 10  # seconds in which the day before still takes what its last slots hold: enough to put a batch, little to wait for
 REASONS = [Reason.OK] * 4 + [Reason.STATUS, Reason.LATE, Reason.STALE, Reason.SHED, Reason.RESOLVE_FAILED]
 
 
-def amend(folder: Path, links: Path) -> Path:
-    """The next version: a link that is live from tomorrow, one that is not absent any more, one gone and one new."""
-    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+def midnight_at(now: float) -> int:
+    """The midnight after which the grace of the day before ends in OPEN seconds, or a slot earlier."""
+    return int(now - HOUR + OPEN) // SLOT * SLOT
+
+
+def amend(folder: Path, links: Path, timezone: str) -> Path:
+    """The next version: a link that is live from tomorrow, one that is since today, one gone and one new."""
+    today = datetime.now(ZoneInfo(timezone)).date()
+    tomorrow = today + timedelta(days=1)
     text = links.read_text("utf-8")
     kept = [line for line in text.splitlines() if not line.startswith("permit-tax,")]
     permit = next(line for line in text.splitlines() if line.startswith("permit-tax,"))
@@ -34,7 +49,7 @@ def amend(folder: Path, links: Path) -> Path:
     )
     for name, old, new in (
         ("deed-civil", ",always,", f",{tomorrow},"),
-        ("transfer-customs", "liens,,,,,,", "liens,,,always,page,http://127.0.0.1:7500/customs/liens,"),
+        ("transfer-customs", "liens,,,,,,", f"liens,,,{today},page,http://127.0.0.1:7500/customs/liens,"),
         ("clearance-customs", ",,main,", ",,,"),
     ):
         before = next(line for line in text.splitlines() if line.startswith(f"{name},"))
@@ -73,53 +88,99 @@ def scored(folder: Path, file: Path, published: Sequence[str]) -> tuple[list[str
     return [*sorted(indicators.stdout.splitlines()), *structures.stdout.splitlines()], indicators.stderr
 
 
-async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path) -> None:
-    """With late, repeated, grace-expired and early data, a changed register and a kill -9, every Indicator of every kind
-    and window, and every Structure, comes out of a dump as it was published: before the change by the first register, after it by the second.
+async def closed(folder: Path) -> bool | None:
+    """Whether a day has been closed, by the files of the scorer."""
+    return any(folder.glob("days/*.npz"))
+
+
+@pytest.mark.parametrize("hour", range(24))
+def test_the_day_closes_within_the_test(hour: int, zone: Zone) -> None:
+    """At any hour, what is put at once still counts for the last slots of the day before, and soon nothing does."""
+    now = 1_790_000_000 // HOUR * HOUR + hour * HOUR + 1234.5
+    midnight = midnight_at(now)
+    calendar = Calendar(zone(midnight), now - 3 * HOUR, SLOT)
+    slot = calendar.slot_of(midnight)
+    yesterday = calendar.day_of(slot - 1)
+    assert calendar.slots_of(yesterday + timedelta(days=1)).start == slot
+    assert calendar.day_of(calendar.epoch_slot) == yesterday
+    assert calendar.day_of(calendar.slot_of(now)) == calendar.day_of(calendar.slot_of(now + HOUR)) > yesterday
+    assert now + OPEN / 2 < midnight + HOUR <= now + OPEN
+
+
+@pytest.mark.slow
+async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path, zone: Zone) -> None:
+    """With late, repeated, grace-expired and early data, a day that closes, a changed register and a kill -9, every
+    Indicator of every kind and window, and every Structure, comes out of a dump as it was published: before the change by
+    the first register, with the day open and closed, after it by the second.
     """
     chance = random.Random(11)
-    changes = {"epoch": time.time() - 3 * HOUR, "policy_yaml": ("grace_hours: 24", "grace_hours: 1")}
+    now = time.time()
+    midnight = midnight_at(now)
+    timezone = zone(midnight)
+    changes = {"epoch": now - 3 * HOUR, "timezone": timezone, "policy_yaml": ("grace_hours: 24", "grace_hours: 1")}
     first = make_register(tmp_path / "first", **changes)
-    second = amend(make_register(tmp_path / "second", **changes), first / "links.csv")
-    register = await register_on(nats, first)
+    second = amend(make_register(tmp_path / "second", **changes), first / "links.csv", timezone)
+    register = load(first)
     targets = [*register.links, "permit-civil", "endpoint:portal", "endpoint:bus"]
     scorer = Scorer(nats, tmp_path / "scorer")
-    scorer.start()
     try:
         async with nats.connect("prober") as prober, nats.connect("api") as api:
 
             async def bring() -> int:
-                """Fresh data, late data within grace and beyond it, data of slots to come, and some of it twice."""
-                fresh = list(rows(chance, targets, ages=range(600)))
+                """Fresh data, some of it twice, the last of the day before, late data within grace and beyond it, data of
+                slots to come; returns the last message. Of few slots: a scorer that saves many at once pauses after it.
+                """
+                fresh = list(rows(chance, targets, ages=range(60)))
+                since = int(time.time()) - midnight
+                await put(prober, rows(chance, targets, ages=range(since, since + OPEN), count=100))
                 await put(prober, fresh)
-                await put(prober, rows(chance, targets, ages=range(1800, HOUR - 60)))
+                await put(prober, rows(chance, targets, ages=range(1800, 1860)))
                 await put(prober, rows(chance, targets, ages=range(HOUR + 60, 3 * HOUR), count=50), shard=3)
                 await put(prober, rows(chance, targets, ages=range(-500, -100), count=50))
                 await prober.publish(subjects.measurement("main", 0), b"\xff garbage", message_id="")
                 await put(prober, fresh)
                 return await prober.publish(subjects.measurement("main", 5), batch(fresh[:9]), message_id="")
 
+            async def published(by: Register, sequence: int) -> list[str]:
+                return await eventually(lambda: settled(api, by, sequence), f"the index of message {sequence}")
+
+            # The day before is open for some seconds only: what it holds comes before everything that takes time.
             sequence = await bring()
-            before = await eventually(lambda: settled(api, register, sequence), "the first index")
+            await register_on(nats, first)
+            scorer.start()
+            opened = await published(register, sequence)
+            days = Store(scorer.data, Calendar.of(register.policy)).folder
+            assert not await closed(days)
+
+            over = midnight + register.policy.grace_seconds + 2 * SLOT
+
+            async def is_over() -> bool:
+                return time.time() > over
+
+            await eventually(is_over, "nothing of the day before is admitted any more")
+            await bring()
+            await eventually(lambda: closed(days), "the day before is closed and saved", deadline=120)
+            before = await published(register, await bring())
+
             scorer.kill()
             await bring()
             changed = await register_on(nats, second)
             assert changed.register_version != register.register_version
             scorer.start()
-            await eventually(lambda: settled(api, changed, sequence + 7), "an index after the kill")
-            sequence = await bring()
-            after = await eventually(lambda: settled(api, changed, sequence), "the last index")
+            await published(changed, 4 * sequence)
+            after = await published(changed, await bring())
         assert await scorer.stop() == (0, "")
     finally:
-        scorer.kill()
+        if scorer.process is not None:
+            scorer.kill()
 
     dumped = peyvand("dump", "measurements", "--nats", nats.url, "--credentials", nats.credentials)
     file = tmp_path / "measurements.ndjson"
     file.write_text(dumped.stdout, "utf-8")
-    assert dumped.stderr.count("is left out: not a MeasurementBatch") == 3
-    for folder, published in ((first, before), (second, after)):
-        found, said = scored(folder, file, published)
-        assert found == published
+    assert dumped.stderr.count("is left out: not a MeasurementBatch") == 5
+    for folder, index in ((first, opened), (first, before), (second, after)):
+        found, said = scored(folder, file, index)
+        assert found == index
         assert (
             said == f"left out as the scorer does: {said.split()[6]} measurements too late, {said.split()[10]} early\n"
         )

@@ -1,0 +1,45 @@
+"""A time zone of a test's own, so that a midnight lies where the test needs it, at whatever time of day it runs.
+
+Real zones are whole quarters of hours from UTC. A day closes when its last slot can be admitted no more, some seconds after
+a whole hour of grace: under a real zone a test would see that happen only if it were started at the right second.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zoneinfo
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+__all__ = ["Zone", "zone"]
+
+DAY = 86400
+
+Zone = Callable[[int], str]
+"""Makes a zone in which it is midnight at a moment (epoch seconds), once a day; its name."""
+
+
+@pytest.fixture
+def zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zone]:
+    """Zones that this process and those it starts know until the test ends."""
+    folder, before = tmp_path / "zoneinfo", zoneinfo.TZPATH
+    monkeypatch.setenv("PYTHONTZPATH", os.pathsep.join([str(folder), *before]))
+    zoneinfo.reset_tzpath(to=[str(folder), *before])
+
+    def make(midnight: int) -> str:
+        folder.mkdir(exist_ok=True)
+        name = f"Midnight{midnight}"  # never another zone's: zones and midnights are remembered by their names
+        (folder / name).write_bytes(_content(DAY // 2 - (midnight + DAY // 2) % DAY))
+        return name
+
+    yield make
+    zoneinfo.reset_tzpath(to=before)
+
+
+def _content(east: int) -> bytes:
+    """A file of one offset, in seconds east of UTC, without a change ever (RFC 9636, version 1)."""
+    counts = struct.pack(">6l", 0, 0, 0, 0, 1, 4)  # one kind of local time, its name of four bytes
+    return b"TZif" + bytes(16) + counts + struct.pack(">lbb", east, 0, 0) + b"TST\0"

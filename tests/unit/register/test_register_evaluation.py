@@ -18,6 +18,34 @@ from services.register.rounds import Growth, agencies_by_name, growths, known_ag
 from services.register.serial import to_rows
 from services.register.versions import with_versions
 
+ANNOUNCED = """\
+# As announced; the weights behind the overall figure are not published.
+country: IR
+model:                       # dimensions
+  - {id: transactional, name_en: Transactional services,  name_fa: خدمات تراکنشی,  aim: "complete it electronically, end to end"}
+  - {id: integration,   name_en: Integration of services, name_fa: یکپارچگی خدمات, aim: interactions based on integration}
+rounds:
+  - round: 1
+    held: 2017-01/2017-02     # Bahman 1395
+    overall_percent: null     # not stated; round 5 is reported as more than 40 percent above it
+  - round: 5
+    agencies: 105
+    services_and_subservices: 2200
+    overall_percent: 62.8     # also quoted rounded
+    growth_since_round_1_percent_more_than: 40
+    dimension_percent: {transactional: 70.22, integration: 50.19}
+    also_taken_into_account: [public satisfaction, size and number of staff of agencies]
+    announced_top_agencies:
+      - {name_fa: سازمان تنظیم مقررات, name_en: Regulatory Authority (communications)}
+      - {name_fa: سازمان جمع‌آوری و فروش اموال تملیکی, name_en: "Organization for Collection, and Sale"}
+    stated_next_step: >
+      All rounds so far looked inside single agencies; the next step is
+      how far services are connected to those of others.
+    stated_concerns:
+      - data held in islands instead of shared; many separate permits
+"""
+"""Rounds in the form in which facts about them are kept beside this repository: aligned, with comments and long texts."""
+
 
 @pytest.fixture
 def register(tmp_path: Path) -> Register:
@@ -52,6 +80,42 @@ def test_rounds_are_kept_as_stated(register: Register) -> None:
     assert (third.also_taken_into_account, third.stated_concerns) == (("public satisfaction",), ("islands of data",))
     assert third.announced_top_agencies[2] == Announced("Nobody We Know", "")
     assert third.stated_next_step == "measure links"
+
+
+def test_facts_as_they_are_kept_are_read(tmp_path: Path) -> None:
+    """Comments, columns, folded texts, non-joiners and quoted commas are read as they are meant, round by round."""
+    evaluation = load(write_register(tmp_path, evaluation_rounds_yaml=ANNOUNCED)).evaluation
+    assert evaluation is not None
+    transactional, integration = evaluation.dimensions
+    assert transactional.aim == "complete it electronically, end to end"
+    assert (integration.name_en, integration.name_fa) == ("Integration of services", "یکپارچگی خدمات")
+    first, fifth = evaluation.rounds
+    assert (first.round, first.held, first.overall_percent) == (1, "2017-01/2017-02", None)
+    assert (fifth.round, fifth.agencies, fifth.services_and_subservices, fifth.overall_percent) == (5, 105, 2200, 62.8)
+    assert fifth.growth_since_round_1_percent_more_than == 40
+    assert fifth.dimension_percent == {"transactional": 70.22, "integration": 50.19}
+    assert fifth.also_taken_into_account == ("public satisfaction", "size and number of staff of agencies")
+    assert fifth.announced_top_agencies == (
+        Announced("Regulatory Authority (communications)", "سازمان تنظیم مقررات"),
+        Announced("Organization for Collection, and Sale", "سازمان جمع‌آوری و فروش اموال تملیکی"),
+    )
+    assert fifth.stated_next_step == (
+        "All rounds so far looked inside single agencies; the next step is how far services are connected to those of "
+        "others."
+    )
+    assert fifth.stated_concerns == ("data held in islands instead of shared; many separate permits",)
+
+
+def test_a_comma_that_is_not_quoted_is_refused_where_it_cuts(tmp_path: Path) -> None:
+    """A text that its comma cuts in two is one fault, and its sentence says file, line and what the rest was taken for."""
+    text = ANNOUNCED.replace('"complete it electronically, end to end"', "complete it electronically, end to end")
+    column = text.splitlines()[3].index("end to end") + 1
+    with pytest.raises(InputError) as refused:
+        load(write_register(tmp_path, evaluation_rounds_yaml=text))
+    (fault,) = refused.value.faults
+    assert str(fault) == (
+        f"{tmp_path}/evaluation_rounds.yaml:4:{column}: key `end to end` is unknown; known are id, name_en, name_fa, aim"
+    )
 
 
 def test_the_file_may_be_missing(tmp_path: Path) -> None:

@@ -47,18 +47,25 @@ def truth_of(case: Case, bus: Collection[str] = ()) -> dict[str, Any] | None:
 def networks(draw: st.DrawFn) -> Case:
     """Draw up to ten agencies with up to forty links among them: enough for islands, loops and lone agencies."""
     rng = random.Random(draw(st.integers(0, 2**32)))
-    agencies = [{"id": f"a{n}", "sector": f"x{n % rng.choice([1, 2, 3])}"} for n in range(draw(st.integers(2, 10)))]
-    services = [
-        {"id": f"s{n}", "agency": rng.choice(agencies)["id"], "weight": rng.choice([1, 1, 2.5, 0])} for n in range(8)
+    sizes = {"agencies": draw(st.integers(2, 10)), "services": 8, "links": draw(st.integers(1, 40))}
+    return network(rng, **sizes, good=rng.choice([0.0, 0.15, 0.5, 1.0]))
+
+
+def network(rng: random.Random, *, agencies: int, services: int, links: int, good: float) -> Case:
+    """Make a random network of which a ``good`` share of links works, and nobody knows of a third of the others."""
+    owners = [{"id": f"a{n}", "sector": f"x{n % rng.choice([1, 2, 3])}"} for n in range(agencies)]
+    rows = [
+        {"id": f"s{n}", "agency": rng.choice(owners)["id"], "weight": rng.choice([1, 1, 2.5, 0])}
+        for n in range(services)
     ]
-    links = []
-    for number in range(draw(st.integers(1, 40))):
-        service = rng.choice(services)
-        links.append(
+    drawn = []
+    for number in range(links):
+        service = rng.choice(rows)
+        drawn.append(
             {
                 "id": f"l{number:02}",
                 "service": service["id"],
-                "provider": rng.choice([one["id"] for one in agencies if one["id"] != service["agency"]]),
+                "provider": rng.choice([one["id"] for one in owners if one["id"] != service["agency"]]),
                 "required_from": None,
                 "required_until": None,
                 "live_from": None if rng.random() < 0.2 else "always",
@@ -72,14 +79,13 @@ def networks(draw: st.DrawFn) -> Case:
         "epoch": FIRST * HOUR,
         "slot_seconds": HOUR,
         "threshold": Fraction(4, 5),
-        "agencies": agencies,
-        "services": services,
-        "links": links,
+        "agencies": owners,
+        "services": rows,
+        "links": drawn,
         "endpoints": [],
     }
-    good = rng.choice([0.0, 0.15, 0.5, 1.0])
     case = Case(register=register, measurements=[], days=1, end_slot=FIRST + 2, rng=rng)
-    for link in links:
+    for link in drawn:
         stage = rng.choice([None, 0, 3]) if rng.random() >= good else 5
         for slot in (FIRST, FIRST + 1):
             case.measurements.append((False, link["id"], "north", slot, slot * HOUR * 10**6, stage))
@@ -124,24 +130,23 @@ def test_it_equals_a_brute_force_over_networks(case: Case) -> None:
     assert_equal(structure_of(case, bus), truth_of(case, bus))
 
 
-@settings(max_examples=100, deadline=None)
-@given(networks())
-def test_it_equals_networkx(case: Case) -> None:
-    """Islands, isolates, reciprocity and coverage are those networkx finds in the graphs of required and working pairs."""
-    found = structure_of(case)
-    if found is None:
-        return
+def assert_equals_networkx(case: Case, found: Structure) -> None:
+    """Compare with the graphs of the pairs that are required, work, or could have worked unseen; all links are in force."""
     owner = {service["id"]: service["agency"] for service in case.register["services"]}
-    weights = {service["id"]: service["weight"] for service in case.register["services"]}
-    seen = {row[1] for row in case.measurements if row[5] == 5}
-    required, working = nx.DiGraph(), nx.DiGraph()
+    value = {service["id"]: Fraction(service["weight"]) for service in case.register["services"]}
+    whole = {name: sum(Fraction(link["weight"]) for link in case.links(on=name)) for name in owner}
+    stages = {row[1]: row[5] for row in case.measurements}
+    required, working, possible = nx.DiGraph(), nx.DiGraph(), nx.DiGraph()
     for link in case.register["links"]:
-        if link["weight"] and weights[link["service"]]:
-            pair = owner[link["service"]], link["provider"]
-            required.add_edge(*pair)
-            working.add_nodes_from(pair)
-            if link["id"] in seen and link["live_from"]:
-                working.add_edge(*pair)
+        name = link["service"]
+        if link["weight"] and value[name]:
+            pair = owner[name], link["provider"]
+            before = required.get_edge_data(*pair, default={"omega": 0})["omega"]
+            required.add_edge(*pair, omega=before + value[name] * Fraction(link["weight"]) / whole[name])
+            for graph, seen in ((working, {5}), (possible, {5, None})):
+                graph.add_nodes_from(pair)
+                if link["live_from"] and stages[link["id"]] in seen:
+                    graph.add_edge(*pair)
     islands = [tuple(sorted(one)) for one in nx.weakly_connected_components(working)]
     assert found.islands == tuple(sorted(islands, key=lambda one: (-len(one), one)))
     assert found.isolates == tuple(sorted(nx.isolates(working)))
@@ -151,6 +156,32 @@ def test_it_equals_networkx(case: Case) -> None:
         assert found.reciprocity == pytest.approx(nx.overall_reciprocity(working), abs=SLACK)
     else:
         assert found.reciprocity is None
+    for share, graph in ((found.fragmentation, working), (found.fragmentation_lower, possible)):
+        across = (nx.edge_boundary(required, one, data="omega") for one in nx.weakly_connected_components(graph))
+        expected = sum(omega for edges in across for *_, omega in edges) / required.size(weight="omega")
+        assert share == pytest.approx(float(expected), abs=SLACK)
+
+
+@settings(max_examples=100, deadline=None)
+@given(networks())
+def test_it_equals_networkx(case: Case) -> None:
+    """Islands, isolates, reciprocity, coverage and fragmentation are those networkx finds in the graphs of pairs."""
+    found = structure_of(case)
+    if found is not None:
+        assert_equals_networkx(case, found)
+
+
+def test_a_government_of_300_agencies_equals_networkx() -> None:
+    """So they are of many islands of all sizes, one of them half of the agencies."""
+    case = network(random.Random(0), agencies=300, services=400, links=1500, good=0.25)
+    found = structure_of(case)
+    assert found is not None
+    sizes = [len(island) for island in found.islands]
+    assert sizes[0] > 100
+    assert {1, 2, 3, 4} < set(sizes)
+    assert sum(sizes) > 250
+    assert 0 < found.fragmentation_lower < found.fragmentation < 1 - found.pair_coverage_weighted
+    assert_equals_networkx(case, found)
 
 
 @settings(max_examples=100, deadline=None)

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 from tests.ports import free_base_port, free_first_port
+from tests.processes import page
 
 __all__ = ["COMPONENTS", "ROOT", "System"]
 
@@ -107,13 +106,7 @@ class System:
 
     def page(self, component: str, path: str) -> tuple[int, str]:
         """Status and text of /metrics or /health; (0, "") while nothing answers there."""
-        try:
-            with urlopen(f"http://{self.metrics(component)}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except HTTPError as error:
-            return error.code, error.read().decode()
-        except (URLError, OSError):
-            return 0, ""
+        return page(self.metrics(component), path)
 
     def children(self) -> dict[str, int]:
         """Process id by component name, nats-server included."""

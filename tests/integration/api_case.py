@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import grpc
 import grpc.aio
@@ -23,6 +19,7 @@ from services.register.load import load
 from services.register.publish import publish
 from tests.api_pictures import AS_OF, blocks_of
 from tests.block_columns import encoded
+from tests.processes import Process
 from tests.registers import write_register
 
 DEADLINE = 30.0
@@ -31,27 +28,10 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @dataclass
-class Process:
-    """One api process."""
+class Api(Process):
+    """One api process, and where its gRPC is."""
 
-    popen: subprocess.Popen[bytes]
     listen: str
-    metrics: str
-    output: Path
-
-    def page(self, path):
-        """Status and text of /metrics or /health; (0, "") while nothing listens."""
-        try:
-            with urlopen(f"http://{self.metrics}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except HTTPError as error:
-            return error.code, error.read().decode()
-        except URLError:
-            return 0, ""
-
-    def events(self):
-        lines = self.output.read_text("utf-8").splitlines()
-        return [json.loads(line)["event"] for line in lines if line.startswith("{")]
 
 
 @pytest.fixture
@@ -66,7 +46,7 @@ def launch(nats, port, tmp_path):
         argv = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
         with output.open("wb") as file:
             popen = subprocess.Popen([sys.executable, "-m", "services.api", *argv], stdout=file, stderr=file)
-        process = Process(popen, str(settings["listen"]), str(settings["metrics"]), output)
+        process = Api(popen, output, str(settings["metrics"]), str(settings["listen"]))
         started.append(process)
         return process
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 
@@ -18,35 +14,9 @@ from services.core.bus import subjects
 from services.core.codec import decode_summaries
 from services.register.load import load
 from services.register.publish import publish
+from tests.processes import Process
 
 DEADLINE = 120.0
-
-
-@dataclass
-class Process:
-    """One collector process with its log."""
-
-    popen: subprocess.Popen[bytes]
-    log: object
-    metrics: str
-
-    def get(self, path):
-        """Status and text of /metrics or /health; (0, "") while nothing listens."""
-        try:
-            with urlopen(f"http://{self.metrics}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except URLError as error:
-            return getattr(error, "code", 0) or 0, ""
-
-    def sample(self, name):
-        return next(
-            (float(t.split()[-1]) for t in self.get("/metrics")[1].splitlines() if t.startswith(name + " ")), None
-        )
-
-    def lines(self, event):
-        texts = self.log.read_text().splitlines() if self.log.exists() else []
-        parsed = [json.loads(text) for text in texts if text.startswith("{")]
-        return [entry for entry in parsed if entry.get("event") == event]
 
 
 @pytest.fixture

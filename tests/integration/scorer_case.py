@@ -12,8 +12,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 from registers import write_register
 
@@ -27,6 +25,7 @@ from services.register.publish import publish
 from tests.block_columns import Block, decode_block
 from tests.conftest import ROOT, Nats
 from tests.ports import free_port
+from tests.processes import page
 
 __all__ = [
     "SLOT",
@@ -182,29 +181,13 @@ class Scorer:
 
     async def get(self, path: str) -> str | None:
         """A page of its HTTP server, None when it does not answer with 200."""
-
-        def fetch() -> str | None:
-            try:
-                with urlopen(f"http://127.0.0.1:{self.metrics}{path}", timeout=5) as answer:
-                    return str(answer.read().decode())
-            except (URLError, OSError):
-                return None
-
-        return await asyncio.to_thread(fetch)
+        status, text = await asyncio.to_thread(page, f"127.0.0.1:{self.metrics}", path)
+        return text if status == 200 else None
 
     async def health(self) -> str:
         """What /health says, "" when it does not answer."""
-
-        def fetch() -> str:
-            try:
-                with urlopen(f"http://127.0.0.1:{self.metrics}/health", timeout=5) as answer:
-                    return str(answer.read().decode())
-            except HTTPError as error:
-                return error.read().decode()
-            except OSError:
-                return ""
-
-        return await asyncio.to_thread(fetch)
+        _, text = await asyncio.to_thread(page, f"127.0.0.1:{self.metrics}", "/health")
+        return text
 
     def events(self) -> list[str]:
         """The events it has logged, in their order."""

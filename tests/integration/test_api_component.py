@@ -160,10 +160,10 @@ async def test_a_taken_address_is_one_sentence(launch, port):
     await until(listens)
     second = launch(listen=first.listen)
     assert await asyncio.to_thread(second.popen.wait, DEADLINE) == 1
-    last = second.output.read_text("utf-8").splitlines()[-1]
+    last = second.log.read_text("utf-8").splitlines()[-1]
     assert last.startswith("peyvand api: ")
     assert first.listen in last
     assert "--listen" in last
     bad = launch(listen="nowhere")
     assert await asyncio.to_thread(bad.popen.wait, DEADLINE) == 1
-    assert "'nowhere' is not HOST:PORT" in bad.output.read_text("utf-8")
+    assert "'nowhere' is not HOST:PORT" in bad.log.read_text("utf-8")

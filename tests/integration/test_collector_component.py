@@ -35,7 +35,7 @@ async def test_the_replayed_sample_goes_through_live(nats, collector, data_file,
             async def all_there():
                 return totals(await in_force(bus)) == (2615, 710, 0)
 
-            await until(lambda: process.get("/health")[0] == 200, "serving")
+            await until(lambda: process.page("/health")[0] == 200, "serving")
             await until(all_there, "the whole sample")
             assert process.sample("peyvand_exchange_records_total") == 5230
             assert process.sample("peyvand_exchange_paired_total") == 2615
@@ -111,7 +111,7 @@ async def test_an_outage_of_the_bus_loses_nothing(nats, collector, data_file, tm
         await until(lambda: process.lines("records_taken"), "a first batch")
         nats.kill()
         await until(lambda: process.lines("replay_finished"), "the end of the replay without a bus")
-        await until(lambda: process.get("/health")[0] == 503, "admitting that it does not serve")
+        await until(lambda: process.page("/health")[0] == 503, "admitting that it does not serve")
         nats.start()
         async with nats.connect("scorer") as bus:
 
@@ -119,7 +119,7 @@ async def test_an_outage_of_the_bus_loses_nothing(nats, collector, data_file, tm
                 return totals(await in_force(bus)) == (2615, 710, 0)
 
             await until(all_there, "the whole sample")
-        await until(lambda: process.get("/health")[0] == 200, "serving again")
+        await until(lambda: process.page("/health")[0] == 200, "serving again")
         process.popen.send_signal(signal.SIGTERM)
         assert process.popen.wait(DEADLINE) == 0
 
@@ -169,7 +169,7 @@ async def test_a_new_register_is_followed(nats, collector, data_file, tmp_path):
             await until(lambda: attributed_to("_unmapped"), "the sample of nobody")
             await put_in_force(nats, write_register(tmp_path / "next", members_csv=MEMBERS))
             await until(lambda: attributed_to("land-registry"), "the sample of its agency")
-            assert process.get("/health")[0] == 200
+            assert process.page("/health")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ sources:
                 return totals(await in_force(bus)) == (300, 0, 0)
 
             await until(all_there, "every exchange with both sides")
-            assert process.get("/health")[0] == 200
+            assert process.page("/health")[0] == 200
             await hangs.reaches(1)
             process.popen.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(process.popen.wait, 10) == 0
@@ -236,6 +236,6 @@ async def test_without_a_bus_it_does_not_serve_and_still_stops(collector, nats):
     """Waiting for its bus, the collector is NOT_SERVING, and SIGTERM ends it with code 0."""
     nats.kill()
     with collector() as process:
-        await until(lambda: process.get("/health")[0] == 503, "an answer on /health")
+        await until(lambda: process.page("/health")[0] == 503, "an answer on /health")
         process.popen.send_signal(signal.SIGTERM)
         assert process.popen.wait(DEADLINE) == 0

@@ -1,0 +1,55 @@
+"""Components as processes of a test: what they serve over HTTP and what they log."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+__all__ = ["Process", "page"]
+
+
+def page(where: str, path: str) -> tuple[int, str]:
+    """Status and text of /metrics or /health at HOST:PORT; (0, "") while nothing answers there."""
+    try:
+        with urlopen(f"http://{where}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+@dataclass
+class Process:
+    """One process of a component: where its /metrics and /health are, and the file it logs to."""
+
+    popen: subprocess.Popen[bytes]
+    log: Path
+    metrics: str
+
+    def page(self, path: str) -> tuple[int, str]:
+        """Status and text of /metrics or /health; (0, "") while nothing answers there."""
+        return page(self.metrics, path)
+
+    def sample(self, name: str) -> float | None:
+        """The value of a series without labels; None while there is none."""
+        lines = self.page("/metrics")[1].splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.startswith(f"{name} ")), None)
+
+    def logged(self) -> list[dict[str, Any]]:
+        """The lines it has logged, in their order."""
+        lines = self.log.read_text("utf-8").splitlines() if self.log.exists() else []
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def events(self) -> list[str]:
+        """The events of the lines it has logged."""
+        return [line["event"] for line in self.logged()]
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """The lines of one event."""
+        return [line for line in self.logged() if line.get("event") == event]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from prober_servers import says, serving
-from test_prober_probing import register, running
+from probing_case import register, running
 
 from services.core.evidence import Target
 from services.core.outcome import Reason

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from prober_servers import says, serving
-from test_prober_probing import Prober, register, running
+from probing_case import Prober, register, running
 
 from services.core.evidence import Target
 from services.prober import probing as probing_module

@@ -15,13 +15,10 @@ from services.indicator.causes import cause_states, rows_of
 from services.indicator.index import Frame
 from services.indicator.window import Evidence
 from tests import oracle
-from tests.property.indicator_cases import (
-    Case,
-    amended,
+from tests.property.indicator_answers import (
     assert_same,
     batches,
     by_vantage,
-    cases,
     evidence_of,
     index_of,
     measured,
@@ -29,6 +26,7 @@ from tests.property.indicator_cases import (
     snapshot,
     truth_of,
 )
+from tests.property.indicator_cases import Case, amended, cases
 
 examples = settings(max_examples=60, deadline=None)
 

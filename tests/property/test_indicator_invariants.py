@@ -9,17 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.property.indicator_cases import (
-    NUMBERS,
-    Case,
-    assert_same,
-    cases,
-    index_of,
-    measured,
-    pick,
-    register_of,
-    snapshot,
-)
+from tests.property.indicator_answers import NUMBERS, assert_same, index_of, measured, pick, register_of, snapshot
+from tests.property.indicator_cases import Case, cases
 
 SLACK = 1e-12
 examples = settings(max_examples=60, deadline=None)

@@ -18,7 +18,8 @@ from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
 from services.indicator.record import RECORD_DAYS, Record
 from tests import interval_oracle, oracle
-from tests.property.indicator_cases import Case, cases, evidence_of, register_of
+from tests.property.indicator_answers import evidence_of, register_of
+from tests.property.indicator_cases import Case, cases
 
 Interval = tuple[float, float, float]
 NOTHING = (0.0, 0.0, 0.0)

@@ -21,7 +21,8 @@ from services.indicator.frame import Frame
 from services.indicator.network import Network
 from services.indicator.structure import structures
 from tests import oracle_structure
-from tests.property.indicator_cases import Case, cases, register_of, snapshot
+from tests.property.indicator_answers import register_of, snapshot
+from tests.property.indicator_cases import Case, cases
 
 SLACK = 1e-12
 HOUR = 3600

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
-from tests.property.indicator_cases import Case, assert_same, cases, index_of, truth_of
+from tests.property.indicator_answers import assert_same, index_of, truth_of
+from tests.property.indicator_cases import Case, cases
 
 
 @settings(max_examples=150, deadline=None)

@@ -14,7 +14,8 @@ from services.indicator.frame import Frame
 from services.indicator.shares import link_shares
 from services.indicator.tabulate import BANDS, bands, tabulate
 from tests import oracle
-from tests.property.indicator_cases import Case, cases, register_of, snapshot, truth_of
+from tests.property.indicator_answers import register_of, snapshot, truth_of
+from tests.property.indicator_cases import Case, cases
 
 SLACK = 1e-12
 

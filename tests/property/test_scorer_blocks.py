@@ -16,7 +16,8 @@ from services.scorer.blocks import consumer_blocks, government_block
 from services.scorer.membership import members
 from services.scorer.table import Table
 from tests.block_columns import Block, decode_block
-from tests.property.indicator_cases import Case, cases, evidence_of, register_of
+from tests.property.indicator_answers import evidence_of, register_of
+from tests.property.indicator_cases import Case, cases
 
 VOLUME = ExchangeVolume("a0", "a1", False, 4, 2, 1, 1, 1_600_000_000)
 

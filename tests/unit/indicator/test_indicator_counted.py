@@ -16,7 +16,7 @@ from services.indicator.frame import Frame
 from services.indicator.index import indicators
 from services.indicator.record import Record
 from services.indicator.window import Evidence
-from tests.property.indicator_cases import register_of
+from tests.property.indicator_answers import register_of
 from tests.unit.indicator.test_indicator_window import FIRST, a_case, a_link, new_evidence, row, take
 
 CASE = a_case(a_link("one"), a_link("two"), a_link("three"), hours=60)

@@ -12,7 +12,8 @@ from services.indicator.explain import explain, gather
 from services.indicator.fixed import Imputation
 from services.indicator.index import Frame
 from tests import oracle
-from tests.property.indicator_cases import Case, cases, index_of, register_of, snapshot
+from tests.property.indicator_answers import index_of, register_of, snapshot
+from tests.property.indicator_cases import Case, cases
 
 
 def explained(frame, shares, kind, entity, **options):

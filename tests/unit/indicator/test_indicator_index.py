@@ -10,7 +10,8 @@ from services.core.evidence import Kind, Losses, Strict
 from services.indicator.calendar import Calendar
 from services.indicator.index import METHOD_VERSION, Frame, indicators
 from services.indicator.window import Evidence
-from tests.property.indicator_cases import Case, register_of, snapshot
+from tests.property.indicator_answers import register_of, snapshot
+from tests.property.indicator_cases import Case
 
 HOUR = 3600
 FIRST = int(datetime(2024, 5, 13, tzinfo=ZoneInfo("UTC")).timestamp()) // HOUR

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 
 from services.core.evidence import Kind
 from tests import oracle
-from tests.property.indicator_cases import Case, cases, snapshot
+from tests.property.indicator_answers import snapshot
+from tests.property.indicator_cases import Case, cases
 from tests.unit.indicator.test_indicator_index import a_case, measure
 
 

@@ -16,7 +16,7 @@ from services.indicator.index import METHOD_VERSION
 from services.indicator.network import Network
 from services.indicator.resilience import falls_of
 from services.indicator.structure import structures
-from tests.property.indicator_cases import register_of, snapshot
+from tests.property.indicator_answers import register_of, snapshot
 from tests.unit.indicator.test_indicator_index import a_case, measure
 
 ALL = [5] * 10

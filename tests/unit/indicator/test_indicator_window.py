@@ -12,7 +12,8 @@ from services.core.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.index import Frame
 from services.indicator.window import DayState, Evidence
-from tests.property.indicator_cases import Case, assert_same, batches, measured, register_of, snapshot, truth_of
+from tests.property.indicator_answers import assert_same, batches, measured, register_of, snapshot, truth_of
+from tests.property.indicator_cases import Case
 
 HOUR = 3600
 MONDAY = date(2024, 5, 13)

@@ -1,0 +1,143 @@
+"""What runs in the pods that the chart renders to, and what finds them."""
+
+from __future__ import annotations
+
+import json
+
+from chart_cases import EVERYTHING, documents, of_kind, pods_of, selects
+
+from services.core.metrics import TABLE
+from services.core.settings import METRICS_PORTS
+from tests.charts import CHART, Document, render
+from tests.commands import faults, settings_of, unknown_variables
+
+__all__ = ["documents"]  # the fixture
+
+
+def test_pods_may_do_nothing_but_their_work(documents: list[Document]) -> None:
+    """No user root, no capability, no token of the cluster, nothing written but state and /tmp, memory within limits."""
+    for name, pod in pods_of(documents):
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False, name
+        assert spec["enableServiceLinks"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] == spec["securityContext"]["fsGroup"] == 10001
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        (container,) = spec["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+        assert container["resources"]["limits"].keys() == {"memory"}
+        written = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+        assert written <= {"/tmp", "/var/lib/peyvand"}
+        assert {mount["name"] for mount in container["volumeMounts"]} == {
+            *(volume["name"] for volume in spec["volumes"]),
+            *(["state"] if "/var/lib/peyvand" in written else []),
+        }
+
+
+def test_pods_are_asked_for_their_health(documents: list[Document]) -> None:
+    """Components are ready by /health; none is killed for a bus that is away, of which /metrics knows nothing."""
+    for _, pod in pods_of(documents):
+        (container,) = pod["spec"]["containers"]
+        if container["name"] in METRICS_PORTS:
+            assert container["readinessProbe"]["httpGet"] == {"path": "/health", "port": "metrics"}
+            assert container["livenessProbe"]["httpGet"] == {"path": "/metrics", "port": "metrics"}
+            ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+            assert ports == {"metrics": 7420, **({"grpc": 7410} if container["name"] == "api" else {})}
+
+
+def test_pods_name_what_exists(documents: list[Document]) -> None:
+    """Commands, flags and variables of every pod are real ones, and files that variables name are mounted."""
+    names = set()
+    for _, pod in pods_of(documents):
+        (container,) = pod["spec"]["containers"]
+        assert faults(container["args"]) == []
+        given = {one["name"]: one.get("value", "") for one in container["env"] if one["name"].startswith("PEYVAND_")}
+        component = container["args"][0]
+        assert unknown_variables(component, given) == []
+        folders = [mount["mountPath"] for mount in container["volumeMounts"]]
+        files = [value for value in given.values() if value.startswith("/")]
+        assert all(any(file.startswith(f"{folder}/") for folder in folders) for file in files)
+        names.add(component)
+    assert "prober" in names
+
+
+def test_settings_of_the_chart_exist() -> None:
+    """What a component may be given under `settings` is a setting of that component's, and is read as what it was."""
+    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+    for component in ("prober", "scorer", "collector", "api"):
+        allowed = schema["properties"][component]["properties"]["settings"]["properties"]
+        assert set(allowed) <= settings_of(component)
+    pods = dict(pods_of(render(EVERYTHING)))
+    given = {
+        one["name"]: one.get("value") for one in pods["bus-watch-peyvand-prober-south"]["spec"]["containers"][0]["env"]
+    }
+    assert given["PEYVAND_SPOOL_LIMIT"] == "1073741824"
+    assert given["PEYVAND_PREFER_X25519"] == "true"
+    assert given["PEYVAND_VANTAGE"] == "south"
+
+
+def test_what_selects_finds_its_pods(documents: list[Document]) -> None:
+    """Every controller, Service, PodDisruptionBudget and NetworkPolicy selects pods that are there, by ports they have."""
+    pods = [pod for _, pod in pods_of(documents)]
+    for one in documents:
+        spec = one.get("spec", {})
+        selector = spec.get("podSelector", spec.get("selector"))
+        if one["kind"] == "ServiceMonitor" or selector is None:
+            continue
+        chosen = [pod for pod in pods if selects(selector.get("matchLabels", selector), pod["metadata"]["labels"])]
+        assert chosen, one["metadata"]["name"]
+        if one["kind"] in ("StatefulSet", "Deployment"):
+            assert chosen == [spec["template"]]
+        if one["kind"] == "Service":
+            for port in spec["ports"]:
+                assert all(
+                    port["targetPort"] in {p["name"] for p in pod["spec"]["containers"][0]["ports"]} for pod in chosen
+                )
+    services = {one["metadata"]["name"] for one in of_kind(documents, "Service")}
+    assert {one["spec"]["serviceName"] for one in of_kind(documents, "StatefulSet")} <= services
+
+
+def test_jobs_are_what_the_rules_know() -> None:
+    """The ServiceMonitor finds a Service per component, whose label is the job; labels that we measure are ours."""
+    documents = render(EVERYTHING)
+    (monitor,) = of_kind(documents, "ServiceMonitor")
+    wanted = monitor["spec"]["selector"]["matchLabels"]
+    found = [
+        one["metadata"]["labels"] for one in of_kind(documents, "Service") if selects(wanted, one["metadata"]["labels"])
+    ]
+    assert sorted(labels[monitor["spec"]["jobLabel"]] for labels in found) == sorted(METRICS_PORTS.keys() - {"sandbox"})
+    (endpoint,) = monitor["spec"]["endpoints"]
+    added_by_the_operator = {"namespace", "service", "pod", "container", "endpoint"}
+    assert added_by_the_operator & {label for metric in TABLE.values() for label in metric.labels}
+    assert endpoint["honorLabels"] is True
+
+
+def test_the_work_is_divided_as_said() -> None:
+    """A vantage is a StatefulSet with its own secret and number; what it says goes before what all say."""
+    sets = {one["metadata"]["name"]: one["spec"] for one in of_kind(render(EVERYTHING), "StatefulSet")}
+    north, south = (sets[f"bus-watch-peyvand-prober-{name}"] for name in ("north", "south"))
+    assert (north["replicas"], south["replicas"]) == (3, 1)
+    assert north["template"]["spec"]["nodeSelector"] == {"zone": "north"}
+    assert "nodeSelector" not in south["template"]["spec"]
+    secrets = [one["template"]["spec"]["volumes"][0]["secret"]["secretName"] for one in (north, south)]
+    assert secrets == ["prober-north", "prober-south"]
+    assert north["volumeClaimTemplates"][0]["spec"]["resources"] == {"requests": {"storage": "2Gi"}}
+    budgets = {one["metadata"]["name"] for one in of_kind(render(EVERYTHING), "PodDisruptionBudget")}
+    assert budgets == {"bus-watch-peyvand-prober-north", "bus-watch-peyvand-api"}
+
+
+def test_a_vantage_elsewhere_is_probers_alone() -> None:
+    """Where bus, register, scorer and api are those of another place, nothing but probers runs."""
+    here = {
+        **EVERYTHING,
+        "buses": [],
+        **{name: {"enabled": False} for name in ("busInit", "register", "scorer", "api")},
+    }
+    documents = render(here)
+    assert {pod["spec"]["containers"][0]["name"] for _, pod in pods_of(documents)} == {"prober"}
+    assert len(of_kind(documents, "StatefulSet")) == 2

@@ -104,7 +104,8 @@ The *truth* is the long-run expected index of the simulated process: for a link,
 time each is up; for sets, the weighted mean over links. Where outages change in the middle of the window it is the mean of
 the two halves: what the index of this window would be on average, were it lived again and again. An interval *covers* when
 it holds the truth. Coverage is over all lives and, within a life, over all agencies and sectors and up to about 400 links
-and services; what is on paper alone, and what is measured too little to be published, is left out. Its standard error is over lives, as what shares a life shares outages.
+and services; what is on paper alone, and what is measured too little to be published, is left out. Its standard error is over
+lives, as what shares a life shares outages.
 Wanted is .95 in every cell, required .90. An interval as wide as the central 95 % range of the estimate itself (ratio 1) could
 only be had by who knew the process."""
 

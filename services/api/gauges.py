@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,17 +42,20 @@ class Standing(Collector):
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
+        self._lock = Lock()
         self._made_of: tuple[RegisterView | None, Mapping[str, KeptBlock]] = (None, {})
         self._families: tuple[GaugeMetricFamily, ...] = tuple(_families(None, {}))
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield every family, those without a series too."""
         # Scrapes come on threads of their own: the model replaces both whole, and neither is changed afterwards.
-        view, blocks = self._model.current, self._model.whole
-        if self._made_of[0] is not view or self._made_of[1] is not blocks:
-            self._families = tuple(_families(view, blocks))
-            self._made_of = view, blocks
-        yield from self._families
+        with self._lock:
+            view, blocks = self._model.current, self._model.whole
+            if self._made_of[0] is not view or self._made_of[1] is not blocks:
+                self._families = tuple(_families(view, blocks))
+                self._made_of = view, blocks
+            families = self._families
+        yield from families
 
 
 def _families(view: RegisterView | None, blocks: Mapping[str, KeptBlock]) -> Iterator[GaugeMetricFamily]:

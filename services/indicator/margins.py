@@ -109,7 +109,7 @@ class Margins:
             shares=shares,
             causes=Causes.of(spells, past.learnt(reach)),
             connected=ratio(live, shares.known, otherwise=0.0),
-            met=ratio(_met(past.frame, days), live, otherwise=0.0),
+            met=ratio(past.record.met(window, days, agencies), live, otherwise=0.0),
             charged=ratio(live - known, live, otherwise=0.0),
             loss=np.clip(1.0 - ratio(shares.counts[Stage.OK], known, otherwise=1.0), 0.0, 1.0),
             seen=known > 0,
@@ -144,21 +144,6 @@ class Margins:
         """Scale the bus's loss to what it took along of what it met."""
         bus = self.causes.bus
         return Bounds(exposure * bus.loss, exposure * bus.low, exposure * bus.high)
-
-
-def _met(frame: Frame, days: Sequence[DayEvidence]) -> NDArray[np.int64]:
-    """Count each link's live known slots that surely fell into the bus's downtime: those that failed with it, and where a
-    day's unknown slots are fewer than those the bus was down, at least the rest of the latter.
-    """
-    agencies = len(frame.agencies)
-    met = np.zeros(len(frame.links), dtype=np.int64)
-    for day in days:
-        down = int(day.causes.down[0])
-        if down:
-            known = day.tally.sum(axis=0, dtype=np.int64) * day.live
-            charged = known - day.causes.known[1 + agencies :]
-            met += np.maximum(charged, np.maximum(down - day.slots + known, 0) * day.live)
-    return met
 
 
 def _on_paper(frame: Frame, days: Sequence[DayEvidence]) -> NDArray[np.int64]:

@@ -39,6 +39,7 @@ class Record:
     def __init__(self) -> None:
         self._frame: Frame | None = None
         self._sums: dict[int, tuple[Sequence[CauseRows], SpellSums]] = {}
+        self._met: dict[int, tuple[Sequence[CauseRows], NDArray[np.int64]]] = {}
         self._losses: dict[int, tuple[CauseRows, Mapping[Kind, NDArray[np.float64]]]] = {}
         self._sets: dict[Kind, Sets] = {}
 
@@ -47,8 +48,7 @@ class Record:
         rows = [day.causes for day in days]
         settled = rows[:-OPEN_DAYS]
         kept, total = self._sums.get(window, ((), None))
-        same = len(kept) <= len(settled) and all(one is other for one, other in zip(kept, settled, strict=False))
-        if total is None or not kept or not same:  # sums of no days have a size too, of an earlier register
+        if total is None or not _begin(kept, settled):
             kept, total = (), SpellSums(len(rows[0]), slot_seconds)
         for row in settled[len(kept) :]:
             total.add(row)
@@ -57,6 +57,25 @@ class Record:
         for row in rows[-OPEN_DAYS:]:
             total.add(row)
         return total.spells()
+
+    def met(self, window: int, days: Sequence[DayEvidence], agencies: int) -> NDArray[np.int64]:
+        """Count each link's live known slots (n,) that surely fell into the bus's downtime; ``window`` as in ``spells``.
+
+        Of a day those that failed with the bus; or where fewer slots are unknown than the bus was down in, at least the rest
+        of the latter.
+        """
+        rows = [day.causes for day in days]
+        settled = rows[:-OPEN_DAYS]
+        kept, total = self._met.get(window, ((), None))
+        if total is None or not _begin(kept, settled):
+            kept, total = (), np.zeros(len(rows[0]) - 1 - agencies, dtype=np.int64)
+        for day in days[len(kept) : len(settled)]:
+            _meet(total, day)
+        self._met[window] = (settled, total)
+        total = total.copy()
+        for day in days[len(settled) :]:
+            _meet(total, day)
+        return total
 
     def daily(
         self, frame: Frame, days: Sequence[DayEvidence], whole_day: int
@@ -108,6 +127,20 @@ class Record:
             lost = np.bincount(group[losing], of_kind[losing] * loss, size)
             found[kind] = ratio(lost, np.bincount(group, of_kind, size), otherwise=np.nan)
         return found
+
+
+def _begin(kept: Sequence[CauseRows], settled: Sequence[CauseRows]) -> bool:
+    """Whether days that were summed are the first of these; sums of none have a size too, of an earlier register."""
+    same = all(one is other for one, other in zip(kept, settled, strict=False))
+    return 0 < len(kept) <= len(settled) and same
+
+
+def _meet(total: NDArray[np.int64], day: DayEvidence) -> None:
+    down = int(day.causes.down[0])
+    if down:
+        known = day.tally.sum(axis=0, dtype=np.int64) * day.live
+        charged = known - day.causes.known[len(day.causes) - len(known) :]
+        total += np.maximum(charged, np.maximum(down - day.slots + known, 0) * day.live)
 
 
 def _groups(frame: Frame, kind: Kind) -> tuple[NDArray[np.int64], int]:

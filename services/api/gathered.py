@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -65,19 +65,19 @@ class Gathering:
 def around(view: RegisterView, blocks: Mapping[str, KeptBlock], link: str, window_days: int) -> Gathered | None:
     """Return one window as far as an explanation of one link needs it: its consumer's links, in a few milliseconds.
 
-    A link of which, or of whose service, nothing is known has its share from the whole government (INDICATOR.md §4-5): None.
+    None where the blocks do not have it.
     """
     register = view.register
     block = blocks.get(block_key(register.consumer(register.links[link])))
-    evidence = None if block is None else block.evidence(window_days)
-    if evidence is None:
+    if block is None or (evidence := block.evidence(window_days)) is None:
         return None
     links = {one: register.links[one] for one in evidence.ids if one in register.links}
     services = {one.service: register.services[one.service] for one in links.values()}
-    known = {evidence.ids[at] for at in np.flatnonzero(evidence.verdicts.sum(axis=1)).tolist()} & links.keys()
-    heard = {links[one].service for one in known if links[one].weight > 0}
-    if link not in links or (link not in known and links[link].service not in heard):
+    indicator = block.find((Kind.LINK, link, window_days))
+    if link not in links or indicator is None:
         return None
+    # Where nothing is known of its service a link was published with the shares of the government; else they play no part.
+    government = np.array([*astuple(indicator.losses), evidence.share[evidence.ids.index(link)]])
     agencies = {one.provider for one in links.values()} | {one.agency for one in services.values()}
     part = RegisterView(
         replace(
@@ -90,7 +90,7 @@ def around(view: RegisterView, blocks: Mapping[str, KeptBlock], link: str, windo
         ),
         view.published,
     )
-    shares = gather(part.frame, [(evidence.ids, evidence.slots, evidence.verdicts.T)])
+    shares = gather(part.frame, [(evidence.ids, evidence.slots, evidence.verdicts.T)], government)
     return Gathered(part, blocks, shares, Imputation.of(part.frame, shares))
 
 

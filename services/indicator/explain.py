@@ -61,11 +61,15 @@ class Explanation:
     links: tuple[LinkCost, ...]
 
 
-def gather(frame: Frame, pieces: Iterable[tuple[Sequence[str], NDArray[np.int64], NDArray[np.int64]]]) -> LinkShares:
+def gather(
+    frame: Frame,
+    pieces: Iterable[tuple[Sequence[str], NDArray[np.int64], NDArray[np.int64]]],
+    government: NDArray[np.float64] | None = None,
+) -> LinkShares:
     """Compute all links' shares from pieces of one window's evidence: each link ids, slots (k,) and counts (6, k).
 
     Links the frame does not know are left out; links in no piece are not in force. The result serves every explanation
-    of the window, so keep it while the evidence stays the same.
+    of the window, so keep it while the evidence stays the same. ``government`` is that of ``LinkShares``.
     """
     at = {link: position for position, link in enumerate(frame.links)}
     slots = np.zeros(len(frame.links), dtype=np.int64)
@@ -75,7 +79,7 @@ def gather(frame: Frame, pieces: Iterable[tuple[Sequence[str], NDArray[np.int64]
         known = position >= 0
         slots[position[known]] = piece_slots[known]
         counts[:, position[known]] = piece_counts[:, known]
-    return link_shares(frame, slots, counts)
+    return link_shares(frame, slots, counts, government)
 
 
 def explain(

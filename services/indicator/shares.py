@@ -34,6 +34,8 @@ class LinkShares:
 
     ``known`` slots, ``counts`` (6, n); ``lower`` = f·q and ``known_share`` = f; ``share`` = q̂ (NaN when nothing at all
     is known); ``within`` = w / Σw of the service's links in force (0 when they weigh nothing); ``omega`` = v_s · within.
+    ``government`` (6,) are the shares of stages as in G₀, where the links are a part of a government that are; else None,
+    and they are those of the links themselves.
     """
 
     frame: Frame
@@ -45,11 +47,14 @@ class LinkShares:
     share: NDArray[np.float64]
     within: NDArray[np.float64]
     omega: NDArray[np.float64]
+    government: NDArray[np.float64] | None = None
 
     @cached_property
     def profile(self) -> NDArray[np.float64]:
         """The losses (5, n) that sum to 1 - q̂, 0 where q̂ is NaN; worked out when they are first asked for."""
-        return _stage_shares(self.frame, self.slots, self.known, self.counts[: Stage.OK], otherwise=0.0)
+        return _stage_shares(
+            self.frame, self.slots, self.known, self.counts, slice(Stage.OK), self.government, otherwise=0.0
+        )
 
     @cached_property
     def unheard(self) -> NDArray[np.bool_] | None:
@@ -101,8 +106,13 @@ def add_up(values: NDArray[Any]) -> float:
     return float(np.asarray(row @ np.ones(1))[0])
 
 
-def link_shares(frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> LinkShares:
-    """Compute q, f, ω and q̂ of every link (§4-5); ``slots`` (n,) in force and ``counts`` (6, n) known per stage."""
+def link_shares(
+    frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64], government: NDArray[np.float64] | None = None
+) -> LinkShares:
+    """Compute q, f, ω and q̂ of every link (§4-5); ``slots`` (n,) in force and ``counts`` (6, n) known per stage.
+
+    ``government`` is that of ``LinkShares``.
+    """
     known = counts.sum(axis=0)
     in_force = slots > 0
     weight = frame.weight if in_force.all() else np.where(in_force, frame.weight, 0.0)
@@ -115,22 +125,30 @@ def link_shares(frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64
         counts=counts,
         lower=ratio(counts[Stage.OK], slots, otherwise=0.0),
         known_share=ratio(known, slots, otherwise=0.0),
-        share=_stage_shares(frame, slots, known, counts[Stage.OK :], otherwise=np.nan)[0],
+        share=_stage_shares(frame, slots, known, counts, slice(Stage.OK, None), government, otherwise=np.nan)[0],
         within=within,
         omega=frame.service_weight[frame.service] * within,
+        government=government,
     )
 
 
 def _stage_shares(
-    frame: Frame, slots: NDArray[np.int64], known: NDArray[np.int64], counts: NDArray[np.int64], *, otherwise: float
+    frame: Frame,
+    slots: NDArray[np.int64],
+    known: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    stages: slice,
+    government: NDArray[np.float64] | None,
+    *,
+    otherwise: float,
 ) -> NDArray[np.float64]:
-    """Compute the shares of some stages, ``counts`` (stages, n): of what is known of a link, else those of its service,
-    as in I_s, else those of G₀, and ``otherwise`` where nothing at all is known (§4-5).
+    """Compute the shares of some ``stages`` (stages, n): of what is known of a link, else those of its service, as in I_s,
+    else those of G₀, and ``otherwise`` where nothing at all is known (§4-5).
 
     All stages of a link are imputed from the same, so it loses where the links lose that it is imputed from. Links that
     weigh nothing take part in no I_s; a service that weighs nothing takes no part in G₀.
     """
-    shares = ratio(counts, known[np.newaxis], otherwise=0.0)
+    shares = ratio(counts[stages], known[np.newaxis], otherwise=0.0)
     unheard = np.flatnonzero(known == 0)
     if not len(unheard):
         return shares
@@ -139,10 +157,13 @@ def _stage_shares(
     of_service = sums(frame.service, weight, services)
     weighed = np.array([sums(frame.service, weight * row, services) for row in shares])
     service_shares = ratio(weighed, of_service[np.newaxis], otherwise=0.0)
-    everywhere = np.zeros(services, dtype=np.int64)
-    service_weight = np.where(of_service > 0, frame.service_weight, 0.0)
-    of_government = sums(everywhere, service_weight, 1)
-    everybodys = ratio(sums(everywhere, service_weight * service_shares, 1), of_government, otherwise=otherwise)
+    if government is None:
+        everywhere = np.zeros(services, dtype=np.int64)
+        service_weight = np.where(of_service > 0, frame.service_weight, 0.0)
+        of_government = sums(everywhere, service_weight, 1)
+        everybodys = ratio(sums(everywhere, service_weight * service_shares, 1), of_government, otherwise=otherwise)
+    else:
+        everybodys = government[stages, np.newaxis]
     service = frame.service[unheard]
     shares[:, unheard] = np.where(of_service[service] > 0, service_shares[:, service], everybodys)
     return shares

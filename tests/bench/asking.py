@@ -43,14 +43,14 @@ async def get(address: str, links: int, seconds: int, inflight: int) -> None:
     _say({"calls": len(took), "seconds": seconds, **_spread(took)})
 
 
-async def explain(address: str, links: int, calls: int, _: int) -> None:
-    """Ask why indicators of links at random are what they are, one after another."""
+async def explain(address: str, links: int, calls: int, step: int) -> None:
+    """Ask why indicators of links at random are what they are, one after another: of every ``step``-th link."""
     chance, took = random.Random(4), list[float]()
     async with grpc.aio.insecure_channel(address) as channel:
         ask = indicator_service_pb2_grpc.IndicatorServiceStub(channel).ExplainIndicator
         for _ in range(calls):
             begun = time.perf_counter()
-            await ask(messages.ExplainIndicatorRequest(kind=_LINK, id=f"link-{chance.randrange(links):07d}"))
+            await ask(messages.ExplainIndicatorRequest(kind=_LINK, id=f"link-{chance.randrange(0, links, step):07d}"))
             took.append(time.perf_counter() - begun)
     _say({"first": took[0] * 1000, **_spread(took[1:])})
 

@@ -35,7 +35,7 @@ from services.scorer.membership import members
 from services.scorer.publish import Publisher, Slots
 from services.scorer.reconciling import Reconciled
 from tests.bench.process import cpu_seconds, machine, peak_mib
-from tests.bench.synthetic import SLOT, payloads, register_of
+from tests.bench.synthetic import SLOT, UNHEARD, payloads, register_of
 from tests.conftest import Nats, running_nats
 
 __all__ = ["State", "judged", "publishing", "put"]
@@ -79,12 +79,12 @@ class State:
 
 
 def judged(register: Register) -> State:
-    """Measure every link of a register, slot by slot, and compute its index."""
+    """Measure every link of a register but those of UNHEARD, slot by slot, and compute its index."""
     frame, calendar, recent, burns = Frame.of(register), Calendar.of(register.policy), Recent(), Burns(SLOT)
     network, own = Network.of(register, frame), dict(members(register, frame))
     evidence, rng = Evidence(calendar), np.random.default_rng(5)
     start = calendar.epoch_slot // CHUNK_SLOTS * CHUNK_SLOTS + CHUNK_SLOTS
-    for payload in payloads(rng, frame, start):
+    for payload in payloads(rng, frame, start, but=UNHEARD):
         columns = decode_columns(payload)
         for later in range(SLOTS):  # the same batch again, slot by slot: another would be encoded and decoded as well
             at = replace(

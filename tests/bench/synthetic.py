@@ -13,9 +13,11 @@ from services.core.model import ALWAYS, Agency, Government, Link, Policy, Regist
 from services.core.outcome import Outcome, Reason
 from services.indicator.frame import Frame
 
-__all__ = ["SLOT", "payloads", "register_of"]
+__all__ = ["SLOT", "UNHEARD", "payloads", "register_of"]
 
 SLOT = 300
+UNHEARD = "service-000000"
+"""A service that nobody may measure any link of."""
 _BATCH = 500
 _REASONS = {Outcome.OK: Reason.OK, Outcome.NOT_CONNECTED: Reason.CONNECT_REFUSED}
 
@@ -50,10 +52,14 @@ def register_of(links: int) -> Register:
     )
 
 
-def payloads(rng: np.random.Generator, frame: Frame, slot: int) -> Iterator[bytes]:
-    """One slot of every link, in batches as probers send them."""
-    for start in range(0, len(frame.links), _BATCH):
-        targets = frame.targets[start : start + _BATCH]
+def payloads(rng: np.random.Generator, frame: Frame, slot: int, *, but: str = "") -> Iterator[bytes]:
+    """One slot of every link ``but`` those of a service, in batches as probers send them."""
+    unheard = frame.services.index(but) if but else -1
+    heard = [
+        target for target, service in zip(frame.targets, frame.service.tolist(), strict=False) if service != unheard
+    ]
+    for start in range(0, len(heard), _BATCH):
+        targets = heard[start : start + _BATCH]
         outcome = rng.choice([Outcome.OK, Outcome.NOT_CONNECTED], len(targets), p=[0.99, 0.01]).tolist()
         yield encode_measurements(
             [

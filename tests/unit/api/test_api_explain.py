@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import grpc
+import numpy as np
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.gathered import Gathering, around
 from services.core.codec import encode_recent, encode_slot_block
 from services.core.errors import BusError
-from services.core.evidence import Kind
+from services.core.evidence import Kind, Losses
 from services.core.outcome import Outcome, Reason
 from services.indicator.explain import explain
 from tests.api_pictures import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of
@@ -76,14 +77,38 @@ async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
         assert found == other
 
 
-async def test_a_link_of_which_nothing_is_known_is_explained_by_all(api):
-    """Where nothing of a service is known its links' shares come from the government, so all of it is gathered."""
+async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published(api):
+    """Where nothing of a service is known its links' shares are the government's: those that stand in its block."""
     block = blocks_of(api.register)["consumer.land-registry"]
     blank = tuple(replace(one, verdicts=one.verdicts * 0) for one in block.links)
     api.take("consumer.land-registry", replace(block, links=blank))
     model = api.picture.model
-    assert around(model.view, model.whole, "deed-tax", 28) is None
-    assert (await explained(api, kind=Kind.LINK, id="deed-tax")).estimate > 0
+    whole = await Gathering(model).window(28)
+    at = whole.view.frame.links.index("deed-tax")
+    assert whole.shares.known[at] == 0
+    losses = Losses(*whole.shares.profile[:, at].tolist())
+
+    def published(one):
+        return replace(one, losses=losses, point=None) if one.kind is Kind.LINK and one.id == "deed-tax" else one
+
+    api.take(
+        "consumer.land-registry",
+        replace(
+            block,
+            indicators=tuple(map(published, block.indicators)),
+            links=tuple(replace(one, share=np.full(len(one.ids), whole.shares.share[at])) for one in blank),
+        ),
+    )
+    part = around(model.view, model.whole, "deed-tax", 28)
+    assert len(part.view.register.links) < len(api.register.links)
+    found, other = (explain(one.view.frame, one.shares, one.imputation, Kind.LINK, "deed-tax") for one in (part, whole))
+    assert 0 < found.estimate < 1
+    assert found.estimate == pytest.approx(other.estimate, abs=1e-12)
+    assert astuple(found.losses) == pytest.approx(astuple(other.losses), abs=1e-12)
+    assert [replace(one, loss=0, losses=None) for one in found.links] == [
+        replace(one, loss=0, losses=None) for one in other.links
+    ]
+    assert (await explained(api, kind=Kind.LINK, id="deed-tax")).estimate == found.estimate
 
 
 async def test_the_limit_cuts_both_lists(api):

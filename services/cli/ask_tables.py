@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.cli.figures import percent, window
 from services.cli.findings_table import findings
-from services.cli.picture import percent
 from services.core.evidence import Kind
 
 __all__ = ["bounds", "explanation", "indicator_table", "one_indicator", "point", "provenance"]
@@ -81,9 +81,8 @@ def one_indicator(one: indicator_pb2.Indicator, zone: tzinfo) -> Group:
 
 def provenance(one: indicator_pb2.Indicator, zone: tzinfo) -> Text:
     """Return where a number comes from: its window, its time in ``zone``, the policy's timezone, and its versions."""
-    as_of = datetime.fromtimestamp(one.as_of.seconds, zone)
     return Text(
-        f"last {one.window_days} days as of {as_of:%Y-%m-%d %H:%M:%S} {zone} · "
+        f"{window(one.window_days, one.as_of, zone)} · "
         f"register {one.register_version[:_VERSION_CHARACTERS]} · method {one.method_version}",
         "dim",
     )

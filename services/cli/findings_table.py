@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import block_pb2, indicator_service_pb2, measurement_pb2
-from services.cli.picture import percent
-from services.cli.traffic_tables import told, when
+from services.cli.figures import percent, when
+from services.cli.traffic_tables import told
 from services.core.outcome import Outcome, Reason
 
 __all__ = ["findings"]

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from peyvand.v1 import indicator_pb2
 from services.cli.ask_tables import bounds, point, provenance
-from services.cli.picture import percent
+from services.cli.figures import percent
 from services.cli.sparkline import cells, sparkline
 from services.core.evidence import Kind
 

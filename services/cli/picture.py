@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.cli.figures import percent
 from services.cli.sparkline import sparkline
 
-__all__ = ["Exchanges", "Picture", "left_out", "line", "percent", "table"]
+__all__ = ["Exchanges", "Picture", "left_out", "line", "table"]
 
 _STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
 _TREND = 40
@@ -47,11 +48,6 @@ class Picture:
     addresses: str
     next_steps: str
     exchanges: Exchanges = Exchanges()
-
-
-def percent(share: float) -> str:
-    """A share as a percentage with one decimal."""
-    return f"{100 * share:.1f} %"
 
 
 def _point(indicator: indicator_pb2.Indicator) -> str:

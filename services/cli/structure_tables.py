@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.cli.picture import percent
+from services.cli.figures import percent, window
 
 __all__ = ["structure_tables", "tabulation"]
 
@@ -25,8 +25,7 @@ def structure_tables(one: indicator_pb2.Structure, zone: tzinfo) -> Group:
     roles = sorted(one.providers, key=lambda role: (-role.loss, role.provider))[:_SHOWN]
     if roles:
         parts.append(_providers(roles, len(one.providers)))
-    as_of = datetime.fromtimestamp(one.as_of.seconds, zone)
-    said = f"last {one.window_days} days as of {as_of:%Y-%m-%d %H:%M:%S} {zone} · register {one.register_version[:12]}"
+    said = f"{window(one.window_days, one.as_of, zone)} · register {one.register_version[:12]}"
     return Group(*parts, Text(f"{said} · method {one.method_version}", "dim"))
 
 
@@ -111,10 +110,8 @@ def tabulation(answer: indicator_service_pb2.TabulateIndicatorsResponse, attribu
     if answer.HasField("total"):  # an api of before does not tell it
         table.add_section()
         table.add_row("all together", *_group(answer.total), style="bold")
-    as_of = datetime.fromtimestamp(answer.as_of.seconds, zone)
-    said = f"last {answer.window_days} days as of {as_of:%Y-%m-%d %H:%M:%S} {zone}"
     why = "per service: links in force and those still on paper, over services with any; it says nothing of causes"
-    return Group(table, Text(f"{said} · {why}", "dim"))
+    return Group(table, Text(f"{window(answer.window_days, answer.as_of, zone)} · {why}", "dim"))
 
 
 def _group(group: indicator_service_pb2.TabulatedGroup) -> tuple[str, ...]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
-from services.cli.picture import percent
+from services.cli.figures import percent, when, window
 from services.indicator import reconcile, silence, volume
 from services.indicator.silence import CHANCE
 
-__all__ = ["told", "traffic_tables", "when"]
+__all__ = ["told", "traffic_tables"]
 
 _SHOWN = 20
 
@@ -27,11 +26,6 @@ NEEDED_DAYS = {
 """What exchanges may say of links, and how many days of them that takes."""
 
 
-def when(moment: Timestamp, zone: tzinfo) -> str:
-    """Say when something was, in ``zone``."""
-    return f"{datetime.fromtimestamp(moment.seconds, zone):%Y-%m-%d %H:%M:%S}"
-
-
 def traffic_tables(
     traffic: reconciliation_pb2.Traffic, found: Iterable[indicator_service_pb2.LinkStatus], zone: tzinfo
 ) -> Group:
@@ -39,13 +33,11 @@ def traffic_tables(
 
     Times are in ``zone``, the policy's timezone.
     """
-    window = _window(traffic, zone)
+    span = _window(traffic, zone)
     if not traffic.exchanges:
-        return Group(Text(f"no exchange was logged in {window}: a collector reads the data bus's logs"))
+        return Group(Text(f"no exchange was logged in {span}: a collector reads the data bus's logs"))
     buses = ", ".join(f"{one.bus} {one.exchanges:,} ({percent(one.share)})" for one in traffic.buses)
-    parts: list[RenderableType] = [
-        Text.assemble((f"{traffic.exchanges:,} exchanges in {window}", "bold"), f": {buses}")
-    ]
+    parts: list[RenderableType] = [Text.assemble((f"{traffic.exchanges:,} exchanges in {span}", "bold"), f": {buses}")]
     if traffic.undeclared_pairs:
         share = percent(traffic.undeclared_exchanges / traffic.exchanges)
         parts += [
@@ -67,8 +59,9 @@ def traffic_tables(
 
 def _window(one: reconciliation_pb2.Traffic | reconciliation_pb2.Reconciliation, zone: tzinfo) -> str:
     """Say which window; a scorer of before that was kept does not say its end."""
-    as_of = f" as of {when(one.as_of, zone)}" if one.HasField("as_of") else ""
-    return f"the last {one.window_days} days{as_of}"
+    if not one.HasField("as_of"):
+        return f"the last {one.window_days} days"
+    return f"the {window(one.window_days, one.as_of, zone)}"
 
 
 def _not_yet(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
@@ -96,13 +89,13 @@ def _length(days: float) -> str:
 
 def told(one: reconciliation_pb2.Reconciliation, zone: tzinfo) -> Iterator[RenderableType]:
     """Yield in sentences what exchanges say of one link, with times in ``zone``."""
-    window = _window(one, zone)
+    span = _window(one, zone)
     last = f"; last in the hour from {when(one.last_hour, zone)}" if one.HasField("last_hour") else ""
     if one.silent:
-        yield Text(f"Nothing was exchanged on it in {window}, although it was live all the time{last}.", "yellow")
+        yield Text(f"Nothing was exchanged on it in {span}, although it was live all the time{last}.", "yellow")
         return
     whose = "on the X-Road service that it shares with other links" if one.shared else "on it"
-    yield Text(f"{one.exchanges:,} exchanges {whose} in {window}{_trend(one)}{last}.")
+    yield Text(f"{one.exchanges:,} exchanges {whose} in {span}{_trend(one)}{last}.")
     if one.HasField("difference"):
         verdict = "They disagree beyond chance" if one.disagrees else "No more apart than by chance"
         yield Text(

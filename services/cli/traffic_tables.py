@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
-from services.cli.figures import percent, when, window
+from services.cli.figures import percent, window
 from services.indicator import reconcile, silence, volume
 from services.indicator.silence import CHANCE
 
@@ -90,7 +91,7 @@ def _length(days: float) -> str:
 def told(one: reconciliation_pb2.Reconciliation, zone: tzinfo) -> Iterator[RenderableType]:
     """Yield in sentences what exchanges say of one link, with times in ``zone``."""
     span = _window(one, zone)
-    last = f"; last in the hour from {when(one.last_hour, zone)}" if one.HasField("last_hour") else ""
+    last = f"; last one between {_hour(one.last_hour, zone)}" if one.HasField("last_hour") else ""
     if one.silent:
         yield Text(f"Nothing was exchanged on it in {span}, although it was live all the time{last}.", "yellow")
         return
@@ -129,7 +130,7 @@ def _links(found: list[indicator_service_pb2.LinkStatus], zone: tzinfo) -> Table
     table = Table(pad_edge=False)
     table.add_column("link", overflow="fold")
     table.add_column("exchanges", justify="right", no_wrap=True)
-    table.add_column("last in the\nhour from")
+    table.add_column("last one\nbetween")
     table.add_column("what", overflow="fold", ratio=1)
     for status in found:
         one = status.reconciliation
@@ -138,9 +139,15 @@ def _links(found: list[indicator_service_pb2.LinkStatus], zone: tzinfo) -> Table
             *([f"logs {_estimate(one.logs)}, probes {_estimate(one.probes)}"] if one.disagrees else ()),
             *([f"{one.volume.recent:,} lately, {one.volume.expected:,.0f} expected"] if one.volume.unusual else ()),
         ]
-        last = when(one.last_hour, zone) if one.HasField("last_hour") else ""
+        last = _hour(one.last_hour, zone) if one.HasField("last_hour") else ""
         table.add_row(status.link.id, f"{one.exchanges:,}{' shared' if one.shared else ''}", last, "\n".join(words))
     return table
+
+
+def _hour(start: Timestamp, zone: tzinfo) -> str:
+    """Say between when and when an hour lies: one of UTC, which in ``zone`` may go from half past to half past."""
+    first, last = (datetime.fromtimestamp(start.seconds + after, zone) for after in (0, 3600))
+    return f"{first:%Y-%m-%d %H:%M} and {last:%H:%M}"
 
 
 def _estimate(one: reconciliation_pb2.Estimate) -> str:

@@ -169,4 +169,4 @@ def test_every_exchange_is_counted_once(system) -> None:
     assert used // 3600 * 3600 <= _moment(beside["last_hour"]) < _moment(beside["as_of"])
     assert 0 < int(beside["exchanges"]) <= int(volume["count"])
     assert f"Over the data bus {volume['consumer']} asked {volume['provider']}" in shown
-    assert "; last in the hour from " in shown
+    assert "; last one between " in shown

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.cli.figures import percent, window
+from services.cli.figures import gain, percent, points, window
 from services.cli.findings_table import findings
 from services.core.evidence import Kind
 
@@ -123,7 +123,7 @@ def _waterfall(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
     table.add_row("required", "", percent(left), _bar(0, left, "bright_black"))
     for stage, share in zip(_STAGES, lost, strict=True):
         left -= share
-        table.add_row(_words(stage), _points(share), percent(left), _bar(left, share, "red"))
+        table.add_row(_words(stage), f"{100 * share:.1f} pp", percent(left), _bar(left, share, "red"))
     table.add_row("answered", "", percent(answer.estimate), _bar(0, answer.estimate, "green"))
     return table
 
@@ -139,23 +139,23 @@ def _providers(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
     for heading in ("lost", "mostly", "links"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in answer.providers:
-        table.add_row(one.provider, _points(one.loss), _worst(one.losses), str(one.links))
+        table.add_row(one.provider, points(one.loss), _worst(one.losses), str(one.links))
     return table
 
 
 def _links(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
     table = _table("Costliest links")
     table.add_column("link, and who needs what of whom", overflow="fold")
-    for heading in ("lost", "mostly", "if fixed"):
+    for heading in ("gain", "lost", "mostly", "if fixed"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in answer.links:
         link = one.link
-        gain = 100 * (one.index_if_fixed - answer.estimate)
         table.add_row(
             Text.assemble(link.id, "\n", (f"{link.consumer} needs {link.data_item} of {link.provider}", "dim")),
-            _points(one.loss),
+            gain(one, answer.estimate),
+            points(one.loss),
             "absent" if link.absent else _worst(one.losses),
-            f"{percent(one.index_if_fixed)} (+{gain:.1f})",
+            percent(one.index_if_fixed),
         )
     return table
 
@@ -166,11 +166,6 @@ def _worst(losses: indicator_pb2.Losses) -> str:
 
 def _words(stage: str) -> str:
     return stage.replace("_", " ")
-
-
-def _points(share: float) -> str:
-    """A loss in percentage points."""
-    return f"{100 * share:.1f} pp"
 
 
 def point(one: indicator_pb2.Indicator) -> str:

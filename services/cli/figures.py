@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
+from decimal import Decimal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-__all__ = ["percent", "when", "window"]
+from peyvand.v1 import indicator_service_pb2
+
+__all__ = ["gain", "percent", "points", "when", "window"]
 
 
 def percent(share: float) -> str:
     """A share as a percentage with one decimal."""
     return f"{100 * share:.1f} %"
+
+
+def points(share: float) -> str:
+    """A part of an index in percentage points with two significant digits: of many links each has a small part."""
+    return f"{Decimal(f'{100 * share:.1e}'):f} pp"
+
+
+def gain(cost: indicator_service_pb2.LinkCost, estimate: float) -> str:
+    """What the index, now at ``estimate``, gains if this link alone is fixed."""
+    return points(max(0.0, cost.index_if_fixed - estimate))
 
 
 def when(moment: Timestamp, zone: tzinfo) -> str:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.cli.figures import percent
+from services.cli.figures import gain, percent
 from services.cli.sparkline import sparkline
 
 __all__ = ["Exchanges", "Picture", "left_out", "line", "table"]
@@ -125,14 +125,13 @@ def _providers(picture: Picture) -> Table:
 def _links(explained: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
     shown = Table(title="Costliest links", title_justify="left", expand=True, box=box.SIMPLE_HEAD)
     shown.add_column("link", ratio=3, no_wrap=True)
+    shown.add_column("gain", justify="right", no_wrap=True)
     shown.add_column("lost at", no_wrap=True)
-    shown.add_column("costs", justify="right")
     shown.add_column("index if fixed", justify="right")
     for cost in explained.links[:5]:
         worst = max(_STAGES, key=lambda stage: float(getattr(cost.losses, stage)))
         lost = "still on paper" if cost.link.absent else worst
-        gain = 100 * (cost.index_if_fixed - explained.estimate)
-        shown.add_row(cost.link.id, lost, f"{gain:.2f} pp", percent(cost.index_if_fixed))
+        shown.add_row(cost.link.id, gain(cost, explained.estimate), lost, percent(cost.index_if_fixed))
     return shown
 
 

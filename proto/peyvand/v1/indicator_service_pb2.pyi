@@ -245,7 +245,7 @@ Global___ProviderLoss: _TypeAlias = ProviderLoss  # noqa: Y015
 
 @_typing.final
 class LinkCost(_message.Message):
-    """LinkCost is what one link costs the index."""
+    """LinkCost is what one link costs the index, and what the index gains if it is fixed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -262,7 +262,9 @@ class LinkCost(_message.Message):
     """q of the link; unset when it is not known and was imputed."""
     known_share: _builtins.float
     index_if_fixed: _builtins.float
-    """The estimate if this link alone were always OK. Shares imputed from it move with it, so it may rise by more than loss."""
+    """The estimate if this link alone were always OK. Less the estimate that is its gain: the loss, and more where shares are
+    imputed from it, as they move with it.
+    """
     lower_if_fixed: _builtins.float
     """The lower bound then: what fixing it is sure to bring."""
     @_builtins.property
@@ -473,8 +475,8 @@ class ExplainIndicatorResponse(_message.Message):
 
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkCost]:
-        """Those first whose repair would raise the estimate most: by index_if_fixed, then by loss, then by id. None that loses
-        nothing, and of those within the limit only the ones that the caller may see.
+        """By gain (index_if_fixed less estimate), the largest first, then by loss, then by id. None that loses nothing, and of
+        those within the limit only the ones that the caller may see.
         """
 
     @_builtins.property

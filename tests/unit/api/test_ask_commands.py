@@ -91,13 +91,13 @@ async def test_one_indicator_is_told_in_full(ask):
 
 
 async def test_an_explanation_is_a_waterfall_with_what_would_help(ask):
-    """Losses by stage lead from 100 % to the index; providers and links follow, with the gain of fixing each."""
+    """Losses by stage lead from 100 % to the index; providers and links follow, with the gain of each."""
     code, text = await ask("explain")
     assert code == 0
     lines = [" ".join(line.split()) for line in text.splitlines()]
     for words in ("required 100.0 %", "not connected 8.3 pp 91.7 %", "late 9.2 pp 82.5 %", "answered 82.5 %"):
         assert sum(line.startswith(words) for line in lines) == 1
-    at = lines.index("transfer-customs 8.3 pp absent 90.8 % (+8.3)")
+    at = lines.index("transfer-customs 8.3 pp 8.3 pp absent 90.8 %")
     assert lines[at + 1] == "land-registry needs liens of customs"
     assert "Providers at which most is lost" in text
     code, text = await ask("explain", "provider", "customs", "--json", "--limit", "1")

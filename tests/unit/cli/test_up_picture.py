@@ -75,13 +75,13 @@ def test_what_the_data_bus_carried_is_one_line() -> None:
     assert "data bus: 1,200 exchanges logged by both sides, 7 by one so far; 2,460 records" in told
 
 
-def test_what_a_link_costs_is_what_fixing_it_brings() -> None:
-    """A link from which others are imputed costs more than is lost on it: the table shows what the index gains."""
+def test_a_link_is_told_with_what_the_index_gains() -> None:
+    """A link from which others are imputed brings more than is lost on it: the table shows the gain, not the loss."""
     cost = indicator_service_pb2.LinkCost(loss=0.1, index_if_fixed=0.7)
     cost.link.id = "deed-tax"
     told = drawn(explained=indicator_service_pb2.ExplainIndicatorResponse(estimate=0.5, links=[cost]))
     (row,) = [line.split() for line in told.splitlines() if "deed-tax" in line]
-    assert row[-6:-1] == ["not_connected", "20.00", "pp", "70.0", "%"]
+    assert row[-6:-1] == ["20", "pp", "not_connected", "70.0", "%"]
 
 
 def test_what_came_too_late_is_told_in_the_table() -> None:

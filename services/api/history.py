@@ -84,11 +84,12 @@ class History:
     def _named(self, request: indicator_service_pb2.GetHistoryRequest) -> tuple[Kind, str, int]:
         kind, view = named_kind(request.kind), self._model.view
         if kind in _INSTEAD:
+            whose = f"{kind.label} `{request.id}`" if request.id else f"any {kind.label}"
             raise RefusedError(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 "HISTORY_IN_ARCHIVE",  # for programs, and as docs/api.md promises it stays, though there is no archive
-                f"no history is kept of {kind.label} `{request.id}`: ask ExplainIndicator "
-                f"(`peyvand explain {kind.label} {request.id}`) for its last failures{_INSTEAD[kind]}",
+                f"no history is kept of {whose}: ask ExplainIndicator "
+                f"(`peyvand explain {kind.label} {request.id or 'ID'}`) for its last failures{_INSTEAD[kind]}",
                 kind=kind.label,
                 id=request.id,
             )

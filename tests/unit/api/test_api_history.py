@@ -117,18 +117,21 @@ async def test_what_has_no_history_is_refused(kept, refusal, question, code, rea
 
 
 @pytest.mark.parametrize(
-    ("kind", "entity", "instead"),
+    ("kind", "entity", "whose", "command", "instead"),
     [
-        (Kind.LINK, "deed-tax", ", or GetLink for its slots of the last 48 hours"),
-        (Kind.ENDPOINT, "bus", ""),
+        (Kind.LINK, "deed-tax", "link `deed-tax`", "link deed-tax", ", or GetLink for its slots of the last 48 hours"),
+        (Kind.LINK, "", "any link", "link ID", ", or GetLink for its slots of the last 48 hours"),
+        (Kind.ENDPOINT, "bus", "endpoint `bus`", "endpoint bus", ""),
+        (Kind.ENDPOINT, "", "any endpoint", "endpoint ID", ""),
     ],
 )
-async def test_who_asks_for_a_history_that_is_not_kept_is_told_what_there_is(kept, refusal, kind, entity, instead):
-    """The refusal says that no history is kept of a link or endpoint, and what answers instead."""
+async def test_who_asks_for_a_history_that_is_not_kept_is_told_what_there_is(
+    kept, refusal, kind, entity, whose, command, instead
+):
+    """The refusal says that no history is kept of a link or endpoint, named or not, and what answers instead."""
     request = messages.GetHistoryRequest(kind=kind, id=entity)
     assert (await refusal(kept.indicators.GetHistory(request)))[2] == (
-        f"no history is kept of {kind.label} `{entity}`: ask ExplainIndicator "
-        f"(`peyvand explain {kind.label} {entity}`) for its last failures{instead}"
+        f"no history is kept of {whose}: ask ExplainIndicator (`peyvand explain {command}`) for its last failures{instead}"
     )
 
 

@@ -113,13 +113,12 @@ def exchange(
 
 def _ask(window: int, as_json: bool, api: str) -> None:
     with client(api) as ask:
-        traffic = ask.traffic(window)
-        found, zone = list(ask.found(window)), ask.timezone()
-    if as_json:
-        for answer in (traffic, *found):
-            print_json(answer)
-    else:
-        console().print(traffic_tables(traffic.traffic, found, zone))
+        traffic, found = ask.traffic(window), list(ask.found(window))
+        if as_json:
+            for answer in (traffic, *found):
+                print_json(answer)
+        else:
+            console().print(traffic_tables(traffic.traffic, found, ask.timezone()))
 
 
 def _show(found: Digest) -> None:

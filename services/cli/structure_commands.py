@@ -21,11 +21,11 @@ Attribute = Annotated[str, typer.Argument(metavar="ATTRIBUTE", help=f"One of {',
 def structure(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
     """Show how the agencies hang together: who reaches whom, islands, silos, and what one failure would take."""
     with client(api) as ask:
-        answer, zone = ask.structure(window), ask.timezone()
-    if as_json:
-        print_json(answer)
-    else:
-        console().print(structure_tables(answer.structure, zone), bars(answer.three_bars))
+        answer = ask.structure(window)
+        if as_json:
+            print_json(answer)
+        else:
+            console().print(structure_tables(answer.structure, ask.timezone()), bars(answer.three_bars))
 
 
 def tabulate(attribute: Attribute, *, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
@@ -33,11 +33,11 @@ def tabulate(attribute: Attribute, *, window: Window = 0, as_json: AsJson = Fals
     if attribute.lower() not in ATTRIBUTES:
         raise typer.BadParameter(f"`{attribute}` cannot be tabulated: name one of {', '.join(ATTRIBUTES)}")
     with client(api) as ask:
-        answer, zone = ask.tabulate(attribute.lower(), window), ask.timezone()
-    if as_json:
-        print_json(answer)
-    else:
-        console().print(tabulation(answer, attribute.lower(), zone))
+        answer = ask.tabulate(attribute.lower(), window)
+        if as_json:
+            print_json(answer)
+        else:
+            console().print(tabulation(answer, attribute.lower(), ask.timezone()))
 
 
 def rounds(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:

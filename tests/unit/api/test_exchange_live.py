@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from services.cli.ask_client import Client
 from services.cli.ask_commands import explain
 from services.cli.exchange_command import exchange
 from services.core.errors import ApiError
@@ -67,6 +68,13 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
     assert lines[0]["traffic"]["undeclared"][0]["exchanges"] == "20"
     assert "too little history" not in text
     assert [line["link"]["id"] for line in lines[1:]] == ["deed-tax", "deed-civil"]
+
+
+async def test_as_json_nothing_else_is_asked(api, ask, monkeypatch):
+    """Times of JSON are in UTC: the policy's timezone is not asked for."""
+    monkeypatch.delattr(Client, "timezone")
+    hold(api, CIVIL, TAX)
+    assert len((await ask("exchange", "--json")).splitlines()) == 3
 
 
 async def test_exchange_says_when_there_is_nothing_to_say(api, ask):

@@ -12,6 +12,7 @@ from registers import EVALUATION, write_register
 from typer.testing import CliRunner
 
 from services.cli import structure_commands
+from services.cli.ask_client import Client
 from services.core.errors import ApiError
 from services.register.load import load
 from tests.api_pictures import blocks_of
@@ -89,6 +90,14 @@ async def test_a_table_by_attribute(ask):
     code, text = await ask("tabulate", "colour")
     assert code == 2
     assert "cannot be tabulated" in text
+
+
+@pytest.mark.parametrize("words", [("structure",), ("tabulate", "staff"), ("rounds",)])
+async def test_as_json_nothing_else_is_asked(ask, monkeypatch, words):
+    """Times of JSON are in UTC: the policy's timezone is not asked for."""
+    monkeypatch.delattr(Client, "timezone")
+    code, text = await ask(*words, "--json")
+    assert (code, len(text.splitlines())) == (0, 1)
 
 
 async def test_rounds_are_quoted_and_persian_is_isolated(api, ask, tmp_path):

@@ -138,9 +138,12 @@ def console() -> Console:
     return Console(highlight=False)
 
 
-def print_json(message: Message, **beside: Message) -> None:
-    """Print a message as one line of JSON, its fields named as in the contract; ``beside`` are fields of other answers."""
-    fields = _fields(message) | {name: _fields(other) for name, other in beside.items()}
+def print_json(message: Message, **beside: Message | None) -> None:
+    """Print a message as one line of JSON, its fields named as in the contract.
+
+    ``beside`` are fields of other answers; those that are None are left out.
+    """
+    fields = _fields(message) | {name: _fields(other) for name, other in beside.items() if other is not None}
     typer.echo(json.dumps(fields, ensure_ascii=False))
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 import grpc
 import typer
 
-from services.cli.ask_client import ATTRIBUTES, client
+from peyvand.v1 import indicator_pb2
+from services.cli.ask_client import ATTRIBUTES, Client, client
 from services.cli.ask_commands import API, Address, AsJson, Window, console, print_json
 from services.cli.rounds_tables import bars, rounds_tables
 from services.cli.structure_tables import structure_tables, tabulation
@@ -46,15 +47,21 @@ def rounds(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -
     As JSON the bars are `three_bars`, beside the fields of the rounds' answer; before a first index there are none.
     """
     with client(api) as ask:
-        answer = ask.rounds()
-        try:
-            beside = {"three_bars": ask.structure(window).three_bars}
-        except ApiError as error:
-            # The rounds are in the register; the other two bars come with the first index.
-            if not isinstance(error.__cause__, grpc.Call) or error.__cause__.code() is not grpc.StatusCode.UNAVAILABLE:
-                raise
-            beside = {}
+        answer, three = ask.rounds(), _three_bars(ask, window)
     if as_json:
-        print_json(answer, **beside)
+        print_json(answer, three_bars=three)
         return
-    console().print(rounds_tables(answer), *map(bars, beside.values()))
+    shown_on = console()
+    shown_on.print(rounds_tables(answer))
+    if three is not None:
+        shown_on.print(bars(three))
+
+
+def _three_bars(ask: Client, window: int) -> indicator_pb2.ThreeBars | None:
+    """The three bars; None before a first index: the rounds are in the register, the other two bars come with it."""
+    try:
+        return ask.structure(window).three_bars
+    except ApiError as error:
+        if not isinstance(error.__cause__, grpc.Call) or error.__cause__.code() is not grpc.StatusCode.UNAVAILABLE:
+            raise
+        return None

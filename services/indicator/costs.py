@@ -23,9 +23,10 @@ _DIGITS = 12
 class Costs:
     """What the k links that weigh in a set, its ``members``, cost its index.
 
-    ``estimate`` is NaN when nothing at all is known. ``lost`` (k,) is the part of 1 - estimate lost on each. Of the c that
-    lose anything, ``at`` are the positions among the members, ascending, ``fixed`` is the estimate if that link alone were
-    always OK, and ``gain`` what that adds. Who loses nothing gains nothing: it is OK as far as is known, or imputed from such.
+    ``estimate`` is NaN when nothing at all is known. ``weight_share`` (k,) is each link's part of the set's weight, ``lost``
+    (k,) the part of 1 - estimate lost on it. Of the c that lose anything, ``at`` are the positions among the members,
+    ascending, ``fixed`` is the estimate if that link alone were always OK, and ``gain`` what that adds. Who loses nothing
+    gains nothing: it is OK as far as is known, or imputed from such.
 
     A link gains what is lost on it, and more where others are imputed from it: the one link known to fail in a service brings
     more than any of the unmeasured ones, though as much is lost on each of them.
@@ -34,6 +35,7 @@ class Costs:
     members: Members
     estimate: float
     lower: float
+    weight_share: NDArray[np.float64]
     lost: NDArray[np.float64]
     at: NDArray[np.int64]
     fixed: NDArray[np.float64]
@@ -41,17 +43,18 @@ class Costs:
 
     @classmethod
     def of(cls, frame: Frame, shares: LinkShares, imputation: Imputation, kind: Kind, entity: str) -> Costs | None:
-        """Compute them for one set; None where there is none: N/A, unknown, or an endpoint, which is no set of links."""
+        """Compute them for one set; None where there is none: N/A, an unknown entity, or an endpoint, no set of links."""
         members = _members(frame, shares, kind, entity)
         if members is None:
             return None
         everywhere = np.zeros(len(members.links), dtype=np.int64)
         means = mean_share(shares, everywhere, members.weight, 1, links=members.links)
         (estimate,), (lower,) = means.estimate.tolist(), means.lower.tolist()
-        lost = members.weight / add_up(members.weight) * (1.0 - shares.share[members.links])
+        weight_share = members.weight / add_up(members.weight)
+        lost = weight_share * (1.0 - shares.share[members.links])
         at = np.flatnonzero((lost > 0) & ~np.isnan(estimate))
         fixed = if_fixed(frame, shares, imputation, members, at)
-        return cls(members, estimate, lower, lost, at, fixed, np.maximum(fixed - estimate, 0.0))
+        return cls(members, estimate, lower, weight_share, lost, at, fixed, np.maximum(fixed - estimate, 0.0))
 
     def costliest(self, limit: int | None = None) -> NDArray[np.int64]:
         """Return which of the c come first, all or ``limit``: the largest gain, of equals the largest loss, then id order."""

@@ -85,7 +85,7 @@ def gather(
 def explain(
     frame: Frame, shares: LinkShares, imputation: Imputation, kind: Kind, entity: str, *, limit: int = 10
 ) -> Explanation | None:
-    """Explain one indicator; None where there is none: N/A, unknown, or an endpoint, which is no set of links.
+    """Explain one indicator; None where ``Costs.of`` knows none.
 
     At most ``limit`` providers and ``limit`` links are named, those that come first, and none that lost nothing.
     """
@@ -96,7 +96,7 @@ def explain(
         return Explanation(estimate=None, losses=Losses(), providers=(), links=())
     members, lost = cost.members, cost.lost
     links = members.links
-    lost_by_stage = members.weight / add_up(members.weight) * shares.profile[:, links]
+    lost_by_stage = cost.weight_share * shares.profile[:, links]
 
     agencies = len(frame.agencies)
     provider = frame.provider[links]

@@ -25,7 +25,8 @@ States = NDArray[np.int8]
 class Life:
     """Rows of each day, a row per day and cause: ``bus`` (None if not attributed), ``providers``, and links' ``own``.
 
-    Slots last ``slot_seconds``. ``own`` is None where links have no faults but their provider's; otherwise ``losses`` (days, n) are what links lose.
+    Slots last ``slot_seconds``. ``own`` is None where links have no faults but their provider's; otherwise ``losses`` (days, n)
+    are what links lose.
     """
 
     bus: list[CauseRows] | None

@@ -66,5 +66,7 @@ def free_base_port() -> int:
 
     They are given in turn, so that one comes again only when all others were given.
     """
-    turns = itertools.islice(_bases, 1000)
-    return next(port for port in turns if _are_free(_SANDBOX_HOST, range(port, port + _SPAN)))
+    for port in itertools.islice(_bases, 1000):
+        if _are_free(_SANDBOX_HOST, range(port, port + _SPAN)):
+            return port
+    raise RuntimeError(f"no {_SPAN} free ports in a row are left for the sandboxes of tests")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -14,14 +15,20 @@ __all__ = ["Process", "page"]
 
 
 def page(where: str, path: str) -> tuple[int, str]:
-    """Status and text of /metrics or /health at HOST:PORT; (0, "") while nothing answers there."""
+    """Status and text of /metrics or /health at HOST:PORT; (0, "") while nothing answers there, or not to the end."""
     try:
-        with urlopen(f"http://{where}{path}", timeout=5) as answer:
+        return _answer(f"http://{where}{path}")
+    except (OSError, HTTPException):
+        return 0, ""
+
+
+def _answer(url: str) -> tuple[int, str]:
+    try:
+        with urlopen(url, timeout=5) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
+        with error:
+            return error.code, error.read().decode()
 
 
 @dataclass
@@ -42,8 +49,9 @@ class Process:
         return next((float(line.split()[-1]) for line in lines if line.startswith(f"{name} ")), None)
 
     def logged(self) -> list[dict[str, Any]]:
-        """The lines it has logged, in their order."""
-        lines = self.log.read_text("utf-8").splitlines() if self.log.exists() else []
+        """The lines it has logged, in their order, without one that is still being written."""
+        written = self.log.read_bytes() if self.log.exists() else b""
+        lines = written[: written.rfind(b"\n") + 1].decode().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def events(self) -> list[str]:

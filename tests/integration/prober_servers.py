@@ -54,7 +54,7 @@ class Server:
 
     async def reaches(self, connections: int) -> None:
         """Wait until it has taken so many connections."""
-        async with asyncio.timeout(10), self.taken:
+        async with asyncio.timeout(60), self.taken:
             await self.taken.wait_for(lambda: self.connections >= connections)
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:

@@ -49,7 +49,7 @@ class Sink:
     def rows(self) -> list[Measurement]:
         return [row for _, payload in self.messages.values() for row in decode_measurements(payload)]
 
-    async def until(self, enough: Callable[[list[Measurement]], bool], seconds: float = 15.0) -> list[Measurement]:
+    async def until(self, enough: Callable[[list[Measurement]], bool], seconds: float = 60.0) -> list[Measurement]:
         """Wait for enough measurements and return all there are."""
         async with asyncio.timeout(seconds), self.news:
             await self.news.wait_for(lambda: enough(self.rows))

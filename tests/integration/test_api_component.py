@@ -111,7 +111,7 @@ async def test_the_api_lives_through_a_restart_of_the_bus(launch, nats, register
         request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.GOVERNMENT)
 
         async def as_of():
-            return (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds
+            return (await stub.GetIndicator(request, timeout=DEADLINE)).indicator.as_of.seconds
 
         async def has(event):
             return event in process.events()

@@ -216,7 +216,7 @@ sources:
             assert process.page("/health")[0] == 200
             await hangs.reaches(1)
             process.popen.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(process.popen.wait, 10) == 0
+            assert await asyncio.to_thread(process.popen.wait, 30) == 0  # an answer is waited for 60 s
     assert not process.lines("source_failed")
 
 

@@ -86,7 +86,7 @@ sources:
             await until(all_there, "every good record")
             await until(lambda: process.sample("peyvand_exchange_rejected_total") == 18, "every reject")
             await until(lambda: len(process.lines("source_failed")) >= 7, "every failure")
-            metrics = process.page("/metrics")[1]
+            metrics = await until(lambda: process.page("/metrics")[1], "the metrics")
             process.popen.send_signal(signal.SIGTERM)
             assert process.popen.wait(DEADLINE) == 0
     scorer = Scorer(nats, tmp_path / "scorer")

@@ -36,7 +36,7 @@ async def test_34_overload_is_shared_by_chance(tmp_path: Path, monkeypatch: pyte
         urls = {f"link-{number}": server.url() for number in range(LINKS)}
         async with running(tmp_path, register(urls, slot=4, timeout=1.0)) as prober:
             hog = asyncio.create_task(_hog())
-            rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) > 3, seconds=40.0)
+            rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) > 3, seconds=120.0)
             hog.cancel()
     slot = sorted({row.slot_start for row in rows})[1]
     seen = {row.target.id: row.reason for row in rows if row.slot_start == slot}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import tzinfo
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +12,7 @@ from rich.text import Text
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.figures import gain, percent, points, window
 from services.cli.findings_table import findings
+from services.cli.tables import new_table
 from services.core.evidence import Kind
 
 __all__ = ["bounds", "explanation", "indicator_table", "one_indicator", "point", "provenance"]
@@ -31,7 +31,7 @@ _VERSION_CHARACTERS = 12
 
 def indicator_table(indicators: Iterable[indicator_pb2.Indicator], title: str) -> Table:
     """Return a row per indicator: point, interval, bounds, known share, strict share and links, and the level of services."""
-    table = _table(title)
+    table = new_table(title, gap=1)
     table.add_column("id", overflow="fold")
     for heading in ("index", "interval", "bounds", "known", "strict", "links", "absent"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -52,11 +52,6 @@ def indicator_table(indicators: Iterable[indicator_pb2.Indicator], title: str) -
             *([str(one.level) if one.HasField("level") else "-"] if levels else []),
         )
     return table
-
-
-def _table(title: str) -> Table:
-    """Return a table without lines between columns, so that ids and numbers fit beside each other in 80 columns."""
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
 
 
 def one_indicator(one: indicator_pb2.Indicator, zone: tzinfo) -> Group:
@@ -113,7 +108,7 @@ def _headline(one: indicator_pb2.Indicator) -> Text:
 
 
 def _waterfall(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
-    table = _table("Where inquiries are lost")
+    table = new_table("Where inquiries are lost", gap=1)
     table.add_column("stage", no_wrap=True)
     table.add_column("lost", justify="right", no_wrap=True)
     table.add_column("left", justify="right", no_wrap=True)
@@ -134,7 +129,7 @@ def _bar(start: float, length: float, style: str) -> Text:
 
 
 def _providers(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
-    table = _table("Providers at which most is lost")
+    table = new_table("Providers at which most is lost", gap=1)
     table.add_column("provider", overflow="fold")
     for heading in ("lost", "mostly", "links"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -144,7 +139,7 @@ def _providers(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
 
 
 def _links(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
-    table = _table("Costliest links")
+    table = new_table("Costliest links", gap=1)
     table.add_column("link, and who needs what of whom", overflow="fold")
     for heading in ("gain", "lost", "mostly", "if fixed"):
         table.add_column(heading, justify="right", no_wrap=True)

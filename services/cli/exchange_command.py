@@ -14,6 +14,7 @@ from rich.text import Text
 
 from services.cli.ask_client import client
 from services.cli.ask_commands import API, Address, Window, console, print_json
+from services.cli.tables import new_table
 from services.cli.traffic_tables import traffic_tables
 from services.collector.mapping import Mapping
 from services.collector.offline import Digest, digest
@@ -142,7 +143,7 @@ def _table(summaries: Iterable[ExchangeSummary]) -> Table:
     total = _Row()
     for row in rows.values():
         total.add(row)
-    table = Table(show_footer=bool(rows))
+    table = new_table(footer=bool(rows))
     table.add_column("consumer → provider\nclient → X-Road service, link", footer="total", overflow="fold", ratio=1)
     names = ("count", "ok", "failed: bus /\nprovider", "one\nside", "50 / 95 %\n≤ ms")
     for name, footer in zip(names, total.cells(), strict=True):

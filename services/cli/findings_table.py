@@ -13,6 +13,7 @@ from rich.text import Text
 
 from peyvand.v1 import block_pb2, indicator_service_pb2, measurement_pb2
 from services.cli.figures import percent, when
+from services.cli.tables import new_table
 from services.cli.traffic_tables import told
 from services.core.outcome import Outcome, Reason
 
@@ -106,7 +107,7 @@ def _exchanged(one: block_pb2.ExchangeVolume, zone: tzinfo) -> Text:
 
 
 def _table(title: str, first: str, *headings: str) -> Table:
-    table = Table(title=title or None, title_justify="left", pad_edge=False)
+    table = new_table(title or None)
     for heading in (first, *headings):
         numbers = heading in ("slots", "share", "took", "failed", "burn", "alert from")
         table.add_column(heading, justify="right" if numbers else "left", overflow="fold")

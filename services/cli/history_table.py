@@ -13,6 +13,7 @@ from peyvand.v1 import indicator_pb2
 from services.cli.ask_tables import bounds, point, provenance
 from services.cli.figures import percent
 from services.cli.sparkline import cells, sparkline
+from services.cli.tables import new_table
 from services.core.evidence import Kind
 
 __all__ = ["history"]
@@ -60,7 +61,7 @@ def _days(indicators: Sequence[indicator_pb2.Indicator], zone: tzinfo) -> Table:
     title = "The last of each day, newest first"
     if len(days) > _ROWS:
         title += f" ({_ROWS} of {len(days)} days; --json has all)"
-    table = Table(title=title, title_justify="left", pad_edge=False)
+    table = new_table(title)
     for heading in ("day", "at", "index", "bounds", "known", "change", "register"):
         table.add_column(heading, justify="left" if heading in ("day", "register") else "right", no_wrap=True)
     for at, day in enumerate(days[:_ROWS]):

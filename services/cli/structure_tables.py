@@ -12,6 +12,7 @@ from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.figures import percent, window
+from services.cli.tables import new_table
 
 __all__ = ["structure_tables", "tabulation"]
 
@@ -30,7 +31,7 @@ def structure_tables(one: indicator_pb2.Structure, zone: tzinfo) -> Group:
 
 
 def _measures(one: indicator_pb2.Structure) -> Table:
-    table = Table(title="How the agencies hang together", title_justify="left", pad_edge=False)
+    table = new_table("How the agencies hang together")
     table.add_column("measure", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("meaning", overflow="fold")
@@ -70,7 +71,7 @@ def _weakest(one: indicator_pb2.Structure) -> str:
 
 
 def _islands(one: indicator_pb2.Structure) -> Table:
-    table = Table(title=_cut("Islands", len(one.islands)), title_justify="left", pad_edge=False)
+    table = new_table(_cut("Islands", len(one.islands)))
     table.add_column("agencies", justify="right", no_wrap=True)
     table.add_column("which", overflow="fold")
     for island in one.islands[:_SHOWN]:
@@ -81,7 +82,7 @@ def _islands(one: indicator_pb2.Structure) -> Table:
 
 
 def _providers(roles: Iterable[indicator_pb2.ProviderRole], of: int) -> Table:
-    table = Table(title=_cut("Providers by what is lost there", of), title_justify="left", pad_edge=False)
+    table = new_table(_cut("Providers by what is lost there", of))
     table.add_column("provider", overflow="fold")
     for heading in ("links", "weight", "lost", "strict share if it failed"):
         table.add_column(heading, justify="right", no_wrap=heading != "strict share if it failed")
@@ -101,17 +102,18 @@ def tabulation(answer: indicator_service_pb2.TabulateIndicatorsResponse, attribu
 
     Times are in ``zone``, the policy's timezone.
     """
-    table = Table(title=f"Index by {attribute}", title_justify="left", pad_edge=False)
+    table = new_table(f"Index by {attribute}", gap=1)
+    table.show_edge = False  # two columns more
     table.add_column(attribute, overflow="fold")
-    for heading in ("index", "bounds", "agencies", "services", "links", "per service", "on paper", "levels 0-4"):
-        table.add_column(heading, justify="right", no_wrap=heading in ("index", "bounds"))
+    for heading in ("index", "bounds", "agencies", "services", "links", "per\nservice", "on\npaper", "levels 0-4"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for group in answer.groups:
         table.add_row(_name(group), *_group(group))
     if answer.HasField("total"):  # an api of before does not tell it
         table.add_section()
-        table.add_row("all together", *_group(answer.total), style="bold")
+        table.add_row("all", *_group(answer.total), style="bold")
     why = "per service: links in force and those still on paper, over services with any; it says nothing of causes"
-    return Group(table, Text(f"{window(answer.window_days, answer.as_of, zone)} · {why}", "dim"))
+    return Group(table, Text(), Text(f"{window(answer.window_days, answer.as_of, zone)} · {why}", "dim"))
 
 
 def _group(group: indicator_service_pb2.TabulatedGroup) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
 from services.cli.figures import percent, window
+from services.cli.tables import new_table
 from services.indicator import reconcile, silence, volume
 from services.indicator.silence import CHANCE
 
@@ -114,7 +115,7 @@ def told(one: reconciliation_pb2.Reconciliation, zone: tzinfo) -> Iterator[Rende
 
 
 def _undeclared(traffic: reconciliation_pb2.Traffic) -> Table:
-    table = Table(pad_edge=False)
+    table = new_table()
     table.add_column("consumer → provider", overflow="fold")
     for heading in ("exchanges", "ok"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -127,7 +128,7 @@ def _undeclared(traffic: reconciliation_pb2.Traffic) -> Table:
 
 def _links(found: list[indicator_service_pb2.LinkStatus], zone: tzinfo) -> Table:
     """Return a row per link: exchanges are those of the window, the last may lie before it."""
-    table = Table(pad_edge=False)
+    table = new_table()
     table.add_column("link", overflow="fold")
     table.add_column("exchanges", justify="right", no_wrap=True)
     table.add_column("last one\nbetween")

@@ -161,5 +161,5 @@ async def test_a_link_is_explained_to_a_person(api, ask, width):
     assert "░ connect ▓ tls █ processing" in shown
     assert "status 503" in shown
     assert "09-21 17:35:00" in shown  # of the failure, in the policy's timezone
-    assert "5 of 10 │ 50.0 │ 14.4 │ burning" in shown
+    assert "5 of 10 50.0 14.4 burning" in shown
     assert "land-registry asked civil-registry" not in shown

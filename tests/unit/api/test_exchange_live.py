@@ -57,7 +57,7 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
         "Undeclared: 20 of them (1.0 %), between pairs of agencies without a link in the register; such pairs: 1",
         "_unmapped → customs",
         "Links of which exchanges say something: 2",
-        "1,234 shared │ 2026-09-21 15:30 and 16:30",
+        "1,234 shared  2026-09-21 15:30 and 16:30",
         "logs 90.0 % (80.0-95.0), probes 100.0 % (99.0-100.0)",
         "10 lately, 120 expected",
         "silent: live all the time, and not used",

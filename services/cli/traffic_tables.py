@@ -136,7 +136,7 @@ def _links(found: list[indicator_service_pb2.LinkStatus], zone: tzinfo) -> Table
     for status in found:
         one = status.reconciliation
         words = [
-            *(["silent: live all the time, and not used"] if one.silent else ()),
+            *(["silent: live all the time, and not used in the logs read"] if one.silent else ()),
             *([f"logs {_estimate(one.logs)}, probes {_estimate(one.probes)}"] if one.disagrees else ()),
             *([f"{one.volume.recent:,} lately, {one.volume.expected:,.0f} expected"] if one.volume.unusual else ()),
         ]

@@ -34,7 +34,7 @@ class _LinkFindingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkFindi
     DESCRIPTOR: _descriptor.EnumDescriptor
     LINK_FINDING_UNSPECIFIED: _LinkFinding.ValueType  # 0
     LINK_FINDING_SILENT: _LinkFinding.ValueType  # 1
-    """Live all the time, and nothing was exchanged."""
+    """Live all the time, and nothing was exchanged as far as logs are read."""
     LINK_FINDING_DISAGREEING: _LinkFinding.ValueType  # 2
     """Probes and logs disagree beyond chance."""
     LINK_FINDING_UNUSUAL: _LinkFinding.ValueType  # 3
@@ -45,7 +45,7 @@ class LinkFinding(_LinkFinding, metaclass=_LinkFindingEnumTypeWrapper):
 
 LINK_FINDING_UNSPECIFIED: LinkFinding.ValueType  # 0
 LINK_FINDING_SILENT: LinkFinding.ValueType  # 1
-"""Live all the time, and nothing was exchanged."""
+"""Live all the time, and nothing was exchanged as far as logs are read."""
 LINK_FINDING_DISAGREEING: LinkFinding.ValueType  # 2
 """Probes and logs disagree beyond chance."""
 LINK_FINDING_UNUSUAL: LinkFinding.ValueType  # 3

@@ -60,7 +60,7 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
         "1,234 shared  2026-09-21 15:30 and 16:30",
         "logs 90.0 % (80.0-95.0), probes 100.0 % (99.0-100.0)",
         "10 lately, 120 expected",
-        "silent: live all the time, and not used",
+        "silent: live all the time, and not used in the logs read",
     ):
         assert words in text, words
     assert text.count("2026-09-21 15:30") == 1  # nobody ever used the other link

@@ -98,7 +98,7 @@ async def addresses_of(host: str, network: Network, ip: str = "prefer-ipv4") -> 
     try:
         addresses = await network.resolver.addresses(host)
     except ResolveError as error:
-        raise StoppedError(Failure(Phase.RESOLVE, Cause.FAILED, str(error))) from error
+        raise StoppedError(Failure(Phase.RESOLVE, error.cause, str(error))) from error
     return _allowed(_chosen(addresses, ip, host), network.egress)
 
 

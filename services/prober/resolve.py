@@ -7,9 +7,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
+from typing import Final
 
 import aiodns
-import aiodns.error
+from aiodns import error as ares
+
+from services.prober.observation import Cause
 
 __all__ = ["ResolveError", "Resolver"]
 
@@ -18,10 +21,25 @@ _LONGEST = 300.0
 _REMEMBERED = 20_000
 # A name server that is silent must not outlive every probe that waits for it.
 _TIMEOUT = 5.0
+# What name servers answer of a name, and what is no name at all. Everything else happens between us and them.
+_OF_THE_NAME: Final = frozenset(
+    {
+        ares.ARES_ENODATA,
+        ares.ARES_ENOTFOUND,
+        ares.ARES_EFORMERR,
+        ares.ARES_ESERVFAIL,
+        ares.ARES_EREFUSED,
+        ares.ARES_EBADNAME,
+    }
+)
 
 
 class ResolveError(Exception):
-    """The name does not resolve; the message says what the name server answered."""
+    """The name does not resolve; the message says why, and ``cause`` whether that is due to it, to silence, or to us."""
+
+    def __init__(self, message: str, cause: Cause) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class Resolver:
@@ -50,9 +68,9 @@ class Resolver:
         try:
             # Shielded: one probe's deadline must not end the question for the others.
             return await asyncio.shield(task)
-        except aiodns.error.DNSError as error:
-            reason = str(error.args[1]) if len(error.args) > 1 else str(error)
-            raise ResolveError(f"{host} does not resolve: {reason}") from error
+        except ares.DNSError as error:
+            code, reason = error.args
+            raise ResolveError(f"{host} does not resolve: {reason}", _cause_of(code)) from error
 
     async def _ask(self, host: str) -> tuple[str, ...]:
         if self._resolver is None:
@@ -75,7 +93,17 @@ class Resolver:
         for task in tasks:
             task.cancel()
         for task in tasks:
-            with suppress(asyncio.CancelledError, aiodns.error.DNSError):
+            with suppress(asyncio.CancelledError, ares.DNSError):
                 await task
         if self._resolver is not None:
             await self._resolver.close()
+
+
+def _cause_of(code: int) -> Cause:
+    """Tell whether a name is not resolved for its own sake, because nobody answers, or because we cannot ask.
+
+    c-ares says the same of a name server's address where nobody listens as of sockets that cannot be opened.
+    """
+    if code == ares.ARES_ETIMEOUT:
+        return Cause.TIMEOUT
+    return Cause.FAILED if code in _OF_THE_NAME else Cause.LOCAL_RESOURCES

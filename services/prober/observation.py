@@ -114,6 +114,7 @@ class Observation:
     gRPC answer stands there as JSON. ``redirects`` counts those followed, ``redirected`` says that the failure belongs
     to a later address than the target's own. ``protocol`` is what was spoken (`HTTP/1.1`, `HTTP/2`, …) and
     ``tls_version`` over what (`TLSv1.3`), empty without TLS. ``steps`` are those a journey made, in order.
+    ``awaited`` is how many seconds before ``time`` the probe waited for a token.
     """
 
     time: float
@@ -135,6 +136,7 @@ class Observation:
     rpc: RpcFacts | None = None
     dns: DnsFacts | None = None
     steps: tuple[StepFacts, ...] = ()
+    awaited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from time import monotonic, time
 
 import pytest
 from prober_authority import Authority
-from prober_servers import LOOPBACK, Handler, Request, Server, answer, ask, says, serving
+from prober_servers import LOOPBACK, Handler, Request, Server, answer, ask, forever, says, serving
 
 from services.core.definition import Auth, Tls
 from services.core.outcome import Outcome, Reason
@@ -193,6 +193,36 @@ async def test_31_a_slow_issuer_ends_the_probe_in_time_but_not_the_request(netwo
         result = await ask(target.url(), network=network, auth=oauth2(issuer))
     assert result.judgement.reason is Reason.OK
     assert (issuer.connections, target.requests[0].header("authorization")) == (1, "Bearer late")
+
+
+def after(seconds: float, handler: Handler) -> Handler:
+    """A handler that takes its time first."""
+
+    async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(seconds)
+        await handler(request, writer)
+
+    return handle
+
+
+@pytest.mark.alone
+async def test_a_slow_issuer_is_not_charged_to_the_target(network: Network) -> None:
+    """A target that had no time left for its answer because of the token is UNKNOWN; with the token at hand it is OK."""
+    async with pair(after(0.8, issuing()), after(0.4, says())) as (issuer, target):
+        late, good = [await ask(target.url(), network=network, auth=oauth2(issuer), timeout=1.0) for _ in range(2)]
+    assert (late.judgement.outcome, late.judgement.reason) == (Outcome.UNKNOWN, Reason.OWN_CREDENTIAL)
+    assert "getting a token took 8" in late.judgement.detail
+    assert late.observation.addresses == ("127.0.0.1",)
+    assert (good.judgement.reason, issuer.connections) == (Reason.OK, 1)
+
+
+@pytest.mark.alone
+async def test_a_quick_issuer_excuses_no_target(network: Network) -> None:
+    """A target that is silent is seen, also by the probe that asked for the token."""
+    async with pair(issuing(), forever) as (issuer, target):
+        result = await ask(target.url(), network=network, auth=oauth2(issuer), timeout=1.0)
+    assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.ANSWER_TIMEOUT)
+    assert issuer.connections == 1
 
 
 @pytest.mark.alone

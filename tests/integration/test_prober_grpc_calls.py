@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -138,6 +139,32 @@ async def test_an_oauth2_token_goes_as_metadata(descriptors: str, monkeypatch: p
             assert result.judgement.reason is Reason.AUTH_REFUSED
         await way_out.close()
     assert [metadata["authorization"] for metadata in server.metadata] == ["Bearer token-0", "Bearer token-1"]
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(("slow", "reason"), [(0.8, Reason.OWN_CREDENTIAL), (2.0, Reason.OWN_CREDENTIAL), (0.0, None)])
+async def test_a_slow_issuer_of_a_grpc_probe(
+    descriptors: str, slow: float, reason: Reason | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call without time because of the token, and one that is never made, are UNKNOWN; a token that came at once excuses none."""
+    monkeypatch.setenv("TEST_SECRET", "s3cr3t-value")
+
+    async def issue(_: Request, writer: Any) -> None:
+        await asyncio.sleep(slow)
+        writer.write(answer(200, b'{"access_token": "a"}'))
+
+    async def hang(_: Any, __: Any) -> Any:
+        await asyncio.sleep(5.0)
+
+    async with serving(issue) as issuer, grpc_serving(hang) as server:
+        auth = Auth("oauth2", token_url=issuer.url(), client_id="monitor", client_secret="env:TEST_SECRET")
+        way_out = network()
+        result = await ask(
+            server.target, kind="grpc", call=CALL, descriptors=descriptors, auth=auth, network=way_out, timeout=1.0
+        )
+        await way_out.close()
+    assert result.judgement.reason is (reason or Reason.ANSWER_TIMEOUT)
+    assert result.observation.addresses == (() if slow > 1.0 else ("127.0.0.1",))
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])

@@ -14,7 +14,7 @@ from prober_authority import Authority
 from prober_names import name_server
 from prober_servers import LOOPBACK, Request, Server, answer, assignment, forever, serving
 
-from services.core.definition import Body, Capture, Expect, Fresh, JsonExpectation, Probe, Step, Tls
+from services.core.definition import Auth, Body, Capture, Expect, Fresh, JsonExpectation, Probe, Step, Tls
 from services.core.model import Egress
 from services.core.outcome import Outcome, Reason
 from services.prober.attempt import Attempts, Result
@@ -230,6 +230,26 @@ async def test_31_a_journey_ends_in_time(whole: float, step: float) -> None:
         took = monotonic() - start
     assert took <= 0.35
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.ANSWER_TIMEOUT)
+    assert result.judgement.detail.startswith("step hang: ")
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(("own", "reason"), [(3.0, Reason.OWN_CREDENTIAL), (0.3, Reason.ANSWER_TIMEOUT)])
+async def test_a_token_may_take_the_time_of_a_later_step(
+    own: float, reason: Reason, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that ran into the journey's deadline because an earlier one waited for a token is not to blame for it."""
+    monkeypatch.setenv("TEST_CLIENT_SECRET", "s3cr3t")
+
+    async def issue(_: Request, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.5)
+        writer.write(answer(200, b'{"access_token": "a"}'))
+
+    async with serving(issue) as issuer, serving(_site) as server, serving(forever) as hung:
+        auth = Auth("oauth2", token_url=issuer.url(), client_id="a", client_secret="env:TEST_CLIENT_SECRET")
+        first = _step("first", "${target}/free", auth=auth, timeout=1.0)
+        result = await _travel(server.url(""), first, _step("hang", hung.url(), timeout=own), timeout=1.0)
+    assert result.judgement.reason is reason
     assert result.judgement.detail.startswith("step hang: ")
 
 

@@ -17,6 +17,7 @@ from time import monotonic, perf_counter
 import orjson
 
 from services.core.definition import Probe
+from services.prober.awaited import excused
 from services.prober.bounded import bounded
 from services.prober.credential import credential
 from services.prober.decode import decode_headers
@@ -95,15 +96,20 @@ def _authority(host: str, port: int) -> bytes:
 
 async def probe(target: GrpcTarget, deadline: float) -> Observation:
     """Call once over a fresh connection; end by ``deadline`` (monotonic seconds), always. Raises DescriptorError."""
+    trail, talk = Trail(deadline, target.ip), _Talk(target)
+    try:
+        await talk.authorize(deadline)
+    except StoppedError as stopped:
+        return talk.observation(trail, stopped.failure)
+    awaited = perf_counter() - trail.start
     trail = Trail(deadline, target.ip)
-    talk = _Talk(target)
     failure = await bounded(trail, talk.begin(trail))
     if failure is None and talk.method is not None:
         trail = Trail(deadline, target.ip)  # what came before is not the target's time
         failure = await bounded(trail, talk.call(trail))
-    observation = talk.observation(trail, failure)
+    observation = replace(talk.observation(trail, failure), awaited=awaited)
     await talk.end(deadline)
-    return observation
+    return excused(observation, awaited)
 
 
 class _Talk:
@@ -119,13 +125,17 @@ class _Talk:
         self._code = ""
         self._body = b""
 
-    async def begin(self, trail: Trail) -> None:
-        """Get a token and the method, where they are not there yet. Raises StoppedError and DescriptorError."""
+    async def authorize(self, deadline: float) -> None:
+        """Get a token by ``deadline`` (monotonic seconds), where one is needed. Raises StoppedError."""
         target = self.target
         if target.issuer is not None:
-            self._token = await access_token(target.issuer, target.network, trail.deadline)
+            self._token = await access_token(target.issuer, target.network, deadline)
             bearer = (b"authorization", f"Bearer {self._token}".encode())
             self._server = replace(self._server, metadata=(*self._server.metadata, bearer))
+
+    async def begin(self, trail: Trail) -> None:
+        """Get the method, where it is not there yet. Raises StoppedError and DescriptorError."""
+        target = self.target
         if self.method is not None:
             return
         try:

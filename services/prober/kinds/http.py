@@ -9,6 +9,7 @@ from time import perf_counter
 import httpx
 
 from services.core.definition import Probe, Tls
+from services.prober.awaited import excused
 from services.prober.credential import credential
 from services.prober.deadline import Deadline
 from services.prober.decode import DecodeError, LimitError, decodable, decode, decode_headers
@@ -110,15 +111,17 @@ async def probe(target: HttpTarget, deadline: float) -> Observation:
     issuer, trail = target.issuer, Trail(deadline, target.ip)
     if issuer is None:
         return await _probe(target, trail)
+    start = perf_counter()
     try:
         token = await access_token(issuer, target.network, deadline)
     except StoppedError as stopped:
         return _observation(target, trail, None, stopped.failure)
+    awaited = perf_counter() - start
     trail = Trail(deadline, target.ip)  # the issuer's time is not the target's
     observation = await _probe(_bearing(target, token), trail)
     if observation.status in _TOKEN_REFUSED and not trail.strayed:
         target.network.tokens.drop(issuer, token)
-    return observation
+    return excused(replace(observation, awaited=awaited), awaited)
 
 
 def _bearing(target: HttpTarget, token: str) -> HttpTarget:

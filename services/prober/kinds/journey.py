@@ -12,6 +12,7 @@ import httpx
 from services.core.definition import Probe, Step
 from services.core.evidence import Phases
 from services.core.outcome import Reason
+from services.prober.awaited import excused
 from services.prober.captures import CaptureError, Finder, compile_capture
 from services.prober.checks import judge
 from services.prober.expectations import Expectations, compile_expectations
@@ -92,7 +93,7 @@ async def probe(journey: Journey, deadline: float) -> Observation:
     failure: Failure | None = None
     for leg in journey.legs:
         try:
-            made = await _make(leg, variables, network, deadline)
+            made = await _make(leg, variables, network, deadline, sum(step.observation.awaited for step in steps))
         except _UnusableError as unusable:
             failure = unusable.failure
             break
@@ -114,13 +115,18 @@ class _UnusableError(Exception):
         self.failure = failure
 
 
-async def _make(leg: _Leg, variables: Mapping[str, object], network: Network, deadline: float) -> StepFacts:
-    """Make one step, within its own timeout and the journey's deadline."""
+async def _make(
+    leg: _Leg, variables: Mapping[str, object], network: Network, deadline: float, awaited: float
+) -> StepFacts:
+    """Make one step, within its own timeout and the journey's deadline; earlier ones waited ``awaited`` s for tokens."""
     step = leg.step
     expectations, built = _ready(leg, variables, network)
-    observation = await leg.kind.probe(built, min(deadline, monotonic() + step.probe.timeout))
+    end = monotonic() + step.probe.timeout
+    observation = await leg.kind.probe(built, min(deadline, end))
     if leg.captured:
         observation = _discreet(observation)
+    if deadline < end:
+        observation = excused(observation, awaited + observation.awaited)
     if leg.captured & names(step.target):
         # An answer sent us there: that our egress policy forbids the address is then the answer's fault.
         observation = replace(observation, redirected=True)
@@ -184,6 +190,7 @@ def _observation(
         protocol=last.protocol,
         tls_version=last.tls_version,
         steps=tuple(steps),
+        awaited=sum(item.awaited for item in seen),
     )
 
 

@@ -66,12 +66,12 @@ class Finder:
         return found if not self.encode else _ENCODE[self.encode](json.dumps(found))
 
 
-def compile_capture(variable: str, capture: Capture) -> Finder:
-    """Compile a capture. Raises re2.error, JSONPathError or XPathError on what the register should have refused."""
+def compile_capture(variable: str, capture: Capture, namespaces: Mapping[str, str]) -> Finder:
+    """Compile a capture, its XPath by the step's ``namespaces``. Raises re2.error, JSONPathError or XPathError on what the register should have refused."""
     if capture.json:
         find = _json(capture.json)
     elif capture.xpath:
-        find = _xpath(capture.xpath)
+        find = _xpath(capture.xpath, namespaces)
     elif capture.pattern:
         find = _pattern(capture.pattern)
     else:
@@ -92,8 +92,8 @@ def _json(path: str) -> Callable[[Observation], object]:
     return find
 
 
-def _xpath(path: str) -> Callable[[Observation], object]:
-    query = compile_xpath(path, {})
+def _xpath(path: str, namespaces: Mapping[str, str]) -> Callable[[Observation], object]:
+    query = compile_xpath(path, namespaces)
     return lambda seen: next((text.strip() for text in texts(query, document_of(seen))), None)
 
 

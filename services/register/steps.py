@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import re2
@@ -41,7 +41,7 @@ def read_steps(block: Block, read: Callable[[str, Block], Probe]) -> tuple[Step,
         probe = read(name, item)
         if "timeout" in item and probe.timeout > limit:
             item.fault("timeout", f"{probe.timeout:g} s is above the {limit:g} s of the whole journey")
-        steps.append(Step(probe, item.need("target", _read_target, ""), _captures(item)))
+        steps.append(Step(probe, item.need("target", _read_target, ""), _captures(item, probe.expect.namespaces)))
     if not steps and "steps" in block:
         block.fault("steps", "is empty")
     _check_order(steps, items)
@@ -78,7 +78,7 @@ def _check_order(steps: Sequence[Step], items: Sequence[Block]) -> None:
                 item.findings.add(item.place, reason)
 
 
-def _captures(block: Block) -> dict[str, Capture]:
+def _captures(block: Block, namespaces: Mapping[str, str]) -> dict[str, Capture]:
     given = block.block("capture", None)
     captures: dict[str, Capture] = {}
     for variable in given.nodes if given else ():
@@ -94,7 +94,7 @@ def _captures(block: Block) -> dict[str, Capture]:
             given.fault(variable, f"needs one of {', '.join(f'`{key}`' for key in _PLACES)}")
         captures[variable] = Capture(
             json=item.read("json", read_path, ""),
-            xpath=item.read("xpath", lambda text: read_xpath(text, {}), ""),
+            xpath=item.read("xpath", lambda text: read_xpath(text, namespaces), ""),
             header=item.read("header", read_name, ""),
             pattern=item.read("pattern", _read_group, ""),
             encode=item.read("encode", lambda text: read_choice(text, "url", "json", "xml"), ""),

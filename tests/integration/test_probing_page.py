@@ -131,7 +131,7 @@ async def _portal(request: Request, writer: asyncio.StreamWriter) -> None:
     elif request.path == "/ask" and session and asked == {"csrf": ["a+b&c"], "person": ["0000000000"]}:
         writer.write(answer(200, b'{"number": 17, "paper": "p/1"}'))
     elif request.path == "/papers/p%2F1" and session:
-        writer.write(answer(200, b"<paper><number>17</number><seal>s-1</seal></paper>"))
+        writer.write(answer(200, b"<paper xmlns='urn:permit'><number>17</number><seal>s-1</seal></paper>"))
     else:
         writer.write(answer(200 if request.path == "/seals/s-1" and session else 404))
 

@@ -72,7 +72,10 @@ def _legs(kinds: Mapping[str, Kind], definition: Probe, given: Mapping[str, obje
         yield _Leg(
             step=step,
             kind=kinds[step.probe.kind],
-            finders=tuple(compile_capture(variable, capture) for variable, capture in step.capture.items()),
+            finders=tuple(
+                compile_capture(variable, capture, step.probe.expect.namespaces)
+                for variable, capture in step.capture.items()
+            ),
             captured=captured,
             expectations=None if captured else _expectations(step, given),
         )

@@ -11,7 +11,7 @@ from services.prober.observation import Observation
 
 def value(capture: Capture, body: bytes = b"", *headers: tuple[str, str]) -> object:
     """What a capture takes from an answer with this body and these headers."""
-    return compile_capture("x", capture).value(Observation(0.0, 0.1, headers=headers, body=body))
+    return compile_capture("x", capture, {"c": "urn:civil"}).value(Observation(0.0, 0.1, headers=headers, body=body))
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ def value(capture: Capture, body: bytes = b"", *headers: tuple[str, str]) -> obj
         (Capture(json="$.a"), '{"a": "می\u200cشود"}'.encode(), "می\u200cشود"),
         (Capture(xpath="//b"), b"<a><b> x <i>y</i></b><b>z</b></a>", "x y"),
         (Capture(xpath="/a/@id"), b"<a id='7'/>", "7"),
+        (Capture(xpath="//c:id"), b"<a xmlns:x='urn:civil'><id>1</id><x:id>2</x:id></a>", "2"),
         (Capture(xpath="count(//b)"), b"<a><b/><b/></a>", "2"),
         (Capture(pattern="id=([0-9]+)-([0-9]+)"), b"id=1-2", "1"),
         (Capture(json="$.a", encode="url"), '{"a": "a+b/c=é"}'.encode(), "a%2Bb%2Fc%3D%C3%A9"),
@@ -66,6 +67,6 @@ def test_what_is_refused(capture: Capture, body: bytes, why: str) -> None:
 
 def test_30_a_finder_shows_nothing() -> None:
     """Neither a finder's picture nor its error holds what it found."""
-    finder = compile_capture("token", Capture(json="$.a"))
+    finder = compile_capture("token", Capture(json="$.a"), {})
     finder.value(Observation(0.0, 0.1, body=b'{"a": "s3cr3t"}'))
     assert "s3cr3t" not in repr(finder)

@@ -33,8 +33,11 @@ permit:
       expect: {json: [{path: $.order, equals: "${order}"}]}
       capture: {next: {pattern: 'href="(.*?)"'}}
     - name: take
-      kind: http
+      kind: soap
       target: "${next}"
+      body: '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body/></e:Envelope>'
+      expect: {namespaces: {c: urn:civil}}
+      capture: {id: {xpath: //c:id}}
 """
 
 
@@ -58,12 +61,13 @@ def test_a_journey_is_read_and_survives_publication(tmp_path: Path) -> None:
     assert [(step.probe.name, step.probe.kind, step.probe.timeout) for step in journey.steps] == [
         ("login", "http", 3.0),
         ("ask", "http", 5.0),
-        ("take", "http", 5.0),
+        ("take", "soap", 5.0),
     ]
     assert journey.steps[0].capture == {
         "token": Capture(json="$.token", encode="url"),
         "order": Capture(header="X-Order"),
     }
+    assert journey.steps[2].capture == {"id": Capture(xpath="//c:id")}
     assert from_rows(to_rows(register, whole=True)).probes["permit"] == journey
 
 
@@ -86,6 +90,8 @@ permit:
         code: {pattern: "a(b)", encode: base64}
         none: {}
         unknown: {css: h1}
+        other: {xpath: //d:id}
+      expect: {namespaces: {c: urn:civil}}
     - name: login
       kind: journey
       target: "${target}"
@@ -102,10 +108,11 @@ permit:
         "probes.yaml:28:15: none: needs one of `json`, `xpath`, `header`, `pattern`",
         "probes.yaml:29:18: unknown: needs one of `json`, `xpath`, `header`, `pattern`",
         "probes.yaml:29:19: key `css` is unknown; known are json, xpath, header, pattern, encode",
-        "probes.yaml:30:13: name: step `login` is there twice",
-        "probes.yaml:31:13: kind: `journey` is not one of http, soap, xroad-rest, xroad-soap, grpc, tcp, tls, dns",
-        "probes.yaml:33:7: key `name` is missing",
-        "probes.yaml:33:7: key `target` is missing",
+        "probes.yaml:30:24: xpath: `//d:id` is not XPath: undefined namespace prefix",
+        "probes.yaml:32:13: name: step `login` is there twice",
+        "probes.yaml:33:13: kind: `journey` is not one of http, soap, xroad-rest, xroad-soap, grpc, tcp, tls, dns",
+        "probes.yaml:35:7: key `name` is missing",
+        "probes.yaml:35:7: key `target` is missing",
     ]
 
 

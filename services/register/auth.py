@@ -29,7 +29,9 @@ _SECRETS = ("password", "token", "key", "client_secret")
 
 
 def read_auth(block: Block, directory: Path) -> Auth:
-    """Read how a probe proves who it is."""
+    """Read how a probe proves who it is: a mapping, or ``none``."""
+    if not block.is_block("auth") and block.value("auth") == "none":
+        return Auth()
     given = block.block("auth", None)
     if given is None:
         return Auth()

@@ -129,15 +129,18 @@ async def _portal(request: Request, writer: asyncio.StreamWriter) -> None:
         headers = {"Set-Cookie": "session=1", "X-Next": "/ask"}
         writer.write(answer(200, b'<input name="csrf" value="a+b&c">', headers))
     elif request.path == "/ask" and session and asked == {"csrf": ["a+b&c"], "person": ["0000000000"]}:
-        writer.write(answer(200, b'{"number": 17, "paper": "p/1"}'))
+        writer.write(answer(200, b'{"number": 17, "paper": "p/1", "owner": "Ali & sons"}'))
     elif request.path == "/papers/p%2F1" and session:
-        writer.write(answer(200, b"<paper xmlns='urn:permit'><number>17</number><seal>s-1</seal></paper>"))
+        writer.write(answer(200, b"<paper xmlns='urn:permit'><number>17</number><seal>s&quot;1</seal></paper>"))
     else:
-        writer.write(answer(200 if request.path == "/seals/s-1" and session else 404))
+        sent = {"/seals": b'{"seal": "s\\"1"}', "/owners": b"<owner>Ali &amp; sons</owner>"}
+        writer.write(answer(200 if session and request.body == sent.get(request.path) else 404))
 
 
 HANDLERS: Mapping[str, Handler] = {"old.example": _old, "ss.example": _bus, "portal.example": _portal}
 SECURE: Mapping[str, Handler] = {"tax.example": _tax, "sso.example": _sso}
+IMAP = (b"* OK imap.example ready\r\n", b"a001 OK go on\r\n")
+POSTGRES = (b"", b"S")
 SMTP = (b"220 mail.example ESMTP\r\n", b"250-mail.example\r\n250 STARTTLS\r\n", b"220 go on\r\n")
 
 
@@ -162,6 +165,10 @@ async def _servers(authority: Authority, *, wrong: bool) -> AsyncIterator[dict[s
         ports["api.example"] = (await enter(grpc_serving(serving=health, reflects="v1"))).port
         mail = says_in_turn(*SMTP, tls=authority.context("mail.example"))
         ports["mail.example"] = (await enter(talking(mail))).port
+        mailbox = says_in_turn(*IMAP, tls=authority.context("imap.example"))
+        ports["imap.example"] = (await enter(talking(mailbox))).port
+        database = says_in_turn(*POSTGRES, tls=authority.context("db.example"), asked=8)
+        ports["db.example"] = (await enter(talking(database))).port
         ports["ns.example"] = (await enter(naming(answering()))).port
         yield ports
 
@@ -253,6 +260,8 @@ def test_every_key_has_an_example() -> None:
     for one in _all_definitions():
         used[str(one["kind"])] |= one.keys()
         for name in parts:
+            if one.get(name) == "none":
+                continue
             parts[name] |= dict(one.get(name, {})).keys()  # type: ignore[call-overload]
         for capture in dict(one.get("capture", {})).values():  # type: ignore[call-overload]
             parts["capture"] |= capture.keys()
@@ -264,6 +273,20 @@ def test_every_key_has_an_example() -> None:
     assert parts["auth"] >= set().union(*auth._NEEDED.values(), *auth._OPTIONAL.values())
     assert parts["query"] >= {"name", "type", "transport", "recursion"}
     assert parts["capture"] >= set(Capture.__slots__)
+
+
+def test_every_choice_has_an_example() -> None:
+    """Each way of STARTTLS, of proving who asks and of writing what was captured is used in an example."""
+    used: dict[str, set[object]] = {"starttls": set(), "auth": set(), "encode": set()}
+    for one in _all_definitions():
+        proof = one.get("auth", {})
+        used["auth"].add(proof.get("kind") if isinstance(proof, dict) else proof)
+        used["starttls"].add(one.get("starttls"))
+        for capture in dict(one.get("capture", {})).values():  # type: ignore[call-overload]
+            used["encode"].add(capture.get("encode"))
+    assert used["starttls"] >= {"smtp", "imap", "postgres"}
+    assert used["auth"] >= set(auth._NEEDED)
+    assert used["encode"] >= {"url", "json", "xml"}
 
 
 def test_every_reason_is_explained() -> None:

@@ -9,7 +9,8 @@ import pytest
 from registers import register_files, write_register
 
 from services.cli.register_commands import _fingerprint
-from services.core.definition import JsonExpectation
+from services.core.definition import Auth, JsonExpectation
+from services.core.errors import InputError
 from services.core.model import ALWAYS, ExchangeRoute, Maintenance, Member
 from services.register.load import load
 
@@ -93,6 +94,22 @@ def test_byte_order_marks_and_windows_line_ends_are_accepted(tmp_path: Path) -> 
     for name, content in register_files().items():
         (saved / name).write_bytes(b"\xef\xbb\xbf" + content.replace("\n", "\r\n").encode())
     assert load(saved) == plain
+
+
+@pytest.mark.parametrize("auth", ["", "  auth: none\n", "  auth: 'none'\n", "  auth: {kind: none}\n"])
+def test_nothing_to_show(tmp_path: Path, auth: str) -> None:
+    """That a probe shows nothing can be said, in a word or as a kind, and left out: it is one definition."""
+    register = load(write_register(tmp_path, probes_yaml=("page:\n  kind: http\n", f"page:\n  kind: http\n{auth}")))
+    assert register.probes["page"].auth == Auth()
+
+
+@pytest.mark.parametrize("auth", ["basic", "[none]", "no", "None"])
+def test_auth_in_another_word(tmp_path: Path, auth: str) -> None:
+    """Any other word, and any other shape, is refused."""
+    probes = ("page:\n  kind: http\n", f"page:\n  kind: http\n  auth: {auth}\n")
+    with pytest.raises(InputError) as refused:
+        load(write_register(tmp_path, probes_yaml=probes))
+    assert [fault.reason for fault in refused.value.faults] == ["auth: is not a mapping of keys to values"]
 
 
 def test_files_are_referred_to_absolutely_and_hashed_as_written(tmp_path: Path) -> None:

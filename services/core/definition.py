@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 __all__ = [
+    "BUS_KINDS",
     "KINDS",
     "SOAP_KINDS",
     "Auth",
@@ -32,6 +33,9 @@ KINDS = ("http", "soap", "xroad-rest", "xroad-soap", "grpc", "tcp", "tls", "dns"
 
 SOAP_KINDS = ("soap", "xroad-soap")
 """Kinds whose answer is a SOAP message."""
+
+BUS_KINDS = ("xroad-rest", "xroad-soap")
+"""Kinds that go over the security servers of X-Road."""
 
 
 @dataclass(frozen=True, slots=True)

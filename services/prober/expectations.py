@@ -11,7 +11,7 @@ from typing import Any
 import re2
 from lxml import etree
 
-from services.core.definition import SOAP_KINDS, Expect, Fresh, Probe
+from services.core.definition import BUS_KINDS, SOAP_KINDS, Expect, Fresh, Probe
 from services.prober.paths import JsonPath, compile_path
 from services.prober.schema import Schema, compile_schema
 from services.prober.template import fill_text, fill_value
@@ -92,7 +92,7 @@ class FreshAt:
 class Expectations:
     """What the answer of one target must be. ``latency`` (τ) and ``max_age`` (φ) in seconds; None is not judged.
 
-    ``soap`` wants a SOAP message, and ``bus`` says that it comes over X-Road, whose own faults are then told apart.
+    ``soap`` wants a SOAP message, and ``bus`` says that the answer comes over X-Road, whose own errors are then told apart.
     ``record`` is the test record of JSON, ``xml_record`` that of SOAP. Dates that name no time zone are of ``zone``.
     """
 
@@ -213,7 +213,7 @@ def compile_expectations(
             for path, value in xml_record.items()
         ),
         soap=soap,
-        bus=definition.kind == "xroad-soap",
+        bus=definition.kind in BUS_KINDS,
         fresh=_fresh_at(expect.fresh, expect.namespaces),
         zone=zone,
         tls=expect.tls,

@@ -123,6 +123,13 @@ async def test_who_failed_a_rest_call(status: int, headers: dict[str, str], reas
     assert result.judgement.reason is reason
 
 
+async def test_an_error_of_the_bus_cannot_be_expected() -> None:
+    """The bus failed where it says so, also where the status is one of those listed."""
+    async with serving(says(500, b"{}", {"X-Road-Error": "Server.ServerProxy"})) as server:
+        result = await ask(server.url(), Expect(status=(500,)), kind="xroad-rest", client=CLIENT)
+    assert result.judgement.reason is Reason.BUS_ERROR
+
+
 async def test_soap_says_who_asks_whom() -> None:
     """The envelope holds client, service, user and version as the protocol wants them, and the body as given."""
     async with serving(says(200, ANSWER)) as server:

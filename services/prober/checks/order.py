@@ -45,7 +45,7 @@ class Check:
 CHECKS: Final[tuple[Check, ...]] = (
     Check("answered", lambda seen, _expected, _document: check_whole(seen, headers_judged=False), decides=True),
     Check("call", lambda seen, _expected, _document: check_rpc(seen), about="rpc"),
-    Check("data bus", lambda seen, _expected, _document: check_bus(seen)),
+    Check("data bus", lambda seen, expected, _document: check_bus(seen, expected), ("bus",)),
     Check("fault", check_fault, ("soap",)),
     Check("answered by the target", lambda seen, expected, _document: check_answered(seen, expected), about="status"),
     Check("status", lambda seen, expected, _document: check_status(seen, expected), ("status",), about="status"),

@@ -18,13 +18,13 @@ __all__ = ["found", "parts"]
 _DEFAULTS: Final[Mapping[str, str]] = {
     "answered": "an answer came",
     "call": "the call succeeded",
-    "data bus": "the provider answered, not the data bus",
     "answered by the target": "neither a server error nor a refusal",
     "status": "status is 2xx",
     "whole": "the answer is whole",
     "response code": "response code is NOERROR",
 }
 _SINGLE: Final[Mapping[str, str]] = {
+    "data bus": "the provider answered, not the data bus",
     "secure": "over TLS",
     "schema": "body follows the JSON Schema",
     "fault": "no SOAP fault",

@@ -189,7 +189,7 @@ CASES: dict[Reason, Case] = {
     Reason.PROTOCOL_ERROR: failed(Phase.PROCESSING, Cause.PROTOCOL),
     Reason.SERVER_ERROR: answered(Expect(), status=503),
     Reason.AUTH_REFUSED: answered(Expect(), status=401),
-    Reason.BUS_ERROR: answered(Expect(), headers=(("x-road-error", "Server"),)),
+    Reason.BUS_ERROR: judged(replace(GOOD, headers=(("x-road-error", "Server"),)), kind="xroad-rest"),
     Reason.NOT_SERVING: called("OK", "NOT_SERVING", health=True),
     Reason.UNKNOWN_SERVICE: called("NOT_FOUND", health=True),
     Reason.UNIMPLEMENTED: called("UNIMPLEMENTED"),

@@ -89,7 +89,7 @@ class Ledger:
             if "exchanges" not in self._facts:
                 with self._transaction():
                     self._add_to_totals(*cells.sums(self._database))
-            self.remap(mapping)
+            self.remap(mapping, now_ms=now_ms)
         except BaseException:
             self._database.close()
             raise
@@ -133,9 +133,11 @@ class Ledger:
         for name, number in (("exchanges", exchanges), ("orphans", orphans)):
             self._keep(name, self._facts.get(name, 0) + number)
 
-    def _revise(self) -> int:
-        """Revision of this transaction; each has a higher one."""
-        self._keep("revision", self._facts["revision"] + 1)
+    def _revise(self, now_ms: int) -> int:
+        """Revision of this transaction; each has a higher one, which is not below the clock: a copy of the state that was
+        put back outranks what was published since it was made.
+        """
+        self._keep("revision", max(self._facts["revision"] + 1, now_ms))
         return self._facts["revision"]
 
     @property
@@ -161,7 +163,7 @@ class Ledger:
         row = (source, position.offset, position.line)
         self._database.execute("INSERT OR REPLACE INTO source VALUES (?, ?, ?)", row)
 
-    def remap(self, mapping: Mapping) -> None:
+    def remap(self, mapping: Mapping, *, now_ms: int) -> None:
         """Attribute pairs by another register version; summaries whose attribution changes are published anew."""
         kept = self._facts["slot_seconds"]
         if mapping.slot_seconds != kept:
@@ -172,7 +174,7 @@ class Ledger:
         self._mapping = mapping
         with self._transaction():
             if changed := self._pairs.remap(mapping):
-                cells.revise(self._database, changed, self._revise())
+                cells.revise(self._database, changed, self._revise(now_ms))
 
     def take(self, source: str, batch: Batch, *, now_ms: int) -> Taken:
         """Count a batch and move on in its source, in one transaction."""
@@ -190,7 +192,7 @@ class Ledger:
             fresh, changes = self._count(by_request, horizon - _HOUR_MS)
             paired = sum(tally.paired for tally in changes.values())
             if changes := {key: tally for key, tally in changes.items() if tally}:
-                cells.change(self._database, changes, self._revise())
+                cells.change(self._database, changes, self._revise(now_ms))
                 self._add_to_totals(*(sum(tally.numbers[at] for tally in changes.values()) for at in _TOTALS))
             self._move(source, batch.position)
             if self._forget and fresh:

@@ -52,7 +52,7 @@ class _Collector:
         """Attribute by each new register version as it comes into force."""
         async for register in registers:
             mapping = _mapping(register, self._runtime.settings.alias)
-            await self._desk.do(self._ledger.remap, mapping)
+            await self._desk.do(self._ledger.remap, mapping, now_ms=_now_ms())
             self._register_version = register.register_version
             self._runtime.log.info("register_in_force", register_version=register.register_version)
 

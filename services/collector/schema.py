@@ -35,8 +35,9 @@ CREATE INDEX cell_unpublished ON cell (revision) WHERE revision > published;
 def open_database(path: str, *, created_ms: int) -> sqlite3.Connection:
     """Open or create the database; "" is a temporary one. Only one process may hold it. Raises StateError.
 
-    Revisions start at the moment of creation in milliseconds: a state that was lost and made anew still outranks what
-    it published before, since a transaction takes longer than a millisecond with its sync to disk.
+    Revisions start at the moment of creation in milliseconds and keep up with the clock: a state that was lost and made
+    anew, or an older copy put back, still outranks what was published before, since a transaction takes longer than a
+    millisecond with its sync to disk.
     """
     try:
         database = sqlite3.connect(path, isolation_level=None, timeout=0, cached_statements=256)

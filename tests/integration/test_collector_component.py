@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import time
 
@@ -14,7 +15,7 @@ from security_server import Logbook
 
 from services.core.bus import subjects
 from services.core.codec import decode_summaries
-from tests.exchange_records import both_sides
+from tests.exchange_records import both_sides, record
 from tests.registers import write_register
 
 __all__ = ["collector"]  # the fixture
@@ -102,6 +103,46 @@ async def test_kill_9_loses_and_doubles_nothing(nats, collector, data_file, tmp_
         found = await in_force(bus)
     assert totals(found) == (2615, 710, 0)
     assert sum(s.ok for s in found) == 2615
+
+
+async def test_an_older_copy_of_the_folder_can_be_put_back(nats, collector, tmp_path):
+    """A collector whose folder was replaced by an older copy reads again what came since, and what it then publishes of a
+    slot replaces what the lost folder had published of it.
+    """
+    await put_in_force(nats, write_register(tmp_path / "register"))
+    sources, log, copy = tmp_path / "sources.yaml", tmp_path / "exchanges.ndjson", tmp_path / "copy"
+    sources.write_text('sources:\n  - {id: logs, kind: files, path: "*.ndjson", every: 50ms}\n')
+    moment = int(time.time()) // 300 * 300_000
+    written = 0
+
+    def write(count):
+        nonlocal written
+        numbers = range(written, written + count)
+        with log.open("a") as out:
+            out.write("".join(json.dumps(record(moment, xRequestId=f"x-{number}")) + "\n" for number in numbers))
+        written += count
+
+    async with nats.connect("scorer") as bus:
+
+        async def read(parts):
+            """Run a collector until it has published each part of the log."""
+
+            async def all_there():
+                return sum(summary.count for summary in await in_force(bus)) == written
+
+            with collector("--sources", sources) as process:
+                for part in parts:
+                    write(part)
+                    await until(all_there, f"all {written}")
+                process.popen.send_signal(signal.SIGTERM)
+                assert process.popen.wait(DEADLINE) == 0
+
+        await read([5])
+        shutil.copytree(tmp_path / "state", copy)
+        await read([1] * 4)  # each with a revision of its own
+        shutil.rmtree(tmp_path / "state")
+        copy.rename(tmp_path / "state")
+        await read([3])
 
 
 async def test_an_outage_of_the_bus_loses_nothing(nats, collector, data_file, tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sqlite3
 import tracemalloc
 from dataclasses import replace
@@ -84,6 +85,30 @@ def test_revisions_rise_and_only_the_acknowledged_one_is_published(ledger, raw):
     ledger.acknowledge([first])
     assert ledger.unpublished(10) == []
     assert ledger.totals().unpublished == 0
+
+
+def test_an_older_copy_put_back_outranks_what_was_published_since(tmp_path, raw):
+    """Of a state that was put back, what is read again and anew is published above the revisions of the state it replaces."""
+    path, copy = tmp_path / "state.sqlite", tmp_path / "copy.sqlite"
+
+    def take(ledger, now_ms, *numbers):
+        for number in numbers:  # each a transaction, with a revision of its own
+            ledger.take("log", batch(raw(xRequestId=f"x-{number}"), line=number), now_ms=now_ms)
+        sent = ledger.unpublished(10)
+        ledger.acknowledge(sent)
+        return sent
+
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        take(ledger, NOW, 1)
+    shutil.copy(path, copy)
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        [lost] = take(ledger, NOW + 1, *range(2, 9))
+    later = NOW + HOUR
+    with Ledger(copy, NOBODY, now_ms=later) as ledger:
+        [again] = take(ledger, later, 2, 3)
+        [last] = take(ledger, later, *range(4, 10))
+    assert (lost.summary.count, last.summary.count) == (8, 9)
+    assert lost.summary.revision < later <= again.summary.revision < last.summary.revision
 
 
 def test_a_repetition_is_no_change(ledger, raw):
@@ -183,7 +208,7 @@ def test_a_new_register_publishes_what_it_attributes_anew(tmp_path, raw):
         ledger.take("log", batch(raw(), raw(serviceMemberCode="300", xRequestId="x-2")), now_ms=NOW)
         sent = ledger.unpublished(10)
         ledger.acknowledge(sent)
-        ledger.remap(Mapping(register))
+        ledger.remap(Mapping(register), now_ms=NOW)
         assert ledger.unpublished(10) == []
     known = replace(register, members=(Member("IR/GOV/300", "customs"),))
     with Ledger(path, Mapping(known), now_ms=NOW) as ledger:

@@ -71,6 +71,17 @@ ON CONFLICT DO UPDATE SET
     last_slot = MAX(last_slot, excluded.last_slot)
 """
 
+# Where a day's last slot lost its exchanges, the one before is looked up by carrier, as summaries have no index by pair; a
+# day, of at most 25 hours, lies within it. The day itself must not be looked up: it would be found by scanning all of it.
+_LOWER = """
+UPDATE volume SET last_slot = coalesce((
+    SELECT MAX(slot_start) FROM carrier CROSS JOIN summary USING (bus, client, service)
+    WHERE carrier.consumer = ?1 AND carrier.provider = ?2 AND carrier.meta = ?3
+        AND summary.consumer = ?1 AND summary.provider = ?2 AND summary.meta = ?3 AND +summary.day = ?4
+        AND summary.count > 0 AND slot_start BETWEEN ?5 - 90000 AND ?5
+), 0) WHERE consumer = ?1 AND provider = ?2 AND meta = ?3 AND day = ?4 AND last_slot = ?5
+"""
+
 _CARRIER = """
 INSERT INTO carrier (bus, consumer, provider, client, service, link, shared, meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET bus = excluded.bus RETURNING id
@@ -144,16 +155,18 @@ class Exchanges:
         """
         left_out = 0
         changes: _Changes = defaultdict(lambda: (0, 0))
+        emptied: set[tuple[object, ...]] = set()
         with self._translated(), self._database:
             for stored, bus, summaries in batches:
                 span = range(int(stored) - KEPT_DAYS * DAY_SECONDS, int(stored) + DAY_SECONDS)
                 for summary in summaries:
                     if summary.slot_start in span:
                         day = calendar.day_of(calendar.slot_of(summary.slot_start)).toordinal()
-                        self._replace(bus, summary, day, changes)
+                        self._replace(bus, summary, day, changes, emptied)
                     else:
                         left_out += 1
             hours.add(self._database, changes)
+            self._database.executemany(_LOWER, emptied)
             if position is not None:
                 self._database.execute(
                     "INSERT OR REPLACE INTO position VALUES (?, ?, ?)",
@@ -202,21 +215,25 @@ class Exchanges:
             database.execute("BEGIN")
             yield database
 
-    def _replace(self, bus: str, new: ExchangeSummary, day: int, changes: _Changes) -> None:
+    def _replace(
+        self, bus: str, new: ExchangeSummary, day: int, changes: _Changes, emptied: set[tuple[object, ...]]
+    ) -> None:
         key, hour = (bus, new.client, new.service, new.slot_start), new.slot_start // HOUR_SECONDS
+        pair = [new.consumer, new.provider, int(new.meta), day]
         found = self._database.execute(_FIND, key).fetchone()
         if found is not None:
-            revision, carrier, *pair, count, ok, bus_failures, provider_failures = found
+            revision, carrier, *before, slot, count, ok, bus_failures, provider_failures = found
             if revision >= new.revision:
                 return
-            self._database.execute(_ADD, (*pair, -count, -ok, -bus_failures, -provider_failures))
+            self._database.execute(_ADD, (*before, 0, -count, -ok, -bus_failures, -provider_failures))
+            if count > 0 and (new.count == 0 or before != pair):
+                emptied.add((*before, slot))
             if carrier is not None:
                 _change(changes, carrier, hour, -count, -ok)
         sums = (new.count, new.ok, new.bus_failures, new.provider_failures)
-        pair = [new.consumer, new.provider, int(new.meta), day]
         carrier = self._carrier(bus, new)
         self._database.execute(_REPLACE, (*key, new.revision, *pair, *sums, carrier))
-        self._database.execute(_ADD, (*pair, new.slot_start, *sums))
+        self._database.execute(_ADD, (*pair, new.slot_start if new.count > 0 else 0, *sums))
         _change(changes, carrier, hour, new.count, new.ok)
 
     def _carrier(self, bus: str, new: ExchangeSummary) -> int:

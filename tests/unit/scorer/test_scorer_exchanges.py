@@ -111,6 +111,34 @@ def test_revision_may_name_another_pair() -> None:
     exchanges.close()
 
 
+def test_the_last_slot_is_one_that_holds_exchanges() -> None:
+    """Whatever replaces what, and by whichever service, bus or pair, the last slot of a pair is the latest with exchanges:
+    an exchange that moves to an earlier slot, or to another pair, takes it along.
+    """
+    rows = [
+        replace(BASE, slot_start=NOON + 300 * slot, service=service, provider=provider, revision=revision, count=count)
+        for slot in (*range(4), -144, -145)
+        for service in ("a", "b")
+        for revision, (provider, count) in enumerate((("civil", 10), ("civil", 0), ("customs", 10), ("civil", 0)), 1)
+    ]
+    chance = random.Random(7)
+    for _ in range(100):
+        exchanges = Exchanges(":memory:")
+        force: dict[tuple[str, str, int], ExchangeSummary] = {}
+        for _ in range(8):
+            bus, some = chance.choice(("xroad", "other")), chance.sample(rows, 4)
+            take(exchanges, *some, bus=bus)
+            for row in some:
+                key = bus, row.service, row.slot_start
+                force[key] = max(force.get(key, row), row, key=lambda one: one.revision)
+            last: dict[str, int] = {}
+            for row in force.values():
+                if row.count:
+                    last[row.provider] = max(last.get(row.provider, 0), row.slot_start)
+            assert {one.provider: one.last_slot for one in volumes(exchanges, since=date(2026, 2, 1))} == last
+        exchanges.close()
+
+
 def test_too_old_and_future_summaries_are_left_out() -> None:
     """What could no longer be replaced, or has not happened, is counted as left out and changes nothing."""
     exchanges = Exchanges(":memory:")

@@ -27,6 +27,10 @@ class Intake:
         """Where reading of a source goes on; None when it was never begun."""
         return await self.desk.do(self._ledger.position, name)
 
+    async def rename(self, name: str, other: str) -> None:
+        """Keep the position of a source under another name, unless one is kept under that already."""
+        await self.desk.do(self._ledger.rename, name, other)
+
     def begin(self, label: str) -> None:
         """Show that a source is read from now on; ``label`` is what it is called by people.
 

@@ -159,6 +159,12 @@ class Ledger:
         row = self._database.execute("SELECT offset, line FROM source WHERE name = ?", (source,)).fetchone()
         return Position(*row) if row else None
 
+    def rename(self, source: str, name: str) -> None:
+        """Keep the position of a source under another name from now on, unless one is kept under that already."""
+        with self._transaction():
+            self._database.execute("UPDATE OR IGNORE source SET name = ? WHERE name = ?", (name, source))
+            self._database.execute("DELETE FROM source WHERE name = ?", (source,))
+
     def _move(self, source: str, position: Position) -> None:
         row = (source, position.offset, position.line)
         self._database.execute("INSERT OR REPLACE INTO source VALUES (?, ?, ?)", row)

@@ -43,13 +43,15 @@ class Puller:
     ) -> None:
         self._source, self._intake, self._meters, self._log, self._turns = source, intake, meters, log, turns
         self._now, self._chance, self._wait = now, chance, wait
-        self._answered = False
+        # A position says how far these records of this server were read: of others it says nothing.
+        self._name = " ".join(filter(None, (source.id, source.server, source.provider)))
 
     async def run(self) -> None:
         """Ask round after round until the stop; a server that fails is asked again, less and less often."""
         failures = 0
         if not self._source.health:
             self._intake.begin(self._source.id)
+            await self._intake.rename(self._source.id, self._name)  # as older versions kept it
         stopped = await self._wait(min(self._source.every, _FIRST_SECONDS) * self._chance())
         async with SecurityServer(self._source) as server:
             while not stopped:
@@ -80,7 +82,7 @@ class Puller:
         """One round: follow the server to the end of what it has. Raises SourceError."""
         follows = False
         while True:
-            position = await self._intake.position(self._source.id)
+            position = await self._intake.position(self._name)
             if position is not None:
                 self._intake.reached(self._source.id, (position.offset - 1) * 1000)
             begin = None if position is None else position.offset
@@ -106,7 +108,7 @@ class Puller:
             batch, goes_on = await self._intake.desk.do(_read, body, asked)
         except (AnswerError, AskError) as error:
             raise SourceError.of(error) from error
-        await self._intake.take(source.id, source.id, batch)
+        await self._intake.take(self._name, source.id, batch)
         self._intake.reached(source.id, (batch.position.offset - 1) * 1000)
         return goes_on
 

@@ -15,6 +15,7 @@ from prober_servers import answer, forever, serving
 from prometheus_client import CollectorRegistry
 from security_server import Logbook, fault, multipart, soap
 
+from services.collector.batch import Batch, Position
 from services.collector.desk import Desk
 from services.collector.intake import Intake
 from services.collector.mapping import Mapping
@@ -54,9 +55,10 @@ def pulling(tmp_path):
     """Asks one source, round after round without waiting, until it was asked ``rounds`` times for a pause."""
 
     @asynccontextmanager
-    async def pull(url, rounds=1, chance=0.0, waits=None, state="state", **options):
+    async def pull(url, rounds=1, chance=0.0, waits=None, state="state", begun=None, **options):
         desk, registry = Desk(), CollectorRegistry()
-        source = XroadSource("ss1", SERVER, url, CLIENT, **{"every": 60.0, "timeout": 20.0} | options)
+        named = {"server": SERVER, "url": url, "client": CLIENT, "every": 60.0, "timeout": 20.0}
+        source = XroadSource("ss1", **named | options)
         left = [rounds + 1]
 
         async def wait(seconds):
@@ -69,6 +71,8 @@ def pulling(tmp_path):
 
         with structlog.testing.capture_logs() as lines:
             async with desk.ledger(tmp_path / f"{state}.sqlite", Mapping(None), int(time.time() * 1000)) as ledger:
+                if begun is not None:  # as older versions kept it
+                    await desk.do(ledger.take, "ss1", Batch((), (), Position(begun)), now_ms=0)
                 meters, log = Meters(registry), structlog.get_logger()
                 meters.source_named("ss1")
                 intake = Intake(desk, ledger, meters, log, lambda: int(time.time() * 1000))
@@ -99,6 +103,39 @@ async def test_all_records_are_followed_to_the_end(pulling):
             assert len(book.asked) == 8
             assert pulled.sample("peyvand_exchange_source_up", source="ss1") == 1
             assert pulled.sample("peyvand_exchange_position_timestamp_seconds", source="ss1") == position
+
+
+async def test_another_server_under_the_same_id_is_read_from_its_beginning(pulling):
+    """Where a source names another server or provider, it is asked as far back as a new one; what was counted is not counted
+    again. The one before is read on from where it was left, and so is a server that is reached otherwise.
+    """
+    ours, theirs = (Logbook([record(f"{name}{n}", 3000 - n) for n in range(20)]) for name in "ab")
+    async with serving(ours) as server, serving(ours) as moved, serving(theirs) as other:
+        async with pulling(server.url()) as pulled:
+            assert await pulled.exchanges() == 20
+        async with pulling(other.url(), server="IR/GOV/200/ss") as pulled:
+            assert await pulled.exchanges() == 40
+            assert pulled.sample("peyvand_exchange_duplicates_total") == 0
+        async with pulling(server.url(), provider="IR/GOV/200") as pulled:
+            assert await pulled.exchanges() == 40
+            assert pulled.sample("peyvand_exchange_duplicates_total") == 20
+        asked = len(ours.asked)
+        async with pulling(moved.url(), behind=0) as pulled:
+            assert await pulled.exchanges() == 40
+            assert pulled.sample("peyvand_exchange_duplicates_total") == 0
+        assert all(first > time.time() - 100 for first, _ in ours.asked[asked:])
+
+
+async def test_a_position_of_an_older_version_is_taken_over_once(pulling):
+    """A position kept under the id alone is that of the first server asked, and of no other."""
+    book = Logbook([record(n, 3000 - n) for n in range(20)])
+    begun = int(time.time()) - 2990  # the first ten are older
+    async with serving(book) as server:
+        async with pulling(server.url(), begun=begun) as pulled:
+            assert book.asked[0][0] == begun
+            assert await pulled.exchanges() == len([1 for one in book.records if one["monitoringDataTs"] >= begun]) < 20
+        async with pulling(server.url(), server="IR/GOV/200/ss") as pulled:
+            assert await pulled.exchanges() == 20
 
 
 async def test_a_quiet_server_is_read_up_to_now(pulling):

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from services.collector.ledger import Ledger
+from services.collector.ledger import PAIRING_SPAN_MS, Ledger
 from services.collector.mapping import Mapping
 
 __all__ = ["Desk"]
@@ -30,11 +30,13 @@ class Desk:
         return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work, *args, **kwargs))
 
     @asynccontextmanager
-    async def ledger(self, path: Path, mapping: Mapping, now_ms: int) -> AsyncIterator[Ledger]:
+    async def ledger(
+        self, path: Path, mapping: Mapping, now_ms: int, span_ms: int = PAIRING_SPAN_MS
+    ) -> AsyncIterator[Ledger]:
         """Open the ledger; it is closed after everything that was asked for."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            ledger = await self.do(Ledger, path, mapping, now_ms=now_ms)
+            ledger = await self.do(Ledger, path, mapping, now_ms=now_ms, span_ms=span_ms)
             try:
                 yield ledger
             finally:

@@ -71,7 +71,8 @@ class Ledger:
     """The state, in one SQLite file (None: a temporary one). For one thread, and one process. Raises StateError.
 
     ``span_ms`` is the pairing span: sides pair within it, and are forgotten when they are older than that, counted from
-    the newest records (or from now, should those be later than now). With ``forget`` False nothing is forgotten.
+    the newest records (or from now, should those be later than now). With another span than before, all that is not yet
+    forgotten pairs anew. With ``forget`` False nothing is forgotten.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Ledger:
                 with self._transaction():
                     self._add_to_totals(*cells.sums(self._database))
             self.remap(mapping, now_ms=now_ms)
+            self._pair_anew(self._facts.get("span_ms", PAIRING_SPAN_MS), now_ms)
         except BaseException:
             self._database.close()
             raise
@@ -197,9 +199,7 @@ class Ledger:
         with self._transaction():
             fresh, changes = self._count(by_request, horizon - _HOUR_MS)
             paired = sum(tally.paired for tally in changes.values())
-            if changes := {key: tally for key, tally in changes.items() if tally}:
-                cells.change(self._database, changes, self._revise(now_ms))
-                self._add_to_totals(*(sum(tally.numbers[at] for tally in changes.values()) for at in _TOTALS))
+            self._change(changes, now_ms)
             self._move(source, batch.position)
             if self._forget and fresh:
                 # The median, so that one clock gone wrong does not make everybody else's records look old.
@@ -211,6 +211,41 @@ class Ledger:
             rejected=len({reject.number for reject in batch.rejects}),
             paired=paired,
         )
+
+    def _change(self, changes: dict[tuple[int, int], Tally], now_ms: int) -> None:
+        """Add to summaries and their totals."""
+        if changes := {key: tally for key, tally in changes.items() if tally}:
+            cells.change(self._database, changes, self._revise(now_ms))
+            self._add_to_totals(*(sum(tally.numbers[at] for tally in changes.values()) for at in _TOTALS))
+
+    def _pair_anew(self, before: int, now_ms: int) -> None:
+        """Count by the present span what was counted by the one before, and keep the span.
+
+        Exchanges with a side so old that its summary may be forgotten stay as they were counted, and are forgotten too: the
+        others of their request id pair as if they had never been there.
+        """
+        if self._facts.get("span_ms") == self._span_ms:
+            return
+        horizon = self._facts.get("horizon", 0) - _HOUR_MS
+        changes: dict[tuple[int, int], Tally] = {}
+        fewer: dict[bytes, list[tuple[Side, int]]] = {}
+        with self._transaction():
+            if before != self._span_ms:
+                apart = min(before, self._span_ms)
+                for request, known in sides.apart(self._database, self._pairs, horizon, apart):
+                    pairs = [
+                        [side for side in (exchange.client, exchange.producer) if side]
+                        for exchange in exchanges(known, before)
+                    ]
+                    oldest = horizon - before
+                    kept = [side for pair in pairs if all(side.request_in >= oldest for side in pair) for side in pair]
+                    self._add(changes, kept, -1, before)
+                    self._add(changes, kept, 1, self._span_ms)
+                    if len(kept) < len(known):
+                        fewer[request] = [(side, self._pairs.number(side.parties, self._mapping)) for side in kept]
+                sides.keep(self._database, fewer)
+                self._change(changes, now_ms)
+            self._keep("span_ms", self._span_ms)
 
     def _count(
         self, by_request: dict[bytes, list[Side]], oldest_ms: int
@@ -232,16 +267,16 @@ class Ledger:
                 now = list(distinct.values())
             fresh.extend(side.request_in for side in now[len(before or ()) :])
             if before is not None:
-                self._add(changes, before, -1)
-            self._add(changes, now, 1)
+                self._add(changes, before, -1, self._span_ms)
+            self._add(changes, now, 1, self._span_ms)
             kept[request] = [(side, number(side.parties, self._mapping)) for side in now]
         sides.keep(self._database, kept)
         return fresh, changes
 
-    def _add(self, changes: dict[tuple[int, int], Tally], of_request: Sequence[Side], sign: int) -> None:
+    def _add(self, changes: dict[tuple[int, int], Tally], of_request: Sequence[Side], sign: int, span_ms: int) -> None:
         seconds = self._facts["slot_seconds"]
         timeline = self.timeline
-        for exchange in exchanges(of_request, self._span_ms):
+        for exchange in exchanges(of_request, span_ms):
             seen = exchange.seen
             moment = seen.request_in if timeline is None else timeline.place(seen.request_in)
             key = self._pairs.number(seen.parties, self._mapping), moment // (seconds * 1000) * seconds

@@ -32,6 +32,7 @@ __all__ = ["main"]
 _DATABASE = "collector.sqlite"
 _SEND_SUMMARIES = 2000
 _ASKED_AT_ONCE = 16  # security servers whose answers, of up to 16 MiB each, are held together
+_DAY_MS = 86_400_000
 _LAST_FLUSH_SECONDS = 2.0
 
 
@@ -147,6 +148,7 @@ async def main(runtime: Runtime) -> None:
         runtime.watch_bus(lambda: bus.connected)
         registers = follow(bus)
         register = await anext(registers)
-        async with desk.ledger(settings.data / _DATABASE, _mapping(register, settings.alias), _now_ms()) as ledger:
+        mapping, span_ms = _mapping(register, settings.alias), round(settings.span_days * _DAY_MS)
+        async with desk.ledger(settings.data / _DATABASE, mapping, _now_ms(), span_ms) as ledger:
             collector = _Collector(runtime, bus, desk, ledger, register.register_version)
             await _work(collector, runtime, registers, sources)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from services.collector.pairs import Pairs
 from services.collector.record import Result, Side
 
-__all__ = ["SLICES", "forget", "keep", "known"]
+__all__ = ["SLICES", "apart", "forget", "keep", "known"]
 
 SLICES = 4096
 """Parts of the table, by id, that are cleared of what is old one after another."""
@@ -72,6 +72,21 @@ def known(
         ):
             found[request] = list(_unpacked(request, sides, pairs))
     return found
+
+
+def apart(
+    database: sqlite3.Connection, pairs: Pairs, oldest_ms: int, span_ms: int
+) -> Iterator[tuple[bytes, list[Side]]]:
+    """Find each request id whose sides lie further apart than a span, but none whose newest side is older. All of the table
+    is read; it may not be changed meanwhile.
+    """
+    for request, packed in database.execute(
+        "SELECT id, sides FROM request WHERE newest >= ? AND length(sides) > ?", (oldest_ms, _SIDE.size)
+    ):
+        found = list(_unpacked(request, packed, pairs))
+        moments = [side.request_in for side in found]
+        if max(moments) - min(moments) > span_ms:
+            yield request, found
 
 
 def keep(database: sqlite3.Connection, requests: Mapping[bytes, Sequence[tuple[Side, int]]]) -> None:

@@ -53,6 +53,12 @@ class Settings(BaseModel):
 
     bus: str = Field("xroad", description="collector: the id of the data bus whose logs it reads")
     sources: str = Field("", description="collector: YAML file that names the security servers and log files it reads")
+    span_days: float = Field(
+        10.0,
+        ge=1,
+        le=13,
+        description="collector: days within which the two sides of an exchange pair; older ones are refused",
+    )
     replay: str = Field("", description="collector: exchange log to replay, shifted to now")
     replay_seconds: float = Field(30.0, gt=0, description="collector: how long the replay takes")
     alias: str = Field("", description="collector: agency that stands in for the provider in the replay")

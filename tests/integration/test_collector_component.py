@@ -145,6 +145,24 @@ async def test_an_older_copy_of_the_folder_can_be_put_back(nats, collector, tmp_
         await read([3])
 
 
+async def test_the_pairing_span_is_a_setting(nats, collector, tmp_path):
+    """Sides two days apart are two exchanges within a span of one day, and one once the collector has another span."""
+    await put_in_force(nats, write_register(tmp_path / "register"))
+    now = int(time.time() * 1000)
+    (client, _), (_, producer) = both_sides(now - 2 * 86_400_000), both_sides(now)
+    (tmp_path / "log.ndjson").write_text(json.dumps(client) + "\n" + json.dumps(producer) + "\n")
+    sources = tmp_path / "sources.yaml"
+    sources.write_text('sources:\n  - {id: logs, kind: files, path: "*.ndjson", every: 50ms}\n')
+    async with nats.connect("scorer") as bus:
+        for options, expected in ((("--span-days", 1), (2, 0, 2)), ((), (1, 0, 0))):
+
+            async def counted(expected=expected):
+                return totals(await in_force(bus)) == expected
+
+            with collector("--sources", sources, *options):
+                await until(counted, f"{expected}")
+
+
 async def test_an_outage_of_the_bus_loses_nothing(nats, collector, data_file, tmp_path):
     """While the bus is away the collector reads on and says it does not serve; afterwards everything arrives."""
     await put_in_force(nats, write_register(tmp_path / "register", members_csv=MEMBERS))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,6 +56,23 @@ def test_order_and_repetition_change_nothing(raw, data):
     mixed = data.draw(st.permutations(sides + again))
     size = data.draw(st.integers(1, len(mixed)))
     assert summaries(mixed[i : i + size] for i in range(0, len(mixed), size)) == once
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(records(), min_size=1, max_size=14), st.lists(st.integers(1, SPAN), min_size=1, max_size=3), st.data())
+def test_another_span_counts_as_if_it_had_always_been(raw, spans, data):
+    """However often the pairing span changes, and whatever comes before and after, summaries and totals are those of the
+    last span.
+    """
+    sides = [read_side(record) for record in raw]
+    with TemporaryDirectory() as folder:
+        for line, span in enumerate((*spans, SPAN)):
+            with Ledger(Path(folder) / "state", Mapping(None), now_ms=0, span_ms=span, forget=False) as ledger:
+                some = sides if span == SPAN else data.draw(st.lists(st.sampled_from(sides), max_size=14))
+                ledger.take("log", Batch(tuple(some), (), Position(0, line)), now_ms=0)
+                found = {replace(s, revision=1) for s in ledger.summaries()}
+                totals = ledger.totals()
+    assert (found, totals.exchanges, totals.orphans) == summaries([sides])
 
 
 @settings(max_examples=150, deadline=None)

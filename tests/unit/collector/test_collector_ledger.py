@@ -200,6 +200,46 @@ def test_unpublished_summaries_are_never_forgotten(raw):
         assert len(ledger.unpublished(10)) == 3
 
 
+def test_another_span_pairs_anew_what_is_not_forgotten(tmp_path, both):
+    """A shorter span parts what is now too far apart, a longer one joins it again, and what changed is published; a state of
+    before spans were kept counts by the default one.
+    """
+    path = tmp_path / "state.sqlite"
+    (near, _), (_, far) = both(NOW - 2 * DAY), both(NOW)
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        ledger.take("log", batch(near, far), now_ms=NOW)
+        [sent] = ledger.unpublished(10)
+        ledger.acknowledge([sent])
+    with sqlite3.connect(path) as database:
+        database.execute("DELETE FROM fact WHERE name = 'span_ms'")
+    database.close()
+    for span, expected in ((DAY, (2, 2)), (DAY, (2, 2)), (3 * DAY, (1, 0)), (10 * DAY, (1, 0))):
+        with Ledger(path, NOBODY, now_ms=NOW, span_ms=span) as ledger:
+            assert (ledger.totals().exchanges, ledger.totals().orphans) == expected
+            assert (len(list(ledger.summaries())), len(ledger.unpublished(10))) == (expected[0], 2)
+
+
+def test_a_longer_span_leaves_alone_what_was_forgotten(tmp_path, both, raw):
+    """Where the summary of one side is forgotten, a longer span does not pair it with another, now or when more comes of the
+    same request id: nothing is taken from a summary that is no longer there.
+    """
+    path, start = tmp_path / "state.sqlite", NOW - 30 * DAY
+    (early, _), (_, late) = both(start), both(start + 3 * DAY)
+    with Ledger(path, NOBODY, now_ms=NOW, span_ms=2 * DAY) as ledger:
+        ledger.take("log", batch(early, late), now_ms=NOW)
+        ledger.acknowledge(ledger.unpublished(10))
+        ledger.take("log", batch(raw(start + 5 * DAY, xRequestId="x-2")), now_ms=NOW)
+        ledger.acknowledge(ledger.unpublished(10))
+        before = counts(ledger)
+    with Ledger(path, NOBODY, now_ms=NOW, span_ms=9 * DAY) as ledger:
+        assert counts(ledger) == before
+        again, _ = both(start + 4 * DAY)
+        ledger.take("log", batch(again), now_ms=NOW)
+        assert sorted(one.summary.count for one in ledger.unpublished(10)) == [0, 1]  # the late side found another
+        assert sorted(counts(ledger).values()) == [(1, 0), (1, 1)]
+        assert (ledger.totals().exchanges, ledger.totals().orphans) == (2, 1)
+
+
 def test_a_new_register_publishes_what_it_attributes_anew(tmp_path, raw):
     """A register that says who the parties are re-publishes their summaries, and only theirs."""
     register = load(write_register(tmp_path / "register"))

@@ -1,10 +1,12 @@
 """The truth about exchanges, written ahead of effect beside the truth log.
 
 ``exchanges.ndjson``: a line per client, service and slot: ``{slot, client, service, count, ok, bus_failures,
-provider_failures, orphans, request_bytes, response_bytes, duration_ms, skew_ms, skew_count, records, repeated, late}``.
+provider_failures, orphans, request_bytes, response_bytes, duration_ms, skew_ms, skew_count, records, repeated, late,
+duration_buckets}``.
 An exchange belongs to the slot of its request as its client's security server stamped it, or the provider's where only
 that logged it, and so do all its records. ``orphans`` have one side only; ``duration_ms`` and ``skew_ms`` (provider's
-clock less client's, over the ``skew_count`` with both sides) are sums; of its ``records``, ``repeated`` come again and
+clock less client's, over the ``skew_count`` with both sides) are sums, ``duration_buckets`` how many took at most
+2^(i/2) ms and more than those before, the last one without a bound; of its ``records``, ``repeated`` come again and
 ``late`` a slot or more after the exchange. Slots follow each other without a gap, also where the sandbox was away.
 """
 
@@ -16,6 +18,7 @@ from pathlib import Path
 import orjson
 
 from services.core.errors import StateError
+from services.core.evidence import DURATION_BUCKETS
 from services.sandbox.mediation import Exchange
 from services.sandbox.traffic import Traffic
 
@@ -42,19 +45,24 @@ _COUNTS = (
 def truths(traffic: Traffic, slot: int) -> list[dict[str, object]]:
     """Return the lines of a slot, by client and service."""
     seconds = traffic.times.slot
-    rows: dict[tuple[str, str], dict[str, int]] = {}
+    rows: dict[tuple[str, str], tuple[dict[str, int], list[int]]] = {}
     for each in (slot - 1, slot, slot + 1):  # clocks that are off may put an exchange into a slot beside its own
         for exchange in traffic.of(each):
             if exchange.seen.stamps[0] // 1000 // seconds == slot:
                 key = exchange.route.client, exchange.route.service
-                _add(rows.setdefault(key, dict.fromkeys(_COUNTS, 0)), exchange, seconds)
+                _add(*rows.setdefault(key, (dict.fromkeys(_COUNTS, 0), [0] * DURATION_BUCKETS)), exchange, seconds)
     return [
-        {"slot": slot, "client": client, "service": service, **rows[client, service]}
-        for client, service in sorted(rows)
+        {"slot": slot, "client": client, "service": service, **row, "duration_buckets": buckets}
+        for (client, service), (row, buckets) in sorted(rows.items())
     ]
 
 
-def _add(row: dict[str, int], exchange: Exchange, seconds: int) -> None:
+def _bucket(duration_ms: int) -> int:
+    """Find the first i with 2^i at least the duration squared, in whole numbers: nothing is rounded."""
+    return min(max(0, duration_ms**2 - 1).bit_length(), DURATION_BUCKETS - 1)
+
+
+def _add(row: dict[str, int], buckets: list[int], exchange: Exchange, seconds: int) -> None:
     views = [view for view in (exchange.client, exchange.producer) if view]
     begin, *_, end = exchange.seen.stamps
     row["count"] += 1
@@ -63,6 +71,7 @@ def _add(row: dict[str, int], exchange: Exchange, seconds: int) -> None:
     row["request_bytes"] += exchange.request_bytes
     row["response_bytes"] += exchange.response_bytes
     row["duration_ms"] += end - begin
+    buckets[_bucket(end - begin)] += 1
     if exchange.skew_ms is not None:
         row["skew_ms"] += exchange.skew_ms
         row["skew_count"] += 1

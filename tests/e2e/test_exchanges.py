@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from services.core.evidence import DURATION_BUCKETS
 from services.core.model import FLUSH_SECONDS
 from tests.e2e.witness import read_rows, read_truth
 from tests.running import ROOT, System
@@ -38,7 +39,7 @@ FIELDS = {
     "skew_ms_sum": "skew_ms",
     "duration_ms_sum": "duration_ms",
 }
-"""Fields of a published summary, and what the truth log calls them."""
+"""Numbers of a published summary, and what the truth log calls them; duration_buckets are compared beside them."""
 
 
 def _kill_at_random(running: System, chance: random.Random) -> None:
@@ -79,7 +80,7 @@ def _published(running: System) -> dict[tuple[int, str, str], dict[str, Any]]:
     return found
 
 
-def _true(path: Path) -> dict[tuple[int, str, str], dict[str, int]]:
+def _true(path: Path) -> dict[tuple[int, str, str], dict[str, Any]]:
     rows = map(json.loads, path.read_text("utf-8").splitlines())
     return {(row["slot"], row["client"], row["service"]): row for row in rows}
 
@@ -161,12 +162,18 @@ def test_every_exchange_is_counted_once(system) -> None:
     published = _published(running)
     told = {key: row for key, row in published.items() if first - 1 <= key[0] < end}
     # an orphan is in the slot of the provider's clock until its client's record comes, and leaves a row of zeros behind
-    nothing = dict.fromkeys(FIELDS.values(), 0)
+    nothing = {**dict.fromkeys(FIELDS.values(), 0), "duration_buckets": [0] * DURATION_BUCKETS}
     wrong = [
         (key, name, row.get(name, 0), true.get(key, nothing)[known])
         for key, row in told.items()
         for name, known in FIELDS.items()
         if float(row.get(name, 0)) != true.get(key, nothing)[known]
+    ]
+    wrong += [
+        (key, "duration_buckets", found, known)
+        for key, row in told.items()
+        if (found := [int(number) for number in row["duration_buckets"]])
+        != (known := true.get(key, nothing)["duration_buckets"])
     ]
     assert true.keys() <= told.keys()
     assert not wrong, f"{len(wrong)} figures differ (slot, client, service; figure, told, true): {wrong[:10]}"

@@ -6,7 +6,9 @@ from collections import Counter
 
 import pytest
 
-from services.sandbox.exchange_truth import ExchangeTruth, truths
+from services.collector.summary import bucket_of
+from services.core.evidence import DURATION_BUCKETS
+from services.sandbox.exchange_truth import ExchangeTruth, _bucket, truths
 from services.sandbox.faults import Mode, Scope
 from services.sandbox.logbook import records
 from services.sandbox.mediation import Ending
@@ -137,7 +139,10 @@ def test_the_truth_is_what_the_records_say():
         row["orphans"] += len(sides) == 1
         ending = "provider_failures" if seen.get("statusCode", 0) >= 500 else "ok"
         row["bus_failures" if "faultCode" in seen else ending] += 1
-        row["duration_ms"] += seen["responseOutTs"] - seen["requestInTs"]
+        duration = seen["responseOutTs"] - seen["requestInTs"]
+        row["duration_ms"] += duration
+        row["duration_buckets"] = row["duration_buckets"] or [0] * DURATION_BUCKETS
+        row["duration_buckets"][bucket_of(duration)] += 1
         row["request_bytes"] += seen["requestSize"]
         row["response_bytes"] += seen["responseSize"]
         if client and producer:
@@ -159,6 +164,12 @@ def test_the_truth_is_what_the_records_say():
 
 
 _PARTS = ("XRoadInstance", "MemberClass", "MemberCode", "SubsystemCode")
+
+
+def test_the_truth_has_the_collectors_buckets():
+    """Durations at every bound, and beside it, are counted into the same bucket by either reckoning."""
+    near = {round(2 ** (i / 2)) + more for i in range(42) for more in (-1, 0, 1)}
+    assert all(_bucket(duration) == bucket_of(duration) for duration in near)
 
 
 def test_records_come_in_order_and_only_once():

@@ -40,11 +40,15 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Sides in file order with what was rejected among them, and the position after them."""
+    """Sides in file order with what was rejected among them, and the position after them.
+
+    ``waiting`` is the line at that position where it is left for later: nothing ends it, and so far it is no record.
+    """
 
     sides: tuple[Side, ...]
     rejects: tuple[Reject, ...]
     position: Position
+    waiting: Reject | None = None
 
     @property
     def newest(self) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from services.collector.batch import START
+from services.collector.batch import START, Reject
 from services.collector.intake import Intake
 from services.collector.meters import Meters
 from services.collector.source import LogFile
@@ -31,8 +31,9 @@ class _State:
 class Follower:
     """Looks at the files of one source again and again. ``wait`` waits so many seconds and tells whether the stop came.
 
-    A file has settled when two looks in a row find it the same: then its last line is read although nothing ends it. Lines
-    that end are read at once, documents and gzip when they have settled.
+    A file has settled when two looks in a row find it the same: then its last line is read although nothing ends it, if it is
+    a record. If it is none it waits: a writer with a buffer leaves half a line in quiet minutes. Lines that end are read at
+    once, documents and gzip when they have settled.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Follower:
         self._seen: dict[Path, _State] = {}
         self._done: dict[Path, _State] = {}
         self._bad: set[Path] = set()
+        self._waiting: dict[Path, int] = {}
 
     async def run(self) -> None:
         """Look, and look again, until the stop."""
@@ -56,6 +58,7 @@ class Follower:
                     return
             self._seen = found
             self._done = {path: state for path, state in self._done.items() if path in found}
+            self._waiting = {path: line for path, line in self._waiting.items() if path in found}
             self._bad.intersection_update(found)
             if not self._bad:
                 self._meters.source_up(self._source.id)
@@ -83,11 +86,27 @@ class Follower:
         position = await self._intake.position(name) or START
         if position.offset > state.size and not await self._intake.desk.do(log.packed):
             position = START  # it was emptied, and begins again
-        batches = log.batches(position, size=_TAKE_LINES, settled=settled)
+        batches = log.batches(position, size=_TAKE_LINES, settled=settled, grows=True)
         while (batch := await self._intake.desk.do(next, batches, None)) is not None:
-            await self._intake.take(name, self._source.id, batch)
+            if batch.waiting is not None:
+                self._waits(log.path, batch.waiting)
+            else:
+                await self._intake.take(name, self._source.id, batch)
             if await self._wait(0):
                 return
+
+    def _waits(self, path: Path, line: Reject) -> None:
+        """Tell once of a line that waits for its end."""
+        if self._waiting.get(path) != line.number:
+            self._waiting[path] = line.number
+            self._log.info(
+                "line_waiting",
+                source=self._source.id,
+                file=path.name,
+                line=line.number,
+                length=line.length,
+                reason=line.reason,
+            )
 
 
 def _files(pattern: Path) -> dict[Path, _State]:

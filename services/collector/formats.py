@@ -67,10 +67,14 @@ def beginning(stream: IO[bytes], *, settled: bool) -> bytes | None:
     return b"\n".join(lines[:-1]) if len(lines) > 1 else head
 
 
-def read(stream: IO[bytes], start: Position = START, *, size: int = 1000, settled: bool = True) -> Iterator[Batch]:
+def read(
+    stream: IO[bytes], start: Position = START, *, size: int = 1000, settled: bool = True, grows: bool = False
+) -> Iterator[Batch]:
     """Batches of up to ``size`` lines from ``start`` on. Raises UnreadableError where the file as a whole fails.
 
     Of a file that is not ``settled``, being written still, whole lines are read and everything else is left for later.
+    Of one that has settled but still ``grows`` the last line is left too, and told as waiting, where nothing ends it and it
+    is no record: its writer may have more of it.
     """
     try:
         content = unzipped(stream)
@@ -79,7 +83,8 @@ def read(stream: IO[bytes], start: Position = START, *, size: int = 1000, settle
         head = content.read(4096).removeprefix(_BOM)
         content.seek(0)
         if not _ONE_DOCUMENT.match(head):
-            yield from _lines(content, start, size, _table(content) if is_header(head) else None, settled=settled)
+            row = _table(content) if is_header(head) else None
+            yield from _lines(content, start, size, row, settled=settled, grows=grows)
         elif settled:
             yield from _document(content, start, size)
     except EOFError:
@@ -135,16 +140,22 @@ def _table(stream: _Content) -> _Parse:
     return partial(read_row, delimiter=delimiter, names=names)
 
 
-def _lines(stream: _Content, start: Position, size: int, row: _Parse | None, *, settled: bool) -> Iterator[Batch]:
+def _lines(
+    stream: _Content, start: Position, size: int, row: _Parse | None, *, settled: bool, grows: bool
+) -> Iterator[Batch]:
     """Lines of JSON, or rows of a table under its header, which is line 1."""
     stream.seek(start.offset)
     offset, number = start.offset, start.line
     lines = _split(stream, settled=settled)
+    last: tuple[bytes | None, int] | None = None
 
     def some() -> Iterator[tuple[int, bytes | None, int]]:
         """Give the next lines one by one, so that no more than one of them is held."""
-        nonlocal offset, number
-        for line, length in islice(lines, size):
+        nonlocal offset, number, last
+        for line, length, ended in islice(lines, size):
+            if grows and not ended:
+                last = line, length
+                return
             offset, number = offset + length, number + 1
             yield number, line, length
 
@@ -152,8 +163,15 @@ def _lines(stream: _Content, start: Position, size: int, row: _Parse | None, *, 
         before = number
         sides, rejects = _read_each(_decode(some(), row))
         if number == before:
-            return
+            break
         yield Batch(sides, rejects, Position(offset, number))
+    if last is not None:
+        line, length = last
+        sides, rejects = _read_each(_decode([(number + 1, line, length)], row))
+        if sides:
+            yield Batch(sides, (), Position(offset + length, number + 1))
+        elif rejects:
+            yield Batch((), (), Position(offset, number), waiting=rejects[0])
 
 
 def _decode(lines: Iterable[tuple[int, bytes | None, int]], row: _Parse | None) -> Iterator[tuple[int, Any, int]]:
@@ -172,12 +190,15 @@ def _decode(lines: Iterable[tuple[int, bytes | None, int]], row: _Parse | None) 
             yield number, Reject(number, 0, len(text), str(error)), 0
 
 
-def _split(stream: _Content, *, settled: bool) -> Iterator[tuple[bytes | None, int]]:
-    """Lines with their lengths, line end included; None in place of a line that is too long, which is skipped."""
+def _split(stream: _Content, *, settled: bool) -> Iterator[tuple[bytes | None, int, bool]]:
+    """Lines with their lengths, line end included, and whether they have one; None in place of a line that is too long,
+    which is skipped.
+    """
     while line := stream.readline(_LONGEST_LINE + 1):
         end, length = line, len(line)
         while length > _LONGEST_LINE and not end.endswith(b"\n") and (end := stream.readline(_BLOCK)):
             length += len(end)
-        if not (settled or end.endswith(b"\n")):
+        ended = end.endswith(b"\n")
+        if not (settled or ended):
             return
-        yield (line if length <= _LONGEST_LINE or line.endswith(b"\n") else None), length
+        yield (line if length <= _LONGEST_LINE or line.endswith(b"\n") else None), length, ended

@@ -51,8 +51,10 @@ class LogFile:
         return None if found is None else blake2b(found, digest_size=16).hexdigest()
 
     def batches(
-        self, start: Position = START, *, size: int = 1000, settled: bool = True
+        self, start: Position = START, *, size: int = 1000, settled: bool = True, grows: bool = False
     ) -> Generator[Batch, None, None]:
-        """Batches of up to ``size`` lines from ``start`` on, of a file that is not ``settled`` as far as its whole lines go."""
+        """Batches of up to ``size`` lines from ``start`` on, of a file that is not ``settled`` as far as its whole lines go,
+        of one that ``grows`` as far as its records go.
+        """
         with self._open() as stream:
-            yield from read(stream, start, size=size, settled=settled)
+            yield from read(stream, start, size=size, settled=settled, grows=grows)

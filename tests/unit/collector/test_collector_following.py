@@ -47,6 +47,9 @@ class Followed:
     def sample(self, name, **labels):
         return self.registry.get_sample_value(name, labels)
 
+    def waiting(self):
+        return [line for line in self.lines if line["event"] == "line_waiting"]
+
     def failures(self):
         return [line["reason"].splitlines()[0] for line in self.lines if line["event"] == "source_failed"]
 
@@ -123,11 +126,51 @@ async def test_a_quiet_log_is_read_up_to_now(following, tmp_path, raw):
 
 
 async def test_the_last_line_needs_no_end(following, tmp_path, line):
-    """A last line without an end is read once the file has settled, and a cut one is rejected then, once."""
-    (tmp_path / "logs" / "a.log").write_bytes(line(1) + line(2)[:-1])
-    (tmp_path / "logs" / "b.log").write_bytes(line(3) + line(4)[:40])
+    """A last line without an end is read once the file has settled; its end, when it comes, changes nothing."""
+    log = tmp_path / "logs" / "a.log"
+    log.write_bytes(line(1) + line(2)[:-1])
     async with following() as followed:
+        assert await followed.look(4) == (2, 0)
+        log.write_bytes(line(1) + line(2) + line(3))
         assert await followed.look(4) == (3, 0)
+        assert followed.sample("peyvand_exchange_rejected_total") == 0
+        assert followed.waiting() == []
+
+
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+async def test_half_a_line_waits_for_the_rest(following, tmp_path, line, before, end):
+    """What a writer with a buffer leaves of a line waits, told once, over a restart as well; nothing of it is lost."""
+    log = tmp_path / "logs" / "a.log"
+    whole, half = b"".join(map(line, range(before))), line(8)
+    async with following() as followed:
+        for cut in (1, 40, 60):
+            log.write_bytes(whole + half[:cut])
+            assert await followed.look(3) == (before, 0)
+        assert [told["line"] for told in followed.waiting()] == [before + 1]
+        assert "x-8" not in str(followed.waiting())
+    async with following() as followed:
+        await followed.look(3)
+        log.write_bytes(whole + half + line(9).rstrip() + end)
+        assert await followed.look(3) == (before + 2, 0)
+        assert followed.sample("peyvand_exchange_rejected_total") == 0
+        assert followed.sample("peyvand_exchange_records_total") == 2
+
+
+async def test_half_a_line_that_ends_as_none_is_rejected_once(following, tmp_path, line):
+    """What ends and is still no record is rejected, and the lines after it are read; half a row of a table waits too."""
+    log, table = tmp_path / "logs" / "a.log", tmp_path / "logs" / "b.log"
+    log.write_bytes(line(1) + line(2)[:40])
+    record = json.loads(line(3))
+    row = ",".join(map(str, record.values()))
+    table.write_text(f"{','.join(record)}\n{row[:70]}")
+    async with following() as followed:
+        assert await followed.look(3) == (1, 0)
+        assert len(followed.waiting()) == 2
+        assert followed.sample("peyvand_exchange_rejected_total") == 0
+        log.write_bytes(line(1) + line(2)[:40] + b"\n" + line(4))
+        table.write_text(f"{','.join(record)}\n{row}\n")
+        assert await followed.look(3) == (3, 0)
         assert followed.sample("peyvand_exchange_rejected_total") == 1
 
 

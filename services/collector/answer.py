@@ -7,10 +7,10 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
+import msgspec
 from lxml import etree
 
-from services.collector.decode import decode_records
+from services.collector.decode import check_objects, decode_records, split_records
 from services.core.markup import MarkupError, read_markup
 
 __all__ = ["Answer", "AnswerError", "FaultError", "read_answer", "read_envelope", "read_records"]
@@ -18,7 +18,9 @@ __all__ = ["Answer", "AnswerError", "FaultError", "read_answer", "read_envelope"
 _FAULT_CODE = re.compile(r"[\w.:-]{1,200}", re.ASCII)
 _LARGEST_PART = 256 << 20  # bytes after decompression; an answer holds some 10,000 records
 _MOST_RECORDS = 500_000
+_TOO_MANY = f"it holds more than {_MOST_RECORDS} records: split it, or turn it into one record a line"
 _MOST_PARTS = 16
+_BYTE = re.compile(r"\(byte (\d+)\)")
 
 
 class AnswerError(ValueError):
@@ -35,7 +37,9 @@ class FaultError(AnswerError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a security server answered: sides, or raw values where not all of them can be read; ``next_records_from`` in epoch seconds is None when there is nothing more."""
+    """What a security server answered: sides, or the text of each record where not all of them can be read;
+    ``next_records_from`` in epoch seconds is None when there is nothing more.
+    """
 
     records: list[Any]
     next_records_from: int | None
@@ -98,21 +102,38 @@ def _inflate(content: bytes, largest: int) -> bytes:
 def read_records(document: bytes) -> list[Any]:
     """Read the records of a JSON array, or of an object ``{"records": [...]}``. Raises AnswerError.
 
-    They are sides where all can be read at once, else what stands there, to be read one by one.
+    They are sides where all can be read at once, else the text of each (RawRecord), to be read one by one. No object is
+    made before it is sure that there are not too many: a small answer unpacks to tens of millions of empty lists.
     """
+    # Every record is an object and takes a brace; braces within their texts make this stricter, never laxer.
+    if document.count(b"{") > _MOST_RECORDS + 1:
+        raise AnswerError(_TOO_MANY)
     if (sides := decode_records(document)) is not None:
-        return list(sides)
+        return _few(sides)
     try:
-        value = orjson.loads(document)
-    except orjson.JSONDecodeError as error:
-        # The decoder's exception carries the whole document: it must not travel on.
-        raise AnswerError(f"it is not JSON from line {error.lineno}, column {error.colno} on") from None
-    records = value.get("records") if isinstance(value, dict) else value
-    if not isinstance(records, list):
-        raise AnswerError("its JSON must be a list of records")
+        if document.count(b",") >= _MOST_RECORDS:  # as many could be none: what is no object takes no brace
+            check_objects(document)
+        return _few(split_records(document))
+    except msgspec.ValidationError:
+        raise AnswerError("its JSON must be a list of records") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise AnswerError(f"it is not JSON from {_place(document, str(error))} on") from None
+    except RecursionError:
+        raise AnswerError("its JSON is nested too deep") from None
+
+
+def _few(records: list[Any]) -> list[Any]:
     if len(records) > _MOST_RECORDS:
-        raise AnswerError(f"it holds more than {_MOST_RECORDS} records: split it, or turn it into one record a line")
+        raise AnswerError(_TOO_MANY)
     return records
+
+
+def _place(document: bytes, message: str) -> str:
+    """Say where the decoder, which tells the byte, found a document broken; without a byte it found it too short."""
+    told = _BYTE.search(message)
+    before = document[: int(told[1])] if told else document
+    line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+    return f"line {line}, column {column}"
 
 
 def read_answer(body: bytes, largest: int = _LARGEST_PART) -> Answer:

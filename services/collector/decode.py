@@ -5,6 +5,7 @@ What cannot be read so is for services.collector.record to refuse, with its reas
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -26,7 +27,9 @@ from services.collector.fields import (
 )
 from services.collector.record import Side, side_of
 
-__all__ = ["decode_line", "decode_records"]
+__all__ = ["RawRecord", "check_objects", "decode_line", "decode_records", "split_records"]
+
+RawRecord = msgspec.Raw
 
 _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(FIELDS, Annotated[str, msgspec.Meta(max_length=LONGEST)] | None),
@@ -43,10 +46,18 @@ _Raw = msgspec.defstruct(
     "_Raw", [(name, _MUST[name]) if name in _MUST else (name, _TYPES[name], None) for name in FIELDS], gc=False
 )
 _Raws = msgspec.defstruct("_Raws", [("records", list[_Raw])])  # type: ignore[valid-type]  # a type made here
+_Object = msgspec.defstruct("_Object", [], gc=False)
+_Objects = msgspec.defstruct("_Objects", [("records", list[_Object])])  # type: ignore[valid-type]
+_RawRecords = msgspec.defstruct("_RawRecords", [("records", list[RawRecord])])
+_objects_of_array: Callable[[bytes], Any] = msgspec.json.Decoder(list[_Object]).decode  # type: ignore[valid-type]
+_objects_of_object: Callable[[bytes], Any] = msgspec.json.Decoder(_Objects).decode
+_split_array: Callable[[bytes], list[RawRecord]] = msgspec.json.Decoder(list[RawRecord]).decode
+_split_object: Callable[[bytes], Any] = msgspec.json.Decoder(_RawRecords).decode
 _decode_line: Callable[[bytes], Any] = msgspec.json.Decoder(_Raw).decode
 _decode_array: Callable[[bytes], list[Any]] = msgspec.json.Decoder(list[_Raw]).decode  # type: ignore[valid-type]
 _decode_object: Callable[[bytes], Any] = msgspec.json.Decoder(_Raws).decode
 _values: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
+_OBJECT = re.compile(rb"\s*\{")
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -68,8 +79,24 @@ def decode_line(line: bytes) -> Side | None:
 def decode_records(document: bytes) -> list[Side] | None:
     """Read a JSON array of records, or ``{"records": [...]}``, at once; None when any of them cannot be read so."""
     try:
-        found = _decode_object(document).records if document.lstrip()[:1] == b"{" else _decode_array(document)
+        found = _decode_object(document).records if _is_object(document) else _decode_array(document)
     except _UNREADABLE:
         return None
     rows = [_values(raw) for raw in found]
     return [side_of(values) for values in rows] if all(map(_clean, rows)) else None
+
+
+def split_records(document: bytes) -> list[RawRecord]:
+    """Split such a document into the text of each record, of which nothing is read. Raises what msgspec does, or
+    RecursionError.
+    """
+    return _split_object(document).records if _is_object(document) else _split_array(document)
+
+
+def check_objects(document: bytes) -> None:
+    """Check that such a document lists objects alone, of which nothing is kept. Raises as ``split_records`` does."""
+    (_objects_of_object if _is_object(document) else _objects_of_array)(document)
+
+
+def _is_object(document: bytes) -> bool:
+    return _OBJECT.match(document) is not None

@@ -18,7 +18,7 @@ import orjson
 
 from services.collector.answer import AnswerError, read_answer, read_records
 from services.collector.batch import START, Batch, Position, Reject
-from services.collector.decode import decode_line
+from services.collector.decode import RawRecord, decode_line
 from services.collector.generic import is_generic, read_generic
 from services.collector.record import RecordError, Side, read_side
 from services.collector.tabular import TableError, is_header, read_header, read_row
@@ -106,12 +106,26 @@ def _document(stream: _Content, start: Position, size: int) -> Iterator[Batch]:
 def _chunks(records: list[Any], first: int, size: int) -> Iterator[Batch]:
     rest = iter(enumerate(records[first:], first + 1))
     while chunk := list(islice(rest, size)):
-        yield Batch(*_read_each((number, value, 0) for number, value in chunk), Position(0, chunk[-1][0]))
+        yield Batch(*_read_each(map(_record, chunk)), Position(0, chunk[-1][0]))
 
 
 def read_all(records: list[Any], position: Position) -> Batch:
     """Read every record of an answer as one batch, after which its source is at ``position``."""
-    return Batch(*_read_each((number, value, 0) for number, value in enumerate(records, 1)), position)
+    return Batch(*_read_each(map(_record, enumerate(records, 1))), position)
+
+
+def _record(numbered: tuple[int, Any]) -> tuple[int, Any, int]:
+    """Decode a record of a document that could not be read at once."""
+    number, value = numbered
+    if isinstance(value, RawRecord):
+        text = bytes(value)
+        if len(text) > _LONGEST_LINE:
+            return number, Reject(number, 0, len(text), f"a record may not exceed {_LONGEST_LINE} bytes", "record"), 0
+        try:
+            value = decode_line(text) or orjson.loads(text)
+        except orjson.JSONDecodeError:
+            value = Reject(number, 0, len(text), "it is not JSON", "record")
+    return number, value, 0
 
 
 def _read_each(numbered: Iterable[tuple[int, Any, int]]) -> tuple[tuple[Side, ...], tuple[Reject, ...]]:

@@ -3,6 +3,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
+import sys
+import tempfile
 import tracemalloc
 
 import pytest
@@ -21,8 +24,8 @@ def lines(records):
     return b"".join(json.dumps(record).encode() + b"\n" for record in records)
 
 
-def multipart(records, *, count=None, extra="", boundary=b"--xroadB"):
-    body = gzip.compress(json.dumps({"records": records}).encode())
+def multipart(records, *, count=None, extra="", boundary=b"--xroadB", body=b""):
+    body = body or gzip.compress(json.dumps({"records": records}).encode())
     envelope = (
         '<E:Envelope xmlns:E="http://schemas.xmlsoap.org/soap/envelope/" xmlns:om="http://x-road.eu/xsd/op-monitoring.xsd">'
         f"<E:Body><om:getSecurityServerOperationalDataResponse><om:recordsCount>{len(records) if count is None else count}"
@@ -134,18 +137,26 @@ def test_bad_lines_are_told_by_place_length_and_reason(raw):
 
 
 def test_bad_records_of_a_document_are_told_by_number(raw):
-    """In one document a record is named by its number."""
-    bad = raw(succeeded=7)
-    _, rejects, _ = all_of(json.dumps([raw(), bad]).encode())
+    """In one document a record is named by its number, and the rest goes on."""
+    bad, long = raw(succeeded=7), json.dumps({"messageUserId": "x" * (1 << 20)})
+    whole = json.dumps(raw(), ensure_ascii=False).encode()
+    content = b",".join((whole, json.dumps(bad).encode(), b"7", b'{"a": "\xff"}', long.encode(), whole))
+    sides, rejects, _ = all_of(b"[" + content + b"]")
+    assert len(sides) == 2
     assert [str(reject.fault("log")) for reject in rejects] == [
-        f"log: record 2: succeeded must be true or false ({len(json.dumps(bad, separators=(',', ':')))} bytes)"
+        f"log: record 2: succeeded must be true or false ({len(json.dumps(bad, separators=(',', ':')))} bytes)",
+        "log: record 3: a record must be a JSON object (1 bytes)",
+        "log: record 4: it is not JSON (10 bytes)",
+        f"log: record 5: a record may not exceed 1048576 bytes ({len(long)} bytes)",
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b'[{"messageUserId": "CANARY"}, ]', "it is not JSON from line 1, column 29 on"),
+        (b'[{"messageUserId": "CANARY"}, ]', "it is not JSON from line 1, column 31 on"),
+        (b'{"records": [1], "records": 1}', "its JSON must be a list of records"),
+        (b"[" * 100_000, "its JSON is nested too deep"),
         (b"[1,\n 2", "it is not JSON from line 2, column 3 on"),
         (gzip.compress(b'{"a": 1}\n' * 100, mtime=0)[:-12], "its gzip data end early"),
         (gzip.compress(b"{}", mtime=0)[:10] + b"\xff" * 40, "its gzip data are damaged"),
@@ -201,6 +212,48 @@ def test_a_damaged_attachment_is_refused(raw):
         with pytest.raises(UnreadableError) as caught:
             all_of(content)
         assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize("wrapped", [True, False], ids=["answer", "file"])
+@pytest.mark.parametrize(
+    ("one", "reason"),
+    [
+        (b"[]", "its JSON must be a list of records"),
+        (b"0.5", "its JSON must be a list of records"),
+        (b"{}", "it holds more than 500000 records: split it, or turn it into one record a line"),
+        (b'{"a":[[],[],[],[],[]]}', "it holds more than 500000 records: split it, or turn it into one record a line"),
+    ],
+)
+def test_a_small_answer_does_not_take_all_memory(one, reason, wrapped):
+    """What unpacks to 60 MiB of tiny values is refused before they are made, as an answer and as a file."""
+    values = (one + b",") * ((60 << 20) // (len(one) + 1))
+    packed = gzip.compress(b'{"records": [' + values + one + b"]}", 1)
+    program = (
+        "import re, sys; from pathlib import Path; from services.collector.formats import *\n"
+        "try: print(sum(1 for _ in read(sys.stdin.buffer)))\n"
+        "except UnreadableError as error: print(error)\n"
+        "print(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])"
+    )
+    with tempfile.TemporaryFile() as given:
+        given.write(multipart([], body=packed) if wrapped else packed)
+        given.seek(0)
+        told = subprocess.run([sys.executable, "-c", program], stdin=given, capture_output=True, text=True, check=True)
+    said, peak = told.stdout.splitlines()
+    assert said == reason
+    assert int(peak) < 350 << 10  # 2,000 and more where all of it is made
+
+
+def test_values_within_one_record_are_not_made():
+    """One record may not be large enough to take memory either; what follows it is read."""
+    content = b'[{"a": [' + b"[]," * 200_000 + b"[]]}, {}, " + b'{"a": [' + b"[]," * 4_000_000 + b"[]]}]"
+    tracemalloc.start()
+    with pytest.raises(UnreadableError, match=r"its JSON must be a list of records$"):
+        all_of(content.replace(b"{}", b"7"))
+    _, rejects, _ = all_of(content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert {reject.number for reject in rejects} == {1, 2, 3}
+    assert peak < 5 * len(content)
 
 
 def test_memory_does_not_grow_with_the_file(raw, tmp_path):

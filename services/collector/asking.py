@@ -37,6 +37,15 @@ class Span:
     first: int
     last: int
 
+    @property
+    def seconds(self) -> int:
+        """How many they are."""
+        return self.last - self.first + 1
+
+    def beginning(self, seconds: int | None) -> Span:
+        """Its first so many seconds; all of it, where no number is given."""
+        return self if seconds is None else Span(self.first, min(self.last, self.first + seconds - 1))
+
 
 def span(position: int | None, now: float, history: float, behind: float = BEHIND_SECONDS) -> Span | None:
     """What to ask for next: from the position on, or ``history`` seconds back where there is none; None when it is too early."""

@@ -34,6 +34,7 @@ class Meters:
         self._newest_ms: dict[str, int] = {}
         self._up = metrics.gauge("peyvand_exchange_source_up", registry)
         self._failures = metrics.counter("peyvand_exchange_source_failures_total", registry)
+        self._skipped = metrics.counter("peyvand_exchange_skipped_seconds_total", registry)
         self._health = metrics.gauge("peyvand_exchange_health_requests", registry)
         self._mean = metrics.gauge("peyvand_exchange_health_duration_seconds", registry)
         self._known: dict[str, set[str]] = {}
@@ -61,7 +62,8 @@ class Meters:
         self._unpublished.set(totals.unpublished)
 
     def source_named(self, source: str) -> None:
-        """Show the failures of a source from the start, as none."""
+        """Show the failures of a source, and what was skipped of it, from the start, as none."""
+        self._skipped.labels(source)
         for failure in FAILURES:
             self._failures.labels(source, failure)
 
@@ -73,6 +75,10 @@ class Meters:
         """Show that a source did not, and how it failed."""
         self._up.labels(source).set(0)
         self._failures.labels(source, failure).inc()
+
+    def second_skipped(self, source: str) -> None:
+        """Count a second of a source of which nothing can be read."""
+        self._skipped.labels(source).inc()
 
     def health(self, source: str, health: Health) -> None:
         """Show what a security server says of the services behind it, up to SERVICES of them, and no longer of others."""

@@ -22,6 +22,9 @@ __all__ = ["Puller"]
 _FIRST_SECONDS = 2.0  # within which all servers are first asked
 _NOT_YET = ".InvalidRequest"
 _LARGEST_RECORDS = 64 << 20  # bytes of an answer's records, unpacked
+_LESS = ("too_large", "unreadable")  # failures after which less is asked for
+_PROOFS = 4  # times a second must fail while others can be read, until it is skipped
+_OTHERS = (1, 60, 3600)  # how many seconds later those others are
 
 
 class Puller:
@@ -45,6 +48,7 @@ class Puller:
         self._now, self._chance, self._wait = now, chance, wait
         # A position says how far these records of this server were read: of others it says nothing.
         self._name = " ".join(filter(None, (source.id, source.server, source.provider)))
+        self._seconds: int | None = None  # asked for at once, where not everything is
 
     async def run(self) -> None:
         """Ask round after round until the stop; a server that fails is asked again, less and less often."""
@@ -68,49 +72,110 @@ class Puller:
                 stopped = await self._wait(seconds)
 
     def _failed(self, error: SourceError, failures: int, seconds: float) -> None:
+        self._tell(error, failures=failures, retry_seconds=round(seconds, 1))
+
+    def _tell(self, error: SourceError, **more: float) -> None:
         self._meters.source_failed(self._source.id, error.failure)
-        self._log.warning(
-            "source_failed",
-            source=self._source.id,
-            failure=error.failure,
-            reason=str(error),
-            failures=failures,
-            retry_seconds=round(seconds, 1),
-        )
+        self._log.warning("source_failed", source=self._source.id, failure=error.failure, reason=str(error), **more)
 
     async def _records(self, server: SecurityServer) -> None:
-        """One round: follow the server to the end of what it has. Raises SourceError."""
+        """One round: follow the server to the end of what it has. Raises SourceError.
+
+        Where an answer cannot be used half as many seconds are asked for, so that one bad record does not keep back all
+        after it, and twice as many after each that can.
+        """
         follows = False
         while True:
             position = await self._intake.position(self._name)
             if position is not None:
                 self._intake.reached(self._source.id, (position.offset - 1) * 1000)
             begin = None if position is None else position.offset
-            asked = span(begin, self._now(), self._source.history, self._source.behind)
-            if asked is None:
+            every = span(begin, self._now(), self._source.history, self._source.behind)
+            if every is None:
                 return
+            asked = every.beginning(self._seconds)
             try:
-                async with self._turns:
-                    goes_on = await self._answer(server, asked)
+                goes_on = await self._answer(server, asked)
             except SourceError as error:
                 if follows and error.code.endswith(_NOT_YET):
                     return  # its clock is behind ours, and it said itself to go on from there
-                raise
+                await self._ask_for_less(server, error, asked, every)
+                goes_on = True
+            else:
+                part = asked.last < every.last
+                goes_on, self._seconds = goes_on or part, 2 * asked.seconds if part else None
             if not goes_on or await self._wait(0):
                 return
             follows = True
 
+    async def _ask_for_less(self, server: SecurityServer, error: SourceError, asked: Span, every: Span) -> None:
+        """Ask for half as much from now on. Raises the error where that does not help."""
+        if not _may_be_of_span(error):
+            raise error
+        if asked.seconds > 1:
+            self._seconds = asked.seconds // 2
+            self._tell(error, first=asked.first, last=asked.last)
+        else:
+            await self._doubt(server, error, asked, every)
+
+    async def _doubt(self, server: SecurityServer, error: SourceError, asked: Span, every: Span) -> None:
+        """Skip a second whose answer cannot be used, if it is that second and not the server. Raises SourceError.
+
+        A server that is ill as a whole, or now and then, loses nothing: other seconds must be readable meanwhile.
+        """
+        for times in range(_PROOFS):
+            if times % 2 == 0:  # twice in a row: every other answer may be another machine's
+                await self._try_others(server, error, asked, every)
+            try:
+                await self._answer(server, asked)
+            except SourceError as again:
+                if not _may_be_of_span(again):
+                    raise
+                error = again
+            else:
+                return
+        await self._intake.take(self._name, self._source.id, Batch((), (), Position(asked.last + 1)))
+        self._meters.second_skipped(self._source.id)
+        self._log.warning(
+            "second_skipped",
+            source=self._source.id,
+            second=asked.first,
+            failure=error.failure,
+            reason=f"what was logged in second {asked.first} is lost, while others can be read: {error}",
+        )
+
+    async def _try_others(self, server: SecurityServer, error: SourceError, asked: Span, every: Span) -> None:
+        """Look whether any of a few later seconds can be read. Raises SourceError, that of ``asked`` where none can."""
+        for later in _OTHERS:
+            second = asked.first + later
+            if second > every.last:
+                break
+            try:
+                async with self._turns:
+                    await self._ask(server, Span(second, second))
+            except SourceError as failed:
+                if not _may_be_of_span(failed):
+                    raise
+            else:
+                return
+        raise error
+
     async def _answer(self, server: SecurityServer, asked: Span) -> bool:
         """Take in one answer; tells whether the server named where to go on. Raises SourceError."""
+        async with self._turns:
+            batch, goes_on = await self._ask(server, asked)
+            await self._intake.take(self._name, self._source.id, batch)
+        self._intake.reached(self._source.id, (batch.position.offset - 1) * 1000)
+        return goes_on
+
+    async def _ask(self, server: SecurityServer, asked: Span) -> tuple[Batch, bool]:
+        """Ask for a span and read the answer. Raises SourceError."""
         source = self._source
         body = await server.ask(operational_data(source.client, source.server, asked, str(uuid4()), source.provider))
         try:
-            batch, goes_on = await self._intake.desk.do(_read, body, asked)
+            return await self._intake.desk.do(_read, body, asked)
         except (AnswerError, AskError) as error:
             raise SourceError.of(error) from error
-        await self._intake.take(self._name, source.id, batch)
-        self._intake.reached(source.id, (batch.position.offset - 1) * 1000)
-        return goes_on
 
     async def _health(self, server: SecurityServer) -> None:
         source = self._source
@@ -123,6 +188,11 @@ class Puller:
         self._log.info(
             "health_taken", source=self._source.id, services=len(found.services), period_seconds=found.period_seconds
         )
+
+
+def _may_be_of_span(error: SourceError) -> bool:
+    """Tell whether a failure may be that of something in the span alone, so that it helps to ask for less."""
+    return error.failure in _LESS and not isinstance(error.__cause__, AskError)
 
 
 def _read(body: bytes, asked: Span) -> tuple[Batch, bool]:

@@ -266,6 +266,14 @@ _ROWS = (
         "7/source",
     ),
     Metric(
+        "peyvand_exchange_skipped_seconds_total",
+        "counter",
+        ("source",),
+        "collector",
+        "Seconds of a security server skipped, as no answer for them could be used",
+        "1/source",
+    ),
+    Metric(
         "peyvand_exchange_health_requests",
         "gauge",
         ("source", "service", "result"),

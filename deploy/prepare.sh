@@ -1,19 +1,26 @@
 #!/bin/sh
 # Makes what a bus needs besides its configuration, in FOLDER (deploy/secrets unless told otherwise): a certificate
 # authority, the servers' certificate, the users' seeds and the servers' list of users; for deploy/compose.yaml also
-# Grafana's password and Alertmanager's webhooks. What is there already stays; to
+# Grafana's password and Alertmanager's webhooks. What is there already stays, users too: whoever has a folder in users/ is
+# admitted, named here or not, so to admit somebody no more, remove that folder first. To
 # have a certificate made anew, remove nats/server.pem first. For a lab or a pilot: a real authority's files serve as well.
-#   VANTAGES  the vantages of the register        (main)
-#   BUSES     the data buses                      (xroad)
+#   VANTAGES  the vantages of the register, or those that come to it    (those in users/, main where there is none)
+#   BUSES     the data buses, likewise                                  (those in users/, xroad where there is none)
 #   HOSTS     names and addresses of nats-servers (nats-1 nats-2 nats-3 localhost 127.0.0.1)
 #   PAGES_URL, TICKETS_URL  webhooks of Alertmanager: who is woken, who is told (without them nobody is)
-#   OWNER     who runs the components, UID:GID    (10001:10001, the image's user; as root only)
+#   OWNER     who runs the components, UID:GID    (10001:10001, the image's user; without root only who calls this)
 #   PEYVAND   the command                         (peyvand on PATH, else the one of .venv)
 set -eu
 umask 077
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:-$here/secrets}
 peyvand=${PEYVAND:-$(command -v peyvand || echo "$here/../.venv/bin/peyvand")}
+owner=${OWNER:-10001:10001}
+if [ "$(id -u)" != 0 ] && [ "${owner%%:*}" != "$(id -u)" ]; then
+  echo "$0: only root can give the files to UID ${owner%%:*}, who is to read them: run this as root," \
+    "or with OWNER=$(id -u) where the components run as you or the files are carried elsewhere" >&2
+  exit 1
+fi
 mkdir -p "$folder/nats" "$folder/users"
 
 authority=$folder/authority
@@ -39,22 +46,37 @@ fi
 cp "$authority/ca.pem" "$folder/nats/ca.pem"
 cp "$authority/ca.pem" "$folder/ca.pem"
 
+# The names of the users of a role that are there already: of users/prober-north, north.
+known() {
+  for path in "$folder/users/$1"-*/; do
+    path=${path%/}
+    [ ! -e "$path/$1.nk" ] || echo "${path##*/"$1"-}"
+  done
+}
+vantages="$(known prober) ${VANTAGES:-}"
+buses="$(known collector) ${BUSES:-}"
 set --
-for vantage in ${VANTAGES:-main}; do set -- "$@" --vantage "$vantage"; done
-for bus in ${BUSES:-xroad}; do set -- "$@" --bus "$bus"; done
+for vantage in $(printf '%s\n' ${vantages:-} | sort -u); do set -- "$@" --vantage "$vantage"; done
+[ $# -gt 0 ] || set -- --vantage main
+named=$#
+for bus in $(printf '%s\n' ${buses:-} | sort -u); do set -- "$@" --bus "$bus"; done
+[ $# -gt "$named" ] || set -- "$@" --bus xroad
 "$peyvand" bus users "$folder/users" "$@" --out "$folder/nats/users.conf"
 
 mkdir -p "$folder/alertmanager" "$folder/grafana"
 [ -e "$folder/grafana/password" ] || openssl rand -hex 16 >"$folder/grafana/password"
 for name in pages tickets; do
-  url=$(eval "echo \${$(echo $name | tr a-z A-Z)_URL:-}")
+  variable=$(echo $name | tr a-z A-Z)_URL
+  url=$(eval "echo \"\${$variable:-}\"")
   [ -z "$url" ] || echo "$url" >"$folder/alertmanager/$name-url"
+  [ -s "$folder/alertmanager/$name-url" ] ||
+    echo "$0: Alertmanager has no webhook for $name and tells nobody of them: give $variable where it runs" >&2
 done
 
 chmod 711 "$folder"
 chmod 644 "$folder/ca.pem"
 if [ "$(id -u)" = 0 ]; then
-  chown -R "${OWNER:-10001:10001}" "$folder/users"
+  chown -R "$owner" "$folder/users"
   chown -R 65534:65534 "$folder/alertmanager" # nobody, as whom the images of Prometheus run
   chown -R 472:0 "$folder/grafana"            # as whom Grafana's runs
 fi

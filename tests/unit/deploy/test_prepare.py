@@ -1,0 +1,124 @@
+"""deploy/prepare.sh as operators call it: once, and again after something changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.programs import program
+
+ROOT = Path(__file__).parents[3]
+SCRIPT = ROOT / "deploy" / "prepare.sh"
+PEYVAND = Path(sys.executable).parent / "peyvand"
+WEBHOOKS = {"PAGES_URL": "http://127.0.0.1:9/pages", "TICKETS_URL": "http://127.0.0.1:9/tickets?a=1&b=2"}
+
+
+def _prepare(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run it with these variables and none of the machine's."""
+    program("openssl", "openssl")
+    environ = {"PATH": os.environ["PATH"], "PEYVAND": str(PEYVAND), "OWNER": str(os.getuid()), **variables}
+    return subprocess.run(
+        [SCRIPT, folder], env=environ, capture_output=True, text=True, check=False, timeout=60, cwd=folder.parent
+    )
+
+
+def _prepared(folder: Path, **variables: str) -> str:
+    done = _prepare(folder, **variables)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def _admitted(folder: Path) -> int:
+    """How many users the servers' list holds."""
+    text = (folder / "nats" / "users.conf").read_text("utf-8")
+    return len(json.loads(text.partition("authorization: ")[2])["users"])
+
+
+def _subjects(folder: Path) -> set[str]:
+    """The vantages and data buses whose users are admitted, by the subjects they publish to."""
+    text = (folder / "nats" / "users.conf").read_text("utf-8")
+    return {name for name in re.findall(r'"peyvand\.v1\.(?:measurement|exchange)\.([^".]+)\.', text) if name != "*"}
+
+
+def test_who_was_admitted_stays(tmp_path: Path) -> None:
+    """Called again without names, as after a rotation, it admits every vantage and bus that it did before."""
+    folder = tmp_path / "of two words"
+    _prepared(folder, VANTAGES="north south-east", BUSES="xroad misp")
+    assert _subjects(folder) == {"north", "south-east", "xroad", "misp"}
+    count = _admitted(folder)
+    _prepared(folder)
+    assert _subjects(folder) == {"north", "south-east", "xroad", "misp"}
+    assert _admitted(folder) == count
+
+
+def test_who_is_named_later_is_added(tmp_path: Path) -> None:
+    """A vantage that is named alone comes to the others; a user whose folder is removed is admitted no more."""
+    _prepared(tmp_path, VANTAGES="north")
+    _prepared(tmp_path, VANTAGES="west north")
+    assert _subjects(tmp_path) == {"north", "west", "xroad"}
+    (tmp_path / "users" / "prober-north" / "prober.nk").unlink()
+    (tmp_path / "users" / "prober-north").rmdir()
+    _prepared(tmp_path)
+    assert _subjects(tmp_path) == {"west", "xroad"}
+
+
+def test_a_rotation_admits_both_seeds_until_it_is_ended(tmp_path: Path) -> None:
+    """Between `--replace` and `--retire` it admits the seed before as well, and makes nothing anew."""
+    _prepared(tmp_path, VANTAGES="north south")
+    count, seed = _admitted(tmp_path), tmp_path / "users" / "prober-north" / "prober.nk"
+    authority = (tmp_path / "ca.pem").read_bytes()
+    users = [PEYVAND, "bus", "users", tmp_path / "users", "--vantage", "north", "--vantage", "south"]
+    out = ["--out", tmp_path / "nats" / "users.conf"]
+    subprocess.run([*users, *out, "--replace", "prober-north"], check=True, capture_output=True)
+    replaced = seed.read_bytes()
+    _prepared(tmp_path)
+    assert (_admitted(tmp_path), seed.read_bytes(), (tmp_path / "ca.pem").read_bytes()) == (
+        count + 1,
+        replaced,
+        authority,
+    )
+
+
+def test_without_names_there_are_main_and_xroad(tmp_path: Path) -> None:
+    """The first call without names makes the users of a register with one vantage and one bus."""
+    _prepared(tmp_path)
+    assert _subjects(tmp_path) == {"main", "xroad"}
+
+
+def test_it_says_when_nobody_is_told(tmp_path: Path) -> None:
+    """Each webhook that Alertmanager lacks is one sentence; one that was given before is kept and not asked for again."""
+    said = _prepared(tmp_path, PAGES_URL=WEBHOOKS["PAGES_URL"])
+    assert said.count("\n") == 1
+    assert "Alertmanager has no webhook for tickets and tells nobody of them: give TICKETS_URL" in said
+    assert _prepared(tmp_path, **WEBHOOKS) == ""
+    assert _prepared(tmp_path) == ""
+    assert (tmp_path / "alertmanager" / "tickets-url").read_text("utf-8") == WEBHOOKS["TICKETS_URL"] + "\n"
+
+
+def test_files_that_nobody_could_read_are_not_made(tmp_path: Path) -> None:
+    """Another user than root is refused in a sentence, for it cannot give seeds to the image's user."""
+    if os.getuid() == 0:
+        (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+        (tmp_path / "id").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    refused = _prepare(tmp_path / "secrets", OWNER="", PATH=path)
+    assert refused.returncode == 1
+    assert "only root can give the files to UID 10001" in refused.stderr
+    assert not (tmp_path / "secrets").exists()
+    if os.getuid() == 0:
+        _prepared(tmp_path / "secrets", OWNER="1000:1000", PATH=path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files to others: as root only")
+def test_root_gives_the_files_to_who_reads_them(tmp_path: Path) -> None:
+    """Seeds are the image's user's and nobody else's to read, also those of a user that came later."""
+    _prepared(tmp_path, OWNER="")
+    _prepared(tmp_path, OWNER="", VANTAGES="north")
+    for seed in (tmp_path / "users").rglob("*.nk"):
+        assert (seed.stat().st_uid, seed.stat().st_mode & 0o777) == (10001, 0o600)

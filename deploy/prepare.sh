@@ -8,6 +8,8 @@
 #   BUSES     the data buses, likewise                                  (those in users/, xroad where there is none)
 #   HOSTS     names and addresses of nats-servers (nats-1 nats-2 nats-3 localhost 127.0.0.1)
 #   PAGES_URL, TICKETS_URL  webhooks of Alertmanager: who is woken, who is told (without them nobody is)
+#   RUNBOOKS  where this repository's pages are served: the rules of prometheus/rules go to rules/ with their runbook_url below it,
+#             on each call, for the stack as PEYVAND_RULES (that of the last call; none: rules/ is not made)
 #   OWNER     who runs the components, UID:GID    (10001:10001, the image's user; without root only who calls this)
 #   PEYVAND   the command                         (peyvand on PATH, else the one of .venv)
 set -eu
@@ -21,6 +23,13 @@ if [ "$(id -u)" != 0 ] && [ "${owner%%:*}" != "$(id -u)" ]; then
     "or with OWNER=$(id -u) where the components run as you or the files are carried elsewhere" >&2
   exit 1
 fi
+runbooks=${RUNBOOKS:-$(cat "$folder/runbooks" 2>/dev/null || true)}
+case $runbooks in
+  '') ;;
+  *[!A-Za-z0-9._~:/@%+,-]*) echo "$0: RUNBOOKS is not a plain URL: $runbooks" >&2 && exit 1 ;;
+  http://?* | https://?*) ;;
+  *) echo "$0: RUNBOOKS does not begin with http:// or https://: $runbooks" >&2 && exit 1 ;;
+esac
 mkdir -p "$folder/nats" "$folder/users"
 
 authority=$folder/authority
@@ -72,6 +81,16 @@ for name in pages tickets; do
   [ -s "$folder/alertmanager/$name-url" ] ||
     echo "$0: Alertmanager has no webhook for $name and tells nobody of them: give $variable where it runs" >&2
 done
+
+if [ -n "$runbooks" ]; then
+  echo "$runbooks" >"$folder/runbooks"
+  mkdir -p "$folder/rules"
+  for file in "$here"/prometheus/rules/*.yaml; do
+    sed "s|runbook_url: docs/|runbook_url: ${runbooks%/}/docs/|" "$file" >"$folder/rules/${file##*/}"
+  done
+  chmod 755 "$folder/rules"
+  chmod 644 "$folder/rules"/*.yaml
+fi
 
 chmod 711 "$folder"
 chmod 644 "$folder/ca.pem"

@@ -96,6 +96,17 @@ def test_rules_and_dashboards_are_those_of_deploy() -> None:
     assert {name: text for data in given for name, text in data.items()} == boards
 
 
+@pytest.mark.parametrize("base", ["https://git.example/peyvand", "https://git.example/peyvand/"])
+def test_alerts_lead_to_where_pages_are_served(base: str) -> None:
+    """With `monitoring.runbooks` every alert has it before the path of its section, and nothing else differs."""
+    rules = of_kind(render({**LEAST, "monitoring": {"enabled": True, "runbooks": base}}), "PrometheusRule")
+    plain = of_kind(render({**LEAST, "monitoring": {"enabled": True}}), "PrometheusRule")
+    urls = re.findall(r'"runbook_url": "([^"]*)"', json.dumps(rules))
+    assert len(urls) > 20
+    assert all(url.startswith("https://git.example/peyvand/docs/alerts.md#") for url in urls)
+    assert json.loads(json.dumps(rules).replace("https://git.example/peyvand/", "")) == plain
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -111,6 +122,7 @@ def test_rules_and_dashboards_are_those_of_deploy() -> None:
         ({"register": {"volume": {}}}, "register.volume: say where the register directory is"),
         ({"api": {"clients": {"secret": "c"}}}, "api.clients asks for api.tls"),
         ({"vantages": [{"name": "m" * 40, "secret": "s"}]}, "is too long a name for Kubernetes"),
+        ({"monitoring": {"runbooks": "git.example"}}, "runbooks"),
         ({"surprise": 1}, "surprise"),
     ],
 )

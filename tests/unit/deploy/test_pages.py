@@ -22,7 +22,7 @@ TOOLS = {
     "prometheus", "prometheus-alertmanager", "rm", "systemctl", "systemd-sysusers",
 }  # fmt: skip
 """What stands in blocks besides our own commands."""
-STACK_VARIABLES = {"PEYVAND_REGISTER"}
+STACK_VARIABLES = {"PEYVAND_REGISTER", "PEYVAND_RULES"}
 UNITS = {file.name.removesuffix(".service") for file in (ROOT / "deploy" / "systemd").iterdir()}
 
 page = pytest.mark.parametrize("name", PAGES)

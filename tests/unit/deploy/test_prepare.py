@@ -115,6 +115,36 @@ def test_files_that_nobody_could_read_are_not_made(tmp_path: Path) -> None:
         _prepared(tmp_path / "secrets", OWNER="1000:1000", PATH=path)
 
 
+def test_alerts_lead_to_where_pages_are_served(tmp_path: Path) -> None:
+    """With RUNBOOKS, once given, Prometheus can read rules that differ from those of the repository in nothing else."""
+    _prepared(tmp_path)
+    assert not (tmp_path / "rules").exists()
+    _prepared(tmp_path, RUNBOOKS="https://git.example/peyvand/")
+    (tmp_path / "rules" / "monitor.yaml").write_text("of an older version")
+    _prepared(tmp_path)
+    ours = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml"))
+    assert [file.name for file in ours] == sorted(file.name for file in (tmp_path / "rules").iterdir())
+    for file in ours:
+        made, text = tmp_path / "rules" / file.name, file.read_text("utf-8")
+        written = text.replace("runbook_url: docs/", "runbook_url: https://git.example/peyvand/docs/")
+        assert (made.read_text("utf-8"), made.stat().st_mode & 0o777) == (written, 0o644)
+    subprocess.run(
+        [program("promtool", "prometheus"), "check", "rules", *(tmp_path / "rules").glob("*.yaml")],
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.mark.parametrize("base", ["git.example/peyvand", "https://git.example/a|b", "https://git.example/a b"])
+def test_what_is_no_address_is_refused(tmp_path: Path, base: str) -> None:
+    """RUNBOOKS that would spoil the rules ends the script before it made anything."""
+    refused = _prepare(tmp_path / "secrets", RUNBOOKS=base)
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "RUNBOOKS" in refused.stderr
+    assert not (tmp_path / "secrets").exists()
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="gives files to others: as root only")
 def test_root_gives_the_files_to_who_reads_them(tmp_path: Path) -> None:
     """Seeds are the image's user's and nobody else's to read, also those of a user that came later."""

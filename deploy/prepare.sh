@@ -65,10 +65,10 @@ known() {
 vantages="$(known prober) ${VANTAGES:-}"
 buses="$(known collector) ${BUSES:-}"
 set --
-for vantage in $(printf '%s\n' ${vantages:-} | sort -u); do set -- "$@" --vantage "$vantage"; done
+for vantage in $(echo "$vantages" | tr -s ' \t' '\n' | sort -u); do set -- "$@" --vantage "$vantage"; done
 [ $# -gt 0 ] || set -- --vantage main
 named=$#
-for bus in $(printf '%s\n' ${buses:-} | sort -u); do set -- "$@" --bus "$bus"; done
+for bus in $(echo "$buses" | tr -s ' \t' '\n' | sort -u); do set -- "$@" --bus "$bus"; done
 [ $# -gt "$named" ] || set -- "$@" --bus xroad
 "$peyvand" bus users "$folder/users" "$@" --out "$folder/nats/users.conf"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from services.core.outcome import Reason
 from services.core.settings import Settings, variable
 from tests.charts import render
 from tests.commands import command_lines, faults, refused
+from tests.programs import module
 
 ROOT = Path(__file__).parents[3]
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("alerts", "operating")}
@@ -43,6 +45,8 @@ def test_commands_exist(name: str) -> None:
             assert tool in TOOLS, words
         if words[:2] == ["docker", "compose"] and "peyvand" in words:
             assert faults(words[words.index("peyvand") + 1 :]) == [], words
+        if tool == "kubectl" and "--" in words and words[words.index("--") + 1] == "peyvand":
+            assert faults(words[words.index("--") + 2 :]) == [], words
         if tool == "systemctl" and words[1] != "daemon-reload":
             named = [word for word in words[2:] if word.startswith("peyvand")]
             assert [one for one in named if re.sub("@.*", "@", one) not in UNITS] == []
@@ -102,10 +106,49 @@ def test_the_guide_names_alerts_that_exist() -> None:
     assert len(named) > 3
 
 
+def _yaml_with(words: str) -> Any:
+    """The block of the operating guide that holds these words."""
+    (block,) = [one for one in re.findall(r"```yaml\n(.*?)```", PAGES["operating"], re.DOTALL) if words in one]
+    return yaml.safe_load(block)
+
+
+def test_the_guide_s_keeper_finds_what_the_chart_made() -> None:
+    """The pod that keeps and restores is as Kubernetes asks; claim, Secrets, bus and workloads are those of the guide's values."""
+    keeper, values = _yaml_with("kind: Pod"), _yaml_with("vantages:")
+    kubernetes = module("kubernetes_validate")
+    for version in ("1.25", "1.37"):
+        kubernetes.validate(keeper, version, strict=True)
+    documents = render(values, name="peyvand")
+    workloads = {(one["kind"].lower(), one["metadata"]["name"]): one["spec"] for one in documents if "spec" in one}
+    scorer = workloads["statefulset", "peyvand-scorer"]
+    volumes = {one["name"]: one for one in keeper["spec"]["volumes"]}
+    (claim,) = scorer["volumeClaimTemplates"]
+    assert volumes["state"]["persistentVolumeClaim"]["claimName"] == f"{claim['metadata']['name']}-peyvand-scorer-0"
+    (container,), (theirs,) = keeper["spec"]["containers"], scorer["template"]["spec"]["containers"]
+    assert {json.dumps(one, sort_keys=True) for one in theirs["volumeMounts"] if one["name"] != "tmp"} == {
+        json.dumps(one, sort_keys=True) for one in container["volumeMounts"] if one["name"] != "backup"
+    }
+    assert container["env"] == [one for one in theirs["env"] if one["name"].startswith("PEYVAND_NATS")]
+    assert volumes["credentials"]["secret"]["secretName"] == "peyvand-admin"
+    assert volumes["authority"]["secret"]["secretName"] == values["nats"]["ca"]["secret"]
+    scaled = {
+        tuple(words[4:6]): int(words[-1]) for words in command_lines(PAGES["operating"]) if words[3:4] == ["scale"]
+    }
+    del scaled["statefulset,deployment", "--selector"]
+    assert scaled == {key: workloads[key]["replicas"] for key in workloads if key[0] in ("statefulset", "deployment")}
+
+
+def test_the_guide_empties_volumes_of_the_stack() -> None:
+    """What a restore removes are volumes by the stack's name, and all that hold the bus or the scorer's folder."""
+    stack = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))
+    (removed,) = [words[3:] for words in command_lines(PAGES["operating"]) if words[:3] == ["docker", "volume", "rm"]]
+    emptied = [name for name in stack["volumes"] if name.startswith("nats-") or name == "scorer"]
+    assert removed == [f"{stack['name']}_{name}" for name in emptied]
+
+
 def test_the_guide_s_values_can_be_installed() -> None:
     """The values of the operating guide render, with Secrets that its commands make."""
-    (block,) = [one for one in re.findall(r"```yaml\n(.*?)```", PAGES["operating"], re.DOTALL) if "vantages:" in one]
-    documents = render(yaml.safe_load(block), name="peyvand")
+    documents = render(_yaml_with("vantages:"), name="peyvand")
     used = set(re.findall(r'"secretName": "([^"]+)"', json.dumps(documents)))
     made = {f"peyvand-{user}" for user in re.search(r"for user in ([^;]+);", PAGES["operating"])[1].split()}
     assert used == made | {"peyvand-bus-ca"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -68,6 +71,37 @@ def test_units_name_what_exists(unit: Path) -> None:
             assert name.removesuffix(".nk") in ROLES
             assert path == f"/etc/peyvand/users/{Path(path).parent.name}/{name}"
             assert Path(path).parent.name in users
+
+
+def test_a_second_prober_s_drop_in_is_sound(tmp_path: Path) -> None:
+    """The operating guide's drop-in, laid over the prober's unit, is whole: a name, a port and a user, and a command that exists."""
+    page = (FOLDER.parents[1] / "docs" / "operating.md").read_text("utf-8")
+    (text,) = (
+        textwrap.dedent(block) for block in re.findall(r"^ *```ini\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)
+    )
+    (command,) = filter(None, _values(text, "ExecStart"))
+    assert (
+        command.partition(" ")[0]
+        == _values((FOLDER / "peyvand-prober@.service").read_text("utf-8"), "ExecStart")[0].split()[0]
+    )
+    assert faults(command.split()[1:]) == []
+    assert _variables(text) == ["PEYVAND_PROBER", "PEYVAND_METRICS"]
+    assert unknown_variables("prober", _variables(text)) == []
+    for unit in [*UNITS, *FOLDER.glob("*.target")]:
+        here = unit.read_text("utf-8").replace("/opt/peyvand/.venv/bin/", "/usr/bin/env ")  # which is there
+        (tmp_path / unit.name).write_text(here)
+    over = tmp_path / "peyvand-prober@main-b.service.d" / "override.conf"
+    over.parent.mkdir()
+    over.write_text(text.replace("/opt/peyvand/.venv/bin/", "/usr/bin/env "))
+    done = subprocess.run(
+        [program("systemd-analyze", "systemd"), "verify", "--man=no", "peyvand-prober@main-b.service"],
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_settings_file_names_what_exists() -> None:

@@ -307,10 +307,12 @@ def _scorer(made: Dashboard) -> None:
         lines(
             "Delay",
             "تأخیر",
-            "Age of the last slot counted and of the newest slot measured. The first beyond the second by more than a slot: the "
-            "scorer is late. Both growing: nothing is measured.",
+            "Age of the last slot counted, of the newest slot measured, and of the newest of each vantage. The first beyond the "
+            "second by more than a slot: the scorer is late. Both growing: nothing is measured. A vantage alone: its probers "
+            "are gone.",
             query(f"time() - max(peyvand_index_as_of_timestamp_seconds{{{_OF}}})", both("index", "شاخص")),
             query(f"max(peyvand_measurement_age_seconds{{{_OF}}})", both("newest measurement", "تازه‌ترین سنجش")),
+            query(f"time() - max by (vantage) (peyvand_vantage_newest_timestamp_seconds{{{_OF}}})", "{{vantage}}"),
             unit="s",
             width=6,
             thresholds=((None, "transparent"), (660, ORANGE), (1200, RED)),

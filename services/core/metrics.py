@@ -162,6 +162,14 @@ _ROWS = (
     Metric("peyvand_slot_seconds", "gauge", (), "scorer", "Length of a slot"),
     Metric("peyvand_index_as_of_timestamp_seconds", "gauge", (), "scorer", "End of the last slot counted"),
     Metric("peyvand_measurement_age_seconds", "gauge", (), "scorer", "Age of the newest slot measured"),
+    Metric(
+        "peyvand_vantage_newest_timestamp_seconds",
+        "gauge",
+        ("vantage",),
+        "scorer",
+        "Start of the newest slot measured from a vantage that has to measure, or since when it is waited for if later",
+        "1/vantage",
+    ),
     Metric("peyvand_measurements_total", "counter", (), "scorer", "Measurements taken in"),
     Metric(
         "peyvand_measurements_late_total", "counter", (), "scorer", "Measurements that came after their slot closed"

@@ -71,6 +71,7 @@ class Gauges:
         self._messages = Family("peyvand_stream_messages", registry)
         self._bytes = Family("peyvand_stream_bytes", registry)
         self._last_sequence = Family("peyvand_stream_last_sequence", registry)
+        self._newest = Family("peyvand_vantage_newest_timestamp_seconds", registry)
         self._slot = Late("peyvand_slot_seconds", registry)
         self._as_of = Late("peyvand_index_as_of_timestamp_seconds", registry)
         self._age = Late("peyvand_measurement_age_seconds", registry)
@@ -102,6 +103,10 @@ class Gauges:
     def age(self, seconds: float) -> None:
         """Show how old the newest slot measured is."""
         self._age.set(seconds)
+
+    def vantages(self, newest: Mapping[str, float]) -> None:
+        """Show up to when each vantage was heard from."""
+        self._newest.show({(vantage,): moment for vantage, moment in newest.items()})
 
     def index(self, judgement: Judgement) -> None:
         """Show one index: government, sectors and agencies, and how the agencies hang together."""

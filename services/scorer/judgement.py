@@ -12,6 +12,7 @@ from services.indicator.frame import Frame
 from services.indicator.index import Snapshot
 from services.indicator.network import Network
 from services.scorer.membership import Members, members
+from services.scorer.vantages import Duties, duties
 
 __all__ = ["Adopted", "Count", "Due", "Judgement"]
 
@@ -24,12 +25,13 @@ class Adopted:
     frame: Frame
     network: Network
     members: dict[str, Members]
+    duties: Duties
 
     @classmethod
     def of(cls, register: Register) -> Adopted:
         """Work it out."""
         frame = Frame.of(register)
-        return cls(register, frame, Network.of(register, frame), dict(members(register, frame)))
+        return cls(register, frame, Network.of(register, frame), dict(members(register, frame)), duties(register))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -49,6 +49,7 @@ class Scoring:
         self.evidence: Evidence = loaded.evidence
         self.recent = Recent(self.evidence.columns)
         self.burns = Burns(self.calendar.slot_seconds)
+        self.heard: dict[str, float] = {}  # the start of the newest slot taken in of each vantage, since the start
         self._rejudged: set[int] = set()
         # Up to which slot everything has been due; columns of what came late since then, None for all, and since the last
         # count.
@@ -69,7 +70,7 @@ class Scoring:
         """Judge by this register from now on; its calendar must be the one scored by."""
         self._adopted = adopted
         self.register, self.frame = adopted.register, adopted.frame
-        self.network, self.members = adopted.network, adopted.members
+        self.network, self.members, self.duties = adopted.network, adopted.members, adopted.duties
         self.grace = self.register.policy.grace_seconds
         self.manifest = replace(self.manifest, register_version=self.register.register_version)
         self._unpublished |= self._detailed
@@ -85,6 +86,9 @@ class Scoring:
         admitted = admit(columns, stored=moment, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
         taken = self.evidence.take(admitted.columns)
         self.recent.take(admitted.columns)
+        if taken.accepted:
+            newest = float(admitted.columns.slot_start.max())
+            self.heard[columns.vantage] = max(newest, self.heard.get(columns.vantage, newest))
         self._detailed.update(taken.changed)
         self._unpublished.update(taken.changed)
         self._rejudged.update(taken.changed)

@@ -29,6 +29,7 @@ from services.scorer.scoring import Scoring
 from services.scorer.serving import Serving
 from services.scorer.store import Loaded, Store
 from services.scorer.turns import Turns
+from services.scorer.vantages import Vantages
 
 __all__ = ["Session"]
 
@@ -190,10 +191,12 @@ class Session:
             await asyncio.sleep(max(pause, (time.monotonic() - started) / RECONCILE_SHARE))
 
     async def _watch(self, intake: Intake) -> None:
+        vantages = Vantages()
         while True:
             newest = self._scoring.evidence.last_slot
             if newest is not None:
                 self._gauges.age(self._clock() - self._calendar.start_of(newest))
+            self._gauges.vantages(vantages.newest(self._scoring.duties, self._scoring.heard, self._clock()))
             try:
                 self._gauges.behind(await intake.behind(self._scoring.manifest.position))
             except BusError:

@@ -103,7 +103,7 @@ def judged(register: Register) -> State:
         urgent={},
         structures=structures(frame, network, snapshot),
     )
-    due = Due(Adopted(register, frame, network, own), end, 1, (range(start, end),), own)
+    due = Due(Adopted(register, frame, network, own, {}), end, 1, (range(start, end),), own)
     return State(due, judgement, evidence, recent, burns)
 
 

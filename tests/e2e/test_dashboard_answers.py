@@ -123,6 +123,7 @@ ANSWERS = {
     "pipeline/Scorer: messages to read": (PILES, RISES),
     "pipeline/Delay/A": (BUS, RISES),
     "pipeline/Delay/B": (STANDS, RISES),
+    "pipeline/Delay/C": (STANDS, RISES),
     "pipeline/Refresh/A": (BUS, Move("vanishes")),  # while the bus is away nothing is refreshed
     "pipeline/Refresh/B": (BUS, RISES),
     "pipeline/Measurements": (STANDS, FALLS),

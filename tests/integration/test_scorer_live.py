@@ -102,7 +102,9 @@ async def test_a_start_says_what_it_waits_for(nats: Nats, scorer: Scorer, tmp_pa
 
 
 async def test_last_slot_is_shown_and_goes_when_unknown(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """A link's stage series exists while its last settled slot is known, and is gone with the first that is not."""
+    """A link's stage series exists while its last settled slot is known, and is gone with the first that is not; that of
+    its vantage is the newest slot measured from there.
+    """
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
     await scorer.serving()
@@ -114,10 +116,17 @@ async def test_last_slot_is_shown_and_goes_when_unknown(nats: Nats, scorer: Scor
     async def gone() -> bool:
         return series not in (await scorer.get("/metrics") or series)
 
+    async def heard() -> bool:
+        page = await scorer.get("/metrics") or ""
+        series = 'peyvand_vantage_newest_timestamp_seconds{vantage="main"} '
+        return [float(line.removeprefix(series)) for line in page.splitlines() if line.startswith(series)] == [newest]
+
     async with nats.connect("prober") as prober:
         slot = now_slot()
+        newest = float(SLOT * (slot + 1))
         await put(prober, [measure("deed-tax", slot, Reason.LATE), measure("deed-tax", slot + 1, Reason.LATE)])
         await eventually(shown, "the stage")
+        await eventually(heard, "the vantage was heard")
         await eventually(gone, "no stage")
     assert await scorer.stop() == (0, "")
 

@@ -300,6 +300,15 @@ def test_links_that_are_not_ok_say_why(register: Register, registry: CollectorRe
     assert set(names) < set(register.links)  # some are on paper
 
 
+def test_vantages_have_series_while_they_are_waited_for(registry: CollectorRegistry) -> None:
+    """Each has the time it was last heard from; one that has nothing to measure any more has no series."""
+    gauges = Gauges(registry)
+    gauges.vantages({"north": 900.0, "south": 600.0})
+    gauges.vantages({"north": 1200.0})
+    found = {series: value for series, value in samples(registry).items() if series.startswith("peyvand_vantage")}
+    assert found == {'peyvand_vantage_newest_timestamp_seconds{vantage="north"}': 1200.0}
+
+
 def test_streams_show_what_is_kept_of_them(registry: CollectorRegistry) -> None:
     """Messages, bytes and the newest sequence of each stream are series of their own."""
     Gauges(registry).streams({"MEASUREMENTS": StreamState("2026", 5, 9, 4, 700)})

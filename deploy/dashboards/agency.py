@@ -11,6 +11,7 @@ from deploy.dashboards.panels import bars, lines, number, rows
 from deploy.dashboards.style import (
     GREEN,
     LEVELS,
+    LOST,
     ORANGE,
     RED,
     STAGE_COLOURS,
@@ -97,6 +98,7 @@ def _side(made: Dashboard, side: str, persian: str) -> None:
             unit="percentunit",
             width=8,
             height=7,
+            thresholds=LOST,
             stacked=True,
             series={
                 stage.name.lower(): [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])]

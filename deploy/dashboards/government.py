@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders.table import Panel
 from deploy.dashboards.board import SECTOR, WINDOW, both, frame, query, table_query, to, variable
 from deploy.dashboards.panels import bars, lines, number, rows, stacked_bars, timeline
 from deploy.dashboards.style import (
+    BAD_IS_MORE,
     GREEN,
     GREY,
     ORANGE,
@@ -19,6 +20,7 @@ from deploy.dashboards.style import (
     coloured,
     from_stages,
     in_colour,
+    judged,
     shown_as,
     unlisted,
 )
@@ -133,7 +135,12 @@ def _index(made: Dashboard) -> None:
             unit="short",
             width=4,
             height=6,
-            thresholds=((None, "text"),),
+            thresholds=BAD_IS_MORE,
+            series={
+                both("OK", "درست"): [judged(((None, RED), (1, GREEN)))],
+                both("unknown", "نادانسته"): [judged(((None, GREEN), (1, GREY)))],
+                both("on paper", "روی کاغذ"): [judged(((None, GREEN), (1, YELLOW)))],
+            },
         )
     )
 
@@ -215,6 +222,7 @@ def _structure(made: Dashboard) -> None:
             query('max(peyvand_isolates{window="$window"})', both("isolates", "تنهاماندگان")),
             unit="short",
             width=8,
+            thresholds=((None, "transparent"), (2, ORANGE), (5, RED)),
             steps_only=True,
         )
     )
@@ -239,11 +247,12 @@ def _structure(made: Dashboard) -> None:
             "Silos and concentration",
             "جزیره‌ای بودن و تمرکز",
             "Silo gap: the index within sectors less that between them. Provider concentration (HHI): near 1 means that one "
-            "agency answers for nearly all.",
+            "agency answers for nearly all; from .25 on antitrust agencies call a market highly concentrated.",
             query(_measure("silo_gap"), both("silo gap", "شکاف بخش‌ها")),
             query(_measure("provider_concentration"), both("concentration", "تمرکز")),
             unit="percentunit",
             width=8,
+            thresholds=((None, "transparent"), (0.25, ORANGE), (0.5, RED)),
             lowest=None,
         )
     )

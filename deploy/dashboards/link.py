@@ -7,6 +7,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from deploy.dashboards.board import AGENCY, LINK, SECTOR, both, frame, query, variable
 from deploy.dashboards.panels import bars, lines, number, timeline
 from deploy.dashboards.style import (
+    ANSWER_TIME,
     GREEN,
     ORANGE,
     RED,
@@ -156,10 +157,11 @@ def _probes(made: Dashboard) -> None:
             "Phases",
             "گام‌ها",
             "How long each phase of the last probe took: resolving the name, connecting, TLS, the other side's processing, "
-            "transfer. Averaged over probers.",
+            "transfer. Averaged over probers. The register judges by 2 s and gives up after 5 s, where it does not say otherwise.",
             query('avg by (phase) (probe_http_duration_seconds{target="$link"})', "{{phase}}"),
             unit="s",
             width=12,
+            thresholds=ANSWER_TIME,
             stacked=True,
             series={
                 phase: [named(both(phase, persian)), coloured(colour)] for phase, (persian, colour) in _PHASES.items()
@@ -174,6 +176,7 @@ def _probes(made: Dashboard) -> None:
             query('max by (instance) (probe_duration_seconds{target="$link"})', "{{instance}}"),
             unit="s",
             width=6,
+            thresholds=ANSWER_TIME,
         )
     )
     made.with_panel(

@@ -32,9 +32,10 @@ def number(
     links: Sequence[DashboardLink] = (),
     sparkline: bool = False,
     by_name: bool = False,
+    series: Mapping[str, Sequence[DynamicConfigValue]] | None = None,
     empty: str = "",
 ) -> stat.Panel:
-    """Return large numbers, named where there are several."""
+    """Return large numbers, named where there are several; ``series`` are properties by a number's name."""
     named_values = len(queries) > 1 or by_name
     mode = kinds.BigValueTextMode.VALUE_AND_NAME if named_values else kinds.BigValueTextMode.VALUE
     made = (
@@ -55,6 +56,8 @@ def number(
         .text_mode(mode)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     )
+    for name, properties in (series or {}).items():
+        made.override_by_name(name, list(properties))
     if empty:
         made.no_value(empty)
     return made if decimals is None else made.decimals(decimals)

@@ -29,6 +29,7 @@ _OF = 'job=~"$job",instance=~"$instance"'
 _UP = f"max by (job, instance) (up{{{_OF}}})"
 _SERVING = f"max by (job, instance) (peyvand_serving{{{_OF}}})"
 _UNKNOWN = "unknown"
+_MIB = 1 << 20
 
 
 def dashboard() -> Dashboard:
@@ -182,10 +183,12 @@ def _probers(made: Dashboard) -> None:
         lines(
             "Under way",
             "در حال کاوش",
-            "Probes under way at once, by prober: it rises when targets hang.",
+            "Probes under way at once, by prober: it rises when targets hang. A prober sheds beyond its setting --inflight, which "
+            "is 2,000 unless it was set.",
             query(f"sum by (instance) (peyvand_probe_inflight{{{_OF}}})", "{{instance}}"),
             unit="short",
             width=6,
+            thresholds=((None, "transparent"), (1000, ORANGE), (1800, RED)),
         )
     )
     made.with_panel(
@@ -204,11 +207,12 @@ def _probers(made: Dashboard) -> None:
         lines(
             "Probers alive",
             "کاوشگرهای زنده",
-            "Probers of its vantage that each prober hears, itself among them. Probers that count differently do not hear each "
-            "other.",
+            "Probers of its vantage that each prober hears, itself among them. From two on one may fail and no slot is lost. "
+            "Probers that count differently do not hear each other.",
             query(f"max by (instance) (peyvand_probe_peers{{{_OF}}})", "{{instance}}"),
             unit="short",
             width=6,
+            thresholds=((None, "transparent"), (2, GREEN)),
             steps_only=True,
         )
     )
@@ -216,15 +220,16 @@ def _probers(made: Dashboard) -> None:
         lines(
             "Unknown, by reason",
             "نادانسته، به تفکیک دلیل",
-            "Probes per second that said nothing of their target, by why.",
+            "Share of the probes that said nothing of their target, by why. Above a fifth an alert tells.",
             query(
                 "sum by (reason) (rate(peyvand_probe_reasons_total"
                 f'{{{_OF},reason=~"prober_error|overrun|shed|vantage_blind|own_credential|egress_denied|local_resources"}}'
-                "[$__rate_interval]))",
+                f"[$__rate_interval])) / on () group_left () ({_rate('peyvand_probe_outcomes_total')} > 0)",
                 "{{reason}}",
             ),
-            unit="ops",
+            unit="percentunit",
             width=6,
+            thresholds=((None, "transparent"), (0.05, ORANGE), (0.2, RED)),
             stacked=True,
         )
     )
@@ -236,10 +241,12 @@ def _bus(made: Dashboard) -> None:
         lines(
             "Spool",
             "صف روی دیسک",
-            "Bytes that the bus has not acknowledged, by prober. They survive a crash; the oldest are dropped when it is full.",
+            "Bytes that the bus has not acknowledged, by prober. They survive a crash; the oldest are dropped when it is full, "
+            "at 256 MiB unless --spool-limit was set.",
             query(f"sum by (instance) (peyvand_spool_bytes{{{_OF}}})", "{{instance}}"),
             unit="bytes",
             width=6,
+            thresholds=((None, "transparent"), (64 * _MIB, ORANGE), (192 * _MIB, RED)),
         )
     )
     made.with_panel(
@@ -322,11 +329,13 @@ def _scorer(made: Dashboard) -> None:
         lines(
             "Refresh",
             "بازمحاسبه",
-            "Time to recompute and publish the index: half of the refreshes, and all but one in a hundred.",
+            "Time to recompute and publish the index: half of the refreshes, and all but one in a hundred; what takes longer "
+            "than 5 s counts as 5.",
             query(_quantile(0.5, "peyvand_scorer_refresh_seconds"), both("half", "میانه")),
             query(_quantile(0.99, "peyvand_scorer_refresh_seconds"), "99 %"),
             unit="s",
             width=6,
+            thresholds=((None, "transparent"), (1, ORANGE), (4, RED)),
         )
     )
     made.with_panel(
@@ -406,11 +415,13 @@ def _sources(made: Dashboard) -> None:
         lines(
             "Waiting in the collector",
             "منتظر در گردآور",
-            "Records waiting for their other side, and summaries that the bus has not acknowledged.",
+            "Records waiting for their other side, and summaries that the bus has not acknowledged. Both are some for a moment; "
+            "neither should grow.",
             query(f"sum(peyvand_exchange_orphans{{{_OF}}})", both("one side", "یک‌طرفه")),
             query(f"sum(peyvand_exchange_unpublished{{{_OF}}})", both("unpublished", "منتشرنشده")),
             unit="short",
             width=6,
+            thresholds=((None, "transparent"), (10_000, ORANGE), (100_000, RED)),
         )
     )
     made.with_panel(

@@ -17,10 +17,12 @@ from grafana_foundation_sdk.models.dashboard import (
 from services.core.outcome import Stage
 
 __all__ = [
+    "ANSWER_TIME",
     "BAD_IS_MORE",
     "GREEN",
     "GREY",
     "LEVELS",
+    "LOST",
     "ORANGE",
     "RED",
     "SHARE",
@@ -33,6 +35,7 @@ __all__ = [
     "from_stages",
     "from_thresholds",
     "in_colour",
+    "judged",
     "named",
     "palette",
     "shown_as",
@@ -66,6 +69,12 @@ Steps = tuple[tuple[float | None, str], ...]
 
 SHARE: Steps = ((None, RED), (0.5, ORANGE), (0.8, YELLOW), (0.95, GREEN))
 """A share of which more is better; .95 is the SLO of a link unless the register says otherwise."""
+
+LOST: Steps = ((None, "transparent"), (0.05, YELLOW), (0.2, ORANGE), (0.5, RED))
+"""What is lost of a share, on lines: ``SHARE`` read from above."""
+
+ANSWER_TIME: Steps = ((None, "transparent"), (2, ORANGE), (5, RED))
+"""Seconds a probe takes, on lines: a link's latency limit and a probe's deadline, unless the register says otherwise."""
 
 BAD_IS_MORE: Steps = ((None, GREEN), (1, RED))
 """What should be nothing."""
@@ -132,6 +141,13 @@ def unlisted() -> DynamicConfigValue:
 def in_colour() -> DynamicConfigValue:
     """Return the property that colours a column's text by its thresholds."""
     return DynamicConfigValue("custom.cellOptions", {"type": "color-text"})
+
+
+def judged(of: Steps) -> DynamicConfigValue:
+    """Return the property that gives a series thresholds of its own."""
+    return DynamicConfigValue(
+        "thresholds", {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in of]}
+    )
 
 
 def named(name: str) -> DynamicConfigValue:

@@ -281,14 +281,16 @@ def _who(made: Dashboard) -> None:
             empty="not publishable",
         )
     )
-    costs = f"topk({_MANY}, max by (link, service, consumer, provider) (peyvand_link_gain))"
+    gains = "max by (link, service, consumer, provider) (peyvand_link_gain)"
+    costs = f"topk({_MANY}, {gains} and on (consumer) {_of_sector('consumer')})"
     gain = both("Gain", "افزایش")
     made.with_panel(
         rows(
             "Costliest links",
             "پرهزینه‌ترین پیوندها",
             "What the government's index over the default window would gain if each link alone were always OK: repairing the "
-            "first raises it most. That is what is lost on the link, and more where unmeasured links are imputed from it.",
+            "first raises it most. That is what is lost on the link, and more where unmeasured links are imputed from it. Of the "
+            "sectors chosen, by the agencies whose services need the links.",
             table_query(costs),
             table_query(f"max by (link) (peyvand_link_loss) and on (link) {costs}"),
             by="link",
@@ -324,13 +326,13 @@ def _who(made: Dashboard) -> None:
 
 def _worst(kind: str, title: str, persian: str, of: str) -> Panel:
     of_kind = f'kind="{kind}",window="$window"'
-    chosen = f"bottomk({_MANY}, max by (id) (peyvand_index{{{of_kind}}}))"
+    chosen = f"bottomk({_MANY}, max by (id) (peyvand_index{{{of_kind}}}) and on (id) {_of_sector('id')})"
     agency = both("Agency", "دستگاه")
     return rows(
         title,
         persian,
-        f"The agencies with the lowest index as {kind}: of 100 inquiries on the {of}, how many are answered well. Agencies "
-        "too little is known of are not listed.",
+        f"The agencies of the sectors chosen with the lowest index as {kind}: of 100 inquiries on the {of}, how many are "
+        "answered well. Agencies too little is known of are not listed.",
         table_query(chosen),
         table_query(f"max by (id) (peyvand_index_lower{{{of_kind}}}) and on (id) {chosen}"),
         table_query(f"max by (id) (peyvand_index_known_share{{{of_kind}}}) and on (id) {chosen}"),
@@ -354,6 +356,13 @@ def _worst(kind: str, title: str, persian: str, of: str) -> Panel:
             )
         },
         empty="not publishable",
+    )
+
+
+def _of_sector(label: str) -> str:
+    """The agencies of the sectors chosen, named by another label."""
+    return (
+        f'label_replace(max by (agency) (peyvand_agency_info{{sector=~"$sector"}}), "{label}", "$1", "agency", "(.+)")'
     )
 
 

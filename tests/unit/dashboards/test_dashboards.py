@@ -87,6 +87,16 @@ def test_the_variables_chain():
     assert {"sector", "agency", "link"} <= {one["name"] for one in dashboard("link")["templating"]["list"]}
 
 
+def test_a_sector_narrows_whom_to_turn_to():
+    """Every query of the government's last row asks for the sectors chosen, and those about the whole ask for none."""
+    narrowed = {one.id.rpartition("/")[0] for one in queries("government") if "$sector" in one.expression}
+    whole = {one.id.rpartition("/")[0] for one in queries("government") if "$sector" not in one.expression}
+    assert narrowed == {
+        f"government/{title}" for title in ("Worst providers", "Worst consumers", "Sectors", "Costliest links")
+    }
+    assert narrowed.isdisjoint(whole)
+
+
 def test_processes_are_told_apart_where_they_matter(name):
     """template-job-rule, template-instance-rule, target-job-rule, target-instance-rule: on dashboards about processes."""
     variables = {one["name"] for one in dashboard(name)["templating"]["list"]}

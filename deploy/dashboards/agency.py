@@ -129,6 +129,8 @@ def _side(made: Dashboard, side: str, persian: str) -> None:
 
 def _services(made: Dashboard) -> None:
     made.with_row(Row(both("Services", "خدمات")))
+    its_links = to("link", both("Its links", "پیوندهایش"), agency="$agency")
+    of_service = both("Service", "خدمت")
     of = 'consumer="$agency"'
     failing = f"sum by (service) (max by (link, service) (peyvand_link_loss{{{of}}}))"
     made.with_panel(
@@ -142,7 +144,7 @@ def _services(made: Dashboard) -> None:
             table_query(failing),
             by="service",
             columns=[
-                ("service", both("Service", "خدمت"), ()),
+                ("service", of_service, ()),
                 (
                     "Value #A",
                     both("Level", "سطح"),
@@ -159,6 +161,7 @@ def _services(made: Dashboard) -> None:
             width=12,
             height=9,
             sort=both("Level", "سطح"),
+            links={of_service: its_links},
         )
     )
     made.with_panel(
@@ -172,6 +175,7 @@ def _services(made: Dashboard) -> None:
             height=9,
             stacked=True,
             steps_only=True,
+            links=[its_links],
             series={f"{stage:d}": [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])] for stage in Stage},
         )
     )
@@ -185,7 +189,7 @@ def _links(made: Dashboard) -> None:
 
 def _costliest(side: str, persian: str) -> Panel:
     other = "provider" if side == "consumer" else "consumer"
-    of_link = both("Link", "پیوند")
+    of_link, of_other = both("Link", "پیوند"), both(other.capitalize(), _SIDES[other])
     chosen = f'topk({_MANY}, max by (link, consumer, provider) (peyvand_link_gain{{{side}="$agency"}}))'
     gain = both("Gain", "افزایش")
     return rows(
@@ -198,7 +202,7 @@ def _costliest(side: str, persian: str) -> Panel:
         by="link",
         columns=[
             ("link", of_link, ()),
-            (other, both(other.capitalize(), _SIDES[other]), ()),
+            (other, of_other, ()),
             (
                 "Value #B",
                 both("Now", "اکنون"),
@@ -222,7 +226,8 @@ def _costliest(side: str, persian: str) -> Panel:
                 both("This link", "این پیوند"),
                 agency="$agency" if side == "consumer" else "${__data.fields.consumer}",
                 link="${__data.fields.link}",
-            )
+            ),
+            of_other: to("agency", both("This agency", "این دستگاه"), agency=f"${{__data.fields.{other}}}"),
         },
         empty="no link loses anything",
     )

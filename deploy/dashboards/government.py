@@ -141,6 +141,7 @@ def _index(made: Dashboard) -> None:
                 both("unknown", "نادانسته"): [judged(((None, GREEN), (1, GREY)))],
                 both("on paper", "روی کاغذ"): [judged(((None, GREEN), (1, YELLOW)))],
             },
+            links=[to("pipeline", both("What is unknown: is the monitor well?", "نادانسته‌ها: آیا سنجش سالم است؟"))],
         )
     )
 

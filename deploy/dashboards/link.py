@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from deploy.dashboards.board import AGENCY, LINK, SECTOR, both, frame, query, variable
+from deploy.dashboards.board import AGENCY, LINK, SECTOR, both, frame, query, to, variable
 from deploy.dashboards.panels import bars, lines, number, timeline
 from deploy.dashboards.style import (
     ANSWER_TIME,
@@ -23,6 +23,12 @@ from services.core.outcome import Stage
 __all__ = ["dashboard"]
 
 _STAGE = 'max by (link) (peyvand_link_stage{link="$link"})'
+_OF_BOTH = 'max by (link, consumer, provider) (peyvand_link_stage{link="$link"})'
+_TO_BOTH = [
+    to("agency", both("Its provider", "ارائه‌دهنده‌اش"), agency="${__field.labels.provider}"),
+    to("agency", both("Its consumer", "درخواست‌کننده‌اش"), agency="${__field.labels.consumer}"),
+]
+_TO_PIPELINE = to("pipeline", both("Is the monitor well?", "آیا سنجش سالم است؟"))
 _DAY = 86_400
 _SPANS = {"1h": 14.4, "6h": 6.0, "1d": 3.0, "3d": 1.0}
 _PHASES = {
@@ -55,12 +61,13 @@ def _verdicts(made: Dashboard) -> None:
             "Last settled slot",
             "آخرین بازه",
             "The stage the last settled slot reached, over all vantages. Empty while unknown.",
-            query(_STAGE),
+            query(_OF_BOTH),
             unit="none",
             width=5,
             height=5,
             thresholds=from_stages(),
             mappings=[STAGES],
+            links=[*_TO_BOTH, _TO_PIPELINE],
             empty="unknown",
         )
     )
@@ -126,12 +133,13 @@ def _verdicts(made: Dashboard) -> None:
             "Stage by slot",
             "مرحله در هر بازه",
             "The verdict of every settled slot. A gap is unknown: nobody could see, which is never held against the link.",
-            query(_STAGE, both("stage", "مرحله")),
+            query(_OF_BOTH, both("stage", "مرحله")),
             unit="none",
             width=24,
             height=4,
             thresholds=from_stages(),
             mappings=[STAGES],
+            links=_TO_BOTH,
         )
     )
     made.with_panel(
@@ -139,12 +147,13 @@ def _verdicts(made: Dashboard) -> None:
             "Why it was not OK",
             "چرا درست نبود",
             "The reason of each settled slot that was not OK, a row per reason; reasons are explained in docs/probing.md.",
-            query('max by (reason) (peyvand_link_reason{link="$link"})', "{{reason}}"),
+            query('max by (reason, consumer, provider) (peyvand_link_reason{link="$link"})', "{{reason}}"),
             unit="none",
             width=24,
             height=5,
             thresholds=((None, ORANGE),),
             mappings=[words([(1, "not OK · نادرست", ORANGE)])],
+            links=[_TO_PIPELINE, *_TO_BOTH],
             empty="it was OK in every slot",
         )
     )

@@ -223,6 +223,7 @@ def timeline(
     height: int = 5,
     mappings: Sequence[ValueMapping],
     thresholds: Steps = ((None, "#8e8e8e"),),
+    links: Sequence[DashboardLink] = (),
     empty: str = "",
 ) -> statetimeline.Panel:
     """Return states over time, a row per series."""
@@ -238,6 +239,7 @@ def timeline(
         .thresholds(steps(thresholds))
         .color_scheme(from_thresholds())
         .mappings(list(mappings))
+        .data_links(list(links))
         .merge_values(True)
         .show_value(kinds.VisibilityMode.AUTO)
         .row_height(0.8)

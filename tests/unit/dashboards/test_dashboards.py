@@ -198,7 +198,9 @@ def test_what_has_a_good_and_a_bad_side_says_where_they_part():
 
 
 def test_links_lead_to_dashboards_with_variables_they_have():
-    """Data links drill down: from the government to agencies, from an agency to links, keeping time and data source."""
+    """Data links drill down: from the government to agencies, from an agency to links, from a link to both its agencies,
+    from what is unknown to the pipeline, keeping time and data source. What a link fills in is in the answer.
+    """
     led = set()
     for (source, title), panel in EVERY.items():
         for url in re.findall(r"'url': '([^']+)'", str(panel)):
@@ -208,8 +210,37 @@ def test_links_lead_to_dashboards_with_variables_they_have():
             assert set(re.findall(r"var-(\w+)=", found[2])) <= target, (title, url)
             used = set(re.findall(r"\$(\w+)", found[2])) | set(re.findall(r"\$\{(?!__)(\w+)", found[2]))
             assert used <= {one["name"] for one in dashboard(source)["templating"]["list"]}
-            led.add((source, found[1]))
-    assert {("government", "agency"), ("government", "link"), ("agency", "link"), ("government", "pipeline")} <= led
+            for label in re.findall(r"\$\{__(?:field\.labels|data\.fields)\.(\w+)\}", found[2]):
+                expressions = [one["expr"] for one in panel["targets"]]
+                assert any(re.search(rf"\bby \([^)]*\b{label}\b", one) for one in expressions), (title, label)
+            led.add((source, title.partition(" · ")[0], found[1]))
+    assert led == LED
+
+
+LED = {
+    ("government", "Known share", "pipeline"),
+    ("government", "Links now", "pipeline"),
+    ("government", "Worst providers", "agency"),
+    ("government", "Worst consumers", "agency"),
+    ("government", "Sectors", "agency"),
+    ("government", "Costliest links", "link"),
+    ("government", "Costliest links", "agency"),
+    ("agency", "Reasons now, as consumer", "pipeline"),
+    ("agency", "Reasons now, as provider", "pipeline"),
+    ("agency", "Services of this agency", "link"),
+    ("agency", "Its links by stage", "link"),
+    ("agency", "Costliest as consumer", "link"),
+    ("agency", "Costliest as consumer", "agency"),
+    ("agency", "Costliest as provider", "link"),
+    ("agency", "Costliest as provider", "agency"),
+    ("agency", "Whom it asks most", "agency"),
+    ("link", "Last settled slot", "agency"),
+    ("link", "Last settled slot", "pipeline"),
+    ("link", "Stage by slot", "agency"),
+    ("link", "Why it was not OK", "agency"),
+    ("link", "Why it was not OK", "pipeline"),
+}
+"""What leads on where: dashboard, panel, dashboard."""
 
 
 def test_a_query_asks_for_what_is_exposed(asked):

@@ -18,6 +18,7 @@ from deploy.dashboards.style import (
     STAGES,
     YELLOW,
     coloured,
+    dashed,
     from_stages,
     in_colour,
     judged,
@@ -32,6 +33,7 @@ _GOVERNMENT = 'kind="government",window="$window"'
 _INDEX = f"max(peyvand_index{{{_GOVERNMENT}}})"
 _LOWER = f"max(peyvand_index_lower{{{_GOVERNMENT}}})"
 _UPPER = f"max(peyvand_index_upper{{{_GOVERNMENT}}})"
+_INTERVAL = {bound: f'max(peyvand_index_interval{{{_GOVERNMENT},bound="{bound}"}})' for bound in ("low", "high")}
 _KNOWN = f"max(peyvand_index_known_share{{{_GOVERNMENT}}})"
 _ABSENT = 'max(peyvand_links{state="absent"})'
 _FAILED = tuple(stage for stage in Stage if stage is not Stage.OK)
@@ -176,10 +178,14 @@ def _losses(made: Dashboard) -> None:
         lines(
             "Trend",
             "روند",
-            "The index over time, between its bounds. Bounds far apart mean that little is known, not that things are bad.",
+            "The index over time, between its bounds and within its 95 % interval. Bounds far apart mean that little is known, "
+            "not that things are bad. The interval says where the index lies in the long run, as chance goes: it is wide while "
+            "the record is short or outages are few and long.",
             query(_LOWER, both("lower", "پایین")),
             query(_UPPER, both("upper", "بالا")),
             query(_INDEX, both("index", "شاخص")),
+            query(_INTERVAL["low"], both("interval from", "بازهٔ اطمینان از")),
+            query(_INTERVAL["high"], both("interval to", "بازهٔ اطمینان تا")),
             unit="percentunit",
             highest=1,
             width=14,
@@ -189,6 +195,8 @@ def _losses(made: Dashboard) -> None:
                 both("lower", "پایین"): [coloured("#8ab8ff")],
                 both("upper", "بالا"): [coloured("#8ab8ff")],
                 both("index", "شاخص"): [coloured("#1f60c4")],
+                both("interval from", "بازهٔ اطمینان از"): [coloured("#b877d9"), dashed()],
+                both("interval to", "بازهٔ اطمینان تا"): [coloured("#b877d9"), dashed()],
             },
         )
     )

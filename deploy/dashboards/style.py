@@ -32,6 +32,7 @@ __all__ = [
     "YELLOW",
     "Steps",
     "coloured",
+    "dashed",
     "from_stages",
     "from_thresholds",
     "in_colour",
@@ -131,6 +132,11 @@ LEVELS = words((level, text, colour) for level, (text, colour) in enumerate(_LEV
 def coloured(colour: str) -> DynamicConfigValue:
     """Return the property that fixes a series' colour."""
     return DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})
+
+
+def dashed() -> DynamicConfigValue:
+    """Return the property that dashes a series' line."""
+    return DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 6]})
 
 
 def unlisted() -> DynamicConfigValue:

@@ -106,6 +106,14 @@ _ROWS = (
     Metric("peyvand_index", "gauge", _INDEX, "scorer", "Point of the index; absent when not publishable", _ENTITIES),
     Metric("peyvand_index_lower", "gauge", _INDEX, "scorer", "Lower bound: unknown counted as failed", _ENTITIES),
     Metric("peyvand_index_upper", "gauge", _INDEX, "scorer", "Upper bound: unknown counted as OK", _ENTITIES),
+    Metric(
+        "peyvand_index_interval",
+        "gauge",
+        (*_INDEX, "bound"),
+        "scorer",
+        "Low and high end of the 95 % interval of the government's and the sectors' index; absent with the point",
+        "2/government, sector and window",
+    ),
     Metric("peyvand_index_known_share", "gauge", _INDEX, "scorer", "Share of the weight that is known", _ENTITIES),
     Metric(
         "peyvand_index_loss", "gauge", (*_INDEX, "stage"), "scorer", "Loss of the index by stage", "5" + _ENTITIES[1:]

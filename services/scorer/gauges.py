@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from services.core import metrics
 from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume
-from services.core.evidence import Indicator
+from services.core.evidence import Indicator, Kind
 from services.core.model import Register
 from services.core.outcome import Outcome, Reason, Stage
 from services.core.reconciliation import FINDINGS, findings
@@ -53,6 +53,7 @@ class Gauges:
         self._index = Family("peyvand_index", registry)
         self._lower = Family("peyvand_index_lower", registry)
         self._upper = Family("peyvand_index_upper", registry)
+        self._interval = Family("peyvand_index_interval", registry)
         self._known_share = Family("peyvand_index_known_share", registry)
         self._loss = Family("peyvand_index_loss", registry)
         self._link_stage = Family("peyvand_link_stage", registry)
@@ -120,6 +121,7 @@ class Gauges:
         self._index.show({_labels(row): row.point for row in rows if row.point is not None})
         self._lower.show({_labels(row): row.lower for row in rows})
         self._upper.show({_labels(row): row.upper for row in rows})
+        self._interval.show({(*_labels(row), bound): end for row in rows for bound, end in _interval(row)})
         self._known_share.show({_labels(row): row.known_share for row in rows})
         # Losses add up to 1 - point, so they are no more publishable than it is.
         shown = (row for row in rows if row.point is not None)
@@ -224,6 +226,13 @@ def _measures(one: Structure) -> Iterable[tuple[Labels, float]]:
 
 def _labels(row: Indicator) -> Labels:
     return (row.kind.label, row.id, str(row.window_days))
+
+
+def _interval(row: Indicator) -> Iterable[tuple[str, float]]:
+    """Yield the ends of an interval that is shown; those of agencies are too many series for what they tell."""
+    if row.interval is None or row.kind not in (Kind.GOVERNMENT, Kind.SECTOR):
+        return ()
+    return (("low", row.interval.low), ("high", row.interval.high))
 
 
 def _losses(row: Indicator) -> Iterable[tuple[str, float]]:

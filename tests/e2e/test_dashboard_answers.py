@@ -56,6 +56,8 @@ ANSWERS = {
     "government/Loss waterfall/B": (STANDS, Move("vanishes")),  # all that is required: 1, as long as it is published
     "government/Loss waterfall/H": (BROKEN, FALLS),
     "government/Loss waterfall": (BROKEN, RISES),
+    "government/Trend/D": (STANDS, Move("vanishes")),  # 0 in so short a record, as long as it is published
+    "government/Trend/E": (BROKEN, FALLS),
     "government/Trend": (BROKEN, FALLS),
     "government/The data bus": (BROKEN, FALLS),
     "government/Islands": (REGISTER, RISES),

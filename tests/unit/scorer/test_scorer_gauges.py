@@ -99,8 +99,34 @@ def test_point_and_losses_are_absent_below_the_threshold(register: Register, reg
     assert f"peyvand_index{labels}" not in found
     assert not any(series.startswith("peyvand_index_loss") and "country" in series for series in found)
     assert found[f"peyvand_index_lower{labels}"] == pytest.approx(11 / 24)
+    assert not any(series.startswith("peyvand_index_interval") and "country" in series for series in found)
     assert found[f"peyvand_index_known_share{labels}"] == pytest.approx(1 / 12 + 11 / 24)
     assert found["peyvand_index_as_of_timestamp_seconds"] == EPOCH + 2 * SLOT
+
+
+def test_intervals_are_shown_of_the_government_and_of_sectors(register: Register, registry: CollectorRegistry) -> None:
+    """Both ends around each point that has one; agencies, of which there may be thousands, have no series of it."""
+    gauges = Gauges(registry)
+    judgement = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
+    gauges.index(judgement)
+    found = {one: value for one, value in samples(registry).items() if one.startswith("peyvand_index_interval")}
+    snapshot = judgement.snapshot
+    rows = [
+        row
+        for window in snapshot.windows
+        for kind in (Kind.GOVERNMENT, Kind.SECTOR)
+        for row in snapshot.rows(kind, window)
+        if row.interval is not None
+    ]
+    assert any(row.interval for row in snapshot.rows(Kind.CONSUMER, 28))
+    assert {row.kind for row in rows} == {Kind.GOVERNMENT, Kind.SECTOR}
+    wanted = {}
+    for row in rows:
+        assert row.interval is not None
+        for bound, end in (("low", row.interval.low), ("high", row.interval.high)):
+            labels = f'bound="{bound}",id="{row.id}",kind="{row.kind.label}",window="{row.window_days}"'
+            wanted[f"peyvand_index_interval{{{labels}}}"] = end
+    assert found == wanted
 
 
 def test_of_many_agencies_the_first_have_series(

@@ -72,8 +72,13 @@ def probe(
         register.register_version,
         register.probe_version,
     )
-    show = _json(register, origin) if as_json else _picture(wanted, at_length=explain or len(wanted) == 1)
-    results = uvloop.run(_attempt(register, wanted, show))
+    at_length = not as_json and (explain or len(wanted) == 1)
+    show = _json(register, origin) if as_json else _picture(wanted, at_length=at_length)
+    # To explain is to judge once more, and nobody is to be delayed by that.
+    results = uvloop.run(_attempt(register, wanted, _nothing if at_length else show))
+    if at_length:
+        for assignment, result in zip(wanted, results, strict=True):
+            show(assignment, result)
     if not as_json and len(wanted) != 1:
         typer.echo(_summary(register, results))
 
@@ -109,6 +114,10 @@ async def _attempt(
     finally:
         await network.close()
     return results
+
+
+def _nothing(_assignment: Assignment, _result: Result) -> None:
+    """Show nothing yet."""
 
 
 def _json(register: Register, origin: Origin) -> Callable[[Assignment, Result], None]:

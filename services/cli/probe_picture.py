@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.core.evidence import Phases
-from services.core.outcome import Outcome
+from services.core.outcome import Outcome, Reason
 from services.prober.assignment import Assignment
 from services.prober.attempt import Result
 from services.prober.checks import CheckResult, Verdict, explain
@@ -71,6 +71,8 @@ def explained(probed: Probed, width: int) -> RenderableType:
     facts = list(_facts(probed))
     if facts:
         parts += ["", _labelled(facts)]
+    if probed.result.judgement.reason is Reason.PROBER_ERROR:  # what could not be judged cannot be explained either
+        return Group(*parts)
     if observation.steps:
         for number, step in enumerate(observation.steps, 1):
             results = explain(step.observation, step.expectations)

@@ -11,9 +11,10 @@ from services.core.log import Logger
 from services.core.outcome import Reason
 from services.core.record import record
 from services.prober.assignment import Assignment
-from services.prober.checks import Judgement, judge
+from services.prober.checks import Judgement
 from services.prober.checks.order import Check, needed
 from services.prober.expectations import Expectations, compile_expectations
+from services.prober.judges import UnjudgedError
 from services.prober.kinds import KINDS, Kind
 from services.prober.network import Network
 from services.prober.observation import Observation
@@ -77,8 +78,11 @@ class Attempts:
             self._log.exception("probe_crashed", target=assignment.target.id, endpoint=assignment.target.endpoint)
             detail = f"the probe itself failed: {type(error).__name__}"
             return Result(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail))
-        judgement = self._excused(judge(observation, ready.expectations, ready.checks))
-        return Result(observation, judgement, ready.expectations)
+        try:
+            judgement = await self._network.judges.judge(observation, ready.expectations, ready.checks, deadline)
+        except UnjudgedError as error:
+            judgement = Judgement(Reason.PROBER_ERROR, str(error))
+        return Result(observation, self._excused(judgement), ready.expectations)
 
     def _excused(self, judgement: Judgement) -> Judgement:
         """Return UNKNOWN in place of a connection that was not made while this machine could make none."""

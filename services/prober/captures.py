@@ -17,9 +17,9 @@ from services.core.definition import Capture
 from services.prober.checks.document import document_of
 from services.prober.checks.nodes import texts
 from services.prober.checks.wrong import WrongError
-from services.prober.expectations import compile_pattern, compile_xpath
+from services.prober.expectations import compile_pattern
 from services.prober.observation import Observation
-from services.prober.paths import compile_path
+from services.prober.paths import compile_path, compile_xpath
 
 __all__ = ["CaptureError", "Finder", "compile_capture"]
 
@@ -40,11 +40,20 @@ class CaptureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Finder:
-    """A capture, compiled: ``find`` returns the value of ``variable``, None where there is none."""
+    """A capture, compiled: ``find`` returns the value of ``variable``, None where there is none.
+
+    ``at_once`` is the size of an answer in bytes up to which it is quick, None where it always is.
+    """
 
     variable: str
+    capture: Capture
+    namespaces: Mapping[str, str]
     find: Callable[[Observation], object] = field(repr=False)
-    encode: str = ""
+    at_once: int | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., Finder], tuple[str, Capture, dict[str, str]]]:
+        """Go to another process as it is written."""
+        return compile_capture, (self.variable, self.capture, dict(self.namespaces))
 
     def value(self, observation: Observation) -> object:
         """Return the value: a text, a number or a flag. Raises CaptureError."""
@@ -62,21 +71,22 @@ class Finder:
             # It goes into headers and lines: what could end one early is not taken from a stranger.
             if any(unicodedata.category(character) in _CONTROLS for character in found):
                 raise CaptureError("what was found holds a control character")
-            return _ENCODE[self.encode](found)
-        return found if not self.encode else _ENCODE[self.encode](json.dumps(found))
+            return _ENCODE[self.capture.encode](found)
+        return found if not self.capture.encode else _ENCODE[self.capture.encode](json.dumps(found))
 
 
 def compile_capture(variable: str, capture: Capture, namespaces: Mapping[str, str]) -> Finder:
     """Compile a capture, its XPath by the step's ``namespaces``. Raises re2.error, JSONPathError or XPathError on what the register should have refused."""
+    at_once: int | None = None
     if capture.json:
-        find = _json(capture.json)
+        find, at_once = _json(capture.json), compile_path(capture.json).at_once
     elif capture.xpath:
-        find = _xpath(capture.xpath, namespaces)
+        find, at_once = _xpath(capture.xpath, namespaces), compile_xpath(capture.xpath, namespaces).at_once
     elif capture.pattern:
         find = _pattern(capture.pattern)
     else:
         find = _header(capture.header.lower())
-    return Finder(variable, find, capture.encode)
+    return Finder(variable, capture, namespaces, find, at_once)
 
 
 def _header(name: str) -> Callable[[Observation], object]:

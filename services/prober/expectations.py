@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import Any
 
 import re2
-from lxml import etree
 
 from services.core.definition import BUS_KINDS, SOAP_KINDS, Expect, Fresh, Probe
-from services.prober.paths import JsonPath, compile_path
+from services.prober.effort import least
+from services.prober.paths import JsonPath, XPath, compile_path, compile_xpath
 from services.prober.schema import Schema, compile_schema
 from services.prober.template import fill_text, fill_value
 
@@ -26,7 +26,6 @@ __all__ = [
     "XmlCheck",
     "compile_expectations",
     "compile_pattern",
-    "compile_xpath",
 ]
 
 
@@ -40,6 +39,10 @@ class Pattern:
     def found(self, data: bytes) -> bool:
         """Whether it occurs in UTF-8 ``data``."""
         return self.compiled.search(data) is not None
+
+    def __reduce__(self) -> tuple[Callable[[str], Pattern], tuple[str]]:
+        """Go to another process as text."""
+        return compile_pattern, (self.text,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class XmlCheck:
     """What ``query`` (an XPath) must find: something, or a text equal to ``equals`` (unless None)."""
 
     path: str
-    query: etree.XPath
+    query: XPath
     equals: str | None = None
 
 
@@ -84,7 +87,7 @@ class FreshAt:
     """Where the time of the data stands: a JSON path, an XPath, or a header by its lower-case name."""
 
     query: JsonPath | None
-    xpath: etree.XPath | None
+    xpath: XPath | None
     header: str
 
 
@@ -94,6 +97,7 @@ class Expectations:
 
     ``soap`` wants a SOAP message, and ``bus`` says that the answer comes over X-Road, whose own errors are then told apart.
     ``record`` is the test record of JSON, ``xml_record`` that of SOAP. Dates that name no time zone are of ``zone``.
+    An answer of up to ``at_once`` bytes is judged at once, a larger one by a process of its own; None is any size.
     """
 
     status: frozenset[int] = frozenset()
@@ -115,6 +119,7 @@ class Expectations:
     authority: Records = Records()
     latency: float | None = None
     max_age: float | None = None
+    at_once: int | None = None
 
 
 @lru_cache(maxsize=8192)
@@ -136,17 +141,6 @@ def _pattern_or_none(text: str) -> Pattern | None:
 def _field(path: str) -> str:
     """Read a field of a test record, which may be written `person.name` for `$.person.name`."""
     return path if path.startswith("$") else f"$.{path}"
-
-
-@lru_cache(maxsize=8192)
-def _xpath(path: str, namespaces: frozenset[tuple[str, str]]) -> etree.XPath:
-    # Python's regular expressions are left out: they would let one answer hold up every probe.
-    return etree.XPath(path, namespaces=dict(namespaces), regexp=False, smart_strings=False)
-
-
-def compile_xpath(path: str, namespaces: Mapping[str, str]) -> etree.XPath:
-    """Compile an XPath 1.0, once per text and namespaces. Raises XPathError."""
-    return _xpath(path, frozenset(namespaces.items()))
 
 
 def _fresh_at(fresh: Fresh | None, namespaces: Mapping[str, str]) -> FreshAt | None:
@@ -193,6 +187,19 @@ def compile_expectations(
     expect = definition.expect
     soap = definition.kind in SOAP_KINDS
     json_record, xml_record = ({}, expect.record) if soap else (expect.record, {})
+    json, xml = _json_checks(expect, params), _xml_checks(expect, params)
+    schema = None if expect.schema is None else compile_schema(expect.schema)
+    record = tuple(
+        JsonCheck(path, compile_path(_field(path)), fill_value(value, params)) for path, value in json_record.items()
+    )
+    of_soap = tuple(
+        XmlCheck(path, compile_xpath(path, expect.namespaces), fill_text(value, params))
+        for path, value in xml_record.items()
+    )
+    fresh = _fresh_at(expect.fresh, expect.namespaces)
+    sizes = [check.query.at_once for check in (*json, *record)]
+    sizes += [check.query.at_once for check in (*xml, *of_soap)]
+    sizes += [query.at_once for query in (fresh and fresh.query, fresh and fresh.xpath, schema) if query]
     return Expectations(
         status=frozenset(expect.status),
         headers=tuple(
@@ -201,20 +208,14 @@ def compile_expectations(
         ),
         must=_patterns(expect.body.must),
         must_not=_patterns(expect.body.must_not),
-        json=_json_checks(expect, params),
-        xml=_xml_checks(expect, params),
-        schema=None if expect.schema is None else compile_schema(expect.schema),
-        record=tuple(
-            JsonCheck(path, compile_path(_field(path)), fill_value(value, params))
-            for path, value in json_record.items()
-        ),
-        xml_record=tuple(
-            XmlCheck(path, compile_xpath(path, expect.namespaces), fill_text(value, params))
-            for path, value in xml_record.items()
-        ),
+        json=json,
+        xml=xml,
+        schema=schema,
+        record=record,
+        xml_record=of_soap,
         soap=soap,
         bus=definition.kind in BUS_KINDS,
-        fresh=_fresh_at(expect.fresh, expect.namespaces),
+        fresh=fresh,
         zone=zone,
         tls=expect.tls,
         rcode=frozenset(expect.rcode),
@@ -222,4 +223,5 @@ def compile_expectations(
         authority=Records(_patterns(expect.authority.must), _patterns(expect.authority.must_not)),
         latency=latency,
         max_age=max_age,
+        at_once=least(sizes),
     )

@@ -1,4 +1,4 @@
-"""What all probes of one prober share on their way out: names, egress rules, TLS, trust."""
+"""What all probes of one prober share: names, egress rules, TLS, trust on their way out, and who judges."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from services.core.model import Egress
 from services.prober.certificates import Trust, read_certificates
 from services.prober.contexts import Contexts
 from services.prober.egress import EgressRules
+from services.prober.judges import Judges
 from services.prober.resolve import Resolver
 from services.prober.schemas import Schemas
 from services.prober.secrets import MissingSecretError, Secrets
@@ -74,9 +75,11 @@ class Network:
     tokens: Tokens = field(default_factory=Tokens)
     tracking: TrackingTable = field(default_factory=TrackingTable)
     schemas: Schemas = field(default_factory=Schemas)
+    judges: Judges = field(default_factory=Judges)
     cookies: httpx.Cookies | None = field(default=None, repr=False)
 
     async def close(self) -> None:
-        """Let go of issuers and name servers."""
+        """Let go of issuers, name servers and processes that judge."""
+        await self.judges.close()
         await self.tokens.close()
         await self.resolver.close()

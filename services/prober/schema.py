@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -13,6 +13,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
+
+from services.prober.effort import SCHEMA
 
 __all__ = ["Schema", "compile_schema"]
 
@@ -47,6 +49,25 @@ def _additional(validator: Any, below: object, instance: object, schema: Mapping
                 yield from validator.descend(value, below, path=_ANY)
 
 
+def _unique(_validator: Any, wanted: object, instance: object, _schema: object) -> _Errors:
+    if (
+        wanted
+        and isinstance(instance, list)
+        and len(instance) > 1
+        and len(set(map(_canonical, instance))) < len(instance)
+    ):
+        yield ValidationError("two items are the same")
+
+
+def _canonical(value: object) -> str:
+    """Write a JSON value so that values are equal where their texts are: 1 is 1.0 and not true, keys have no order."""
+    if isinstance(value, dict):
+        return f"{{{','.join(sorted(f'{key!r}:{_canonical(item)}' for key, item in value.items()))}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_canonical, value))}]"
+    return repr(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> Any:
     options = re2.Options()
@@ -58,18 +79,29 @@ def _search(pattern: str, text: str) -> bool:
     return _compiled(pattern).search(text) is not None
 
 
-# Python's own regular expressions would let one answer hold up every probe.
+# Python's own regular expressions, and a comparison of every item with every other, would let one answer hold up every
+# probe.
 _Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
-    {"pattern": _pattern, "patternProperties": _pattern_properties, "additionalProperties": _additional},
+    {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional,
+        "uniqueItems": _unique,
+    },
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A compiled schema."""
+    """A compiled schema. ``at_once`` is the size of an answer in bytes up to which it is quick."""
 
     _validator: Any = field(repr=False)
+    at_once: int = SCHEMA
+
+    def __reduce__(self) -> tuple[Callable[[object], Schema], tuple[object]]:
+        """Go to another process as JSON."""
+        return compile_schema, (self._validator.schema,)
 
     def fault(self, value: object) -> str | None:
         """Say where a JSON value breaks the schema, and which rule, without what was found; None when it does not."""

@@ -7,14 +7,16 @@ import fcntl
 import json
 import os
 import pty
+import re
 import struct
 import sys
 import termios
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from prober_servers import Request, answer, serving
+from prober_servers import Request, answer, says, serving
 from registers import PROBES, write_register
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +112,24 @@ async def test_several_are_explained_when_asked(tmp_path: Path) -> None:
         _, out, _ = await peyvand("probe", str(folder), "--link", "deed-civil", "--link", "bus", "--explain")
     assert out.count("✓ an answer came") == 2
     assert out.splitlines()[-1].startswith("2 probed: 2 OK")
+
+
+async def test_31_what_cannot_be_judged_is_not_explained(tmp_path: Path) -> None:
+    """An answer that would take a minute to judge ends the command soon after its timeout, with what was seen of it."""
+    body = b"<r>%s</r>" % b"".join(b'<a b="%d"/>' % number for number in range(40_000))
+    async with serving(says(body=body)) as server:
+        folder = write_register(tmp_path / "r", base=server.url(""))
+        with (folder / "probes.yaml").open("a", encoding="utf-8") as probes:
+            expect = "{xml: [{path: '//a[not(@b = preceding::a/@b)]'}]}"
+            probes.write(f"\nendless:\n  kind: http\n  timeout: 4s\n  expect: {expect}\n")
+        began = time.monotonic()
+        code, out, err = await peyvand("probe", str(folder), "--probe", "endless", "--target", server.url())
+        took = time.monotonic() - began
+    assert (code, err) == (0, "")
+    assert "UNKNOWN  PROBER_ERROR  the answer could not be judged in the time of the probe" in out
+    assert re.search(r"status +200 *\n", out)
+    assert "✓" not in out
+    assert took < 20
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from services.core.outcome import Reason
 from services.prober.checks.document import Document
 from services.prober.checks.wrong import WrongError
 from services.prober.expectations import Expectations, XmlCheck
+from services.prober.paths import XPath
 from services.register.text import fold
 
 __all__ = ["check_xml", "check_xml_record", "texts"]
@@ -34,7 +35,7 @@ def check_xml_record(document: Document, expectations: Expectations) -> None:
             raise WrongError(Reason.TEST_RECORD, problem)
 
 
-def texts(query: etree.XPath, document: Document) -> Iterator[str]:
+def texts(query: XPath, document: Document) -> Iterator[str]:
     """Return the texts of what an XPath finds: of nodes their content, of a number or flag what XPath's string() says.
 
     Raises WrongError when the body is not XML.

@@ -14,7 +14,7 @@ from services.core.evidence import Phases
 from services.core.outcome import Reason
 from services.prober.awaited import excused
 from services.prober.captures import CaptureError, Finder, compile_capture
-from services.prober.checks import judge
+from services.prober.checks.order import CHECKS
 from services.prober.expectations import Expectations, compile_expectations
 from services.prober.kinds.kind import Kind
 from services.prober.network import Network
@@ -88,7 +88,10 @@ def _expectations(step: Step, variables: Mapping[str, object]) -> Expectations:
 
 
 async def probe(journey: Journey, deadline: float) -> Observation:
-    """Make the steps in turn, up to the first that fails; end by ``deadline`` (monotonic seconds), always."""
+    """Make the steps in turn, up to the first that fails; end by ``deadline`` (monotonic seconds), always.
+
+    Raises UnjudgedError where an answer could not be judged by then.
+    """
     began, start = time(), perf_counter()
     variables = dict(journey.given)
     network = replace(journey.network, cookies=httpx.Cookies())
@@ -101,9 +104,10 @@ async def probe(journey: Journey, deadline: float) -> Observation:
             failure = unusable.failure
             break
         steps.append(made)
-        if judge(made.observation, made.expectations).reason is not Reason.OK:
+        judgement = await network.judges.judge(made.observation, made.expectations, CHECKS, deadline)
+        if judgement.reason is not Reason.OK:
             break
-        failure = _capture(leg, made.observation, variables)
+        failure = await _capture(leg, made.observation, variables, network, deadline)
         if failure is not None:
             break
     whole = failure is None and len(steps) == len(journey.legs)
@@ -161,11 +165,13 @@ def _ready(leg: _Leg, variables: Mapping[str, object], network: Network) -> tupl
         raise _UnusableError(Failure(Phase.PREPARE, Cause.CAPTURE, detail)) from None
 
 
-def _capture(leg: _Leg, observation: Observation, variables: dict[str, object]) -> Failure | None:
+async def _capture(
+    leg: _Leg, observation: Observation, variables: dict[str, object], network: Network, deadline: float
+) -> Failure | None:
     """Take what later steps need from the answer; return what stops the journey."""
     for finder in leg.finders:
         try:
-            variables[finder.variable] = finder.value(observation)
+            variables[finder.variable] = await network.judges.capture(finder, observation, deadline)
         except CaptureError as error:
             detail = f"step {leg.name} gives no value for variable {finder.variable}: {error}"
             return Failure(Phase.TRANSFER, Cause.CAPTURE, detail)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from services.core.definition import Expect, Probe
 from services.core.outcome import Outcome, Reason
@@ -94,3 +97,30 @@ def test_no_text_holds_up_a_pattern(schema: object) -> None:
     """Texts and keys that would keep a backtracking matcher busy for ever are judged."""
     for body in (b'"%s!"' % (b"a" * 5000), b'{"%s!": "x"}' % (b"a" * 5000)):
         assert judged(schema, body).reason in {Reason.OK, Reason.JSON_SCHEMA}
+
+
+_SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 2),
+    st.sampled_from([0.0, -0.0, 1.0, 0.5, 1e300, 2**53 + 1, 2.0**53, "", "1", "true"]),
+)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "1"]), below, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.lists(_VALUES, max_size=5))
+def test_items_are_unique_as_the_standard_says(items: list[object]) -> None:
+    """`uniqueItems` holds exactly where it does for jsonschema, which compares each with each: 1 is 1.0, true is not 1."""
+    schema = {"uniqueItems": True}
+    unique = Draft202012Validator(schema).is_valid(items)
+    assert compile_schema(schema).fault(items) == (None if unique else "$ breaks the rule `uniqueItems`")
+
+
+def test_items_that_may_repeat() -> None:
+    """`uniqueItems: false` asks for nothing, nor does the rule of what is no list."""
+    assert compile_schema({"uniqueItems": False}).fault([1, 1]) is None
+    assert compile_schema({"uniqueItems": True}).fault({"a": 1}) is None

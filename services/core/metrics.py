@@ -6,12 +6,12 @@ zero; gauges are absent until known, so a gauge without labels is made only when
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
-__all__ = ["EVERY", "TABLE", "Metric", "counter", "gauge", "histogram"]
+__all__ = ["EVERY", "TABLE", "UNITS", "Metric", "counter", "gauge", "histogram"]
 
 EVERY = "every component"
 """Stands for a component in the rows of what all of them expose."""
@@ -22,7 +22,11 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left i
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One row: ``series`` says how many series a process exposes per what; ``buckets`` in seconds."""
+    """One row: ``series`` says how many series a process exposes per what; ``buckets`` in seconds.
+
+    ``unit`` is one of UNITS; in TABLE that of the name's suffix where the row says nothing, or else a count, of what
+    ``help`` names.
+    """
 
     name: str
     type: str
@@ -31,7 +35,13 @@ class Metric:
     help: str
     series: str = "1"
     buckets: tuple[float, ...] = ()
+    unit: str = ""
 
+
+UNITS = ("count", "seconds", "epoch seconds", "bytes", "ratio", "flag", "stage", "level", "code")
+"""What values are in. A ratio is of 1, not of 100; a flag is 0 or 1."""
+
+_SUFFIXES = {"_timestamp_seconds": "epoch seconds", "_seconds": "seconds", "_bytes": "bytes", "_ratio": "ratio"}
 
 _PUBLISH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -41,8 +51,17 @@ _TARGET = ("target", "consumer", "provider")
 
 _ROWS = (
     # every component
-    Metric("peyvand_serving", "gauge", (), EVERY, "1 while /health says SERVING, 0 while it says NOT_SERVING"),
-    Metric("peyvand_bus_connected", "gauge", (), EVERY, "1 while the message bus answers; absent before it first does"),
+    Metric(
+        "peyvand_serving", "gauge", (), EVERY, "1 while /health says SERVING, 0 while it says NOT_SERVING", unit="flag"
+    ),
+    Metric(
+        "peyvand_bus_connected",
+        "gauge",
+        (),
+        EVERY,
+        "1 while the message bus answers; absent before it first does",
+        unit="flag",
+    ),
     # prober
     Metric("peyvand_probe_outcomes_total", "counter", ("outcome",), "prober", "Probes by outcome", "7"),
     Metric("peyvand_probe_reasons_total", "counter", ("reason",), "prober", "Probes by reason", "55"),
@@ -67,7 +86,7 @@ _ROWS = (
     Metric("peyvand_probe_inflight", "gauge", (), "prober", "Probes under way"),
     Metric("peyvand_probe_targets", "gauge", ("kind",), "prober", "Links and endpoints of this prober's share", "2"),
     Metric("peyvand_probe_peers", "gauge", (), "prober", "Probers of this vantage that are alive, with this one"),
-    Metric("peyvand_vantage_blind", "gauge", ("vantage",), "prober", "1 while a control target fails"),
+    Metric("peyvand_vantage_blind", "gauge", ("vantage",), "prober", "1 while a control target fails", unit="flag"),
     Metric("peyvand_conntrack_ratio", "gauge", (), "prober", "Share of the connection-tracking table in use"),
     Metric("peyvand_spool_batches", "gauge", (), "prober", "Batches the bus has not acknowledged"),
     Metric("peyvand_spool_bytes", "gauge", (), "prober", "Bytes the bus has not acknowledged"),
@@ -82,10 +101,18 @@ _ROWS = (
         _PUBLISH_BUCKETS,
     ),
     Metric(
-        "probe_success", "gauge", _TARGET, "prober", "1 when the last probe was OK; absent when UNKNOWN", "1/target"
+        "probe_success",
+        "gauge",
+        _TARGET,
+        "prober",
+        "1 when the last probe was OK; absent when UNKNOWN",
+        "1/target",
+        unit="flag",
     ),
     Metric("probe_duration_seconds", "gauge", _TARGET, "prober", "Duration of the last probe", "1/target"),
-    Metric("probe_http_status_code", "gauge", _TARGET, "prober", "HTTP status of the last answer", "1/target"),
+    Metric(
+        "probe_http_status_code", "gauge", _TARGET, "prober", "HTTP status of the last answer", "1/target", unit="code"
+    ),
     Metric(
         "probe_http_duration_seconds",
         "gauge",
@@ -101,11 +128,30 @@ _ROWS = (
         "prober",
         "Earliest expiry of the certificates seen, in epoch seconds",
         "1/target",
+        unit="epoch seconds",
     ),
     # scorer
-    Metric("peyvand_index", "gauge", _INDEX, "scorer", "Point of the index; absent when not publishable", _ENTITIES),
-    Metric("peyvand_index_lower", "gauge", _INDEX, "scorer", "Lower bound: unknown counted as failed", _ENTITIES),
-    Metric("peyvand_index_upper", "gauge", _INDEX, "scorer", "Upper bound: unknown counted as OK", _ENTITIES),
+    Metric(
+        "peyvand_index",
+        "gauge",
+        _INDEX,
+        "scorer",
+        "Point of the index; absent when not publishable",
+        _ENTITIES,
+        unit="ratio",
+    ),
+    Metric(
+        "peyvand_index_lower",
+        "gauge",
+        _INDEX,
+        "scorer",
+        "Lower bound: unknown counted as failed",
+        _ENTITIES,
+        unit="ratio",
+    ),
+    Metric(
+        "peyvand_index_upper", "gauge", _INDEX, "scorer", "Upper bound: unknown counted as OK", _ENTITIES, unit="ratio"
+    ),
     Metric(
         "peyvand_index_interval",
         "gauge",
@@ -113,10 +159,25 @@ _ROWS = (
         "scorer",
         "Low and high end of the 95 % interval of the government's and the sectors' index; absent with the point",
         "2/government, sector and window",
+        unit="ratio",
     ),
-    Metric("peyvand_index_known_share", "gauge", _INDEX, "scorer", "Share of the weight that is known", _ENTITIES),
     Metric(
-        "peyvand_index_loss", "gauge", (*_INDEX, "stage"), "scorer", "Loss of the index by stage", "5" + _ENTITIES[1:]
+        "peyvand_index_known_share",
+        "gauge",
+        _INDEX,
+        "scorer",
+        "Share of the weight that is known",
+        _ENTITIES,
+        unit="ratio",
+    ),
+    Metric(
+        "peyvand_index_loss",
+        "gauge",
+        (*_INDEX, "stage"),
+        "scorer",
+        "Loss of the index by stage",
+        "5" + _ENTITIES[1:],
+        unit="ratio",
     ),
     Metric(
         "peyvand_link_stage",
@@ -125,6 +186,7 @@ _ROWS = (
         "scorer",
         "Stage of the last settled slot (0-5); absent when unknown. Of more than 10^4 links, those that burn",
         "1/link, up to 10^4",
+        unit="stage",
     ),
     Metric(
         "peyvand_link_reason",
@@ -133,6 +195,7 @@ _ROWS = (
         "scorer",
         "1 with the reason of the last settled slot of a live link that was not OK in it",
         "1/live link that is not OK, up to 10^3",
+        unit="flag",
     ),
     Metric(
         "peyvand_data_bus_stage",
@@ -140,6 +203,7 @@ _ROWS = (
         ("endpoint",),
         "scorer",
         "Stage of the data bus's own endpoint in the last settled slot; absent when unknown or not named by the policy",
+        unit="stage",
     ),
     Metric(
         "peyvand_link_burn",
@@ -148,6 +212,7 @@ _ROWS = (
         "scorer",
         "How fast a link burns its error budget over 1h, 6h, 1d or 3d; absent below 14.4, 6, 3 and 1",
         "1/link that burns and span, up to 10^3 each",
+        unit="ratio",
     ),
     Metric("peyvand_links", "gauge", ("state",), "scorer", "Links by state: live or absent", "2"),
     Metric(
@@ -157,6 +222,7 @@ _ROWS = (
         "scorer",
         "Share by measure of how the agencies hang together; absent where it does not apply",
         "10/window",
+        unit="ratio",
     ),
     Metric("peyvand_islands", "gauge", ("window",), "scorer", "Islands of agencies that reach each other", "1/window"),
     Metric(
@@ -272,6 +338,7 @@ _ROWS = (
         "collector",
         "1 when a source gave what it was last asked for",
         "1/source",
+        unit="flag",
     ),
     Metric(
         "peyvand_exchange_source_failures_total",
@@ -326,6 +393,7 @@ _ROWS = (
         "api",
         "1 for each agency of the register in force",
         "1/agency, up to 10^3",
+        unit="flag",
     ),
     Metric(
         "peyvand_three_bars",
@@ -334,6 +402,7 @@ _ROWS = (
         "api",
         "Integration as the latest official round says, as the register declares it, and as measured",
         "3/window",
+        unit="ratio",
     ),
     Metric(
         "peyvand_service_index",
@@ -342,6 +411,7 @@ _ROWS = (
         "api",
         "Point of a service's index over the default window; absent when not publishable",
         "1/service, up to 2,500",
+        unit="ratio",
     ),
     Metric(
         "peyvand_service_level",
@@ -350,6 +420,7 @@ _ROWS = (
         "api",
         "Level of a service (0-4) over the default window",
         "1/service, up to 2,500",
+        unit="level",
     ),
     Metric(
         "peyvand_link_loss",
@@ -358,6 +429,7 @@ _ROWS = (
         "api",
         "What of the government's index is lost on a link over the default window",
         "as of peyvand_link_gain",
+        unit="ratio",
     ),
     Metric(
         "peyvand_link_gain",
@@ -366,6 +438,7 @@ _ROWS = (
         "api",
         "What the government's index over the default window would gain if this link alone were always OK",
         "the 10 that gain most of each consumer and of each provider, up to 10^3 agencies' sides",
+        unit="ratio",
     ),
     Metric(
         "peyvand_link_exchanges",
@@ -379,7 +452,12 @@ _ROWS = (
     Metric("peyvand_sandbox_answers_total", "counter", ("sent",), "sandbox", "Answers sent, by what was sent", "7"),
 )
 
-TABLE: dict[str, Metric] = {row.name: row for row in _ROWS}
+
+def _unit(name: str) -> str:
+    return next((unit for suffix, unit in _SUFFIXES.items() if name.endswith(suffix)), "count")
+
+
+TABLE: dict[str, Metric] = {row.name: replace(row, unit=row.unit or _unit(row.name)) for row in _ROWS}
 
 
 def _row(name: str, kind: str) -> Metric:

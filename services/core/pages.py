@@ -26,16 +26,21 @@ def metrics_page(table: Mapping[str, Metric]) -> str:
         "Every component serves these on /metrics, beside /health; [settings](settings.md) say where. Counters exist from",
         "the start, at zero; gauges are absent until their value is known. *Series* says how many of them one process",
         "exposes; those per target are exposed by probers with fewer than 2,000 targets, and by others of up to 1,000",
-        "targets whose certificate has expired or does within 30 days.",
+        "targets whose certificate has expired or does within 30 days. *Unit* says what a value is in: a ratio is of 1, a",
+        "flag is 0 or 1, a count is of what the meaning names; histograms count by seconds.",
     ]
     for component in dict.fromkeys(row.component for row in table.values()):
-        lines += ["", f"## {component}", *_table(("name", "type", "labels", "series", "meaning"))]
+        lines += ["", f"## {component}", *_table(("name", "type", "unit", "labels", "series", "meaning"))]
         lines += [
-            _row(f"`{row.name}`", row.type, " ".join(f"`{label}`" for label in row.labels), _series(row), row.help)
+            _row(f"`{row.name}`", row.type, row.unit, _labels(row), _series(row), row.help)
             for row in table.values()
             if row.component == component
         ]
     return "\n".join([*lines, ""])
+
+
+def _labels(row: Metric) -> str:
+    return " ".join(f"`{label}`" for label in row.labels)
 
 
 def _series(row: Metric) -> str:

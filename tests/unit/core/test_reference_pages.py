@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.core.metrics import TABLE, Metric, make
+from services.core.metrics import TABLE, UNITS, Metric, make
 from services.core.pages import PAGES
 from services.core.settings import Settings
 
@@ -51,6 +51,27 @@ def test_names_follow_prometheus(row: Metric) -> None:
     if "epoch seconds" in row.help:
         assert row.name.endswith("_timestamp_seconds") or row.name in _COMPATIBLE
     assert all(re.fullmatch(r"[a-z_]+", label) and label not in ("le", "quantile") for label in row.labels)
+
+
+@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
+def test_units_agree_with_names(row: Metric) -> None:
+    """A name that ends with a unit has it, a unit that names end with is in the name, and what `_total` counts is a count."""
+    suffixes = {
+        "epoch seconds": "_timestamp_seconds",
+        "seconds": "_seconds",
+        "bytes": "_bytes",
+        "count": "_total",
+        "ratio": "_ratio",
+        "flag": "_info",
+    }
+    assert row.unit in UNITS
+    said = next((unit for unit, suffix in suffixes.items() if row.name.endswith(suffix)), "")
+    assert said in ("", row.unit)
+    if row.unit in ("seconds", "epoch seconds", "bytes"):
+        assert said or row.name in _COMPATIBLE
+    if row.unit == "count":
+        assert not re.match(r"(1 |Share|Point|Stage|Level|Lower|Upper|Loss)", row.help)
+    assert (row.unit == "flag") == bool(re.match(r"1 (while|when|with|for)", row.help))
 
 
 def test_the_table_and_the_code_name_the_same_metrics() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from tests.e2e.components import Components, started
 from tests.e2e.dashboard_register import AGENCY, LINK, SLOT, first_register, other_register
 from tests.e2e.dashboard_rubbish import ALONE, STRANGE, STRANGER, send_rubbish, send_unreadable
 from tests.ports import free_base_port, free_port
+from tests.processes import page
 from tests.prometheus import ask, prometheus
 
 __all__ = [
@@ -103,6 +105,18 @@ class Story:
     async def until(self, query: str, least: float = 1.0) -> None:
         """Wait until a query answers with so much."""
         await self.components.until(lambda: self.value(query) >= least, f"{query} was {least:g}")
+
+    async def hangs(self) -> None:
+        """Wait until a probe that takes its time is under way: the slow link's, seen twice in a row."""
+        seen = deque[bool](maxlen=2)
+
+        def twice() -> bool:
+            lines = page(self.components.metrics["prober"], "/metrics")[1].splitlines()
+            under_way = (line.split()[-1] for line in lines if line.startswith("peyvand_probe_inflight "))
+            seen.append(float(next(under_way, "0")) > 0)
+            return seen.count(True) == 2
+
+        await self.components.until(twice, "a slow probe was under way")
 
     async def scrapes(self) -> None:
         """Wait until what is the case now was scraped twice: a rate needs two."""
@@ -211,6 +225,7 @@ async def told(nats, folder: Path):
                             components.resume("prober")
                             await asyncio.sleep(0.05)
                         await story.scrapes()
+                        await story.hangs()  # what is under way then overruns its slot
                         components.pause("prober")
                         await story.slots(4)
                         components.resume("prober")

@@ -77,5 +77,6 @@ def test_expectations_and_captures_go_to_another_process() -> None:
     made = compile_expectations(Probe("p", "http", expect=expect), {}, latency=1.0, max_age=2.0)
     there = pickle.loads(pickle.dumps(made))
     assert there == made
-    finder = compile_capture("x", Capture(pattern="a(.)", encode="url"))
-    assert pickle.loads(pickle.dumps(finder)).value(Observation(0.0, 0.1, body=b"a/")) == "%2F"
+    finder = compile_capture("x", Capture(xpath="//c:a", encode="url"), {"c": "urn:c"})
+    seen = Observation(0.0, 0.1, body=b'<a xmlns="urn:c">/</a>')
+    assert pickle.loads(pickle.dumps(finder)).value(seen) == "%2F"

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import resource
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from time import monotonic
 
 import dns.message
 import dns.rrset
 import pytest
+from descriptors import no_descriptor_left
 from dns_server import Answer, Asked, naming
 from line_servers import Connection, Handler, talking
 from prober_servers import ask, silent, unaccepting
@@ -152,25 +148,8 @@ async def test_refused(transport: str) -> None:
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.CONNECT_REFUSED)
 
 
-@contextmanager
-def _no_descriptor_left() -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(name.name) for name in Path("/proc/self/fd").iterdir())
-    fillers: list[int] = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 2, hard))
-    try:
-        with suppress(OSError):
-            while True:
-                fillers.append(os.open("/dev/null", os.O_RDONLY))
-        yield
-    finally:
-        for filler in fillers:
-            os.close(filler)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 async def test_local_resources_over_udp() -> None:
     """When this machine has no descriptor left, the outcome is UNKNOWN/LOCAL_RESOURCES, not the name server's failure."""
-    with _no_descriptor_left():
+    with no_descriptor_left():
         result = await probe("dns://127.0.0.1:53")
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.LOCAL_RESOURCES)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiodns import error as ares
+from descriptors import no_descriptor_left
 from dns_server import Answer, Asked, answering, naming, with_rcode
 from prober_servers import LOOPBACK, ask
 
@@ -97,30 +95,13 @@ async def test_a_name_server_that_is_none(server: Answer) -> None:
     assert _said(result) == OURS
 
 
-@contextmanager
-def _no_descriptor_left() -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(name.name) for name in Path("/proc/self/fd").iterdir())
-    fillers: list[int] = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 2, hard))
-    try:
-        with suppress(OSError):
-            while True:
-                fillers.append(os.open("/dev/null", os.O_RDONLY))
-        yield
-    finally:
-        for filler in fillers:
-            os.close(filler)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 @pytest.mark.parametrize("before", [True, False])
 async def test_no_descriptor_to_ask_with(*, before: bool) -> None:
     """Without a descriptor for the question the outcome is UNKNOWN, whether the resolver has asked before or not."""
     async with naming(answering()) as names, way_out(names.port) as network:
         if before:
             assert "192.0.2.1" in await network.resolver.addresses("www.tax.example")
-        with _no_descriptor_left():
+        with no_descriptor_left():
             result = await ask("http://ns.tax.example/", network=network)
         assert _said(result) == OURS
         assert await network.resolver.addresses("ns.tax.example") == ("192.0.2.53",)

@@ -118,6 +118,19 @@ RARE_BUS = Outages(up=720, down=3, spread=0.5)
 OWN = Outages(up=717, down=3)
 SMALL = Layout(agencies=25, providers=25, services=150, sectors=5)
 
+UNMEASURED = Scenario(
+    "unmeasured",
+    "mixed, 3 h faults of each link, a tenth of the links never measured, half of the links on the bus of rare-bus; "
+    "nothing is on paper",
+    MIXED,
+    bus=RARE_BUS,
+    own=OWN,
+    published=True,
+    unheard=0.1,
+    on_bus=0.5,
+    layout=replace(SMALL, absent=0.0),
+)
+
 SCENARIOS = (
     Scenario("short", "outages of 20 minutes about once a day", (SHORT,)),
     Scenario("long", "heavy-tailed outages of 8 hours, every 15 days", (LONG,)),
@@ -222,28 +235,8 @@ SCENARIOS = (
         flapping=20,
         slot_seconds=60,
     ),
-    Scenario(
-        "unmeasured",
-        "mixed, 3 h faults of each link, a tenth of the links never measured, half of the links on the bus of rare-bus; "
-        "nothing is on paper",
-        MIXED,
-        bus=RARE_BUS,
-        own=OWN,
-        published=True,
-        unheard=0.1,
-        on_bus=0.5,
-        layout=replace(SMALL, absent=0.0),
-    ),
-    Scenario(
-        "unmeasured-paper",
-        "unmeasured, a tenth of the links on paper",
-        MIXED,
-        bus=RARE_BUS,
-        own=OWN,
-        published=True,
-        unheard=0.1,
-        on_bus=0.5,
-        layout=SMALL,
-        weak=True,
+    UNMEASURED,
+    replace(
+        UNMEASURED, name="unmeasured-paper", about="unmeasured, a tenth of the links on paper", layout=SMALL, weak=True
     ),
 )

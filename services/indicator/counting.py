@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from services.indicator.calendar import Calendar
 from services.indicator.causes import CauseRows, cause_states, join, pause_slots, rows_of
 from services.indicator.cells import stages
-from services.indicator.day_count import DayCount
+from services.indicator.day_count import DayCount, at_once
 from services.indicator.judge import Judge
 from services.indicator.packed import DayState, SlotVerdicts
 from services.indicator.slots import Slots
@@ -215,13 +215,7 @@ class Counting:
         return CauseRows(*self._keep([getattr(causes, field.name) for field in fields(causes)]))
 
     def _counted_now(self, day: date, slots: range) -> tuple[Tally, CauseRows]:
-        counting = self._count(day, slots)
-        while True:
-            try:
-                next(counting)
-            except StopIteration as counted:
-                found: tuple[Tally, CauseRows] = counted.value
-                return found
+        return at_once(self._count(day, slots))
 
     def _count(self, day: date, slots: range) -> Generator[None, None, tuple[Tally, CauseRows]]:
         """Count some of a day's slots together."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,9 @@ from services.indicator.charging import charge, groups
 from services.indicator.judge import Judge
 from services.indicator.tally import Tally
 
-__all__ = ["DayCount"]
+__all__ = ["DayCount", "at_once"]
+
+T = TypeVar("T")
 
 
 class DayCount:
@@ -74,3 +77,13 @@ class DayCount:
     def _any(words: Words, start: NDArray[np.int64]) -> Words:
         found: Words = np.bitwise_or.reduceat(words, start, axis=0)
         return found
+
+
+def at_once(work: Generator[None, None, T]) -> T:
+    """Return what work comes to, done without its pauses."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            found: T = done.value
+            return found

@@ -13,7 +13,7 @@ from services.core.model import ALWAYS, Agency, Endpoint, Link, Policy, Register
 from services.core.model import Government as Name
 from services.indicator.calendar import Calendar
 from services.indicator.causes import CauseRows
-from services.indicator.day_count import DayCount
+from services.indicator.day_count import DayCount, at_once
 from services.indicator.frame import Frame
 from services.indicator.index import indicators
 from services.indicator.judge import Judge
@@ -102,13 +102,7 @@ class LivedDays:
         counting = DayCount(self._judge, day, self._slots, self.calendar.slot_seconds)
         heard = np.flatnonzero(of_day[:, 0] >= 0)
         counting.add(heard, of_day[heard])
-        finishing = counting.finish()
-        while True:
-            try:
-                next(finishing)
-            except StopIteration as done:
-                found: tuple[Tally, CauseRows] = done.value
-                return found
+        return at_once(counting.finish())
 
     def window(self, frame: Frame, days: int, end_slot: int) -> WindowCounts:
         del end_slot  # there is one

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from services.core.model import ALWAYS, Agency, Government, Link, Policy, Register, Service
 from services.indicator import bits, charging
 from services.indicator.causes import CauseRows, cause_states, join, pause_slots, rows_of
+from services.indicator.day_count import at_once
 from services.indicator.frame import Frame
 
 
@@ -73,12 +74,7 @@ def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cell
         patch.setattr(charging, "PIECE_CELLS", 4 * cells)
         order = np.argsort(frame.provider, kind="stable")
         charge = charging.charge(frame, order, known, failed, words(of_bus[np.newaxis]), slots, pause)
-        while True:
-            try:
-                next(charge)
-            except StopIteration as ended:
-                found = ended.value
-                break
+        found = at_once(charge)
     assert rows(found) == rows(rows_of(cause_states(frame, verdicts, of_bus), pause))
 
 

@@ -6,11 +6,10 @@ Numbers are the behaviours of PROBING.md.
 from __future__ import annotations
 
 import asyncio
-import os
-import resource
 from pathlib import Path
 
 import pytest
+from descriptors import no_descriptor_left
 from prober_names import name_server
 from prober_servers import Request, answer, ask, says, serving
 
@@ -144,25 +143,11 @@ async def test_head_has_no_body() -> None:
     assert result.judgement.reason is Reason.OK
 
 
-async def test_local_resources(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_local_resources() -> None:
     """When this machine has no descriptor left, the outcome is UNKNOWN/LOCAL_RESOURCES, not the target's failure."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    used = {int(name.name) for name in Path("/proc/self/fd").iterdir()}
     async with serving(says()) as server:
-        free = next(number for number in range(3, 10_000) if number not in used)
-        fillers: list[int] = []
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(used | {free}) + 2, hard))
-        try:
-            while True:
-                try:
-                    fillers.append(os.open("/dev/null", os.O_RDONLY))
-                except OSError:
-                    break
+        with no_descriptor_left():
             result = await ask(server.url())
-        finally:
-            for filler in fillers:
-                os.close(filler)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.LOCAL_RESOURCES)
 
 

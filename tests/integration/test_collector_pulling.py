@@ -56,7 +56,7 @@ def pulling(tmp_path):
     """Asks one source, round after round without waiting, until it was asked ``rounds`` times for a pause."""
 
     @asynccontextmanager
-    async def pull(url, rounds=1, chance=0.0, waits=None, state="state", begun=None, **options):
+    async def pull(url, rounds=1, chance=0.0, waits=None, state="state", begun=None, now=time.time, **options):
         desk, registry = Desk(), CollectorRegistry()
         named = {"server": SERVER, "url": url, "client": CLIENT, "every": 60.0, "timeout": 20.0}
         source = XroadSource("ss1", **named | options)
@@ -78,7 +78,7 @@ def pulling(tmp_path):
                 meters.source_named("ss1")
                 intake = Intake(desk, ledger, meters, log, lambda: int(time.time() * 1000))
                 turns = asyncio.Semaphore(4)
-                puller = Puller(source, intake, meters, log, turns, now=time.time, chance=lambda: chance, wait=wait)
+                puller = Puller(source, intake, meters, log, turns, now=now, chance=lambda: chance, wait=wait)
                 await puller.run()
                 yield Pulled(registry, ledger, desk, lines)
         assert "CANARY" not in str(lines)
@@ -89,18 +89,20 @@ def pulling(tmp_path):
 
 async def test_all_records_are_followed_to_the_end(pulling):
     """More records than an answer holds are fetched answer by answer in one round, none twice, and the position is kept."""
-    book = Logbook([record(n, 3000 - n) for n in range(500)], limit=64)
+    book, began = Logbook([record(n, 3000 - n) for n in range(500)], limit=64), time.time()
     async with serving(book) as server:
-        async with pulling(server.url()) as pulled:
+        async with pulling(server.url(), now=lambda: began) as pulled:
             assert await pulled.exchanges() == 500
             assert pulled.sample("peyvand_exchange_records_total") == 500
             assert pulled.sample("peyvand_exchange_duplicates_total") == 0
             assert pulled.sample("peyvand_exchange_source_up", source="ss1") == 1
             position = pulled.sample("peyvand_exchange_position_timestamp_seconds", source="ss1")
-            assert time.time() - 75 < position <= time.time() - 60
+            assert began - 75 < position <= began - 60
         assert len(book.asked) == 8
         assert all(later[0] > earlier[0] for earlier, later in zip(book.asked, book.asked[1:], strict=False))
-        async with pulling(server.url()) as pulled:  # a new process on the same state: nothing is old enough yet
+        async with pulling(
+            server.url(), now=lambda: began
+        ) as pulled:  # a new process on the same state: nothing is old enough yet
             assert len(book.asked) == 8
             assert pulled.sample("peyvand_exchange_source_up", source="ss1") == 1
             assert pulled.sample("peyvand_exchange_position_timestamp_seconds", source="ss1") == position

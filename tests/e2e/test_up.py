@@ -95,6 +95,7 @@ def test_a_taken_port_is_named(tmp_path: Path, offset: int, what: str) -> None:
     """The person learns which port is taken, by its number and purpose, and what to do."""
     first = free_first_port()
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", first + offset))
         taken.listen()
         ended = _up("--sandbox", "--data", str(tmp_path / "data"), "--first-port", str(first))
@@ -109,6 +110,7 @@ def test_a_taken_sandbox_port_is_named(tmp_path: Path) -> None:
     """A port of the simulated agencies that is taken ends the run with the sandbox's own sentence."""
     base = free_base_port()
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what an earlier test closed is no hindrance
         taken.bind(("0.0.0.0", base))
         taken.listen()
         flags = ("--first-port", str(free_first_port()), "--base-port", str(base))

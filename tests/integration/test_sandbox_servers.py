@@ -230,6 +230,7 @@ async def test_a_taken_port_is_said(tmp_path, base_port):
     first = base_port()
     made = scenario("small", seed=1, base_port=first, times=TIMES)
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what an earlier test closed is no hindrance
         taken.bind((made.wires[-1].host, made.wires[-1].port))
         taken.listen()
         where = f"{made.wires[-1].host}:{made.wires[-1].port}"

@@ -236,3 +236,35 @@ def _bus_users(servers: Deployed, *flags: str) -> str:
     return servers.peyvand(
         "admin", "bus", "users", str(servers.secrets / "users"), *flags, "--out", str(servers.users_conf)
     )
+
+
+async def test_leaving_does_not_wait_for_a_silent_server(alone: Deployed) -> None:
+    """Who leaves while the client shakes hands anew, with a server that says nothing, does not wait for it."""
+    met: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    async with asyncio.timeout(DEADLINE):
+        async with alone.connect("scorer"):
+            alone.kill(0)
+            mute = await asyncio.start_server(
+                lambda _reader, writer: met.put_nowait(writer), "127.0.0.1", alone.ports[0]
+            )
+            silent = await met.get()
+        mute.close()
+        silent.transport.abort()
+
+
+async def test_a_server_that_ends_the_handshake_is_tried_again(alone: Deployed) -> None:
+    """After a server that hung up while hands were shaken, the client comes back to one that does not."""
+    met = asyncio.Event()
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        met.set()
+
+    async with asyncio.timeout(DEADLINE), alone.connect("scorer") as bus:
+        alone.kill(0)
+        rude = await asyncio.start_server(hang_up, "127.0.0.1", alone.ports[0])
+        await met.wait()
+        rude.close()
+        alone.start(0)
+        while not bus.connected:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.05)

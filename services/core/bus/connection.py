@@ -23,6 +23,7 @@ from services.core.settings import Settings
 __all__ = ["Bus", "connect", "connect_by"]
 
 _NO_FILES = Encryption()
+_CLOSE_SECONDS = 1.0
 
 
 def connect_by(settings: Settings, *, role: str, name: str) -> AbstractAsyncContextManager[Bus]:
@@ -109,8 +110,10 @@ async def connect(
 
 async def _close(client: Client) -> None:
     try:
-        await client.close()
-    except OSError:  # the server is gone, and what was still to be sent with it: closing ended at sending that
+        # A handshake under way would be waited for without end: nobody tells its connection that it is closed.
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await client.close()
+    except OSError:  # the server is gone or silent, and what was still to be sent is lost
         _let_go(client)
 
 
@@ -121,5 +124,11 @@ def _hang_up(client: Client) -> None:
 
 
 def _let_go(client: Client) -> None:
-    if client._transport is not None:  # noqa: SLF001  # it is nowhere else
-        client._transport.close()  # type: ignore[no-untyped-call]  # noqa: SLF001
+    transport: Any = client._transport  # noqa: SLF001  # it is nowhere else
+    if transport is None:
+        return
+    writer = transport._io_writer  # noqa: SLF001
+    if writer is not None and writer.transport is None:
+        # So asyncio leaves it where the server ended the handshake; it can be closed with the connection beneath.
+        writer._transport = transport._bare_io_writer.transport  # noqa: SLF001
+    transport.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from services.core.definition import Probe
@@ -16,7 +17,7 @@ from services.register.address import read_target
 from services.register.probes import names_asked
 from services.register.template import fill, names
 
-__all__ = ["chosen", "single"]
+__all__ = ["chosen", "only", "single"]
 
 
 def chosen(register: Register, ids: Sequence[str], vantage: str | None) -> list[Assignment]:
@@ -59,11 +60,19 @@ def single(register: Register, name: str, target: str, written: Sequence[str]) -
         consumer="",
         provider="",
         url=target,
-        params=params,
+        params=(params,),
         latency=policy.default_latency_ms / 1000,
         max_age=policy.default_max_age_s,
         zone=ZoneInfo(policy.timezone),
     )
+
+
+def only(wanted: Sequence[Assignment], number: int) -> list[Assignment]:
+    """Leave each the test record of this number alone, counted from 1. Raises SettingsError naming each that has fewer."""
+    short = [f"{one.target.id} has {len(one.params)}" for one in wanted if number > len(one.params)]
+    if short:
+        raise SettingsError(f"there is no test record --record {number}: {', '.join(short)}")
+    return [replace(one, params=one.params[number - 1 : number]) for one in wanted]
 
 
 def _param(written: str) -> tuple[str, object]:

@@ -15,7 +15,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from services.cli.probe_choice import chosen, single
+from services.cli.probe_choice import chosen, only, single
 from services.cli.probe_picture import Probed, explained, line
 from services.core.codec import measurement_to_json
 from services.core.errors import SettingsError
@@ -48,6 +48,10 @@ def probe(
         list[str] | None, typer.Option(help="A param for --probe, NAME=VALUE; may be repeated.", metavar="NAME=VALUE")
     ] = None,
     vantage: Annotated[str | None, typer.Option(help="Only what this vantage probes.", metavar="ID")] = None,
+    record: Annotated[
+        int | None,
+        typer.Option(help="Ask for test record N where there are several, not for the one whose turn it is.", min=1),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", "-v", help="Explain each at length, as is done for a single one.")
     ] = False,
@@ -66,6 +70,8 @@ def probe(
         raise SettingsError("--probe NAME needs --target URL, may have --param NAME=VALUE, and no --link")
     else:
         wanted = [single(register, definition, target, param or ())]
+    if record is not None:
+        wanted = only(wanted, record)
     origin = Origin(
         vantage or next((known.id for known in register.policy.vantages), ""),
         "probe",
@@ -98,11 +104,12 @@ async def _attempt(
     """Probe all, a few at a time, and show each in the order given."""
     network = Network(egress=EgressRules(register.policy.egress))
     attempts = Attempts(network, _log())
+    slot_number = int(time() // register.policy.slot_seconds)
     room = asyncio.Semaphore(_AT_ONCE)
 
     async def attempt(assignment: Assignment) -> Result:
         async with room:
-            return await attempts.probe(assignment, assignment.definition.timeout)
+            return await attempts.probe(assignment, assignment.definition.timeout, assignment.turn(slot_number))
 
     results = []
     try:

@@ -90,6 +90,8 @@ def _headline(probed: Probed) -> Group:
     item, judgement = probed.assignment, probed.result.judgement
     title = Text.assemble((item.target.id, "bold"), f"  {probed.who}")
     how = Text(f"{item.definition.kind} probe {item.definition.name} at {item.url}", style="dim")
+    if len(item.params) > 1:
+        how.append(f", test record {probed.result.turn + 1} of {len(item.params)}")
     outcome = Text(judgement.outcome.name, style=f"bold {_STYLES.get(judgement.outcome, 'red')}")
     if judgement.outcome is not Outcome.OK:
         outcome.append(f"  {judgement.reason.name}")

@@ -67,7 +67,8 @@ class Link:
 
     ``live_from`` is None while the link is absent (a known zero), ALWAYS, or the first live day.
     ``latency_ms`` is τ in milliseconds and ``max_age_s`` φ in seconds (None: the age is not judged);
-    the policy's defaults are already filled in. ``vantages`` empty means all.
+    the policy's defaults are already filled in. ``params`` fill in the texts of the probe; several are test records,
+    each asked for in its turn. ``vantages`` empty means all.
     """
 
     id: str
@@ -79,7 +80,7 @@ class Link:
     live_from: date | None = ALWAYS
     probe: str = ""
     target: str = ""
-    params: Mapping[str, object] = field(default_factory=dict)
+    params: tuple[Mapping[str, object], ...] = ({},)
     vantages: tuple[str, ...] = ()
     latency_ms: int = 2000
     max_age_s: int | None = None
@@ -94,14 +95,14 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A network address that citizens use, probed by itself; never part of the CII."""
+    """A network address that citizens use, probed by itself; never part of the CII. ``params`` are as a link's."""
 
     id: str
     agency: str
     service: str | None
     probe: str
     target: str
-    params: Mapping[str, object] = field(default_factory=dict)
+    params: tuple[Mapping[str, object], ...] = ({},)
     vantages: tuple[str, ...] = ()
 
 

@@ -20,7 +20,7 @@ class Assignment:
     """One link or endpoint to be probed, and by what; texts are not filled in yet.
 
     ``consumer`` is the agency whose shard the measurements go to; ``latency`` (τ) and ``max_age`` (φ) in seconds;
-    ``zone`` is the policy's, which dates without one are read in.
+    ``zone`` is the policy's, which dates without one are read in. ``params``, of which there is at least one, take turns.
     """
 
     entry: Entry
@@ -28,10 +28,14 @@ class Assignment:
     consumer: str
     provider: str
     url: str
-    params: Mapping[str, object]
+    params: tuple[Mapping[str, object], ...]
     latency: float
     max_age: float | None
     zone: tzinfo = UTC
+
+    def turn(self, slot_number: int) -> int:
+        """Return which of the params has its turn in a slot, counted from 0; slots are numbered from the Unix epoch on."""
+        return slot_number % len(self.params)
 
     @property
     def target(self) -> Target:

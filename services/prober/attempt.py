@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic, perf_counter, time
 from typing import Any
 
+from services.core.evidence import Target
 from services.core.log import Logger
-from services.core.outcome import Reason
+from services.core.outcome import Outcome, Reason
 from services.core.record import record
 from services.prober.assignment import Assignment
 from services.prober.checks import Judgement
@@ -29,11 +30,12 @@ _WITHOUT_CONNECTION = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT, 
 
 @record
 class Result:
-    """What one attempt saw, what it means, and what was expected of it."""
+    """What one attempt saw, what it means, what was expected of it, and which of the params it asked for."""
 
     observation: Observation
     judgement: Judgement
     expectations: Expectations = _NOTHING
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +59,21 @@ class Attempts:
     def __init__(self, network: Network, log: Logger) -> None:
         self._network = network
         self._log = log
-        self._ready: dict[object, _Ready] = {}
+        self._ready: dict[tuple[Target, int], _Ready] = {}
 
     def forget(self) -> None:
         """Drop what was built: the definitions may have changed."""
         self._ready.clear()
 
-    async def probe(self, assignment: Assignment, timeout: float) -> Result:
-        """Probe once, within ``timeout`` seconds. Never raises: a crash of ours is UNKNOWN/PROBER_ERROR."""
+    async def probe(self, assignment: Assignment, timeout: float, turn: int = 0) -> Result:
+        """Probe once, within ``timeout`` seconds. Never raises: a crash of ours is UNKNOWN/PROBER_ERROR.
+
+        ``turn`` says which of the assignment's params are filled in.
+        """
         began, start = time(), perf_counter()
         deadline = monotonic() + timeout
         try:
-            ready = self._make_ready(assignment)
+            ready = self._make_ready(assignment, turn)
             observation = await ready.kind.probe(ready.built, deadline)
         except MissingSecretError as error:
             return Result(Observation(began, perf_counter() - start), Judgement(Reason.OWN_CREDENTIAL, str(error)))
@@ -82,7 +87,8 @@ class Attempts:
             judgement = await self._network.judges.judge(observation, ready.expectations, ready.checks, deadline)
         except UnjudgedError as error:
             judgement = Judgement(Reason.PROBER_ERROR, str(error))
-        return Result(observation, self._excused(judgement), ready.expectations)
+        judgement = _named(self._excused(judgement), assignment, turn)
+        return Result(observation, judgement, ready.expectations, turn)
 
     def _excused(self, judgement: Judgement) -> Judgement:
         """Return UNKNOWN in place of a connection that was not made while this machine could make none."""
@@ -94,11 +100,11 @@ class Attempts:
     def _is_current(self, ready: _Ready) -> bool:
         return all(self._network.secrets.get(reference) == secret for reference, secret in ready.secrets.items())
 
-    def _make_ready(self, assignment: Assignment) -> _Ready:
-        ready = self._ready.get(assignment.target)
+    def _make_ready(self, assignment: Assignment, turn: int) -> _Ready:
+        ready = self._ready.get((assignment.target, turn))
         if ready is not None and ready.assignment is assignment and self._is_current(ready):
             return ready
-        definition, params = assignment.definition, assignment.params
+        definition, params = assignment.definition, assignment.params[turn]
         secrets = {reference: self._network.secrets.get(reference) for reference in secret_references(definition)}
         kind = KINDS[definition.kind]
         expectations = compile_expectations(
@@ -112,5 +118,12 @@ class Attempts:
             checks=needed(expectations),
             secrets=secrets,
         )
-        self._ready[assignment.target] = ready
+        self._ready[assignment.target, turn] = ready
         return ready
+
+
+def _named(judgement: Judgement, assignment: Assignment, turn: int) -> Judgement:
+    """Return the judgement with the test record named that was asked for, where it failed and there are others."""
+    if len(assignment.params) == 1 or judgement.outcome is Outcome.OK:
+        return judgement
+    return replace(judgement, detail=f"test record {turn + 1} of {len(assignment.params)}: {judgement.detail}")

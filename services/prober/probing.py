@@ -278,9 +278,10 @@ class Probing:
         return True
 
     async def _probe(self, launch: Launch, assignment: Assignment, origin: Origin) -> None:
+        turn = assignment.turn(launch.slot_start // self._slot_seconds)
         began = monotonic()
         try:
-            result = await self._attempts.probe(assignment, assignment.definition.timeout)
+            result = await self._attempts.probe(assignment, assignment.definition.timeout, turn)
         except asyncio.CancelledError:
             detail = "the prober was stopped before the probe ended"
             row = unmeasured(launch.target, launch.slot_start, Reason.PROBER_ERROR, detail, origin)

@@ -67,8 +67,8 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
     return {
         "agencies": rows(_AGENCIES, by_id(register.agencies)),
         "services": rows(_SERVICES, by_id(register.services)),
-        "links": rows(_LINKS, by_id(register.links)),
-        "endpoints": rows(_ENDPOINTS, by_id(register.endpoints)),
+        "links": list(map(_packed, rows(_LINKS, by_id(register.links)))),
+        "endpoints": list(map(_packed, rows(_ENDPOINTS, by_id(register.endpoints)))),
         "probes": rows(_PROBES, map(as_written, probes) if portable else probes, sparse=not whole),
         "members": rows(_MEMBERS, register.members),
         "routes": rows(_ROUTES, register.routes),
@@ -82,7 +82,7 @@ def from_rows(rows: Mapping[str, list[dict[str, Any]]]) -> Register:
     """Return the register with these rows, in id order, without versions. ValueError when they are not those of one register."""
 
     def read(adapter: TypeAdapter[Any], section: str) -> Any:
-        return adapter.validate_python(rows.get(section, []))
+        return adapter.validate_python(list(map(_unpacked, rows.get(section, []))))
 
     try:
         policies = read(_POLICY, "policy")
@@ -106,6 +106,15 @@ def from_rows(rows: Mapping[str, list[dict[str, Any]]]) -> Register:
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+
+
+def _packed(row: dict[str, Any]) -> dict[str, Any]:
+    """Write the only params of a link or endpoint without a list around them, as before there could be several."""
+    return row if len(row["params"]) > 1 else {**row, "params": row["params"][0]}
+
+
+def _unpacked(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "params": [row["params"]]} if isinstance(row.get("params"), dict) else row
 
 
 def _by_id(values: list[Any]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _yaml(content: Mapping[str, object]) -> str:
 
 def _link(link: Link) -> Iterable[object]:
     live_from = "always" if link.live_from == ALWAYS else link.live_from
-    params = orjson.dumps(dict(link.params)).decode() if link.params else ""
+    params = "" if link.params == ({},) else orjson.dumps(link.params).decode()
     dates = (link.required_from, link.required_until, live_from)
     limits = (link.latency_ms, link.max_age_s, link.slo, link.weight)
     return (link.id, link.service, link.provider, link.data_item, *dates, link.probe, link.target, params, *limits)

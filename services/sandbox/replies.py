@@ -49,16 +49,20 @@ def inquiry_reply(wire: Wire, span: Span | None, request: Request, now: float) -
     """Answer an inquiry over a link as the link is (None: well); ``now`` in epoch seconds."""
     if span is not None and span.mode is Mode.HTTP_5XX:
         return _broken(span)
-    asked = wire.record[wire.family.key].encode()
-    if asked not in request.url and asked not in request.body:
+    asked = [_is_about(record[wire.family.key].encode(), request) for record in wire.records]
+    if not any(asked):
         return Reply(NOT_FOUND, response(404, _JSON, orjson.dumps({"error": "nobody of this number is known"})))
-    record, updated = wire.record, now - 5
+    number, updated = asked.index(True), now - 5
     if span is not None and span.mode is Mode.WRONG_RECORD:
-        record = wire.other
+        number = 1 - number
     elif span is not None and span.mode is Mode.STALE:
         updated = now - 2 * wire.max_age_s - 3600
-    body, headers = answer(wire.family, wire.item, record, updated)
+    body, headers = answer(wire.family, wire.item, wire.records[number], updated)
     return Reply(span.mode if span else OK, response(200, _JSON, body, headers))
+
+
+def _is_about(key: bytes, request: Request) -> bool:
+    return key in request.url or key in request.body
 
 
 def bus_reply(span: Span | None) -> Reply:

@@ -200,7 +200,7 @@ def _link(service: Service, item: Item, served: Wire | None, times: Timing, rng:
         live_from=live_from,
         probe=served.probe,
         target=served.target,
-        params={"item": item.id, **served.record},
+        params=tuple({"item": item.id, **record} for record in served.records),
         max_age_s=served.max_age_s,
     )
 

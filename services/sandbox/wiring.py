@@ -27,8 +27,8 @@ _AGES = (3600, 86400, 7 * 86400)
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """How one live link is served: its address, whether over TLS and over the bus, the record it must be answered
-    with, the record of somebody else, and the age limit of the data in seconds.
+    """How one live link is served: its address, whether over TLS and over the bus, the records of the two subjects
+    that it knows, and the age limit of the data in seconds.
     """
 
     link: str
@@ -39,8 +39,7 @@ class Wire:
     on_bus: bool
     item: str
     family: Family
-    record: Mapping[str, str]
-    other: Mapping[str, str]
+    records: tuple[Mapping[str, str], Mapping[str, str]]
     max_age_s: int
 
     @property
@@ -98,8 +97,7 @@ def wire(links: Iterable[tuple[str, Item]], hosts: Mapping[str, str], base_port:
                 on_bus=name in bus,
                 item=item.id,
                 family=family,
-                record=record,
-                other=other,
+                records=(record, other),
                 max_age_s=rng.choice(_AGES),
             )
         )

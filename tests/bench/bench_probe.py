@@ -63,7 +63,7 @@ async def _measure(case: Case, probes: int, at_once: int) -> _Cost:
     origin = Origin("main", "bench", "r" * 64, "p" * 64)
     items = [
         Assignment(
-            Entry(Target(f"link-{number}"), definition.timeout), definition, "a", "b", case.target, {}, 2.0, None
+            Entry(Target(f"link-{number}"), definition.timeout), definition, "a", "b", case.target, ({},), 2.0, None
         )
         for number in range(at_once)
     ]

@@ -170,14 +170,13 @@ def assignment(
     definition: Probe,
     *,
     name: str = "link",
-    params: dict[str, object] | None = None,
+    params: dict[str, object] | tuple[dict[str, object], ...] = (),
     latency: float = 2.0,
     max_age: float | None = None,
 ) -> Assignment:
-    """An assignment of one link, of consumer `a` to provider `b`."""
-    return Assignment(
-        Entry(Target(name), definition.timeout), definition, "a", "b", url, params or {}, latency, max_age
-    )
+    """An assignment of one link, of consumer `a` to provider `b`; with one test record or several."""
+    records = params if isinstance(params, tuple) and params else (params or {},)
+    return Assignment(Entry(Target(name), definition.timeout), definition, "a", "b", url, records, latency, max_age)
 
 
 async def ask(
@@ -187,7 +186,7 @@ async def ask(
     kind: str = "http",
     network: Network | None = None,
     egress: Egress = LOOPBACK,
-    params: dict[str, object] | None = None,
+    params: dict[str, object] | tuple[dict[str, object], ...] = (),
     latency: float = 2.0,
     max_age: float | None = None,
     **definition: object,

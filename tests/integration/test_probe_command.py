@@ -105,6 +105,24 @@ async def test_a_definition_at_any_target(tmp_path: Path) -> None:
     assert (broken[0], "NOT_ANSWERED  SERVER_ERROR  status 503" in broken[1]) == (0, True)
 
 
+async def test_the_record_whose_turn_it_is_or_another(tmp_path: Path) -> None:
+    """Of several test records the one of this slot is asked for, and named, or the one chosen; others there are not."""
+    async with serving(_government) as server:
+        folder = write_register(tmp_path / "r", base=server.url(""))
+        links = (folder / "links.csv").read_text(encoding="utf-8")
+        known = '"{""national_id"": ""0000000002""}"'
+        assert known in links
+        several = '"[{""national_id"": ""0000000002""}, {""national_id"": ""0000000003""}]"'
+        (folder / "links.csv").write_text(links.replace(known, several), encoding="utf-8")
+        link = ("probe", str(folder), "--link", "permit-tax")
+        turn, chosen, none = [await peyvand(*link, *more) for more in ((), ("--record", "2"), ("--record", "3"))]
+        bodies = [json.loads(request.body)["national_id"] for request in server.requests]
+    assert (turn[0], chosen[0], none[0]) == (0, 0, 1)
+    assert f", test record {int(bodies[0]) - 1} of 2\n" in turn[1]
+    assert bodies[1:] == ["0000000003"]
+    assert "no test record --record 3: permit-tax has 2" in none[2]
+
+
 async def test_several_are_explained_when_asked(tmp_path: Path) -> None:
     """With --explain each of several targets is explained, and the summary ends it."""
     async with serving(_government) as server:

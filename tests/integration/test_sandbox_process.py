@@ -89,7 +89,7 @@ def judge(link: Link, seen: Seen) -> Stage:
         return Stage.NOT_CONNECTED
     if seen.end in ("hung", "closed") or seen.status >= 500:
         return Stage.NOT_ANSWERED
-    expected = {name: value for name, value in link.params.items() if name != "item"}
+    expected = {name: value for name, value in link.params[0].items() if name != "item"}
     if seen.status != 200 or {name: seen.json.get(name) for name in expected} != expected:
         return Stage.INVALID
     if seen.seconds * 1000 > link.latency_ms:
@@ -107,9 +107,9 @@ async def probe(register: Register, link: Link, trust: ssl.SSLContext, at: float
     await asyncio.sleep(max(at - time.time(), 0))
     definition = register.probes[link.probe]
     seen = await ask(
-        fill(link.target, link.params),
+        fill(link.target, link.params[0]),
         trust=trust,
-        body=fill(definition.body, link.params).encode(),
+        body=fill(definition.body, link.params[0]).encode(),
         seconds=definition.timeout,
         method=definition.method,
     )

@@ -49,8 +49,8 @@ class Playing:
 
     async def ask(self, wire: Wire, seconds: float = 5.0) -> Seen:
         key = wire.family.key
-        body = f'{{"{key}": "{wire.record[key]}"}}'.encode() if wire.family.method == "POST" else b""
-        url = fill(wire.target, wire.record)
+        body = f'{{"{key}": "{wire.records[0][key]}"}}'.encode() if wire.family.method == "POST" else b""
+        url = fill(wire.target, wire.records[0])
         return await ask(url, trust=self.trust, body=body, seconds=seconds, method=wire.family.method)
 
     async def told(self) -> tuple[str, str]:
@@ -93,7 +93,7 @@ async def test_a_well_link_answers(play, tls, family):
     wire = play.wire(tls=tls, family=family)
     seen = await play.ask(wire)
     assert (seen.end, seen.status) == ("answered", 200)
-    assert {name: seen.json[name] for name in wire.record} == wire.record
+    assert {name: seen.json[name] for name in wire.records[0]} == wire.records[0]
     assert seen.seconds < TIMES.latency
     assert await play.told() == (wire.link, "ok")
 
@@ -155,8 +155,8 @@ async def test_wrong_record(play, family):
     play.fault(wire.link, Mode.WRONG_RECORD)
     seen = await play.ask(wire)
     assert seen.status == 200
-    assert seen.json[wire.family.key] != wire.record[wire.family.key]
-    assert {name: seen.json[name] for name in wire.other} == wire.other
+    assert seen.json[wire.family.key] != wire.records[0][wire.family.key]
+    assert {name: seen.json[name] for name in wire.records[1]} == wire.records[1]
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -165,7 +165,7 @@ async def test_slow(play, tls):
     wire = play.wire(tls=tls)
     play.fault(wire.link, Mode.SLOW)
     seen = await play.ask(wire)
-    assert {name: seen.json[name] for name in wire.record} == wire.record
+    assert {name: seen.json[name] for name in wire.records[0]} == wire.records[0]
     assert TIMES.latency < TIMES.slow <= seen.seconds < TIMES.timeout
     assert await play.told() == (wire.link, "slow")
     assert play.answered.empty()
@@ -186,7 +186,7 @@ async def test_stale(play):
     wire = play.wire(tls=True)
     play.fault(wire.link, Mode.STALE)
     seen = await play.ask(wire)
-    assert {name: seen.json[name] for name in wire.record} == wire.record
+    assert {name: seen.json[name] for name in wire.records[0]} == wire.records[0]
     age = time.time() - datetime.fromisoformat(str(seen.json["updated"])).timestamp()
     assert age > wire.max_age_s
 
@@ -209,7 +209,7 @@ async def test_a_request_in_pieces_and_a_request_that_is_none(play):
     """A request that arrives byte by byte is answered; what is no HTTP, or too much of it, is cut off."""
     wire = play.wire(tls=False, family="firm")
     reader, writer = await asyncio.open_connection(wire.host, wire.port)
-    number = wire.record["firm_id"]
+    number = wire.records[0]["firm_id"]
     for byte in f"POST / HTTP/1.1\r\nContent-Length: {len(number)}\r\n\r\n{number}".encode():
         writer.write(bytes([byte]))
         await writer.drain()

@@ -69,7 +69,7 @@ def probed(observation: Observation, expect: Expect = EXPECT, *, judgement: Judg
         "land",
         "civil",
         "https://x/?id=${id}",
-        {"id": "personal-1"},
+        ({"id": "personal-1"}, {"id": "personal-2"}),
         2.0,
         None,
     )

@@ -20,7 +20,7 @@ def row(reason: Reason, name: str = "a") -> Measurement:
 
 
 def assignment(target: Target) -> Assignment:
-    return Assignment(Entry(target, 5.0), Probe("page", "http"), "consumer", "provider", "http://a", {}, 1.0, None)
+    return Assignment(Entry(target, 5.0), Probe("page", "http"), "consumer", "provider", "http://a", ({},), 1.0, None)
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def attempted(url: str, definition: Probe, egress: Egress | None = None) -> Case
     async def attempt() -> Reason:
         network = Network(egress=EgressRules(egress or Egress(("127.0.0.0/8",), allow_loopback=True)))
         try:
-            assigned = Assignment(Entry(Target("x"), 1.0), definition, "a", "b", url, {}, 2.0, None)
+            assigned = Assignment(Entry(Target("x"), 1.0), definition, "a", "b", url, ({},), 2.0, None)
             result = await Attempts(network, structlog.get_logger()).probe(assigned, 1.0)
         finally:
             await network.close()
@@ -123,7 +123,7 @@ async def _scheduled(*, shed: bool) -> Reason:
     roster = Roster("p1", 1.0)
     probing = Probing(Settings(vantage="north", prober="p1"), network, kept, roster, meters, log)  # type: ignore[arg-type]
     target = Target("x")
-    assigned = Assignment(Entry(target, 1.0), Probe("x", "http"), "a", "b", "http://127.0.0.1:9/", {}, 2.0, None)
+    assigned = Assignment(Entry(target, 1.0), Probe("x", "http"), "a", "b", "http://127.0.0.1:9/", ({},), 2.0, None)
     probing._assignments[target] = assigned
     probing.origin = ORIGIN
     launch = Launch(target=target, slot_start=1000, due=1000.0, latest=1001.0)

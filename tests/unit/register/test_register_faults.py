@@ -82,7 +82,7 @@ j,title-deed,tax-office,x,2026-01-01,2026-03-01,,,,,,,,,NaN
         "links.csv:7:61: params: `code` is missing, which the target or probe asks for by `${code}`",
         "links.csv:8:54: params: `national_id` is not a text, a number, true or false",
         "links.csv:9:41: target: a `$` must begin `${name}`: write `$$` for a dollar",
-        "links.csv:9:52: params: is not a JSON object",
+        "links.csv:9:52: params: is neither a JSON object nor a list of them",
         "links.csv:9:57: latency_ms: the timeout of probe `page`, 5 s, is below twice the latency limit of 3000 ms",
         "links.csv:10:14: provider: is empty",
         "links.csv:10:15: data_item: is empty",

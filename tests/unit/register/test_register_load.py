@@ -27,7 +27,7 @@ def test_a_good_register_is_read_whole(tmp_path: Path) -> None:
     link = register.links["permit-tax"]
     assert (link.live_from, link.required_until, link.latency_ms) == (ALWAYS, date(2030, 1, 1), 2000)
     assert link.vantages == ("north", "south")
-    assert link.params == {"national_id": "0000000002"}
+    assert link.params == ({"national_id": "0000000002"},)
     assert register.links["deed-tax"].latency_ms == 500
     assert register.links["deed-civil"].max_age_s == 86400
     assert register.endpoints["bus"].service is None

@@ -98,7 +98,7 @@ def test_the_wrong_record_is_somebody_elses():
     """The record a wrong answer gives differs from the right one in the identifying field and in the name."""
     for wire in made("national", 1).wires:
         for field in (wire.family.key, wire.family.fields[0]):
-            assert wire.record[field] != wire.other[field]
+            assert wire.records[0][field] != wire.records[1][field]
 
 
 def test_what_cannot_be_played_is_refused():

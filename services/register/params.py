@@ -1,0 +1,145 @@
+"""The params of a link or endpoint: one test record or several, and whether each fills in all that asks for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from services.core.definition import Probe
+from services.core.errors import Fault
+from services.register.address import read_domain, read_target
+from services.register.call import is_request
+from services.register.findings import Findings
+from services.register.message import is_message
+from services.register.probes import Definition
+from services.register.steps import GIVEN
+from services.register.table import Row
+from services.register.template import fill, names, partial_texts, sent_texts
+
+__all__ = ["params", "target"]
+
+
+def params(row: Row) -> tuple[dict[str, object], ...] | None:
+    """Return the records of a row, one that is empty where the cell is; None, with a fault, when they cannot be used."""
+    try:
+        value = json.loads(row.text("params") or "{}", object_pairs_hook=_object, parse_constant=_refuse)
+        json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        row.fault("params", f"not JSON: {error.msg} at character {error.pos + 1}")
+    except UnicodeEncodeError:
+        row.fault("params", "not JSON we can use: holds half a character (a lone surrogate)")
+    except (ValueError, RecursionError) as error:
+        row.fault("params", f"not JSON we can use: {error}")
+    else:
+        records = value if isinstance(value, list) else [value]
+        if records and all(isinstance(record, dict) for record in records):
+            return tuple(records)
+        row.fault("params", "is neither a JSON object nor a list of them")
+    return None
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def target(
+    row: Row, definition: Definition | None, records: tuple[Mapping[str, object], ...] | None, *, required: bool
+) -> str:
+    """Return the target as written; each record must fill it, and everything else its probe sends or expects."""
+    text = row.text("target")
+    if not text:
+        if required:
+            row.fault("target", "is empty: what is live must be probed")
+        return ""
+    wanted = row.findings.attempt(row.at("target"), "target", names, text, None)
+    if wanted is None:
+        return text
+    if definition is not None:
+        wanted |= definition.names
+    found = [_faults(row, definition, record, text, wanted) for record in records or ()]
+    common = [fault for fault in found[0] if all(fault in faults for faults in found)] if found else []
+    row.findings.faults += common
+    for number, faults in enumerate(found, 1):
+        row.findings.faults += [
+            replace(fault, reason=f"record {number}: {fault.reason}") for fault in faults if fault not in common
+        ]
+    return text
+
+
+def _faults(
+    row: Row, definition: Definition | None, record: Mapping[str, object], target: str, wanted: frozenset[str]
+) -> list[Fault]:
+    """Return what is wrong with one record."""
+    row = replace(row, findings=Findings())
+    missing = sorted(wanted - record.keys())
+    for name in missing:
+        row.fault("params", f"`{name}` is missing, which the target or probe asks for by `${{{name}}}`")
+    if not missing:
+        _check_filled(row, definition, record, target)
+    return row.findings.faults
+
+
+def _check_filled(row: Row, definition: Definition | None, params: Mapping[str, object], target: str) -> None:
+    url = row.findings.attempt(row.at("params"), "params", lambda text: fill(text, params), target, None)
+    if definition is None:
+        if url is not None:
+            row.findings.attempt(row.at("target"), "target", lambda text: read_target(text, None), url, None)
+        return
+    probe = definition.probe
+    if url is not None:
+        url = row.findings.attempt(row.at("target"), "target", lambda text: read_target(text, probe.kind), url, None)
+    _check_texts(row, probe, params)
+    if probe.steps and url is not None:
+        _check_steps(row, probe, params, url)
+
+
+def _check_texts(row: Row, probe: Probe, params: Mapping[str, object]) -> None:
+    def filled(text: str) -> str:
+        return fill(text, params)
+
+    for text in (*sent_texts(probe), *partial_texts(probe)):
+        row.findings.attempt(row.at("params"), "params", filled, text, None)
+    _check_sent(row, probe, filled)
+
+
+def _check_steps(row: Row, journey: Probe, params: Mapping[str, object], url: str) -> None:
+    """Check each step of a journey, as far as it can be known without what earlier steps capture."""
+    captured: dict[str, object] = {}
+    for name in sorted(params.keys() & GIVEN.union(*(step.capture for step in journey.steps))):
+        row.fault("params", f"`{name}` is given or captured by the steps of probe `{journey.name}` themselves")
+    for step in journey.steps:
+        known = {**params, "target": url, **captured}
+        if captured.keys().isdisjoint(names(step.target)):
+            try:
+                read_target(fill(step.target, known), step.probe.kind)
+            except ValueError as error:
+                row.fault("target", f"of step `{step.probe.name}`: {error}")
+        _check_texts(row, step.probe, known)
+        # Something harmless stands for what will be captured, so that the rest of a text can be tried.
+        captured |= dict.fromkeys(step.capture, "0")
+
+
+def _check_sent(row: Row, probe: Probe, filled: Callable[[str], str]) -> None:
+    """Check what the params make of texts where not every character can stand."""
+    at = row.at("params")
+    for name, text in probe.headers.items():
+        if not row.findings.attempt(at, "params", filled, text, "").isprintable():
+            row.fault("params", f"they put a control character into header `{name}`")
+    for line in probe.lines:
+        if len(row.findings.attempt(at, "params", filled, line.send, "").splitlines()) > 1:
+            row.fault("params", "they put a line break into a line to send")
+    if not is_message(probe, row.findings.attempt(at, "params", filled, probe.body, probe.body)):
+        row.fault("params", f"they make the body of probe `{probe.name}` something that is not XML")
+    if not is_request(probe, row.findings.attempt(at, "params", filled, probe.body, "")):
+        row.fault("params", f"they make the body of probe `{probe.name}` something that is not JSON")
+    if probe.kind == "dns":
+        name = row.findings.attempt(at, "params", filled, probe.query.name, ".")
+        row.findings.attempt(at, "params", read_domain, name, "")

@@ -17,8 +17,8 @@ from typing import Self
 from services.collector import cells, sides
 from services.collector.batch import START, Batch, Position
 from services.collector.cells import Cell, Totals
+from services.collector.counting import Counting
 from services.collector.mapping import Mapping
-from services.collector.pairing import exchanges
 from services.collector.pairs import Pairs
 from services.collector.record import Side
 from services.collector.replay import Timeline
@@ -197,9 +197,9 @@ class Ledger:
             else:
                 by_request[side.request] = [side]
         with self._transaction():
-            fresh, changes = self._count(by_request, horizon - _HOUR_MS)
-            paired = sum(tally.paired for tally in changes.values())
-            self._change(changes, now_ms)
+            counting = self._counting()
+            fresh = counting.take(by_request, self._span_ms, horizon - _HOUR_MS)
+            self._change(counting, now_ms)
             self._move(source, batch.position)
             if self._forget and fresh:
                 # The median, so that one clock gone wrong does not make everybody else's records look old.
@@ -209,81 +209,28 @@ class Ledger:
             duplicates=len(batch.sides) - expired - len(fresh),
             expired=expired,
             rejected=len({reject.number for reject in batch.rejects}),
-            paired=paired,
+            paired=sum(tally.paired for tally in counting.changes.values()),
         )
 
-    def _change(self, changes: dict[tuple[int, int], Tally], now_ms: int) -> None:
-        """Add to summaries and their totals."""
-        if changes := {key: tally for key, tally in changes.items() if tally}:
+    def _counting(self) -> Counting:
+        return Counting(self._database, self._pairs, self._mapping, self._facts["slot_seconds"], self.timeline)
+
+    def _change(self, counting: Counting, now_ms: int) -> None:
+        """Add what was counted to summaries and their totals."""
+        if changes := {key: tally for key, tally in counting.changes.items() if tally}:
             cells.change(self._database, changes, self._revise(now_ms))
             self._add_to_totals(*(sum(tally.numbers[at] for tally in changes.values()) for at in _TOTALS))
 
     def _pair_anew(self, before: int, now_ms: int) -> None:
-        """Count by the present span what was counted by the one before, and keep the span.
-
-        Exchanges with a side so old that its summary may be forgotten stay as they were counted, and are forgotten too: the
-        others of their request id pair as if they had never been there.
-        """
+        """Count by the present span what was counted by the one before, and keep the span."""
         if self._facts.get("span_ms") == self._span_ms:
             return
-        horizon = self._facts.get("horizon", 0) - _HOUR_MS
-        changes: dict[tuple[int, int], Tally] = {}
-        fewer: dict[bytes, list[tuple[Side, int]]] = {}
         with self._transaction():
             if before != self._span_ms:
-                apart = min(before, self._span_ms)
-                for request, known in sides.apart(self._database, self._pairs, horizon, apart):
-                    pairs = [
-                        [side for side in (exchange.client, exchange.producer) if side]
-                        for exchange in exchanges(known, before)
-                    ]
-                    oldest = horizon - before
-                    kept = [side for pair in pairs if all(side.request_in >= oldest for side in pair) for side in pair]
-                    self._add(changes, kept, -1, before)
-                    self._add(changes, kept, 1, self._span_ms)
-                    if len(kept) < len(known):
-                        fewer[request] = [(side, self._pairs.number(side.parties, self._mapping)) for side in kept]
-                sides.keep(self._database, fewer)
-                self._change(changes, now_ms)
+                counting = self._counting()
+                counting.pair_anew(before, self._span_ms, self._facts.get("horizon", 0) - _HOUR_MS)
+                self._change(counting, now_ms)
             self._keep("span_ms", self._span_ms)
-
-    def _count(
-        self, by_request: dict[bytes, list[Side]], oldest_ms: int
-    ) -> tuple[list[int], dict[tuple[int, int], Tally]]:
-        """Keep the sides not seen before; when their requests came in, and by how much they change each summary."""
-        known = sides.known(self._database, list(by_request), self._pairs, oldest_ms)
-        number = self._pairs.number
-        kept: dict[bytes, list[tuple[Side, int]]] = {}
-        fresh: list[int] = []
-        changes: dict[tuple[int, int], Tally] = {}
-        for request, arrived in by_request.items():
-            before = known.get(request)
-            if before is None and len(arrived) == 1:
-                now = arrived
-            else:
-                distinct = {side.digest: side for side in (*(before or ()), *arrived)}
-                if before is not None and len(distinct) == len(before):
-                    continue
-                now = list(distinct.values())
-            fresh.extend(side.request_in for side in now[len(before or ()) :])
-            if before is not None:
-                self._add(changes, before, -1, self._span_ms)
-            self._add(changes, now, 1, self._span_ms)
-            kept[request] = [(side, number(side.parties, self._mapping)) for side in now]
-        sides.keep(self._database, kept)
-        return fresh, changes
-
-    def _add(self, changes: dict[tuple[int, int], Tally], of_request: Sequence[Side], sign: int, span_ms: int) -> None:
-        seconds = self._facts["slot_seconds"]
-        timeline = self.timeline
-        for exchange in exchanges(of_request, span_ms):
-            seen = exchange.seen
-            moment = seen.request_in if timeline is None else timeline.place(seen.request_in)
-            key = self._pairs.number(seen.parties, self._mapping), moment // (seconds * 1000) * seconds
-            tally = changes.get(key)
-            if tally is None:
-                tally = changes[key] = Tally()
-            tally.take(exchange, sign)
 
     def _forget_before(self, horizon: int) -> None:
         """Drop what no record can change any more: records are refused from ``horizon`` on, and sides looked at an hour

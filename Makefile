@@ -6,10 +6,10 @@ ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-images conformance check fmt proto docs dashboards preview lock bench calibrate clean
+.PHONY: help setup setup-dev run test test-systems test-images conformance check fmt proto docs dashboards preview lock bench calibrate clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.run ## install what running needs into .venv
 
@@ -33,11 +33,14 @@ run: setup ## a simulated government, measured live (options: make run ARGS='--f
 
 # Most tests wait more than they work, so four run at a time, the long ones first. Those that judge when things happen, or
 # every slot of a whole system, run by themselves: a crowded machine answers late, and reads as UNKNOWN.
-test: setup-dev ## every test this machine can run (some of them: make test ARGS=tests/unit)
+test: setup-dev ## all tests but those of test-systems (some of them: make test ARGS=tests/unit)
 	@if [ -n "$(ARGS)" ]; then $(BIN)/pytest $(ARGS); else \
 		$(BIN)/pytest --durations=40 -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" \
 			tests/integration/test_prober_sharing.py tests/e2e tests/integration tests/conformance tests/property tests/unit \
-		&& $(BIN)/pytest --durations=20 -m alone tests/integration tests/e2e; fi
+		&& $(BIN)/pytest --durations=10 -m alone tests/integration; fi
+
+test-systems: setup-dev ## whole systems, each slot of which is held to the truth; some seven minutes of a machine of their own
+	@$(BIN)/pytest --durations=10 -m alone tests/e2e
 
 conformance: setup-dev ## the prober and blackbox_exporter side by side, where that is installed
 	@$(BIN)/python -m tests.conformance

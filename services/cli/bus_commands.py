@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from services.core.bus import connect_by
+from services.cli.reaching import reached
 from services.core.bus.server import write_configuration
 from services.core.bus.snapshots import restore, save
 from services.core.bus.topology import initialise, streams
@@ -40,7 +40,7 @@ def init(
     settings = bus_settings(nats, credentials)
 
     async def run() -> None:
-        async with connect_by(settings, role="admin", name="bus-init") as bus:
+        async with reached(settings, role="admin", name="bus-init", patience=None) as bus:
             await initialise(bus, replicas=replicas)
 
     asyncio.run(run())
@@ -57,7 +57,7 @@ def backup(
     settings = bus_settings(nats, credentials)
 
     async def run() -> None:
-        async with connect_by(settings, role="admin", name="bus-backup") as bus:
+        async with reached(settings, role="admin", name="bus-backup") as bus:
             for config in streams(1):
                 last = await save(bus, str(config.name), folder / str(config.name))
                 typer.echo(f"{config.name}: kept up to message {last}")
@@ -75,7 +75,7 @@ def restore_(
     settings = bus_settings(nats, credentials)
 
     async def run() -> None:
-        async with connect_by(settings, role="admin", name="bus-restore") as bus:
+        async with reached(settings, role="admin", name="bus-restore") as bus:
             for config in streams(1):
                 last = await restore(bus, folder / str(config.name))
                 typer.echo(f"{config.name}: restored up to message {last}")

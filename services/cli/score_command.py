@@ -16,11 +16,12 @@ import typer
 from rich.console import Console
 
 from services.cli.bus_commands import Credentials, Nats, bus_settings
+from services.cli.reaching import reached
 from services.cli.score_table import show
 from services.cli.sensitivity_table import print_json, show_sensitivity
 from services.cli.structure_tables import structure_tables
 from services.core import codec
-from services.core.bus import Bus, Message, connect_by, subjects
+from services.core.bus import Bus, Message, subjects
 from services.core.errors import InputError, SettingsError
 from services.core.evidence import Kind
 from services.core.model import Register
@@ -148,7 +149,7 @@ def dump(
     end = inf if until is None else _moment(until, "UTC")
 
     async def run() -> None:
-        async with connect_by(settings, role="dump", name="dump") as bus:
+        async with reached(settings, role="dump", name="dump") as bus:
             async for message in _messages(bus, stream):
                 try:
                     for slot_start, line in rows(message):

@@ -8,13 +8,12 @@ import shutil
 import signal
 import socket
 import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.cli.loopback import fetch
 from services.cli.processes import Child, ComponentError, component_command, running
 from services.cli.watching import Watching
 from services.core.bus import connect
@@ -170,10 +169,10 @@ def _children(plan: Plan) -> tuple[Child, list[Child]]:
 
 def _serving(where: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{where}/health", timeout=1) as answer:  # our own, loopback
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+        fetch(where, "/health", timeout=1)
+    except OSError:
         return False
+    return True
 
 
 async def _publish(plan: Plan, directory: Path) -> Register:

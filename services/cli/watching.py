@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from urllib.parse import urlencode
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
+from services.cli.loopback import fetch
 from services.cli.picture import Exchanges, Picture, left_out, line, table
 from services.cli.processes import Child
 from services.core.model import Register
@@ -177,8 +177,7 @@ def _sums(where: str, names: Sequence[str]) -> list[float]:
     """The sum over all series of each of these metrics."""
     # Only these: a scorer writes out thousands of series of links otherwise, every second.
     query = urlencode([("name[]", name) for name in names])
-    with urllib.request.urlopen(f"http://{where}/metrics?{query}", timeout=2) as answer:  # our own, on loopback
-        text = answer.read().decode()
+    text = fetch(where, f"/metrics?{query}", timeout=2).decode()
     sums = dict.fromkeys(names, 0.0)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -10,8 +10,8 @@ from services.indicator.calendar import Calendar
 
 __all__ = ["Duties", "Vantages", "duties"]
 
-Duties = Mapping[str, tuple[float, float]]
-"""From when until when (epoch seconds) a vantage has something to probe; one that never has is not in it."""
+Duties = Mapping[str, frozenset[tuple[float, float]]]
+"""Spans from when until when (epoch seconds) a vantage has something to probe; one that never has is not in it."""
 
 
 def duties(register: Register) -> Duties:
@@ -24,14 +24,13 @@ def duties(register: Register) -> Duties:
         if not link.absent
     }
     wanted |= {(endpoint.vantages or every, None, None, None) for endpoint in register.endpoints.values()}
-    found: dict[str, tuple[float, float]] = {}
+    found: dict[str, set[tuple[float, float]]] = {}
     for vantages, required_from, live_from, required_until in wanted:
         begins = max(_midnight(calendar, day) for day in (required_from, live_from))
         ends = float("inf") if required_until is None else float(calendar.midnight(required_until))
         for vantage in vantages:
-            earliest, latest = found.get(vantage, (begins, ends))
-            found[vantage] = (min(earliest, begins), max(latest, ends))
-    return found
+            found.setdefault(vantage, set()).add((begins, ends))
+    return {vantage: frozenset(spans) for vantage, spans in found.items()}
 
 
 class Vantages:
@@ -46,8 +45,8 @@ class Vantages:
         """
         self._since = {
             vantage: self._since.get(vantage, now)
-            for vantage, (begins, ends) in expected.items()
-            if begins <= now < ends
+            for vantage, spans in expected.items()
+            if any(begins <= now < ends for begins, ends in spans)
         }
         return {vantage: max(since, heard.get(vantage, since)) for vantage, since in self._since.items()}
 

@@ -23,7 +23,8 @@ from services.scorer.vantages import Vantages, duties
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
 SLOT = 300
-EVER = (float("-inf"), float("inf"))
+ALL = (float("-inf"), float("inf"))
+EVER = frozenset({ALL})
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +52,13 @@ def test_who_probes_nothing_is_not_waited_for(register: Register) -> None:
         "paper": replace(register.links["birth-tax"], id="paper", vantages=("south",), live_from=None),
     }
     some = replace(register, links=links, endpoints={})
-    assert duties(some) == {"north": (midnight(begins), midnight(ends))}
-    later = replace(links["live"], id="later", required_from=date(2026, 4, 1), required_until=None)
-    assert duties(replace(some, links={**links, "later": later})) == {"north": (midnight(begins), float("inf"))}
-    assert duties(register) == {"north": EVER, "south": EVER}, "a target that names none is seen from all"
+    assert duties(some) == {"north": {(midnight(begins), midnight(ends))}}
+    later = replace(links["live"], id="later", required_from=date(2026, 6, 1), required_until=None)
+    spans = {(midnight(begins), midnight(ends)), (midnight(date(2026, 6, 1)), float("inf"))}
+    assert duties(replace(some, links={**links, "later": later})) == {"north": spans}
+    every = duties(register)
+    assert set(every) == {"north", "south"}
+    assert ALL in every["south"], "a target that names no vantage is seen from all"
 
 
 def test_a_vantage_is_as_new_as_what_was_heard_of_it() -> None:
@@ -75,14 +79,15 @@ def test_a_vantage_that_comes_back_is_waited_for_anew() -> None:
 
 
 def test_a_vantage_is_waited_for_while_it_has_something_to_probe() -> None:
-    """Before the first day of its links and after their last it is not shown."""
+    """Before the first day of its links, after their last and in between, where none is required, it is not shown."""
     vantages = Vantages()
-    expected = {"north": (100.0, 200.0)}
-    assert [vantages.newest(expected, {}, now) for now in (99.0, 100.0, 199.0, 200.0)] == [
+    expected = {"north": frozenset({(100.0, 200.0), (300.0, 400.0)})}
+    assert [vantages.newest(expected, {}, now) for now in (99.0, 100.0, 199.0, 200.0, 300.0)] == [
         {},
         {"north": 100.0},
         {"north": 100.0},
         {},
+        {"north": 300.0},
     ]
 
 

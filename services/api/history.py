@@ -127,15 +127,18 @@ def _indicator(message: Message) -> indicator_pb2.Indicator | None:
 
 def _span(request: indicator_service_pb2.GetHistoryRequest) -> tuple[float, float]:
     """The moments in epoch seconds between which as_of must lie, the second exclusive."""
-    start = time_of(getattr(request, "from")) if request.HasField("from") else 0.0
-    end = time_of(request.to) if request.HasField("to") else inf
+    try:
+        start = time_of(getattr(request, "from")) if request.HasField("from") else 0.0
+        end = time_of(request.to) if request.HasField("to") else inf
+    except ValueError as error:
+        raise _bad_span("from and to must be moments in the years 1 to 9999") from error
     if end <= start:
-        raise RefusedError(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            "TIME_RANGE_INVALID",
-            "to is not after from: indicators as of a moment in [from, to) are returned",
-        )
+        raise _bad_span("to is not after from: indicators as of a moment in [from, to) are returned")
     return start, end
+
+
+def _bad_span(why: str) -> RefusedError:
+    return RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "TIME_RANGE_INVALID", why)
 
 
 def _position(last: str) -> tuple[int, float]:

@@ -89,8 +89,11 @@ class LinkAnswers:
     def _slots(self, view: RegisterView, request: indicator_service_pb2.GetLinkRequest, as_of: Timestamp) -> range:
         """The slots that start in [slots_from, slots_to) and have started; without slots_to, those before as_of."""
         seconds = view.calendar.slot_seconds
-        start = time_of(request.slots_from)
-        end = time_of(request.slots_to if request.HasField("slots_to") else as_of)
+        try:
+            start = time_of(request.slots_from)
+            end = time_of(request.slots_to if request.HasField("slots_to") else as_of)
+        except ValueError as error:
+            raise _bad_range("slots_from and slots_to must be moments in the years 1 to 9999") from error
         if end <= start and request.HasField("slots_to"):
             raise _bad_range("slots_to is not after slots_from")
         slots = range(int(-(-start // seconds)), int(min(-(-end // seconds), self._clock() // seconds + 1)))

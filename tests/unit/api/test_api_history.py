@@ -9,6 +9,7 @@ import re
 import grpc
 import pytest
 import typer
+from google.protobuf.timestamp_pb2 import Timestamp
 from typer.testing import CliRunner
 
 from peyvand.v1 import indicator_service_pb2 as messages
@@ -108,6 +109,7 @@ async def test_windows_kinds_and_entities_are_kept_apart(kept):
         ({"page_size": 1001}, grpc.StatusCode.INVALID_ARGUMENT, "PAGE_SIZE_TOO_LARGE"),
         ({"page_token": "no"}, grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"),
         ({"from": timestamp(9), "to": timestamp(9)}, grpc.StatusCode.INVALID_ARGUMENT, "TIME_RANGE_INVALID"),
+        ({"from": Timestamp(seconds=10**12)}, grpc.StatusCode.INVALID_ARGUMENT, "TIME_RANGE_INVALID"),
     ],
 )
 async def test_what_has_no_history_is_refused(kept, refusal, question, code, reason):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.codec import encode_slot_block
@@ -187,6 +188,7 @@ async def test_bad_questions_about_links_are_refused(api, refusal):
         (messages.GetLinkRequest(), INVALID, "ID_MISSING"),
         (messages.GetLinkRequest(link="deed-tax", slots_to=at), INVALID, "SLOT_RANGE_INVALID"),
         (messages.GetLinkRequest(link="deed-tax", slots_from=at, slots_to=at), INVALID, "SLOT_RANGE_INVALID"),
+        (messages.GetLinkRequest(link="deed-tax", slots_from=Timestamp(seconds=10**12)), INVALID, "SLOT_RANGE_INVALID"),
     )
     for request, code, reason in expected:
         got, info, _ = await refusal(ask(request))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.core.errors import Fault
-from services.core.model import Register
+from services.core.model import Policy, Register
 from services.register.findings import Findings, Place
 from services.register.text import fold
 
@@ -18,7 +18,8 @@ def against(new: Register, places: Mapping[tuple[str, str], Place], old: Registe
     """Return the faults of ``new`` as the successor of ``old``; ``places`` are those of ``new`` (load.Reading).
 
     A link's (service, provider, data_item) never change. No id is used again for something else: an agency, a service
-    or an endpoint of which nothing is the same but the id. A change of slot_seconds needs a later epoch.
+    or an endpoint of which nothing is the same but the id. Another calendar, in slot_seconds or timezone, needs a later
+    epoch, and an epoch never becomes an earlier one: what lies before it is not on the bus any more.
     """
     findings = Findings()
     _check_links(new, places, old, findings)
@@ -28,11 +29,20 @@ def against(new: Register, places: Mapping[tuple[str, str], Place], old: Registe
             if _nothing_same(identities[name], before[section][name]):
                 reason = f"id: `{name}` was the id of something else: ids are never used again"
                 findings.add(places[section, name], reason)
-    old_slot, new_slot = old.policy.slot_seconds, new.policy.slot_seconds
-    if new_slot != old_slot and new.policy.epoch <= old.policy.epoch:
-        reason = f"slot_seconds: a change from {old_slot} to {new_slot} needs a later epoch"
-        findings.add(places["policy", "slot_seconds"], reason)
+    _check_calendar(new.policy, places, old.policy, findings)
     return tuple(sorted(findings.faults))
+
+
+def _check_calendar(new: Policy, places: Mapping[tuple[str, str], Place], old: Policy, findings: Findings) -> None:
+    if new.epoch <= old.epoch:
+        for part in ("slot_seconds", "timezone"):
+            before, now = getattr(old, part), getattr(new, part)
+            if before != now:
+                findings.add(places["policy", part], f"{part}: a change from {before} to {now} needs a later epoch")
+    if new.epoch < old.epoch and new.timezone == old.timezone:
+        before, now = (f"{policy.epoch:%Y-%m-%d %H:%M}" for policy in (old, new))
+        reason = f"epoch: {now} UTC is before {before} UTC, from which on the index counts"
+        findings.add(places["policy", "epoch"], reason)
 
 
 def _check_links(new: Register, places: Mapping[tuple[str, str], Place], old: Register, findings: Findings) -> None:

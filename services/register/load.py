@@ -37,7 +37,7 @@ T = TypeVar("T", bound=_HasId)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A register and where its parts are written: ``places`` by section and id; the policy's slot under ``("policy", "slot_seconds")``."""
+    """A register and where its parts are written: ``places`` by section and id; what the policy says of the calendar under ``("policy", key)``."""
 
     register: Register
     places: Mapping[tuple[str, str], Place]
@@ -134,5 +134,6 @@ def _check_bus(policy: PolicyReading, endpoints: Table) -> None:
 def _places(policy: PolicyReading, tables: Mapping[str, Table]) -> dict[tuple[str, str], Place]:
     places = {(section, name): place for section, table in tables.items() for name, place in (table.ids or {}).items()}
     if policy.block is not None:
-        places["policy", "slot_seconds"] = policy.block.at("slot_seconds")
+        for key in ("slot_seconds", "timezone", "epoch"):
+            places["policy", key] = policy.block.at(key)
     return places

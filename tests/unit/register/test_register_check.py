@@ -61,6 +61,16 @@ def test_ids_are_never_used_again(tmp_path: Path) -> None:
     ]
 
 
+def test_another_day_needs_a_later_epoch(tmp_path: Path) -> None:
+    """Days of two timezones never meet in one window, and no day is asked for that lies before all evidence."""
+    assert successor_faults(tmp_path / "zone", policy_yaml=("Asia/Tehran", "Asia/Baku")) == [
+        "policy.yaml:2:11: timezone: a change from Asia/Tehran to Asia/Baku needs a later epoch"
+    ]
+    assert successor_faults(tmp_path / "epoch", policy_yaml=("epoch: 2026-01-01", "epoch: 2025-12-01")) == [
+        "policy.yaml:3:8: epoch: 2025-11-30 20:30 UTC is before 2025-12-31 20:30 UTC, from which on the index counts"
+    ]
+
+
 def test_a_new_slot_length_needs_a_later_epoch(tmp_path: Path) -> None:
     """Evidence of two slot lengths never meets in one window."""
     assert successor_faults(tmp_path / "same", policy_yaml=("slot_seconds: 300", "slot_seconds: 60")) == [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import date, timedelta
 from functools import partial
 
@@ -31,6 +31,7 @@ from services.scorer.turns import Turns
 __all__ = ["Refresher"]
 
 LOOK_SECONDS = 0.1  # between two looks whether an index is due
+AHEAD_SECONDS = 10.0  # between two looks while our clock is ahead
 LATE_SECONDS = 1.0  # an index that late arrivals changed is published at most this often,
 LATE_SHARE = 0.8  # and in this share of the time at most
 GIVE_BACK_SECONDS = 60.0  # memory that an index needed is given back at most this often: the next one needs it again
@@ -38,7 +39,7 @@ GIVE_BACK_SECONDS = 60.0  # memory that an index needed is given back at most th
 
 class Refresher:
     """``adopted`` is the register to judge by from the next index on; ``reconciled`` goes out with it. ``clock`` gives
-    epoch seconds.
+    epoch seconds, and ``bus_clock`` those of the bus, or raises BusError.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Refresher:
         gauges: Gauges,
         serving: Serving,
         clock: Callable[[], float],
+        bus_clock: Callable[[], Awaitable[float]],
         log: Logger,
     ) -> None:
         self.adopted: Adopted | None = None
@@ -65,6 +67,7 @@ class Refresher:
         self._gauges = gauges
         self._serving = serving
         self._clock = clock
+        self._bus_clock = bus_clock
         self._log = log
         self._counted = False
         self._trimmed: date | None = None
@@ -80,7 +83,9 @@ class Refresher:
             begun = end_slot > self._calendar.epoch_slot  # before the first whole slot there is nothing to say
             # What comes late just before a slot settles is in that slot's index, which does not wait for another.
             late = self._scoring.stale and time.monotonic() >= late_from and self._ahead(end_slot) > late_took
-            if begun and (grown or late):
+            if begun and grown and await self._is_ahead():
+                await asyncio.sleep(AHEAD_SECONDS)
+            elif begun and (grown or late):
                 started = time.monotonic()
                 await self._prepare(end_slot)
                 took = await self._refresh(end_slot)
@@ -92,6 +97,22 @@ class Refresher:
                     late_took = took
                     late_from = started + max(took + LATE_SECONDS, took / LATE_SHARE)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _is_ahead(self) -> bool:
+        """Whether our clock is ahead of the bus's by more than a slot. An index of the future could not be taken back, nor
+        the evidence that it is the last to need.
+        """
+        try:
+            seconds = self._clock() - await self._bus_clock()
+        except BusError:
+            return False  # publishing says what it comes to
+        if seconds <= self._calendar.slot_seconds:
+            return False
+        self._serving.publishes(
+            False, f"the clock here is {seconds:.0f} s ahead of the bus's: set the one that is wrong"
+        )
+        self._log.warning("clock_ahead", seconds=round(seconds, 1))
+        return True
 
     def _ahead(self, end_slot: int) -> float:
         """The seconds until one more slot settles."""

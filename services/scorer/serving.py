@@ -14,7 +14,7 @@ class Serving:
         self._health = health
         self._reads: bool | None = None  # None: nothing is known yet
         self._publishes: bool | None = None
-        self._beginning = ""
+        self._beginning = self._why = ""
 
     def begins(self, what: str) -> None:
         """Note what has to be done before there is an index; of large evidence it takes minutes."""
@@ -27,9 +27,9 @@ class Serving:
         self._reads = well
         self._tell()
 
-    def publishes(self, well: bool) -> None:  # likewise
-        """Note whether the index could be published just now."""
-        self._publishes = well
+    def publishes(self, well: bool, why: str = "the index cannot be published") -> None:  # likewise
+        """Note whether the index could be published just now, and ``why`` not."""
+        self._publishes, self._why = well, why
         self._tell()
 
     def _tell(self) -> None:
@@ -38,6 +38,6 @@ class Serving:
         elif self._reads is False:
             self._health.not_serving("the bus cannot be read")
         elif self._publishes is False:
-            self._health.not_serving("the index cannot be published")
+            self._health.not_serving(self._why)
         else:
             self._health.not_serving(self._beginning)

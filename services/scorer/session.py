@@ -104,6 +104,7 @@ class Session:
             gauges=self._gauges,
             serving=self._serving,
             clock=self._clock,
+            bus_clock=self._bus_clock,
             log=self._log,
         )
 
@@ -134,6 +135,9 @@ class Session:
                 await self._saving
             await self._save()
         return self._next
+
+    async def _bus_clock(self) -> float:
+        return (await self._bus.stream_state(subjects.MEASUREMENTS)).now
 
     async def _load(self, adopted: Adopted) -> Loaded:
         self._serving.begins("reading the evidence")

@@ -10,7 +10,7 @@ from nats.aio.msg import Msg
 from services.core.bus import subjects
 from services.core.bus.parts import HEADER, Parts
 
-__all__ = ["Message", "StreamState", "is_deleted", "key_of", "message_of", "status_of", "status_text"]
+__all__ = ["Message", "StreamState", "is_deleted", "key_of", "message_of", "moment_of", "status_of", "status_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Message:
 class StreamState:
     """When a stream was created (as the server writes it) and the sequences it holds; last = first - 1 when empty.
 
-    ``messages`` are kept of it, of ``size`` bytes.
+    ``messages`` are kept of it, of ``size`` bytes. ``now`` is the server's clock at the answer, in epoch seconds.
     """
 
     created: str
@@ -40,6 +40,7 @@ class StreamState:
     last: int
     messages: int
     size: int
+    now: float
 
 
 def key_of(bucket: str, subject: str) -> str:
@@ -63,17 +64,20 @@ def is_deleted(reply: Msg) -> bool:
     return headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers
 
 
+def moment_of(text: str) -> float:
+    """What the server writes of a moment, RFC 3339 with nanoseconds and always UTC, in epoch seconds to the microsecond."""
+    return datetime.fromisoformat(text.rstrip("Z")[:26]).replace(tzinfo=UTC).timestamp()
+
+
 def message_of(reply: Msg) -> Message:
     """The stored message a reply carries."""
     headers = reply.headers or {}
-    # RFC 3339 with nanoseconds, always UTC; a datetime holds microseconds.
-    stored = datetime.fromisoformat(headers["Nats-Time-Stamp"].rstrip("Z")[:26]).replace(tzinfo=UTC).timestamp()
     written = headers.get(HEADER)
     return Message(
         sequence=int(headers["Nats-Sequence"]),
         subject=headers["Nats-Subject"],
         data=reply.data,
-        time=stored,
+        time=moment_of(headers["Nats-Time-Stamp"]),
         deleted=is_deleted(reply),
         parts=None if written is None else Parts.parse(written),
     )

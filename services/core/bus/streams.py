@@ -20,7 +20,7 @@ from nats.js import JetStreamContext
 
 from services.core.bus.heard import heard
 from services.core.bus.replies import Replies
-from services.core.bus.stored import Message, StreamState, message_of, status_of, status_text
+from services.core.bus.stored import Message, StreamState, message_of, moment_of, status_of, status_text
 from services.core.errors import BusError
 from services.core.log import logger
 
@@ -117,7 +117,8 @@ class Streams:
         last = int(state["last_seq"])
         # A stream that never held a message says first_seq 0.
         first = int(state["first_seq"]) or last + 1
-        return StreamState(answer["created"], first, last, int(state["messages"]), int(state["bytes"]))
+        now = moment_of(answer["ts"])
+        return StreamState(answer["created"], first, last, int(state["messages"]), int(state["bytes"]), now)
 
     async def read(
         self,

@@ -337,7 +337,7 @@ def test_vantages_have_series_while_they_are_waited_for(registry: CollectorRegis
 
 def test_streams_show_what_is_kept_of_them(registry: CollectorRegistry) -> None:
     """Messages, bytes and the newest sequence of each stream are series of their own."""
-    Gauges(registry).streams({"MEASUREMENTS": StreamState("2026", 5, 9, 4, 700)})
+    Gauges(registry).streams({"MEASUREMENTS": StreamState("2026", 5, 9, 4, 700, 0.0)})
     found = samples(registry)
     assert {name: found[f'peyvand_stream_{name}{{stream="MEASUREMENTS"}}'] for name in _STREAM} == _STREAM
 

@@ -55,15 +55,21 @@ class Clock:
 
 @dataclass
 class Sink:
-    """A bus that takes everything, the government's block in TOOK seconds, and notes by which time it had."""
+    """A bus that takes everything, the government's block in TOOK seconds, and notes by which time it had. Its clock is
+    ``behind`` ours by some seconds.
+    """
 
     clock: Clock
+    behind: float = 0.0
     put: list[float] = field(default_factory=list)
 
     async def kv_put_all(self, _bucket: str, values: Mapping[str, bytes], **_ttl: float | None) -> None:
         if GOVERNMENT in values:
             self.clock.now += TOOK
             self.put.append(self.clock.now)
+
+    async def moment(self) -> float:
+        return self.clock.now - self.behind
 
     async def kv_tidy(self, bucket: str) -> None:
         pass
@@ -120,6 +126,7 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     clock = Clock(START + SLOT + register.settle_seconds)
     sink = Sink(clock)
     monkeypatch.setattr(refreshing, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(refreshing, "AHEAD_SECONDS", 0)
     monkeypatch.setattr(refreshing, "time", SimpleNamespace(monotonic=lambda: clock.now))
     scoring = Scoring(
         Adopted.of(register), Store(tmp_path / "state", calendar).load(), Position("MEASUREMENTS", "monday", 0)
@@ -134,6 +141,7 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         gauges=Gauges(CollectorRegistry()),
         serving=Serving(Health()),
         clock=clock,
+        bus_clock=sink.moment,
         log=logger(),
     )
     async with _alongside(refresher.run()):
@@ -186,3 +194,18 @@ async def test_late_indexes_leave_time_between_them(running: Running) -> None:
     running.clock.now = begun + pause
     assert await running.puts(3) == begun + pause + TOOK
     assert running.scoring.manifest.end_slot == START // SLOT + 1
+
+
+async def test_a_clock_that_is_ahead_makes_no_index(running: Running) -> None:
+    """While our clock is ahead of the bus's by more than a slot nothing is published, or forgotten; then it goes on."""
+    await running.puts(1)
+    right = running.clock.now
+    running.sink.behind = 200 * 86_400.0
+    running.clock.now = right + running.sink.behind
+    await running.nothing_more()
+    assert running.scoring.manifest.end_slot == START // SLOT + 1
+
+    running.sink.behind = 0.0
+    running.clock.now = right + SLOT
+    await running.puts(2)
+    assert running.scoring.manifest.end_slot == START // SLOT + 2

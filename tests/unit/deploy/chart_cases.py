@@ -51,6 +51,11 @@ CASES = {
     "least": LEAST,
     "everything": EVERYTHING,
     **{f"without {name}": {**EVERYTHING, name: {"enabled": False}} for name in OFF},
+    "a vantage elsewhere": {
+        **LEAST,
+        **{name: {"enabled": False} for name in ("busInit", "register", "scorer", "api")},
+        "monitoring": {"enabled": True},
+    },
     "all off": {**LEAST, **{name: {"enabled": False} for name in OFF}},
 }
 

@@ -32,6 +32,11 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- end }}
 
+{{/* The components of this release that have /metrics, separated by blanks: each is a job of Prometheus. */}}
+{{- define "peyvand.scraped" -}}
+prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.api.enabled }} api{{ end }}{{ if .Values.buses }} collector{{ end }}
+{{- end }}
+
 {{- define "peyvand.image" -}}
 {{- with .Values.image -}}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}

@@ -38,7 +38,15 @@ EVERYTHING = {
         "affinity": {"podAntiAffinity": {}},
     },
     "scorer": {"settings": {"accept_gap": True}},
-    "buses": [{"name": "xroad", "secret": "collector", "sources": {"secret": {"secretName": "sources"}}}],
+    "buses": [
+        {
+            "name": "xroad",
+            "secret": "collector",
+            "sources": {"secret": {"secretName": "sources"}},
+            "settings": {"span_days": 2.5},
+        },
+    ],
+    "collector": {"settings": {"span_days": 7}},
     "api": {"tls": {"secret": "api-tls"}, "clients": {"secret": "api-clients"}, "service": {"annotations": {"a": "b"}}},
     "monitoring": {"enabled": True, "dashboards": True, "labels": {"release": "prometheus"}},
     "networkPolicy": {"metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "m"}}}], "apiFrom": [{"podSelector": {}}]},

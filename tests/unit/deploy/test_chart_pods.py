@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from chart_cases import EVERYTHING, documents, of_kind, pods_of, selects
+import pytest
+from chart_cases import EVERYTHING, LEAST, documents, of_kind, pods_of, selects
 
 from services.core.metrics import TABLE
 from services.core.settings import METRICS_PORTS
@@ -66,12 +67,24 @@ def test_pods_name_what_exists(documents: list[Document]) -> None:
     assert "prober" in names
 
 
-def test_settings_of_the_chart_exist() -> None:
-    """What a component may be given under `settings` is a setting of that component's, and is read as what it was."""
-    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+ITS_OWN = {"nats", "nats_ca", "nats_certificate", "nats_key", "credentials", "data", "metrics"} | {
+    *("vantage", "prober", "bus", "sources"),  # said by the chart itself
+    *("listen", "certificate", "key", "client_ca", "clients"),  # values of their own
+    *("replay", "replay_seconds", "alias"),  # for trying it out
+}
+"""Settings that nobody is asked for under `settings`."""
+
+
+def test_settings_of_the_chart_are_those_of_components() -> None:
+    """What a component may be given under `settings` are its settings but those that the chart sees to, for one vantage or
+    bus as for all, and each is read as what it was.
+    """
+    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))["properties"]
     for component in ("prober", "scorer", "collector", "api"):
-        allowed = schema["properties"][component]["properties"]["settings"]["properties"]
-        assert set(allowed) <= settings_of(component)
+        allowed = schema[component]["properties"]["settings"]
+        assert set(allowed["properties"]) == settings_of(component) - ITS_OWN
+    assert schema["vantages"]["items"]["properties"]["settings"] == schema["prober"]["properties"]["settings"]
+    assert schema["buses"]["items"]["properties"]["settings"] == schema["collector"]["properties"]["settings"]
     pods = dict(pods_of(render(EVERYTHING)))
     given = {
         one["name"]: one.get("value") for one in pods["bus-watch-peyvand-prober-south"]["spec"]["containers"][0]["env"]
@@ -79,6 +92,30 @@ def test_settings_of_the_chart_exist() -> None:
     assert given["PEYVAND_SPOOL_LIMIT"] == "1073741824"
     assert given["PEYVAND_PREFER_X25519"] == "true"
     assert given["PEYVAND_VANTAGE"] == "south"
+    given = {
+        one["name"]: one.get("value")
+        for one in pods["bus-watch-peyvand-collector-xroad"]["spec"]["containers"][0]["env"]
+    }
+    assert given["PEYVAND_SPAN_DAYS"] == "2.5"
+
+
+@pytest.mark.parametrize(
+    ("nats", "ports"),
+    [
+        ({"url": "tls://nats:4222"}, [4222]),
+        ({"url": "tls://nats"}, [4222]),
+        ({"url": "tls://nats:7422/"}, [7422]),
+        ({"url": "tls://a:7422,tls://[2001:db8::1],tls://[2001:db8::2]:7422"}, [7422, 4222]),
+        ({"url": "tls://nats:443", "port": 4222}, [4222]),
+    ],
+)
+def test_pods_may_reach_the_bus_where_its_address_is(nats: dict[str, str | int], ports: list[int]) -> None:
+    """The NetworkPolicy lets everybody out to the ports of the bus's URLs, or to that which was given in their place."""
+    policies = {
+        one["metadata"]["name"]: one["spec"] for one in of_kind(render({**LEAST, "nats": nats}), "NetworkPolicy")
+    }
+    _, to_the_bus = policies["bus-watch-peyvand"]["egress"]
+    assert to_the_bus["ports"] == [{"port": port, "protocol": "TCP"} for port in ports]
 
 
 def test_what_selects_finds_its_pods(documents: list[Document]) -> None:

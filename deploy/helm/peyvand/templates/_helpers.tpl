@@ -37,6 +37,18 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.api.enabled }} api{{ end }}{{ if .Values.buses }} collector{{ end }}
 {{- end }}
 
+{{/* Where pods reach the bus: at the port that was given, or else at those of its URLs, of which 4222 goes without saying. */}}
+{{- define "peyvand.bus-ports" -}}
+{{- $ports := list }}
+{{- range splitList "," .Values.nats.url }}
+{{- $ports = append $ports (regexFind ":[0-9]+$" (trimSuffix "/" .) | trimPrefix ":" | default "4222" | int) }}
+{{- end }}
+{{- with .Values.nats.port }}{{ $ports = list (int .) }}{{ end }}
+{{- $found := list }}
+{{- range uniq $ports }}{{ $found = append $found (dict "port" . "protocol" "TCP") }}{{ end }}
+{{- toJson $found }}
+{{- end }}
+
 {{- define "peyvand.image" -}}
 {{- with .Values.image -}}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
@@ -47,7 +59,7 @@ prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.api.enabled }
 {{- define "peyvand.settings" -}}
 {{- range $name, $value := . }}
 - name: PEYVAND_{{ upper $name }}
-  value: {{ if kindIs "float64" $value }}{{ int64 $value | quote }}{{ else }}{{ $value | quote }}{{ end }}
+  value: {{ if and (kindIs "float64" $value) (eq (toString (floor $value)) (toString $value)) }}{{ int64 $value | quote }}{{ else }}{{ $value | quote }}{{ end }}
 {{- end }}
 {{- end }}
 

@@ -454,7 +454,8 @@ _ROWS = (
 
 
 def _unit(name: str) -> str:
-    return next((unit for suffix, unit in _SUFFIXES.items() if name.endswith(suffix)), "count")
+    of = name.removesuffix("_total")
+    return next((unit for suffix, unit in _SUFFIXES.items() if of.endswith(suffix)), "count")
 
 
 TABLE: dict[str, Metric] = {row.name: replace(row, unit=row.unit or _unit(row.name)) for row in _ROWS}

@@ -55,18 +55,20 @@ def test_names_follow_prometheus(row: Metric) -> None:
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
 def test_units_agree_with_names(row: Metric) -> None:
-    """A name that ends with a unit has it, a unit that names end with is in the name, and what `_total` counts is a count."""
+    """A name that ends with a unit, be it before `_total`, has it; a unit that names end with is in the name; and what is
+    counted in no unit is a count.
+    """
     suffixes = {
         "epoch seconds": "_timestamp_seconds",
         "seconds": "_seconds",
         "bytes": "_bytes",
-        "count": "_total",
         "ratio": "_ratio",
         "flag": "_info",
     }
     assert row.unit in UNITS
-    said = next((unit for unit, suffix in suffixes.items() if row.name.endswith(suffix)), "")
-    assert said in ("", row.unit)
+    name = row.name.removesuffix("_total")
+    said = next((unit for unit, suffix in suffixes.items() if name.endswith(suffix)), "")
+    assert (said or "count") == row.unit if row.type == "counter" else said in ("", row.unit)
     if row.unit in ("seconds", "epoch seconds", "bytes"):
         assert said or row.name in _COMPATIBLE
     if row.unit == "count":

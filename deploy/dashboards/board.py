@@ -70,7 +70,8 @@ def variable(
     return made.current(VariableOption(text=first, value=first)) if first else made
 
 
-WINDOW = ("window", both("Window, days", "پنجره، روز"), "label_values(peyvand_index, window)")
+# Bounds are there of every window; a point is not, where too little is known.
+WINDOW = ("window", both("Window, days", "پنجره، روز"), "label_values(peyvand_index_lower, window)")
 SECTOR = ("sector", both("Sector", "بخش"), "label_values(peyvand_agency_info, sector)")
 AGENCY = ("agency", both("Agency", "دستگاه"), 'label_values(peyvand_agency_info{sector=~"$sector"}, agency)')
 LINK = ("link", both("Link", "پیوند"), 'label_values(peyvand_link_stage{consumer="$agency"}, link)')
@@ -111,7 +112,7 @@ def frame(name: str, title: str, description: str, variables: Sequence[QueryVari
         .refresh("1m")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .link(siblings)
-        .with_variable(DatasourceVariable("datasource").label("Data source").type("prometheus"))
+        .with_variable(DatasourceVariable("datasource").label(both("Data source", "منبع داده")).type("prometheus"))
     )
     for one in variables:
         made.with_variable(one)

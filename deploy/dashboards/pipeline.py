@@ -86,7 +86,7 @@ def _state(made: Dashboard) -> None:
             "Message bus",
             "گذرگاه پیام",
             "Whether each component is connected to NATS.",
-            query(f"max by (job, instance) (peyvand_bus_connected{{{_OF}}})", "{{job}}"),
+            query(f"max by (job, instance) (peyvand_bus_connected{{{_OF}}})", "{{job}} {{instance}}"),
             unit="none",
             width=6,
             height=7,

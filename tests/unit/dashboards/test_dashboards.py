@@ -54,9 +54,22 @@ def test_what_is_committed_is_what_the_code_makes():
 
 
 def test_the_data_source_is_a_variable(name):
-    """template-datasource-rule: one data source, named and labelled as Grafana's linter wants it."""
+    """template-datasource-rule: one data source, named as Grafana's linter wants it, and labelled so, with Persian beside it."""
     found = [one for one in dashboard(name)["templating"]["list"] if one["type"] == "datasource"]
-    assert [(one["name"], one["label"], one["query"]) for one in found] == [("datasource", "Data source", "prometheus")]
+    assert [(one["name"], one["query"]) for one in found] == [("datasource", "prometheus")]
+    assert found[0]["label"].startswith("Data source · ")
+    assert PERSIAN.search(found[0]["label"])
+
+
+def test_every_window_can_be_chosen():
+    """The menu of windows asks for what every window has: points are absent where too little is known, bounds never."""
+    asked = {
+        str(one["query"]["query"])
+        for each in names()
+        for one in dashboard(each)["templating"]["list"]
+        if one["name"] == "window"
+    }
+    assert asked == {"label_values(peyvand_index_lower, window)"}
 
 
 def test_variables_can_be_asked_for(name):
@@ -281,6 +294,12 @@ def test_a_series_has_a_name(asked):
         return
     for label in re.findall(r"\{\{(\w+)\}\}", asked.legend):
         assert re.search(rf"\b{label}\b", asked.expression), asked.legend
+
+
+def test_processes_have_names_of_their_own(asked):
+    """A legend of what is told apart by process names the process: two of a kind are not two lines of one name."""
+    if asked.legend not in ("", "__auto") and re.search(r"\bby \([^)]*\binstance\b", asked.expression):
+        assert "{{instance}}" in asked.legend
 
 
 def test_every_metric_an_operator_needs_is_shown():

@@ -9,7 +9,9 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 from deploy.dashboards.board import AGENCY, SECTOR, WINDOW, both, frame, query, table_query, to, variable
 from deploy.dashboards.panels import bars, lines, number, rows
 from deploy.dashboards.style import (
+    BROWN,
     GREEN,
+    GREY,
     LEVELS,
     LOST,
     ORANGE,
@@ -168,15 +170,20 @@ def _services(made: Dashboard) -> None:
         lines(
             "Its links by stage",
             "پیوندهایش به تفکیک مرحله",
-            "Links its services need, by the verdict of each settled slot. What is missing at the top is unknown.",
-            query(f'count_values("stage", max by (link) (peyvand_link_stage{{{of}}}))', "{{stage}}"),
+            "Links its services need, by the verdict of each settled slot. Unknown is what nobody measured; those on paper are "
+            "required by law and not built.",
+            query('max by (verdict) (peyvand_links_now{kind="consumer",id="$agency"})', "{{verdict}}"),
             unit="short",
             width=12,
             height=9,
             stacked=True,
             steps_only=True,
             links=[its_links],
-            series={f"{stage:d}": [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])] for stage in Stage},
+            series={
+                **{stage.name.lower(): [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])] for stage in Stage},
+                "unknown": [named(both("Unknown", "نادانسته")), coloured(GREY)],
+                "absent": [named(both("On paper", "روی کاغذ")), coloured(BROWN)],
+            },
         )
     )
 

@@ -35,7 +35,6 @@ _LOWER = f"max(peyvand_index_lower{{{_GOVERNMENT}}})"
 _UPPER = f"max(peyvand_index_upper{{{_GOVERNMENT}}})"
 _INTERVAL = {bound: f'max(peyvand_index_interval{{{_GOVERNMENT},bound="{bound}"}})' for bound in ("low", "high")}
 _KNOWN = f"max(peyvand_index_known_share{{{_GOVERNMENT}}})"
-_ABSENT = 'max(peyvand_links{state="absent"})'
 _FAILED = tuple(stage for stage in Stage if stage is not Stage.OK)
 _MANY = 10
 
@@ -125,15 +124,13 @@ def _index(made: Dashboard) -> None:
             "پیوندها اکنون",
             "Live links by the verdict of the last settled slot: OK, failed at some stage, or unknown. Those on paper are required "
             "by law and not built.",
-            query(f"sum(max by (link) (peyvand_link_stage) == bool {Stage.OK:d})", both("OK", "درست")),
+            query(f"max({_now('=', 'ok')})", both("OK", "درست")),
             query(
-                f"sum(max by (link) (peyvand_link_stage) < bool {Stage.OK:d}) - {_ABSENT}", both("failed", "شکست‌خورده")
+                f"sum(max by (verdict) ({_now('!~', 'ok|unknown|absent')}))",
+                both("failed", "شکست‌خورده"),
             ),
-            query(
-                f'max(peyvand_links{{state="live"}}) + {_ABSENT} - count(max by (link) (peyvand_link_stage))',
-                both("unknown", "نادانسته"),
-            ),
-            query(_ABSENT, both("on paper", "روی کاغذ")),
+            query(f"max({_now('=', 'unknown')})", both("unknown", "نادانسته")),
+            query('max(peyvand_links{state="absent"})', both("on paper", "روی کاغذ")),
             unit="short",
             width=4,
             height=6,
@@ -373,6 +370,10 @@ def _of_sector(label: str) -> str:
     return (
         f'label_replace(max by (agency) (peyvand_agency_info{{sector=~"$sector"}}), "{label}", "$1", "agency", "(.+)")'
     )
+
+
+def _now(operator: str, verdict: str) -> str:
+    return f'peyvand_links_now{{kind="government",verdict{operator}"{verdict}"}}'
 
 
 def _measure(name: str) -> str:

@@ -19,6 +19,7 @@ from services.core.outcome import Stage
 __all__ = [
     "ANSWER_TIME",
     "BAD_IS_MORE",
+    "BROWN",
     "GREEN",
     "GREY",
     "LEVELS",
@@ -45,7 +46,7 @@ __all__ = [
     "words",
 ]
 
-GREEN, YELLOW, ORANGE, RED, GREY = "#56a64b", "#f2cc0c", "#ff780a", "#e02f44", "#8e8e8e"
+GREEN, YELLOW, ORANGE, RED, GREY, BROWN = "#56a64b", "#f2cc0c", "#ff780a", "#e02f44", "#8e8e8e", "#6d4c41"
 
 STAGE_COLOURS: Mapping[Stage, str] = {
     Stage.NOT_CONNECTED: "#c4162a",

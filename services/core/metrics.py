@@ -216,6 +216,14 @@ _ROWS = (
     ),
     Metric("peyvand_links", "gauge", ("state",), "scorer", "Links by state: live or absent", "2"),
     Metric(
+        "peyvand_links_now",
+        "gauge",
+        ("kind", "id", "verdict"),
+        "scorer",
+        "Links by the verdict of the last settled slot, those on paper as absent: of the government, and of each consumer",
+        "8, and up to 8/consumer, up to 10^3 consumers",
+    ),
+    Metric(
         "peyvand_structure",
         "gauge",
         ("measure", "window"),

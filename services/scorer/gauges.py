@@ -62,6 +62,7 @@ class Gauges:
         self._burning: set[str] = set()
         self._data_bus = Family("peyvand_data_bus_stage", registry)
         self._links = Family("peyvand_links", registry)
+        self._links_now = Family("peyvand_links_now", registry)
         self._structure = Family("peyvand_structure", registry)
         self._islands = Family("peyvand_islands", registry)
         self._isolates = Family("peyvand_isolates", registry)
@@ -134,9 +135,12 @@ class Gauges:
         self._isolates.show({(str(one.window_days),): len(one.isolates) for one in found})
 
     def links(self, register: Register, frame: Frame, network: Network, last_slot: SlotDetail | None) -> None:
-        """Show the register's links, the verdict of each and of the data bus in the last settled slot, and why not OK."""
+        """Show the register's links, how many have which verdict in the last settled slot, the verdict of each and of the
+        data bus, and why not OK.
+        """
         absent = sum(link.absent for link in register.links.values())
         self._links.show({("live",): len(register.links) - absent, ("absent",): absent})
+        self._links_now.show({} if last_slot is None else dict(_by_verdict(frame, last_slot)))
         verdicts = [] if last_slot is None else last_slot.verdict[0].tolist()
         stages: dict[Labels, float] = {}
         shown = frame.links if len(frame.links) <= LINK_SERIES else sorted(self._burning & register.links.keys())
@@ -183,6 +187,27 @@ class Gauges:
         )
         self._undeclared.show({(str(one.window_days),): one.undeclared_exchanges for one in heard})
         self._buses.show({(bus.bus, str(one.window_days)): bus.exchanges for one in heard for bus in one.buses})
+
+
+_VERDICTS = ("", *(outcome.name.lower() for outcome in Outcome), "absent")
+"""Where a slot's verdict has its name; the first is that of links that are not in force."""
+
+
+def _by_verdict(frame: Frame, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
+    """Count the links that were in force in a slot by verdict, those on paper apart: of the government every verdict, of a
+    consumer each that it has.
+    """
+    kinds = len(_VERDICTS)
+    verdict = last_slot.verdict[0, : len(frame.links)].astype(np.int64)
+    verdict = np.where(frame.absent & (verdict != 0), kinds - 1, verdict)
+    cells = frame.consumer * kinds + verdict
+    counts = np.bincount(cells, minlength=len(frame.agencies) * kinds).reshape(-1, kinds)
+    for name, count in zip(_VERDICTS[1:], counts.sum(axis=0)[1:].tolist(), strict=True):
+        yield (Kind.GOVERNMENT.label, frame.government, name), count
+    for at in np.unique(frame.consumer)[:AGENCY_SERIES].tolist():
+        for name, count in zip(_VERDICTS[1:], counts[at, 1:].tolist(), strict=True):
+            if count:
+                yield (Kind.CONSUMER.label, frame.agencies[at], name), count
 
 
 def _not_ok(register: Register, frame: Frame, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:

@@ -84,7 +84,7 @@ ANSWERS = {
     "agency/Reasons now, as provider": (BROKEN, APPEARS),
     "agency/Services of this agency/C": (BROKEN, RISES),
     "agency/Services of this agency": (BROKEN, FALLS),
-    "agency/Its links by stage": (BROKEN, Move("appears", of={"stage": "1"})),
+    "agency/Its links by stage": (BROKEN, Move("appears", of={"verdict": "not_answered"})),
     "agency/Costliest as consumer": (BROKEN, APPEARS),
     "agency/Costliest as provider": (BROKEN, APPEARS),
     "agency/Exchanges as consumer": (BROKEN, Move("rises", of={"result": "bus_failure"})),

@@ -296,6 +296,11 @@ def test_a_series_has_a_name(asked):
         assert re.search(rf"\b{label}\b", asked.expression), asked.legend
 
 
+def test_links_are_not_counted_by_their_series(asked):
+    """Beyond ten thousand links only some have a stage of their own: how many links there are is what the scorer counted."""
+    assert not re.search(r"\b(count|count_values|sum)\b.*peyvand_link_stage", asked.expression)
+
+
 def test_processes_have_names_of_their_own(asked):
     """A legend of what is told apart by process names the process: two of a kind are not two lines of one name."""
     if asked.legend not in ("", "__auto") and re.search(r"\bby \([^)]*\binstance\b", asked.expression):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
+from datetime import date
 from types import SimpleNamespace
 from typing import cast
 
@@ -15,13 +17,13 @@ from registers import write_register
 from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
 from services.core.evidence import Kind, Measurement, MeasurementColumns, Target
-from services.core.model import ExchangeRoute, Register
+from services.core.model import ExchangeRoute, Link, Register
 from services.core.outcome import OUTCOME_OF, Reason
 from services.core.reconciliation import BusTraffic, Reconciliation, Traffic, Volume
 from services.indicator.burn import Burns
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
-from services.indicator.window import Evidence
+from services.indicator.window import Evidence, SlotDetail
 from services.register.load import load
 from services.scorer import gauges as gauges_module
 from services.scorer.gap import Position
@@ -201,6 +203,47 @@ def test_beyond_the_limit_links_that_burn_have_series(
     assert shown(3) == {
         'peyvand_link_stage{consumer="civil-registry",link="birth-tax",over_bus="false",provider="tax-office"}'
     }
+
+
+def test_links_are_counted_by_verdict(
+    register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many links there are, those in force are counted by the last verdict, of the government and of the first
+    consumers; links on paper are neither failed nor unknown, and nothing is counted before a slot was.
+    """
+    monkeypatch.setattr(gauges_module, "LINK_SERIES", 0)
+    later = replace(register.links["permit-tax"], required_from=date(2026, 2, 1))
+    changed = replace(register, links={**register.links, "permit-tax": later})
+    live = sorted(link.id for link in changed.links.values() if not link.absent and link is not later)
+    late, unmeasured, *fine = live
+    scoring, judgement = judged(changed, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
+    gauges = Gauges(registry)
+
+    def show(detail: SlotDetail | None) -> dict[tuple[str, str, str], float]:
+        gauges.links(changed, judgement.frame, scoring.network, detail)
+        series = (
+            (re.match(r'peyvand_links_now\{id="(.+)",kind="(.+)",verdict="(.+)"\}', one), value)
+            for one, value in samples(registry).items()
+        )
+        return {(found[2], found[1], found[3]): value for found, value in series if found}
+
+    assert show(None) == {}
+    slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
+    detail = scoring.evidence.detail(judgement.frame, slot, judgement.frame.targets)
+    found = show(detail)
+    government = {verdict: value for (kind, _, verdict), value in found.items() if kind == "government"}
+    nothing = dict.fromkeys(("not_connected", "not_answered", "invalid", "stale"), 0.0)
+    assert government == {**nothing, "ok": float(len(fine)), "late": 1.0, "unknown": 1.0, "absent": 1.0}
+
+    def verdict(link: Link) -> str:
+        return "absent" if link.absent else {late: "late", unmeasured: "unknown"}.get(link.id, "ok")
+
+    inforce = [link for link in changed.links.values() if link is not later]
+    wanted = Counter(("consumer", changed.consumer(link), verdict(link)) for link in inforce)
+    assert {labels: value for labels, value in found.items() if labels[0] == "consumer"} == wanted
+    assert len(consumers := sorted({consumer for _, consumer, _ in wanted})) > 1
+    monkeypatch.setattr(gauges_module, "AGENCY_SERIES", 1)
+    assert {of for kind, of, _ in show(detail) if kind == "consumer"} == {consumers[0]}
 
 
 def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegistry) -> None:

@@ -353,12 +353,14 @@ def _scorer(made: Dashboard) -> None:
             "Must stay at nothing",
             "باید صفر بماند",
             "In the time shown: measurements after their slot had closed, batches that could not be read, batches dropped from "
-            "a full spool, exchange records that could not be read or came too late to be paired.",
+            "a full spool, exchange records that could not be read or came too late to be paired, and seconds of security servers "
+            "that were skipped, as no answer for them could be used.",
             query(_increase("peyvand_measurements_late_total"), both("late", "دیر")),
             query(_increase("peyvand_measurements_rejected_total"), both("rejected", "ناخوانا")),
             query(_increase("peyvand_spool_dropped_total"), both("dropped", "دورریخته")),
             query(_increase("peyvand_exchange_rejected_total"), both("records rejected", "رکورد ناخوانا")),
             query(_increase("peyvand_exchange_expired_total"), both("records expired", "رکورد کهنه")),
+            query(_increase("peyvand_exchange_skipped_seconds_total"), both("seconds skipped", "ثانیه ناخوانا")),
             unit="short",
             decimals=0,
             width=6,

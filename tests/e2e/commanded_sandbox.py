@@ -1,7 +1,7 @@
 """A sandbox whose faults a test commands as it goes: `python -m tests.e2e.commanded_sandbox FILE …`.
 
-FILE holds what ``command`` wrote last, in effect from the next slot on; without it nothing is wrong. What follows are the
-settings of the sandbox.
+FILE holds what ``command`` wrote last, in effect from the next slot on; without it nothing is wrong. Beside it stands the
+second that ``spoil`` wrote last. What follows are the settings of the sandbox.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from pathlib import Path
 from services.core.runtime import run
 from services.sandbox import runner
 from services.sandbox.__main__ import main
+from services.sandbox.envelopes import MULTIPART, RECORDS, read_question
 from services.sandbox.faults import Fault, Mode, Scope
+from services.sandbox.monitoring import Monitoring
+from services.sandbox.replies import OK, Reply, Request, response
 from services.sandbox.timeline import Span, Timeline
 
-__all__ = ["command"]
+__all__ = ["command", "spoil"]
 
 
 def command(file: Path, faults: Iterable[tuple[Scope, str, Mode]]) -> None:
@@ -25,6 +28,30 @@ def command(file: Path, faults: Iterable[tuple[Scope, str, Mode]]) -> None:
     new = file.with_suffix(".new")
     new.write_text(json.dumps(list(faults)), "utf-8")
     new.rename(file)
+
+
+def spoil(file: Path, server: int, second: int) -> None:
+    """Have the security server with this number give nothing that can be read for a second by its clock, and for no other."""
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps([server, second]), "utf-8")
+    new.rename(file.with_suffix(".spoilt"))
+
+
+def _monitoring(file: Path) -> type[Monitoring]:
+    class Spoilt(Monitoring):
+        """Answers rubbish whenever the second spoilt is among those asked for."""
+
+        def reply(self, number: int, span: Span | None, request: Request) -> Reply:
+            found = super().reply(number, span, request)
+            if not file.exists() or found.sent != OK:
+                return found
+            server, second = json.loads(file.read_text("utf-8"))
+            asked = read_question(request.body)
+            if number != server or asked.what != RECORDS or not asked.first <= second <= asked.last:
+                return found
+            return Reply(OK, response(200, MULTIPART, b"neither records nor their number"))
+
+    return Spoilt
 
 
 def _timeline(file: Path) -> type[Timeline]:
@@ -48,4 +75,5 @@ def _timeline(file: Path) -> type[Timeline]:
 
 if __name__ == "__main__":
     runner.Timeline = _timeline(Path(sys.argv[1]))
+    runner.Monitoring = _monitoring(Path(sys.argv[1]).with_suffix(".spoilt"))
     sys.exit(run("sandbox", main, sys.argv[2:]))

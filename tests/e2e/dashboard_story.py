@@ -19,7 +19,7 @@ from services.register.load import load
 from services.register.publish import publish
 from services.sandbox.faults import Mode, Scope
 from tests.e2e.alerting import deployed
-from tests.e2e.commanded_sandbox import command
+from tests.e2e.commanded_sandbox import command, spoil
 from tests.e2e.components import Components, started
 from tests.e2e.dashboard_register import AGENCY, LINK, SLOT, first_register, other_register
 from tests.e2e.dashboard_rubbish import ALONE, STRANGE, STRANGER, send_rubbish, send_unreadable
@@ -44,6 +44,7 @@ __all__ = [
 
 SPOOL_BYTES = 16_384
 ACKNOWLEDGED_IN = "histogram_quantile(0.5, sum by (le) (rate(peyvand_publish_seconds_bucket[4s])))"
+SPOILT = 2  # the number of a security server
 PILED = 2000  # messages: more than a scorer reads at once
 SLOW = "social-insurance-job-support-appeal-criminal-record"
 EXPIRED = "social-insurance-allowance-replace-death-record"
@@ -70,7 +71,10 @@ BREAKS = [
 # What is done to the system, in this order.
 REGISTER = "a new register: an agency's links go back on paper, one weighs more, another official round"
 BROKEN = "links break at every stage, and the data bus with all that goes over it; exchanges that nobody declared"
-RUBBISH = "while those are broken: what is unreadable, repeated, alone or late; a client asks amiss, and one leaves"
+RUBBISH = (
+    "while those are broken: what is unreadable, repeated, alone or late, and a second that a security server cannot give; a "
+    "client asks amiss, and one leaves"
+)
 STANDS = "then the prober stands still, for moments and for slots"
 BUS = "the message bus falters, stands still, then dies until a full spool has lost measurements"
 PILES = "the scorer stands still, while messages pile up"
@@ -212,11 +216,13 @@ async def told(nats, folder: Path):
                     async with story.fault(RUBBISH):
                         caller.link = "no-link-of-this-name"
                         watch.cancel()
+                        spoil(faults, SPOILT, int(time.time()) + 3)
                         await send_rubbish(nats, logs, register)
                         await story.until("sum(peyvand_exchange_expired_total)")
                         await story.until("sum(peyvand_exchange_orphans)", ALONE)
                         await story.until("sum(peyvand_measurements_late_total)")
                         await story.until("sum(peyvand_measurements_rejected_total)")
+                        await story.until("sum(peyvand_exchange_skipped_seconds_total)")
                         caller.link = LINK
                     async with story.fault(STANDS):
                         for _ in range(6):

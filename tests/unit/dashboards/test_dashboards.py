@@ -320,7 +320,6 @@ NOT_SHOWN = {
     "peyvand_undeclared_exchanges",
     "peyvand_link_findings",
     "peyvand_exchange_source_failures_total",  # a source that fails is shown as failing; its log says how
-    "peyvand_exchange_skipped_seconds_total",  # its log names each second
     "peyvand_exchange_health_requests",  # of security servers that share health data
     "peyvand_exchange_health_duration_seconds",
     "peyvand_slot_seconds",  # the policy says it; alerts measure by it

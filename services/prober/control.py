@@ -26,12 +26,15 @@ _DEFINITION = Probe("control", "http", tls=Tls(verify=False), redirects="none", 
 
 
 class Controls:
-    """The control targets of one vantage: ``http(s)://`` (any answer passes) and ``tcp://host:port`` (connecting does)."""
+    """The control targets of one vantage: ``http(s)://`` (any answer passes) and ``tcp://host:port`` (connecting does).
+
+    Raises ValueError for one that cannot be asked.
+    """
 
     def __init__(self, targets: tuple[str, ...], network: Network) -> None:
         self._network = network
-        self._http = {url: http.ready(_DEFINITION, url, network) for url in targets if not url.startswith("tcp:")}
-        self._tcp = [url for url in targets if url.startswith("tcp:")]
+        self._tcp = [url for url in targets if url.lower().startswith("tcp:")]
+        self._http = {url: http.ready(_DEFINITION, url, network) for url in targets if url not in self._tcp}
 
     def __len__(self) -> int:
         """Return how many control targets there are."""

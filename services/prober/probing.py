@@ -108,14 +108,20 @@ class Probing:
         return len(self._share.own)
 
     def use(self, register: Register) -> None:
-        """Probe by this register from now on. Raises SettingsError when its policy does not know our vantage."""
+        """Probe by this register from now on. Raises SettingsError, and stays with the one before, when its policy does
+        not know our vantage or names control targets that cannot be asked.
+        """
         policy, name = register.policy, self._settings.vantage
         vantage = next((vantage for vantage in policy.vantages if vantage.id == name), None)
         if vantage is None:
             known = ", ".join(vantage.id for vantage in policy.vantages)
             raise SettingsError(f"vantage {name} is not in the register's policy; choose with --vantage from: {known}")
+        try:
+            controls = Controls(vantage.control_targets, self._network)
+        except ValueError as error:
+            raise SettingsError(f"the control targets of vantage {name} cannot be asked: {error}") from error
         self._network.egress = EgressRules(policy.egress)
-        self._controls = Controls(vantage.control_targets, self._network)
+        self._controls = controls
         self._assignments = assignments(register, name)
         self._shares = Shares(item.entry for item in self._assignments.values())
         self._attempts.forget()

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import dns.exception
 import dns.name
+import httpx
 
 __all__ = ["read_control_target", "read_domain", "read_http_url", "read_network", "read_server_name"]
 
@@ -83,6 +84,8 @@ def _url(text: str, schemes: tuple[str, ...]) -> str:
         raise ValueError(f"`{text}` does not begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
     if not _is_host(parts.hostname or ""):
         raise ValueError(f"`{text}` names no host")
+    if not _can_be_asked(text):
+        raise ValueError(f"`{text}` names a host that is neither an address nor a name")
     if "@" in parts.netloc:
         raise ValueError("the URL holds credentials: give them by reference under `auth`")
     if port == 0 or (parts.scheme in _WITH_PORT and port is None):
@@ -100,3 +103,11 @@ def _is_host(host: str) -> bool:
             return False
         return True
     return bool(_HOST.fullmatch(host)) and len(host) <= 253
+
+
+def _can_be_asked(url: str) -> bool:
+    """Whether probes can take the URL: they read it by httpx, which is stricter about hosts."""
+    try:
+        return bool(httpx.URL(url).host)
+    except (httpx.InvalidURL, UnicodeError):  # the second for what begins as an A-label and is none
+        return False

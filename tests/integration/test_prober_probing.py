@@ -16,7 +16,7 @@ from probing_case import Prober, register, running, slots
 
 from services.core.errors import SettingsError
 from services.core.evidence import Target
-from services.core.model import Endpoint, Register
+from services.core.model import Egress, Endpoint, Register, Vantage
 from services.core.outcome import Outcome, Reason
 from services.core.settings import Settings
 from services.prober import probing as probing_module
@@ -216,3 +216,29 @@ async def test_a_vantage_the_register_does_not_know(tmp_path: Path) -> None:
         prober.probing.use(register({}))
     prober.spool.close()
     await prober.network.close()
+
+
+@pytest.mark.parametrize("target", ["http://10.0.0.256/", "http://xn--a/"])
+async def test_control_targets_that_cannot_be_asked(tmp_path: Path, target: str) -> None:
+    """A register with such control targets is not used, and what the one before says goes on as it was."""
+    prober = Prober(tmp_path)
+    first = register({})
+    prober.probing.use(first)
+    egress = prober.network.egress
+    policy = replace(first.policy, egress=Egress(), vantages=(Vantage("north", (target,)),))
+    with pytest.raises(SettingsError, match="the control targets of vantage north cannot be asked"):
+        prober.probing.use(replace(first, policy=policy, register_version="r2"))
+    assert prober.probing.origin is not None
+    assert prober.probing.origin.register_version == "r1"
+    assert prober.network.egress is egress
+    prober.spool.close()
+    await prober.network.close()
+
+
+async def test_the_scheme_of_a_control_target_is_case_insensitive(tmp_path: Path) -> None:
+    """Whoever takes a connection and says nothing passes as TCP://, which asks for no more than that."""
+    async with serving(forever) as silent, serving(says()) as server:
+        first = register({"link": server.url()}, control=(f"TCP://127.0.0.1:{silent.port}",))
+        async with running(tmp_path, first) as prober:
+            rows = await prober.sink.until(bool)
+    assert {row.reason for row in rows} == {Reason.OK}

@@ -172,7 +172,7 @@ windows_days: [7, seven, 7]
 publish_threshold: 1.2
 grace_hours: -1
 vantages:
-  - {id: north, control_targets: [udp://x:1, "tcp://x", "http://u:p@x/"]}
+  - {id: north, control_targets: [udp://x:1, "tcp://x", "http://u:p@x/", "http://10.0.0.256/"]}
   - {id: north}
 egress: {allow: [10.0.0.1/8, everywhere], allow_loopback: perhaps}
 bus: no-endpoint
@@ -195,6 +195,7 @@ colour: red
         "policy.yaml:9:35: control_targets: `udp://x:1` does not begin with http:// or https:// or tcp://",
         "policy.yaml:9:46: control_targets: `tcp://x` names no port",
         "policy.yaml:9:57: control_targets: the URL holds credentials: give them by reference under `auth`",
+        "policy.yaml:9:74: control_targets: `http://10.0.0.256/` names a host that is neither an address nor a name",
         "policy.yaml:10:5: control_targets: needs at least one: without it the vantage's own failures would count against targets",
         "policy.yaml:10:10: id: `north` is already the id of line 9",
         "policy.yaml:11:18: allow: `10.0.0.1/8` is not a network: 10.0.0.1/8 has host bits set",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 import re2
 from jsonpath_rfc9535 import JSONPathError
@@ -13,6 +15,16 @@ __all__ = ["read_path", "read_pattern", "read_record_path", "read_xpath"]
 
 _QUIET = re2.Options()
 _QUIET.log_errors = False
+_QUOTED: Final = re.compile(r"""'[^']*'|"[^"]*\"""")
+_NAME: Final = r"[^\W\d][\w.-]*"
+_PREFIX: Final = re.compile(rf"(?<![\w.-])({_NAME}):(?!:)")
+_CALLED: Final = re.compile(rf"({_NAME}(?::{_NAME})?)\s*\(")
+# Functions (XPath 1.0, 4), node tests and operators.
+_CALLABLE: Final = re.compile(
+    "boolean|ceiling|concat|contains|count|false|floor|id|lang|last|local-name|name|namespace-uri|normalize-space|not"
+    "|number|position|round|starts-with|string|string-length|substring|substring-after|substring-before|sum|translate"
+    "|true|comment|node|processing-instruction|text|and|div|mod|or"
+)
 
 
 def read_pattern(text: str) -> str:
@@ -36,11 +48,42 @@ def read_path(text: str) -> str:
 
 def read_xpath(text: str, namespaces: Mapping[str, str]) -> str:
     """Read an XPath 1.0 whose prefixes are among ``namespaces``."""
+    _check_words(text, namespaces)
+    _try_xpath(text, text, namespaces)
+    for predicate in _predicates(text):
+        # An empty document holds nothing for a predicate to filter but the context itself.
+        _try_xpath(text, f"self::node()[{predicate}]", namespaces)
+    return text
+
+
+def _check_words(text: str, namespaces: Mapping[str, str]) -> None:
+    """Check functions, variables and prefixes: a trial passes over those that it can decide without, as behind `and`."""
+    bare = _QUOTED.sub("''", text)
+    if "$" in bare:
+        raise ValueError(f"`{text}` is not XPath that can be run: it asks for a variable")
+    for name in _CALLED.findall(bare):
+        if not _CALLABLE.fullmatch(name):
+            raise ValueError(f"`{text}` is not XPath 1.0: it has no function `{name}`")
+    for prefix in _PREFIX.findall(bare):
+        if prefix not in namespaces and prefix != "xml":
+            raise ValueError(f"`{text}` is not XPath: prefix `{prefix}` is not among `namespaces`")
+
+
+def _try_xpath(text: str, part: str, namespaces: Mapping[str, str]) -> None:
     try:
-        etree.XPath(text, namespaces=dict(namespaces), regexp=False)(etree.Element("none"))
+        etree.XPath(part, namespaces=dict(namespaces), regexp=False)(etree.Element("none"))
     except etree.XPathError as error:
         raise ValueError(f"`{text}` is not XPath: {str(error).lower()}") from None
-    return text
+
+
+def _predicates(text: str) -> Iterator[str]:
+    """Return what stands between brackets, at any depth."""
+    opened: list[int] = []
+    for found in re.finditer(rf"{_QUOTED.pattern}|[\[\]]", text):
+        if found[0] == "[":
+            opened.append(found.end())
+        elif found[0] == "]":
+            yield text[opened.pop() : found.start()]
 
 
 def read_record_path(text: str) -> str:

@@ -156,8 +156,8 @@ j: {{kind: http, expect: {{schema: {{enum: [{{pattern: "a(?=b)", $ref: x, $id: y
 """
     assert of_probes(tmp_path, probes) == [
         "5:18: path: `//[` is not XPath: invalid expression",
-        "5:33: path: `//t:a` is not XPath: undefined namespace prefix",
-        "5:50: path: `re:test('a', 'b')` is not XPath: undefined namespace prefix",
+        "5:33: path: `//t:a` is not XPath: prefix `t` is not among `namespaces`",
+        "5:50: path: `re:test('a', 'b')` is not XPath 1.0: it has no function `re:test`",
         "5:72: key `path` is missing",
         "5:106: equals: a `$` must begin `${name}`: write `$$` for a dollar",
         "6:13: record: `//c` must be a text, a number, true or false: what it is compared with is text",
@@ -169,7 +169,7 @@ j: {{kind: http, expect: {{schema: {{enum: [{{pattern: "a(?=b)", $ref: x, $id: y
         "8:5: key `json` is unknown; known are status, headers, body, xml, namespaces, record, fresh, tls",
         "9:39: `1t` is not a prefix of XPath",
         "9:51: u: is empty",
-        "9:69: path: `//u:a` is not XPath: undefined namespace prefix",
+        "9:69: path: `//u:a` is not XPath: prefix `u` is not among `namespaces`",
         "9:87: fresh: needs one of `path`, `xpath`, `header`",
         "10:34: schema: is not JSON Schema: 'text' is not valid under any of the given schemas at $.type",
         "11:34: schema: `a(?=b)` is not RE2: invalid perl operator: (?=",

@@ -108,7 +108,7 @@ permit:
         "probes.yaml:28:15: none: needs one of `json`, `xpath`, `header`, `pattern`",
         "probes.yaml:29:18: unknown: needs one of `json`, `xpath`, `header`, `pattern`",
         "probes.yaml:29:19: key `css` is unknown; known are json, xpath, header, pattern, encode",
-        "probes.yaml:30:24: xpath: `//d:id` is not XPath: undefined namespace prefix",
+        "probes.yaml:30:24: xpath: `//d:id` is not XPath: prefix `d` is not among `namespaces`",
         "probes.yaml:32:13: name: step `login` is there twice",
         "probes.yaml:33:13: kind: `journey` is not one of http, soap, xroad-rest, xroad-soap, grpc, tcp, tls, dns",
         "probes.yaml:35:7: key `name` is missing",

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from services.prober.unusable import UnusableError
+from services.register.headers import unfit_for_grpc
 
 __all__ = ["metadata_of"]
 
 _USER_AGENT = "peyvand-prober/1"
-_NAME = re.compile(r"[0-9a-z_.-]+")
-# What every call says by itself, and what HTTP/2 does not have.
-_TAKEN = frozenset(
-    {"te", "content-type", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
-)
 
 
 def metadata_of(
@@ -27,10 +22,8 @@ def metadata_of(
     given = {"user-agent": _USER_AGENT} | {
         name.lower(): value for name, value in (*headers.items(), credential) if value
     }
-    authority = given.pop("host", "")
     for name, value in given.items():
-        if not _NAME.fullmatch(name) or name.startswith("grpc-") or name in _TAKEN:
-            raise UnusableError(f"the header {name} cannot go with a gRPC call")
-        if not all(" " <= character <= "~" for character in value):
-            raise UnusableError(f"the header {name} holds what gRPC cannot send: only printable ASCII can go")
+        if unfit := unfit_for_grpc(name, value):
+            raise UnusableError(f"the header {name} {unfit}")
+    authority = given.pop("host", "")
     return authority.encode(), tuple((name.encode(), value.strip().encode()) for name, value in given.items())

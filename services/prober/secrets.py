@@ -16,7 +16,7 @@ _KEPT_SECONDS = 10.0
 
 
 class MissingSecretError(Exception):
-    """Our own credential is missing or unreadable; the message names the reference, never the value."""
+    """Our own credential is missing, unreadable or of no use; the message names the reference, never the value."""
 
 
 def secret_references(definition: Probe) -> Iterator[str]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from services.core.definition import Auth
 from services.register.address import read_http_url
 from services.register.document import Block
+from services.register.headers import is_header_name
 from services.register.reference import read_secret_reference
 from services.register.text import read_choice, read_name
 
-__all__ = ["HEADER", "read_auth"]
-
-HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""The name of a header."""
+__all__ = ["read_auth"]
 
 _NEEDED = {
     "none": (),
@@ -59,6 +56,6 @@ def _reader(key: str, directory: Path) -> Callable[[str], str]:
 
 
 def _read_header(text: str) -> str:
-    if not HEADER.fullmatch(text):
+    if not is_header_name(text):
         raise ValueError(f"`{text}` is not a header name")
     return text

@@ -9,12 +9,12 @@ from typing import Final
 
 from services.core.definition import Probe
 from services.register.document import Block
+from services.register.headers import unfit_for_grpc
 from services.register.reference import read_file_reference
 
 __all__ = ["check_call", "is_request", "read_call", "read_descriptors"]
 
 _CALL: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*/[A-Za-z_]\w*", re.ASCII)
-_HEADER: Final = re.compile(r"[0-9a-z_.-]+")
 
 
 def read_call(text: str) -> str:
@@ -59,6 +59,8 @@ def check_call(probe: Probe, block: Block) -> None:
             block.fault(key, "is for a `call`: the health check needs none")
     if "$" not in probe.body and not is_request(probe, probe.body):
         block.fault("body", "is not JSON")
-    for name in probe.headers:
-        if name.lower().startswith("grpc-") or not _HEADER.fullmatch(name.lower()):
-            block.fault("headers", f"`{name}` cannot go with a gRPC call")
+    for name, text in probe.headers.items():
+        if unfit := unfit_for_grpc(name, text):
+            block.fault("headers", f"`{name}` {unfit}")
+    if probe.auth.header and (unfit := unfit_for_grpc(probe.auth.header, "")):
+        block.fault("auth", f"`{probe.auth.header}` {unfit}")

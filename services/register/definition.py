@@ -8,10 +8,11 @@ from typing import Any
 
 from services.core.definition import KINDS, Line, Probe, Query, Step, Tls
 from services.register.address import read_domain, read_server_name
-from services.register.auth import HEADER, read_auth
+from services.register.auth import read_auth
 from services.register.call import check_call, read_call, read_descriptors
 from services.register.document import Block
 from services.register.expectations import read_expect
+from services.register.headers import holds_control, is_header_name
 from services.register.message import check_message, read_action
 from services.register.patterns import read_pattern
 from services.register.reference import read_file_reference, read_text_file
@@ -125,7 +126,7 @@ def _headers(block: Block, _directory: Path) -> dict[str, str]:
     given = block.block("headers", None)
     for name in given.nodes if given else ():
         assert given is not None
-        if not HEADER.fullmatch(name):
+        if not is_header_name(name):
             given.fault(name, f"`{name}` is not a header name")
         elif name.lower() in _CREDENTIALS:
             given.fault(name, "credentials stand under `auth`, by reference")
@@ -138,7 +139,7 @@ def _headers(block: Block, _directory: Path) -> dict[str, str]:
 
 def _read_header(text: str) -> str:
     names(text)
-    if not all(character.isprintable() or character == "\t" for character in text):
+    if holds_control(text):
         raise ValueError("holds a control character")
     return text.strip()
 
@@ -255,7 +256,7 @@ _READERS: Mapping[str, Callable[[Block, Path], Any]] = {
     "soap": _plain("soap", lambda text: read_choice(text, "1.1", "1.2")),
     "client": _plain("client", read_client),
     "service": _service,
-    "user_id": _plain("user_id", _template),
+    "user_id": _plain("user_id", _read_header),
     "call": _plain("call", read_call),
     "descriptors": _descriptors,
     "lines": _lines,

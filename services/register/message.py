@@ -9,9 +9,10 @@ from lxml import etree
 from services.core.definition import SOAP_KINDS, Probe
 from services.core.markup import MarkupError, read_markup
 from services.register.document import Block
+from services.register.headers import holds_control
 from services.register.template import names
 
-__all__ = ["check_message", "is_message", "read_action"]
+__all__ = ["check_message", "is_action", "is_message", "read_action"]
 
 _ENVELOPES: Final = {
     "1.1": "http://schemas.xmlsoap.org/soap/envelope/",
@@ -21,11 +22,16 @@ _SENT_AS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 def read_action(text: str) -> str:
-    """Read a SOAP action: it is sent between quotes."""
+    """Read a SOAP action."""
     names(text)
-    if '"' in text or "\\" in text or not text.isprintable():
+    if not is_action(text) or holds_control(text):
         raise ValueError("holds a quote, a backslash or a control character")
     return text.strip()
+
+
+def is_action(text: str) -> bool:
+    """Whether a SOAP action can be sent between quotes, as it is."""
+    return not {'"', "\\"} & set(text)
 
 
 def is_message(probe: Probe, body: str) -> bool:

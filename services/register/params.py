@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
-from services.core.definition import Probe
+from services.core.definition import BUS_KINDS, Probe
 from services.core.errors import Fault
 from services.register.address import read_domain, read_target
 from services.register.call import is_request
 from services.register.findings import Findings
-from services.register.message import is_message
+from services.register.headers import holds_control, unfit_for_grpc
+from services.register.message import is_action, is_message
 from services.register.probes import Definition
 from services.register.steps import GIVEN
 from services.register.table import Row
-from services.register.template import fill, names, partial_texts, sent_texts
+from services.register.template import fill, filled, names, partial_texts, sent_texts
 
 __all__ = ["params", "target"]
 
@@ -102,12 +103,16 @@ def _check_filled(row: Row, definition: Definition | None, params: Mapping[str, 
 
 
 def _check_texts(row: Row, probe: Probe, params: Mapping[str, object]) -> None:
-    def filled(text: str) -> str:
-        return fill(text, params)
-
-    for text in (*sent_texts(probe), *partial_texts(probe)):
-        row.findings.attempt(row.at("params"), "params", filled, text, None)
-    _check_sent(row, probe, filled)
+    before = len(row.findings.faults)
+    for text in dict.fromkeys((*sent_texts(probe), *partial_texts(probe))):
+        row.findings.attempt(row.at("params"), "params", lambda text: fill(text, params), text, None)
+    if len(row.findings.faults) > before:
+        return
+    _check_sent(row, filled(probe, params))
+    for key in ("client", "service") if probe.kind in BUS_KINDS else ():
+        written = getattr(probe, key)
+        if written and not all(fill(part, params).strip() for part in written.split("/")):
+            row.fault("params", f"they leave a part of `{key}` empty")
 
 
 def _check_steps(row: Row, journey: Probe, params: Mapping[str, object], url: str) -> None:
@@ -127,19 +132,30 @@ def _check_steps(row: Row, journey: Probe, params: Mapping[str, object], url: st
         captured |= dict.fromkeys(step.capture, "0")
 
 
-def _check_sent(row: Row, probe: Probe, filled: Callable[[str], str]) -> None:
-    """Check what the params make of texts where not every character can stand."""
-    at = row.at("params")
-    for name, text in probe.headers.items():
-        if not row.findings.attempt(at, "params", filled, text, "").isprintable():
-            row.fault("params", f"they put a control character into header `{name}`")
+def _check_sent(row: Row, probe: Probe) -> None:
+    """Check what the params have made of texts where not every character can stand."""
+    _check_headers(row, probe)
     for line in probe.lines:
-        if len(row.findings.attempt(at, "params", filled, line.send, "").splitlines()) > 1:
+        if len(line.send.splitlines()) > 1:
             row.fault("params", "they put a line break into a line to send")
-    if not is_message(probe, row.findings.attempt(at, "params", filled, probe.body, probe.body)):
+    if not is_message(probe, probe.body):
         row.fault("params", f"they make the body of probe `{probe.name}` something that is not XML")
-    if not is_request(probe, row.findings.attempt(at, "params", filled, probe.body, "")):
+    if not is_request(probe, probe.body):
         row.fault("params", f"they make the body of probe `{probe.name}` something that is not JSON")
     if probe.kind == "dns":
-        name = row.findings.attempt(at, "params", filled, probe.query.name, ".")
-        row.findings.attempt(at, "params", read_domain, name, "")
+        row.findings.attempt(row.at("params"), "params", read_domain, probe.query.name, "")
+
+
+def _check_headers(row: Row, probe: Probe) -> None:
+    """Check what stands in headers, of HTTP, gRPC or messages of X-Road."""
+    for name, text in probe.headers.items():
+        unfit = unfit_for_grpc(name, text) if probe.kind == "grpc" else ""
+        if unfit:
+            row.fault("params", f"with them header `{name}` {unfit}")
+        elif holds_control(text):
+            row.fault("params", f"they put a control character into header `{name}`")
+    for key in ("action", "client", "service", "user_id"):
+        if holds_control(getattr(probe, key)):
+            row.fault("params", f"they put a control character into `{key}`")
+    if not is_action(probe.action):
+        row.fault("params", "they put a quote or a backslash into `action`")

@@ -5,6 +5,7 @@ They are kept as written: they must equal those in the logs.
 
 from __future__ import annotations
 
+from services.register.headers import holds_control
 from services.register.template import names
 from services.register.text import fold
 
@@ -20,17 +21,23 @@ def read_party(text: str) -> str:
 
 def read_client(text: str) -> str:
     """Read the member or subsystem that a probe speaks for; a ``${name}`` stands for one part or within one."""
-    names(text)
+    _check(text)
     return read_party(text.strip())
 
 
 def read_service(text: str) -> str:
     """Read the service that a probe calls; a ``${name}`` stands for one part or within one."""
-    names(text)
+    _check(text)
     if not _has_parts(text, 4, 5, 6):
         form = "INSTANCE/CLASS/CODE/SUBSYSTEM/service"
         raise ValueError(f"`{text}` is not {form}, with /version after it or without SUBSYSTEM")
     return text.strip()
+
+
+def _check(text: str) -> None:
+    names(text)
+    if holds_control(text):
+        raise ValueError("holds a control character")
 
 
 def _has_parts(text: str, *numbers: int) -> bool:

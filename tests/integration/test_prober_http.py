@@ -150,6 +150,25 @@ async def test_07_headers_arrive_as_set() -> None:
         assert [given for header, given in request.headers if header.lower() == name] == [value]
 
 
+async def test_07_values_of_headers_go_as_utf_8() -> None:
+    """Values in other letters than ASCII's arrive as UTF-8, those of a cookie over a redirect too."""
+
+    async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(302, b"", {"Location": "/end"}) if request.path == "/" else answer())
+
+    async with serving(handle) as server:
+        result = await ask(
+            server.url(),
+            headers={"X-Agency": "ثبت\u200cاحوال", "X-Who": " ${who} ", "Cookie": "who=علی"},
+            params={"who": "رضا"},
+        )
+    assert result.judgement.reason is Reason.OK
+    for request in server.requests:
+        sent = {name.lower(): value.encode("latin-1").decode() for name, value in request.headers}
+        assert (sent["x-agency"], sent["x-who"], sent["cookie"]) == ("ثبت\u200cاحوال", "رضا", "who=علی")
+    assert len(server.requests) == 2
+
+
 async def test_08_the_body_arrives_byte_for_byte() -> None:
     """A body with Persian text and line breaks arrives as written, params filled in, with its length."""
     async with serving(says()) as server:

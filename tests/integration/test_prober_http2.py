@@ -41,6 +41,15 @@ async def test_07_08_the_request_arrives_as_set() -> None:
     assert ("x-from", "them") in result.observation.headers
 
 
+async def test_07_values_of_headers_go_as_utf_8() -> None:
+    """Over HTTP/2 too, values in other letters than ASCII's arrive as UTF-8."""
+    async with serving_http2(replies(200)) as server:
+        result = await ask2(server.url(), headers={"X-Agency": "ثبت", "X-Who": "${who}"}, params={"who": " رضا "})
+    assert result.judgement.reason is Reason.OK
+    values = [server.requests[0].header(name) or "" for name in ("x-agency", "x-who")]
+    assert values == ["ثبت", "رضا"]
+
+
 async def test_08_a_body_larger_than_the_servers_windows_arrives_whole() -> None:
     """A request body waits for the server's windows and arrives whole."""
     body = "0123456789abcdef" * 16_000

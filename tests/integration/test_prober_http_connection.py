@@ -105,6 +105,19 @@ async def test_own_credential() -> None:
     assert server.connections == 0
 
 
+@pytest.mark.parametrize("secret", ["s3cr3t\nand more", "رمز"])
+@pytest.mark.parametrize(
+    "auth", [Auth("bearer", token="env:SECRET"), Auth("api_key", header="X-Api-Key", key="env:SECRET")]
+)
+async def test_a_credential_that_cannot_be_sent(auth: Auth, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that no header can carry is OWN_CREDENTIAL too, named by its reference."""
+    monkeypatch.setenv("SECRET", secret)
+    async with serving(says()) as server:
+        result = await ask(server.url(), auth=auth)
+    assert (result.judgement.reason, server.connections) == (Reason.OWN_CREDENTIAL, 0)
+    assert result.judgement.detail == "the credential env:SECRET cannot be sent: it holds more than printable ASCII"
+
+
 async def test_an_answer_may_end_with_the_connection() -> None:
     """Without a length the answer ends where the connection does."""
 

@@ -75,6 +75,16 @@ async def test_rest_says_who_asks() -> None:
     assert (request.header("x-road-userid"), request.header("x-road-issue")) == ("IR0000000000", "42")
 
 
+async def test_a_user_may_have_a_persian_name() -> None:
+    """Whom a REST call names as its user goes as UTF-8."""
+    async with serving(says(200, b"{}")) as server:
+        result = await ask(
+            server.url(), kind="xroad-rest", client=CLIENT, user_id="${who}", params={"who": "علی رضایی"}
+        )
+    assert result.judgement.reason is Reason.OK
+    assert (server.requests[0].header("x-road-userid") or "").encode("latin-1").decode() == "علی رضایی"
+
+
 async def test_rest_without_a_user() -> None:
     """No user is named where the definition names none."""
     async with serving(says(200, b"{}")) as server:

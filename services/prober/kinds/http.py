@@ -60,11 +60,14 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
     given = {name.lower() for name in headers}
     defaults = {"User-Agent": _USER_AGENT, "Accept": "*/*", "Connection": "close"}
     sent = {name: value for name, value in defaults.items() if name.lower() not in given} | dict(headers)
+    # httpx would write ASCII alone.
+    encoded = [(name.encode(), value.strip().encode()) for name, value in sent.items()]
     try:
-        request = httpx.Request(definition.method, url, headers=sent, content=body.encode() if body else None)
+        request = httpx.Request(definition.method, url, headers=encoded, content=body.encode() if body else None)
         issuer = issuer_of(definition, url)
     except httpx.InvalidURL as error:
         raise UnusableError("the target, or its token_url, is not a URL that can be asked") from error
+    request.headers.encoding = "utf-8"
     cookie = request.headers.get("cookie", "")
     if network.cookies is not None:
         request.headers.pop("cookie", None)  # else the jar would stay closed
@@ -98,6 +101,7 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
 
 def _add_cookies(request: httpx.Request, own: str) -> None:
     """Add the cookies of a definition to those set on the way, which win where a name is the same."""
+    request.headers.encoding = "utf-8"  # else one look at what is there settles it
     given = request.headers.get("cookie", "")
     taken = {pair.partition("=")[0].strip() for pair in given.split(";")}
     pairs = [pair.strip() for pair in own.split(";") if pair.strip()]

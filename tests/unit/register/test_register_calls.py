@@ -75,12 +75,35 @@ call:
             "4:16: descriptors: `empty.pb` is empty: write it with protoc --include_imports --descriptor_set_out",
         ),
         ("headers: {Grpc-Timeout: 1S}", "3:12: headers: `Grpc-Timeout` cannot go with a gRPC call"),
+        ("headers: {Content-Type: application/grpc}", "3:12: headers: `Content-Type` cannot go with a gRPC call"),
+        ("headers: {TE: trailers}", "3:12: headers: `TE` cannot go with a gRPC call"),
+        (
+            "headers: {x-who: علی}",
+            "3:12: headers: `x-who` holds what gRPC cannot send: only printable ASCII can go",
+        ),
+        (
+            "auth: {kind: api_key, header: upgrade, key: env:KEY}",
+            "3:9: auth: `upgrade` cannot go with a gRPC call",
+        ),
     ],
 )
 def test_faults_of_calls(written: str, fault: str, tmp_path: Path) -> None:
     """What a call cannot be, or lacks, is a fault at its place."""
     (tmp_path / "empty.pb").write_bytes(b"")
     assert of_probes(tmp_path, f"call:\n  kind: grpc\n  {written}\n") == [fault]
+
+
+def test_params_of_metadata(tmp_path: Path) -> None:
+    """Params that put what is not ASCII into metadata are a fault of their row."""
+    written = {
+        "probes_yaml": PROBES + 'call:\n  kind: grpc\n  headers: {x-who: "${who}"}\n',
+        "endpoints_csv": register_files()["endpoints.csv"]
+        + 'good,tax-office,,call,grpc://tax.example:50051,"{""who"": ""ali""}",\n'
+        + 'bad,tax-office,,call,grpc://tax.example:50051,"{""who"": ""علی""}",\n',
+    }
+    assert faults(write_register(tmp_path, **written)) == [
+        "endpoints.csv:5:47: params: with them header `x-who` holds what gRPC cannot send: only printable ASCII can go"
+    ]
 
 
 def test_params_must_leave_a_request_json(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from time import monotonic
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 import structlog
@@ -14,7 +14,7 @@ from prober_authority import Authority
 from prober_names import name_server
 from prober_servers import LOOPBACK, Request, Server, answer, assignment, forever, serving
 
-from services.core.definition import Auth, Body, Capture, Expect, Fresh, JsonExpectation, Probe, Step, Tls
+from services.core.definition import Auth, Body, Capture, Expect, Fresh, JsonExpectation, Probe, Query, Step, Tls
 from services.core.model import Egress
 from services.core.outcome import Outcome, Reason
 from services.prober.attempt import Attempts, Result
@@ -265,6 +265,50 @@ async def test_37_an_answer_leads_nowhere_forbidden() -> None:
         own = await _travel(server.url(""), _step("a", "${target}/"), _step("b", "http://169.254.169.254/"))
     assert (led.judgement.outcome, led.judgement.reason) == (Outcome.INVALID, Reason.REDIRECT_REFUSED)
     assert (own.judgement.outcome, own.judgement.reason) == (Outcome.UNKNOWN, Reason.EGRESS_DENIED)
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "given"),
+    [
+        ("http", "${next}", "ftp://x/y"),
+        ("http", "${next}", "mailto:who@tax.example"),
+        ("http", "${next}", "javascript:void(0)"),
+        ("http", "${next}", "/relative"),
+        ("http", "${next}", "http://10.0.0.256/"),
+        ("http", "${next}", "http:///x"),
+        ("http", "http://127.0.0.1:${next}/", "99999"),
+        ("http", "http://127.0.0.1:${next}/", "0"),
+        ("tcp", "tcp://127.0.0.1:${next}", "99999"),
+        ("tls", "tls://127.0.0.1:${next}", "99999"),
+        ("grpc", "grpc://127.0.0.1:${next}", "99999"),
+        ("dns", "dns://127.0.0.1:${next}", "99999"),
+        ("dns", "dns://127.0.0.1:${next}", "0"),
+    ],
+)
+async def test_an_answer_that_leads_where_a_step_cannot_go(kind: str, target: str, given: str) -> None:
+    """What was captured and is no target of the step's kind is INVALID/CAPTURE, and is not repeated."""
+
+    async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(200, b"", {"X-Next": given}))
+
+    second = Step(Probe("b", kind, query=Query(name="tax.example")), target)
+    async with serving(handle) as server:
+        result = await _travel(server.url(""), _step("a", "${target}/", {"next": Capture(header="X-Next")}), second)
+    assert (result.judgement.outcome, result.judgement.reason) == (Outcome.INVALID, Reason.CAPTURE)
+    assert result.judgement.detail == "step b cannot use what was captured for next"
+
+
+async def test_spaces_and_other_letters_in_a_captured_target() -> None:
+    """A captured path goes percent-encoded, as browsers send it."""
+
+    async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(200, "/سند ۱\u200cب".encode()))
+
+    catch = {"next": Capture(pattern="(.+)")}
+    async with serving(handle) as server:
+        result = await _travel(server.url(""), _step("a", "${target}/", catch), _step("b", "${target}${next}"))
+    assert result.judgement.reason is Reason.OK
+    assert unquote(server.requests[1].path) == "/سند ۱\u200cب"
 
 
 async def test_late_and_stale_are_of_the_whole() -> None:

@@ -20,6 +20,7 @@ from services.prober.kinds.kind import Kind
 from services.prober.network import Network
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.secrets import MissingSecretError
+from services.register.address import read_target
 from services.register.template import fill, names, texts
 
 __all__ = ["Journey", "prepare", "probe"]
@@ -153,6 +154,8 @@ def _ready(leg: _Leg, variables: Mapping[str, object], network: Network) -> tupl
     step = leg.step
     try:
         expectations = leg.expectations or _expectations(step, variables)
+        if leg.captured & names(step.target):
+            _check_target(step, fill(step.target, variables))
         return expectations, leg.kind.prepare(step.probe, step.target, variables, network)
     except MissingSecretError as error:
         raise _UnusableError(Failure(Phase.PREPARE, Cause.CREDENTIAL, f"step {leg.name}: {error}")) from error
@@ -163,6 +166,15 @@ def _ready(leg: _Leg, variables: Mapping[str, object], network: Network) -> tupl
         # The message of the error may hold what was captured.
         detail = f"step {leg.name} cannot use what was captured for {asked}"
         raise _UnusableError(Failure(Phase.PREPARE, Cause.CAPTURE, detail)) from None
+
+
+def _check_target(step: Step, target: str) -> None:
+    """Check that a target with captured values in it is one that the step's kind can ask. Raises ValueError."""
+    try:
+        asked = str(httpx.URL(target))  # a space in a path, and the like, is no fault: it goes percent-encoded
+    except httpx.InvalidURL as error:
+        raise ValueError("the target is not a URL") from error
+    read_target(asked, step.probe.kind)
 
 
 async def _capture(

@@ -12,7 +12,7 @@ from services.core.log import Logger
 from services.core.outcome import Outcome, Reason
 from services.core.record import record
 from services.prober.assignment import Assignment
-from services.prober.checks import Judgement
+from services.prober.checks import DETAIL_LENGTH, Judgement
 from services.prober.checks.order import Check, needed
 from services.prober.expectations import Expectations, compile_expectations
 from services.prober.judges import UnjudgedError
@@ -126,4 +126,5 @@ def _named(judgement: Judgement, assignment: Assignment, turn: int) -> Judgement
     """Return the judgement with the test record named that was asked for, where it failed and there are others."""
     if len(assignment.params) == 1 or judgement.outcome is Outcome.OK:
         return judgement
-    return replace(judgement, detail=f"test record {turn + 1} of {len(assignment.params)}: {judgement.detail}")
+    detail = f"test record {turn + 1} of {len(assignment.params)}: {judgement.detail}"
+    return replace(judgement, detail=detail[:DETAIL_LENGTH])

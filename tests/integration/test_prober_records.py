@@ -7,11 +7,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from prober_servers import Request, answer, serving
+from prober_servers import Request, answer, ask, serving
 from probing_case import register, running
 
-from services.core.definition import Expect, Probe
+from services.core.definition import Expect, HeaderExpectation, Probe
 from services.core.outcome import Reason
+from services.prober.checks import DETAIL_LENGTH
 
 RECORDS = ({"person": "1", "name": "علی"}, {"person": "2", "name": "رضا"}, {"person": "3", "name": "زهرا"})
 
@@ -37,3 +38,12 @@ async def test_each_slot_has_the_next_record(tmp_path: Path) -> None:
     for row, turn in zip(rows, turns, strict=True):
         assert row.reason is (Reason.TEST_RECORD if turn == 2 else Reason.OK)
         assert row.detail.startswith("test record 3 of 3: ") == (turn == 2)
+
+
+async def test_a_long_detail_stays_within_its_length() -> None:
+    """The record that is named before a detail is part of its length."""
+    long = Expect(headers={"x-" + "a" * 250: HeaderExpectation("^x$")})
+    async with serving(_knows_two) as server:
+        result = await ask(server.url("/?id=${person}"), long, params=RECORDS)
+    assert result.judgement.detail.startswith("test record 1 of 3: header x-a")
+    assert len(result.judgement.detail) == DETAIL_LENGTH

@@ -140,8 +140,10 @@ class Probing:
         if not self._used.is_set():
             gc.collect()
         gc.freeze()
-        # Targets are made ready at their first probe: after one slot there are none left to be.
-        asyncio.get_running_loop().call_later(policy.slot_seconds + longest, gc.freeze)
+        # Targets are made ready at their first probe, for each of their records: after as many slots as one has records,
+        # there are none left to be.
+        for slots in range(1, max((len(item.params) for item in self._assignments.values()), default=1) + 1):
+            asyncio.get_running_loop().call_later(slots * policy.slot_seconds + longest, gc.freeze)
         self._used.set()
         self.news.set()
         if self.sees.is_set():

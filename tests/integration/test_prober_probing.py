@@ -218,6 +218,18 @@ async def test_a_vantage_the_register_does_not_know(tmp_path: Path) -> None:
     await prober.network.close()
 
 
+async def test_what_is_made_ready_is_kept_from_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each slot in which some record has its first turn, what was made ready for it is frozen."""
+    delays = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda delay, _act: delays.append(delay))
+    prober = Prober(tmp_path)
+    prober.probing.use(register({"link": "http://127.0.0.1:9/"}, params=({"a": 1}, {"a": 2}, {"a": 3})))
+    assert delays == [2.5, 4.5, 6.5]
+    monkeypatch.undo()
+    prober.spool.close()
+    await prober.network.close()
+
+
 @pytest.mark.parametrize("target", ["http://10.0.0.256/", "http://xn--a/"])
 async def test_control_targets_that_cannot_be_asked(tmp_path: Path, target: str) -> None:
     """A register with such control targets is not used, and what the one before says goes on as it was."""

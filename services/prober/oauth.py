@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from codecs import BOM_UTF8
 from dataclasses import replace
 from time import monotonic
 from typing import Final
@@ -103,7 +104,7 @@ def _request(issuer: Issuer, secret: str) -> httpx.Request:
 def _token(host: str, status: int, body: bytes) -> Token:
     """Read an answer (sections 5.1 and 5.2). Raises TokenError."""
     try:
-        said = orjson.loads(body)
+        said = orjson.loads(body.removeprefix(BOM_UTF8))  # RFC 8259, 8.1: it may be ignored
     except orjson.JSONDecodeError:
         said = None
     if status != 200:

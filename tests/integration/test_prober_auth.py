@@ -89,6 +89,15 @@ async def test_a_token_is_asked_for_and_borne(network: Network) -> None:
         assert [value for name, value in request.headers if name.lower() == "authorization"] == ["Bearer token-1"]
 
 
+async def test_a_token_behind_a_byte_order_mark(network: Network) -> None:
+    """An issuer whose JSON begins with a byte order mark gives a token all the same."""
+    said = b'\xef\xbb\xbf{"access_token": "token-1", "token_type": "Bearer"}'
+    async with pair(says(200, said), says()) as (issuer, target):
+        result = await ask(target.url(), network=network, auth=oauth2(issuer))
+    assert result.judgement.reason is Reason.OK
+    assert target.requests[0].header("authorization") == "Bearer token-1"
+
+
 async def test_a_token_is_shared(network: Network) -> None:
     """Many targets of one issuer that need a token at the same time share one request; another scope has its own."""
     async with pair(issuing(), says()) as (issuer, target):

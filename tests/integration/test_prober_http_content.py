@@ -114,6 +114,7 @@ async def test_17_any_of_several_values() -> None:
     ("body", "reason"),
     [
         (b'{"id": "1", "clear": true}', Reason.OK),
+        (b'\xef\xbb\xbf{"id": "1", "clear": true}', Reason.OK),
         (b'{"id": "1", "clear": 1}', Reason.JSON),
         (b'{"id": "1"}', Reason.JSON),
         (b'{"id": "2", "clear": true}', Reason.JSON),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from typing import Any, Final
 
 import orjson
@@ -16,7 +17,7 @@ from services.prober.observation import Observation
 __all__ = ["Document", "document_of"]
 
 _CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:-]{1,40})', re.ASCII)
-_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_MARKS: Final = (BOM_UTF8, b"\xff\xfe", b"\xfe\xff")
 
 
 class Document:
@@ -34,7 +35,7 @@ class Document:
         """The body as a JSON value. Raises WrongError when it is not JSON."""
         if not self._read:
             try:
-                self._value = orjson.loads(self._body)
+                self._value = orjson.loads(self._body.removeprefix(BOM_UTF8))  # RFC 8259 §8.1: it may be ignored
             except orjson.JSONDecodeError as error:
                 raise WrongError(Reason.JSON, "the body is not JSON") from error
             self._read = True

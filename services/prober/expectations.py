@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from enum import Enum
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import re2
 
@@ -17,6 +18,7 @@ from services.prober.schema import Schema, compile_schema
 from services.prober.template import fill_text, fill_value
 
 __all__ = [
+    "ANYTHING",
     "Expectations",
     "FreshAt",
     "HeaderCheck",
@@ -63,13 +65,23 @@ class Records:
     must_not: tuple[Pattern, ...] = ()
 
 
+class _Unasked(Enum):
+    """What no answer is compared with; an Enum, for it is itself in another process too."""
+
+    ANYTHING = "anything"
+
+
+ANYTHING: Final = _Unasked.ANYTHING
+"""Expected of a value where any will do: None is JSON's null, and a value like any other."""
+
+
 @dataclass(frozen=True, slots=True)
 class JsonCheck:
-    """What some node at ``path`` must be. ``equals`` None means anything, ``type`` empty means any."""
+    """What some node at ``path`` must be. ``equals`` ANYTHING is not compared, ``type`` empty means any."""
 
     path: str
     query: JsonPath
-    equals: object = None
+    equals: object = ANYTHING
     type: str = ""
 
 
@@ -155,7 +167,13 @@ def _fresh_at(fresh: Fresh | None, namespaces: Mapping[str, str]) -> FreshAt | N
 
 def _json_checks(expect: Expect, params: Mapping[str, object]) -> tuple[JsonCheck, ...]:
     return tuple(
-        JsonCheck(item.path, compile_path(item.path), fill_value(item.equals, params), item.type)
+        JsonCheck(
+            item.path,
+            compile_path(item.path),
+            # A param may be null, and is then compared; what is written in a definition is not.
+            ANYTHING if item.equals is None else fill_value(item.equals, params),
+            item.type,
+        )
         for item in expect.json
     )
 

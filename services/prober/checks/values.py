@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from services.core.outcome import Reason
 from services.prober.checks.document import Document
 from services.prober.checks.wrong import WrongError
-from services.prober.expectations import Expectations, JsonCheck
+from services.prober.expectations import ANYTHING, Expectations, JsonCheck
 from services.register.text import fold
 
 __all__ = ["check_json", "check_record", "check_schema"]
@@ -47,7 +47,7 @@ def _problem(check: JsonCheck, document: Document) -> str:
         if not typed:
             return f"{check.path} is {next(_types(found[0]))}, not {check.type}"
         found = typed
-    if check.equals is not None and not any(_same(value, check.equals) for value in found):
+    if check.equals is not ANYTHING and not any(_same(value, check.equals) for value in found):
         return f"{check.path} differs from what is expected"
     return ""
 

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 from services.prober.checks.order import Check
-from services.prober.expectations import Expectations, HeaderCheck, JsonCheck, Pattern, Records, XmlCheck
+from services.prober.expectations import ANYTHING, Expectations, HeaderCheck, JsonCheck, Pattern, Records, XmlCheck
 from services.prober.observation import Observation
 
 __all__ = ["found", "parts"]
@@ -80,7 +80,8 @@ def _asked(name: str, item: object) -> str:
         return f"body {'matches' if name == 'must' else 'does not match'} {item.text}"
     if isinstance(item, JsonCheck | XmlCheck):
         asked = [f"is of type {item.type}"] if isinstance(item, JsonCheck) and item.type else []
-        asked += ["is as expected"] if item.equals is not None else []
+        unasked = ANYTHING if isinstance(item, JsonCheck) else None
+        asked += [] if item.equals is unasked else ["is as expected"]
         return f"{'record: ' if 'record' in name else ''}{item.path} {' and '.join(asked) or 'is found'}"
     return name
 

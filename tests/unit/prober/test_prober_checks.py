@@ -126,6 +126,17 @@ def test_equality_of_json_values(found: bytes, expected: object, same: bool) -> 
     assert reason is (Reason.OK if same else Reason.JSON)
 
 
+@pytest.mark.parametrize("value", [None, "${died}"])
+def test_an_expected_null_is_compared(value: object) -> None:
+    """Null is met by null alone, in a record as written or from a param, and at a path from a param."""
+    expects = [Expect(record={"v": value})]
+    expects += [Expect(json=(JsonExpectation("$.v", equals=value),))] if value else []
+    for expect in expects:
+        made = compile_expectations(Probe("test", "http", expect=expect), {"died": None}, latency=None, max_age=None)
+        seen = {body: judge(replace(GOOD, body=body), made).outcome for body in (b'{"v": null}', b'{"v": "x"}', b"{}")}
+        assert list(seen.values()) == [Outcome.OK, Outcome.INVALID, Outcome.INVALID]
+
+
 @pytest.mark.parametrize(
     ("value", "kinds"),
     [

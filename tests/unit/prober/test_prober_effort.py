@@ -71,6 +71,7 @@ def test_expectations_and_captures_go_to_another_process() -> None:
         namespaces={"c": "urn:c"},
         xml=(XmlExpectation("//c:a", "1"),),
         json=(JsonExpectation("$..a"),),
+        record={"b": None},
         schema={"type": "array"},
         fresh=Fresh(xpath="//c:at"),
     )

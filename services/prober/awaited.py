@@ -19,7 +19,7 @@ def excused(observation: Observation, awaited: float) -> Observation:
     A token that came at once excuses nothing: else a silent target would never be seen where tokens are short-lived.
     """
     failure = observation.failure
-    if failure is None or failure.cause is not Cause.TIMEOUT:
+    if failure is None or not failure.timed_out:
         return observation
     if awaited <= _MISSED_SHARE * (awaited + observation.duration):
         return observation

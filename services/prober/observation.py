@@ -49,6 +49,7 @@ class Cause(Enum):
     CERTIFICATE_REFUSED = auto()
     STARTTLS_REFUSED = auto()
     LINE = auto()
+    LINE_TIMEOUT = auto()
     CAPTURE = auto()
 
 
@@ -59,6 +60,11 @@ class Failure:
     phase: Phase
     cause: Cause
     detail: str = ""
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was the deadline that stopped the probe."""
+        return self.cause is Cause.TIMEOUT or self.cause is Cause.LINE_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,16 @@ def excuse(judgement: Judgement, observation: Observation, limit: float, stalled
     if judgement.reason is Reason.LATE:
         ours = observation.latency is not None and observation.latency - stalled <= limit
     else:
-        ours = judgement.reason in _TIMEOUTS and stalled > _MISSED_SHARE * observation.duration
+        ours = _timed_out(judgement, observation) and stalled > _MISSED_SHARE * observation.duration
     if not ours or not stalled:
         return judgement
     detail = f"the prober stood still for {stalled * 1000:.0f} ms of a probe that ended {judgement.reason.name}"
     return Judgement(Reason.PROBER_ERROR, detail)
+
+
+def _timed_out(judgement: Judgement, observation: Observation) -> bool:
+    """Whether the deadline ended the probe; a line may also be missed because the other side hung up."""
+    if judgement.reason is not Reason.LINE:
+        return judgement.reason in _TIMEOUTS
+    last = observation.steps[-1].observation if observation.steps else observation
+    return last.failure is not None and last.failure.timed_out

@@ -141,6 +141,8 @@ async def test_other_lines_are_a_wrong_answer(then: str) -> None:
         result = await probe(server.port, *MAIL, params={"who": "x"})
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.INVALID, Reason.LINE)
     assert result.judgement.detail == "no line matches ^220 "
+    assert result.observation.failure is not None
+    assert not result.observation.failure.timed_out
     assert server.connections == 1
 
 
@@ -151,6 +153,8 @@ async def test_31_other_lines_end_in_time() -> None:
         async with talking(handler) as server:
             result = await _timed(server.port, Reason.LINE, *GREETED)
         assert result.judgement.outcome is Outcome.INVALID
+        assert result.observation.failure is not None
+        assert result.observation.failure.timed_out
 
 
 @pytest.mark.alone

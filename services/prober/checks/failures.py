@@ -25,6 +25,7 @@ _ANYWHERE: dict[Cause, Reason] = {
     Cause.CERTIFICATE_REFUSED: Reason.AUTH_REFUSED,
     Cause.STARTTLS_REFUSED: Reason.STARTTLS_REFUSED,
     Cause.LINE: Reason.LINE,
+    Cause.LINE_TIMEOUT: Reason.LINE,
     Cause.CAPTURE: Reason.CAPTURE,
 }
 _CONNECTING: dict[tuple[Phase, Cause], Reason] = {

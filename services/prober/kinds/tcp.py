@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import Final
 
 from services.core.definition import Probe, Tls
 from services.prober.bounded import bounded, observed, since_connecting
@@ -26,7 +27,11 @@ from services.register.template import fill, filled
 __all__ = ["TcpTarget", "prepare", "probe"]
 
 # Where a talk ends without the line it waits for, other lines say more than how it ended.
-_ENDED = frozenset({Cause.TIMEOUT, Cause.CLOSED, Cause.RESET})
+_ENDED: Final[Mapping[Cause, Cause]] = {
+    Cause.TIMEOUT: Cause.LINE_TIMEOUT,
+    Cause.CLOSED: Cause.LINE,
+    Cause.RESET: Cause.LINE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ async def probe(target: TcpTarget, deadline: float) -> Observation:
     talks: list[_Conversation] = []
     failure = await bounded(trail, _ask(target, trail, talks))
     if failure is not None and failure.cause in _ENDED and talks and talks[-1].awaited:
-        failure = replace(failure, cause=Cause.LINE, detail=f"no line matches {talks[-1].awaited}")
+        failure = replace(failure, cause=_ENDED[failure.cause], detail=f"no line matches {talks[-1].awaited}")
     return observed(trail, failure, None if failure else since_connecting(trail, talks[-1]))
 
 

@@ -26,7 +26,7 @@ from services.prober.causes import cause_of
 from services.prober.checks import DETAIL_LENGTH, Judgement, judge
 from services.prober.expectations import Expectations, compile_expectations
 from services.prober.measure import Origin, blinded, measurement
-from services.prober.observation import Cause, Failure, Observation, Phase
+from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.stall import Stalls, excuse
 from services.prober.template import fill_value
 
@@ -199,6 +199,20 @@ def test_a_stall_of_ours_is_no_lateness_of_the_target() -> None:
     assert excuse(Judgement(Reason.ANSWER_TIMEOUT), timeout, 0.3, 0.6).reason is Reason.PROBER_ERROR
     assert excuse(Judgement(Reason.ANSWER_TIMEOUT), timeout, 0.3, 0.4).reason is Reason.ANSWER_TIMEOUT
     assert excuse(Judgement(Reason.STATUS), timeout, 0.3, 4.0).reason is Reason.STATUS
+
+
+@pytest.mark.parametrize(("cause", "reason"), [(Cause.LINE_TIMEOUT, Reason.PROBER_ERROR), (Cause.LINE, Reason.LINE)])
+def test_a_stall_of_ours_is_no_missing_line_of_the_target(cause: Cause, reason: Reason) -> None:
+    """A line that a talk waited for to its deadline may have been missed by a stall, in a journey too; not one hung up on."""
+    talk = replace(GOOD, latency=None, status=0, duration=5.0, failure=Failure(Phase.PROCESSING, cause))
+    journey = replace(
+        GOOD, duration=5.0, steps=(StepFacts("first", GOOD, Expectations()), StepFacts("talk", talk, Expectations()))
+    )
+    for seen in (talk, journey):
+        judgement = judge(seen, Expectations())
+        assert judgement.reason is Reason.LINE
+        assert excuse(judgement, seen, 0.3, 0.6).reason is reason
+        assert excuse(judgement, seen, 0.3, 0.4).reason is Reason.LINE
 
 
 def test_stalls_are_what_ticks_missed() -> None:

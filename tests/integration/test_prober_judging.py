@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from time import monotonic
 
 import pytest
 import structlog
-from prober_servers import LOOPBACK, ask, assignment, forever, says, serving
+from prober_servers import LOOPBACK, Request, answer, ask, assignment, forever, says, serving
 
 from services.core.definition import Capture, Expect, Fresh, JsonExpectation, Probe, Step, XmlExpectation
 from services.core.outcome import Reason
@@ -169,3 +169,27 @@ async def test_31_a_journey_ends_where_a_step_cannot_be_judged(first: Step) -> N
     assert took < 1.0 + MARGIN_SECONDS
     assert result.judgement.reason is Reason.PROBER_ERROR
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("busy", "asked"), [(0.3, 1), (0.9, 0)])
+async def test_judging_is_not_charged_to_the_next_step(busy: float, asked: int) -> None:
+    """A step that times out after an answer was long judged, or for which no time is left, makes the journey UNKNOWN."""
+    judged, hung = _step("judged", Expect(xml=(XmlExpectation("//last"),))), _step("hung", path="/hung")
+
+    async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.path == "/hung":
+            await forever(request, writer)
+        writer.write(answer(200, LARGE))
+
+    async with _network() as network, serving(handle) as server:
+        assert (await _travel(network, server.url(""), judged)).judgement.reason is Reason.OK
+        async with AsyncExitStack() as others:
+            for _ in range(4):
+                await others.enter_async_context(network.judges._room)
+            journey = asyncio.create_task(_travel(network, server.url(""), judged, hung, timeout=0.8))
+            await server.reaches(2)
+            await asyncio.sleep(busy)
+        result = await journey
+    assert result.judgement.reason is Reason.PROBER_ERROR
+    assert "of the time that step hung had left" in result.judgement.detail
+    assert len(server.requests) == 2 + asked

@@ -12,10 +12,11 @@ import httpx
 from services.core.definition import Probe, Step
 from services.core.evidence import Phases
 from services.core.outcome import Reason
-from services.prober.awaited import excused
+from services.prober.awaited import excused, missed
 from services.prober.captures import CaptureError, Finder, compile_capture
 from services.prober.checks.order import CHECKS
 from services.prober.expectations import Expectations, compile_expectations
+from services.prober.judges import UnjudgedError
 from services.prober.kinds.kind import Kind
 from services.prober.network import Network
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
@@ -91,28 +92,51 @@ def _expectations(step: Step, variables: Mapping[str, object]) -> Expectations:
 async def probe(journey: Journey, deadline: float) -> Observation:
     """Make the steps in turn, up to the first that fails; end by ``deadline`` (monotonic seconds), always.
 
-    Raises UnjudgedError where an answer could not be judged by then.
+    Raises UnjudgedError where an answer could not be judged by then, or judging left too little time for a later step.
     """
     began, start = time(), perf_counter()
     variables = dict(journey.given)
     network = replace(journey.network, cookies=httpx.Cookies())
     steps: list[StepFacts] = []
     failure: Failure | None = None
+    judging = 0.0
     for leg in journey.legs:
+        if steps and monotonic() >= deadline:
+            raise _overtaken(leg, judging)
+        awaited = sum(step.observation.awaited for step in steps)
         try:
-            made = await _make(leg, variables, network, deadline, sum(step.observation.awaited for step in steps))
+            made = await _make(leg, variables, network, _Course(start, deadline, awaited, judging))
         except _UnusableError as unusable:
             failure = unusable.failure
             break
         steps.append(made)
+        answered = perf_counter()
         judgement = await network.judges.judge(made.observation, made.expectations, CHECKS, deadline)
         if judgement.reason is not Reason.OK:
             break
         failure = await _capture(leg, made.observation, variables, network, deadline)
         if failure is not None:
             break
+        judging += perf_counter() - answered
     whole = failure is None and len(steps) == len(journey.legs)
     return _observation(began, perf_counter() - start, steps, failure, whole=whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """How far a journey has come: its ``start`` (perf_counter), its ``deadline`` (monotonic), seconds that were ours so far.
+
+    ``awaited`` went to tokens, and ``judging`` to answers.
+    """
+
+    start: float
+    deadline: float
+    awaited: float
+    judging: float
+
+
+def _overtaken(leg: _Leg, judging: float) -> UnjudgedError:
+    return UnjudgedError(f"judging took {judging * 1000:.0f} ms of the time that step {leg.name} had left")
 
 
 class _UnusableError(Exception):
@@ -123,18 +147,18 @@ class _UnusableError(Exception):
         self.failure = failure
 
 
-async def _make(
-    leg: _Leg, variables: Mapping[str, object], network: Network, deadline: float, awaited: float
-) -> StepFacts:
-    """Make one step, within its own timeout and the journey's deadline; earlier ones waited ``awaited`` s for tokens."""
+async def _make(leg: _Leg, variables: Mapping[str, object], network: Network, course: _Course) -> StepFacts:
+    """Make one step, within its own timeout and the journey's deadline."""
     step = leg.step
     expectations, built = _ready(leg, variables, network)
     end = monotonic() + step.probe.timeout
-    observation = await leg.kind.probe(built, min(deadline, end))
+    observation = await leg.kind.probe(built, min(course.deadline, end))
     if leg.captured:
         observation = _discreet(observation)
-    if deadline < end:
-        observation = excused(observation, awaited + observation.awaited)
+    if course.deadline < end:
+        if missed(observation, course.judging, perf_counter() - course.start):
+            raise _overtaken(leg, course.judging)
+        observation = excused(observation, course.awaited + observation.awaited)
     if leg.captured & names(step.target):
         # An answer sent us there: that our egress policy forbids the address is then the answer's fault.
         observation = replace(observation, redirected=True)

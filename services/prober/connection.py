@@ -9,6 +9,7 @@ from typing import Any, Final
 import httptools
 
 from services.prober.handshake import Handshake
+from services.prober.lengths import ends, said_once
 from services.prober.observation import Cause, Phase
 from services.prober.stream import Stream
 
@@ -23,6 +24,7 @@ class Connection(Stream):
     __slots__ = (
         "_head",
         "_header_bytes",
+        "_heard",
         "_parser",
         "_until_close",
         "_wire",
@@ -54,15 +56,11 @@ class Connection(Stream):
         self._parser: Any = None
         self._header_bytes = 0
         self._until_close = False
+        self._heard: list[bytes] = []
 
     def ready(self) -> None:
         """Send the request."""
-        self._parser = httptools.HttpResponseParser(self)
-        # What consumers' clients read as well: folded headers, lines without CR, chunks beside a length (RFC 9112, 5.2,
-        # 2.2 and 6.3). Whoever sends it is not broken.
-        self._parser.set_dangerous_leniencies(
-            lenient_headers=True, lenient_chunked_length=True, lenient_optional_cr_before_lf=True
-        )
+        self._parser = self._reading()
         self.sent = perf_counter()
         self.write(self._wire)
 
@@ -70,11 +68,14 @@ class Connection(Stream):
         """Drop the parser too, which holds us: without it all that a probe leaves behind is freed at once."""
         super().abandon()
         self._parser = None
+        self._heard.clear()
 
     def received(self, data: bytes) -> None:
         """Feed the parser."""
         if not self.first_byte:
             self.first_byte = perf_counter()
+        if self.phase is Phase.PROCESSING:
+            self._heard.append(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -82,7 +83,36 @@ class Connection(Stream):
         except httptools.HttpParserCallbackError:
             raise
         except httptools.HttpParserError as error:
-            self.fail(Cause.PROTOCOL, f"the answer is not HTTP: {error}")
+            if self.phase is not Phase.PROCESSING or "Content-Length" not in str(error) or not self._read_again():
+                self.fail(Cause.PROTOCOL, f"the answer is not HTTP: {error}")
+
+    def _reading(self) -> httptools.HttpResponseParser:
+        parser = httptools.HttpResponseParser(self)
+        # What consumers' clients read as well: folded headers, lines without CR, chunks beside a length, spaces behind the
+        # size of a chunk (RFC 9112, 5.2, 2.2 and 6.3). Whoever sends it is not broken.
+        parser.set_dangerous_leniencies(
+            lenient_headers=True,
+            lenient_chunked_length=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
+        )
+        return parser
+
+    def _read_again(self) -> bool:
+        """Read from the start what says one length several times, once all of its head is there; False for any other."""
+        heard = b"".join(self._heard)
+        if not ends(heard):
+            # The parser has stopped, and does so again with whatever comes next.
+            return len(heard) <= _HEADER_LIMIT
+        once = said_once(heard)
+        if once is None:
+            return False
+        self._heard.clear()
+        self.headers.clear()
+        self._header_bytes = 0
+        self._parser = self._reading()
+        self.received(once)
+        return True
 
     def finished(self) -> None:
         """Take note that the peer has no more to say, which ends an answer without a length of its own."""
@@ -95,10 +125,14 @@ class Connection(Stream):
 
     def on_status(self, _reason: bytes) -> None:
         """Begin an answer."""
+        if self.ended:  # what follows a whole answer is none of it
+            return
         self.status = self._parser.get_status_code()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header."""
+        if self.ended:
+            return
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > _HEADER_LIMIT:
             self.fail(Cause.PROTOCOL, f"the headers are larger than {_HEADER_LIMIT >> 10} KiB")
@@ -109,15 +143,21 @@ class Connection(Stream):
 
     def on_headers_complete(self) -> None:
         """Expect the body, if there is one."""
+        if self.ended:
+            return
         # Empty reason phrases skip on_status in the parser.
         self.status = status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             return
         self.phase = Phase.TRANSFER
         framing = {name.lower() for name, _ in self.headers} & {b"content-length", b"transfer-encoding"}
-        self._until_close = not framing
+        self._until_close = not framing or (b"transfer-encoding" in framing and not self._chunked())
         if self._head:
             self.complete()
+
+    def _chunked(self) -> bool:
+        """Whether the body comes in chunks; one that is coded otherwise alone ends with the connection (RFC 9112, 6.3)."""
+        return any(name.lower() == b"transfer-encoding" and b"chunked" in value.lower() for name, value in self.headers)
 
     def on_body(self, data: bytes) -> None:
         """Take a part of the body."""
@@ -131,6 +171,8 @@ class Connection(Stream):
 
     def on_message_complete(self) -> None:
         """End an answer: an interim one, or the one we wait for."""
+        if self.ended:
+            return
         if 100 <= self.status < 200 and self.status != 101:
             self.headers.clear()
             self.status = 0

@@ -6,6 +6,7 @@ Numbers are the behaviours of PROBING.md.
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,74 @@ async def test_interim_answers_are_skipped() -> None:
         result = await ask(server.url(), Expect(body=Body(must=("^abcdef$",))))
     assert result.judgement.reason is Reason.OK
     assert result.observation.headers == (("transfer-encoding", "chunked"),)
+
+
+_OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        _OK + b"Transfer-Encoding: identity\r\n\r\nhello",
+        _OK + b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello",
+        _OK + b"Transfer-Encoding: chunked\r\n\r\n5   \r\nhello\r\n0 \r\n\r\n",
+        _OK + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        _OK + b"Content-Length: 5, 5\r\n\r\nhello",
+        _OK + b"content-length : 5 ,5\nX: y\nContent-Length: 5\n\nhello",
+    ],
+)
+@pytest.mark.parametrize("apiece", [1, 40, 1000])
+async def test_what_other_clients_read(said: bytes, apiece: int) -> None:
+    """A coding without chunks ends with the connection, sizes may be padded, one length repeated; however it is cut."""
+
+    async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(said), apiece):
+            writer.write(said[start : start + apiece])
+            await asyncio.sleep(0.001)
+
+    async with serving(handle) as server:
+        result = await ask(server.url())
+    assert (result.judgement.reason, result.observation.body) == (Reason.OK, b"hello")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", Reason.PROTOCOL_ERROR),
+        (b"Content-Length: 5, 6\r\n\r\nhello!", Reason.PROTOCOL_ERROR),
+        (b"Content-Length: 5\r\nContent-Length: 5\r\nContent-Length: 05\r\n\r\nhello", Reason.PROTOCOL_ERROR),
+        (b"Content-Length: 5\r\nContent-Length: +5\r\n\r\nhello", Reason.PROTOCOL_ERROR),
+        (b"Content-Length: 5,\r\n\r\nhello", Reason.PROTOCOL_ERROR),
+        (b"Content-Length: 6\r\nContent-Length: 6\r\n\r\nhello", Reason.CONNECTION_CLOSED),
+        (b"Content-Length: 5\r\nContent-Length: 5", Reason.CONNECTION_CLOSED),
+        (b"Transfer-Encoding: chunked, identity\r\n\r\nhello", Reason.CONNECTION_CLOSED),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\nhello", Reason.CONNECTION_CLOSED),
+        (b"Transfer-Encoding: chunked\r\n\r\n5 5\r\nhello\r\n0\r\n\r\n", Reason.PROTOCOL_ERROR),
+    ],
+)
+async def test_what_ends_here_for_one_and_there_for_another(said: bytes, reason: Reason) -> None:
+    """An answer whose lengths differ, or whose chunks are coded again, is refused: nobody knows where it ends."""
+
+    async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(_OK + said)
+
+    async with serving(handle) as server:
+        result = await ask(server.url())
+    assert result.judgement.reason is reason
+
+
+async def test_what_follows_an_answer_is_none_of_it() -> None:
+    """Bytes behind a whole answer change neither its status nor its headers, whatever they look like."""
+    more = b"HTTP/1.1 500 Bad\r\nX-Other: 1\r\nContent-Length: 0\r\n\r\n"
+
+    async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(200, b"hello") + more)
+
+    async with serving(handle) as server:
+        result = await ask(server.url())
+    assert (result.judgement.reason, result.observation.status) == (Reason.OK, 200)
+    assert [name for name, _ in result.observation.headers] == ["content-length"]
 
 
 async def test_head_has_no_body() -> None:

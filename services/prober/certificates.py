@@ -33,6 +33,10 @@ __all__ = ["Examined", "Trust", "read_certificates"]
 
 _REMEMBERED = 20_000
 _LONGER_CHAINS = 8
+# The last moment that a certificate, and Python, can tell of.
+_LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+# What the library raises of extensions that it cannot read, some of which TLS libraries do not mind.
+_UNREADABLE = (ValueError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,8 @@ class Trust:
             leaf, *others = (x509.load_der_x509_certificate(der) for der in chain)
             facts = _facts(leaf, others)
         except ValueError as error:
+            if self._store is None:
+                return Examined(None, None, "", now + 60)
             return Examined(None, Cause.CERTIFICATE_UNTRUSTED, f"the certificate cannot be read: {error}", now + 60)
         until = min([moment for moment in _dates([leaf, *others]) if moment > now], default=now + 3600)
         until = min(until, now + 3600)
@@ -102,7 +108,7 @@ class Trust:
             return Examined(facts, None, "", until)
         cause, detail = self._doubt(leaf, others, name, now)
         if cause is None:
-            facts = replace(facts, chain_expiry=self._longest(leaf, others, now))
+            facts = replace(facts, chain_expiry=self._longest(leaf, others, name, now))
         return Examined(facts, cause, detail, until)
 
     def _doubt(
@@ -115,9 +121,9 @@ class Trust:
                 Cause.CERTIFICATE_NOT_YET_VALID,
                 f"the certificate is valid from {leaf.not_valid_before_utc:%Y-%m-%d}",
             )
-        if self._verified(leaf, others, now) is None:
+        if self._verified(leaf, others, name, now) is None:
             expired = [other for other in others if now > _after(other)]
-            if expired and self._verified(leaf, others, max(_before(leaf), min(map(_after, expired)) - 1)):
+            if expired and self._verified(leaf, others, name, max(_before(leaf), min(map(_after, expired)) - 1)):
                 return Cause.CERTIFICATE_EXPIRED, "a certificate above the server's own has expired"
             return Cause.CERTIFICATE_UNTRUSTED, "no trusted authority vouches for the certificate"
         if not _matches(leaf, name):
@@ -125,9 +131,12 @@ class Trust:
         return None, ""
 
     def _verified(
-        self, leaf: x509.Certificate, others: list[x509.Certificate], moment: float
+        self, leaf: x509.Certificate, others: list[x509.Certificate], name: str, moment: float
     ) -> list[x509.Certificate] | None:
-        """Return the chain that verifies at ``moment``, whatever the name; None when there is none."""
+        """Return the chain that verifies at ``moment``, whatever the name; None when there is none.
+
+        Of a leaf whose names cannot all be read only one for ``name`` verifies.
+        """
         if _fingerprint(leaf) in self._anchors:
             return [leaf] if _before(leaf) <= moment <= _after(leaf) else None
         assert self._store is not None
@@ -136,15 +145,30 @@ class Trust:
             return verifier.verify(leaf, others).chain
         except VerificationError:
             return None
+        except _UNREADABLE:
+            # It returns the names of a client, all of them; those of a server it compares, and skips what it cannot read.
+            return self._verified_server(leaf, others, name, moment)
 
-    def _longest(self, leaf: x509.Certificate, others: list[x509.Certificate], now: float) -> int:
+    def _verified_server(
+        self, leaf: x509.Certificate, others: list[x509.Certificate], name: str, moment: float
+    ) -> list[x509.Certificate] | None:
+        assert self._store is not None
+        try:
+            verifier = _policy(self._store, moment, named=True).build_server_verifier(_subject(name.rstrip(".")))
+            return verifier.verify(leaf, others)
+        except (VerificationError, *_UNREADABLE):
+            return None
+
+    def _longest(self, leaf: x509.Certificate, others: list[x509.Certificate], name: str, now: float) -> int:
         """When the longest-lived of the chains that verify now ends."""
         end = now
         for _ in range(_LONGER_CHAINS):
-            chain = self._verified(leaf, others, end)
+            chain = self._verified(leaf, others, name, end)
             if chain is None:
                 break
             end = min(map(_after, chain)) + 1
+            if end > _LATEST:
+                break
         return int(end) - 1
 
 
@@ -231,9 +255,10 @@ def _facts(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> Certif
 
 
 def _alternatives(leaf: x509.Certificate) -> x509.SubjectAlternativeName:
+    """Return the names a leaf gives; none where they cannot be read."""
     try:
         return leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, *_UNREADABLE):
         return x509.SubjectAlternativeName([])
 
 

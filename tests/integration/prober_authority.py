@@ -6,15 +6,16 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from math import isinf
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
-Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
 @dataclass
@@ -26,9 +27,16 @@ class Authority:
     folder: Path
 
     @classmethod
-    def make(cls, folder: Path, name: str = "Test Authority") -> Authority:
-        key = ec.generate_private_key(ec.SECP256R1())
-        return cls(_certificate(name, key, None, ca=True, days=(-10, 3650)), key, folder)
+    def make(
+        cls,
+        folder: Path,
+        name: str = "Test Authority",
+        *,
+        key: Key | None = None,
+        days: tuple[float, float] = (-10, 3650),
+    ) -> Authority:
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        return cls(_certificate(name, key, None, ca=True, days=days), key, folder)
 
     @property
     def reference(self) -> str:
@@ -55,10 +63,15 @@ class Authority:
         days: tuple[float, float] = (-1, 30),
         chain: tuple[Authority, ...] = (),
         self_signed: bool = False,
+        alternatives: bytes = b"",
     ) -> Path:
-        """The file of a server's key and its certificate for ``names``, valid between two days from now, and ``chain``."""
+        """The file of a server's key and its certificate for ``names``, valid between two days from now, and ``chain``.
+
+        ``alternatives`` is the content of a SubjectAlternativeName, instead of names.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        leaf = _certificate("server", key, None if self_signed else self, names=names, days=days)
+        issuer = None if self_signed else self
+        leaf = _certificate("server", key, issuer, names=names, days=days, alternatives=alternatives)
         path = self.folder / f"{leaf.serial_number}.pem"
         path.write_bytes(
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -77,10 +90,12 @@ class Authority:
         days: tuple[float, float] = (-1, 30),
         chain: tuple[Authority, ...] = (),
         self_signed: bool = False,
+        alternatives: bytes = b"",
     ) -> ssl.SSLContext:
         """A server's TLS with a certificate for ``names``, valid between two days from now, with ``chain`` presented."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.server(*names, days=days, chain=chain, self_signed=self_signed))
+        file = self.server(*names, days=days, chain=chain, self_signed=self_signed, alternatives=alternatives)
+        context.load_cert_chain(file)
         return context
 
     def client(
@@ -97,6 +112,11 @@ class Authority:
         return paths
 
 
+def _day(now: datetime, days: float) -> datetime:
+    """The moment so many days from now, of infinitely many the last there is."""
+    return datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) if isinf(days) else now + timedelta(days=days)
+
+
 def _certificate(
     name: str,
     key: Key,
@@ -106,6 +126,7 @@ def _certificate(
     names: tuple[str, ...] = (),
     days: tuple[float, float],
     purposes: tuple[x509.ObjectIdentifier, ...] = (),
+    alternatives: bytes = b"",
 ) -> x509.Certificate:
     now = datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -115,13 +136,18 @@ def _certificate(
         .issuer_name(issuer.certificate.subject if issuer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now + timedelta(days=days[0]))
-        .not_valid_after(now + timedelta(days=days[1]))
+        .not_valid_before(_day(now, days[0]))
+        .not_valid_after(_day(now, days[1]))
         .add_extension(x509.BasicConstraints(ca, None), critical=True)
     )
     if names:
-        alternatives = [x509.IPAddress(ip_address(n)) if n[0].isdigit() else x509.DNSName(n) for n in names]
-        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        given = [x509.IPAddress(ip_address(n)) if n[0].isdigit() else x509.DNSName(n) for n in names]
+        builder = builder.add_extension(x509.SubjectAlternativeName(given), critical=False)
+    if alternatives:
+        content = b"\x30%c%b" % (len(alternatives), alternatives)
+        given_as_bytes = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, content)
+        builder = builder.add_extension(given_as_bytes, critical=False)
     if purposes:
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-    return builder.sign(issuer.key if issuer else key, hashes.SHA256())
+    signing = issuer.key if issuer else key
+    return builder.sign(signing, None if isinstance(signing, ed25519.Ed25519PrivateKey) else hashes.SHA256())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from math import inf
 from pathlib import Path
 from time import time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from prober_authority import Authority
 from prober_names import name_server
@@ -183,3 +186,51 @@ async def test_24_facts_without_verification(authority: Authority) -> None:
     assert facts is not None
     assert facts.earliest_expiry == pytest.approx(time() - 2 * _DAY, abs=60)
     assert facts.chain_expiry is None
+
+
+async def test_23_a_chain_without_end(tmp_path: Path) -> None:
+    """A chain valid to the last second of the year 9999, which stands for no end (RFC 5280, 4.1.2.5), ends then."""
+    authority = Authority.make(tmp_path, days=(-10, inf))
+    async with serving(says(), tls=authority.context("127.0.0.1", days=(-1, inf))) as server:
+        result = await ask(server.url(), tls=Tls(ca=authority.reference))
+    facts = result.observation.certificate
+    assert result.judgement.reason is Reason.OK
+    assert facts is not None
+    assert facts.chain_expiry == facts.not_after == 253_402_300_799
+
+
+_LOCALHOST = b"\x87\x04\x7f\0\0\x01"
+
+
+@pytest.mark.parametrize(
+    "odd", [b"\x87\x03abc", b"\xa3\x02\x05\0", b"\xa5\x03\xa1\x01\0"], ids=["no address", "X.400", "EDI"]
+)
+async def test_24_names_that_cannot_be_read(authority: Authority, odd: bytes) -> None:
+    """Beside a name of a kind or length that nobody reads a right one is right; unverified, nothing is asked of names."""
+    for alternatives, verify, reason in (
+        (odd + _LOCALHOST, True, Reason.OK),
+        (odd, True, Reason.CERTIFICATE_UNTRUSTED),
+        (odd, False, Reason.OK),
+    ):
+        async with serving(says(), tls=authority.context(alternatives=alternatives)) as server:
+            result = await ask(server.url(), tls=Tls(ca=authority.reference, verify=verify))
+        assert result.judgement.reason is reason
+        assert result.observation.certificate is not None
+        assert result.observation.certificate.not_after == pytest.approx(time() + 30 * _DAY, abs=60)
+    stranger = Authority.make(authority.folder, "Stranger")
+    async with serving(says(), tls=stranger.context(alternatives=odd + _LOCALHOST)) as server:
+        result = await ask(server.url(), tls=Tls(ca=authority.reference))
+    assert result.judgement.reason is Reason.CERTIFICATE_UNTRUSTED
+
+
+async def test_20_signatures_that_are_not_believed(tmp_path: Path) -> None:
+    """A chain signed by other algorithms than the web's is not believed, but its leaf is where it is named itself."""
+    authority = Authority.make(tmp_path, key=Ed25519PrivateKey.generate())
+    file = authority.server("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    async with serving(says(), tls=context) as server:
+        refused = await ask(server.url(), tls=Tls(ca=authority.reference))
+        believed = await ask(server.url(), tls=Tls(ca=f"file:{file}"))
+    assert refused.judgement.reason is Reason.CERTIFICATE_UNTRUSTED
+    assert believed.judgement.reason is Reason.OK

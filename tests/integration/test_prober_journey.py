@@ -37,7 +37,7 @@ async def _site(request: Request, writer: asyncio.StreamWriter) -> None:
     elif parts.path == "/ask" and "session=abc" in cookies and parse_qs(parts.query).get("token") == [SECRET]:
         writer.write(answer(200, b"<paper><id>9</id><code> p-1 </code></paper>"))
     elif parts.path == "/paper/p-1" and "seen=yes" in cookies:
-        writer.write(answer(200, b'{"order": 17, "updated": 1000}'))
+        writer.write(answer(200, b'{"order": 17, "updated": 1000000000}'))
     elif parts.path == "/free":
         writer.write(answer(200, b"cookies: " + cookies.encode()))
     else:

@@ -18,7 +18,7 @@ _SOAP = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Bod
 _BODIES = (
     b"",
     b"not JSON",
-    b'{"id": "1", "clear": true, "at": 990}',
+    b'{"id": "1", "clear": true, "at": 1799999990}',
     b'{"id": 2, "at": "never"}',
     b"<a><id>1</id></a>",
     _SOAP % b"<a><id>1</id></a>",
@@ -86,7 +86,7 @@ expectations = st.builds(
 )
 answers = st.builds(
     Observation,
-    time=st.just(1000.0),
+    time=st.just(1_800_000_000.0),
     duration=st.just(0.2),
     latency=st.sampled_from([None, 0.1]),
     status=st.sampled_from([0, 200, 302, 401, 404, 500]),
@@ -101,7 +101,7 @@ answers = st.builds(
 )
 journeys = st.builds(
     Observation,
-    time=st.just(1000.0),
+    time=st.just(1_800_000_000.0),
     duration=st.just(0.2),
     latency=st.sampled_from([None, 0.1]),
     failure=st.none() | st.just(Failure(Phase.TRANSFER, Cause.CAPTURE, "why")),

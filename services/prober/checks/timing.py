@@ -12,9 +12,12 @@ from services.prober.observation import Observation
 
 __all__ = ["age_of", "check_time"]
 
+# Clocks are wrong by minutes, and a day alone begins up to a day apart; what is further ahead is no time of data.
+_AHEAD = 86_400.0
+
 
 def age_of(observation: Observation, document: Document, expectations: Expectations) -> float | None:
-    """Seconds between the time the answer gives for its data and the end of the answer; a future time is age 0."""
+    """Seconds between the time the answer gives for its data and the end of the answer; up to a day ahead is age 0."""
     fresh = expectations.fresh
     if fresh is None:
         return None
@@ -25,7 +28,10 @@ def age_of(observation: Observation, document: Document, expectations: Expectati
     when = moment(value, expectations.zone)
     if when is None:
         raise WrongError(Reason.AGE_UNREADABLE, "the answer does not tell the age of its data")
-    return max(0.0, observation.time + observation.duration - when)
+    age = observation.time + observation.duration - when
+    if age < -_AHEAD:
+        raise WrongError(Reason.AGE_UNREADABLE, "the answer tells of data that is from more than a day ahead")
+    return max(0.0, age)
 
 
 def _found(observation: Observation, document: Document, fresh: FreshAt) -> object:

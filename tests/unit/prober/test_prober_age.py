@@ -38,8 +38,13 @@ def local(*parts: int) -> float:
         "2026-11-24 08:30:00-0330",
         "2026-11-24t12:00:00z",
         "Tue, 24 Nov 2026 12:00:00 GMT",
+        "Tuesday, 24-Nov-26 12:00:00 GMT",
+        "Tue Nov 24 12:00:00 2026",
         1795521600,
         1795521600000,
+        1795521600000000,
+        1795521600000000000,
+        "1795521600000000",
         "1795521600",
         "1795521600.0",
         "۱۷۹۵۵۲۱۶۰۰",
@@ -51,7 +56,7 @@ def local(*parts: int) -> float:
     ],
 )
 def test_times_that_are_read(value: object) -> None:
-    """RFC 3339, epoch seconds and milliseconds, HTTP dates and Jalali times mean the same moment, in any digits."""
+    """RFC 3339, epoch seconds and their parts, HTTP dates and Jalali times mean the same moment, in any digits."""
     assert moment(value, TEHRAN) == 1795521600.0
 
 
@@ -60,6 +65,10 @@ def test_times_that_are_read(value: object) -> None:
     [
         ("1403/05/12", local(2024, 8, 2)),
         ("1403-05-12", local(2024, 8, 2)),
+        ("14030512", local(2024, 8, 2)),
+        (14030512, local(2024, 8, 2)),
+        ("۱۴۰۳۰۵۱۲", local(2024, 8, 2)),
+        ("20240802", local(2024, 8, 2)),
         ("۱۴۰۳/۰۵/۱۲", local(2024, 8, 2)),
         ("1403/5/12 14:05:06", local(2024, 8, 2, 14, 5, 6)),
         ("1403/05/12 14:05:06.25", local(2024, 8, 2, 14, 5, 6) + 0.25),
@@ -69,7 +78,7 @@ def test_times_that_are_read(value: object) -> None:
         ("1401/06/30", local(2022, 9, 21)),  # summer time, which Iran had until then
     ],
 )
-def test_dates_are_of_the_policys_timezone(value: str, expected: float) -> None:
+def test_dates_are_of_the_policys_timezone(value: object, expected: float) -> None:
     """A date alone is the start of its day, and a Jalali time is local, both in the timezone given."""
     assert moment(value, TEHRAN) == expected
     assert moment(value, UTC) != expected
@@ -85,6 +94,19 @@ def test_dates_are_of_the_policys_timezone(value: str, expected: float) -> None:
         [],
         float("nan"),
         -5,
+        0,
+        1e300,
+        float("inf"),
+        946684799,
+        4102444800,
+        946684799999,
+        14031305,
+        "14031305",
+        14030512.5,
+        "140305120",
+        "9" * 400,
+        "Tue, 24 Nov 2026 12:00:00",
+        "Tue Nov 31 12:00:00 2026",
         "2026-11-24T12:00:00",
         "2026-11-24 12:00",
         "2026-02-30",
@@ -242,5 +264,16 @@ def test_where_the_age_stands(fresh: Fresh, body: bytes, age: float | None) -> N
     observation = Observation(time=midday - 0.5, duration=0.5, latency=0.1, status=200, body=body)
     definition = Probe("test", "http", expect=Expect(fresh=fresh))
     judgement = judge(observation, compile_expectations(definition, {}, latency=None, max_age=None, zone=TEHRAN))
+    assert judgement.reason is (Reason.AGE_UNREADABLE if age is None else Reason.OK)
+    assert judgement.data_age == age
+
+
+@pytest.mark.parametrize(("ahead", "age"), [(0, 0.0), (86_400, 0.0), (86_401, None)])
+def test_data_from_the_future(ahead: int, age: float | None) -> None:
+    """A time up to a day ahead, by a clock or a time zone that differs, is age 0; one further ahead tells no age."""
+    now = 1_800_000_000
+    seen = Observation(time=now - 0.5, duration=0.5, latency=0.1, status=200, body=b'{"at": %d}' % (now + ahead))
+    definition = Probe("test", "http", expect=Expect(fresh=Fresh(path="$.at")))
+    judgement = judge(seen, compile_expectations(definition, {}, latency=None, max_age=3600))
     assert judgement.reason is (Reason.AGE_UNREADABLE if age is None else Reason.OK)
     assert judgement.data_age == age

@@ -30,7 +30,7 @@ from services.prober.observation import Cause, Failure, Observation, Phase, Step
 from services.prober.stall import Stalls, excuse
 from services.prober.template import fill_value
 
-GOOD = Observation(time=1000.0, duration=0.2, latency=0.1, status=200, body=b"{}")
+GOOD = Observation(time=1_800_000_000.0, duration=0.2, latency=0.1, status=200, body=b"{}")
 
 
 def expectations(expect: Expect, *, latency: float | None = None, max_age: float | None = None) -> Expectations:
@@ -90,9 +90,9 @@ def test_the_lowest_stage_wins() -> None:
         (GOOD, Reason.HEADER),
         (replace(GOOD, headers=(("x", "y"),)), Reason.BODY),
         (replace(GOOD, headers=(("x", "y"),), body=b"never"), Reason.AGE_UNREADABLE),
-        (replace(GOOD, headers=(("x", "y"), ("date", "990")), body=b"never"), Reason.LATE),
-        (replace(GOOD, headers=(("x", "y"), ("date", "990")), body=b"never", latency=0.001), Reason.STALE),
-        (replace(GOOD, headers=(("x", "y"), ("date", "1000")), body=b"never", latency=0.001), Reason.OK),
+        (replace(GOOD, headers=(("x", "y"), ("date", "1799999990")), body=b"never"), Reason.LATE),
+        (replace(GOOD, headers=(("x", "y"), ("date", "1799999990")), body=b"never", latency=0.001), Reason.STALE),
+        (replace(GOOD, headers=(("x", "y"), ("date", "1800000000")), body=b"never", latency=0.001), Reason.OK),
     ]
     for observation, reason in steps:
         assert judge(observation, expect).reason is reason

@@ -43,12 +43,12 @@ from services.prober.roster import Roster
 from services.prober.schedule import Entry, Launch
 
 GOOD = Observation(
-    time=1000.0,
+    time=1_800_000_000.0,
     duration=0.2,
     latency=0.1,
     status=200,
     headers=(("content-type", "application/json"),),
-    body=b'{"id": 1, "updated": 900}',
+    body=b'{"id": 1, "updated": 1799999900}',
 )
 FAULT = (
     b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>'

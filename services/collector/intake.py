@@ -42,10 +42,10 @@ class Intake:
         """Show that a source was read up to a moment; up to now, where none is given."""
         self._meters.reached(label, self._now_ms() if moment_ms is None else moment_ms)
 
-    async def take(self, name: str, label: str, batch: Batch) -> Taken:
-        """Count a batch and move its source on, in one transaction."""
+    async def take(self, name: str, label: str, batch: Batch, asked_from_ms: int | None = None) -> Taken:
+        """Count a batch and move its source on, in one transaction; ``asked_from_ms`` as in Ledger.take."""
         now_ms = self._now_ms()
-        taken = await self.desk.do(self._ledger.take, name, batch, now_ms=now_ms)
+        taken = await self.desk.do(self._ledger.take, name, batch, now_ms=now_ms, asked_from_ms=asked_from_ms)
         self._meters.took(taken)
         if batch.newest is not None:
             self._meters.newest(label, min(batch.newest, now_ms))  # a clock that is ahead does not hide a silence

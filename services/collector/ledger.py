@@ -35,12 +35,13 @@ PAIRING_SPAN_MS = 10 * 86_400_000
 _TOTALS = (Tally.FIELDS.index("count"), Tally.FIELDS.index("orphans"))
 _HOUR_MS = 3_600_000
 _CLEARING_MS = 86_400_000
+_BEGUN = "begun "  # and the name of a source: from when on it was asked for its first batch, in ms
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of batches: records read, of these seen before, or older than the pairing span; lines rejected; and
-    how many more exchanges have both sides.
+    """What became of batches: records read, of these seen before, or older than the pairing span or than all that was asked
+    for; lines rejected; and how many more exchanges have both sides.
     """
 
     read: int = 0
@@ -184,13 +185,20 @@ class Ledger:
             if changed := self._pairs.remap(mapping):
                 cells.revise(self._database, changed, self._revise(now_ms))
 
-    def take(self, source: str, batch: Batch, *, now_ms: int) -> Taken:
-        """Count a batch and move on in its source, in one transaction."""
+    def take(self, source: str, batch: Batch, *, now_ms: int, asked_from_ms: int | None = None) -> Taken:
+        """Count a batch and move on in its source, in one transaction.
+
+        ``asked_from_ms`` says from when on the source was asked for it, where it is one that is asked. That of its first batch
+        is kept: of slots that begin earlier only what was logged late will come, and a summary of that would replace a
+        fuller one, which a state that was lost has published.
+        """
         horizon = self._facts.get("horizon", 0)
+        begun = self._begun(source, asked_from_ms)
+        oldest = max(horizon, self._slot_from(begun))
         by_request: dict[bytes, list[Side]] = {}
         expired = 0
         for side in batch.sides:
-            if side.request_in < horizon:
+            if side.request_in < oldest:
                 expired += 1
             elif side.request in by_request:
                 by_request[side.request].append(side)
@@ -201,6 +209,8 @@ class Ledger:
             fresh = counting.take(by_request, self._span_ms, horizon - _HOUR_MS)
             self._change(counting, now_ms)
             self._move(source, batch.position)
+            if begun is not None and _BEGUN + source not in self._facts:
+                self._keep(_BEGUN + source, begun)
             if self._forget and fresh:
                 # The median, so that one clock gone wrong does not make everybody else's records look old.
                 self._forget_before(min(now_ms, sorted(fresh)[len(fresh) // 2]) - self._span_ms)
@@ -211,6 +221,18 @@ class Ledger:
             rejected=len({reject.number for reject in batch.rejects}),
             paired=sum(tally.paired for tally in counting.changes.values()),
         )
+
+    def _begun(self, source: str, asked_from_ms: int | None) -> int | None:
+        """From when on a source was asked for its first batch; None where it was begun without that being kept."""
+        begun = self._facts.get(_BEGUN + source)
+        if begun is None and asked_from_ms is not None and self.position(source) is None:
+            return asked_from_ms
+        return begun
+
+    def _slot_from(self, moment_ms: int | None) -> int:
+        """When the first slot begins that does so at this moment or later, in ms; 0 without a moment."""
+        slot_ms = self._facts["slot_seconds"] * 1000
+        return 0 if moment_ms is None else -(-moment_ms // slot_ms) * slot_ms
 
     def _counting(self) -> Counting:
         return Counting(self._database, self._pairs, self._mapping, self._facts["slot_seconds"], self.timeline)

@@ -134,7 +134,7 @@ class Puller:
                 error = again
             else:
                 return
-        await self._intake.take(self._name, self._source.id, Batch((), (), Position(asked.last + 1)))
+        await self._take(Batch((), (), Position(asked.last + 1)), asked)
         self._meters.second_skipped(self._source.id)
         self._log.warning(
             "second_skipped",
@@ -164,9 +164,12 @@ class Puller:
         """Take in one answer; tells whether the server named where to go on. Raises SourceError."""
         async with self._turns:
             batch, goes_on = await self._ask(server, asked)
-            await self._intake.take(self._name, self._source.id, batch)
+            await self._take(batch, asked)
         self._intake.reached(self._source.id, (batch.position.offset - 1) * 1000)
         return goes_on
+
+    async def _take(self, batch: Batch, asked: Span) -> None:
+        await self._intake.take(self._name, self._source.id, batch, asked.first * 1000)
 
     async def _ask(self, server: SecurityServer, asked: Span) -> tuple[Batch, bool]:
         """Ask for a span and read the answer. Raises SourceError."""

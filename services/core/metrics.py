@@ -318,7 +318,7 @@ _ROWS = (
         "counter",
         (),
         "collector",
-        "Records too old to be paired, which are not counted",
+        "Records too old to be counted",
     ),
     Metric("peyvand_exchange_paired_total", "counter", (), "collector", "Exchanges with both sides"),
     Metric("peyvand_exchange_orphans", "gauge", (), "collector", "Records waiting for their other side"),

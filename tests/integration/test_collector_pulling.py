@@ -129,6 +129,23 @@ async def test_another_server_under_the_same_id_is_read_from_its_beginning(pulli
         assert all(first > time.time() - 100 for first, _ in ours.asked[asked:])
 
 
+async def test_what_was_logged_late_of_the_time_before_the_first_question_is_not_counted(pulling):
+    """Of an exchange from before `history`, the side that was logged within it opens no slot that was published whole; what
+    the first question skipped changes nothing of where it began.
+    """
+    records, began = [record(n, 3000 - n) for n in range(100)], time.time()
+    late = raw((int(began) - 8000) * 1000, monitoringDataTs=int(began) - 2900, xRequestId="late")
+    first = int(began) - 4000
+    for bad in ([], [first]):
+        book = Logbook([*records, late])
+        asking = {"now": lambda: began, "history": began - first, "state": str(bad)}
+        ill = ailing(book, bad, broken(lambda packed: packed[:-12]))
+        async with serving(ill) as server, pulling(server.url(), **asking) as pulled:
+            assert await pulled.exchanges() == 100
+            assert pulled.sample("peyvand_exchange_expired_total") == 1
+            assert pulled.sample("peyvand_exchange_skipped_seconds_total", source="ss1") == len(bad)
+
+
 async def test_a_position_of_an_older_version_is_taken_over_once(pulling):
     """A position kept under the id alone is that of the first server asked, and of no other."""
     book = Logbook([record(n, 3000 - n) for n in range(20)])

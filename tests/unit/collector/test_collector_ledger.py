@@ -111,6 +111,28 @@ def test_an_older_copy_put_back_outranks_what_was_published_since(tmp_path, raw)
     assert lost.summary.revision < later <= again.summary.revision < last.summary.revision
 
 
+def test_a_late_side_opens_no_slot_from_before_the_first_question(tmp_path, raw):
+    """A state that was lost and made anew counts nothing in slots of which its first question saw a part alone or nothing, so
+    that what was published of them stays; the slot that begins with that question or after it counts, over a restart as well.
+    """
+    path, begun = tmp_path / "state.sqlite", 1_699_999_800_000
+    late, within, whole = raw(begun - 1), raw(begun + 299_999, xRequestId="x-2"), raw(begun + 300_000, xRequestId="x-3")
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        assert ledger.take("ss", batch(late, within, whole), now_ms=NOW, asked_from_ms=begun + 1).expired == 2
+        assert ledger.take("other", batch(within), now_ms=NOW, asked_from_ms=begun) == Taken(read=1)
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        again = batch(raw(begun - 5, xRequestId="x-4"), line=2)
+        assert ledger.take("ss", again, now_ms=NOW, asked_from_ms=begun + HOUR) == Taken(read=1, expired=1)
+        assert [s.slot_start for s in ledger.summaries()] == [begun // 1000, begun // 1000 + 300]
+
+
+def test_a_source_begun_before_that_was_kept_goes_on_as_it_was(ledger, raw):
+    """Where only the position of a source is known, and of a file, what came late counts as before."""
+    for number, asked in enumerate((None, NOW, NOW)):
+        some = batch(raw(NOW - DAY, xRequestId=f"x-{number}"))
+        assert ledger.take("ss", some, now_ms=NOW, asked_from_ms=asked) == Taken(read=1)
+
+
 def test_a_repetition_is_no_change(ledger, raw):
     """Records seen before raise no revision, in the same batch or in another."""
     assert ledger.take("log", batch(raw(), raw(monitoringDataTs=9)), now_ms=NOW).duplicates == 1

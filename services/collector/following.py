@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
-from stat import S_ISREG
 
 from services.collector.batch import START, Reject
+from services.collector.held import Held, Key, Sight
 from services.collector.intake import Intake
 from services.collector.meters import Meters
-from services.collector.source import LogFile
 from services.collector.sources import FileSource
 from services.core.errors import InputError
 from services.core.log import Logger
@@ -20,102 +17,113 @@ __all__ = ["Follower"]
 _TAKE_LINES = 50_000  # the more together, the fewer pages and summaries change more than once
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What a look at a file shows of it."""
-
-    size: int
-    written_ns: int
-
-
 class Follower:
     """Looks at the files of one source again and again. ``wait`` waits so many seconds and tells whether the stop came.
 
     A file has settled when two looks in a row find it the same: then its last line is read although nothing ends it, if it is
     a record. If it is none it waits: a writer with a buffer leaves half a line in quiet minutes. Lines that end are read at
-    once, documents and gzip when they have settled.
+    once, documents and gzip when they have settled. A file that is renamed or removed is read on, as if it had kept its name,
+    until it has settled and is removed, or too many were written since.
     """
 
     def __init__(
         self, source: FileSource, intake: Intake, meters: Meters, log: Logger, wait: Callable[[float], Awaitable[bool]]
     ) -> None:
         self._source, self._intake, self._meters, self._log, self._wait = source, intake, meters, log, wait
-        self._seen: dict[Path, _State] = {}
-        self._done: dict[Path, _State] = {}
-        self._bad: set[Path] = set()
-        self._waiting: dict[Path, int] = {}
+        self._held = Held(source.path)
+        self._seen: dict[Key, Sight] = {}
+        self._done: dict[Key, Sight] = {}
+        self._bad: set[Key] = set()
+        self._waiting: dict[Key, int] = {}
+        self._found: bool | None = None  # whether there ever was a file; None before the first look
+        self._folder = ""  # why it cannot be looked into, as it was told
 
     async def run(self) -> None:
         """Look, and look again, until the stop."""
         self._intake.begin(self._source.id)
-        while True:
-            found = await self._intake.desk.do(_files, self._source.path)
-            for path, state in found.items():
-                settled = self._seen.get(path) == state
-                if self._done.get(path) != state:
-                    await self._read(path, state, settled=settled)
-                if await self._wait(0):
-                    return
-            self._seen = found
-            self._done = {path: state for path, state in self._done.items() if path in found}
-            self._waiting = {path: line for path, line in self._waiting.items() if path in found}
-            self._bad.intersection_update(found)
-            if not self._bad:
-                self._meters.source_up(self._source.id)
-                self._intake.reached(self._source.id)
-            if await self._wait(self._source.every):
-                return
-
-    async def _read(self, path: Path, state: _State, *, settled: bool) -> None:
-        """Read on in a file; one that cannot be read is tried again when it has changed."""
-        log = LogFile(path)
         try:
-            beginning = await self._intake.desk.do(log.beginning, settled=settled)
-            if beginning is not None:
-                await self._take(log, f"{self._source.id} {path.name} {beginning}", state, settled=settled)
-        except InputError as error:
-            self._meters.source_failed(self._source.id, "unreadable")
-            self._log.warning("source_failed", source=self._source.id, failure="unreadable", reason=error.report())
-            self._bad.add(path)
-        else:
-            self._bad.discard(path)
-        if settled:
-            self._done[path] = state
+            while not await self._look() and not await self._wait(self._source.every):
+                pass
+        finally:
+            await self._intake.desk.do(self._held.close)
 
-    async def _take(self, log: LogFile, name: str, state: _State, *, settled: bool) -> None:
+    async def _look(self) -> bool:
+        """Look once, and tell whether the stop came meanwhile."""
+        try:
+            found = await self._intake.desk.do(self._held.look)
+        except InputError as error:
+            if self._folder != error.report():
+                self._folder = error.report()
+                self._failed(error)
+            return False
+        self._folder = ""
+        over = []
+        for key, sight in found.items():
+            settled = sight.same(self._seen.get(key))
+            if not sight.same(self._done.get(key)):
+                await self._read(key, sight, settled=settled)
+            if sight.gone and (key in self._bad or (sight.removed and settled)):
+                over.append(key)
+            if await self._wait(0):
+                return True
+        await self._intake.desk.do(self._held.let_go, over)
+        self._keep(found)
+        return False
+
+    def _keep(self, found: dict[Key, Sight]) -> None:
+        """Remember of the files what this look showed, and show how the source is."""
+        self._seen = found
+        self._done = {key: sight for key, sight in self._done.items() if key in found}
+        self._waiting = {key: line for key, line in self._waiting.items() if key in found}
+        self._bad.intersection_update(found)
+        if not found and self._found is None:
+            self._log.info("no_file_found", source=self._source.id, path=str(self._source.path))
+        self._found = bool(self._found or found)
+        if not self._bad:
+            self._meters.source_up(self._source.id)
+            if self._found:
+                self._intake.reached(self._source.id)
+
+    async def _read(self, key: Key, sight: Sight, *, settled: bool) -> None:
+        """Read on in a file; one that cannot be read is tried again when it has changed."""
+        try:
+            beginning = await self._intake.desk.do(sight.log.beginning, settled=settled)
+            if beginning is not None:
+                await self._take(key, f"{self._source.id} {key[0].name} {beginning}", sight, settled=settled)
+        except InputError as error:
+            self._failed(error)
+            self._bad.add(key)
+        else:
+            self._bad.discard(key)
+        if settled:
+            self._done[key] = sight
+
+    def _failed(self, error: InputError) -> None:
+        self._meters.source_failed(self._source.id, "unreadable")
+        self._log.warning("source_failed", source=self._source.id, failure="unreadable", reason=error.report())
+
+    async def _take(self, key: Key, name: str, sight: Sight, *, settled: bool) -> None:
         position = await self._intake.position(name) or START
-        if position.offset > state.size and not await self._intake.desk.do(log.packed):
+        if position.offset > sight.size and not await self._intake.desk.do(sight.log.packed):
             position = START  # it was emptied, and begins again
-        batches = log.batches(position, size=_TAKE_LINES, settled=settled, grows=True)
+        batches = sight.log.batches(position, size=_TAKE_LINES, settled=settled, grows=True)
         while (batch := await self._intake.desk.do(next, batches, None)) is not None:
             if batch.waiting is not None:
-                self._waits(log.path, batch.waiting)
+                self._waits(key, batch.waiting)
             else:
                 await self._intake.take(name, self._source.id, batch)
             if await self._wait(0):
                 return
 
-    def _waits(self, path: Path, line: Reject) -> None:
+    def _waits(self, key: Key, line: Reject) -> None:
         """Tell once of a line that waits for its end."""
-        if self._waiting.get(path) != line.number:
-            self._waiting[path] = line.number
+        if self._waiting.get(key) != line.number:
+            self._waiting[key] = line.number
             self._log.info(
                 "line_waiting",
                 source=self._source.id,
-                file=path.name,
+                file=key[0].name,
                 line=line.number,
                 length=line.length,
                 reason=line.reason,
             )
-
-
-def _files(pattern: Path) -> dict[Path, _State]:
-    found = {}
-    for path in sorted(pattern.parent.glob(pattern.name)):
-        try:
-            stat = path.stat()
-        except OSError:
-            continue  # it went away while we looked
-        if S_ISREG(stat.st_mode):
-            found[path] = _State(stat.st_size, stat.st_mtime_ns)
-    return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -18,20 +20,29 @@ _IDENTIFYING = 1 << 16  # bytes at the start of a file that tell it from another
 
 
 class LogFile:
-    """A log file. Raises InputError when it cannot be read as a whole."""
+    """A log file, read by its path, or where it is ``held`` open by that, whatever its name is by now. Raises InputError when
+    it cannot be read as a whole.
+    """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, held: FileIO | None = None) -> None:
+        self.path, self._held = path, held
 
     @contextmanager
     def _open(self) -> Iterator[IO[bytes]]:
         try:
-            with self.path.open("rb") as stream:
+            with self._stream() as stream:
                 yield stream
         except OSError as error:
             raise InputError("the exchange log", [Fault(str(self.path), 0, 0, str(error.strerror))]) from error
         except UnreadableError as error:
             raise InputError("the exchange log", [Fault(str(self.path), 0, 0, str(error))]) from error
+
+    def _stream(self) -> IO[bytes]:
+        if self._held is None:
+            return self.path.open("rb")
+        stream = os.fdopen(os.dup(self._held.fileno()), "rb")
+        stream.seek(0)
+        return stream
 
     def identity(self) -> str:
         """Names the file by its size and its beginning, wherever it lies."""

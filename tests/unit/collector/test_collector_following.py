@@ -3,7 +3,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import shutil
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import structlog
@@ -53,25 +56,40 @@ class Followed:
     def failures(self):
         return [line["reason"].splitlines()[0] for line in self.lines if line["event"] == "source_failed"]
 
+    def position(self):
+        return self.sample("peyvand_exchange_position_timestamp_seconds", source="logs")
+
+
+def is_open(folder):
+    """Names of the files of a folder that this process holds open, also of those that are gone."""
+    links = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            links.append(str(descriptor.readlink()))
+        except OSError:
+            continue
+    return sorted(link.removeprefix(f"{folder}/") for link in links if link.startswith(f"{folder}/"))
+
 
 @pytest.fixture
 def following(tmp_path):
-    """Follows tmp_path/logs/*.log with the state that is kept there."""
+    """Follows tmp_path/logs/*.log, or another path, with the state that is kept there."""
     (tmp_path / "logs").mkdir()
 
     @asynccontextmanager
-    async def follow():
+    async def follow(path="logs/*.log"):
         desk, registry = Desk(), CollectorRegistry()
         with structlog.testing.capture_logs() as lines:
             async with desk.ledger(tmp_path / "state.sqlite", Mapping(None), NOW) as ledger:
                 meters, log = Meters(registry), structlog.get_logger()
                 followed = Followed(ledger, desk, registry, lines)
                 intake = Intake(desk, ledger, meters, log, lambda: followed.now)
-                source = FileSource("logs", tmp_path / "logs" / "*.log", 1.0)
+                source = FileSource("logs", tmp_path / path, 1.0)
                 task = asyncio.create_task(Follower(source, intake, meters, log, followed.wait).run())
                 yield followed
                 task.cancel()
                 await asyncio.wait([task])
+                assert is_open(tmp_path / "logs") == []
 
     return follow
 
@@ -221,3 +239,128 @@ async def test_a_log_that_cannot_be_read_is_told_once(following, tmp_path, line)
         bad.write_bytes(gzip.compress(line(1) + line(3)))
         assert (await followed.look(4))[0] == 3
         assert followed.sample("peyvand_exchange_source_up", source="logs") == 1
+
+
+async def test_what_was_written_before_a_log_was_renamed_is_read(following, tmp_path, line):
+    """A log that is renamed away is read on under its old name, to the last line of a writer that goes on, beside the one that
+    took its place; it is let go of when it is removed.
+    """
+    log, away = tmp_path / "logs" / "ops.log", tmp_path / "logs" / "ops.1"
+    log.write_bytes(line(1))
+    async with following("logs/ops.log") as followed:
+        assert await followed.look() == (1, 0)
+        with log.open("ab") as writer:
+            writer.write(line(2) + line(3)[:40])
+            writer.flush()
+            log.rename(away)
+            assert await followed.look(3) == (2, 0)
+            log.write_bytes(line(4))
+            assert await followed.look(3) == (3, 0)
+            writer.write(line(3)[40:] + line(5)[:-1])
+        assert await followed.look(3) == (5, 0)
+        assert is_open(log.parent) == ["ops.1", "ops.log"]
+        (log.parent / "ops.1.gz").write_bytes(gzip.compress(away.read_bytes()))
+        away.unlink()
+        assert await followed.look() == (5, 0)
+        assert is_open(log.parent) == ["ops.log"]
+        assert followed.sample("peyvand_exchange_rejected_total") == 0
+        assert followed.failures() == []
+
+
+async def test_a_log_that_is_removed_is_read_to_its_end(following, tmp_path, line):
+    """Of a log that was replaced, or removed, what was written since the last look is read, and its file closed."""
+    log, other = tmp_path / "logs" / "a.log", tmp_path / "logs" / "other"
+    log.write_bytes(line(1))
+    async with following() as followed:
+        assert await followed.look(2) == (1, 0)
+        with log.open("ab") as out:
+            out.write(line(2) + line(3)[:-1])
+        other.write_bytes(line(4))
+        other.replace(log)
+        assert await followed.look() == (3, 0)
+        assert await followed.look() == (4, 0)
+        assert is_open(log.parent) == ["a.log"]
+        log.unlink()
+        assert await followed.look(2) == (4, 0)
+        assert is_open(log.parent) == []
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("copies", [False, True])
+async def test_a_pattern_finds_rotated_logs_after_a_restart(following, tmp_path, line, copies, restart):
+    """Where the path covers rotated logs, nothing is lost though the collector was not there, or the log was copied and emptied
+    in place; packed afterwards, nothing counts twice.
+    """
+    log, away = tmp_path / "logs" / "ops.ndjson", tmp_path / "logs" / "ops.ndjson.1"
+
+    def rotate():
+        with log.open("ab") as out:
+            out.write(line(2))
+        if copies:
+            shutil.copy(log, away)
+            log.write_bytes(b"")
+        else:
+            log.rename(away)
+        with log.open("ab") as out:
+            out.write(line(3))
+
+    log.write_bytes(line(1))
+    async with following("logs/ops.ndjson*") as followed:
+        assert await followed.look() == (1, 0)
+        if not restart:
+            rotate()
+            assert (await followed.look(2))[0] == 3
+    if restart:
+        rotate()
+    async with following("logs/ops.ndjson*") as followed:
+        assert (await followed.look(2))[0] == 3
+        (log.parent / "ops.ndjson.1.gz").write_bytes(gzip.compress(away.read_bytes()))
+        away.unlink()
+        assert (await followed.look(3))[0] == 3
+        assert is_open(log.parent) == ["ops.ndjson", "ops.ndjson.1.gz"]
+
+
+async def test_a_folder_that_cannot_be_looked_into_is_told_once(following, tmp_path, line):
+    """A folder that is not there, or is none, is a failure until that changes; nothing is said to be read then, nor while a
+    folder is empty, which is no failure.
+    """
+    folder = tmp_path / "new"
+    for path in ("new/a.log", "new/*.log"):
+        reason = f"{folder}: the folder cannot be looked into: "
+        async with following(path) as followed:
+            await followed.look(3)
+            assert followed.failures() == [f"{reason}No such file or directory"]
+            assert followed.sample("peyvand_exchange_source_failures_total", source="logs", failure="unreadable") == 1
+            folder.write_bytes(b"")
+            await followed.look(3)
+            assert followed.failures()[1:] == [f"{reason}Not a directory"]
+            assert followed.sample("peyvand_exchange_source_up", source="logs") == 0
+            folder.unlink()
+            folder.mkdir()
+            await followed.look(3)
+            assert len([told for told in followed.lines if told["event"] == "no_file_found"]) == 1
+            assert followed.sample("peyvand_exchange_source_up", source="logs") == 1
+            assert followed.position() is None
+            (folder / "a.log").write_bytes(line(1))
+            await followed.look()
+            assert followed.position() == NOW / 1000
+            shutil.rmtree(folder)
+            await followed.look()
+            assert followed.sample("peyvand_exchange_source_up", source="logs") == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
+async def test_a_folder_without_permission_is_a_failure(following, tmp_path, line):
+    """A folder that may not be listed or entered any more is a failure, not an empty one."""
+    folder = tmp_path / "logs"
+    (folder / "a.log").write_bytes(line(1))
+    async with following() as followed:
+        await followed.look()
+        for mode in (0o600, 0o300):
+            folder.chmod(mode)
+            await followed.look()
+            assert followed.failures()[-1] == f"{folder}: the folder cannot be looked into: Permission denied"
+            assert followed.sample("peyvand_exchange_source_up", source="logs") == 0
+            folder.chmod(0o700)
+            await followed.look()
+            assert followed.sample("peyvand_exchange_source_up", source="logs") == 1

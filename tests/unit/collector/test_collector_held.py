@@ -1,0 +1,50 @@
+"""Files that stay open between two looks."""
+
+from __future__ import annotations
+
+import os
+
+from services.collector.held import Held
+
+
+def test_the_files_written_last_are_held(tmp_path):
+    """Of many files as many as may be stay open, those written last, whether they are found or gone."""
+    for number in range(6):
+        (tmp_path / f"{number}.log").write_text("x")
+        os.utime(tmp_path / f"{number}.log", (number, number))
+    held = Held(tmp_path / "*.log", most=3)
+    assert [path.name for path, _ in held.look()] == [f"{number}.log" for number in range(6)]
+    held.let_go(())
+    for number in range(6):
+        (tmp_path / f"{number}.log").rename(tmp_path / f"{number}.old")
+    assert [path.name for path, _ in held.look()] == ["3.log", "4.log", "5.log"]
+    (tmp_path / "6.log").write_text("x")
+    assert [path.name for path, _ in held.look()] == ["6.log", "3.log", "4.log", "5.log"]
+    held.let_go(())
+    assert [path.name for path, _ in held.look()] == ["6.log", "4.log", "5.log"]
+    held.close()
+    assert [path.name for path, _ in held.look()] == ["6.log"]
+    held.close()
+
+
+def test_a_file_that_is_gone_is_read_by_what_is_held(tmp_path):
+    """A file is seen where it lies; when it is gone, where it lay, and it is said when it has no name at all any more."""
+    log = tmp_path / "a.log"
+    log.write_bytes(b"first\n")
+    held = Held(tmp_path / "*.log")
+    [(path, file)] = held.look()
+    log.rename(tmp_path / "b.log")
+    assert list(held.look()) == [(tmp_path / "b.log", file)]
+    log.write_bytes(b"another\n")
+    (tmp_path / "b.log").rename(tmp_path / "c")
+    [*_, ((path, last), sight)] = held.look().items()
+    assert (path.name, last, sight.gone, sight.removed) == ("b.log", file, True, False)
+    [batch] = sight.log.batches()
+    assert [reject.length for reject in batch.rejects] == [5]
+    (tmp_path / "c").unlink()
+    [*_, sight] = held.look().values()
+    assert sight.removed
+    held.let_go([(path, file)])
+    assert next(iter(held.look()))[0] == log
+    assert len(held.look()) == 1
+    held.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 from hashlib import blake2b
+from ipaddress import IPv6Address
 from pathlib import Path
 
 from services.core.errors import Fault, InputError
@@ -60,7 +61,7 @@ def _ids(directory: Directory) -> dict[str, str]:
 
 
 def _files(directory: Directory, ids: dict[str, str], instance: str, epoch: date) -> dict[str, str]:
-    servers = sorted(server for server in directory.servers if _target(server))
+    servers = sorted(directory.servers)
     offers = sorted((ids[_member(o.client)] if o.client else "", o.client, o.service) for o in directory.offers)
     names = _server_ids(servers, ids)
     files = {
@@ -76,7 +77,11 @@ def _files(directory: Directory, ids: dict[str, str], instance: str, epoch: date
         "links.csv": to_csv(LINK_COLUMNS, ()),
         "endpoints.csv": to_csv(
             ("id", "agency", "service", "probe", "target"),
-            ((names[server], ids[server.owner], "", "connects", _target(server)) for server in servers),
+            (
+                (names[server], ids[server.owner], "", "connects", _target(server))
+                for server in servers
+                if _target(server)
+            ),
         ),
         "probes.yaml": to_yaml({"connects": {"kind": "tcp", "timeout": "5s"}}),
         "policy.yaml": to_yaml(_policy(instance, epoch)),
@@ -105,9 +110,17 @@ def _server_ids(servers: Sequence[SecurityServer], ids: dict[str, str]) -> dict[
 def _target(server: SecurityServer) -> str:
     """Where a security server takes messages; empty when its address cannot be one."""
     try:
-        return read_target(f"tcp://{server.address}:{_MESSAGES_PORT}", "tcp")
+        return read_target(f"tcp://{_host(server.address)}:{_MESSAGES_PORT}", "tcp")
     except ValueError:
         return ""
+
+
+def _host(address: str) -> str:
+    """Write an address as a URL has it: IPv6 between brackets."""
+    try:
+        return f"[{IPv6Address(address)}]"
+    except ValueError:
+        return address
 
 
 def _policy(instance: str, epoch: date) -> dict[str, object]:
@@ -127,7 +140,7 @@ def _unknown(directory: Directory, file: str) -> Iterator[LeftOut]:
     for server in sorted(directory.servers):
         if not _target(server):
             yield LeftOut(
-                file, 0, server.id, "its address cannot be connected to: a security server without an endpoint"
+                file, 0, server.id, "its address cannot be connected to: in sources.yaml, but without an endpoint"
             )
     whole = (
         ("sectors", "X-Road knows member classes alone: review sector in agencies.csv"),

@@ -16,6 +16,7 @@ from services.core.markup import MarkupError, read_markup
 
 __all__ = ["Directory", "Offer", "SecurityServer", "read_into"]
 
+_BOM = b"\xef\xbb\xbf"
 _MEMBER = ("xRoadInstance", "memberClass", "memberCode")
 _CLIENT = (*_MEMBER, "subsystemCode")
 _SERVICE = (*_CLIENT, "serviceCode")
@@ -70,6 +71,7 @@ class Directory:
 
 def read_into(directory: Directory, content: bytes) -> None:
     """Add what one list says. Raises ValueError when it is none of the four, or cannot be read."""
+    content = content.removeprefix(_BOM)
     if content.lstrip()[:1] == b"{":
         _json(directory, content)
         return

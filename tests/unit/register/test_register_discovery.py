@@ -80,6 +80,43 @@ def test_the_global_configuration_gives_servers_too(data_file: Callable[[str], P
     assert [source.server for source in read_sources(sources)] == ["DEV/ORG/1111111-1/ss2", "DEV/ORG/1234567-8/ss1"]
 
 
+def test_every_security_server_is_a_source(tmp_path: Path) -> None:
+    """A server whose address is an IPv6 literal is an endpoint at it between brackets; one with none or a bad one has no
+    endpoint, which is told, and is a source all the same.
+    """
+    addresses = ["2001:db8::1", "[2001:db8::2]", "10.0.0.1", "ss_1.example.org", "", "not an address"]
+    servers = "".join(
+        f"<securityServer><owner>m</owner><serverCode>ss{number}</serverCode><address>{address}</address></securityServer>"
+        for number, address in enumerate(addresses)
+    )
+    (tmp_path / "shared-params.xml").write_text(
+        "<conf><instanceIdentifier>IR</instanceIdentifier><member id='m'><memberClass><code>GOV</code></memberClass>"
+        f"<memberCode>1</memberCode><name>Tax</name></member>{servers}</conf>"
+    )
+    found = import_xroad([tmp_path / "shared-params.xml"], EPOCH)
+    write_files(found.files, tmp_path / "ir")
+    assert [(row[0], row[4]) for row in rows(tmp_path / "ir", "endpoints.csv")] == [
+        ("tax-ss0", "tcp://[2001:db8::1]:5500"),
+        ("tax-ss1", "tcp://[2001:db8::2]:5500"),
+        ("tax-ss2", "tcp://10.0.0.1:5500"),
+        ("tax-ss3", "tcp://ss_1.example.org:5500"),
+    ]
+    assert len(load(tmp_path / "ir").endpoints) == 4
+    sources = tmp_path / "ir" / "sources.yaml"
+    sources.write_text("xroad: {client: IR/GOV/1, url: http://127.0.0.1/}\n" + sources.read_text())
+    assert [source.server for source in read_sources(sources)] == [f"IR/GOV/1/ss{number}" for number in range(6)]
+    assert [item.name for item in found.left_out][:2] == ["IR/GOV/1/ss4", "IR/GOV/1/ss5"]
+
+
+@pytest.mark.parametrize("content", [json.dumps(METHODS), ALLOWED])
+def test_a_byte_order_mark_is_no_content(content: str) -> None:
+    """A list that begins with a byte order mark is read as one that does not, as XML and as JSON."""
+    marked, plain = Directory(), Directory()
+    read_into(marked, content.encode("utf-8-sig"))
+    read_into(plain, content.encode())
+    assert marked == plain
+
+
 def test_who_may_call_what_is_listed_to_start_from(data_file: Callable[[str], Path], tmp_path: Path) -> None:
     """AllowedMethods gives client and service, listMethods the service alone; both under the agencies' ids."""
     (tmp_path / "allowed.xml").write_text(ALLOWED)

@@ -7,7 +7,8 @@ import json
 import re
 import signal
 import time
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,12 +20,14 @@ from services.cli.bus_commands import Credentials, Nats, bus_settings
 from services.cli.fetching import fetch
 from services.core import log as logs
 from services.core.bus import Bus, connect_by
-from services.core.errors import BusError, InputError, SettingsError
+from services.core.errors import BusError, Fault, InputError, SettingsError
 from services.core.model import Register
 from services.core.settings import Settings
 from services.register.check import against as check_against
 from services.register.diff import diff as difference
+from services.register.discovery import read_lists
 from services.register.importers import IMPORTERS
+from services.register.listed import compare
 from services.register.load import Reading, load, read
 from services.register.proposal import write_files
 from services.register.publish import publish as publish_register
@@ -83,21 +86,55 @@ def diff(
 def import_(
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(IMPORTERS)}.")],
     files: Annotated[list[str], typer.Argument(metavar="FILE…|URL…", help="The catalogue, or the lists of X-Road.")],
-    out: Annotated[Path, typer.Option(help="The new register directory.")],
+    out: Annotated[Path | None, typer.Option(help="The new register directory.")] = None,
     epoch: Annotated[str, typer.Option(help="First day of the new register; today by default.")] = "",
+    against: Annotated[
+        Path | None, typer.Option(help="With xroad: a register whose members.csv is compared; nothing is written.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --against: print JSON.")] = False,
 ) -> None:
-    """Make a register directory of a public catalogue, and list what is left out and why."""
+    """Make a register directory of a public catalogue, and list what is left out and why; or compare one with X-Road's lists."""
     importer = IMPORTERS.get(kind)
     if importer is None:
         raise SettingsError(f"there is no importer `{kind}`: use {', '.join(IMPORTERS)}")
-    with TemporaryDirectory() as fetched:
-        paths = [fetch(file, Path(fetched)) if _URL.match(file) else Path(file) for file in files]
+    if against is not None:
+        if kind != "xroad" or out is not None:
+            raise SettingsError(
+                "--against compares what `xroad` lists and writes nothing: give neither --out nor another kind"
+            )
+        with _at_hand(files) as paths:
+            _compare(paths, against, as_json=as_json)
+        return
+    if out is None or as_json:
+        raise SettingsError("an import needs --out, the new register directory, and --json goes with --against alone")
+    with _at_hand(files) as paths:
         found = importer(paths, _epoch(epoch))
     write_files(found.files, out)
     for left_out in found.left_out:
         typer.echo(left_out)
     register = load(out)
     typer.echo(f"register {out} is written, {len(found.left_out)} entries left out: {_summary(register)}")
+
+
+@contextmanager
+def _at_hand(files: list[str]) -> Iterator[list[Path]]:
+    """Give the files as paths, those that are URLs fetched for as long as that lasts."""
+    with TemporaryDirectory() as fetched:
+        yield [fetch(file, Path(fetched)) if _URL.match(file) else Path(file) for file in files]
+
+
+def _compare(files: list[Path], old: Path, *, as_json: bool) -> None:
+    """Print how members.csv of a register differs from what X-Road lists."""
+    directory = read_lists(files)
+    if not directory.instances:
+        reason = "it lists no clients: name the answer of listClients, or shared-params.xml"
+        raise InputError("what X-Road lists", [Fault(str(files[0]), 0, 0, reason)])
+    found = compare(directory, load(old).members)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+    else:
+        for line in found.lines():
+            typer.echo(line)
 
 
 def _epoch(text: str) -> date:

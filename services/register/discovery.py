@@ -17,7 +17,7 @@ from services.register.address import read_target
 from services.register.proposal import LINK_COLUMNS, Import, LeftOut, slug, to_csv, to_yaml
 from services.register.xroad_directory import Directory, SecurityServer, read_into
 
-__all__ = ["import_xroad"]
+__all__ = ["import_xroad", "read_lists"]
 
 _MESSAGES_PORT = 5500  # of a security server towards others
 _CONTROL = "tcp://192.0.2.1:443"  # an address of no one (RFC 5737), to be replaced
@@ -25,6 +25,14 @@ _CONTROL = "tcp://192.0.2.1:443"  # an address of no one (RFC 5737), to be repla
 
 def import_xroad(files: Sequence[Path], epoch: date) -> Import:
     """Read the lists in ``files``; ``epoch`` is that of the new register. InputError with the fault of each bad file."""
+    directory = read_lists(files)
+    ids = _ids(directory)
+    instance = min(directory.members).partition("/")[0]
+    return Import(_files(directory, ids, instance, epoch), tuple(_unknown(directory, files[0].name)))
+
+
+def read_lists(files: Sequence[Path]) -> Directory:
+    """Read what the lists in ``files`` say together. InputError with the fault of each bad file."""
     directory = Directory()
     faults = []
     for file in files:
@@ -38,9 +46,7 @@ def import_xroad(files: Sequence[Path], epoch: date) -> Import:
         faults.append(Fault(str(files[0]), 0, 0, "it names no member"))
     if faults:
         raise InputError("what X-Road lists", faults)
-    ids = _ids(directory)
-    instance = min(directory.members).partition("/")[0]
-    return Import(_files(directory, ids, instance, epoch), tuple(_unknown(directory, files[0].name)))
+    return directory
 
 
 def _ids(directory: Directory) -> dict[str, str]:

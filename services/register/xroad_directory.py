@@ -49,12 +49,15 @@ class Offer:
 
 @dataclass(slots=True)
 class Directory:
-    """What all lists say together: names by member, subsystems by member, servers, offers."""
+    """What all lists say together: names by member, subsystems by member, servers, offers, and the instances whose members and
+    subsystems are all listed.
+    """
 
     members: dict[str, str] = field(default_factory=dict)
     subsystems: dict[str, set[str]] = field(default_factory=dict)
     servers: set[SecurityServer] = field(default_factory=set)
     offers: set[Offer] = field(default_factory=set)
+    instances: set[str] = field(default_factory=set)
 
     def add(self, parts: Sequence[str], name: str = "") -> str:
         """Enter a member, or a subsystem with its member; return its identifier. Raises ValueError."""
@@ -67,6 +70,10 @@ class Directory:
         if len(parts) == 4:
             self.subsystems.setdefault(member, set()).add(_escaped(parts[3]))
         return "/".join(map(_escaped, parts))
+
+    def add_client(self, parts: Sequence[str], name: str = "") -> None:
+        """Enter a member or subsystem of a list that names all of its instance. Raises ValueError."""
+        self.instances.add(self.add(parts, name).partition("/")[0])
 
 
 def read_into(directory: Directory, content: bytes) -> None:
@@ -104,7 +111,7 @@ def _parts(element: etree._Element | None, names: Sequence[str]) -> list[str]:
 
 def _clients(directory: Directory, element: etree._Element, _: etree._Element | None) -> None:
     for member in element.iterfind("{*}member"):
-        directory.add(_parts(member.find("{*}id"), _CLIENT), member.findtext("{*}name") or "")
+        directory.add_client(_parts(member.find("{*}id"), _CLIENT), member.findtext("{*}name") or "")
 
 
 def _methods(directory: Directory, element: etree._Element, envelope: etree._Element | None) -> None:
@@ -127,7 +134,7 @@ def _shared(directory: Directory, element: etree._Element, _: etree._Element | N
     owners: dict[str, tuple[str, ...]] = {}
     for member in element.iterfind("{*}member"):
         parts = (instance, member.findtext("{*}memberClass/{*}code") or "", member.findtext("{*}memberCode") or "")
-        directory.add(parts, member.findtext("{*}name") or "")
+        directory.add_client(parts, member.findtext("{*}name") or "")
         owners[member.get("id") or ""] = parts
         for subsystem in member.iterfind("{*}subsystem"):
             directory.add((*parts, subsystem.findtext("{*}subsystemCode") or ""))
@@ -151,7 +158,7 @@ def _json(directory: Directory, content: bytes) -> None:
         raise ValueError("is not the answer of listClients, listMethods or allowedMethods")  # noqa: TRY004  # a fault of the file
     for member in _objects(members):
         name = member.get("name")
-        directory.add(_codes(member.get("id"), _CLIENT), name if isinstance(name, str) else "")
+        directory.add_client(_codes(member.get("id"), _CLIENT), name if isinstance(name, str) else "")
     for service in _objects(services):
         _offer(directory, _codes(service, _SERVICE), "")
 

@@ -108,6 +108,7 @@ def deployed(folder: Path, factor: float, places: Mapping[str, list[str]], webho
 
 @contextmanager
 def _alertmanager(folder: Path, where: str) -> Iterator[None]:
+    """Alertmanager, working in its file's folder as that of deploy/compose.yaml does."""
     command = [
         program("prometheus-alertmanager", "prometheus-alertmanager"),
         "--config.file=alertmanager.yml",

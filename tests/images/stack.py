@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from tests.bench.register import write_register
 from tests.images.check import Failure
@@ -29,6 +29,7 @@ __all__ = ["PEYVAND", "VANTAGES", "Stack", "nothing_is_lost", "prepare", "runnin
 VANTAGES = ("north", "south")
 LINKS, SLOT_SECONDS, TIMEOUT_SECONDS = 1000, 20, 3
 LEFT_OUT = ("grafana",)
+WEBHOOKS = ("pages", "tickets")
 _HEALTHY_SECONDS = 240.0
 _POLL_SECONDS = 0.5
 PEYVAND = str(ROOT / ".venv" / "bin" / "peyvand")
@@ -109,12 +110,14 @@ class Stack:
                 raise Failure(f"not healthy in {_HEALTHY_SECONDS:.0f} s: {bad}\n{words}")
             time.sleep(_POLL_SECONDS)
 
-    def ask(self, service: str, path: str) -> Any:
-        """JSON that Prometheus or Alertmanager answers with."""
+    def ask(self, service: str, path: str, post: Any = None) -> Any:
+        """JSON that Prometheus or Alertmanager answers with, to what is posted where something is; None when it says nothing."""
         port = self.environ[f"{service.upper()}_PORT"]
+        body = None if post is None else json.dumps(post).encode()
+        request = Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"})
         try:
-            with urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-                return json.load(answer)
+            with urlopen(request, timeout=10) as answer:
+                return json.loads(answer.read() or "null")
         except (URLError, OSError, ValueError) as error:
             raise Failure(f"{service} did not answer {path}: {error}") from error
 
@@ -122,6 +125,11 @@ class Stack:
         """What Prometheus answers to an expression."""
         answer = self.ask("prometheus", "/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
         return [(row["metric"], float(row["value"][1])) for row in answer["data"]["result"]]
+
+    def told(self) -> list[str]:
+        """What was posted to the webhooks, a line each that begins with `POST`, path and head."""
+        lines = self.compose("logs", "--no-color", "--no-log-prefix", "target").splitlines()
+        return [line for line in lines if line.startswith("POST ")]
 
     def indicator(self) -> dict[str, Any]:
         """The government's index of the first window, as the api tells it; empty while it does not."""
@@ -195,8 +203,10 @@ def _sleep_until(moment: float) -> None:
 
 
 def watched(stack: Stack) -> str:
-    """Prometheus scrapes every component, has loaded the rules and reaches Alertmanager."""
+    """Prometheus scrapes every component, has loaded the rules and reaches Alertmanager, which tells the webhooks."""
     end = time.monotonic() + 90
+    alerts = [{"labels": {"alertname": "Tried", "severity": severity}} for severity in ("page", "ticket")]
+    stack.ask("alertmanager", "/api/v2/alerts", alerts)
     expected = Counter({"prober": 4, "scorer": 1, "collector": 1, "api": 1})
     while True:
         up = Counter(metric["job"] for metric, value in stack.query("up") if value == 1)
@@ -212,8 +222,18 @@ def watched(stack: Stack) -> str:
         raise Failure(f"rules with errors: {', '.join(bad)}")
     if not rules:
         raise Failure("no rules are loaded")
+    while silent := [one for one in WEBHOOKS if not any(_tells(line, one) for line in stack.told())]:
+        if time.monotonic() > end:
+            raise Failure(f"Alertmanager did not tell {', '.join(silent)}: {stack.logs('alertmanager')}")
+        time.sleep(1)
     status = stack.ask("alertmanager", "/api/v2/status")
-    return f"{sum(expected.values())} targets up, {len(rules)} rules, Alertmanager {status['versionInfo']['version']}"
+    version = status["versionInfo"]["version"]
+    return f"{sum(expected.values())} targets up, {len(rules)} rules, Alertmanager {version} tells {' and '.join(WEBHOOKS)}"
+
+
+def _tells(line: str, webhook: str) -> bool:
+    """Whether this was posted to the webhook and tells of the alert that was tried."""
+    return line.startswith(f"POST /{webhook} ") and '"alertname":"Tried"' in line
 
 
 def nothing_is_lost(stack: Stack) -> str:
@@ -247,7 +267,7 @@ def nothing_is_lost(stack: Stack) -> str:
 
 def prepare(engine: Engine, secrets: Path) -> None:
     """Make certificates, seeds, users and passwords, or bring them up to date."""
-    environ = {"PAGES_URL": "http://127.0.0.1:9/pages", "TICKETS_URL": "http://127.0.0.1:9/tickets"}
+    environ = {f"{name.upper()}_URL": f"http://target:8080/{name}" for name in WEBHOOKS}
     environ |= {"PEYVAND": PEYVAND, "VANTAGES": " ".join(VANTAGES)}
     engine.run(str(ROOT / "deploy" / "prepare.sh"), str(secrets), environ=environ)
 

@@ -40,6 +40,19 @@ def test_what_is_mounted_exists() -> None:
     assert [mount for mount in mounts if not (FOLDER / mount.split(":")[0]).exists()] == []
 
 
+def test_alertmanager_finds_its_webhooks() -> None:
+    """From where it works, the files that its configuration names are those of prepare.sh, and its state is in its volume."""
+    service = SERVICES["alertmanager"]
+    plain = (mount.replace("${PEYVAND_SECRETS:-./secrets}", "secrets") for mount in service["volumes"])
+    mounts = {place: source for source, place, *_ in (mount.split(":") for mount in plain)}
+    flags = dict(flag.split("=", 1) for flag in service["command"])
+    config = yaml.safe_load((FOLDER / mounts[flags["--config.file"]]).read_text("utf-8"))
+    named = [Path(hook["url_file"]) for one in config["receivers"] for hook in one["webhook_configs"]]
+    found = [f"{mounts.get(str(service['working_dir'] / file.parent))}/{file.name}" for file in named]
+    assert found == ["secrets/alertmanager/pages-url", "secrets/alertmanager/tickets-url"]
+    assert mounts[flags["--storage.path"]] == "alertmanager"
+
+
 def test_grafana_is_given_its_dashboards() -> None:
     """Grafana reads dashboards where they are mounted, and asks the stack's Prometheus as often as it scrapes."""
     mounts = dict(mount.split(":")[:2] for mount in SERVICES["grafana"]["volumes"])

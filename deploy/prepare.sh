@@ -3,7 +3,8 @@
 # authority, the servers' certificate, the users' seeds and the servers' list of users; for deploy/compose.yaml also
 # Grafana's password and Alertmanager's webhooks. What is there already stays, users too: whoever has a folder in users/ is
 # admitted, named here or not, so to admit somebody no more, remove that folder first. To
-# have a certificate made anew, remove nats/server.pem first. For a lab or a pilot: a real authority's files serve as well.
+# have a certificate made anew, remove nats/server.pem first. For a lab or a pilot: a real authority's files (ca.pem, nats/ca.pem,
+# nats/server.pem, nats/server.key) serve as well, before the first call or later.
 #   VANTAGES  the vantages of the register, or those that come to it    (those in users/, main where there is none)
 #   BUSES     the data buses, likewise                                  (those in users/, xroad where there is none)
 #   HOSTS     names and addresses of nats-servers (nats-1 nats-2 nats-3 localhost 127.0.0.1)
@@ -33,13 +34,20 @@ esac
 mkdir -p "$folder/nats" "$folder/users"
 
 authority=$folder/authority
-if [ ! -e "$authority/ca.pem" ]; then
-  mkdir -p "$authority"
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=Peyvand bus authority" \
-    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
-    -keyout "$authority/ca.key" -out "$authority/ca.pem" 2>/dev/null
-fi
 if [ ! -e "$folder/nats/server.pem" ]; then
+  if [ ! -e "$authority/ca.pem" ] && [ ! -e "$folder/ca.pem" ] && [ ! -e "$folder/nats/ca.pem" ]; then
+    mkdir -p "$authority"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=Peyvand bus authority" \
+      -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
+      -keyout "$authority/ca.key" -out "$authority/ca.pem" 2>/dev/null
+  fi
+  for trusted in "$folder/ca.pem" "$folder/nats/ca.pem"; do
+    if [ -e "$trusted" ] && ! openssl verify -CAfile "$trusted" "$authority/ca.pem" >/dev/null 2>&1; then
+      echo "$0: $trusted does not trust the authority in $authority, which would make the missing nats/server.pem:" \
+        "take that and nats/server.key from its own authority, or remove ca.pem and nats/ca.pem" >&2
+      exit 1
+    fi
+  done
   names=
   for host in ${HOSTS:-nats-1 nats-2 nats-3 localhost 127.0.0.1}; do
     case $host in *[!0-9.:]*) kind=DNS ;; *) kind=IP ;; esac
@@ -52,8 +60,8 @@ if [ ! -e "$folder/nats/server.pem" ]; then
   openssl x509 -req -in "$authority/server.csr" -CA "$authority/ca.pem" -CAkey "$authority/ca.key" -days 397 \
     -extfile "$authority/server.ext" -out "$folder/nats/server.pem" 2>/dev/null
 fi
-cp "$authority/ca.pem" "$folder/nats/ca.pem"
-cp "$authority/ca.pem" "$folder/ca.pem"
+for ours in "$folder/ca.pem" "$folder/nats/ca.pem" "$authority/ca.pem"; do [ ! -e "$ours" ] || break; done
+for trusted in "$folder/ca.pem" "$folder/nats/ca.pem"; do [ -e "$trusted" ] || cp "$ours" "$trusted"; done
 
 # The names of the users of a role that are there already: of users/prober-north, north.
 known() {

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from tests.programs import program
 
@@ -17,6 +20,8 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "deploy" / "prepare.sh"
 PEYVAND = Path(sys.executable).parent / "peyvand"
 WEBHOOKS = {"PAGES_URL": "http://127.0.0.1:9/pages", "TICKETS_URL": "http://127.0.0.1:9/tickets?a=1&b=2"}
+TRUSTED = ("ca.pem", "nats/ca.pem")
+SHOWN = ("nats/server.pem", "nats/server.key")
 
 
 def _prepare(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -83,6 +88,80 @@ def test_a_rotation_admits_both_seeds_until_it_is_ended(tmp_path: Path) -> None:
         replaced,
         authority,
     )
+
+
+def _files(folder: Path, *names: str) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in names]
+
+
+def _take(folder: Path, real: Path, *names: str) -> None:
+    """Lay files of a real authority into a folder."""
+    (folder / "nats").mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copy(real / name, folder / name)
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    """A folder with the files of another authority."""
+    _prepared(tmp_path / "real")
+    return tmp_path / "real"
+
+
+def test_a_real_authority_s_files_stay(tmp_path: Path, real: Path) -> None:
+    """Put in place of those it made, they are what they were after the next calls."""
+    folder = tmp_path / "secrets"
+    _prepared(folder)
+    assert _files(folder, "ca.pem") != _files(real, "ca.pem")
+    _take(folder, real, *TRUSTED, *SHOWN)
+    _prepared(folder, VANTAGES="north")
+    assert _files(folder, *TRUSTED, *SHOWN) == _files(real, *TRUSTED, *SHOWN)
+    (folder / "nats" / "ca.pem").unlink()
+    _prepared(folder)
+    assert _files(folder, *TRUSTED, *SHOWN) == _files(real, *TRUSTED, *SHOWN)
+
+
+def test_no_authority_is_made_beside_a_real_one(tmp_path: Path, real: Path) -> None:
+    """Where a real authority's files were there first, there is no key that could make others."""
+    folder = tmp_path / "secrets"
+    _take(folder, real, "ca.pem", *SHOWN)
+    _prepared(folder)
+    assert not (folder / "authority").exists()
+    assert _files(folder, *TRUSTED, *SHOWN) == _files(real, *TRUSTED, *SHOWN)
+
+
+@pytest.mark.parametrize("lab", [False, True])
+def test_a_real_authority_is_not_replaced_by_ours(tmp_path: Path, real: Path, lab: bool) -> None:
+    """Without the servers' certificate it is refused in a sentence to make one that components would not trust."""
+    folder = tmp_path / "secrets"
+    if lab:
+        _prepared(folder)
+        (folder / "nats" / "server.pem").unlink()
+    _take(folder, real, *TRUSTED)
+    refused = _prepare(folder)
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert f"{folder / 'ca.pem'} does not trust the authority in {folder / 'authority'}" in refused.stderr
+    assert _files(folder, *TRUSTED) == _files(real, *TRUSTED)
+    assert not (folder / "nats" / "server.pem").exists()
+
+
+def test_a_certificate_is_made_anew(tmp_path: Path, real: Path) -> None:
+    """With the old one removed there is one for HOSTS by the same authority, and who trusts another one besides goes on to."""
+    _prepared(tmp_path)
+    (before,) = _files(tmp_path, "nats/server.pem")
+    both = b"".join(_files(tmp_path, "ca.pem") + _files(real, "ca.pem"))
+    (tmp_path / "ca.pem").write_bytes(both)
+    (tmp_path / "nats" / "server.pem").unlink()
+    _prepared(tmp_path, HOSTS="bus.example.org 192.0.2.10")
+    assert _files(tmp_path, "ca.pem") == [both]
+    assert _files(tmp_path, "nats/server.pem") != [before]
+    certificate = x509.load_pem_x509_certificate(_files(tmp_path, "nats/server.pem")[0])
+    authority = x509.load_pem_x509_certificate(_files(tmp_path, "nats/ca.pem")[0])
+    certificate.verify_directly_issued_by(authority)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["bus.example.org"]
+    assert names.get_values_for_type(x509.IPAddress) == [ip_address("192.0.2.10")]
 
 
 def test_without_names_there_are_main_and_xroad(tmp_path: Path) -> None:

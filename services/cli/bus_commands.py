@@ -34,7 +34,12 @@ def bus_settings(nats: str, credentials: str) -> Settings:
 def init(
     nats: Nats = "",
     credentials: Credentials = "",
-    replicas: Annotated[int, typer.Option(min=1, max=5, help="copies of each stream: 1 alone, 3 in a cluster")] = 1,
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=5, help="Copies of each stream: 1 alone, 3 in a cluster; without it as many as there are."
+        ),
+    ] = None,
 ) -> None:
     """Create every stream and bucket, or bring them up to date; doing it again changes nothing."""
     settings = bus_settings(nats, credentials)
@@ -44,7 +49,7 @@ def init(
             await initialise(bus, replicas=replicas)
 
     asyncio.run(run())
-    typer.echo("ready: " + ", ".join(str(config.name) for config in streams(replicas)))
+    typer.echo("ready: " + ", ".join(str(config.name) for config in streams(1)))
 
 
 @app.command()

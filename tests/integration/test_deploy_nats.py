@@ -174,6 +174,21 @@ async def initialised(admin) -> None:
             return
 
 
+async def test_copies_stay_as_many_as_there_are(cluster: Deployed) -> None:
+    """`bus init` without --replicas, as the runbook has it, leaves three copies three, and gives what was missing as many."""
+    async with asyncio.timeout(DEADLINE), cluster.connect("admin") as admin:
+        await initialised(admin)
+        await admin.jetstream.delete_stream(subjects.EXCHANGES)
+        assert cluster.peyvand("admin", "bus", "init").startswith("ready: MEASUREMENTS")
+        assert await _copies(admin) == {config.name: 3 for config in streams(3)}
+        cluster.peyvand("admin", "bus", "init", "--replicas", "1")
+        assert await _copies(admin) == {config.name: 1 for config in streams(1)}
+
+
+async def _copies(admin) -> dict[str, int]:
+    return {info.config.name: info.config.num_replicas for info in await admin.jetstream.streams_info()}
+
+
 async def _published(prober, number: int) -> int:
     """Publish as probers do: again, under the same id, until it is acknowledged."""
     while True:

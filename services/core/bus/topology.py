@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import nats.errors
 import nats.js.errors
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
@@ -58,16 +60,32 @@ def streams(replicas: int) -> tuple[StreamConfig, ...]:
     )
 
 
-async def initialise(bus: Bus, *, replicas: int = 1) -> None:
+async def initialise(bus: Bus, *, replicas: int | None = None) -> None:
     """Create or bring up to date every stream and bucket; doing it again changes nothing. Needs role admin.
 
-    Raises BusError when the bus refuses, for instance for want of permission.
+    Without ``replicas`` what is there keeps as many copies as it has; what is new gets as many as the others, 1 where there
+    are none. Raises BusError when the bus refuses, for instance for want of permission.
     """
-    for config in streams(replicas):
-        try:
+    doing = "asking for copies of streams"
+    try:
+        there = {} if replicas else await _copies(bus)
+        usual = replicas or max(there.values(), default=1)
+        for config in streams(usual):
+            doing = f"creating stream {config.name}"
+            wanted = config.evolve(num_replicas=there.get(str(config.name), usual))
             try:
-                await bus.jetstream.update_stream(config)
+                await bus.jetstream.update_stream(wanted)
             except nats.js.errors.NotFoundError:
-                await bus.jetstream.add_stream(config)
-        except (nats.errors.Error, TimeoutError) as error:
-            raise BusError(f"creating stream {config.name} failed: {error}; is this the admin credential?") from error
+                await bus.jetstream.add_stream(wanted)
+    except (nats.errors.Error, TimeoutError) as error:
+        raise BusError(f"{doing} failed: {error}; is this the admin credential?") from error
+
+
+async def _copies(bus: Bus) -> dict[str, int]:
+    """How many copies each of our streams and buckets has that is there."""
+    found: dict[str, int] = {}
+    for config in streams(1):
+        name = str(config.name)
+        with suppress(nats.js.errors.NotFoundError):
+            found[name] = (await bus.jetstream.stream_info(name)).config.num_replicas or 1
+    return found

@@ -62,7 +62,7 @@ def test_units_name_what_exists(unit: Path) -> None:
     assert command == "peyvand"
     assert faults(words) == []
     component = words[0]
-    assert unknown_variables(component, (name for name in _variables(text) if name != "REPLICAS")) == []
+    assert unknown_variables(component, _variables(text)) == []
     users = {seat.name for seat in seats(["%i"], ["%i"])}
     for name, path in (one.split(":") for one in _values(text, "LoadCredential")):
         if name == "ca.pem":

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,48 @@ def test_units_name_what_exists(unit: Path) -> None:
             assert Path(path).parent.name in users
 
 
+def _installed(folder: Path, units: Iterable[Path]) -> None:
+    """Lay units into a folder, their commands replaced by one that is there."""
+    for unit in units:
+        (folder / unit.name).write_text(_with_a_command(unit.read_text("utf-8")))
+
+
+def _with_a_command(text: str) -> str:
+    return text.replace("/opt/peyvand/.venv/bin/", "/usr/bin/env ")
+
+
+def _verified(folder: Path, unit: str) -> tuple[int, str]:
+    """What systemd says of a unit, where only those of a folder and its own are installed."""
+    done = subprocess.run(
+        [program("systemd-analyze", "systemd"), "verify", "--man=no", unit],
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("unit", ["prober@north", "collector@xroad", "scorer", "api", "register"])
+def test_a_component_starts_where_the_bus_is_elsewhere(tmp_path: Path, unit: str) -> None:
+    """On a host with no other unit of ours systemd has nothing against it."""
+    _installed(tmp_path, FOLDER.glob(f"peyvand-{re.sub('@.*', '@', unit)}.service"))
+    assert _verified(tmp_path, f"peyvand-{unit}.service") == (0, "")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_components_outlive_the_bus(unit: Path) -> None:
+    """What goes on without the bus starts after it and is not stopped or started again with it."""
+    text = unit.read_text("utf-8")
+    tied = [
+        word for key in ("Requires", "BindsTo", "Requisite") for line in _values(text, key) for word in line.split()
+    ]
+    after = {word for line in _values(text, "After") for word in line.split() if word.startswith("peyvand-")}
+    bus = {"peyvand-nats": ([], set()), "peyvand-bus": (["peyvand-nats.service"], {"peyvand-nats.service"})}
+    assert (tied, after) == bus.get(unit.stem, ([], {"peyvand-bus.service"}))
+
+
 def test_a_second_prober_s_drop_in_is_sound(tmp_path: Path) -> None:
     """The operating guide's drop-in, laid over the prober's unit, is whole: a name, a port and a user, and a command that exists."""
     page = (FOLDER.parents[1] / "docs" / "operating.md").read_text("utf-8")
@@ -87,21 +130,11 @@ def test_a_second_prober_s_drop_in_is_sound(tmp_path: Path) -> None:
     assert faults(command.split()[1:]) == []
     assert _variables(text) == ["PEYVAND_PROBER", "PEYVAND_METRICS"]
     assert unknown_variables("prober", _variables(text)) == []
-    for unit in [*UNITS, *FOLDER.glob("*.target")]:
-        here = unit.read_text("utf-8").replace("/opt/peyvand/.venv/bin/", "/usr/bin/env ")  # which is there
-        (tmp_path / unit.name).write_text(here)
+    _installed(tmp_path, [*UNITS, *FOLDER.glob("*.target")])
     over = tmp_path / "peyvand-prober@main-b.service.d" / "override.conf"
     over.parent.mkdir()
-    over.write_text(text.replace("/opt/peyvand/.venv/bin/", "/usr/bin/env "))
-    done = subprocess.run(
-        [program("systemd-analyze", "systemd"), "verify", "--man=no", "peyvand-prober@main-b.service"],
-        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    over.write_text(_with_a_command(text))
+    assert _verified(tmp_path, "peyvand-prober@main-b.service") == (0, "")
 
 
 def test_the_settings_file_names_what_exists() -> None:

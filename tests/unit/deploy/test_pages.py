@@ -146,6 +146,25 @@ def test_the_guide_empties_volumes_of_the_stack() -> None:
     assert removed == [f"{stack['name']}_{name}" for name in emptied]
 
 
+def test_the_guide_publishes_every_server_of_the_bus() -> None:
+    """Each gets a port of its own, on a network with a way in, and the certificate and the prober's servers are named so."""
+    stack = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))
+    over = _yaml_with("nats-1: {")
+    assert list(over["services"]) == [name for name in stack["services"] if name.startswith("nats-")]
+    (port,) = set(re.findall(r"tls://nats-\d:(\d+)", stack["services"]["scorer"]["environment"]["PEYVAND_NATS"]))
+    published = []
+    for service in over["services"].values():
+        (network,), (mapped,) = service["networks"], service["ports"]
+        assert not (over["networks"][network] or {}).get("internal")
+        assert mapped.endswith(f":{port}")
+        published.append(mapped.partition(":")[0])
+    (hosts,) = re.findall(r'HOSTS="([^"]+)" VANTAGES', PAGES["operating"])
+    *ours, host = hosts.split()
+    script = (ROOT / "deploy" / "prepare.sh").read_text("utf-8")
+    assert f"${{HOSTS:-{' '.join(ours)}}}" in script
+    assert f"`PEYVAND_NATS={','.join(f'tls://{host}:{one}' for one in published)}`" in PAGES["operating"]
+
+
 def test_the_guide_s_values_can_be_installed() -> None:
     """The values of the operating guide render, with Secrets that its commands make."""
     documents = render(_yaml_with("vantages:"), name="peyvand")

@@ -138,6 +138,37 @@ def test_the_guide_s_keeper_finds_what_the_chart_made() -> None:
     assert scaled == {key: workloads[key]["replicas"] for key in workloads if key[0] in ("statefulset", "deployment")}
 
 
+def _section(title: str, page: str) -> str:
+    return re.search(rf"^## {title}$\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)[1]
+
+
+def test_an_upgrade_leaves_nothing_of_the_version_before() -> None:
+    """What the first start installs is installed and read again before the streams, and every unit is started again after."""
+    first = list(command_lines(_section("First start: a single host, by systemd", PAGES["operating"])))
+    lines = list(command_lines(_section("Upgrading", PAGES["operating"])))
+    before = lines[: lines.index(["peyvand", "bus", "init", "--credentials", "/etc/peyvand/users/admin"])]
+    kept = {"/usr/lib/sysusers.d/peyvand.conf", "/etc/peyvand/peyvand.env"}
+    told = [words for words in first if words[0] in ("install", "chown", "deploy/prepare.sh") and words[-1] not in kept]
+    reloads = [["systemctl", "daemon-reload"], ["systemctl", "reload", "peyvand-nats"]]
+    assert len(told) == 4
+    assert [words for words in [*told, *reloads] if words not in before] == []
+    assert max(before.index(words) for words in told) < before.index(reloads[1])
+    after = lines[len(before) :]
+    restarted = [words[2] for words in after if words[:2] == ["systemctl", "restart"] and words[2] != "peyvand-nats"]
+    units = {unit for unit in UNITS if "." not in unit}
+    assert {re.sub("@.*", "@", one) for one in restarted} == units - {"peyvand-bus", "peyvand-nats"}
+    assert restarted[-1] == "peyvand-register"
+
+
+def test_an_upgrade_of_the_stack_reaches_every_service() -> None:
+    """Services are made anew one by one, those of the bus before its streams; what is not ours is started again."""
+    stack = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))["services"]
+    lines = list(command_lines(_section("Upgrading", PAGES["operating"])))
+    servers, services = [words[3:-1] for words in lines if words[0] == "for"]
+    (others,) = [words[5:] for words in lines if words[4:5] == ["restart"]]
+    assert sorted([*servers, *services, *others, "bus"]) == sorted(stack)
+
+
 def test_the_guide_empties_volumes_of_the_stack() -> None:
     """What a restore removes are volumes by the stack's name, and all that hold the bus or the scorer's folder."""
     stack = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))

@@ -205,6 +205,18 @@ def test_the_guide_s_values_can_be_installed() -> None:
     assert {one["kind"] for one in documents} >= {"StatefulSet", "ServiceMonitor", "PrometheusRule", "Job"}
 
 
+def test_nobody_misses_a_collector() -> None:
+    """A host without a data bus gives Prometheus no collector, as the guide says: no alert asks for one to be there."""
+    assert (ROOT / "deploy" / "prometheus" / "targets" / "collector.yaml").exists()
+    assert '`echo "[]" > deploy/prometheus/targets/collector.yaml`' in PAGES["operating"]
+    rules = [
+        yaml.safe_load(file.read_text("utf-8")) for file in (ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml")
+    ]
+    alerts = {rule.get("alert"): rule["expr"] for one in rules for group in one["groups"] for rule in group["rules"]}
+    assert "prober" in alerts["ComponentMissing"]
+    assert "collector" not in alerts["ComponentMissing"]
+
+
 def _not_measured(figures: set[str]) -> list[str]:
     """Which of these figures do not stand in docs/performance.md."""
     measured = (ROOT / "docs" / "performance.md").read_text("utf-8")

@@ -205,6 +205,19 @@ def test_the_guide_s_values_can_be_installed() -> None:
     assert {one["kind"] for one in documents} >= {"StatefulSet", "ServiceMonitor", "PrometheusRule", "Job"}
 
 
+def test_values_of_the_chart_exist() -> None:
+    """Every value of the chart that a page names as such is one of deploy/helm/peyvand/values.yaml."""
+    values = yaml.safe_load((ROOT / "deploy" / "helm" / "peyvand" / "values.yaml").read_text("utf-8"))
+    pages = " ".join(" ".join(page.read_text("utf-8").split()) for page in (ROOT / "docs").glob("*.md"))
+    named = re.findall(r"\bthe chart(?:'s value| has) `([\w.]+)`", pages)
+    assert len(named) > 1
+    for name in named:
+        found = values
+        for key in name.split("."):
+            assert key in found, name
+            found = found[key]
+
+
 def test_nobody_misses_a_collector() -> None:
     """A host without a data bus gives Prometheus no collector, as the guide says: no alert asks for one to be there."""
     assert (ROOT / "deploy" / "prometheus" / "targets" / "collector.yaml").exists()

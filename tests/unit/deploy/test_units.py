@@ -116,6 +116,13 @@ def test_components_outlive_the_bus(unit: Path) -> None:
     assert (tied, after) == bus.get(unit.stem, ([], {"peyvand-bus.service"}))
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_units_are_started_again_however_often(unit: Path) -> None:
+    """One that ends at once, such as a prober whose vantage the register does not name yet, is not given up after five starts."""
+    above, _, service = unit.read_text("utf-8").partition("[Service]")
+    assert (_values(above, "StartLimitIntervalSec"), _values(service, "RestartSec")) == (["0"], ["1"])
+
+
 def test_a_second_prober_s_drop_in_is_sound(tmp_path: Path) -> None:
     """The operating guide's drop-in, laid over the prober's unit, is whole: a name, a port and a user, and a command that exists."""
     page = (FOLDER.parents[1] / "docs" / "operating.md").read_text("utf-8")

@@ -9,9 +9,15 @@ from functools import lru_cache
 from math import ceil
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 from services.core.model import Policy
 
 __all__ = ["Calendar"]
+
+_HOUR_SECONDS = 3_600
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,13 @@ class Calendar:
             stop = min(self.first_slot(day + timedelta(days=1)), span.stop)
             yield day, range(start, stop)
             start = stop
+
+    def local_hours(self, hours: range) -> NDArray[np.int64]:
+        """Return the hour of local time, counted from 1970-01-01T00 there, that each of h hours since 1970 begins in: (h,)."""
+        zone = ZoneInfo(self.timezone)
+        moments = (datetime.fromtimestamp(hour * _HOUR_SECONDS, zone) for hour in hours)
+        offsets = [(moment.utcoffset() or timedelta()) // _HOUR for moment in moments]
+        return np.asarray(hours, np.int64) + np.asarray(offsets, np.int64)
 
     def window(self, days: int, end_slot: int) -> range:
         """Return the slots of the last ``days`` complete days and of today so far, up to ``end_slot`` exclusive (§3).

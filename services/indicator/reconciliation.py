@@ -57,16 +57,24 @@ def carriers_of(found: Assignment, links: Sequence[str]) -> list[list[int]]:
 
 
 def compared(
-    links: Sequence[str], found: Assignment, of: Hours, windows: Mapping[int, Span], *, since: int, whole: int
+    links: Sequence[str],
+    found: Assignment,
+    of: Hours,
+    windows: Mapping[int, Span],
+    *,
+    clock: NDArray[np.int64],
+    since: int,
+    whole: int,
 ) -> Iterator[Reconciliation]:
     """Yield what is found of each link that anything was exchanged on, per window of days.
 
     ``of`` are the hours of the longest window, whose exchanges begin with ``since``; those from the hour ``whole`` on may
-    not be all there yet, so that volumes are judged before it.
+    not be all there yet, so that volumes are judged before it, by the local hours that they begin in, ``clock`` (h,).
     """
     first = min((span.hours.start for span in windows.values()), default=0)
-    begin, end = max(0, since - first), max(0, whole - first)
-    volume = volume_change(of.exchanges[:, begin : max(begin, end)])
+    begin = max(0, since - first)
+    end = max(begin, whole - first)
+    volume = volume_change(of.exchanges[:, begin:end], clock[begin:end])
     # As all windows end together, the last hour of the longest is that of each in which anything was exchanged.
     back = (of.exchanges[:, ::-1] > 0).argmax(axis=1)
     last = (_HOUR_SECONDS * (first + of.exchanges.shape[1] - 1 - back)).tolist()

@@ -1,5 +1,6 @@
 """Whether a pair exchanges as much as it used to, hour for hour and weekday for weekday (EXCHANGE.md, Reconciliation).
 
+Hours and weekdays are those of the clocks that people work by: what is steady by them is not so in UTC when they change.
 The last six hours are held against the same hours of earlier days. What is expected is the median of the same weekday's;
 how far days stray from that is learnt from all days, robustly, so that past outages and holidays neither hide a change
 nor make one. Square roots of counts stray alike whatever the count, so silence and first traffic are judged as one.
@@ -13,6 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from services.indicator.clock import by_clock
+
 __all__ = ["BLOCK_HOURS", "FEWEST", "LEAST_WEEKS", "MOST_WEEKS", "UNUSUAL", "VolumeChange", "volume_change"]
 
 BLOCK_HOURS: Final = 6
@@ -25,6 +28,8 @@ FEWEST: Final = 20.0
 
 UNUSUAL: Final = 6.0
 """How many robust standard deviations from the expected a volume is unusual."""
+
+_Hours = NDArray[np.int64] | NDArray[np.float64]
 
 _DAY, _WEEK = 24, 7
 _MEDIAN_SQUARE = 0.4549364231195724  # the median of a squared standard normal variable
@@ -46,9 +51,13 @@ class VolumeChange:
     trend: NDArray[np.float64]
 
 
-def volume_change(counts: NDArray[np.int64]) -> VolumeChange:
-    """Judge the end of consecutive whole hours (m, h), the last column being the latest."""
-    recent = counts[:, -(MOST_WEEKS * _WEEK * _DAY + BLOCK_HOURS) :]
+def volume_change(counts: NDArray[np.int64], clock: NDArray[np.int64] | None = None) -> VolumeChange:
+    """Judge the end of consecutive whole hours (m, h), the last column being the latest.
+
+    ``clock`` (h,) numbers the local hour that each begins in; without it, clocks never change.
+    """
+    laid = counts if clock is None else by_clock(counts, clock)
+    recent = laid[:, -(MOST_WEEKS * _WEEK * _DAY + BLOCK_HOURS) :]
     blocks = _blocks(recent)
     pairs = len(counts)
     expected, deviation = np.full(pairs, np.nan), np.full(pairs, np.nan)
@@ -60,11 +69,11 @@ def volume_change(counts: NDArray[np.int64]) -> VolumeChange:
         expected=expected,
         deviation=deviation,
         unusual=np.abs(np.nan_to_num(deviation)) > UNUSUAL,
-        trend=_trend(counts[:, -MOST_WEEKS * _WEEK * _DAY :]),
+        trend=_trend(laid[:, -MOST_WEEKS * _WEEK * _DAY :]),
     )
 
 
-def _blocks(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _blocks(counts: _Hours) -> NDArray[np.float64]:
     """The last BLOCK_HOURS of the day that ends with the last hour, of the day before it, …: (m, days)."""
     hours = counts.shape[1]
     days = max(0, (hours - BLOCK_HOURS) // _DAY + 1)
@@ -93,7 +102,7 @@ def _apart(seen: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[
     return np.asarray(2.0 * (np.sqrt(seen + 0.25) - np.sqrt(expected + 0.25)))
 
 
-def _trend(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _trend(counts: _Hours) -> NDArray[np.float64]:
     """Theil and Sen's slope of log volume per week, between days of the same weekday only."""
     days = counts.shape[1] // _DAY
     if days < _WHOLE_DAYS:

@@ -70,6 +70,7 @@ class Reconciler:
             return Reconciled()
         windows = {days: _span(calendar, span) for days, span in slots.items() if span}
         hours = _span(calendar, longest).hours
+        clock = calendar.local_hours(hours)
         with self._exchanges.reading() as reading:
             found = await asyncio.to_thread(assign, register, reading.carriers)
             carried = await asyncio.to_thread(_carried, reading, calendar, longest)
@@ -90,7 +91,8 @@ class Reconciler:
 
                 def some(names: Sequence[str] = names, part: range = part) -> list[Reconciliation]:
                     of = _hours(reading, found, names, hours, probed, part)
-                    return list(compared(names, found, of, windows, since=carried.since, whole=whole))
+                    told = compared(names, found, of, windows, clock=clock, since=carried.since, whole=whole)
+                    return list(told)
 
                 links += await asyncio.to_thread(some)
                 if scoring.frame is not frame:

@@ -28,7 +28,8 @@ LINKS = 2_000
 class Case:
     """Traffic and outages. ``hourly`` exchanges by day; ``night`` and ``weekend`` are what is left of it then;
     ``stray`` the deviation of the log of a day's volume, ``bursts`` of an hour's; ``every`` hours an outage begins, of
-    ``long`` hours on average (log-normal with ``tail``); ``noise`` the share that fails by itself.
+    ``long`` hours on average (log-normal with ``tail``); ``noise`` the share that fails by itself; ``changed`` days before
+    the end clocks went forward, and all that happens with them.
     """
 
     name: str
@@ -41,6 +42,12 @@ class Case:
     long: float = 2.0
     tail: float = 0.0
     noise: float = 0.005
+    changed: int = 0
+
+    def clock(self, hours: int) -> NDArray[np.int64]:
+        """The local hour that each of so many hours begins in, (hours,)."""
+        hour = np.arange(hours)
+        return hour + ((hour >= hours - 24 * self.changed) & (self.changed > 0))
 
 
 CASES = (
@@ -53,6 +60,7 @@ CASES = (
     Case("few exchanges", hourly=2),
     Case("bursts", bursts=1.5, stray=0.6),
     Case("day-long, rare", every=1440, long=24),
+    Case("clocks change", night=0.0, weekend=0.0, changed=10),
 )
 
 
@@ -74,7 +82,7 @@ HELD_OUT = (
 
 def traffic(case: Case, hours: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Expected exchanges (LINKS, hours), by hour and weekday; every link's week begins at its own moment."""
-    clock = np.arange(hours)[None, :] + rng.integers(0, 168, (LINKS, 1))
+    clock = case.clock(hours)[None, :] + rng.integers(0, 168, (LINKS, 1))
     by_day = np.where((clock % 24 >= 8) & (clock % 24 < 18), 1.0, case.night)
     by_week = np.where(clock // 24 % 7 >= 5, case.weekend, 1.0)
     of_day = rng.normal(0, case.stray, (LINKS, hours // 24 + 2))
@@ -156,11 +164,13 @@ def volume_line(case: Case, weeks: int, seed: tuple[int, ...]) -> str:
     silent, double = counts.copy(), counts.copy()
     silent[:, -6:] = 0
     double[:, -6:] += rng.poisson(expected[:, -6:])
-    found = volume_change(counts)
+    clock = case.clock(hours)
+    found = volume_change(counts, clock)
     told = ~np.isnan(found.deviation)
+    stopped, doubled = (volume_change(changed, clock).unusual for changed in (silent, double))
     return (
         f"{case.name:19} {weeks} weeks  told {told.mean():.3f}  false alarms {share(found.unusual, told)}"
-        f"  silence {share(volume_change(silent).unusual, told)}  doubling {share(volume_change(double).unusual, told)}"
+        f"  silence {share(stopped, told)}  doubling {share(doubled, told)}"
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
+from datetime import UTC, datetime
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.indicator.calendar import Calendar
 from services.indicator.reconcile import Hours, agreement
 from services.indicator.volume import UNUSUAL, volume_change
 
@@ -129,6 +132,44 @@ def test_the_same_week_again_is_nothing_unusual() -> None:
         assert found.expected[0] == found.seen[0]
         assert not found.unusual[0]
         assert abs(found.trend[0]) < 1e-9
+
+
+def office(zone: str, start: datetime, number: int, level: float = 60.0) -> tuple[np.ndarray, np.ndarray]:
+    """Weeks of exchanges that keep office hours by the clocks of a zone, by hours of UTC, and the local hour of each."""
+    hours = range(int(start.timestamp()) // 3600, int(start.timestamp()) // 3600 + number * 168)
+    clock = Calendar(zone, 0.0, 300).local_hours(hours)
+    busy = (clock % 24 // 8 == 1) & (clock // 24 % 7 != 1)  # 1970-01-01 was a Thursday
+    return np.where(busy, level, 1.0 + clock % 3)[None, :].astype(np.int64), clock
+
+
+@pytest.mark.parametrize("start", [datetime(2026, 2, 23, tzinfo=UTC), datetime(2026, 9, 21, tzinfo=UTC)])
+def test_a_change_of_clocks_is_nothing_unusual(start: datetime) -> None:
+    """Office hours that go by the clock deviate by nothing in the weeks after clocks change either way, and are no trend;
+    by hours of UTC they do. Traffic that stops is found all the same, and what is seen is never made up.
+    """
+    counts, clock = office("Europe/London", start, 10)
+    fooled = 0
+    for end in range(4 * 168, 10 * 168):
+        found = volume_change(counts[:, :end], clock[:end])
+        assert found.seen[0] == counts[0, end - 6 : end].sum()
+        assert np.nan_to_num(found.deviation[0]) == 0
+        assert abs(found.trend[0]) < 1e-9
+        fooled += volume_change(counts[:, :end]).unusual[0]
+        if found.expected[0] > 200:
+            stopped = counts[:, :end].copy()
+            stopped[:, -6:] = 0
+            assert volume_change(stopped, clock[:end]).unusual[0]
+    assert fooled > 20
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tehran"])
+def test_clocks_that_do_not_change_make_no_difference(zone: str) -> None:
+    """Where clocks stay, also half an hour off, all is as it is by hours of UTC, to the last bit."""
+    counts, clock = office(zone, datetime(2026, 1, 5, tzinfo=UTC), 8)
+    counts = np.random.default_rng(5).poisson(counts)
+    by_clock, by_hour = volume_change(counts, clock), volume_change(counts)
+    for one, other in zip(astuple(by_clock), astuple(by_hour), strict=True):
+        assert one.tobytes() == other.tobytes()
 
 
 def test_silence_doubling_and_first_traffic_are_unusual() -> None:

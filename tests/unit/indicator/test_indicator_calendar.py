@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from services.core.model import Government, Policy
@@ -92,6 +93,23 @@ def test_days_follow_each_other_without_gap_or_overlap(timezone, year):
         day = calendar.day_of(later)
         assert day == before or (day > before and later == calendar.first_slot(day))
         before = day
+
+
+@pytest.mark.parametrize(
+    ("timezone", "begins", "steps"),
+    [
+        ("UTC", (2026, 3, 29, 0), [1, 1, 1]),
+        ("Asia/Tehran", (2026, 3, 29, 0), [1, 1, 1]),
+        ("Europe/Berlin", (2026, 3, 29, 0), [1, 2, 1]),
+        ("Europe/Berlin", (2026, 10, 25, 1), [1, 0, 1]),
+    ],
+)
+def test_local_hours_follow_the_clock(timezone, begins, steps):
+    """An hour is left out where clocks go forward and comes twice where they go back; half an hour more is no change."""
+    first = at(timezone, *begins) // 3600
+    found = Calendar(timezone, LONG_AGO, 300).local_hours(range(first, first + 4))
+    assert np.diff(found).tolist() == steps
+    assert found[0] % 24 == datetime.fromtimestamp(first * 3600, ZoneInfo(timezone)).hour
 
 
 def test_epoch_without_offset_is_in_the_policy_timezone():

@@ -49,11 +49,13 @@ def found(register: Register, of: Carried) -> dict[str, Reconciliation]:
     """All that is found of links that were probed perfectly, by link."""
     frame, assigned = Frame.of(register), assign(register, of.carriers)
     links = [frame.links[row] for row in linked(frame, assigned)]
-    hours = np.stack([of.exchanges.repeat(24, axis=1) // 24, of.ok.repeat(24, axis=1) // 24], axis=1)
-    carried = np.array([hours[carriers].sum(axis=0) for carriers in carriers_of(assigned, links)])
+    both = np.stack([of.exchanges.repeat(24, axis=1) // 24, of.ok.repeat(24, axis=1) // 24], axis=1)
+    carried = np.array([both[carriers].sum(axis=0) for carriers in carriers_of(assigned, links)])
     exchanges, ok = carried.reshape(len(links), 2, HOURS).transpose(1, 0, 2)
     known = np.full((len(links), HOURS), 12)
-    told = compared(links, assigned, Hours(exchanges, ok, known, known), WINDOWS, since=FIRST, whole=FIRST + HOURS)
+    hours = Hours(exchanges, ok, known, known)
+    clock = np.arange(FIRST, FIRST + HOURS)
+    told = compared(links, assigned, hours, WINDOWS, clock=clock, since=FIRST, whole=FIRST + HOURS)
     silent, _ = silences(register, frame, assigned, of, WINDOWS)[DAYS]
     return {one.link: one for one in (*told, *silent)}
 

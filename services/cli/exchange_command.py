@@ -16,12 +16,12 @@ from services.cli.ask_client import client
 from services.cli.ask_commands import API, Address, Window, console, print_json
 from services.cli.tables import new_table
 from services.cli.traffic_tables import traffic_tables
-from services.collector.mapping import Mapping
 from services.collector.offline import Digest, digest
 from services.core import codec
 from services.core.errors import InputError
 from services.core.evidence import DURATION_BUCKETS, ExchangeSummary
 from services.register.load import load
+from services.register.mapping import Mapping
 
 __all__ = ["exchange"]
 

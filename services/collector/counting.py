@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Sequence
 
 from services.collector import sides
-from services.collector.mapping import Mapping
 from services.collector.pairing import exchanges
 from services.collector.pairs import Pairs
 from services.collector.record import Side
 from services.collector.replay import Timeline
 from services.collector.summary import Tally
+from services.register.mapping import Mapping
 
 __all__ = ["Counting"]
 

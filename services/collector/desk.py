@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from services.collector.ledger import PAIRING_SPAN_MS, Ledger
-from services.collector.mapping import Mapping
+from services.register.mapping import Mapping
 
 __all__ = ["Desk"]
 

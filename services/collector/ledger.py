@@ -18,7 +18,6 @@ from services.collector import cells, sides
 from services.collector.batch import START, Batch, Position
 from services.collector.cells import Cell, Totals
 from services.collector.counting import Counting
-from services.collector.mapping import Mapping
 from services.collector.pairs import Pairs
 from services.collector.record import Side
 from services.collector.replay import Timeline
@@ -26,6 +25,7 @@ from services.collector.schema import open_database
 from services.collector.summary import Tally, summary
 from services.core.errors import StateError
 from services.core.evidence import ExchangeSummary
+from services.register.mapping import Mapping
 
 __all__ = ["PAIRING_SPAN_MS", "Ledger", "Pending", "Taken"]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from services.collector.cells import Totals
 from services.collector.ledger import Ledger, Taken
-from services.collector.mapping import Mapping
 from services.collector.source import LogFile
 from services.core.errors import Fault, InputError
 from services.core.evidence import ExchangeSummary
+from services.register.mapping import Mapping
 
 __all__ = ["Digest", "digest"]
 

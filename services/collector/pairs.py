@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from services.collector.mapping import Attribution, Mapping
 from services.collector.record import Parties
+from services.register.mapping import Attribution, Mapping
 
 __all__ = ["Pairs"]
 

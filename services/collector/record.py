@@ -7,7 +7,6 @@ generations of field names are read (requestSize and requestSoapSize/requestRest
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
@@ -17,6 +16,7 @@ import msgspec
 import orjson
 
 from services.collector.fields import AT_FAULTS, AT_ID, AT_NUMBERS, AT_SIZES, FIELDS, reasons
+from services.core.parties import Parties, escaped
 
 __all__ = ["Parties", "RecordError", "Result", "Side", "escaped", "read_side", "side_of"]
 
@@ -43,20 +43,6 @@ class Result(IntEnum):
     PROVIDER_FAILURE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Parties:
-    """Who called what: X-Road identifiers, slash-separated, as logged ("" where a call failed before it named them).
-
-    ``client`` and ``provider`` are ``INSTANCE/CLASS/CODE[/SUBSYSTEM]``, ``service`` is ``provider/serviceCode``.
-    ``meta`` marks services of the bus itself: known by name, or addressed to a member without a subsystem.
-    """
-
-    client: str
-    provider: str
-    service: str
-    meta: bool
-
-
 class Side(msgspec.Struct, frozen=True, gc=False):  # made for every record: a frozen dataclass takes five times as long
     """One side's record of an exchange. Stamps in milliseconds since 1970, sizes in bytes.
 
@@ -77,11 +63,6 @@ class Side(msgspec.Struct, frozen=True, gc=False):  # made for every record: a f
     request_bytes: int | None
     response_bytes: int | None
     whole: bool = False
-
-
-def escaped(code: str) -> str:
-    """Write a slash inside a code as %2F (and % as %25), so that two different parties never read the same."""
-    return code.replace("%", "%25").replace("/", "%2F")
 
 
 @lru_cache(maxsize=8192)

@@ -14,7 +14,6 @@ from services.collector.desk import Desk
 from services.collector.following import Follower
 from services.collector.intake import Intake
 from services.collector.ledger import Ledger
-from services.collector.mapping import Mapping
 from services.collector.meters import Meters
 from services.collector.publisher import messages, publish
 from services.collector.pulling import Puller
@@ -25,6 +24,7 @@ from services.core.bus import Bus, connect_by
 from services.core.errors import BusError, SettingsError
 from services.core.model import FLUSH_SECONDS, Register
 from services.core.runtime import Runtime
+from services.register.mapping import Mapping
 from services.register.publish import follow
 
 __all__ = ["main"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from services.collector.mapping import Attribution
 from services.collector.pairing import Exchange
 from services.collector.record import Parties
 from services.core.evidence import DURATION_BUCKETS, ExchangeSummary
+from services.register.mapping import Attribution
 
 __all__ = ["Tally", "bucket_of", "summary"]
 

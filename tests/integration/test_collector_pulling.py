@@ -19,10 +19,10 @@ from security_server import Logbook, fault, multipart, soap
 from services.collector.batch import Batch, Position
 from services.collector.desk import Desk
 from services.collector.intake import Intake
-from services.collector.mapping import Mapping
 from services.collector.meters import Meters
 from services.collector.pulling import Puller
 from services.collector.sources import XroadSource
+from services.register.mapping import Mapping
 from tests.exchange_records import record as raw
 
 CLIENT, SERVER = "IR/GOV/1/monitor", "IR/GOV/100/ss%2F1"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from services.collector.batch import Batch, Position
 from services.collector.ledger import Ledger
-from services.collector.mapping import Mapping
 from services.collector.record import read_side
+from services.register.mapping import Mapping
 
 START = 1_700_000_000_000
 SPAN = 3_600_000

@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry
 from services.collector.desk import Desk
 from services.collector.following import Follower
 from services.collector.intake import Intake
-from services.collector.mapping import Mapping
 from services.collector.meters import Meters
 from services.collector.sources import FileSource
+from services.register.mapping import Mapping
 
 NOW = 1_700_000_500_000
 

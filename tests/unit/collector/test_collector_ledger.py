@@ -13,12 +13,12 @@ from services.collector.batch import Batch, Position
 from services.collector.cells import Totals
 from services.collector.formats import read
 from services.collector.ledger import Ledger, Taken
-from services.collector.mapping import Mapping
 from services.collector.record import read_side
 from services.collector.replay import Timeline
 from services.core.errors import StateError
 from services.core.model import Member
 from services.register.load import load
+from services.register.mapping import Mapping
 from tests.bench.exchange_load import lines
 from tests.exchange_records import PERSONAL
 from tests.registers import write_register

@@ -7,7 +7,6 @@ from prometheus_client import CollectorRegistry
 
 from services.collector.batch import Batch, Position
 from services.collector.desk import Desk
-from services.collector.mapping import Mapping
 from services.collector.record import read_side
 from services.collector.runner import _Collector
 from services.core import log as logs
@@ -15,6 +14,7 @@ from services.core.codec import decode_summaries
 from services.core.errors import BusError
 from services.core.runtime import Runtime
 from services.core.settings import Settings
+from services.register.mapping import Mapping
 
 NOW = 1_700_000_500_000
 

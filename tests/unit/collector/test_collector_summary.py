@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from services.collector.mapping import Attribution
 from services.collector.pairing import exchanges
 from services.collector.record import read_side
 from services.collector.summary import Tally, bucket_of, summary
 from services.core.evidence import DURATION_BUCKETS
+from services.register.mapping import Attribution
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from services.collector.mapping import Attribution, Mapping
-from services.collector.record import Parties
 from services.core.model import ExchangeRoute, Member
+from services.core.parties import Parties
 from services.register.load import load
+from services.register.mapping import Attribution, Mapping
 from tests.registers import write_register
 
 CLIENT, SERVICE = "IR/GOV/100/desk", "IR/GOV/200/registry/person"
@@ -73,3 +73,19 @@ def test_an_alias_stands_in_for_every_provider(register):
         replace(register, members=members(("IR/GOV/100", "tax-office"), ("IR/GOV/200", "tax-office"))), "customs"
     )
     assert mapping.of(PARTIES) == Attribution("tax-office", "customs")
+
+
+def test_with_clients_only_their_links_are_known(register):
+    """Of the clients named, every mapping is what it is without naming them; of others, only the register's members are."""
+    routed = replace(
+        register,
+        routes=(ExchangeRoute(CLIENT, SERVICE, "deed-civil"),),
+        members=members(("IR/GOV/300", "tax-office")),
+    )
+    whole, some = Mapping(routed), Mapping(routed, clients={CLIENT, "customs"})
+    own = Parties.of("customs", "tax-office/import-permit/tax-status", meta=False)
+    other = Parties.of("civil-registry", "tax-office/birth-certificate/dependants", meta=False)
+    assert some.of(PARTIES) == whole.of(PARTIES)
+    assert some.of(own) == whole.of(own) == Attribution("customs", "tax-office", "permit-tax")
+    assert whole.of(other).link == "birth-tax"
+    assert some.of(other) == Attribution("civil-registry", "tax-office")

@@ -1,11 +1,12 @@
-"""From X-Road parties to agencies and links: members.csv and exchange.csv of the register (EXCHANGE.md)."""
+"""From X-Road parties to agencies and links: members.csv and exchange.csv of the register (EXCHANGE.md). Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from services.collector.record import Parties, escaped
 from services.core.model import Register
+from services.core.parties import Parties, escaped
 
 __all__ = ["UNMAPPED", "Attribution", "Mapping"]
 
@@ -27,13 +28,14 @@ class Mapping:
     """What one register version says about X-Road parties; without a register, nothing maps.
 
     The subsystem's entry in members.csv comes before its member's. Where neither is listed, the links that exchange.csv
-    names say who the parties are, if they agree. ``alias`` is an agency that stands in for every provider.
+    names say who the parties are, if they agree. ``alias`` is an agency that stands in for every provider. Of a million links
+    those of a few ``clients`` take little memory: with them, nobody else's are known.
 
-    A bus that is not X-Road speaks in the register's own ids (generic.py): its parties are agencies, and a link is the
+    A bus that is not X-Road speaks in the register's own ids (collector/generic.py): its parties are agencies, and a link is the
     service, the provider and the data item that it names. An X-Road party has slashes in it, an agency's id has none.
     """
 
-    def __init__(self, register: Register | None, alias: str = "") -> None:
+    def __init__(self, register: Register | None, alias: str = "", *, clients: Collection[str] | None = None) -> None:
         self.version = register.register_version if register else ""
         self.slot_seconds = register.policy.slot_seconds if register else 300
         self._alias = alias
@@ -44,6 +46,8 @@ class Mapping:
         self._members = {agency: agency for agency in register.agencies}
         self._members |= {member.id: member.agency for member in register.members}
         for route in register.routes:
+            if clients is not None and route.client not in clients:
+                continue
             link = register.links[route.link]
             self._links.setdefault((route.client, route.service), {})[link.id] = (
                 register.consumer(link),
@@ -51,6 +55,8 @@ class Mapping:
             )
         for link in register.links.values():
             consumer = register.consumer(link)
+            if clients is not None and consumer not in clients:
+                continue
             service = "/".join((link.provider, link.service, escaped(link.data_item)))
             self._links.setdefault((consumer, service), {})[link.id] = consumer, link.provider
 

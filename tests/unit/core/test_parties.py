@@ -1,0 +1,22 @@
+"""Who calls whom, read from what is called."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.core.parties import Parties
+
+
+@pytest.mark.parametrize(
+    ("service", "provider"),
+    [
+        ("IR/GOV/200/registry/person", "IR/GOV/200/registry"),
+        ("IR/GOV/200/listMethods", "IR/GOV/200"),
+        ("civil-registry/tax-file/a%2Fb", "civil-registry"),
+        ("/person", ""),
+        ("", ""),
+    ],
+)
+def test_a_service_tells_its_provider(service: str, provider: str) -> None:
+    """Of X-Road it is all but the last part, of other buses the first of three, of a call that named nobody nothing."""
+    assert Parties.of("client", service, meta=False) == Parties("client", provider, service, meta=False)

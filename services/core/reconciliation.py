@@ -22,7 +22,7 @@ FINDINGS = ("silent", "disagreeing", "unusual")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Carrier:
-    """One X-Road client calling one X-Road service over one bus, as the register in force when it was logged maps it.
+    """One X-Road client calling one X-Road service over one bus, as the register in force maps it.
 
     ``consumer`` and ``provider`` are agencies or ``_unmapped``; ``link`` is empty unless exactly one maps; ``shared``
     where several do.

@@ -150,15 +150,23 @@ def rankings(
 def _link_volumes(
     frame: Frame, summaries: Iterable[ExchangeSummary], span: range, calendar: Calendar
 ) -> NDArray[np.int64]:
-    """Exchanges per link over a span of slots. What is not of exactly one link is of none, and never split by guess."""
+    """Exchanges per link over a span of slots. What is not of exactly one link is of none, and never split by guess.
+
+    A client's calls of a service are all of the link that the highest revision of any of their summaries names.
+    """
     latest: dict[tuple[str, str, int], ExchangeSummary] = {}
+    newest: dict[tuple[str, str], ExchangeSummary] = {}
     for row in summaries:
+        calls = row.client, row.service
+        if calls not in newest or row.revision > newest[calls].revision:
+            newest[calls] = row
         key = (row.client, row.service, row.slot_start)
         if calendar.slot_of(row.slot_start) in span and (key not in latest or row.revision > latest[key].revision):
             latest[key] = row
     at = {link: position for position, link in enumerate(frame.links)}
     carried = np.zeros(len(at), np.int64)
-    for row in latest.values():
-        if row.link in at and not row.shared and not row.meta:
-            carried[at[row.link]] += row.count
+    for (client, service, _), row in latest.items():
+        named = newest[client, service]
+        if named.link in at and not named.shared and not named.meta:
+            carried[at[named.link]] += row.count
     return carried

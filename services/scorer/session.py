@@ -15,6 +15,7 @@ from services.core.errors import BusError, GapError
 from services.core.model import Register
 from services.core.runtime import Runtime
 from services.indicator.calendar import Calendar
+from services.register.mapping import Mapping
 from services.scorer.announcing import Announcer
 from services.scorer.exchanges import Exchanges
 from services.scorer.gauges import Gauges
@@ -81,6 +82,7 @@ class Session:
         """
         self._serving.begins("working out the register")
         adopted = await _adopted(self._register)
+        await self._attribute(self._register)
         loaded = await self._load(adopted)
         measurements, exchanges = self._intake(subjects.MEASUREMENTS), self._intake(subjects.EXCHANGES)
         position = await self._patiently(
@@ -178,7 +180,16 @@ class Session:
             if Calendar.of(register.policy) != self._calendar:
                 self._next = register
                 raise _EndedError
-            self._refresher.adopted = await _adopted(register)
+            adopted = await _adopted(register)
+            await self._attribute(register)
+            self._refresher.adopted = adopted
+
+    async def _attribute(self, register: Register) -> None:
+        """Attribute by a register what was exchanged before it, of which collectors publish anew the latest only."""
+        if not self._exchanges.attributed_by(register):
+            clients = self._exchanges.clients()
+            mapping = await asyncio.to_thread(partial(Mapping, register, clients=clients))
+            self._exchanges.attribute(register, mapping, clients)
 
     async def _reconcile(self) -> None:
         """Hold exchanges against probes now and then; what is found goes out with the next index."""

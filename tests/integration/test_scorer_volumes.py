@@ -109,3 +109,37 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
             assert one.as_of <= as_of
             assert one.last_hour == exchanged // 3600 * 3600
     assert await scorer.stop() == (0, "")
+
+
+async def test_a_new_register_attributes_what_was_exchanged_before(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """Without anything new of a collector, exchanges go to the agency that a new register names, and back to nobody under
+    one that names none, be its calendar another.
+    """
+    epoch = float(now_slot() * SLOT - 3600)
+    members = "member,agency\nX/G/1,tax-office\nX/G/2,customs\n"
+    await register_on(nats, make_register(tmp_path / "first", epoch=epoch))
+    scorer.start()
+    await scorer.serving()
+    async with nats.connect("collector") as collector, nats.connect("api") as api:
+
+        def counted(key: str, consumer: str) -> Callable[[], Awaitable[bool]]:
+            async def look() -> bool:
+                found = await blocks(api)
+                told = [
+                    (name, one.consumer, one.provider, one.count)
+                    for name in ("government", "consumer.tax-office")
+                    if name in found
+                    for one in found[name].exchanges
+                ]
+                return told == [(key, consumer, "customs" if consumer == "tax-office" else "_unmapped", 10)]
+
+            return look
+
+        row = summary(now_slot() * SLOT, consumer="_unmapped", provider="_unmapped")
+        await collector.publish(subjects.exchange("xroad", 2), encode_summaries("xroad", "", [row]), message_id="")
+        await eventually(counted("government", "_unmapped"), "the volume of nobody")
+        await register_on(nats, make_register(tmp_path / "second", epoch=epoch, members_csv=members))
+        await eventually(counted("consumer.tax-office", "tax-office"), "the volume of the agency")
+        await register_on(nats, make_register(tmp_path / "third", epoch=epoch - 60))
+        await eventually(counted("government", "_unmapped"), "the volume of nobody again")
+    assert await scorer.stop() == (0, "")

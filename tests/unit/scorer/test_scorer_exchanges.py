@@ -12,12 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from registers import write_register
 
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
 from services.core.evidence import ExchangeSummary
+from services.core.model import ExchangeRoute, Member
 from services.core.reconciliation import Carrier
 from services.indicator.calendar import Calendar
+from services.indicator.reconciliation import carriers_of
+from services.indicator.traffic import assign, traffic
+from services.indicator.volume import volume_change
+from services.register.load import load
+from services.register.mapping import Mapping
 from services.scorer.exchanges import Exchanges
 from services.scorer.gap import Position
 
@@ -72,8 +79,11 @@ def test_volumes_say_from_when_to_when_they_count() -> None:
     """From the first day's midnight to the index's end, and beyond it where later slots came in: every slot is inside."""
     exchanges = Exchanges(":memory:")
     calendar = Calendar("Asia/Tehran", 0.0, 300)
-    early, late = replace(BASE, slot_start=NOON - 9 * 3600), replace(BASE, provider="customs", slot_start=NOON + 600)
-    before = replace(BASE, provider="land", slot_start=NOON - 16 * 3600)  # still the day before in Tehran
+    customs = replace(BASE, provider="customs", service="X/G/3/customs/get")
+    early, late = replace(BASE, slot_start=NOON - 9 * 3600), replace(customs, slot_start=NOON + 600)
+    before = replace(
+        BASE, provider="land", service="X/G/4/land/get", slot_start=NOON - 16 * 3600
+    )  # still the day before in Tehran
     exchanges.take([(NOON + 900, "xroad", [BASE, early, late, before])], calendar=calendar)
     midnight = NOON - 12 * 3600 - 3 * 3600 - 1800
     found = exchanges.volumes(DAY, end_slot=calendar.slot_of(NOON + 300), calendar=calendar)
@@ -131,10 +141,14 @@ def test_the_last_slot_is_one_that_holds_exchanges() -> None:
             for row in some:
                 key = bus, row.service, row.slot_start
                 force[key] = max(force.get(key, row), row, key=lambda one: one.revision)
+            newest: dict[tuple[str, str], ExchangeSummary] = {}
+            for (bus, service, _), row in force.items():
+                newest[bus, service] = max(newest.get((bus, service), row), row, key=lambda one: one.revision)
             last: dict[str, int] = {}
-            for row in force.values():
+            for (bus, service, slot), row in force.items():
                 if row.count:
-                    last[row.provider] = max(last.get(row.provider, 0), row.slot_start)
+                    provider = newest[bus, service].provider
+                    last[provider] = max(last.get(provider, 0), slot)
             assert {one.provider: one.last_slot for one in volumes(exchanges, since=date(2026, 2, 1))} == last
         exchanges.close()
 
@@ -177,7 +191,9 @@ def test_trim_forgets_days_beyond_the_window() -> None:
 
 
 def test_hours_follow_revisions_and_mappings(tmp_path: Path) -> None:
-    """Hours count each slot by its highest revision, at the carrier it names, whichever order they came in."""
+    """Hours count each slot by its highest revision, and all of a carrier's are of the link that the highest of them
+    names, whichever order they came in.
+    """
     hour = NOON // 3600
     linked = replace(BASE, link="tax-civil", revision=2, count=7, ok=7)
     later = replace(BASE, slot_start=NOON + 3900)
@@ -186,7 +202,7 @@ def test_hours_follow_revisions_and_mappings(tmp_path: Path) -> None:
         take(exchanges, *order, stored=NOON + 7200)
         carriers, count, ok = hours(exchanges, range(hour - 1, hour + 2))
         found = {one.link: (row.tolist(), good.tolist()) for one, row, good in zip(carriers, count, ok, strict=True)}
-        assert found == {"tax-civil": ([0, 7, 0], [0, 7, 0]), "": ([0, 0, 10], [0, 0, 8])}
+        assert found == {"tax-civil": ([0, 7, 10], [0, 7, 8])}
         exchanges.close()
 
 
@@ -209,36 +225,139 @@ def test_hours_are_trimmed_with_their_carriers() -> None:
     exchanges.close()
 
 
-def test_a_file_of_before_hours_goes_on(tmp_path: Path) -> None:
-    """A file without carriers is taken over: a slot it holds is replaced in volumes, and counts in hours from then on."""
-    path = tmp_path / "exchanges.sqlite"
+FORMER = """
+CREATE TABLE position (stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER) WITHOUT ROWID;
+CREATE TABLE summary (
+    bus TEXT, client TEXT, service TEXT, slot_start INTEGER, revision INTEGER,
+    consumer TEXT, provider TEXT, meta INTEGER, day INTEGER,
+    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, carrier INTEGER,
+    PRIMARY KEY (bus, client, service, slot_start)
+) WITHOUT ROWID;
+CREATE TABLE carrier (
+    id INTEGER PRIMARY KEY, bus TEXT, consumer TEXT, provider TEXT, client TEXT, service TEXT,
+    link TEXT, shared INTEGER, meta INTEGER,
+    UNIQUE (bus, consumer, provider, client, service, link, shared, meta)
+);
+CREATE TABLE hours (carrier INTEGER, day INTEGER, counts BLOB, PRIMARY KEY (carrier, day)) WITHOUT ROWID;
+CREATE INDEX summary_day ON summary (day);
+CREATE TABLE volume (
+    consumer TEXT, provider TEXT, meta INTEGER, day INTEGER,
+    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, last_slot INTEGER,
+    PRIMARY KEY (consumer, provider, meta, day)
+) WITHOUT ROWID;
+"""
+
+
+def former(path: Path, *, hourly: bool = False) -> None:
+    """A file as an earlier version left it: BASE today, attributed by another register than the ten exchanges of the same
+    carrier 40 hours ago were, and 20 exchanges of 30 days ago, of which no summary is kept.
+    """
+    day, hour = DAY.toordinal(), NOON // 3600
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(FORMER)
+        database.execute("INSERT INTO position VALUES ('EXCHANGES', 'monday', 17)")
+        for at, (slot, consumer) in enumerate(((NOON - 40 * 3600, "_unmapped"), (NOON, "tax")), 1):
+            pair, of = (consumer, "civil"), day - (2 if at == 1 else 0)
+            database.execute(
+                "INSERT INTO summary VALUES ('xroad', ?, ?, ?, 1, ?, ?, 0, ?, 10, 8, 1, 1, ?)",
+                (BASE.client, BASE.service, slot, *pair, of, at),
+            )
+            named = (at, *pair, BASE.client, BASE.service)
+            database.execute("INSERT INTO carrier VALUES (?, 'xroad', ?, ?, ?, ?, '', 0, 0)", named)
+            database.execute("INSERT INTO volume VALUES (?, ?, 0, ?, 10, 8, 1, 1, ?)", (*pair, of, slot))
+            packed = np.zeros((2, 24), "<i4")
+            packed[:, slot // 3600 % 24] = 10, 8
+            database.execute("INSERT INTO hours VALUES (?, ?, ?)", (at, slot // 86_400, packed.tobytes()))
+        old = (day - 30, NOON - 30 * 86_400)
+        database.execute("INSERT INTO volume VALUES ('_unmapped', 'civil', 0, ?, 20, 16, 2, 2, ?)", old)
+        if hourly:
+            database.executescript(
+                "DROP TABLE hours; CREATE TABLE hourly (carrier, hour, count, ok);"
+                f"INSERT INTO hourly VALUES (2, {hour}, 10, 8), (1, {hour - 40}, 10, 8)"
+            )
+        database.commit()
+
+
+@pytest.mark.parametrize("hourly", [False, True])
+def test_a_file_of_an_earlier_version_goes_on(tmp_path: Path, hourly: bool) -> None:
+    """What it holds of a carrier is that carrier's, whatever it was attributed to; volumes of which no summary is left stay
+    with their pair; and all of it is replaced and counted as the rest.
+    """
+    path, hour = tmp_path / "exchanges.sqlite", NOON // 3600
+    former(path, hourly=hourly)
+    for _ in range(2):
+        exchanges = Exchanges(path)
+        assert exchanges.position() == Position("EXCHANGES", "monday", 17)
+        kept = volume(2, of="_unmapped", last=NOON - 30 * 86_400)
+        assert volumes(exchanges, since=date(2026, 1, 1)) == (kept, volume(2))
+        assert volumes(exchanges) == (volume(),)
+        _, count, ok = hours(exchanges, range(hour - 40, hour + 1))
+        assert (count[0, [0, -1]].tolist(), count.sum(), ok[0, [0, -1]].tolist()) == ([10, 10], 20, [8, 8])
+        exchanges.close()
     exchanges = Exchanges(path)
-    take(exchanges, BASE)
+    take(exchanges, replace(BASE, revision=2, count=12, ok=12, bus_failures=0, provider_failures=0))
+    assert [one.count for one in volumes(exchanges)] == [12]
+    assert hours(exchanges, range(hour - 40, hour + 1))[1].sum() == 22
     exchanges.close()
+
+
+def test_a_file_of_before_hours_goes_on(tmp_path: Path) -> None:
+    """A file without carriers is taken over: what can be replaced counts in hours as well."""
+    path = tmp_path / "exchanges.sqlite"
+    former(path)
     with closing(sqlite3.connect(path)) as database:
         database.executescript("ALTER TABLE summary DROP COLUMN carrier; DROP TABLE hours; DROP TABLE carrier")
     exchanges = Exchanges(path)
     take(exchanges, replace(BASE, revision=2, count=12, ok=12, bus_failures=0, provider_failures=0))
     assert [one.count for one in volumes(exchanges)] == [12]
-    assert hours(exchanges, range(NOON // 3600, NOON // 3600 + 1))[1].tolist() == [[12]]
+    assert hours(exchanges, range(NOON // 3600 - 40, NOON // 3600 + 1))[1].sum() == 22
     exchanges.close()
 
 
-def test_a_file_with_a_row_for_each_hour_is_packed(tmp_path: Path) -> None:
-    """Hours that an earlier version kept one by one are found again, and go on as the rest."""
-    path, hour = tmp_path / "exchanges.sqlite", NOON // 3600
-    exchanges = Exchanges(path)
-    take(exchanges, BASE, replace(BASE, slot_start=NOON - 40 * 3600))
-    exchanges.close()
-    with closing(sqlite3.connect(path)) as database:
-        database.executescript(
-            "DROP TABLE hours; CREATE TABLE hourly (carrier, hour, count, ok);"
-            f"INSERT INTO hourly VALUES (1, {hour}, 10, 8), (1, {hour - 40}, 10, 8)"
-        )
-    exchanges = Exchanges(path)
-    take(exchanges, replace(BASE, revision=2, count=12, ok=12))
-    _, count, ok = hours(exchanges, range(hour - 40, hour + 1))
-    assert (count[0, [0, -1]].tolist(), count.sum(), ok[0, [0, -1]].tolist()) == ([10, 12], 22, [8, 12])
+def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
+    """Sixty days of exchanges that nobody knew the consumer of are the link's once a register names it, in hours, volumes
+    and traffic, and are then as usual; a collector's summaries of before count no more, those of after do.
+    """
+    found = load(write_register(tmp_path / "register"))
+    client, service = "X/G/3/tax", "X/G/4/customs/imports"
+    register = replace(
+        found,
+        register_version="second",
+        members=(Member("X/G/3", "tax-office"), Member("X/G/4", "customs")),
+        routes=(ExchangeRoute(client, service, "clearance-customs"),),
+    )
+    row = replace(BASE, consumer="_unmapped", provider="customs", client=client, service=service)
+    generic = replace(row, client="tax-office", service="customs/tax-clearance/imports")
+    begin, days = NOON // 3600 * 3600, 60
+    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    for hour in range(0, days * 24, 24):
+        slots = [begin + (hour + of_day) * 3600 for of_day in range(24)]
+        rows = [replace(one, slot_start=slot, count=10 + slot // 3600 % 24) for slot in slots for one in (row, generic)]
+        take(exchanges, *rows, stored=slots[-1] + 600)
+    assert not exchanges.attributed_by(register)
+    clients = exchanges.clients()
+    assert clients == {client, "tax-office"}
+    exchanges.attribute(register, Mapping(register, clients=clients), clients)
+    assert exchanges.attributed_by(register)
+    span = range(begin // 3600, begin // 3600 + days * 24)
+    carriers, count, ok = hours(exchanges, span)
+    assert {(one.consumer, one.provider, one.link) for one in carriers} == {
+        ("tax-office", "customs", "clearance-customs")
+    }
+    assigned = carriers_of(assign(register, carriers), ["clearance-customs"])[0]
+    told = traffic(
+        {("tax-office", "customs")}, carriers, exchanges=count.sum(axis=1), ok=ok.sum(axis=1), window_days=90
+    )
+    total = 2 * sum(10 + slot % 24 for slot in span)
+    assert (count[assigned].sum(), told.exchanges, told.undeclared_exchanges) == (total, total, 0)
+    change = volume_change(count[assigned].sum(axis=0, keepdims=True).astype(np.int64))
+    assert (change.seen, change.unusual) == (change.expected, False)
+    (one,) = volumes(exchanges)
+    assert (one.consumer, one.provider, one.count) == ("tax-office", "customs", total)
+    take(exchanges, replace(row, slot_start=begin + 3600, revision=1))
+    assert [one.consumer for one in volumes(exchanges)] == ["tax-office"]
+    take(exchanges, replace(row, consumer="customs", provider="tax-office", slot_start=begin, revision=2))
+    assert [one.consumer for one in volumes(exchanges)] == ["customs", "tax-office"]
     exchanges.close()
 
 

@@ -1,0 +1,94 @@
+"""Summaries that replace one another, and the volumes and hours that they add up to (EXCHANGE.md, What is derived)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+
+from services.core.evidence import ExchangeSummary
+from services.scorer import hours
+from services.scorer.hours import HOUR_SECONDS
+
+__all__ = ["SCHEMA", "Replacing", "trim"]
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS summary (
+    carrier INTEGER, slot_start INTEGER, revision INTEGER, day INTEGER,
+    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER,
+    PRIMARY KEY (carrier, slot_start)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS summary_day ON summary (day);
+CREATE TABLE IF NOT EXISTS volume (
+    carrier INTEGER, day INTEGER,
+    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, last_slot INTEGER,
+    PRIMARY KEY (carrier, day)
+) WITHOUT ROWID;
+"""
+
+_COLUMNS = "revision, day, slot_start, count, ok, bus_failures, provider_failures"
+
+_FIND = f"SELECT {_COLUMNS} FROM summary WHERE carrier = ? AND slot_start = ?"  # noqa: S608
+
+_DELETE = "DELETE FROM summary WHERE carrier = ? AND slot_start = ?"
+
+_INSERT = "INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+_ADD = """
+INSERT INTO volume (carrier, day, last_slot, count, ok, bus_failures, provider_failures) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    count = count + excluded.count, ok = ok + excluded.ok, bus_failures = bus_failures + excluded.bus_failures,
+    provider_failures = provider_failures + excluded.provider_failures,
+    last_slot = MAX(last_slot, excluded.last_slot)
+"""
+
+# Where a day's last slot lost its exchanges, the one before is looked up; a day, of at most 25 hours, lies within what is
+# looked at. The day itself must not be looked up: it would be found by scanning all of it.
+_LOWER = """
+UPDATE volume SET last_slot = coalesce((
+    SELECT MAX(slot_start) FROM summary WHERE summary.carrier = ?1 AND +summary.day = ?2
+        AND summary.count > 0 AND slot_start BETWEEN ?3 - 90000 AND ?3
+), 0) WHERE carrier = ?1 AND day = ?2 AND last_slot = ?3
+"""
+
+
+class Replacing:
+    """What summaries change within one transaction; ``finish`` ends it."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._hours: dict[tuple[int, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
+        self._emptied: set[tuple[int, int, int]] = set()
+
+    def take(self, carrier: int, new: ExchangeSummary, day: int) -> None:
+        """Put a summary of a carrier in the place of those it replaces, unless one of a higher revision replaces it.
+
+        ``day`` is the one its slot lies in, as an ordinal.
+        """
+        slot = new.slot_start
+        same = self._database.execute(_FIND, (carrier, slot)).fetchall()
+        if any(revision >= new.revision for revision, *_ in same):
+            return
+        for _, before, start, count, ok, bus_failures, provider_failures in same:
+            self._add(carrier, before, start, (-count, -ok, -bus_failures, -provider_failures))
+            self._database.execute(_DELETE, (carrier, start))
+            if count > 0 and (new.count == 0 or before != day):
+                self._emptied.add((carrier, before, start))
+        sums = new.count, new.ok, new.bus_failures, new.provider_failures
+        self._database.execute(_INSERT, (carrier, slot, new.revision, day, *sums))
+        self._add(carrier, day, slot, sums)
+
+    def finish(self) -> None:
+        """Change hours, each row once, and what was the last slot of its day and is empty now."""
+        hours.add(self._database, self._hours)
+        self._database.executemany(_LOWER, self._emptied)
+
+    def _add(self, carrier: int, day: int, slot: int, sums: tuple[int, int, int, int]) -> None:
+        self._database.execute(_ADD, (carrier, day, slot if sums[0] > 0 else 0, *sums))
+        at = carrier, slot // HOUR_SECONDS
+        count, ok = self._hours[at]
+        self._hours[at] = count + sums[0], ok + sums[1]
+
+
+def trim(database: sqlite3.Connection, oldest_day: int) -> None:
+    """Forget summaries of before a day."""
+    database.execute("DELETE FROM summary WHERE day < ?", (oldest_day,))

@@ -102,12 +102,14 @@ class Exchanges:
     ) -> int:
         """Take in batches (when stored in epoch seconds, bus, summaries) up to ``position``.
 
-        The highest revision of (bus, client, service, slot) counts, whatever the order or repetition. Returns how many
-        summaries were left out: their slot lies in the future, or too far back for an earlier revision to be known.
+        The highest revision of (bus, client, service, slot) counts, whatever the order or repetition. When the policy's
+        slots have become longer or shorter, the same exchanges come again in the new ones: these take the place of all
+        that they overlap, and what does not come again stays. Returns how many summaries were left out: their slot lies
+        in the future, or too far back for an earlier revision to be known.
         """
         left_out = 0
         with self._translated(), self._database:
-            replacing = Replacing(self._database)
+            replacing = Replacing(self._database, calendar.slot_seconds)
             for stored, bus, rows in batches:
                 span = range(int(stored) - KEPT_DAYS * DAY_SECONDS, int(stored) + DAY_SECONDS)
                 for summary in rows:

@@ -42,12 +42,14 @@ _CARRIERS = (
     """,
 )
 
+# How long their slots were is not known: as short as can be, so that none takes another's place.
 _SUMMARIES = (
     """
     INSERT INTO summary
-    SELECT carrier.id, slot_start, former.revision, day, count, ok, bus_failures, provider_failures
+    SELECT carrier.id, slot_start, 1, former.revision, day, count, ok, bus_failures, provider_failures
     FROM former_summary AS former JOIN carrier USING (bus, client, service)
     """,
+    "INSERT INTO length VALUES (1)",
 )
 
 _MOVED = """

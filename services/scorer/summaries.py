@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from math import gcd
 
 from services.core.evidence import ExchangeSummary
 from services.scorer import hours
@@ -13,11 +14,12 @@ __all__ = ["SCHEMA", "Replacing", "trim"]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS summary (
-    carrier INTEGER, slot_start INTEGER, revision INTEGER, day INTEGER,
+    carrier INTEGER, slot_start INTEGER, seconds INTEGER, revision INTEGER, day INTEGER,
     count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER,
     PRIMARY KEY (carrier, slot_start)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS summary_day ON summary (day);
+CREATE TABLE IF NOT EXISTS length (seconds INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS volume (
     carrier INTEGER, day INTEGER,
     count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, last_slot INTEGER,
@@ -25,13 +27,20 @@ CREATE TABLE IF NOT EXISTS volume (
 ) WITHOUT ROWID;
 """
 
-_COLUMNS = "revision, day, slot_start, count, ok, bus_failures, provider_failures"
+_COLUMNS = "revision, seconds, day, slot_start, count, ok, bus_failures, provider_failures"
 
 _FIND = f"SELECT {_COLUMNS} FROM summary WHERE carrier = ? AND slot_start = ?"  # noqa: S608
 
+# Slots of another length that have a part in common with one, but for the one that begins with it.
+_OVERLAPPING = f"""
+SELECT {_COLUMNS}
+FROM summary WHERE carrier = ?1 AND slot_start > ?2 - (SELECT MAX(seconds) FROM length) AND slot_start < ?2 + ?3
+    AND slot_start != ?2 AND slot_start + seconds > ?2 AND seconds != ?3
+"""  # noqa: S608
+
 _DELETE = "DELETE FROM summary WHERE carrier = ? AND slot_start = ?"
 
-_INSERT = "INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _ADD = """
 INSERT INTO volume (carrier, day, last_slot, count, ok, bus_failures, provider_failures) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -50,12 +59,16 @@ UPDATE volume SET last_slot = coalesce((
 ), 0) WHERE carrier = ?1 AND day = ?2 AND last_slot = ?3
 """
 
+_TRIM_LENGTHS = "DELETE FROM length WHERE NOT EXISTS (SELECT 1 FROM summary WHERE summary.seconds = length.seconds)"
+
 
 class Replacing:
-    """What summaries change within one transaction; ``finish`` ends it."""
+    """What summaries change within one transaction, in a policy whose slots last ``slot_seconds``; ``finish`` ends it."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, slot_seconds: int) -> None:
         self._database = database
+        self._slot_seconds = slot_seconds
+        self._lengths = _lengths(database)
         self._hours: dict[tuple[int, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
         self._emptied: set[tuple[int, int, int]] = set()
 
@@ -65,22 +78,41 @@ class Replacing:
         ``day`` is the one its slot lies in, as an ordinal.
         """
         slot = new.slot_start
+        seconds = self._length(slot)
         same = self._database.execute(_FIND, (carrier, slot)).fetchall()
-        if any(revision >= new.revision for revision, *_ in same):
+        overlapping = self._overlapping(carrier, slot, seconds)
+        if any(revision >= new.revision for revision, *_ in same) or any(
+            revision > new.revision and of == self._slot_seconds for revision, of, *_ in overlapping
+        ):
             return
-        for _, before, start, count, ok, bus_failures, provider_failures in same:
-            self._add(carrier, before, start, (-count, -ok, -bus_failures, -provider_failures))
-            self._database.execute(_DELETE, (carrier, start))
-            if count > 0 and (new.count == 0 or before != day):
-                self._emptied.add((carrier, before, start))
+        for revision, _, before, start, count, ok, bus_failures, provider_failures in (*same, *overlapping):
+            if revision < new.revision:
+                self._add(carrier, before, start, (-count, -ok, -bus_failures, -provider_failures))
+                self._database.execute(_DELETE, (carrier, start))
+                if count > 0 and (start != slot or new.count == 0 or before != day):
+                    self._emptied.add((carrier, before, start))
         sums = new.count, new.ok, new.bus_failures, new.provider_failures
-        self._database.execute(_INSERT, (carrier, slot, new.revision, day, *sums))
+        self._database.execute(_INSERT, (carrier, slot, seconds, new.revision, day, *sums))
         self._add(carrier, day, slot, sums)
 
     def finish(self) -> None:
         """Change hours, each row once, and what was the last slot of its day and is empty now."""
         hours.add(self._database, self._hours)
         self._database.executemany(_LOWER, self._emptied)
+
+    def _length(self, slot: int) -> int:
+        """How long a slot is: where none of the policy's begins, it is one of a length known before, or of a divisor."""
+        if slot % self._slot_seconds == 0:
+            return self._slot_seconds
+        return max(gcd(slot, self._slot_seconds), *(seconds for seconds in self._lengths if slot % seconds == 0), 1)
+
+    def _overlapping(self, carrier: int, slot: int, seconds: int) -> list[tuple[int, ...]]:
+        if seconds not in self._lengths:
+            self._database.execute("INSERT INTO length VALUES (?)", (seconds,))
+            self._lengths.add(seconds)
+        if len(self._lengths) == 1:
+            return []
+        return self._database.execute(_OVERLAPPING, (carrier, slot, seconds)).fetchall()
 
     def _add(self, carrier: int, day: int, slot: int, sums: tuple[int, int, int, int]) -> None:
         self._database.execute(_ADD, (carrier, day, slot if sums[0] > 0 else 0, *sums))
@@ -89,6 +121,12 @@ class Replacing:
         self._hours[at] = count + sums[0], ok + sums[1]
 
 
+def _lengths(database: sqlite3.Connection) -> set[int]:
+    return {seconds for (seconds,) in database.execute("SELECT seconds FROM length")}
+
+
 def trim(database: sqlite3.Connection, oldest_day: int) -> None:
-    """Forget summaries of before a day."""
+    """Forget summaries of before a day, and the lengths that no slot has any more."""
     database.execute("DELETE FROM summary WHERE day < ?", (oldest_day,))
+    if len(_lengths(database)) > 1:
+        database.execute(_TRIM_LENGTHS)

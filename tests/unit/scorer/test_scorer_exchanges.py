@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
@@ -311,6 +312,40 @@ def test_a_file_of_before_hours_goes_on(tmp_path: Path) -> None:
     take(exchanges, replace(BASE, revision=2, count=12, ok=12, bus_failures=0, provider_failures=0))
     assert [one.count for one in volumes(exchanges)] == [12]
     assert hours(exchanges, range(NOON // 3600 - 40, NOON // 3600 + 1))[1].sum() == 22
+    exchanges.close()
+
+
+@pytest.mark.parametrize(("former_seconds", "seconds"), [(300, 600), (600, 300), (300, 420), (900, 600)])
+def test_slots_of_another_length_replace_what_they_overlap(former_seconds: int, seconds: int) -> None:
+    """Exchanges that come again in longer or shorter slots count once, whichever order these come in; what does not come
+    again stays, and what comes late of former slots, where none begins now, changes nothing.
+    """
+    chance = random.Random(seconds)
+    begin, again = NOON - 3 * 86_400, NOON // 12_600 * 12_600 - 86_400  # where slots of all of these lengths begin
+    moments = [chance.randrange(begin, NOON) for _ in range(1000)]
+    before = Calendar("UTC", 0.0, former_seconds)
+    after = Calendar("UTC", 0.0, seconds)
+
+    def counted(since: int, length: int, revision: int) -> list[ExchangeSummary]:
+        slots = Counter(moment // length * length for moment in moments if moment >= since)
+        rows = [replace(BASE, slot_start=at, revision=revision, count=n, ok=n) for at, n in slots.items()]
+        return [replace(row, bus_failures=0, provider_failures=0) for row in rows]
+
+    exchanges = Exchanges(":memory:")
+    former_rows = counted(begin, former_seconds, 5)
+    exchanges.take([(NOON + 60, "xroad", former_rows)], calendar=before)
+    rows = counted(again, seconds, 1000)
+    exchanges.take([(NOON + 60, "xroad", chance.sample(rows, len(rows)))], calendar=after)
+    unfit = [row for row in former_rows if row.slot_start >= again and row.slot_start % seconds]
+    exchanges.take([(NOON + 60, "xroad", unfit)], calendar=after)
+    (one,) = volumes(exchanges, since=date(2026, 2, 1))
+    assert (one.count, one.ok) == (1000, 1000)
+    assert one.last_slot == max(moments) // seconds * seconds
+    assert hours(exchanges, range(begin // 3600 - 1, NOON // 3600 + 1))[1].sum() == 1000
+    exchanges.trim(date(2026, 3, 30), 90, calendar=after)
+    exchanges.take([(NOON + 30 * 86_400, "xroad", [replace(BASE, slot_start=NOON + 29 * 86_400)])], calendar=after)
+    (one,) = volumes(exchanges, since=date(2026, 2, 1))
+    assert one.count == 1010
     exchanges.close()
 
 

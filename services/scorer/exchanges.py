@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,8 @@ class Exchanges:
 
     def __init__(self, path: Path | str) -> None:
         self._path = path
+        self._changes = 0  # counted after each, so that what is summed meanwhile is summed again
+        self._summed: tuple[tuple[int, date], list[tuple[Any, ...]]] | None = None
         with self._translated():
             self._database = sqlite3.connect(path)
             # In WAL mode a power cut may cost the latest transactions, never part of one: they are read again.
@@ -124,6 +127,7 @@ class Exchanges:
                     "INSERT OR REPLACE INTO position VALUES (?, ?, ?)",
                     (position.stream, position.created, position.sequence),
                 )
+        self._changes += 1
         return left_out
 
     def trim(self, today: date, window_days: int, *, calendar: Calendar) -> None:
@@ -135,6 +139,7 @@ class Exchanges:
             oldest = calendar.midnight(today - timedelta(days=window_days)) // HOUR_SECONDS
             hours.forget(self._database, oldest)
             carriers.trim(self._database)
+        self._changes += 1
 
     def attributed_by(self, register: Register) -> bool:
         """Tell whether what is kept is attributed by a register, or by its collector."""
@@ -155,6 +160,7 @@ class Exchanges:
         with self._translated(), self._database:
             carriers.attribute(self._database, mapping, clients)
             self._database.execute(_ATTRIBUTED, (_version(register),))
+        self._changes += 1
 
     def volumes(self, since: date, *, end_slot: int, calendar: Calendar) -> tuple[ExchangeVolume, ...]:
         """Return what each pair exchanged from a day on, ordered by consumer, provider and meta.
@@ -163,12 +169,15 @@ class Exchanges:
         For any thread, as reading is.
         """
         first, end = calendar.midnight(since), calendar.start_of(end_slot)
-        with self._translated(), self._reader() as database:
-            rows = database.execute(_VOLUMES, (since.toordinal(),)).fetchall()
+        # Summing a quarter of many carriers takes a while, and of what comes late indexes follow each other.
+        asked = self._changes, since
+        if self._summed is None or self._summed[0] != asked:
+            with self._translated(), self._reader() as database:
+                self._summed = asked, database.execute(_VOLUMES, (since.toordinal(),)).fetchall()
         slot_seconds = calendar.slot_seconds
         return tuple(
             ExchangeVolume(of, to, bool(meta), count, ok, bus, provider, last, first, max(end, last + slot_seconds))
-            for of, to, meta, count, ok, bus, provider, last in rows
+            for of, to, meta, count, ok, bus, provider, last in self._summed[1]
         )
 
     @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.core.bus import TOGETHER, connect, subjects
+from services.core.bus import streams as bus_streams
 from services.core.bus.roles import ROLES, load_user, write_users
 from services.core.bus.topology import initialise, streams
 from services.core.errors import BusError, SettingsError
@@ -273,3 +274,57 @@ async def test_ending_without_a_server_is_no_failure(nats) -> None:
         subject = subjects.indicator("service", "title-deed", 7)
         with pytest.raises(BusError, match="not acknowledged"):
             await bus.publish(subject, bytes(1000), message_id="1", timeout=0.5)
+
+
+async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
+    """Who followed a bucket to a sequence that its successor has yet to reach gets each value of that one nevertheless."""
+    async with (
+        asyncio.timeout(60),
+        nats.connect("admin") as admin,
+        nats.connect("scorer") as scorer,
+        nats.connect("api") as api,
+    ):
+        for number in range(5):
+            await scorer.kv_put(subjects.INDICATOR, "consumer.a", b"%d" % number)
+        follower = api.kv_follow(subjects.INDICATOR, "consumer.*")
+        assert await anext(follower) == ("consumer.a", b"4")
+        assert api.following
+        following = asyncio.ensure_future(anext(follower))
+        await admin.jetstream.delete_stream(subjects.kv_stream(subjects.INDICATOR))
+        while api.following:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.05)
+        await initialise(admin)
+        while not api.following:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.05)
+        await scorer.kv_put(subjects.INDICATOR, "consumer.a", b"new")
+        await scorer.kv_put(subjects.INDICATOR, "consumer.b", b"new")
+        assert await following == ("consumer.a", b"new")
+        assert await anext(follower) == ("consumer.b", b"new")
+        await follower.aclose()
+
+
+async def test_a_new_bucket_is_found_without_a_sign_of_it(nats, monkeypatch) -> None:
+    """A follower that missed every sign of what is put in a bucket made anew finds it all the same."""
+    monkeypatch.setattr(bus_streams, "_SAME_SECONDS", 0.1)
+    monkeypatch.setattr(bus_streams, "_LOOK_SECONDS", 0.1)
+    async with (
+        asyncio.timeout(60),
+        nats.connect("admin") as admin,
+        nats.connect("scorer") as scorer,
+        nats.connect("api") as api,
+    ):
+        for number in range(5):
+            await scorer.kv_put(subjects.INDICATOR, "government", b"%d" % number)
+        follower = api.kv_follow(subjects.INDICATOR, "government")
+        assert await anext(follower) == ("government", b"4")
+        (signs,) = (some for some in api.client._subs.values() if some.subject.startswith("$KV."))
+        monkeypatch.setattr(signs, "_cb", _ignore)
+        await admin.jetstream.delete_stream(subjects.kv_stream(subjects.INDICATOR))
+        await initialise(admin)
+        await scorer.kv_put(subjects.INDICATOR, "government", b"new")
+        assert await anext(follower) == ("government", b"new")
+        await follower.aclose()
+
+
+async def _ignore(_) -> None:
+    pass

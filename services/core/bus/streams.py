@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import nats.errors
@@ -30,6 +30,8 @@ RETRY_SECONDS = 0.2
 """How long to wait before asking again a bus that did not answer."""
 
 _LOOK_SECONDS = 1.0  # how long a follower waits for a sign before it looks anyway
+_SAME_SECONDS = 5.0  # how often one that hears nothing makes sure that the stream is the one it has read
+_A_MOMENT = timedelta(milliseconds=1)  # more than is lost of a time of storing on its way through a float
 _BATCH_BYTES = 8 << 20
 _TRANSIENT = (nats.errors.Error, OSError, TimeoutError)
 
@@ -41,6 +43,7 @@ class Streams:
         self._client = client
         self._role = role
         self._replies = replies
+        self._failing: set[asyncio.Event] = set()  # the signs of followers that could not read when they last looked
         self.jetstream: JetStreamContext = client.jetstream()
 
     @property
@@ -52,6 +55,11 @@ class Streams:
     def connected(self) -> bool:
         """Whether the server answers at this moment."""
         return self._client.is_connected
+
+    @property
+    def following(self) -> bool:
+        """Whether whatever is followed could be read when it was last looked at: a stream may be gone from a good server."""
+        return not self._failing
 
     async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:
         """Publish to a stream and return the sequence it was stored at, once it is on disk.
@@ -81,8 +89,13 @@ class Streams:
         return int(ack.seq)
 
     async def follow(self, stream: str, start: int, *, pattern: str = ">") -> AsyncIterator[Message]:
-        """Every message of a stream from ``start`` on, for ever, across disconnections."""
-        sign = asyncio.Event()
+        """Every message of a stream from ``start`` on, for ever, across disconnections.
+
+        When the stream is deleted and made again, every message of the new one; of one that was restored to an earlier
+        state, all that it holds as soon as another is stored.
+        """
+        sign, clock = asyncio.Event(), asyncio.get_running_loop().time
+        newest, due = 0.0, clock() + _SAME_SECONDS
 
         async def on_message(_: Msg) -> None:
             sign.set()
@@ -91,24 +104,45 @@ class Streams:
             subscription = await self._client.subscribe(pattern, cb=on_message)
         try:
             while True:
+                told = sign.is_set()
                 sign.clear()
                 try:
                     messages = await self.read(stream, start, pattern=pattern)
+                    if not messages and newest and (told or clock() >= due):
+                        due = clock() + _SAME_SECONDS
+                        if await self._is_anew(stream, start, newest, pattern):
+                            logger().warning("stream_made_anew", stream=stream, read_before=start - 1)
+                            start = 1
+                            continue
                 except BusError as error:
+                    self._failing.add(sign)
                     logger().warning("bus_read_failed", stream=stream, reason=str(error))
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
+                self._failing.discard(sign)
                 for message in messages:
                     yield message
                 if messages:
                     start = messages[-1].sequence + 1
+                    newest = max(newest, *(message.time for message in messages))
                     continue
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_SECONDS):
                         await sign.wait()
         finally:
+            self._failing.discard(sign)
             if self._client.is_connected:
                 await subscription.unsubscribe()
+
+    async def _is_anew(self, stream: str, start: int, newest: float, pattern: str) -> bool:
+        """Whether the stream is another than the one of which all before ``start`` was read, up to the time ``newest``.
+
+        Then its sequences have begun anew, and of those before ``start`` one was stored later. A replica that lags behind
+        has none, and few roles may ask for when a stream was created.
+        """
+        since = datetime.fromtimestamp(newest, UTC) + _A_MOMENT
+        later = await self.read(stream, start, pattern=pattern, limit=1, since=since)
+        return bool(later) and later[0].sequence < start
 
     async def stream_state(self, stream: str) -> StreamState:
         """When a stream was created and which sequences it holds. Raises BusError when there is no such stream."""

@@ -65,7 +65,7 @@ async def _work(runtime: Runtime, picture: Picture, announcer: Announcer) -> Non
 async def _say_health(bus: Bus, model: ReadModel, announcer: Announcer) -> None:
     readiness = Readiness()
     while True:
-        serving = readiness.judge(complete=model.complete, connected=bus.connected, now=time.monotonic())
+        serving = readiness.judge(complete=model.complete, fed=bus.connected and bus.following, now=time.monotonic())
         await announcer.say(serving=serving)
         await asyncio.sleep(_LOOK_SECONDS)
 

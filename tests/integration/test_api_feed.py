@@ -7,7 +7,18 @@ from dataclasses import replace
 
 import grpc
 import grpc.aio
-from api_case import DEADLINE, launch, put_blocks, register, serving, until, with_register
+from api_case import (
+    DEADLINE,
+    NOT_SERVING,
+    SERVING,
+    health_of,
+    launch,
+    put_blocks,
+    register,
+    serving,
+    until,
+    with_register,
+)
 
 from peyvand.v1 import (
     indicator_service_pb2,
@@ -16,7 +27,8 @@ from peyvand.v1 import (
     register_service_pb2_grpc,
 )
 from services.core.bus.parts import LARGEST
-from services.core.bus.subjects import INDICATOR
+from services.core.bus.subjects import INDICATOR, REGISTER, kv_stream
+from services.core.bus.topology import initialise
 from services.core.codec import encode_slot_block
 from services.core.codec.units import timestamp
 from services.core.evidence import Kind
@@ -154,3 +166,43 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
             assert (await seen).indicator.as_of.seconds == AS_OF
         request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.CONSUMER, id=late.removeprefix("consumer."))
         assert (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds == AS_OF
+
+
+async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
+    """Without its buckets the api stops serving; with new ones, shorter than those before, it has what they hold."""
+    successor = load(write_register(tmp_path / "successor", links_csv=(",0.99,2", ",0.99,4")))
+    async with serving(launch, nats, register) as (_, channel), nats.connect("admin") as admin:
+        async with nats.connect("scorer") as bus:
+            await put_blocks(bus, register, as_of=AS_OF + 300)
+        indicators = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        registers = register_service_pb2_grpc.RegisterServiceStub(channel)
+
+        async def held():
+            indicator = await indicators.GetIndicator(indicator_service_pb2.GetIndicatorRequest(kind=1), timeout=5)
+            answer = await registers.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
+            return indicator.indicator.as_of.seconds, answer.register_version
+
+        async def refreshed():
+            return await held() == (AS_OF + 300, register.register_version)
+
+        async def renewed():
+            return await held() == (AS_OF + 600, successor.register_version)
+
+        async def refused():
+            return await health_of(channel) == NOT_SERVING
+
+        async def restored():
+            return await health_of(channel) == SERVING
+
+        await until(refreshed)
+        for bucket in (INDICATOR, REGISTER):
+            await admin.jetstream.delete_stream(kv_stream(bucket))
+        await until(refused)
+        assert await refreshed()
+        await initialise(admin)
+        async with nats.connect("register") as bus:
+            await publish(bus, successor, now=AS_OF + 400)
+        async with nats.connect("scorer") as bus:
+            await put_blocks(bus, successor, as_of=AS_OF + 600)
+        await until(renewed)
+        await until(restored)

@@ -91,10 +91,10 @@ async def test_what_cannot_be_listened_on_is_named():
 
 
 async def test_a_bus_lost_for_long_is_announced_and_so_is_its_return(api, monkeypatch):
-    """Health says NOT_SERVING while the bus has been gone too long, though answers go on, and SERVING once it is back."""
+    """Health says NOT_SERVING while the bus, or a bucket, has been gone too long, though answers go on, and then SERVING."""
     monkeypatch.setattr(readiness, "LOST_SECONDS", 0.0)
     monkeypatch.setattr(runner, "_LOOK_SECONDS", 0.001)
-    announcer, bus = Announcer(NAMES, Health()), SimpleNamespace(connected=True)
+    announcer, bus = Announcer(NAMES, Health()), SimpleNamespace(connected=True, following=True)
     async with (
         asyncio.timeout(DEADLINE),
         listening("127.0.0.1:0", NAMES, (), announcer) as port,
@@ -104,8 +104,14 @@ async def test_a_bus_lost_for_long_is_announced_and_so_is_its_return(api, monkey
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=NAMES[0]))
         heard = []
         states = health_pb2.HealthCheckResponse
-        for connected, state in ((True, states.SERVING), (False, states.NOT_SERVING), (True, states.SERVING)):
-            bus.connected = connected
+        for lost, state in (
+            ("", states.SERVING),
+            ("connected", states.NOT_SERVING),
+            ("", states.SERVING),
+            ("following", states.NOT_SERVING),
+            ("", states.SERVING),
+        ):
+            bus.connected, bus.following = lost != "connected", lost != "following"
             while not heard or heard[-1] != state:
                 heard.append((await watch.read()).status)
         await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=1))

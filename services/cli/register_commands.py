@@ -30,6 +30,7 @@ from services.register.importers import IMPORTERS
 from services.register.listed import compare
 from services.register.load import Reading, load, read
 from services.register.proposal import write_files
+from services.register.publish import keep
 from services.register.publish import publish as publish_register
 from services.register.text import read_day
 
@@ -38,6 +39,7 @@ __all__ = ["app"]
 app = typer.Typer(help="Check, publish, compare and import registers.", no_args_is_help=True)
 
 _LOOK_SECONDS = 0.5
+_KEEP_SECONDS = 60.0
 _DEADLINE_SECONDS = 30.0
 _URL = re.compile(r"https?://")
 
@@ -195,37 +197,49 @@ async def _publish_now(directory: Path, settings: Settings) -> None:
         raise BusError(f"{what}: is the bus at {settings.nats} running?") from error
 
 
-async def _watch(directory: Path, settings: Settings) -> None:
-    """Publish now, and again whenever the files have changed and then been still for one look."""
+async def _watch(directory: Path, settings: Settings, *, every: float = _KEEP_SECONDS) -> None:
+    """Publish now, and again whenever the files have changed and then been still for one look.
+
+    Look ``every`` so many seconds whether the bus still has what was published: a bucket may have been made anew.
+    """
+    clock = asyncio.get_running_loop().time
     done: frozenset[tuple[str, int, int]] | None = None
+    published, due = None, 0.0
     async with _bus(settings) as bus:
         while True:
             seen = _fingerprint(directory)
             if seen != done:
                 if done is not None:
                     await asyncio.sleep(_LOOK_SECONDS)
-                if _fingerprint(directory) == seen and await _is_dealt_with(bus, directory):
-                    done = seen
+                if _fingerprint(directory) == seen:
+                    try:
+                        published = await _publish_once(bus, directory)
+                        done, due = seen, clock() + every
+                    except InputError as error:  # a bad register stays bad until it changes
+                        typer.echo(f"{error.report()}; the register in force stays", err=True)
+                        done = seen
+                    except BusError as error:
+                        typer.echo(f"{error}; trying again", err=True)
+            elif published is not None and clock() >= due:
+                await _keep(bus, directory, published)
+                due = clock() + every
             await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _is_dealt_with(bus: Bus, directory: Path) -> bool:
-    """Publish and say whether there is nothing to try again: a bad register stays bad until it changes."""
+async def _keep(bus: Bus, directory: Path, register: Register) -> None:
     try:
-        await _publish_once(bus, directory)
-    except InputError as error:
-        typer.echo(f"{error.report()}; the register in force stays", err=True)
+        if await keep(bus, register, now=time.time()):
+            typer.echo(f"register {directory} was lost and is in force again: {_summary(register)}")
     except BusError as error:
         typer.echo(f"{error}; trying again", err=True)
-        return False
-    return True
 
 
-async def _publish_once(bus: Bus, directory: Path) -> None:
+async def _publish_once(bus: Bus, directory: Path) -> Register:
     register = load(directory)
     published = await publish_register(bus, register, now=time.time())
     state = "is in force" if published else "was already in force"
     typer.echo(f"register {directory} {state}: {_summary(register)}")
+    return register
 
 
 def _bus(settings: Settings) -> AbstractAsyncContextManager[Bus]:

@@ -18,7 +18,7 @@ from services.core.model import Register
 from services.register.chunks import cut, is_intact, join
 from services.register.versions import with_versions
 
-__all__ = ["CURRENT", "PREVIOUS", "UnverifiedError", "fetch", "follow", "publish"]
+__all__ = ["CURRENT", "PREVIOUS", "UnverifiedError", "fetch", "follow", "keep", "publish"]
 
 CURRENT = "current"
 PREVIOUS = "previous"
@@ -51,6 +51,18 @@ async def publish(bus: Bus, register: Register, *, now: float) -> bool:
         for key in sorted({chunk.key for chunk in previous.chunks} - used):
             await bus.kv_delete(REGISTER, key)
     return True
+
+
+async def keep(bus: Bus, register: Register, *, now: float) -> bool:
+    """Publish a register again where the bus has lost it or a part of it; return whether it had. Another in force stays.
+
+    BusError when the bus does not acknowledge.
+    """
+    current = await _manifest(bus, CURRENT)
+    names = register.register_version, register.probe_version
+    if current is not None and (current.register_version, current.probe_version) != names:
+        return False
+    return await publish(bus, register, now=now)
 
 
 async def fetch(bus: Bus) -> Register | None:

@@ -14,11 +14,14 @@ import pytest
 from registers import write_register
 from structlog.testing import capture_logs
 
-from services.core.bus.subjects import REGISTER
+from services.cli.register_commands import _watch
+from services.core.bus.subjects import REGISTER, kv_stream
+from services.core.bus.topology import initialise
 from services.core.codec import decode_manifest, encode_manifest
 from services.core.errors import BusError
+from services.core.settings import load_settings
 from services.register.load import load
-from services.register.publish import CURRENT, UnverifiedError, fetch, follow, publish
+from services.register.publish import CURRENT, UnverifiedError, fetch, follow, keep, publish
 
 _CHANGES = (",0.99,2", ",0.99,4")
 
@@ -148,6 +151,39 @@ async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(10):
         assert await process.wait() == 0
+
+
+async def test_a_lost_register_is_published_again(nats: Any, tmp_path: Path) -> None:
+    """`register publish --watch` puts its register into a bucket that was made anew, whose files have not changed."""
+    directory = write_register(tmp_path / "register")
+    settings = load_settings("bus", ["--nats", nats.url, "--credentials", str(nats.credentials)], {})
+    async with asyncio.timeout(60), nats.connect("admin") as admin, nats.connect("scorer") as reader:
+        watching = asyncio.ensure_future(_watch(directory, settings, every=0.1))
+        versions = follow(reader)
+        assert await anext(versions) == load(directory)
+        await versions.aclose()
+        await admin.jetstream.delete_stream(kv_stream(REGISTER))
+        await initialise(admin)
+        versions = follow(reader)
+        assert await anext(versions) == load(directory)
+        await versions.aclose()
+        assert not watching.done()
+        watching.cancel()
+        await asyncio.wait({watching})
+
+
+async def test_another_register_in_force_is_left_there(nats: Any, tmp_path: Path) -> None:
+    """What was lost is published again, whole or in part; a register that somebody else put in force is not replaced."""
+    ours, other = load(write_register(tmp_path / "1")), load(write_register(tmp_path / "2", links_csv=_CHANGES))
+    async with nats.connect("register") as bus:
+        assert await keep(bus, ours, now=0.0)
+        assert not await keep(bus, ours, now=1.0)
+        await bus.kv_delete(REGISTER, decode_manifest(await bus.kv_get(REGISTER, CURRENT)).chunks[0].key)
+        assert await keep(bus, ours, now=2.0)
+        assert await fetch(bus) == ours
+        await publish(bus, other, now=3.0)
+        assert not await keep(bus, ours, now=4.0)
+        assert await fetch(bus) == other
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -8,12 +8,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from nats.errors import StaleConnectionError
 
 from services.core.bus import TOGETHER, connect, subjects
 from services.core.bus import streams as bus_streams
 from services.core.bus.roles import ROLES, load_user, write_users
+from services.core.bus.server import configuration, write_configuration
 from services.core.bus.topology import initialise, streams
 from services.core.errors import BusError, SettingsError
+from tests.conftest import Nats
+from tests.ports import free_port
 
 # One thing each role must never do, by subject.
 FORBIDDEN = {
@@ -105,6 +109,43 @@ async def test_a_failed_reconnection_is_hung_up(nats) -> None:
         nats.start()
         while not bus.connected:  # noqa: ASYNC110  # another process
             await asyncio.sleep(0.05)
+
+
+async def test_a_silent_server_is_left_for_another(nats, tmp_path: Path) -> None:
+    """With more under way than a server that stands still will take, the client goes to the other one and publishes there."""
+    other = Nats(tmp_path / "other", free_port())
+    text = configuration(
+        host="127.0.0.1", port=other.port, store=other.folder / "store", users=write_users(nats.credentials),
+        vantage="main", bus="xroad",
+    )  # fmt: skip
+    write_configuration(other.folder / "nats.conf", text)
+    other.start()
+    try:
+        async with asyncio.timeout(60):
+            async with connect(other.url, role="admin", credentials=nats.credentials, name="test") as admin:
+                await initialise(admin)
+            urls = f"{nats.url},{other.url}"
+            async with connect(urls, role="scorer", credentials=nats.credentials, name="test") as bus:
+                silent = await _stand_still(bus, {server.port: server for server in (nats, other)})
+                while not bus.connected or bus.client.connected_url.port == silent.port:  # noqa: ASYNC110  # no event
+                    await asyncio.sleep(0.05)
+                await bus.kv_put(subjects.INDICATOR, "government", b"x")
+    finally:
+        other.kill()
+
+
+async def _stand_still(bus, servers: dict[int, Nats]) -> Nats:
+    """Have the server stop that the bus is connected to, amidst more than it has taken; the client finds out by its pings."""
+    silent = servers[bus.client.connected_url.port]
+    silent.pause()
+    puts = [asyncio.create_task(bus.kv_put(subjects.INDICATOR, f"slot.a.{n}", bytes(900_000))) for n in range(16)]
+    while not bus.client._transport._io_writer.transport.get_write_buffer_size():  # noqa: ASYNC110  # no event
+        await asyncio.sleep(0.01)
+    await bus.client._process_op_err(StaleConnectionError())
+    for put in puts:
+        put.cancel()
+    await asyncio.wait(puts)
+    return silent
 
 
 def test_a_missing_seed_names_its_path(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -265,6 +266,22 @@ async def test_leaving_does_not_wait_for_a_silent_server(alone: Deployed) -> Non
             silent = await met.get()
         mute.close()
         silent.transport.abort()
+
+
+async def test_a_silent_node_is_left_for_another(cluster: Deployed) -> None:
+    """With more under way than a node that stands still will take, the client goes to another one, over TLS too."""
+    async with asyncio.timeout(DEADLINE), cluster.connect("scorer") as bus:
+        port = bus.client.connected_url.port
+        cluster.running[cluster.ports.index(port)].send_signal(signal.SIGSTOP)
+        subject, beneath = subjects.indicator("government", "country", 28), bus.client._transport._io_writer.transport
+        beneath._ssl_protocol._ssl_shutdown_timeout = 2 * DEADLINE  # after which asyncio gives up by itself
+        sends = [asyncio.create_task(bus.send(subject, bytes(900_000))) for _ in range(16)]
+        while not beneath.get_write_buffer_size():  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.01)
+        await bus.client._process_op_err(nats.errors.StaleConnectionError())  # as after pings without an answer
+        while not bus.connected or bus.client.connected_url.port == port:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.05)
+        await asyncio.wait(sends)
 
 
 async def test_a_server_that_ends_the_handshake_is_tried_again(alone: Deployed) -> None:

@@ -9,9 +9,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from nats.aio.client import Client
-
 from services.core.bus.buckets import Bus
+from services.core.bus.client import LettingGo
 from services.core.bus.encryption import Encryption, is_encrypted, servers
 from services.core.bus.replies import Replies
 from services.core.bus.roles import inbox_prefix, load_user
@@ -23,7 +22,6 @@ from services.core.settings import Settings
 __all__ = ["Bus", "connect", "connect_by"]
 
 _NO_FILES = Encryption()
-_CLOSE_SECONDS = 1.0
 
 
 def connect_by(settings: Settings, *, role: str, name: str) -> AbstractAsyncContextManager[Bus]:
@@ -63,7 +61,7 @@ async def connect(
             elif distrusted >= len(places):
                 refused.set_result(f"no certificate of {urls} holds: {error}; name their authority with --nats-ca")
         log.warning("bus_error", reason=why(error))
-        _hang_up(client)
+        client.hang_up()
 
     async def on_disconnected() -> None:
         if not closing:
@@ -72,7 +70,7 @@ async def connect(
     async def on_reconnected() -> None:
         log.info("bus_reconnected")
 
-    client = Client()
+    client = LettingGo()
     closing = False
     connecting: asyncio.Future[None] = asyncio.ensure_future(
         client.connect(
@@ -105,30 +103,4 @@ async def connect(
         yield Bus(client, role, await Replies.subscribed(client))
     finally:
         closing = True
-        await _close(client)
-
-
-async def _close(client: Client) -> None:
-    try:
-        # A handshake under way would be waited for without end: nobody tells its connection that it is closed.
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await client.close()
-    except OSError:  # the server is gone or silent, and what was still to be sent is lost
-        _let_go(client)
-
-
-def _hang_up(client: Client) -> None:
-    """End a connection that failed before it was one: nats-py forgets it where it tries again, and leaves it open."""
-    if client.is_connecting:
-        _let_go(client)
-
-
-def _let_go(client: Client) -> None:
-    transport: Any = client._transport  # noqa: SLF001  # it is nowhere else
-    if transport is None:
-        return
-    writer = transport._io_writer  # noqa: SLF001
-    if writer is not None and writer.transport is None:
-        # So asyncio leaves it where the server ended the handshake; it can be closed with the connection beneath.
-        writer._transport = transport._bare_io_writer.transport  # noqa: SLF001
-    transport.close()
+        await client.leave()

@@ -7,11 +7,12 @@ so that a reader in the middle of it can finish. Whoever reads verifies every ch
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from math import inf
 
 from services.core.bus import Bus
 from services.core.bus.subjects import REGISTER
-from services.core.codec import Manifest, decode_manifest, encode_manifest
+from services.core.codec import Chunk, Manifest, decode_manifest, encode_manifest
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
 from services.core.model import Register
@@ -23,6 +24,7 @@ __all__ = ["CURRENT", "PREVIOUS", "UnverifiedError", "fetch", "follow", "keep", 
 CURRENT = "current"
 PREVIOUS = "previous"
 _RETRY_SECONDS = 0.2
+_LOOKS = 10  # how often to look for a chunk that is not there: a replica may lag behind
 
 
 class UnverifiedError(BusError):
@@ -73,7 +75,8 @@ async def fetch(bus: Bus) -> Register | None:
     payload = await bus.kv_get(REGISTER, CURRENT)
     while payload is not None:
         try:
-            return await _read(bus, _decoded(payload))
+            manifest = _decoded(payload)
+            return await _whole(manifest, [await _chunk(bus, chunk) for chunk in manifest.chunks])
         except UnverifiedError:
             # Two publications since may have taken the chunks away; then there is a newer manifest to read.
             newer = await bus.kv_get(REGISTER, CURRENT)
@@ -96,10 +99,11 @@ async def follow(bus: Bus) -> AsyncIterator[Register]:
             manifest = _decoded(payload)
             if known is not None and _same(known, manifest):
                 continue
-            register = await _read_persistently(bus, manifest)
+            contents = [await _chunk_persistently(bus, chunk) for chunk in manifest.chunks]
+            register = await _whole(manifest, contents)
         except UnverifiedError as error:
-            if await bus.kv_get(REGISTER, CURRENT) != payload:
-                continue  # superseded: the newer one comes next
+            if await _is_superseded(bus, payload):
+                continue  # the newer one comes next
             if known is None:
                 raise
             logger().error("register_refused", reason=str(error), in_force=known.register_version)
@@ -108,27 +112,46 @@ async def follow(bus: Bus) -> AsyncIterator[Register]:
         yield register
 
 
-async def _read_persistently(bus: Bus, manifest: Manifest) -> Register:
-    """Read a register, however often the bus fails to answer."""
+async def _chunk_persistently(bus: Bus, chunk: Chunk) -> bytes:
+    """Read a chunk, however often the bus fails to answer; UnverifiedError when looking again is no use."""
+    looks = 0
     while True:
         try:
-            return await _read(bus, manifest)
+            return await _chunk(bus, chunk)
         except UnverifiedError:
-            raise
+            looks += 1
+            if looks == _LOOKS:
+                raise
+        except BusError as error:
+            logger().warning("register_read_failed", reason=str(error))
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _is_superseded(bus: Bus, payload: bytes) -> bool:
+    """Say whether there is a newer manifest than this one, however often the bus fails to answer.
+
+    An older one is that of a replica that lags behind.
+    """
+    while True:
+        try:
+            found = await _content(bus, CURRENT)
         except BusError as error:
             logger().warning("register_read_failed", reason=str(error))
             await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            return found not in (None, payload) and _published(found) >= _published(payload)
 
 
-async def _read(bus: Bus, manifest: Manifest) -> Register:
-    contents = []
-    for chunk in manifest.chunks:
-        content = await bus.kv_get(REGISTER, chunk.key)
-        if content is None:
-            raise UnverifiedError(f"the register in force lacks {chunk.key}: publish the register again")
-        if not is_intact(chunk, content):
-            raise UnverifiedError(f"{chunk.key} of the register in force has another hash: publish the register again")
-        contents.append(content)
+async def _chunk(bus: Bus, chunk: Chunk) -> bytes:
+    content = await bus.kv_get(REGISTER, chunk.key)
+    if content is None:
+        raise UnverifiedError(f"the register in force lacks {chunk.key}: publish the register again")
+    if not is_intact(chunk, content):
+        raise UnverifiedError(f"{chunk.key} of the register in force has another hash: publish the register again")
+    return content
+
+
+async def _whole(manifest: Manifest, contents: Sequence[bytes]) -> Register:
     try:
         # In a thread: a national register takes long enough to stall a prober's loop.
         register = await asyncio.to_thread(lambda: with_versions(join(contents)))
@@ -164,6 +187,14 @@ def _decoded(payload: bytes) -> Manifest:
         return decode_manifest(payload)
     except ValueError as error:
         raise UnverifiedError(f"the manifest of the register in force cannot be read: {error}") from error
+
+
+def _published(payload: bytes) -> float:
+    """Return when a manifest was published, in epoch seconds; long ago for one that cannot be read."""
+    try:
+        return _decoded(payload).published
+    except UnverifiedError:
+        return -inf
 
 
 def _same(one: Manifest, other: Manifest) -> bool:

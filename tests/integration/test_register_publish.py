@@ -104,6 +104,55 @@ async def test_followers_get_each_version(nats: Any, tmp_path: Path) -> None:
         await versions.aclose()
 
 
+async def test_followers_wait_for_a_replica_that_lags(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """A new version is taken although a replica does not have one of its chunks when it is first asked."""
+    first, second = load(write_register(tmp_path / "1")), load(write_register(tmp_path / "2", links_csv=_CHANGES))
+    async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
+        await publish(writer, first, now=0.0)
+        versions = follow(reader)
+        assert await anext(versions) == first
+        answers: dict[str, list[Any]] = {"chunk": [None] * 3}
+        monkeypatch.setattr(reader, "kv_get", _first(answers, reader.kv_get))
+        await publish(writer, second, now=1.0)
+        assert await anext(versions) == second
+        assert not answers["chunk"]
+        await versions.aclose()
+
+
+async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """What cannot be verified is refused in the log although a replica has the one before; no answer ends no follower."""
+    first, second = load(write_register(tmp_path / "1")), load(write_register(tmp_path / "2", links_csv=_CHANGES))
+    monkeypatch.setattr("services.register.publish._LOOKS", 1)
+    async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
+        await publish(writer, first, now=0.0)
+        before = await writer.kv_get(REGISTER, CURRENT)
+        versions = follow(reader)
+        assert await anext(versions) == first
+        answers = {"chunk": [None], CURRENT: [BusError("no answer in time"), before]}
+        monkeypatch.setattr(reader, "kv_get", _first(answers, reader.kv_get))
+        next_one = asyncio.ensure_future(anext(versions))
+        with capture_logs() as logs:
+            await publish(writer, second, now=1.0)
+            await until(lambda: next_one.done() or any(entry["event"] == "register_refused" for entry in logs))
+        assert not next_one.done()
+        await writer.kv_put(REGISTER, CURRENT, await writer.kv_get(REGISTER, CURRENT))
+        assert await next_one == second
+        await versions.aclose()
+
+
+def _first(answers: dict[str, list[Any]], then: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
+    """Reading by key that gives the answers of each kind of key before it asks the bus."""
+
+    async def kv_get(bucket: str, key: str) -> bytes | None:
+        if not (some := answers.get(key.partition(".")[0])):
+            return await then(bucket, key)  # type: ignore[no-any-return]
+        if isinstance(answer := some.pop(0), Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    return kv_get
+
+
 async def test_followers_survive_the_server(nats: Any, tmp_path: Path) -> None:
     """A register published after the server was killed and started again reaches those who followed before."""
     first, second = load(write_register(tmp_path / "1")), load(write_register(tmp_path / "2", links_csv=_CHANGES))

@@ -20,7 +20,7 @@ from services.core.log import Logger
 __all__ = ["Puller"]
 
 _FIRST_SECONDS = 2.0  # within which all servers are first asked
-_NOT_YET = ".InvalidRequest"
+_NOT_YET = ".invalidrequest"  # newer servers: client.invalid_request
 _LARGEST_RECORDS = 64 << 20  # bytes of an answer's records, unpacked
 _LESS = ("too_large", "unreadable")  # failures after which less is asked for
 _PROOFS = 4  # times a second must fail while others can be read, until it is skipped
@@ -97,7 +97,7 @@ class Puller:
             try:
                 goes_on = await self._answer(server, asked)
             except SourceError as error:
-                if follows and error.code.endswith(_NOT_YET):
+                if follows and error.code.lower().replace("_", "").endswith(_NOT_YET):
                     return  # its clock is behind ours, and it said itself to go on from there
                 await self._ask_for_less(server, error, asked, every)
                 goes_on = True

@@ -21,7 +21,8 @@ from services.core.parties import Parties, escaped
 __all__ = ["Parties", "RecordError", "Result", "Side", "escaped", "read_side", "side_of"]
 
 _META = frozenset({"listMethods", "allowedMethods", "listClients", "listCentralServices", "getWsdl", "getOpenAPI"})
-_BUS_FAULTS = ("Server.ServerProxy", "Server.ClientProxy", "Client.")
+_BUS_FAULTS = ("server.serverproxy", "server.clientproxy", "client.")  # newer servers write them in lower case
+_UNANSWERED = frozenset({401, 403, 408, 429})
 
 
 class RecordError(ValueError):
@@ -34,8 +35,10 @@ class RecordError(ValueError):
 
 class Result(IntEnum):
     """How an exchange ended. The fault code decides where there is one: one of the bus's own (``Server.ServerProxy…``,
-    ``Server.ClientProxy…``, ``Client.…``) is a failure of the bus, any other a SOAP fault of the provider. Without a
-    code, a REST status of 500 or more is the provider's, and ``succeeded: false`` the bus's.
+    ``Server.ClientProxy…``, ``Client.…``, in capitals or not) is a failure of the bus, any other a SOAP fault of the
+    provider. Without a code the REST status decides: 500 or more, and 401, 403, 408 and 429, with which nothing was
+    answered, are the provider's failure, and any other is an answer ("no such person" is one), although X-Road says of all
+    from 400 on that they did not succeed. Without either, ``succeeded: false`` is the bus's.
     """
 
     OK = 0
@@ -79,9 +82,9 @@ def _parties(*codes: str | None) -> Parties:
 
 def _result(fault_code: str | None, status: int | None, *, succeeded: bool) -> Result:
     if fault_code:
-        return Result.BUS_FAILURE if fault_code.startswith(_BUS_FAULTS) else Result.PROVIDER_FAILURE
-    if (status or 0) >= 500:
-        return Result.PROVIDER_FAILURE
+        return Result.BUS_FAILURE if fault_code.lower().startswith(_BUS_FAULTS) else Result.PROVIDER_FAILURE
+    if status:
+        return Result.PROVIDER_FAILURE if status >= 500 or status in _UNANSWERED else Result.OK
     return Result.OK if succeeded else Result.BUS_FAILURE
 
 

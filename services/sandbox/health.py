@@ -7,7 +7,6 @@ from xml.sax.saxutils import escape
 
 from services.sandbox.envelopes import HEALTH, soap
 from services.sandbox.logbook import Logged, logged
-from services.sandbox.mediation import Ending
 from services.sandbox.traffic import Traffic
 
 __all__ = ["PERIOD", "health"]
@@ -45,8 +44,8 @@ def _events(service: str, rest: bool, calls: list[Logged]) -> str:
     codes = service.split("/")
     names = _SERVICE if len(codes) == len(_SERVICE) else (*_SERVICE[:3], _SERVICE[4])
     named = "".join(f"<id:{name}>{escape(code)}</id:{name}>" for name, code in zip(names, codes, strict=True))
-    good = [one for one in calls if one.exchange.ending is not Ending.BUS_FAILURE]
-    bad = [one for one in calls if one.exchange.ending is Ending.BUS_FAILURE]
+    good = [one for one in calls if one.exchange.succeeded]
+    bad = [one for one in calls if not one.exchange.succeeded]
     return (
         f'<om:serviceEvents><om:service id:objectType="SERVICE">{named}</om:service>'
         f"{_last('lastSuccessfulRequestTimestamp', good)}{_last('lastUnsuccessfulRequestTimestamp', bad)}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from services.sandbox.mediation import Ending, Exchange, View
+from services.sandbox.mediation import Exchange, View
 from services.sandbox.traffic import Traffic
 
 __all__ = ["Logged", "logged", "records"]
@@ -90,7 +90,7 @@ def _record(traffic: Traffic, one: Logged) -> dict[str, Any]:
         "responseSize": exchange.response_bytes,
         "requestAttachmentCount": 0,
         "responseAttachmentCount": 0,
-        "succeeded": exchange.ending is not Ending.BUS_FAILURE,
+        "succeeded": exchange.succeeded,
         "statusCode": exchange.status,
         "faultCode": exchange.fault or None,
         "faultString": "simulated" if exchange.fault else None,

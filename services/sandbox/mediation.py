@@ -25,12 +25,13 @@ _LATE_SLOTS = 2
 _LONGEST_SLOT = 60  # seconds that a slot has at most where lateness is concerned
 _UNREACHABLE = "Server.ServerProxy.ServiceFailed.NetworkError"
 _BUS_DOWN = "Server.ClientProxy.NetworkError"
+_UNKNOWN = 0.02  # of REST answers: that there is no such person
 
 _Stamps = tuple[int, int | None, int | None, int]
 
 
 class Ending(StrEnum):
-    """How an exchange ended, as the bus tells it: that a provider cannot be reached is a failure the bus reports."""
+    """How an exchange ended: that a provider cannot be reached is a failure the bus reports, and "not found" an answer."""
 
     OK = "ok"
     BUS_FAILURE = "bus_failures"
@@ -64,6 +65,11 @@ class Exchange:
     client: View | None
     producer: View | None
     skew_ms: int | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """What the bus logs of it: X-Road says of every REST status from 400 on that it did not, also of an answer."""
+        return self.ending is not Ending.BUS_FAILURE and (self.status or 0) < 400
 
     @property
     def seen(self) -> View:
@@ -118,9 +124,10 @@ def _end(route: Route, span: Span | None, rng: random.Random) -> tuple[Ending, i
         return Ending.BUS_FAILURE, None, _BUS_DOWN
     if mode in (Mode.REFUSED, Mode.TLS_BROKEN, Mode.HUNG):
         return Ending.BUS_FAILURE, None, _UNREACHABLE
-    if mode is Mode.HTTP_5XX or rng.random() < route.unfair:
+    chance = 0.0 if mode is Mode.HTTP_5XX else rng.random()
+    if mode is Mode.HTTP_5XX or chance < route.unfair:
         return Ending.PROVIDER_FAILURE, rng.choice((500, 502, 503)), ""
-    return Ending.OK, 200, ""
+    return Ending.OK, 404 if chance >= 1 - _UNKNOWN else 200, ""
 
 
 def _stamps(span: Span | None, start: int, times: Timing, rng: random.Random) -> tuple[_Stamps, _Stamps | None]:

@@ -49,12 +49,14 @@ def multipart(envelope: bytes, attachment: bytes, boundary: str = "xroadTest") -
 class Logbook:
     """What a security server has logged, and how it answers. ``records`` carry monitoringDataTs in seconds.
 
-    ``behind`` is how far its clock is behind; ``ill`` answers in its place for as long as it returns something.
+    ``behind`` is how far its clock is behind, ``too_early`` the fault code for seconds that have not passed; ``ill``
+    answers in its place for as long as it returns something.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
     limit: int = 10_000
     behind: float = 0.0
+    too_early: str = "Client.InvalidRequest"
     health: str = ""
     ill: Callable[[int], bytes | None] = lambda _: None
     asked: list[tuple[int, int]] = field(default_factory=list)
@@ -85,7 +87,7 @@ class Logbook:
         available = int(time.time() - self.behind) - OFFSET
         self.asked.append((first, last))
         if first >= available or last < first:
-            return answer(500, fault("Client.InvalidRequest"), close)
+            return answer(500, fault(self.too_early), close)
         onward = None
         if last >= available:
             last, onward = available - 1, available

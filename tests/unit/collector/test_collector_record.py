@@ -79,7 +79,14 @@ def test_attachments_make_the_mime_size_the_size(raw):
         ({"statusCode": 404}, Result.OK),
         ({"statusCode": 500}, Result.PROVIDER_FAILURE),
         ({"statusCode": 503, "succeeded": False}, Result.PROVIDER_FAILURE),
+        *(({"statusCode": status, "succeeded": False}, Result.OK) for status in (304, 400, 404, 410, 422)),
+        *(({"statusCode": status, "succeeded": False}, Result.PROVIDER_FAILURE) for status in (401, 403, 408, 429)),
         ({"succeeded": False}, Result.BUS_FAILURE),
+        ({"statusCode": 0, "succeeded": False}, Result.BUS_FAILURE),
+        ({"succeeded": False, "faultCode": "server.serverproxy.service_failed.network_error"}, Result.BUS_FAILURE),
+        ({"succeeded": False, "faultCode": "server.clientproxy.network_error"}, Result.BUS_FAILURE),
+        ({"succeeded": False, "faultCode": "client.invalid_request", "statusCode": 404}, Result.BUS_FAILURE),
+        ({"succeeded": False, "faultCode": "soap:client"}, Result.PROVIDER_FAILURE),
         ({"succeeded": False, "faultCode": "Server.ClientProxy.NetworkError"}, Result.BUS_FAILURE),
         ({"succeeded": False, "faultCode": "Server.ServerProxy.UnknownService", "statusCode": 500}, Result.BUS_FAILURE),
         ({"succeeded": False, "faultCode": "Client.InvalidHttpMethod"}, Result.BUS_FAILURE),
@@ -88,7 +95,9 @@ def test_attachments_make_the_mime_size_the_size(raw):
     ],
 )
 def test_tells_failures_of_the_bus_from_those_of_the_provider(raw, change, result):
-    """The bus's own fault codes are its failures; a provider's error is the provider's even where the bus succeeded."""
+    """The bus's own fault codes are its failures; a provider's error is the provider's even where the bus succeeded, and
+    what a provider answered is answered even where the bus says that it did not succeed.
+    """
     assert read_side(raw(**change)).result is result
 
 

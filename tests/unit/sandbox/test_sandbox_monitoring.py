@@ -167,7 +167,7 @@ def test_health_data_count_what_was_asked_of_the_services_behind_it():
             view = one.producer
             if view is None or view.server != 1 or not now - PERIOD <= view.logged[0] < now:
                 continue
-            if one.ending is Ending.BUS_FAILURE:
+            if one.ending is Ending.BUS_FAILURE or (one.status or 0) >= 400:
                 failed[one.route.service] += 1
             else:
                 took[one.route.service].append(view.stamps[3] - view.stamps[0])

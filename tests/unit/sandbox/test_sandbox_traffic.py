@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from services.collector.record import Result, read_side
 from services.collector.summary import bucket_of
 from services.core.evidence import DURATION_BUCKETS
 from services.sandbox.exchange_truth import ExchangeTruth, _bucket, truths
@@ -22,6 +23,12 @@ FIRST = 400_000_000
 TIMES = timing(5)
 MADE = scenario("small", seed=1, base_port=7500, times=TIMES)
 DATA_BUS = data_bus(MADE)
+LINKS = {link for route in DATA_BUS.routes for link in route.links}
+ENDINGS = {
+    Result.OK: Ending.OK,
+    Result.BUS_FAILURE: Ending.BUS_FAILURE,
+    Result.PROVIDER_FAILURE: Ending.PROVIDER_FAILURE,
+}
 LINE = Timeline(MADE.wires, bus=BUS, seed=1, first_slot=FIRST)
 
 
@@ -161,6 +168,26 @@ def test_the_truth_is_what_the_records_say():
         }
     assert all(slot >= slots.stop for slot, *_ in rows)
     assert all(sum(row[name] for row in true) for name in ("orphans", "repeated", "late", "provider_failures"))
+
+
+def test_a_rest_record_succeeds_below_400_alone_and_is_read_as_it_ended():
+    """As X-Road does, REST failures and "not found" are logged as not succeeded, without a fault code; the collector still
+    reads an answer as one, and each ending as it was.
+    """
+    states = [{}, {link: Span(link, FIRST, FIRST + 1, Mode.HTTP_5XX, Scope.LINK, 0) for link in LINKS}]
+    found = Counter()
+    for state in states:
+        busy = traffic(rate=40, state=lambda _, now=state: now)
+        endings = {one.id: one.ending for slot in range(FIRST, FIRST + 20) for one in busy.of(slot)}
+        for server in range(len(DATA_BUS.servers)):
+            for record in records(busy, server, FIRST * 5, (FIRST + 19) * 5):
+                status, ending = record.get("statusCode"), endings[record["messageId"]]
+                assert record["succeeded"] is (status is None or status < 400)
+                assert "faultCode" not in record
+                assert ENDINGS[read_side(record).result] is ending
+                found[status, ending] += 1
+    assert {status for status, ending in found if ending is Ending.OK} == {None, 200, 404}
+    assert {status for status, ending in found if ending is Ending.PROVIDER_FAILURE} == {500, 502, 503}
 
 
 _PARTS = ("XRoadInstance", "MemberClass", "MemberCode", "SubsystemCode")

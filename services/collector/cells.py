@@ -30,8 +30,18 @@ __all__ = [
 _BUCKETS = struct.Struct(f"<{DURATION_BUCKETS}q")
 _SUMS = "coalesce(sum(count), 0), coalesce(sum(orphans), 0)"
 _NUMBER = np.dtype("<i8")
+_LARGEST = 1 << 61  # that a sum may be, so that two of them stay within the 64 bits of the table
+_LEAST = [0 if name in Tally.SUMS and name != "skew_halves" else -_LARGEST for name in Tally.FIELDS]
+
+
+def _sum(name: str, least: int) -> str:
+    """Write how a number changes: a sum stays within its bounds, beyond which it is not exact any more."""
+    changed = f"{name} + excluded.{name}"
+    return f"{name} = max({least}, min({_LARGEST}, {changed}))" if name in Tally.SUMS else f"{name} = {changed}"
+
+
 _CHANGE = f"""INSERT INTO cell VALUES ({", ".join("?" * (len(Tally.FIELDS) + 5))}) ON CONFLICT (pair, slot) DO UPDATE SET
-{", ".join(f"{name} = {name} + excluded.{name}" for name in Tally.FIELDS)},
+{", ".join(map(_sum, Tally.FIELDS, _LEAST))},
 buckets = added(buckets, excluded.buckets), revision = excluded.revision"""  # noqa: S608  # names of ours
 
 
@@ -62,17 +72,21 @@ def added(one: bytes, other: bytes) -> bytes:
 
 def _cell(row: Sequence[Any]) -> Cell:
     pair, slot, *numbers, buckets, revision, published = row
-    return Cell(pair, slot, Tally(numbers, list(_BUCKETS.unpack(buckets))), revision, published)
+    # Where sums had no bounds yet, SQLite went over to floating point beyond 64 bits.
+    within = [min(max(int(number), least), _LARGEST) for number, least in zip(numbers, _LEAST, strict=True)]
+    return Cell(pair, slot, Tally(within, list(_BUCKETS.unpack(buckets))), revision, published)
+
+
+def _row(key: tuple[int, int], tally: Tally, revision: int) -> tuple[Any, ...]:
+    numbers = [min(max(number, -_LARGEST), _LARGEST) for number in tally.numbers]
+    return (*key, *numbers, _BUCKETS.pack(*tally.buckets), revision, 0)
 
 
 def change(database: sqlite3.Connection, changes: Mapping[tuple[int, int], Tally], revision: int) -> None:
     """Add to the tally of each (pair, slot), which is then at ``revision``; in the order of the table, so that what lies
-    together is touched together.
+    together is touched together. Sums stop at 2^61 and at 0 (skew at both signs of it), and are exact in between.
     """
-    database.executemany(
-        _CHANGE,
-        ((*key, *changes[key].numbers, _BUCKETS.pack(*changes[key].buckets), revision, 0) for key in sorted(changes)),
-    )
+    database.executemany(_CHANGE, (_row(key, changes[key], revision) for key in sorted(changes)))
 
 
 def revise(database: sqlite3.Connection, pairs: Sequence[int], revision: int) -> None:

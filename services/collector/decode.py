@@ -19,9 +19,12 @@ from services.collector.fields import (
     EARLIEST_MS,
     FIELDS,
     LARGEST,
+    LARGEST_SIZE,
     LATEST_MS,
     LONGEST,
+    LONGEST_MS,
     NUMBERS,
+    SIZES,
     STAMPS,
     is_text,
 )
@@ -34,6 +37,7 @@ RawRecord = msgspec.Raw
 _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(FIELDS, Annotated[str, msgspec.Meta(max_length=LONGEST)] | None),
     **dict.fromkeys(NUMBERS, Annotated[int, msgspec.Meta(ge=0, lt=LARGEST)] | None),
+    **dict.fromkeys(SIZES, Annotated[int, msgspec.Meta(ge=0, le=LARGEST_SIZE)] | None),
     **dict.fromkeys(STAMPS, Annotated[int, msgspec.Meta(ge=EARLIEST_MS, lt=LATEST_MS)] | None),
 }
 _MUST: Mapping[str, Any] = {
@@ -62,7 +66,16 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def _clean(values: tuple[Any, ...]) -> bool:
-    """Tell whether no text holds a control character; most are plain, and looked at together."""
+    """Tell whether the stamps are near enough to each other, and no text holds a control character; most texts are plain, and
+    looked at together.
+    """
+    _, start, end, _, out, back = values[:6]
+    if (
+        abs(end - start) > LONGEST_MS
+        or abs((out or start) - start) > LONGEST_MS
+        or abs((back or start) - start) > LONGEST_MS
+    ):
+        return False
     texts = [text for text in (*values[6:AT_NUMBERS], *values[AT_FAULTS : AT_FAULTS + 2]) if text]
     return "".join(texts).isprintable() or all(map(is_text, texts))
 

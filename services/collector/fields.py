@@ -17,11 +17,16 @@ __all__ = [
     "FIELDS",
     "FLAGS",
     "LARGEST",
+    "LARGEST_SIZE",
     "LATEST_MS",
     "LONGEST",
+    "LONGEST_MS",
     "NUMBERS",
     "REQUIRED",
+    "SIZE",
+    "SIZES",
     "STAMPS",
+    "is_size",
     "is_stamp",
     "is_text",
     "reasons",
@@ -30,12 +35,16 @@ __all__ = [
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: anything smaller is in seconds, or nonsense
 LATEST_MS = 4_102_444_800_000  # 2100-01-01
 LONGEST = 255  # X-Road's own limit for each part of an identifier
-LARGEST = 1 << 53  # bytes and counts stay exact in a double
+LARGEST = 1 << 53  # counts stay exact in a double
+LARGEST_SIZE = 1 << 40  # bytes, 1 TiB: what claims more is no size, and would drown those that are
+LONGEST_MS = 366 * 86_400_000  # that an exchange may take
 
 _TEXT = "text of at most 255 characters without control characters"
 _STAMP = "a whole number of milliseconds since 1970, from 2000 to 2100"
 _SECONDS = "a whole number of seconds since 1970"
 _COUNT = "a whole number, not negative"
+SIZE = "a whole number of bytes, from 0 to 1 TiB"
+_NEAR = "within a year of requestInTs"
 _SIDE = "Client or Producer"
 _FLAG = "true or false"
 
@@ -86,6 +95,8 @@ AT_NUMBERS = FIELDS.index("requestMimeSize")
 AT_SIZES = FIELDS.index("requestSize")
 AT_FAULTS = FIELDS.index("faultCode")
 
+SIZES = frozenset({*_REQUEST_SIZE, *_RESPONSE_SIZE, "requestMimeSize", "responseMimeSize"})
+"""Fields that hold bytes."""
 
 NUMBERS = frozenset({*STAMPS, *_REQUEST_SIZE, *_RESPONSE_SIZE, *_OTHER_NUMBERS, "monitoringDataTs"})
 """Fields that hold whole numbers."""
@@ -107,6 +118,11 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < LARGEST
 
 
+def is_size(value: Any) -> bool:
+    """Tell whether a value is a number of bytes that a message may have."""
+    return type(value) is int and 0 <= value <= LARGEST_SIZE
+
+
 def is_stamp(value: Any) -> bool:
     """Tell whether a value is a moment in whole milliseconds since 1970."""
     return type(value) is int and EARLIEST_MS <= value < LATEST_MS
@@ -114,7 +130,8 @@ def is_stamp(value: Any) -> bool:
 
 _WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys((*_PARTIES, *_OTHER_TEXTS, *_FAULT_CODE, "xRequestId"), (is_text, _TEXT)),
-    **dict.fromkeys((*_REQUEST_SIZE, *_RESPONSE_SIZE, *_OTHER_NUMBERS), (_is_count, _COUNT)),
+    **dict.fromkeys(_OTHER_NUMBERS, (_is_count, _COUNT)),
+    **dict.fromkeys(SIZES, (is_size, SIZE)),
     **dict.fromkeys(STAMPS, (is_stamp, _STAMP)),
     "monitoringDataTs": (_is_count, _SECONDS),
     "securityServerType": (lambda value: value in ("Client", "Producer"), _SIDE),
@@ -124,7 +141,9 @@ _ANYTHING: tuple[Callable[[Any], bool], str] = (lambda _: True, "")
 
 
 def reasons(raw: Mapping[str, Any]) -> list[str]:
-    """Everything wrong with a record, in the order of its fields, what is missing last."""
+    """Everything wrong with a record, in the order of its fields; what is missing last, but for stamps that are each right
+    and too far apart.
+    """
     found = []
     for name, value in raw.items():
         is_right, wanted = _WANTED.get(name, _ANYTHING)
@@ -133,4 +152,10 @@ def reasons(raw: Mapping[str, Any]) -> list[str]:
     for name, wanted in REQUIRED.items():
         if raw.get(name) is None:
             found.append(f"{name} is missing, it must be {wanted}")
+    if is_stamp(start := raw.get("requestInTs")):
+        found.extend(
+            f"{name} must be {_NEAR}"
+            for name in STAMPS
+            if is_stamp(raw.get(name)) and abs(raw[name] - start) > LONGEST_MS
+        )
     return found

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from services.collector.fields import is_stamp, is_text
+from services.collector.fields import LONGEST_MS, SIZE, is_size, is_stamp, is_text
 from services.collector.record import Parties, RecordError, Result, Side, escaped
 
 __all__ = ["is_generic", "read_generic"]
@@ -23,14 +23,11 @@ __all__ = ["is_generic", "read_generic"]
 _TEXT = "text of at most 255 characters without control characters"
 _TIME = "RFC 3339 text with an offset, or seconds or milliseconds since 1970, from 2000 to 2100"
 _FLAG = "true or false"
-_NUMBER = "a number, not negative"
-_COUNT = "a whole number, not negative"
-_LONGEST_MS = 1 << 40
-_LARGEST = 1 << 53
+_DURATION = "a number of milliseconds, from 0 to a year"
 
 _TEXTS = ("consumer", "provider", "service", "data_item", "id")
 _SIZES = ("request_bytes", "response_bytes")
-_REQUIRED = {"time": _TIME, "consumer": _TEXT, "provider": _TEXT, "ok": _FLAG, "duration_ms": _NUMBER}
+_REQUIRED = {"time": _TIME, "consumer": _TEXT, "provider": _TEXT, "ok": _FLAG, "duration_ms": _DURATION}
 
 
 def is_generic(raw: Mapping[str, Any]) -> bool:
@@ -53,8 +50,8 @@ def _milliseconds(value: Any) -> int | None:
     return number if is_stamp(number) else None
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in {int, float} and 0 <= value < _LONGEST_MS
+def _is_duration(value: Any) -> bool:
+    return type(value) in {int, float} and 0 <= value <= LONGEST_MS
 
 
 def _reasons(raw: Mapping[str, Any], time: int | None) -> list[str]:
@@ -67,12 +64,9 @@ def _reasons(raw: Mapping[str, Any], time: int | None) -> list[str]:
         found.append(f"time must be {_TIME}")
     if raw.get("ok") is not None and type(raw["ok"]) is not bool:
         found.append(f"ok must be {_FLAG}")
-    if raw.get("duration_ms") is not None and not _is_number(raw["duration_ms"]):
-        found.append(f"duration_ms must be {_NUMBER}")
-    for name in _SIZES:
-        value = raw.get(name)
-        if value is not None and not (type(value) is int and 0 <= value < _LARGEST):
-            found.append(f"{name} must be {_COUNT}")
+    if raw.get("duration_ms") is not None and not _is_duration(raw["duration_ms"]):
+        found.append(f"duration_ms must be {_DURATION}")
+    found.extend(f"{name} must be {SIZE}" for name in _SIZES if raw.get(name) is not None and not is_size(raw[name]))
     found.extend(
         f"{name} is missing, it must be {wanted}" for name, wanted in _REQUIRED.items() if raw.get(name) is None
     )

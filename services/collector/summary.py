@@ -39,6 +39,9 @@ class Tally:
         "duration_ms",
     )
 
+    SUMS = ("request_bytes", "response_bytes", "skew_halves", "duration_ms")
+    """Of these, sums of what records claim; the others are counts of them."""
+
     def __init__(self, numbers: list[int] | None = None, buckets: list[int] | None = None) -> None:
         self.numbers = numbers or [0] * len(self.FIELDS)
         self.buckets = buckets or [0] * DURATION_BUCKETS

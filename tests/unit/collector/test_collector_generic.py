@@ -76,7 +76,9 @@ def test_a_failure_is_the_providers(line):
         ({"ok": 1}, "ok must be true or false"),
         ({"duration_ms": -1}, "duration_ms must be a number"),
         ({"duration_ms": None}, "duration_ms is missing"),
+        ({"duration_ms": 32_000_000_000}, "duration_ms must be a number of milliseconds, from 0 to a year"),
         ({"request_bytes": 1.5}, "request_bytes must be a whole number"),
+        ({"response_bytes": 1 << 53}, "response_bytes must be a whole number of bytes, from 0 to 1 TiB"),
         ({"data_item": ["CANARY"]}, "data_item must be text"),
     ],
 )

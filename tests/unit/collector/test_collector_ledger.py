@@ -8,13 +8,16 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from services.collector.batch import Batch, Position
 from services.collector.cells import Totals
 from services.collector.formats import read
 from services.collector.ledger import Ledger, Taken
+from services.collector.publisher import messages
 from services.collector.record import read_side
 from services.collector.replay import Timeline
+from services.core import codec
 from services.core.errors import StateError
 from services.core.model import Member
 from services.register.load import load
@@ -206,7 +209,7 @@ def test_a_clock_in_the_future_makes_nothing_old(raw):
     with Ledger(None, NOBODY, now_ms=NOW, span_ms=DAY) as ledger:
 
         def at(moment):
-            return raw(requestInTs=moment, responseOutTs=moment + 9, xRequestId=f"x-{moment}")
+            return raw(moment, xRequestId=f"x-{moment}")
 
         ledger.take("log", batch(at(NOW + 1000 * DAY)), now_ms=NOW)
         ledger.take("log", batch(at(NOW), at(NOW + 1), at(NOW + 900 * DAY)), now_ms=NOW + 1000 * DAY)
@@ -260,6 +263,49 @@ def test_a_longer_span_leaves_alone_what_was_forgotten(tmp_path, both, raw):
         assert sorted(one.summary.count for one in ledger.unpublished(10)) == [0, 1]  # the late side found another
         assert sorted(counts(ledger).values()) == [(1, 0), (1, 1)]
         assert (ledger.totals().exchanges, ledger.totals().orphans) == (2, 1)
+
+
+def told(ledger):
+    """What the bus is told next, as it reads it, by slot."""
+    [message] = messages("bus", "register", ledger.unpublished(10))
+    return {one.slot_start: one for one in codec.decode_summaries(message.payload)[1]}
+
+
+@pytest.mark.parametrize("batches", [(range(1200),), (range(600), range(600, 1200))])
+def test_sums_stop_before_they_are_too_large_for_the_state(ledger, both, batches):
+    """However much is claimed, in one batch or in two, a sum stops at 2^61, and at 0 when it is taken back; counts stay exact
+    and nothing fails.
+    """
+    early, late = 1_699_999_500, 1_699_999_800
+    ours, theirs = (read_side(one) for one in both(late * 1000 - 20, requestSize=None))
+    theirs = structs.replace(theirs, request_bytes=(1 << 53) - 1)
+    for side in (theirs, ours):
+        for line, numbers in enumerate(batches):
+            ids = [number.to_bytes(15, "big") for number in numbers]
+            some = [structs.replace(side, digest=bytes([side.producer]) + one, request=b"x" + one) for one in ids]
+            ledger.take("log", Batch(tuple(some), (), Position(0, line)), now_ms=NOW)
+        if side is theirs:
+            [found] = told(ledger).values()
+            assert (found.slot_start, found.count, found.orphans) == (late, 1200, 1200)
+            assert (found.request_bytes, found.response_bytes) == (1 << 61, 1200 * 900)
+    found = told(ledger)
+    assert (found[late].count, found[late].request_bytes, found[late].response_bytes) == (0, 0, 0)
+    assert (found[early].count, found[early].request_bytes, found[early].response_bytes) == (1200, 1 << 61, 1200 * 900)
+
+
+def test_a_state_whose_sums_are_too_large_goes_on(tmp_path, raw):
+    """What older versions summed up beyond 64 bits, and SQLite then kept as floating point, is told as the bound, and more can
+    be added.
+    """
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        ledger.take("log", batch(raw()), now_ms=NOW)
+        ledger._database.execute("UPDATE cell SET request_bytes = 9.3e18, response_bytes = 9223372036854775807")
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        for count in (1, 2):
+            [found] = told(ledger).values()
+            assert (found.count, found.request_bytes, found.response_bytes) == (count, 1 << 61, 1 << 61)
+            ledger.take("log", batch(raw(xRequestId="x-2")), now_ms=NOW)
 
 
 def test_a_new_register_publishes_what_it_attributes_anew(tmp_path, raw):

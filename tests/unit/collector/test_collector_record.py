@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from services.collector.decode import decode_line
 from services.collector.record import Parties, RecordError, Result, read_side
 from tests.exchange_records import PERSONAL
 
+SIZE = "a whole number of bytes, from 0 to 1 TiB"
 STAMP = "a whole number of milliseconds since 1970, from 2000 to 2100"
 
 
@@ -146,7 +150,13 @@ def test_a_call_that_named_nobody_has_empty_parties(raw):
         ({"succeeded": "true"}, ["succeeded must be true or false"]),
         ({"succeeded": None}, ["succeeded is missing, it must be true or false"]),
         ({"securityServerType": "client"}, ["securityServerType must be Client or Producer"]),
-        ({"requestSize": -1}, ["requestSize must be a whole number, not negative"]),
+        ({"requestSize": -1}, [f"requestSize must be {SIZE}"]),
+        ({"responseRestSize": (1 << 40) + 1}, [f"responseRestSize must be {SIZE}"]),
+        ({"requestMimeSize": 1 << 53}, [f"requestMimeSize must be {SIZE}"]),
+        (
+            {"requestInTs": 1_600_000_000_000, "responseInTs": 1_600_000_000_001},
+            [f"{name} must be within a year of requestInTs" for name in ("requestOutTs", "responseOutTs")],
+        ),
         ({"statusCode": "200"}, ["statusCode must be a whole number, not negative"]),
         ({"monitoringDataTs": "now"}, ["monitoringDataTs must be a whole number of seconds since 1970"]),
         (
@@ -164,10 +174,19 @@ def test_a_call_that_named_nobody_has_empty_parties(raw):
     ],
 )
 def test_says_every_fault_without_content(raw, change, reasons):
-    """Each fault names the field and what it must be, and never what it held."""
+    """Each fault names the field and what it must be, and never what it held; read at once it is no record either."""
     with pytest.raises(RecordError) as caught:
         read_side(raw(**change))
     assert list(caught.value.reasons) == reasons
+    assert decode_line(json.dumps(raw(**change)).encode()) is None
+
+
+def test_a_record_may_be_as_large_and_as_long_as_any(raw):
+    """A message of 1 TiB and an exchange of a year are read, one by one and at once."""
+    start = 1_700_000_000_000
+    most = raw(requestSize=1 << 40, requestInTs=start, responseOutTs=start + 366 * 86_400_000)
+    assert read_side(most).request_bytes == 1 << 40
+    assert decode_line(json.dumps(most).encode()) == read_side(most)
 
 
 def test_persian_text_is_text(raw):

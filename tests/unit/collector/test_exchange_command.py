@@ -189,7 +189,7 @@ def bad_files(raw):
             [
                 f": record 2: succeeded must be true or false ({array_bytes[1]} bytes)",
                 ": record 3: a record must be a JSON object (1 bytes)",
-                f": record 4: requestSize must be a whole number, not negative ({array_bytes[3]} bytes)",
+                f": record 4: requestSize must be a whole number of bytes, from 0 to 1 TiB ({array_bytes[3]} bytes)",
             ],
         ),
     ]

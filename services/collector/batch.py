@@ -23,7 +23,9 @@ START = Position()
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reject:
-    """A line, or a record of a document, that cannot be read: its number from 1, its length in bytes, and why."""
+    """A line, or a record of a document, that cannot be read or counted: its number from 1, its length in bytes (0 where
+    nobody knows it), and why.
+    """
 
     number: int
     column: int
@@ -35,7 +37,8 @@ class Reject:
         """Say the same as a fault of ``file``."""
         if self.unit == "line":
             return Fault(file, self.number, self.column, f"{self.reason} (line of {self.length} bytes)")
-        return Fault(file, 0, 0, f"record {self.number}: {self.reason} ({self.length} bytes)")
+        length = f" ({self.length} bytes)" if self.length else ""
+        return Fault(file, 0, 0, f"record {self.number}: {self.reason}{length}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,15 @@ class Batch:
     """Sides in file order with what was rejected among them, and the position after them.
 
     ``waiting`` is the line at that position where it is left for later: nothing ends it, and so far it is no record.
+    ``places`` are the number and the length of each side's line, side after side in one row, as two objects for each would
+    take time; a record of a document has length 0. They may be left out.
     """
 
     sides: tuple[Side, ...]
     rejects: tuple[Reject, ...]
     position: Position
     waiting: Reject | None = None
+    places: tuple[int, ...] = ()
 
     @property
     def newest(self) -> int | None:
@@ -57,4 +63,11 @@ class Batch:
 
     def followed_by(self, other: Batch) -> Batch:
         """Join with the batch that comes next in the file."""
-        return Batch(self.sides + other.sides, self.rejects + other.rejects, other.position)
+        return Batch(
+            self.sides + other.sides, self.rejects + other.rejects, other.position, places=self.places + other.places
+        )
+
+    def reject(self, index: int, reason: str) -> Reject:
+        """Say of the side at this index that it cannot be counted."""
+        number, length = self.places[2 * index : 2 * index + 2] if self.places else (0, 0)
+        return Reject(number, 0, length, reason, "line" if length else "record")

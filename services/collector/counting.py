@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import islice
+from typing import Final
 
 from services.collector import sides
 from services.collector.pairing import exchanges
@@ -13,7 +15,10 @@ from services.collector.replay import Timeline
 from services.collector.summary import Tally
 from services.register.mapping import Mapping
 
-__all__ = ["Counting"]
+__all__ = ["MOST_SIDES", "Counting"]
+
+MOST_SIDES: Final = 64
+"""Sides that are kept of one request id: an exchange has two, and an id that is used again has a few."""
 
 
 class Counting:
@@ -37,9 +42,15 @@ class Counting:
         self._timeline = timeline
         self.changes: dict[tuple[int, int], Tally] = {}
         """By how much the summary of a pair and a slot changes."""
+        self.refused: list[Side] = []
+        """Sides beyond the MOST_SIDES of their request id."""
 
     def take(self, by_request: dict[bytes, list[Side]], span_ms: int, oldest_ms: int) -> list[int]:
-        """Keep the sides not seen before, and count their exchanges; return when their requests came in."""
+        """Keep the sides not seen before, and count their exchanges; return when their requests came in.
+
+        Of a request id that has MOST_SIDES nothing more is kept: all of them are paired and written anew with each that comes,
+        and an id is whatever a client sent.
+        """
         known = sides.known(self._database, list(by_request), self._pairs, oldest_ms)
         kept: dict[bytes, list[tuple[Side, int]]] = {}
         fresh: list[int] = []
@@ -49,6 +60,10 @@ class Counting:
                 now = arrived
             else:
                 distinct = {side.digest: side for side in (*(before or ()), *arrived)}
+                most = max(MOST_SIDES, len(before or ()))
+                if len(distinct) > most:
+                    distinct = dict(islice(distinct.items(), most))
+                    self.refused.extend(side for side in arrived if side.digest not in distinct)
                 if before is not None and len(distinct) == len(before):
                     continue
                 now = list(distinct.values())

@@ -106,12 +106,14 @@ def _document(stream: _Content, start: Position, size: int) -> Iterator[Batch]:
 def _chunks(records: list[Any], first: int, size: int) -> Iterator[Batch]:
     rest = iter(enumerate(records[first:], first + 1))
     while chunk := list(islice(rest, size)):
-        yield Batch(*_read_each(map(_record, chunk)), Position(0, chunk[-1][0]))
+        sides, rejects, places = _read_each(map(_record, chunk))
+        yield Batch(sides, rejects, Position(0, chunk[-1][0]), places=places)
 
 
 def read_all(records: list[Any], position: Position) -> Batch:
     """Read every record of an answer as one batch, after which its source is at ``position``."""
-    return Batch(*_read_each(map(_record, enumerate(records, 1))), position)
+    sides, rejects, places = _read_each(map(_record, enumerate(records, 1)))
+    return Batch(sides, rejects, position, places=places)
 
 
 def _record(numbered: tuple[int, Any]) -> tuple[int, Any, int]:
@@ -128,24 +130,31 @@ def _record(numbered: tuple[int, Any]) -> tuple[int, Any, int]:
     return number, value, 0
 
 
-def _read_each(numbered: Iterable[tuple[int, Any, int]]) -> tuple[tuple[Side, ...], tuple[Reject, ...]]:
-    """Read records, numbered and with the length of their line (0: as they would be written): sides, and what is none."""
+def _read_each(
+    numbered: Iterable[tuple[int, Any, int]],
+) -> tuple[tuple[Side, ...], tuple[Reject, ...], tuple[int, ...]]:
+    """Read records, numbered and with the length of their line (0: as they would be written): sides, what is none, and
+    number and length of each side in one row.
+    """
     sides: list[Side] = []
     rejects: list[Reject] = []
+    places: list[int] = []
     for number, value, length in numbered:
         if isinstance(value, Side):
             sides.append(value)
+            places += number, length
             continue
         if isinstance(value, Reject):
             rejects.append(value)
             continue
         try:
             sides.append(read_generic(value) if isinstance(value, dict) and is_generic(value) else read_side(value))
+            places += number, length
         except RecordError as error:
             size = length or len(orjson.dumps(value))
             unit = "line" if length else "record"
             rejects.extend(Reject(number, 0, size, reason, unit) for reason in error.reasons)
-    return tuple(sides), tuple(rejects)
+    return tuple(sides), tuple(rejects), tuple(places)
 
 
 def _table(stream: _Content) -> _Parse:
@@ -175,15 +184,15 @@ def _lines(
 
     while True:
         before = number
-        sides, rejects = _read_each(_decode(some(), row))
+        sides, rejects, places = _read_each(_decode(some(), row))
         if number == before:
             break
-        yield Batch(sides, rejects, Position(offset, number))
+        yield Batch(sides, rejects, Position(offset, number), places=places)
     if last is not None:
         line, length = last
-        sides, rejects = _read_each(_decode([(number + 1, line, length)], row))
+        sides, rejects, places = _read_each(_decode([(number + 1, line, length)], row))
         if sides:
-            yield Batch(sides, (), Position(offset + length, number + 1))
+            yield Batch(sides, (), Position(offset + length, number + 1), places=places)
         elif rejects:
             yield Batch((), (), Position(offset, number), waiting=rejects[0])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -49,6 +49,7 @@ class Intake:
         self._meters.took(taken)
         if batch.newest is not None:
             self._meters.newest(label, min(batch.newest, now_ms))  # a clock that is ahead does not hide a silence
+        rejects = sorted((*batch.rejects, *taken.refused))
         self._log.info(
             "records_taken",
             source=label,
@@ -56,12 +57,12 @@ class Intake:
             records=taken.read,
             duplicates=taken.duplicates,
             expired=taken.expired,
-            rejects=_shown(batch.rejects[:_LOGGED]),
+            rejects=_shown(rejects[:_LOGGED]),
         )
-        for start in range(_LOGGED, len(batch.rejects), _LOGGED):
-            self._log.info("records_rejected", source=label, rejects=_shown(batch.rejects[start : start + _LOGGED]))
+        for start in range(_LOGGED, len(rejects), _LOGGED):
+            self._log.info("records_rejected", source=label, rejects=_shown(rejects[start : start + _LOGGED]))
         return taken
 
 
-def _shown(rejects: tuple[Reject, ...]) -> list[dict[str, object]]:
+def _shown(rejects: Sequence[Reject]) -> list[dict[str, object]]:
     return [{name: value for name, value in asdict(reject).items() if name != "unit"} for reject in rejects]

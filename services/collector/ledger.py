@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Self
 
 from services.collector import cells, sides
-from services.collector.batch import START, Batch, Position
+from services.collector.batch import START, Batch, Position, Reject
 from services.collector.cells import Cell, Totals
-from services.collector.counting import Counting
+from services.collector.counting import MOST_SIDES, Counting
 from services.collector.pairs import Pairs
 from services.collector.record import Side
 from services.collector.replay import Timeline
@@ -36,12 +36,15 @@ _TOTALS = (Tally.FIELDS.index("count"), Tally.FIELDS.index("orphans"))
 _HOUR_MS = 3_600_000
 _CLEARING_MS = 86_400_000
 _BEGUN = "begun "  # and the name of a source: from when on it was asked for its first batch, in ms
+_TOO_MANY = f"{MOST_SIDES} other records have its xRequestId"
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What became of batches: records read, of these seen before, or older than the pairing span or than all that was asked
     for; lines rejected; and how many more exchanges have both sides.
+
+    ``refused`` are those rejected here, as their request id has too many sides; of several batches together they are not kept.
     """
 
     read: int = 0
@@ -49,6 +52,7 @@ class Taken:
     expired: int = 0
     rejected: int = 0
     paired: int = 0
+    refused: tuple[Reject, ...] = ()
 
     def __add__(self, other: Taken) -> Taken:
         return Taken(
@@ -214,12 +218,14 @@ class Ledger:
             if self._forget and fresh:
                 # The median, so that one clock gone wrong does not make everybody else's records look old.
                 self._forget_before(min(now_ms, sorted(fresh)[len(fresh) // 2]) - self._span_ms)
+        refused = _places(batch, counting.refused)
         return Taken(
             read=len(batch.sides),
-            duplicates=len(batch.sides) - expired - len(fresh),
+            duplicates=len(batch.sides) - expired - len(fresh) - len(refused),
             expired=expired,
-            rejected=len({reject.number for reject in batch.rejects}),
+            rejected=len({reject.number for reject in batch.rejects}) + len(refused),
             paired=sum(tally.paired for tally in counting.changes.values()),
+            refused=refused,
         )
 
     def _begun(self, source: str, asked_from_ms: int | None) -> int | None:
@@ -294,3 +300,11 @@ class Ledger:
     def _summary(self, cell: Cell) -> ExchangeSummary:
         parties, attribution = self._pairs.parties(cell.pair), self._pairs.attribution(cell.pair)
         return summary(parties, attribution, cell.slot, cell.revision, cell.tally)
+
+
+def _places(batch: Batch, refused: Sequence[Side]) -> tuple[Reject, ...]:
+    """Say where those of a batch stood that were refused, usually none."""
+    those = set(map(id, refused))
+    return (
+        tuple(batch.reject(at, _TOO_MANY) for at, side in enumerate(batch.sides) if id(side) in those) if those else ()
+    )

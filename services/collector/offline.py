@@ -44,9 +44,11 @@ def digest(files: Sequence[Path], mapping: Mapping, *, span_ms: int, skip_bad: b
         for path in files:
             try:
                 for batch in LogFile(path).batches(size=_TAKE_LINES):
-                    taken += ledger.take(str(path), batch, now_ms=0)
+                    took = ledger.take(str(path), batch, now_ms=0)
+                    taken += took
                     room = _MOST_FAULTS - len(faults)
-                    faults.extend(reject.fault(str(path)) for reject in batch.rejects[:room])
+                    rejects = sorted((*batch.rejects, *took.refused))
+                    faults.extend(reject.fault(str(path)) for reject in rejects[:room])
             except InputError as error:
                 unreadable.extend(error.faults)
         if unreadable or (faults and not skip_bad):

@@ -147,10 +147,15 @@ def exchanges(sides: Sequence[Side], span_ms: int) -> list[Exchange]:
         if abs(producer.request_in - client.request_in) <= span_ms:
             return [Exchange(client, producer)]
     producers = sorted((side for side in sides if side.producer), key=_order)
-    found = []
+    found, at = [], 0
     for client in sorted((side for side in sides if not side.producer), key=_order):
-        match = next((p for p in producers if abs(p.request_in - client.request_in) <= span_ms), None)
-        if match is not None:
-            producers.remove(match)
-        found.append(Exchange(client, match))
-    return [*found, *(Exchange(None, producer) for producer in producers)]
+        # Who came too early for this client did so for all that follow.
+        while at < len(producers) and producers[at].request_in < client.request_in - span_ms:
+            found.append(Exchange(None, producers[at]))
+            at += 1
+        if at < len(producers) and producers[at].request_in <= client.request_in + span_ms:
+            found.append(Exchange(client, producers[at]))
+            at += 1
+        else:
+            found.append(Exchange(client, None))
+    return [*found, *(Exchange(None, producer) for producer in producers[at:])]

@@ -311,7 +311,13 @@ _ROWS = (
     ),
     # collector
     Metric("peyvand_exchange_records_total", "counter", (), "collector", "Exchange records read"),
-    Metric("peyvand_exchange_rejected_total", "counter", (), "collector", "Lines that could not be read"),
+    Metric(
+        "peyvand_exchange_rejected_total",
+        "counter",
+        (),
+        "collector",
+        "Lines that could not be read, or had a request id of too many",
+    ),
     Metric("peyvand_exchange_duplicates_total", "counter", (), "collector", "Records seen before"),
     Metric(
         "peyvand_exchange_expired_total",

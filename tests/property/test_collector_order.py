@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.collector.batch import Batch, Position
 from services.collector.ledger import Ledger
+from services.collector.pairing import exchanges
 from services.collector.record import read_side
 from services.register.mapping import Mapping
 
@@ -73,6 +74,37 @@ def test_another_span_counts_as_if_it_had_always_been(raw, spans, data):
                 found = {replace(s, revision=1) for s in ledger.summaries()}
                 totals = ledger.totals()
     assert (found, totals.exchanges, totals.orphans) == summaries([sides])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 12)), max_size=24), st.integers(0, 6), st.data())
+def test_a_client_takes_the_first_producer_within_the_span(told, span, data):
+    """In any order: clients by their moments each take the earliest producer that is left and near enough, if there is any."""
+    sides = [
+        read_side(
+            {
+                "securityServerType": "Producer" if producer else "Client",
+                **dict.fromkeys(("requestInTs", "responseOutTs"), START + moment),
+                "messageId": str(number),
+                "succeeded": True,
+            }
+        )
+        for number, (producer, moment) in enumerate(told)
+    ]
+    clients, producers = (
+        sorted((side for side in sides if side.producer is kind), key=lambda side: (side.request_in, side.digest))
+        for kind in (False, True)
+    )
+    expected = set()
+    for client in clients:
+        match = next((one for one in producers if abs(one.request_in - client.request_in) <= span), None)
+        if match:
+            producers.remove(match)
+        expected.add((client, match))
+    expected |= {(None, producer) for producer in producers}
+    found = exchanges(data.draw(st.permutations(sides)), span) if sides else []
+    assert len(found) == len(expected)
+    assert {(one.client, one.producer) for one in found} == expected
 
 
 @settings(max_examples=150, deadline=None)

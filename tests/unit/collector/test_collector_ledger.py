@@ -144,6 +144,45 @@ def test_a_repetition_is_no_change(ledger, raw):
     assert ledger.unpublished(10) == []
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_one_request_id_has_few_sides(raw, size):
+    """Of an id that half a hundred clients and as many producers use 64 sides are kept, over batches too, and none is written
+    again for those that follow; each of these is rejected at its place, and so is one that comes again.
+    """
+    lines = [
+        json.dumps(raw(NOW - 1000, messageId=f"m-{number}", securityServerType=("Client", "Producer")[number % 2]))
+        for number in range(100)
+    ]
+    content = ("\n".join(["", *lines[:70], "", *lines[69:], lines[0]]) + "\n").encode()
+    with Ledger(None, NOBODY, now_ms=NOW) as ledger:
+        taken = [ledger.take("log", some, now_ms=NOW) for some in read(io.BytesIO(content), size=size)]
+        total = sum(taken, Taken())
+        assert (total.read, total.duplicates, total.rejected, total.paired) == (102, 1, 37, 32)
+        places = [(one.number, one.length, one.unit) for some in taken for one in some.refused]
+        assert places == [
+            (number, len(content.splitlines()[number - 1]), "line") for number in (*range(66, 72), *range(73, 104))
+        ]
+        assert {one.reason for some in taken for one in some.refused} == {"64 other records have its xRequestId"}
+        assert (ledger.totals().exchanges, ledger.totals().orphans) == (32, 0)
+        before = ledger._facts["revision"]
+        assert ledger.take("log", batch(json.loads(lines[99])), now_ms=NOW).rejected == 1
+        assert ledger._facts["revision"] == before
+
+
+def test_an_id_that_has_too_many_sides_already_keeps_them(ledger, raw):
+    """A state of before there was a limit is counted as it is; what comes to such an id is rejected."""
+    sides = tuple(read_side(raw(messageId=f"m-{number}")) for number in range(70))
+    counting = ledger._counting()
+    with pytest.MonkeyPatch.context() as patch, ledger._transaction():
+        patch.setattr("services.collector.counting.MOST_SIDES", 70)
+        counting.take({sides[0].request: list(sides)}, DAY, 0)
+        ledger._change(counting, NOW)
+    more = batch(raw(messageId="m-1"), raw(messageId="m-70"), raw(messageId="m-70"))
+    taken = ledger.take("log", more, now_ms=NOW)
+    assert (taken.duplicates, taken.rejected) == (1, 2)
+    assert ledger.totals().exchanges == 70
+
+
 def test_state_survives_and_reading_goes_on(tmp_path, both):
     """After a restart positions, orphans and unpublished summaries are there, and the other side still pairs."""
     path = tmp_path / "state.sqlite"

@@ -233,6 +233,25 @@ def test_bad_lines_can_be_skipped(run, raw, tmp_path):
     assert sum(s.count for s in summaries(result)) == 2
 
 
+def test_records_of_one_id_beyond_its_limit_are_told_by_place(run, raw, tmp_path):
+    """What is one too many of a request id is a fault among the others, of a line with its length and of a record without."""
+    many = [line(raw(messageId=f"m-{number}")) for number in range(65)]
+    of_lines, array = tmp_path / "log.ndjson", tmp_path / "log.json"
+    of_lines.write_bytes(b"\n".join([*many[:64], b"{", many[64], b"{"]))
+    array.write_bytes(b"[" + b",".join(many) + b"]")
+    reason = "64 other records have its xRequestId"
+    result = run(of_lines, "--json", "--skip-bad")
+    assert result.stderr.splitlines() == [
+        f"{of_lines}:65:2: it is not JSON (line of 1 bytes)",
+        f"{of_lines}:66: {reason} (line of {len(many[64])} bytes)",
+        f"{of_lines}:67:2: it is not JSON (line of 1 bytes)",
+    ]
+    assert sum(s.count for s in summaries(result)) == 64
+    result = run(array, "--json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [f"{array}: record 65: {reason}", "the exchange log is refused: 1 fault"]
+
+
 def test_a_bad_register_is_refused(run, raw, tmp_path):
     """A register with a fault stops the command before any log is read."""
     register = write_register(tmp_path / "register", members_csv="member,agency\nIR/GOV/100,nobody\n")

@@ -263,7 +263,7 @@ class Ledger:
     def _forget_before(self, horizon: int) -> None:
         """Drop what no record can change any more: records are refused from ``horizon`` on, and sides looked at an hour
         longer, because the clocks of the two sides differ. A day's move of the horizon clears all of the table of requests,
-        a slice at a time, so that no batch waits for all of it.
+        a slice at a time, so that no batch waits for all of it. Pairs that nothing kept names go with it.
         """
         before = self._facts.get("horizon", 0)
         if horizon < before + min(_HOUR_MS, self._span_ms // 10):
@@ -272,7 +272,12 @@ class Ledger:
         done = self._facts.get("cleared", 0)
         due = max(1, min(sides.SLICES, (horizon - before) * sides.SLICES // _CLEARING_MS))
         for first, end in ((done, min(done + due, sides.SLICES)), (0, done + due - sides.SLICES)):
-            sides.forget(self._database, range(first, max(first, end)), horizon - _HOUR_MS)
+            slices = range(first, max(first, end))
+            sides.forget(self._database, slices, horizon - _HOUR_MS)
+            if self._pairs.any_idle:
+                self._pairs.named(sides.named(self._database, slices))
+            if end == sides.SLICES:
+                self._pairs.turn()
         self._keep("cleared", (done + due) % sides.SLICES)
         # A side may be up to a span away from the one that decided the slot.
         oldest = (self.timeline or Timeline()).place(horizon - _HOUR_MS - self._span_ms) // 1000

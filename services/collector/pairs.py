@@ -1,8 +1,15 @@
-"""The table of pairs: which X-Road parties were seen together, and the agencies and link behind them."""
+"""The table of pairs: which X-Road parties were seen together, and the agencies and link behind them.
+
+A pair is whatever a client called, so those that nothing names any more are forgotten. No side tells by itself how long it is
+kept, so the table of requests is looked through, in rounds of slices: what no cell names when a round begins is idle, and
+forgotten at its end if no side that was there or came meanwhile names it.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import count
 
 from services.collector.record import Parties
 from services.register.mapping import Attribution, Mapping
@@ -24,6 +31,17 @@ class Pairs:
             self._numbers[client, service] = number
             self._parties[number] = Parties(client, provider, service, bool(meta))
             self._attributions[number] = Attribution(consumer, provider_agency, link, bool(shared))
+        self._free = self._unused()
+        self._idle: set[int] = {number for (number,) in database.execute("SELECT pair FROM idle")}
+
+    def _unused(self) -> Iterator[int]:
+        """Give each number that no pair has at that moment, the lowest first: they have to stay small."""
+        return (number for number in count(1) if number not in self._parties)
+
+    @property
+    def any_idle(self) -> bool:
+        """Whether there are pairs that may be forgotten when this round ends."""
+        return bool(self._idle)
 
     def parties(self, number: int) -> Parties:
         """Who called what."""
@@ -37,8 +55,10 @@ class Pairs:
         """Give the number of a pair, which is entered when it is new."""
         number = self._numbers.get((parties.client, parties.service))
         if number is not None:
+            if number in self._idle:
+                self._wake(number)
             return number
-        number = len(self._numbers) + 1
+        number = next(self._free)
         at = mapping.of(parties)
         self._database.execute(
             "INSERT INTO pair VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -50,6 +70,28 @@ class Pairs:
         self._numbers[parties.client, parties.service] = number
         self._parties[number], self._attributions[number] = parties, at
         return number
+
+    def _wake(self, number: int) -> None:
+        self._idle.discard(number)
+        self._database.execute("DELETE FROM idle WHERE pair = ?", (number,))
+
+    def named(self, numbers: Iterable[int]) -> None:
+        """Keep these: sides name them."""
+        for number in self._idle.intersection(numbers):
+            self._wake(number)
+
+    def turn(self) -> None:
+        """End a round over all requests, forgetting what was idle and stayed so, and begin the next."""
+        self._database.execute("DELETE FROM pair WHERE id IN (SELECT pair FROM idle)")
+        for number in self._idle:
+            parties = self._parties.pop(number)
+            del self._attributions[number], self._numbers[parties.client, parties.service]
+        self._free = self._unused()
+        self._database.execute("DELETE FROM idle")
+        self._database.execute(
+            "INSERT INTO idle SELECT id FROM pair WHERE NOT EXISTS (SELECT 1 FROM cell WHERE cell.pair = pair.id)"
+        )
+        self._idle = {number for (number,) in self._database.execute("SELECT pair FROM idle")}
 
     def remap(self, mapping: Mapping) -> list[int]:
         """Attribute every pair anew; returns the numbers of those that changed."""

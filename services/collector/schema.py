@@ -10,10 +10,11 @@ from services.core.errors import StateError
 
 __all__ = ["open_database"]
 
-_VERSION = 3
+_VERSION = 4
 
 # request: every record within the pairing span, for de-duplication and pairing; cell: one summary; revision > published
-# marks it unpublished. Nothing personal has a column.
+# marks it unpublished; idle: pairs that may be forgotten (pairs.py). Nothing personal has a column.
+_IDLE = "CREATE TABLE idle (pair INTEGER PRIMARY KEY)"
 _SCHEMA = f"""
 CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE source (name TEXT PRIMARY KEY, offset INTEGER NOT NULL, line INTEGER NOT NULL) WITHOUT ROWID;
@@ -29,6 +30,7 @@ CREATE TABLE cell (
     PRIMARY KEY (pair, slot)
 ) WITHOUT ROWID;
 CREATE INDEX cell_unpublished ON cell (revision) WHERE revision > published;
+{_IDLE};
 """
 
 
@@ -52,12 +54,15 @@ def open_database(path: str, *, created_ms: int) -> sqlite3.Connection:
             for statement in _SCHEMA.split(";"):
                 database.execute(statement)
             database.execute("INSERT INTO fact VALUES ('revision', ?)", (created_ms,))
+        elif version == _VERSION - 1:
+            database.execute(_IDLE)
+        if version in {0, _VERSION - 1}:
             database.execute(f"PRAGMA user_version = {_VERSION}")
         database.execute("COMMIT")
     except sqlite3.Error as error:
         reason = "another process uses it" if "locked" in str(error) else str(error)
         raise StateError(f"the collector's state {path} cannot be opened: {reason}") from error
-    if version not in {0, _VERSION}:
+    if version not in {0, _VERSION - 1, _VERSION}:
         database.close()
         raise StateError(f"the collector's state {path} was written by another version: move it away to start anew")
     return database

@@ -10,15 +10,18 @@ import sqlite3
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from services.collector.pairs import Pairs
 from services.collector.record import Result, Side
 
-__all__ = ["SLICES", "apart", "forget", "keep", "known"]
+__all__ = ["SLICES", "apart", "forget", "keep", "known", "named"]
 
 SLICES = 4096
 """Parts of the table, by id, that are cleared of what is old one after another."""
 
 _SIDE = struct.Struct("<16sBBIqqqqqq")
+_PAIR = np.dtype({"names": ["pair"], "formats": ["<u4"], "offsets": [18], "itemsize": _SIDE.size})
 _NONE = -1  # stamps and sizes are not negative
 _AT_ONCE = 500
 
@@ -105,5 +108,20 @@ def forget(database: sqlite3.Connection, slices: range, oldest_ms: int) -> None:
     pair stays behind.
     """
     for number in slices:
-        first, end = (struct.pack(">I", one << 20) if one < SLICES else b"\xff" * 17 for one in (number, number + 1))
-        database.execute("DELETE FROM request WHERE id >= ? AND id < ? AND newest < ?", (first, end, oldest_ms))
+        database.execute("DELETE FROM request WHERE id >= ? AND id < ? AND newest < ?", (*_ids(number), oldest_ms))
+
+
+def named(database: sqlite3.Connection, slices: range) -> set[int]:
+    """Numbers of the pairs that the sides in some of SLICES name."""
+    found: set[int] = set()
+    for number in slices:
+        rows = database.execute("SELECT sides FROM request WHERE id >= ? AND id < ?", _ids(number))
+        packed = np.frombuffer(b"".join(sides for (sides,) in rows), _PAIR)
+        found.update(np.unique(packed["pair"]).tolist())
+    return found
+
+
+def _ids(number: int) -> tuple[bytes, bytes]:
+    """From which id on, and up to which, a slice goes."""
+    first, end = (struct.pack(">I", one << 20) if one < SLICES else b"\xff" * 17 for one in (number, number + 1))
+    return first, end

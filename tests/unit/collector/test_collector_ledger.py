@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
+from services.collector import sides
 from services.collector.batch import Batch, Position
 from services.collector.cells import Totals
 from services.collector.formats import read
@@ -225,6 +226,69 @@ def test_old_records_are_forgotten_and_refused(raw):
         assert (sides, ledger.totals()) == (1, Totals(exchanges=1, orphans=1, unpublished=1))
         assert ledger.take("log", batch(at(start)), now_ms=NOW) == Taken(read=1, expired=1)
         assert ledger.take("log", batch(at(start + 2 * DAY + HOUR)), now_ms=NOW) == Taken(read=1)
+
+
+def pairs(ledger):
+    """The services of all pairs, as the table has them; what is in memory is the same."""
+    rows = ledger._database.execute("SELECT id, service FROM pair").fetchall()
+    assert {number: parties.service for number, parties in ledger._pairs._parties.items()} == dict(rows)
+    assert sorted(ledger._pairs._numbers.values()) == sorted(ledger._pairs._attributions) == sorted(dict(rows))
+    return {service.rpartition("/")[2]: number for number, service in rows}
+
+
+@pytest.mark.parametrize("hours", [6, 30])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_pairs_that_nothing_names_are_forgotten(tmp_path, raw, hours, restarts):
+    """Whatever was called once is forgotten after its summary and its sides, at any pace and across restarts, and others
+    have its number; what is called again, or named by a side that is kept, stays.
+    """
+    path, start = tmp_path / "state.sqlite", NOW - 90 * DAY
+
+    def opened():
+        return Ledger(path, NOBODY, now_ms=NOW, span_ms=2 * DAY)
+
+    def take(ledger, hour, code, **more):
+        ledger.take("log", batch(raw(start + hour * HOUR, serviceCode=code, **more)), now_ms=NOW)
+        ledger.acknowledge(ledger.unpublished(1000))
+
+    ledger, again, late = opened(), range(90, 181, 6), 330 if hours == 30 else 348
+    for code in ("once", "twice", *map(str, again)):
+        take(ledger, 0, code, xRequestId=code)
+    taken = set(pairs(ledger).values())
+    for hour in range(hours, 18 * 24, hours):
+        if hour in again:  # some are about to be forgotten then
+            take(ledger, hour, str(hour), xRequestId=f"again-{hour}")
+        if hour == 300:  # the sides do not agree on what was called: no summary names "other"
+            take(ledger, hour, "always", xRequestId="y")
+            take(ledger, hour, "other", xRequestId="y", securityServerType="Producer")
+        take(ledger, hour, "always", xRequestId=f"x-{hour}")
+        assert {summary.service.rpartition("/")[2] for summary in ledger.summaries()} <= set(pairs(ledger))
+        if hour == 240:
+            assert {"always", "180"} <= set(pairs(ledger))
+            assert {"once", "twice"}.isdisjoint(pairs(ledger))
+        if hour == late:
+            [known] = sides.known(ledger._database, [read_side(raw(xRequestId="y")).request], ledger._pairs, 0).values()
+            assert [side.parties.service.rpartition("/")[2] for side in known] == ["always", "other"]
+        if restarts and hour % 5 == 0:
+            ledger.close()
+            ledger = opened()
+    assert {"always"} == set(pairs(ledger))
+    take(ledger, 18 * 24, "new", xRequestId="new")
+    assert pairs(ledger)["new"] in taken
+    ledger.close()
+
+
+def test_a_state_of_the_version_before_is_taken_over(tmp_path, raw):
+    """A state without the table of idle pairs is given it, and goes on."""
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        ledger.take("log", batch(raw()), now_ms=NOW)
+        ledger._database.execute("DROP TABLE idle")
+        ledger._database.execute("PRAGMA user_version = 3")
+    for count in (1, 2):
+        with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+            assert [one.count for one in ledger.summaries()] == [count]
+            ledger.take("log", batch(raw(xRequestId=f"x-{count}0")), now_ms=NOW)
 
 
 def test_totals_are_those_of_all_summaries(tmp_path, raw, both):

@@ -14,8 +14,8 @@ import msgspec.json
 import msgspec.structs
 
 from services.collector.fields import (
-    AT_FAULTS,
-    AT_NUMBERS,
+    AT_ID,
+    AT_VERSION,
     EARLIEST_MS,
     FIELDS,
     LARGEST,
@@ -23,10 +23,12 @@ from services.collector.fields import (
     LATEST_MS,
     LONGEST,
     LONGEST_MS,
+    LONGEST_TEXT,
+    NAMES,
     NUMBERS,
     SIZES,
     STAMPS,
-    is_text,
+    is_name,
 )
 from services.collector.record import Side, side_of
 
@@ -35,7 +37,8 @@ __all__ = ["RawRecord", "check_objects", "decode_line", "decode_records", "split
 RawRecord = msgspec.Raw
 
 _TYPES: Mapping[str, Any] = {
-    **dict.fromkeys(FIELDS, Annotated[str, msgspec.Meta(max_length=LONGEST)] | None),
+    **dict.fromkeys(FIELDS, Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT)] | None),
+    **dict.fromkeys(NAMES, Annotated[str, msgspec.Meta(max_length=LONGEST)] | None),
     **dict.fromkeys(NUMBERS, Annotated[int, msgspec.Meta(ge=0, lt=LARGEST)] | None),
     **dict.fromkeys(SIZES, Annotated[int, msgspec.Meta(ge=0, le=LARGEST_SIZE)] | None),
     **dict.fromkeys(STAMPS, Annotated[int, msgspec.Meta(ge=EARLIEST_MS, lt=LATEST_MS)] | None),
@@ -66,7 +69,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def _clean(values: tuple[Any, ...]) -> bool:
-    """Tell whether the stamps are near enough to each other, and no text holds a control character; most texts are plain, and
+    """Tell whether the stamps are near enough to each other, and no name holds a control character; most names are plain, and
     looked at together.
     """
     _, start, end, _, out, back = values[:6]
@@ -76,8 +79,8 @@ def _clean(values: tuple[Any, ...]) -> bool:
         or abs((back or start) - start) > LONGEST_MS
     ):
         return False
-    texts = [text for text in (*values[6:AT_NUMBERS], *values[AT_FAULTS : AT_FAULTS + 2]) if text]
-    return "".join(texts).isprintable() or all(map(is_text, texts))
+    names = [name for name in (*values[6:AT_ID], values[AT_VERSION]) if name]
+    return "".join(names).isprintable() or all(map(is_name, names))
 
 
 def decode_line(line: bytes) -> Side | None:

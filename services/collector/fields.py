@@ -13,6 +13,7 @@ __all__ = [
     "AT_ID",
     "AT_NUMBERS",
     "AT_SIZES",
+    "AT_VERSION",
     "EARLIEST_MS",
     "FIELDS",
     "FLAGS",
@@ -21,11 +22,16 @@ __all__ = [
     "LATEST_MS",
     "LONGEST",
     "LONGEST_MS",
+    "LONGEST_TEXT",
+    "NAME",
+    "NAMES",
     "NUMBERS",
     "REQUIRED",
     "SIZE",
     "SIZES",
     "STAMPS",
+    "TEXT",
+    "is_name",
     "is_size",
     "is_stamp",
     "is_text",
@@ -35,11 +41,13 @@ __all__ = [
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: anything smaller is in seconds, or nonsense
 LATEST_MS = 4_102_444_800_000  # 2100-01-01
 LONGEST = 255  # X-Road's own limit for each part of an identifier
+LONGEST_TEXT = 1 << 16
 LARGEST = 1 << 53  # counts stay exact in a double
 LARGEST_SIZE = 1 << 40  # bytes, 1 TiB: what claims more is no size, and would drown those that are
 LONGEST_MS = 366 * 86_400_000  # that an exchange may take
 
-_TEXT = "text of at most 255 characters without control characters"
+NAME = "text of at most 255 characters without control characters"
+TEXT = "text of at most 65,536 characters"
 _STAMP = "a whole number of milliseconds since 1970, from 2000 to 2100"
 _SECONDS = "a whole number of seconds since 1970"
 _COUNT = "a whole number, not negative"
@@ -91,9 +99,13 @@ FIELDS = (
     *(*_REQUEST_SIZE, *_RESPONSE_SIZE, *_FAULT_CODE, "monitoringDataTs"),
 )
 AT_ID = FIELDS.index("xRequestId")
+AT_VERSION = FIELDS.index("serviceVersion")
 AT_NUMBERS = FIELDS.index("requestMimeSize")
 AT_SIZES = FIELDS.index("requestSize")
 AT_FAULTS = FIELDS.index("faultCode")
+
+NAMES = frozenset({*_PARTIES, "serviceVersion"})
+"""Fields that name somebody or something, and are shown; other texts are only compared, or looked at by their beginning."""
 
 SIZES = frozenset({*_REQUEST_SIZE, *_RESPONSE_SIZE, "requestMimeSize", "responseMimeSize"})
 """Fields that hold bytes."""
@@ -106,7 +118,12 @@ FLAGS = frozenset({"succeeded"})
 
 
 def is_text(value: Any) -> bool:
-    """Tell whether a value is text that an identifier or a code may be."""
+    """Tell whether a value is text that may be compared, whatever stands in it."""
+    return type(value) is str and len(value) <= LONGEST_TEXT
+
+
+def is_name(value: Any) -> bool:
+    """Tell whether a value is text that an identifier or a code may be, and that may be shown."""
     return (
         type(value) is str
         and len(value) <= LONGEST
@@ -129,7 +146,8 @@ def is_stamp(value: Any) -> bool:
 
 
 _WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys((*_PARTIES, *_OTHER_TEXTS, *_FAULT_CODE, "xRequestId"), (is_text, _TEXT)),
+    **dict.fromkeys((*_OTHER_TEXTS, *_FAULT_CODE, "xRequestId"), (is_text, TEXT)),
+    **dict.fromkeys(NAMES, (is_name, NAME)),
     **dict.fromkeys(_OTHER_NUMBERS, (_is_count, _COUNT)),
     **dict.fromkeys(SIZES, (is_size, SIZE)),
     **dict.fromkeys(STAMPS, (is_stamp, _STAMP)),

@@ -15,19 +15,18 @@ from typing import Any
 
 import orjson
 
-from services.collector.fields import LONGEST_MS, SIZE, is_size, is_stamp, is_text
+from services.collector.fields import LONGEST_MS, NAME, SIZE, TEXT, is_name, is_size, is_stamp, is_text
 from services.collector.record import Parties, RecordError, Result, Side, escaped
 
 __all__ = ["is_generic", "read_generic"]
 
-_TEXT = "text of at most 255 characters without control characters"
 _TIME = "RFC 3339 text with an offset, or seconds or milliseconds since 1970, from 2000 to 2100"
 _FLAG = "true or false"
 _DURATION = "a number of milliseconds, from 0 to a year"
 
-_TEXTS = ("consumer", "provider", "service", "data_item", "id")
+_NAMES = ("consumer", "provider", "service", "data_item")
 _SIZES = ("request_bytes", "response_bytes")
-_REQUIRED = {"time": _TIME, "consumer": _TEXT, "provider": _TEXT, "ok": _FLAG, "duration_ms": _DURATION}
+_REQUIRED = {"time": _TIME, "consumer": NAME, "provider": NAME, "ok": _FLAG, "duration_ms": _DURATION}
 
 
 def is_generic(raw: Mapping[str, Any]) -> bool:
@@ -56,10 +55,12 @@ def _is_duration(value: Any) -> bool:
 
 def _reasons(raw: Mapping[str, Any], time: int | None) -> list[str]:
     found = [
-        f"{name} must be {_TEXT}"
-        for name in _TEXTS
-        if raw.get(name) is not None and not (is_text(raw[name]) and raw[name])
+        f"{name} must be {NAME}"
+        for name in _NAMES
+        if raw.get(name) is not None and not (is_name(raw[name]) and raw[name])
     ]
+    if raw.get("id") is not None and not (is_text(raw["id"]) and raw["id"]):
+        found.append(f"id must be {TEXT}")
     if raw.get("time") is not None and time is None:
         found.append(f"time must be {_TIME}")
     if raw.get("ok") is not None and type(raw["ok"]) is not bool:
@@ -91,7 +92,7 @@ def read_generic(raw: Mapping[str, Any]) -> Side:
     if reasons or time is None:
         raise RecordError(tuple(reasons))
     duration = round(raw["duration_ms"])
-    texts = [get(name) or "" for name in _TEXTS]
+    texts = [get(name) or "" for name in (*_NAMES, "id")]
     sizes = [get(name) for name in _SIZES]
     digest = blake2b(orjson.dumps(["generic", time, duration, texts, sizes, raw["ok"]]), digest_size=16).digest()
     return Side(

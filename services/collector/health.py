@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from services.collector.answer import AnswerError, read_envelope
-from services.collector.fields import is_text
+from services.collector.fields import is_name
 from services.collector.record import escaped
 
 __all__ = ["Health", "ServiceHealth", "read_health"]
@@ -69,7 +69,7 @@ def read_health(body: bytes) -> Health:
 def _service(event: etree._Element) -> ServiceHealth:
     """Read what is told of one version of a service; without statistics it was not asked in the period."""
     codes = [event.findtext(f"{{*}}service/{{*}}{name}") for name in _PARTS]
-    if not (codes[0] and codes[4] and all(is_text(code) for code in codes if code is not None)):
+    if not (codes[0] and codes[4] and all(is_name(code) for code in codes if code is not None)):
         raise AnswerError("it tells of a service without a readable identifier")
     service = "/".join(escaped(code) for code in codes if code)
     told = event.find("{*}lastPeriodStatistics")

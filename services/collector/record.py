@@ -81,7 +81,7 @@ def _parties(*codes: str | None) -> Parties:
 
 
 def _result(fault_code: str | None, status: int | None, *, succeeded: bool) -> Result:
-    if fault_code:
+    if fault_code and (fault_code := fault_code.strip()):
         return Result.BUS_FAILURE if fault_code.lower().startswith(_BUS_FAULTS) else Result.PROVIDER_FAILURE
     if status:
         return Result.PROVIDER_FAILURE if status >= 500 or status in _UNANSWERED else Result.OK

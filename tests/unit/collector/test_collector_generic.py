@@ -80,6 +80,8 @@ def test_a_failure_is_the_providers(line):
         ({"request_bytes": 1.5}, "request_bytes must be a whole number"),
         ({"response_bytes": 1 << 53}, "response_bytes must be a whole number of bytes, from 0 to 1 TiB"),
         ({"data_item": ["CANARY"]}, "data_item must be text"),
+        ({"id": ""}, "id must be text of at most 65,536 characters"),
+        ({"id": "CANARY" * 20_000}, "id must be text of at most 65,536 characters"),
     ],
 )
 def test_what_cannot_be_read_is_told_by_field(line, change, told):
@@ -89,6 +91,13 @@ def test_what_cannot_be_read_is_told_by_field(line, change, told):
     [reason] = caught.value.reasons
     assert reason.startswith(told)
     assert "CANARY" not in reason
+
+
+def test_an_id_only_tells_exchanges_apart(line):
+    """An id may hold anything, and be long; two that differ in it are two exchanges."""
+    one, other = (read_generic(line(id="\n\x00" * 1000 + end)) for end in "ab")
+    assert one.digest != other.digest
+    assert one.parties == other.parties == read_generic(line()).parties
 
 
 def test_lines_of_both_kinds_stand_in_one_log(line, both):

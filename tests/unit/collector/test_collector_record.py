@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec import structs
 
 from services.collector.decode import decode_line
 from services.collector.record import Parties, RecordError, Result, read_side
@@ -91,6 +92,9 @@ def test_attachments_make_the_mime_size_the_size(raw):
         ({"succeeded": False, "faultCode": "server.clientproxy.network_error"}, Result.BUS_FAILURE),
         ({"succeeded": False, "faultCode": "client.invalid_request", "statusCode": 404}, Result.BUS_FAILURE),
         ({"succeeded": False, "faultCode": "soap:client"}, Result.PROVIDER_FAILURE),
+        ({"succeeded": False, "faultCode": "\n  Server.ClientProxy.NetworkError\n"}, Result.BUS_FAILURE),
+        ({"succeeded": False, "faultCode": "\n soap:Server\n"}, Result.PROVIDER_FAILURE),
+        ({"succeeded": True, "faultCode": " \n"}, Result.OK),
         ({"succeeded": False, "faultCode": "Server.ClientProxy.NetworkError"}, Result.BUS_FAILURE),
         ({"succeeded": False, "faultCode": "Server.ServerProxy.UnknownService", "statusCode": 500}, Result.BUS_FAILURE),
         ({"succeeded": False, "faultCode": "Client.InvalidHttpMethod"}, Result.BUS_FAILURE),
@@ -167,7 +171,7 @@ def test_a_call_that_named_nobody_has_empty_parties(raw):
             {"serviceCode": "\x1b[2J", "xRequestId": ["x"], "succeeded": None},
             [
                 "serviceCode must be text of at most 255 characters without control characters",
-                "xRequestId must be text of at most 255 characters without control characters",
+                "xRequestId must be text of at most 65,536 characters",
                 "succeeded is missing, it must be true or false",
             ],
         ),
@@ -179,6 +183,42 @@ def test_says_every_fault_without_content(raw, change, reasons):
         read_side(raw(**change))
     assert list(caught.value.reasons) == reasons
     assert decode_line(json.dumps(raw(**change)).encode()) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("messageId", "xRequestId", "faultCode", "soapFaultCode", "serviceType", "restMethod", "xRoadVersion"),
+        *("messageProtocolVersion", "clientSecurityServerAddress", "serviceSecurityServerAddress"),
+    ],
+)
+@pytest.mark.parametrize("value", ["\n  id-1\n", "a\x00\x1b[2J\x85", "x" * 65_536])
+def test_what_names_nobody_may_hold_anything(raw, name, value):
+    """A line break, a control character or a long text refuses no record where nobody reads it, and is in nothing that is
+    kept; but it tells records apart.
+    """
+    record = raw(**{name: value})
+    side = read_side(record)
+    assert decode_line(json.dumps(record).encode()) == side
+    assert side.digest != read_side(raw(**{name: "other"})).digest
+    assert all(type(kept) is not str for kept in structs.astuple(side))
+    assert side.parties == read_side(raw()).parties
+    too_long = raw(**{name: "x" * 65_537})
+    assert decode_line(json.dumps(too_long).encode()) is None
+    with pytest.raises(RecordError) as caught:
+        read_side(too_long)
+    assert caught.value.reasons == (f"{name} must be text of at most 65,536 characters",)
+
+
+@pytest.mark.parametrize("name", ["clientMemberCode", "serviceSubsystemCode", "serviceCode", "serviceVersion"])
+@pytest.mark.parametrize("value", ["\nid", "a\x00", "\x85", "x" * 256])
+def test_a_name_is_plain_and_short(raw, name, value):
+    """What names a party or a service is refused as before, one by one and at once."""
+    record = raw(**{name: value})
+    assert decode_line(json.dumps(record).encode()) is None
+    with pytest.raises(RecordError) as caught:
+        read_side(record)
+    assert caught.value.reasons == (f"{name} must be text of at most 255 characters without control characters",)
 
 
 def test_a_record_may_be_as_large_and_as_long_as_any(raw):

@@ -6,7 +6,6 @@ one, an ``id``. What else a line holds is never read.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -15,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from services.collector.fields import LONGEST_MS, NAME, SIZE, TEXT, is_name, is_size, is_stamp, is_text
+from services.collector.fields import LATEST_MS, LONGEST_MS, NAME, SIZE, TEXT, is_name, is_size, is_stamp, is_text
 from services.collector.record import Parties, RecordError, Result, Side, escaped
 
 __all__ = ["is_generic", "read_generic"]
@@ -42,7 +41,7 @@ def _milliseconds(value: Any) -> int | None:
             value = moment.timestamp() if moment.tzinfo else None
         except (ValueError, OverflowError):
             return None
-    if type(value) not in {int, float} or not math.isfinite(value):
+    if type(value) not in {int, float} or not 0 <= value < LATEST_MS:
         return None
     # From 2000 to 2100 seconds and milliseconds cannot be taken for each other.
     number = round(value if value > 1e11 else value * 1000)

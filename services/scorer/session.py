@@ -139,6 +139,8 @@ class Session:
         return self._next
 
     async def _bus_clock(self) -> float:
+        if not self._bus.connected:
+            raise BusError("the bus is away")  # which publishing waits for
         return (await self._bus.stream_state(subjects.MEASUREMENTS)).now
 
     async def _load(self, adopted: Adopted) -> Loaded:

@@ -20,6 +20,8 @@ from services.prober.trail import StoppedError, Trail
 
 __all__ = ["Ended", "Server", "call"]
 
+_MARGIN_SECONDS: Final = 0.1
+
 _CODES: Final = (
     "OK",
     "CANCELLED",
@@ -101,14 +103,16 @@ async def call(
 
 
 def _headers(server: Server, path: str, left: float) -> Metadata:
-    """Return the headers of a call that has ``left`` seconds, rounded up: our own deadline comes first."""
+    """Return the headers of a call that has ``left`` seconds. The server is told of some more, so that our own deadline comes
+    first: which of the two ended a call would else be chance, and with it the reason.
+    """
     return (
         (b":method", b"POST"),
         (b":scheme", b"http" if server.tls is None else b"https"),
         (b":authority", server.authority),
         (b":path", path.encode()),
         (b"te", b"trailers"),
-        (b"grpc-timeout", b"%dm" % max(1, ceil(left * 1000))),
+        (b"grpc-timeout", b"%dm" % ceil((max(0.0, left) + _MARGIN_SECONDS) * 1000)),
         (b"content-type", b"application/grpc"),
         (b"grpc-accept-encoding", b"identity"),
         *server.metadata,

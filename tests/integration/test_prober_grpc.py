@@ -199,4 +199,4 @@ async def test_31_a_hung_grpc_call_ends_in_time(tmp_path: Path) -> None:
                 result = await ask(target, kind="grpc", call=CALL, descriptors=descriptors, timeout=0.3)
                 assert 0.29 <= monotonic() - start <= 0.35
                 assert result.judgement.reason is reason
-    assert 0 < server.left[0] <= 0.31
+    assert 0.3 < server.left[0] <= 0.41

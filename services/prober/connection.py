@@ -56,7 +56,7 @@ class Connection(Stream):
         self._parser: Any = None
         self._header_bytes = 0
         self._until_close = False
-        self._heard: list[bytes] = []
+        self._heard = bytearray()
 
     def ready(self) -> None:
         """Send the request."""
@@ -74,8 +74,9 @@ class Connection(Stream):
         """Feed the parser."""
         if not self.first_byte:
             self.first_byte = perf_counter()
-        if self.phase is Phase.PROCESSING:
-            self._heard.append(data)
+        # No more than may be needed: of interim answers there may be any number.
+        if self.phase is Phase.PROCESSING and len(self._heard) <= _HEADER_LIMIT:
+            self._heard += data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -100,7 +101,7 @@ class Connection(Stream):
 
     def _read_again(self) -> bool:
         """Read from the start what says one length several times, once all of its head is there; False for any other."""
-        heard = b"".join(self._heard)
+        heard = bytes(self._heard)
         if not ends(heard):
             # The parser has stopped, and does so again with whatever comes next.
             return len(heard) <= _HEADER_LIMIT

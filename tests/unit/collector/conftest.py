@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from ledger_case import NOBODY, NOW
 
+from services.collector.ledger import Ledger
 from tests.exchange_records import both_sides, record
 
 
@@ -20,3 +22,10 @@ def raw() -> Callable[..., dict[str, Any]]:
 def both() -> Callable[..., tuple[dict[str, Any], dict[str, Any]]]:
     """Makes the two sides of an exchange."""
     return both_sides
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    """A state that is empty, and gone afterwards."""
+    with Ledger(None, NOBODY, now_ms=NOW) as opened:
+        yield opened

@@ -130,6 +130,7 @@ async def test_a_silent_server_is_left_for_another(nats, tmp_path: Path) -> None
                 while not bus.connected or bus.client.connected_url.port == silent.port:  # noqa: ASYNC110  # no event
                     await asyncio.sleep(0.05)
                 await bus.kv_put(subjects.INDICATOR, "government", b"x")
+                assert await bus.kv_get(subjects.INDICATOR, "government") == b"x"
     finally:
         other.kill()
 

@@ -258,12 +258,13 @@ async def test_leaving_does_not_wait_for_a_silent_server(alone: Deployed) -> Non
     """Who leaves while the client shakes hands anew, with a server that says nothing, does not wait for it."""
     met: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
     async with asyncio.timeout(DEADLINE):
-        async with alone.connect("scorer"):
+        async with alone.connect("scorer") as bus:
             alone.kill(0)
             mute = await asyncio.start_server(
                 lambda _reader, writer: met.put_nowait(writer), "127.0.0.1", alone.ports[0]
             )
             silent = await met.get()
+        assert bus.client.is_closed
         mute.close()
         silent.transport.abort()
 
@@ -281,7 +282,9 @@ async def test_a_silent_node_is_left_for_another(cluster: Deployed) -> None:
         await bus.client._process_op_err(nats.errors.StaleConnectionError())  # as after pings without an answer
         while not bus.connected or bus.client.connected_url.port == port:  # noqa: ASYNC110  # nothing tells
             await asyncio.sleep(0.05)
-        await asyncio.wait(sends)
+        done, _ = await asyncio.wait(sends)
+        assert len(done) == 16
+        assert bus.client.connected_url.port in {*cluster.ports} - {port}
 
 
 async def test_a_server_that_ends_the_handshake_is_tried_again(alone: Deployed) -> None:
@@ -300,3 +303,4 @@ async def test_a_server_that_ends_the_handshake_is_tried_again(alone: Deployed) 
         alone.start(0)
         while not bus.connected:  # noqa: ASYNC110  # nothing tells
             await asyncio.sleep(0.05)
+        assert bus.client.stats["reconnects"] == 1

@@ -13,6 +13,7 @@ from nats.aio.client import Client
 __all__ = ["LettingGo"]
 
 _CLOSE_SECONDS = 1.0
+_CANCELLATIONS = 5
 
 
 class LettingGo(Client):
@@ -26,10 +27,22 @@ class LettingGo(Client):
                 await self.close()
         except OSError:  # the server is gone or silent
             self._let_go()
+        await self._reconnect_no_more()
 
     def hang_up(self) -> None:
         """End a connection that failed before it was one: nats-py forgets it where it tries again, and leaves it open."""
         if self.is_connecting:
+            self._let_go()
+
+    async def _reconnect_no_more(self) -> None:
+        """End the task that reconnects: nats-py cancels it once, and where a handshake ends at that moment it goes on."""
+        task = self._reconnection_task
+        for _ in range(_CANCELLATIONS):
+            if task is None or task.done():
+                return
+            task.cancel()
+            await asyncio.wait({task}, timeout=_CLOSE_SECONDS / _CANCELLATIONS)
+            self._status = Client.CLOSED
             self._let_go()
 
     async def _attempt_reconnect(self) -> None:

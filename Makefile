@@ -76,7 +76,7 @@ proto: setup-dev ## generate the code of proto/
 		--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc $(filter %_service.proto,$(PROTOS))
 
 docs: setup ## write docs/metrics.md and docs/settings.md from the code
-	$(BIN)/python -m services.core.pages docs
+	$(BIN)/python -m services.core.reference_pages docs
 
 dashboards: setup-dev ## write Grafana's dashboards from deploy/dashboards
 	$(BIN)/python -m deploy.dashboards deploy/grafana/dashboards

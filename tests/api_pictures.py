@@ -11,9 +11,9 @@ from collections import defaultdict
 import numpy as np
 
 from services.core.codec import ExchangeVolume, LinkEvidence, RecentBlock, SlotBlock
-from services.core.evidence import Indicator, Interval, Kind, Losses, RecentRows, Strict
-from services.core.outcome import Outcome, Reason
-from services.core.structure import ProviderRole, SetIndex, Structure
+from services.core.model.measurement import Indicator, Interval, Kind, Losses, RecentRows, Strict
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.structure import ProviderRole, SetIndex, Structure
 from tests.block_columns import Block
 
 __all__ = ["AS_OF", "COUNTED_FROM", "blocks_of", "recent_block", "slot_block_of", "structure_of"]

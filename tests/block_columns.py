@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.core.codec import BlockColumns, ExchangeVolume, KeptBlock, LinkEvidence, encode_block, stamp_block
-from services.core.evidence import Indicator
-from services.core.reconciliation import Reconciliation, Traffic
-from services.core.structure import Structure
+from services.core.model.measurement import Indicator
+from services.core.model.reconciliation import Reconciliation, Traffic
+from services.core.model.structure import Structure
 
 __all__ = ["Block", "decode_block", "encoded"]
 

@@ -11,8 +11,8 @@ import grpc
 from services.api.caller import Caller
 from services.api.read_model import ReadModel
 from services.api.refusal import RefusedError
-from services.core.evidence import Kind
-from services.core.model import Register
+from services.core.model.measurement import Kind
+from services.core.model.register import Register
 
 __all__ = ["RULES", "Access", "caller", "not_visible"]
 

@@ -20,11 +20,11 @@ from services.api.link_answers import LinkAnswers
 from services.api.read_model import ReadModel
 from services.api.register_servicer import RegisterServicer
 from services.api.watch import WatchHub
-from services.core import metrics
 from services.core.bus import Bus, Message
-from services.core.bus.subjects import INDICATOR, INDICATORS
+from services.core.bus.names import INDICATOR, INDICATORS
 from services.core.errors import BusError
 from services.core.log import Logger
+from services.core.metrics import table as metrics
 
 __all__ = ["NAMES", "Picture", "handlers"]
 

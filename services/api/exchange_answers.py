@@ -10,8 +10,8 @@ from peyvand.v1 import indicator_service_pb2
 from services.api.read_model import GOVERNMENT_BLOCK, ReadModel, block_key
 from services.api.refusal import RefusedError
 from services.core.codec import KeptBlock, traffic_to_message
-from services.core.model import Link
-from services.core.reconciliation import FINDINGS, Reconciliation, findings
+from services.core.model.reconciliation import FINDINGS, Reconciliation, findings
+from services.core.model.register import Link
 
 __all__ = ["Reconciliations", "traffic_answer"]
 

@@ -15,7 +15,7 @@ from services.api.read_model import GOVERNMENT_BLOCK, block_key
 from services.api.refusal import RefusedError
 from services.api.register_view import RegisterView
 from services.core.codec import KeptBlock, indicator_to_message
-from services.core.evidence import Indicator, Kind, Losses, Target
+from services.core.model.measurement import Indicator, Kind, Losses, Target
 from services.indicator.explain import Explanation, explain
 
 __all__ = ["Explainer"]

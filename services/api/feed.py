@@ -13,11 +13,11 @@ from services.api.read_model import GOVERNMENT_BLOCK, ReadModel, block_key
 from services.api.register_view import RegisterView
 from services.api.watch import WatchHub
 from services.core.bus import Bus
-from services.core.bus.subjects import INDICATOR, REGISTER
+from services.core.bus.names import INDICATOR, REGISTER
 from services.core.codec import KeptBlock, decode_manifest
 from services.core.errors import BusError
 from services.core.log import Logger
-from services.core.model import Register
+from services.core.model.register import Register
 from services.register.publish import CURRENT, follow
 
 __all__ = ["Feed"]

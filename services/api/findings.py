@@ -28,8 +28,8 @@ from services.core.codec import (
 )
 from services.core.codec.units import duration, from_micros, timestamp
 from services.core.errors import BusError
-from services.core.evidence import FACTS, RecentRows, Target
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import FACTS, RecentRows, Target
+from services.core.model.outcome import Outcome, Reason
 from services.indicator.burn import SPANS, burn, burning
 
 __all__ = ["Findings"]

@@ -11,7 +11,7 @@ import numpy as np
 from services.api.read_model import ReadModel, block_key
 from services.api.register_view import RegisterView
 from services.core.codec import KeptBlock
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 from services.indicator.explain import gather
 from services.indicator.fixed import Imputation
 from services.indicator.shares import LinkShares

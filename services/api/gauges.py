@@ -15,8 +15,8 @@ from services.api.read_model import GOVERNMENT_BLOCK, ReadModel
 from services.api.register_view import RegisterView
 from services.api.structure_answers import three_bars
 from services.core.codec import KeptBlock
-from services.core.evidence import Kind
-from services.core.metrics import TABLE
+from services.core.metrics.table import TABLE
+from services.core.model.measurement import Kind
 from services.indicator.costs import Costs
 
 __all__ = ["AGENCY_SERIES", "COSTLIEST", "EXCHANGE_LINKS", "SERVICE_SERIES", "Standing"]

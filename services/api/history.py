@@ -19,10 +19,11 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.api.paging import last_of, size_of, token_of
 from services.api.read_model import ReadModel, named_kind
 from services.api.refusal import RefusedError
-from services.core.bus import Message, subjects
+from services.core.bus import Message
+from services.core.bus import names as subjects
 from services.core.codec.units import time_of
 from services.core.errors import BusError
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 
 __all__ = ["History", "Read"]
 

@@ -22,7 +22,7 @@ from services.api.refusal import RefusedError
 from services.api.structure_answers import structure_answer
 from services.api.tabulation import Tabulator
 from services.api.watch import WatchHub
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 
 __all__ = ["IndicatorServicer"]
 

@@ -20,8 +20,8 @@ from services.api.slots import chunks, slot_key, slot_messages
 from services.core.codec import SlotBlock, decode_slot_block, reconciliation_to_message, volume_to_message
 from services.core.codec.units import time_of
 from services.core.errors import BusError
-from services.core.evidence import Kind
-from services.core.model import Link
+from services.core.model.measurement import Kind
+from services.core.model.register import Link
 
 __all__ = ["MOST_SLOTS", "LinkAnswers"]
 

@@ -11,8 +11,8 @@ from services.api.published import Published
 from services.api.refusal import RefusedError
 from services.api.register_view import RegisterView
 from services.core.codec import KeptBlock, Place
-from services.core.evidence import Kind
-from services.core.model import Register
+from services.core.model.measurement import Kind
+from services.core.model.register import Register
 
 __all__ = ["GOVERNMENT_BLOCK", "Change", "ReadModel", "block_key", "named_kind"]
 

@@ -9,7 +9,7 @@ from services.api.messages import agency_message, evaluation_message, service_me
 from services.api.paging import cut
 from services.api.read_model import ReadModel
 from services.core.codec.units import timestamp
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 
 __all__ = ["RegisterServicer"]
 

@@ -10,8 +10,8 @@ from functools import cached_property
 import grpc
 
 from services.api.refusal import RefusedError
-from services.core.evidence import Kind
-from services.core.model import Link, Register
+from services.core.model.measurement import Kind
+from services.core.model.register import Link, Register
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
 

@@ -9,9 +9,9 @@ from services.api.read_model import GOVERNMENT_BLOCK, ReadModel
 from services.api.refusal import RefusedError
 from services.core.codec import structure_to_message
 from services.core.codec.units import timestamp
-from services.core.evidence import Indicator, Kind
-from services.core.model import Register
-from services.core.structure import Structure
+from services.core.model.measurement import Indicator, Kind
+from services.core.model.register import Register
+from services.core.model.structure import Structure
 from services.register.rounds import INTEGRATION
 
 __all__ = ["structure_answer", "three_bars"]

@@ -15,8 +15,8 @@ from services.api.read_model import GOVERNMENT_BLOCK
 from services.api.refusal import RefusedError
 from services.core.codec import set_index_to_message
 from services.core.codec.units import timestamp
-from services.core.evidence import Kind
-from services.core.model import Agency, Service
+from services.core.model.measurement import Kind
+from services.core.model.register import Agency, Service
 from services.indicator.tabulate import Group, bands, tabulate
 
 __all__ = ["Tabulator"]

@@ -22,7 +22,7 @@ from peyvand.v1 import (
 )
 from services.core.codec.units import timestamp
 from services.core.errors import ApiError, SettingsError
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 
 __all__ = ["ATTRIBUTES", "Client", "client"]
 

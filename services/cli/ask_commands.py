@@ -14,7 +14,7 @@ from rich.console import Console
 from services.cli.ask_client import client
 from services.cli.ask_tables import explanation, indicator_table, one_indicator, provenance
 from services.cli.history_table import history as history_picture
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 
 __all__ = ["API", "Address", "AsJson", "Window", "console", "explain", "history", "indicator", "print_json"]
 

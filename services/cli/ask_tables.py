@@ -13,7 +13,7 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.figures import gain, percent, points, window
 from services.cli.findings_table import findings
 from services.cli.tables import new_table
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 
 __all__ = ["bounds", "explanation", "indicator_table", "one_indicator", "point", "provenance"]
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from services.cli.reaching import reached
-from services.core.bus.server import write_configuration
+from services.core.bus.embedded import write_configuration
 from services.core.bus.snapshots import restore, save
 from services.core.bus.topology import initialise, streams
 from services.core.bus.users import authorization, read_users, replace_seed, retire_seeds, seats, write_seeds

@@ -19,7 +19,7 @@ from services.cli.traffic_tables import traffic_tables
 from services.collector.offline import Digest, digest
 from services.core import codec
 from services.core.errors import InputError
-from services.core.evidence import DURATION_BUCKETS, ExchangeSummary
+from services.core.model.measurement import DURATION_BUCKETS, ExchangeSummary
 from services.register.load import load
 from services.register.mapping import Mapping
 

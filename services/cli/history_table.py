@@ -14,7 +14,7 @@ from services.cli.ask_tables import bounds, point, provenance
 from services.cli.figures import percent
 from services.cli.sparkline import cells, sparkline
 from services.cli.tables import new_table
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 
 __all__ = ["history"]
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from services.core.definition import Probe
 from services.core.errors import SettingsError
-from services.core.evidence import Target
-from services.core.model import Register
+from services.core.model.measurement import Target
+from services.core.model.probe import Probe
+from services.core.model.register import Register
 from services.prober.assignment import Assignment, assignments
 from services.prober.schedule import Entry
 from services.register.address import read_target

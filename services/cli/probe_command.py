@@ -20,7 +20,7 @@ from services.cli.probe_picture import Probed, explained, line
 from services.core.codec import measurement_to_json
 from services.core.errors import SettingsError
 from services.core.log import Logger
-from services.core.model import Register
+from services.core.model.register import Register
 from services.prober.assignment import Assignment
 from services.prober.attempt import Attempts, Result
 from services.prober.egress import EgressRules

@@ -14,8 +14,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from services.core.evidence import Phases
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Phases
+from services.core.model.outcome import Outcome, Reason
 from services.prober.assignment import Assignment
 from services.prober.attempt import Result
 from services.prober.checks import CheckResult, Verdict, explain

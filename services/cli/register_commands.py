@@ -21,7 +21,7 @@ from services.cli.fetching import fetch
 from services.core import log as logs
 from services.core.bus import Bus, connect_by
 from services.core.errors import BusError, Fault, InputError, SettingsError
-from services.core.model import Register
+from services.core.model.register import Register
 from services.core.settings import Settings
 from services.register.check import against as check_against
 from services.register.diff import diff as difference

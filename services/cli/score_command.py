@@ -21,10 +21,11 @@ from services.cli.score_table import show
 from services.cli.sensitivity_table import print_json, show_sensitivity
 from services.cli.structure_tables import structure_tables
 from services.core import codec
-from services.core.bus import Bus, Message, subjects
+from services.core.bus import Bus, Message
+from services.core.bus import names as subjects
 from services.core.errors import InputError, SettingsError
-from services.core.evidence import Kind
-from services.core.model import Register
+from services.core.model.measurement import Kind
+from services.core.model.register import Register
 from services.indicator.index import Snapshot
 from services.register.load import load
 from services.scorer.batches import columns_of, summaries_of

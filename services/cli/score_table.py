@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from services.core.codec import ExchangeVolume
-from services.core.evidence import Indicator, Kind
-from services.core.model import Register
-from services.core.outcome import Stage
+from services.core.model.measurement import Indicator, Kind
+from services.core.model.outcome import Stage
+from services.core.model.register import Register
 from services.indicator.index import Snapshot
 
 __all__ = ["percent", "show"]

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from services.cli.score_table import percent
 from services.core import codec
-from services.core.evidence import Kind
-from services.core.model import Register
-from services.core.sensitivity import RankSensitivity, Sensitivity
+from services.core.model.measurement import Kind
+from services.core.model.register import Register
+from services.core.model.sensitivity import RankSensitivity, Sensitivity
 from services.indicator.index import Snapshot
 from services.indicator.sensitivity import Ranking
 

@@ -17,11 +17,11 @@ from services.cli.loopback import fetch
 from services.cli.processes import Child, ComponentError, component_command, running
 from services.cli.watching import Watching
 from services.core.bus import connect
+from services.core.bus.embedded import configuration, find_server, write_configuration
 from services.core.bus.roles import write_users
-from services.core.bus.server import configuration, find_server, write_configuration
 from services.core.bus.topology import initialise
 from services.core.errors import ListenError, SettingsError
-from services.core.model import Register
+from services.core.model.register import Register
 from services.register.load import load
 from services.register.publish import publish
 

@@ -17,7 +17,7 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_p
 from services.cli.loopback import fetch
 from services.cli.picture import Exchanges, Picture, left_out, line, table
 from services.cli.processes import Child
-from services.core.model import Register
+from services.core.model.register import Register
 
 __all__ = ["Watching"]
 

@@ -11,7 +11,7 @@ import msgspec
 from lxml import etree
 
 from services.collector.decode import check_objects, decode_records, split_records
-from services.core.markup import MarkupError, read_markup
+from services.core.xml import MarkupError, read_markup
 
 __all__ = ["Answer", "AnswerError", "FaultError", "read_answer", "read_envelope", "read_records"]
 

@@ -24,7 +24,7 @@ from services.collector.replay import Timeline
 from services.collector.schema import open_database
 from services.collector.summary import Tally, summary
 from services.core.errors import StateError
-from services.core.evidence import ExchangeSummary
+from services.core.model.measurement import ExchangeSummary
 from services.register.mapping import Mapping
 
 __all__ = ["PAIRING_SPAN_MS", "Ledger", "Pending", "Taken"]

@@ -1,4 +1,4 @@
-"""What the collector exposes on /metrics, by the names of the metrics table (services/core/metrics.py)."""
+"""What the collector exposes on /metrics, by the names of the metrics table (services/core/metrics/table.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.collector.cells import Totals
 from services.collector.health import Health
 from services.collector.ledger import Taken
 from services.collector.server import FAILURES
-from services.core import metrics
+from services.core.metrics import table as metrics
 
 __all__ = ["SERVICES", "Meters"]
 

@@ -11,7 +11,7 @@ from services.collector.cells import Totals
 from services.collector.ledger import Ledger, Taken
 from services.collector.source import LogFile
 from services.core.errors import Fault, InputError
-from services.core.evidence import ExchangeSummary
+from services.core.model.measurement import ExchangeSummary
 from services.register.mapping import Mapping
 
 __all__ = ["Digest", "digest"]

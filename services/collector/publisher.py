@@ -9,7 +9,8 @@ from hashlib import blake2b
 
 from services.collector.ledger import Pending
 from services.core import codec
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 
 __all__ = ["Message", "messages", "publish"]
 

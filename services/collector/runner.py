@@ -22,7 +22,7 @@ from services.collector.source import LogFile
 from services.collector.sources import FileSource, Source, read_sources
 from services.core.bus import Bus, connect_by
 from services.core.errors import BusError, SettingsError
-from services.core.model import FLUSH_SECONDS, Register
+from services.core.model.register import FLUSH_SECONDS, Register
 from services.core.runtime import Runtime
 from services.register.mapping import Mapping
 from services.register.publish import follow

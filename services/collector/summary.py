@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 from services.collector.pairing import Exchange
 from services.collector.record import Parties
-from services.core.evidence import DURATION_BUCKETS, ExchangeSummary
+from services.core.model.measurement import DURATION_BUCKETS, ExchangeSummary
 from services.register.mapping import Attribution
 
 __all__ = ["Tally", "bucket_of", "summary"]

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 from services.indicator.frame import Frame
 from services.indicator.index import strict_shares
 from services.indicator.shares import grouping, link_shares, mean_share, ratio, sums

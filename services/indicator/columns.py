@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import Target
+from services.core.model.measurement import Target
 
 __all__ = ["Columns"]
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.outcome import Stage
+from services.core.model.outcome import Stage
 from services.indicator import bits
 from services.indicator.bits import Words
 from services.indicator.causes import CauseRows, pause_slots

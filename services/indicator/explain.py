@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import Kind, Losses
-from services.core.outcome import Stage
+from services.core.model.measurement import Kind, Losses
+from services.core.model.outcome import Stage
 from services.indicator.costs import Costs, largest
 from services.indicator.fixed import Imputation, lower_if_fixed
 from services.indicator.frame import Frame

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import Indicator, Interval, Kind, Losses, Strict
-from services.core.outcome import Stage
+from services.core.model.measurement import Indicator, Interval, Kind, Losses, Strict
+from services.core.model.outcome import Stage
 from services.indicator.calendar import Calendar
 from services.indicator.counted import Countable
 from services.indicator.frame import Frame

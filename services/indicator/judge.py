@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import Target
-from services.core.outcome import Stage
+from services.core.model.measurement import Target
+from services.core.model.outcome import Stage
 from services.indicator.cells import verdict
 from services.indicator.frame import Frame
 

@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import Kind
-from services.core.outcome import Stage
+from services.core.model.measurement import Kind
+from services.core.model.outcome import Stage
 from services.indicator.counted import Countable
 from services.indicator.frame import Frame
 from services.indicator.interval import combine

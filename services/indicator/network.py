@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.definition import Probe
-from services.core.model import Register
+from services.core.model.probe import Probe
+from services.core.model.register import Register
 from services.indicator.frame import Frame
 
 __all__ = ["Network"]

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import FACTS, Facts, MeasurementColumns, RecentRows, Target
-from services.core.outcome import Outcome
+from services.core.model.measurement import FACTS, Facts, MeasurementColumns, RecentRows, Target
+from services.core.model.outcome import Outcome
 from services.indicator.cells import pack
 from services.indicator.columns import Columns
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import Register
-from services.core.reconciliation import Carrier, Estimate, Reconciliation, Traffic, Volume
+from services.core.model.reconciliation import Carrier, Estimate, Reconciliation, Traffic, Volume
+from services.core.model.register import Register
 from services.indicator.frame import Frame
 from services.indicator.odds import Bounds
 from services.indicator.reconcile import Agreement, Hours, agreement

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import MeasurementColumns
-from services.core.model import Register
+from services.core.model.measurement import MeasurementColumns
+from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
 from services.indicator.rejudge import Limits, rejudge

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import MeasurementColumns, Target
-from services.core.model import Register
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import MeasurementColumns, Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.register import Register
 
 __all__ = ["Limits", "rejudge"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import uniform
 
-from services.core.evidence import Kind, RankBand
-from services.core.sensitivity import RankSensitivity, SwitchIndex
+from services.core.model.measurement import Kind, RankBand
+from services.core.model.sensitivity import RankSensitivity, SwitchIndex
 from services.indicator.cases import SWITCHES, Cases, compute
 from services.indicator.frame import Frame
 from services.indicator.index import TOLERANCE

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from services.core.evidence import Kind
-from services.core.outcome import Stage
+from services.core.model.measurement import Kind
+from services.core.model.outcome import Stage
 from services.indicator.frame import Frame
 
 __all__ = [

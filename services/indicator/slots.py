@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import MeasurementColumns, Target
+from services.core.model.measurement import MeasurementColumns, Target
 from services.indicator.cells import EMPTY, pack
 from services.indicator.columns import Columns
 

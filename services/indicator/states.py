@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import Target
+from services.core.model.measurement import Target
 from services.indicator.causes import CauseRows
 from services.indicator.packed import DayState
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from services.core.evidence import Kind
-from services.core.outcome import Stage
-from services.core.structure import ProviderRole, SetIndex, Structure
+from services.core.model.measurement import Kind
+from services.core.model.outcome import Stage
+from services.core.model.structure import ProviderRole, SetIndex, Structure
 from services.indicator.frame import Frame
 from services.indicator.index import TOLERANCE, Snapshot
 from services.indicator.network import Network

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.structure import SetIndex
+from services.core.model.structure import SetIndex
 from services.indicator.frame import Frame
 from services.indicator.index import TOLERANCE
 from services.indicator.levels import LEVELS

@@ -9,8 +9,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import MeasurementColumns, Target
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import MeasurementColumns, Target
+from services.core.model.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.cells import outcomes, reasons, stages, verdict
 from services.indicator.columns import Columns

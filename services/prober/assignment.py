@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
 from zoneinfo import ZoneInfo
 
-from services.core.definition import Probe
-from services.core.evidence import Target
-from services.core.model import ALWAYS, Endpoint, Link, Register
+from services.core.model.measurement import Target
+from services.core.model.probe import Probe
+from services.core.model.register import ALWAYS, Endpoint, Link, Register
 from services.prober.schedule import Entry
 
 __all__ = ["Assignment", "assignments"]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from time import monotonic, perf_counter, time
 from typing import Any
 
-from services.core.evidence import Target
 from services.core.log import Logger
-from services.core.outcome import Outcome, Reason
-from services.core.record import record
+from services.core.model.measurement import Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.unfrozen import record
 from services.prober.assignment import Assignment
 from services.prober.checks import DETAIL_LENGTH, Judgement
 from services.prober.checks.order import Check, needed

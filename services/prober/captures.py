@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from services.core.definition import Capture
+from services.core.model.probe import Capture
 from services.prober.checks.document import document_of
 from services.prober.checks.nodes import texts
 from services.prober.checks.wrong import WrongError

@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 from urllib.parse import urlsplit
 
-from services.core.definition import Probe, Tls
+from services.core.model.probe import Probe, Tls
 from services.prober.causes import os_reason
 from services.prober.kinds import http
 from services.prober.network import Network

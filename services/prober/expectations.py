@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import re2
 
-from services.core.definition import BUS_KINDS, SOAP_KINDS, Expect, Fresh, Probe
+from services.core.model.probe import BUS_KINDS, SOAP_KINDS, Expect, Fresh, Probe
 from services.prober.effort import least
 from services.prober.paths import JsonPath, XPath, compile_path, compile_xpath
 from services.prober.schema import Schema, compile_schema

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from services.core.definition import Tls
+from services.core.model.probe import Tls
 from services.prober.connection import Connection
 from services.prober.http2 import Http2Connection, Request
 from services.prober.network import Network

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from services.core.evidence import Measurement, Target
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import Outcome, Reason
 from services.prober.checks import Judgement
 from services.prober.observation import Observation
 

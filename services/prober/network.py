@@ -11,7 +11,7 @@ from time import monotonic
 import certifi
 import httpx
 
-from services.core.model import Egress
+from services.core.model.register import Egress
 from services.prober.certificates import Trust, read_certificates
 from services.prober.contexts import Contexts
 from services.prober.egress import EgressRules

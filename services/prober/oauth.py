@@ -13,7 +13,7 @@ from urllib.parse import quote_plus, urlencode
 import httpx
 import orjson
 
-from services.core.definition import Probe
+from services.core.model.probe import Probe
 from services.prober.hop import Answer, hop
 from services.prober.network import Network
 from services.prober.observation import Cause, Failure, Phase

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from services.core.evidence import Phases
-from services.core.record import record
+from services.core.model.measurement import Phases
+from services.core.model.unfrozen import record
 from services.prober.expectations import Expectations
 
 __all__ = ["Cause", "CertificateFacts", "DnsFacts", "Failure", "Observation", "Phase", "RpcFacts", "StepFacts"]

@@ -11,7 +11,8 @@ import asyncio
 from contextlib import suppress
 from time import monotonic, time
 
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 from services.core.codec import Heartbeat, decode_heartbeat, encode_heartbeat
 from services.core.errors import BusError
 from services.core.log import Logger

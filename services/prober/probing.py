@@ -9,11 +9,11 @@ from itertools import count
 from time import monotonic, time
 
 from services.core.errors import SettingsError
-from services.core.evidence import Measurement, Target
 from services.core.log import Logger
-from services.core.model import Register
-from services.core.outcome import Reason
-from services.core.record import record
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import Reason
+from services.core.model.register import Register
+from services.core.model.unfrozen import record
 from services.core.settings import Settings
 from services.prober.assignment import Assignment, assignments
 from services.prober.attempt import Attempts, Result

@@ -9,11 +9,11 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Protocol
 
-from services.core.bus import subjects
+from services.core.bus import names as subjects
 from services.core.codec import encode_measurements
 from services.core.errors import BusError
-from services.core.evidence import Measurement
 from services.core.log import Logger
+from services.core.model.measurement import Measurement
 from services.prober.meters import Meters
 from services.prober.spool import Batch, Record, Spool
 

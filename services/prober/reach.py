@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from time import monotonic, perf_counter, time
 from typing import TypeVar
 
-from services.core.definition import Tls
+from services.core.model.probe import Tls
 from services.prober.causes import cause_of, foremost, lacks_family, os_reason
 from services.prober.certificates import Trust
 from services.prober.egress import EgressRules

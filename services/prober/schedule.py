@@ -13,8 +13,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from operator import itemgetter
 
-from services.core.evidence import Target
-from services.core.record import record
+from services.core.model.measurement import Target
+from services.core.model.unfrozen import record
 
 __all__ = ["Entry", "Launch", "Schedule", "place_of", "share_of"]
 

@@ -16,7 +16,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import Target
+from services.core.model.measurement import Target
 from services.prober.schedule import Entry, place_of
 
 __all__ = ["Share", "Shares"]

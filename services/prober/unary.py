@@ -11,7 +11,7 @@ from math import ceil
 from time import monotonic
 from typing import Final
 
-from services.core.definition import Tls
+from services.core.model.probe import Tls
 from services.prober.hop import Answer, Call, hop
 from services.prober.http2 import Http2Connection, Request
 from services.prober.network import Network

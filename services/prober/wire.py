@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import httpx
 
-from services.core.definition import Tls
+from services.core.model.probe import Tls
 from services.prober.hop import Call
 from services.prober.http2 import Request
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from pathlib import Path
 
-from services.core.model import Agency, Service
+from services.core.model.register import Agency, Service
 from services.register.findings import Findings
 from services.register.table import Row, Table, read_table
 from services.register.text import read_choice, read_day, read_id, read_name, read_weight, read_whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from services.core.definition import Auth
+from services.core.model.probe import Auth
 from services.register.address import read_http_url
 from services.register.document import Block
 from services.register.headers import is_header_name

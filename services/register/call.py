@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from services.core.definition import Probe
+from services.core.model.probe import Probe
 from services.register.document import Block
 from services.register.headers import unfit_for_grpc
 from services.register.reference import read_file_reference

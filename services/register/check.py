@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.core.errors import Fault
-from services.core.model import Policy, Register
+from services.core.model.register import Policy, Register
 from services.register.findings import Findings, Place
 from services.register.text import fold
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from services.core.codec import Chunk
-from services.core.model import Register
+from services.core.model.register import Register
 from services.register.serial import Rows, canonical, from_rows, to_rows
 
 __all__ = ["cut", "is_intact", "join"]

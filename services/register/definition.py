@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from services.core.definition import KINDS, Line, Probe, Query, Step, Tls
+from services.core.model.probe import KINDS, Line, Probe, Query, Step, Tls
 from services.register.address import read_domain, read_server_name
 from services.register.auth import read_auth
 from services.register.call import check_call, read_call, read_descriptors

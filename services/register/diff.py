@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.core.model import Register
+from services.core.model.register import Register
 from services.register.serial import canonical, to_rows
 
 __all__ = ["Changes", "Denominator", "Difference", "diff"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from services.core.model import Announced, Dimension, Evaluation, EvaluationRound
+from services.core.model.register import Announced, Dimension, Evaluation, EvaluationRound
 from services.register.document import Block, read_document
 from services.register.findings import Findings, Place
 from services.register.text import fold, name_key, read_count, read_id, read_name, read_number, read_weight, read_whole

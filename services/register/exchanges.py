@@ -6,7 +6,7 @@ from collections.abc import Container
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from services.core.model import ExchangeRoute, Maintenance, Member
+from services.core.model.register import ExchangeRoute, Maintenance, Member
 from services.register.agencies import AGENCIES
 from services.register.findings import Findings
 from services.register.table import Table, read_table

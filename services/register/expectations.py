@@ -6,7 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from services.core.definition import SOAP_KINDS, Body, Expect, Fresh, HeaderExpectation, JsonExpectation, XmlExpectation
+from services.core.model.probe import (
+    SOAP_KINDS,
+    Body,
+    Expect,
+    Fresh,
+    HeaderExpectation,
+    JsonExpectation,
+    XmlExpectation,
+)
 from services.register.document import Block
 from services.register.patterns import read_path, read_pattern, read_record_path, read_xpath
 from services.register.reference import read_json_file

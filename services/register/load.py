@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from services.core.errors import InputError
-from services.core.model import Register
+from services.core.model.register import Register
 from services.register.agencies import agencies_table, agency, service, services_table
 from services.register.evaluation import EVALUATION, read_evaluation
 from services.register.exchanges import EXCHANGE, MAINTENANCE, MEMBERS, read_maintenance, read_members, read_routes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from services.core.model import Register
-from services.core.parties import Parties, escaped
+from services.core.model.exchange import Parties, escaped
+from services.core.model.register import Register
 
 __all__ = ["UNMAPPED", "Attribution", "Mapping"]
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from lxml import etree
 
-from services.core.definition import SOAP_KINDS, Probe
-from services.core.markup import MarkupError, read_markup
+from services.core.model.probe import SOAP_KINDS, Probe
+from services.core.xml import MarkupError, read_markup
 from services.register.document import Block
 from services.register.headers import holds_control
 from services.register.template import names

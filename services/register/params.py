@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from services.core.definition import BUS_KINDS, Probe
 from services.core.errors import Fault
+from services.core.model.probe import BUS_KINDS, Probe
 from services.register.address import read_domain, read_target
 from services.register.call import is_request
 from services.register.findings import Findings

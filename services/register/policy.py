@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services.core.model import Egress, Government, Policy, Vantage
+from services.core.model.register import Egress, Government, Policy, Vantage
 from services.register.address import read_control_target, read_network
 from services.register.document import Block, read_document
 from services.register.findings import Findings, Place

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.core.definition import Probe
+from services.core.model.probe import Probe
 from services.register.definition import read_definition
 from services.register.document import Block, read_document
 from services.register.findings import Findings, Place

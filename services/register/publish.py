@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Sequence
 from math import inf
 
 from services.core.bus import Bus
-from services.core.bus.subjects import REGISTER
+from services.core.bus.names import REGISTER
 from services.core.codec import Chunk, Manifest, decode_manifest, encode_manifest
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
-from services.core.model import Register
+from services.core.model.register import Register
 from services.register.chunks import cut, is_intact, join
 from services.register.versions import with_versions
 

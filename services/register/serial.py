@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.core.definition import Probe
-from services.core.model import (
+from services.core.model.probe import Probe
+from services.core.model.register import (
     Agency,
     Endpoint,
     Evaluation,

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import re2
 
-from services.core.definition import Capture, Probe, Step
+from services.core.model.probe import Capture, Probe, Step
 from services.register.document import Block
 from services.register.findings import Findings
 from services.register.patterns import read_path, read_pattern, read_xpath

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from services.core.model import ALWAYS, Endpoint, Link, Policy, Service
+from services.core.model.register import ALWAYS, Endpoint, Link, Policy, Service
 from services.register.agencies import AGENCIES, SERVICES
 from services.register.findings import Findings, Place
 from services.register.params import params, target

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from string import Template
 
-from services.core.definition import SOAP_KINDS, Probe
+from services.core.model.probe import SOAP_KINDS, Probe
 
 __all__ = ["fill", "filled", "names", "partial_texts", "sent_texts", "texts", "value_texts"]
 

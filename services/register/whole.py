@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date
 
-from services.core.model import Link, Register
+from services.core.model.register import Link, Register
 from services.register.findings import Findings
 from services.register.policy import PolicyReading
 from services.register.probes import Probes

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from lxml import etree
 
-from services.core.markup import MarkupError, read_markup
+from services.core.xml import MarkupError, read_markup
 
 __all__ = ["Directory", "Offer", "SecurityServer", "read_into"]
 

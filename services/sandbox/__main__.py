@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from services.core import metrics
+from services.core.metrics import table as metrics
 from services.core.runtime import Runtime, run
 from services.sandbox.directory import Choices
 from services.sandbox.faults import Mode

@@ -18,7 +18,7 @@ from pathlib import Path
 import orjson
 
 from services.core.errors import StateError
-from services.core.evidence import DURATION_BUCKETS
+from services.core.model.measurement import DURATION_BUCKETS
 from services.sandbox.mediation import Exchange
 from services.sandbox.traffic import Traffic
 

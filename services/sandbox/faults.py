@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.core.outcome import Stage
+from services.core.model.outcome import Stage
 from services.sandbox.wiring import Wire
 
 __all__ = ["BUS_MODES", "CYCLE", "Fault", "Mode", "Scope", "draw"]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import orjson
 import yaml
 
-from services.core.model import ALWAYS, Link
+from services.core.model.register import ALWAYS, Link
 from services.sandbox.announced import evaluation_rounds
 from services.sandbox.monitoring import OFFSET
 from services.sandbox.parties import Bus

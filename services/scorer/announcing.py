@@ -9,11 +9,12 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 from services.core.codec import indicator_to_message
 from services.core.errors import BusError
-from services.core.evidence import Indicator, Kind
 from services.core.log import Logger
+from services.core.model.measurement import Indicator, Kind
 from services.indicator.index import Snapshot
 from services.scorer.blocks import AGENCIES_AND_ABOVE
 from services.scorer.inflight import Inflight

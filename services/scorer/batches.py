@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from services.core.bus import Message, subjects
+from services.core.bus import Message
+from services.core.bus import names as subjects
 from services.core.codec import decode_columns, decode_summaries
-from services.core.evidence import ExchangeSummary, MeasurementColumns
+from services.core.model.measurement import ExchangeSummary, MeasurementColumns
 
 __all__ = ["columns_of", "summaries_of"]
 

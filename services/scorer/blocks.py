@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from services.core.codec import BlockColumns, ExchangeVolume, LinkEvidence, SlotBlock
-from services.core.evidence import Kind
-from services.core.reconciliation import Reconciliation, Traffic
-from services.core.structure import Structure
+from services.core.model.measurement import Kind
+from services.core.model.reconciliation import Reconciliation, Traffic
+from services.core.model.structure import Structure
 from services.indicator.frame import Frame
 from services.indicator.index import LinkColumns
 from services.indicator.window import Evidence

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
-from services.core.evidence import ExchangeSummary
-from services.core.parties import Parties
-from services.core.reconciliation import Carrier
+from services.core.model.exchange import Parties
+from services.core.model.measurement import ExchangeSummary
+from services.core.model.reconciliation import Carrier
 from services.register.mapping import Mapping
 
 __all__ = ["SCHEMA", "attribute", "clients", "kept", "number", "trim"]

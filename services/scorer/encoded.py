@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import compress
 
 from services.core.codec import ExchangeVolume, block_digest, encode_block, encode_blocks
-from services.core.reconciliation import Reconciliation
+from services.core.model.reconciliation import Reconciliation
 from services.scorer.blocks import GOVERNMENT, consumer_blocks, consumer_key, government_block, grouped
 from services.scorer.judgement import Judgement
 from services.scorer.reconciling import Reconciled

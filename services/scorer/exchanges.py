@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
-from services.core.evidence import ExchangeSummary
-from services.core.model import Register
-from services.core.reconciliation import Carrier
+from services.core.model.measurement import ExchangeSummary
+from services.core.model.reconciliation import Carrier
+from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.register.mapping import Mapping
 from services.scorer import carriers, former, hours, summaries

@@ -10,14 +10,14 @@ from itertools import islice
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from services.core import metrics
 from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume
-from services.core.evidence import Indicator, Kind
-from services.core.model import Register
-from services.core.outcome import Outcome, Reason, Stage
-from services.core.reconciliation import FINDINGS, findings
-from services.core.structure import Structure
+from services.core.metrics import table as metrics
+from services.core.model.measurement import Indicator, Kind
+from services.core.model.outcome import Outcome, Reason, Stage
+from services.core.model.reconciliation import FINDINGS, findings
+from services.core.model.register import Register
+from services.core.model.structure import Structure
 from services.indicator.burn import Burns, burning
 from services.indicator.frame import Frame
 from services.indicator.network import Network

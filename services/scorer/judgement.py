@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.core.model import Register
-from services.core.structure import Structure
+from services.core.model.register import Register
+from services.core.model.structure import Structure
 from services.indicator.counted import Counted
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from services.core.codec import RecentBlock
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 from services.indicator.burn import Burns
 from services.indicator.frame import Frame
 from services.indicator.recent import Recent

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from services.core.codec import measurement_from_json, summary_from_json
 from services.core.codec.units import micros
 from services.core.errors import Fault, InputError
-from services.core.evidence import ExchangeSummary, Measurement, MeasurementColumns, Target
-from services.core.model import Register
+from services.core.model.measurement import ExchangeSummary, Measurement, MeasurementColumns, Target
+from services.core.model.register import Register
 
 __all__ = ["MeasurementLines", "read_measurements", "read_summaries"]
 

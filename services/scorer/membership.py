@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import Kind
-from services.core.model import Register
+from services.core.model.measurement import Kind
+from services.core.model.register import Register
 from services.indicator.frame import Frame
 
 __all__ = ["Members", "having", "members"]

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.codec import ExchangeVolume
-from services.core.evidence import ExchangeSummary, MeasurementColumns
-from services.core.model import Register
-from services.core.structure import Structure
+from services.core.model.measurement import ExchangeSummary, MeasurementColumns
+from services.core.model.register import Register
+from services.core.model.structure import Structure
 from services.indicator.calendar import Calendar
 from services.indicator.cases import FACTORS
 from services.indicator.frame import Frame

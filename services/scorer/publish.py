@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 
-from services.core.bus import TOGETHER, Bus, subjects
+from services.core.bus import TOGETHER, Bus
+from services.core.bus import names as subjects
 from services.core.codec import (
     ExchangeVolume,
     RecentBlock,

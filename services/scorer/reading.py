@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from services.core.bus import Message
 from services.core.errors import BusError, GapError
-from services.core.evidence import ExchangeSummary
 from services.core.log import Logger
+from services.core.model.measurement import ExchangeSummary
 from services.indicator.calendar import Calendar
 from services.scorer.batches import columns_of, summaries_of
 from services.scorer.exchanges import Exchanges

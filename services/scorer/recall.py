@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 from services.core.codec import decode_recent
 from services.indicator.recent import Recent, batches
 from services.scorer.batches import columns_of

@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.outcome import Stage
-from services.core.reconciliation import Reconciliation, Traffic
+from services.core.model.outcome import Stage
+from services.core.model.reconciliation import Reconciliation, Traffic
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
 from services.indicator.reconcile import Hours

@@ -8,7 +8,7 @@ from contextlib import closing
 
 from services.core.bus import Bus, connect_by
 from services.core.errors import PeyvandError, StateError
-from services.core.model import Register
+from services.core.model.register import Register
 from services.core.runtime import Runtime
 from services.register.publish import follow
 from services.scorer.exchanges import Exchanges

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import MeasurementColumns
+from services.core.model.measurement import MeasurementColumns
 from services.indicator.burn import Burns
 from services.indicator.calendar import Calendar
 from services.indicator.counted import Counted

@@ -10,9 +10,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 from services.core.errors import BusError, GapError
-from services.core.model import Register
+from services.core.model.register import Register
 from services.core.runtime import Runtime
 from services.indicator.calendar import Calendar
 from services.register.mapping import Mapping

@@ -6,7 +6,7 @@ import sqlite3
 from collections import defaultdict
 from math import gcd
 
-from services.core.evidence import ExchangeSummary
+from services.core.model.measurement import ExchangeSummary
 from services.scorer import hours
 from services.scorer.hours import HOUR_SECONDS
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.codec import BlockColumns
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 from services.indicator.index import IndicatorColumns, Snapshot
 from services.indicator.odds import LEVEL
 

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from services.core.bus.embedded import configuration, write_configuration
 from services.core.bus.roles import write_users
-from services.core.bus.server import configuration, write_configuration
 from services.core.bus.topology import initialise
 from services.register.publish import publish
 from services.register.versions import with_versions

@@ -23,9 +23,9 @@ import structlog
 import uvloop
 
 from services.core.codec import encode_measurements
-from services.core.evidence import Target
-from services.core.model import Egress
-from services.core.outcome import Reason
+from services.core.model.measurement import Target
+from services.core.model.outcome import Reason
+from services.core.model.register import Egress
 from services.prober.assignment import Assignment
 from services.prober.attempt import Attempts
 from services.prober.egress import EgressRules

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from grpc_health.v1 import health_pb2
 
-from services.core.definition import (
+from services.core.model.probe import (
     Auth,
     Body,
     Capture,

@@ -22,7 +22,7 @@ from services.collector.ledger import Ledger
 from services.collector.publisher import messages, publish
 from services.collector.source import LogFile
 from services.core.bus import Bus
-from services.core.model import FLUSH_SECONDS
+from services.core.model.register import FLUSH_SECONDS
 from services.register.mapping import Mapping
 from tests.bench.exchange_load import PAIRS, write_log
 from tests.bench.process import cpu_seconds, end_with_parent, machine

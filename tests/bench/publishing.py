@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from services.core.bus.buckets import Bus
-from services.core.bus.subjects import INDICATOR, REGISTER, kv_stream
+from services.core.bus.names import INDICATOR, REGISTER, kv_stream
 from services.core.codec import decode_columns
-from services.core.model import Register
+from services.core.model.register import Register
 from services.indicator.burn import Burns
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame

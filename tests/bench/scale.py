@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from services.core.bus import Message, subjects
-from services.core.evidence import Kind
+from services.core.bus import Message
+from services.core.bus import names as subjects
 from services.core.log import configure, logger
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Kind
+from services.core.model.outcome import Outcome, Reason
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar
 from services.indicator.cells import pack

@@ -9,8 +9,8 @@ from time import process_time
 
 import numpy as np
 
-from services.core.model import Agency, Government, Link, Policy, Register, Service
-from services.core.outcome import Stage
+from services.core.model.outcome import Stage
+from services.core.model.register import Agency, Government, Link, Policy, Register, Service
 from services.indicator.frame import Frame
 from services.indicator.network import Network
 from services.indicator.shares import link_shares

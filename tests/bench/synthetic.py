@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from services.core.codec import encode_measurements
-from services.core.evidence import Measurement
-from services.core.model import ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Measurement
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.frame import Frame
 
 __all__ = ["SLOT", "UNHEARD", "payloads", "register_of"]

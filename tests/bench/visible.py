@@ -23,11 +23,12 @@ import grpc.aio
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 from services.core.codec import encode_measurements
-from services.core.evidence import Measurement, Target
-from services.core.model import Register
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.register import Register
 from services.register.publish import publish
 from services.register.versions import with_versions
 from tests.bench.component import Component, component

@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.evidence import Kind
-from services.core.model import ALWAYS, Agency, Endpoint, Link, Policy, Register, Service
-from services.core.model import Government as Name
+from services.core.model.measurement import Kind
+from services.core.model.register import ALWAYS, Agency, Endpoint, Link, Policy, Register, Service
+from services.core.model.register import Government as Name
 from services.indicator.calendar import Calendar
 from services.indicator.causes import CauseRows
 from services.indicator.day_count import DayCount, at_once

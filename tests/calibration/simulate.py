@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.outcome import Stage
+from services.core.model.outcome import Stage
 from services.indicator.causes import DOWN, UNKNOWN, CauseRows, cause_states, pause_slots, rows_of
 from tests.calibration.government import Government
 from tests.calibration.processes import Events, batches, flaps, renewal, share_busy, share_down

@@ -10,7 +10,7 @@ from conformance_case import CONFIG_ERROR, FAILS, PASSES, Case
 from conformance_servers import http
 from prober_servers import Request, says
 
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
 
 __all__ = ["CASES"]
 

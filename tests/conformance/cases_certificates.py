@@ -8,7 +8,7 @@ from conformance_case import FAILS, PASSES, YEAR_ONE, Case, Place
 from conformance_servers import Context, leaf, secured
 from prober_authority import Authority, _certificate
 
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
 
 __all__ = ["CASES"]
 

@@ -8,7 +8,7 @@ from conformance_case import FAILS, PASSES, Case, Verdict
 from conformance_servers import http
 from prober_servers import Request
 
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
 
 __all__ = ["CASES"]
 

@@ -8,7 +8,7 @@ from conformance_case import FAILS, PASSES, Case
 from conformance_servers import http, judging, routes
 from prober_servers import Handler, Request, answer, says
 
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
 
 __all__ = ["CASES"]
 

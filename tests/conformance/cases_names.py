@@ -6,7 +6,7 @@ from conformance_case import CONFIG_ERROR, FAILS, PASSES, Case, Verdict
 from conformance_servers import Scene, at
 from conformance_talkers import names
 
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
 
 __all__ = ["CASES"]
 

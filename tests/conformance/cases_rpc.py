@@ -6,7 +6,7 @@ from conformance_case import FAILS, PASSES, Case
 from conformance_servers import Scene
 from conformance_talkers import grpc_server
 
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
 
 __all__ = ["CASES"]
 

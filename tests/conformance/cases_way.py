@@ -7,7 +7,7 @@ from conformance_secrets import SECRET, VARIABLE
 from conformance_servers import Scene, http, judging, leading, leaf, named, unserved
 from prober_servers import Request, says
 
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
 
 __all__ = ["CASES"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prober_authority import Authority
 
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
 from services.prober.resolve import Resolver
 
 __all__ = [

@@ -15,7 +15,7 @@ from conformance_secrets import leaks
 from prober_servers import LOOPBACK
 
 from services.core.errors import InputError
-from services.core.evidence import Target
+from services.core.model.measurement import Target
 from services.prober.assignment import assignments
 from services.prober.attempt import Attempts, Result
 from services.prober.egress import EgressRules

@@ -6,10 +6,10 @@ import json
 import time
 from pathlib import Path
 
-from services.core.bus import subjects
+from services.core.bus import names as subjects
 from services.core.codec import encode_measurements
-from services.core.evidence import Measurement, Target
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import Outcome, Reason
 from tests.e2e.dashboard_register import AGENCY, LINK, SLOT
 from tests.e2e.sandbox_register import read_rows
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from services.core.evidence import DURATION_BUCKETS
-from services.core.model import FLUSH_SECONDS
+from services.core.model.measurement import DURATION_BUCKETS
+from services.core.model.register import FLUSH_SECONDS
 from tests.e2e.witness import read_rows, read_truth
 from tests.running import ROOT, System
 

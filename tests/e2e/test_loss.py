@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from services.core.model import FLUSH_SECONDS
+from services.core.model.register import FLUSH_SECONDS
 from tests.e2e.witness import (
     Client,
     assert_the_index_counts_each_verdict_once,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.core.metrics import TABLE
+from services.core.metrics.table import TABLE
 from tests.programs import program
 from tests.prometheus import ask, prometheus
 from tests.running import COMPONENTS, System

@@ -15,10 +15,10 @@ from urllib.request import urlopen
 import pytest
 
 from services.core.bus import Bus
-from services.core.bus.subjects import MEASUREMENTS
+from services.core.bus.names import MEASUREMENTS
 from services.core.codec import decode_measurements
-from services.core.evidence import Measurement
-from services.core.outcome import Reason
+from services.core.model.measurement import Measurement
+from services.core.model.outcome import Reason
 from services.register.load import load
 from services.register.publish import publish
 from tests.ports import free_port

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from services.core.bus import subjects
+from services.core.bus import names as subjects
 from services.core.codec import decode_summaries
 from services.register.load import load
 from services.register.publish import publish

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.core.bus import Bus, connect
-from services.core.bus.encryption import Encryption
-from services.core.bus.server import find_server
+from services.core.bus.embedded import find_server
+from services.core.bus.tls import Encryption
 from tests.conftest import ROOT
 from tests.ports import free_port
 

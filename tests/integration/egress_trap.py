@@ -18,7 +18,7 @@ import pytest
 from prober_names import NameServer, name_server
 from prober_servers import Handler, Request
 
-from services.core.model import Egress
+from services.core.model.register import Egress
 from services.prober import egress
 from services.prober.egress import EgressRules
 from services.prober.network import Network

@@ -16,7 +16,7 @@ from h2.events import DataReceived, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
 from prober_servers import ask
 
-from services.core.definition import Expect
+from services.core.model.probe import Expect
 from services.prober.attempt import Result
 
 Headers = list[tuple[str, str]]

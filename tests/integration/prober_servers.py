@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from services.core.definition import Expect, Probe
-from services.core.evidence import Target
-from services.core.model import Egress
+from services.core.model.measurement import Target
+from services.core.model.probe import Expect, Probe
+from services.core.model.register import Egress
 from services.prober.assignment import Assignment
 from services.prober.attempt import Attempts, Result
 from services.prober.egress import EgressRules

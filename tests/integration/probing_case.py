@@ -14,10 +14,10 @@ from prober_servers import LOOPBACK
 from prometheus_client import CollectorRegistry
 
 from services.core.codec import decode_measurements
-from services.core.definition import Probe
 from services.core.errors import BusError
-from services.core.evidence import Measurement
-from services.core.model import Agency, Government, Link, Policy, Register, Service, Vantage
+from services.core.model.measurement import Measurement
+from services.core.model.probe import Probe
+from services.core.model.register import Agency, Government, Link, Policy, Register, Service, Vantage
 from services.core.settings import Settings
 from services.prober.meters import Meters
 from services.prober.network import Network

@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 from registers import write_register
 
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 from services.core.codec import encode_measurements
-from services.core.evidence import Indicator, Kind, Measurement, Target
-from services.core.model import Register
-from services.core.outcome import OUTCOME_OF, Reason
+from services.core.model.measurement import Indicator, Kind, Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.register import Register
 from services.register.load import load
 from services.register.publish import publish
 from tests.block_columns import Block, decode_block

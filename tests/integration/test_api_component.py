@@ -30,7 +30,7 @@ from peyvand.v1 import (
     indicator_service_pb2_grpc,
 )
 from services.api.assembly import NAMES
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 from services.register.publish import publish
 from tests.api_pictures import AS_OF
 

@@ -26,13 +26,13 @@ from peyvand.v1 import (
     register_service_pb2,
     register_service_pb2_grpc,
 )
-from services.core.bus.parts import LARGEST
-from services.core.bus.subjects import INDICATOR, REGISTER, kv_stream
+from services.core.bus.large_values import LARGEST
+from services.core.bus.names import INDICATOR, REGISTER, kv_stream
 from services.core.bus.topology import initialise
 from services.core.codec import encode_slot_block
 from services.core.codec.units import timestamp
-from services.core.evidence import Kind
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Kind
+from services.core.model.outcome import Outcome, Reason
 from services.register.load import load
 from services.register.publish import publish
 from tests.api_pictures import AS_OF, blocks_of, slot_block_of

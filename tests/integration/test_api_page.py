@@ -20,8 +20,8 @@ from prober_authority import Authority
 
 from peyvand.v1 import indicator_service_pb2, indicator_service_pb2_grpc, register_service_pb2
 from services.api.clients import read_clients
-from services.core.bus.subjects import INDICATOR
-from services.core.evidence import Kind
+from services.core.bus.names import INDICATOR
+from services.core.model.measurement import Kind
 from services.register.load import load
 from services.register.publish import publish
 from tests.api_pictures import AS_OF, blocks_of

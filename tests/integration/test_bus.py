@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from nats.errors import StaleConnectionError
 
-from services.core.bus import TOGETHER, connect, subjects
+from services.core.bus import TOGETHER, connect
+from services.core.bus import names as subjects
 from services.core.bus import streams as bus_streams
+from services.core.bus.embedded import configuration, write_configuration
 from services.core.bus.roles import ROLES, load_user, write_users
-from services.core.bus.server import configuration, write_configuration
 from services.core.bus.topology import initialise, streams
 from services.core.errors import BusError, SettingsError
 from tests.conftest import Nats
@@ -279,7 +280,7 @@ async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
 
 def test_the_configuration_is_one_the_server_accepts(nats) -> None:
     """nats-server itself finds no fault with the configuration we write."""
-    from services.core.bus.server import find_server  # noqa: PLC0415
+    from services.core.bus.embedded import find_server  # noqa: PLC0415
 
     command = [find_server(), "-t", "-c", str(nats.folder / "nats.conf")]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -16,13 +16,14 @@ from scorer_case import Scorer, blocks, eventually, make_register, measure, put,
 from test_deploy_nats import initialised
 from test_scorer_equality import SLOT, settled
 
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 from services.core.bus.snapshots import restore, save
 from services.core.bus.topology import initialise, streams
 from services.core.codec import indicator_to_json
 from services.core.errors import BusError, StateError
-from services.core.evidence import Measurement
-from services.core.outcome import Reason
+from services.core.model.measurement import Measurement
+from services.core.model.outcome import Reason
 from tests.conftest import Nats
 
 TARGETS = ("birth-tax", "deed-civil", "deed-tax", "transfer-civil", "clearance-land")

@@ -13,7 +13,7 @@ from collector_case import collector, in_force, put_in_force, until
 from prober_servers import answer, serving
 from security_server import Logbook
 
-from services.core.bus import subjects
+from services.core.bus import names as subjects
 from tests.exchange_records import both_sides
 from tests.registers import write_register
 

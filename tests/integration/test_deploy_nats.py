@@ -16,9 +16,10 @@ import nats.errors
 import pytest
 from deployed_nats import VANTAGES, Deployed, component, deployed
 
-from services.core.bus import connect, subjects
-from services.core.bus.encryption import Encryption
+from services.core.bus import connect
+from services.core.bus import names as subjects
 from services.core.bus.roles import inbox_prefix, permissions, read_user
+from services.core.bus.tls import Encryption
 from services.core.bus.topology import initialise, streams
 from services.core.errors import BusError, SettingsError
 from tests.ports import free_port

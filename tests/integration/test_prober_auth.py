@@ -15,8 +15,8 @@ import pytest
 from prober_authority import Authority
 from prober_servers import LOOPBACK, Handler, Request, Server, answer, ask, forever, says, serving
 
-from services.core.definition import Auth, Tls
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Auth, Tls
 from services.prober import egress, oauth
 from services.prober.egress import EgressRules
 from services.prober.network import Network

@@ -20,10 +20,10 @@ from prober_servers import Request, answer, serving
 from registers import write_register
 
 from services.core.bus import Bus
-from services.core.bus.subjects import MEASUREMENTS, heartbeat, shard
+from services.core.bus.names import MEASUREMENTS, heartbeat, shard
 from services.core.codec import Heartbeat, decode_heartbeat, decode_measurements
-from services.core.evidence import Measurement
-from services.core.outcome import Reason
+from services.core.model.measurement import Measurement
+from services.core.model.outcome import Reason
 from services.register.load import load
 from services.register.publish import publish
 

@@ -14,8 +14,8 @@ from dns_server import Answer, Asked, naming
 from line_servers import Connection, Handler, talking
 from prober_servers import ask, silent, unaccepting
 
-from services.core.definition import Query
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Query
 from services.prober.attempt import Result
 
 TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp"])

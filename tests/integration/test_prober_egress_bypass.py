@@ -9,7 +9,7 @@ import pytest
 from egress_trap import Trap, leading, trapping, way_out
 from prober_servers import Request, answer, ask, serving
 
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
 
 HOSTS = {
     "as it is": "127.0.0.66",

@@ -8,8 +8,8 @@ import pytest
 from egress_trap import FORBIDDEN, Trap, leading, trapping, way_out
 from prober_servers import ask, says, serving
 
-from services.core.definition import Auth
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
+from services.core.model.probe import Auth
 from services.prober.control import Controls
 
 

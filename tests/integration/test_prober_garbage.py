@@ -12,8 +12,8 @@ import uvloop
 from prober_authority import Authority
 from prober_servers import ask, says, serving, silent
 
-from services.core.definition import Tls
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
+from services.core.model.probe import Tls
 from services.prober.connection import Connection
 from services.prober.handshake import Handshake
 

@@ -14,9 +14,9 @@ from prober_authority import Authority
 from prober_names import name_server
 from prober_servers import ask, silent
 
-from services.core.definition import Expect, JsonExpectation, Tls
-from services.core.model import Egress
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Expect, JsonExpectation, Tls
+from services.core.model.register import Egress
 from services.prober.egress import EgressRules
 from services.prober.network import Network
 

@@ -13,8 +13,8 @@ from grpc_servers import CALL, SERVICE, descriptor_set, ends, grpc_serving
 from prober_servers import LOOPBACK, Request, answer, ask, serving, silent
 
 from peyvand.v1.indicator_service_pb2 import GetLinkRequest, GetLinkResponse
-from services.core.definition import Auth, Expect, Fresh, JsonExpectation, Tls
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Auth, Expect, Fresh, JsonExpectation, Tls
 from services.prober.egress import EgressRules
 from services.prober.network import Network
 from services.prober.schemas import Schemas

@@ -11,8 +11,8 @@ import pytest
 from prober_names import name_server
 from prober_servers import Request, ask, forever, says, serving, silent, unaccepting
 
-from services.core.model import Egress
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.register import Egress
 from services.prober.egress import EgressRules
 from services.prober.network import Network
 

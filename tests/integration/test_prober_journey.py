@@ -14,9 +14,9 @@ from prober_authority import Authority
 from prober_names import name_server
 from prober_servers import LOOPBACK, Request, Server, answer, assignment, forever, serving
 
-from services.core.definition import Auth, Body, Capture, Expect, Fresh, JsonExpectation, Probe, Query, Step, Tls
-from services.core.model import Egress
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Auth, Body, Capture, Expect, Fresh, JsonExpectation, Probe, Query, Step, Tls
+from services.core.model.register import Egress
 from services.prober.attempt import Attempts, Result
 from services.prober.egress import EgressRules
 from services.prober.network import Network

@@ -11,8 +11,8 @@ import pytest
 import structlog
 from prober_servers import LOOPBACK, Request, answer, ask, assignment, forever, says, serving
 
-from services.core.definition import Capture, Expect, Fresh, JsonExpectation, Probe, Step, XmlExpectation
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
+from services.core.model.probe import Capture, Expect, Fresh, JsonExpectation, Probe, Step, XmlExpectation
 from services.prober.attempt import Attempts, Result
 from services.prober.egress import EgressRules
 from services.prober.network import Network

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 from prober_authority import Authority
 from prober_servers import LOOPBACK, Handler, Request, answer, ask, says, serving
 
-from services.core.definition import Tls
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Tls
 from services.prober.contexts import Contexts
 from services.prober.egress import EgressRules
 from services.prober.handshake import refused_certificate

@@ -11,8 +11,8 @@ import pytest
 from prober_servers import says, serving
 from probing_case import register, running
 
-from services.core.evidence import Target
-from services.core.outcome import Reason
+from services.core.model.measurement import Target
+from services.core.model.outcome import Reason
 from services.prober import probing as probing_module
 from services.prober.schedule import share_of
 

@@ -15,9 +15,9 @@ from prober_servers import forever, says, serving
 from probing_case import Prober, register, running, slots
 
 from services.core.errors import SettingsError
-from services.core.evidence import Target
-from services.core.model import Egress, Endpoint, Register, Vantage
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.register import Egress, Endpoint, Register, Vantage
 from services.core.settings import Settings
 from services.prober import probing as probing_module
 from services.prober.schedule import share_of

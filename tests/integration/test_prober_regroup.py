@@ -12,7 +12,7 @@ import pytest
 from prober_servers import says, serving
 from probing_case import Prober, register, running
 
-from services.core.evidence import Target
+from services.core.model.measurement import Target
 from services.prober import probing as probing_module
 from services.prober.roster import Peer
 from services.prober.schedule import Entry

@@ -20,10 +20,10 @@ from prober_servers import Request, answer, serving
 from registers import LINKS, write_register
 
 from services.core.bus import Bus
-from services.core.bus.subjects import MEASUREMENTS, heartbeat
+from services.core.bus.names import MEASUREMENTS, heartbeat
 from services.core.codec import Heartbeat, decode_heartbeat, decode_measurements
-from services.core.evidence import Measurement, Target
-from services.core.outcome import Reason
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import Reason
 from services.prober.roster import SILENT_SECONDS
 from services.prober.schedule import Entry
 from services.prober.share import Shares

@@ -13,9 +13,9 @@ from prober_authority import Authority
 from prober_names import name_server
 from prober_servers import LOOPBACK, ask, silent, unaccepting
 
-from services.core.definition import Line, Tls
-from services.core.model import Egress
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Line, Tls
+from services.core.model.register import Egress
 from services.prober.attempt import Result
 from services.prober.egress import EgressRules
 from services.prober.network import Network

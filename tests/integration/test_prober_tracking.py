@@ -9,7 +9,7 @@ from prober_names import name_server
 from prober_servers import LOOPBACK, ask, forever, serving, unaccepting
 from prometheus_client import CollectorRegistry
 
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
 from services.prober.egress import EgressRules
 from services.prober.meters import Meters
 from services.prober.network import Network

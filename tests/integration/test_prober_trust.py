@@ -15,8 +15,8 @@ from prober_authority import Authority
 from prober_names import name_server
 from prober_servers import LOOPBACK, Request, answer, ask, says, serving
 
-from services.core.definition import Expect, Tls
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Expect, Tls
 from services.prober.egress import EgressRules
 from services.prober.network import Network
 

@@ -27,8 +27,8 @@ from prober_names import name_server
 from prober_servers import Handler, Request, answer, says, serving
 from registers import PROBES, write_register
 
-from services.core.definition import KINDS, Capture, Tls
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
+from services.core.model.probe import KINDS, Capture, Tls
 from services.prober.assignment import assignments
 from services.prober.attempt import Attempts, Result
 from services.prober.egress import EgressRules

@@ -15,7 +15,7 @@ from registers import write_register
 from structlog.testing import capture_logs
 
 from services.cli.register_commands import _watch
-from services.core.bus.subjects import REGISTER, kv_stream
+from services.core.bus.names import REGISTER, kv_stream
 from services.core.bus.topology import initialise
 from services.core.codec import decode_manifest, encode_manifest
 from services.core.errors import BusError

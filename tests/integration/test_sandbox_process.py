@@ -19,8 +19,8 @@ from pathlib import Path
 
 from sandbox_client import Seen, ask
 
-from services.core.model import Link, Register
-from services.core.outcome import Stage
+from services.core.model.outcome import Stage
+from services.core.model.register import Link, Register
 from services.register.load import load
 from services.register.template import fill
 from services.sandbox.timing import timing

@@ -12,8 +12,8 @@ from scorer_case import SLOT, make_register, measure
 from test_scorer_offline import peyvand
 
 from services.core.codec import measurement_to_json, summary_to_json
-from services.core.evidence import ExchangeSummary
-from services.core.outcome import Reason
+from services.core.model.measurement import ExchangeSummary
+from services.core.model.outcome import Reason
 from services.register.load import load
 
 EPOCH = 1_772_323_200

@@ -11,7 +11,8 @@ from pathlib import Path
 import structlog
 from scorer_case import SLOT, eventually, make_register, measure, now_slot
 
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 from services.core.codec import decode_columns, encode_measurements
 from services.indicator.calendar import Calendar
 from services.indicator.index import Snapshot

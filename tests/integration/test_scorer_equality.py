@@ -14,11 +14,12 @@ import pytest
 from scorer_case import SLOT, Scorer, batch, blocks, eventually, make_register, measure, put, register_on
 from test_scorer_offline import peyvand
 
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 from services.core.codec import indicator_to_json, structure_to_json
-from services.core.evidence import Measurement
-from services.core.model import Register
-from services.core.outcome import Reason
+from services.core.model.measurement import Measurement
+from services.core.model.outcome import Reason
+from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.register.load import load
 from services.scorer.store import Store

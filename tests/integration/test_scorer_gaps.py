@@ -17,7 +17,8 @@ from scorer_case import (
     register_on,
 )
 
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 from services.core.bus.topology import initialise
 from tests.conftest import Nats
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure, now_slot, put, register_on
 
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 from services.core.codec import decode_recent, encode_block
-from services.core.evidence import Measurement
-from services.core.model import Register
-from services.core.outcome import Reason
+from services.core.model.measurement import Measurement
+from services.core.model.outcome import Reason
+from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.recent import Recent
 from services.indicator.window import Evidence

@@ -20,10 +20,11 @@ from scorer_case import (
     register_on,
 )
 
-from services.core.bus import Bus, subjects
+from services.core.bus import Bus
+from services.core.bus import names as subjects
 from services.core.codec import decode_slot_block
-from services.core.evidence import Kind
-from services.core.outcome import Outcome, Reason, Stage
+from services.core.model.measurement import Kind
+from services.core.model.outcome import Outcome, Reason, Stage
 from tests.conftest import Nats
 
 

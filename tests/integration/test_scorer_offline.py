@@ -12,10 +12,10 @@ from pathlib import Path
 
 from scorer_case import SLOT, make_register, measure, put, register_on
 
-from services.core.bus import subjects
+from services.core.bus import names as subjects
 from services.core.codec import encode_summaries, measurement_from_json, measurement_to_json
-from services.core.evidence import ExchangeSummary
-from services.core.outcome import Reason
+from services.core.model.measurement import ExchangeSummary
+from services.core.model.outcome import Reason
 from tests.conftest import ROOT, Nats
 
 

@@ -8,7 +8,8 @@ from typing import cast
 
 from nats.aio.msg import Msg
 
-from services.core.bus import TOGETHER, subjects
+from services.core.bus import TOGETHER
+from services.core.bus import names as subjects
 from services.core.codec import stamp_slot_block
 from services.scorer.encoded import Encoded
 from services.scorer.judgement import Due

@@ -20,9 +20,9 @@ from scorer_case import (
     register_on,
 )
 
-from services.core.bus import subjects
-from services.core.evidence import Kind
-from services.core.outcome import Reason
+from services.core.bus import names as subjects
+from services.core.model.measurement import Kind
+from services.core.model.outcome import Reason
 from tests.block_columns import Block
 from tests.conftest import Nats
 

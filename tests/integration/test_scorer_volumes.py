@@ -16,12 +16,12 @@ from scorer_case import (
     register_on,
 )
 
-from services.core.bus import subjects
+from services.core.bus import names as subjects
 from services.core.codec import (
     encode_summaries,
 )
-from services.core.evidence import ExchangeSummary
-from services.core.reconciliation import BusTraffic
+from services.core.model.measurement import ExchangeSummary
+from services.core.model.reconciliation import BusTraffic
 from tests.block_columns import Block
 from tests.conftest import Nats
 

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from services.core.evidence import Kind, MeasurementColumns, Target
-from services.core.model import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Kind, MeasurementColumns, Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
 from services.indicator.index import Frame, Snapshot, indicators
 from services.indicator.window import Evidence

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.model import ALWAYS, Agency, Government, Link, Policy, Register, Service
+from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service
 from services.indicator import bits, charging
 from services.indicator.causes import CauseRows, cause_states, join, pause_slots, rows_of
 from services.indicator.day_count import at_once

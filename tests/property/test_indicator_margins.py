@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
 from services.indicator.record import RECORD_DAYS, Record

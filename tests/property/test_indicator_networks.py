@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.model import ExchangeRoute
-from services.core.structure import Structure
+from services.core.model.register import ExchangeRoute
+from services.core.model.structure import Structure
 from services.indicator.frame import Frame
 from services.indicator.network import Network
 from services.indicator.structure import structures

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from services.core.evidence import MeasurementColumns, Target
-from services.core.model import Register
-from services.core.outcome import OUTCOME_OF, Outcome, Reason
+from services.core.model.measurement import MeasurementColumns, Target
+from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
+from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.cases import FACTORS
 from services.indicator.rejudge import Limits, rejudge

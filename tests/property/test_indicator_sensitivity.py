@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.evidence import Kind, MeasurementColumns
-from services.core.outcome import Outcome
+from services.core.model.measurement import Kind, MeasurementColumns
+from services.core.model.outcome import Outcome
 from services.indicator.calendar import Calendar
 from services.indicator.cases import compute, reweigh
 from services.indicator.frame import Frame

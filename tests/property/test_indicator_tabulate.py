@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 from services.indicator.frame import Frame
 from services.indicator.shares import link_shares
 from services.indicator.tabulate import BANDS, bands, tabulate

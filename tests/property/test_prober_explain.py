@@ -7,8 +7,8 @@ from dataclasses import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.core.definition import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe, XmlExpectation
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
+from services.core.model.probe import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe, XmlExpectation
 from services.prober.checks import DETAIL_LENGTH, CheckResult, Verdict, explain, judge
 from services.prober.checks.order import needed
 from services.prober.expectations import Expectations, compile_expectations

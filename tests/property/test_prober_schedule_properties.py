@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.evidence import Target
+from services.core.model.measurement import Target
 from services.prober.schedule import Entry, Launch, Schedule
 
 SLOT = 60

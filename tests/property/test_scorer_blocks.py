@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.codec import BlockColumns, ExchangeVolume, block_digest, encode_block, encode_blocks, stamp_block
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators
 from services.scorer.blocks import consumer_blocks, government_block

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.evidence import Target
+from services.core.model.measurement import Target
 from services.prober.schedule import Entry, Launch, Schedule
 from services.prober.share import Share, Shares
 

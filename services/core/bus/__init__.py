@@ -2,6 +2,6 @@
 
 from services.core.bus.buckets import TOGETHER
 from services.core.bus.connection import Bus, connect, connect_by
-from services.core.bus.stored import Message, StreamState
+from services.core.bus.messages import Message, StreamState
 
 __all__ = ["TOGETHER", "Bus", "Message", "StreamState", "connect", "connect_by"]

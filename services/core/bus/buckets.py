@@ -18,10 +18,10 @@ from typing import TypeVar
 
 from nats.aio.client import Client
 
-from services.core.bus import subjects
-from services.core.bus.parts import HEADER, LARGEST, PATTERN, Parts, cut, join, key_behind
-from services.core.bus.replies import Replies
-from services.core.bus.stored import Message, key_of, message_of, status_of
+from services.core.bus import names as subjects
+from services.core.bus.inbox import Replies
+from services.core.bus.large_values import HEADER, LARGEST, PATTERN, Parts, cut, join, key_behind
+from services.core.bus.messages import Message, key_of, message_of, status_of
 from services.core.bus.streams import RETRY_SECONDS, Streams
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger

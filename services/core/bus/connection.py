@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from services.core.bus.buckets import Bus
-from services.core.bus.client import LettingGo
-from services.core.bus.encryption import Encryption, is_encrypted, servers
-from services.core.bus.replies import Replies
+from services.core.bus.inbox import Replies
+from services.core.bus.nats_client import LettingGo
 from services.core.bus.roles import inbox_prefix, load_user
 from services.core.bus.streams import RETRY_SECONDS, why
+from services.core.bus.tls import Encryption, is_encrypted, servers
 from services.core.errors import BusError
 from services.core.log import logger
 from services.core.settings import Settings

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nkeys
 
-from services.core.bus import subjects
+from services.core.bus import names as subjects
 from services.core.errors import SettingsError
 
 __all__ = [

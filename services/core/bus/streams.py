@@ -18,9 +18,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
-from services.core.bus.heard import heard
-from services.core.bus.replies import Replies
-from services.core.bus.stored import Message, StreamState, message_of, moment_of, status_of, status_text
+from services.core.bus.cancellation import heard
+from services.core.bus.inbox import Replies
+from services.core.bus.messages import Message, StreamState, message_of, moment_of, status_of, status_text
 from services.core.errors import BusError
 from services.core.log import logger
 

@@ -8,7 +8,7 @@ import nats.errors
 import nats.js.errors
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
-from services.core.bus import subjects
+from services.core.bus import names as subjects
 from services.core.bus.buckets import Bus
 from services.core.errors import BusError
 

@@ -1,9 +1,12 @@
 """The only place where values become peyvand.v1 messages and back."""
 
-from services.core.codec.block import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
+from services.core.blocks.encode import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
+from services.core.blocks.read import KeptBlock, Place
+from services.core.blocks.recent_block import RecentBlock, decode_recent, encode_recent, stamp_recent
+from services.core.blocks.slot_block import SlotBlock, decode_slot_block, encode_slot_block, stamp_slot_block
+from services.core.codec.beside_index import reconciliation_to_message, traffic_to_message
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
 from services.core.codec.indicator import indicator_from_message, indicator_to_json, indicator_to_message
-from services.core.codec.kept import KeptBlock, Place
 from services.core.codec.link_evidence import LinkEvidence
 from services.core.codec.measurement import (
     decode_columns,
@@ -11,9 +14,7 @@ from services.core.codec.measurement import (
     encode_measurements,
     measurement_to_json,
 )
-from services.core.codec.measurement_line import measurement_from_json
-from services.core.codec.recent import RecentBlock, decode_recent, encode_recent, stamp_recent
-from services.core.codec.reconciliation import reconciliation_to_message, traffic_to_message
+from services.core.codec.measurement_json import measurement_from_json
 from services.core.codec.register import (
     Chunk,
     Heartbeat,
@@ -24,7 +25,6 @@ from services.core.codec.register import (
     encode_manifest,
 )
 from services.core.codec.sensitivity import sensitivity_to_json
-from services.core.codec.slot_block import SlotBlock, decode_slot_block, encode_slot_block, stamp_slot_block
 from services.core.codec.structure import set_index_to_message, structure_to_json, structure_to_message
 from services.core.codec.volume import ExchangeVolume, volume_to_message
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2
-from services.core.codec.wire import doubles, message, strings, varints
+from services.core.blocks.packed import doubles, message, strings, varints
 
 __all__ = ["LinkEvidence", "encode_evidence", "evidence_from_message"]
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 import orjson
 from lxml import etree
 
-from services.core.markup import MarkupError, read_markup
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
+from services.core.xml import MarkupError, read_markup
 from services.prober.checks.wrong import WrongError
 from services.prober.observation import Observation
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.core.outcome import Outcome, Reason
-from services.core.record import record
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.unfrozen import record
 from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole
 from services.prober.checks.order import CHECKS, Check

@@ -7,7 +7,7 @@ from typing import Final
 
 from lxml import etree
 
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
 from services.prober.checks.document import Document
 from services.prober.checks.wrong import WrongError
 from services.prober.expectations import Expectations, XmlCheck

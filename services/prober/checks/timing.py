@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
 from services.prober.checks.age import moment
 from services.prober.checks.document import Document
 from services.prober.checks.nodes import texts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
 from services.prober.checks.document import Document
 from services.prober.checks.wrong import WrongError
 from services.prober.expectations import ANYTHING, Expectations, JsonCheck

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
-from services.core.definition import Probe
+from services.core.model.probe import Probe
 from services.prober.bounded import bounded, observed
 from services.prober.datagram import exchange
 from services.prober.network import Network

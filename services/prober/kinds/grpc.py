@@ -16,7 +16,7 @@ from time import monotonic, perf_counter
 
 import orjson
 
-from services.core.definition import Probe
+from services.core.model.probe import Probe
 from services.prober.awaited import excused
 from services.prober.bounded import bounded
 from services.prober.credential import credential

@@ -8,7 +8,7 @@ from time import perf_counter
 
 import httpx
 
-from services.core.definition import Probe, Tls
+from services.core.model.probe import Probe, Tls
 from services.prober.awaited import excused
 from services.prober.credential import credential
 from services.prober.deadline import Deadline

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from services.core.definition import Probe, Step
-from services.core.evidence import Phases
-from services.core.outcome import Reason
+from services.core.model.measurement import Phases
+from services.core.model.outcome import Reason
+from services.core.model.probe import Probe, Step
 from services.prober.awaited import excused, missed
 from services.prober.captures import CaptureError, Finder, compile_capture
 from services.prober.checks.order import CHECKS

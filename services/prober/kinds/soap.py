@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from services.core.definition import Probe
+from services.core.model.probe import Probe
 from services.prober.kinds import http
 from services.prober.network import Network
 from services.register.template import fill, filled

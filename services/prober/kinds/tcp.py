@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
 
-from services.core.definition import Probe, Tls
+from services.core.model.probe import Probe, Tls
 from services.prober.bounded import bounded, observed, since_connecting
 from services.prober.expectations import Pattern, compile_pattern
 from services.prober.handshake import Handshake

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from services.core.definition import Probe, Tls
+from services.core.model.probe import Probe, Tls
 from services.prober.bounded import bounded, observed, since_connecting
 from services.prober.handshake import Handshake
 from services.prober.lines import Lines

@@ -15,8 +15,8 @@ from uuid import uuid4
 import httpx
 from lxml import etree
 
-from services.core.definition import Probe
-from services.core.markup import read_markup
+from services.core.model.probe import Probe
+from services.core.xml import read_markup
 from services.prober.kinds import http
 from services.prober.kinds.soap import posting
 from services.prober.network import Network

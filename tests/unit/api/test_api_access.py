@@ -25,8 +25,8 @@ from services.api.clients import identify_by, read_clients
 from services.api.encryption import credentials_by
 from services.api.server import Announcer, listening
 from services.core.errors import SettingsError
-from services.core.evidence import Kind
 from services.core.log import logger
+from services.core.model.measurement import Kind
 from services.core.runtime import Health
 from services.core.settings import Settings
 from tests.api_pictures import AS_OF

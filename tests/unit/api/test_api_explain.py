@@ -12,8 +12,8 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.gathered import Gathering, around
 from services.core.codec import encode_recent, encode_slot_block
 from services.core.errors import BusError
-from services.core.evidence import Kind, Losses
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Kind, Losses
+from services.core.model.outcome import Outcome, Reason
 from services.indicator.explain import explain
 from tests.api_pictures import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of
 from tests.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent

@@ -13,9 +13,9 @@ from services.api.gauges import Standing
 from services.api.read_model import ReadModel
 from services.api.register_view import RegisterView
 from services.core.codec import KeptBlock
-from services.core.evidence import Kind
-from services.core.metrics import TABLE
-from services.core.reconciliation import Reconciliation
+from services.core.metrics.table import TABLE
+from services.core.model.measurement import Kind
+from services.core.model.reconciliation import Reconciliation
 from services.indicator.explain import explain
 from tests.api_pictures import blocks_of
 from tests.block_columns import encoded

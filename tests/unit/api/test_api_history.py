@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli import ask_commands
-from services.core.bus import subjects
+from services.core.bus import names as subjects
 from services.core.codec import indicator_to_message
 from services.core.codec.units import timestamp
-from services.core.evidence import Indicator, Kind, Losses
+from services.core.model.measurement import Indicator, Kind, Losses
 
 HOUR = 3600
 FIRST = 1_790_000_000 // HOUR * HOUR

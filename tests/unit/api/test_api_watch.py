@@ -14,7 +14,7 @@ from services.api.read_model import ReadModel
 from services.api.register_view import RegisterView
 from services.api.watch import WatchHub
 from services.core.codec import KeptBlock
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 from tests.api_pictures import AS_OF, blocks_of
 from tests.block_columns import encoded
 

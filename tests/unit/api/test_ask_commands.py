@@ -15,7 +15,7 @@ from services.api.server import Announcer, listening
 from services.cli import ask_client, ask_commands
 from services.core.codec import encode_recent, encode_slot_block
 from services.core.errors import ApiError
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
 from services.core.runtime import Health
 from services.register.load import load
 from tests.api_pictures import AS_OF, recent_block, slot_block_of

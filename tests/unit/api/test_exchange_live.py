@@ -15,7 +15,7 @@ from services.cli.ask_client import Client
 from services.cli.ask_commands import explain
 from services.cli.exchange_command import exchange
 from services.core.errors import ApiError
-from services.core.reconciliation import BusTraffic, Traffic, Volume
+from services.core.model.reconciliation import BusTraffic, Traffic, Volume
 from tests.api_pictures import blocks_of
 from tests.reconciliations import LAST_HOUR, disagreeing, silent, traffic
 

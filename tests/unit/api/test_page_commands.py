@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 from tests.api_pictures import blocks_of
 from tests.commands import answered, asks_the_api, command_lines
 from tests.reconciliations import traffic

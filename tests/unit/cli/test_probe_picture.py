@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from services.cli.probe_picture import Probed, explained, line
-from services.core.definition import Body, Expect, HeaderExpectation, JsonExpectation, Probe
-from services.core.evidence import Phases, Target
-from services.core.outcome import Reason
+from services.core.model.measurement import Phases, Target
+from services.core.model.outcome import Reason
+from services.core.model.probe import Body, Expect, HeaderExpectation, JsonExpectation, Probe
 from services.prober.assignment import Assignment
 from services.prober.attempt import Result
 from services.prober.checks import Judgement, judge

@@ -16,7 +16,7 @@ from services.collector.formats import read
 from services.collector.ledger import Ledger, Taken
 from services.collector.replay import Timeline
 from services.core.errors import StateError
-from services.core.model import Member
+from services.core.model.register import Member
 from services.register.load import load
 from services.register.mapping import Mapping
 from tests.bench.exchange_load import lines

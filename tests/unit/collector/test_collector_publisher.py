@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from services.collector.ledger import Pending
 from services.collector.publisher import messages
-from services.core.bus import subjects
+from services.core.bus import names as subjects
 from services.core.codec import decode_summaries
-from services.core.evidence import ExchangeSummary
+from services.core.model.measurement import ExchangeSummary
 
 
 def pending(count, consumers=("a", "b", "c"), width=8):

@@ -5,7 +5,7 @@ import pytest
 from services.collector.pairing import exchanges
 from services.collector.record import read_side
 from services.collector.summary import Tally, bucket_of, summary
-from services.core.evidence import DURATION_BUCKETS
+from services.core.model.measurement import DURATION_BUCKETS
 from services.register.mapping import Attribution
 
 

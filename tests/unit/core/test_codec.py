@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from peyvand.v1 import block_pb2, indicator_pb2, outcome_pb2
 from services.core import codec
-from services.core.evidence import (
+from services.core.model.measurement import (
     DURATION_BUCKETS,
     ExchangeSummary,
     Indicator,
@@ -25,7 +25,7 @@ from services.core.evidence import (
     Strict,
     Target,
 )
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
 from tests.block_columns import Block, decode_block, encoded
 from tests.reconciliations import disagreeing, traffic
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.core.parties import Parties
+from services.core.model.exchange import Parties
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import promql_parser
 import pytest
 
 from deploy.dashboards.catalogue import DASHBOARDS, rendered
-from services.core.metrics import TABLE
+from services.core.metrics.table import TABLE
 from tests.dashboards.grafana import FOLDER, View, dashboard, interpolated, names, panels, queries
 from tests.promql import faults
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from chart_cases import EVERYTHING, LEAST, documents, of_kind, pods_of, selects
 
-from services.core.metrics import TABLE
+from services.core.metrics.table import TABLE
 from services.core.settings import METRICS_PORTS
 from tests.charts import CHART, Document, render
 from tests.commands import faults, settings_of, unknown_variables

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from services.core.metrics import TABLE
-from services.core.outcome import Reason
+from services.core.metrics.table import TABLE
+from services.core.model.outcome import Reason
 from services.core.settings import Settings, variable
 from tests.charts import render
 from tests.commands import command_lines, faults, refused

@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
 from services.indicator.cells import EMPTY, outcomes, pack, reasons, stages, verdict
 
 SLOT = 1_700_000_100

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from services.core.evidence import Kind, Losses
+from services.core.model.measurement import Kind, Losses
 from services.indicator.explain import explain, gather
 from services.indicator.fixed import Imputation
 from services.indicator.index import Frame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 from tests import oracle
 from tests.property.indicator_answers import snapshot
 from tests.property.indicator_cases import Case, cases

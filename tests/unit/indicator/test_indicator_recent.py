@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.codec import RecentBlock, decode_columns, decode_recent, encode_measurements, encode_recent
-from services.core.evidence import Measurement, Phases, Target
-from services.core.outcome import OUTCOME_OF, Outcome, Reason
+from services.core.model.measurement import Measurement, Phases, Target
+from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.indicator import recent as module
 from services.indicator.recent import FAILURES, Recent, batches
 

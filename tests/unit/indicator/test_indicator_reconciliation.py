@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from registers import write_register
 
-from services.core.model import ExchangeRoute, Register
-from services.core.reconciliation import BusTraffic, Carrier, Reconciliation, Undeclared
+from services.core.model.reconciliation import BusTraffic, Carrier, Reconciliation, Undeclared
+from services.core.model.register import ExchangeRoute, Register
 from services.indicator.frame import Frame
 from services.indicator.reconcile import Hours
 from services.indicator.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics

@@ -8,9 +8,9 @@ from datetime import date
 import numpy as np
 import pytest
 
-from services.core.definition import Probe, Step
-from services.core.model import ExchangeRoute
-from services.core.structure import SetIndex
+from services.core.model.probe import Probe, Step
+from services.core.model.register import ExchangeRoute
+from services.core.model.structure import SetIndex
 from services.indicator.frame import Frame
 from services.indicator.index import METHOD_VERSION
 from services.indicator.network import Network

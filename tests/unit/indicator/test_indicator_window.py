@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from services.core.evidence import Kind, Target
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Kind, Target
+from services.core.model.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.index import Frame
 from services.indicator.window import DayState, Evidence

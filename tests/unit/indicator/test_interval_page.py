@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.core.evidence import Kind, MeasurementColumns, Target
-from services.core.model import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
-from services.core.outcome import OUTCOME_OF, Reason
+from services.core.model.measurement import Kind, MeasurementColumns, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
 from services.indicator.index import indicators

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from services.core.evidence import Indicator, Kind, MeasurementColumns, Target
-from services.core.model import ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage
-from services.core.outcome import OUTCOME_OF, Reason
+from services.core.model.measurement import Indicator, Kind, MeasurementColumns, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
 from services.indicator.index import Snapshot, indicators

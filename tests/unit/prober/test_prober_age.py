@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from registers import write_register
 
-from services.core.definition import Expect, Fresh, Probe
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
+from services.core.model.probe import Expect, Fresh, Probe
 from services.prober.assignment import assignments
 from services.prober.checks import judge
 from services.prober.checks.age import moment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.core.definition import Capture
+from services.core.model.probe import Capture
 from services.prober.captures import CaptureError, compile_capture
 from services.prober.observation import Observation
 

@@ -19,9 +19,9 @@ from errno import (
 
 import pytest
 
-from services.core.definition import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe
-from services.core.evidence import Phases, Target
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Phases, Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe
 from services.prober.causes import cause_of
 from services.prober.checks import DETAIL_LENGTH, Judgement, judge
 from services.prober.expectations import Expectations, compile_expectations

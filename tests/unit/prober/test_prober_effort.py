@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from services.core.definition import Capture, Expect, Fresh, JsonExpectation, Probe, XmlExpectation
+from services.core.model.probe import Capture, Expect, Fresh, JsonExpectation, Probe, XmlExpectation
 from services.prober.captures import compile_capture
 from services.prober.effort import least, of_json_path, of_xpath
 from services.prober.expectations import compile_expectations

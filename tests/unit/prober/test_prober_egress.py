@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.core.model import Egress
+from services.core.model.register import Egress
 from services.prober.egress import EgressRules
 
 EVERYTHING = Egress(allow=("0.0.0.0/0", "::/0"), allow_loopback=True)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.core.definition import Probe
-from services.core.evidence import Measurement, Target
-from services.core.outcome import Reason
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import Reason
+from services.core.model.probe import Probe
 from services.prober.assignment import Assignment
 from services.prober.meters import Meters
 from services.prober.schedule import Entry

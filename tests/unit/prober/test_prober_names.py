@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.core.definition import Body, Expect, Probe, Query
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Body, Expect, Probe, Query
 from services.prober.checks import Judgement, judge
 from services.prober.expectations import compile_expectations
 from services.prober.observation import DnsFacts, Observation

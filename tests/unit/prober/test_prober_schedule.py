@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.core.evidence import Target
+from services.core.model.measurement import Target
 from services.prober.schedule import Entry, Launch, Schedule, share_of
 
 

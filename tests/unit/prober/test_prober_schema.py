@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from services.core.definition import Expect, Probe
-from services.core.outcome import Outcome, Reason
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Expect, Probe
 from services.prober.checks import Judgement, judge
 from services.prober.expectations import compile_expectations
 from services.prober.observation import Observation

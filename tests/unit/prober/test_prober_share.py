@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from services.core.evidence import Target
+from services.core.model.measurement import Target
 from services.prober.roster import SILENT_SECONDS, News, Peer, Roster
 from services.prober.schedule import Entry, share_of
 from services.prober.share import Share, Shares

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.core.outcome import Outcome
+from services.core.model.outcome import Outcome
 from services.prober.tallies import Counts
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from services.core.definition import Expect, Probe, XmlExpectation
-from services.core.markup import MarkupError, read_markup
-from services.core.outcome import Reason
+from services.core.model.outcome import Reason
+from services.core.model.probe import Expect, Probe, XmlExpectation
+from services.core.xml import MarkupError, read_markup
 from services.prober.checks import Judgement, judge
 from services.prober.checks.document import Document
 from services.prober.expectations import compile_expectations

@@ -13,7 +13,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from services.api.slots import slot_messages
-from services.core.definition import (
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import (
     Auth,
     Body,
     Expect,
@@ -23,9 +25,7 @@ from services.core.definition import (
     Probe,
     XmlExpectation,
 )
-from services.core.evidence import Measurement, Target
-from services.core.model import Egress, Link
-from services.core.outcome import Outcome, Reason
+from services.core.model.register import Egress, Link
 from services.core.settings import Settings
 from services.indicator.calendar import Calendar
 from services.indicator.cells import EMPTY, reasons

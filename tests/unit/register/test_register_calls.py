@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from registers import register_files, write_register
 
-from services.core.definition import Expect, JsonExpectation, Probe
 from services.core.errors import InputError
+from services.core.model.probe import Expect, JsonExpectation, Probe
 from services.register.load import load
 
 PROBES = register_files()["probes.yaml"]

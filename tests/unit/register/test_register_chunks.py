@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from registers import write_register
 
-from services.core.model import Register
+from services.core.model.register import Register
 from services.register.chunks import cut, is_intact, join
 from services.register.load import load
 from services.register.serial import from_rows, to_rows

@@ -10,7 +10,7 @@ import pytest
 from registers import EVALUATION, write_register
 
 from services.core.errors import InputError
-from services.core.model import Announced, Register
+from services.core.model.register import Announced, Register
 from services.register.chunks import cut, join
 from services.register.diff import diff
 from services.register.load import load

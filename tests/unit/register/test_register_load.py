@@ -9,9 +9,9 @@ import pytest
 from registers import register_files, write_register
 
 from services.cli.register_commands import _fingerprint
-from services.core.definition import Auth, JsonExpectation
 from services.core.errors import InputError
-from services.core.model import ALWAYS, ExchangeRoute, Maintenance, Member
+from services.core.model.probe import Auth, JsonExpectation
+from services.core.model.register import ALWAYS, ExchangeRoute, Maintenance, Member
 from services.register.load import load
 
 

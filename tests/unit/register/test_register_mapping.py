@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.core.model import ExchangeRoute, Member
-from services.core.parties import Parties
+from services.core.model.exchange import Parties
+from services.core.model.register import ExchangeRoute, Member
 from services.register.load import load
 from services.register.mapping import Attribution, Mapping
 from tests.registers import write_register

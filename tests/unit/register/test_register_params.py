@@ -9,7 +9,7 @@ import pytest
 from registers import PROBES, write_register
 
 from services.core.errors import InputError
-from services.core.model import Register
+from services.core.model.register import Register
 from services.register.load import load
 from services.register.serial import from_rows, to_rows
 

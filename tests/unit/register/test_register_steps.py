@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from registers import PROBES, write_register
 
-from services.core.definition import Capture
 from services.core.errors import InputError
+from services.core.model.probe import Capture
 from services.register.load import load
 from services.register.serial import from_rows, to_rows
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from registers import PROBES, write_register
 
-from services.core.definition import Body, Expect, Line, Query
 from services.core.errors import InputError
-from services.core.model import Register
+from services.core.model.probe import Body, Expect, Line, Query
+from services.core.model.register import Register
 from services.register.load import load
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.core.model import ALWAYS, Register
+from services.core.model.register import ALWAYS, Register
 from services.register.load import load
 from services.register.rounds import INTEGRATION, agencies_by_name, known_agency
 from services.sandbox.parties import data_bus

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.outcome import Stage
+from services.core.model.outcome import Stage
 from services.sandbox.faults import BUS_MODES, CYCLE, Fault, Mode, Scope, draw
 from services.sandbox.scenario import BUS, SCENARIOS, scenario
 from services.sandbox.timeline import Timeline

@@ -8,7 +8,7 @@ import pytest
 
 from services.collector.record import Result, read_side
 from services.collector.summary import bucket_of
-from services.core.evidence import DURATION_BUCKETS
+from services.core.model.measurement import DURATION_BUCKETS
 from services.sandbox.exchange_truth import ExchangeTruth, _bucket, truths
 from services.sandbox.faults import Mode, Scope
 from services.sandbox.logbook import records

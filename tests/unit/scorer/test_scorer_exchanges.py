@@ -17,9 +17,9 @@ from registers import write_register
 
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
-from services.core.evidence import ExchangeSummary
-from services.core.model import ExchangeRoute, Member
-from services.core.reconciliation import Carrier
+from services.core.model.measurement import ExchangeSummary
+from services.core.model.reconciliation import Carrier
+from services.core.model.register import ExchangeRoute, Member
 from services.indicator.calendar import Calendar
 from services.indicator.reconciliation import carriers_of
 from services.indicator.traffic import assign, traffic

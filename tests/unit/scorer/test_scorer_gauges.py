@@ -16,10 +16,10 @@ from registers import write_register
 
 from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
-from services.core.evidence import Kind, Measurement, MeasurementColumns, Target
-from services.core.model import ExchangeRoute, Link, Register
-from services.core.outcome import OUTCOME_OF, Reason
-from services.core.reconciliation import BusTraffic, Reconciliation, Traffic, Volume
+from services.core.model.measurement import Kind, Measurement, MeasurementColumns, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.reconciliation import BusTraffic, Reconciliation, Traffic, Volume
+from services.core.model.register import ExchangeRoute, Link, Register
 from services.indicator.burn import Burns
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame

@@ -12,9 +12,9 @@ from registers import write_register
 
 from services.core.codec import measurement_to_json, summary_to_json
 from services.core.errors import InputError
-from services.core.evidence import ExchangeSummary, Measurement, Target
-from services.core.model import Register
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import ExchangeSummary, Measurement, Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.register import Register
 from services.register.load import load
 from services.scorer.lines import read_measurements, read_summaries
 from services.scorer.offline import admitted

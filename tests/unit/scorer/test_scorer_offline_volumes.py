@@ -9,7 +9,7 @@ from pathlib import Path
 
 from registers import write_register
 
-from services.core.evidence import ExchangeSummary
+from services.core.model.measurement import ExchangeSummary
 from services.indicator.calendar import Calendar
 from services.register.load import load
 from services.scorer.exchanges import Exchanges

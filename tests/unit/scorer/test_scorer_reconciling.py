@@ -8,8 +8,8 @@ from pathlib import Path
 from registers import write_register
 
 from services.core.codec import decode_columns, encode_measurements
-from services.core.evidence import ExchangeSummary, Measurement, Target
-from services.core.outcome import OUTCOME_OF, Reason
+from services.core.model.measurement import ExchangeSummary, Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
 from services.register.load import load

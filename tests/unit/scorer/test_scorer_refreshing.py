@@ -16,9 +16,9 @@ from registers import write_register
 
 from services.core.bus import Bus
 from services.core.codec import decode_columns, encode_measurements
-from services.core.evidence import Measurement, Target
 from services.core.log import logger
-from services.core.outcome import OUTCOME_OF, Reason
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar
 from services.register.load import load

@@ -10,9 +10,9 @@ import pytest
 from scoring_case import SLOT, START, Run, differences, register, stream
 
 from services.core.codec import decode_columns, decode_measurements, encode_measurements, measurement_to_json
-from services.core.evidence import Measurement, Target
-from services.core.model import Register
-from services.core.outcome import OUTCOME_OF, Reason
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.register import Register
 from services.scorer.judgement import Adopted
 from services.scorer.lines import read_measurements
 from services.scorer.offline import admitted, score

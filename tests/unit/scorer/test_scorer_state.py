@@ -11,7 +11,7 @@ import pytest
 from scoring_case import SLOT, START, CrashError, Run, crash, differences, register, stream
 
 from services.core.errors import StateError
-from services.core.model import Register
+from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.scorer import shelf
 from services.scorer import store as store_module

@@ -9,9 +9,9 @@ import pytest
 from registers import write_register
 
 from services.core.codec import decode_columns, encode_measurements
-from services.core.evidence import Measurement, MeasurementColumns, Target
-from services.core.model import Register
-from services.core.outcome import Outcome, Reason
+from services.core.model.measurement import Measurement, MeasurementColumns, Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
 from services.register.load import load

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from nats.aio.msg import Msg
 
-from services.core.bus import subjects
-from services.core.bus.parts import HEADER, Parts
+from services.core.bus import names as subjects
+from services.core.bus.large_values import HEADER, Parts
 
 __all__ = ["Message", "StreamState", "is_deleted", "key_of", "message_of", "moment_of", "status_of", "status_text"]
 

@@ -9,14 +9,14 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import block_pb2
+from services.core.blocks.rows import COLUMNS, reader
+from services.core.codec.beside_index import reconciliation_from_message, traffic_from_message
 from services.core.codec.link_evidence import LinkEvidence, evidence_from_message
-from services.core.codec.reconciliation import reconciliation_from_message, traffic_from_message
-from services.core.codec.rows import COLUMNS, reader
 from services.core.codec.structure import structure_from_message
 from services.core.codec.volume import ExchangeVolume, volume_from_message
-from services.core.evidence import Indicator, Kind
-from services.core.reconciliation import Reconciliation, Traffic
-from services.core.structure import Structure
+from services.core.model.measurement import Indicator, Kind
+from services.core.model.reconciliation import Reconciliation, Traffic
+from services.core.model.structure import Structure
 
 __all__ = ["KeptBlock", "Place"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.core.evidence import Kind
+from services.core.model.measurement import Kind
 
 __all__ = ["RankSensitivity", "Sensitivity", "SwitchIndex"]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from services.core.definition import Probe
+from services.core.model.probe import Probe
 
 __all__ = [
     "ALWAYS",

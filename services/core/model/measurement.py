@@ -11,8 +11,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.outcome import Outcome, Reason
-from services.core.record import record
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.unfrozen import record
 
 __all__ = [
     "DURATION_BUCKETS",

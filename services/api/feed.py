@@ -18,7 +18,7 @@ from services.core.codec import KeptBlock, decode_manifest
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.core.model.register import Register
-from services.register.publish import CURRENT, follow
+from services.register.bus.publish import CURRENT, follow
 
 __all__ = ["Feed"]
 

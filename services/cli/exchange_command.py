@@ -20,8 +20,8 @@ from services.collector.offline import Digest, digest
 from services.core import codec
 from services.core.errors import InputError
 from services.core.model.measurement import DURATION_BUCKETS, ExchangeSummary
-from services.register.load import load
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
+from services.register.directory.load import load
 
 __all__ = ["exchange"]
 

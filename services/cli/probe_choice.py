@@ -11,11 +11,11 @@ from services.core.errors import SettingsError
 from services.core.model.measurement import Target
 from services.core.model.probe import Probe
 from services.core.model.register import Register
+from services.core.model.template import fill, names
 from services.prober.assignment import Assignment, assignments
 from services.prober.schedule import Entry
-from services.register.address import read_target
-from services.register.probes import names_asked
-from services.register.template import fill, names
+from services.register.probes.probes import names_asked
+from services.register.reading.addresses import read_target
 
 __all__ = ["chosen", "only", "single"]
 

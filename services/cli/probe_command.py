@@ -26,7 +26,7 @@ from services.prober.attempt import Attempts, Result
 from services.prober.egress import EgressRules
 from services.prober.measure import Origin, measurement
 from services.prober.network import Network
-from services.register.load import load
+from services.register.directory.load import load
 
 __all__ = ["probe"]
 

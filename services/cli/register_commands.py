@@ -23,16 +23,16 @@ from services.core.bus import Bus, connect_by
 from services.core.errors import BusError, Fault, InputError, SettingsError
 from services.core.model.register import Register
 from services.core.settings import Settings
-from services.register.check import against as check_against
-from services.register.diff import diff as difference
-from services.register.discovery import read_lists
-from services.register.importers import IMPORTERS
-from services.register.listed import compare
-from services.register.load import Reading, load, read
-from services.register.proposal import write_files
-from services.register.publish import keep
-from services.register.publish import publish as publish_register
-from services.register.text import read_day
+from services.register.bus.publish import keep
+from services.register.bus.publish import publish as publish_register
+from services.register.directory.load import Reading, load, read
+from services.register.discovery.members_diff import compare
+from services.register.discovery.proposal import write_files
+from services.register.discovery.uk_catalogue import IMPORTERS
+from services.register.discovery.xroad_import import read_lists
+from services.register.reading.values import read_day
+from services.register.versions.diff import diff as difference
+from services.register.versions.succession import against as check_against
 
 __all__ = ["app"]
 

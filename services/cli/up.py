@@ -22,8 +22,8 @@ from services.core.bus.roles import write_users
 from services.core.bus.topology import initialise
 from services.core.errors import ListenError, SettingsError
 from services.core.model.register import Register
-from services.register.load import load
-from services.register.publish import publish
+from services.register.bus.publish import publish
+from services.register.directory.load import load
 
 __all__ = ["Plan", "up"]
 

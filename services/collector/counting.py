@@ -13,7 +13,7 @@ from services.collector.pairs import Pairs
 from services.collector.record import Side
 from services.collector.replay import Timeline
 from services.collector.summary import Tally
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 
 __all__ = ["MOST_SIDES", "Counting"]
 

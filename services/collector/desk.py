@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from services.collector.ledger import PAIRING_SPAN_MS, Ledger
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 
 __all__ = ["Desk"]
 

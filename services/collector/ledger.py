@@ -25,7 +25,7 @@ from services.collector.schema import open_database
 from services.collector.summary import Tally, summary
 from services.core.errors import StateError
 from services.core.model.measurement import ExchangeSummary
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 
 __all__ = ["PAIRING_SPAN_MS", "Ledger", "Pending", "Taken"]
 

@@ -12,7 +12,7 @@ from services.collector.ledger import Ledger, Taken
 from services.collector.source import LogFile
 from services.core.errors import Fault, InputError
 from services.core.model.measurement import ExchangeSummary
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 
 __all__ = ["Digest", "digest"]
 

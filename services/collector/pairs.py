@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 
 from services.collector.record import Parties
-from services.register.mapping import Attribution, Mapping
+from services.register.attribution import Attribution, Mapping
 
 __all__ = ["Pairs"]
 

@@ -24,8 +24,8 @@ from services.core.bus import Bus, connect_by
 from services.core.errors import BusError, SettingsError
 from services.core.model.register import FLUSH_SECONDS, Register
 from services.core.runtime import Runtime
-from services.register.mapping import Mapping
-from services.register.publish import follow
+from services.register.attribution import Mapping
+from services.register.bus.publish import follow
 
 __all__ = ["main"]
 

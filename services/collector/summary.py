@@ -7,7 +7,7 @@ from bisect import bisect_left
 from services.collector.pairing import Exchange
 from services.collector.record import Parties
 from services.core.model.measurement import DURATION_BUCKETS, ExchangeSummary
-from services.register.mapping import Attribution
+from services.register.attribution import Attribution
 
 __all__ = ["Tally", "bucket_of", "summary"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.prober.unusable import UnusableError
-from services.register.headers import unfit_for_grpc
+from services.register.reading.headers import unfit_for_grpc
 
 __all__ = ["metadata_of"]
 

@@ -18,7 +18,7 @@ from services.prober.probing import Probing
 from services.prober.publisher import Publisher
 from services.prober.roster import Roster
 from services.prober.spool import Spool
-from services.register.publish import follow
+from services.register.bus.publish import follow
 
 __all__ = ["main"]
 

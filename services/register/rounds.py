@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from services.core.model.register import Announced, Evaluation, Register
-from services.register.text import name_key
+from services.register.reading.values import name_key
 
 __all__ = ["INTEGRATION", "Growth", "agencies_by_name", "growths", "known_agency"]
 

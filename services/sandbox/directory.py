@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from services.core.errors import StateError
-from services.register.load import load
+from services.register.directory.load import load
 from services.sandbox.parties import Bus
 from services.sandbox.register_files import CA, SOURCES, register_files, sources_file
 from services.sandbox.run import Run, choose_run

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from services.core.model.exchange import Parties
 from services.core.model.measurement import ExchangeSummary
 from services.core.model.reconciliation import Carrier
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 
 __all__ = ["SCHEMA", "attribute", "clients", "kept", "number", "trim"]
 

@@ -23,7 +23,7 @@ from services.core.model.measurement import ExchangeSummary
 from services.core.model.reconciliation import Carrier
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 from services.scorer import carriers, former, hours, summaries
 from services.scorer.gap import Position
 from services.scorer.hours import HOUR_SECONDS

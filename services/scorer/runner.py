@@ -10,7 +10,7 @@ from services.core.bus import Bus, connect_by
 from services.core.errors import PeyvandError, StateError
 from services.core.model.register import Register
 from services.core.runtime import Runtime
-from services.register.publish import follow
+from services.register.bus.publish import follow
 from services.scorer.exchanges import Exchanges
 from services.scorer.gauges import Gauges
 from services.scorer.session import Session

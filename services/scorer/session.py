@@ -16,7 +16,7 @@ from services.core.errors import BusError, GapError
 from services.core.model.register import Register
 from services.core.runtime import Runtime
 from services.indicator.calendar import Calendar
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 from services.scorer.announcing import Announcer
 from services.scorer.exchanges import Exchanges
 from services.scorer.gauges import Gauges

@@ -15,8 +15,8 @@ from pathlib import Path
 from services.core.bus.embedded import configuration, write_configuration
 from services.core.bus.roles import write_users
 from services.core.bus.topology import initialise
-from services.register.publish import publish
-from services.register.versions import with_versions
+from services.register.bus.publish import publish
+from services.register.versions.versions import with_versions
 from services.scorer.publish import Publisher
 from tests.bench.component import Component, component
 from tests.bench.process import cpu_seconds, machine, peak_mib, resident_mib

@@ -23,7 +23,7 @@ from services.collector.publisher import messages, publish
 from services.collector.source import LogFile
 from services.core.bus import Bus
 from services.core.model.register import FLUSH_SECONDS
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 from tests.bench.exchange_load import PAIRS, write_log
 from tests.bench.process import cpu_seconds, end_with_parent, machine
 from tests.conftest import Nats, running_nats

@@ -26,8 +26,8 @@ from services.indicator.network import Network
 from services.indicator.recent import Recent
 from services.indicator.structure import structures
 from services.indicator.window import Evidence
-from services.register.publish import fetch, publish
-from services.register.versions import with_versions
+from services.register.bus.publish import fetch, publish
+from services.register.versions.versions import with_versions
 from services.scorer.blocks import CHUNK_SLOTS
 from services.scorer.judgement import Adopted, Due, Judgement
 from services.scorer.latest import latest_blocks

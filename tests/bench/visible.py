@@ -29,8 +29,8 @@ from services.core.codec import encode_measurements
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Register
-from services.register.publish import publish
-from services.register.versions import with_versions
+from services.register.bus.publish import publish
+from services.register.versions.versions import with_versions
 from tests.bench.component import Component, component
 from tests.bench.process import cpu_seconds, machine
 from tests.bench.synthetic import register_of

@@ -20,7 +20,7 @@ from services.prober.assignment import assignments
 from services.prober.attempt import Attempts, Result
 from services.prober.egress import EgressRules
 from services.prober.network import Network
-from services.register.load import load
+from services.register.directory.load import load
 from tests.registers import write_register
 
 __all__ = ["ask_ours"]

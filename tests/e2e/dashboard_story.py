@@ -15,8 +15,8 @@ import yaml
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.register.load import load
-from services.register.publish import publish
+from services.register.bus.publish import publish
+from services.register.directory.load import load
 from services.sandbox.faults import Mode, Scope
 from tests.e2e.alerting import deployed
 from tests.e2e.commanded_sandbox import command, spoil

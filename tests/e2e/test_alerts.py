@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.register.load import load
-from services.register.publish import publish
+from services.register.bus.publish import publish
+from services.register.directory.load import load
 from services.sandbox.faults import Mode, Scope
 from tests.e2e.alerting import Alerting, alerting, scaled
 from tests.e2e.commanded_sandbox import command

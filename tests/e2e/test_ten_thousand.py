@@ -19,8 +19,8 @@ from services.core.bus.names import MEASUREMENTS
 from services.core.codec import decode_measurements
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
-from services.register.load import load
-from services.register.publish import publish
+from services.register.bus.publish import publish
+from services.register.directory.load import load
 from tests.ports import free_port
 from tests.registers import register_files, write_register
 from tests.running import ROOT

@@ -16,8 +16,8 @@ import pytest
 
 from peyvand.v1 import outcome_pb2
 from services.core.bus import Bus
-from services.register.load import load
-from services.register.publish import publish
+from services.register.bus.publish import publish
+from services.register.directory.load import load
 from tests.e2e.witness import Client
 from tests.integration.prober_servers import Request, answer, serving
 from tests.ports import free_port

@@ -15,8 +15,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from peyvand.v1 import register_service_pb2, register_service_pb2_grpc
 from services.core.bus.names import INDICATOR
-from services.register.load import load
-from services.register.publish import publish
+from services.register.bus.publish import publish
+from services.register.directory.load import load
 from tests.api_pictures import AS_OF, blocks_of
 from tests.block_columns import encoded
 from tests.processes import Process

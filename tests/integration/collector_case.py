@@ -12,8 +12,8 @@ import pytest
 
 from services.core.bus import names as subjects
 from services.core.codec import decode_summaries
-from services.register.load import load
-from services.register.publish import publish
+from services.register.bus.publish import publish
+from services.register.directory.load import load
 from tests.processes import Process
 
 DEADLINE = 120.0

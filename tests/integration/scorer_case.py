@@ -21,8 +21,8 @@ from services.core.codec import encode_measurements
 from services.core.model.measurement import Indicator, Kind, Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
-from services.register.load import load
-from services.register.publish import publish
+from services.register.bus.publish import publish
+from services.register.directory.load import load
 from tests.block_columns import Block, decode_block
 from tests.conftest import ROOT, Nats
 from tests.ports import free_port

@@ -31,7 +31,7 @@ from peyvand.v1 import (
 )
 from services.api.assembly import NAMES
 from services.core.model.measurement import Kind
-from services.register.publish import publish
+from services.register.bus.publish import publish
 from tests.api_pictures import AS_OF
 
 __all__ = ["launch", "register"]  # the fixtures

@@ -33,8 +33,8 @@ from services.core.codec import encode_slot_block
 from services.core.codec.units import timestamp
 from services.core.model.measurement import Kind
 from services.core.model.outcome import Outcome, Reason
-from services.register.load import load
-from services.register.publish import publish
+from services.register.bus.publish import publish
+from services.register.directory.load import load
 from tests.api_pictures import AS_OF, blocks_of, slot_block_of
 from tests.block_columns import encoded
 from tests.registers import write_register

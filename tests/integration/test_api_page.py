@@ -22,8 +22,8 @@ from peyvand.v1 import indicator_service_pb2, indicator_service_pb2_grpc, regist
 from services.api.clients import read_clients
 from services.core.bus.names import INDICATOR
 from services.core.model.measurement import Kind
-from services.register.load import load
-from services.register.publish import publish
+from services.register.bus.publish import publish
+from services.register.directory.load import load
 from tests.api_pictures import AS_OF, blocks_of
 from tests.block_columns import encoded
 from tests.registers import write_register

@@ -22,7 +22,7 @@ from services.collector.intake import Intake
 from services.collector.meters import Meters
 from services.collector.pulling import Puller
 from services.collector.sources import XroadSource
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 from tests.exchange_records import record as raw
 
 CLIENT, SERVER = "IR/GOV/1/monitor", "IR/GOV/100/ss%2F1"

@@ -24,8 +24,8 @@ from services.core.bus.names import MEASUREMENTS, heartbeat, shard
 from services.core.codec import Heartbeat, decode_heartbeat, decode_measurements
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
-from services.register.load import load
-from services.register.publish import publish
+from services.register.bus.publish import publish
+from services.register.directory.load import load
 
 ROOT = Path(__file__).parents[2]
 

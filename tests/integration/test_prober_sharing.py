@@ -27,8 +27,8 @@ from services.core.model.outcome import Reason
 from services.prober.roster import SILENT_SECONDS
 from services.prober.schedule import Entry
 from services.prober.share import Shares
-from services.register.load import load
-from services.register.publish import publish
+from services.register.bus.publish import publish
+from services.register.directory.load import load
 
 ROOT = Path(__file__).parents[2]
 SLOT = 4

@@ -33,8 +33,8 @@ from services.prober.assignment import assignments
 from services.prober.attempt import Attempts, Result
 from services.prober.egress import EgressRules
 from services.prober.network import Network
-from services.register import auth, definition, expectations
-from services.register.load import load
+from services.register.directory.load import load
+from services.register.probes import auth, definition, expectations
 
 PAGE = (Path(__file__).parents[2] / "docs" / "probing.md").read_text(encoding="utf-8")
 HOST = re.compile(r"\b(https?|grpcs?|tcp|tls|dns)://([a-z]+\.example)(:[0-9]+)?")

@@ -20,8 +20,8 @@ from services.core.bus.topology import initialise
 from services.core.codec import decode_manifest, encode_manifest
 from services.core.errors import BusError
 from services.core.settings import load_settings
-from services.register.load import load
-from services.register.publish import CURRENT, UnverifiedError, fetch, follow, keep, publish
+from services.register.bus.publish import CURRENT, UnverifiedError, fetch, follow, keep, publish
+from services.register.directory.load import load
 
 _CHANGES = (",0.99,2", ",0.99,4")
 
@@ -122,7 +122,7 @@ async def test_followers_wait_for_a_replica_that_lags(nats: Any, tmp_path: Path,
 async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """What cannot be verified is refused in the log although a replica has the one before; no answer ends no follower."""
     first, second = load(write_register(tmp_path / "1")), load(write_register(tmp_path / "2", links_csv=_CHANGES))
-    monkeypatch.setattr("services.register.publish._LOOKS", 1)
+    monkeypatch.setattr("services.register.bus.publish._LOOKS", 1)
     async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish(writer, first, now=0.0)
         before = await writer.kv_get(REGISTER, CURRENT)

@@ -21,8 +21,8 @@ from sandbox_client import Seen, ask
 
 from services.core.model.outcome import Stage
 from services.core.model.register import Link, Register
-from services.register.load import load
-from services.register.template import fill
+from services.core.model.template import fill
+from services.register.directory.load import load
 from services.sandbox.timing import timing
 
 SLOT = 2

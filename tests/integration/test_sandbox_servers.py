@@ -14,7 +14,7 @@ import pytest
 from sandbox_client import Seen, ask
 
 from services.core.errors import ListenError
-from services.register.template import fill
+from services.core.model.template import fill
 from services.sandbox.certificates import open_authority
 from services.sandbox.faults import Mode, Scope
 from services.sandbox.monitoring import Monitoring

@@ -14,7 +14,7 @@ from test_scorer_offline import peyvand
 from services.core.codec import measurement_to_json, summary_to_json
 from services.core.model.measurement import ExchangeSummary
 from services.core.model.outcome import Reason
-from services.register.load import load
+from services.register.directory.load import load
 
 EPOCH = 1_772_323_200
 

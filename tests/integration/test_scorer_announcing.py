@@ -17,7 +17,7 @@ from services.core.codec import decode_columns, encode_measurements
 from services.indicator.calendar import Calendar
 from services.indicator.index import Snapshot
 from services.indicator.window import Evidence
-from services.register.load import load
+from services.register.directory.load import load
 from services.scorer.announcing import Announcer
 from services.scorer.gap import Position
 from services.scorer.judgement import Adopted

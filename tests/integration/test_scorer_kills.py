@@ -123,7 +123,7 @@ async def take_all(bus: Bus, scoring: Scoring) -> None:
 
 async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
     """The blocks of a scorer that took in the whole stream at once and never crashed."""
-    from services.register.load import load  # noqa: PLC0415  # the register as the scorer under test has it
+    from services.register.directory.load import load  # noqa: PLC0415  # the register as the scorer under test has it
 
     scoring = fresh(load(folder))
     await take_all(bus, scoring)

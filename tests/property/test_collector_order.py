@@ -13,7 +13,7 @@ from services.collector.batch import Batch, Position
 from services.collector.ledger import Ledger
 from services.collector.pairing import exchanges
 from services.collector.record import read_side
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 
 START = 1_700_000_000_000
 SPAN = 3_600_000

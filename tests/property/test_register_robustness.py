@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from registers import EVALUATION, register_files
 
 from services.core.errors import Fault, InputError
-from services.register.load import load
+from services.register.directory.load import load
 
 _FILES = (*register_files(), "members.csv", "exchange.csv", "maintenance.csv", "evaluation_rounds.yaml")
 _PIECES = (

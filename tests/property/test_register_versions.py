@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from registers import register_files, write_register
 
 from services.core.model.register import Register
-from services.register.load import load
+from services.register.directory.load import load
 
 _TABLES = ("agencies.csv", "services.csv", "links.csv", "endpoints.csv")
 

@@ -1,7 +1,7 @@
 """Probe definitions as values: what is asked, how, and what the answer must be (PROBING.md).
 
 Everything here is frozen and free of I/O. Texts may hold ``${name}``, filled from the params of a link or endpoint
-(services.register.template). An empty text or tuple means that nothing is asked for.
+(services.core.model.template). An empty text or tuple means that nothing is asked for.
 """
 
 from __future__ import annotations

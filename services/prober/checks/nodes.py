@@ -12,7 +12,7 @@ from services.prober.checks.document import Document
 from services.prober.checks.wrong import WrongError
 from services.prober.expectations import Expectations, XmlCheck
 from services.prober.paths import XPath
-from services.register.text import fold
+from services.register.reading.values import fold
 
 __all__ = ["check_xml", "check_xml_record", "texts"]
 

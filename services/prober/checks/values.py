@@ -8,7 +8,7 @@ from services.core.model.outcome import Reason
 from services.prober.checks.document import Document
 from services.prober.checks.wrong import WrongError
 from services.prober.expectations import ANYTHING, Expectations, JsonCheck
-from services.register.text import fold
+from services.register.reading.values import fold
 
 __all__ = ["check_json", "check_record", "check_schema"]
 

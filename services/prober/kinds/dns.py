@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Final
 
 from services.core.model.probe import Probe
+from services.core.model.template import fill, filled
 from services.prober.bounded import bounded, observed
 from services.prober.datagram import exchange
 from services.prober.network import Network
@@ -23,7 +24,6 @@ from services.prober.question import MalformedError, Question, question_of
 from services.prober.reach import in_turn, look_up, talk
 from services.prober.stream import Stream
 from services.prober.trail import StoppedError, Trail
-from services.register.template import fill, filled
 
 __all__ = ["DnsTarget", "prepare", "probe"]
 

@@ -17,6 +17,7 @@ from time import monotonic, perf_counter
 import orjson
 
 from services.core.model.probe import Probe
+from services.core.model.template import fill, filled
 from services.prober.awaited import excused
 from services.prober.bounded import bounded
 from services.prober.credential import credential
@@ -33,7 +34,6 @@ from services.prober.schemas import Key
 from services.prober.tokens import Issuer
 from services.prober.trail import StoppedError, Trail
 from services.prober.unary import Server, call
-from services.register.template import fill, filled
 
 __all__ = ["GrpcTarget", "prepare", "probe"]
 

@@ -9,6 +9,7 @@ from time import perf_counter
 import httpx
 
 from services.core.model.probe import Probe, Tls
+from services.core.model.template import fill, filled
 from services.prober.awaited import excused
 from services.prober.credential import credential
 from services.prober.deadline import Deadline
@@ -21,7 +22,6 @@ from services.prober.tokens import Issuer
 from services.prober.trail import StoppedError, Trail
 from services.prober.unusable import UnusableError
 from services.prober.wire import call_of
-from services.register.template import fill, filled
 
 __all__ = ["HttpTarget", "prepare", "probe", "ready"]
 

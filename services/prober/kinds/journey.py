@@ -12,6 +12,7 @@ import httpx
 from services.core.model.measurement import Phases
 from services.core.model.outcome import Reason
 from services.core.model.probe import Probe, Step
+from services.core.model.template import fill, names, texts
 from services.prober.awaited import excused, missed
 from services.prober.captures import CaptureError, Finder, compile_capture
 from services.prober.checks.order import CHECKS
@@ -21,8 +22,7 @@ from services.prober.kinds.kind import Kind
 from services.prober.network import Network
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.secrets import MissingSecretError
-from services.register.address import read_target
-from services.register.template import fill, names, texts
+from services.register.reading.addresses import read_target
 
 __all__ = ["Journey", "prepare", "probe"]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from services.core.model.probe import Probe
+from services.core.model.template import fill, filled
 from services.prober.kinds import http
 from services.prober.network import Network
-from services.register.template import fill, filled
 
 __all__ = ["posting", "prepare"]
 

@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Final
 
 from services.core.model.probe import Probe, Tls
+from services.core.model.template import fill, filled
 from services.prober.bounded import bounded, observed, since_connecting
 from services.prober.expectations import Pattern, compile_pattern
 from services.prober.handshake import Handshake
@@ -22,7 +23,6 @@ from services.prober.observation import Cause, Observation, Phase
 from services.prober.place import place_of
 from services.prober.reach import shaking, talk
 from services.prober.trail import Trail
-from services.register.template import fill, filled
 
 __all__ = ["TcpTarget", "prepare", "probe"]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from services.core.model.probe import Probe, Tls
+from services.core.model.template import fill
 from services.prober.bounded import bounded, observed, since_connecting
 from services.prober.handshake import Handshake
 from services.prober.lines import Lines
@@ -21,7 +22,6 @@ from services.prober.reach import shaking, talk
 from services.prober.starttls import WAYS, GarbledError, RefusedError, Way
 from services.prober.stream import Stream
 from services.prober.trail import Trail
-from services.register.template import fill
 
 __all__ = ["TlsTarget", "prepare", "probe"]
 

@@ -17,7 +17,7 @@ from services.api.server import Announcer, listening
 from services.core.codec import KeptBlock
 from services.core.log import logger
 from services.core.runtime import Health
-from services.register.load import load
+from services.register.directory.load import load
 from tests.api_pictures import AS_OF, blocks_of
 from tests.block_columns import encoded
 from tests.registers import write_register

@@ -7,7 +7,7 @@ import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.model.measurement import Kind
-from services.register.load import load
+from services.register.directory.load import load
 from tests.api_pictures import AS_OF, blocks_of
 from tests.registers import write_register
 

@@ -11,7 +11,7 @@ from services.core.codec import encode_slot_block
 from services.core.codec.units import timestamp
 from services.core.errors import BusError
 from services.core.model.outcome import Outcome, Reason
-from services.register.load import load
+from services.register.directory.load import load
 from tests.api_pictures import AS_OF, slot_block_of
 from tests.registers import write_register
 

@@ -12,7 +12,7 @@ from registers import EVALUATION, write_register
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import register_service_pb2
 from services.core.model.measurement import Kind
-from services.register.load import load
+from services.register.directory.load import load
 from tests.api_pictures import AS_OF, blocks_of, structure_of
 from tests.block_columns import decode_block, encoded
 

@@ -17,7 +17,7 @@ from services.core.codec import encode_recent, encode_slot_block
 from services.core.errors import ApiError
 from services.core.model.outcome import Outcome, Reason
 from services.core.runtime import Health
-from services.register.load import load
+from services.register.directory.load import load
 from tests.api_pictures import AS_OF, recent_block, slot_block_of
 from tests.registers import LINKS, write_register
 

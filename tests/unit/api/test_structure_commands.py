@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from services.cli import structure_commands
 from services.cli.ask_client import Client
 from services.core.errors import ApiError
-from services.register.load import load
+from services.register.directory.load import load
 from tests.api_pictures import blocks_of
 
 

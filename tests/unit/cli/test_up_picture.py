@@ -15,7 +15,7 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.picture import Exchanges, Picture, left_out, table
 from services.cli.watching import Watching
 from services.core.metrics.table import counter
-from services.register.load import load
+from services.register.directory.load import load
 
 NOTHING = Exchanges()
 

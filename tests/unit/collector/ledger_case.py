@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.collector.batch import Batch, Position
 from services.collector.record import read_side
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 
 NOW = 1_700_000_500_000
 HOUR, DAY = 3_600_000, 86_400_000

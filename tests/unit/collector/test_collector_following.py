@@ -17,7 +17,7 @@ from services.collector.following import Follower
 from services.collector.intake import Intake
 from services.collector.meters import Meters
 from services.collector.sources import FileSource
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 
 NOW = 1_700_000_500_000
 

@@ -9,8 +9,8 @@ from services.collector.formats import read
 from services.collector.generic import read_generic
 from services.collector.ledger import Ledger
 from services.collector.record import Parties, RecordError, Result
-from services.register.load import load
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
+from services.register.directory.load import load
 from tests.registers import write_register
 
 MOMENT = 1_700_000_000_250

@@ -17,8 +17,8 @@ from services.collector.ledger import Ledger, Taken
 from services.collector.replay import Timeline
 from services.core.errors import StateError
 from services.core.model.register import Member
-from services.register.load import load
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
+from services.register.directory.load import load
 from tests.bench.exchange_load import lines
 from tests.exchange_records import PERSONAL
 from tests.registers import write_register

@@ -14,7 +14,7 @@ from services.core.codec import decode_summaries
 from services.core.errors import BusError
 from services.core.runtime import Runtime
 from services.core.settings import Settings
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
 
 NOW = 1_700_000_500_000
 

@@ -6,7 +6,7 @@ from services.collector.pairing import exchanges
 from services.collector.record import read_side
 from services.collector.summary import Tally, bucket_of, summary
 from services.core.model.measurement import DURATION_BUCKETS
-from services.register.mapping import Attribution
+from services.register.attribution import Attribution
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from services.indicator.frame import Frame
 from services.indicator.reconcile import Hours
 from services.indicator.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
 from services.indicator.traffic import assign
-from services.register.load import load
+from services.register.directory.load import load
 
 DAYS = 7
 HOURS = DAYS * 24

@@ -21,7 +21,7 @@ from services.prober.checks.age import moment
 from services.prober.checks.jalali import YEARS, gregorian
 from services.prober.expectations import compile_expectations
 from services.prober.observation import Observation, StepFacts
-from services.register.load import load
+from services.register.directory.load import load
 
 TEHRAN = ZoneInfo("Asia/Tehran")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from registers import write_register
 
-from services.register.check import against
-from services.register.load import load, read
+from services.register.directory.load import load, read
+from services.register.versions.succession import against
 
 
 def successor_faults(tmp_path: Path, **changes: str | tuple[str, str] | None) -> list[str]:

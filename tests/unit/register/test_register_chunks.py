@@ -10,10 +10,10 @@ import pytest
 from registers import write_register
 
 from services.core.model.register import Register
-from services.register.chunks import cut, is_intact, join
-from services.register.load import load
-from services.register.serial import from_rows, to_rows
-from services.register.versions import with_versions
+from services.register.bus.chunks import cut, is_intact, join
+from services.register.directory.load import load
+from services.register.versions.rows import from_rows, to_rows
+from services.register.versions.versions import with_versions
 
 _PROBES = (
     "page:\n  kind: http\n",

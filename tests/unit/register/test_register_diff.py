@@ -7,8 +7,8 @@ from pathlib import Path
 
 from registers import write_register
 
-from services.register.diff import diff
-from services.register.load import load
+from services.register.directory.load import load
+from services.register.versions.diff import diff
 
 _LINKS = ("transfer-customs,title-transfer,customs,liens,,,,,,,,,,,\n", "")
 

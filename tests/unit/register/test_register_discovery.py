@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 from services.cli.register_commands import app
 from services.collector.sources import read_sources
 from services.core.errors import InputError, SettingsError
-from services.register.discovery import import_xroad
-from services.register.load import load
-from services.register.proposal import write_files
-from services.register.xroad_directory import Directory, read_into
+from services.register.directory.load import load
+from services.register.discovery.proposal import write_files
+from services.register.discovery.xroad_import import import_xroad
+from services.register.discovery.xroad_lists import Directory, read_into
 
 EPOCH = date(2026, 1, 1)
 ALLOWED = """<E:Envelope xmlns:E="e" xmlns:x="x" xmlns:id="i"><E:Header>

@@ -11,12 +11,12 @@ from registers import EVALUATION, write_register
 
 from services.core.errors import InputError
 from services.core.model.register import Announced, Register
-from services.register.chunks import cut, join
-from services.register.diff import diff
-from services.register.load import load
+from services.register.bus.chunks import cut, join
+from services.register.directory.load import load
 from services.register.rounds import Growth, agencies_by_name, growths, known_agency
-from services.register.serial import to_rows
-from services.register.versions import with_versions
+from services.register.versions.diff import diff
+from services.register.versions.rows import to_rows
+from services.register.versions.versions import with_versions
 
 ANNOUNCED = """\
 # As announced; the weights behind the overall figure are not published.

@@ -8,7 +8,7 @@ import pytest
 from registers import register_files, write_register
 
 from services.core.errors import InputError
-from services.register.load import load
+from services.register.directory.load import load
 
 
 def faults(directory: Path) -> list[str]:

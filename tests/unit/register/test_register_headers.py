@@ -9,7 +9,7 @@ import pytest
 from registers import PROBES, write_register
 
 from services.core.errors import InputError
-from services.register.load import load
+from services.register.directory.load import load
 
 _ENVELOPE = '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body/></e:Envelope>'
 _DEFINITIONS = {

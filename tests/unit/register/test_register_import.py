@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import InputError
-from services.register.importers import import_uk_api_catalogue
-from services.register.load import load
-from services.register.proposal import write_files
+from services.register.directory.load import load
+from services.register.discovery.proposal import write_files
+from services.register.discovery.uk_catalogue import import_uk_api_catalogue
 
 _HEADER = "dateAdded,dateUpdated,url,name,description,documentation,license,areaServed,startDate,endDate,provider\n"
 

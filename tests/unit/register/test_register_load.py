@@ -12,7 +12,7 @@ from services.cli.register_commands import _fingerprint
 from services.core.errors import InputError
 from services.core.model.probe import Auth, JsonExpectation
 from services.core.model.register import ALWAYS, ExchangeRoute, Maintenance, Member
-from services.register.load import load
+from services.register.directory.load import load
 
 
 def test_a_good_register_is_read_whole(tmp_path: Path) -> None:

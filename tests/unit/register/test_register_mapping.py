@@ -6,8 +6,8 @@ import pytest
 
 from services.core.model.exchange import Parties
 from services.core.model.register import ExchangeRoute, Member
-from services.register.load import load
-from services.register.mapping import Attribution, Mapping
+from services.register.attribution import Attribution, Mapping
+from services.register.directory.load import load
 from tests.registers import write_register
 
 CLIENT, SERVICE = "IR/GOV/100/desk", "IR/GOV/200/registry/person"

@@ -9,7 +9,7 @@ from registers import register_files, write_register
 
 from services.core.errors import InputError
 from services.core.model.probe import Expect, XmlExpectation
-from services.register.load import load
+from services.register.directory.load import load
 
 PROBES = register_files()["probes.yaml"]
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"

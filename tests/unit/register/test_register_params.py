@@ -10,8 +10,8 @@ from registers import PROBES, write_register
 
 from services.core.errors import InputError
 from services.core.model.register import Register
-from services.register.load import load
-from services.register.serial import from_rows, to_rows
+from services.register.directory.load import load
+from services.register.versions.rows import from_rows, to_rows
 
 _TALK = """
 talk:

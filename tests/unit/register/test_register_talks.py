@@ -10,7 +10,7 @@ from registers import PROBES, write_register
 from services.core.errors import InputError
 from services.core.model.probe import Body, Expect, Line, Query
 from services.core.model.register import Register
-from services.register.load import load
+from services.register.directory.load import load
 
 
 def _with(tmp_path: Path, probe: str, endpoint: str) -> Register:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.register.patterns import read_xpath
+from services.register.probes.patterns import read_xpath
 
 NAMESPACES = {"p": "urn:p"}
 

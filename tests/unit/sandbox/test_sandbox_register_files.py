@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from services.core.model.register import ALWAYS, Register
-from services.register.load import load
+from services.register.directory.load import load
 from services.register.rounds import INTEGRATION, agencies_by_name, known_agency
 from services.sandbox.parties import data_bus
 from services.sandbox.register_files import register_files

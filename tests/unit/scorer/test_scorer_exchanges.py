@@ -24,8 +24,8 @@ from services.indicator.calendar import Calendar
 from services.indicator.reconciliation import carriers_of
 from services.indicator.traffic import assign, traffic
 from services.indicator.volume import volume_change
-from services.register.load import load
-from services.register.mapping import Mapping
+from services.register.attribution import Mapping
+from services.register.directory.load import load
 from services.scorer.exchanges import Exchanges
 from services.scorer.gap import Position
 

@@ -24,7 +24,7 @@ from services.indicator.burn import Burns
 from services.indicator.calendar import Calendar
 from services.indicator.frame import Frame
 from services.indicator.window import Evidence, SlotDetail
-from services.register.load import load
+from services.register.directory.load import load
 from services.scorer import gauges as gauges_module
 from services.scorer.gap import Position
 from services.scorer.gauges import BURN_SERIES, LINK_SERIES, PAIR_SERIES, Gauges

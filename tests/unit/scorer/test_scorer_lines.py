@@ -15,7 +15,7 @@ from services.core.errors import InputError
 from services.core.model.measurement import ExchangeSummary, Measurement, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Register
-from services.register.load import load
+from services.register.directory.load import load
 from services.scorer.lines import read_measurements, read_summaries
 from services.scorer.offline import admitted
 

@@ -11,7 +11,7 @@ from registers import write_register
 
 from services.core.model.measurement import ExchangeSummary
 from services.indicator.calendar import Calendar
-from services.register.load import load
+from services.register.directory.load import load
 from services.scorer.exchanges import Exchanges
 from services.scorer.offline import volumes
 

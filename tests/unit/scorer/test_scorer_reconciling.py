@@ -12,7 +12,7 @@ from services.core.model.measurement import ExchangeSummary, Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
-from services.register.load import load
+from services.register.directory.load import load
 from services.scorer.exchanges import Exchanges
 from services.scorer.gap import Position
 from services.scorer.judgement import Adopted

@@ -21,7 +21,7 @@ from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar
-from services.register.load import load
+from services.register.directory.load import load
 from services.scorer import refreshing
 from services.scorer.announcing import Announcer
 from services.scorer.blocks import GOVERNMENT

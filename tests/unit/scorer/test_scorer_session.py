@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from registers import write_register
 
-from services.register.load import load
+from services.register.directory.load import load
 from services.scorer.session import _adopted
 
 

@@ -14,7 +14,7 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
-from services.register.load import load
+from services.register.directory.load import load
 from services.scorer.gap import Position
 from services.scorer.judgement import Adopted
 from services.scorer.scoring import Scoring

@@ -1,0 +1,68 @@
+"""agencies.csv and services.csv: who there is and what they offer."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from pathlib import Path
+
+from services.core.model.register import Agency, Service
+from services.register.reading.csv_table import Row, Table, read_table
+from services.register.reading.faults import Findings
+from services.register.reading.values import read_choice, read_day, read_id, read_name, read_weight, read_whole
+
+__all__ = ["AGENCIES", "SERVICES", "agencies_table", "agency", "service", "services_table"]
+
+AGENCIES = "agencies.csv"
+SERVICES = "services.csv"
+
+
+def agencies_table(directory: Path, findings: Findings) -> Table:
+    """Return the rows of agencies.csv."""
+    required = ("id", "name_en", "name_fa", "sector")
+    optional = ("staff", "satisfaction", "until", "merged_into")
+    return read_table(directory / AGENCIES, findings, required=required, optional=optional, key="id")
+
+
+def services_table(directory: Path, findings: Findings) -> Table:
+    """Return the rows of services.csv."""
+    required = ("id", "agency", "name_en", "name_fa")
+    return read_table(directory / SERVICES, findings, required=required, optional=("channel", "weight"), key="id")
+
+
+def agency(row: Row, agencies: Container[str] | None) -> Agency:
+    """One agency; ``agencies`` are the ids there are."""
+    _check_names(row)
+    name = row.read("id", read_id, "")
+    heir = row.reference("merged_into", agencies, AGENCIES)
+    if heir and heir == name:
+        row.fault("merged_into", "an agency cannot merge into itself")
+    return Agency(
+        id=name,
+        name_en=row.read("name_en", read_name, ""),
+        name_fa=row.read("name_fa", read_name, ""),
+        sector=row.need("sector", read_id, ""),
+        staff=row.read("staff", read_whole, None),
+        satisfaction=row.read("satisfaction", read_weight, None),
+        until=row.read("until", read_day, None),
+        merged_into=heir or None,
+    )
+
+
+def service(row: Row, agencies: Container[str] | None) -> Service:
+    """One service; ``agencies`` are the ids there are."""
+    _check_names(row)
+    if not row.text("agency"):
+        row.fault("agency", "is empty")
+    return Service(
+        id=row.read("id", read_id, ""),
+        agency=row.reference("agency", agencies, AGENCIES),
+        name_en=row.read("name_en", read_name, ""),
+        name_fa=row.read("name_fa", read_name, ""),
+        channel=row.read("channel", lambda text: read_choice(text, "unified", "own", "both"), ""),
+        weight=row.read("weight", read_weight, 1.0),
+    )
+
+
+def _check_names(row: Row) -> None:
+    if not row.text("name_en") and not row.text("name_fa"):
+        row.fault("name_en", "is empty, and so is name_fa: one of them must be given")

@@ -1,0 +1,55 @@
+"""Faults that only the register as a whole shows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date
+
+from services.core.model.register import Link, Register
+from services.register.directory.policy import PolicyReading
+from services.register.probes.probes import Probes
+from services.register.reading.csv_table import Table
+from services.register.reading.faults import Findings
+from services.register.reading.values import fold
+
+__all__ = ["check_links", "check_probes"]
+
+
+def check_probes(probes: Probes, policy: PolicyReading, findings: Findings) -> None:
+    """Check that every probe leaves half its slot free, so that its phase can be spread (DESIGN.md, Time, loss and duplication)."""
+    slot = policy.policy.slot_seconds
+    for definition in probes.definitions.values():
+        timeout = definition.probe.timeout
+        if policy.block is not None and timeout >= slot / 2:
+            reason = f"timeout: {timeout:g} s is not below half the slot of {slot} s"
+            findings.add(definition.timeout, reason)
+
+
+def check_links(links: Table, register: Register) -> None:
+    """Check that no inquiry is required twice at a time and that the links of a service have some weight."""
+    same: defaultdict[tuple[str, str, str], list[Link]] = defaultdict(list)
+    weights: defaultdict[str, float] = defaultdict(float)
+    for row in links.rows:
+        link = register.links[fold(row.text("id"))]
+        weights[link.service] += link.weight
+        twins = same[link.service, link.provider, link.data_item]
+        for twin in twins:
+            if _overlap(link, twin):
+                row.fault("id", f"service, provider and data_item are those of link `{twin.id}`, and so are some days")
+        twins.append(link)
+    for row in links.rows:
+        service = fold(row.text("service"))
+        if weights.pop(service, None) == 0:
+            row.fault("weight", f"every link of service `{service}` has weight 0: give the service weight 0 instead")
+
+
+def _overlap(one: Link, other: Link) -> bool:
+    return _start(one) < _end(other) and _start(other) < _end(one)
+
+
+def _start(link: Link) -> date:
+    return link.required_from or date.min
+
+
+def _end(link: Link) -> date:
+    return link.required_until or date.max

@@ -1,0 +1,77 @@
+"""members.csv, exchange.csv and maintenance.csv: who is who on the data bus, and what was announced."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+from services.core.model.register import ExchangeRoute, Maintenance, Member
+from services.register.directory.agencies import AGENCIES
+from services.register.directory.links import LINKS
+from services.register.reading.csv_table import Table, read_table
+from services.register.reading.faults import Findings
+from services.register.reading.values import fold, read_moment, read_name
+from services.register.reading.xroad_ids import read_party
+
+__all__ = ["EXCHANGE", "MAINTENANCE", "MEMBERS", "read_maintenance", "read_members", "read_routes"]
+
+MEMBERS = "members.csv"
+EXCHANGE = "exchange.csv"
+MAINTENANCE = "maintenance.csv"
+_NEVER = datetime.fromtimestamp(0, UTC)
+
+
+def read_members(directory: Path, findings: Findings, agencies: Container[str] | None) -> tuple[Member, ...]:
+    """Read the X-Road members, by id."""
+    members: dict[str, Member] = {}
+    for row in _optional(directory / MEMBERS, findings, ("member", "agency")).rows:
+        name = row.need("member", read_party, "")
+        if name in members:
+            row.fault("member", f"`{name}` is there twice")
+        if not row.text("agency"):
+            row.fault("agency", "is empty")
+        members[name] = Member(name, row.reference("agency", agencies, AGENCIES))
+    return tuple(members[name] for name in sorted(members))
+
+
+def read_routes(directory: Path, findings: Findings, links: Container[str] | None) -> tuple[ExchangeRoute, ...]:
+    """Read the exchanges that serve links, by client, service and link."""
+    routes: set[tuple[str, str, str]] = set()
+    for row in _optional(directory / EXCHANGE, findings, ("client", "service", "link")).rows:
+        if not row.text("link"):
+            row.fault("link", "is empty")
+        client, service = row.need("client", read_party, ""), row.need("service", _read_service, "")
+        route = (client, service, row.reference("link", links, LINKS))
+        if route in routes:
+            row.fault("client", "the row is there twice")
+        routes.add(route)
+    return tuple(ExchangeRoute(*route) for route in sorted(routes))
+
+
+def read_maintenance(
+    directory: Path, findings: Findings, subjects: Container[str] | None, zone: tzinfo
+) -> tuple[Maintenance, ...]:
+    """Return what was announced, in order of time; ``subjects`` are the ids of agencies, links and endpoints."""
+    announced = []
+    for row in _optional(directory / MAINTENANCE, findings, ("subject", "from", "to", "note")).rows:
+        if not row.text("subject"):
+            row.fault("subject", "is empty")
+        subject = row.reference("subject", subjects, "the agencies, links and endpoints")
+        start = row.need("from", lambda text: read_moment(text, zone), _NEVER)
+        end = row.need("to", lambda text: read_moment(text, zone), _NEVER)
+        if _NEVER not in (start, end) and end <= start:
+            row.fault("to", "is not after `from`")
+        announced.append(Maintenance(subject, start, end, row.read("note", read_name, "")))
+    return tuple(sorted(announced, key=lambda item: (item.start, item.subject, item.end, item.note)))
+
+
+def _optional(path: Path, findings: Findings, columns: tuple[str, ...]) -> Table:
+    return read_table(path, findings, required=columns) if path.exists() else Table()
+
+
+def _read_service(text: str) -> str:
+    parts = text.split("/")
+    if len(parts) != 5 or not all(fold(part) for part in parts):
+        raise ValueError(f"`{text}` is not INSTANCE/CLASS/CODE/SUBSYSTEM/service")
+    return text

@@ -1,0 +1,161 @@
+"""The params of a link or endpoint: one test record or several, and whether each fills in all that asks for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+from services.core.errors import Fault
+from services.core.model.probe import BUS_KINDS, Probe
+from services.core.model.template import fill, filled, names, partial_texts, sent_texts
+from services.register.probes.grpc_call import is_request
+from services.register.probes.journey import GIVEN
+from services.register.probes.probes import Definition
+from services.register.probes.soap_message import is_action, is_message
+from services.register.reading.addresses import read_domain, read_target
+from services.register.reading.csv_table import Row
+from services.register.reading.faults import Findings
+from services.register.reading.headers import holds_control, unfit_for_grpc
+
+__all__ = ["params", "target"]
+
+
+def params(row: Row) -> tuple[dict[str, object], ...] | None:
+    """Return the records of a row, one that is empty where the cell is; None, with a fault, when they cannot be used."""
+    try:
+        value = json.loads(row.text("params") or "{}", object_pairs_hook=_object, parse_constant=_refuse)
+        json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        row.fault("params", f"not JSON: {error.msg} at character {error.pos + 1}")
+    except UnicodeEncodeError:
+        row.fault("params", "not JSON we can use: holds half a character (a lone surrogate)")
+    except (ValueError, RecursionError) as error:
+        row.fault("params", f"not JSON we can use: {error}")
+    else:
+        records = value if isinstance(value, list) else [value]
+        if records and all(isinstance(record, dict) for record in records):
+            return tuple(records)
+        row.fault("params", "is neither a JSON object nor a list of them")
+    return None
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def target(
+    row: Row, definition: Definition | None, records: tuple[Mapping[str, object], ...] | None, *, required: bool
+) -> str:
+    """Return the target as written; each record must fill it, and everything else its probe sends or expects."""
+    text = row.text("target")
+    if not text:
+        if required:
+            row.fault("target", "is empty: what is live must be probed")
+        return ""
+    wanted = row.findings.attempt(row.at("target"), "target", names, text, None)
+    if wanted is None:
+        return text
+    if definition is not None:
+        wanted |= definition.names
+    found = [_faults(row, definition, record, text, wanted) for record in records or ()]
+    common = [fault for fault in found[0] if all(fault in faults for faults in found)] if found else []
+    row.findings.faults += common
+    for number, faults in enumerate(found, 1):
+        row.findings.faults += [
+            replace(fault, reason=f"record {number}: {fault.reason}") for fault in faults if fault not in common
+        ]
+    return text
+
+
+def _faults(
+    row: Row, definition: Definition | None, record: Mapping[str, object], target: str, wanted: frozenset[str]
+) -> list[Fault]:
+    """Return what is wrong with one record."""
+    row = replace(row, findings=Findings())
+    missing = sorted(wanted - record.keys())
+    for name in missing:
+        row.fault("params", f"`{name}` is missing, which the target or probe asks for by `${{{name}}}`")
+    if not missing:
+        _check_filled(row, definition, record, target)
+    return row.findings.faults
+
+
+def _check_filled(row: Row, definition: Definition | None, params: Mapping[str, object], target: str) -> None:
+    url = row.findings.attempt(row.at("params"), "params", lambda text: fill(text, params), target, None)
+    if definition is None:
+        if url is not None:
+            row.findings.attempt(row.at("target"), "target", lambda text: read_target(text, None), url, None)
+        return
+    probe = definition.probe
+    if url is not None:
+        url = row.findings.attempt(row.at("target"), "target", lambda text: read_target(text, probe.kind), url, None)
+    _check_texts(row, probe, params)
+    if probe.steps and url is not None:
+        _check_steps(row, probe, params, url)
+
+
+def _check_texts(row: Row, probe: Probe, params: Mapping[str, object]) -> None:
+    before = len(row.findings.faults)
+    for text in dict.fromkeys((*sent_texts(probe), *partial_texts(probe))):
+        row.findings.attempt(row.at("params"), "params", lambda text: fill(text, params), text, None)
+    if len(row.findings.faults) > before:
+        return
+    _check_sent(row, filled(probe, params))
+    for key in ("client", "service") if probe.kind in BUS_KINDS else ():
+        written = getattr(probe, key)
+        if written and not all(fill(part, params).strip() for part in written.split("/")):
+            row.fault("params", f"they leave a part of `{key}` empty")
+
+
+def _check_steps(row: Row, journey: Probe, params: Mapping[str, object], url: str) -> None:
+    """Check each step of a journey, as far as it can be known without what earlier steps capture."""
+    captured: dict[str, object] = {}
+    for name in sorted(params.keys() & GIVEN.union(*(step.capture for step in journey.steps))):
+        row.fault("params", f"`{name}` is given or captured by the steps of probe `{journey.name}` themselves")
+    for step in journey.steps:
+        known = {**params, "target": url, **captured}
+        if captured.keys().isdisjoint(names(step.target)):
+            try:
+                read_target(fill(step.target, known), step.probe.kind)
+            except ValueError as error:
+                row.fault("target", f"of step `{step.probe.name}`: {error}")
+        _check_texts(row, step.probe, known)
+        # Something harmless stands for what will be captured, so that the rest of a text can be tried.
+        captured |= dict.fromkeys(step.capture, "0")
+
+
+def _check_sent(row: Row, probe: Probe) -> None:
+    """Check what the params have made of texts where not every character can stand."""
+    _check_headers(row, probe)
+    for line in probe.lines:
+        if len(line.send.splitlines()) > 1:
+            row.fault("params", "they put a line break into a line to send")
+    if not is_message(probe, probe.body):
+        row.fault("params", f"they make the body of probe `{probe.name}` something that is not XML")
+    if not is_request(probe, probe.body):
+        row.fault("params", f"they make the body of probe `{probe.name}` something that is not JSON")
+    if probe.kind == "dns":
+        row.findings.attempt(row.at("params"), "params", read_domain, probe.query.name, "")
+
+
+def _check_headers(row: Row, probe: Probe) -> None:
+    """Check what stands in headers, of HTTP, gRPC or messages of X-Road."""
+    for name, text in probe.headers.items():
+        unfit = unfit_for_grpc(name, text) if probe.kind == "grpc" else ""
+        if unfit:
+            row.fault("params", f"with them header `{name}` {unfit}")
+        elif holds_control(text):
+            row.fault("params", f"they put a control character into header `{name}`")
+    for key in ("action", "client", "service", "user_id"):
+        if holds_control(getattr(probe, key)):
+            row.fault("params", f"they put a control character into `{key}`")
+    if not is_action(probe.action):
+        row.fault("params", "they put a quote or a backslash into `action`")

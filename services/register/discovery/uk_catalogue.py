@@ -1,0 +1,181 @@
+"""Public catalogues become register directories, as a start to edit.
+
+The catalogue of the United Kingdom's government APIs lists providers, APIs and their addresses, so it gives agencies,
+services and endpoints. It says nothing about who must ask whom: links.csv stays empty but for its header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from services.core.errors import Fault, InputError
+from services.register.discovery.proposal import LINK_COLUMNS, Import, LeftOut, slug, to_csv, to_yaml
+from services.register.discovery.xroad_import import import_xroad
+from services.register.reading.addresses import read_http_url
+from services.register.reading.csv_table import Row, read_table
+from services.register.reading.faults import Findings
+
+__all__ = ["IMPORTERS", "import_uk_api_catalogue"]
+
+_CATALOGUE = (
+    "dateAdded",
+    "dateUpdated",
+    "url",
+    "name",
+    "description",
+    "documentation",
+    "license",
+    "areaServed",
+    "startDate",
+    "endDate",
+    "provider",
+)
+_ORGANISATIONS = ("id", "name", "alternateName", "url")
+_ORGANISATION_FILES = ("uk_api_organisations.csv", "organisation.csv")
+# The catalogue knows no sectors; the first pattern found in an agency's name decides, and the result is there to be edited.
+_SECTORS = (
+    ("local-government", r"Council|Local Government|Combined Authority"),
+    ("environment", r"Environment|Hydrographic|Geological|Aquaculture|Ordnance"),
+    ("health", r"NHS|Health|Food"),
+    ("education", r"Education|Apprenticeship|Qualifications"),
+    ("transport", r"Transport|Vehicle"),
+    ("justice", r"Justice|Police|Home Office"),
+    ("culture", r"Archives|Historic"),
+    ("economy", r"Revenue|Pensions|Business|Companies|Insolvency|Commercial|Land Registry"),
+)
+_OTHER_SECTOR = "central-government"
+# Without credentials an API in good order refuses politely; only silence or a server error says that it is down.
+_ANSWERS = [200, 204, 400, 401, 403, 404, 405, 406, 415]
+
+
+@dataclass(frozen=True, slots=True)
+class _Api:
+    row: Row
+    id: str
+    agency: str
+    name: str
+    url: str
+
+
+def import_uk_api_catalogue(file: Path, epoch: date) -> Import:
+    """Read the catalogue ``file`` and the organisations beside it; ``epoch`` is that of the new register.
+
+    InputError with every fault when they are not what they should be.
+    """
+    findings = Findings()
+    rows = read_table(file, findings, required=_CATALOGUE).rows
+    beside = next((file.with_name(name) for name in _ORGANISATION_FILES if file.with_name(name).exists()), None)
+    organisations = read_table(beside, findings, required=_ORGANISATIONS).rows if beside else []
+    for row in rows:
+        for column in ("name", "provider"):
+            row.need(column, str, "")
+    if findings.faults:
+        raise InputError(f"catalogue {file}", findings.faults)
+    names = {slug(row.text("id")): row.text("name") for row in organisations}
+    apis = _apis(rows)
+    agencies = sorted({api.agency for api in apis})
+    endpoints, left_out = _endpoints(apis)
+    unused = [
+        LeftOut(
+            row.place.file, row.place.line, row.text("name"), "has no API in the catalogue, so it is no agency here"
+        )
+        for row in organisations
+        if slug(row.text("id")) not in agencies
+    ]
+    return Import(
+        files={
+            "agencies.csv": to_csv(
+                ("id", "name_en", "name_fa", "sector"),
+                ((it, _name(it, names), "", _sector(_name(it, names))) for it in agencies),
+            ),
+            "services.csv": to_csv(
+                ("id", "agency", "name_en", "name_fa"), sorted((api.id, api.agency, api.name, "") for api in apis)
+            ),
+            "links.csv": to_csv(LINK_COLUMNS, ()),
+            "endpoints.csv": to_csv(("id", "agency", "service", "probe", "target"), sorted(endpoints)),
+            "probes.yaml": to_yaml({"answers": {"kind": "http", "timeout": "10s", "expect": {"status": _ANSWERS}}}),
+            "policy.yaml": to_yaml(_policy(epoch)),
+        },
+        left_out=(*left_out, *unused),
+    )
+
+
+def _from_one(files: Sequence[Path], epoch: date) -> Import:
+    if len(files) != 1:
+        raise InputError("the catalogue", [Fault(str(files[1]), 0, 0, "one file is read: name the catalogue alone")])
+    return import_uk_api_catalogue(files[0], epoch)
+
+
+IMPORTERS: dict[str, Callable[[Sequence[Path], date], Import]] = {"uk-api-catalogue": _from_one, "xroad": import_xroad}
+"""Kind → importer of its files."""
+
+
+def _apis(rows: Iterable[Row]) -> list[_Api]:
+    """One service per API, its id folded from its name; an id already taken gets its agency in front, then a number."""
+    apis: list[_Api] = []
+    taken: set[str] = set()
+    for row in rows:
+        agency, name = slug(row.text("provider")), row.text("name")
+        candidates = [slug(name), slug(f"{agency}-{name}"), *(slug(f"{number}-{name}") for number in range(2, 1000))]
+        chosen = next(candidate for candidate in candidates if candidate not in taken)
+        taken.add(chosen)
+        apis.append(_Api(row, chosen, agency, name, row.text("url")))
+    return apis
+
+
+def _endpoints(apis: list[_Api]) -> tuple[list[tuple[str, ...]], list[LeftOut]]:
+    """One endpoint per address; where several APIs share one it tells them nothing apart and belongs to the agency."""
+    sharing = Counter((api.agency, api.url) for api in apis)
+    endpoints: dict[tuple[str, str], tuple[str, ...]] = {}
+    left_out: list[LeftOut] = []
+    for api in apis:
+        reason = _unusable(api.url)
+        if not reason:
+            target = api.url.replace("$", "$$")
+            alone = sharing[api.agency, api.url] == 1
+            name = api.id if alone else slug(f"{api.agency}-{api.url.partition('://')[2]}")
+            endpoints[api.agency, api.url] = (name, api.agency, api.id if alone else "", "answers", target)
+            if not alone:
+                reason = (
+                    f"shares its URL with {sharing[api.agency, api.url] - 1} others: endpoint `{name}` stands for all"
+                )
+        if reason:
+            left_out.append(LeftOut(api.row.place.file, api.row.place.line, api.name, reason))
+    return list(endpoints.values()), left_out
+
+
+def _unusable(url: str) -> str:
+    """Why nothing can be probed at ``url``; empty when something can."""
+    if not url:
+        return "has no URL: a service without an endpoint"
+    if asked := re.findall(r"\{([^}]*)\}", url):
+        return f"its URL asks for {', '.join(asked)}, which the catalogue does not give: a service without an endpoint"
+    try:
+        read_http_url(url)
+    except ValueError as error:
+        return f"{error}: a service without an endpoint"
+    return ""
+
+
+def _name(agency: str, names: dict[str, str]) -> str:
+    return names.get(agency) or agency.replace("-", " ").title()
+
+
+def _sector(name: str) -> str:
+    return next((sector for sector, pattern in _SECTORS if re.search(pattern, name)), _OTHER_SECTOR)
+
+
+def _policy(epoch: date) -> dict[str, object]:
+    return {
+        "government": {"id": "uk", "name_en": "United Kingdom", "name_fa": "بریتانیا"},
+        "timezone": "Europe/London",
+        "epoch": epoch.isoformat(),
+        "slot_seconds": 300,
+        "vantages": [{"id": "main", "control_targets": ["https://www.gov.uk/"]}],
+        "default_latency_ms": 2000,
+    }

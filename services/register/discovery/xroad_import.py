@@ -1,0 +1,166 @@
+"""A register proposed of what X-Road lists: agencies, their members, security servers, and who may call what.
+
+X-Road knows who can talk to whom; which inquiries the law requires, for which service of which agency, it does not. So
+links.csv and services.csv stay empty but for their headers, and what is known of services stands in a file to edit from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from hashlib import blake2b
+from ipaddress import IPv6Address
+from pathlib import Path
+
+from services.core.errors import Fault, InputError
+from services.register.discovery.proposal import LINK_COLUMNS, Import, LeftOut, slug, to_csv, to_yaml
+from services.register.discovery.xroad_lists import Directory, SecurityServer, read_into
+from services.register.reading.addresses import read_target
+
+__all__ = ["import_xroad", "read_lists"]
+
+_MESSAGES_PORT = 5500  # of a security server towards others
+_CONTROL = "tcp://192.0.2.1:443"  # an address of no one (RFC 5737), to be replaced
+
+
+def import_xroad(files: Sequence[Path], epoch: date) -> Import:
+    """Read the lists in ``files``; ``epoch`` is that of the new register. InputError with the fault of each bad file."""
+    directory = read_lists(files)
+    ids = _ids(directory)
+    instance = min(directory.members).partition("/")[0]
+    return Import(_files(directory, ids, instance, epoch), tuple(_unknown(directory, files[0].name)))
+
+
+def read_lists(files: Sequence[Path]) -> Directory:
+    """Read what the lists in ``files`` say together. InputError with the fault of each bad file."""
+    directory = Directory()
+    faults = []
+    for file in files:
+        try:
+            read_into(directory, file.read_bytes())
+        except OSError as error:
+            faults.append(Fault(str(file), 0, 0, f"the file cannot be read: {error.strerror}"))
+        except ValueError as error:
+            faults.append(Fault(str(file), 0, 0, str(error)))
+    if not faults and not directory.members:
+        faults.append(Fault(str(files[0]), 0, 0, "it names no member"))
+    if faults:
+        raise InputError("what X-Road lists", faults)
+    return directory
+
+
+def _ids(directory: Directory) -> dict[str, str]:
+    """An agency id for each member: its name folded; where another has it, or nothing is left, its class and code."""
+    ids: dict[str, str] = {}
+    taken: set[str] = set()
+    for member, name in sorted(directory.members.items()):
+        code = slug(member.partition("/")[2])
+        candidates = (
+            slug(name),
+            slug(f"{slug(name)}-{code}"),
+            code,
+            f"member-{blake2b(member.encode(), digest_size=8).hexdigest()}",
+        )
+        ids[member] = next(one for one in candidates if one and one not in taken)
+        taken.add(ids[member])
+    return ids
+
+
+def _files(directory: Directory, ids: dict[str, str], instance: str, epoch: date) -> dict[str, str]:
+    servers = sorted(directory.servers)
+    offers = sorted((ids[_member(o.client)] if o.client else "", o.client, o.service) for o in directory.offers)
+    names = _server_ids(servers, ids)
+    files = {
+        "agencies.csv": to_csv(
+            ("id", "name_en", "name_fa", "sector"),
+            (
+                (ids[member], name or ids[member], "", slug(member.split("/")[1]) or "other")
+                for member, name in sorted(directory.members.items())
+            ),
+        ),
+        "members.csv": to_csv(("member", "agency"), ((member, ids[member]) for member in sorted(directory.members))),
+        "services.csv": to_csv(("id", "agency", "name_en", "name_fa"), ()),
+        "links.csv": to_csv(LINK_COLUMNS, ()),
+        "endpoints.csv": to_csv(
+            ("id", "agency", "service", "probe", "target"),
+            (
+                (names[server], ids[server.owner], "", "connects", _target(server))
+                for server in servers
+                if _target(server)
+            ),
+        ),
+        "probes.yaml": to_yaml({"connects": {"kind": "tcp", "timeout": "5s"}}),
+        "policy.yaml": to_yaml(_policy(instance, epoch)),
+    }
+    if servers:
+        sources = [{"id": names[server], "kind": "xroad", "server": server.id} for server in servers]
+        files["sources.yaml"] = to_yaml({"sources": sources})
+    if offers:
+        rows = ((consumer, client, ids[_member(service)], service) for consumer, client, service in offers)
+        files["xroad_services.csv"] = to_csv(("consumer", "client", "provider", "service"), rows)
+    return files
+
+
+def _member(identifier: str) -> str:
+    return "/".join(identifier.split("/")[:3])
+
+
+def _server_ids(servers: Sequence[SecurityServer], ids: dict[str, str]) -> dict[SecurityServer, str]:
+    found: dict[SecurityServer, str] = {}
+    for server in servers:
+        name = slug(f"{ids[server.owner][:40]}-{server.id.rpartition('/')[2]}")
+        found[server] = name if name not in found.values() else slug(f"{len(found) + 1}-{name}")
+    return found
+
+
+def _target(server: SecurityServer) -> str:
+    """Where a security server takes messages; empty when its address cannot be one."""
+    try:
+        return read_target(f"tcp://{_host(server.address)}:{_MESSAGES_PORT}", "tcp")
+    except ValueError:
+        return ""
+
+
+def _host(address: str) -> str:
+    """Write an address as a URL has it: IPv6 between brackets."""
+    try:
+        return f"[{IPv6Address(address)}]"
+    except ValueError:
+        return address
+
+
+def _policy(instance: str, epoch: date) -> dict[str, object]:
+    return {
+        "government": {"id": slug(instance) or "government", "name_en": instance},
+        "timezone": "UTC",
+        "epoch": epoch.isoformat(),
+        "vantages": [{"id": "main", "control_targets": [_CONTROL]}],
+    }
+
+
+def _unknown(directory: Directory, file: str) -> Iterator[LeftOut]:
+    """Everything the lists do not say, each with what to do about it."""
+    for member, name in sorted(directory.members.items()):
+        if not name:
+            yield LeftOut(file, 0, member, "its name is not listed: give one in agencies.csv")
+    for server in sorted(directory.servers):
+        if not _target(server):
+            yield LeftOut(
+                file, 0, server.id, "its address cannot be connected to: in sources.yaml, but without an endpoint"
+            )
+    whole = (
+        ("sectors", "X-Road knows member classes alone: review sector in agencies.csv"),
+        ("services", "what agencies offer to people is not listed: write services.csv"),
+        ("links", "what the law requires is not listed: write links.csv"),
+        ("control targets", f"policy.yaml names {_CONTROL}, which answers nobody: name what your network must reach"),
+    )
+    for what, reason in whole:
+        yield LeftOut(file, 0, what, reason)
+    if directory.offers:
+        yield LeftOut(
+            file, 0, "xroad_services.csv", "says who offers what and who may call it: start links.csv from it"
+        )
+    else:
+        yield LeftOut(file, 0, "X-Road services", "none are listed: add answers of listMethods and allowedMethods")
+    if directory.servers:
+        yield LeftOut(file, 0, "sources.yaml", "names the servers; who asks, and through which URL, is for you to say")

@@ -1,0 +1,61 @@
+"""The ``auth`` part of a probe definition: secrets stand by reference only (PROBING.md, Kinds)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from services.core.model.probe import Auth
+from services.register.probes.references import read_secret_reference
+from services.register.reading.addresses import read_http_url
+from services.register.reading.headers import is_header_name
+from services.register.reading.values import read_choice, read_name
+from services.register.reading.yaml_document import Block
+
+__all__ = ["read_auth"]
+
+_NEEDED = {
+    "none": (),
+    "basic": ("username", "password"),
+    "bearer": ("token",),
+    "api_key": ("header", "key"),
+    "oauth2": ("token_url", "client_id", "client_secret"),
+}
+_OPTIONAL = {"oauth2": ("scope",)}
+_SECRETS = ("password", "token", "key", "client_secret")
+
+
+def read_auth(block: Block, directory: Path) -> Auth:
+    """Read how a probe proves who it is: a mapping, or ``none``."""
+    if not block.is_block("auth") and block.value("auth") == "none":
+        return Auth()
+    given = block.block("auth", None)
+    if given is None:
+        return Auth()
+    kind = given.need("kind", lambda text: read_choice(text, *_NEEDED), "")
+    if not kind:
+        return Auth()
+    auth = {"kind": kind}
+    optional = _OPTIONAL.get(kind, ())
+    known = ("kind", *_NEEDED[kind], *optional)
+    for key in given.nodes:
+        if key not in known:
+            reason = f"key `{key}` is unknown with kind {kind}; known are {', '.join(known)}"
+            given.findings.add(given.key_at(key), reason)
+    for key in _NEEDED[kind]:
+        auth[key] = given.need(key, _reader(key, directory), "")
+    for key in optional:
+        auth[key] = given.read(key, read_name, "")
+    return Auth(**auth)
+
+
+def _reader(key: str, directory: Path) -> Callable[[str], str]:
+    if key in _SECRETS:
+        return lambda text: read_secret_reference(text, directory)
+    return {"header": _read_header, "token_url": read_http_url}.get(key, read_name)
+
+
+def _read_header(text: str) -> str:
+    if not is_header_name(text):
+        raise ValueError(f"`{text}` is not a header name")
+    return text

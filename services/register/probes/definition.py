@@ -1,0 +1,267 @@
+"""One probe definition of probes.yaml: the keys of its kind, each read by its own reader (PROBING.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from services.core.model.probe import KINDS, Line, Probe, Query, Step, Tls
+from services.core.model.template import names
+from services.register.probes.auth import read_auth
+from services.register.probes.expectations import read_expect
+from services.register.probes.grpc_call import check_call, read_call, read_descriptors
+from services.register.probes.journey import EXTRA, read_steps
+from services.register.probes.patterns import read_pattern
+from services.register.probes.references import read_file_reference, read_text_file
+from services.register.probes.soap_message import check_message, read_action
+from services.register.reading.addresses import read_domain, read_server_name
+from services.register.reading.headers import holds_control, is_header_name
+from services.register.reading.values import read_choice, read_duration, read_flag, read_size
+from services.register.reading.xroad_ids import read_client, read_service
+from services.register.reading.yaml_document import Block
+
+__all__ = ["STEP_KINDS", "read_definition"]
+
+_REST = ("version", "method", "headers", "body", "auth", "tls", "ip", "redirects", "timeout", "body_limit", "expect")
+_SOAP = ("soap", "action", *(key for key in _REST if key not in ("version", "method")))
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "http": _REST,
+    "soap": _SOAP,
+    "xroad-rest": ("client", "user_id", *(key for key in _REST if key != "version")),
+    "xroad-soap": ("client", "service", "user_id", *(key for key in _SOAP if key != "soap")),
+    "grpc": (
+        "call",
+        "service",
+        "descriptors",
+        "headers",
+        "body",
+        "auth",
+        "tls",
+        "ip",
+        "timeout",
+        "body_limit",
+        "expect",
+    ),
+    "tcp": ("lines", "tls", "ip", "timeout"),
+    "tls": ("starttls", "tls", "ip", "timeout"),
+    "dns": ("query", "ip", "timeout", "expect"),
+    "journey": ("steps", "timeout"),
+}
+"""The keys of each kind, beside ``kind``."""
+
+_NEEDED = {"soap": ("body",), "xroad-rest": ("client",), "xroad-soap": ("client", "service", "body")}
+_NEEDED |= {"dns": ("query",), "journey": ("steps",)}
+
+STEP_KINDS = tuple(kind for kind in KINDS if kind != "journey")
+"""Kinds that a step of a journey can be of."""
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_CREDENTIALS = ("authorization", "proxy-authorization")
+_BODY_LIMIT = 1 << 18
+_QUERY_TYPES = (
+    "A",
+    "AAAA",
+    "ANY",
+    "CAA",
+    "CNAME",
+    "DNSKEY",
+    "DS",
+    "HTTPS",
+    "MX",
+    "NAPTR",
+    "NS",
+    "PTR",
+    "SOA",
+    "SRV",
+    "SVCB",
+    "TLSA",
+    "TXT",
+)
+
+
+def read_definition(name: str, block: Block, directory: Path) -> Probe:
+    """Read one definition; what it lacks or cannot be used becomes a fault."""
+    return _read(name, block, directory, kinds=KINDS, extra=())
+
+
+def _read(name: str, block: Block, directory: Path, *, kinds: tuple[str, ...], extra: tuple[str, ...]) -> Probe:
+    kind = block.need("kind", lambda text: read_choice(text, *kinds), "")
+    own = _KEYS.get(kind, (*_READERS, "expect"))  # of an unknown kind, every key there is
+    keys = ("kind", *extra, *own)
+    for key in block.nodes:
+        if key not in keys:
+            known = ", ".join(keys)
+            of_kind = f" with kind {kind}" if kind else ""
+            block.findings.add(block.key_at(key), f"key `{key}` is unknown{of_kind}; known are {known}")
+    for key in _NEEDED.get(kind, ()):
+        if key not in block:
+            block.findings.add(block.place, f"key `{key}` is missing")
+    read = {key: _READERS[key](block, directory) for key in own if key in block and key != "expect"}
+    probe = Probe(name, kind or "http", **read, expect=read_expect(block, kind, directory))
+    check_message(probe, block)
+    check_call(probe, block)
+    return probe
+
+
+def _plain(key: str, read: Callable[[str], Any]) -> Callable[[Block, Path], Any]:
+    """Return a reader of one value of text."""
+
+    def reader(block: Block, _directory: Path) -> Any:
+        return block.read(key, read, getattr(_DEFAULT, key))
+
+    return reader
+
+
+_DEFAULT = Probe(name="", kind="http")
+
+
+def _template(text: str) -> str:
+    names(text)
+    return text.strip()
+
+
+def _headers(block: Block, _directory: Path) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    given = block.block("headers", None)
+    for name in given.nodes if given else ():
+        assert given is not None
+        if not is_header_name(name):
+            given.fault(name, f"`{name}` is not a header name")
+        elif name.lower() in _CREDENTIALS:
+            given.fault(name, "credentials stand under `auth`, by reference")
+        elif name.lower() in {known.lower() for known in headers}:
+            given.fault(name, "the header is there twice")
+        else:
+            headers[name] = given.read(name, _read_header, "")
+    return headers
+
+
+def _read_header(text: str) -> str:
+    names(text)
+    if holds_control(text):
+        raise ValueError("holds a control character")
+    return text.strip()
+
+
+def _body(block: Block, directory: Path) -> str:
+    """Return a text, or the content of ``file:PATH``."""
+    scalar = block.scalar("body")
+    if scalar is None or scalar.null:
+        return ""
+    body = scalar.text
+    if body.startswith("file:"):
+        body = block.findings.attempt(scalar.place, "body", lambda text: read_text_file(text, directory), body, "")
+    if len(body.encode()) > _BODY_LIMIT:
+        block.fault("body", f"is larger than {_BODY_LIMIT >> 10} KiB")
+    block.findings.attempt(scalar.place, "body", names, body, None)
+    return body
+
+
+def _tls(block: Block, directory: Path) -> Tls:
+    given = block.block("tls", ("ca", "server_name", "verify", "certificate", "key"))
+    if given is None:
+        return Tls()
+
+    def reference(text: str) -> str:
+        return read_file_reference(text, directory)
+
+    if ("certificate" in given) != ("key" in given):
+        block.fault("tls", "a client certificate needs both `certificate` and `key`")
+    return Tls(
+        ca=given.read("ca", reference, ""),
+        server_name=given.read("server_name", read_server_name, ""),
+        verify=given.read("verify", read_flag, True),
+        certificate=given.read("certificate", reference, ""),
+        key=given.read("key", reference, ""),
+    )
+
+
+def _descriptors(block: Block, directory: Path) -> str:
+    return block.read("descriptors", lambda text: read_descriptors(text, directory), "")
+
+
+def _lines(block: Block, _directory: Path) -> tuple[Line, ...]:
+    items = block.blocks("lines", ("expect", "send", "starttls"))
+    lines = tuple(
+        Line(
+            expect=item.read("expect", read_pattern, ""),
+            send=item.read("send", _read_line, ""),
+            starttls=item.read("starttls", read_flag, False),
+        )
+        for item in items
+    )
+    for item in items:
+        if not item.nodes:
+            item.findings.add(item.place, "needs one of `expect`, `send`, `starttls`")
+    if sum(line.starttls for line in lines) > 1:
+        block.fault("lines", "goes over to TLS twice")
+    return lines
+
+
+def _read_line(text: str) -> str:
+    names(text)
+    # A line feed ends what is sent; protocols that want CRLF are written with a `\r` at the end, as for blackbox_exporter.
+    line = text.removesuffix("\r")
+    if "\n" in line or "\r" in line:
+        raise ValueError("holds a line break: a line ends by itself, and each is an item of its own")
+    return text
+
+
+def _query(block: Block, _directory: Path) -> Query:
+    given = block.block("query", ("name", "type", "transport", "recursion"))
+    if given is None:
+        return Query()
+    return Query(
+        name=given.need("name", _read_query_name, ""),
+        type=given.read("type", _read_type, "A"),
+        transport=given.read("transport", lambda text: read_choice(text, "udp", "tcp"), "udp"),
+        recursion=given.read("recursion", read_flag, True),
+    )
+
+
+def _read_query_name(text: str) -> str:
+    return text.strip() if names(text) else read_domain(text)
+
+
+def _read_type(text: str) -> str:
+    if (name := text.strip().upper()) not in _QUERY_TYPES:
+        raise ValueError(f"`{text}` is not a record type: one of {', '.join(_QUERY_TYPES)}")
+    return name
+
+
+def _service(block: Block, _directory: Path) -> str:
+    """Return a service of X-Road, or the name of one for the health check of gRPC."""
+    kind = block.scalar("kind")
+    of_grpc = kind is not None and kind.text.strip() == "grpc"
+    return block.read("service", _template if of_grpc else read_service, "")
+
+
+def _steps(block: Block, directory: Path) -> tuple[Step, ...]:
+    return read_steps(block, lambda name, item: _read(name, item, directory, kinds=STEP_KINDS, extra=EXTRA))
+
+
+_READERS: Mapping[str, Callable[[Block, Path], Any]] = {
+    "version": _plain("version", lambda text: read_choice(text, "1.1", "2")),
+    "method": _plain("method", lambda text: read_choice(text.upper(), *_METHODS)),
+    "headers": _headers,
+    "body": _body,
+    "auth": read_auth,
+    "tls": _tls,
+    "ip": _plain("ip", lambda text: read_choice(text, "prefer-ipv4", "prefer-ipv6", "ipv4", "ipv6")),
+    "redirects": _plain("redirects", lambda text: read_choice(text, "follow", "none")),
+    "timeout": _plain("timeout", read_duration),
+    "body_limit": _plain("body_limit", read_size),
+    "action": _plain("action", read_action),
+    "soap": _plain("soap", lambda text: read_choice(text, "1.1", "1.2")),
+    "client": _plain("client", read_client),
+    "service": _service,
+    "user_id": _plain("user_id", _read_header),
+    "call": _plain("call", read_call),
+    "descriptors": _descriptors,
+    "lines": _lines,
+    "starttls": _plain("starttls", lambda text: read_choice(text, "smtp", "imap", "postgres")),
+    "query": _query,
+    "steps": _steps,
+}
+"""One reader per key; a key means the same with every kind that has it."""

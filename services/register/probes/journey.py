@@ -1,0 +1,108 @@
+"""The ``steps`` of a journey: a probe definition each, and what it captures for later ones (PROBING.md, Kinds)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import re2
+
+from services.core.model.probe import Capture, Probe, Step
+from services.core.model.template import names, texts
+from services.register.probes.patterns import read_path, read_pattern, read_xpath
+from services.register.reading.faults import Findings
+from services.register.reading.values import read_choice, read_duration, read_name
+from services.register.reading.yaml_document import Block
+
+__all__ = ["EXTRA", "GIVEN", "read_steps"]
+
+EXTRA = ("name", "target", "capture")
+"""The keys of a step beside those of its kind."""
+
+GIVEN = frozenset({"target"})
+"""What every step of a journey knows: the target of its link or endpoint."""
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLACES = ("json", "xpath", "header", "pattern")
+_DEFAULT = Probe(name="", kind="journey")
+
+
+def read_steps(block: Block, read: Callable[[str, Block], Probe]) -> tuple[Step, ...]:
+    """Read the steps of a journey; ``read`` reads the definition of one, by its name."""
+    items = block.blocks("steps", None)
+    limit = _limit(block)
+    steps: list[Step] = []
+    for item in items:
+        name = item.need("name", read_name, "")
+        if name in {step.probe.name for step in steps}:
+            item.fault("name", f"step `{name}` is there twice")
+        probe = read(name, item)
+        if "timeout" in item and probe.timeout > limit:
+            item.fault("timeout", f"{probe.timeout:g} s is above the {limit:g} s of the whole journey")
+        steps.append(Step(probe, item.need("target", _read_target, ""), _captures(item, probe.expect.namespaces)))
+    if not steps and "steps" in block:
+        block.fault("steps", "is empty")
+    _check_order(steps, items)
+    return tuple(steps)
+
+
+def _limit(block: Block) -> float:
+    """Return the journey's own timeout in seconds; a bad one has its fault elsewhere and limits nothing."""
+    if "timeout" not in block:
+        return _DEFAULT.timeout
+    return replace(block, findings=Findings()).read("timeout", read_duration, math.inf)
+
+
+def _read_target(text: str) -> str:
+    names(text)
+    return text.strip()
+
+
+def _check_order(steps: Sequence[Step], items: Sequence[Block]) -> None:
+    """Check that no step asks for what only itself or a later one captures."""
+    captured = [step.capture.keys() for step in steps]
+    for number, (step, item) in enumerate(zip(steps, items, strict=True)):
+        asked: set[str] = set()
+        for text in (step.target, *texts(step.probe)):
+            try:
+                asked |= names(text)
+            except ValueError:
+                continue  # it has its fault where it stands
+        before = GIVEN.union(*captured[:number])
+        for variable in sorted(asked - before):
+            later = next((other.probe.name for other in steps[number:] if variable in other.capture), None)
+            if later is not None:
+                reason = f"step `{step.probe.name}` asks for `{variable}` before step `{later}` has captured it"
+                item.findings.add(item.place, reason)
+
+
+def _captures(block: Block, namespaces: Mapping[str, str]) -> dict[str, Capture]:
+    given = block.block("capture", None)
+    captures: dict[str, Capture] = {}
+    for variable in given.nodes if given else ():
+        assert given is not None
+        item = given.block(variable, (*_PLACES, "encode"))
+        if not _VARIABLE.fullmatch(variable):
+            given.findings.add(given.key_at(variable), f"`{variable}` is not a name for a variable")
+        elif variable in GIVEN:
+            given.findings.add(given.key_at(variable), f"`{variable}` is given, and cannot be captured")
+        if item is None:
+            continue
+        if sum(key in item for key in _PLACES) != 1:
+            given.fault(variable, f"needs one of {', '.join(f'`{key}`' for key in _PLACES)}")
+        captures[variable] = Capture(
+            json=item.read("json", read_path, ""),
+            xpath=item.read("xpath", lambda text: read_xpath(text, namespaces), ""),
+            header=item.read("header", read_name, ""),
+            pattern=item.read("pattern", _read_group, ""),
+            encode=item.read("encode", lambda text: read_choice(text, "url", "json", "xml"), ""),
+        )
+    return captures
+
+
+def _read_group(text: str) -> str:
+    if re2.compile(read_pattern(text)).groups == 0:
+        raise ValueError(f"`{text}` has no group to take the value from")
+    return text

@@ -1,0 +1,90 @@
+"""probes.yaml: the named probe definitions (PROBING.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.core.model.probe import Probe
+from services.core.model.template import names, texts
+from services.register.probes.definition import read_definition
+from services.register.probes.journey import GIVEN
+from services.register.reading.faults import Findings, Place
+from services.register.reading.values import read_id
+from services.register.reading.yaml_document import Block, read_document
+
+__all__ = ["Definition", "Probes", "names_asked", "read_probes"]
+
+FILE = "probes.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A probe as defined: its value, its places, and the names it asks of params, and whether
+    it has no faults (with faults, what links and endpoints ask of it is not judged).
+    """
+
+    probe: Probe
+    place: Place
+    timeout: Place
+    names: frozenset[str]
+    sound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """The definitions that can be read, and every name declared; None when the file cannot be read."""
+
+    definitions: dict[str, Definition] = field(default_factory=dict)
+    ids: dict[str, Place] | None = field(default_factory=dict)
+
+
+def read_probes(directory: Path, findings: Findings) -> Probes:
+    """Every probe definition of a register directory."""
+    document = read_document(directory / FILE, findings, keys=None)
+    if document is None:
+        return Probes(ids=None)
+    probes = Probes()
+    for name in document.nodes:
+        place = document.key_at(name)
+        findings.attempt(place, "probe", read_id, name, "")
+        assert probes.ids is not None
+        probes.ids[name] = place
+        block = document.block(name, None)
+        if block is not None:
+            probes.definitions[name] = _definition(name, place, block, directory)
+    return probes
+
+
+def _definition(name: str, place: Place, block: Block, directory: Path) -> Definition:
+    before = len(block.findings.faults)
+    probe = read_definition(name, block, directory)
+    return Definition(
+        probe=probe,
+        place=place,
+        timeout=block.at("timeout") if "timeout" in block else place,
+        names=names_asked(probe),
+        sound=len(block.findings.faults) == before,
+    )
+
+
+def names_asked(probe: Probe) -> frozenset[str]:
+    """Return the names that a definition asks of params; of a journey's steps those that no earlier step captures."""
+    asked = _names(texts(probe))
+    captured = GIVEN
+    for step in probe.steps:
+        asked |= _names((step.target, *texts(step.probe))) - captured
+        captured |= step.capture.keys()
+    return asked
+
+
+def _names(written: Iterable[str]) -> frozenset[str]:
+    """Names in good texts; bad ones have their fault where they stand."""
+    found: set[str] = set()
+    for text in written:
+        try:
+            found |= names(text)
+        except ValueError:
+            continue
+    return frozenset(found)

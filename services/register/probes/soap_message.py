@@ -1,0 +1,81 @@
+"""What a probe definition sends as a SOAP message. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lxml import etree
+
+from services.core.model.probe import SOAP_KINDS, Probe
+from services.core.model.template import names
+from services.core.xml import MarkupError, read_markup
+from services.register.reading.headers import holds_control
+from services.register.reading.yaml_document import Block
+
+__all__ = ["check_message", "is_action", "is_message", "read_action"]
+
+_ENVELOPES: Final = {
+    "1.1": "http://schemas.xmlsoap.org/soap/envelope/",
+    "1.2": "http://www.w3.org/2003/05/soap-envelope",
+}
+_SENT_AS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+
+
+def read_action(text: str) -> str:
+    """Read a SOAP action."""
+    names(text)
+    if not is_action(text) or holds_control(text):
+        raise ValueError("holds a quote, a backslash or a control character")
+    return text.strip()
+
+
+def is_action(text: str) -> bool:
+    """Whether a SOAP action can be sent between quotes, as it is."""
+    return not {'"', "\\"} & set(text)
+
+
+def is_message(probe: Probe, body: str) -> bool:
+    """Whether what a probe sends, filled in, is XML; of kinds that send something else, always."""
+    if probe.kind not in SOAP_KINDS:
+        return True
+    try:
+        read_markup(body.encode())
+    except MarkupError:
+        return False
+    return True
+
+
+def check_message(probe: Probe, block: Block) -> None:
+    """Add a fault when the body is not the message that the definition's kind sends, its placeholders in place."""
+    if probe.kind not in SOAP_KINDS or not probe.body:
+        return
+    try:
+        root = read_markup(probe.body.encode())
+    except MarkupError as error:
+        block.fault("body", str(error))
+        return
+    encoding = root.getroottree().docinfo.encoding
+    if encoding and encoding.lower() not in _SENT_AS:
+        block.fault("body", f"declares the encoding {encoding}: it is sent as UTF-8")
+    if probe.kind == "soap":
+        _check_envelope(root, probe.soap, block)
+    else:
+        _check_wrapper(root, probe.service, block)
+
+
+def _check_envelope(root: etree._Element, version: str, block: Block) -> None:
+    uri = _ENVELOPES[version]
+    if root.tag != f"{{{uri}}}Envelope" or root.find(f"{{{uri}}}Body") is None:
+        block.fault("body", f"is not an envelope of SOAP {version}: Envelope with Body, of namespace {uri}")
+
+
+def _check_wrapper(root: etree._Element, service: str, block: Block) -> None:
+    """PR-MESS §2.3: one element, named as the service."""
+    name = etree.QName(root)
+    if name.namespace in _ENVELOPES.values():
+        block.fault("body", "is what stands in soap:Body, without the envelope: that is added")
+        return
+    parts = service.split("/")
+    code = parts[4] if len(parts) == 6 else parts[-1]
+    if code and "$" not in code and name.localname != code:
+        block.fault("body", f"its element `{name.localname}` is not named as the service, `{code}`")

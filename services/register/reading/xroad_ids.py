@@ -1,0 +1,45 @@
+"""Identifiers of X-Road as written in a register: INSTANCE/CLASS/CODE/… (EXCHANGE.md). Pure.
+
+They are kept as written: they must equal those in the logs.
+"""
+
+from __future__ import annotations
+
+from services.core.model.template import names
+from services.register.reading.headers import holds_control
+from services.register.reading.values import fold
+
+__all__ = ["read_client", "read_party", "read_service"]
+
+
+def read_party(text: str) -> str:
+    """Read the identifier of a member or subsystem."""
+    if not _has_parts(text, 3, 4):
+        raise ValueError(f"`{text}` is not INSTANCE/CLASS/CODE or INSTANCE/CLASS/CODE/SUBSYSTEM")
+    return text
+
+
+def read_client(text: str) -> str:
+    """Read the member or subsystem that a probe speaks for; a ``${name}`` stands for one part or within one."""
+    _check(text)
+    return read_party(text.strip())
+
+
+def read_service(text: str) -> str:
+    """Read the service that a probe calls; a ``${name}`` stands for one part or within one."""
+    _check(text)
+    if not _has_parts(text, 4, 5, 6):
+        form = "INSTANCE/CLASS/CODE/SUBSYSTEM/service"
+        raise ValueError(f"`{text}` is not {form}, with /version after it or without SUBSYSTEM")
+    return text.strip()
+
+
+def _check(text: str) -> None:
+    names(text)
+    if holds_control(text):
+        raise ValueError("holds a control character")
+
+
+def _has_parts(text: str, *numbers: int) -> bool:
+    parts = text.split("/")
+    return len(parts) in numbers and all(fold(part) for part in parts)

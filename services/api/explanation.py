@@ -16,7 +16,7 @@ from services.api.refusal import RefusedError
 from services.api.register_view import RegisterView
 from services.core.codec import KeptBlock, indicator_to_message
 from services.core.model.measurement import Indicator, Kind, Losses, Target
-from services.indicator.explain import Explanation, explain
+from services.indicator.index.explain import Explanation, explain
 
 __all__ = ["Explainer"]
 

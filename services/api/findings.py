@@ -30,7 +30,7 @@ from services.core.codec.units import duration, from_micros, timestamp
 from services.core.errors import BusError
 from services.core.model.measurement import FACTS, RecentRows, Target
 from services.core.model.outcome import Outcome, Reason
-from services.indicator.burn import SPANS, burn, burning
+from services.indicator.index.error_budget import SPANS, burn, burning
 
 __all__ = ["Findings"]
 

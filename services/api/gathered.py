@@ -12,8 +12,8 @@ from services.api.read_model import ReadModel, block_key
 from services.api.register_view import RegisterView
 from services.core.codec import KeptBlock
 from services.core.model.measurement import Kind
-from services.indicator.explain import gather
-from services.indicator.fixed import Imputation
+from services.indicator.index.explain import gather
+from services.indicator.index.what_if import Imputation
 from services.indicator.shares import LinkShares
 
 __all__ = ["Gathered", "Gathering", "around", "gathered"]

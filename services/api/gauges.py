@@ -17,7 +17,7 @@ from services.api.structure_answers import three_bars
 from services.core.codec import KeptBlock
 from services.core.metrics.table import TABLE
 from services.core.model.measurement import Kind
-from services.indicator.costs import Costs
+from services.indicator.index.costs import Costs
 
 __all__ = ["AGENCY_SERIES", "COSTLIEST", "EXCHANGE_LINKS", "SERVICE_SERIES", "Standing"]
 

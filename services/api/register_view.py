@@ -13,7 +13,7 @@ from services.api.refusal import RefusedError
 from services.core.model.measurement import Kind
 from services.core.model.register import Link, Register
 from services.indicator.calendar import Calendar
-from services.indicator.frame import Frame
+from services.indicator.register_arrays import Frame
 
 __all__ = ["RegisterView"]
 

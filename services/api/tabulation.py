@@ -17,7 +17,7 @@ from services.core.codec import set_index_to_message
 from services.core.codec.units import timestamp
 from services.core.model.measurement import Kind
 from services.core.model.register import Agency, Service
-from services.indicator.tabulate import Group, bands, tabulate
+from services.indicator.index.tabulate import Group, bands, tabulate
 
 __all__ = ["Tabulator"]
 

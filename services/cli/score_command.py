@@ -26,7 +26,7 @@ from services.core.bus import names as subjects
 from services.core.errors import InputError, SettingsError
 from services.core.model.measurement import Kind
 from services.core.model.register import Register
-from services.indicator.index import Snapshot
+from services.indicator.index.index import Snapshot
 from services.register.directory.load import load
 from services.scorer.batches import columns_of, summaries_of
 from services.scorer.lines import read_measurements, read_summaries

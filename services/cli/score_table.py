@@ -14,7 +14,7 @@ from services.core.codec import ExchangeVolume
 from services.core.model.measurement import Indicator, Kind
 from services.core.model.outcome import Stage
 from services.core.model.register import Register
-from services.indicator.index import Snapshot
+from services.indicator.index.index import Snapshot
 
 __all__ = ["percent", "show"]
 

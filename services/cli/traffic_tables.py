@@ -13,8 +13,9 @@ from rich.text import Text
 from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
 from services.cli.figures import percent, window
 from services.cli.tables import new_table
-from services.indicator import reconcile, silence, volume
-from services.indicator.silence import CHANCE
+from services.indicator.exchanges import agreement as reconcile
+from services.indicator.exchanges import silence, volume
+from services.indicator.exchanges.silence import CHANCE
 
 __all__ = ["told", "traffic_tables"]
 

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from services.core.model.measurement import Kind
 from services.core.model.outcome import Stage
-from services.indicator.frame import Frame
+from services.indicator.register_arrays import Frame
 
 __all__ = [
     "LinkShares",

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
-from services.indicator.cells import outcomes, reasons, stages, verdict
-from services.indicator.columns import Columns
-from services.indicator.counting import Counting
-from services.indicator.frame import Frame
-from services.indicator.judge import Judge
-from services.indicator.slots import Load, Slots
-from services.indicator.states import Changes, DayEvidence, DayState, Keep, SlotDetail, SlotState, Taken
-from services.indicator.tally import WindowCounts
+from services.indicator.cells.columns import Columns
+from services.indicator.cells.packing import outcomes, reasons, stages, verdict
+from services.indicator.cells.slots import Load, Slots
+from services.indicator.cells.states import Changes, DayEvidence, DayState, Keep, SlotDetail, SlotState, Taken
+from services.indicator.register_arrays import Frame
+from services.indicator.verdicts.counter import Counting
+from services.indicator.verdicts.counts import WindowCounts
+from services.indicator.verdicts.judge import Judge
 
 __all__ = [
     "Calendar",

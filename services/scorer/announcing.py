@@ -15,7 +15,7 @@ from services.core.codec import indicator_to_message
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.core.model.measurement import Indicator, Kind
-from services.indicator.index import Snapshot
+from services.indicator.index.index import Snapshot
 from services.scorer.blocks import AGENCIES_AND_ABOVE
 from services.scorer.inflight import Inflight
 from services.scorer.scoring import Scoring

@@ -11,8 +11,8 @@ from services.core.codec import BlockColumns, ExchangeVolume, LinkEvidence, Slot
 from services.core.model.measurement import Kind
 from services.core.model.reconciliation import Reconciliation, Traffic
 from services.core.model.structure import Structure
-from services.indicator.frame import Frame
-from services.indicator.index import LinkColumns
+from services.indicator.index.index import LinkColumns
+from services.indicator.register_arrays import Frame
 from services.indicator.window import Evidence
 from services.scorer.membership import Members
 from services.scorer.table import Table

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.errors import StateError
-from services.indicator.slots import Load
-from services.indicator.states import SlotState
+from services.indicator.cells.slots import Load
+from services.indicator.cells.states import SlotState
 from services.scorer.files import damaged
 
 __all__ = ["content", "loader", "path_of", "saved"]

@@ -18,9 +18,9 @@ from services.core.model.outcome import Outcome, Reason, Stage
 from services.core.model.reconciliation import FINDINGS, findings
 from services.core.model.register import Register
 from services.core.model.structure import Structure
-from services.indicator.burn import Burns, burning
-from services.indicator.frame import Frame
-from services.indicator.network import Network
+from services.indicator.index.error_budget import Burns, burning
+from services.indicator.register_arrays import Frame
+from services.indicator.structure.network import Network
 from services.indicator.window import SlotDetail
 from services.scorer.blocks import AGENCIES_AND_ABOVE
 from services.scorer.families import Family, Labels, Late

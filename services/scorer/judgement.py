@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from services.core.model.register import Register
 from services.core.model.structure import Structure
-from services.indicator.counted import Counted
-from services.indicator.frame import Frame
-from services.indicator.index import Snapshot
-from services.indicator.network import Network
+from services.indicator.evidence import Counted
+from services.indicator.index.index import Snapshot
+from services.indicator.register_arrays import Frame
+from services.indicator.structure.network import Network
 from services.scorer.membership import Members, members
 from services.scorer.vantages import Duties, duties
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from services.core.codec import RecentBlock
 from services.core.model.measurement import Kind
-from services.indicator.burn import Burns
-from services.indicator.frame import Frame
-from services.indicator.recent import Recent
+from services.indicator.cells.recent import Recent
+from services.indicator.index.error_budget import Burns
+from services.indicator.register_arrays import Frame
 from services.scorer.membership import Members
 
 __all__ = ["LATEST", "latest_blocks", "latest_keys"]

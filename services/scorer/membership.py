@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.core.model.measurement import Kind
 from services.core.model.register import Register
-from services.indicator.frame import Frame
+from services.indicator.register_arrays import Frame
 
 __all__ = ["Members", "having", "members"]
 

@@ -15,13 +15,13 @@ from services.core.model.measurement import ExchangeSummary, MeasurementColumns
 from services.core.model.register import Register
 from services.core.model.structure import Structure
 from services.indicator.calendar import Calendar
-from services.indicator.cases import FACTORS
-from services.indicator.frame import Frame
-from services.indicator.index import Snapshot, indicators
-from services.indicator.network import Network
-from services.indicator.recount import recount
-from services.indicator.sensitivity import Ranking, analyse
-from services.indicator.structure import structures
+from services.indicator.index.index import Snapshot, indicators
+from services.indicator.register_arrays import Frame
+from services.indicator.sensitivity.cases import FACTORS
+from services.indicator.sensitivity.ranks import Ranking, analyse
+from services.indicator.sensitivity.recount import recount
+from services.indicator.structure.network import Network
+from services.indicator.structure.structure import structures
 from services.indicator.window import Evidence
 from services.scorer.admission import admit
 from services.scorer.exchanges import Exchanges

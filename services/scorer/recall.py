@@ -10,7 +10,7 @@ from contextlib import suppress
 from services.core.bus import Bus
 from services.core.bus import names as subjects
 from services.core.codec import decode_recent
-from services.indicator.recent import Recent, batches
+from services.indicator.cells.recent import Recent, batches
 from services.scorer.batches import columns_of
 from services.scorer.latest import LATEST
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from services.core.model.outcome import Stage
 from services.core.model.reconciliation import Reconciliation, Traffic
 from services.indicator.calendar import Calendar
-from services.indicator.frame import Frame
-from services.indicator.reconcile import Hours
-from services.indicator.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
-from services.indicator.traffic import Assignment, assign
+from services.indicator.exchanges.agreement import Hours
+from services.indicator.exchanges.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
+from services.indicator.exchanges.traffic import Assignment, assign
+from services.indicator.register_arrays import Frame
 from services.scorer.exchanges import Exchanges, Reading
 from services.scorer.hours import HOUR_SECONDS
 from services.scorer.scoring import Scoring

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model.measurement import MeasurementColumns
-from services.indicator.burn import Burns
 from services.indicator.calendar import Calendar
-from services.indicator.counted import Counted
-from services.indicator.index import indicators
-from services.indicator.recent import Recent
-from services.indicator.record import RECORD_DAYS, Record
-from services.indicator.structure import structures
+from services.indicator.cells.recent import Recent
+from services.indicator.evidence import Counted
+from services.indicator.index.error_budget import Burns
+from services.indicator.index.index import indicators
+from services.indicator.intervals.history import RECORD_DAYS, Record
+from services.indicator.structure.structure import structures
 from services.indicator.window import Evidence
 from services.scorer.admission import admit, closable
 from services.scorer.blocks import CHUNK_SLOTS

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from services.core.codec import BlockColumns
 from services.core.model.measurement import Kind
-from services.indicator.index import IndicatorColumns, Snapshot
-from services.indicator.odds import LEVEL
+from services.indicator.index.index import IndicatorColumns, Snapshot
+from services.indicator.intervals.loss_bounds import LEVEL
 
 __all__ = ["Table"]
 

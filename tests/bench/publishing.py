@@ -18,13 +18,13 @@ from services.core.bus.buckets import Bus
 from services.core.bus.names import INDICATOR, REGISTER, kv_stream
 from services.core.codec import decode_columns
 from services.core.model.register import Register
-from services.indicator.burn import Burns
 from services.indicator.calendar import Calendar
-from services.indicator.frame import Frame
-from services.indicator.index import indicators
-from services.indicator.network import Network
-from services.indicator.recent import Recent
-from services.indicator.structure import structures
+from services.indicator.cells.recent import Recent
+from services.indicator.index.error_budget import Burns
+from services.indicator.index.index import indicators
+from services.indicator.register_arrays import Frame
+from services.indicator.structure.network import Network
+from services.indicator.structure.structure import structures
 from services.indicator.window import Evidence
 from services.register.bus.publish import fetch, publish
 from services.register.versions.versions import with_versions

@@ -30,13 +30,13 @@ from services.core.model.measurement import Kind
 from services.core.model.outcome import Outcome, Reason
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar
-from services.indicator.cells import pack
-from services.indicator.explain import explain
-from services.indicator.fixed import Imputation
-from services.indicator.frame import Frame
-from services.indicator.packed import DayState
+from services.indicator.cells.closed_days import DayState
+from services.indicator.cells.packing import pack
+from services.indicator.cells.states import Changes, SlotState
+from services.indicator.index.explain import explain
+from services.indicator.index.what_if import Imputation
+from services.indicator.register_arrays import Frame
 from services.indicator.shares import LinkShares, alone, grouping, link_shares, mean_share
-from services.indicator.states import Changes, SlotState
 from services.scorer.batches import columns_of
 from services.scorer.freed import give_back
 from services.scorer.gap import Position

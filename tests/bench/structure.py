@@ -11,10 +11,10 @@ import numpy as np
 
 from services.core.model.outcome import Stage
 from services.core.model.register import Agency, Government, Link, Policy, Register, Service
-from services.indicator.frame import Frame
-from services.indicator.network import Network
+from services.indicator.register_arrays import Frame
 from services.indicator.shares import link_shares
-from services.indicator.structure import structure
+from services.indicator.structure.network import Network
+from services.indicator.structure.structure import structure
 
 __all__ = ["measure_structure"]
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.sets import Sets
+from services.indicator.intervals.sets import Sets
 from tests.calibration.scenarios import Scenario
 
 KINDS = ("link", "service", "consumer", "provider", "sector", "government")

@@ -12,13 +12,13 @@ from services.core.model.measurement import Kind
 from services.core.model.register import ALWAYS, Agency, Endpoint, Link, Policy, Register, Service
 from services.core.model.register import Government as Name
 from services.indicator.calendar import Calendar
-from services.indicator.causes import CauseRows
-from services.indicator.day_count import DayCount, at_once
-from services.indicator.frame import Frame
-from services.indicator.index import indicators
-from services.indicator.judge import Judge
-from services.indicator.states import DayEvidence
-from services.indicator.tally import Tally, WindowCounts
+from services.indicator.cells.states import DayEvidence
+from services.indicator.index.index import indicators
+from services.indicator.register_arrays import Frame
+from services.indicator.verdicts.causes import CauseRows
+from services.indicator.verdicts.counts import Tally, WindowCounts
+from services.indicator.verdicts.day_count import DayCount, at_once
+from services.indicator.verdicts.judge import Judge
 from tests.calibration.government import KINDS, Government
 from tests.calibration.scenarios import WINDOWS, Scenario
 from tests.calibration.simulate import RECORD_DAYS, verdicts

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.reconcile import Hours, agreement
-from services.indicator.volume import volume_change
+from services.indicator.exchanges.agreement import Hours, agreement
+from services.indicator.exchanges.volume import volume_change
 
 SEED = 20_260_301
 HELD_OUT_SEED = 20_261_125

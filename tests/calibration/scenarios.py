@@ -70,7 +70,7 @@ class Scenario:
     ``shift``: the same, but ``later`` is in force over the whole window and ``providers`` held before it, in the record.
     ``gaps`` are times in which nothing is known of anything; ``blank`` is the share of slots of a provider that are
     unknown besides. ``by_link``: every link is simulated by itself, with a phase of its own, and attributed by
-    services.indicator.causes; otherwise a provider's links are one. ``published``: the same, and all the rest goes the way
+    services.indicator.verdicts.causes; otherwise a provider's links are one. ``published``: the same, and all the rest goes the way
     of what is published too, from verdicts to indicators; then ``unheard`` is the share of links that nobody ever measures,
     and ``on_bus`` the share of links that the ``bus`` takes along. ``young``: there is no record but the window.
     ``slot_seconds``: how often each target is probed. ``weak``: published as a known weak spot.

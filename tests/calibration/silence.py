@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.silence import silence
+from services.indicator.exchanges.silence import silence
 
 SEED = 20_261_126
 READ_DAYS = (1, 3, 7, 14, 28, 60, 90)

@@ -15,7 +15,7 @@ from services.core.bus import Bus
 from services.core.bus import names as subjects
 from services.core.codec import decode_columns, encode_measurements
 from services.indicator.calendar import Calendar
-from services.indicator.index import Snapshot
+from services.indicator.index.index import Snapshot
 from services.indicator.window import Evidence
 from services.register.directory.load import load
 from services.scorer.announcing import Announcer

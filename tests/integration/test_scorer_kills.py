@@ -18,7 +18,7 @@ from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.indicator.recent import Recent
+from services.indicator.cells.recent import Recent
 from services.indicator.window import Evidence
 from services.scorer.batches import columns_of
 from services.scorer.blocks import consumer_blocks, government_block

@@ -13,9 +13,9 @@ from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.indicator.cases import FACTORS
-from services.indicator.frame import Frame
-from services.indicator.recount import recount
+from services.indicator.register_arrays import Frame
+from services.indicator.sensitivity.cases import FACTORS
+from services.indicator.sensitivity.recount import recount
 from tests.property.indicator_answers import register_of
 from tests.property.indicator_cases import VANTAGES, Case
 

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service
-from services.indicator import bits, charging
-from services.indicator.causes import CauseRows, cause_states, join, pause_slots, rows_of
-from services.indicator.day_count import at_once
-from services.indicator.frame import Frame
+from services.indicator.register_arrays import Frame
+from services.indicator.verdicts import charging
+from services.indicator.verdicts import closed_day as bits
+from services.indicator.verdicts.causes import CauseRows, cause_states, join, pause_slots, rows_of
+from services.indicator.verdicts.day_count import at_once
 
 
 def frame_of(providers: list[int], agencies: int) -> Frame:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from services.core.model.register import ExchangeRoute
 from services.core.model.structure import Structure
-from services.indicator.frame import Frame
-from services.indicator.network import Network
-from services.indicator.structure import structures
+from services.indicator.register_arrays import Frame
+from services.indicator.structure.network import Network
+from services.indicator.structure.structure import structures
 from tests import oracle_structure
 from tests.property.indicator_answers import register_of, snapshot
 from tests.property.indicator_cases import Case, cases

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import uniform
 
-from services.indicator.sobol import estimate
+from services.indicator.sensitivity.sobol import estimate
 
 
 def test_ishigami() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.measurement import Kind
-from services.indicator.frame import Frame
+from services.indicator.index.tabulate import BANDS, bands, tabulate
+from services.indicator.register_arrays import Frame
 from services.indicator.shares import link_shares
-from services.indicator.tabulate import BANDS, bands, tabulate
 from tests import oracle
 from tests.property.indicator_answers import register_of, snapshot, truth_of
 from tests.property.indicator_cases import Case, cases

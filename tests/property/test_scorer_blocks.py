@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from services.core.codec import BlockColumns, ExchangeVolume, block_digest, encode_block, encode_blocks, stamp_block
 from services.core.model.measurement import Kind
-from services.indicator.frame import Frame
-from services.indicator.index import Snapshot, indicators
+from services.indicator.index.index import Snapshot, indicators
+from services.indicator.register_arrays import Frame
 from services.scorer.blocks import consumer_blocks, government_block
 from services.scorer.membership import members
 from services.scorer.table import Table

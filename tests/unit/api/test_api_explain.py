@@ -14,7 +14,7 @@ from services.core.codec import encode_recent, encode_slot_block
 from services.core.errors import BusError
 from services.core.model.measurement import Kind, Losses
 from services.core.model.outcome import Outcome, Reason
-from services.indicator.explain import explain
+from services.indicator.index.explain import explain
 from tests.api_pictures import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of
 from tests.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent
 

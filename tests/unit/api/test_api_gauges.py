@@ -16,7 +16,7 @@ from services.core.codec import KeptBlock
 from services.core.metrics.table import TABLE
 from services.core.model.measurement import Kind
 from services.core.model.reconciliation import Reconciliation
-from services.indicator.explain import explain
+from services.indicator.index.explain import explain
 from tests.api_pictures import blocks_of
 from tests.block_columns import encoded
 

@@ -11,10 +11,10 @@ import pytest
 
 from services.indicator import window as window_module
 from services.indicator.calendar import Calendar
-from services.indicator.counted import Counted
-from services.indicator.frame import Frame
-from services.indicator.index import indicators
-from services.indicator.record import Record
+from services.indicator.evidence import Counted
+from services.indicator.index.index import indicators
+from services.indicator.intervals.history import Record
+from services.indicator.register_arrays import Frame
 from services.indicator.window import Evidence
 from tests.property.indicator_answers import register_of
 from tests.unit.indicator.test_indicator_window import FIRST, a_case, a_link, new_evidence, row, take

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 
 from services.core.model.measurement import Kind, Losses
-from services.indicator.explain import explain, gather
-from services.indicator.fixed import Imputation
-from services.indicator.index import Frame
+from services.indicator.index.explain import explain, gather
+from services.indicator.index.index import Frame
+from services.indicator.index.what_if import Imputation
 from tests import oracle
 from tests.property.indicator_answers import index_of, register_of, snapshot
 from tests.property.indicator_cases import Case, cases

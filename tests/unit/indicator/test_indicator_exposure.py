@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from services.core.model.measurement import Kind
-from services.indicator.index import indicators
+from services.indicator.index.index import indicators
 from tests.calibration.government import Government
 from tests.calibration.published import LivedDays, frame_of
 from tests.calibration.scenarios import SCENARIOS, Layout

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from services.core.codec import RecentBlock, decode_columns, decode_recent, encode_measurements, encode_recent
 from services.core.model.measurement import Measurement, Phases, Target
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
-from services.indicator import recent as module
-from services.indicator.recent import FAILURES, Recent, batches
+from services.indicator.cells import recent as module
+from services.indicator.cells.recent import FAILURES, Recent, batches
 
 TARGETS = [Target("a"), Target("b"), Target("b", endpoint=True), Target("c")]
 REASONS = [Reason.OK, Reason.OK, Reason.SHED, Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE]

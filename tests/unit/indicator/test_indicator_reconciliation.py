@@ -12,10 +12,10 @@ from registers import write_register
 
 from services.core.model.reconciliation import BusTraffic, Carrier, Reconciliation, Undeclared
 from services.core.model.register import ExchangeRoute, Register
-from services.indicator.frame import Frame
-from services.indicator.reconcile import Hours
-from services.indicator.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
-from services.indicator.traffic import assign
+from services.indicator.exchanges.agreement import Hours
+from services.indicator.exchanges.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
+from services.indicator.exchanges.traffic import assign
+from services.indicator.register_arrays import Frame
 from services.register.directory.load import load
 
 DAYS = 7

@@ -11,11 +11,11 @@ import pytest
 from services.core.model.probe import Probe, Step
 from services.core.model.register import ExchangeRoute
 from services.core.model.structure import SetIndex
-from services.indicator.frame import Frame
-from services.indicator.index import METHOD_VERSION
-from services.indicator.network import Network
-from services.indicator.resilience import falls_of
-from services.indicator.structure import structures
+from services.indicator.index.index import METHOD_VERSION
+from services.indicator.register_arrays import Frame
+from services.indicator.structure.network import Network
+from services.indicator.structure.resilience import falls_of
+from services.indicator.structure.structure import structures
 from tests.property.indicator_answers import register_of, snapshot
 from tests.unit.indicator.test_indicator_index import a_case, measure
 

@@ -12,10 +12,10 @@ from services.core.model.measurement import Indicator, Kind, MeasurementColumns,
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
-from services.indicator.frame import Frame
-from services.indicator.index import Snapshot, indicators
-from services.indicator.network import Network
-from services.indicator.structure import structures
+from services.indicator.index.index import Snapshot, indicators
+from services.indicator.register_arrays import Frame
+from services.indicator.structure.network import Network
+from services.indicator.structure.structure import structures
 from services.indicator.window import Evidence
 from tests.conftest import ROOT
 

@@ -28,7 +28,7 @@ from services.core.model.probe import (
 from services.core.model.register import Egress, Link
 from services.core.settings import Settings
 from services.indicator.calendar import Calendar
-from services.indicator.cells import EMPTY, reasons
+from services.indicator.cells.packing import EMPTY, reasons
 from services.prober.assignment import Assignment
 from services.prober.attempt import Attempts
 from services.prober.checks import judge

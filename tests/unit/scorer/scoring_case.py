@@ -17,7 +17,7 @@ from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.indicator.index import Snapshot
+from services.indicator.index.index import Snapshot
 from services.register.directory.load import load
 from services.scorer.gap import Position
 from services.scorer.judgement import Adopted

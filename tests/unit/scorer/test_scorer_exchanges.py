@@ -21,9 +21,9 @@ from services.core.model.measurement import ExchangeSummary
 from services.core.model.reconciliation import Carrier
 from services.core.model.register import ExchangeRoute, Member
 from services.indicator.calendar import Calendar
-from services.indicator.reconciliation import carriers_of
-from services.indicator.traffic import assign, traffic
-from services.indicator.volume import volume_change
+from services.indicator.exchanges.reconciliation import carriers_of
+from services.indicator.exchanges.traffic import assign, traffic
+from services.indicator.exchanges.volume import volume_change
 from services.register.attribution import Mapping
 from services.register.directory.load import load
 from services.scorer.exchanges import Exchanges

@@ -20,9 +20,9 @@ from services.core.model.measurement import Kind, Measurement, MeasurementColumn
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.reconciliation import BusTraffic, Reconciliation, Traffic, Volume
 from services.core.model.register import ExchangeRoute, Link, Register
-from services.indicator.burn import Burns
 from services.indicator.calendar import Calendar
-from services.indicator.frame import Frame
+from services.indicator.index.error_budget import Burns
+from services.indicator.register_arrays import Frame
 from services.indicator.window import Evidence, SlotDetail
 from services.register.directory.load import load
 from services.scorer import gauges as gauges_module

@@ -1,0 +1,137 @@
+"""Whether what probes saw and what the bus logged agree (INDICATOR.md §7; EXCHANGE.md, Reconciliation).
+
+Both are compared over the same hours, and each hour weighs as much as was exchanged in it: traffic sleeps at night and
+probes do not. What a log can know is whether an answer came; so a probe counts as answered from INVALID on.
+
+Neither exchanges nor probes are independent draws: an outage fails all of them for hours. The unit here is therefore a
+*day*, 24 hours counted from the window's start. Variances come from days and from days next to each other, as a ratio
+of sums has them: v = [B/(B-1)·Σr² + 2·max(0, Σrr₊₁)] / N², r = x - R·n. As in INDICATOR.md §6, days alone do not tell of
+what has not happened yet: each interval pretends one more bad day, of two of the busiest hours at least, and the
+quantiles are Student's: few days tell little of how days differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from services.indicator.intervals.loss_bounds import LEVEL, Bounds
+from services.indicator.intervals.recipe import Spread, set_bounds
+
+__all__ = ["DAY_HOURS", "FLAG_LEVEL", "LEAST_DAYS", "Agreement", "Hours", "agreement"]
+
+DAY_HOURS: Final = 24
+
+LEAST_DAYS: Final = 4.0
+"""Days of even traffic, (Σn)²/Σn², below which nothing is said."""
+
+FLAG_LEVEL: Final = 0.999
+"""The level of the difference's interval: a link that agrees is flagged in no more than one window of a thousand."""
+
+Numbers = NDArray[np.float64]
+
+_MANY: Final = 1e6  # degrees of freedom with which Student's distribution is the normal one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hours:
+    """What m links did in each of h consecutive hours, (m, h): ``exchanges``, of which ``ok``; slots ``known``, of
+    which ``answered``.
+    """
+
+    exchanges: NDArray[np.int64]
+    ok: NDArray[np.int64]
+    known: NDArray[np.int64]
+    answered: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Agreement:
+    """What m links show, (m,) each; of a link that is not ``told`` the rest means nothing.
+
+    ``compared`` exchanges lie in hours in which the link was probed. ``logs`` and ``probes`` are shares that failed, with
+    bounds at LEVEL; ``difference`` is the share that logs say succeeded less the one probes say, with bounds at
+    FLAG_LEVEL; ``disagrees`` where these leave out 0.
+    """
+
+    compared: NDArray[np.int64]
+    told: NDArray[np.bool_]
+    logs: Bounds
+    probes: Bounds
+    difference: Numbers
+    difference_low: Numbers
+    difference_high: Numbers
+    disagrees: NDArray[np.bool_]
+
+
+def agreement(of: Hours) -> Agreement:
+    """Compare probes and logs of each link, by days that begin with the first hour."""
+    both = (of.exchanges > 0) & (of.known > 0)
+    exchanges = np.where(both, of.exchanges, 0).astype(np.float64)
+    answered = np.divide(of.answered, of.known, out=np.zeros_like(exchanges), where=both)
+    days = _days(exchanges)
+    total = exchanges.sum(axis=1)
+    even = np.divide(total**2, (days**2).sum(axis=1), out=np.zeros_like(total), where=total > 0)
+    told = even >= LEAST_DAYS
+    total = np.maximum(total, 1.0)
+    hour = exchanges.max(axis=1, initial=0.0) / total
+    failed = _days(np.where(both, of.exchanges - of.ok, 0).astype(np.float64))
+    unanswered = _days(exchanges * (1.0 - answered))
+    difference, variance = _ratio(unanswered - failed, days, total)
+    freedom = np.maximum(even - 1.0, 1.0)
+    # An hour of which only one side tells is no disagreement yet: the other may have been spared by a minute.
+    margin = np.hypot(stdtrit(freedom, (1.0 + FLAG_LEVEL) / 2.0) * np.sqrt(variance), hour)
+    few = (stdtrit(freedom, (1.0 + LEVEL) / 2.0) / stdtrit(_MANY, (1.0 + LEVEL) / 2.0)) ** 2
+    return Agreement(
+        compared=exchanges.sum(axis=1).astype(np.int64),
+        told=told,
+        logs=_bounds(failed, days, total, 2.0 * hour, few),
+        probes=_bounds(unanswered, days, total, 2.0 * hour, few),
+        difference=difference,
+        difference_low=np.maximum(difference - margin, -1.0),
+        difference_high=np.minimum(difference + margin, 1.0),
+        disagrees=told & (np.abs(difference) > margin),
+    )
+
+
+def _days(hours: Numbers) -> Numbers:
+    """Sums (m, d) of whole days and of what is left at the end."""
+    number = -(-hours.shape[1] // DAY_HOURS)
+    days = np.pad(hours, ((0, 0), (0, number * DAY_HOURS - hours.shape[1]))).reshape(len(hours), number, DAY_HOURS)
+    return np.asarray(days.sum(axis=2), dtype=np.float64)
+
+
+def _residuals(part: Numbers, days: Numbers, total: Numbers) -> tuple[Numbers, Numbers]:
+    ratio = part.sum(axis=1) / total
+    return ratio, part - ratio[:, None] * days
+
+
+def _ratio(part: Numbers, days: Numbers, total: Numbers) -> tuple[Numbers, Numbers]:
+    """Return Σpart / Σdays, and its variance with days as the units."""
+    ratio, rest = _residuals(part, days, total)
+    used = np.maximum((days > 0).sum(axis=1), 2)
+    beside = np.maximum((rest[:, 1:] * rest[:, :-1]).sum(axis=1), 0.0)
+    return ratio, (used / (used - 1) * (rest**2).sum(axis=1) + 2.0 * beside) / total**2
+
+
+def _bounds(part: Numbers, days: Numbers, total: Numbers, least: Numbers, few: Numbers) -> Bounds:
+    """Bound a share that failed: what days tell, and one more day as bad as bad ones were, of ``least`` at least.
+
+    ``few`` is by how much variances are raised for want of days.
+    """
+    ratio, variance = _ratio(part, days, total)
+    _, rest = _residuals(part, days, total)
+    ratio = np.clip(ratio, 0.0, 1.0)
+    bad, good = (_drawn(np.maximum(sign * rest, 0.0)) / total for sign in (1.0, -1.0))
+    more, less = (1.0 - ratio) * np.maximum(bad, least), ratio * np.maximum(good, least)
+    return set_bounds(Spread(ratio, few * variance, more, 2.0 * more**2, less, 2.0 * less**2))
+
+
+def _drawn(excess: Numbers) -> Numbers:
+    """Mean of an excess when days are drawn by it."""
+    total = excess.sum(axis=1)
+    return np.asarray(np.divide((excess**2).sum(axis=1), total, out=np.zeros_like(total), where=total > 0))

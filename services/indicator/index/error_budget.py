@@ -1,0 +1,154 @@
+"""How fast links burn their error budgets, from slot verdicts (PROBING.md, Alerts).
+
+A link's SLO leaves it a budget of 1 - slo. Over a span of slots, burn = (failed known slots / known slots) / budget: at 1
+the budget is used up exactly as fast as it comes. A slot that is unknown, or in which the link is not live, counts for
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from zlib import compress, decompress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.model.outcome import Stage
+from services.indicator.register_arrays import Frame
+
+__all__ = ["LEAST_FAILED", "SPANS", "Burning", "Burns", "Span", "burn", "burning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A span of time over which burning faster than ``threshold`` is worth an alert."""
+
+    label: str
+    seconds: int
+    threshold: float
+    severity: str
+
+
+SPANS = (
+    Span("1h", 3600, 14.4, "page"),
+    Span("6h", 6 * 3600, 6.0, "page"),
+    Span("1d", 86_400, 3.0, "ticket"),
+    Span("3d", 3 * 86_400, 1.0, "ticket"),
+)
+
+LEAST_FAILED = 3
+"""Fewer failed slots in a span burn nothing: one slot is a large share of an hour."""
+
+TOLERANCE = 1e-12  # .72 / .05 is 14.4, but not in double precision
+CELLS = 1 << 26  # verdicts asked for at a time when everything is counted anew
+
+Integer = np.signedinteger[Any]
+
+Verdicts = Callable[[range], NDArray[np.int8]]
+"""Verdicts (slots, n links) of consecutive slots in frame order: a stage, or -1 where unknown or not live."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burning:
+    """Links that burn over one span: positions in the frame and their burns, the fastest first."""
+
+    span: Span
+    links: NDArray[np.int64]
+    burn: NDArray[np.float64]
+
+
+def burn(known: NDArray[Integer], failed: NDArray[Integer], slo: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute burn; 0 where nothing is known. The register keeps ``slo`` strictly between 0 and 1."""
+    share = np.zeros(np.broadcast_shapes(known.shape, slo.shape))
+    np.divide(failed, known, out=share, where=known > 0)
+    rate: NDArray[np.float64] = share / (1.0 - slo)
+    return rate
+
+
+def burning(known: NDArray[Integer], failed: NDArray[Integer], slo: NDArray[np.float64]) -> tuple[Burning, ...]:
+    """Return who burns over each of SPANS. ``known`` and ``failed`` slots are (spans, n), ``slo`` (n,)."""
+    found = []
+    for span, known_here, failed_here in zip(SPANS, known, failed, strict=True):
+        links = np.flatnonzero(failed_here >= LEAST_FAILED)
+        rate = burn(known_here[links], failed_here[links], slo[links])
+        fast = rate >= span.threshold * (1.0 - TOLERANCE)
+        links, rate = links[fast], rate[fast]
+        order = np.argsort(-rate, kind="stable")
+        found.append(Burning(span, links[order], rate[order]))
+    return tuple(found)
+
+
+class Burns:
+    """Known and failed slots of every link over SPANS, counted slot by slot as slots come, change and go.
+
+    Two bits per slot and link are kept of the longest span, so that a slot leaves its counts as it entered them.
+    """
+
+    def __init__(self, slot_seconds: int) -> None:
+        self._lengths = [max(1, span.seconds // slot_seconds) for span in SPANS]
+        self._frame: Frame | None = None
+        self._end = 0
+        self._slots: dict[int, tuple[bytes, bytes]] = {}
+        self.known = self.failed = np.zeros((len(SPANS), 0), dtype=np.int32)
+
+    def update(self, frame: Frame, end_slot: int, changed: Iterable[int], verdicts: Verdicts) -> None:
+        """Count the spans that end at ``end_slot`` exclusive.
+
+        ``changed`` are the slots whose verdicts may have changed since the last update. A new frame, or an end before
+        the last one, has everything counted anew.
+        """
+        for _ in self.pieces(frame, end_slot, changed, verdicts):
+            pass
+
+    def pieces(self, frame: Frame, end_slot: int, changed: Iterable[int], verdicts: Verdicts) -> Iterator[None]:
+        """Update in pieces; the counts are right after the last. What changes in between is for the next update."""
+        window = range(end_slot - max(self._lengths), end_slot)
+        if frame is not self._frame or end_slot < self._end:
+            self._frame, self._slots = frame, {}
+            self.known = np.zeros((len(SPANS), len(frame.links)), dtype=np.int32)
+            self.failed = self.known.copy()
+            self._end, fresh = window.start, set(window)
+        else:
+            fresh = {slot for slot in changed if slot in window} | set(range(max(self._end, window.start), end_slot))
+        for slot in fresh & self._slots.keys():
+            for row, length in enumerate(self._lengths):
+                if self._end - length <= slot < self._end:
+                    self._take_off(row, slot)
+            del self._slots[slot]
+        for row, length in enumerate(self._lengths):
+            for slot in range(self._end - length, min(self._end, end_slot - length)):
+                self._take_off(row, slot)
+        self._end = end_slot
+        for run in _runs(sorted(fresh), max(1, CELLS // max(1, len(frame.links)))):
+            self._enter(run, verdicts(run))
+            yield
+        for slot in [slot for slot in self._slots if slot < window.start]:
+            del self._slots[slot]
+
+    def _enter(self, run: range, reached: NDArray[np.int8]) -> None:
+        known = reached >= 0
+        failed = known & (reached < Stage.OK)
+        bits = np.packbits(known, axis=1), np.packbits(failed, axis=1)
+        for at in np.flatnonzero(known.any(axis=1)).tolist():
+            # Most links are known and few fail: compressed, three days of a million links take little room.
+            self._slots[run.start + at] = compress(bits[0][at].tobytes(), 1), compress(bits[1][at].tobytes(), 1)
+        for row, length in enumerate(self._lengths):
+            inside = max(0, self._end - length - run.start)
+            self.known[row] += known[inside:].sum(axis=0)
+            self.failed[row] += failed[inside:].sum(axis=0)
+
+    def _take_off(self, row: int, slot: int) -> None:
+        bits = self._slots.get(slot)
+        if bits is not None:
+            for counts, packed in zip((self.known, self.failed), bits, strict=True):
+                counts[row] -= np.unpackbits(np.frombuffer(decompress(packed), np.uint8), count=counts.shape[1])
+
+
+def _runs(slots: list[int], longest: int) -> Iterable[range]:
+    """Consecutive slots as ranges of at most ``longest``."""
+    breaks = [at for at in range(1, len(slots)) if slots[at] != slots[at - 1] + 1]
+    for start, end in zip([0, *breaks], [*breaks, len(slots)], strict=True):
+        run = range(slots[start], slots[end - 1] + 1) if end > start else range(0)
+        yield from (run[at : at + longest] for at in range(0, len(run), longest))

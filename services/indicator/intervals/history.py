@@ -1,0 +1,157 @@
+"""What intervals look back on: outages of causes and daily losses of sets, summed day by day (INDICATOR.md §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.model.measurement import Kind
+from services.core.model.outcome import Stage
+from services.indicator.cells.states import DayEvidence
+from services.indicator.intervals.outages import Spells, SpellSums
+from services.indicator.intervals.sets import Sets
+from services.indicator.register_arrays import Frame
+from services.indicator.shares import ratio, sums
+from services.indicator.verdicts.causes import CauseRows
+
+__all__ = ["AGGREGATES", "RECORD_DAYS", "Record"]
+
+RECORD_DAYS: Final = 90
+"""The record is the last 90 days with the window in it, or the window if that is longer (§6)."""
+
+AGGREGATES: Final = (Kind.GOVERNMENT, Kind.SECTOR, Kind.CONSUMER, Kind.PROVIDER, Kind.SERVICE)
+"""The kinds that are sets of links."""
+
+# The last days of a span may still be open: their rows are others at the next look.
+OPEN_DAYS: Final = 3
+
+
+class Record:
+    """Sums of days that stay the same from one look at the evidence to the next.
+
+    It is a memory and no more: what it returns depends on the arguments alone. A day is known again by its rows, which
+    the evidence hands out as the same objects as long as they say the same.
+    """
+
+    def __init__(self) -> None:
+        self._frame: Frame | None = None
+        self._sums: dict[int, tuple[Sequence[CauseRows], SpellSums]] = {}
+        self._met: dict[int, tuple[Sequence[CauseRows], NDArray[np.int64]]] = {}
+        self._losses: dict[int, tuple[CauseRows, Mapping[Kind, NDArray[np.float64]]]] = {}
+        self._sets: dict[Kind, Sets] = {}
+
+    def spells(self, window: int, days: Sequence[DayEvidence], slot_seconds: int) -> Spells:
+        """Sum the causes over days; ``window``, its length in days, tells apart spans that are asked for by turns."""
+        rows = [day.causes for day in days]
+        settled = rows[:-OPEN_DAYS]
+        kept, total = self._sums.get(window, ((), None))
+        if total is None or not _begin(kept, settled):
+            kept, total = (), SpellSums(len(rows[0]), slot_seconds)
+        for row in settled[len(kept) :]:
+            total.add(row)
+        self._sums[window] = (settled, total)
+        total = total.copy()
+        for row in rows[-OPEN_DAYS:]:
+            total.add(row)
+        return total.spells()
+
+    def met(self, window: int, days: Sequence[DayEvidence], agencies: int) -> NDArray[np.int64]:
+        """Count each link's live known slots (n,) that surely fell into the bus's downtime; ``window`` as in ``spells``.
+
+        Of a day those that failed with the bus; or where fewer slots are unknown than the bus was down in, at least the rest
+        of the latter.
+        """
+        rows = [day.causes for day in days]
+        settled = rows[:-OPEN_DAYS]
+        kept, total = self._met.get(window, ((), None))
+        if total is None or not _begin(kept, settled):
+            kept, total = (), np.zeros(len(rows[0]) - 1 - agencies, dtype=np.int64)
+        for day in days[len(kept) : len(settled)]:
+            _meet(total, day)
+        self._met[window] = (settled, total)
+        total = total.copy()
+        for day in days[len(settled) :]:
+            _meet(total, day)
+        return total
+
+    def daily(
+        self, frame: Frame, days: Sequence[DayEvidence], whole_day: int
+    ) -> Mapping[Kind, Sequence[NDArray[np.float64]]]:
+        """Return each set's bus-free loss of each day, by kind (sets,) for each of the days, NaN where nothing is known.
+
+        Days of which fewer than half of the ``whole_day`` slots are in the span say too little, and are NaN.
+        """
+        self._see(frame)
+        found: dict[Kind, list[NDArray[np.float64]]] = {kind: [] for kind in AGGREGATES}
+        losses: dict[int, tuple[CauseRows, Mapping[Kind, NDArray[np.float64]]]] = {}
+        for day in days:
+            rows, of_day = self._losses.get(day.day, (None, None))
+            if rows is not day.causes or of_day is None:
+                of_day = self._of_day(frame, day)
+            losses[day.day] = (day.causes, of_day)
+            for kind, rows_of_kind in found.items():
+                enough = 2 * day.slots >= whole_day
+                rows_of_kind.append(of_day[kind] if enough else np.full_like(of_day[kind], np.nan))
+        self._losses = losses
+        return found
+
+    def sets(self, frame: Frame, kind: Kind) -> Sets:
+        """Return the sets of a kind."""
+        self._see(frame)
+        if kind not in self._sets:
+            self._sets[kind] = Sets.of(*_groups(frame, kind), frame.provider)
+        return self._sets[kind]
+
+    def _see(self, frame: Frame) -> None:
+        if self._frame is not frame:
+            self._frame = frame
+            self._losses, self._sets = {}, {}
+
+    def _of_day(self, frame: Frame, day: DayEvidence) -> dict[Kind, NDArray[np.float64]]:
+        known = day.causes.known[1 + len(frame.agencies) :]
+        in_force = (frame.required_from <= day.day) & (day.day < frame.required_until)
+        weight = np.where(in_force, frame.weight, 0.0)
+        within = ratio(weight, sums(frame.service, weight, len(frame.services))[frame.service], otherwise=0.0)
+        within[known == 0] = 0.0
+        omega = frame.service_weight[frame.service] * within
+        failed = known - np.minimum(day.counts(Stage.OK), known)
+        losing = np.flatnonzero(failed)
+        loss = failed[losing] / known[losing]
+        found = {}
+        for kind in AGGREGATES:
+            group, size = _groups(frame, kind)
+            of_kind = within if kind is Kind.SERVICE else omega
+            lost = np.bincount(group[losing], of_kind[losing] * loss, size)
+            found[kind] = ratio(lost, np.bincount(group, of_kind, size), otherwise=np.nan)
+        return found
+
+
+def _begin(kept: Sequence[CauseRows], settled: Sequence[CauseRows]) -> bool:
+    """Whether days that were summed are the first of these; sums of none have a size too, of an earlier register."""
+    same = all(one is other for one, other in zip(kept, settled, strict=False))
+    return 0 < len(kept) <= len(settled) and same
+
+
+def _meet(total: NDArray[np.int64], day: DayEvidence) -> None:
+    down = int(day.causes.down[0])
+    if down:
+        known = day.tally.sum(axis=0, dtype=np.int64) * day.live
+        charged = known - day.causes.known[len(day.causes) - len(known) :]
+        total += np.maximum(charged, np.maximum(down - day.slots + known, 0) * day.live)
+
+
+def _groups(frame: Frame, kind: Kind) -> tuple[NDArray[np.int64], int]:
+    match kind:
+        case Kind.SECTOR:
+            return frame.sector, len(frame.sectors)
+        case Kind.CONSUMER:
+            return frame.consumer, len(frame.agencies)
+        case Kind.PROVIDER:
+            return frame.provider, len(frame.agencies)
+        case Kind.SERVICE:
+            return frame.service, len(frame.services)
+        case _:
+            return np.zeros(len(frame.links), dtype=np.int64), 1

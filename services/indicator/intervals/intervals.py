@@ -1,0 +1,155 @@
+"""Intervals of every kind over one window, from its evidence (INDICATOR.md §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.model.measurement import Kind
+from services.core.model.outcome import Stage
+from services.indicator.cells.states import DayEvidence
+from services.indicator.evidence import Countable
+from services.indicator.intervals.history import RECORD_DAYS, Record
+from services.indicator.intervals.loss_bounds import Bounds
+from services.indicator.intervals.outages import Spells
+from services.indicator.intervals.recipe import combine
+from services.indicator.intervals.sets import Causes, Guard, Learnt, group_bounds, link_bounds
+from services.indicator.register_arrays import Frame
+from services.indicator.shares import LinkShares, grouping, ratio, sums
+
+__all__ = ["Margins", "Past"]
+
+
+class Past:
+    """The days that the intervals of some windows look back on, summed once for all of them."""
+
+    def __init__(
+        self, record: Record, frame: Frame, evidence: Countable, windows: Sequence[int], end_slot: int
+    ) -> None:
+        """Look back from ``end_slot`` as far as the longest of the ``windows``, in days, and the record reach."""
+        self.record = record
+        self.frame = frame
+        self.calendar = evidence.calendar
+        self._end_slot = end_slot
+        span = self.span(max(RECORD_DAYS, *windows))
+        self.days = list(evidence.days(frame, span))
+        self._daily = record.daily(frame, self.days, 86400 // self.calendar.slot_seconds)
+        self._guards: dict[int, dict[Kind, Guard]] = {}
+        self._spells: dict[int, Spells] = {}
+        self._learnt: dict[int, Learnt] = {}
+
+    def span(self, window: int) -> range:
+        """Return the slots of a window of so many days."""
+        return self.calendar.window(window, self._end_slot)
+
+    def since(self, window: int) -> Sequence[DayEvidence]:
+        """Return the days of a window of so many days."""
+        first = self.calendar.day_of(self.span(window).start).toordinal()
+        return [day for day in self.days if day.day >= first]
+
+    def spells(self, window: int) -> Spells:
+        """Return the outages of a window of so many days."""
+        days = self.since(window)
+        if len(days) not in self._spells:
+            self._spells[len(days)] = self.record.spells(window, days, self.calendar.slot_seconds)
+        return self._spells[len(days)]
+
+    def learnt(self, window: int) -> Learnt:
+        """Return what the outages of a window of so many days say."""
+        days = len(self.since(window))
+        if days not in self._learnt:
+            self._learnt[days] = Learnt.of(self.spells(window), len(self.frame.agencies))
+        return self._learnt[days]
+
+    def guards(self, window: int) -> dict[Kind, Guard]:
+        """Return the guards of one day, by the days of a window."""
+        if window not in self._guards:
+            days = len(self.since(window))
+            self._guards[window] = {kind: Guard.of(daily[-days:]) for kind, daily in self._daily.items()}
+        return self._guards[window]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Margins:
+    """One window's causes, and what of its links depends on them, in frame order.
+
+    ``connected`` (n,): the share of a link's known slots in which it was live; the rest, on paper, is exact. Of its live
+    known slots ``met`` (n,) is the share that surely fell into the bus's downtime, ``charged`` (n,) the share that failed
+    with the bus, and ``loss`` (n,) the share that failed of those that did not. ``seen`` (n,): whether there were such.
+    ``guards`` of aggregates by kind.
+    """
+
+    past: Past
+    shares: LinkShares
+    causes: Causes
+    connected: NDArray[np.float64]
+    met: NDArray[np.float64]
+    charged: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    seen: NDArray[np.bool_]
+    guards: dict[Kind, Guard]
+
+    @classmethod
+    def of(cls, past: Past, shares: LinkShares, window: int) -> Self | None:
+        """Measure a window of so many days, of which ``shares`` are; None while it has no slot."""
+        days, reach = past.since(window), max(window, RECORD_DAYS)
+        if not days:
+            return None
+        slot_hours, agencies = past.calendar.slot_seconds / 3600, len(past.frame.agencies)
+        spells = past.spells(window)
+        known = spells.known[1 + agencies :] / slot_hours
+        live = shares.known - _on_paper(past.frame, days)
+        length = len(past.span(window)) * slot_hours / 24
+        return cls(
+            past=past,
+            shares=shares,
+            causes=Causes.of(spells, past.learnt(reach)),
+            connected=ratio(live, shares.known, otherwise=0.0),
+            met=ratio(past.record.met(window, days, agencies), live, otherwise=0.0),
+            charged=ratio(live - known, live, otherwise=0.0),
+            loss=np.clip(1.0 - ratio(shares.counts[Stage.OK], known, otherwise=1.0), 0.0, 1.0),
+            seen=known > 0,
+            guards={kind: guard.over(length) for kind, guard in past.guards(reach).items()},
+        )
+
+    def interval(self, kind: Kind, point: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the interval's ends around each ``point`` of this kind, NaN where there is none.
+
+        A link of which nothing is known is taken to be like the others of its set, as far as they were seen.
+        """
+        if kind is Kind.LINK:
+            connected, met, charged, seen = self.connected, self.met, self.charged, self.seen
+            found = link_bounds(self.causes, self.past.frame.provider, self.loss)
+        else:
+            ids, group, weight = grouping(self.past.frame, self.shares, kind)
+            weight = np.where(self.shares.known > 0, weight, 0.0)
+            exposed = weight * self.connected
+            whole, part = sums(group, weight, len(ids)), sums(group, exposed, len(ids))
+            connected = ratio(part, whole, otherwise=0.0)
+            met, charged = sums(group, exposed * self.met, len(ids)), sums(group, exposed * self.charged, len(ids))
+            certain = np.where(self.seen, exposed, 0.0)
+            seen = sums(group, certain, len(ids)) > 0
+            sets = self.past.record.sets(self.past.frame, kind)
+            found = group_bounds(sets, certain, self.loss, self.causes, self.guards[kind])
+        bounds = combine(found, self._bus(ratio(np.minimum(charged, met), met, otherwise=1.0)))
+        low = np.where(seen, connected * (1.0 - bounds.high), 0.0)
+        high = np.where(seen, connected * (1.0 - bounds.low), connected)
+        return np.minimum(low, point), np.maximum(high, point)
+
+    def _bus(self, exposure: NDArray[np.float64]) -> Bounds:
+        """Scale the bus's loss to what it took along of what it met."""
+        bus = self.causes.bus
+        return Bounds(exposure * bus.loss, exposure * bus.low, exposure * bus.high)
+
+
+def _on_paper(frame: Frame, days: Sequence[DayEvidence]) -> NDArray[np.int64]:
+    """Count each link's slots in force before it was live: known zeros, whatever was measured (§3)."""
+    ordinals = np.array([day.day for day in days])
+    before = np.cumsum([0, *(day.slots for day in days)])
+    start = np.searchsorted(ordinals, frame.required_from)
+    end = np.searchsorted(ordinals, np.minimum(frame.required_until, frame.live_from))
+    return np.asarray(before[np.maximum(start, end)] - before[start])

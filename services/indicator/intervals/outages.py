@@ -1,0 +1,86 @@
+"""Outages of causes over many days, from what is kept of each day (INDICATOR.md §6, Window sums)."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indicator.verdicts.causes import CauseRows, pause_slots
+
+__all__ = ["SpellSums", "Spells"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spells:
+    """Sums over a span, per cause: K ``known`` and S ``down`` in hours, N ``outages``, Q ``squares`` in hours².
+
+    Q is about the sum of the squared lengths of the outages.
+    """
+
+    known: NDArray[np.float64]
+    down: NDArray[np.float64]
+    outages: NDArray[np.float64]
+    squares: NDArray[np.float64]
+
+    def part(self, causes: slice) -> Spells:
+        """Return some of the causes."""
+        return Spells(self.known[causes], self.down[causes], self.outages[causes], self.squares[causes])
+
+
+class SpellSums:
+    """Sums of days of slots of so many seconds, appended one after another.
+
+    Days that an outage goes on between are a chain. A chain with downtime Y and M outages adds 2Y²/(M+1) to Q: the
+    expected sum of squares of M exponential lengths that sum to Y. The chain at the end is still open. Slots are counted in
+    32 bits, for there is one such sum per cause and window.
+    """
+
+    __slots__ = ("_chain_down", "_chain_outages", "_down", "_known", "_outages", "_slot_seconds", "_squares", "_tail")
+
+    def __init__(self, causes: int, slot_seconds: int) -> None:
+        self._slot_seconds = slot_seconds
+        self._known, self._down, self._outages, self._chain_down, self._chain_outages = (
+            np.zeros(causes, dtype=np.int32) for _ in range(5)
+        )
+        self._squares = np.zeros(causes)
+        self._tail = np.full(causes, pause_slots(slot_seconds), dtype=np.uint8)
+
+    def copy(self) -> SpellSums:
+        """Return the same sums, to be added to by themselves."""
+        return deepcopy(self)
+
+    def add(self, day: CauseRows) -> None:
+        """Append a day. A day in which nothing is known of a cause changes nothing of it, and breaks no chain."""
+        pause, failing = pause_slots(self._slot_seconds), np.flatnonzero(day.down)
+        down, outages = day.down[failing], day.outages[failing].astype(np.int32)
+        goes_on = self._tail[failing] + day.head[failing] < pause
+        ended = failing[~goes_on]
+        self._squares[ended] += _chain(self._chain_down[ended], self._chain_outages[ended])
+        self._chain_down[ended] = self._chain_outages[ended] = 0
+        outages -= goes_on
+        self._chain_down[failing] += down
+        self._chain_outages[failing] += outages
+        self._outages[failing] += outages
+        self._down[failing] += down
+        self._known += day.known
+        np.minimum(self._tail + day.tail, pause, out=self._tail)
+        self._tail[failing] = day.tail[failing]
+
+    def spells(self) -> Spells:
+        """Return the sums in hours."""
+        slot_hours = self._slot_seconds / 3600
+        squares = self._squares + _chain(self._chain_down, self._chain_outages)
+        return Spells(
+            known=self._known.astype(np.float64) * slot_hours,
+            down=self._down.astype(np.float64) * slot_hours,
+            outages=self._outages.astype(np.float64),
+            squares=squares * slot_hours**2,
+        )
+
+
+def _chain(down: NDArray[np.int32], outages: NDArray[np.int32]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = 2.0 * down.astype(np.float64) ** 2 / (outages + 1.0)
+    return found

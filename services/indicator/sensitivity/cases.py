@@ -1,0 +1,109 @@
+"""Every combination of the six switches, and what each makes of the agencies' indexes (INDICATOR.md §7). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.model.measurement import Kind
+from services.indicator.index.index import strict_shares
+from services.indicator.register_arrays import Frame
+from services.indicator.shares import grouping, link_shares, mean_share, ratio, sums
+from services.indicator.verdicts.counts import WindowCounts
+
+__all__ = ["FACTORS", "SWITCHES", "Cases", "compute", "reweigh"]
+
+SWITCHES: Final = ("weights", "aggregate", "latency limit", "age limit", "window", "unknown")
+
+FACTORS: Final = (0.5, 1.0, 2.0)
+"""What τ and φ are multiplied by."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cases:
+    """All combinations for the agencies in one role.
+
+    ``states`` names each switch's states, in the order of SWITCHES; ``base`` is the headline's combination.
+    ``values`` (states of each switch…, agencies): what agencies are ranked by; NaN where one has no index.
+    """
+
+    kind: Kind
+    ids: tuple[str, ...]
+    states: tuple[tuple[str, ...], ...]
+    base: tuple[int, ...]
+    values: NDArray[np.float64]
+
+
+def compute(
+    frame: Frame,
+    counted: Mapping[tuple[float, float, int], WindowCounts],
+    kind: Kind,
+    *,
+    windows: Sequence[int],
+    window: int,
+    volumes: NDArray[np.int64] | None,
+) -> Cases:
+    """Compute every combination for the agencies as consumers or as providers.
+
+    ``counted`` says what each window holds with τ and φ times two factors; ``window``, one of ``windows``, is the
+    headline's. ``volumes`` (n,) are exchanges per link: without any, links cannot be weighed by them, and that state is
+    left out. E has no provider (§4), so for providers the aggregate is I alone.
+    """
+    weights = ("service", "link") if volumes is None or not volumes.any() else ("service", "link", "volume")
+    aggregates = ("I", "E") if kind is Kind.CONSUMER else ("I",)
+    factors = tuple(f"x{factor:g}" for factor in FACTORS)
+    states = (weights, aggregates, factors, factors, tuple(str(days) for days in windows), ("impute", "zero"))
+    values = np.empty((*map(len, states), len(frame.agencies)))
+    for i, latency in enumerate(FACTORS):
+        for j, age in enumerate(FACTORS):
+            for k, days in enumerate(windows):
+                counts = counted[latency, age, days]
+                for w, weighed in enumerate(weights):
+                    reweighed = reweigh(frame, weighed, counts.slots > 0, volumes)
+                    for a, of in enumerate(_values(reweighed, counts, kind)[: len(aggregates)]):
+                        values[w, a, i, j, k] = of
+    one = FACTORS.index(1.0)
+    base = (0, 0, one, one, list(windows).index(window), states[-1].index("zero"))
+    return Cases(kind, frame.agencies, states, base, values)
+
+
+def reweigh(frame: Frame, weights: str, in_force: NDArray[np.bool_], volumes: NDArray[np.int64] | None) -> Frame:
+    """Return the frame with other weights: ``service`` leaves the register's, each service counting by v_s.
+
+    ``link``: each link counts by its own w, so a service by those of its links in force. ``volume``: by its exchanges
+    in place of w; where none are logged (an absent link logs nothing, and a call that serves several links belongs to
+    none of them) by the mean of its service's links, else of all. What weighs nothing in the register never does.
+    """
+    if weights == "service":
+        return frame
+    services = len(frame.services)
+    counts = in_force & (frame.weight > 0) & (frame.service_weight[frame.service] > 0)
+    weight = np.where(counts, frame.weight, 0.0)
+    if weights == "volume" and volumes is not None:
+        logged = counts & (volumes > 0)
+        of_service = sums(frame.service[logged], volumes[logged], services)
+        links_of_service = sums(frame.service[logged], logged[logged], services)
+        overall = ratio(np.array([volumes[logged].sum()]), np.array([logged.sum()]), otherwise=1.0)[0]
+        typical = np.where(links_of_service > 0, ratio(of_service, links_of_service, otherwise=0.0), overall)
+        weight = np.where(counts, np.where(logged, volumes, typical[frame.service]), 0.0)
+    return replace(frame, weight=weight, service_weight=sums(frame.service, weight, services))
+
+
+def _values(frame: Frame, counts: WindowCounts, kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return I and E of every agency, each (2, agencies): unknown imputed, and counted as not served."""
+    shares = link_shares(frame, counts.slots, counts.counts)
+    ids, group, weight = grouping(frame, shares, kind)
+    means = mean_share(shares, group, weight, len(ids))
+    strict, strict_lower, _ = strict_shares(frame, counts, kind, len(ids))
+    # Where no joint slot of an agency is known, E is imputed as q is where no link of a service is: from everybody's.
+    everybody = strict_shares(frame, counts, Kind.GOVERNMENT, 1)[0]
+    strict = np.where(np.isnan(strict), everybody, strict)
+    index, whole = np.array([means.estimate, means.lower]), np.array([strict, strict_lower])
+    # Where nothing at all is known of anybody, nobody ranks before anybody.
+    return np.where(means.total > 0, np.nan_to_num(index), np.nan), np.where(
+        means.total > 0, np.nan_to_num(whole), np.nan
+    )

@@ -1,0 +1,109 @@
+"""How far choices of method move the ranks of agencies: bands and Sobol' indices (INDICATOR.md §7, Sensitivity). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import uniform
+
+from services.core.model.measurement import Kind, RankBand
+from services.core.model.sensitivity import RankSensitivity, SwitchIndex
+from services.indicator.index.index import TOLERANCE
+from services.indicator.register_arrays import Frame
+from services.indicator.sensitivity.cases import SWITCHES, Cases, compute
+from services.indicator.sensitivity.sobol import estimate
+from services.indicator.verdicts.counts import WindowCounts
+
+__all__ = ["Ranking", "analyse", "rank"]
+
+BAND: Final = (0.05, 0.95)
+"""The part of the cases that a rank band covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The agencies in one role: the rank of each in the headline and its band, and what moves them.
+
+    Agencies without an index in the headline have no rank.
+    """
+
+    kind: Kind
+    ranks: dict[str, int]
+    bands: dict[str, RankBand]
+    moved: RankSensitivity
+
+
+def analyse(
+    frame: Frame,
+    counted: Mapping[tuple[float, float, int], WindowCounts],
+    *,
+    windows: Sequence[int],
+    window: int,
+    volumes: NDArray[np.int64] | None = None,
+) -> tuple[Ranking, ...]:
+    """Rank the agencies as consumers and as providers in every combination of switches; arguments as ``compute`` has."""
+    return tuple(
+        _ranking(compute(frame, counted, kind, windows=windows, window=window, volumes=volumes))
+        for kind in (Kind.CONSUMER, Kind.PROVIDER)
+    )
+
+
+def rank(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rank values (…, m), the largest first; those that are equal share the better rank, and NaN has none.
+
+    Sums of the same terms agree within 10⁻¹² (§5), so what differs by less is equal.
+    """
+    ranked = np.where(np.isnan(values), -np.inf, values)
+    order = np.argsort(-ranked, axis=-1, kind="stable")
+    descending = np.take_along_axis(ranked, order, axis=-1)
+    begins = np.ones(values.shape, dtype=np.bool_)
+    begins[..., 1:] = descending[..., 1:] < descending[..., :-1] - TOLERANCE
+    place = np.maximum.accumulate(np.where(begins, np.arange(1.0, values.shape[-1] + 1), 0.0), axis=-1)
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, place, axis=-1)
+    return np.where(np.isnan(values), np.nan, ranks)
+
+
+def _ranking(cases: Cases) -> Ranking:
+    ranks = rank(cases.values)
+    base = ranks[cases.base]
+    ranked = np.flatnonzero(~np.isnan(base))
+    ranks, base = ranks[..., ranked], base[ranked]
+    gone = np.isnan(ranks)
+    shift = np.where(gone, 0.0, np.abs(ranks - base)).sum(axis=-1) / np.maximum((~gone).sum(axis=-1), 1)
+    low, high = (_quantile(ranks.reshape(shift.size, len(ranked)), part) for part in BAND)
+    names = [cases.ids[at] for at in ranked]
+    # As an interval contains its point, a band contains the rank it belongs to, however odd the headline's case is.
+    bands = [RankBand(int(min(low, own)), int(max(high, own))) for low, high, own in zip(low, high, base, strict=True)]
+    return Ranking(
+        kind=cases.kind,
+        ranks=dict(zip(names, base.astype(int).tolist(), strict=True)),
+        bands=dict(zip(names, bands, strict=True)),
+        moved=RankSensitivity(cases.kind, shift.size, float(shift.mean()), _switches(cases.states, shift)),
+    )
+
+
+def _quantile(ranks: NDArray[np.float64], part: float) -> NDArray[np.float64]:
+    """Return of each column the least rank that so large a part of its ranks, which are not all NaN, does not exceed."""
+    there = (~np.isnan(ranks)).sum(axis=0)
+    at = np.maximum(np.ceil(part * there).astype(np.int64), 1) - 1
+    return np.asarray(np.take_along_axis(np.sort(ranks, axis=0), at[np.newaxis], axis=0)[0])
+
+
+def _switches(states: Sequence[tuple[str, ...]], shift: NDArray[np.float64]) -> tuple[SwitchIndex, ...]:
+    """Sobol' indices of a table of results, all states of a switch being equally likely."""
+    last = np.array(shift.shape)[:, np.newaxis] - 1
+
+    def look_up(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(shift[tuple(np.minimum(points.astype(np.int64), last))])
+
+    found = estimate(look_up, [uniform(0, len(names)) for names in states])
+    return tuple(
+        SwitchIndex(switch, names, *(float(values[at]) for values in columns))
+        for columns in [(found.total, found.total_error, found.first, found.first_error)]
+        for at, (switch, names) in enumerate(zip(SWITCHES, states, strict=True))
+    )

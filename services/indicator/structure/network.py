@@ -1,0 +1,89 @@
+"""A register as a network of agencies: pairs, sectors, and what each service depends on. Made once per register."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.model.probe import Probe
+from services.core.model.register import Register
+from services.indicator.register_arrays import Frame
+
+__all__ = ["Network"]
+
+_BUS_KINDS = ("xroad-rest", "xroad-soap")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """Index arrays beside a frame's n links.
+
+    ``pair`` (n,) which of the m pairs of agencies a link belongs to; ``consumer`` and ``provider`` (m,) of each pair, in
+    their order, and ``reverse`` (m,) which pair is the other way round, -1 where none is. ``within`` (n,) the two agencies share a sector. ``bus`` (n,) the link goes over the data bus.
+    ``need`` (n,) which of k needs a link is part of: service ``needy`` (k,) needs provider ``needed`` (k,).
+    """
+
+    pair: NDArray[np.int64]
+    consumer: NDArray[np.int64]
+    provider: NDArray[np.int64]
+    reverse: NDArray[np.int64]
+    within: NDArray[np.bool_]
+    bus: NDArray[np.bool_]
+    need: NDArray[np.int64]
+    needy: NDArray[np.int64]
+    needed: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, register: Register, frame: Frame) -> Network:
+        """Arrange a register, whose arrays are ``frame``.
+
+        A link goes over the bus when an X-Road probe tries it, or exchange.csv maps exchanges to it.
+        """
+        routed = {route.link for route in register.routes}
+        bus_probes = {probe.name for probe in register.probes.values() if _asks_the_bus(probe)}
+        links = [register.links[link] for link in frame.links]
+        sectors = {sector: at for at, sector in enumerate(frame.sectors)}
+        sector_of = [sectors[register.agencies[agency].sector] for agency in frame.agencies]
+        return cls.arrange(
+            frame,
+            agency_sector=np.array(sector_of, dtype=np.int64),
+            bus=np.array([link.id in routed or link.probe in bus_probes for link in links], dtype=np.bool_),
+        )
+
+    @classmethod
+    def arrange(cls, frame: Frame, *, agency_sector: NDArray[np.int64], bus: NDArray[np.bool_]) -> Network:
+        """Arrange a frame, given each agency's sector and which links go over the bus."""
+        pair, consumer, provider = _combinations(frame.consumer, frame.provider, len(frame.agencies))
+        need, needy, needed = _combinations(frame.service, frame.provider, len(frame.agencies))
+        return cls(
+            pair=pair,
+            consumer=consumer,
+            provider=provider,
+            reverse=_reverse(consumer, provider, len(frame.agencies)),
+            within=agency_sector[frame.provider] == frame.sector,
+            bus=bus,
+            need=need,
+            needy=needy,
+            needed=needed,
+        )
+
+
+def _asks_the_bus(probe: Probe) -> bool:
+    return probe.kind in _BUS_KINDS or any(_asks_the_bus(step.probe) for step in probe.steps)
+
+
+def _combinations(
+    one: NDArray[np.int64], other: NDArray[np.int64], others: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return which combination each row has, and the two parts of every combination, sorted."""
+    found, row = np.unique(one * max(others, 1) + other, return_inverse=True)
+    return row.astype(np.int64), found // max(others, 1), found % max(others, 1)
+
+
+def _reverse(consumer: NDArray[np.int64], provider: NDArray[np.int64], agencies: int) -> NDArray[np.int64]:
+    """Return where each pair's other way round is among the pairs, which are sorted; -1 where it is not."""
+    pairs, wanted = consumer * agencies + provider, provider * agencies + consumer
+    found = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+    return np.where(pairs[found] == wanted, found, -1)

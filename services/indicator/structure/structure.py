@@ -1,0 +1,173 @@
+"""How the agencies hang together: coverage, islands, silos, concentration, resilience (INDICATOR.md §7, Structure).
+
+Only links in force that weigh something take part (ω > 0), so that what changes no index changes no structure; the one
+exception is E, which knows no weights of links. What nobody saw counts as not working, and the upper bounds say what it
+could have been. Inquiries are not transitive: an island says who can reach whom at all, never that a path would serve.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from services.core.model.measurement import Kind
+from services.core.model.outcome import Stage
+from services.core.model.structure import ProviderRole, SetIndex, Structure
+from services.indicator.index.index import TOLERANCE, Snapshot
+from services.indicator.register_arrays import Frame
+from services.indicator.shares import LinkShares, add_up, link_shares, mean_share, sums
+from services.indicator.structure.network import Network
+from services.indicator.structure.resilience import falls_of
+
+__all__ = ["structure", "structures"]
+
+
+def structures(frame: Frame, network: Network, snapshot: Snapshot) -> tuple[Structure, ...]:
+    """Return the structure over each window of a snapshot in which anything is required."""
+    found = (_of_window(frame, network, snapshot, window) for window in snapshot.windows)
+    return tuple(one for one in found if one is not None)
+
+
+def _of_window(frame: Frame, network: Network, snapshot: Snapshot, window: int) -> Structure | None:
+    links = snapshot.links[window]
+    shares = link_shares(frame, links.slots, links.counts)
+    found = structure(frame, network, shares, snapshot.columns[Kind.SERVICE, window].strict_point, window)
+    return found and replace(
+        found,
+        as_of=snapshot.as_of,
+        register_version=snapshot.register_version,
+        method_version=snapshot.method_version,
+        evidence_sequence=snapshot.evidence_sequence,
+    )
+
+
+def structure(
+    frame: Frame, network: Network, shares: LinkShares, strict: NDArray[np.float64], window_days: int
+) -> Structure | None:
+    """Compute the structure of one window; None when no link in force weighs anything. ``strict`` (s,) is E_s, NaN unset.
+
+    * Pair coverage: working pairs / required pairs, plain and by the ω of their links.
+    * Isolates: agencies in required pairs and in no working one, in whichever role.
+    * Fragmentation: the ω-share of required pairs whose agencies are in different islands, the weak components of the
+      working pairs. A working pair lies within an island, so it is at most 1 - weighted pair coverage.
+    * Reciprocity: the share of working pairs that work the other way too; None when no pair works.
+    * Silo gap: CII of links within a sector - CII of those across; None unless both are publishable, so with one sector.
+    * Provider concentration: Σ (ω-share of a provider)², the Herfindahl-Hirschman index, from 1/providers to 1.
+    * Resilience N-1: 1 - max ΔE/E over the nodes, the bus as one (``falls_of``).
+    """
+    pairs, agencies = len(network.consumer), len(frame.agencies)
+    counted = shares.omega > 0
+    omega = np.where(counted, shares.omega, 0.0)
+    total = add_up(omega)
+    if total == 0:
+        return None
+
+    def any_of(links: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        found = np.zeros(pairs, dtype=np.bool_)
+        found[network.pair[counted & links]] = True
+        return found
+
+    required, working = any_of(counted), any_of(shares.counts[Stage.OK] > 0)
+    possible = working | any_of(shares.known < shares.slots)
+    weight = sums(network.pair, omega, pairs)
+
+    def share(chosen: NDArray[np.bool_]) -> float:
+        # Rounding must not lift a part above the whole, whose links are summed in another order.
+        return min(1.0, add_up(np.where(chosen, weight, 0.0)) / total)
+
+    taking_part = np.zeros(agencies, dtype=np.bool_)
+    taking_part[network.consumer[required]] = taking_part[network.provider[required]] = True
+    realised = np.zeros(agencies, dtype=np.bool_)
+    realised[network.consumer[working]] = realised[network.provider[working]] = True
+    island = _components(network, working, agencies)
+    could_be = _components(network, possible, agencies)
+    within, across = _of_sets(frame, shares, network.within, omega)
+    falls = falls_of(frame, network, shares.slots > 0, strict)
+    roles = _roles(frame, shares, omega / total, falls.providers)
+    return Structure(
+        window_days=window_days,
+        pairs_required=int(required.sum()),
+        pairs_working=int(working.sum()),
+        pairs_absent=int((required & ~any_of(~frame.absent)).sum()),
+        pairs_unknown=int((required & ~any_of(shares.known > 0)).sum()),
+        pair_coverage=float(working.sum() / required.sum()),
+        pair_coverage_upper=float(possible.sum() / required.sum()),
+        pair_coverage_weighted=share(working),
+        pair_coverage_weighted_upper=share(possible),
+        isolates=tuple(frame.agencies[at] for at in np.flatnonzero(taking_part & ~realised)),
+        islands=_islands(frame, island, taking_part),
+        fragmentation=share(required & (island[network.consumer] != island[network.provider])),
+        fragmentation_lower=share(required & (could_be[network.consumer] != could_be[network.provider])),
+        reciprocity=_reciprocity(network, working),
+        within_sectors=within,
+        across_sectors=across,
+        silo_gap=None if within.point is None or across.point is None else within.point - across.point,
+        provider_concentration=add_up(np.array([role.share**2 for role in roles])),
+        providers=roles,
+        bus_links=falls.bus_links,
+        bus_strict_loss=falls.bus,
+        resilience=falls.resilience,
+        weakest="" if falls.weakest is None else frame.agencies[falls.weakest],
+        declared=min(1.0, add_up(np.where(frame.absent, 0.0, omega)) / total),
+    )
+
+
+def _components(network: Network, chosen: NDArray[np.bool_], agencies: int) -> NDArray[np.int32]:
+    ends = (network.consumer[chosen], network.provider[chosen])
+    graph = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(agencies, agencies))
+    component: NDArray[np.int32] = connected_components(graph, directed=True, connection="weak")[1]
+    return component
+
+
+def _islands(frame: Frame, component: NDArray[np.int32], taking_part: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...]:
+    members = np.flatnonzero(taking_part)
+    members = members[np.argsort(component[members], kind="stable")]
+    cuts = np.flatnonzero(np.diff(component[members])) + 1
+    found = [tuple(frame.agencies[at] for at in some.tolist()) for some in np.split(members, cuts)]
+    return tuple(sorted(found, key=lambda island: (-len(island), island)))
+
+
+def _reciprocity(network: Network, working: NDArray[np.bool_]) -> float | None:
+    reverse = network.reverse[working]
+    if not len(reverse):
+        return None
+    return float((working[reverse] & (reverse >= 0)).sum() / len(reverse))
+
+
+def _of_sets(
+    frame: Frame, shares: LinkShares, within: NDArray[np.bool_], omega: NDArray[np.float64]
+) -> tuple[SetIndex, SetIndex]:
+    """Return the index of the links within a sector, and of those across."""
+    group = np.where(within, 0, 1)
+    links = np.bincount(group[omega > 0], minlength=2)
+    means = mean_share(shares, group, omega, 2)
+    point = np.where(means.known_share >= frame.publish_threshold - TOLERANCE, means.estimate, np.nan)
+    one, other = (
+        SetIndex(
+            links=int(links[at]),
+            point=None if np.isnan(point[at]) else float(point[at]),
+            lower=float(means.lower[at]),
+            upper=float(means.upper[at]),
+            known_share=float(means.known_share[at]),
+        )
+        for at in (0, 1)
+    )
+    return one, other
+
+
+def _roles(
+    frame: Frame, shares: LinkShares, part: NDArray[np.float64], fall: NDArray[np.float64]
+) -> tuple[ProviderRole, ...]:
+    """Return what hangs on each provider with a link in force; ``part`` (n,) is ω as a share of all of it."""
+    agencies = len(frame.agencies)
+    links = np.bincount(frame.provider[shares.slots > 0], minlength=agencies)
+    share = sums(frame.provider, part, agencies)
+    loss = sums(frame.provider, part * (1.0 - shares.lower), agencies)
+    return tuple(
+        ProviderRole(frame.agencies[at], int(links[at]), float(share[at]), float(loss[at]), float(fall[at]))
+        for at in np.flatnonzero(links)
+    )

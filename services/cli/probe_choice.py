@@ -12,8 +12,8 @@ from services.core.model.measurement import Target
 from services.core.model.probe import Probe
 from services.core.model.register import Register
 from services.core.model.template import fill, names
-from services.prober.assignment import Assignment, assignments
-from services.prober.schedule import Entry
+from services.prober.assignments import Assignment, assignments
+from services.prober.scheduling.schedule import Entry
 from services.register.probes.probes import names_asked
 from services.register.reading.addresses import read_target
 

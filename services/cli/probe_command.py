@@ -21,11 +21,11 @@ from services.core.codec import measurement_to_json
 from services.core.errors import SettingsError
 from services.core.log import Logger
 from services.core.model.register import Register
-from services.prober.assignment import Assignment
+from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts, Result
-from services.prober.egress import EgressRules
-from services.prober.measure import Origin, measurement
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.publishing.measurement import Origin, measurement
+from services.prober.transport.egress import EgressRules
 from services.register.directory.load import load
 
 __all__ = ["probe"]

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from services.core.model.measurement import Phases
 from services.core.model.outcome import Outcome, Reason
-from services.prober.assignment import Assignment
+from services.prober.assignments import Assignment
 from services.prober.attempt import Result
 from services.prober.checks import CheckResult, Verdict, explain
 from services.prober.observation import CertificateFacts, Failure, Observation, Phase

@@ -3,8 +3,8 @@
 import sys
 
 from services.core.runtime import run
-from services.prober.openssl import prefer
-from services.prober.runner import main
+from services.prober.component import main
+from services.prober.tls.groups import prefer
 
 if __name__ == "__main__":
     prefer(sys.argv[1:])

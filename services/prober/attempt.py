@@ -11,16 +11,16 @@ from services.core.log import Logger
 from services.core.model.measurement import Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.unfrozen import record
-from services.prober.assignment import Assignment
+from services.prober.assignments import Assignment
 from services.prober.checks import DETAIL_LENGTH, Judgement
-from services.prober.checks.order import Check, needed
-from services.prober.expectations import Expectations, compile_expectations
-from services.prober.judges import UnjudgedError
+from services.prober.checks.registry import Check, needed
+from services.prober.checks.worker_pool import UnjudgedError
+from services.prober.environment import Network
+from services.prober.errors import UnusableError
+from services.prober.expected.expectations import Expectations, compile_expectations
 from services.prober.kinds import KINDS, Kind
-from services.prober.network import Network
 from services.prober.observation import Observation
 from services.prober.secrets import MissingSecretError, secret_references
-from services.prober.unusable import UnusableError
 
 __all__ = ["Attempts", "Result"]
 

@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from services.core.model.measurement import Phases
 from services.core.model.unfrozen import record
-from services.prober.expectations import Expectations
+from services.prober.expected.expectations import Expectations
 
 __all__ = ["Cause", "CertificateFacts", "DnsFacts", "Failure", "Observation", "Phase", "RpcFacts", "StepFacts"]
 

@@ -26,12 +26,12 @@ from services.core.codec import encode_measurements
 from services.core.model.measurement import Target
 from services.core.model.outcome import Reason
 from services.core.model.register import Egress
-from services.prober.assignment import Assignment
+from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts
-from services.prober.egress import EgressRules
-from services.prober.measure import Origin, measurement
-from services.prober.network import Network
-from services.prober.schedule import Entry
+from services.prober.environment import Network
+from services.prober.publishing.measurement import Origin, measurement
+from services.prober.scheduling.schedule import Entry
+from services.prober.transport.egress import EgressRules
 from tests.bench.apart import apart
 from tests.bench.borrowed import Authority
 from tests.bench.cases import SECRET, Case, cases, serving_all

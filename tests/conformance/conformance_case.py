@@ -12,7 +12,7 @@ from pathlib import Path
 from prober_authority import Authority
 
 from services.core.model.outcome import Outcome, Reason
-from services.prober.resolve import Resolver
+from services.prober.transport.resolver import Resolver
 
 __all__ = [
     "BEHAVIOURS",

@@ -19,9 +19,9 @@ from prober_names import NameServer, name_server
 from prober_servers import Handler, Request
 
 from services.core.model.register import Egress
-from services.prober import egress
-from services.prober.egress import EgressRules
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.transport import egress
+from services.prober.transport.egress import EgressRules
 
 FORBIDDEN = "127.0.0.66"
 EVERYTHING = Egress(("0.0.0.0/0", "::/0"), allow_loopback=True)

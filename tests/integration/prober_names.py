@@ -13,7 +13,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from services.prober.resolve import Resolver
+from services.prober.transport.resolver import Resolver
 
 
 class NameServer(asyncio.DatagramProtocol):

@@ -14,11 +14,11 @@ import structlog
 from services.core.model.measurement import Target
 from services.core.model.probe import Expect, Probe
 from services.core.model.register import Egress
-from services.prober.assignment import Assignment
+from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts, Result
-from services.prober.egress import EgressRules
-from services.prober.network import Network
-from services.prober.schedule import Entry
+from services.prober.environment import Network
+from services.prober.scheduling.schedule import Entry
+from services.prober.transport.egress import EgressRules
 
 LOOPBACK = Egress(allow=("127.0.0.0/8", "::1/128"), allow_loopback=True)
 

@@ -19,12 +19,12 @@ from services.core.model.measurement import Measurement
 from services.core.model.probe import Probe
 from services.core.model.register import Agency, Government, Link, Policy, Register, Service, Vantage
 from services.core.settings import Settings
-from services.prober.meters import Meters
-from services.prober.network import Network
-from services.prober.probing import Probing
-from services.prober.publisher import Publisher
-from services.prober.roster import Roster
-from services.prober.spool import Spool
+from services.prober.environment import Network
+from services.prober.metrics import Meters
+from services.prober.pipeline import Probing
+from services.prober.publishing.publisher import Publisher
+from services.prober.publishing.spool import Spool
+from services.prober.scheduling.membership import Roster
 
 __all__ = ["Prober", "register", "running", "slots"]
 

@@ -17,10 +17,11 @@ from prober_servers import LOOPBACK, Handler, Request, Server, answer, ask, fore
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Tls
-from services.prober import egress, oauth
-from services.prober.egress import EgressRules
-from services.prober.network import Network
-from services.prober.tokens import Tokens
+from services.prober.environment import Network
+from services.prober.http import oauth2 as oauth
+from services.prober.http.token_cache import Tokens
+from services.prober.transport import egress
+from services.prober.transport.egress import EgressRules
 
 SECRET = "s3cr3t: valüe"
 

@@ -17,8 +17,8 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Body, Expect, Query
 from services.core.model.register import Egress
 from services.prober.attempt import Result
-from services.prober.egress import EgressRules
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.transport.egress import EgressRules
 
 TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp"])
 

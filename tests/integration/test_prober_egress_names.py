@@ -10,7 +10,7 @@ from prober_servers import ask, says, serving
 
 from services.core.model.outcome import Reason
 from services.core.model.probe import Auth
-from services.prober.control import Controls
+from services.prober.vantage.control import Controls
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from prober_servers import ask, says, serving, silent
 
 from services.core.model.outcome import Reason
 from services.core.model.probe import Tls
-from services.prober.connection import Connection
-from services.prober.handshake import Handshake
+from services.prober.http.http1 import Connection
+from services.prober.tls.handshake import Handshake
 
 
 async def _probe(url: str, reason: Reason, **definition: object) -> None:

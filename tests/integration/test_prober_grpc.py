@@ -17,8 +17,8 @@ from prober_servers import ask, silent
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, JsonExpectation, Tls
 from services.core.model.register import Egress
-from services.prober.egress import EgressRules
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.transport.egress import EgressRules
 
 SERVING = {"": HealthCheckResponse.SERVING, "tax": HealthCheckResponse.SERVING}
 

@@ -13,8 +13,8 @@ from prober_servers import Request, ask, forever, says, serving, silent, unaccep
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Egress
-from services.prober.egress import EgressRules
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.transport.egress import EgressRules
 
 
 async def _half_headers(_: Request, writer: asyncio.StreamWriter) -> None:

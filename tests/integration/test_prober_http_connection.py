@@ -17,8 +17,8 @@ from prober_servers import Request, answer, ask, says, serving
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Body, Expect
 from services.core.model.register import Egress
-from services.prober.egress import EgressRules
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.transport.egress import EgressRules
 
 
 async def test_29_each_phase_once() -> None:

@@ -11,8 +11,8 @@ from prober_servers import LOOPBACK, Server, ask, says, serving, unaccepting
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Egress
-from services.prober.egress import EgressRules
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.transport.egress import EgressRules
 
 BOTH = {"both.test": ["127.0.0.1", "::1"], "old.test": ["127.0.0.1"], "new.test": ["::1"]}
 

@@ -18,9 +18,9 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Body, Capture, Expect, Fresh, JsonExpectation, Probe, Query, Step, Tls
 from services.core.model.register import Egress
 from services.prober.attempt import Attempts, Result
-from services.prober.egress import EgressRules
-from services.prober.network import Network
-from services.prober.resolve import Resolver
+from services.prober.environment import Network
+from services.prober.transport.egress import EgressRules
+from services.prober.transport.resolver import Resolver
 
 SECRET = "tok+en/with=signs&more"
 

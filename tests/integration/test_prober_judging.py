@@ -14,8 +14,8 @@ from prober_servers import LOOPBACK, Request, answer, ask, assignment, forever, 
 from services.core.model.outcome import Reason
 from services.core.model.probe import Capture, Expect, Fresh, JsonExpectation, Probe, Step, XmlExpectation
 from services.prober.attempt import Attempts, Result
-from services.prober.egress import EgressRules
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.transport.egress import EgressRules
 
 MARGIN_SECONDS = 4.0
 """What judging may take beyond the deadline: two seconds, and as much again of a machine that others use."""

@@ -23,11 +23,11 @@ from prober_servers import LOOPBACK, Handler, Request, answer, ask, says, servin
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Tls
-from services.prober.contexts import Contexts
-from services.prober.egress import EgressRules
-from services.prober.handshake import refused_certificate
-from services.prober.network import Network
+from services.prober.environment import Network
 from services.prober.secrets import MissingSecretError
+from services.prober.tls.contexts import Contexts
+from services.prober.tls.handshake import refused_certificate
+from services.prober.transport.egress import EgressRules
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 

@@ -18,12 +18,12 @@ from prober_servers import says, serving
 
 from services.core.bus.roles import write_users
 from services.core.settings import Settings
-from services.prober.openssl import environment
+from services.prober.tls.groups import environment
 
 X25519, P256 = 0x1D, 0x17
 _CLIENT = """
 import asyncio, ssl, sys
-from services.prober.contexts import Contexts
+from services.prober.tls.contexts import Contexts
 
 incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
 context = Contexts().get(("http/1.1",))

@@ -13,8 +13,8 @@ from probing_case import register, running
 
 from services.core.model.measurement import Target
 from services.core.model.outcome import Reason
-from services.prober import probing as probing_module
-from services.prober.schedule import share_of
+from services.prober import pipeline as probing_module
+from services.prober.scheduling.schedule import share_of
 
 LINKS = 400
 TURN_SECONDS = 0.02

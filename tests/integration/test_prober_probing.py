@@ -19,8 +19,8 @@ from services.core.model.measurement import Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Egress, Endpoint, Register, Vantage
 from services.core.settings import Settings
-from services.prober import probing as probing_module
-from services.prober.schedule import share_of
+from services.prober import pipeline as probing_module
+from services.prober.scheduling.schedule import share_of
 
 
 async def test_33_every_slot_of_every_target_is_measured_once(tmp_path: Path) -> None:

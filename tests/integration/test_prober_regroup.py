@@ -13,10 +13,10 @@ from prober_servers import says, serving
 from probing_case import Prober, register, running
 
 from services.core.model.measurement import Target
-from services.prober import probing as probing_module
-from services.prober.roster import Peer
-from services.prober.schedule import Entry
-from services.prober.share import Shares
+from services.prober import pipeline as probing_module
+from services.prober.scheduling.membership import Peer
+from services.prober.scheduling.rendezvous import Shares
+from services.prober.scheduling.schedule import Entry
 
 SLOT = 2
 NAMES = tuple(f"link-{number}" for number in range(20))

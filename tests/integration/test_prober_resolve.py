@@ -13,12 +13,12 @@ from dns_server import Answer, Asked, answering, naming, with_rcode
 from prober_servers import LOOPBACK, ask
 
 from services.core.model.outcome import Outcome, Reason
-from services.prober import resolve
 from services.prober.attempt import Result
-from services.prober.egress import EgressRules
-from services.prober.network import Network
+from services.prober.environment import Network
 from services.prober.observation import Cause
-from services.prober.resolve import Resolver
+from services.prober.transport import resolver as resolve
+from services.prober.transport.egress import EgressRules
+from services.prober.transport.resolver import Resolver
 
 
 @asynccontextmanager

@@ -24,9 +24,9 @@ from services.core.bus.names import MEASUREMENTS, heartbeat
 from services.core.codec import Heartbeat, decode_heartbeat, decode_measurements
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Reason
-from services.prober.roster import SILENT_SECONDS
-from services.prober.schedule import Entry
-from services.prober.share import Shares
+from services.prober.scheduling.membership import SILENT_SECONDS
+from services.prober.scheduling.rendezvous import Shares
+from services.prober.scheduling.schedule import Entry
 from services.register.bus.publish import publish
 from services.register.directory.load import load
 

@@ -10,10 +10,10 @@ from prober_servers import LOOPBACK, ask, forever, serving, unaccepting
 from prometheus_client import CollectorRegistry
 
 from services.core.model.outcome import Outcome, Reason
-from services.prober.egress import EgressRules
-from services.prober.meters import Meters
-from services.prober.network import Network
-from services.prober.tracking import TrackingTable
+from services.prober.environment import Network
+from services.prober.metrics import Meters
+from services.prober.transport.conntrack import TrackingTable
+from services.prober.transport.egress import EgressRules
 
 
 def table(folder: Path, used: str, limit: str) -> TrackingTable:

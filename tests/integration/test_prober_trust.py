@@ -17,8 +17,8 @@ from prober_servers import LOOPBACK, Request, answer, ask, says, serving
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, Tls
-from services.prober.egress import EgressRules
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.transport.egress import EgressRules
 
 _DAY = 86_400
 

@@ -13,8 +13,8 @@ from prober_servers import LOOPBACK, Request, answer, ask, assignment, says, ser
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, Probe, XmlExpectation
 from services.prober.attempt import Attempts
-from services.prober.egress import EgressRules
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.transport.egress import EgressRules
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 XROAD = "http://x-road.eu/xsd/xroad.xsd"

@@ -29,10 +29,10 @@ from registers import PROBES, write_register
 
 from services.core.model.outcome import Reason
 from services.core.model.probe import KINDS, Capture, Tls
-from services.prober.assignment import assignments
+from services.prober.assignments import assignments
 from services.prober.attempt import Attempts, Result
-from services.prober.egress import EgressRules
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.transport.egress import EgressRules
 from services.register.directory.load import load
 from services.register.probes import auth, definition, expectations
 

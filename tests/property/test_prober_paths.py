@@ -6,7 +6,7 @@ import jsonpath_rfc9535
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prober.paths import JsonPath
+from services.prober.expected.paths import JsonPath
 
 NAMES = ("a", "b", "0", "")
 documents = st.recursive(

@@ -11,7 +11,7 @@ from lxml import etree
 
 from services.core.model.outcome import Reason
 from services.core.xml import MarkupError, read_markup
-from services.prober.checks.wrong import WrongError
+from services.prober.checks.check_failed import WrongError
 from services.prober.observation import Observation
 
 __all__ = ["Document", "document_of"]

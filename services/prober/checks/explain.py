@@ -8,14 +8,14 @@ from enum import Enum
 from typing import ParamSpec
 
 from services.core.model.outcome import Reason
+from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole
 from services.prober.checks.judge import judge
-from services.prober.checks.order import CHECKS
+from services.prober.checks.registry import CHECKS
 from services.prober.checks.timing import age_of, check_time
-from services.prober.checks.words import found, parts
-from services.prober.checks.wrong import WrongError
-from services.prober.expectations import Expectations
+from services.prober.checks.wording import found, parts
+from services.prober.expected.expectations import Expectations
 from services.prober.observation import Observation
 
 __all__ = ["CheckResult", "Verdict", "explain"]

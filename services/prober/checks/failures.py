@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.core.model.outcome import Reason
-from services.prober.checks.wrong import WrongError
+from services.prober.checks.check_failed import WrongError
 from services.prober.observation import Cause, Failure, Observation, Phase
 
 __all__ = ["check_whole"]

@@ -12,12 +12,12 @@ from dataclasses import replace
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.unfrozen import record
+from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole
-from services.prober.checks.order import CHECKS, Check
+from services.prober.checks.registry import CHECKS, Check
 from services.prober.checks.timing import age_of, check_time
-from services.prober.checks.wrong import WrongError
-from services.prober.expectations import Expectations
+from services.prober.expected.expectations import Expectations
 from services.prober.observation import Observation
 
 __all__ = ["DETAIL_LENGTH", "Judgement", "judge"]

@@ -12,9 +12,9 @@ from typing import Final
 from lxml import etree
 
 from services.core.model.outcome import Reason
+from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import Document
-from services.prober.checks.wrong import WrongError
-from services.prober.expectations import Expectations
+from services.prober.expected.expectations import Expectations
 from services.prober.observation import Observation
 
 __all__ = ["check_envelope", "check_fault"]

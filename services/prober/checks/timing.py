@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from services.core.model.outcome import Reason
-from services.prober.checks.age import moment
+from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import Document
-from services.prober.checks.nodes import texts
-from services.prober.checks.wrong import WrongError
-from services.prober.expectations import Expectations, FreshAt
+from services.prober.checks.freshness import moment
+from services.prober.checks.xml_values import texts
+from services.prober.expected.expectations import Expectations, FreshAt
 from services.prober.observation import Observation
 
 __all__ = ["age_of", "check_time"]

@@ -15,15 +15,15 @@ from typing import Final
 
 from services.core.model.probe import Probe
 from services.core.model.template import fill, filled
-from services.prober.bounded import bounded, observed
-from services.prober.datagram import exchange
-from services.prober.network import Network
+from services.prober.dns.message import MalformedError, Question, question_of
+from services.prober.dns.udp import exchange
+from services.prober.environment import Network
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase
-from services.prober.place import place_of
-from services.prober.question import MalformedError, Question, question_of
-from services.prober.reach import in_turn, look_up, talk
-from services.prober.stream import Stream
-from services.prober.trail import StoppedError, Trail
+from services.prober.transport.connection import Stream
+from services.prober.transport.dial import place_of
+from services.prober.transport.reach import in_turn, look_up, talk
+from services.prober.transport.trace import bounded, observed
+from services.prober.transport.trail import StoppedError, Trail
 
 __all__ = ["DnsTarget", "prepare", "probe"]
 

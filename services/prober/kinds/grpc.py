@@ -18,22 +18,29 @@ import orjson
 
 from services.core.model.probe import Probe
 from services.core.model.template import fill, filled
-from services.prober.awaited import excused
-from services.prober.bounded import bounded
 from services.prober.credential import credential
-from services.prober.decode import decode_headers
-from services.prober.hop import Answer
-from services.prober.metadata import metadata_of
-from services.prober.network import Network
-from services.prober.oauth import access_token, issuer_of
+from services.prober.environment import Network
+from services.prober.excuses import excused
+from services.prober.grpc.call import metadata_of
+from services.prober.grpc.descriptor_cache import Key
+from services.prober.grpc.descriptors import (
+    HEALTH_CHECK,
+    AbsentError,
+    AnswerError,
+    DescriptorError,
+    Descriptors,
+    Method,
+)
+from services.prober.grpc.reflection import describe
+from services.prober.grpc.unary import Server, call
+from services.prober.http.content_coding import decode_headers
+from services.prober.http.exchange import Answer
+from services.prober.http.oauth2 import access_token, issuer_of
+from services.prober.http.token_cache import Issuer
 from services.prober.observation import Cause, Failure, Observation, Phase, RpcFacts
-from services.prober.place import place_of
-from services.prober.reflection import describe
-from services.prober.rpc import HEALTH_CHECK, AbsentError, AnswerError, DescriptorError, Descriptors, Method
-from services.prober.schemas import Key
-from services.prober.tokens import Issuer
-from services.prober.trail import StoppedError, Trail
-from services.prober.unary import Server, call
+from services.prober.transport.dial import place_of
+from services.prober.transport.trace import bounded
+from services.prober.transport.trail import StoppedError, Trail
 
 __all__ = ["GrpcTarget", "prepare", "probe"]
 

@@ -10,18 +10,18 @@ import httpx
 
 from services.core.model.probe import Probe, Tls
 from services.core.model.template import fill, filled
-from services.prober.awaited import excused
 from services.prober.credential import credential
 from services.prober.deadline import Deadline
-from services.prober.decode import DecodeError, LimitError, decodable, decode, decode_headers
-from services.prober.hop import Answer, AnyConnection, Call, hop
-from services.prober.network import Network
-from services.prober.oauth import access_token, issuer_of
+from services.prober.environment import Network
+from services.prober.errors import UnusableError
+from services.prober.excuses import excused
+from services.prober.http.content_coding import DecodeError, LimitError, decodable, decode, decode_headers
+from services.prober.http.exchange import Answer, AnyConnection, Call, hop
+from services.prober.http.oauth2 import access_token, issuer_of
+from services.prober.http.token_cache import Issuer
+from services.prober.http.wire import call_of
 from services.prober.observation import Cause, Failure, Observation, Phase
-from services.prober.tokens import Issuer
-from services.prober.trail import StoppedError, Trail
-from services.prober.unusable import UnusableError
-from services.prober.wire import call_of
+from services.prober.transport.trail import StoppedError, Trail
 
 __all__ = ["HttpTarget", "prepare", "probe", "ready"]
 

@@ -13,13 +13,13 @@ from services.core.model.measurement import Phases
 from services.core.model.outcome import Reason
 from services.core.model.probe import Probe, Step
 from services.core.model.template import fill, names, texts
-from services.prober.awaited import excused, missed
-from services.prober.captures import CaptureError, Finder, compile_capture
-from services.prober.checks.order import CHECKS
-from services.prober.expectations import Expectations, compile_expectations
-from services.prober.judges import UnjudgedError
+from services.prober.checks.captures import CaptureError, Finder, compile_capture
+from services.prober.checks.registry import CHECKS
+from services.prober.checks.worker_pool import UnjudgedError
+from services.prober.environment import Network
+from services.prober.excuses import excused, missed
+from services.prober.expected.expectations import Expectations, compile_expectations
 from services.prober.kinds.kind import Kind
-from services.prober.network import Network
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.secrets import MissingSecretError
 from services.register.reading.addresses import read_target

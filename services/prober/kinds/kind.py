@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.core.model.probe import Probe
-from services.prober.network import Network
+from services.prober.environment import Network
 from services.prober.observation import Observation
 
 __all__ = ["Kind"]

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from services.core.model.probe import Probe
 from services.core.model.template import fill, filled
+from services.prober.environment import Network
 from services.prober.kinds import http
-from services.prober.network import Network
 
 __all__ = ["posting", "prepare"]
 

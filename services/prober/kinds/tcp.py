@@ -14,15 +14,15 @@ from typing import Final
 
 from services.core.model.probe import Probe, Tls
 from services.core.model.template import fill, filled
-from services.prober.bounded import bounded, observed, since_connecting
-from services.prober.expectations import Pattern, compile_pattern
-from services.prober.handshake import Handshake
-from services.prober.lines import Lines
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.expected.expectations import Pattern, compile_pattern
 from services.prober.observation import Cause, Observation, Phase
-from services.prober.place import place_of
-from services.prober.reach import shaking, talk
-from services.prober.trail import Trail
+from services.prober.tls.handshake import Handshake
+from services.prober.transport.dial import place_of
+from services.prober.transport.line_protocol import Lines
+from services.prober.transport.reach import shaking, talk
+from services.prober.transport.trace import bounded, observed, since_connecting
+from services.prober.transport.trail import Trail
 
 __all__ = ["TcpTarget", "prepare", "probe"]
 

@@ -12,16 +12,16 @@ from time import perf_counter
 
 from services.core.model.probe import Probe, Tls
 from services.core.model.template import fill
-from services.prober.bounded import bounded, observed, since_connecting
-from services.prober.handshake import Handshake
-from services.prober.lines import Lines
-from services.prober.network import Network
+from services.prober.environment import Network
 from services.prober.observation import Cause, Observation
-from services.prober.place import place_of
-from services.prober.reach import shaking, talk
-from services.prober.starttls import WAYS, GarbledError, RefusedError, Way
-from services.prober.stream import Stream
-from services.prober.trail import Trail
+from services.prober.tls.handshake import Handshake
+from services.prober.tls.starttls import WAYS, GarbledError, RefusedError, Way
+from services.prober.transport.connection import Stream
+from services.prober.transport.dial import place_of
+from services.prober.transport.line_protocol import Lines
+from services.prober.transport.reach import shaking, talk
+from services.prober.transport.trace import bounded, observed, since_connecting
+from services.prober.transport.trail import Trail
 
 __all__ = ["TlsTarget", "prepare", "probe"]
 

@@ -18,9 +18,9 @@ from lxml import etree
 from services.core.model.probe import Probe
 from services.core.model.template import fill, filled
 from services.core.xml import read_markup
+from services.prober.environment import Network
 from services.prober.kinds import http
 from services.prober.kinds.soap import posting
-from services.prober.network import Network
 from services.prober.observation import Observation
 
 __all__ = ["XroadTarget", "prepare_rest", "prepare_soap", "probe"]

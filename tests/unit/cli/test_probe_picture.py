@@ -11,10 +11,10 @@ from services.cli.probe_picture import Probed, explained, line
 from services.core.model.measurement import Phases, Target
 from services.core.model.outcome import Reason
 from services.core.model.probe import Body, Expect, HeaderExpectation, JsonExpectation, Probe
-from services.prober.assignment import Assignment
+from services.prober.assignments import Assignment
 from services.prober.attempt import Result
 from services.prober.checks import Judgement, judge
-from services.prober.expectations import Expectations, compile_expectations
+from services.prober.expected.expectations import Expectations, compile_expectations
 from services.prober.observation import (
     Cause,
     CertificateFacts,
@@ -25,7 +25,7 @@ from services.prober.observation import (
     RpcFacts,
     StepFacts,
 )
-from services.prober.schedule import Entry
+from services.prober.scheduling.schedule import Entry
 
 DAY = 86_400
 NOW = 1_700_000_000

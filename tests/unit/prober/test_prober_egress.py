@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.core.model.register import Egress
-from services.prober.egress import EgressRules
+from services.prober.transport.egress import EgressRules
 
 EVERYTHING = Egress(allow=("0.0.0.0/0", "::/0"), allow_loopback=True)
 

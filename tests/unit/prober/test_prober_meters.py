@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Reason
 from services.core.model.probe import Probe
-from services.prober.assignment import Assignment
-from services.prober.meters import Meters
-from services.prober.schedule import Entry
+from services.prober.assignments import Assignment
+from services.prober.metrics import Meters
+from services.prober.scheduling.schedule import Entry
 
 
 def row(reason: Reason, name: str = "a") -> Measurement:
@@ -65,8 +65,8 @@ def test_of_many_targets_those_are_exposed_whose_certificate_expires(
     """Where there are too many targets for series of each, those with a certificate about to expire have them, up to a
     limit; one that is renewed, or unknown, has them no longer.
     """
-    monkeypatch.setattr("services.prober.meters.SERIES_BELOW", 3)
-    monkeypatch.setattr("services.prober.meters.EXPIRING_SERIES", 1)
+    monkeypatch.setattr("services.prober.metrics.SERIES_BELOW", 3)
+    monkeypatch.setattr("services.prober.metrics.EXPIRING_SERIES", 1)
     soon, lasting = 300.5 + 29 * 86_400, 300.5 + 31 * 86_400
 
     def exposed() -> set[str]:

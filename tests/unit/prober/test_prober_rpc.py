@@ -14,8 +14,9 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prober.metadata import metadata_of
-from services.prober.rpc import (
+from services.prober.grpc.call import metadata_of
+from services.prober.grpc.descriptor_cache import Schemas
+from services.prober.grpc.descriptors import (
     HEALTH_CHECK,
     AbsentError,
     AnswerError,
@@ -24,7 +25,6 @@ from services.prober.rpc import (
     read_set,
     reflected,
 )
-from services.prober.schemas import Schemas
 
 
 def _file(name: str = "tax.proto", *imports: str) -> FileDescriptorProto:

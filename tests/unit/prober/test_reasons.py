@@ -29,18 +29,18 @@ from services.core.model.register import Egress, Link
 from services.core.settings import Settings
 from services.indicator.calendar import Calendar
 from services.indicator.cells.packing import EMPTY, reasons
-from services.prober.assignment import Assignment
+from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts
 from services.prober.checks import judge
-from services.prober.egress import EgressRules
-from services.prober.expectations import compile_expectations
-from services.prober.measure import Origin, blinded, measurement
-from services.prober.meters import Meters
-from services.prober.network import Network
+from services.prober.environment import Network
+from services.prober.expected.expectations import compile_expectations
+from services.prober.metrics import Meters
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts
-from services.prober.probing import Probing
-from services.prober.roster import Roster
-from services.prober.schedule import Entry, Launch
+from services.prober.pipeline import Probing
+from services.prober.publishing.measurement import Origin, blinded, measurement
+from services.prober.scheduling.membership import Roster
+from services.prober.scheduling.schedule import Entry, Launch
+from services.prober.transport.egress import EgressRules
 
 GOOD = Observation(
     time=1_800_000_000.0,

@@ -1,0 +1,109 @@
+"""What one vantage probes, out of a register. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, tzinfo
+from zoneinfo import ZoneInfo
+
+from services.core.model.measurement import Target
+from services.core.model.probe import Probe
+from services.core.model.register import ALWAYS, Endpoint, Link, Register
+from services.prober.scheduling.schedule import Entry
+
+__all__ = ["Assignment", "assignments"]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One link or endpoint to be probed, and by what; texts are not filled in yet.
+
+    ``consumer`` is the agency whose shard the measurements go to; ``latency`` (τ) and ``max_age`` (φ) in seconds;
+    ``zone`` is the policy's, which dates without one are read in. ``params``, of which there is at least one, take turns.
+    """
+
+    entry: Entry
+    definition: Probe
+    consumer: str
+    provider: str
+    url: str
+    params: tuple[Mapping[str, object], ...]
+    latency: float
+    max_age: float | None
+    zone: tzinfo = UTC
+
+    def turn(self, slot_number: int) -> int:
+        """Return which of the params has its turn in a slot, counted from 0; slots are numbered from the Unix epoch on."""
+        return slot_number % len(self.params)
+
+    @property
+    def target(self) -> Target:
+        """The link or endpoint."""
+        return self.entry.target
+
+
+def assignments(register: Register, vantage: str | None) -> dict[Target, Assignment]:
+    """Collect every link and endpoint that this vantage probes, now or from some day on.
+
+    Vantage None stands for all of them. Left out are absent links and those of other vantages. A link is probed from the day it is required and live until
+    the day it is required no more, by midnights in the policy's timezone: outside it, its slots are not judged by what
+    is measured (INDICATOR.md §3).
+    """
+    zone = ZoneInfo(register.policy.timezone)
+    chosen = [
+        _of_link(link, register, zone)
+        for link in register.links.values()
+        if not link.absent and _seen_from(link.vantages, vantage)
+    ]
+    chosen += [
+        _of_endpoint(endpoint, register, zone)
+        for endpoint in register.endpoints.values()
+        if _seen_from(endpoint.vantages, vantage)
+    ]
+    return {assignment.target: assignment for assignment in chosen}
+
+
+def _seen_from(vantages: tuple[str, ...], vantage: str | None) -> bool:
+    return not vantages or vantage is None or vantage in vantages
+
+
+def _midnight(day: date, zone: ZoneInfo) -> float:
+    return datetime.combine(day, time(), zone).timestamp()
+
+
+def _of_link(link: Link, register: Register, zone: ZoneInfo) -> Assignment:
+    definition = register.probes[link.probe]
+    begins = [day for day in (link.required_from, link.live_from) if day is not None and day != ALWAYS]
+    entry = Entry(
+        Target(link.id),
+        definition.timeout,
+        active_from=max((_midnight(day, zone) for day in begins), default=float("-inf")),
+        active_until=float("inf") if link.required_until is None else _midnight(link.required_until, zone),
+    )
+    return Assignment(
+        entry=entry,
+        definition=definition,
+        consumer=register.consumer(link),
+        provider=link.provider,
+        url=link.target,
+        params=link.params,
+        latency=link.latency_ms / 1000,
+        max_age=link.max_age_s,
+        zone=zone,
+    )
+
+
+def _of_endpoint(endpoint: Endpoint, register: Register, zone: ZoneInfo) -> Assignment:
+    definition = register.probes[endpoint.probe]
+    return Assignment(
+        entry=Entry(Target(endpoint.id, endpoint=True), definition.timeout),
+        definition=definition,
+        consumer=endpoint.agency,
+        provider=endpoint.agency,
+        url=endpoint.target,
+        params=endpoint.params,
+        latency=register.policy.default_latency_ms / 1000,
+        max_age=register.policy.default_max_age_s,
+        zone=zone,
+    )

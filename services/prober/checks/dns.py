@@ -1,0 +1,43 @@
+"""DNS answers: response code, records. Pure."""
+
+from __future__ import annotations
+
+from services.core.model.outcome import Reason
+from services.prober.checks.check_failed import WrongError
+from services.prober.expected.expectations import Expectations, Records
+from services.prober.observation import Observation
+
+__all__ = ["check_rcode", "check_records"]
+
+_NO_ANSWER = frozenset({"SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"})
+
+
+def check_rcode(observation: Observation, expectations: Expectations) -> None:
+    """Check that the response code is one of those listed, or NOERROR."""
+    dns = observation.dns
+    if dns is None:
+        return
+    expected = expectations.rcode or frozenset({"NOERROR"})
+    if dns.rcode not in expected:
+        if dns.rcode in _NO_ANSWER:
+            raise WrongError(Reason.NAME_SERVER_FAILED, f"the name server answered {dns.rcode}")
+        raise WrongError(Reason.RCODE, f"{dns.rcode} instead of {', '.join(sorted(expected))}")
+
+
+def check_records(observation: Observation, expectations: Expectations) -> None:
+    """Check each section of the answer: every pattern matches some record, no forbidden one any."""
+    dns = observation.dns
+    if dns is None:
+        return
+    cut = ", which is truncated," if dns.truncated else ""
+    _check_records(f"record of the answer section{cut}", dns.answers, expectations.answers)
+    _check_records(f"record of the authority section{cut}", dns.authority, expectations.authority)
+
+
+def _check_records(what: str, found: tuple[str, ...], expected: Records) -> None:
+    for pattern in expected.must_not:
+        if any(pattern.found(record.encode()) for record in found):
+            raise WrongError(Reason.RECORDS, f"a {what} matches the forbidden {pattern.text}")
+    for pattern in expected.must:
+        if not any(pattern.found(record.encode()) for record in found):
+            raise WrongError(Reason.RECORDS, f"no {what} matches {pattern.text}")

@@ -1,0 +1,29 @@
+"""gRPC answers: how the call ended. Pure."""
+
+from __future__ import annotations
+
+from services.core.model.outcome import Reason
+from services.prober.checks.check_failed import WrongError
+from services.prober.observation import Observation
+
+__all__ = ["check_rpc"]
+
+_REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
+
+
+def check_rpc(observation: Observation) -> None:
+    """Check that the call ended with OK, and that a health check says SERVING."""
+    rpc = observation.rpc
+    if rpc is None:
+        return
+    if rpc.code == "UNIMPLEMENTED":
+        raise WrongError(Reason.UNIMPLEMENTED, f"the server has no {'health check' if rpc.health else 'such method'}")
+    if rpc.code == "NOT_FOUND" and rpc.health:
+        raise WrongError(Reason.UNKNOWN_SERVICE, "the health check does not know the service")
+    if rpc.code != "OK":
+        # Where something on the way answers in plain HTTP, its status tells more.
+        of_http = f", HTTP status {observation.status}" if observation.status not in {0, 200} else ""
+        reason = Reason.AUTH_REFUSED if rpc.code in _REFUSED else Reason.RPC_FAILED
+        raise WrongError(reason, f"the call ended with {rpc.code}{of_http}")
+    if rpc.health and rpc.serving and rpc.serving != "SERVING":
+        raise WrongError(Reason.NOT_SERVING, f"the health check says {rpc.serving}")

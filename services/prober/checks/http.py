@@ -1,0 +1,80 @@
+"""HTTP answers: status, headers, body patterns. Pure."""
+
+from __future__ import annotations
+
+from services.core.model.outcome import Reason
+from services.prober.checks.check_failed import WrongError
+from services.prober.expected.expectations import Expectations
+from services.prober.observation import Observation
+
+__all__ = ["check_answered", "check_body", "check_bus", "check_headers", "check_secure", "check_status"]
+
+
+def check_bus(observation: Observation, expectations: Expectations) -> None:
+    """Check that the provider answered, not the data bus in its place."""
+    if expectations.bus and any(name == "x-road-error" for name, _ in observation.headers):
+        raise WrongError(Reason.BUS_ERROR, "the data bus answered in the provider's place with X-Road-Error")
+
+
+def check_answered(observation: Observation, expectations: Expectations) -> None:
+    """Check stage 1: the target itself answered properly."""
+    status = observation.status
+    if status in expectations.status:
+        return
+    if status >= 500:
+        raise WrongError(Reason.SERVER_ERROR, f"status {status}")
+    if status in {401, 403}:
+        raise WrongError(Reason.AUTH_REFUSED, f"status {status}")
+
+
+def check_status(observation: Observation, expectations: Expectations) -> None:
+    """Check that the status is one of those listed, or 2xx."""
+    status = observation.status
+    if not status:  # not every kind of probe has one
+        return
+    if expectations.status:
+        if status not in expectations.status:
+            listed = ", ".join(str(code) for code in sorted(expectations.status))
+            raise WrongError(Reason.STATUS, f"status {status} instead of {listed}")
+    elif not 200 <= status < 300:
+        raise WrongError(Reason.STATUS, f"status {status} instead of 2xx")
+
+
+def check_secure(observation: Observation, expectations: Expectations) -> None:
+    """Check that the answer came over TLS where it has to."""
+    if expectations.tls and not observation.tls_version:
+        raise WrongError(Reason.NOT_SECURE, "the answer came without TLS")
+
+
+def check_headers(observation: Observation, expectations: Expectations) -> None:
+    """Check each header asked for: whether it is there, and what its values match."""
+    for check in expectations.headers:
+        values = [value.encode() for given, value in observation.headers if given == check.name]
+        if not values and not check.optional:
+            raise WrongError(Reason.HEADER, f"header {check.name} is absent")
+        if values and check.must and not any(map(check.must.found, values)):
+            raise WrongError(Reason.HEADER, f"header {check.name} does not match {check.must.text}")
+        if check.must_not and any(map(check.must_not.found, values)):
+            raise WrongError(Reason.HEADER, f"header {check.name} matches the forbidden {check.must_not.text}")
+
+
+def check_body(observation: Observation, expectations: Expectations) -> None:
+    """Check that the body matches every required pattern and none that is forbidden."""
+    if not expectations.must and not expectations.must_not:
+        return
+    body = _text(observation.body)
+    for pattern in expectations.must_not:
+        if pattern.found(body):
+            raise WrongError(Reason.BODY, f"the body matches the forbidden {pattern.text}")
+    for pattern in expectations.must:
+        if not pattern.found(body):
+            raise WrongError(Reason.BODY, f"the body does not match {pattern.text}")
+
+
+def _text(data: bytes) -> bytes:
+    """Bytes that a pattern can be searched for in: RE2 finds no `.` in a byte that is not UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return data.decode(errors="replace").encode()
+    return data

@@ -1,0 +1,83 @@
+"""Answers that are JSON: values at paths, schemas, test records. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from services.core.model.outcome import Reason
+from services.prober.checks.check_failed import WrongError
+from services.prober.checks.document import Document
+from services.prober.expected.expectations import ANYTHING, Expectations, JsonCheck
+from services.register.reading.values import fold
+
+__all__ = ["check_json", "check_record", "check_schema"]
+
+
+def check_json(document: Document, expectations: Expectations) -> None:
+    """Check the values at JSON paths."""
+    for check in expectations.json:
+        problem = _problem(check, document)
+        if problem:
+            raise WrongError(Reason.JSON, problem)
+
+
+def check_schema(document: Document, expectations: Expectations) -> None:
+    """Check the whole body against a JSON Schema."""
+    if expectations.schema is not None:
+        problem = expectations.schema.fault(document.value)
+        if problem:
+            raise WrongError(Reason.JSON_SCHEMA, problem)
+
+
+def check_record(document: Document, expectations: Expectations) -> None:
+    """Check the fields of the test record."""
+    for check in expectations.record:
+        problem = _problem(check, document)
+        if problem:
+            raise WrongError(Reason.TEST_RECORD, problem)
+
+
+def _problem(check: JsonCheck, document: Document) -> str:
+    """Say what is wrong at the path, without the values found: they may be personal."""
+    found = check.query.values(document.value)
+    if not found:
+        return f"{check.path} finds nothing"
+    if check.type:
+        typed = [value for value in found if check.type in _types(value)]
+        if not typed:
+            return f"{check.path} is {next(_types(found[0]))}, not {check.type}"
+        found = typed
+    if check.equals is not ANYTHING and not any(_same(value, check.equals) for value in found):
+        return f"{check.path} differs from what is expected"
+    return ""
+
+
+def _types(value: object) -> Iterator[str]:
+    """Name the JSON types of the value; a whole number is an integer as well as a number."""
+    if value is None:
+        yield "null"
+    elif isinstance(value, bool):
+        yield "boolean"
+    elif isinstance(value, int | float):
+        if isinstance(value, int) or value.is_integer():
+            yield "integer"
+        yield "number"
+    elif isinstance(value, str):
+        yield "string"
+    elif isinstance(value, list):
+        yield "array"
+    else:
+        yield "object"
+
+
+def _same(found: object, expected: object) -> bool:
+    """Equality of JSON values: true is not 1, texts compare folded (DESIGN.md, The register directory)."""
+    if isinstance(found, str) and isinstance(expected, str):
+        return found == expected or fold(found) == fold(expected)
+    if isinstance(found, bool) or isinstance(expected, bool):
+        return found is expected
+    if isinstance(found, list) and isinstance(expected, list):
+        return len(found) == len(expected) and all(map(_same, found, expected))
+    if isinstance(found, dict) and isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(_same(found[key], expected[key]) for key in found)
+    return found == expected

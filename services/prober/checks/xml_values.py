@@ -1,0 +1,72 @@
+"""Answers that are XML: what XPaths find, test records. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from lxml import etree
+
+from services.core.model.outcome import Reason
+from services.prober.checks.check_failed import WrongError
+from services.prober.checks.document import Document
+from services.prober.expected.expectations import Expectations, XmlCheck
+from services.prober.expected.paths import XPath
+from services.register.reading.values import fold
+
+__all__ = ["check_xml", "check_xml_record", "texts"]
+
+_TEXT_OF: Final = etree.XPath("string()", smart_strings=False)
+
+
+def check_xml(document: Document, expectations: Expectations) -> None:
+    """Check what XPaths find."""
+    for check in expectations.xml:
+        problem = _problem(check, document)
+        if problem:
+            raise WrongError(Reason.XML, problem)
+
+
+def check_xml_record(document: Document, expectations: Expectations) -> None:
+    """Check the fields of the test record."""
+    for check in expectations.xml_record:
+        problem = _problem(check, document)
+        if problem:
+            raise WrongError(Reason.TEST_RECORD, problem)
+
+
+def texts(query: XPath, document: Document) -> Iterator[str]:
+    """Return the texts of what an XPath finds: of nodes their content, of a number or flag what XPath's string() says.
+
+    Raises WrongError when the body is not XML.
+    """
+    found = query(document.root)
+    for item in found if isinstance(found, list) else (found,):
+        yield _text(item)
+
+
+def _problem(check: XmlCheck, document: Document) -> str:
+    """Say what is wrong at the path, without the texts found: they may be personal."""
+    if check.equals is None:
+        # A set of nodes, a text, a number or a flag: what XPath's boolean() calls true was found.
+        found = check.query(document.root)
+        return "" if found and found == found else f"{check.path} finds nothing"  # noqa: PLR0124 - NaN is not itself
+    expected = fold(check.equals)
+    seen = [fold(text) for text in texts(check.query, document)]
+    if not seen:
+        return f"{check.path} finds nothing"
+    return "" if expected in seen else f"{check.path} differs from what is expected"
+
+
+def _text(item: object) -> str:
+    if isinstance(item, str):
+        return item
+    if isinstance(item, bool):
+        return "true" if item else "false"
+    if isinstance(item, float):
+        return str(int(item)) if item.is_integer() else str(item).replace("nan", "NaN").replace("inf", "Infinity")
+    if isinstance(item, tuple):  # of the namespace axis: prefix, URI
+        return str(item[1])
+    assert isinstance(item, etree._Element)  # noqa: SLF001 - lxml names the class of its nodes no other way
+    # Of comments and processing instructions XPath may not be asked.
+    return str(_TEXT_OF(item)) if isinstance(item.tag, str) else item.text or ""

@@ -1,0 +1,76 @@
+"""Control targets: what a vantage must always reach; when one fails, the vantage is at fault (DESIGN.md, Vocabulary)."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from urllib.parse import urlsplit
+
+from services.core.model.probe import Probe, Tls
+from services.prober.environment import Network
+from services.prober.kinds import http
+from services.prober.transport.os_errors import os_reason
+from services.prober.transport.reach import addresses_of
+from services.prober.transport.trail import StoppedError
+
+__all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "Controls"]
+
+CONTROL_SECONDS = 0.5
+"""How often control targets are asked. A measurement waits for the round after its probe and for the flush after that,
+and it must be published within FLUSH_SECONDS: one interval, one round, one flush and one fsync fit into them."""
+
+CONTROL_TIMEOUT = 1.0
+"""Seconds a control target has. One that needs longer fails its round: what it would release is UNKNOWN either way."""
+
+_DEFINITION = Probe("control", "http", tls=Tls(verify=False), redirects="none", body_limit=1 << 16)
+
+
+class Controls:
+    """The control targets of one vantage: ``http(s)://`` (any answer passes) and ``tcp://host:port`` (connecting does).
+
+    Raises ValueError for one that cannot be asked.
+    """
+
+    def __init__(self, targets: tuple[str, ...], network: Network) -> None:
+        self._network = network
+        self._tcp = [url for url in targets if url.lower().startswith("tcp:")]
+        self._http = {url: http.ready(_DEFINITION, url, network) for url in targets if url not in self._tcp}
+
+    def __len__(self) -> int:
+        """Return how many control targets there are."""
+        return len(self._http) + len(self._tcp)
+
+    async def ask(self) -> dict[str, str]:
+        """Ask each once; return those that failed, with why. Empty means the vantage sees."""
+        urls = [*self._http, *self._tcp]
+        answers = await asyncio.gather(
+            *(self._ask_http(target) for target in self._http.values()), *(self._ask_tcp(url) for url in self._tcp)
+        )
+        return {url: problem for url, problem in zip(urls, answers, strict=True) if problem}
+
+    async def _ask_http(self, target: http.HttpTarget) -> str:
+        observation = await http.probe(target, monotonic() + CONTROL_TIMEOUT)
+        if observation.status:
+            return ""
+        failure = observation.failure
+        return failure.detail if failure else "no answer"
+
+    async def _ask_tcp(self, url: str) -> str:
+        parts = urlsplit(url)
+        loop = asyncio.get_running_loop()
+        problem = "no address"
+        try:
+            async with asyncio.timeout(CONTROL_TIMEOUT):
+                for address in await addresses_of(parts.hostname or "", self._network):
+                    try:
+                        transport, _ = await loop.create_connection(asyncio.Protocol, address, parts.port or 0)
+                    except OSError as error:
+                        problem = os_reason(error)
+                    else:
+                        transport.abort()
+                        return ""
+        except TimeoutError:
+            return "no connection in time"
+        except StoppedError as stopped:
+            return str(stopped)
+        return problem

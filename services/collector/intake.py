@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Final
 
-from services.collector.batch import Batch, Position, Reject
-from services.collector.desk import Desk
-from services.collector.ledger import Ledger, Taken
-from services.collector.meters import Meters
+from services.collector.ledger.ledger import Ledger, Taken
+from services.collector.ledger.thread import Desk
+from services.collector.metrics import Meters
+from services.collector.records.batch import Batch, Position, Reject
 from services.core.log import Logger
 
 __all__ = ["Intake"]

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.collector.cells import Totals
-from services.collector.ledger import Ledger, Taken
-from services.collector.source import LogFile
+from services.collector.files.log_file import LogFile
+from services.collector.ledger.ledger import Ledger, Taken
+from services.collector.ledger.summary_rows import Totals
 from services.core.errors import Fault, InputError
 from services.core.model.measurement import ExchangeSummary
 from services.register.attribution import Mapping

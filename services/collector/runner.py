@@ -9,17 +9,17 @@ from pathlib import Path
 from random import SystemRandom
 from time import time
 
-from services.collector.crew import Crew, end
-from services.collector.desk import Desk
-from services.collector.following import Follower
+from services.collector.component import Crew, end
+from services.collector.config import FileSource, Source, read_sources
+from services.collector.files.log_file import LogFile
+from services.collector.files.replayer import Replayer
+from services.collector.files.tailer import Follower
 from services.collector.intake import Intake
-from services.collector.ledger import Ledger
-from services.collector.meters import Meters
+from services.collector.ledger.ledger import Ledger
+from services.collector.ledger.thread import Desk
+from services.collector.metrics import Meters
 from services.collector.publisher import messages, publish
-from services.collector.pulling import Puller
-from services.collector.replaying import Replayer
-from services.collector.source import LogFile
-from services.collector.sources import FileSource, Source, read_sources
+from services.collector.xroad.poller import Puller
 from services.core.bus import Bus, connect_by
 from services.core.errors import BusError, SettingsError
 from services.core.model.register import FLUSH_SECONDS, Register

@@ -17,10 +17,10 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
-from services.collector import cells
-from services.collector.ledger import Ledger
+from services.collector.files.log_file import LogFile
+from services.collector.ledger import summary_rows as cells
+from services.collector.ledger.ledger import Ledger
 from services.collector.publisher import messages, publish
-from services.collector.source import LogFile
 from services.core.bus import Bus
 from services.core.model.register import FLUSH_SECONDS
 from services.register.attribution import Mapping

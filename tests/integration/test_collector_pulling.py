@@ -16,12 +16,12 @@ from prober_servers import answer, forever, serving
 from prometheus_client import CollectorRegistry
 from security_server import Logbook, fault, multipart, soap
 
-from services.collector.batch import Batch, Position
-from services.collector.desk import Desk
+from services.collector.config import XroadSource
 from services.collector.intake import Intake
-from services.collector.meters import Meters
-from services.collector.pulling import Puller
-from services.collector.sources import XroadSource
+from services.collector.ledger.thread import Desk
+from services.collector.metrics import Meters
+from services.collector.records.batch import Batch, Position
+from services.collector.xroad.poller import Puller
 from services.register.attribution import Mapping
 from tests.exchange_records import record as raw
 

@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.collector.batch import Batch, Position
-from services.collector.ledger import Ledger
-from services.collector.pairing import exchanges
-from services.collector.record import read_side
+from services.collector.ledger.ledger import Ledger
+from services.collector.ledger.pairing import exchanges
+from services.collector.records.batch import Batch, Position
+from services.collector.records.xroad import read_side
 from services.register.attribution import Mapping
 
 START = 1_700_000_000_000

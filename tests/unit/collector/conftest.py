@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ledger_case import NOBODY, NOW
 
-from services.collector.ledger import Ledger
+from services.collector.ledger.ledger import Ledger
 from tests.exchange_records import both_sides, record
 
 

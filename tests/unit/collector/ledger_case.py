@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.collector.batch import Batch, Position
-from services.collector.record import read_side
+from services.collector.records.batch import Batch, Position
+from services.collector.records.xroad import read_side
 from services.register.attribution import Mapping
 
 NOW = 1_700_000_500_000

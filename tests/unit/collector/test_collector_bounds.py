@@ -9,11 +9,11 @@ import pytest
 from ledger_case import DAY, NOBODY, NOW, batch
 from msgspec import structs
 
-from services.collector.batch import Batch, Position
-from services.collector.formats import read
-from services.collector.ledger import Ledger, Taken
+from services.collector.ledger.ledger import Ledger, Taken
 from services.collector.publisher import messages
-from services.collector.record import read_side
+from services.collector.records.batch import Batch, Position
+from services.collector.records.formats import read
+from services.collector.records.xroad import read_side
 from services.core import codec
 
 
@@ -47,7 +47,7 @@ def test_an_id_that_has_too_many_sides_already_keeps_them(ledger, raw):
     sides = tuple(read_side(raw(messageId=f"m-{number}")) for number in range(70))
     counting = ledger._counting()
     with pytest.MonkeyPatch.context() as patch, ledger._transaction():
-        patch.setattr("services.collector.counting.MOST_SIDES", 70)
+        patch.setattr("services.collector.ledger.counting.MOST_SIDES", 70)
         counting.take({sides[0].request: list(sides)}, DAY, 0)
         ledger._change(counting, NOW)
     more = batch(raw(messageId="m-1"), raw(messageId="m-70"), raw(messageId="m-70"))

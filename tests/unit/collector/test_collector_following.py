@@ -12,11 +12,11 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.collector.desk import Desk
-from services.collector.following import Follower
+from services.collector.config import FileSource
+from services.collector.files.tailer import Follower
 from services.collector.intake import Intake
-from services.collector.meters import Meters
-from services.collector.sources import FileSource
+from services.collector.ledger.thread import Desk
+from services.collector.metrics import Meters
 from services.register.attribution import Mapping
 
 NOW = 1_700_000_500_000

@@ -7,10 +7,10 @@ import sqlite3
 import pytest
 from ledger_case import DAY, HOUR, NOBODY, NOW, batch, counts
 
-from services.collector import sides
-from services.collector.cells import Totals
-from services.collector.ledger import Ledger, Taken
-from services.collector.record import read_side
+from services.collector.ledger import sides
+from services.collector.ledger.ledger import Ledger, Taken
+from services.collector.ledger.summary_rows import Totals
+from services.collector.records.xroad import read_side
 
 
 def test_old_records_are_forgotten_and_refused(raw):

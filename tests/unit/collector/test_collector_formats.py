@@ -10,9 +10,9 @@ import tracemalloc
 
 import pytest
 
-from services.collector.batch import Position
-from services.collector.formats import UnreadableError, read
-from services.collector.record import read_side
+from services.collector.records.batch import Position
+from services.collector.records.formats import UnreadableError, read
+from services.collector.records.xroad import read_side
 
 
 def all_of(content, **options):
@@ -229,7 +229,7 @@ def test_a_small_answer_does_not_take_all_memory(one, reason, wrapped):
     values = (one + b",") * ((60 << 20) // (len(one) + 1))
     packed = gzip.compress(b'{"records": [' + values + one + b"]}", 1)
     program = (
-        "import re, sys; from pathlib import Path; from services.collector.formats import *\n"
+        "import re, sys; from pathlib import Path; from services.collector.records.formats import *\n"
         "try: print(sum(1 for _ in read(sys.stdin.buffer)))\n"
         "except UnreadableError as error: print(error)\n"
         "print(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])"

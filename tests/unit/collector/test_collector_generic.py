@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from services.collector.formats import read
-from services.collector.generic import read_generic
-from services.collector.ledger import Ledger
-from services.collector.record import Parties, RecordError, Result
+from services.collector.ledger.ledger import Ledger
+from services.collector.records.formats import read
+from services.collector.records.generic import read_generic
+from services.collector.records.xroad import Parties, RecordError, Result
 from services.register.attribution import Mapping
 from services.register.directory.load import load
 from tests.registers import write_register

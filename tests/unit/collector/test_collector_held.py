@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from services.collector.held import Held
+from services.collector.files.open_files import Held
 
 
 def test_the_files_written_last_are_held(tmp_path):

@@ -10,11 +10,11 @@ from dataclasses import replace
 import pytest
 from ledger_case import DAY, HOUR, NOBODY, NOW, batch, counts
 
-from services.collector.batch import Position
-from services.collector.cells import Totals
-from services.collector.formats import read
-from services.collector.ledger import Ledger, Taken
-from services.collector.replay import Timeline
+from services.collector.ledger.ledger import Ledger, Taken
+from services.collector.ledger.summary_rows import Totals
+from services.collector.records.batch import Position
+from services.collector.records.formats import read
+from services.collector.records.timeline import Timeline
 from services.core.errors import StateError
 from services.core.model.register import Member
 from services.register.attribution import Mapping

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from services.collector.formats import read
-from services.collector.pairing import exchanges
-from services.collector.record import Result, read_side
+from services.collector.ledger.pairing import exchanges
+from services.collector.records.formats import read
+from services.collector.records.xroad import Result, read_side
 
 # Names of the expected documents, and ours.
 DERIVED = {

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from services.collector.ledger import Pending
+from services.collector.ledger.ledger import Pending
 from services.collector.publisher import messages
 from services.core.bus import names as subjects
 from services.core.codec import decode_summaries

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.collector.batch import Batch, Position
-from services.collector.desk import Desk
-from services.collector.record import read_side
+from services.collector.ledger.thread import Desk
+from services.collector.records.batch import Batch, Position
+from services.collector.records.xroad import read_side
 from services.collector.runner import _Collector
 from services.core import log as logs
 from services.core.codec import decode_summaries

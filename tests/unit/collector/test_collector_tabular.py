@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from services.collector.formats import UnreadableError, read
-from services.collector.record import read_side
+from services.collector.records.formats import UnreadableError, read
+from services.collector.records.xroad import read_side
 
 
 def table(records, delimiter=",", **options):

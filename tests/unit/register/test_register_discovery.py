@@ -17,7 +17,7 @@ from registers import write_register
 from typer.testing import CliRunner
 
 from services.cli.register_commands import app
-from services.collector.sources import read_sources
+from services.collector.config import read_sources
 from services.core.errors import InputError, SettingsError
 from services.register.directory.load import load
 from services.register.discovery.proposal import write_files

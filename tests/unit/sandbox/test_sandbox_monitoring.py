@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from services.collector.answer import AnswerError, FaultError, read_answer
-from services.collector.asking import Span as Asked
-from services.collector.asking import health_data, operational_data
-from services.collector.health import ServiceHealth, read_health
-from services.collector.record import read_side
-from services.collector.sources import XroadSource, read_sources
+from services.collector.config import XroadSource, read_sources
+from services.collector.records.answers import AnswerError, FaultError, read_answer
+from services.collector.records.health_data import ServiceHealth, read_health
+from services.collector.records.xroad import read_side
+from services.collector.xroad.requests import Span as Asked
+from services.collector.xroad.requests import health_data, operational_data
 from services.sandbox.ailing import ailing
 from services.sandbox.faults import Mode, Scope
 from services.sandbox.health import PERIOD

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from services.collector.record import Result, read_side
-from services.collector.summary import bucket_of
+from services.collector.ledger.summary import bucket_of
+from services.collector.records.xroad import Result, read_side
 from services.core.model.measurement import DURATION_BUCKETS
 from services.sandbox.exchange_truth import ExchangeTruth, _bucket, truths
 from services.sandbox.faults import Mode, Scope

@@ -1,6 +1,6 @@
 """Records read at once: JSON into the fields that are read, checked on the way, ten times as fast as one by one.
 
-What cannot be read so is for services.collector.record to refuse, with its reasons. Pure.
+What cannot be read so is for services.collector.records.xroad to refuse, with its reasons. Pure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 import msgspec.json
 import msgspec.structs
 
-from services.collector.fields import (
+from services.collector.records.fields import (
     AT_ID,
     AT_VERSION,
     EARLIEST_MS,
@@ -30,7 +30,7 @@ from services.collector.fields import (
     STAMPS,
     is_name,
 )
-from services.collector.record import Side, side_of
+from services.collector.records.xroad import Side, side_of
 
 __all__ = ["RawRecord", "check_objects", "decode_line", "decode_records", "split_records"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from services.collector.batch import Batch
+from services.collector.records.batch import Batch
 
 __all__ = ["Extent", "Paced", "Timeline", "timeline"]
 

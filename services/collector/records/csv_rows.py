@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from services.collector.fields import FLAGS, NUMBERS
+from services.collector.records.fields import FLAGS, NUMBERS
 
 __all__ = ["TableError", "is_header", "read_header", "read_row"]
 

@@ -9,8 +9,8 @@ from typing import Final, Self
 
 import httpx
 
-from services.collector.answer import AnswerError, FaultError, read_envelope
-from services.collector.sources import XroadSource
+from services.collector.config import XroadSource
+from services.collector.records.answers import AnswerError, FaultError, read_envelope
 
 __all__ = ["FAILURES", "LARGEST_ANSWER", "SecurityServer", "SourceError"]
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from services.collector.ledger import PAIRING_SPAN_MS, Ledger
+from services.collector.ledger.ledger import PAIRING_SPAN_MS, Ledger
 from services.register.attribution import Mapping
 
 __all__ = ["Desk"]

@@ -14,8 +14,18 @@ from typing import Any
 
 import orjson
 
-from services.collector.fields import LATEST_MS, LONGEST_MS, NAME, SIZE, TEXT, is_name, is_size, is_stamp, is_text
-from services.collector.record import Parties, RecordError, Result, Side, escaped
+from services.collector.records.fields import (
+    LATEST_MS,
+    LONGEST_MS,
+    NAME,
+    SIZE,
+    TEXT,
+    is_name,
+    is_size,
+    is_stamp,
+    is_text,
+)
+from services.collector.records.xroad import Parties, RecordError, Result, Side, escaped
 
 __all__ = ["is_generic", "read_generic"]
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from services.collector.pairs import Pairs
-from services.collector.record import Result, Side
+from services.collector.ledger.parties import Pairs
+from services.collector.records.xroad import Result, Side
 
 __all__ = ["SLICES", "apart", "forget", "keep", "known", "named"]
 

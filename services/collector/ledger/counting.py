@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
-from services.collector import sides
-from services.collector.pairing import exchanges
-from services.collector.pairs import Pairs
-from services.collector.record import Side
-from services.collector.replay import Timeline
-from services.collector.summary import Tally
+from services.collector.ledger import sides
+from services.collector.ledger.pairing import exchanges
+from services.collector.ledger.parties import Pairs
+from services.collector.ledger.summary import Tally
+from services.collector.records.timeline import Timeline
+from services.collector.records.xroad import Side
 from services.register.attribution import Mapping
 
 __all__ = ["MOST_SIDES", "Counting"]

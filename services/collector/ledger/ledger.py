@@ -14,15 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from services.collector import cells, sides
-from services.collector.batch import START, Batch, Position, Reject
-from services.collector.cells import Cell, Totals
-from services.collector.counting import MOST_SIDES, Counting
-from services.collector.pairs import Pairs
-from services.collector.record import Side
-from services.collector.replay import Timeline
-from services.collector.schema import open_database
-from services.collector.summary import Tally, summary
+from services.collector.ledger import sides
+from services.collector.ledger import summary_rows as cells
+from services.collector.ledger.counting import MOST_SIDES, Counting
+from services.collector.ledger.parties import Pairs
+from services.collector.ledger.schema import open_database
+from services.collector.ledger.summary import Tally, summary
+from services.collector.ledger.summary_rows import Cell, Totals
+from services.collector.records.batch import START, Batch, Position, Reject
+from services.collector.records.timeline import Timeline
+from services.collector.records.xroad import Side
 from services.core.errors import StateError
 from services.core.model.measurement import ExchangeSummary
 from services.register.attribution import Mapping

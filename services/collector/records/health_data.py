@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from services.collector.answer import AnswerError, read_envelope
-from services.collector.fields import is_name
-from services.collector.record import escaped
+from services.collector.records.answers import AnswerError, read_envelope
+from services.collector.records.fields import is_name
+from services.collector.records.xroad import escaped
 
 __all__ = ["Health", "ServiceHealth", "read_health"]
 

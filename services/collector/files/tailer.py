@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from services.collector.batch import START, Reject
-from services.collector.held import Held, Key, Sight
+from services.collector.config import FileSource
+from services.collector.files.open_files import Held, Key, Sight
 from services.collector.intake import Intake
-from services.collector.meters import Meters
-from services.collector.sources import FileSource
+from services.collector.metrics import Meters
+from services.collector.records.batch import START, Reject
 from services.core.errors import InputError
 from services.core.log import Logger
 

@@ -6,10 +6,10 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from services.collector.cells import Totals
-from services.collector.health import Health
-from services.collector.ledger import Taken
-from services.collector.server import FAILURES
+from services.collector.ledger.ledger import Taken
+from services.collector.ledger.summary_rows import Totals
+from services.collector.records.health_data import Health
+from services.collector.xroad.client import FAILURES
 from services.core.metrics import table as metrics
 
 __all__ = ["SERVICES", "Meters"]

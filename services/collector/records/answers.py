@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from lxml import etree
 
-from services.collector.decode import check_objects, decode_records, split_records
+from services.collector.records.bulk import check_objects, decode_records, split_records
 from services.core.xml import MarkupError, read_markup
 
 __all__ = ["Answer", "AnswerError", "FaultError", "read_answer", "read_envelope", "read_records"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from services.collector.cells import added
-from services.collector.summary import Tally
+from services.collector.ledger.summary import Tally
+from services.collector.ledger.summary_rows import added
 from services.core.errors import StateError
 
 __all__ = ["open_database"]

@@ -6,15 +6,15 @@ from asyncio import Semaphore
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
-from services.collector.answer import AnswerError, read_answer
-from services.collector.asking import AskError, Span, health_data, onward, operational_data, pause, span
-from services.collector.batch import Batch, Position
-from services.collector.formats import read_all
-from services.collector.health import read_health
+from services.collector.config import XroadSource
 from services.collector.intake import Intake
-from services.collector.meters import Meters
-from services.collector.server import SecurityServer, SourceError
-from services.collector.sources import XroadSource
+from services.collector.metrics import Meters
+from services.collector.records.answers import AnswerError, read_answer
+from services.collector.records.batch import Batch, Position
+from services.collector.records.formats import read_all
+from services.collector.records.health_data import read_health
+from services.collector.xroad.client import SecurityServer, SourceError
+from services.collector.xroad.requests import AskError, Span, health_data, onward, operational_data, pause, span
 from services.core.log import Logger
 
 __all__ = ["Puller"]

@@ -16,12 +16,12 @@ from typing import IO, Any
 
 import orjson
 
-from services.collector.answer import AnswerError, read_answer, read_records
-from services.collector.batch import START, Batch, Position, Reject
-from services.collector.decode import RawRecord, decode_line
-from services.collector.generic import is_generic, read_generic
-from services.collector.record import RecordError, Side, read_side
-from services.collector.tabular import TableError, is_header, read_header, read_row
+from services.collector.records.answers import AnswerError, read_answer, read_records
+from services.collector.records.batch import START, Batch, Position, Reject
+from services.collector.records.bulk import RawRecord, decode_line
+from services.collector.records.csv_rows import TableError, is_header, read_header, read_row
+from services.collector.records.generic import is_generic, read_generic
+from services.collector.records.xroad import RecordError, Side, read_side
 
 __all__ = [
     "GZIP",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from services.collector.pairing import Exchange
-from services.collector.record import Parties
+from services.collector.ledger.pairing import Exchange
+from services.collector.records.xroad import Parties
 from services.core.model.measurement import DURATION_BUCKETS, ExchangeSummary
 from services.register.attribution import Attribution
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.collector.record import Side
+from services.collector.records.xroad import Side
 from services.core.errors import Fault
 
 __all__ = ["START", "Batch", "Position", "Reject"]

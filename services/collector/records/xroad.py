@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from services.collector.fields import AT_FAULTS, AT_ID, AT_NUMBERS, AT_SIZES, FIELDS, reasons
+from services.collector.records.fields import AT_FAULTS, AT_ID, AT_NUMBERS, AT_SIZES, FIELDS, reasons
 from services.core.model.exchange import Parties, escaped
 
 __all__ = ["Parties", "RecordError", "Result", "Side", "escaped", "read_side", "side_of"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from services.collector.batch import START, Batch
+from services.collector.files.log_file import LogFile
 from services.collector.intake import Intake
-from services.collector.ledger import Ledger
-from services.collector.replay import Extent, Paced, timeline
-from services.collector.source import LogFile
+from services.collector.ledger.ledger import Ledger
+from services.collector.records.batch import START, Batch
+from services.collector.records.timeline import Extent, Paced, timeline
 from services.core.errors import StateError
 from services.core.log import Logger
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from services.collector.summary import Tally
+from services.collector.ledger.summary import Tally
 from services.core.model.measurement import DURATION_BUCKETS
 
 __all__ = [

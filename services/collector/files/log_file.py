@@ -10,8 +10,8 @@ from io import FileIO
 from pathlib import Path
 from typing import IO
 
-from services.collector.batch import START, Batch, Position
-from services.collector.formats import GZIP, UnreadableError, beginning, read
+from services.collector.records.batch import START, Batch, Position
+from services.collector.records.formats import GZIP, UnreadableError, beginning, read
 from services.core.errors import Fault, InputError
 
 __all__ = ["LogFile"]

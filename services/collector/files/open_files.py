@@ -13,7 +13,7 @@ from io import FileIO
 from pathlib import Path
 from stat import S_ISREG
 
-from services.collector.source import LogFile
+from services.collector.files.log_file import LogFile
 from services.core.errors import Fault, InputError
 
 __all__ = ["Held", "Key", "Sight"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.collector.asking import BEHIND_SECONDS
+from services.collector.xroad.requests import BEHIND_SECONDS
 from services.core.errors import InputError
 from services.register.reading.addresses import read_http_url, read_server_name
 from services.register.reading.faults import Findings

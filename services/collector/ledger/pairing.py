@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.collector.record import Parties, Result, Side
+from services.collector.records.xroad import Parties, Result, Side
 
 __all__ = ["Exchange", "exchanges"]
 

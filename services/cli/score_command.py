@@ -28,10 +28,10 @@ from services.core.model.measurement import Kind
 from services.core.model.register import Register
 from services.indicator.index.index import Snapshot
 from services.register.directory.load import load
-from services.scorer.batches import columns_of, summaries_of
-from services.scorer.lines import read_measurements, read_summaries
-from services.scorer.offline import admitted, last_end, network, rankings, volumes
-from services.scorer.offline import score as score_offline
+from services.scorer.decode import columns_of, summaries_of
+from services.scorer.offline.jsonl import read_measurements, read_summaries
+from services.scorer.offline.score import admitted, last_end, network, rankings, volumes
+from services.scorer.offline.score import score as score_offline
 
 __all__ = ["dump", "score"]
 

@@ -3,7 +3,7 @@
 import sys
 
 from services.core.runtime import run
-from services.scorer.runner import main
+from services.scorer.component import main
 
 if __name__ == "__main__":
     sys.exit(run("scorer", main))

@@ -17,21 +17,21 @@ from services.core.model.register import Register
 from services.core.runtime import Runtime
 from services.indicator.calendar import Calendar
 from services.register.attribution import Mapping
-from services.scorer.announcing import Announcer
-from services.scorer.exchanges import Exchanges
-from services.scorer.gauges import Gauges
-from services.scorer.intake import Intake
-from services.scorer.judgement import Adopted
-from services.scorer.publish import Publisher
-from services.scorer.reading import POLL_SECONDS, ExchangeReader, MeasurementReader
-from services.scorer.recall import recall
-from services.scorer.reconciling import Reconciler
-from services.scorer.refreshing import Refresher
-from services.scorer.scoring import Scoring
-from services.scorer.serving import Serving
-from services.scorer.store import Loaded, Store
-from services.scorer.turns import Turns
-from services.scorer.vantages import Vantages
+from services.scorer.evidence_lock import Turns
+from services.scorer.exchanges.database import Exchanges
+from services.scorer.exchanges.reconciler import Reconciler
+from services.scorer.health import Serving
+from services.scorer.index.results import Adopted
+from services.scorer.index.scoring import Scoring
+from services.scorer.index.silent_vantages import Vantages
+from services.scorer.ingest.readers import POLL_SECONDS, ExchangeReader, MeasurementReader
+from services.scorer.ingest.stream_cursor import Intake
+from services.scorer.metrics import Gauges
+from services.scorer.publishing.history import Announcer
+from services.scorer.publishing.publisher import Publisher
+from services.scorer.publishing.recall import recall
+from services.scorer.refresher import Refresher
+from services.scorer.state.store import Loaded, Store
 
 __all__ = ["Session"]
 

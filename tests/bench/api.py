@@ -17,7 +17,7 @@ from services.core.bus.roles import write_users
 from services.core.bus.topology import initialise
 from services.register.bus.publish import publish
 from services.register.versions.versions import with_versions
-from services.scorer.publish import Publisher
+from services.scorer.publishing.publisher import Publisher
 from tests.bench.component import Component, component
 from tests.bench.process import cpu_seconds, machine, peak_mib, resident_mib
 from tests.bench.publishing import State, judged, put

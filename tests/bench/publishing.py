@@ -28,12 +28,12 @@ from services.indicator.structure.structure import structures
 from services.indicator.window import Evidence
 from services.register.bus.publish import fetch, publish
 from services.register.versions.versions import with_versions
-from services.scorer.blocks import CHUNK_SLOTS
-from services.scorer.judgement import Adopted, Due, Judgement
-from services.scorer.latest import latest_blocks
-from services.scorer.membership import members
-from services.scorer.publish import Publisher, Slots
-from services.scorer.reconciling import Reconciled
+from services.scorer.exchanges.reconciler import Reconciled
+from services.scorer.index.members import members
+from services.scorer.index.results import Adopted, Due, Judgement
+from services.scorer.publishing.blocks import CHUNK_SLOTS
+from services.scorer.publishing.publisher import Publisher, Slots
+from services.scorer.publishing.recent import latest_blocks
 from tests.bench.process import cpu_seconds, machine, peak_mib
 from tests.bench.synthetic import SLOT, UNHEARD, payloads, register_of
 from tests.conftest import Nats, running_nats

@@ -37,18 +37,18 @@ from services.indicator.index.explain import explain
 from services.indicator.index.what_if import Imputation
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import LinkShares, alone, grouping, link_shares, mean_share
-from services.scorer.batches import columns_of
-from services.scorer.freed import give_back
-from services.scorer.gap import Position
-from services.scorer.gauges import Gauges
-from services.scorer.intake import Intake
-from services.scorer.judgement import Adopted, Judgement
-from services.scorer.manifest import Manifest
-from services.scorer.reading import MeasurementReader
-from services.scorer.scoring import Scoring
-from services.scorer.serving import Serving
-from services.scorer.store import Save, Store
-from services.scorer.turns import Turns
+from services.scorer.decode import columns_of
+from services.scorer.evidence_lock import Turns
+from services.scorer.health import Serving
+from services.scorer.index.results import Adopted, Judgement
+from services.scorer.index.scoring import Scoring
+from services.scorer.ingest.readers import MeasurementReader
+from services.scorer.ingest.stream_cursor import Intake
+from services.scorer.malloc import give_back
+from services.scorer.metrics import Gauges
+from services.scorer.state.manifest import Manifest
+from services.scorer.state.position import Position
+from services.scorer.state.store import Save, Store
 from tests.bench.memory import Memory
 from tests.bench.process import machine
 from tests.bench.stalls import Stalls

@@ -18,11 +18,11 @@ from services.indicator.calendar import Calendar
 from services.indicator.index.index import Snapshot
 from services.indicator.window import Evidence
 from services.register.directory.load import load
-from services.scorer.announcing import Announcer
-from services.scorer.gap import Position
-from services.scorer.judgement import Adopted
-from services.scorer.scoring import Scoring
-from services.scorer.store import Loaded
+from services.scorer.index.results import Adopted
+from services.scorer.index.scoring import Scoring
+from services.scorer.publishing.history import Announcer
+from services.scorer.state.position import Position
+from services.scorer.state.store import Loaded
 from tests.conftest import Nats
 
 HOUR = 3600 // SLOT

@@ -22,7 +22,7 @@ from services.core.model.outcome import Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.register.directory.load import load
-from services.scorer.store import Store
+from services.scorer.state.store import Store
 from tests.conftest import Nats
 from tests.zones import Zone, zone
 

@@ -20,16 +20,16 @@ from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.cells.recent import Recent
 from services.indicator.window import Evidence
-from services.scorer.batches import columns_of
-from services.scorer.blocks import consumer_blocks, government_block
-from services.scorer.gap import Position
-from services.scorer.judgement import Adopted
-from services.scorer.latest import latest_blocks
-from services.scorer.publish import Publisher
-from services.scorer.recall import recall
-from services.scorer.scoring import Scoring
-from services.scorer.store import Loaded
-from services.scorer.table import Table
+from services.scorer.decode import columns_of
+from services.scorer.index.results import Adopted
+from services.scorer.index.scoring import Scoring
+from services.scorer.publishing.blocks import consumer_blocks, government_block
+from services.scorer.publishing.columns import Table
+from services.scorer.publishing.publisher import Publisher
+from services.scorer.publishing.recall import recall
+from services.scorer.publishing.recent import latest_blocks
+from services.scorer.state.position import Position
+from services.scorer.state.store import Loaded
 from tests.block_columns import Block, decode_block
 from tests.conftest import Nats
 

@@ -11,9 +11,9 @@ from nats.aio.msg import Msg
 from services.core.bus import TOGETHER
 from services.core.bus import names as subjects
 from services.core.codec import stamp_slot_block
-from services.scorer.encoded import Encoded
-from services.scorer.judgement import Due
-from services.scorer.publish import SMALL, Publisher, Slots
+from services.scorer.index.results import Due
+from services.scorer.publishing.encode import Encoded
+from services.scorer.publishing.publisher import SMALL, Publisher, Slots
 from tests.conftest import Nats
 
 DEADLINE = 30.0

@@ -12,9 +12,9 @@ from services.core.codec import BlockColumns, ExchangeVolume, block_digest, enco
 from services.core.model.measurement import Kind
 from services.indicator.index.index import Snapshot, indicators
 from services.indicator.register_arrays import Frame
-from services.scorer.blocks import consumer_blocks, government_block
-from services.scorer.membership import members
-from services.scorer.table import Table
+from services.scorer.index.members import members
+from services.scorer.publishing.blocks import consumer_blocks, government_block
+from services.scorer.publishing.columns import Table
 from tests.block_columns import Block, decode_block
 from tests.property.indicator_answers import evidence_of, register_of
 from tests.property.indicator_cases import Case, cases

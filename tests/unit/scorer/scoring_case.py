@@ -19,10 +19,10 @@ from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import Snapshot
 from services.register.directory.load import load
-from services.scorer.gap import Position
-from services.scorer.judgement import Adopted
-from services.scorer.scoring import Scoring
-from services.scorer.store import Store
+from services.scorer.index.results import Adopted
+from services.scorer.index.scoring import Scoring
+from services.scorer.state.position import Position
+from services.scorer.state.store import Store
 
 __all__ = ["SLOT", "START", "CrashError", "Run", "crash", "differences", "register", "stream"]
 

@@ -26,8 +26,8 @@ from services.indicator.exchanges.traffic import assign, traffic
 from services.indicator.exchanges.volume import volume_change
 from services.register.attribution import Mapping
 from services.register.directory.load import load
-from services.scorer.exchanges import Exchanges
-from services.scorer.gap import Position
+from services.scorer.exchanges.database import Exchanges
+from services.scorer.state.position import Position
 
 CALENDAR = Calendar("UTC", 0.0, 300)
 NOON = 1_772_366_400  # 2026-03-01T12:00:00Z

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.scorer.freed import give_back
+from services.scorer.malloc import give_back
 
 MIB = 1 << 20
 

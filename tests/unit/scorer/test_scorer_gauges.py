@@ -25,13 +25,13 @@ from services.indicator.index.error_budget import Burns
 from services.indicator.register_arrays import Frame
 from services.indicator.window import Evidence, SlotDetail
 from services.register.directory.load import load
-from services.scorer import gauges as gauges_module
-from services.scorer.gap import Position
-from services.scorer.gauges import BURN_SERIES, LINK_SERIES, PAIR_SERIES, Gauges
-from services.scorer.judgement import Adopted, Judgement
-from services.scorer.reconciling import Reconciled
-from services.scorer.scoring import Scoring
-from services.scorer.store import Loaded
+from services.scorer import metrics as gauges_module
+from services.scorer.exchanges.reconciler import Reconciled
+from services.scorer.index.results import Adopted, Judgement
+from services.scorer.index.scoring import Scoring
+from services.scorer.metrics import BURN_SERIES, LINK_SERIES, PAIR_SERIES, Gauges
+from services.scorer.state.position import Position
+from services.scorer.state.store import Loaded
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
 SLOT = 300
@@ -180,7 +180,7 @@ def test_beyond_the_limit_links_that_burn_have_series(
     register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of more than ten thousand links the stage is exposed of those that burn: alerts of them need it."""
-    monkeypatch.setattr("services.scorer.gauges.LINK_SERIES", len(register.links) - 1)
+    monkeypatch.setattr("services.scorer.metrics.LINK_SERIES", len(register.links) - 1)
     assert LINK_SERIES == 10_000
     gauges = Gauges(registry)
     why = {"birth-tax": Reason.SERVER_ERROR, "permit-tax": Reason.OK}

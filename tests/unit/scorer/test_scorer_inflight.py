@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from services.core.bus.concurrency import Inflight
 from services.core.errors import BusError
-from services.scorer.inflight import Inflight
 
 
 async def test_no_more_than_so_many_are_under_way() -> None:

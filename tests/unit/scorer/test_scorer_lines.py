@@ -16,8 +16,8 @@ from services.core.model.measurement import ExchangeSummary, Measurement, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Register
 from services.register.directory.load import load
-from services.scorer.lines import read_measurements, read_summaries
-from services.scorer.offline import admitted
+from services.scorer.offline.jsonl import read_measurements, read_summaries
+from services.scorer.offline.score import admitted
 
 GOOD = {
     "link": "deed-civil",

@@ -12,8 +12,8 @@ from registers import write_register
 from services.core.model.measurement import ExchangeSummary
 from services.indicator.calendar import Calendar
 from services.register.directory.load import load
-from services.scorer.exchanges import Exchanges
-from services.scorer.offline import volumes
+from services.scorer.exchanges.database import Exchanges
+from services.scorer.offline.score import volumes
 
 NOON = 1_772_366_400  # 2026-03-01T12:00:00Z
 DAY = 86_400

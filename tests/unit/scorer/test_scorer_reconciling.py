@@ -13,13 +13,13 @@ from services.core.model.outcome import OUTCOME_OF, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
 from services.register.directory.load import load
-from services.scorer.exchanges import Exchanges
-from services.scorer.gap import Position
-from services.scorer.judgement import Adopted
-from services.scorer.reconciling import Reconciler
-from services.scorer.scoring import Scoring
-from services.scorer.store import Loaded
-from services.scorer.turns import Turns
+from services.scorer.evidence_lock import Turns
+from services.scorer.exchanges.database import Exchanges
+from services.scorer.exchanges.reconciler import Reconciler
+from services.scorer.index.results import Adopted
+from services.scorer.index.scoring import Scoring
+from services.scorer.state.position import Position
+from services.scorer.state.store import Loaded
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
 HOUR = 3600

@@ -22,19 +22,19 @@ from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar
 from services.register.directory.load import load
-from services.scorer import refreshing
-from services.scorer.announcing import Announcer
-from services.scorer.blocks import GOVERNMENT
-from services.scorer.exchanges import Exchanges
-from services.scorer.gap import Position
-from services.scorer.gauges import Gauges
-from services.scorer.judgement import Adopted
-from services.scorer.publish import Publisher
-from services.scorer.refreshing import LATE_SECONDS, LATE_SHARE, Refresher
-from services.scorer.scoring import Scoring
-from services.scorer.serving import Serving
-from services.scorer.store import Store
-from services.scorer.turns import Turns
+from services.scorer import refresher as refreshing
+from services.scorer.evidence_lock import Turns
+from services.scorer.exchanges.database import Exchanges
+from services.scorer.health import Serving
+from services.scorer.index.results import Adopted
+from services.scorer.index.scoring import Scoring
+from services.scorer.metrics import Gauges
+from services.scorer.publishing.blocks import GOVERNMENT
+from services.scorer.publishing.history import Announcer
+from services.scorer.publishing.publisher import Publisher
+from services.scorer.refresher import LATE_SECONDS, LATE_SHARE, Refresher
+from services.scorer.state.position import Position
+from services.scorer.state.store import Store
 
 SLOT = 300
 START = 1_772_388_000  # 2026-03-01T18:00:00Z

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.core.runtime import Health
-from services.scorer.serving import Serving
+from services.scorer.health import Serving
 
 
 def test_a_start_says_what_it_is_at_until_there_is_an_index() -> None:

@@ -13,10 +13,10 @@ from scoring_case import SLOT, START, CrashError, Run, crash, differences, regis
 from services.core.errors import StateError
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.scorer import shelf
-from services.scorer import store as store_module
-from services.scorer.judgement import Adopted
-from services.scorer.store import Store
+from services.scorer.index.results import Adopted
+from services.scorer.state import mapped_arrays as shelf
+from services.scorer.state import store as store_module
+from services.scorer.state.store import Store
 
 __all__ = ["register"]  # the fixture
 

@@ -8,8 +8,8 @@ from threading import Event, get_ident
 
 import pytest
 
-from services.scorer import turns as turns_module
-from services.scorer.turns import Turns
+from services.scorer import evidence_lock as turns_module
+from services.scorer.evidence_lock import Turns
 
 
 async def test_others_have_their_turn_between_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,11 @@ from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
 from services.register.directory.load import load
-from services.scorer.gap import Position
-from services.scorer.judgement import Adopted
-from services.scorer.scoring import Scoring
-from services.scorer.store import Loaded
-from services.scorer.vantages import Vantages, duties
+from services.scorer.index.results import Adopted
+from services.scorer.index.scoring import Scoring
+from services.scorer.index.silent_vantages import Vantages, duties
+from services.scorer.state.position import Position
+from services.scorer.state.store import Loaded
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
 SLOT = 300

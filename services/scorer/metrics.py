@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume
 from services.core.metrics import table as metrics
+from services.core.metrics.families import Family, Labels, Late
 from services.core.model.measurement import Indicator, Kind
 from services.core.model.outcome import Outcome, Reason, Stage
 from services.core.model.reconciliation import FINDINGS, findings
@@ -22,11 +23,10 @@ from services.indicator.index.error_budget import Burns, burning
 from services.indicator.register_arrays import Frame
 from services.indicator.structure.network import Network
 from services.indicator.window import SlotDetail
-from services.scorer.blocks import AGENCIES_AND_ABOVE
-from services.scorer.families import Family, Labels, Late
-from services.scorer.judgement import Judgement
-from services.scorer.reconciling import Reconciled
-from services.scorer.scoring import Tallied
+from services.scorer.exchanges.reconciler import Reconciled
+from services.scorer.index.results import Judgement
+from services.scorer.index.scoring import Tallied
+from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 
 __all__ = ["AGENCY_SERIES", "BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "REASON_SERIES", "Gauges"]
 

@@ -11,8 +11,8 @@ from services.core.bus import Bus
 from services.core.bus import names as subjects
 from services.core.codec import decode_recent
 from services.indicator.cells.recent import Recent, batches
-from services.scorer.batches import columns_of
-from services.scorer.latest import LATEST
+from services.scorer.decode import columns_of
+from services.scorer.publishing.recent import LATEST
 
 __all__ = ["recall"]
 

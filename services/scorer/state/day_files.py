@@ -14,7 +14,7 @@ import numpy as np
 
 from services.core.errors import StateError
 from services.indicator.cells.closed_days import DayState
-from services.scorer.files import damaged
+from services.scorer.state.atomic import damaged
 
 __all__ = ["archive", "map_day", "mapped", "path_of"]
 

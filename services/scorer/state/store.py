@@ -18,10 +18,11 @@ from services.core.errors import StateError
 from services.core.model.measurement import Target
 from services.indicator.calendar import Calendar
 from services.indicator.window import Changes, Evidence
-from services.scorer import cells, days
-from services.scorer.files import clear_parts, damaged, replace, sync
-from services.scorer.manifest import Manifest
-from services.scorer.shelf import Shelf
+from services.scorer.state import day_files as days
+from services.scorer.state import slot_files as cells
+from services.scorer.state.atomic import clear_parts, damaged, replace, sync
+from services.scorer.state.manifest import Manifest
+from services.scorer.state.mapped_arrays import Shelf
 
 __all__ = ["SLOTS_ROOM", "Loaded", "Save", "Store"]
 

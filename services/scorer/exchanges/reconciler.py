@@ -18,10 +18,10 @@ from services.indicator.exchanges.agreement import Hours
 from services.indicator.exchanges.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
 from services.indicator.exchanges.traffic import Assignment, assign
 from services.indicator.register_arrays import Frame
-from services.scorer.exchanges import Exchanges, Reading
-from services.scorer.hours import HOUR_SECONDS
-from services.scorer.scoring import Scoring
-from services.scorer.turns import Turns
+from services.scorer.evidence_lock import Turns
+from services.scorer.exchanges.database import Exchanges, Reading
+from services.scorer.exchanges.hourly import HOUR_SECONDS
+from services.scorer.index.scoring import Scoring
 
 __all__ = ["LATE_SECONDS", "Reconciled", "Reconciler"]
 

@@ -23,9 +23,9 @@ from services.indicator.sensitivity.recount import recount
 from services.indicator.structure.network import Network
 from services.indicator.structure.structure import structures
 from services.indicator.window import Evidence
-from services.scorer.admission import admit
-from services.scorer.exchanges import Exchanges
-from services.scorer.lines import MeasurementLines
+from services.scorer.exchanges.database import Exchanges
+from services.scorer.index.admission import admit
+from services.scorer.offline.jsonl import MeasurementLines
 
 __all__ = ["Admitted", "admitted", "last_end", "network", "rankings", "score", "volumes"]
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 from math import gcd
 
 from services.core.model.measurement import ExchangeSummary
-from services.scorer import hours
-from services.scorer.hours import HOUR_SECONDS
+from services.scorer.exchanges import hourly as hours
+from services.scorer.exchanges.hourly import HOUR_SECONDS
 
 __all__ = ["SCHEMA", "Replacing", "trim"]
 

@@ -11,14 +11,14 @@ from services.core.errors import BusError, GapError
 from services.core.log import Logger
 from services.core.model.measurement import ExchangeSummary
 from services.indicator.calendar import Calendar
-from services.scorer.batches import columns_of, summaries_of
-from services.scorer.exchanges import Exchanges
-from services.scorer.gap import Position
-from services.scorer.gauges import Gauges
-from services.scorer.intake import Intake
-from services.scorer.scoring import Scoring
-from services.scorer.serving import Serving
-from services.scorer.turns import TURN_SECONDS, Turns
+from services.scorer.decode import columns_of, summaries_of
+from services.scorer.evidence_lock import TURN_SECONDS, Turns
+from services.scorer.exchanges.database import Exchanges
+from services.scorer.health import Serving
+from services.scorer.index.scoring import Scoring
+from services.scorer.ingest.stream_cursor import Intake
+from services.scorer.metrics import Gauges
+from services.scorer.state.position import Position
 
 __all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader"]
 

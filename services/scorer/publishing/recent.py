@@ -11,7 +11,7 @@ from services.core.model.measurement import Kind
 from services.indicator.cells.recent import Recent
 from services.indicator.index.error_budget import Burns
 from services.indicator.register_arrays import Frame
-from services.scorer.membership import Members
+from services.scorer.index.members import Members
 
 __all__ = ["LATEST", "latest_blocks", "latest_keys"]
 

@@ -24,10 +24,12 @@ from services.core.model.reconciliation import Carrier
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.register.attribution import Mapping
-from services.scorer import carriers, former, hours, summaries
-from services.scorer.gap import Position
-from services.scorer.hours import HOUR_SECONDS
-from services.scorer.summaries import Replacing
+from services.scorer.exchanges import carriers, summaries
+from services.scorer.exchanges import hourly as hours
+from services.scorer.exchanges import migrations as former
+from services.scorer.exchanges.hourly import HOUR_SECONDS
+from services.scorer.exchanges.summaries import Replacing
+from services.scorer.state.position import Position
 
 __all__ = ["KEPT_DAYS", "Exchanges", "Reading"]
 

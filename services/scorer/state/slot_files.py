@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.core.errors import StateError
 from services.indicator.cells.slots import Load
 from services.indicator.cells.states import SlotState
-from services.scorer.files import damaged
+from services.scorer.state.atomic import damaged
 
 __all__ = ["content", "loader", "path_of", "saved"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from services.scorer import hours
+from services.scorer.exchanges import hourly as hours
 
 __all__ = ["take_over"]
 

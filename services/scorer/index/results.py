@@ -11,8 +11,8 @@ from services.indicator.evidence import Counted
 from services.indicator.index.index import Snapshot
 from services.indicator.register_arrays import Frame
 from services.indicator.structure.network import Network
-from services.scorer.membership import Members, members
-from services.scorer.vantages import Duties, duties
+from services.scorer.index.members import Members, members
+from services.scorer.index.silent_vantages import Duties, duties
 
 __all__ = ["Adopted", "Count", "Due", "Judgement"]
 

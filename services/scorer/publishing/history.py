@@ -11,14 +11,14 @@ from itertools import islice
 
 from services.core.bus import Bus
 from services.core.bus import names as subjects
+from services.core.bus.concurrency import Inflight
 from services.core.codec import indicator_to_message
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.core.model.measurement import Indicator, Kind
 from services.indicator.index.index import Snapshot
-from services.scorer.blocks import AGENCIES_AND_ABOVE
-from services.scorer.inflight import Inflight
-from services.scorer.scoring import Scoring
+from services.scorer.index.scoring import Scoring
+from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 
 __all__ = ["Announcer"]
 

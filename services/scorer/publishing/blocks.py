@@ -14,8 +14,8 @@ from services.core.model.structure import Structure
 from services.indicator.index.index import LinkColumns
 from services.indicator.register_arrays import Frame
 from services.indicator.window import Evidence
-from services.scorer.membership import Members
-from services.scorer.table import Table
+from services.scorer.index.members import Members
+from services.scorer.publishing.columns import Table
 
 __all__ = [
     "AGENCIES_AND_ABOVE",

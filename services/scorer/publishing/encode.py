@@ -9,10 +9,10 @@ from itertools import compress
 
 from services.core.codec import ExchangeVolume, block_digest, encode_block, encode_blocks
 from services.core.model.reconciliation import Reconciliation
-from services.scorer.blocks import GOVERNMENT, consumer_blocks, consumer_key, government_block, grouped
-from services.scorer.judgement import Judgement
-from services.scorer.reconciling import Reconciled
-from services.scorer.table import Table
+from services.scorer.exchanges.reconciler import Reconciled
+from services.scorer.index.results import Judgement
+from services.scorer.publishing.blocks import GOVERNMENT, consumer_blocks, consumer_key, government_block, grouped
+from services.scorer.publishing.columns import Table
 
 __all__ = ["Encoded", "EncodedBlocks"]
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from services.core.bus import TOGETHER, Bus
 from services.core.bus import names as subjects
+from services.core.bus.concurrency import Inflight
 from services.core.codec import (
     ExchangeVolume,
     RecentBlock,
@@ -23,13 +24,12 @@ from services.core.codec import (
     stamp_slot_block,
 )
 from services.indicator.window import Evidence
-from services.scorer.blocks import CHUNK_SLOTS, consumer_key, slot_blocks
-from services.scorer.encoded import Encoded, EncodedBlocks
-from services.scorer.inflight import Inflight
-from services.scorer.judgement import Due, Judgement
-from services.scorer.latest import LATEST, latest_keys
-from services.scorer.reconciling import Reconciled
-from services.scorer.scoring import DETAIL_SECONDS
+from services.scorer.exchanges.reconciler import Reconciled
+from services.scorer.index.results import Due, Judgement
+from services.scorer.index.scoring import DETAIL_SECONDS
+from services.scorer.publishing.blocks import CHUNK_SLOTS, consumer_key, slot_blocks
+from services.scorer.publishing.encode import Encoded, EncodedBlocks
+from services.scorer.publishing.recent import LATEST, latest_keys
 
 __all__ = ["Publisher", "Slots"]
 

@@ -18,13 +18,13 @@ from services.indicator.index.index import indicators
 from services.indicator.intervals.history import RECORD_DAYS, Record
 from services.indicator.structure.structure import structures
 from services.indicator.window import Evidence
-from services.scorer.admission import admit, closable
-from services.scorer.blocks import CHUNK_SLOTS
-from services.scorer.gap import Position
-from services.scorer.judgement import Adopted, Count, Due, Judgement
-from services.scorer.manifest import Manifest
-from services.scorer.membership import Members, having
-from services.scorer.store import Loaded, Save
+from services.scorer.index.admission import admit, closable
+from services.scorer.index.members import Members, having
+from services.scorer.index.results import Adopted, Count, Due, Judgement
+from services.scorer.publishing.blocks import CHUNK_SLOTS
+from services.scorer.state.manifest import Manifest
+from services.scorer.state.position import Position
+from services.scorer.state.store import Loaded, Save
 
 __all__ = ["DETAIL_SECONDS", "Scoring", "Tallied"]
 

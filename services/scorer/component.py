@@ -11,8 +11,8 @@ from services.core.errors import PeyvandError, StateError
 from services.core.model.register import Register
 from services.core.runtime import Runtime
 from services.register.bus.publish import follow
-from services.scorer.exchanges import Exchanges
-from services.scorer.gauges import Gauges
+from services.scorer.exchanges.database import Exchanges
+from services.scorer.metrics import Gauges
 from services.scorer.session import Session
 
 __all__ = ["main"]

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from services.core.errors import StateError
-from services.scorer.gap import Position
+from services.scorer.state.position import Position
 
 __all__ = ["Manifest"]
 

@@ -14,7 +14,7 @@ from hashlib import blake2b
 
 import grpc
 
-from services.api.refusal import RefusedError
+from services.api.errors import RefusedError
 
 __all__ = ["DEFAULT_SIZE", "MOST", "Page", "cut", "last_of", "size_of", "token_of"]
 

@@ -6,13 +6,13 @@ import asyncio
 import time
 from ipaddress import ip_address
 
-from services.api.assembly import NAMES, Picture, handlers
-from services.api.clients import identify_by
-from services.api.encryption import credentials_by
-from services.api.feed import Feed
-from services.api.read_model import ReadModel
-from services.api.readiness import Readiness
+from services.api.access.clients import identify_by
+from services.api.access.tls import credentials_by
+from services.api.component import Readiness
+from services.api.model.feed import Feed
+from services.api.model.read_model import ReadModel
 from services.api.server import Announcer, listening
+from services.api.wiring import NAMES, Picture, handlers
 from services.core.bus import Bus, connect_by
 from services.core.runtime import Runtime, address
 

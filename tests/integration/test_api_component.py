@@ -29,7 +29,7 @@ from peyvand.v1 import (
     indicator_service_pb2,
     indicator_service_pb2_grpc,
 )
-from services.api.assembly import NAMES
+from services.api.wiring import NAMES
 from services.core.model.measurement import Kind
 from services.register.bus.publish import publish
 from tests.api_pictures import AS_OF

@@ -19,7 +19,7 @@ from api_answers import api
 from prober_authority import Authority
 
 from peyvand.v1 import indicator_service_pb2, indicator_service_pb2_grpc, register_service_pb2
-from services.api.clients import read_clients
+from services.api.access.clients import read_clients
 from services.core.bus.names import INDICATOR
 from services.core.model.measurement import Kind
 from services.register.bus.publish import publish

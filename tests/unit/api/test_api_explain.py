@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.api.gathered import Gathering, around
+from services.api.answers.link_shares import Gathering, around
 from services.core.codec import encode_recent, encode_slot_block
 from services.core.errors import BusError
 from services.core.model.measurement import Kind, Losses

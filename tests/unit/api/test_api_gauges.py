@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.api import gauges
-from services.api.gathered import gathered
-from services.api.gauges import Standing
-from services.api.read_model import ReadModel
-from services.api.register_view import RegisterView
+from services.api import metrics as gauges
+from services.api.answers.link_shares import gathered
+from services.api.metrics import Standing
+from services.api.model.read_model import ReadModel
+from services.api.model.register_view import RegisterView
 from services.core.codec import KeptBlock
 from services.core.metrics.table import TABLE
 from services.core.model.measurement import Kind

@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import Gauge
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.api.published import Published
-from services.api.read_model import ReadModel
-from services.api.register_view import RegisterView
-from services.api.watch import WatchHub
+from services.api.model.published import Published
+from services.api.model.read_model import ReadModel
+from services.api.model.register_view import RegisterView
+from services.api.model.watch import WatchHub
 from services.core.codec import KeptBlock
 from services.core.model.measurement import Kind
 from tests.api_pictures import AS_OF, blocks_of

@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.api.assembly import NAMES
 from services.api.server import Announcer, listening
+from services.api.wiring import NAMES
 from services.cli import ask_client, ask_commands
 from services.core.codec import encode_recent, encode_slot_block
 from services.core.errors import ApiError

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from peyvand.v1 import register_pb2, register_service_pb2
-from services.api.access import caller
-from services.api.handlers import Context
-from services.api.messages import agency_message, evaluation_message, service_message
+from services.api.access.rules import caller
+from services.api.answers.register_messages import agency_message, evaluation_message, service_message
+from services.api.model.read_model import ReadModel
 from services.api.paging import cut
-from services.api.read_model import ReadModel
+from services.api.rpc.handlers import Context
 from services.core.codec.units import timestamp
 from services.core.model.measurement import Kind
 

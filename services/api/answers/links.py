@@ -9,14 +9,14 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_service_pb2
-from services.api.access import caller
-from services.api.exchange_answers import Reconciliations
-from services.api.messages import link_message
+from services.api.access.rules import caller
+from services.api.answers.blocks import Reconciliations
+from services.api.answers.register_messages import link_message
+from services.api.answers.slots import chunks, slot_key, slot_messages
+from services.api.errors import RefusedError
+from services.api.model.read_model import ReadModel, block_key
+from services.api.model.register_view import RegisterView
 from services.api.paging import cut
-from services.api.read_model import ReadModel, block_key
-from services.api.refusal import RefusedError
-from services.api.register_view import RegisterView
-from services.api.slots import chunks, slot_key, slot_messages
 from services.core.codec import SlotBlock, decode_slot_block, reconciliation_to_message, volume_to_message
 from services.core.codec.units import time_of
 from services.core.errors import BusError

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peyvand.v1 import indicator_service_pb2, measurement_pb2, outcome_pb2
-from services.api.gathered import Gathered
-from services.api.refusal import RefusedError
-from services.api.register_view import RegisterView
-from services.api.slots import span_of
+from services.api.answers.link_shares import Gathered
+from services.api.answers.slots import span_of
+from services.api.errors import RefusedError
+from services.api.model.register_view import RegisterView
 from services.core.codec import (
     RecentBlock,
     SlotBlock,

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from services.api.gathered import gathered
-from services.api.read_model import GOVERNMENT_BLOCK, ReadModel
-from services.api.register_view import RegisterView
-from services.api.structure_answers import three_bars
+from services.api.answers.link_shares import gathered
+from services.api.answers.structure_answers import three_bars
+from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel
+from services.api.model.register_view import RegisterView
 from services.core.codec import KeptBlock
 from services.core.metrics.table import TABLE
 from services.core.model.measurement import Kind

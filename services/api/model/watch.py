@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import grpc
 from prometheus_client import Gauge
 
-from services.api.published import Published
-from services.api.read_model import Change
-from services.api.refusal import RefusedError
+from services.api.errors import RefusedError
+from services.api.model.published import Published
+from services.api.model.read_model import Change
 
 __all__ = ["Watch", "WatchHub"]
 

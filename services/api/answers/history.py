@@ -16,9 +16,9 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.api.errors import RefusedError
+from services.api.model.read_model import ReadModel, named_kind
 from services.api.paging import last_of, size_of, token_of
-from services.api.read_model import ReadModel, named_kind
-from services.api.refusal import RefusedError
 from services.core.bus import Message
 from services.core.bus import names as subjects
 from services.core.codec.units import time_of

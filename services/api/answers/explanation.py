@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import grpc
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.api.findings import Findings
-from services.api.gathered import Gathering
-from services.api.messages import link_message
-from services.api.read_model import GOVERNMENT_BLOCK, block_key
-from services.api.refusal import RefusedError
-from services.api.register_view import RegisterView
+from services.api.answers.evidence import Findings
+from services.api.answers.link_shares import Gathering
+from services.api.answers.register_messages import link_message
+from services.api.errors import RefusedError
+from services.api.model.read_model import GOVERNMENT_BLOCK, block_key
+from services.api.model.register_view import RegisterView
 from services.core.codec import KeptBlock, indicator_to_message
 from services.core.model.measurement import Indicator, Kind, Losses, Target
 from services.indicator.index.explain import Explanation, explain

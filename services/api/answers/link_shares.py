@@ -8,8 +8,8 @@ from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
-from services.api.read_model import ReadModel, block_key
-from services.api.register_view import RegisterView
+from services.api.model.read_model import ReadModel, block_key
+from services.api.model.register_view import RegisterView
 from services.core.codec import KeptBlock
 from services.core.model.measurement import Kind
 from services.indicator.index.explain import gather

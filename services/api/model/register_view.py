@@ -9,7 +9,7 @@ from functools import cached_property
 
 import grpc
 
-from services.api.refusal import RefusedError
+from services.api.errors import RefusedError
 from services.core.model.measurement import Kind
 from services.core.model.register import Link, Register
 from services.indicator.calendar import Calendar

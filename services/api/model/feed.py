@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 
-from services.api.read_model import GOVERNMENT_BLOCK, ReadModel, block_key
-from services.api.register_view import RegisterView
-from services.api.watch import WatchHub
+from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel, block_key
+from services.api.model.register_view import RegisterView
+from services.api.model.watch import WatchHub
 from services.core.bus import Bus
 from services.core.bus.names import INDICATOR, REGISTER
 from services.core.codec import KeptBlock, decode_manifest

@@ -7,21 +7,21 @@ from collections.abc import AsyncGenerator
 import grpc
 
 from peyvand.v1 import indicator_service_pb2
-from services.api.access import caller, not_visible
-from services.api.caller import ABOVE
-from services.api.exchange_answers import traffic_answer
-from services.api.explanation import Explainer
-from services.api.findings import Findings
-from services.api.gathered import Gathering
-from services.api.handlers import Context
-from services.api.history import History
-from services.api.link_answers import LinkAnswers
+from services.api.access.roles import ABOVE
+from services.api.access.rules import caller, not_visible
+from services.api.answers.blocks import traffic_answer
+from services.api.answers.evidence import Findings
+from services.api.answers.explanation import Explainer
+from services.api.answers.history import History
+from services.api.answers.link_shares import Gathering
+from services.api.answers.links import LinkAnswers
+from services.api.answers.structure_answers import structure_answer
+from services.api.answers.tabulation import Tabulator
+from services.api.errors import RefusedError
+from services.api.model.read_model import ReadModel, named_kind
+from services.api.model.watch import WatchHub
 from services.api.paging import MOST, cut
-from services.api.read_model import ReadModel, named_kind
-from services.api.refusal import RefusedError
-from services.api.structure_answers import structure_answer
-from services.api.tabulation import Tabulator
-from services.api.watch import WatchHub
+from services.api.rpc.handlers import Context
 from services.core.model.measurement import Kind
 
 __all__ = ["IndicatorServicer"]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
-from services.api.caller import EVERYTHING, PUBLIC, Caller, Role
+from services.api.access.roles import EVERYTHING, PUBLIC, Caller, Role
 from services.core.errors import SettingsError
 from services.core.settings import Settings
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 
 import grpc
 
-from services.api.published import Published
-from services.api.refusal import RefusedError
-from services.api.register_view import RegisterView
+from services.api.errors import RefusedError
+from services.api.model.published import Published
+from services.api.model.register_view import RegisterView
 from services.core.codec import KeptBlock, Place
 from services.core.model.measurement import Kind
 from services.core.model.register import Register

@@ -5,8 +5,8 @@ from __future__ import annotations
 import grpc
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.api.read_model import GOVERNMENT_BLOCK, ReadModel
-from services.api.refusal import RefusedError
+from services.api.errors import RefusedError
+from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel
 from services.core.codec import structure_to_message
 from services.core.codec.units import timestamp
 from services.core.model.measurement import Indicator, Kind

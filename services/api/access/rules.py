@@ -8,9 +8,9 @@ from typing import Any
 
 import grpc
 
-from services.api.caller import Caller
-from services.api.read_model import ReadModel
-from services.api.refusal import RefusedError
+from services.api.access.roles import Caller
+from services.api.errors import RefusedError
+from services.api.model.read_model import ReadModel
 from services.core.model.measurement import Kind
 from services.core.model.register import Register
 

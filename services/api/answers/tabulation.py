@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peyvand.v1 import indicator_service_pb2
-from services.api.gathered import Gathered, Gathering
-from services.api.read_model import GOVERNMENT_BLOCK
-from services.api.refusal import RefusedError
+from services.api.answers.link_shares import Gathered, Gathering
+from services.api.errors import RefusedError
+from services.api.model.read_model import GOVERNMENT_BLOCK
 from services.core.codec import set_index_to_message
 from services.core.codec.units import timestamp
 from services.core.model.measurement import Kind

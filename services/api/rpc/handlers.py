@@ -16,8 +16,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from prometheus_client import Counter, Histogram
 
-from services.api.access import Access
-from services.api.refusal import RefusedError
+from services.api.access.rules import Access
+from services.api.errors import RefusedError
 from services.core.log import Logger
 
 __all__ = ["Answer", "Context", "Meters", "service_handlers"]

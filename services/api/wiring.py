@@ -9,17 +9,17 @@ import grpc
 from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2, register_service_pb2
-from services.api.access import Access
-from services.api.caller import EVERYTHING, Caller
-from services.api.findings import Findings
-from services.api.gauges import Standing
-from services.api.handlers import Context, Meters, service_handlers
-from services.api.history import History
-from services.api.indicator_servicer import IndicatorServicer
-from services.api.link_answers import LinkAnswers
-from services.api.read_model import ReadModel
-from services.api.register_servicer import RegisterServicer
-from services.api.watch import WatchHub
+from services.api.access.roles import EVERYTHING, Caller
+from services.api.access.rules import Access
+from services.api.answers.evidence import Findings
+from services.api.answers.history import History
+from services.api.answers.links import LinkAnswers
+from services.api.metrics import Standing
+from services.api.model.read_model import ReadModel
+from services.api.model.watch import WatchHub
+from services.api.rpc.handlers import Context, Meters, service_handlers
+from services.api.rpc.indicator_service import IndicatorServicer
+from services.api.rpc.register_service import RegisterServicer
 from services.core.bus import Bus, Message
 from services.core.bus.names import INDICATOR, INDICATORS
 from services.core.errors import BusError

@@ -86,8 +86,8 @@ def up(
     base_port: Annotated[int, typer.Option(help="sandbox: first port of the simulated agencies")] = 7500,
 ) -> None:
     """Run everything on this machine; one table that updates; Ctrl-C stops all of it."""
-    from services.cli.up import Plan  # noqa: PLC0415  # only this command needs gRPC and the tables
-    from services.cli.up import up as run_up  # noqa: PLC0415
+    from services.cli.up.up import Plan  # noqa: PLC0415  # only this command needs gRPC and the tables
+    from services.cli.up.up import up as run_up  # noqa: PLC0415
 
     if sandbox == (register is not None):
         raise SettingsError("`peyvand up` needs either --sandbox or --register DIR")

@@ -14,7 +14,7 @@ import pytest
 from registers import write_register
 from structlog.testing import capture_logs
 
-from services.cli.register_commands import _watch
+from services.cli.commands.register import _watch
 from services.core.bus.names import REGISTER, kv_stream
 from services.core.bus.topology import initialise
 from services.core.codec import decode_manifest, encode_manifest
@@ -175,7 +175,7 @@ async def test_followers_survive_the_server(nats: Any, tmp_path: Path) -> None:
 async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
     """`register publish --watch` publishes, republishes a change, refuses a bad one with its faults, and ends on SIGTERM."""
     directory = write_register(tmp_path / "register")
-    code = "from services.cli.register_commands import app; app()"
+    code = "from services.cli.commands.register import app; app()"
     arguments = ["publish", str(directory), "--watch", "--nats", nats.url, "--credentials", str(nats.credentials)]
     errors = tmp_path / "errors"
     with errors.open("wb") as stderr:

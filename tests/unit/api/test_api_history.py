@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from typer.testing import CliRunner
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.cli import ask_commands
+from services.cli.commands import ask as ask_commands
 from services.core.bus import names as subjects
 from services.core.codec import indicator_to_message
 from services.core.codec.units import timestamp

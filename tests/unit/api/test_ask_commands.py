@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from services.api.server import Announcer, listening
 from services.api.wiring import NAMES
-from services.cli import ask_client, ask_commands
+from services.cli import api_client as ask_client
+from services.cli.commands import ask as ask_commands
 from services.core.codec import encode_recent, encode_slot_block
 from services.core.errors import ApiError
 from services.core.model.outcome import Outcome, Reason

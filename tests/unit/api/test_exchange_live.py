@@ -11,9 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.cli.ask_client import Client
-from services.cli.ask_commands import explain
-from services.cli.exchange_command import exchange
+from services.cli.api_client import Client
+from services.cli.commands.ask import explain
+from services.cli.commands.exchange import exchange
 from services.core.errors import ApiError
 from services.core.model.reconciliation import BusTraffic, Traffic, Volume
 from tests.api_pictures import blocks_of

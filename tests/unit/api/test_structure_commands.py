@@ -11,8 +11,8 @@ import typer
 from registers import EVALUATION, write_register
 from typer.testing import CliRunner
 
-from services.cli import structure_commands
-from services.cli.ask_client import Client
+from services.cli.api_client import Client
+from services.cli.commands import structure_commands
 from services.core.errors import ApiError
 from services.register.directory.load import load
 from tests.api_pictures import blocks_of

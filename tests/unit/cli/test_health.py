@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.cli.health import ask
+from services.cli.healthcheck import ask
 from services.core.runtime import Health, _exposition
 from tests.ports import free_port
 
@@ -41,7 +41,7 @@ def test_without_an_address_nothing_is_healthy(where: str) -> None:
 def test_the_command_exits_by_what_it_found() -> None:
     """An engine reads the exit code alone."""
     health = Health()
-    command = [sys.executable, "-m", "services.cli.health"]
+    command = [sys.executable, "-m", "services.cli.healthcheck"]
     with _component(health) as where:
         environ = {"PEYVAND_METRICS": where}
         assert subprocess.run(command, env=environ, capture_output=True, check=False).returncode == 1

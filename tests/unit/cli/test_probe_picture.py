@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from services.cli.probe_picture import Probed, explained, line
+from services.cli.render.probe import Probed, explained, line
 from services.core.model.measurement import Phases, Target
 from services.core.model.outcome import Reason
 from services.core.model.probe import Body, Expect, HeaderExpectation, JsonExpectation, Probe

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.cli.exchange_command import exchange
+from services.cli.commands.exchange import exchange
 from services.core.codec import summary_from_json
 from tests.exchange_records import PERSONAL
 from tests.registers import write_register

@@ -10,8 +10,8 @@ import pytest
 from registers import EVALUATION, write_register
 from typer.testing import CliRunner
 
-from services.cli import register_commands
-from services.cli.register_commands import app
+from services.cli.commands import register as register_commands
+from services.cli.commands.register import app
 from services.core.bus.roles import write_users
 from services.core.errors import BusError, InputError, SettingsError
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from registers import write_register
 from typer.testing import CliRunner
 
-from services.cli.register_commands import app
+from services.cli.commands.register import app
 from services.collector.config import read_sources
 from services.core.errors import InputError, SettingsError
 from services.register.directory.load import load

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from registers import register_files, write_register
 
-from services.cli.register_commands import _fingerprint
+from services.cli.commands.register import _fingerprint
 from services.core.errors import InputError
 from services.core.model.probe import Auth, JsonExpectation
 from services.core.model.register import ALWAYS, ExchangeRoute, Maintenance, Member

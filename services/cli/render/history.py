@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2
-from services.cli.ask_tables import bounds, point, provenance
-from services.cli.figures import percent
-from services.cli.sparkline import cells, sparkline
-from services.cli.tables import new_table
+from services.cli.render.format import percent
+from services.cli.render.indicators import bounds, point, provenance
+from services.cli.render.sparkline import cells, sparkline
+from services.cli.render.tables import new_table
 from services.core.model.measurement import Kind
 
 __all__ = ["history"]

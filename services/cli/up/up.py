@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.cli.loopback import fetch
-from services.cli.processes import Child, ComponentError, component_command, running
-from services.cli.watching import Watching
+from services.cli.up.monitor import Watching
+from services.cli.up.processes import Child, ComponentError, component_command, running
 from services.core.bus import connect
 from services.core.bus.embedded import configuration, find_server, write_configuration
 from services.core.bus.roles import write_users

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from services.cli.ask_client import client
-from services.cli.ask_commands import API, Address, Window, console, print_json
-from services.cli.tables import new_table
-from services.cli.traffic_tables import traffic_tables
+from services.cli.api_client import client
+from services.cli.commands.ask import API, Address, Window, console, print_json
+from services.cli.render.tables import new_table
+from services.cli.render.traffic import traffic_tables
 from services.collector.offline import Digest, digest
 from services.core import codec
 from services.core.errors import InputError

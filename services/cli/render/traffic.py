@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
-from services.cli.figures import percent, window
-from services.cli.tables import new_table
+from services.cli.render.format import percent, window
+from services.cli.render.tables import new_table
 from services.indicator.exchanges import agreement as reconcile
 from services.indicator.exchanges import silence, volume
 from services.indicator.exchanges.silence import CHANCE

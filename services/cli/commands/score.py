@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
-from services.cli.bus_commands import Credentials, Nats, bus_settings
+from services.cli.commands.bus import Credentials, Nats, bus_settings
 from services.cli.reaching import reached
-from services.cli.score_table import show
-from services.cli.sensitivity_table import print_json, show_sensitivity
-from services.cli.structure_tables import structure_tables
+from services.cli.render.score import show
+from services.cli.render.sensitivity_table import print_json, show_sensitivity
+from services.cli.render.structure import structure_tables
 from services.core import codec
 from services.core.bus import Bus, Message
 from services.core.bus import names as subjects

@@ -1,4 +1,4 @@
-"""``python -m services.cli.health``: whether the component of this container serves; its image's health check.
+"""``python -m services.cli.healthcheck``: whether the component of this container serves; its image's health check.
 
 It asks /health where PEYVAND_METRICS says that it is, prints the answer and exits 0 when it is SERVING, else 1. The
 standard library alone, since it runs for every container every few seconds.

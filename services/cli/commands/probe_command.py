@@ -15,8 +15,8 @@ import typer
 import uvloop
 from rich.console import Console
 
-from services.cli.probe_choice import chosen, only, single
-from services.cli.probe_picture import Probed, explained, line
+from services.cli.commands.probe import chosen, only, single
+from services.cli.render.probe import Probed, explained, line
 from services.core.codec import measurement_to_json
 from services.core.errors import SettingsError
 from services.core.log import Logger

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.cli.figures import gain, percent
-from services.cli.sparkline import sparkline
+from services.cli.render.format import gain, percent
+from services.cli.render.sparkline import sparkline
 
 __all__ = ["Exchanges", "Picture", "left_out", "line", "table"]
 

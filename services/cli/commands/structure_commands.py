@@ -8,10 +8,10 @@ import grpc
 import typer
 
 from peyvand.v1 import indicator_pb2
-from services.cli.ask_client import ATTRIBUTES, Client, client
-from services.cli.ask_commands import API, Address, AsJson, Window, console, print_json
-from services.cli.rounds_tables import bars, rounds_tables
-from services.cli.structure_tables import structure_tables, tabulation
+from services.cli.api_client import ATTRIBUTES, Client, client
+from services.cli.commands.ask import API, Address, AsJson, Window, console, print_json
+from services.cli.render.rounds import bars, rounds_tables
+from services.cli.render.structure import structure_tables, tabulation
 from services.core.errors import ApiError
 
 __all__ = ["rounds", "structure", "tabulate"]

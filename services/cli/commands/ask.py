@@ -11,9 +11,9 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
 
-from services.cli.ask_client import client
-from services.cli.ask_tables import explanation, indicator_table, one_indicator, provenance
-from services.cli.history_table import history as history_picture
+from services.cli.api_client import client
+from services.cli.render.history import history as history_picture
+from services.cli.render.indicators import explanation, indicator_table, one_indicator, provenance
 from services.core.model.measurement import Kind
 
 __all__ = ["API", "Address", "AsJson", "Window", "console", "explain", "history", "indicator", "print_json"]

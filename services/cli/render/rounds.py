@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, register_pb2, register_service_pb2
-from services.cli.figures import percent
+from services.cli.render.format import percent
 
 __all__ = ["bars", "rounds_tables"]
 

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.cli.figures import gain, percent, points, window
-from services.cli.findings_table import findings
-from services.cli.tables import new_table
+from services.cli.render.evidence import findings
+from services.cli.render.format import gain, percent, points, window
+from services.cli.render.tables import new_table
 from services.core.model.measurement import Kind
 
 __all__ = ["bounds", "explanation", "indicator_table", "one_indicator", "point", "provenance"]

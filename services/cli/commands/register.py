@@ -16,8 +16,8 @@ from typing import Annotated
 
 import typer
 
-from services.cli.bus_commands import Credentials, Nats, bus_settings
-from services.cli.fetching import fetch
+from services.cli.commands.bus import Credentials, Nats, bus_settings
+from services.cli.connections import fetch
 from services.core import log as logs
 from services.core.bus import Bus, connect_by
 from services.core.errors import BusError, Fault, InputError, SettingsError

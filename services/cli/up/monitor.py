@@ -15,8 +15,8 @@ from rich.live import Live
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
 from services.cli.loopback import fetch
-from services.cli.picture import Exchanges, Picture, left_out, line, table
-from services.cli.processes import Child
+from services.cli.up.processes import Child
+from services.cli.up.screen import Exchanges, Picture, left_out, line, table
 from services.core.model.register import Register
 
 __all__ = ["Watching"]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from services.cli.score_table import percent
+from services.cli.render.score import percent
 from services.core import codec
 from services.core.model.measurement import Kind
 from services.core.model.register import Register

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import block_pb2, indicator_service_pb2, measurement_pb2
-from services.cli.figures import percent, when
-from services.cli.tables import new_table
-from services.cli.traffic_tables import told
+from services.cli.render.format import percent, when
+from services.cli.render.tables import new_table
+from services.cli.render.traffic import told
 from services.core.model.outcome import Outcome, Reason
 
 __all__ = ["findings"]

@@ -7,11 +7,11 @@ import time
 
 from services.core.metrics import table as metrics
 from services.core.runtime import Runtime, run
+from services.sandbox.component import play
 from services.sandbox.directory import Choices
-from services.sandbox.faults import Mode
-from services.sandbox.replies import NOT_FOUND, OK
+from services.sandbox.faults.faults import Mode
 from services.sandbox.run import Run
-from services.sandbox.runner import play
+from services.sandbox.servers.replies import NOT_FOUND, OK
 
 __all__ = ["main"]
 

@@ -12,10 +12,10 @@ import orjson
 
 from services.core.errors import StateError
 from services.register.directory.load import load
-from services.sandbox.parties import Bus
-from services.sandbox.register_files import CA, SOURCES, register_files, sources_file
+from services.sandbox.exchanges.parties import Bus
+from services.sandbox.register.register_files import CA, SOURCES, register_files, sources_file
 from services.sandbox.run import Run, choose_run
-from services.sandbox.scenario import ALIAS, BUS, MEMBER, Scenario
+from services.sandbox.scenario.scenario import ALIAS, BUS, MEMBER, Scenario
 from services.sandbox.timing import Timing
 from services.sandbox.truth import Header
 

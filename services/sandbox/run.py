@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from services.sandbox.faults import CYCLE
+from services.sandbox.faults.faults import CYCLE
 from services.sandbox.timing import Timing
 from services.sandbox.truth import Header, kept_lines, read_header
 

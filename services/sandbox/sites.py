@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 from services.core.errors import ListenError
 from services.core.model.register import Endpoint
 from services.sandbox.certificates import Authority, bad_contexts
-from services.sandbox.parties import Bus
-from services.sandbox.replies import Reply, Request, bus_reply, inquiry_reply, page_reply
-from services.sandbox.scenario import BUS, Scenario
-from services.sandbox.servers import Site
-from services.sandbox.timeline import Span
-from services.sandbox.wiring import Wire
+from services.sandbox.exchanges.parties import Bus
+from services.sandbox.faults.timeline import Span
+from services.sandbox.scenario.scenario import BUS, Scenario
+from services.sandbox.scenario.wiring import Wire
+from services.sandbox.servers.replies import Reply, Request, bus_reply, inquiry_reply, page_reply
+from services.sandbox.servers.servers import Site
 
 __all__ = ["CONTROL", "allow_open_files", "sites"]
 

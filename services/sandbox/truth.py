@@ -18,8 +18,8 @@ from typing import IO
 import orjson
 
 from services.core.errors import StateError
-from services.sandbox.faults import CYCLE
-from services.sandbox.timeline import Span, Timeline
+from services.sandbox.faults.faults import CYCLE
+from services.sandbox.faults.timeline import Span, Timeline
 
 __all__ = ["AccessLog", "Header", "Truth", "kept_lines", "read_header"]
 

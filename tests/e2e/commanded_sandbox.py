@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from services.core.runtime import run
-from services.sandbox import runner
+from services.sandbox import component as runner
 from services.sandbox.__main__ import main
-from services.sandbox.envelopes import MULTIPART, RECORDS, read_question
-from services.sandbox.faults import Fault, Mode, Scope
-from services.sandbox.monitoring import Monitoring
-from services.sandbox.replies import OK, Reply, Request, response
-from services.sandbox.timeline import Span, Timeline
+from services.sandbox.faults.faults import Fault, Mode, Scope
+from services.sandbox.faults.timeline import Span, Timeline
+from services.sandbox.security_server.envelopes import MULTIPART, RECORDS, read_question
+from services.sandbox.security_server.monitoring import Monitoring
+from services.sandbox.servers.replies import OK, Reply, Request, response
 
 __all__ = ["command", "spoil"]
 

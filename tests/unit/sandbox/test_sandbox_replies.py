@@ -6,12 +6,12 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from services.sandbox.faults import Mode, Scope
-from services.sandbox.replies import Request, bus_reply, inquiry_reply, page_reply
-from services.sandbox.scenario import scenario
-from services.sandbox.timeline import Span
+from services.sandbox.faults.faults import Mode, Scope
+from services.sandbox.faults.timeline import Span
+from services.sandbox.scenario.scenario import scenario
+from services.sandbox.scenario.wiring import Wire
+from services.sandbox.servers.replies import Request, bus_reply, inquiry_reply, page_reply
 from services.sandbox.timing import timing
-from services.sandbox.wiring import Wire
 
 NOW = 1_800_000_000.0
 WIRES = scenario("small", seed=1, base_port=7500, times=timing(5)).wires

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import StateError
-from services.sandbox.faults import CYCLE
+from services.sandbox.faults.faults import CYCLE
+from services.sandbox.faults.timeline import Timeline
 from services.sandbox.run import Run, choose_run
-from services.sandbox.scenario import BUS, scenario
-from services.sandbox.timeline import Timeline
+from services.sandbox.scenario.scenario import BUS, scenario
 from services.sandbox.timing import timing
 from services.sandbox.truth import AccessLog, Header, Truth, read_header
 

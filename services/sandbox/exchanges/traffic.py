@@ -8,9 +8,9 @@ from hashlib import blake2b
 from itertools import accumulate
 from uuid import UUID
 
-from services.sandbox.mediation import Exchange, latest, mediate
-from services.sandbox.parties import Bus
-from services.sandbox.timeline import Span
+from services.sandbox.exchanges.mediation import Exchange, latest, mediate
+from services.sandbox.exchanges.parties import Bus
+from services.sandbox.faults.timeline import Span
 from services.sandbox.timing import Timing
 
 __all__ = ["Traffic"]

@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import Self
 
 from services.core.errors import ListenError
-from services.sandbox.connection import Conduct, Connection
-from services.sandbox.faults import Mode
-from services.sandbox.replies import Reply, Request
-from services.sandbox.timeline import Span
+from services.sandbox.faults.faults import Mode
+from services.sandbox.faults.timeline import Span
+from services.sandbox.servers.connection import Conduct, Connection
+from services.sandbox.servers.replies import Reply, Request
 from services.sandbox.timing import Timing
 
 __all__ = ["Answered", "Servers", "Site"]

@@ -8,19 +8,19 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from services.sandbox.ailing import ailing
 from services.sandbox.certificates import open_authority
 from services.sandbox.directory import ACCESS, EXCHANGES, Choices, make_directory, settle
-from services.sandbox.exchange_truth import ExchangeTruth
-from services.sandbox.monitoring import Monitoring
-from services.sandbox.parties import data_bus
+from services.sandbox.exchanges.exchange_truth import ExchangeTruth
+from services.sandbox.exchanges.parties import data_bus
+from services.sandbox.exchanges.traffic import Traffic
+from services.sandbox.faults.timeline import Span, Timeline
 from services.sandbox.run import TRUTH, Run
-from services.sandbox.scenario import BUS, scenario
-from services.sandbox.servers import Servers
+from services.sandbox.scenario.scenario import BUS, scenario
+from services.sandbox.security_server.ailing import ailing
+from services.sandbox.security_server.monitoring import Monitoring
+from services.sandbox.servers.servers import Servers
 from services.sandbox.sites import allow_open_files, sites
-from services.sandbox.timeline import Span, Timeline
 from services.sandbox.timing import Timing, timing
-from services.sandbox.traffic import Traffic
 from services.sandbox.truth import AccessLog, Truth
 
 __all__ = ["play"]

@@ -19,8 +19,8 @@ import orjson
 
 from services.core.errors import StateError
 from services.core.model.measurement import DURATION_BUCKETS
-from services.sandbox.mediation import Exchange
-from services.sandbox.traffic import Traffic
+from services.sandbox.exchanges.mediation import Exchange
+from services.sandbox.exchanges.traffic import Traffic
 
 __all__ = ["ExchangeTruth", "truths"]
 

@@ -12,8 +12,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from services.sandbox.scenario import Scenario
-from services.sandbox.wiring import security_host
+from services.sandbox.scenario.scenario import Scenario
+from services.sandbox.scenario.wiring import security_host
 
 __all__ = ["Bus", "Route", "Server", "data_bus"]
 

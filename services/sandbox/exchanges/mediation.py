@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.sandbox.faults import Mode, Scope
-from services.sandbox.parties import Route, Server
-from services.sandbox.timeline import Span
+from services.sandbox.exchanges.parties import Route, Server
+from services.sandbox.faults.faults import Mode, Scope
+from services.sandbox.faults.timeline import Span
 from services.sandbox.timing import Timing
 
 __all__ = ["Ending", "Exchange", "View", "latest", "mediate"]

@@ -15,10 +15,10 @@ from itertools import accumulate
 
 from services.core.errors import SettingsError
 from services.core.model.register import ALWAYS, Agency, Endpoint, Link, Service
-from services.sandbox.names import AGENCIES, ITEMS, Item
-from services.sandbox.offers import ACTIONS, SUBJECTS
+from services.sandbox.scenario.names import AGENCIES, ITEMS, Item
+from services.sandbox.scenario.offers import ACTIONS, SUBJECTS
+from services.sandbox.scenario.wiring import BUS_HOST, CONTROL_HOST, Wire, portal_host, provider_host, wire
 from services.sandbox.timing import Timing
-from services.sandbox.wiring import BUS_HOST, CONTROL_HOST, Wire, portal_host, provider_host, wire
 
 __all__ = ["ALIAS", "BUS", "MEMBER", "SCENARIOS", "Scenario", "Size", "scenario"]
 

@@ -5,7 +5,7 @@ They say what official rounds really say and leave out what those leave out: the
 
 from __future__ import annotations
 
-from services.sandbox.scenario import Scenario
+from services.sandbox.scenario.scenario import Scenario
 
 __all__ = ["evaluation_rounds"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from services.sandbox.mediation import Exchange, View
-from services.sandbox.traffic import Traffic
+from services.sandbox.exchanges.mediation import Exchange, View
+from services.sandbox.exchanges.traffic import Traffic
 
 __all__ = ["Logged", "logged", "records"]
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from services.sandbox.envelopes import HEALTH, MULTIPART, XML, Question, fault, multipart, read_question
-from services.sandbox.faults import Mode
-from services.sandbox.health import health
-from services.sandbox.logbook import records
-from services.sandbox.parties import Bus
-from services.sandbox.replies import OK, Reply, Request, response
-from services.sandbox.timeline import Span
-from services.sandbox.traffic import Traffic
+from services.sandbox.exchanges.logbook import records
+from services.sandbox.exchanges.parties import Bus
+from services.sandbox.exchanges.traffic import Traffic
+from services.sandbox.faults.faults import Mode
+from services.sandbox.faults.timeline import Span
+from services.sandbox.security_server.envelopes import HEALTH, MULTIPART, XML, Question, fault, multipart, read_question
+from services.sandbox.security_server.health import health
+from services.sandbox.servers.replies import OK, Reply, Request, response
 
 __all__ = ["OFFSET", "Monitoring"]
 

@@ -9,7 +9,7 @@ from typing import cast
 
 import httptools
 
-from services.sandbox.replies import Reply, Request
+from services.sandbox.servers.replies import Reply, Request
 
 __all__ = ["Conduct", "Connection"]
 

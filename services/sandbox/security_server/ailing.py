@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from random import Random
 
-from services.sandbox.faults import Mode, Scope
-from services.sandbox.parties import Bus
-from services.sandbox.timeline import Span
+from services.sandbox.exchanges.parties import Bus
+from services.sandbox.faults.faults import Mode, Scope
+from services.sandbox.faults.timeline import Span
 
 __all__ = ["ailing"]
 

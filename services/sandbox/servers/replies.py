@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import orjson
 
-from services.sandbox.faults import Mode, Scope
-from services.sandbox.records import answer
-from services.sandbox.timeline import Span
-from services.sandbox.wiring import Wire
+from services.sandbox.faults.faults import Mode, Scope
+from services.sandbox.faults.timeline import Span
+from services.sandbox.scenario.records import answer
+from services.sandbox.scenario.wiring import Wire
 
 __all__ = ["NOT_FOUND", "OK", "Reply", "Request", "bus_reply", "inquiry_reply", "page_reply", "response"]
 

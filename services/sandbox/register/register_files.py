@@ -11,11 +11,11 @@ import orjson
 import yaml
 
 from services.core.model.register import ALWAYS, Link
-from services.sandbox.announced import evaluation_rounds
-from services.sandbox.monitoring import OFFSET
-from services.sandbox.parties import Bus
-from services.sandbox.records import FAMILIES, Family
-from services.sandbox.scenario import BUS, MEMBER, Scenario
+from services.sandbox.exchanges.parties import Bus
+from services.sandbox.register.announced import evaluation_rounds
+from services.sandbox.scenario.records import FAMILIES, Family
+from services.sandbox.scenario.scenario import BUS, MEMBER, Scenario
+from services.sandbox.security_server.monitoring import OFFSET
 from services.sandbox.timing import Timing
 
 __all__ = ["CA", "SOURCES", "register_files", "sources_file"]

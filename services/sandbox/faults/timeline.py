@@ -10,8 +10,8 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from services.sandbox.faults import CYCLE, Fault, Mode, Scope, draw
-from services.sandbox.wiring import Wire
+from services.sandbox.faults.faults import CYCLE, Fault, Mode, Scope, draw
+from services.sandbox.scenario.wiring import Wire
 
 __all__ = ["Span", "Timeline"]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.core.model.outcome import Stage
-from services.sandbox.wiring import Wire
+from services.sandbox.scenario.wiring import Wire
 
 __all__ = ["BUS_MODES", "CYCLE", "Fault", "Mode", "Scope", "draw"]
 

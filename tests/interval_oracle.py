@@ -1,4 +1,4 @@
-"""Intervals by the text of INDICATOR.md §6, one number after the other: what the arrays are held against.
+"""Intervals by the text of docs/method.md §6, one number after the other: what the arrays are held against.
 
 It imports nothing of the project. A cause is given by its days: lists of slots, each -1 unknown, 0 up or 1 down.
 """

@@ -1,4 +1,4 @@
-"""Publishes summaries until the bus has acknowledged each in its latest revision (DESIGN.md, Contracts)."""
+"""Publishes summaries until the bus has acknowledged each in its latest revision (docs/design.md §5)."""
 
 from __future__ import annotations
 

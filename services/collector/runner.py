@@ -1,4 +1,4 @@
-"""The collector at work: follows the register, takes in its source, publishes what changed (DESIGN.md, Components)."""
+"""The collector at work: follows the register, takes in its source, publishes what changed (docs/design.md §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slots, days and windows: which slots an index is computed over (INDICATOR.md §3)."""
+"""Slots, days and windows: which slots an index is computed over (docs/method.md §3)."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Frame:
     Index arrays over links: ``service``, ``provider``, ``consumer`` (both into ``agencies``), ``sector`` (by consumer).
     Over services: ``service_consumer``, ``service_sector``. Weights are v_s (``service_weight``) and w (``weight``); ``slo`` (n,) is strictly between 0 and 1.
     ``required_from``, ``required_until`` and ``live_from`` are day ordinals; a link is in force on the days in
-    [required_from, required_until) and a known zero on those before live_from (INDICATOR.md §3).
+    [required_from, required_until) and a known zero on those before live_from (docs/method.md §3).
     ``targets`` are the links, then the endpoints; ``restrictions`` maps a position in it to the vantages that count
     for that target, where not all do. ``bus`` is the position among the endpoints of the one that is the data bus's own.
     """

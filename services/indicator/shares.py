@@ -1,4 +1,4 @@
-"""Shares, weights and loss profiles of links, imputed where nothing is known (INDICATOR.md §3-5)."""
+"""Shares, weights and loss profiles of links, imputed where nothing is known (docs/method.md §3-5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evidence of slots in detail and closed days, in memory (INDICATOR.md §2-3; DESIGN.md, Time, loss and duplication)."""
+"""The evidence of slots in detail and closed days, in memory (docs/method.md §2-3; docs/design.md §6)."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def assignments(register: Register, vantage: str | None) -> dict[Target, Assignm
 
     Vantage None stands for all of them. Left out are absent links and those of other vantages. A link is probed from the day it is required and live until
     the day it is required no more, by midnights in the policy's timezone: outside it, its slots are not judged by what
-    is measured (INDICATOR.md §3).
+    is measured (docs/method.md §3).
     """
     zone = ZoneInfo(register.policy.timezone)
     chosen = [

@@ -1,4 +1,4 @@
-"""The header by which a probe proves who it is (PROBING.md, Auth)."""
+"""The header by which a probe proves who it is (docs/probing.md §4)."""
 
 from __future__ import annotations
 

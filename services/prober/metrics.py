@@ -1,4 +1,4 @@
-"""What a prober tells Prometheus (PROBING.md, Metrics)."""
+"""What a prober tells Prometheus (docs/probing.md §7)."""
 
 from __future__ import annotations
 

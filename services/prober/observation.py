@@ -1,4 +1,4 @@
-"""What a probe saw: facts and timings, never a judgement (PROBING.md, Shape)."""
+"""What a probe saw: facts and timings, never a judgement (docs/probing.md §1)."""
 
 from __future__ import annotations
 

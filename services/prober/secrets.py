@@ -1,4 +1,4 @@
-"""Secrets by reference: ``env:NAME`` and ``file:PATH``, read late, masked everywhere (PROBING.md, Kinds)."""
+"""Secrets by reference: ``env:NAME`` and ``file:PATH``, read late, masked everywhere (docs/probing.md §2)."""
 
 from __future__ import annotations
 

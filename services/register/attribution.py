@@ -1,4 +1,4 @@
-"""From X-Road parties to agencies and links: members.csv and exchange.csv of the register (EXCHANGE.md). Pure."""
+"""From X-Road parties to agencies and links: members.csv and exchange.csv of the register (docs/exchange.md). Pure."""
 
 from __future__ import annotations
 

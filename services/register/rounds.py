@@ -12,7 +12,7 @@ from services.register.reading.values import name_key
 __all__ = ["INTEGRATION", "Growth", "agencies_by_name", "growths", "known_agency"]
 
 INTEGRATION = "integration"
-"""The dimension whose score stands beside the declared coverage and the measured index (INDICATOR.md §7, Three bars)."""
+"""The dimension whose score stands beside the declared coverage and the measured index (docs/method.md §7, Three bars)."""
 
 
 @dataclass(frozen=True, slots=True)

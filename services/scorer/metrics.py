@@ -1,4 +1,4 @@
-"""The scorer's /metrics (PROBING.md, Metrics): gauges are absent until known and go when their entity does."""
+"""The scorer's /metrics (docs/probing.md §7): gauges are absent until known and go when their entity does."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AGENCY_SERIES = 1_000
 """Of more consumers or providers, the first by id have series; the api answers for all."""
 
 LINK_SERIES = 10_000
-"""Of more links than this, only those that burn have series of their own (DESIGN.md, Cost targets, Exposition)."""
+"""Of more links than this, only those that burn have series of their own (docs/design.md §8)."""
 
 REASON_SERIES = 1_000
 """Of more links that were not OK, those that failed come before those that nothing is known of."""

@@ -23,7 +23,7 @@ _WARM_SECONDS = 40.0  # Prometheus pays for each new series once; steady state i
 _SCRAPE_SECONDS = 15.0  # as Prometheus does; what a scrape costs is part of the figures
 _PARTS = ("prober", "nats-server", "scorer")
 _MOST = {"http": 0.30, "tls": 0.55}
-"""The ratio aimed at (DESIGN.md, Cost targets)."""
+"""The ratio aimed at (docs/design.md §8)."""
 
 
 @dataclass(frozen=True, slots=True)

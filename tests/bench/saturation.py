@@ -17,7 +17,7 @@ __all__ = ["saturation"]
 _SLOT = 10
 _TIMEOUT = 1  # launches are due in what is left of a slot
 _LEAST = {"http": 5_000, "tls": 1_500}
-"""OK measurements a second aimed at on two cores (DESIGN.md, Cost targets); of TLS with X25519 offered first, as the trial
+"""OK measurements a second aimed at on two cores (docs/design.md §8); of TLS with X25519 offered first, as the trial
 that the target comes from had it."""
 _BEYOND = 10_000  # what is aimed at after that, over plain HTTP
 _SLOW_RATE = 200

@@ -51,7 +51,7 @@ FLUSH_SECONDS = 0.5
 WAIT_SECONDS = 1200.0
 WINDOW = 28
 AIMS = {10_000: 2.0, 1_000_000: 30.0}
-"""Seconds that 99 % should not exceed (DESIGN.md, Cost targets)."""
+"""Seconds that 99 % should not exceed (docs/design.md §8)."""
 
 Stub = indicator_service_pb2_grpc.IndicatorServiceStub
 

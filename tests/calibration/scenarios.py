@@ -1,4 +1,4 @@
-"""What the intervals of INDICATOR.md §6 are tried on: how governments are laid out and how they fail, and the seed.
+"""What the intervals of docs/method.md §6 are tried on: how governments are laid out and how they fail, and the seed.
 
 Times are hours. A provider, a link or the bus fails by an alternating renewal process that begins in its stationary
 state: up for an exponential time of mean ``up``, then down for a log-normal time of mean ``down`` whose logarithm has

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 BEHAVIOURS = range(1, 31)
-"""The behaviours of PROBING.md that a user of blackbox_exporter relies on."""
+"""The behaviours of docs/probing.md that a user of blackbox_exporter relies on."""
 
 
 class Verdict(Enum):

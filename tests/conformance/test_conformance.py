@@ -1,4 +1,4 @@
-"""Behaviours 1-30 of PROBING.md, each case put to our prober and to blackbox_exporter where that is installed."""
+"""Behaviours 1-30 of docs/probing.md, each case put to our prober and to blackbox_exporter where that is installed."""
 
 from __future__ import annotations
 

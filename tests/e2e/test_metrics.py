@@ -16,7 +16,7 @@ from tests.prometheus import ask, prometheus
 from tests.running import COMPONENTS, System
 
 DEADLINE = 30.0
-SERIES_LIMIT = 20_000  # DESIGN.md, Cost targets, Exposition
+SERIES_LIMIT = 20_000  # docs/design.md §8
 HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
 WHEN_THERE_ARE_ANY = {
     "peyvand_bus_exchanges",

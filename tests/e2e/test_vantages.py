@@ -1,4 +1,4 @@
-"""Several vantages, one verdict: the lower median of those that could see (INDICATOR.md, section 2)."""
+"""Several vantages, one verdict: the lower median of those that could see (docs/method.md §2)."""
 
 from __future__ import annotations
 

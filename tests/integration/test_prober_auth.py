@@ -1,4 +1,4 @@
-"""OAuth2 client credentials against a real issuer and a real target. Numbers are the behaviours of PROBING.md."""
+"""OAuth2 client credentials against a real issuer and a real target. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probe kind dns against a real name server. Numbers are the behaviours of PROBING.md."""
+"""Probe kind dns against a real name server. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

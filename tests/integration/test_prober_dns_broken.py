@@ -1,4 +1,4 @@
-"""Probe kind dns against name servers that misbehave. Numbers are the behaviours of PROBING.md."""
+"""Probe kind dns against name servers that misbehave. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

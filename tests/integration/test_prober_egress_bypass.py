@@ -1,4 +1,4 @@
-"""Spellings and redirects that would lead round the egress rules, each tried for real (PROBING.md, behaviour 37)."""
+"""Spellings and redirects that would lead round the egress rules, each tried for real (docs/probing.md §5, behaviour 37)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names, issuers and control targets that would lead round the egress rules (PROBING.md, behaviour 37)."""
+"""Names, issuers and control targets that would lead round the egress rules (docs/probing.md §5, behaviour 37)."""
 
 from __future__ import annotations
 

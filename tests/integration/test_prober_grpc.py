@@ -1,4 +1,4 @@
-"""Probe kind grpc, the health check, against real gRPC servers. Numbers are the behaviours of PROBING.md."""
+"""Probe kind grpc, the health check, against real gRPC servers. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probe kind grpc, unary methods known from descriptors and from reflection. Numbers are the behaviours of PROBING.md."""
+"""Probe kind grpc, unary methods known from descriptors and from reflection. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probe kind http over HTTP/2 against real servers. Numbers are the behaviours of PROBING.md."""
+"""Probe kind http over HTTP/2 against real servers. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP/2 servers that break off, hang or speak something else. Numbers are the behaviours of PROBING.md."""
+"""HTTP/2 servers that break off, hang or speak something else. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probe kind http against servers that hang and break. Numbers are the behaviours of PROBING.md."""
+"""Probe kind http against servers that hang and break. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

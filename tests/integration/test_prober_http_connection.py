@@ -1,6 +1,6 @@
 """Probe kind http against real servers: one connection, its phases, what may be reached and with what credentials.
 
-Numbers are the behaviours of PROBING.md.
+Numbers are the behaviours of docs/probing.md.
 """
 
 from __future__ import annotations

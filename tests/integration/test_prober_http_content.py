@@ -1,4 +1,4 @@
-"""Probe kind http against real servers: what is expected of an answer. Numbers are the behaviours of PROBING.md."""
+"""Probe kind http against real servers: what is expected of an answer. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

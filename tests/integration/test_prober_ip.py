@@ -1,4 +1,4 @@
-"""The choice between IPv4 and IPv6 (PROBING.md, behaviour 28): both kinds of loopback, and a real name server."""
+"""The choice between IPv4 and IPv6 (docs/probing.md §5, behaviour 28): both kinds of loopback, and a real name server."""
 
 from __future__ import annotations
 

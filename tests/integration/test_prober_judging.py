@@ -1,4 +1,4 @@
-"""Answers that take long to judge (PROBING.md, behaviours 31 and 36)."""
+"""Answers that take long to judge (docs/probing.md §5, behaviours 31 and 36)."""
 
 from __future__ import annotations
 

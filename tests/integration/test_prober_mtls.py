@@ -1,4 +1,4 @@
-"""Client certificates against real servers that ask for one (PROBING.md, Kinds: Auth)."""
+"""Client certificates against real servers that ask for one (docs/probing.md §2: Auth)."""
 
 from __future__ import annotations
 

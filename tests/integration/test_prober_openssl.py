@@ -1,4 +1,4 @@
-"""Which key exchange is offered first is a setting, and no server is lost by it (PROBING.md, COST_NOTES)."""
+"""Which key exchange is offered first is a setting, and no server is lost by it (docs/performance-log.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prober that is asked for more than it can do (PROBING.md, behaviour 34)."""
+"""A prober that is asked for more than it can do (docs/probing.md §5, behaviour 34)."""
 
 from __future__ import annotations
 

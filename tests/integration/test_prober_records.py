@@ -1,4 +1,4 @@
-"""Test records that take turns: a known person or firm for each slot (PROBING.md, Kinds)."""
+"""Test records that take turns: a known person or firm for each slot (docs/probing.md §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that do not resolve: whether that is due to the name, to a silent name server, or to ourselves (PROBING.md, Kinds)."""
+"""Names that do not resolve: whether that is due to the name, to a silent name server, or to ourselves (docs/probing.md §2)."""
 
 from __future__ import annotations
 

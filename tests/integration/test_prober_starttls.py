@@ -1,4 +1,4 @@
-"""Probe kind tls, at once and by STARTTLS, against real servers. Numbers are the behaviours of PROBING.md."""
+"""Probe kind tls, at once and by STARTTLS, against real servers. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

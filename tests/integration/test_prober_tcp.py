@@ -1,4 +1,4 @@
-"""Probe kind tcp against real servers. Numbers are the behaviours of PROBING.md."""
+"""Probe kind tcp against real servers. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

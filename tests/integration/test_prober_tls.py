@@ -1,4 +1,4 @@
-"""Probe kind http over TLS with an authority of our own. Numbers are the behaviours of PROBING.md."""
+"""Probe kind http over TLS with an authority of our own. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A full connection-tracking table reads as UNKNOWN (PROBING.md, COST_NOTES), and its pressure is exported."""
+"""A full connection-tracking table reads as UNKNOWN (docs/performance-log.md), and its pressure is exported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an answer came over TLS, and what its certificates say. Numbers are the behaviours of PROBING.md."""
+"""Whether an answer came over TLS, and what its certificates say. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The invariants of INDICATOR.md §8 on when measurements arrive, and in which days they lie."""
+"""The invariants of docs/method.md §8 on when measurements arrive, and in which days they lie."""
 
 from __future__ import annotations
 

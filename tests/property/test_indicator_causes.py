@@ -1,4 +1,4 @@
-"""Causes of failed slots, held against going through the slots one by one (INDICATOR.md §6)."""
+"""Causes of failed slots, held against going through the slots one by one (docs/method.md §6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals in arrays, held against the text of INDICATOR.md §6 followed one number at a time."""
+"""Intervals in arrays, held against the text of docs/method.md §6 followed one number at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The invariants of INDICATOR.md §8 on what an index says."""
+"""The invariants of docs/method.md §8 on what an index says."""
 
 from __future__ import annotations
 

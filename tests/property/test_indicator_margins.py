@@ -1,4 +1,4 @@
-"""Published intervals, held against going through every slot by hand (INDICATOR.md §6)."""
+"""Published intervals, held against going through every slot by hand (docs/method.md §6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The structure against a brute force in exact rationals, and against networkx on random graphs (INDICATOR.md §8)."""
+"""The structure against a brute force in exact rationals, and against networkx on random graphs (docs/method.md §8)."""
 
 from __future__ import annotations
 

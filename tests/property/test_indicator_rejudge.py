@@ -1,4 +1,4 @@
-"""Measurements judged anew under other limits (INDICATOR.md §7, Sensitivity)."""
+"""Measurements judged anew under other limits (docs/method.md §7, Sensitivity)."""
 
 from __future__ import annotations
 

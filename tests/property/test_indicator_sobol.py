@@ -1,4 +1,4 @@
-"""Sobol' indices: the vectors of INDICATOR.md §9, and exact variances."""
+"""Sobol' indices: the vectors of docs/method.md §9, and exact variances."""
 
 from __future__ import annotations
 

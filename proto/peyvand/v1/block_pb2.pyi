@@ -117,7 +117,7 @@ class IndicatorBlock(_message.Message):
 
     @_builtins.property
     def level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Level of each service (INDICATOR.md §7), -1 where there is none; empty in blocks of before there were levels."""
+        """Level of each service (docs/method.md §7), -1 where there is none; empty in blocks of before there were levels."""
 
     @_builtins.property
     def structures(self) -> _containers.RepeatedCompositeFieldContainer[_indicator_pb2.Structure]:
@@ -221,7 +221,7 @@ class LinkEvidence(_message.Message):
     def ok(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def omega(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """The link's share of the government's weight (INDICATOR.md §5)."""
+        """The link's share of the government's weight (docs/method.md §5)."""
 
     @_builtins.property
     def share(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:

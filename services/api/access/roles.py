@@ -1,4 +1,4 @@
-"""Who asks, and what they may see (DESIGN.md, Visibility). Pure.
+"""Who asks, and what they may see (docs/design.md §5.4). Pure.
 
 Link targets and failure details are an attack map. The *public* sees agencies and above; an *agency* also its own services,
 endpoints and links, these as consumer and as provider; an *auditor* sees everything.

@@ -1,4 +1,4 @@
-"""The door of the api: each call is admitted, or refused, by who asks (DESIGN.md, Visibility)."""
+"""The door of the api: each call is admitted, or refused, by who asks (docs/design.md §5.4)."""
 
 from __future__ import annotations
 

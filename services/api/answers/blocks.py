@@ -1,4 +1,4 @@
-"""What the buses carried: of each link beside its probes, and altogether (EXCHANGE.md, Reconciliation)."""
+"""What the buses carried: of each link beside its probes, and altogether (docs/exchange.md §4)."""
 
 from __future__ import annotations
 

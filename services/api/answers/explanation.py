@@ -1,4 +1,4 @@
-"""Explanations of indicators, from the evidence behind them (INDICATOR.md §7)."""
+"""Explanations of indicators, from the evidence behind them (docs/method.md §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The indicators published over time, read from stream INDICATORS on demand (DESIGN.md, Contracts).
+"""The indicators published over time, read from stream INDICATORS on demand (docs/design.md §5).
 
 The stream keeps those of government, sectors and agencies hourly and of services daily, for 400 days. A page is one or
 two reads of a single subject by direct get; nothing is kept here.

@@ -2,7 +2,7 @@
 
 What the evidence blocks hold is told as it stands, settled or not; slots whose block is gone (blocks are kept for
 48 hours) and slots in which the link is not required are left out. Before it is live, a link is NOT_CONNECTED/ABSENT in
-every slot, whatever was measured (INDICATOR.md §3).
+every slot, whatever was measured (docs/method.md §3).
 """
 
 from __future__ import annotations

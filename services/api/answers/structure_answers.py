@@ -1,4 +1,4 @@
-"""The structure of the agencies' links, and the three bars beside it (INDICATOR.md §7)."""
+"""The structure of the agencies' links, and the three bars beside it (docs/method.md §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The index by an attribute of services or of the agencies that own them (INDICATOR.md §7)."""
+"""The index by an attribute of services or of the agencies that own them (docs/method.md §7)."""
 
 from __future__ import annotations
 

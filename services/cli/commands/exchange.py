@@ -1,4 +1,4 @@
-"""``peyvand exchange``: pairs and summarises exchange logs offline (EXCHANGE.md)."""
+"""``peyvand exchange``: pairs and summarises exchange logs offline (docs/exchange.md)."""
 
 from __future__ import annotations
 

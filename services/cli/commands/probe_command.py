@@ -1,4 +1,4 @@
-"""``peyvand probe``: probes what a register lists, or one definition at any target, once and without a bus (PROBING.md)."""
+"""``peyvand probe``: probes what a register lists, or one definition at any target, once and without a bus (docs/probing.md)."""
 
 from __future__ import annotations
 

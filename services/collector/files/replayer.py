@@ -1,4 +1,4 @@
-"""Replays one log as if it happened now, from where an earlier run left it (EXCHANGE.md, Real samples)."""
+"""Replays one log as if it happened now, from where an earlier run left it (docs/exchange.md §7)."""
 
 from __future__ import annotations
 

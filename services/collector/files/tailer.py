@@ -1,4 +1,4 @@
-"""Reads log files of one path as they appear and grow, each from where it was left (EXCHANGE.md, Taking them in)."""
+"""Reads log files of one path as they appear and grow, each from where it was left (docs/exchange.md §2)."""
 
 from __future__ import annotations
 

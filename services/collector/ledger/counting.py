@@ -1,4 +1,4 @@
-"""By how much summaries change, as sides come and pair: the sum over exchanges, request by request (EXCHANGE.md)."""
+"""By how much summaries change, as sides come and pair: the sum over exchanges, request by request (docs/exchange.md)."""
 
 from __future__ import annotations
 

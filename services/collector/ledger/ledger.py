@@ -1,4 +1,4 @@
-"""The collector's memory: each record counted once, whatever the order, the repetition or the crash (EXCHANGE.md).
+"""The collector's memory: each record counted once, whatever the order, the repetition or the crash (docs/exchange.md).
 
 The sides read are the truth; the exchanges of a request id are a function of the set of its sides (pairing.py), and a
 summary is the sum over exchanges. A batch changes sides, summaries and the position in its source in one transaction.

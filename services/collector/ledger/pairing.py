@@ -1,4 +1,4 @@
-"""From the sides of exchanges to exchanges, with what is derived from both views (EXCHANGE.md, What is derived)."""
+"""From the sides of exchanges to exchanges, with what is derived from both views (docs/exchange.md §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of the collector's state: what it has read, and what it has told (EXCHANGE.md, What is derived)."""
+"""The tables of the collector's state: what it has read, and what it has told (docs/exchange.md §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one pair of parties exchanged in one slot, as counts that can be added and taken back (EXCHANGE.md)."""
+"""What one pair of parties exchanged in one slot, as counts that can be added and taken back (docs/exchange.md)."""
 
 from __future__ import annotations
 

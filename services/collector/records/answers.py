@@ -1,4 +1,4 @@
-"""The raw answer of getSecurityServerOperationalData: multipart/related, or a SOAP fault (EXCHANGE.md, Taking them in)."""
+"""The raw answer of getSecurityServerOperationalData: multipart/related, or a SOAP fault (docs/exchange.md §2)."""
 
 from __future__ import annotations
 

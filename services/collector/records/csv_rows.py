@@ -1,4 +1,4 @@
-"""Exchange records as rows of CSV, under the column names of X-Road's records or of its open data (EXCHANGE.md). Pure.
+"""Exchange records as rows of CSV, under the column names of X-Road's records or of its open data (docs/exchange.md). Pure.
 
 Open data give ``totalDuration`` (client) or ``producerDurationProducerView`` (provider) in place of the last stamp, and
 tell rows apart by ``id``.

@@ -1,4 +1,4 @@
-"""The fields of an X-Road operational monitoring record that are read, and what each must hold (EXCHANGE.md, record table).
+"""The fields of an X-Road operational monitoring record that are read, and what each must hold (docs/exchange.md §1).
 
 Both generations of names stand here (requestSize and requestSoapSize/requestRestSize, faultCode and soapFaultCode).
 """

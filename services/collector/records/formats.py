@@ -1,4 +1,4 @@
-"""Exchange logs as files: NDJSON, CSV, a JSON array, the raw multipart answer, each plain or gzipped (EXCHANGE.md).
+"""Exchange logs as files: NDJSON, CSV, a JSON array, the raw multipart answer, each plain or gzipped (docs/exchange.md).
 
 What cannot be read is reported by position, length and reason, never by content, and the rest goes on. Lines are read
 one after another, so that memory does not depend on its size.

@@ -1,4 +1,4 @@
-"""The record of a data bus that is not X-Road: one line, one whole exchange (EXCHANGE.md, Taking them in).
+"""The record of a data bus that is not X-Road: one line, one whole exchange (docs/exchange.md §2).
 
 ``{time, consumer, provider, service, data_item, ok, duration_ms, request_bytes, response_bytes}`` and, where the bus has
 one, an ``id``. What else a line holds is never read.

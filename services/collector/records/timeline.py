@@ -1,4 +1,4 @@
-"""Where the moments of a replayed log fall today: its first record now, the rest as close behind as asked (EXCHANGE.md)."""
+"""Where the moments of a replayed log fall today: its first record now, the rest as close behind as asked (docs/exchange.md)."""
 
 from __future__ import annotations
 

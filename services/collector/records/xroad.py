@@ -1,4 +1,4 @@
-"""One X-Road operational monitoring record, from raw JSON to the side of an exchange (EXCHANGE.md, record table).
+"""One X-Road operational monitoring record, from raw JSON to the side of an exchange (docs/exchange.md §1).
 
 This is the door: what names a person or an inside address (messageUserId, messageIssue, representedParty*,
 securityServerInternalIp, restPath, faultString) is never read, so nothing behind it can store, log or show it. Both

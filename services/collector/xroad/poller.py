@@ -1,4 +1,4 @@
-"""Asks one security server for what it has logged since the last time, for as long as the collector runs (EXCHANGE.md)."""
+"""Asks one security server for what it has logged since the last time, for as long as the collector runs (docs/exchange.md)."""
 
 from __future__ import annotations
 

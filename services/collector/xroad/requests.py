@@ -1,4 +1,4 @@
-"""What a security server is asked, and for which span of time (X-Road PR-OPMON, chapters 2 and 3; EXCHANGE.md). Pure.
+"""What a security server is asked, and for which span of time (X-Road PR-OPMON, chapters 2 and 3; docs/exchange.md). Pure.
 
 A server keeps its records for days under the second its monitoring daemon received them, and gives those of a span that
 ends a minute ago at the latest: what is younger may not be written yet. Times are seconds since 1970.

@@ -1,4 +1,4 @@
-"""RecentBlocks of KV bucket `indicator`: what was last measured of some links and endpoints (DESIGN.md, Contracts)."""
+"""RecentBlocks of KV bucket `indicator`: what was last measured of some links and endpoints (docs/design.md §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The message bus: one NATS server or cluster with JetStream (DESIGN.md, Contracts)."""
+"""The message bus: one NATS server or cluster with JetStream (docs/design.md §5)."""
 
 from services.core.bus.buckets import TOGETHER
 from services.core.bus.connection import Bus, connect, connect_by

@@ -1,4 +1,4 @@
-"""Names on the bus: subjects, streams and buckets (DESIGN.md, Contracts)."""
+"""Names on the bus: subjects, streams and buckets (docs/design.md §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what on the bus: one nkey user per role, with least privilege (DESIGN.md, Contracts, Permissions).
+"""Who may do what on the bus: one nkey user per role, with least privilege (docs/design.md §5.2).
 
 Nobody but admin may create a JetStream consumer: whoever may could have messages delivered to subjects on which it may
 not publish. Everything is therefore read by direct get, and each user has an inbox prefix of its own, its public key.

@@ -1,4 +1,4 @@
-"""Where the bus is, and how a connection to it is encrypted (DESIGN.md, Contracts, Permissions: TLS between hosts)."""
+"""Where the bus is, and how a connection to it is encrypted (docs/design.md §5.2: TLS between hosts)."""
 
 from __future__ import annotations
 

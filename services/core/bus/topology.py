@@ -1,4 +1,4 @@
-"""Streams and buckets, and how ``peyvand bus init`` makes them (DESIGN.md, Contracts)."""
+"""Streams and buckets, and how ``peyvand bus init`` makes them (docs/design.md §5)."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class LinkEvidence:
     """What is known of one window's links, n of them in id order.
 
     ``slots`` (n,) slots in force; ``verdicts`` (n, 6) known slots at each stage; ``omega`` (n,) the link's share of the
-    government's weight (INDICATOR.md §5); ``share`` (n,) q̂: q, or the value imputed for it.
+    government's weight (docs/method.md §5); ``share`` (n,) q̂: q, or the value imputed for it.
     """
 
     window_days: int

@@ -1,4 +1,4 @@
-"""Measurements: columnar batches on the bus, rows in JSON (DESIGN.md, Contracts)."""
+"""Measurements: columnar batches on the bus, rows in JSON (docs/design.md §5)."""
 
 from __future__ import annotations
 

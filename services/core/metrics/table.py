@@ -1,4 +1,4 @@
-"""The table of every metric we expose, and the one way to make one (PROBING.md, Metrics).
+"""The table of every metric we expose, and the one way to make one (docs/probing.md §7).
 
 Names follow Prometheus: base units, ``_total``, ``_timestamp_seconds``, ``_info``. Counters exist from the start at
 zero; gauges are absent until known, so a gauge without labels is made only when its value is.

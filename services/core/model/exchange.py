@@ -1,4 +1,4 @@
-"""Who calls what over a data bus, as it is logged and as the register names it (EXCHANGE.md, record table)."""
+"""Who calls what over a data bus, as it is logged and as the register names it (docs/exchange.md §1)."""
 
 from __future__ import annotations
 

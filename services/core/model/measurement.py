@@ -1,4 +1,4 @@
-"""What components tell each other, as values: measurements, exchange summaries, indicators (DESIGN.md, Contracts).
+"""What components tell each other, as values: measurements, exchange summaries, indicators (docs/design.md §5).
 
 services.core.codec turns them into peyvand.v1 messages and back; nothing else touches protobuf.
 """
@@ -197,7 +197,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where the long-run value lies, at a confidence ``level`` (INDICATOR.md §6)."""
+    """Where the long-run value lies, at a confidence ``level`` (docs/method.md §6)."""
 
     low: float
     high: float
@@ -226,7 +226,7 @@ class Strict:
 
 @dataclass(frozen=True, slots=True)
 class RankBand:
-    """The ranks of an agency, 1 being the best, in the middle nine tenths of the sensitivity cases (INDICATOR.md §7)."""
+    """The ranks of an agency, 1 being the best, in the middle nine tenths of the sensitivity cases (docs/method.md §7)."""
 
     low: int
     high: int

@@ -1,4 +1,4 @@
-"""Stages, outcomes and reasons: how one observation is judged (DESIGN.md, Vocabulary)."""
+"""Stages, outcomes and reasons: how one observation is judged (docs/design.md §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probe definitions as values: what is asked, how, and what the answer must be (PROBING.md).
+"""Probe definitions as values: what is asked, how, and what the answer must be (docs/probing.md).
 
 Everything here is frozen and free of I/O. Texts may hold ``${name}``, filled from the params of a link or endpoint
 (services.core.model.template). An empty text or tuple means that nothing is asked for.

@@ -1,4 +1,4 @@
-"""What the bus carried beside what was probed, as values (EXCHANGE.md, Reconciliation)."""
+"""What the bus carried beside what was probed, as values (docs/exchange.md §4)."""
 
 from __future__ import annotations
 

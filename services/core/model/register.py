@@ -1,4 +1,4 @@
-"""The register as values: what the law requires, who answers, and how it is probed (DESIGN.md, The register directory).
+"""The register as values: what the law requires, who answers, and how it is probed (docs/register.md).
 
 Everything here is frozen and free of I/O. Text enters through services.register, which checks it; nothing here does.
 """

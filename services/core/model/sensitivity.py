@@ -1,4 +1,4 @@
-"""What a sensitivity analysis says, as values (INDICATOR.md §7, Sensitivity)."""
+"""What a sensitivity analysis says, as values (docs/method.md §7, Sensitivity)."""
 
 from __future__ import annotations
 

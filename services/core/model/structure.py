@@ -1,4 +1,4 @@
-"""How the agencies hang together, as values (INDICATOR.md §7, Structure). services.indicator.structure.structure computes them."""
+"""How the agencies hang together, as values (docs/method.md §7, Structure). services.indicator.structure.structure computes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurements as cells that merge by taking the smaller, and the verdict over vantages (INDICATOR.md §2)."""
+"""Measurements as cells that merge by taking the smaller, and the verdict over vantages (docs/method.md §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slots in detail: a cell per vantage and target (INDICATOR.md §2)."""
+"""Slots in detail: a cell per vantage and target (docs/method.md §2)."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Whether what probes saw and what the bus logged agree (INDICATOR.md §7; EXCHANGE.md, Reconciliation).
+"""Whether what probes saw and what the bus logged agree (docs/method.md §7; docs/exchange.md §4).
 
 Both are compared over the same hours, and each hour weighs as much as was exchanged in it: traffic sleeps at night and
 probes do not. What a log can know is whether an answer came; so a probe counts as answered from INVALID on.
 
 Neither exchanges nor probes are independent draws: an outage fails all of them for hours. The unit here is therefore a
 *day*, 24 hours counted from the window's start. Variances come from days and from days next to each other, as a ratio
-of sums has them: v = [B/(B-1)·Σr² + 2·max(0, Σrr₊₁)] / N², r = x - R·n. As in INDICATOR.md §6, days alone do not tell of
+of sums has them: v = [B/(B-1)·Σr² + 2·max(0, Σrr₊₁)] / N², r = x - R·n. As in docs/method.md §6, days alone do not tell of
 what has not happened yet: each interval pretends one more bad day, of two of the busiest hours at least, and the
 quantiles are Student's: few days tell little of how days differ.
 """

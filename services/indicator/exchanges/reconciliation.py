@@ -1,4 +1,4 @@
-"""Every link of a register with what the bus carried of it, per window (EXCHANGE.md, Reconciliation)."""
+"""Every link of a register with what the bus carried of it, per window (docs/exchange.md §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which links are silent: unused for longer than chance lets a link in use be (EXCHANGE.md, Reconciliation).
+"""Which links are silent: unused for longer than chance lets a link in use be (docs/exchange.md §4).
 
 The unit is a day of use: exchanges come in bunches, days hardly do. Days do not weigh alike: on a holiday nobody asks
 anything, so a day weighs as much as links were used on it, the busiest of all 1.

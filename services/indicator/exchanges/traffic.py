@@ -1,4 +1,4 @@
-"""Which links the exchanges are of, which exchanges no register asks for, and which links are silent (EXCHANGE.md)."""
+"""Which links the exchanges are of, which exchanges no register asks for, and which links are silent (docs/exchange.md)."""
 
 from __future__ import annotations
 

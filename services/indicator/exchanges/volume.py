@@ -1,4 +1,4 @@
-"""Whether a pair exchanges as much as it used to, hour for hour and weekday for weekday (EXCHANGE.md, Reconciliation).
+"""Whether a pair exchanges as much as it used to, hour for hour and weekday for weekday (docs/exchange.md §4).
 
 Hours and weekdays are those of the clocks that people work by: what is steady by them is not so in UTC when they change.
 The last six hours are held against the same hours of earlier days. What is expected is the median of the same weekday's;

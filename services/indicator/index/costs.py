@@ -1,4 +1,4 @@
-"""What each link of a set costs its index, and which cost most (INDICATOR.md §7)."""
+"""What each link of a set costs its index, and which cost most (docs/method.md §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast links burn their error budgets, from slot verdicts (PROBING.md, Alerts).
+"""How fast links burn their error budgets, from slot verdicts (docs/alerts.md).
 
 A link's SLO leaves it a budget of 1 - slo. Over a span of slots, burn = (failed known slots / known slots) / budget: at 1
 the budget is used up exactly as fast as it comes. A slot that is unknown, or in which the link is not live, counts for

@@ -1,4 +1,4 @@
-"""Why an index is what it is: losses by stage, by provider and by link (INDICATOR.md §7, loss waterfall)."""
+"""Why an index is what it is: losses by stage, by provider and by link (docs/method.md §7, loss waterfall)."""
 
 from __future__ import annotations
 

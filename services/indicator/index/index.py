@@ -1,4 +1,4 @@
-"""The Cross-agency Integration Index with its bounds, for every grouping (INDICATOR.md §3-5)."""
+"""The Cross-agency Integration Index with its bounds, for every grouping (docs/method.md §3-5)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 METHOD_VERSION = "3"
-"""Changes whenever a formula of INDICATOR.md does."""
+"""Changes whenever a formula of docs/method.md does."""
 
 # κ is a sum of shares; sums agree within 10⁻¹² (§5), so a κ that equals the threshold may miss it by as much.
 TOLERANCE = 1e-12

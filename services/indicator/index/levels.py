@@ -1,4 +1,4 @@
-"""The level of each service, on lower bounds (INDICATOR.md §7): what was not seen to work does not raise it."""
+"""The level of each service, on lower bounds (docs/method.md §7): what was not seen to work does not raise it."""
 
 from __future__ import annotations
 

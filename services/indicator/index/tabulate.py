@@ -1,4 +1,4 @@
-"""The index by what services or their agencies are like (INDICATOR.md §7): beside the index, never inside it."""
+"""The index by what services or their agencies are like (docs/method.md §7): beside the index, never inside it."""
 
 from __future__ import annotations
 

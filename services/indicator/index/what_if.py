@@ -1,4 +1,4 @@
-"""What an index would be if one link were always OK: exact, without scoring everything again (INDICATOR.md §4-5, §7)."""
+"""What an index would be if one link were always OK: exact, without scoring everything again (docs/method.md §4-5, §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What intervals look back on: outages of causes and daily losses of sets, summed day by day (INDICATOR.md §6)."""
+"""What intervals look back on: outages of causes and daily losses of sets, summed day by day (docs/method.md §6)."""
 
 from __future__ import annotations
 

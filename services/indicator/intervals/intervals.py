@@ -1,4 +1,4 @@
-"""Intervals of every kind over one window, from its evidence (INDICATOR.md §6)."""
+"""Intervals of every kind over one window, from its evidence (docs/method.md §6)."""
 
 from __future__ import annotations
 

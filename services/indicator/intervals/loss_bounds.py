@@ -1,4 +1,4 @@
-"""Bounds of a loss on the odds scale, with gamma quantiles from a table (INDICATOR.md §6, Bounds)."""
+"""Bounds of a loss on the odds scale, with gamma quantiles from a table (docs/method.md §6, Bounds)."""
 
 from __future__ import annotations
 

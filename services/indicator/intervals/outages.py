@@ -1,4 +1,4 @@
-"""Outages of causes over many days, from what is kept of each day (INDICATOR.md §6, Window sums)."""
+"""Outages of causes over many days, from what is kept of each day (docs/method.md §6, Window sums)."""
 
 from __future__ import annotations
 

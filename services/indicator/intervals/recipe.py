@@ -1,4 +1,4 @@
-"""The interval of an index: what it is like in the long run, beyond what happened to be seen (INDICATOR.md §6).
+"""The interval of an index: what it is like in the long run, beyond what happened to be seen (docs/method.md §6).
 
 Every outage is one draw. The recipe pretends that one more outage of typical length happened at the cause that weighs
 most. Losses here are of links that are connected and live; ``combine`` brings the bus's in.

@@ -1,4 +1,4 @@
-"""Causes put together for sets of links: a service's, an agency's, a sector's, the government's (INDICATOR.md §6, Set X)."""
+"""Causes put together for sets of links: a service's, an agency's, a sector's, the government's (docs/method.md §6, Set X)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every combination of the six switches, and what each makes of the agencies' indexes (INDICATOR.md §7). Pure."""
+"""Every combination of the six switches, and what each makes of the agencies' indexes (docs/method.md §7). Pure."""
 
 from __future__ import annotations
 

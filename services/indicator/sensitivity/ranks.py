@@ -1,4 +1,4 @@
-"""How far choices of method move the ranks of agencies: bands and Sobol' indices (INDICATOR.md §7, Sensitivity). Pure."""
+"""How far choices of method move the ranks of agencies: bands and Sobol' indices (docs/method.md §7, Sensitivity). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows counted with other limits of latency and age, by the code that counts them live (INDICATOR.md §7). Pure."""
+"""Windows counted with other limits of latency and age, by the code that counts them live (docs/method.md §7). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurements judged anew under other limits of latency and age (INDICATOR.md §7, Sensitivity). Pure."""
+"""Measurements judged anew under other limits of latency and age (docs/method.md §7, Sensitivity). Pure."""
 
 from __future__ import annotations
 

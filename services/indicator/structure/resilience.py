@@ -1,4 +1,4 @@
-"""What is left of E when one node fails: a provider, or the data bus (INDICATOR.md §7, resilience N-1)."""
+"""What is left of E when one node fails: a provider, or the data bus (docs/method.md §7, resilience N-1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the agencies hang together: coverage, islands, silos, concentration, resilience (INDICATOR.md §7, Structure).
+"""How the agencies hang together: coverage, islands, silos, concentration, resilience (docs/method.md §7, Structure).
 
 Only links in force that weigh something take part (ω > 0), so that what changes no index changes no structure; the one
 exception is E, which knows no weights of links. What nobody saw counts as not working, and the upper bounds say what it

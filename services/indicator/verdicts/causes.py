@@ -1,5 +1,5 @@
 """Whose fault a failed slot was: the bus's, a provider's or the link's own; and such slots as rows per cause and day
-(INDICATOR.md §6, Causes).
+(docs/method.md §6, Causes).
 
 * The *bus* is down where its own endpoint is known and not OK. What fails in such a slot is charged to the bus, and the
   slot is unknown to every other cause. What is answered nonetheless did not need the bus, and counts as seen.

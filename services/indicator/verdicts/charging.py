@@ -1,4 +1,4 @@
-"""Failures of a whole day charged to their causes, a few providers at a time (INDICATOR.md §6, Causes).
+"""Failures of a whole day charged to their causes, a few providers at a time (docs/method.md §6, Causes).
 
 The rules are those of ``cause_states``; slots are bits here, so that a day of a million links takes a second.
 """

@@ -1,4 +1,4 @@
-"""Evidence counted under one frame, so that only what changed is judged anew (INDICATOR.md §2-4, §6)."""
+"""Evidence counted under one frame, so that only what changed is judged anew (docs/method.md §2-4, §6)."""
 
 from __future__ import annotations
 

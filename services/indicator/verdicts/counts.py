@@ -1,4 +1,4 @@
-"""Slots of one day counted per verdict, and the sums of such days over a window (INDICATOR.md §3-4)."""
+"""Slots of one day counted per verdict, and the sums of such days over a window (docs/method.md §3-4)."""
 
 from __future__ import annotations
 

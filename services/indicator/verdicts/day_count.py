@@ -1,4 +1,4 @@
-"""Slots of one day counted together, from the verdicts of a few targets at a time (INDICATOR.md §3-4, §6)."""
+"""Slots of one day counted together, from the verdicts of a few targets at a time (docs/method.md §3-4, §6)."""
 
 from __future__ import annotations
 

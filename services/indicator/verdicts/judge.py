@@ -1,4 +1,4 @@
-"""Slots judged under one register version: verdicts of links, joint verdicts of services (INDICATOR.md §2-4)."""
+"""Slots judged under one register version: verdicts of links, joint verdicts of services (docs/method.md §2-4)."""
 
 from __future__ import annotations
 

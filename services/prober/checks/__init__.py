@@ -1,4 +1,4 @@
-"""From what a probe saw to what it means. Pure (PROBING.md, Shape)."""
+"""From what a probe saw to what it means. Pure (docs/probing.md §1)."""
 
 from services.prober.checks.explain import CheckResult, Verdict, explain
 from services.prober.checks.judge import DETAIL_LENGTH, Judgement, judge

@@ -71,7 +71,7 @@ def _types(value: object) -> Iterator[str]:
 
 
 def _same(found: object, expected: object) -> bool:
-    """Equality of JSON values: true is not 1, texts compare folded (DESIGN.md, The register directory)."""
+    """Equality of JSON values: true is not 1, texts compare folded (docs/register.md)."""
     if isinstance(found, str) and isinstance(expected, str):
         return found == expected or fold(found) == fold(expected)
     if isinstance(found, bool) or isinstance(expected, bool):

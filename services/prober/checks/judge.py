@@ -1,4 +1,4 @@
-"""From what a probe saw to what it means: (outcome, reason, detail). Pure, and never raises (PROBING.md, Kinds).
+"""From what a probe saw to what it means: (outcome, reason, detail). Pure, and never raises (docs/probing.md §2).
 
 The lowest stage wins: what kept the target from being connected comes before what kept it from answering, that before
 wrong content, that before lateness, that before staleness. Within a stage the order of CHECKS decides the reason. A check

@@ -1,4 +1,4 @@
-"""Probe kind `dns`: one question to one name server, over UDP or TCP (PROBING.md, Kinds).
+"""Probe kind `dns`: one question to one name server, over UDP or TCP (docs/probing.md §2).
 
 The latency is from sending the question to the end of its answer. An answer over UDP that says it is truncated is
 judged as it is and not asked for again over TCP: one attempt.

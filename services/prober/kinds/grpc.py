@@ -1,4 +1,4 @@
-"""Probe kind `grpc`: the health check, or any unary method, over HTTP/2 (PROBING.md, Kinds).
+"""Probe kind `grpc`: the health check, or any unary method, over HTTP/2 (docs/probing.md §2).
 
 A method is known from a descriptor set, or from what the server tells of itself. That is asked over connections of their
 own, outside the target's time: before the first call, and again every few minutes after one. A server that does not

@@ -1,4 +1,4 @@
-"""Probe kind `http`: one request, its redirects, one answer, within one deadline (PROBING.md, Kinds)."""
+"""Probe kind `http`: one request, its redirects, one answer, within one deadline (docs/probing.md §2)."""
 
 from __future__ import annotations
 

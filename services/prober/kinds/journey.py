@@ -1,4 +1,4 @@
-"""Probe kind `journey`: a citizen service from start to end, step by step, within one deadline (PROBING.md, Kinds)."""
+"""Probe kind `journey`: a citizen service from start to end, step by step, within one deadline (docs/probing.md §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probe kind `tcp`: a connection, and over it perhaps a talk in lines (PROBING.md, Kinds).
+"""Probe kind `tcp`: a connection, and over it perhaps a talk in lines (docs/probing.md §2).
 
 Each item of ``lines`` waits for a line that matches ``expect``, then sends ``send`` and a line feed, then goes over to
 TLS; what it lacks it skips. The latency is from the start of connecting to the connection or the end of the talk.

@@ -1,4 +1,4 @@
-"""Probe kind `tls`: a handshake and what the certificates say, at once or by STARTTLS (PROBING.md, Kinds).
+"""Probe kind `tls`: a handshake and what the certificates say, at once or by STARTTLS (docs/probing.md §2).
 
 The latency is from the start of connecting to the end of the handshake.
 """

@@ -1,4 +1,4 @@
-"""Batches the bus has not acknowledged, on disk: they survive kill -9 and outages of the bus (DESIGN.md, Time, loss).
+"""Batches the bus has not acknowledged, on disk: they survive kill -9 and outages of the bus (docs/design.md §6).
 
 A batch is one file, written and fsynced as a whole before any of it is published: magic, counts, records, checksum. A
 file that a crash cut short fails its checksum and is dropped; nothing in it had been published.

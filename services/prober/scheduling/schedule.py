@@ -1,4 +1,4 @@
-"""When each target is probed: once a slot, at a phase of its own, without drift (PROBING.md, behaviour 33). Pure.
+"""When each target is probed: once a slot, at a phase of its own, without drift (docs/probing.md §5, behaviour 33). Pure.
 
 Time is an argument throughout: epoch seconds. A slot is named by its start.
 """

@@ -1,4 +1,4 @@
-"""What a server's certificates say, and whether they are to be believed (PROBING.md, behaviours 20-24). Pure.
+"""What a server's certificates say, and whether they are to be believed (docs/probing.md §5, behaviours 20-24). Pure.
 
 Handshakes run with verification off, so that facts are known even when it fails; then the chain is verified here, before
 anything is sent over the connection. OpenSSL has by then proved that the server holds the leaf's private key.

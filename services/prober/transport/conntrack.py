@@ -1,6 +1,6 @@
 """The kernel's connection-tracking table: a full one makes connections fail, and no target is to blame for that.
 
-Fresh connections fill it (PROBING.md, COST_NOTES). The kernel then drops what would open another: some calls fail with
+Fresh connections fill it (docs/performance-log.md). The kernel then drops what would open another: some calls fail with
 EPERM (services.prober.transport.os_errors), most wait in vain.
 """
 

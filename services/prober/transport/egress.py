@@ -1,4 +1,4 @@
-"""Where probes may connect to, decided on the very address (PROBING.md, behaviour 37). Pure."""
+"""Where probes may connect to, decided on the very address (docs/probing.md §5, behaviour 37). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a vantage could see while a probe ran: control results before and after it (PROBING.md, behaviour 35). Pure.
+"""Whether a vantage could see while a probe ran: control results before and after it (docs/probing.md §5, behaviour 35). Pure.
 
 A round asks every control target once; rounds follow one another. A probe is believed when the last round that began
 before it and the first that began after its end both passed, and those in between. So each failed round casts a

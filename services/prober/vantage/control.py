@@ -1,4 +1,4 @@
-"""Control targets: what a vantage must always reach; when one fails, the vantage is at fault (DESIGN.md, Vocabulary)."""
+"""Control targets: what a vantage must always reach; when one fails, the vantage is at fault (docs/design.md §3)."""
 
 from __future__ import annotations
 

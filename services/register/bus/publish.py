@@ -1,4 +1,4 @@
-"""The register on the bus: published in chunks, the manifest last, and read back hash by hash (DESIGN.md, Contracts).
+"""The register on the bus: published in chunks, the manifest last, and read back hash by hash (docs/design.md §5).
 
 Key ``current`` of bucket ``register`` holds the manifest in force and ``previous`` the one before it, whose chunks stay
 so that a reader in the middle of it can finish. Whoever reads verifies every chunk and both versions.

@@ -16,7 +16,7 @@ __all__ = ["check_links", "check_probes"]
 
 
 def check_probes(probes: Probes, policy: PolicyReading, findings: Findings) -> None:
-    """Check that every probe leaves half its slot free, so that its phase can be spread (DESIGN.md, Time, loss and duplication)."""
+    """Check that every probe leaves half its slot free, so that its phase can be spread (docs/design.md §6)."""
     slot = policy.policy.slot_seconds
     for definition in probes.definitions.values():
         timeout = definition.probe.timeout

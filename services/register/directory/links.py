@@ -122,7 +122,7 @@ def _definition(row: Row, around: Around, *, required: bool) -> Definition | Non
 
 
 def _check_timeout(row: Row, definition: Definition | None, latency_ms: int) -> None:
-    """Check that answers twice as slow as the limit are waited for: judging again needs them (INDICATOR.md §7)."""
+    """Check that answers twice as slow as the limit are waited for: judging again needs them (docs/method.md §7)."""
     if definition is not None and definition.probe.timeout * 1000 < 2 * latency_ms:
         column = "latency_ms" if row.text("latency_ms") else "probe"
         name, timeout = definition.probe.name, definition.probe.timeout

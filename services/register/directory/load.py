@@ -1,4 +1,4 @@
-"""A register directory becomes a Register, or is refused whole with every fault (DESIGN.md, The register directory)."""
+"""A register directory becomes a Register, or is refused whole with every fault (docs/register.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The members and subsystems that X-Road lists, beside the members.csv of a register (EXCHANGE.md, Discovery). Pure."""
+"""The members and subsystems that X-Road lists, beside the members.csv of a register (docs/exchange.md §2). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What X-Road itself lists: listClients, shared-params.xml, listMethods and allowedMethods, as XML or JSON (EXCHANGE.md).
+"""What X-Road itself lists: listClients, shared-params.xml, listMethods and allowedMethods, as XML or JSON (docs/exchange.md).
 
 Pure. Identifiers become what logs say: parts with slashes between them, a slash within a part as %2F.
 """

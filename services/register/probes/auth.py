@@ -1,4 +1,4 @@
-"""The ``auth`` part of a probe definition: secrets stand by reference only (PROBING.md, Kinds)."""
+"""The ``auth`` part of a probe definition: secrets stand by reference only (docs/probing.md §2)."""
 
 from __future__ import annotations
 

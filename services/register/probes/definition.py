@@ -1,4 +1,4 @@
-"""One probe definition of probes.yaml: the keys of its kind, each read by its own reader (PROBING.md)."""
+"""One probe definition of probes.yaml: the keys of its kind, each read by its own reader (docs/probing.md)."""
 
 from __future__ import annotations
 

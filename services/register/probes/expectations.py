@@ -1,4 +1,4 @@
-"""The ``expect`` part of a probe definition: what an answer must be (PROBING.md)."""
+"""The ``expect`` part of a probe definition: what an answer must be (docs/probing.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``steps`` of a journey: a probe definition each, and what it captures for later ones (PROBING.md, Kinds)."""
+"""The ``steps`` of a journey: a probe definition each, and what it captures for later ones (docs/probing.md §2)."""
 
 from __future__ import annotations
 

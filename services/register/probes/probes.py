@@ -1,4 +1,4 @@
-"""probes.yaml: the named probe definitions (PROBING.md)."""
+"""probes.yaml: the named probe definitions (docs/probing.md)."""
 
 from __future__ import annotations
 

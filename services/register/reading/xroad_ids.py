@@ -1,4 +1,4 @@
-"""Identifiers of X-Road as written in a register: INSTANCE/CLASS/CODE/… (EXCHANGE.md). Pure.
+"""Identifiers of X-Road as written in a register: INSTANCE/CLASS/CODE/… (docs/exchange.md). Pure.
 
 They are kept as written: they must equal those in the logs.
 """

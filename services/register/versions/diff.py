@@ -1,4 +1,4 @@
-"""How two versions of a register differ, so that a shrinking denominator is seen (INDICATOR.md §10). Pure."""
+"""How two versions of a register differ, so that a shrinking denominator is seen (docs/method.md §10). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a new version of a register must keep of the old one (DESIGN.md, The register directory). Pure."""
+"""What a new version of a register must keep of the old one (docs/register.md). Pure."""
 
 from __future__ import annotations
 

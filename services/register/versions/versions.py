@@ -1,4 +1,4 @@
-"""The two content hashes of a register (DESIGN.md, The register directory). Pure.
+"""The two content hashes of a register (docs/register.md). Pure.
 
 ``register_version`` covers the denominator: agencies, services, links' identity, dates and weights. ``probe_version``
 covers everything else: how it is probed and shown. Official rounds are in neither: what others announce changes neither

@@ -33,7 +33,7 @@ _SAMPLE_SERVICE = f"{MEMBER}/TEST/RestTest"
 
 
 def register_files(scenario: Scenario, bus: Bus, times: Timing, first_slot: int) -> dict[str, str]:
-    """Write a register whose epoch is the start of ``first_slot``, in the columns of DESIGN.md."""
+    """Write a register whose epoch is the start of ``first_slot``, in the columns of docs/design.md."""
     return {
         "agencies.csv": _csv(
             "id name_en name_fa sector staff satisfaction",

@@ -79,7 +79,7 @@ def page_reply(title: str) -> Reply:
 
 
 def _broken(span: Span) -> Reply:
-    """Fail as a server does; when the bus is to blame, with the header by which a bus says so (PROBING.md, Kinds)."""
+    """Fail as a server does; when the bus is to blame, with the header by which a bus says so (docs/probing.md §2)."""
     if span.cause is Scope.BUS:
         fault = "Server.ServerProxy.ServiceFailed.NetworkError"
         body = orjson.dumps({"type": fault, "message": "the bus cannot reach the service", "detail": "simulated"})

@@ -1,4 +1,4 @@
-"""What the data buses carried, per carrier by the day and by the hour, and so per pair of agencies (EXCHANGE.md).
+"""What the data buses carried, per carrier by the day and by the hour, and so per pair of agencies (docs/exchange.md).
 
 Everything is in one SQLite file and changes with the position in EXCHANGES in one transaction, so no summary is ever
 counted twice or lost, whatever crashes.

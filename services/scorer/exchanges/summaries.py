@@ -1,4 +1,4 @@
-"""Summaries that replace one another, and the volumes and hours that they add up to (EXCHANGE.md, What is derived)."""
+"""Summaries that replace one another, and the volumes and hours that they add up to (docs/exchange.md §3)."""
 
 from __future__ import annotations
 

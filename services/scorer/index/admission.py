@@ -18,7 +18,7 @@ __all__ = ["Admission", "admit", "closable"]
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The rows that count, and how many do not: ``late`` (INDICATOR.md §2, grace), ``early`` (a slot in the future)."""
+    """The rows that count, and how many do not: ``late`` (docs/method.md §2, grace), ``early`` (a slot in the future)."""
 
     columns: MeasurementColumns
     late: int

@@ -105,7 +105,7 @@ class Scoring:
         self.manifest = replace(self.manifest, position=replace(self.manifest.position, sequence=sequence))
 
     def settled(self, now: float) -> int:
-        """Return S, the first slot that is not settled at ``now`` (DESIGN.md, Time, loss and duplication).
+        """Return S, the first slot that is not settled at ``now`` (docs/design.md §6).
 
         A clock that steps back does not take back what is published or closed.
         """

@@ -1,4 +1,4 @@
-"""A stream, read from where it was left, without a hole (DESIGN.md, Time, loss and duplication)."""
+"""A stream, read from where it was left, without a hole (docs/design.md §6)."""
 
 from __future__ import annotations
 

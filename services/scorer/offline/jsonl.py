@@ -1,4 +1,4 @@
-"""Measurements and exchange summaries as JSON lines, refused whole with every fault (DESIGN.md, Command line)."""
+"""Measurements and exchange summaries as JSON lines, refused whole with every fault (docs/commands.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A snapshot cut into the blocks of KV bucket ``indicator`` (DESIGN.md, Contracts)."""
+"""A snapshot cut into the blocks of KV bucket ``indicator`` (docs/design.md §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index, put on the bus: slots and what was last measured, then agencies' blocks, the government's last (DESIGN.md,
+"""An index, put on the bus: slots and what was last measured, then agencies' blocks, the government's last (docs/design.md,
 Contracts).
 
 Whoever sees the government's ``as_of`` therefore finds everything else at least as new.

@@ -1,4 +1,4 @@
-"""Whether reading can go on where it stopped, or messages in between are gone (DESIGN.md, Time, loss and duplication)."""
+"""Whether reading can go on where it stopped, or messages in between are gone (docs/design.md §6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evidence on disk, so that a crash at any moment loses nothing (DESIGN.md, Time, loss and duplication).
+"""The evidence on disk, so that a crash at any moment loses nothing (docs/design.md §6).
 
 One file per slot kept in detail, one per closed day, one of ids; the manifest comes last. What is newer than the
 manifest is harmless: taking the messages after it in again changes nothing. A slot whose day has a file is kept for its

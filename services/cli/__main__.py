@@ -30,19 +30,19 @@ app = typer.Typer(
 )
 _COMMANDS = {
     "probe": "probe_command",
-    "score": "score_command",
-    "dump": "score_command",
-    "exchange": "exchange_command",
-    "indicator": "ask_commands",
-    "explain": "ask_commands",
+    "score": "score",
+    "dump": "score",
+    "exchange": "exchange",
+    "indicator": "ask",
+    "explain": "ask",
     "structure": "structure_commands",
     "tabulate": "structure_commands",
     "rounds": "structure_commands",
-    "history": "ask_commands",
+    "history": "ask",
 }
 _GROUPS = {
-    "register": ("register_commands", "check, compare, import and publish the register"),
-    "bus": ("bus_commands", "prepare the message bus"),
+    "register": ("register", "check, compare, import and publish the register"),
+    "bus": ("bus", "prepare the message bus"),
 }
 
 
@@ -51,10 +51,10 @@ def _add_commands(wanted: str) -> None:
     everything = wanted not in {*_COMMANDS, *_GROUPS, "up"}
     for name, module in _COMMANDS.items():
         if everything or name == wanted:
-            app.command(name)(getattr(importlib.import_module(f"services.cli.{module}"), name))
+            app.command(name)(getattr(importlib.import_module(f"services.cli.commands.{module}"), name))
     for name, (module, what) in _GROUPS.items():
         if everything or name == wanted:
-            app.add_typer(importlib.import_module(f"services.cli.{module}").app, name=name, help=what)
+            app.add_typer(importlib.import_module(f"services.cli.commands.{module}").app, name=name, help=what)
 
 
 def _seconds(text: str) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from math import ceil
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,7 +15,10 @@ from numpy.typing import NDArray
 
 from services.core.model.register import Policy
 
-__all__ = ["Calendar"]
+__all__ = ["RECORD_DAYS", "Calendar"]
+
+RECORD_DAYS: Final = 90
+"""The record is the last 90 days with the window in it, or the window if that is longer (docs/method.md §6)."""
 
 _HOUR_SECONDS = 3_600
 _HOUR = timedelta(hours=1)

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
-from services.indicator.calendar import Calendar
-from services.indicator.cells.states import DayEvidence
-from services.indicator.intervals.history import RECORD_DAYS
+from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.register_arrays import Frame
 from services.indicator.verdicts.counts import WindowCounts
+from services.indicator.verdicts.day_evidence import DayEvidence
 from services.indicator.window import Evidence
 
-__all__ = ["Countable", "Counted"]
-
-
-class Countable(Protocol):
-    """What an index is computed from: the evidence, or what was counted of it."""
-
-    @property
-    def calendar(self) -> Calendar:
-        """Slots and days."""
-
-    def window(self, frame: Frame, days: int, end_slot: int) -> WindowCounts:
-        """Count one window, as ``Evidence.window``."""
-
-    def days(self, frame: Frame, span: range) -> Iterator[DayEvidence]:
-        """Yield what each day of a span holds, as ``Evidence.days``."""
+__all__ = ["Counted"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

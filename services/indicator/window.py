@@ -15,10 +15,11 @@ from services.indicator.calendar import Calendar
 from services.indicator.cells.columns import Columns
 from services.indicator.cells.packing import outcomes, reasons, stages, verdict
 from services.indicator.cells.slots import Load, Slots
-from services.indicator.cells.states import Changes, DayEvidence, DayState, Keep, SlotDetail, SlotState, Taken
+from services.indicator.cells.states import Changes, DayState, Keep, SlotDetail, SlotState, Taken
 from services.indicator.register_arrays import Frame
 from services.indicator.verdicts.counter import Counting
 from services.indicator.verdicts.counts import WindowCounts
+from services.indicator.verdicts.day_evidence import DayEvidence
 from services.indicator.verdicts.judge import Judge
 
 __all__ = [

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.measurement import Kind
+from services.indicator.calendar import RECORD_DAYS
 from services.indicator.index.index import Snapshot, indicators
-from services.indicator.intervals.history import RECORD_DAYS, Record
+from services.indicator.intervals.history import Record
 from services.indicator.register_arrays import Frame
 from tests import interval_oracle, oracle
 from tests.property.indicator_answers import evidence_of, register_of

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2
+from services.core.blocks.link_evidence import LinkEvidence, encode_evidence
 from services.core.blocks.packed import doubles, strings, varints, zigzag
 from services.core.blocks.rows import COUNTS, SHARES
 from services.core.codec.beside_index import reconciliation_to_message, traffic_to_message
-from services.core.codec.link_evidence import LinkEvidence, encode_evidence
 from services.core.codec.structure import structure_to_message
 from services.core.codec.units import timestamp
 from services.core.codec.volume import ExchangeVolume, volume_to_message

@@ -9,9 +9,9 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import block_pb2
+from services.core.blocks.link_evidence import LinkEvidence, evidence_from_message
 from services.core.blocks.rows import COLUMNS, reader
 from services.core.codec.beside_index import reconciliation_from_message, traffic_from_message
-from services.core.codec.link_evidence import LinkEvidence, evidence_from_message
 from services.core.codec.structure import structure_from_message
 from services.core.codec.volume import ExchangeVolume, volume_from_message
 from services.core.model.measurement import Indicator, Kind

@@ -1,13 +1,13 @@
 """The only place where values become peyvand.v1 messages and back."""
 
 from services.core.blocks.encode import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
+from services.core.blocks.link_evidence import LinkEvidence
 from services.core.blocks.read import KeptBlock, Place
 from services.core.blocks.recent_block import RecentBlock, decode_recent, encode_recent, stamp_recent
 from services.core.blocks.slot_block import SlotBlock, decode_slot_block, encode_slot_block, stamp_slot_block
 from services.core.codec.beside_index import reconciliation_to_message, traffic_to_message
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
 from services.core.codec.indicator import indicator_from_message, indicator_to_json, indicator_to_message
-from services.core.codec.link_evidence import LinkEvidence
 from services.core.codec.measurement import (
     decode_columns,
     decode_measurements,

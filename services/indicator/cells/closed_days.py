@@ -1,20 +1,16 @@
-"""Packed: closed days as the stage of every vantage, target and slot, under no register yet; and verdicts of slots."""
+"""Packed: closed days as the stage of every vantage, target and slot, under no register yet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from zlib import compress, decompress, decompressobj
+from zlib import compress, decompressobj
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.verdicts.judge import Judged
-
-__all__ = ["DayState", "SlotVerdicts"]
-
-_QUICK = 1
+__all__ = ["DayState"]
 
 # Level 6 takes 40 % less room at twice the time; a day is packed once.
 _LEVEL = 6
@@ -67,25 +63,3 @@ class DayState:
             piece = np.frombuffer(found, dtype=np.int8).reshape(vantages, len(found) // max(1, vantages * slots), slots)
             yield first, piece
             first += piece.shape[1]
-
-
-@dataclass(frozen=True, slots=True)
-class SlotVerdicts:
-    """One slot of a day not closed as it was counted, compressed: most of its verdicts are the same."""
-
-    columns: bytes
-    up: bytes
-    down: bytes
-
-    @classmethod
-    def pack(cls, judged: Judged) -> SlotVerdicts:
-        """Pack a slot that was judged."""
-        return cls(*(compress(part.tobytes(), _QUICK) for part in (judged.verdict, judged.up, judged.down)))
-
-    def unpack(self) -> Judged:
-        """Return the slot as it was judged."""
-        return Judged(
-            verdict=np.frombuffer(decompress(self.columns), dtype=np.int8),
-            up=np.frombuffer(decompress(self.up), dtype=np.bool_),
-            down=np.frombuffer(decompress(self.down), dtype=np.bool_),
-        )

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from services.core.model.measurement import Target
 from services.indicator.cells.closed_days import DayState
-from services.indicator.verdicts.causes import CauseRows
 
-__all__ = ["Changes", "DayEvidence", "DayState", "Keep", "SlotDetail", "SlotState", "Taken"]
+__all__ = ["Changes", "DayState", "Keep", "SlotDetail", "SlotState", "Taken"]
 
 
 Keep = Callable[[Sequence[NDArray[Any]]], Sequence[NDArray[Any]]]
@@ -74,24 +73,3 @@ class SlotDetail:
     verdict: NDArray[np.uint8]
     outcome: NDArray[np.uint8]
     reason: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class DayEvidence:
-    """One day of a span of slots, judged by a frame of n links.
-
-    ``day`` its ordinal, ``slots`` how many of its slots are in the span, ``causes`` as of ``cause_states``; of a link that
-    is not in force or not live that day nothing is known. ``tally`` (6, n) is what was counted per stage, whether ``live``
-    (n,) or not. All are shared: they are not to be changed.
-    """
-
-    day: int
-    slots: int
-    tally: NDArray[np.unsignedinteger[Any]]
-    live: NDArray[np.bool_]
-    causes: CauseRows
-
-    def counts(self, stage: int) -> NDArray[np.unsignedinteger[Any]]:
-        """Return the known slots (n,) of live links at a stage; worked out at every call, for closed days hold many."""
-        reached: NDArray[np.unsignedinteger[Any]] = self.tally[stage] * self.live
-        return reached

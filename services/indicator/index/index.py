@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from services.core.model.measurement import Indicator, Interval, Kind, Losses, Strict
 from services.core.model.outcome import Stage
 from services.indicator.calendar import Calendar
-from services.indicator.evidence import Countable
 from services.indicator.index.levels import NONE, levels
 from services.indicator.intervals.history import Record
 from services.indicator.intervals.intervals import Margins, Past
@@ -29,6 +28,7 @@ from services.indicator.shares import (
     sums,
     upper_bound,
 )
+from services.indicator.verdicts.countable import Countable
 from services.indicator.window import WindowCounts
 
 __all__ = [

@@ -10,17 +10,14 @@ from numpy.typing import NDArray
 
 from services.core.model.measurement import Kind
 from services.core.model.outcome import Stage
-from services.indicator.cells.states import DayEvidence
 from services.indicator.intervals.outages import Spells, SpellSums
 from services.indicator.intervals.sets import Sets
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import ratio, sums
 from services.indicator.verdicts.causes import CauseRows
+from services.indicator.verdicts.day_evidence import DayEvidence
 
-__all__ = ["AGGREGATES", "RECORD_DAYS", "Record"]
-
-RECORD_DAYS: Final = 90
-"""The record is the last 90 days with the window in it, or the window if that is longer (§6)."""
+__all__ = ["AGGREGATES", "Record"]
 
 AGGREGATES: Final = (Kind.GOVERNMENT, Kind.SECTOR, Kind.CONSUMER, Kind.PROVIDER, Kind.SERVICE)
 """The kinds that are sets of links."""

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from services.core.model.measurement import Kind
 from services.core.model.outcome import Stage
-from services.indicator.cells.states import DayEvidence
-from services.indicator.evidence import Countable
-from services.indicator.intervals.history import RECORD_DAYS, Record
+from services.indicator.calendar import RECORD_DAYS
+from services.indicator.intervals.history import Record
 from services.indicator.intervals.loss_bounds import Bounds
 from services.indicator.intervals.outages import Spells
 from services.indicator.intervals.recipe import combine
 from services.indicator.intervals.sets import Causes, Guard, Learnt, group_bounds, link_bounds
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import LinkShares, grouping, ratio, sums
+from services.indicator.verdicts.countable import Countable
+from services.indicator.verdicts.day_evidence import DayEvidence
 
 __all__ = ["Margins", "Past"]
 

@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indicator.calendar import Calendar
-from services.indicator.cells.closed_days import DayState, SlotVerdicts
+from services.indicator.cells.closed_days import DayState
 from services.indicator.cells.packing import stages
 from services.indicator.cells.slots import Slots
-from services.indicator.cells.states import DayEvidence, Keep
+from services.indicator.cells.states import Keep
 from services.indicator.verdicts.causes import CauseRows, cause_states, join, pause_slots, rows_of
 from services.indicator.verdicts.counts import STAGES, Tally, WindowCounts
 from services.indicator.verdicts.day_count import DayCount, at_once
+from services.indicator.verdicts.day_evidence import DayEvidence
 from services.indicator.verdicts.judge import Judge
+from services.indicator.verdicts.slot_verdicts import SlotVerdicts
 
 __all__ = ["Counting"]
 

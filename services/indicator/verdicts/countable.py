@@ -1,0 +1,27 @@
+"""What an index is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from services.indicator.calendar import Calendar
+from services.indicator.register_arrays import Frame
+from services.indicator.verdicts.counts import WindowCounts
+from services.indicator.verdicts.day_evidence import DayEvidence
+
+__all__ = ["Countable"]
+
+
+class Countable(Protocol):
+    """What an index is computed from: the evidence, or what was counted of it."""
+
+    @property
+    def calendar(self) -> Calendar:
+        """Slots and days."""
+
+    def window(self, frame: Frame, days: int, end_slot: int) -> WindowCounts:
+        """Count one window, as ``Evidence.window``."""
+
+    def days(self, frame: Frame, span: range) -> Iterator[DayEvidence]:
+        """Yield what each day of a span holds, as ``Evidence.days``."""

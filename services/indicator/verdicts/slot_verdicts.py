@@ -1,0 +1,36 @@
+"""Verdicts of a slot, compressed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zlib import compress, decompress
+
+import numpy as np
+
+from services.indicator.verdicts.judge import Judged
+
+__all__ = ["SlotVerdicts"]
+
+_QUICK = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SlotVerdicts:
+    """One slot of a day not closed as it was counted, compressed: most of its verdicts are the same."""
+
+    columns: bytes
+    up: bytes
+    down: bytes
+
+    @classmethod
+    def pack(cls, judged: Judged) -> SlotVerdicts:
+        """Pack a slot that was judged."""
+        return cls(*(compress(part.tobytes(), _QUICK) for part in (judged.verdict, judged.up, judged.down)))
+
+    def unpack(self) -> Judged:
+        """Return the slot as it was judged."""
+        return Judged(
+            verdict=np.frombuffer(decompress(self.columns), dtype=np.int8),
+            up=np.frombuffer(decompress(self.up), dtype=np.bool_),
+            down=np.frombuffer(decompress(self.down), dtype=np.bool_),
+        )

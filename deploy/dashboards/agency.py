@@ -25,7 +25,7 @@ from deploy.dashboards.style import (
     named,
     shown_as,
 )
-from services.core.model.outcome import Stage
+from services.core.model import Stage
 
 __all__ = ["dashboard"]
 

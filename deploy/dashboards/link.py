@@ -18,7 +18,7 @@ from deploy.dashboards.style import (
     named,
     words,
 )
-from services.core.model.outcome import Stage
+from services.core.model import Stage
 
 __all__ = ["dashboard"]
 

@@ -14,7 +14,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
-from services.core.model.outcome import Stage
+from services.core.model import Stage
 
 __all__ = [
     "ANSWER_TIME",

@@ -14,10 +14,10 @@ from services.api.answers.link_shares import gathered
 from services.api.answers.structure_answers import three_bars
 from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel
 from services.api.model.register_view import RegisterView
-from services.core.codec import KeptBlock
-from services.core.metrics.table import TABLE
-from services.core.model.measurement import Kind
-from services.indicator.index.costs import Costs
+from services.core.blocks import KeptBlock
+from services.core.metrics import TABLE
+from services.core.model import Kind
+from services.indicator.index import Costs
 
 __all__ = ["AGENCY_SERIES", "COSTLIEST", "EXCHANGE_LINKS", "SERVICE_SERIES", "Standing"]
 

@@ -20,11 +20,10 @@ from services.api.model.watch import WatchHub
 from services.api.rpc.handlers import Context, Meters, service_handlers
 from services.api.rpc.indicator_service import IndicatorServicer
 from services.api.rpc.register_service import RegisterServicer
-from services.core.bus import Bus, Message
-from services.core.bus.names import INDICATOR, INDICATORS
+from services.core import metrics
+from services.core.bus import INDICATOR, INDICATORS, Bus, Message
 from services.core.errors import BusError
 from services.core.log import Logger
-from services.core.metrics import table as metrics
 
 __all__ = ["NAMES", "Picture", "handlers"]
 

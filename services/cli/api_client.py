@@ -20,9 +20,9 @@ from peyvand.v1 import (
     register_service_pb2,
     register_service_pb2_grpc,
 )
-from services.core.codec.units import timestamp
+from services.core.codec import timestamp
 from services.core.errors import ApiError, SettingsError
-from services.core.model.measurement import Kind
+from services.core.model import Kind
 
 __all__ = ["ATTRIBUTES", "Client", "client"]
 

@@ -8,11 +8,19 @@ from pathlib import Path
 
 from services.collector.xroad.requests import BEHIND_SECONDS
 from services.core.errors import InputError
-from services.register.reading.addresses import read_http_url, read_server_name
-from services.register.reading.faults import Findings
-from services.register.reading.values import read_choice, read_duration, read_flag, read_id, read_name
-from services.register.reading.xroad_ids import read_party
-from services.register.reading.yaml_document import Block, read_document
+from services.register.reading import (
+    Block,
+    Findings,
+    read_choice,
+    read_document,
+    read_duration,
+    read_flag,
+    read_http_url,
+    read_id,
+    read_name,
+    read_party,
+    read_server_name,
+)
 
 __all__ = ["FileSource", "Source", "XroadSource", "read_sources"]
 

@@ -10,7 +10,7 @@ from services.collector.ledger.ledger import Taken
 from services.collector.ledger.summary_rows import Totals
 from services.collector.records.health_data import Health
 from services.collector.xroad.client import FAILURES
-from services.core.metrics import table as metrics
+from services.core import metrics
 
 __all__ = ["SERVICES", "Meters"]
 

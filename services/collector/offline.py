@@ -11,7 +11,7 @@ from services.collector.files.log_file import LogFile
 from services.collector.ledger.ledger import Ledger, Taken
 from services.collector.ledger.summary_rows import Totals
 from services.core.errors import Fault, InputError
-from services.core.model.measurement import ExchangeSummary
+from services.core.model import ExchangeSummary
 from services.register.attribution import Mapping
 
 __all__ = ["Digest", "digest"]

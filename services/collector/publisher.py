@@ -9,8 +9,7 @@ from hashlib import blake2b
 
 from services.collector.ledger.ledger import Pending
 from services.core import codec
-from services.core.bus import Bus
-from services.core.bus import names as subjects
+from services.core.bus import Bus, exchange_subject, shard_of
 
 __all__ = ["Message", "messages", "publish"]
 
@@ -32,7 +31,7 @@ def messages(bus: str, register_version: str, pending: Sequence[Pending]) -> Ite
     """Make the messages of one data bus that carry ``pending``, by shard of the consumer agency."""
     shards: dict[int, list[Pending]] = defaultdict(list)
     for one in pending:
-        shards[subjects.shard(one.summary.consumer)].append(one)
+        shards[shard_of(one.summary.consumer)].append(one)
     for shard, some in sorted(shards.items()):
         for start in range(0, len(some), _MOST_SUMMARIES):
             yield from _fitting(bus, register_version, shard, some[start : start + _MOST_SUMMARIES])
@@ -46,7 +45,7 @@ def _fitting(bus: str, register_version: str, shard: int, some: Sequence[Pending
         yield from _fitting(bus, register_version, shard, some[half:])
         return
     digest = blake2b(payload, digest_size=16).hexdigest()
-    yield Message(subjects.exchange(bus, shard), payload, f"exchange-{bus}-{digest}", tuple(some))
+    yield Message(exchange_subject(bus, shard), payload, f"exchange-{bus}-{digest}", tuple(some))
 
 
 async def publish(bus: Bus, message: Message) -> None:

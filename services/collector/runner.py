@@ -22,10 +22,10 @@ from services.collector.publisher import messages, publish
 from services.collector.xroad.poller import Puller
 from services.core.bus import Bus, connect_by
 from services.core.errors import BusError, SettingsError
-from services.core.model.register import FLUSH_SECONDS, Register
+from services.core.model import FLUSH_SECONDS, Register
 from services.core.runtime import Runtime
 from services.register.attribution import Mapping
-from services.register.bus.publish import follow
+from services.register.bus import follow_register
 
 __all__ = ["main"]
 
@@ -146,7 +146,7 @@ async def main(runtime: Runtime) -> None:
     name = f"collector-{settings.bus}"
     async with connect_by(settings, role="collector", name=name) as bus:
         runtime.watch_bus(lambda: bus.connected)
-        registers = follow(bus)
+        registers = follow_register(bus)
         register = await anext(registers)
         mapping, span_ms = _mapping(register, settings.alias), round(settings.span_days * _DAY_MS)
         async with desk.ledger(settings.data / _DATABASE, mapping, _now_ms(), span_ms) as ledger:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from services.core.metrics.table import TABLE, Metric
+from services.core.metrics import TABLE, Metric
 from services.core.settings import METRICS_PORTS, Settings, variable
 
 __all__ = ["PAGES", "metrics_page", "settings_page"]

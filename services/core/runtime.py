@@ -22,8 +22,8 @@ import uvloop
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from services.core import log as logs
+from services.core import metrics
 from services.core.errors import InputError, ListenError, PeyvandError
-from services.core.metrics import table as metrics
 from services.core.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.register import Policy
+from services.core.model import Policy
 
 __all__ = ["RECORD_DAYS", "Calendar"]
 

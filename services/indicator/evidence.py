@@ -8,8 +8,7 @@ from typing import Self
 
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.register_arrays import Frame
-from services.indicator.verdicts.counts import WindowCounts
-from services.indicator.verdicts.day_evidence import DayEvidence
+from services.indicator.verdicts import DayEvidence, WindowCounts
 from services.indicator.window import Evidence
 
 __all__ = ["Counted"]

@@ -10,8 +10,7 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Target
-from services.core.model.register import Register
+from services.core.model import Register, Target
 
 __all__ = ["Frame"]
 

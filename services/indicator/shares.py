@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from services.core.model.measurement import Kind
-from services.core.model.outcome import Stage
+from services.core.model import Kind, Stage
 from services.indicator.register_arrays import Frame
 
 __all__ = [

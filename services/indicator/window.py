@@ -9,18 +9,25 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import MeasurementColumns, Target
-from services.core.model.outcome import Outcome, Reason
+from services.core.model import MeasurementColumns, Outcome, Reason, Target
 from services.indicator.calendar import Calendar
-from services.indicator.cells.columns import Columns
-from services.indicator.cells.packing import outcomes, reasons, stages, verdict
-from services.indicator.cells.slots import Load, Slots
-from services.indicator.cells.states import Changes, DayState, Keep, SlotDetail, SlotState, Taken
+from services.indicator.cells import (
+    Changes,
+    Columns,
+    DayState,
+    Keep,
+    Load,
+    SlotDetail,
+    Slots,
+    SlotState,
+    Taken,
+    outcomes,
+    reasons,
+    stages,
+    verdict,
+)
 from services.indicator.register_arrays import Frame
-from services.indicator.verdicts.counter import Counting
-from services.indicator.verdicts.counts import WindowCounts
-from services.indicator.verdicts.day_evidence import DayEvidence
-from services.indicator.verdicts.judge import Judge
+from services.indicator.verdicts import Counting, DayEvidence, Judge, WindowCounts
 
 __all__ = [
     "Calendar",

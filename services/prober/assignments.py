@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
 from zoneinfo import ZoneInfo
 
-from services.core.model.measurement import Target
-from services.core.model.probe import Probe
-from services.core.model.register import ALWAYS, Endpoint, Link, Register
+from services.core.model import ALWAYS, Endpoint, Link, Probe, Register, Target
 from services.prober.scheduling.schedule import Entry
 
 __all__ = ["Assignment", "assignments"]

@@ -8,9 +8,7 @@ from time import monotonic, perf_counter, time
 from typing import Any
 
 from services.core.log import Logger
-from services.core.model.measurement import Target
-from services.core.model.outcome import Outcome, Reason
-from services.core.model.unfrozen import record
+from services.core.model import Outcome, Reason, Target, record
 from services.prober.assignments import Assignment
 from services.prober.checks import DETAIL_LENGTH, Judgement
 from services.prober.checks.registry import Check, needed

@@ -18,7 +18,7 @@ from services.prober.pipeline import Probing
 from services.prober.publishing.publisher import Publisher
 from services.prober.publishing.spool import Spool
 from services.prober.scheduling.membership import Roster
-from services.register.bus.publish import follow
+from services.register.bus import follow_register
 
 __all__ = ["main"]
 
@@ -82,7 +82,7 @@ async def _probe(runtime: Runtime, bus: Bus, spool: Spool, network: Network) -> 
 
 async def _follow(bus: Bus, probing: Probing, runtime: Runtime) -> None:
     """Use each register as it comes into force; serve from the first control round on."""
-    async for register in follow(bus):
+    async for register in follow_register(bus):
         try:
             probing.use(register)
         except SettingsError as error:

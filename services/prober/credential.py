@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from services.core.model.probe import Auth
+from services.core.model import Auth
 from services.prober.secrets import MissingSecretError, Secrets
 
 __all__ = ["credential"]

@@ -11,7 +11,7 @@ from time import monotonic
 import certifi
 import httpx
 
-from services.core.model.register import Egress
+from services.core.model import Egress
 from services.prober.checks.worker_pool import Judges
 from services.prober.grpc.descriptor_cache import Schemas
 from services.prober.http.token_cache import Tokens

@@ -11,8 +11,7 @@ import asyncio
 from contextlib import suppress
 from time import monotonic, time
 
-from services.core.bus import Bus
-from services.core.bus import names as subjects
+from services.core.bus import Bus, heartbeat_subject
 from services.core.codec import Heartbeat, decode_heartbeat, encode_heartbeat
 from services.core.errors import BusError
 from services.core.log import Logger
@@ -71,12 +70,12 @@ class Peers:
             share_from=self._probing.share_from,
         )
         try:
-            await self._bus.send(subjects.heartbeat(self._vantage, self._roster.prober), encode_heartbeat(heartbeat))
+            await self._bus.send(heartbeat_subject(self._vantage, self._roster.prober), encode_heartbeat(heartbeat))
         except BusError as error:
             self._log.debug("heartbeat_failed", reason=str(error))
 
     async def _listen(self) -> None:
-        async for payload in self._bus.listen(subjects.heartbeat(self._vantage, "*")):
+        async for payload in self._bus.listen(heartbeat_subject(self._vantage, "*")):
             try:
                 heartbeat = decode_heartbeat(payload)
             except ValueError as error:

@@ -8,9 +8,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from services.core.metrics.table import TABLE, counter, gauge, histogram
-from services.core.model.measurement import Measurement, Target
-from services.core.model.outcome import Outcome, Reason
+from services.core.metrics import TABLE, counter, gauge, histogram
+from services.core.model import Measurement, Outcome, Reason, Target
 from services.prober.assignments import Assignment
 from services.prober.tallies import Counts, Spread
 from services.prober.transport.conntrack import TrackingTable

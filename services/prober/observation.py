@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from services.core.model.measurement import Phases
-from services.core.model.unfrozen import record
+from services.core.model import Phases, record
 from services.prober.expected.expectations import Expectations
 
 __all__ = ["Cause", "CertificateFacts", "DnsFacts", "Failure", "Observation", "Phase", "RpcFacts", "StepFacts"]

@@ -10,10 +10,7 @@ from time import monotonic, time
 
 from services.core.errors import SettingsError
 from services.core.log import Logger
-from services.core.model.measurement import Measurement, Target
-from services.core.model.outcome import Reason
-from services.core.model.register import Register
-from services.core.model.unfrozen import record
+from services.core.model import Measurement, Reason, Register, Target, record
 from services.core.settings import Settings
 from services.prober.assignments import Assignment, assignments
 from services.prober.attempt import Attempts, Result

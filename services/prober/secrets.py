@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
-from services.core.model.probe import Probe
+from services.core.model import Probe
 
 __all__ = ["MissingSecretError", "Secrets", "secret_references"]
 

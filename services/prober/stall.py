@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from services.core.model.outcome import Reason
+from services.core.model import Reason
 from services.prober.checks import Judgement
 from services.prober.observation import Observation
 

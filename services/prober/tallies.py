@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from services.core.metrics.table import TABLE
+from services.core.metrics import TABLE
 
 __all__ = ["Counts", "Spread"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from services.core.model.exchange import Parties, escaped
-from services.core.model.register import Register
+from services.core.model import Parties, Register, escaped
 
 __all__ = ["UNMAPPED", "Attribution", "Mapping"]
 

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from services.core.model.register import Announced, Evaluation, Register
-from services.register.reading.values import name_key
+from services.core.model import Announced, Evaluation, Register
+from services.register.reading import name_key
 
 __all__ = ["INTEGRATION", "Growth", "agencies_by_name", "growths", "known_agency"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from services.core.metrics import table as metrics
+from services.core import metrics
 from services.core.runtime import Runtime, run
 from services.sandbox.component import play
 from services.sandbox.directory import Choices

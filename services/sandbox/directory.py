@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from services.core.errors import StateError
-from services.register.directory.load import load
+from services.register.directory import load_register
 from services.sandbox.exchanges.parties import Bus
 from services.sandbox.register.register_files import CA, SOURCES, register_files, sources_file
 from services.sandbox.run import Run, choose_run
@@ -61,7 +61,7 @@ def settle(choices: Choices, made: Scenario, bus: Bus, times: Timing, clock: Cal
         shutil.rmtree(draft, ignore_errors=True)
         _write(draft, register_files(made, bus, times, 0))
         wanted = Header(
-            register_version=load(draft).register_version,
+            register_version=load_register(draft).register_version,
             slot_seconds=times.slot,
             first_slot=0,
             seed=choices.seed,

@@ -8,7 +8,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from services.core.errors import ListenError
-from services.core.model.register import Endpoint
+from services.core.model import Endpoint
 from services.sandbox.certificates import Authority, bad_contexts
 from services.sandbox.exchanges.parties import Bus
 from services.sandbox.faults.timeline import Span

@@ -8,9 +8,9 @@ from contextlib import closing
 
 from services.core.bus import Bus, connect_by
 from services.core.errors import PeyvandError, StateError
-from services.core.model.register import Register
+from services.core.model import Register
 from services.core.runtime import Runtime
-from services.register.bus.publish import follow
+from services.register.bus import follow_register
 from services.scorer.exchanges.database import Exchanges
 from services.scorer.metrics import Gauges
 from services.scorer.session import Session
@@ -47,7 +47,7 @@ async def main(runtime: Runtime) -> None:
 
 
 async def _follow(bus: Bus, registers: asyncio.Queue[Register]) -> None:
-    async for register in follow(bus):
+    async for register in follow_register(bus):
         registers.put_nowait(register)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from services.core.bus import Message
-from services.core.bus import names as subjects
+from services.core.bus import Message, exchange_subject, measurement_subject
 from services.core.codec import decode_columns, decode_summaries
-from services.core.model.measurement import ExchangeSummary, MeasurementColumns
+from services.core.model import ExchangeSummary, MeasurementColumns
 
 __all__ = ["columns_of", "summaries_of"]
 
@@ -19,7 +18,7 @@ def columns_of(message: Message) -> MeasurementColumns:
         columns = decode_columns(message.data)
     except OverflowError as error:
         raise ValueError("a MeasurementBatch with numbers out of range") from error
-    if message.subject != subjects.measurement(columns.vantage, _shard(message)):
+    if message.subject != measurement_subject(columns.vantage, _shard(message)):
         raise ValueError(f"a batch of vantage {columns.vantage!r} on {message.subject}")
     return columns
 
@@ -27,7 +26,7 @@ def columns_of(message: Message) -> MeasurementColumns:
 def summaries_of(message: Message) -> tuple[str, list[ExchangeSummary]]:
     """Return the data bus and its summaries. Raises ValueError when they are unreadable or not the sender's own."""
     bus, summaries = decode_summaries(message.data)
-    if message.subject != subjects.exchange(bus, _shard(message)):
+    if message.subject != exchange_subject(bus, _shard(message)):
         raise ValueError(f"a batch of bus {bus!r} on {message.subject}")
     return bus, summaries
 

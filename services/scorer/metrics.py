@@ -10,18 +10,14 @@ from itertools import islice
 import numpy as np
 from prometheus_client import CollectorRegistry
 
+from services.core import metrics
 from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume
-from services.core.metrics import table as metrics
-from services.core.metrics.families import Family, Labels, Late
-from services.core.model.measurement import Indicator, Kind
-from services.core.model.outcome import Outcome, Reason, Stage
-from services.core.model.reconciliation import FINDINGS, findings
-from services.core.model.register import Register
-from services.core.model.structure import Structure
-from services.indicator.index.error_budget import Burns, burning
+from services.core.metrics import Family, Labels, Late
+from services.core.model import FINDINGS, Indicator, Kind, Outcome, Reason, Register, Stage, Structure, findings
+from services.indicator.index import Burns, burning
 from services.indicator.register_arrays import Frame
-from services.indicator.structure.network import Network
+from services.indicator.structure import Network
 from services.indicator.window import SlotDetail
 from services.scorer.exchanges.reconciler import Reconciled
 from services.scorer.index.results import Judgement

@@ -10,10 +10,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from services.core.bus import Bus
-from services.core.bus import names as subjects
+from services.core.bus import EXCHANGES, MEASUREMENTS, STREAMS, Bus
 from services.core.errors import BusError, GapError
-from services.core.model.register import Register
+from services.core.model import Register
 from services.core.runtime import Runtime
 from services.indicator.calendar import Calendar
 from services.register.attribution import Mapping
@@ -85,7 +84,7 @@ class Session:
         adopted = await _adopted(self._register)
         await self._attribute(self._register)
         loaded = await self._load(adopted)
-        measurements, exchanges = self._intake(subjects.MEASUREMENTS), self._intake(subjects.EXCHANGES)
+        measurements, exchanges = self._intake(MEASUREMENTS), self._intake(EXCHANGES)
         position = await self._patiently(
             lambda: measurements.resume(None if loaded.manifest is None else loaded.manifest.position)
         )
@@ -142,7 +141,7 @@ class Session:
     async def _bus_clock(self) -> float:
         if not self._bus.connected:
             raise BusError("the bus is away")  # which publishing waits for
-        return (await self._bus.stream_state(subjects.MEASUREMENTS)).now
+        return (await self._bus.stream_state(MEASUREMENTS)).now
 
     async def _load(self, adopted: Adopted) -> Loaded:
         self._serving.begins("reading the evidence")
@@ -224,7 +223,7 @@ class Session:
     async def _watch_streams(self) -> None:
         while True:
             with suppress(BusError):  # the readers tell of it
-                self._gauges.streams({name: await self._bus.stream_state(name) for name in subjects.STREAMS})
+                self._gauges.streams({name: await self._bus.stream_state(name) for name in STREAMS})
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _save_often(self) -> None:

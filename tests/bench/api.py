@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from services.core.bus.embedded import configuration, write_configuration
+from services.core.bus.embedded import (configuration, write_configuration)
 from services.core.bus.roles import write_users
 from services.core.bus.topology import initialise
-from services.register.bus.publish import publish
+from services.register.bus.publish import publish_register
 from services.register.versions.versions import with_versions
 from services.scorer.publishing.publisher import Publisher
 from tests.bench.component import Component, component
@@ -52,7 +52,7 @@ async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[Component,
     register = with_versions(register_of(links))
     async with _nats(folder) as nats, nats.connect("scorer") as bus:
         async with nats.connect("register") as writer:
-            await publish(writer, register, now=time.time())
+            await publish_register(writer, register, now=time.time())
         state, publisher = judged(register), Publisher(bus)
         await put(publisher, state, state.judgement.snapshot.as_of)
         address = f"127.0.0.1:{free_port()}"

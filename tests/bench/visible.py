@@ -24,12 +24,12 @@ import grpc.aio
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.bus import Bus
-from services.core.bus import names as subjects
+from services.core.bus.names import measurement_subject
 from services.core.codec import encode_measurements
-from services.core.model.measurement import Measurement, Target
-from services.core.model.outcome import Outcome, Reason
+from services.core.model.measurement import (Measurement, Target)
+from services.core.model.outcome import (Outcome, Reason)
 from services.core.model.register import Register
-from services.register.bus.publish import publish
+from services.register.bus.publish import publish_register
 from services.register.versions.versions import with_versions
 from tests.bench.component import Component, component
 from tests.bench.process import cpu_seconds, machine
@@ -139,7 +139,7 @@ async def _running(register: Register, folder: Path) -> AsyncIterator[_System]:
     address = f"127.0.0.1:{free_port()}"
     async with running_nats(folder / "nats") as nats, nats.connect("prober") as bus:
         async with nats.connect("register") as writer:
-            await publish(writer, register, now=time.time())
+            await publish_register(writer, register, now=time.time())
         with (
             component("scorer", nats, folder, data=folder / "scorer") as scorer,
             component("api", nats, folder, listen=address) as api,
@@ -220,7 +220,7 @@ async def _send(system: _System, links: Sequence[str], slot: int) -> int:
             for link in links[start : start + BATCH]
         ]
         sequence = await system.bus.publish(
-            subjects.measurement("main", 0), encode_measurements(rows), message_id="", timeout=WAIT_SECONDS
+            measurement_subject("main", 0), encode_measurements(rows), message_id="", timeout=WAIT_SECONDS
         )
     return sequence
 

@@ -17,10 +17,10 @@ from prober_servers import LOOPBACK
 from services.core.errors import InputError
 from services.core.model.measurement import Target
 from services.prober.assignments import assignments
-from services.prober.attempt import Attempts, Result
+from services.prober.attempt import (Attempts, Result)
 from services.prober.environment import Network
 from services.prober.transport.egress import EgressRules
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from tests.registers import write_register
 
 __all__ = ["ask_ours"]
@@ -40,7 +40,7 @@ async def ask_ours(case: Case, stage: Stage, place: Place) -> Seen:
         policy_yaml=(_POLICY, _OPEN),
     )
     try:
-        register = load(place.folder)
+        register = load_register(place.folder)
     except InputError as error:
         return Seen(CONFIG_ERROR, str(error), {"leaked": leaks(str(error))})
     assignment = assignments(register, None)[Target("link")]

@@ -6,10 +6,10 @@ import json
 import time
 from pathlib import Path
 
-from services.core.bus import names as subjects
+from services.core.bus.names import measurement_subject
 from services.core.codec import encode_measurements
-from services.core.model.measurement import Measurement, Target
-from services.core.model.outcome import Outcome, Reason
+from services.core.model.measurement import (Measurement, Target)
+from services.core.model.outcome import (Outcome, Reason)
 from tests.e2e.dashboard_register import AGENCY, LINK, SLOT
 from tests.e2e.sandbox_register import read_rows
 
@@ -64,13 +64,13 @@ async def send_rubbish(nats, logs: Path, register: Path) -> None:
         reason=Reason.OK,
     )
     async with nats.connect("prober") as bus:
-        await bus.publish(subjects.measurement("main", 0), encode_measurements([late]), message_id="")
+        await bus.publish(measurement_subject("main", 0), encode_measurements([late]), message_id="")
     await send_unreadable(nats, 1)
 
 
 async def send_unreadable(nats, number: int) -> None:
     """Put so many messages on the bus that are no measurements, and wait until they are stored."""
-    where = subjects.measurement("main", 0)
+    where = measurement_subject("main", 0)
     async with nats.connect("prober") as bus:
         for _ in range(number - 1):
             await bus.send(where, b"rubbish")

@@ -15,9 +15,9 @@ import yaml
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.register.bus.publish import publish
-from services.register.directory.load import load
-from services.sandbox.faults.faults import Mode, Scope
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
+from services.sandbox.faults.faults import (Mode, Scope)
 from tests.e2e.alerting import deployed
 from tests.e2e.commanded_sandbox import command, spoil
 from tests.e2e.components import Components, started
@@ -190,7 +190,7 @@ async def told(nats, folder: Path):
 
             async def put_in_force() -> None:
                 async with nats.connect("register") as bus:
-                    await publish(bus, load(register), now=time.time())
+                    await publish_register(bus, load_register(register), now=time.time())
 
             await put_in_force()
             caller = Caller(api)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from services.register.bus.publish import publish
-from services.register.directory.load import load
-from services.sandbox.faults.faults import Mode, Scope
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
+from services.sandbox.faults.faults import (Mode, Scope)
 from tests.e2e.alerting import Alerting, alerting, scaled
 from tests.e2e.commanded_sandbox import command
 from tests.e2e.components import Components, started
@@ -81,7 +81,7 @@ async def test_a_broken_link_is_told_of_once_and_no_fault_of_the_monitor_as_a_ta
         register.rename(few)
         broken = _few_links(few)
         async with nats.connect("register") as bus:
-            await publish(bus, load(few), now=time.time())
+            await publish_register(bus, load_register(few), now=time.time())
         for name, flags in (
             ("prober", ("--prober", "one")),
             ("scorer", ()),

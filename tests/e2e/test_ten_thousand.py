@@ -19,8 +19,8 @@ from services.core.bus.names import MEASUREMENTS
 from services.core.codec import decode_measurements
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
-from services.register.bus.publish import publish
-from services.register.directory.load import load
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
 from tests.ports import free_port
 from tests.registers import register_files, write_register
 from tests.running import ROOT
@@ -127,9 +127,9 @@ async def test_39_ten_thousand_targets_with_one_in_a_hundred_hung(nats, tmp_path
     metrics = f"127.0.0.1:{free_port()}"
     where = ("--nats", nats.url, "--credentials", str(nats.credentials), "--data", str(tmp_path / "data"))
     with _process(tmp_path, "targets", "tests.e2e.many_targets") as targets:
-        register = load(_write(tmp_path / "register", *await _ports(targets)))
+        register = load_register(_write(tmp_path / "register", *await _ports(targets)))
         async with nats.connect("register") as owner, nats.connect("scorer") as bus:
-            await publish(owner, register, now=time.time())
+            await publish_register(owner, register, now=time.time())
             with _process(tmp_path, "prober", "services.prober", *where, "--metrics", metrics):
                 slots = await _three_slots(bus)
                 exposed = await asyncio.to_thread(_exposed, metrics)

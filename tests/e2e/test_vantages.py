@@ -16,8 +16,8 @@ import pytest
 
 from peyvand.v1 import outcome_pb2
 from services.core.bus import Bus
-from services.register.bus.publish import publish
-from services.register.directory.load import load
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
 from tests.e2e.witness import Client
 from tests.integration.prober_servers import Request, answer, serving
 from tests.ports import free_port
@@ -89,7 +89,7 @@ async def _publish(owner: Bus, folder: Path, base: str, controls: dict[str, Cont
         f"epoch: {epoch}\nslot_seconds: {SLOT}\nvantages:\n{places}"
         "egress: {allow: [127.0.0.0/8], allow_loopback: true}\ndefault_latency_ms: 450\n",
     )
-    await publish(owner, load(folder), now=time.time())
+    await publish_register(owner, load_register(folder), now=time.time())
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from peyvand.v1 import register_service_pb2, register_service_pb2_grpc
 from services.core.bus.names import INDICATOR
-from services.register.bus.publish import publish
-from services.register.directory.load import load
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
 from tests.api_pictures import AS_OF, blocks_of
 from tests.block_columns import encoded
 from tests.processes import Process
@@ -58,7 +58,7 @@ def launch(nats, port, tmp_path):
 
 @pytest.fixture
 def register(tmp_path):
-    return load(write_register(tmp_path / "register"))
+    return load_register(write_register(tmp_path / "register"))
 
 
 async def until(condition):
@@ -94,7 +94,7 @@ async def with_register(channel):
 async def serving(launch, nats, register):
     """An api that serves the register and a first set of blocks: its process, and a channel to it."""
     async with nats.connect("register") as bus:
-        await publish(bus, register, now=AS_OF)
+        await publish_register(bus, register, now=AS_OF)
     async with nats.connect("scorer") as bus:
         await put_blocks(bus, register)
     process = launch()

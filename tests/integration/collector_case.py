@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from services.core.bus import names as subjects
+from services.core.bus.names import EXCHANGES
 from services.core.codec import decode_summaries
-from services.register.bus.publish import publish
-from services.register.directory.load import load
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
 from tests.processes import Process
 
 DEADLINE = 120.0
@@ -65,13 +65,13 @@ async def until(condition, what):
 
 async def put_in_force(nats, directory):
     async with nats.connect("register") as bus:
-        await publish(bus, load(directory), now=time.time())
+        await publish_register(bus, load_register(directory), now=time.time())
 
 
 async def stored(bus):
     """Every message of the stream of exchanges."""
     found, start = [], 1
-    while messages := await bus.read(subjects.EXCHANGES, start):
+    while messages := await bus.read(EXCHANGES, start):
         found += messages
         start = messages[-1].sequence + 1
     return found

@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 from registers import write_register
 
 from services.core.bus import Bus
-from services.core.bus import names as subjects
+from services.core.bus.names import (INDICATOR, measurement_subject)
 from services.core.codec import encode_measurements
-from services.core.model.measurement import Indicator, Kind, Measurement, Target
-from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.measurement import (Indicator, Kind, Measurement, Target)
+from services.core.model.outcome import (OUTCOME_OF, Reason)
 from services.core.model.register import Register
-from services.register.bus.publish import publish
-from services.register.directory.load import load
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
 from tests.block_columns import Block, decode_block
 from tests.conftest import ROOT, Nats
 from tests.ports import free_port
@@ -73,9 +73,9 @@ def make_register(folder: Path, *, epoch: float | None = None, timezone: str = "
 
 async def register_on(nats: Nats, folder: Path) -> Register:
     """Load a register and publish it."""
-    register = load(folder)
+    register = load_register(folder)
     async with nats.connect("register") as bus:
-        await publish(bus, register, now=time.time())
+        await publish_register(bus, register, now=time.time())
     return register
 
 
@@ -108,12 +108,12 @@ def batch(rows: Iterable[Measurement]) -> bytes:
 
 async def put(bus: Bus, rows: Iterable[Measurement], *, shard: int = 0) -> int:
     """Publish a batch as the prober of vantage main."""
-    return await bus.publish(subjects.measurement("main", shard), batch(rows), message_id="")
+    return await bus.publish(measurement_subject("main", shard), batch(rows), message_id="")
 
 
 async def blocks(bus: Bus) -> dict[str, Block]:
     """Every block of indicators that is published, by key."""
-    found = await bus.kv_all(subjects.INDICATOR)
+    found = await bus.kv_all(INDICATOR)
     return {key: decode_block(value) for key, value in found.items() if not key.startswith(("slot.", "latest."))}
 
 

@@ -31,7 +31,7 @@ from peyvand.v1 import (
 )
 from services.api.wiring import NAMES
 from services.core.model.measurement import Kind
-from services.register.bus.publish import publish
+from services.register.bus.publish import publish_register
 from tests.api_pictures import AS_OF
 
 __all__ = ["launch", "register"]  # the fixtures
@@ -48,7 +48,7 @@ async def test_health_says_serving_only_with_register_and_government(launch, nat
 
         await until(lambda: states(NOT_SERVING))
         async with nats.connect("register") as bus:
-            await publish(bus, register, now=AS_OF)
+            await publish_register(bus, register, now=AS_OF)
         await until(lambda: with_register(channel))
         assert await states(NOT_SERVING)
         async with nats.connect("scorer") as bus:

@@ -26,15 +26,15 @@ from peyvand.v1 import (
     register_service_pb2,
     register_service_pb2_grpc,
 )
+from services.core.blocks.slot_block import encode_slot_block
 from services.core.bus.large_values import LARGEST
-from services.core.bus.names import INDICATOR, REGISTER, kv_stream
+from services.core.bus.names import (INDICATOR, REGISTER, kv_stream)
 from services.core.bus.topology import initialise
-from services.core.codec import encode_slot_block
 from services.core.codec.units import timestamp
 from services.core.model.measurement import Kind
-from services.core.model.outcome import Outcome, Reason
-from services.register.bus.publish import publish
-from services.register.directory.load import load
+from services.core.model.outcome import (Outcome, Reason)
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
 from tests.api_pictures import AS_OF, blocks_of, slot_block_of
 from tests.block_columns import encoded
 from tests.registers import write_register
@@ -90,11 +90,11 @@ async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, re
 
 async def test_a_new_register_is_taken_in_without_a_restart(launch, nats, register, tmp_path):
     """A published successor is in force for the api moments later."""
-    successor = load(write_register(tmp_path / "successor", links_csv=(",0.99,2", ",0.99,4")))
+    successor = load_register(write_register(tmp_path / "successor", links_csv=(",0.99,2", ",0.99,4")))
     async with serving(launch, nats, register) as (_, channel):
         stub = register_service_pb2_grpc.RegisterServiceStub(channel)
         async with nats.connect("register") as bus:
-            await publish(bus, successor, now=AS_OF + 60)
+            await publish_register(bus, successor, now=AS_OF + 60)
 
         async def in_force():
             answer = await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
@@ -154,7 +154,7 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
         )
         seen = asyncio.ensure_future(watch.read())
         async with nats.connect("register") as bus:
-            await publish(bus, register, now=AS_OF)
+            await publish_register(bus, register, now=AS_OF)
         await until(lambda: with_register(channel))
         async with nats.connect("scorer") as bus:
             for key in (government, *blocks.keys() - {government, late}):
@@ -170,7 +170,7 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
 
 async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
     """Without its buckets the api stops serving; with new ones, shorter than those before, it has what they hold."""
-    successor = load(write_register(tmp_path / "successor", links_csv=(",0.99,2", ",0.99,4")))
+    successor = load_register(write_register(tmp_path / "successor", links_csv=(",0.99,2", ",0.99,4")))
     async with serving(launch, nats, register) as (_, channel), nats.connect("admin") as admin:
         async with nats.connect("scorer") as bus:
             await put_blocks(bus, register, as_of=AS_OF + 300)
@@ -201,7 +201,7 @@ async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
         assert await refreshed()
         await initialise(admin)
         async with nats.connect("register") as bus:
-            await publish(bus, successor, now=AS_OF + 400)
+            await publish_register(bus, successor, now=AS_OF + 400)
         async with nats.connect("scorer") as bus:
             await put_blocks(bus, successor, as_of=AS_OF + 600)
         await until(renewed)

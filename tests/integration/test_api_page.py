@@ -22,8 +22,8 @@ from peyvand.v1 import indicator_service_pb2, indicator_service_pb2_grpc, regist
 from services.api.access.clients import read_clients
 from services.core.bus.names import INDICATOR
 from services.core.model.measurement import Kind
-from services.register.bus.publish import publish
-from services.register.directory.load import load
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
 from tests.api_pictures import AS_OF, blocks_of
 from tests.block_columns import encoded
 from tests.registers import write_register
@@ -55,15 +55,15 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @asynccontextmanager
 async def _published(nats, folder: Path) -> AsyncIterator[Path]:
     """A register and a first set of indicators on the bus."""
-    register = load(write_register(folder / "register"))
+    register = load_register(write_register(folder / "register"))
     async with nats.connect("register") as bus:
-        await publish(bus, register, now=AS_OF)
+        await publish_register(bus, register, now=AS_OF)
     await _refresh(nats, folder)
     yield folder
 
 
 async def _refresh(nats, folder: Path, **options: object) -> None:
-    register = load(folder / "register")
+    register = load_register(folder / "register")
     async with nats.connect("scorer") as bus:
         for key, block in blocks_of(register, **options).items():
             await bus.kv_put(INDICATOR, key, encoded(block))

@@ -17,11 +17,11 @@ from test_deploy_nats import initialised
 from test_scorer_equality import SLOT, settled
 
 from services.core.bus import Bus
-from services.core.bus import names as subjects
-from services.core.bus.snapshots import restore, save
-from services.core.bus.topology import initialise, streams
+from services.core.bus.names import MEASUREMENTS
+from services.core.bus.snapshots import (restore, save)
+from services.core.bus.topology import (initialise, stream_configs)
 from services.core.codec import indicator_to_json
-from services.core.errors import BusError, StateError
+from services.core.errors import (BusError, StateError)
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from tests.conftest import Nats
@@ -37,7 +37,9 @@ def _rows(seed: int, ages: range) -> Iterator[Measurement]:
 
 
 async def _kept(bus: Bus, folder: Path) -> dict[str, int]:
-    return {str(config.name): await save(bus, str(config.name), folder / str(config.name)) for config in streams(1)}
+    return {
+        str(config.name): await save(bus, str(config.name), folder / str(config.name)) for config in stream_configs(1)
+    }
 
 
 async def _published(bus: Bus) -> list[str]:
@@ -58,7 +60,7 @@ async def test_a_restored_bus_gives_the_same_index_and_goes_on(nats: Nats, tmp_p
     shutil.copytree(scorer.data, tmp_path / "scorer-kept")
     async with nats.connect("admin") as admin:
         kept = await _kept(admin, tmp_path / "kept")
-    assert kept[subjects.MEASUREMENTS] == last
+    assert kept[MEASUREMENTS] == last
 
     nats.kill()
     shutil.rmtree(nats.folder / "store")
@@ -86,11 +88,11 @@ async def test_what_is_there_is_never_restored_over(nats: Nats, tmp_path: Path) 
     async with nats.connect("admin") as admin:
         await _kept(admin, tmp_path / "kept")
         with pytest.raises(BusError, match="MEASUREMENTS is there, and has held 1 messages: restore into an empty bus"):
-            await restore(admin, tmp_path / "kept" / subjects.MEASUREMENTS)
+            await restore(admin, tmp_path / "kept" / MEASUREMENTS)
         with pytest.raises(StateError, match="does not hold a stream as `peyvand bus backup` keeps it"):
             await restore(admin, tmp_path)
         with pytest.raises(StateError, match=r"keeping stream MEASUREMENTS in .* failed: File exists"):
-            await save(admin, subjects.MEASUREMENTS, tmp_path / "kept" / subjects.MEASUREMENTS)
+            await save(admin, MEASUREMENTS, tmp_path / "kept" / MEASUREMENTS)
         with pytest.raises(BusError, match="keeping stream NONE failed: stream not found"):
             await save(admin, "NONE", tmp_path / "none")
 
@@ -102,9 +104,9 @@ async def test_a_server_that_listens_late_for_the_chunks_is_waited_for(
     async with nats.connect("prober") as prober:
         last = await put(prober, _rows(1, range(60, 120)))
     async with nats.connect("admin") as admin:
-        kept = tmp_path / subjects.MEASUREMENTS
-        await save(admin, subjects.MEASUREMENTS, kept)
-        await admin.jetstream.delete_stream(subjects.MEASUREMENTS)
+        kept = tmp_path / MEASUREMENTS
+        await save(admin, MEASUREMENTS, kept)
+        await admin.jetstream.delete_stream(MEASUREMENTS)
         ask, unheard = admin.client.request, [2]
 
         async def request(subject: str, payload: bytes, timeout: float) -> Msg:
@@ -139,6 +141,6 @@ async def test_a_cluster_takes_what_a_single_server_kept(nats: Nats, cluster: De
     )
     cluster.peyvand("admin", "bus", "init", "--replicas", "3")
     async with cluster.connect("admin") as admin:
-        state = await admin.stream_state(subjects.MEASUREMENTS)
+        state = await admin.stream_state(MEASUREMENTS)
         assert (state.first, state.last) == (1, last)
-        assert (await admin.jetstream.stream_info(subjects.MEASUREMENTS)).config.num_replicas == 3
+        assert (await admin.jetstream.stream_info(MEASUREMENTS)).config.num_replicas == 3

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from services.core.bus import Bus, buckets
-from services.core.bus.large_values import LARGEST, PATTERN, Parts
-from services.core.bus.names import INDICATOR, kv_stream, kv_subject
+from services.core.bus import (Bus, buckets)
+from services.core.bus.large_values import (LARGEST, PATTERN, Parts)
+from services.core.bus.names import (INDICATOR, kv_stream, kv_subject)
 from services.core.errors import TornValueError
 
 KEY = "government"
@@ -24,7 +24,7 @@ PUTS_AND_DELETIONS = 2 * COUNT + 1  # of a value that replaces another: parts, t
 WRITER = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from services.core.bus import Bus, connect
+from services.core.bus import (Bus, connect)
 from services.core.bus.streams import Streams
 
 async def main(url, credentials, n, size):

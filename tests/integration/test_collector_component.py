@@ -13,7 +13,7 @@ from collector_case import DEADLINE, collector, in_force, put_in_force, stored, 
 from prober_servers import forever, serving
 from security_server import Logbook
 
-from services.core.bus import names as subjects
+from services.core.bus.names import (EXCHANGES, exchange_subject, shard_of)
 from services.core.codec import decode_summaries
 from tests.exchange_records import both_sides, record
 from tests.registers import write_register
@@ -49,7 +49,7 @@ async def test_the_replayed_sample_goes_through_live(nats, collector, data_file,
         found = [s for s in await in_force(bus) if s.count]
         for message in await stored(bus):
             _, inside = decode_summaries(message.data)
-            assert {subjects.exchange("xroad", subjects.shard(s.consumer)) for s in inside} == {message.subject}
+            assert {exchange_subject("xroad", shard_of(s.consumer)) for s in inside} == {message.subject}
     assert {(s.consumer, s.provider, s.meta, s.link) for s in found} == {
         ("land-registry", "customs", False, "deed-civil"),
         ("land-registry", "customs", True, ""),
@@ -68,11 +68,11 @@ async def test_kill_9_loses_and_doubles_nothing(nats, collector, data_file, tmp_
     taken = interrupted = 0
     async with nats.connect("scorer") as bus:
         for kill in range(4):
-            last = (await bus.stream_state(subjects.EXCHANGES)).last
+            last = (await bus.stream_state(EXCHANGES)).last
             with collector(*options) as process:
 
                 async def goes_on(last=last):
-                    return (await bus.stream_state(subjects.EXCHANGES)).last > last or ended()
+                    return (await bus.stream_state(EXCHANGES)).last > last or ended()
 
                 def ended():  # where starting takes so long that the run before had all that was due
                     return process.lines("replay_finished")

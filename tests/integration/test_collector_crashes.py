@@ -13,13 +13,13 @@ from collector_case import collector, in_force, put_in_force, until
 from prober_servers import answer, serving
 from security_server import Logbook
 
-from services.core.bus import names as subjects
+from services.core.bus.names import EXCHANGES
 from tests.exchange_records import both_sides
 from tests.registers import write_register
 
 __all__ = ["collector"]  # the fixture
 
-EXCHANGES = 4000
+LOGGED = 4000
 WINDOW_SECONDS = 1.0
 """How long the bus knows which messages of the stream it has seen; elsewhere 120 s."""
 OUTAGE_SECONDS = 3.0
@@ -29,16 +29,16 @@ OUTAGE_SECONDS = 3.0
 async def shorten_window(nats):
     """Have the bus forget soon which messages of EXCHANGES it has seen."""
     async with nats.connect("admin") as bus:
-        config = (await bus.jetstream.stream_info(subjects.EXCHANGES)).config
+        config = (await bus.jetstream.stream_info(EXCHANGES)).config
         made = await bus.jetstream.update_stream(replace(config, duplicate_window=WINDOW_SECONDS))
         assert made.config.duplicate_window == WINDOW_SECONDS
 
 
 def sides():
-    """Both sides of EXCHANGES exchanges, logged over the last hour; of every hundredth the producer's is missing."""
+    """Both sides of LOGGED exchanges, logged over the last hour; of every hundredth the producer's is missing."""
     began = int(time.time()) - 3700
-    for number in range(EXCHANGES):
-        moment = (began + number * 3600 // EXCHANGES) * 1000 + number % 1000
+    for number in range(LOGGED):
+        moment = (began + number * 3600 // LOGGED) * 1000 + number % 1000
         named = {"serviceCode": f"service-{number % 7}", "succeeded": number % 50 != 0, "xRequestId": f"x-{number}"}
         client, producer = both_sides(moment, **named)
         yield client, None if number % 100 == 0 else producer
@@ -63,7 +63,7 @@ async def test_every_record_is_counted_once(nats, collector, tmp_path, seed):
     # A server that is slow enough to be interrupted, and fails now and then.
     book.ill = lambda call: answer(503) if call % 17 == 0 else None
     producers = [json.dumps(producer) for _, producer in pairs if producer]
-    producers += chance.sample(producers, EXCHANGES // 100)
+    producers += chance.sample(producers, LOGGED // 100)
     chance.shuffle(producers)
     log = tmp_path / "producers.ndjson"
     log.touch()
@@ -100,7 +100,7 @@ sources:
             if nats.process is None:
                 nats.start()
         write(len(producers))
-        expected = (EXCHANGES, EXCHANGES // 100, EXCHANGES - EXCHANGES // 50)
+        expected = (LOGGED, LOGGED // 100, LOGGED - LOGGED // 50)
         async with nats.connect("scorer") as bus:
             with collector("--sources", sources) as process:
 
@@ -111,5 +111,5 @@ sources:
                 await until(
                     lambda: process.sample("peyvand_exchange_unpublished") == 0, "acknowledgement of everything"
                 )
-                assert process.sample("peyvand_exchange_orphans") == EXCHANGES // 100
+                assert process.sample("peyvand_exchange_orphans") == LOGGED // 100
             assert counted(await in_force(bus)) == expected

@@ -17,11 +17,11 @@ import pytest
 from deployed_nats import VANTAGES, Deployed, component, deployed
 
 from services.core.bus import connect
-from services.core.bus import names as subjects
-from services.core.bus.roles import inbox_prefix, permissions, read_user
+from services.core.bus.names import (EXCHANGES, MEASUREMENTS, indicator_subject, measurement_subject)
+from services.core.bus.roles import (inbox_prefix, permissions, read_user)
 from services.core.bus.tls import Encryption
-from services.core.bus.topology import initialise, streams
-from services.core.errors import BusError, SettingsError
+from services.core.bus.topology import (initialise, stream_configs)
+from services.core.errors import (BusError, SettingsError)
 from tests.ports import free_port
 from tests.registers import write_register
 
@@ -75,9 +75,9 @@ async def test_a_prober_publishes_under_its_own_vantage_only(alone: Deployed) ->
     async with alone.connect("admin") as bus:
         await initialise(bus)
     async with alone.connect("prober-north", "prober") as bus:
-        assert await bus.publish(subjects.measurement("north", 0), b"x", message_id="1", timeout=DEADLINE) == 1
+        assert await bus.publish(measurement_subject("north", 0), b"x", message_id="1", timeout=DEADLINE) == 1
         with pytest.raises(BusError, match="not acknowledged"):
-            await bus.publish(subjects.measurement("south", 0), b"x", message_id="2", timeout=0.5)
+            await bus.publish(measurement_subject("south", 0), b"x", message_id="2", timeout=0.5)
 
 
 async def test_only_the_named_authority_is_trusted(alone: Deployed, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ async def test_a_cluster_loses_nothing_with_a_node(cluster: Deployed) -> None:
             read: list[int] = []
             while len(read) < 40:  # a copy answers that may lack the newest for a moment
                 assert read == list(range(len(read)))
-                read = [int(message.data) for message in await scorer.read(subjects.MEASUREMENTS, 1)]
+                read = [int(message.data) for message in await scorer.read(MEASUREMENTS, 1)]
             assert read == list(range(40))
             cluster.start(1)
             while not await _copies_are_current(admin):  # noqa: ASYNC110  # other processes
@@ -180,11 +180,11 @@ async def test_copies_stay_as_many_as_there_are(cluster: Deployed) -> None:
     """`bus init` without --replicas, as the runbook has it, leaves three copies three, and gives what was missing as many."""
     async with asyncio.timeout(DEADLINE), cluster.connect("admin") as admin:
         await initialised(admin)
-        await admin.jetstream.delete_stream(subjects.EXCHANGES)
+        await admin.jetstream.delete_stream(EXCHANGES)
         assert cluster.peyvand("admin", "bus", "init").startswith("ready: MEASUREMENTS")
-        assert await _copies(admin) == {config.name: 3 for config in streams(3)}
+        assert await _copies(admin) == {config.name: 3 for config in stream_configs(3)}
         cluster.peyvand("admin", "bus", "init", "--replicas", "1")
-        assert await _copies(admin) == {config.name: 1 for config in streams(1)}
+        assert await _copies(admin) == {config.name: 1 for config in stream_configs(1)}
 
 
 async def _copies(admin) -> dict[str, int]:
@@ -196,14 +196,14 @@ async def _published(prober, number: int) -> int:
     while True:
         try:
             return await prober.publish(
-                subjects.measurement("south", 0), str(number).encode(), message_id=f"m{number}", timeout=2
+                measurement_subject("south", 0), str(number).encode(), message_id=f"m{number}", timeout=2
             )
         except BusError:
             await asyncio.sleep(0.1)
 
 
 async def _copies_are_current(admin) -> bool:
-    for config in streams(3):
+    for config in stream_configs(3):
         try:
             info = await admin.jetstream.stream_info(config.name)
         except (nats.errors.Error, TimeoutError):
@@ -275,7 +275,7 @@ async def test_a_silent_node_is_left_for_another(cluster: Deployed) -> None:
     async with asyncio.timeout(DEADLINE), cluster.connect("scorer") as bus:
         port = bus.client.connected_url.port
         cluster.running[cluster.ports.index(port)].send_signal(signal.SIGSTOP)
-        subject, beneath = subjects.indicator("government", "country", 28), bus.client._transport._io_writer.transport
+        subject, beneath = indicator_subject("government", "country", 28), bus.client._transport._io_writer.transport
         beneath._ssl_protocol._ssl_shutdown_timeout = 2 * DEADLINE  # after which asyncio gives up by itself
         sends = [asyncio.create_task(bus.send(subject, bytes(900_000))) for _ in range(16)]
         while not beneath.get_write_buffer_size():  # noqa: ASYNC110  # nothing tells

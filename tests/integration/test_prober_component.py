@@ -20,12 +20,12 @@ from prober_servers import Request, answer, serving
 from registers import write_register
 
 from services.core.bus import Bus
-from services.core.bus.names import MEASUREMENTS, heartbeat, shard
-from services.core.codec import Heartbeat, decode_heartbeat, decode_measurements
+from services.core.bus.names import (MEASUREMENTS, heartbeat_subject, shard_of)
+from services.core.codec import (Heartbeat, decode_heartbeat, decode_measurements)
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
-from services.register.bus.publish import publish
-from services.register.directory.load import load
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,7 +104,7 @@ async def scene(nats: Any, tmp_path: Path) -> AsyncIterator[tuple[Bus, str]]:
         policy.write_text(text.replace("default_latency_ms: 2000", "default_latency_ms: 400"))
         links = folder / "links.csv"
         links.write_text(links.read_text().replace("north; south", "main; south").replace(",north,", ",main,"))
-        await publish(owner, load(folder), now=time())
+        await publish_register(owner, load_register(folder), now=time())
         yield bus, server.url()
 
 
@@ -126,7 +126,7 @@ async def test_a_prober_measures_and_stops_in_order(nats: Any, tmp_path: Path, p
     """It serves once it sees, measures every slot, shards by consumer, says that it is alive, and ends with 0."""
     metrics = port()
     async with scene(nats, tmp_path) as (bus, _), nats.connect("prober") as peer:
-        beats = peer.listen(heartbeat("main", "p1"))
+        beats = peer.listen(heartbeat_subject("main", "p1"))
         beat = asyncio.create_task(_sharing(beats))
         process = start(nats, tmp_path / "data", metrics)
         try:
@@ -145,7 +145,7 @@ async def test_a_prober_measures_and_stops_in_order(nats: Any, tmp_path: Path, p
     assert {row.target.id for row in rows} >= {"deed-civil", "clearance-customs", "permit-tax", "bus", "portal"}
     assert "transfer-customs" not in {row.target.id for row in rows}
     agencies = ("civil-registry", "land-registry", "tax-office", "customs")
-    assert subjects <= {f"peyvand.v1.measurement.main.{shard(agency)}" for agency in agencies}
+    assert subjects <= {f"peyvand.v1.measurement.main.{shard_of(agency)}" for agency in agencies}
     assert (alive.prober, alive.targets, alive.register_version) == ("p1", 9, rows[0].register_version)
     assert 'peyvand_probe_outcomes_total{outcome="ok"}' in exposition
     assert not list((tmp_path / "data" / "spool").glob("*.batch"))

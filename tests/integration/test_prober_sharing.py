@@ -20,15 +20,15 @@ from prober_servers import Request, answer, serving
 from registers import LINKS, write_register
 
 from services.core.bus import Bus
-from services.core.bus.names import MEASUREMENTS, heartbeat
-from services.core.codec import Heartbeat, decode_heartbeat, decode_measurements
-from services.core.model.measurement import Measurement, Target
+from services.core.bus.names import (MEASUREMENTS, heartbeat_subject)
+from services.core.codec import (Heartbeat, decode_heartbeat, decode_measurements)
+from services.core.model.measurement import (Measurement, Target)
 from services.core.model.outcome import Reason
 from services.prober.scheduling.membership import SILENT_SECONDS
 from services.prober.scheduling.rendezvous import Shares
 from services.prober.scheduling.schedule import Entry
-from services.register.bus.publish import publish
-from services.register.directory.load import load
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
 
 ROOT = Path(__file__).parents[2]
 SLOT = 4
@@ -150,7 +150,7 @@ async def fleet(nats: Any, folder: Path, port: Callable[[], int]) -> AsyncIterat
         policy = register / "policy.yaml"
         text = policy.read_text().replace("slot_seconds: 300", f"slot_seconds: {SLOT}").replace("bus: bus\n", "")
         policy.write_text(text.replace("default_latency_ms: 2000", "default_latency_ms: 400"))
-        await publish(owner, load(register), now=time())
+        await publish_register(owner, load_register(register), now=time())
         async with nats.connect("prober") as peer:
             one = Fleet(nats, folder, bus, port)
             listening = asyncio.create_task(_listen(peer, one.heard))
@@ -165,7 +165,7 @@ async def fleet(nats: Any, folder: Path, port: Callable[[], int]) -> AsyncIterat
 
 
 async def _listen(peer: Bus, heard: dict[str, Heartbeat]) -> None:
-    async for payload in peer.listen(heartbeat("main", "*")):
+    async for payload in peer.listen(heartbeat_subject("main", "*")):
         beat = decode_heartbeat(payload)
         heard[beat.prober] = beat
 

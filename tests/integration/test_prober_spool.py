@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import StateError
-from services.prober.publishing.spool import Record, Spool
+from services.prober.publishing.spool import (Record, Spool)
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,7 +109,7 @@ async def test_kill_9_loses_nothing_that_was_spooled(tmp_path: Path) -> None:
     script = textwrap.dedent("""
         import asyncio, sys
         from pathlib import Path
-        from services.prober.publishing.spool import Record, Spool
+        from services.prober.publishing.spool import (Record, Spool)
 
         async def main():
             spool = Spool(Path(sys.argv[1]), 1 << 30)

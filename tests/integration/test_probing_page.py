@@ -28,13 +28,13 @@ from prober_servers import Handler, Request, answer, says, serving
 from registers import PROBES, write_register
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import KINDS, Capture, Tls
+from services.core.model.probe import (KINDS, Capture, Tls)
 from services.prober.assignments import assignments
-from services.prober.attempt import Attempts, Result
+from services.prober.attempt import (Attempts, Result)
 from services.prober.environment import Network
 from services.prober.transport.egress import EgressRules
-from services.register.directory.load import load
-from services.register.probes import auth, definition, expectations
+from services.register.directory.load import load_register
+from services.register.probes import (auth, definition, expectations)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "probing.md").read_text(encoding="utf-8")
 HOST = re.compile(r"\b(https?|grpcs?|tcp|tls|dns)://([a-z]+\.example)(:[0-9]+)?")
@@ -198,7 +198,7 @@ async def _probe_page(folder: Path, *, wrong: bool = False) -> dict[str, Result]
         write_register(
             register, probes_yaml=probes, endpoints_csv="\n".join(rows) + "\n", policy_yaml=("bus: bus\n", "")
         )
-        read = load(register)
+        read = load_register(register)
         names = {host: ["127.0.0.1"] for host in ports}
         async with name_server(names) as (_, resolver):
             network = Network(egress=EgressRules(read.policy.egress), resolver=resolver)

@@ -20,9 +20,9 @@ from pathlib import Path
 from sandbox_client import Seen, ask
 
 from services.core.model.outcome import Stage
-from services.core.model.register import Link, Register
+from services.core.model.register import (Link, Register)
 from services.core.model.template import fill
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from services.sandbox.timing import timing
 
 SLOT = 2
@@ -130,7 +130,7 @@ async def test_a_client_sees_what_the_truth_log_says(tmp_path, port, base_port):
     """
     rng = random.Random(1)
     with sandbox(tmp_path, base_port(), port()) as it:
-        register = load(tmp_path / "register")
+        register = load_register(tmp_path / "register")
         header = it.read("truth.ndjson")[0]
         first = int(str(header["first_slot"]))
         assert header["register_version"] == register.register_version
@@ -216,7 +216,7 @@ def test_a_second_sandbox_on_the_same_ports(tmp_path, port, base_port):
 def test_the_description(tmp_path, port, base_port):
     """scenario.json tells the counts, the agencies of the exchange sample and the first slot."""
     with sandbox(tmp_path, base_port(), port()) as it:
-        register = load(tmp_path / "register")
+        register = load_register(tmp_path / "register")
         told = json.loads((tmp_path / "scenario.json").read_text())
         assert told["first_slot"] == it.read("truth.ndjson")[0]["first_slot"]
     assert told["counts"]["links"] == len(register.links)

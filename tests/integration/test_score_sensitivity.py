@@ -11,10 +11,10 @@ import pytest
 from scorer_case import SLOT, make_register, measure
 from test_scorer_offline import peyvand
 
-from services.core.codec import measurement_to_json, summary_to_json
+from services.core.codec import (measurement_to_json, summary_to_json)
 from services.core.model.measurement import ExchangeSummary
 from services.core.model.outcome import Reason
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 
 EPOCH = 1_772_323_200
 
@@ -26,7 +26,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     register = make_register(folder / "register", epoch=EPOCH)
     chance = random.Random(11)
     lines = []
-    for link in load(register).links.values():
+    for link in load_register(register).links.values():
         for slot in range(200) if not link.absent else ():
             latency, age = chance.expovariate(1 / 0.15), chance.expovariate(1 / 40_000)
             late, stale = latency * 1000 > link.latency_ms, link.max_age_s is not None and age > link.max_age_s

@@ -12,12 +12,12 @@ import structlog
 from scorer_case import SLOT, eventually, make_register, measure, now_slot
 
 from services.core.bus import Bus
-from services.core.bus import names as subjects
-from services.core.codec import decode_columns, encode_measurements
+from services.core.bus.names import (INDICATORS, MEASUREMENTS)
+from services.core.codec import (decode_columns, encode_measurements)
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import Snapshot
 from services.indicator.window import Evidence
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from services.scorer.index.results import Adopted
 from services.scorer.index.scoring import Scoring
 from services.scorer.publishing.history import Announcer
@@ -30,9 +30,9 @@ HOUR = 3600 // SLOT
 
 def begun(folder: Path) -> tuple[Scoring, int]:
     """A scorer that knows of one measurement, and the end of its slot."""
-    register = load(make_register(folder / "register"))
+    register = load_register(make_register(folder / "register"))
     loaded = Loaded(None, Evidence(Calendar.of(register.policy)), ())
-    scoring = Scoring(Adopted.of(register), loaded, Position(subjects.MEASUREMENTS, "", 0))
+    scoring = Scoring(Adopted.of(register), loaded, Position(MEASUREMENTS, "", 0))
     slot = now_slot() - HOUR // 2
     row = measure("deed-tax", slot)
     scoring.take(decode_columns(encode_measurements([row])), stored=row.time, sequence=1)
@@ -54,7 +54,7 @@ async def announcing(bus: Bus, scoring: Scoring) -> AsyncIterator[Announcer]:
 
 async def sent(bus: Bus) -> Counter[str]:
     """How often each kind has been sent."""
-    messages = await bus.read(subjects.INDICATORS, 1)
+    messages = await bus.read(INDICATORS, 1)
     return Counter(message.subject.split(".")[3] for message in messages)
 
 

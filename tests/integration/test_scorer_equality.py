@@ -15,13 +15,13 @@ from scorer_case import SLOT, Scorer, batch, blocks, eventually, make_register, 
 from test_scorer_offline import peyvand
 
 from services.core.bus import Bus
-from services.core.bus import names as subjects
-from services.core.codec import indicator_to_json, structure_to_json
+from services.core.bus.names import measurement_subject
+from services.core.codec import (indicator_to_json, structure_to_json)
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from services.scorer.state.store import Store
 from tests.conftest import Nats
 from tests.zones import Zone, zone
@@ -116,7 +116,7 @@ async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path, z
     the first register, at the start and with the day closed, after it by the second.
     """
     chance = random.Random(11)
-    links = load(make_register(tmp_path / "any")).links
+    links = load_register(make_register(tmp_path / "any")).links
     targets = [*links, "permit-civil", "endpoint:portal", "endpoint:bus"]
     scorer = Scorer(nats, tmp_path / "scorer")
     try:
@@ -136,9 +136,9 @@ async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path, z
                 await put(prober, rows(chance, targets, ages=range(1800, 1860)))
                 await put(prober, rows(chance, targets, ages=range(HOUR + 60, 3 * HOUR), count=50), shard=3)
                 await put(prober, rows(chance, targets, ages=range(-500, -100), count=50))
-                await prober.publish(subjects.measurement("main", 0), b"\xff garbage", message_id="")
+                await prober.publish(measurement_subject("main", 0), b"\xff garbage", message_id="")
                 await put(prober, fresh)
-                return await prober.publish(subjects.measurement("main", 5), batch(fresh[:9]), message_id="")
+                return await prober.publish(measurement_subject("main", 5), batch(fresh[:9]), message_id="")
 
             async def published(by: Register, sequence: int) -> list[str]:
                 return await eventually(
@@ -151,7 +151,7 @@ async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path, z
             changes = {"epoch": now - 3 * HOUR, "timezone": timezone, "policy_yaml": grace}
             first = make_register(tmp_path / "first", **changes)
             second = amend(make_register(tmp_path / "second", **changes), first / "links.csv", timezone)
-            register = load(first)
+            register = load_register(first)
             await register_on(nats, first)
             scorer.start()
             opened = await published(register, sequence)

@@ -18,7 +18,7 @@ from scorer_case import (
 )
 
 from services.core.bus import Bus
-from services.core.bus import names as subjects
+from services.core.bus.names import MEASUREMENTS
 from services.core.bus.topology import initialise
 from tests.conftest import Nats
 
@@ -52,7 +52,7 @@ async def test_lost_messages_are_refused_until_accepted(nats: Nats, scorer: Scor
     """Messages that went before they were taken in stop the scorer, with what is missing; accepted, it goes on."""
     for _ in range(3):
         await put(stopped, [measure("deed-tax", now_slot() - 50)])
-    await purge(nats, subjects.MEASUREMENTS)
+    await purge(nats, MEASUREMENTS)
     sequence = await put(stopped, [measure("deed-tax", now_slot() - 10)])
     scorer.start()
     assert await scorer.ended() == (
@@ -69,7 +69,7 @@ async def test_lost_messages_are_refused_until_accepted(nats: Nats, scorer: Scor
 
 async def test_stream_made_anew_is_refused(nats: Nats, scorer: Scorer, stopped: Bus) -> None:
     """A stream of the same name, made anew, is not taken for the one that was read before."""
-    await recreate(nats, subjects.MEASUREMENTS)
+    await recreate(nats, MEASUREMENTS)
     await put(stopped, [measure("deed-tax", now_slot() - 10)])
     scorer.start()
     code, errors = await scorer.ended()
@@ -87,7 +87,7 @@ async def test_missing_state_is_refused_once_the_stream_has_lost_its_start(
         fresh.start()
         await fresh.serving()
         assert await fresh.stop() == (0, "")
-        await purge(nats, subjects.MEASUREMENTS)
+        await purge(nats, MEASUREMENTS)
         sequence = await put(stopped, [measure("deed-tax", now_slot() - 10)])
         other = Scorer(nats, tmp_path / "other")
         other.start()
@@ -103,7 +103,7 @@ async def test_stream_lost_at_run_time_ends_the_scorer(nats: Nats, scorer: Score
     """A stream that is made anew under a running scorer ends it; its silence is not taken for silence of the probers."""
     scorer.start()
     await scorer.serving()
-    await recreate(nats, subjects.MEASUREMENTS)
+    await recreate(nats, MEASUREMENTS)
     code, errors = await scorer.ended()
     assert code == 1
     assert "stream MEASUREMENTS was created anew" in errors

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure, now_slot, put, register_on
 
+from services.core.blocks.encode import encode_block
+from services.core.blocks.recent_block import decode_recent
 from services.core.bus import Bus
-from services.core.bus import names as subjects
-from services.core.codec import decode_recent, encode_block
+from services.core.bus.names import (INDICATOR, MEASUREMENTS)
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.core.model.register import Register
@@ -23,7 +24,7 @@ from services.indicator.window import Evidence
 from services.scorer.decode import columns_of
 from services.scorer.index.results import Adopted
 from services.scorer.index.scoring import Scoring
-from services.scorer.publishing.blocks import consumer_blocks, government_block
+from services.scorer.publishing.blocks import (consumer_blocks, government_block)
 from services.scorer.publishing.columns import Table
 from services.scorer.publishing.publisher import Publisher
 from services.scorer.publishing.recall import recall
@@ -44,7 +45,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
         return replace(measure("deed-tax", number, Reason.STATUS), detail=f"status 50{number - slot}")
 
     async def told() -> list[str] | None:
-        value = await api.kv_get(subjects.INDICATOR, key)
+        value = await api.kv_get(INDICATOR, key)
         return None if value is None else decode_recent(value).failures.details.tolist()
 
     async def burns() -> bool:
@@ -62,7 +63,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
         await put(prober, [failed(slot + 2), failed(slot + 3), measure("deed-tax", slot + 4)])
         scorer.start()
         await eventually(lambda: _equal(told(), [f"status 50{at}" for at in (3, 2, 1, 0)]), "all failures")
-        block = decode_recent(await api.kv_get(subjects.INDICATOR, key) or b"")
+        block = decode_recent(await api.kv_get(INDICATOR, key) or b"")
         assert block.burn_failed[:, block.links.index("deed-tax")].tolist() == [4] * 4
         assert block.burn_known[:, block.links.index("deed-tax")].tolist() == [5] * 4
         latest = dict(zip(block.latest.numbers[0].tolist(), block.latest.numbers[2].tolist(), strict=True))
@@ -111,21 +112,21 @@ async def _equal(found: Awaitable[list[str] | None], wanted: list[str]) -> bool:
 def fresh(register: Register) -> Scoring:
     """What a scorer knows that has read nothing yet."""
     loaded = Loaded(None, Evidence(Calendar.of(register.policy)), ())
-    return Scoring(Adopted.of(register), loaded, Position(subjects.MEASUREMENTS, "", 0))
+    return Scoring(Adopted.of(register), loaded, Position(MEASUREMENTS, "", 0))
 
 
 async def take_all(bus: Bus, scoring: Scoring) -> None:
     """Take in the rest of the stream."""
-    while messages := await bus.read(subjects.MEASUREMENTS, scoring.manifest.position.sequence + 1):
+    while messages := await bus.read(MEASUREMENTS, scoring.manifest.position.sequence + 1):
         for message in messages:
             scoring.take(columns_of(message), stored=message.time, sequence=message.sequence)
 
 
 async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
     """The blocks of a scorer that took in the whole stream at once and never crashed."""
-    from services.register.directory.load import load  # noqa: PLC0415  # the register as the scorer under test has it
+    from services.register.directory.load import load_register  # noqa: PLC0415  # the register as the scorer under test has it
 
-    scoring = fresh(load(folder))
+    scoring = fresh(load_register(folder))
     await take_all(bus, scoring)
     table = Table(scoring.judge(as_of // SLOT).snapshot)
     none = [()] * len(scoring.members)

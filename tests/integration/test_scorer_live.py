@@ -20,11 +20,11 @@ from scorer_case import (
     register_on,
 )
 
+from services.core.blocks.slot_block import decode_slot_block
 from services.core.bus import Bus
-from services.core.bus import names as subjects
-from services.core.codec import decode_slot_block
+from services.core.bus.names import (INDICATOR, INDICATORS, measurement_subject)
 from services.core.model.measurement import Kind
-from services.core.model.outcome import Outcome, Reason, Stage
+from services.core.model.outcome import (Outcome, Reason, Stage)
 from tests.conftest import Nats
 
 
@@ -53,7 +53,7 @@ async def test_measurements_become_blocks_indicators_and_gauges(nats: Nats, scor
         assert evidence.verdicts[1].tolist() == [0, 1, 0, 0, 0, 0]
         assert only(found["consumer.tax-office"], Kind.ENDPOINT, "portal").losses.invalid == 1.0
 
-        detail = decode_slot_block((await api.kv_get(subjects.INDICATOR, f"slot.tax-office.{slot // 64}")) or b"")
+        detail = decode_slot_block((await api.kv_get(INDICATOR, f"slot.tax-office.{slot // 64}")) or b"")
         row = slot - detail.first_slot
         assert detail.vantages == ("main",)
         assert detail.endpoints == ("portal",)
@@ -73,7 +73,7 @@ async def test_measurements_become_blocks_indicators_and_gauges(nats: Nats, scor
 
 
 async def _announced(bus: Bus, wanted: set[str]) -> bool:
-    messages = await bus.read(subjects.INDICATORS, 1)
+    messages = await bus.read(INDICATORS, 1)
     return wanted <= {message.subject.removeprefix("peyvand.v1.indicator.") for message in messages}
 
 
@@ -170,7 +170,7 @@ async def test_batches_that_cannot_be_trusted_are_refused(nats: Nats, scorer: Sc
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
     async with nats.connect("prober") as prober, nats.connect("api") as api:
-        await prober.publish(subjects.measurement("main", 3), b"\xff garbage", message_id="")
+        await prober.publish(measurement_subject("main", 3), b"\xff garbage", message_id="")
         await put(prober, [measure("deed-tax", now_slot() - 2, vantage="south")])
         sequence = await put(prober, [measure("deed-civil", now_slot() - 2)])
         await government(api, sequence)

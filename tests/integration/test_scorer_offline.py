@@ -12,8 +12,8 @@ from pathlib import Path
 
 from scorer_case import SLOT, make_register, measure, put, register_on
 
-from services.core.bus import names as subjects
-from services.core.codec import encode_summaries, measurement_from_json, measurement_to_json
+from services.core.bus.names import (exchange_subject, measurement_subject)
+from services.core.codec import (encode_summaries, measurement_from_json, measurement_to_json)
 from services.core.model.measurement import ExchangeSummary
 from services.core.model.outcome import Reason
 from tests.conftest import ROOT, Nats
@@ -33,8 +33,8 @@ async def test_dump_takes_a_span_of_slots(nats: Nats, tmp_path: Path) -> None:
     async with nats.connect("prober") as prober, nats.connect("collector") as collector:
         for at in range(5):
             await put(prober, [measure("deed-tax", slot + at)])
-        await prober.publish(subjects.measurement("main", 0), b"\xff garbage", message_id="")
-        await collector.publish(subjects.exchange("xroad", 0), encode_summaries("xroad", "", [summary]), message_id="")
+        await prober.publish(measurement_subject("main", 0), b"\xff garbage", message_id="")
+        await collector.publish(exchange_subject("xroad", 0), encode_summaries("xroad", "", [summary]), message_id="")
     bus = ("--nats", nats.url, "--credentials", nats.credentials)
     start, end = (datetime.fromtimestamp((slot + at) * SLOT, UTC).isoformat() for at in (1, 3))
     dumped = peyvand("dump", "measurements", "--from", start, "--to", end, *bus)

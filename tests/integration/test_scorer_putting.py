@@ -8,12 +8,12 @@ from typing import cast
 
 from nats.aio.msg import Msg
 
+from services.core.blocks.slot_block import stamp_slot_block
 from services.core.bus import TOGETHER
-from services.core.bus import names as subjects
-from services.core.codec import stamp_slot_block
+from services.core.bus.names import (INDICATOR, kv_subject)
 from services.scorer.index.results import Due
 from services.scorer.publishing.encode import Encoded
-from services.scorer.publishing.publisher import SMALL, Publisher, Slots
+from services.scorer.publishing.publisher import (SMALL, Publisher, Slots)
 from tests.conftest import Nats
 
 DEADLINE = 30.0
@@ -32,18 +32,18 @@ async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None
             complete.set()
 
     async with nats.connect("scorer") as bus, nats.connect("api") as api:
-        await api.client.subscribe(subjects.kv_subject(subjects.INDICATOR, "slot.>"), cb=heard)
+        await api.client.subscribe(kv_subject(INDICATOR, "slot.>"), cb=heard)
         await api.client.flush()
         due = cast(Due, SimpleNamespace(sequence=7))
         await Publisher(bus).put_slots(due, [Slots({}, new, 60.0)])
         async with asyncio.timeout(DEADLINE):
             await complete.wait()
-        stored = await api.kv_all(subjects.INDICATOR, "slot.*.*")
+        stored = await api.kv_all(INDICATOR, "slot.*.*")
     assert stored == {one.key: stamp_slot_block(one.payload or b"", 7) for one in new}
 
     batches: dict[str, list[Msg]] = {}
     for at in range(len(new)):
-        message = seen[subjects.kv_subject(subjects.INDICATOR, f"slot.a.{at}")]
+        message = seen[kv_subject(INDICATOR, f"slot.a.{at}")]
         batches.setdefault((message.headers or {}).get("Nats-Batch-Id", f"alone {at}"), []).append(message)
     assert [len(batch) for batch in batches.values()] == [TOGETHER, 20, 1, 1, 1, 1, 30]
     assert [len(batch) for name, batch in batches.items() if not name.startswith("alone")] == [TOGETHER, 20, 30]

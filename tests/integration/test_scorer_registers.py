@@ -20,7 +20,7 @@ from scorer_case import (
     register_on,
 )
 
-from services.core.bus import names as subjects
+from services.core.bus.names import INDICATOR
 from services.core.model.measurement import Kind
 from services.core.model.outcome import Reason
 from tests.block_columns import Block
@@ -88,9 +88,9 @@ async def test_other_calendar_begins_anew_and_reads_the_stream_again(
         old, new = now_slot() - 1000, now_slot() - 10
         sequence = await put(prober, [measure("deed-tax", old), measure("deed-tax", new)])
         await government(api, sequence)
-        some = await api.kv_get(subjects.INDICATOR, "consumer.customs")
+        some = await api.kv_get(INDICATOR, "consumer.customs")
         assert some is not None
-        await other.kv_put(subjects.INDICATOR, "consumer.forgotten", some)
+        await other.kv_put(INDICATOR, "consumer.forgotten", some)
         epoch = (new - 5) * SLOT
         register = await register_on(nats, without_civil_registry(tmp_path / "changed", epoch=epoch))
 

@@ -16,10 +16,8 @@ from scorer_case import (
     register_on,
 )
 
-from services.core.bus import names as subjects
-from services.core.codec import (
-    encode_summaries,
-)
+from services.core.bus.names import exchange_subject
+from services.core.codec import encode_summaries
 from services.core.model.measurement import ExchangeSummary
 from services.core.model.reconciliation import BusTraffic
 from tests.block_columns import Block
@@ -51,7 +49,7 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
     async with nats.connect("collector") as collector, nats.connect("api") as api:
 
         async def send(*rows: ExchangeSummary) -> None:
-            await collector.publish(subjects.exchange("xroad", 2), encode_summaries("xroad", "", rows), message_id="")
+            await collector.publish(exchange_subject("xroad", 2), encode_summaries("xroad", "", rows), message_id="")
 
         def counted(consumer: str, key: str, *counts: int) -> Callable[[], Awaitable[bool]]:
             async def look() -> bool:
@@ -136,7 +134,7 @@ async def test_a_new_register_attributes_what_was_exchanged_before(nats: Nats, s
             return look
 
         row = summary(now_slot() * SLOT, consumer="_unmapped", provider="_unmapped")
-        await collector.publish(subjects.exchange("xroad", 2), encode_summaries("xroad", "", [row]), message_id="")
+        await collector.publish(exchange_subject("xroad", 2), encode_summaries("xroad", "", [row]), message_id="")
         await eventually(counted("government", "_unmapped"), "the volume of nobody")
         await register_on(nats, make_register(tmp_path / "second", epoch=epoch, members_csv=members))
         await eventually(counted("consumer.tax-office", "tax-office"), "the volume of the agency")

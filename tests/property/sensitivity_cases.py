@@ -9,13 +9,13 @@ from itertools import product
 
 import numpy as np
 
-from services.core.model.measurement import MeasurementColumns, Target
-from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
+from services.core.model.measurement import (MeasurementColumns, Target)
+from services.core.model.outcome import (OUTCOME_OF, Outcome, Reason)
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import Frame
 from services.indicator.sensitivity.cases import FACTORS
-from services.indicator.sensitivity.recount import recount
+from services.indicator.sensitivity.recount import recount_dump
 from tests.property.indicator_answers import register_of
 from tests.property.indicator_cases import VANTAGES, Case
 
@@ -75,7 +75,7 @@ def measured(case: Case, register: Register, *, gap: float = 0.2) -> list[Measur
 
 def counted(case: Case, register: Register, batches: list[MeasurementColumns], windows: tuple[int, ...]):
     frame = Frame.of(register)
-    return frame, recount(register, frame, batches, end_slot=case.end_slot, windows=windows, factors=FACTORS)
+    return frame, recount_dump(register, frame, batches, end_slot=case.end_slot, windows=windows, factors=FACTORS)
 
 
 def alike(*, days: int = 2) -> Case:

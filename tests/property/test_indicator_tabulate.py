@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.measurement import Kind
-from services.indicator.index.tabulate import BANDS, bands, tabulate
+from services.indicator.index.tabulate import (BANDS, bands, tabulate_links)
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import link_shares
 from tests import oracle
@@ -49,7 +49,7 @@ def test_a_table_by_sector_is_the_index_of_the_sectors(case: Case) -> None:
     links, columns = found.links[case.days], found.columns[Kind.SECTOR, case.days]
     level = found.columns[Kind.SERVICE, case.days].level
     shares = link_shares(frame, links.slots, links.counts)
-    rows = tabulate(frame, shares, frame.service_sector, len(frame.sectors), level)
+    rows = tabulate_links(frame, shares, frame.service_sector, len(frame.sectors), level)
     for at, row in enumerate(rows):
         assert row.index.lower == pytest.approx(columns.lower[at], abs=SLACK)
         assert row.index.known_share == pytest.approx(columns.known_share[at], abs=SLACK)
@@ -72,7 +72,7 @@ def test_all_services_as_one_group_are_the_government(case: Case) -> None:
     found = snapshot(case, frame=frame)
     links, level = found.links[case.days], found.columns[Kind.SERVICE, case.days].level
     shares = link_shares(frame, links.slots, links.counts)
-    (row,) = tabulate(frame, shares, np.zeros(len(frame.services), np.int64), 1, level)
+    (row,) = tabulate_links(frame, shares, np.zeros(len(frame.services), np.int64), 1, level)
     required = [link for link in case.links() if any(oracle.in_force(case.register, link, slot) for slot in case.slots)]
     burdened = {link["service"] for link in required}
     on_paper = [link for link in required if link["live_from"] is None]

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from registers import EVALUATION, register_files
 
-from services.core.errors import Fault, InputError
-from services.register.directory.load import load
+from services.core.errors import (Fault, InputError)
+from services.register.directory.load import load_register
 
 _FILES = (*register_files(), "members.csv", "exchange.csv", "maintenance.csv", "evaluation_rounds.yaml")
 _PIECES = (
@@ -46,7 +46,7 @@ def test_damage_is_refused_not_a_crash(data: st.DataObject) -> None:
 def _faults(directory: Path) -> tuple[Fault, ...] | None:
     """Return the faults of a register, None when it is good."""
     try:
-        load(directory)
+        load_register(directory)
     except InputError as refused:
         return refused.faults
     return None
@@ -76,5 +76,5 @@ def test_odd_documents_are_refused(tmp_path: Path, name: str, content: str) -> N
         (tmp_path / other).write_text(text, encoding="utf-8")
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(InputError) as refused:
-        load(tmp_path)
+        load_register(tmp_path)
     assert any(fault.file == str(tmp_path / name) for fault in refused.value.faults)

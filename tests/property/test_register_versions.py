@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from registers import register_files, write_register
 
 from services.core.model.register import Register
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 
 _TABLES = ("agencies.csv", "services.csv", "links.csv", "endpoints.csv")
 
@@ -22,7 +22,7 @@ _TABLES = ("agencies.csv", "services.csv", "links.csv", "endpoints.csv")
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Register:
     """Return the register as it is written."""
-    return load(write_register(tmp_path_factory.mktemp("register")))
+    return load_register(write_register(tmp_path_factory.mktemp("register")))
 
 
 def shuffled(text: str, chance: random.Random) -> str:
@@ -53,7 +53,7 @@ def test_order_and_white_space_change_nothing(original: Register, seed: int) -> 
     with tempfile.TemporaryDirectory() as directory:
         for name, content in files.items():
             (Path(directory) / name).write_text(content, encoding="utf-8", newline="")
-        assert load(Path(directory)) == original
+        assert load_register(Path(directory)) == original
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_each_hash_covers_its_part(
     original: Register, tmp_path: Path, file: str, change: tuple[str, str], covered: tuple[bool, bool]
 ) -> None:
     """The denominator's hash changes with the denominator alone, the other with all else."""
-    changed = load(write_register(tmp_path, **{file: change}))
+    changed = load_register(write_register(tmp_path, **{file: change}))
     changes = (
         changed.register_version != original.register_version,
         changed.probe_version != original.probe_version,

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.core.model.measurement import Kind
-from services.core.model.register import Register
+from services.core.model import Kind, Register
 
 __all__ = ["ABOVE", "EVERYTHING", "PUBLIC", "Caller", "Role"]
 

@@ -11,8 +11,7 @@ import grpc
 from services.api.access.roles import Caller
 from services.api.errors import RefusedError
 from services.api.model.read_model import ReadModel
-from services.core.model.measurement import Kind
-from services.core.model.register import Register
+from services.core.model import Kind, Register
 
 __all__ = ["RULES", "Access", "caller", "not_visible"]
 

@@ -9,9 +9,9 @@ import grpc
 from peyvand.v1 import indicator_service_pb2
 from services.api.errors import RefusedError
 from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel, block_key
-from services.core.codec import KeptBlock, traffic_to_message
-from services.core.model.reconciliation import FINDINGS, Reconciliation, findings
-from services.core.model.register import Link
+from services.core.blocks import KeptBlock
+from services.core.codec import traffic_to_message
+from services.core.model import FINDINGS, Link, Reconciliation, findings
 
 __all__ = ["Reconciliations", "traffic_answer"]
 

@@ -18,19 +18,11 @@ from services.api.answers.link_shares import Gathered
 from services.api.answers.slots import span_of
 from services.api.errors import RefusedError
 from services.api.model.register_view import RegisterView
-from services.core.codec import (
-    RecentBlock,
-    SlotBlock,
-    decode_recent,
-    decode_slot_block,
-    reconciliation_to_message,
-    volume_to_message,
-)
-from services.core.codec.units import duration, from_micros, timestamp
+from services.core.blocks import RecentBlock, SlotBlock, decode_recent, decode_slot_block
+from services.core.codec import duration, from_micros, reconciliation_to_message, timestamp, volume_to_message
 from services.core.errors import BusError
-from services.core.model.measurement import FACTS, RecentRows, Target
-from services.core.model.outcome import Outcome, Reason
-from services.indicator.index.error_budget import SPANS, burn, burning
+from services.core.model import FACTS, Outcome, Reason, RecentRows, Target
+from services.indicator.index import SPANS, burn, burning
 
 __all__ = ["Findings"]
 

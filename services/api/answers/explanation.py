@@ -14,9 +14,10 @@ from services.api.answers.register_messages import link_message
 from services.api.errors import RefusedError
 from services.api.model.read_model import GOVERNMENT_BLOCK, block_key
 from services.api.model.register_view import RegisterView
-from services.core.codec import KeptBlock, indicator_to_message
-from services.core.model.measurement import Indicator, Kind, Losses, Target
-from services.indicator.index.explain import Explanation, explain
+from services.core.blocks import KeptBlock
+from services.core.codec import indicator_to_message
+from services.core.model import Indicator, Kind, Losses, Target
+from services.indicator.index import Explanation, explain_index
 
 __all__ = ["Explainer"]
 
@@ -38,7 +39,7 @@ class Explainer:
         if kind is Kind.ENDPOINT:
             return _alone(indicator, await self._findings.of(found, Target(entity, endpoint=True), window_days))
         explanation = await asyncio.to_thread(
-            explain, view.frame, found.shares, found.imputation, kind, entity, limit=limit
+            explain_index, view.frame, found.shares, found.imputation, kind, entity, limit=limit
         )
         if explanation is None:
             raise _no_evidence(kind, entity, window_days)

@@ -19,11 +19,10 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.api.errors import RefusedError
 from services.api.model.read_model import ReadModel, named_kind
 from services.api.paging import last_of, size_of, token_of
-from services.core.bus import Message
-from services.core.bus import names as subjects
-from services.core.codec.units import time_of
+from services.core.bus import Message, indicator_subject
+from services.core.codec import time_of
 from services.core.errors import BusError
-from services.core.model.measurement import Kind
+from services.core.model import Kind
 
 __all__ = ["History", "Read"]
 
@@ -58,7 +57,7 @@ class History:
         page = indicator_service_pb2.GetHistoryResponse()
         try:
             async with asyncio.timeout(min(_READ_SECONDS, inf if seconds is None else _LEFT_SHARE * seconds)):
-                subject = subjects.indicator(kind.label, entity, days)
+                subject = indicator_subject(kind.label, entity, days)
                 found = self._published(subject, sequence, newest, min(size + 1, _AT_ONCE))
                 async for sequence_here, one in found:
                     if one.as_of.seconds >= end:

@@ -10,10 +10,9 @@ import numpy as np
 
 from services.api.model.read_model import ReadModel, block_key
 from services.api.model.register_view import RegisterView
-from services.core.codec import KeptBlock
-from services.core.model.measurement import Kind
-from services.indicator.index.explain import gather
-from services.indicator.index.what_if import Imputation
+from services.core.blocks import KeptBlock
+from services.core.model import Kind
+from services.indicator.index import Imputation, gather
 from services.indicator.shares import LinkShares
 
 __all__ = ["Gathered", "Gathering", "around", "gathered"]

@@ -17,11 +17,10 @@ from services.api.errors import RefusedError
 from services.api.model.read_model import ReadModel, block_key
 from services.api.model.register_view import RegisterView
 from services.api.paging import cut
-from services.core.codec import SlotBlock, decode_slot_block, reconciliation_to_message, volume_to_message
-from services.core.codec.units import time_of
+from services.core.blocks import SlotBlock, decode_slot_block
+from services.core.codec import reconciliation_to_message, time_of, volume_to_message
 from services.core.errors import BusError
-from services.core.model.measurement import Kind
-from services.core.model.register import Link
+from services.core.model import Kind, Link
 
 __all__ = ["MOST_SLOTS", "LinkAnswers"]
 

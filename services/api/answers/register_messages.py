@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from peyvand.v1 import register_pb2, register_service_pb2
-from services.core.model.register import ALWAYS, Agency, EvaluationRound, Link, Register, Service
+from services.core.model import ALWAYS, Agency, EvaluationRound, Link, Register, Service
 from services.register.rounds import agencies_by_name, growths, known_agency
 
 __all__ = ["agency_message", "evaluation_message", "link_message", "service_message"]

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from peyvand.v1 import indicator_service_pb2, outcome_pb2
-from services.core.codec import SlotBlock
-from services.core.codec.units import timestamp
-from services.core.model.outcome import Outcome, Reason
-from services.core.model.register import ALWAYS, Link
+from services.core.blocks import SlotBlock
+from services.core.codec import timestamp
+from services.core.model import ALWAYS, Link, Outcome, Reason
 from services.indicator.calendar import Calendar
 
 __all__ = ["chunks", "slot_key", "slot_messages", "span_of"]

@@ -7,11 +7,8 @@ import grpc
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.api.errors import RefusedError
 from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel
-from services.core.codec import structure_to_message
-from services.core.codec.units import timestamp
-from services.core.model.measurement import Indicator, Kind
-from services.core.model.register import Register
-from services.core.model.structure import Structure
+from services.core.codec import structure_to_message, timestamp
+from services.core.model import Indicator, Kind, Register, Structure
 from services.register.rounds import INTEGRATION
 
 __all__ = ["structure_answer", "three_bars"]

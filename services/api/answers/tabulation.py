@@ -13,11 +13,9 @@ from peyvand.v1 import indicator_service_pb2
 from services.api.answers.link_shares import Gathered, Gathering
 from services.api.errors import RefusedError
 from services.api.model.read_model import GOVERNMENT_BLOCK
-from services.core.codec import set_index_to_message
-from services.core.codec.units import timestamp
-from services.core.model.measurement import Kind
-from services.core.model.register import Agency, Service
-from services.indicator.index.tabulate import Group, bands, tabulate
+from services.core.codec import set_index_to_message, timestamp
+from services.core.model import Agency, Kind, Service
+from services.indicator.index import Group, bands, tabulate_links
 
 __all__ = ["Tabulator"]
 
@@ -72,8 +70,8 @@ class Tabulator:
 def _rows(found: Gathered, group: NDArray[np.int64], groups: int, window_days: int) -> tuple[list[Group], Group]:
     """Return the groups, and all services as one."""
     frame, shares, level = found.view.frame, found.shares, _levels(found, window_days)
-    (total,) = tabulate(frame, shares, np.zeros_like(group), 1, level)
-    return tabulate(frame, shares, group, groups, level), total
+    (total,) = tabulate_links(frame, shares, np.zeros_like(group), 1, level)
+    return tabulate_links(frame, shares, group, groups, level), total
 
 
 def _heads(found: Gathered, attribute: int) -> tuple[list[_Head], NDArray[np.int64]]:

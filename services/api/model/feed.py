@@ -12,13 +12,13 @@ import asyncio
 from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel, block_key
 from services.api.model.register_view import RegisterView
 from services.api.model.watch import WatchHub
-from services.core.bus import Bus
-from services.core.bus.names import INDICATOR, REGISTER
-from services.core.codec import KeptBlock, decode_manifest
+from services.core.blocks import KeptBlock
+from services.core.bus import INDICATOR, REGISTER, Bus
+from services.core.codec import decode_manifest
 from services.core.errors import BusError
 from services.core.log import Logger
-from services.core.model.register import Register
-from services.register.bus.publish import CURRENT, follow
+from services.core.model import Register
+from services.register.bus import CURRENT, follow_register
 
 __all__ = ["Feed"]
 
@@ -49,7 +49,7 @@ class Feed:
             raise failures.exceptions[0] from failures
 
     async def _follow_register(self) -> None:
-        async for register in follow(self._bus):
+        async for register in follow_register(self._bus):
             self._model.take_register(RegisterView(register, await self._published(register)))
             self._moved.set()
             self._log.info("register_in_force", register_version=register.register_version, links=len(register.links))

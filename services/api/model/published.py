@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.core.codec import indicator_to_message
-from services.core.model.measurement import Indicator
+from services.core.model import Indicator
 
 __all__ = ["Published"]
 

@@ -10,9 +10,8 @@ import grpc
 from services.api.errors import RefusedError
 from services.api.model.published import Published
 from services.api.model.register_view import RegisterView
-from services.core.codec import KeptBlock, Place
-from services.core.model.measurement import Kind
-from services.core.model.register import Register
+from services.core.blocks import KeptBlock, Place
+from services.core.model import Kind, Register
 
 __all__ = ["GOVERNMENT_BLOCK", "Change", "ReadModel", "block_key", "named_kind"]
 

@@ -10,8 +10,7 @@ from functools import cached_property
 import grpc
 
 from services.api.errors import RefusedError
-from services.core.model.measurement import Kind
-from services.core.model.register import Link, Register
+from services.core.model import Kind, Link, Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import Frame
 

@@ -22,7 +22,7 @@ from services.api.model.read_model import ReadModel, named_kind
 from services.api.model.watch import WatchHub
 from services.api.paging import MOST, cut
 from services.api.rpc.handlers import Context
-from services.core.model.measurement import Kind
+from services.core.model import Kind
 
 __all__ = ["IndicatorServicer"]
 

@@ -8,8 +8,8 @@ from services.api.answers.register_messages import agency_message, evaluation_me
 from services.api.model.read_model import ReadModel
 from services.api.paging import cut
 from services.api.rpc.handlers import Context
-from services.core.codec.units import timestamp
-from services.core.model.measurement import Kind
+from services.core.codec import timestamp
+from services.core.model import Kind
 
 __all__ = ["RegisterServicer"]
 

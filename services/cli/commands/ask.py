@@ -14,7 +14,7 @@ from rich.console import Console
 from services.cli.api_client import client
 from services.cli.render.history import history as history_picture
 from services.cli.render.indicators import explanation, indicator_table, one_indicator, provenance
-from services.core.model.measurement import Kind
+from services.core.model import Kind
 
 __all__ = ["API", "Address", "AsJson", "Window", "console", "explain", "history", "indicator", "print_json"]
 

@@ -10,10 +10,19 @@ from typing import Annotated
 import typer
 
 from services.cli.reaching import reached
-from services.core.bus.embedded import write_configuration
-from services.core.bus.snapshots import restore, save
-from services.core.bus.topology import initialise, streams
-from services.core.bus.users import authorization, read_users, replace_seed, retire_seeds, seats, write_seeds
+from services.core.bus import (
+    authorization,
+    initialise,
+    read_users,
+    replace_seed,
+    restore,
+    retire_seeds,
+    save,
+    seats,
+    stream_configs,
+    write_configuration,
+    write_seeds,
+)
 from services.core.settings import Settings, load_settings
 
 __all__ = ["app", "bus_settings"]
@@ -49,7 +58,7 @@ def init(
             await initialise(bus, replicas=replicas)
 
     asyncio.run(run())
-    typer.echo("ready: " + ", ".join(str(config.name) for config in streams(1)))
+    typer.echo("ready: " + ", ".join(str(config.name) for config in stream_configs(1)))
 
 
 @app.command()
@@ -63,7 +72,7 @@ def backup(
 
     async def run() -> None:
         async with reached(settings, role="admin", name="bus-backup") as bus:
-            for config in streams(1):
+            for config in stream_configs(1):
                 last = await save(bus, str(config.name), folder / str(config.name))
                 typer.echo(f"{config.name}: kept up to message {last}")
 
@@ -81,7 +90,7 @@ def restore_(
 
     async def run() -> None:
         async with reached(settings, role="admin", name="bus-restore") as bus:
-            for config in streams(1):
+            for config in stream_configs(1):
                 last = await restore(bus, folder / str(config.name))
                 typer.echo(f"{config.name}: restored up to message {last}")
 

@@ -8,14 +8,11 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from services.core.errors import SettingsError
-from services.core.model.measurement import Target
-from services.core.model.probe import Probe
-from services.core.model.register import Register
-from services.core.model.template import fill, names
+from services.core.model import Probe, Register, Target, fill, names
 from services.prober.assignments import Assignment, assignments
 from services.prober.scheduling.schedule import Entry
-from services.register.probes.probes import names_asked
-from services.register.reading.addresses import read_target
+from services.register.probes import names_asked
+from services.register.reading import read_target
 
 __all__ = ["chosen", "only", "single"]
 

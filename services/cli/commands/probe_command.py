@@ -20,13 +20,13 @@ from services.cli.render.probe import Probed, explained, line
 from services.core.codec import measurement_to_json
 from services.core.errors import SettingsError
 from services.core.log import Logger
-from services.core.model.register import Register
+from services.core.model import Register
 from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts, Result
 from services.prober.environment import Network
 from services.prober.publishing.measurement import Origin, measurement
 from services.prober.transport.egress import EgressRules
-from services.register.directory.load import load
+from services.register.directory import load_register
 
 __all__ = ["probe"]
 
@@ -63,7 +63,7 @@ def probe(
     """
     if as_json and explain:
         raise SettingsError("--json and --explain cannot go together")
-    register = load(directory)
+    register = load_register(directory)
     if definition is None and target is None and not param:
         wanted = chosen(register, link or (), vantage)
     elif definition is None or target is None or link:

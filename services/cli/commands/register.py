@@ -21,18 +21,14 @@ from services.cli.connections import fetch
 from services.core import log as logs
 from services.core.bus import Bus, connect_by
 from services.core.errors import BusError, Fault, InputError, SettingsError
-from services.core.model.register import Register
+from services.core.model import Register
 from services.core.settings import Settings
-from services.register.bus.publish import keep
-from services.register.bus.publish import publish as publish_register
-from services.register.directory.load import Reading, load, read
-from services.register.discovery.members_diff import compare
-from services.register.discovery.proposal import write_files
-from services.register.discovery.uk_catalogue import IMPORTERS
-from services.register.discovery.xroad_import import read_lists
-from services.register.reading.values import read_day
-from services.register.versions.diff import diff as difference
-from services.register.versions.succession import against as check_against
+from services.register.bus import keep_register, publish_register
+from services.register.directory import Reading, load_register, read_directory
+from services.register.discovery import IMPORTERS, compare, read_lists, write_files
+from services.register.reading import read_day
+from services.register.versions import against as check_against
+from services.register.versions import diff_registers
 
 __all__ = ["app"]
 
@@ -76,7 +72,7 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show how two registers differ, and the size of the denominator in both."""
-    found = difference(load(old), load(new))
+    found = diff_registers(load_register(old), load_register(new))
     if as_json:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
     else:
@@ -114,7 +110,7 @@ def import_(
     write_files(found.files, out)
     for left_out in found.left_out:
         typer.echo(left_out)
-    register = load(out)
+    register = load_register(out)
     typer.echo(f"register {out} is written, {len(found.left_out)} entries left out: {_summary(register)}")
 
 
@@ -131,7 +127,7 @@ def _compare(files: list[Path], old: Path, *, as_json: bool) -> None:
     if not directory.instances:
         reason = "it lists no clients: name the answer of listClients, or shared-params.xml"
         raise InputError("what X-Road lists", [Fault(str(files[0]), 0, 0, reason)])
-    found = compare(directory, load(old).members)
+    found = compare(directory, load_register(old).members)
     if as_json:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
     else:
@@ -149,8 +145,8 @@ def _epoch(text: str) -> date:
 
 
 def _checked(directory: Path, old: Path | None) -> Reading:
-    reading = read(directory)
-    if old is not None and (faults := check_against(reading.register, reading.places, load(old))):
+    reading = read_directory(directory)
+    if old is not None and (faults := check_against(reading.register, reading.places, load_register(old))):
         raise InputError(f"register {directory} as the successor of {old}", faults)
     return reading
 
@@ -188,7 +184,7 @@ async def _publish(directory: Path, settings: Settings, *, watch: bool) -> None:
 
 
 async def _publish_now(directory: Path, settings: Settings) -> None:
-    load(directory)  # a bad register is refused before anybody waits for the bus
+    load_register(directory)  # a bad register is refused before anybody waits for the bus
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS), _bus(settings) as bus:
             await _publish_once(bus, directory)
@@ -228,14 +224,14 @@ async def _watch(directory: Path, settings: Settings, *, every: float = _KEEP_SE
 
 async def _keep(bus: Bus, directory: Path, register: Register) -> None:
     try:
-        if await keep(bus, register, now=time.time()):
+        if await keep_register(bus, register, now=time.time()):
             typer.echo(f"register {directory} was lost and is in force again: {_summary(register)}")
     except BusError as error:
         typer.echo(f"{error}; trying again", err=True)
 
 
 async def _publish_once(bus: Bus, directory: Path) -> Register:
-    register = load(directory)
+    register = load_register(directory)
     published = await publish_register(bus, register, now=time.time())
     state = "is in force" if published else "was already in force"
     typer.echo(f"register {directory} {state}: {_summary(register)}")

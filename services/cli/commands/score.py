@@ -21,13 +21,11 @@ from services.cli.render.score import show
 from services.cli.render.sensitivity_table import print_json, show_sensitivity
 from services.cli.render.structure import structure_tables
 from services.core import codec
-from services.core.bus import Bus, Message
-from services.core.bus import names as subjects
+from services.core.bus import EXCHANGES, MEASUREMENTS, Bus, Message
 from services.core.errors import InputError, SettingsError
-from services.core.model.measurement import Kind
-from services.core.model.register import Register
-from services.indicator.index.index import Snapshot
-from services.register.directory.load import load
+from services.core.model import Kind, Register
+from services.indicator.index import Snapshot
+from services.register.directory import load_register
 from services.scorer.decode import columns_of, summaries_of
 from services.scorer.offline.jsonl import read_measurements, read_summaries
 from services.scorer.offline.score import admitted, last_end, network, rankings, volumes
@@ -84,7 +82,7 @@ def score(
     if structure and sensitivity:
         raise SettingsError("--structure and --sensitivity are two answers: ask for one at a time")
     try:
-        held = load(register)
+        held = load_register(register)
         policy = held.policy
         lines = read_measurements([*measurements, *(files or [])], held, timings=sensitivity)
         summaries = read_summaries(exchanges or [])
@@ -139,8 +137,8 @@ def dump(
 ) -> None:
     """Print a stream as JSON lines, from its first message to what is its last now; `peyvand score` reads them."""
     dumped: dict[str, tuple[str, Rows]] = {
-        "measurements": (subjects.MEASUREMENTS, _measurements),
-        "exchanges": (subjects.EXCHANGES, _exchanges),
+        "measurements": (MEASUREMENTS, _measurements),
+        "exchanges": (EXCHANGES, _exchanges),
     }
     if what not in dumped:
         raise SettingsError(f"there is no {what!r} to dump: say measurements or exchanges")

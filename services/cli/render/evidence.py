@@ -15,7 +15,7 @@ from peyvand.v1 import block_pb2, indicator_service_pb2, measurement_pb2
 from services.cli.render.format import percent, when
 from services.cli.render.tables import new_table
 from services.cli.render.traffic import told
-from services.core.model.outcome import Outcome, Reason
+from services.core.model import Outcome, Reason
 
 __all__ = ["findings"]
 

@@ -14,7 +14,7 @@ from services.cli.render.format import percent
 from services.cli.render.indicators import bounds, point, provenance
 from services.cli.render.sparkline import cells, sparkline
 from services.cli.render.tables import new_table
-from services.core.model.measurement import Kind
+from services.core.model import Kind
 
 __all__ = ["history"]
 

@@ -13,7 +13,7 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.render.evidence import findings
 from services.cli.render.format import gain, percent, points, window
 from services.cli.render.tables import new_table
-from services.core.model.measurement import Kind
+from services.core.model import Kind
 
 __all__ = ["bounds", "explanation", "indicator_table", "one_indicator", "point", "provenance"]
 

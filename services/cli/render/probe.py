@@ -14,8 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from services.core.model.measurement import Phases
-from services.core.model.outcome import Outcome, Reason
+from services.core.model import Outcome, Phases, Reason
 from services.prober.assignments import Assignment
 from services.prober.attempt import Result
 from services.prober.checks import CheckResult, Verdict, explain

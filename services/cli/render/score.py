@@ -11,10 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from services.core.codec import ExchangeVolume
-from services.core.model.measurement import Indicator, Kind
-from services.core.model.outcome import Stage
-from services.core.model.register import Register
-from services.indicator.index.index import Snapshot
+from services.core.model import Indicator, Kind, Register, Stage
+from services.indicator.index import Snapshot
 
 __all__ = ["percent", "show"]
 

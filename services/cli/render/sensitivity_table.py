@@ -14,11 +14,9 @@ from rich.text import Text
 
 from services.cli.render.score import percent
 from services.core import codec
-from services.core.model.measurement import Kind
-from services.core.model.register import Register
-from services.core.model.sensitivity import RankSensitivity, Sensitivity
-from services.indicator.index.index import Snapshot
-from services.indicator.sensitivity.ranks import Ranking
+from services.core.model import Kind, RankSensitivity, Register, Sensitivity
+from services.indicator.index import Snapshot
+from services.indicator.sensitivity import Ranking
 
 __all__ = ["print_json", "show_sensitivity"]
 

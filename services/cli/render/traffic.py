@@ -13,18 +13,16 @@ from rich.text import Text
 from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
 from services.cli.render.format import percent, window
 from services.cli.render.tables import new_table
-from services.indicator.exchanges import agreement as reconcile
-from services.indicator.exchanges import silence, volume
-from services.indicator.exchanges.silence import CHANCE
+from services.indicator.exchanges import AGREEMENT_DAYS, CHANCE, SILENCE_DAYS, VOLUME_WEEKS
 
 __all__ = ["told", "traffic_tables"]
 
 _SHOWN = 20
 
 NEEDED_DAYS = {
-    "hold links against their probes": round(reconcile.LEAST_DAYS),
-    "call one silent": silence.LEAST_DAYS,
-    "call its volume unusual": 7 * volume.LEAST_WEEKS,
+    "hold links against their probes": round(AGREEMENT_DAYS),
+    "call one silent": SILENCE_DAYS,
+    "call its volume unusual": 7 * VOLUME_WEEKS,
 }
 """What exchanges may say of links, and how many days of them that takes."""
 

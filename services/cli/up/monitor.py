@@ -17,7 +17,7 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_p
 from services.cli.loopback import fetch
 from services.cli.up.processes import Child
 from services.cli.up.screen import Exchanges, Picture, left_out, line, table
-from services.core.model.register import Register
+from services.core.model import Register
 
 __all__ = ["Watching"]
 

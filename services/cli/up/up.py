@@ -16,14 +16,11 @@ from pathlib import Path
 from services.cli.loopback import fetch
 from services.cli.up.monitor import Watching
 from services.cli.up.processes import Child, ComponentError, component_command, running
-from services.core.bus import connect
-from services.core.bus.embedded import configuration, find_server, write_configuration
-from services.core.bus.roles import write_users
-from services.core.bus.topology import initialise
+from services.core.bus import configuration, connect, find_server, initialise, write_configuration, write_users
 from services.core.errors import ListenError, SettingsError
-from services.core.model.register import Register
-from services.register.bus.publish import publish
-from services.register.directory.load import load
+from services.core.model import Register
+from services.register.bus import publish_register
+from services.register.directory import load_register
 
 __all__ = ["Plan", "up"]
 
@@ -183,9 +180,9 @@ async def _publish(plan: Plan, directory: Path) -> Register:
     if plan.register is None:
         while not await asyncio.to_thread(_serving, plan.metrics("sandbox")):  # noqa: ASYNC110  # another process
             await asyncio.sleep(_POLL_SECONDS)
-    register = load(directory)
+    register = load_register(directory)
     async with connect(url, role="register", credentials=credentials, name="up") as bus:
-        await publish(bus, register, now=time.time())
+        await publish_register(bus, register, now=time.time())
     return register
 
 
@@ -219,7 +216,7 @@ async def _until(seconds: float | None) -> AsyncIterator[asyncio.Event]:
 async def up(plan: Plan) -> None:
     """Start everything, show it, and end all of it. Raises PeyvandError when something cannot be started or kept up."""
     if plan.register is not None:
-        load(plan.register)  # a bad register is refused before anything starts
+        load_register(plan.register)  # a bad register is refused before anything starts
     with _owned(plan.data):
         _check_ports(plan)
         _prepare(plan)

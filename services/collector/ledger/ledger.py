@@ -25,7 +25,7 @@ from services.collector.records.batch import START, Batch, Position, Reject
 from services.collector.records.timeline import Timeline
 from services.collector.records.xroad import Side
 from services.core.errors import StateError
-from services.core.model.measurement import ExchangeSummary
+from services.core.model import ExchangeSummary
 from services.register.attribution import Mapping
 
 __all__ = ["PAIRING_SPAN_MS", "Ledger", "Pending", "Taken"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from services.collector.ledger.summary import Tally
-from services.core.model.measurement import DURATION_BUCKETS
+from services.core.model import DURATION_BUCKETS
 
 __all__ = [
     "Cell",

@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from services.collector.records.fields import AT_FAULTS, AT_ID, AT_NUMBERS, AT_SIZES, FIELDS, reasons
-from services.core.model.exchange import Parties, escaped
+from services.core.model import Parties, escaped
 
 __all__ = ["Parties", "RecordError", "Result", "Side", "escaped", "read_side", "side_of"]
 

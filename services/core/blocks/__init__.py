@@ -1,1 +1,45 @@
-"""TODO-FACE."""
+"""The columnar messages of the KV bucket `indicator`: encoding, reading, stamping."""
+
+from services.core.blocks.encode import (
+    BlockColumns,
+    block_digest,
+    encode_block,
+    encode_blocks,
+    stamp_block,
+)
+from services.core.blocks.link_evidence import LinkEvidence
+from services.core.blocks.read import (
+    KeptBlock,
+    Place,
+)
+from services.core.blocks.recent_block import (
+    RecentBlock,
+    decode_recent,
+    encode_recent,
+    stamp_recent,
+)
+from services.core.blocks.slot_block import (
+    SlotBlock,
+    decode_slot_block,
+    encode_slot_block,
+    stamp_slot_block,
+)
+
+__all__ = [
+    "BlockColumns",
+    "KeptBlock",
+    "LinkEvidence",
+    "Place",
+    "RecentBlock",
+    "SlotBlock",
+    "block_digest",
+    "decode_recent",
+    "decode_slot_block",
+    "encode_block",
+    "encode_blocks",
+    "encode_recent",
+    "encode_slot_block",
+    "stamp_block",
+    "stamp_recent",
+    "stamp_slot_block",
+]

@@ -14,12 +14,15 @@ from peyvand.v1 import block_pb2
 from services.core.blocks.link_evidence import LinkEvidence, encode_evidence
 from services.core.blocks.packed import doubles, strings, varints, zigzag
 from services.core.blocks.rows import COUNTS, SHARES
-from services.core.codec.beside_index import reconciliation_to_message, traffic_to_message
-from services.core.codec.structure import structure_to_message
-from services.core.codec.units import timestamp
-from services.core.codec.volume import ExchangeVolume, volume_to_message
-from services.core.model.reconciliation import Reconciliation, Traffic
-from services.core.model.structure import Structure
+from services.core.codec import (
+    ExchangeVolume,
+    reconciliation_to_message,
+    structure_to_message,
+    timestamp,
+    traffic_to_message,
+    volume_to_message,
+)
+from services.core.model import Reconciliation, Structure, Traffic
 
 __all__ = ["BlockColumns", "block_digest", "encode_block", "encode_blocks", "stamp_block"]
 

@@ -11,12 +11,14 @@ from google.protobuf.message import DecodeError
 from peyvand.v1 import block_pb2
 from services.core.blocks.link_evidence import LinkEvidence, evidence_from_message
 from services.core.blocks.rows import COLUMNS, reader
-from services.core.codec.beside_index import reconciliation_from_message, traffic_from_message
-from services.core.codec.structure import structure_from_message
-from services.core.codec.volume import ExchangeVolume, volume_from_message
-from services.core.model.measurement import Indicator, Kind
-from services.core.model.reconciliation import Reconciliation, Traffic
-from services.core.model.structure import Structure
+from services.core.codec import (
+    ExchangeVolume,
+    reconciliation_from_message,
+    structure_from_message,
+    traffic_from_message,
+    volume_from_message,
+)
+from services.core.model import Indicator, Kind, Reconciliation, Structure, Traffic
 
 __all__ = ["KeptBlock", "Place"]
 

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2
-from services.core.model.measurement import FACTS, RecentRows, Target
+from services.core.model import FACTS, RecentRows, Target
 
 __all__ = ["RecentBlock", "decode_recent", "encode_recent", "stamp_recent"]
 

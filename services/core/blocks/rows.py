@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import isnan
 
 from peyvand.v1 import block_pb2
-from services.core.model.measurement import Indicator, Interval, Kind, Losses, Strict
+from services.core.model import Indicator, Interval, Kind, Losses, Strict
 
 __all__ = ["COLUMNS", "COUNTS", "SHARES", "reader"]
 

@@ -18,10 +18,10 @@ from typing import TypeVar
 
 from nats.aio.client import Client
 
-from services.core.bus import names as subjects
 from services.core.bus.inbox import Replies
 from services.core.bus.large_values import HEADER, LARGEST, PATTERN, Parts, cut, join, key_behind
 from services.core.bus.messages import Message, key_of, message_of, status_of
+from services.core.bus.names import kv_stream, kv_subject
 from services.core.bus.streams import RETRY_SECONDS, Streams
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
@@ -62,7 +62,7 @@ class Bus(Streams):
         """Set a key, for ``ttl`` seconds if given; returns its revision."""
         if len(value) > LARGEST:
             return await self._put_parts(bucket, key, value, ttl)
-        revision = await self._store(subjects.kv_subject(bucket, key), value, {}, _putting(bucket, key), ttl=ttl)
+        revision = await self._store(kv_subject(bucket, key), value, {}, _putting(bucket, key), ttl=ttl)
         await self._keep_parts(bucket, key, ())
         return revision
 
@@ -80,9 +80,9 @@ class Bus(Streams):
         lasting = {} if ttl is None else {"Nats-TTL": f"{int(ttl)}s"}
         for number, (key, value) in enumerate(others, 1):
             headers = {**batch, **lasting, "Nats-Batch-Sequence": str(number)}
-            await self.send(subjects.kv_subject(bucket, key), value, headers)
+            await self.send(kv_subject(bucket, key), value, headers)
         headers = {**batch, "Nats-Batch-Sequence": str(len(values)), "Nats-Batch-Commit": "1"}
-        await self._store(subjects.kv_subject(bucket, last), end, headers, what, ttl=ttl)
+        await self._store(kv_subject(bucket, last), end, headers, what, ttl=ttl)
         for key in values:
             await self._keep_parts(bucket, key, ())
 
@@ -96,9 +96,9 @@ class Bus(Streams):
         known.keys.update(keys)
         known.until = inf if lasting is None else now + lasting
         for some in _batched(zip(keys, cut(value), strict=True)):
-            puts = (self._store(subjects.kv_subject(bucket, one), part, {}, what, ttl=lasting) for one, part in some)
+            puts = (self._store(kv_subject(bucket, one), part, {}, what, ttl=lasting) for one, part in some)
             await asyncio.gather(*puts)
-        revision = await self._store(subjects.kv_subject(bucket, key), b"", {HEADER: parts.header}, what, ttl=ttl)
+        revision = await self._store(kv_subject(bucket, key), b"", {HEADER: parts.header}, what, ttl=ttl)
         await self._keep_parts(bucket, key, keys)
         return revision
 
@@ -135,9 +135,7 @@ class Bus(Streams):
         """Every key that matches, with its value; what is torn is left out."""
         found: dict[str, Message] = {}
         start = 1
-        while messages := await self.read(
-            subjects.kv_stream(bucket), start, pattern=subjects.kv_subject(bucket, pattern)
-        ):
+        while messages := await self.read(kv_stream(bucket), start, pattern=kv_subject(bucket, pattern)):
             for message in messages:
                 key = key_of(bucket, message.subject)
                 found.pop(key, None)
@@ -159,9 +157,7 @@ class Bus(Streams):
 
     async def kv_keys(self, bucket: str, pattern: str) -> set[str]:
         """Every key that matches and is set or was deleted a while ago: what may have to be deleted."""
-        answer = await self._stream_info(
-            subjects.kv_stream(bucket), {"subjects_filter": subjects.kv_subject(bucket, pattern)}
-        )
+        answer = await self._stream_info(kv_stream(bucket), {"subjects_filter": kv_subject(bucket, pattern)})
         return {key_of(bucket, subject) for subject in answer["state"].get("subjects") or ()}
 
     async def kv_follow(self, bucket: str, pattern: str = ">") -> AsyncIterator[tuple[str, bytes | None]]:
@@ -169,8 +165,8 @@ class Bus(Streams):
 
         A value that was replaced before its parts were read is left out, and so is one that is torn.
         """
-        subject = subjects.kv_subject(bucket, pattern)
-        async for message in self.follow(subjects.kv_stream(bucket), 1, pattern=subject):
+        subject = kv_subject(bucket, pattern)
+        async for message in self.follow(kv_stream(bucket), 1, pattern=subject):
             key = key_of(bucket, message.subject)
             if message.deleted:
                 yield key, None
@@ -199,7 +195,7 @@ class Bus(Streams):
 
     async def _entry(self, bucket: str, key: str) -> Message | None:
         """What stands under a key, None where nothing does."""
-        stream, subject = subjects.kv_stream(bucket), subjects.kv_subject(bucket, key)
+        stream, subject = kv_stream(bucket), kv_subject(bucket, key)
         reply = await self._request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", f"reading {key} in bucket {bucket}")
         if status_of(reply) == "404":
             return None
@@ -234,7 +230,7 @@ class Bus(Streams):
 
     async def _bury(self, bucket: str, key: str, *, ttl: float | None = None) -> None:
         headers = {"KV-Operation": "DEL"}
-        await self._store(subjects.kv_subject(bucket, key), b"", headers, f"deleting {key} in bucket {bucket}", ttl=ttl)
+        await self._store(kv_subject(bucket, key), b"", headers, f"deleting {key} in bucket {bucket}", ttl=ttl)
 
 
 def _batched(some: Iterable[T]) -> Iterator[list[T]]:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from nats.aio.msg import Msg
 
-from services.core.bus import names as subjects
 from services.core.bus.large_values import HEADER, Parts
+from services.core.bus.names import kv_subject
 
 __all__ = ["Message", "StreamState", "is_deleted", "key_of", "message_of", "moment_of", "status_of", "status_text"]
 
@@ -45,7 +45,7 @@ class StreamState:
 
 def key_of(bucket: str, subject: str) -> str:
     """The key of a KV bucket behind a subject."""
-    return subject.removeprefix(subjects.kv_subject(bucket, ""))
+    return subject.removeprefix(kv_subject(bucket, ""))
 
 
 def status_of(reply: Msg) -> str | None:

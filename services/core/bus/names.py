@@ -12,13 +12,13 @@ __all__ = [
     "REGISTER",
     "SHARDS",
     "STREAMS",
-    "exchange",
-    "heartbeat",
-    "indicator",
+    "exchange_subject",
+    "heartbeat_subject",
+    "indicator_subject",
     "kv_stream",
     "kv_subject",
-    "measurement",
-    "shard",
+    "measurement_subject",
+    "shard_of",
 ]
 
 MEASUREMENTS = "MEASUREMENTS"
@@ -33,27 +33,27 @@ STREAMS = (MEASUREMENTS, EXCHANGES, INDICATORS, f"KV_{REGISTER}", f"KV_{INDICATO
 SHARDS = 16
 
 
-def shard(consumer: str) -> int:
+def shard_of(consumer: str) -> int:
     """The shard of a consumer agency: CRC32 of its id modulo 16."""
     return crc32(consumer.encode()) % SHARDS
 
 
-def measurement(vantage: str, number: int | str) -> str:
+def measurement_subject(vantage: str, number: int | str) -> str:
     """Subject of the measurements of one vantage and shard."""
     return f"peyvand.v1.measurement.{vantage}.{number}"
 
 
-def exchange(bus: str, number: int | str) -> str:
+def exchange_subject(bus: str, number: int | str) -> str:
     """Subject of the exchange summaries of one data bus and shard."""
     return f"peyvand.v1.exchange.{bus}.{number}"
 
 
-def indicator(kind: str, entity: str, window_days: int | str) -> str:
+def indicator_subject(kind: str, entity: str, window_days: int | str) -> str:
     """Subject of one published indicator."""
     return f"peyvand.v1.indicator.{kind}.{entity}.{window_days}"
 
 
-def heartbeat(vantage: str, prober: str) -> str:
+def heartbeat_subject(vantage: str, prober: str) -> str:
     """Subject on which one prober says that it is alive."""
     return f"peyvand.v1.heartbeat.{vantage}.{prober}"
 

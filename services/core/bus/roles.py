@@ -13,7 +13,19 @@ from pathlib import Path
 
 import nkeys
 
-from services.core.bus import names as subjects
+from services.core.bus.names import (
+    EXCHANGES,
+    INDICATOR,
+    INDICATORS,
+    MEASUREMENTS,
+    REGISTER,
+    exchange_subject,
+    heartbeat_subject,
+    indicator_subject,
+    kv_stream,
+    kv_subject,
+    measurement_subject,
+)
 from services.core.errors import SettingsError
 
 __all__ = [
@@ -62,32 +74,32 @@ def _info(*streams: str) -> tuple[str, ...]:
 
 def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
     """Permissions per role; the prober's are those of one vantage, the collector's those of one data bus."""
-    register = subjects.kv_stream(subjects.REGISTER)
-    indicator = subjects.kv_stream(subjects.INDICATOR)
-    register_changes = subjects.kv_subject(subjects.REGISTER, ">")
-    heartbeats = subjects.heartbeat(vantage, "*")
-    streams = (subjects.MEASUREMENTS, subjects.EXCHANGES)
+    register = kv_stream(REGISTER)
+    indicator = kv_stream(INDICATOR)
+    register_changes = kv_subject(REGISTER, ">")
+    heartbeats = heartbeat_subject(vantage, "*")
+    streams = (MEASUREMENTS, EXCHANGES)
     return {
         "admin": Permissions(("$JS.API.>", "$JS.SNAPSHOT.>")),  # the second to keep streams in files and put them back
         "register": Permissions((register_changes, *_get(register), *_info(register)), (register_changes,)),
         "prober": Permissions(
-            (subjects.measurement(vantage, "*"), heartbeats, *_get(register)), (register_changes, heartbeats)
+            (measurement_subject(vantage, "*"), heartbeats, *_get(register)), (register_changes, heartbeats)
         ),
-        "collector": Permissions((subjects.exchange(bus, "*"), *_get(register)), (register_changes,)),
+        "collector": Permissions((exchange_subject(bus, "*"), *_get(register)), (register_changes,)),
         "scorer": Permissions(
             (
-                subjects.kv_subject(subjects.INDICATOR, ">"),
-                subjects.indicator("*", "*", "*"),
+                kv_subject(INDICATOR, ">"),
+                indicator_subject("*", "*", "*"),
                 *_get(register, *streams, indicator),  # its own publication is what it remembers by
-                *_info(*streams, subjects.INDICATORS, register, indicator),  # how full they are is on its /metrics
+                *_info(*streams, INDICATORS, register, indicator),  # how full they are is on its /metrics
             ),
-            (register_changes, subjects.measurement("*", "*"), subjects.exchange("*", "*")),
+            (register_changes, measurement_subject("*", "*"), exchange_subject("*", "*")),
         ),
         "api": Permissions(
-            _get(register, indicator, subjects.INDICATORS),
-            (register_changes, subjects.kv_subject(subjects.INDICATOR, ">")),
+            _get(register, indicator, INDICATORS),
+            (register_changes, kv_subject(INDICATOR, ">")),
         ),
-        "dump": Permissions((*_get(*streams, subjects.INDICATORS), *_info(*streams, subjects.INDICATORS))),
+        "dump": Permissions((*_get(*streams, INDICATORS), *_info(*streams, INDICATORS))),
     }
 
 

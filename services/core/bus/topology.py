@@ -8,11 +8,22 @@ import nats.errors
 import nats.js.errors
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
-from services.core.bus import names as subjects
 from services.core.bus.buckets import Bus
+from services.core.bus.names import (
+    EXCHANGES,
+    INDICATOR,
+    INDICATORS,
+    MEASUREMENTS,
+    REGISTER,
+    exchange_subject,
+    indicator_subject,
+    kv_stream,
+    kv_subject,
+    measurement_subject,
+)
 from services.core.errors import BusError
 
-__all__ = ["initialise", "streams"]
+__all__ = ["initialise", "stream_configs"]
 
 _DAY = 86_400.0
 
@@ -33,8 +44,8 @@ def _stream(name: str, pattern: str, days: int, replicas: int) -> StreamConfig:
 def _bucket(name: str, replicas: int) -> StreamConfig:
     """A KV bucket with one value per key, laid out as every NATS client expects it."""
     return StreamConfig(
-        name=subjects.kv_stream(name),
-        subjects=[subjects.kv_subject(name, ">")],
+        name=kv_stream(name),
+        subjects=[kv_subject(name, ">")],
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
         discard=DiscardPolicy.NEW,
@@ -49,14 +60,14 @@ def _bucket(name: str, replicas: int) -> StreamConfig:
     )
 
 
-def streams(replicas: int) -> tuple[StreamConfig, ...]:
+def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
     """Every stream, KV buckets among them, as it should be."""
     return (
-        _stream(subjects.MEASUREMENTS, subjects.measurement("*", "*"), 7, replicas),
-        _stream(subjects.EXCHANGES, subjects.exchange("*", "*"), 7, replicas),
-        _stream(subjects.INDICATORS, subjects.indicator("*", "*", "*"), 400, replicas),
-        _bucket(subjects.REGISTER, replicas),
-        _bucket(subjects.INDICATOR, replicas),
+        _stream(MEASUREMENTS, measurement_subject("*", "*"), 7, replicas),
+        _stream(EXCHANGES, exchange_subject("*", "*"), 7, replicas),
+        _stream(INDICATORS, indicator_subject("*", "*", "*"), 400, replicas),
+        _bucket(REGISTER, replicas),
+        _bucket(INDICATOR, replicas),
     )
 
 
@@ -70,7 +81,7 @@ async def initialise(bus: Bus, *, replicas: int | None = None) -> None:
     try:
         there = {} if replicas else await _copies(bus)
         usual = replicas or max(there.values(), default=1)
-        for config in streams(usual):
+        for config in stream_configs(usual):
             doing = f"creating stream {config.name}"
             wanted = config.evolve(num_replicas=there.get(str(config.name), usual))
             try:
@@ -84,7 +95,7 @@ async def initialise(bus: Bus, *, replicas: int | None = None) -> None:
 async def _copies(bus: Bus) -> dict[str, int]:
     """How many copies each of our streams and buckets has that is there."""
     found: dict[str, int] = {}
-    for config in streams(1):
+    for config in stream_configs(1):
         name = str(config.name)
         with suppress(nats.js.errors.NotFoundError):
             found[name] = (await bus.jetstream.stream_info(name)).config.num_replicas or 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from peyvand.v1 import reconciliation_pb2
 from services.core.codec.units import timestamp
-from services.core.model.reconciliation import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
+from services.core.model import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
 
 __all__ = [
     "reconciliation_from_message",

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from peyvand.v1 import exchange_pb2
 from services.core.codec.units import timestamp
-from services.core.model.measurement import DURATION_BUCKETS, ExchangeSummary
+from services.core.model import DURATION_BUCKETS, ExchangeSummary
 
 __all__ = ["decode_summaries", "encode_summaries", "summary_from_json", "summary_to_json"]
 

@@ -6,7 +6,7 @@ from google.protobuf import json_format
 
 from peyvand.v1 import indicator_pb2
 from services.core.codec.units import timestamp
-from services.core.model.measurement import Indicator, Interval, Kind, Losses, RankBand, Strict
+from services.core.model import Indicator, Interval, Kind, Losses, RankBand, Strict
 
 __all__ = ["indicator_from_message", "indicator_to_json", "indicator_to_message"]
 

@@ -11,8 +11,7 @@ from google.protobuf.message import DecodeError
 
 from peyvand.v1 import measurement_pb2, outcome_pb2
 from services.core.codec.units import duration, from_micros, micros, timestamp
-from services.core.model.measurement import FACTS, Facts, Measurement, MeasurementColumns, Phases, Target
-from services.core.model.outcome import Outcome, Reason
+from services.core.model import FACTS, Facts, Measurement, MeasurementColumns, Outcome, Phases, Reason, Target
 
 __all__ = [
     "decode_columns",

@@ -13,8 +13,7 @@ from google.protobuf import json_format
 
 from peyvand.v1 import measurement_pb2
 from services.core.codec.units import seconds_of, time_of
-from services.core.model.measurement import Measurement, Phases, Target
-from services.core.model.outcome import Outcome, Reason
+from services.core.model import Measurement, Outcome, Phases, Reason, Target
 
 __all__ = ["measurement_from_json"]
 

@@ -6,7 +6,7 @@ from google.protobuf import json_format
 
 from peyvand.v1 import indicator_pb2
 from services.core.codec.units import timestamp
-from services.core.model.sensitivity import RankSensitivity, Sensitivity
+from services.core.model import RankSensitivity, Sensitivity
 
 __all__ = ["sensitivity_to_json"]
 

@@ -8,7 +8,7 @@ from google.protobuf import json_format
 
 from peyvand.v1 import block_pb2, indicator_pb2
 from services.core.codec.units import timestamp
-from services.core.model.structure import ProviderRole, SetIndex, Structure
+from services.core.model import ProviderRole, SetIndex, Structure
 
 __all__ = ["set_index_to_message", "structure_from_message", "structure_to_json", "structure_to_message"]
 

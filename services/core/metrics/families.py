@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from services.core.metrics import table as metrics
+from services.core import metrics
 
 __all__ = ["Family", "Labels", "Late"]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Target
+from services.core.model import Target
 
 __all__ = ["Columns"]
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.outcome import Outcome, Reason
+from services.core.model import Outcome, Reason
 
 __all__ = ["EMPTY", "outcomes", "pack", "reasons", "stages", "verdict"]
 

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import FACTS, Facts, MeasurementColumns, RecentRows, Target
-from services.core.model.outcome import Outcome
+from services.core.model import FACTS, Facts, MeasurementColumns, Outcome, RecentRows, Target
 from services.indicator.cells.columns import Columns
 from services.indicator.cells.packing import pack
 

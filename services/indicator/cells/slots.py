@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import MeasurementColumns, Target
+from services.core.model import MeasurementColumns, Target
 from services.indicator.cells.columns import Columns
 from services.indicator.cells.packing import EMPTY, pack
 

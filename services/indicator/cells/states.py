@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Target
+from services.core.model import Target
 from services.indicator.cells.closed_days import DayState
 
-__all__ = ["Changes", "DayState", "Keep", "SlotDetail", "SlotState", "Taken"]
+__all__ = ["Changes", "Keep", "SlotDetail", "SlotState", "Taken"]
 
 
 Keep = Callable[[Sequence[NDArray[Any]]], Sequence[NDArray[Any]]]

@@ -19,14 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from services.indicator.intervals.loss_bounds import LEVEL, Bounds
-from services.indicator.intervals.recipe import Spread, set_bounds
+from services.indicator.intervals import LEVEL, Bounds, Spread, set_bounds
 
-__all__ = ["DAY_HOURS", "FLAG_LEVEL", "LEAST_DAYS", "Agreement", "Hours", "agreement"]
+__all__ = ["AGREEMENT_DAYS", "DAY_HOURS", "FLAG_LEVEL", "Agreement", "Hours", "agreement"]
 
 DAY_HOURS: Final = 24
 
-LEAST_DAYS: Final = 4.0
+AGREEMENT_DAYS: Final = 4.0
 """Days of even traffic, (Σn)²/Σn², below which nothing is said."""
 
 FLAG_LEVEL: Final = 0.999
@@ -76,7 +75,7 @@ def agreement(of: Hours) -> Agreement:
     days = _days(exchanges)
     total = exchanges.sum(axis=1)
     even = np.divide(total**2, (days**2).sum(axis=1), out=np.zeros_like(total), where=total > 0)
-    told = even >= LEAST_DAYS
+    told = even >= AGREEMENT_DAYS
     total = np.maximum(total, 1.0)
     hour = exchanges.max(axis=1, initial=0.0) / total
     failed = _days(np.where(both, of.exchanges - of.ok, 0).astype(np.float64))

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.reconciliation import Carrier, Estimate, Reconciliation, Traffic, Volume
-from services.core.model.register import Register
+from services.core.model import Carrier, Estimate, Reconciliation, Register, Traffic, Volume
 from services.indicator.exchanges.agreement import Agreement, Hours, agreement
-from services.indicator.exchanges.silence import LEAST_DAYS, Silence, silence
+from services.indicator.exchanges.silence import SILENCE_DAYS, Silence, silence
 from services.indicator.exchanges.traffic import Assignment, traffic
 from services.indicator.exchanges.volume import VolumeChange, volume_change
-from services.indicator.intervals.loss_bounds import Bounds
+from services.indicator.intervals import Bounds
 from services.indicator.register_arrays import Frame
 
 __all__ = ["Carried", "Span", "carriers_of", "compared", "linked", "silences", "traffics"]
@@ -123,7 +122,7 @@ def _heard(register: Register, frame: Frame, found: Assignment, used: NDArray[np
 def _silent(
     frame: Frame, found: Assignment, heard: NDArray[np.bool_], carried: Carried, span: Span, days: int
 ) -> tuple[list[Reconciliation], float | None]:
-    if span.hours.stop - max(span.hours.start, carried.since) < LEAST_DAYS * 24:
+    if span.hours.stop - max(span.hours.start, carried.since) < SILENCE_DAYS * 24:
         return [], None
     live = (np.maximum(frame.live_from, frame.required_from) <= span.days.start) & (
         frame.required_until >= span.days.stop

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln
 
-__all__ = ["CHANCE", "LEAST_DAYS", "Silence", "silence"]
+__all__ = ["CHANCE", "SILENCE_DAYS", "Silence", "silence"]
 
-LEAST_DAYS: Final = 7
+SILENCE_DAYS: Final = 7
 """Days of 24 hours that are read of a window before anything is called silent: on some days of a week nobody works."""
 
 CHANCE: Final = 0.01
@@ -32,7 +32,7 @@ CHANCE: Final = 0.01
 @dataclass(frozen=True, slots=True, eq=False)
 class Silence:
     """Of m links which are ``silent``; and the share of links in use that is estimated to be ``unseen``, None before
-    LEAST_DAYS.
+    SILENCE_DAYS.
     """
 
     silent: NDArray[np.bool_]
@@ -45,7 +45,7 @@ def silence(used: NDArray[np.bool_], window: int) -> Silence:
     The first day and the last may be read in part.
     """
     within, before = used[:, window:], used[:, :window]
-    if within.shape[1] < LEAST_DAYS:
+    if within.shape[1] < SILENCE_DAYS:
         return Silence(np.zeros(len(used), np.bool_), None)
     weight = used.sum(axis=0) / max(1, used.sum(axis=0).max())
     here, past = weight[window:].sum(), weight[:window].sum()

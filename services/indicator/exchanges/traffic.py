@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.reconciliation import BusTraffic, Carrier, Traffic, Undeclared
-from services.core.model.register import Register
+from services.core.model import BusTraffic, Carrier, Register, Traffic, Undeclared
 
 __all__ = ["MOST_UNDECLARED", "Assignment", "assign", "traffic"]
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from services.indicator.exchanges.clock import by_clock
 
-__all__ = ["BLOCK_HOURS", "FEWEST", "LEAST_WEEKS", "MOST_WEEKS", "UNUSUAL", "VolumeChange", "volume_change"]
+__all__ = ["BLOCK_HOURS", "FEWEST", "MOST_WEEKS", "UNUSUAL", "VOLUME_WEEKS", "VolumeChange", "volume_change"]
 
 BLOCK_HOURS: Final = 6
-LEAST_WEEKS: Final = 3
+VOLUME_WEEKS: Final = 3
 MOST_WEEKS: Final = 8
 """How many earlier weeks it takes, and how many are looked at."""
 
@@ -38,7 +38,7 @@ _WHOLE_DAYS = 2 * _WEEK  # it takes so many for a trend
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VolumeChange:
-    """Of m pairs, (m,) each: exchanges ``seen`` in the last BLOCK_HOURS and ``expected`` (NaN without LEAST_WEEKS).
+    """Of m pairs, (m,) each: exchanges ``seen`` in the last BLOCK_HOURS and ``expected`` (NaN without VOLUME_WEEKS).
 
     ``deviation`` in robust standard deviations, NaN where there is too little to tell; ``unusual`` beyond UNUSUAL of them.
     ``trend`` is the change per week as a share of the volume, NaN before two weeks or without traffic.
@@ -61,7 +61,7 @@ def volume_change(counts: NDArray[np.int64], clock: NDArray[np.int64] | None = N
     blocks = _blocks(recent)
     pairs = len(counts)
     expected, deviation = np.full(pairs, np.nan), np.full(pairs, np.nan)
-    if blocks.shape[1] > LEAST_WEEKS * _WEEK:
+    if blocks.shape[1] > VOLUME_WEEKS * _WEEK:
         expected = _expected(blocks, 0)
         deviation = _deviation(blocks, expected)
     return VolumeChange(

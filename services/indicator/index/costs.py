@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Kind
+from services.core.model import Kind
 from services.indicator.index.what_if import Imputation, Members, if_fixed
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import LinkShares, add_up, grouping, mean_share

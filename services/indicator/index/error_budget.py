@@ -15,7 +15,7 @@ from zlib import compress, decompress
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.outcome import Stage
+from services.core.model import Stage
 from services.indicator.register_arrays import Frame
 
 __all__ = ["LEAST_FAILED", "SPANS", "Burning", "Burns", "Span", "burn", "burning"]

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Kind, Losses
-from services.core.model.outcome import Stage
+from services.core.model import Kind, Losses, Stage
 from services.indicator.index.costs import Costs, largest
 from services.indicator.index.what_if import Imputation, lower_if_fixed
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import LinkShares, add_up, link_shares, sums
 
-__all__ = ["Explanation", "LinkCost", "ProviderLoss", "explain", "gather"]
+__all__ = ["Explanation", "LinkCost", "ProviderLoss", "explain_index", "gather"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def gather(
     return link_shares(frame, slots, counts, government)
 
 
-def explain(
+def explain_index(
     frame: Frame, shares: LinkShares, imputation: Imputation, kind: Kind, entity: str, *, limit: int = 10
 ) -> Explanation | None:
     """Explain one indicator; None where ``Costs.of`` knows none.

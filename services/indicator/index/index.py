@@ -9,13 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Indicator, Interval, Kind, Losses, Strict
-from services.core.model.outcome import Stage
+from services.core.model import Indicator, Interval, Kind, Losses, Stage, Strict
 from services.indicator.calendar import Calendar
 from services.indicator.index.levels import NONE, levels
-from services.indicator.intervals.history import Record
-from services.indicator.intervals.intervals import Margins, Past
-from services.indicator.intervals.loss_bounds import LEVEL
+from services.indicator.intervals import LEVEL, Margins, Past, Record
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import (
     LinkShares,
@@ -28,7 +25,7 @@ from services.indicator.shares import (
     sums,
     upper_bound,
 )
-from services.indicator.verdicts.countable import Countable
+from services.indicator.verdicts import Countable
 from services.indicator.window import WindowCounts
 
 __all__ = [

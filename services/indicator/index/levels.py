@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.outcome import Stage
+from services.core.model import Stage
 from services.indicator.register_arrays import Frame
 
 __all__ = ["LEVELS", "NONE", "levels"]

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.structure import SetIndex
+from services.core.model import SetIndex
 from services.indicator.index.index import TOLERANCE
 from services.indicator.index.levels import LEVELS
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import LinkShares, mean_share
 
-__all__ = ["BANDS", "Group", "bands", "tabulate"]
+__all__ = ["BANDS", "Group", "bands", "tabulate_links"]
 
 BANDS = 4
 """Numbers are shown in at most this many bands, of about as many agencies each."""
@@ -60,7 +60,7 @@ def bands(values: Sequence[float | None]) -> tuple[NDArray[np.int64], tuple[tupl
     return band.astype(np.int64), tuple(spans)
 
 
-def tabulate(
+def tabulate_links(
     frame: Frame, shares: LinkShares, group: NDArray[np.int64], groups: int, level: NDArray[np.int8]
 ) -> list[Group]:
     """Compute each group of services: ``group`` (s,) is the one each service is in, ``level`` (s,) its level or -1.

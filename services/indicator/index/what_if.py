@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.outcome import Stage
+from services.core.model import Stage
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import LinkShares, ratio, sums
 

@@ -8,14 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Kind
-from services.core.model.outcome import Stage
+from services.core.model import Kind, Stage
 from services.indicator.intervals.outages import Spells, SpellSums
 from services.indicator.intervals.sets import Sets
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import ratio, sums
-from services.indicator.verdicts.causes import CauseRows
-from services.indicator.verdicts.day_evidence import DayEvidence
+from services.indicator.verdicts import CauseRows, DayEvidence
 
 __all__ = ["AGGREGATES", "Record"]
 

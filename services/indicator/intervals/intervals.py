@@ -9,8 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Kind
-from services.core.model.outcome import Stage
+from services.core.model import Kind, Stage
 from services.indicator.calendar import RECORD_DAYS
 from services.indicator.intervals.history import Record
 from services.indicator.intervals.loss_bounds import Bounds
@@ -19,8 +18,7 @@ from services.indicator.intervals.recipe import combine
 from services.indicator.intervals.sets import Causes, Guard, Learnt, group_bounds, link_bounds
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import LinkShares, grouping, ratio, sums
-from services.indicator.verdicts.countable import Countable
-from services.indicator.verdicts.day_evidence import DayEvidence
+from services.indicator.verdicts import Countable, DayEvidence
 
 __all__ = ["Margins", "Past"]
 

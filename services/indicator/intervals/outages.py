@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.verdicts.causes import CauseRows, pause_slots
+from services.indicator.verdicts import CauseRows, pause_slots
 
 __all__ = ["SpellSums", "Spells"]
 

@@ -1,1 +1,7 @@
-"""TODO-FACE."""
+"""How far choices of method move ranks (docs/method.md §7)."""
+
+from services.indicator.sensitivity.cases import FACTORS
+from services.indicator.sensitivity.ranks import Ranking, analyse
+from services.indicator.sensitivity.recount import recount_dump
+
+__all__ = ["FACTORS", "Ranking", "analyse", "recount_dump"]

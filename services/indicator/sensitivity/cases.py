@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Kind
-from services.indicator.index.index import strict_shares
+from services.core.model import Kind
+from services.indicator.index import strict_shares
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import grouping, link_shares, mean_share, ratio, sums
-from services.indicator.verdicts.counts import WindowCounts
+from services.indicator.verdicts import WindowCounts
 
 __all__ = ["FACTORS", "SWITCHES", "Cases", "compute", "reweigh"]
 

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import uniform
 
-from services.core.model.measurement import Kind, RankBand
-from services.core.model.sensitivity import RankSensitivity, SwitchIndex
-from services.indicator.index.index import TOLERANCE
+from services.core.model import Kind, RankBand, RankSensitivity, SwitchIndex
+from services.indicator.index import TOLERANCE
 from services.indicator.register_arrays import Frame
 from services.indicator.sensitivity.cases import SWITCHES, Cases, compute
 from services.indicator.sensitivity.sobol import estimate
-from services.indicator.verdicts.counts import WindowCounts
+from services.indicator.verdicts import WindowCounts
 
 __all__ = ["Ranking", "analyse", "rank"]
 

@@ -10,21 +10,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import MeasurementColumns
-from services.core.model.register import Register
+from services.core.model import MeasurementColumns, Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import Frame
 from services.indicator.sensitivity.rejudge import Limits, rejudge
-from services.indicator.verdicts.counts import WindowCounts
+from services.indicator.verdicts import WindowCounts
 from services.indicator.window import Evidence
 
-__all__ = ["recount"]
+__all__ = ["recount_dump"]
 
 CHUNK_SLOTS: Final = 16
 """Slots judged anew at a time: evidence looks at the whole of a batch once for each slot in it."""
 
 
-def recount(
+def recount_dump(
     register: Register,
     frame: Frame,
     batches: Sequence[MeasurementColumns],

@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import MeasurementColumns, Target
-from services.core.model.outcome import Outcome, Reason
-from services.core.model.register import Register
+from services.core.model import MeasurementColumns, Outcome, Reason, Register, Target
 
 __all__ = ["Limits", "rejudge"]
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.probe import Probe
-from services.core.model.register import Register
+from services.core.model import Probe, Register
 from services.indicator.register_arrays import Frame
 
 __all__ = ["Network"]

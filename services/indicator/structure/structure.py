@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from services.core.model.measurement import Kind
-from services.core.model.outcome import Stage
-from services.core.model.structure import ProviderRole, SetIndex, Structure
-from services.indicator.index.index import TOLERANCE, Snapshot
+from services.core.model import Kind, ProviderRole, SetIndex, Stage, Structure
+from services.indicator.index import TOLERANCE, Snapshot
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import LinkShares, add_up, link_shares, mean_share, sums
 from services.indicator.structure.network import Network

@@ -28,7 +28,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from services.core.model.outcome import Stage
+from services.core.model import Stage
 from services.indicator.register_arrays import Frame
 
 __all__ = ["DOWN", "UNKNOWN", "UP", "CauseRows", "cause_states", "counter", "join", "pause_slots", "rows_of"]

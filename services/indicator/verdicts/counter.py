@@ -11,10 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indicator.calendar import Calendar
-from services.indicator.cells.closed_days import DayState
-from services.indicator.cells.packing import stages
-from services.indicator.cells.slots import Slots
-from services.indicator.cells.states import Keep
+from services.indicator.cells import DayState, Keep, Slots, stages
 from services.indicator.verdicts.causes import CauseRows, cause_states, join, pause_slots, rows_of
 from services.indicator.verdicts.counts import STAGES, Tally, WindowCounts
 from services.indicator.verdicts.day_count import DayCount, at_once

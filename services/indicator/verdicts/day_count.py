@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.outcome import Stage
+from services.core.model import Stage
 from services.indicator.verdicts import closed_day as bits
 from services.indicator.verdicts.causes import CauseRows, pause_slots
 from services.indicator.verdicts.charging import charge, groups

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Target
-from services.core.model.outcome import Stage
-from services.indicator.cells.packing import verdict
+from services.core.model import Stage, Target
+from services.indicator.cells import verdict
 from services.indicator.register_arrays import Frame
 
 __all__ = ["DayForce", "Judge", "Judged"]

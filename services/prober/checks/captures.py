@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from services.core.model.probe import Capture
+from services.core.model import Capture
 from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import document_of
 from services.prober.checks.xml_values import texts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.core.model.outcome import Reason
+from services.core.model import Reason
 
 __all__ = ["WrongError"]
 

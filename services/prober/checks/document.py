@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 from lxml import etree
 
-from services.core.model.outcome import Reason
+from services.core.model import Reason
 from services.core.xml import MarkupError, read_markup
 from services.prober.checks.check_failed import WrongError
 from services.prober.observation import Observation

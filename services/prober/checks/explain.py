@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import ParamSpec
 
-from services.core.model.outcome import Reason
+from services.core.model import Reason
 from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from services.prober.checks.jalali import YEARS, gregorian
-from services.register.reading.values import fold
+from services.register.reading import fold
 
 __all__ = ["moment"]
 

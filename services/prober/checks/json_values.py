@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.core.model.outcome import Reason
+from services.core.model import Reason
 from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import Document
 from services.prober.expected.expectations import ANYTHING, Expectations, JsonCheck
-from services.register.reading.values import fold
+from services.register.reading import fold
 
 __all__ = ["check_json", "check_record", "check_schema"]
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.core.model.outcome import Outcome, Reason
-from services.core.model.unfrozen import record
+from services.core.model import Outcome, Reason, record
 from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole

@@ -10,14 +10,7 @@ from services.prober.checks.dns import check_rcode, check_records
 from services.prober.checks.document import Document
 from services.prober.checks.failures import check_whole
 from services.prober.checks.grpc import check_rpc
-from services.prober.checks.http import (
-    check_answered,
-    check_body,
-    check_bus,
-    check_headers,
-    check_secure,
-    check_status,
-)
+from services.prober.checks.http import check_answered, check_body, check_bus, check_headers, check_secure, check_status
 from services.prober.checks.json_values import check_json, check_record, check_schema
 from services.prober.checks.soap import check_envelope, check_fault
 from services.prober.checks.xml_values import check_xml, check_xml_record

@@ -11,7 +11,7 @@ from typing import Final
 
 from lxml import etree
 
-from services.core.model.outcome import Reason
+from services.core.model import Reason
 from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import Document
 from services.prober.expected.expectations import Expectations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.core.model.outcome import Reason
+from services.core.model import Reason
 from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import Document
 from services.prober.checks.freshness import moment

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from services.core.model.outcome import Reason
+from services.core.model import Reason
 from services.prober.checks import Judgement, judge
 from services.prober.checks.captures import CaptureError, Finder
 from services.prober.checks.registry import Check

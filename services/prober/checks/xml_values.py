@@ -7,12 +7,12 @@ from typing import Final
 
 from lxml import etree
 
-from services.core.model.outcome import Reason
+from services.core.model import Reason
 from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import Document
 from services.prober.expected.expectations import Expectations, XmlCheck
 from services.prober.expected.paths import XPath
-from services.register.reading.values import fold
+from services.register.reading import fold
 
 __all__ = ["check_xml", "check_xml_record", "texts"]
 

@@ -14,7 +14,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from services.core.model.probe import Query
+from services.core.model import Query
 from services.prober.observation import DnsFacts
 
 __all__ = ["MalformedError", "Question", "question_of"]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import re2
 
-from services.core.model.probe import BUS_KINDS, SOAP_KINDS, Expect, Fresh, Probe
+from services.core.model import BUS_KINDS, SOAP_KINDS, Expect, Fresh, Probe
 from services.prober.expected.cost import least
 from services.prober.expected.json_schema import Schema, compile_schema
 from services.prober.expected.paths import JsonPath, XPath, compile_path, compile_xpath

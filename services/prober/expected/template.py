@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from string import Template
 
-from services.core.model.template import fill
+from services.core.model import fill
 
 __all__ = ["fill_text", "fill_value"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.prober.errors import UnusableError
-from services.register.reading.headers import unfit_for_grpc
+from services.register.reading import unfit_for_grpc
 
 __all__ = ["metadata_of"]
 

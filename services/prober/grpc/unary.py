@@ -11,7 +11,7 @@ from math import ceil
 from time import monotonic
 from typing import Final
 
-from services.core.model.probe import Tls
+from services.core.model import Tls
 from services.prober.environment import Network
 from services.prober.http.exchange import Answer, Call, hop
 from services.prober.http.http2 import Http2Connection, Request

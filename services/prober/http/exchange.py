@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from services.core.model.probe import Tls
+from services.core.model import Tls
 from services.prober.environment import Network
 from services.prober.http.http1 import Connection
 from services.prober.http.http2 import Http2Connection, Request

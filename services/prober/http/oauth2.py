@@ -13,7 +13,7 @@ from urllib.parse import quote_plus, urlencode
 import httpx
 import orjson
 
-from services.core.model.probe import Probe
+from services.core.model import Probe
 from services.prober.environment import Network
 from services.prober.http.exchange import Answer, hop
 from services.prober.http.token_cache import Issuer, Token, TokenError

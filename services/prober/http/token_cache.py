@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
-from services.core.model.probe import Tls
+from services.core.model import Tls
 
 __all__ = ["Issuer", "Token", "TokenError", "Tokens"]
 

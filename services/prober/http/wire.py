@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import httpx
 
-from services.core.model.probe import Tls
+from services.core.model import Tls
 from services.prober.http.exchange import Call
 from services.prober.http.http2 import Request
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
-from services.core.model.probe import Probe
-from services.core.model.template import fill, filled
+from services.core.model import Probe, fill, filled
 from services.prober.dns.message import MalformedError, Question, question_of
 from services.prober.dns.udp import exchange
 from services.prober.environment import Network

@@ -16,8 +16,7 @@ from time import monotonic, perf_counter
 
 import orjson
 
-from services.core.model.probe import Probe
-from services.core.model.template import fill, filled
+from services.core.model import Probe, fill, filled
 from services.prober.credential import credential
 from services.prober.environment import Network
 from services.prober.excuses import excused

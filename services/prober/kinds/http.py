@@ -8,8 +8,7 @@ from time import perf_counter
 
 import httpx
 
-from services.core.model.probe import Probe, Tls
-from services.core.model.template import fill, filled
+from services.core.model import Probe, Tls, fill, filled
 from services.prober.credential import credential
 from services.prober.deadline import Deadline
 from services.prober.environment import Network

@@ -9,10 +9,7 @@ from typing import Any
 
 import httpx
 
-from services.core.model.measurement import Phases
-from services.core.model.outcome import Reason
-from services.core.model.probe import Probe, Step
-from services.core.model.template import fill, names, texts
+from services.core.model import Phases, Probe, Reason, Step, fill, names, texts
 from services.prober.checks.captures import CaptureError, Finder, compile_capture
 from services.prober.checks.registry import CHECKS
 from services.prober.checks.worker_pool import UnjudgedError
@@ -22,7 +19,7 @@ from services.prober.expected.expectations import Expectations, compile_expectat
 from services.prober.kinds.kind import Kind
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.secrets import MissingSecretError
-from services.register.reading.addresses import read_target
+from services.register.reading import read_target
 
 __all__ = ["Journey", "prepare", "probe"]
 

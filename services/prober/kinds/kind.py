@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.core.model.probe import Probe
+from services.core.model import Probe
 from services.prober.environment import Network
 from services.prober.observation import Observation
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from services.core.model.probe import Probe
-from services.core.model.template import fill, filled
+from services.core.model import Probe, fill, filled
 from services.prober.environment import Network
 from services.prober.kinds import http
 

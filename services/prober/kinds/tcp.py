@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
 
-from services.core.model.probe import Probe, Tls
-from services.core.model.template import fill, filled
+from services.core.model import Probe, Tls, fill, filled
 from services.prober.environment import Network
 from services.prober.expected.expectations import Pattern, compile_pattern
 from services.prober.observation import Cause, Observation, Phase

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from services.core.model.probe import Probe, Tls
-from services.core.model.template import fill
+from services.core.model import Probe, Tls, fill
 from services.prober.environment import Network
 from services.prober.observation import Cause, Observation
 from services.prober.tls.handshake import Handshake

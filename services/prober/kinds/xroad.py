@@ -15,8 +15,7 @@ from uuid import uuid4
 import httpx
 from lxml import etree
 
-from services.core.model.probe import Probe
-from services.core.model.template import fill, filled
+from services.core.model import Probe, fill, filled
 from services.core.xml import read_markup
 from services.prober.environment import Network
 from services.prober.kinds import http

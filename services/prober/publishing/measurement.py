@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from services.core.model.measurement import Measurement, Target
-from services.core.model.outcome import Outcome, Reason
+from services.core.model import Measurement, Outcome, Reason, Target
 from services.prober.checks import Judgement
 from services.prober.observation import Observation
 

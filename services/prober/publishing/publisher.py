@@ -9,11 +9,11 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Protocol
 
-from services.core.bus import names as subjects
+from services.core.bus import measurement_subject, shard_of
 from services.core.codec import encode_measurements
 from services.core.errors import BusError
 from services.core.log import Logger
-from services.core.model.measurement import Measurement
+from services.core.model import Measurement
 from services.prober.metrics import Meters
 from services.prober.publishing.spool import Batch, Record, Spool
 
@@ -41,10 +41,10 @@ def records_of(rows: Iterable[tuple[str, Measurement]]) -> list[Record]:
     """Encode measurements, each with its consumer agency, into one message per shard and register version."""
     groups: dict[tuple[str, int, str, str], list[Measurement]] = defaultdict(list)
     for consumer, row in rows:
-        groups[row.vantage, subjects.shard(consumer), row.register_version, row.probe_version].append(row)
+        groups[row.vantage, shard_of(consumer), row.register_version, row.probe_version].append(row)
     records = []
     for (vantage, shard, _, _), group in groups.items():
-        subject = subjects.measurement(vantage, shard)
+        subject = measurement_subject(vantage, shard)
         parts = (group[at : at + _ROWS] for at in range(0, len(group), _ROWS))
         records += [Record.of(subject, encode_measurements(part)) for part in parts]
     return records

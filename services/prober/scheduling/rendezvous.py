@@ -16,7 +16,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Target
+from services.core.model import Target
 from services.prober.scheduling.schedule import Entry, place_of
 
 __all__ = ["Share", "Shares"]

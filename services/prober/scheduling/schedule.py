@@ -13,8 +13,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from operator import itemgetter
 
-from services.core.model.measurement import Target
-from services.core.model.unfrozen import record
+from services.core.model import Target, record
 
 __all__ = ["Entry", "Launch", "Schedule", "place_of", "share_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from services.core.model.register import Egress
+from services.core.model import Egress
 
 __all__ = ["EgressRules"]
 

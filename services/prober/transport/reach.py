@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from time import monotonic, perf_counter, time
 from typing import TypeVar
 
-from services.core.model.probe import Tls
+from services.core.model import Tls
 from services.prober.environment import Network
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.secrets import MissingSecretError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from time import perf_counter, time
 
-from services.core.model.measurement import Phases
+from services.core.model import Phases
 from services.prober.observation import CertificateFacts, Failure, Phase
 from services.prober.transport.connection import Stream
 

@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 from urllib.parse import urlsplit
 
-from services.core.model.probe import Probe, Tls
+from services.core.model import Probe, Tls
 from services.prober.environment import Network
 from services.prober.kinds import http
 from services.prober.transport.os_errors import os_reason

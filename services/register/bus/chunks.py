@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from services.core.codec import Chunk
-from services.core.model.register import Register
-from services.register.versions.rows import Rows, canonical, from_rows, to_rows
+from services.core.model import Register
+from services.register.versions import Rows, canonical, from_rows, to_rows
 
 __all__ = ["cut", "is_intact", "join"]
 

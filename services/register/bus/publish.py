@@ -10,16 +10,23 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from math import inf
 
-from services.core.bus import Bus
-from services.core.bus.names import REGISTER
+from services.core.bus import REGISTER, Bus
 from services.core.codec import Chunk, Manifest, decode_manifest, encode_manifest
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
-from services.core.model.register import Register
+from services.core.model import Register
 from services.register.bus.chunks import cut, is_intact, join
-from services.register.versions.versions import with_versions
+from services.register.versions import with_versions
 
-__all__ = ["CURRENT", "PREVIOUS", "UnverifiedError", "fetch", "follow", "keep", "publish"]
+__all__ = [
+    "CURRENT",
+    "PREVIOUS",
+    "UnverifiedError",
+    "fetch_register",
+    "follow_register",
+    "keep_register",
+    "publish_register",
+]
 
 CURRENT = "current"
 PREVIOUS = "previous"
@@ -31,7 +38,7 @@ class UnverifiedError(BusError):
     """What the bus holds is not the register its manifest names."""
 
 
-async def publish(bus: Bus, register: Register, *, now: float) -> bool:
+async def publish_register(bus: Bus, register: Register, *, now: float) -> bool:
     """Publish a loaded register; return False when it is already in force and whole. ``now`` in epoch seconds.
 
     BusError when the bus does not acknowledge; the register in force then stays.
@@ -55,7 +62,7 @@ async def publish(bus: Bus, register: Register, *, now: float) -> bool:
     return True
 
 
-async def keep(bus: Bus, register: Register, *, now: float) -> bool:
+async def keep_register(bus: Bus, register: Register, *, now: float) -> bool:
     """Publish a register again where the bus has lost it or a part of it; return whether it had. Another in force stays.
 
     BusError when the bus does not acknowledge.
@@ -64,10 +71,10 @@ async def keep(bus: Bus, register: Register, *, now: float) -> bool:
     names = register.register_version, register.probe_version
     if current is not None and (current.register_version, current.probe_version) != names:
         return False
-    return await publish(bus, register, now=now)
+    return await publish_register(bus, register, now=now)
 
 
-async def fetch(bus: Bus) -> Register | None:
+async def fetch_register(bus: Bus) -> Register | None:
     """Return the register in force, verified; None when none was ever published.
 
     UnverifiedError (a BusError) when a chunk is missing or its hash or a version is wrong.
@@ -86,7 +93,7 @@ async def fetch(bus: Bus) -> Register | None:
     return None
 
 
-async def follow(bus: Bus) -> AsyncIterator[Register]:
+async def follow_register(bus: Bus) -> AsyncIterator[Register]:
     """Yield the register in force, waiting for it, and then each new one.
 
     What cannot be verified is an UnverifiedError at the start; later it is logged, and the register in force stays.

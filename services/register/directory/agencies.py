@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Container
 from pathlib import Path
 
-from services.core.model.register import Agency, Service
-from services.register.reading.csv_table import Row, Table, read_table
-from services.register.reading.faults import Findings
-from services.register.reading.values import read_choice, read_day, read_id, read_name, read_weight, read_whole
+from services.core.model import Agency, Service
+from services.register.reading import (
+    Findings,
+    Row,
+    Table,
+    read_choice,
+    read_day,
+    read_id,
+    read_name,
+    read_table,
+    read_weight,
+    read_whole,
+)
 
 __all__ = ["AGENCIES", "SERVICES", "agencies_table", "agency", "service", "services_table"]
 

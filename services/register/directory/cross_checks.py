@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date
 
-from services.core.model.register import Link, Register
+from services.core.model import Link, Register
 from services.register.directory.policy import PolicyReading
-from services.register.probes.probes import Probes
-from services.register.reading.csv_table import Table
-from services.register.reading.faults import Findings
-from services.register.reading.values import fold
+from services.register.probes import Probes
+from services.register.reading import Findings, Table, fold
 
 __all__ = ["check_links", "check_probes"]
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from services.core.model.register import Announced, Dimension, Evaluation, EvaluationRound
-from services.register.reading.faults import Findings, Place
-from services.register.reading.values import (
+from services.core.model import Announced, Dimension, Evaluation, EvaluationRound
+from services.register.reading import (
+    Block,
+    Findings,
+    Place,
     fold,
     name_key,
     read_count,
+    read_document,
     read_id,
     read_name,
     read_number,
     read_weight,
     read_whole,
 )
-from services.register.reading.yaml_document import Block, read_document
 
 __all__ = ["EVALUATION", "read_evaluation"]
 

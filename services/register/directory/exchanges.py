@@ -6,13 +6,10 @@ from collections.abc import Container
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from services.core.model.register import ExchangeRoute, Maintenance, Member
+from services.core.model import ExchangeRoute, Maintenance, Member
 from services.register.directory.agencies import AGENCIES
 from services.register.directory.links import LINKS
-from services.register.reading.csv_table import Table, read_table
-from services.register.reading.faults import Findings
-from services.register.reading.values import fold, read_moment, read_name
-from services.register.reading.xroad_ids import read_party
+from services.register.reading import Findings, Table, fold, read_moment, read_name, read_party, read_table
 
 __all__ = ["EXCHANGE", "MAINTENANCE", "MEMBERS", "read_maintenance", "read_members", "read_routes"]
 

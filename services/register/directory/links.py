@@ -8,13 +8,23 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from services.core.model.register import ALWAYS, Endpoint, Link, Policy, Service
+from services.core.model import ALWAYS, Endpoint, Link, Policy, Service
 from services.register.directory.agencies import AGENCIES, SERVICES
 from services.register.directory.params import params, target
-from services.register.probes.probes import Definition, Probes
-from services.register.reading.csv_table import Row, Table, read_table
-from services.register.reading.faults import Findings, Place
-from services.register.reading.values import fold, read_count, read_day, read_id, read_slo, read_weight
+from services.register.probes import Definition, Probes
+from services.register.reading import (
+    Findings,
+    Place,
+    Row,
+    Table,
+    fold,
+    read_count,
+    read_day,
+    read_id,
+    read_slo,
+    read_table,
+    read_weight,
+)
 
 __all__ = ["ENDPOINTS", "LINKS", "Around", "endpoint", "endpoints_table", "link", "links_table"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from services.core.errors import InputError
-from services.core.model.register import Register
+from services.core.model import Register
 from services.register.directory.agencies import agencies_table, agency, service, services_table
 from services.register.directory.cross_checks import check_links, check_probes
 from services.register.directory.evaluation import EVALUATION, read_evaluation
@@ -23,12 +23,11 @@ from services.register.directory.exchanges import (
 )
 from services.register.directory.links import Around, endpoint, endpoints_table, link, links_table
 from services.register.directory.policy import PolicyReading, read_policy
-from services.register.probes.probes import Probes, read_probes
-from services.register.reading.csv_table import Table
-from services.register.reading.faults import Findings, Place
-from services.register.versions.versions import with_versions
+from services.register.probes import Probes, read_probes
+from services.register.reading import Findings, Place, Table
+from services.register.versions import with_versions
 
-__all__ = ["OPTIONAL", "Reading", "load", "read"]
+__all__ = ["OPTIONAL", "Reading", "load_register", "read_directory"]
 
 OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION)
 """Files a register directory may lack."""
@@ -50,16 +49,16 @@ class Reading:
     places: Mapping[tuple[str, str], Place]
 
 
-def load(directory: Path) -> Register:
+def load_register(directory: Path) -> Register:
     """Return the register in ``directory``, with both versions.
 
     InputError with every fault found, each with file, line and column, when there is any.
     """
-    return read(directory).register
+    return read_directory(directory).register
 
 
-def read(directory: Path) -> Reading:
-    """Like ``load``, with the places of agencies, services, links and endpoints."""
+def read_directory(directory: Path) -> Reading:
+    """Like ``load_register``, with the places of agencies, services, links and endpoints."""
     findings = Findings()
     if not directory.is_dir():
         findings.add(Place(str(directory)), "there is no such directory")

@@ -7,16 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from services.core.errors import Fault
-from services.core.model.probe import BUS_KINDS, Probe
-from services.core.model.template import fill, filled, names, partial_texts, sent_texts
-from services.register.probes.grpc_call import is_request
-from services.register.probes.journey import GIVEN
-from services.register.probes.probes import Definition
-from services.register.probes.soap_message import is_action, is_message
-from services.register.reading.addresses import read_domain, read_target
-from services.register.reading.csv_table import Row
-from services.register.reading.faults import Findings
-from services.register.reading.headers import holds_control, unfit_for_grpc
+from services.core.model import BUS_KINDS, Probe, fill, filled, names, partial_texts, sent_texts
+from services.register.probes import GIVEN, Definition, is_action, is_message, is_request
+from services.register.reading import Findings, Row, holds_control, read_domain, read_target, unfit_for_grpc
 
 __all__ = ["params", "target"]
 

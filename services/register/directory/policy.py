@@ -7,19 +7,22 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services.core.model.register import Egress, Government, Policy, Vantage
-from services.register.reading.addresses import read_control_target, read_network
-from services.register.reading.faults import Findings, Place
-from services.register.reading.values import (
+from services.core.model import Egress, Government, Policy, Vantage
+from services.register.reading import (
+    Block,
+    Findings,
+    Place,
+    read_control_target,
     read_count,
+    read_document,
     read_flag,
     read_id,
     read_moment,
     read_name,
+    read_network,
     read_number,
     read_whole,
 )
-from services.register.reading.yaml_document import Block, read_document
 
 __all__ = ["FILE", "PolicyReading", "read_policy"]
 

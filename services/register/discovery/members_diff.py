@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.core.model.register import Member
+from services.core.model import Member
 from services.register.discovery.xroad_lists import Directory
 
 __all__ = ["Membership", "compare"]

@@ -16,9 +16,7 @@ from pathlib import Path
 from services.core.errors import Fault, InputError
 from services.register.discovery.proposal import LINK_COLUMNS, Import, LeftOut, slug, to_csv, to_yaml
 from services.register.discovery.xroad_import import import_xroad
-from services.register.reading.addresses import read_http_url
-from services.register.reading.csv_table import Row, read_table
-from services.register.reading.faults import Findings
+from services.register.reading import Findings, Row, read_http_url, read_table
 
 __all__ = ["IMPORTERS", "import_uk_api_catalogue"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from services.core.errors import Fault, InputError
 from services.register.discovery.proposal import LINK_COLUMNS, Import, LeftOut, slug, to_csv, to_yaml
 from services.register.discovery.xroad_lists import Directory, SecurityServer, read_into
-from services.register.reading.addresses import read_target
+from services.register.reading import read_target
 
 __all__ = ["import_xroad", "read_lists"]
 

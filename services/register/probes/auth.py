@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from services.core.model.probe import Auth
+from services.core.model import Auth
 from services.register.probes.references import read_secret_reference
-from services.register.reading.addresses import read_http_url
-from services.register.reading.headers import is_header_name
-from services.register.reading.values import read_choice, read_name
-from services.register.reading.yaml_document import Block
+from services.register.reading import Block, is_header_name, read_choice, read_http_url, read_name
 
 __all__ = ["read_auth"]
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from services.core.model.probe import KINDS, Line, Probe, Query, Step, Tls
-from services.core.model.template import names
+from services.core.model import KINDS, Line, Probe, Query, Step, Tls, names
 from services.register.probes.auth import read_auth
 from services.register.probes.expectations import read_expect
 from services.register.probes.grpc_call import check_call, read_call, read_descriptors
@@ -15,11 +14,19 @@ from services.register.probes.journey import EXTRA, read_steps
 from services.register.probes.patterns import read_pattern
 from services.register.probes.references import read_file_reference, read_text_file
 from services.register.probes.soap_message import check_message, read_action
-from services.register.reading.addresses import read_domain, read_server_name
-from services.register.reading.headers import holds_control, is_header_name
-from services.register.reading.values import read_choice, read_duration, read_flag, read_size
-from services.register.reading.xroad_ids import read_client, read_service
-from services.register.reading.yaml_document import Block
+from services.register.reading import (
+    Block,
+    holds_control,
+    is_header_name,
+    read_choice,
+    read_client,
+    read_domain,
+    read_duration,
+    read_flag,
+    read_server_name,
+    read_service,
+    read_size,
+)
 
 __all__ = ["STEP_KINDS", "read_definition"]
 

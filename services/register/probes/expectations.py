@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from services.core.model.probe import (
+from services.core.model import (
     SOAP_KINDS,
     Body,
     Expect,
@@ -14,13 +14,13 @@ from services.core.model.probe import (
     HeaderExpectation,
     JsonExpectation,
     XmlExpectation,
+    names,
+    value_texts,
 )
-from services.core.model.template import names, value_texts
 from services.register.probes.json_schema import check_schema
 from services.register.probes.patterns import read_path, read_pattern, read_record_path, read_xpath
 from services.register.probes.references import read_json_file
-from services.register.reading.values import fold, read_choice, read_flag, read_name, read_whole
-from services.register.reading.yaml_document import Block
+from services.register.reading import Block, fold, read_choice, read_flag, read_name, read_whole
 
 __all__ = ["read_expect"]
 

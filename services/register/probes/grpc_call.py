@@ -7,10 +7,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-from services.core.model.probe import Probe
+from services.core.model import Probe
 from services.register.probes.references import read_file_reference
-from services.register.reading.headers import unfit_for_grpc
-from services.register.reading.yaml_document import Block
+from services.register.reading import Block, unfit_for_grpc
 
 __all__ = ["check_call", "is_request", "read_call", "read_descriptors"]
 

@@ -9,12 +9,9 @@ from dataclasses import replace
 
 import re2
 
-from services.core.model.probe import Capture, Probe, Step
-from services.core.model.template import names, texts
+from services.core.model import Capture, Probe, Step, names, texts
 from services.register.probes.patterns import read_path, read_pattern, read_xpath
-from services.register.reading.faults import Findings
-from services.register.reading.values import read_choice, read_duration, read_name
-from services.register.reading.yaml_document import Block
+from services.register.reading import Block, Findings, read_choice, read_duration, read_name
 
 __all__ = ["EXTRA", "GIVEN", "read_steps"]
 

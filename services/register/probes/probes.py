@@ -6,13 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.core.model.probe import Probe
-from services.core.model.template import names, texts
+from services.core.model import Probe, names, texts
 from services.register.probes.definition import read_definition
 from services.register.probes.journey import GIVEN
-from services.register.reading.faults import Findings, Place
-from services.register.reading.values import read_id
-from services.register.reading.yaml_document import Block, read_document
+from services.register.reading import Block, Findings, Place, read_document, read_id
 
 __all__ = ["Definition", "Probes", "names_asked", "read_probes"]
 

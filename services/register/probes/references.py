@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from services.core.model.probe import Probe
+from services.core.model import Probe
 
 __all__ = ["as_written", "read_file_reference", "read_json_file", "read_secret_reference", "read_text_file"]
 

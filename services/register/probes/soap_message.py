@@ -6,11 +6,9 @@ from typing import Final
 
 from lxml import etree
 
-from services.core.model.probe import SOAP_KINDS, Probe
-from services.core.model.template import names
+from services.core.model import SOAP_KINDS, Probe, names
 from services.core.xml import MarkupError, read_markup
-from services.register.reading.headers import holds_control
-from services.register.reading.yaml_document import Block
+from services.register.reading import Block, holds_control
 
 __all__ = ["check_message", "is_action", "is_message", "read_action"]
 

@@ -5,7 +5,7 @@ They are kept as written: they must equal those in the logs.
 
 from __future__ import annotations
 
-from services.core.model.template import names
+from services.core.model import names
 from services.register.reading.headers import holds_control
 from services.register.reading.values import fold
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.core.model.register import Register
+from services.core.model import Register
 from services.register.versions.rows import canonical, to_rows
 
-__all__ = ["Changes", "Denominator", "Difference", "diff"]
+__all__ = ["Changes", "Denominator", "Difference", "diff_registers"]
 
 _KEYS = {"probes": "name"}
 _ROW_SECTIONS = ("members", "routes", "maintenance")
@@ -85,7 +85,7 @@ class Difference:
                 yield from _section_lines(changes)
 
 
-def diff(old: Register, new: Register) -> Difference:
+def diff_registers(old: Register, new: Register) -> Difference:
     """Return what differs between two registers, both with their versions computed."""
     before, after = _keyed(old), _keyed(new)
     return Difference(

@@ -12,8 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.core.model.probe import Probe
-from services.core.model.register import (
+from services.core.model import (
     Agency,
     Endpoint,
     Evaluation,
@@ -22,10 +21,11 @@ from services.core.model.register import (
     Maintenance,
     Member,
     Policy,
+    Probe,
     Register,
     Service,
 )
-from services.register.probes.references import as_written
+from services.register.probes import as_written
 
 __all__ = ["Rows", "canonical", "from_rows", "to_rows"]
 

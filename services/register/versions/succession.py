@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.core.errors import Fault
-from services.core.model.register import Policy, Register
-from services.register.reading.faults import Findings, Place
-from services.register.reading.values import fold
+from services.core.model import Policy, Register
+from services.register.reading import Findings, Place, fold
 
 __all__ = ["against"]
 

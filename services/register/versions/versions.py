@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from services.core.model.register import Register
+from services.core.model import Register
 from services.register.versions.rows import canonical, to_rows
 
 __all__ = ["with_versions"]

@@ -18,7 +18,7 @@ from pathlib import Path
 import orjson
 
 from services.core.errors import StateError
-from services.core.model.measurement import DURATION_BUCKETS
+from services.core.model import DURATION_BUCKETS
 from services.sandbox.exchanges.mediation import Exchange
 from services.sandbox.exchanges.traffic import Traffic
 

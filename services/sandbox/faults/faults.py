@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.core.model.outcome import Stage
+from services.core.model import Stage
 from services.sandbox.scenario.wiring import Wire
 
 __all__ = ["BUS_MODES", "CYCLE", "Fault", "Mode", "Scope", "draw"]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import orjson
 import yaml
 
-from services.core.model.register import ALWAYS, Link
+from services.core.model import ALWAYS, Link
 from services.sandbox.exchanges.parties import Bus
 from services.sandbox.register.announced import evaluation_rounds
 from services.sandbox.scenario.records import FAMILIES, Family

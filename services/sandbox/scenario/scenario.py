@@ -14,7 +14,7 @@ from datetime import date
 from itertools import accumulate
 
 from services.core.errors import SettingsError
-from services.core.model.register import ALWAYS, Agency, Endpoint, Link, Service
+from services.core.model import ALWAYS, Agency, Endpoint, Link, Service
 from services.sandbox.scenario.names import AGENCIES, ITEMS, Item
 from services.sandbox.scenario.offers import ACTIONS, SUBJECTS
 from services.sandbox.scenario.wiring import BUS_HOST, CONTROL_HOST, Wire, portal_host, provider_host, wire

@@ -8,9 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
-from services.core.model.exchange import Parties
-from services.core.model.measurement import ExchangeSummary
-from services.core.model.reconciliation import Carrier
+from services.core.model import Carrier, ExchangeSummary, Parties
 from services.register.attribution import Mapping
 
 __all__ = ["SCHEMA", "attribute", "clients", "kept", "number", "trim"]

@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
-from services.core.model.measurement import ExchangeSummary
-from services.core.model.reconciliation import Carrier
-from services.core.model.register import Register
+from services.core.model import Carrier, ExchangeSummary, Register
 from services.indicator.calendar import Calendar
 from services.register.attribution import Mapping
 from services.scorer.exchanges import carriers, summaries

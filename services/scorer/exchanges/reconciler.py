@@ -11,12 +11,20 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.outcome import Stage
-from services.core.model.reconciliation import Reconciliation, Traffic
+from services.core.model import Reconciliation, Stage, Traffic
 from services.indicator.calendar import Calendar
-from services.indicator.exchanges.agreement import Hours
-from services.indicator.exchanges.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
-from services.indicator.exchanges.traffic import Assignment, assign
+from services.indicator.exchanges import (
+    Assignment,
+    Carried,
+    Hours,
+    Span,
+    assign,
+    carriers_of,
+    compared,
+    linked,
+    silences,
+    traffics,
+)
 from services.indicator.register_arrays import Frame
 from services.scorer.evidence_lock import Turns
 from services.scorer.exchanges.database import Exchanges, Reading

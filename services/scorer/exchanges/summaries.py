@@ -6,7 +6,7 @@ import sqlite3
 from collections import defaultdict
 from math import gcd
 
-from services.core.model.measurement import ExchangeSummary
+from services.core.model import ExchangeSummary
 from services.scorer.exchanges import hourly as hours
 from services.scorer.exchanges.hourly import HOUR_SECONDS
 

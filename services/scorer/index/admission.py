@@ -11,7 +11,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import MeasurementColumns
+from services.core.model import MeasurementColumns
 
 __all__ = ["Admission", "admit", "closable"]
 

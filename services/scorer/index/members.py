@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Kind
-from services.core.model.register import Register
+from services.core.model import Kind, Register
 from services.indicator.register_arrays import Frame
 
 __all__ = ["Members", "having", "members"]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.core.model.register import Register
-from services.core.model.structure import Structure
+from services.core.model import Register, Structure
 from services.indicator.evidence import Counted
-from services.indicator.index.index import Snapshot
+from services.indicator.index import Snapshot
 from services.indicator.register_arrays import Frame
-from services.indicator.structure.network import Network
+from services.indicator.structure import Network
 from services.scorer.index.members import Members, members
 from services.scorer.index.silent_vantages import Duties, duties
 

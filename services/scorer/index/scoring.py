@@ -9,14 +9,13 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import MeasurementColumns
+from services.core.model import MeasurementColumns
 from services.indicator.calendar import RECORD_DAYS, Calendar
-from services.indicator.cells.recent import Recent
+from services.indicator.cells import Recent
 from services.indicator.evidence import Counted
-from services.indicator.index.error_budget import Burns
-from services.indicator.index.index import indicators
-from services.indicator.intervals.history import Record
-from services.indicator.structure.structure import structures
+from services.indicator.index import Burns, indicators
+from services.indicator.intervals import Record
+from services.indicator.structure import structures
 from services.indicator.window import Evidence
 from services.scorer.index.admission import admit, closable
 from services.scorer.index.members import Members, having

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from services.core.model.register import ALWAYS, Register
+from services.core.model import ALWAYS, Register
 from services.indicator.calendar import Calendar
 
 __all__ = ["Duties", "Vantages", "duties"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from services.core.bus import Message
 from services.core.errors import BusError, GapError
 from services.core.log import Logger
-from services.core.model.measurement import ExchangeSummary
+from services.core.model import ExchangeSummary
 from services.indicator.calendar import Calendar
 from services.scorer.decode import columns_of, summaries_of
 from services.scorer.evidence_lock import TURN_SECONDS, Turns

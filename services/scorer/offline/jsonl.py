@@ -13,11 +13,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.core.codec import measurement_from_json, summary_from_json
-from services.core.codec.units import micros
+from services.core.codec import measurement_from_json, micros, summary_from_json
 from services.core.errors import Fault, InputError
-from services.core.model.measurement import ExchangeSummary, Measurement, MeasurementColumns, Target
-from services.core.model.register import Register
+from services.core.model import ExchangeSummary, Measurement, MeasurementColumns, Register, Target
 
 __all__ = ["MeasurementLines", "read_measurements", "read_summaries"]
 

@@ -11,17 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.codec import ExchangeVolume
-from services.core.model.measurement import ExchangeSummary, MeasurementColumns
-from services.core.model.register import Register
-from services.core.model.structure import Structure
+from services.core.model import ExchangeSummary, MeasurementColumns, Register, Structure
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import Snapshot, indicators
+from services.indicator.index import Snapshot, indicators
 from services.indicator.register_arrays import Frame
-from services.indicator.sensitivity.cases import FACTORS
-from services.indicator.sensitivity.ranks import Ranking, analyse
-from services.indicator.sensitivity.recount import recount
-from services.indicator.structure.network import Network
-from services.indicator.structure.structure import structures
+from services.indicator.sensitivity import FACTORS, Ranking, analyse, recount_dump
+from services.indicator.structure import Network, structures
 from services.indicator.window import Evidence
 from services.scorer.exchanges.database import Exchanges
 from services.scorer.index.admission import admit
@@ -142,7 +137,7 @@ def rankings(
     end_slot = calendar.slot_of(at)
     frame = Frame.of(register)
     windows = sorted({*register.policy.windows_days, window})
-    counted = recount(register, frame, batches, end_slot=end_slot, windows=windows, factors=FACTORS)
+    counted = recount_dump(register, frame, batches, end_slot=end_slot, windows=windows, factors=FACTORS)
     carried = _link_volumes(frame, summaries, calendar.window(window, end_slot), calendar)
     return analyse(frame, counted, windows=windows, window=window, volumes=carried)
 

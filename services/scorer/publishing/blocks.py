@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.core.codec import BlockColumns, ExchangeVolume, LinkEvidence, SlotBlock
-from services.core.model.measurement import Kind
-from services.core.model.reconciliation import Reconciliation, Traffic
-from services.core.model.structure import Structure
-from services.indicator.index.index import LinkColumns
+from services.core.blocks import BlockColumns, LinkEvidence, SlotBlock
+from services.core.codec import ExchangeVolume
+from services.core.model import Kind, Reconciliation, Structure, Traffic
+from services.indicator.index import LinkColumns
 from services.indicator.register_arrays import Frame
 from services.indicator.window import Evidence
 from services.scorer.index.members import Members

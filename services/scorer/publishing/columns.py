@@ -12,10 +12,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.codec import BlockColumns
-from services.core.model.measurement import Kind
-from services.indicator.index.index import IndicatorColumns, Snapshot
-from services.indicator.intervals.loss_bounds import LEVEL
+from services.core.blocks import BlockColumns
+from services.core.model import Kind
+from services.indicator.index import IndicatorColumns, Snapshot
+from services.indicator.intervals import LEVEL
 
 __all__ = ["Table"]
 

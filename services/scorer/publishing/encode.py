@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import compress
 
-from services.core.codec import ExchangeVolume, block_digest, encode_block, encode_blocks
-from services.core.model.reconciliation import Reconciliation
+from services.core.blocks import block_digest, encode_block, encode_blocks
+from services.core.codec import ExchangeVolume
+from services.core.model import Reconciliation
 from services.scorer.exchanges.reconciler import Reconciled
 from services.scorer.index.results import Judgement
 from services.scorer.publishing.blocks import GOVERNMENT, consumer_blocks, consumer_key, government_block, grouped

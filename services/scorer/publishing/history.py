@@ -9,14 +9,12 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from services.core.bus import Bus
-from services.core.bus import names as subjects
-from services.core.bus.concurrency import Inflight
+from services.core.bus import Bus, Inflight, indicator_subject
 from services.core.codec import indicator_to_message
 from services.core.errors import BusError
 from services.core.log import Logger
-from services.core.model.measurement import Indicator, Kind
-from services.indicator.index.index import Snapshot
+from services.core.model import Indicator, Kind
+from services.indicator.index import Snapshot
 from services.scorer.index.scoring import Scoring
 from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 
@@ -92,7 +90,7 @@ class Announcer:
         name = (row.kind.label, row.id, row.window_days)
         payload = indicator_to_message(row).SerializeToString()
         message_id = "-".join(map(str, (*name, row.as_of)))
-        await self._bus.publish(subjects.indicator(*name), payload, message_id=message_id)
+        await self._bus.publish(indicator_subject(*name), payload, message_id=message_id)
 
 
 def _rows(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[Indicator]:

@@ -11,11 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 
-from services.core.bus import TOGETHER, Bus
-from services.core.bus import names as subjects
-from services.core.bus.concurrency import Inflight
-from services.core.codec import (
-    ExchangeVolume,
+from services.core.blocks import (
     RecentBlock,
     encode_recent,
     encode_slot_block,
@@ -23,6 +19,8 @@ from services.core.codec import (
     stamp_recent,
     stamp_slot_block,
 )
+from services.core.bus import INDICATOR, TOGETHER, Bus, Inflight
+from services.core.codec import ExchangeVolume
 from services.indicator.window import Evidence
 from services.scorer.exchanges.reconciler import Reconciled
 from services.scorer.index.results import Due, Judgement
@@ -102,9 +100,9 @@ class Publisher:
         of it may be published again.
         """
         if self._keys is None:
-            await self._bus.kv_tidy(subjects.INDICATOR)
+            await self._bus.kv_tidy(INDICATOR)
             patterns = (consumer_key("*"), LATEST)
-            found = [await self._bus.kv_keys(subjects.INDICATOR, pattern) for pattern in patterns]
+            found = [await self._bus.kv_keys(INDICATOR, pattern) for pattern in patterns]
             self._keys = set().union(*found)
         self._renew(judgement.snapshot.end_slot)
         blocks, keys = EncodedBlocks(judgement, volumes, reconciled), latest_keys(judgement.members)
@@ -114,7 +112,7 @@ class Publisher:
         await self._put(_noted(blocks.of_consumers(self._digests), consumers, self._keys), self._digests, stamp)
         await self._put(blocks.of_government(consumers), self._digests, stamp)
         gone = self._keys - consumers - keys
-        await self._inflight.each(partial(self._bus.kv_delete, subjects.INDICATOR, key) for key in gone)
+        await self._inflight.each(partial(self._bus.kv_delete, INDICATOR, key) for key in gone)
         self._keys = consumers | keys
         return len(consumers)
 
@@ -137,7 +135,7 @@ class Publisher:
         async def put(some: Sequence[Encoded]) -> None:
             # What a block says does not depend on how far the evidence has been read: that is added afterwards.
             values = {one.key: stamp(one.payload) for one in some if one.payload is not None}
-            await self._bus.kv_put_all(subjects.INDICATOR, values, ttl=ttl)
+            await self._bus.kv_put_all(INDICATOR, values, ttl=ttl)
             digests.update((one.key, one.digest) for one in some)
 
         new = (None if one.payload is None or digests.get(one.key) == one.digest else one for one in due)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from services.core.bus import Bus
-from services.core.bus import names as subjects
-from services.core.codec import decode_recent
-from services.indicator.cells.recent import Recent, batches
+from services.core.blocks import decode_recent
+from services.core.bus import INDICATOR, MEASUREMENTS, Bus
+from services.indicator.cells import Recent, batches
 from services.scorer.decode import columns_of
 from services.scorer.publishing.recent import LATEST
 
@@ -24,7 +23,7 @@ async def recall(bus: Bus, recent: Recent, last: int) -> int:
     BusError.
     """
     sequence, read = last, 0
-    for payload in (await bus.kv_all(subjects.INDICATOR, LATEST)).values():
+    for payload in (await bus.kv_all(INDICATOR, LATEST)).values():
         with suppress(ValueError):
             block = decode_recent(payload)
             # Each block holds at least what had come up to its own message; not all are put with every index.
@@ -33,7 +32,7 @@ async def recall(bus: Bus, recent: Recent, last: int) -> int:
                 for batch in batches(rows, block.targets, block.vantages):
                     recent.take(batch)
     while sequence < last:
-        messages = await bus.read(subjects.MEASUREMENTS, sequence + 1, limit=min(500, last - sequence))
+        messages = await bus.read(MEASUREMENTS, sequence + 1, limit=min(500, last - sequence))
         for message in messages:
             with suppress(ValueError):
                 recent.take(columns_of(message))

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from services.core.codec import RecentBlock
-from services.core.model.measurement import Kind
-from services.indicator.cells.recent import Recent
-from services.indicator.index.error_budget import Burns
+from services.core.blocks import RecentBlock
+from services.core.model import Kind
+from services.indicator.cells import Recent
+from services.indicator.index import Burns
 from services.indicator.register_arrays import Frame
 from services.scorer.index.members import Members
 

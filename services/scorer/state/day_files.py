@@ -13,7 +13,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 import numpy as np
 
 from services.core.errors import StateError
-from services.indicator.cells.closed_days import DayState
+from services.indicator.cells import DayState
 from services.scorer.state.atomic import damaged
 
 __all__ = ["archive", "map_day", "mapped", "path_of"]

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.errors import StateError
-from services.indicator.cells.slots import Load
-from services.indicator.cells.states import SlotState
+from services.indicator.cells import Load, SlotState
 from services.scorer.state.atomic import damaged
 
 __all__ = ["content", "loader", "path_of", "saved"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from services.core.errors import StateError
-from services.core.model.measurement import Target
+from services.core.model import Target
 from services.indicator.calendar import Calendar
 from services.indicator.window import Changes, Evidence
 from services.scorer.state import day_files as days

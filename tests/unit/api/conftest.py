@@ -12,12 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2_grpc, register_service_pb2_grpc
 from services.api.model.register_view import RegisterView
-from services.api.server import Announcer, listening
-from services.api.wiring import NAMES, Picture, handlers
-from services.core.codec import KeptBlock
+from services.api.server import (Announcer, listening)
+from services.api.wiring import (NAMES, Picture, handlers)
+from services.core.blocks.read import KeptBlock
 from services.core.log import logger
 from services.core.runtime import Health
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from tests.api_pictures import AS_OF, blocks_of
 from tests.block_columns import encoded
 from tests.registers import write_register
@@ -72,7 +72,7 @@ class Api:
 
 @pytest.fixture
 def register(tmp_path):
-    return load(write_register(tmp_path / "register"))
+    return load_register(write_register(tmp_path / "register"))
 
 
 @pytest.fixture

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.api.answers.link_shares import Gathering, around
-from services.core.codec import encode_recent, encode_slot_block
+from services.api.answers.link_shares import (Gathering, around)
+from services.core.blocks.recent_block import encode_recent
+from services.core.blocks.slot_block import encode_slot_block
 from services.core.errors import BusError
-from services.core.model.measurement import Kind, Losses
-from services.core.model.outcome import Outcome, Reason
-from services.indicator.index.explain import explain
+from services.core.model.measurement import (Kind, Losses)
+from services.core.model.outcome import (Outcome, Reason)
+from services.indicator.index.explain import explain_index
 from tests.api_pictures import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of
 from tests.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent
 
@@ -73,7 +74,9 @@ async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
     for link in api.register.links:
         part = around(model.view, model.whole, link, 28)
         assert len(part.view.register.links) < len(api.register.links)
-        found, other = (explain(one.view.frame, one.shares, one.imputation, Kind.LINK, link) for one in (part, whole))
+        found, other = (
+            explain_index(one.view.frame, one.shares, one.imputation, Kind.LINK, link) for one in (part, whole)
+        )
         assert found == other
 
 
@@ -101,7 +104,9 @@ async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published
     )
     part = around(model.view, model.whole, "deed-tax", 28)
     assert len(part.view.register.links) < len(api.register.links)
-    found, other = (explain(one.view.frame, one.shares, one.imputation, Kind.LINK, "deed-tax") for one in (part, whole))
+    found, other = (
+        explain_index(one.view.frame, one.shares, one.imputation, Kind.LINK, "deed-tax") for one in (part, whole)
+    )
     assert 0 < found.estimate < 1
     assert found.estimate == pytest.approx(other.estimate, abs=1e-12)
     assert astuple(found.losses) == pytest.approx(astuple(other.losses), abs=1e-12)

@@ -12,11 +12,11 @@ from services.api.answers.link_shares import gathered
 from services.api.metrics import Standing
 from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
-from services.core.codec import KeptBlock
+from services.core.blocks.read import KeptBlock
 from services.core.metrics.table import TABLE
 from services.core.model.measurement import Kind
 from services.core.model.reconciliation import Reconciliation
-from services.indicator.index.explain import explain
+from services.indicator.index.explain import explain_index
 from tests.api_pictures import blocks_of
 from tests.block_columns import encoded
 
@@ -110,7 +110,7 @@ def told(model, register, limit=100):
     """What an explanation of the government says of each link's loss and gain, in its order."""
     found = gathered(model.view, model.whole, register.policy.default_window)
     frame = model.view.frame
-    explanation = explain(frame, found.shares, found.imputation, Kind.GOVERNMENT, frame.government, limit=limit)
+    explanation = explain_index(frame, found.shares, found.imputation, Kind.GOVERNMENT, frame.government, limit=limit)
     return {one.link: (one.loss, one.index_if_fixed - explanation.estimate) for one in explanation.links}
 
 

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.commands import ask as ask_commands
-from services.core.bus import names as subjects
+from services.core.bus.names import indicator_subject
 from services.core.codec import indicator_to_message
 from services.core.codec.units import timestamp
-from services.core.model.measurement import Indicator, Kind, Losses
+from services.core.model.measurement import (Indicator, Kind, Losses)
 
 HOUR = 3600
 FIRST = 1_790_000_000 // HOUR * HOUR
@@ -51,7 +51,7 @@ async def kept(api, nats):
         rows += [published(hour, kind=Kind.SERVICE, entity="title-deed") for hour in (0, 24)]
         rows += [published(0, kind=Kind.CONSUMER, entity="abolished")]
         for number, row in enumerate(rows):
-            subject = subjects.indicator(row.kind.label, row.id, row.window_days)
+            subject = indicator_subject(row.kind.label, row.id, row.window_days)
             await scorer.publish(subject, indicator_to_message(row).SerializeToString(), message_id=str(number))
     async with nats.connect("api") as bus:
         api.picture.bus = bus

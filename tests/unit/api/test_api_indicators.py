@@ -7,7 +7,7 @@ import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.model.measurement import Kind
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from tests.api_pictures import AS_OF, blocks_of
 from tests.registers import write_register
 
@@ -94,7 +94,7 @@ async def test_before_anything_is_published_the_answer_is_unavailable(empty_api,
 async def test_what_never_has_an_indicator_says_so(empty_api, refusal, tmp_path):
     """A service without a required link is N/A, which no retry changes: FAILED_PRECONDITION, not UNAVAILABLE."""
     services = ("import-permit,", "tourism,customs,Tourism,گردشگری,,\nimport-permit,")
-    empty_api.register = load(write_register(tmp_path / "more", services_csv=services))
+    empty_api.register = load_register(write_register(tmp_path / "more", services_csv=services))
     empty_api.take_register()
     empty_api.take_blocks()
     request = messages.GetIndicatorRequest(kind=Kind.SERVICE, id="tourism")

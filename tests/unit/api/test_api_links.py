@@ -7,11 +7,11 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.core.codec import encode_slot_block
+from services.core.blocks.slot_block import encode_slot_block
 from services.core.codec.units import timestamp
 from services.core.errors import BusError
-from services.core.model.outcome import Outcome, Reason
-from services.register.directory.load import load
+from services.core.model.outcome import (Outcome, Reason)
+from services.register.directory.load import load_register
 from tests.api_pictures import AS_OF, slot_block_of
 from tests.registers import write_register
 
@@ -139,7 +139,9 @@ async def test_what_is_not_built_is_absent_in_every_slot(api, tmp_path):
     assert first == (NOW - 5, Outcome.NOT_CONNECTED, Reason.ABSENT, {})
     assert len(rest) == 4
     # transfer-civil is live from midnight of 1 January 2026 in Tehran (20:30 UTC the day before): the epoch.
-    api.register = load(write_register(tmp_path / "later", links_csv=("2026-01-01,inquiry", "2026-09-20,inquiry")))
+    api.register = load_register(
+        write_register(tmp_path / "later", links_csv=("2026-01-01,inquiry", "2026-09-20,inquiry"))
+    )
     api.take_register()
     live = 1_789_849_800 // SLOT  # 2026-09-20 00:00 in Tehran
     hold(
@@ -154,7 +156,9 @@ async def test_what_is_not_built_is_absent_in_every_slot(api, tmp_path):
 
 async def test_slots_in_which_a_link_is_not_required_are_left_out(api, tmp_path):
     """Nothing is told of slots before required_from, or that have not begun."""
-    api.register = load(write_register(tmp_path / "later", links_csv=("customs,liens,,", "customs,liens,2026-09-20,")))
+    api.register = load_register(
+        write_register(tmp_path / "later", links_csv=("customs,liens,,", "customs,liens,2026-09-20,"))
+    )
     api.take_register()
     start = 1_789_849_800 // SLOT
     assert [number for number, *_ in await slots_of(api, "transfer-customs", start - 2, start + 2)] == [

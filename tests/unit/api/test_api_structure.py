@@ -12,7 +12,7 @@ from registers import EVALUATION, write_register
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import register_service_pb2
 from services.core.model.measurement import Kind
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from tests.api_pictures import AS_OF, blocks_of, structure_of
 from tests.block_columns import decode_block, encoded
 
@@ -22,7 +22,7 @@ _Attribute = messages.TabulatedAttribute
 @pytest.fixture
 def evaluated(api, tmp_path):
     """An api whose register lists official rounds."""
-    api.register = load(write_register(tmp_path / "evaluated", evaluation_rounds_yaml=EVALUATION))
+    api.register = load_register(write_register(tmp_path / "evaluated", evaluation_rounds_yaml=EVALUATION))
     api.take_register()
     return api
 
@@ -66,13 +66,13 @@ async def test_three_bars_stand_beside_each_other(evaluated):
 
 async def test_bars_that_are_not_there_are_unset(api, evaluated, tmp_path):
     """No round, a latest round without an integration score, and a point that is not publishable each leave a bar unset."""
-    register = load(write_register(tmp_path / "plain"))
+    register = load_register(write_register(tmp_path / "plain"))
     api.take_register(register)
     bars = (await api.indicators.GetStructure(messages.GetStructureRequest())).three_bars
     assert (bars.HasField("official"), bars.official_round) == (False, "")
     unstated = (", integration: 50", "")
     text = EVALUATION.replace(*unstated)
-    evaluated.take_register(load(write_register(tmp_path / "unstated", evaluation_rounds_yaml=text)))
+    evaluated.take_register(load_register(write_register(tmp_path / "unstated", evaluation_rounds_yaml=text)))
     bars = (await evaluated.indicators.GetStructure(messages.GetStructureRequest())).three_bars
     assert (bars.HasField("official"), bars.official_round) == (False, "3")
     block = blocks_of(evaluated.register)["government"]

@@ -13,7 +13,7 @@ from services.api.model.published import Published
 from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
 from services.api.model.watch import WatchHub
-from services.core.codec import KeptBlock
+from services.core.blocks.read import KeptBlock
 from services.core.model.measurement import Kind
 from tests.api_pictures import AS_OF, blocks_of
 from tests.block_columns import encoded

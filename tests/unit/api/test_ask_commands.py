@@ -10,15 +10,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.api.server import Announcer, listening
+from services.api.server import (Announcer, listening)
 from services.api.wiring import NAMES
 from services.cli import api_client as ask_client
 from services.cli.commands import ask as ask_commands
-from services.core.codec import encode_recent, encode_slot_block
+from services.core.blocks.recent_block import encode_recent
+from services.core.blocks.slot_block import encode_slot_block
 from services.core.errors import ApiError
-from services.core.model.outcome import Outcome, Reason
+from services.core.model.outcome import (Outcome, Reason)
 from services.core.runtime import Health
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from tests.api_pictures import AS_OF, recent_block, slot_block_of
 from tests.registers import LINKS, write_register
 
@@ -68,7 +69,7 @@ async def test_a_kind_lists_all_of_it_page_after_page(api, ask, tmp_path):
     header, *rows = LINKS.format(base="http://127.0.0.1:7500").splitlines()
     extra = [f"extra-{number:04},birth-certificate,tax-office,item-{number},,,,,,,,,,," for number in range(1100)]
     text = "\n".join([header, *rows, *extra, ""])
-    api.register = load(write_register(tmp_path / "many", links_csv=text))
+    api.register = load_register(write_register(tmp_path / "many", links_csv=text))
     api.take_register()
     api.take_blocks()
     code, text = await ask("indicator", "link", "--json", "--window", "7")

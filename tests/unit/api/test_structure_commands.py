@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from services.cli.api_client import Client
 from services.cli.commands import structure_commands
 from services.core.errors import ApiError
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from tests.api_pictures import blocks_of
 
 
@@ -102,7 +102,7 @@ async def test_as_json_nothing_else_is_asked(ask, monkeypatch, words):
 
 async def test_rounds_are_quoted_and_persian_is_isolated(api, ask, tmp_path):
     """What was not stated says so, growth is that of stated scores, and Persian names end their line within isolates."""
-    api.register = load(write_register(tmp_path / "evaluated", evaluation_rounds_yaml=EVALUATION))
+    api.register = load_register(write_register(tmp_path / "evaluated", evaluation_rounds_yaml=EVALUATION))
     api.take_register()
     code, text = await ask("rounds")
     assert code == 0

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.up.monitor import Watching
-from services.cli.up.screen import Exchanges, Picture, left_out, table
+from services.cli.up.screen import (Exchanges, Picture, left_out, table)
 from services.core.metrics.table import counter
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 
 NOTHING = Exchanges()
 
@@ -102,7 +102,7 @@ async def test_what_came_too_late_is_told_once_while_it_grows(
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
     where = f"127.0.0.1:{server.server_port}"
     watching = Watching(where, lambda _: where, (), 0.0)
-    showing = asyncio.create_task(watching.show(load(write_register(tmp_path))))
+    showing = asyncio.create_task(watching.show(load_register(write_register(tmp_path))))
     said: list[str] = []
 
     async def lines(count: int) -> list[str]:

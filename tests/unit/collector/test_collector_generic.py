@@ -8,9 +8,9 @@ import pytest
 from services.collector.ledger.ledger import Ledger
 from services.collector.records.formats import read
 from services.collector.records.generic import read_generic
-from services.collector.records.xroad import Parties, RecordError, Result
+from services.collector.records.xroad import (Parties, RecordError, Result)
 from services.register.attribution import Mapping
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from tests.registers import write_register
 
 MOMENT = 1_700_000_000_250
@@ -115,7 +115,7 @@ def test_lines_of_both_kinds_stand_in_one_log(line, both):
 
 def test_generic_ids_are_those_of_the_register(line, tmp_path):
     """Service, provider and data item name the link; agencies stand for themselves; what fits nothing is unmapped."""
-    register = load(write_register(tmp_path / "register"))
+    register = load_register(write_register(tmp_path / "register"))
     link = next(iter(register.links.values()))
     consumer = register.consumer(link)
     mapping = Mapping(register)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from ledger_case import DAY, HOUR, NOBODY, NOW, batch, counts
 
-from services.collector.ledger.ledger import Ledger, Taken
+from services.collector.ledger.ledger import (Ledger, Taken)
 from services.collector.ledger.summary_rows import Totals
 from services.collector.records.batch import Position
 from services.collector.records.formats import read
@@ -18,7 +18,7 @@ from services.collector.records.timeline import Timeline
 from services.core.errors import StateError
 from services.core.model.register import Member
 from services.register.attribution import Mapping
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from tests.bench.exchange_load import lines
 from tests.exchange_records import PERSONAL
 from tests.registers import write_register
@@ -181,7 +181,7 @@ def test_totals_are_those_of_all_summaries(tmp_path, raw, both):
 
 def test_a_new_register_publishes_what_it_attributes_anew(tmp_path, raw):
     """A register that says who the parties are re-publishes their summaries, and only theirs."""
-    register = load(write_register(tmp_path / "register"))
+    register = load_register(write_register(tmp_path / "register"))
     path = tmp_path / "state.sqlite"
     with Ledger(path, Mapping(register), now_ms=NOW) as ledger:
         ledger.take("log", batch(raw(), raw(serviceMemberCode="300", xRequestId="x-2")), now_ms=NOW)
@@ -218,7 +218,9 @@ def test_another_slot_length_is_refused(tmp_path):
     """A state that counts in other slots is refused with what to do about it."""
     path = tmp_path / "state.sqlite"
     Ledger(path, NOBODY, now_ms=NOW).close()
-    register = load(write_register(tmp_path / "register", policy_yaml=("slot_seconds: 300", "slot_seconds: 60")))
+    register = load_register(
+        write_register(tmp_path / "register", policy_yaml=("slot_seconds: 300", "slot_seconds: 60"))
+    )
     with pytest.raises(StateError) as caught:
         Ledger(path, Mapping(register), now_ms=NOW)
     assert str(caught.value) == (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from services.collector.ledger.ledger import Pending
 from services.collector.publisher import messages
-from services.core.bus import names as subjects
+from services.core.bus.names import (exchange_subject, shard_of)
 from services.core.codec import decode_summaries
 from services.core.model.measurement import ExchangeSummary
 
@@ -25,7 +25,7 @@ def test_each_summary_goes_out_once_in_the_shard_of_its_consumer():
     assert sorted(s.client for s in carried(found)) == [one.summary.client for one in some]
     for message in found:
         _, inside = decode_summaries(message.payload)
-        assert {subjects.exchange("xroad", subjects.shard(s.consumer)) for s in inside} == {message.subject}
+        assert {exchange_subject("xroad", shard_of(s.consumer)) for s in inside} == {message.subject}
         assert [one.summary for one in message.summaries] == inside
 
 

@@ -13,19 +13,12 @@ from hypothesis import strategies as st
 
 from peyvand.v1 import block_pb2, indicator_pb2, outcome_pb2
 from services.core import codec
-from services.core.model.measurement import (
-    DURATION_BUCKETS,
-    ExchangeSummary,
-    Indicator,
-    Interval,
-    Kind,
-    Losses,
-    Measurement,
-    Phases,
-    Strict,
-    Target,
-)
-from services.core.model.outcome import Outcome, Reason
+from services.core.blocks.link_evidence import LinkEvidence
+from services.core.blocks.read import KeptBlock
+from services.core.blocks.slot_block import (SlotBlock, decode_slot_block, encode_slot_block)
+from services.core.codec.indicator import indicator_from_message
+from services.core.model.measurement import (DURATION_BUCKETS, ExchangeSummary, Indicator, Interval, Kind, Losses, Measurement, Phases, Strict, Target)
+from services.core.model.outcome import (Outcome, Reason)
 from tests.block_columns import Block, decode_block, encoded
 from tests.reconciliations import disagreeing, traffic
 
@@ -89,7 +82,7 @@ def test_bad_measurement_lines_say_why(text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "decode", [codec.decode_columns, codec.decode_measurements, codec.decode_summaries, codec.KeptBlock.of]
+    "decode", [codec.decode_columns, codec.decode_measurements, codec.decode_summaries, KeptBlock.of]
 )
 def test_foreign_bytes_are_refused(decode) -> None:
     """Bytes that are no message of ours raise ValueError, not a protobuf error."""
@@ -112,9 +105,9 @@ def test_ragged_blocks_are_refused() -> None:
         message = block_pb2.IndicatorBlock.FromString(encoded(Block((row,))))
         getattr(message, name).append(1)
         with pytest.raises(ValueError, match="different lengths"):
-            codec.KeptBlock.of(message.SerializeToString())
+            KeptBlock.of(message.SerializeToString())
     with pytest.raises(ValueError, match="no indicator"):
-        codec.KeptBlock.of(b"")
+        KeptBlock.of(b"")
 
 
 def test_enums_are_those_of_the_contract() -> None:
@@ -154,7 +147,7 @@ def test_blocks_survive() -> None:
         Kind.SERVICE, "s", 28, 600, 0.5, 0.4, 0.6, 0.8, losses, strict, 3, 2, 1, *versions, interval=interval
     )
     two = Indicator(Kind.LINK, "l", 7, 600, None, 0.0, 1.0, 0.0, Losses(), None, 0, 0, 0, *versions)
-    evidence = codec.LinkEvidence(
+    evidence = LinkEvidence(
         28, ("l", "m"), np.array([5, 6]), np.arange(12).reshape(2, 6), np.array([0.1, 0.2]), np.array([0.3, 0.4])
     )
     volume = codec.ExchangeVolume("c", "p", False, 3, 2, 1, 0, last_slot=300, slots_from=0, slots_to=600)
@@ -199,14 +192,14 @@ def test_blocks_from_before_exchanges_had_times_are_read() -> None:
 def test_an_interval_is_there_or_not(interval) -> None:
     """An indicator's message says whether there is an interval: an end of zero is not none."""
     row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=interval)
-    assert codec.indicator_from_message(codec.indicator_to_message(row)) == row
+    assert indicator_from_message(codec.indicator_to_message(row)) == row
 
 
 def test_slot_blocks_survive() -> None:
     """A slot block comes back with its shape."""
     cells = np.arange(2 * 3 * 2, dtype=np.uint8).reshape(2, 3, 2)
-    block = codec.SlotBlock(300, 64, ("a", "b"), ("e",), ("v", "w"), cells[:, :, 0], cells, cells + 1)
-    back = codec.decode_slot_block(codec.encode_slot_block(block))
+    block = SlotBlock(300, 64, ("a", "b"), ("e",), ("v", "w"), cells[:, :, 0], cells, cells + 1)
+    back = decode_slot_block(encode_slot_block(block))
     assert (back.first_slot, back.links, back.endpoints, back.vantages) == (64, ("a", "b"), ("e",), ("v", "w"))
     np.testing.assert_array_equal(back.verdict, block.verdict)
     np.testing.assert_array_equal(back.outcome, block.outcome)

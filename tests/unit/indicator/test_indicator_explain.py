@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from services.core.model.measurement import Kind, Losses
-from services.indicator.index.explain import explain, gather
+from services.core.model.measurement import (Kind, Losses)
+from services.indicator.index.explain import (explain_index, gather)
 from services.indicator.index.index import Frame
 from services.indicator.index.what_if import Imputation
 from tests import oracle
@@ -18,7 +18,7 @@ from tests.property.indicator_cases import Case, cases
 
 def explained(frame, shares, kind, entity, **options):
     """Explain one set of links."""
-    return explain(frame, shares, Imputation.of(frame, shares), kind, entity, **options)
+    return explain_index(frame, shares, Imputation.of(frame, shares), kind, entity, **options)
 
 
 def pieces(found, days):

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from registers import write_register
 
-from services.core.model.reconciliation import BusTraffic, Carrier, Reconciliation, Undeclared
-from services.core.model.register import ExchangeRoute, Register
+from services.core.model.reconciliation import (BusTraffic, Carrier, Reconciliation, Undeclared)
+from services.core.model.register import (ExchangeRoute, Register)
 from services.indicator.exchanges.agreement import Hours
-from services.indicator.exchanges.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
+from services.indicator.exchanges.reconciliation import (Carried, Span, carriers_of, compared, linked, silences, traffics)
 from services.indicator.exchanges.traffic import assign
 from services.indicator.register_arrays import Frame
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 
 DAYS = 7
 HOURS = DAYS * 24
@@ -34,7 +34,7 @@ META = Carrier("xroad", "tax-office", "customs", "X/G/3/tax", "X/G/4/getWsdl", m
 
 @pytest.fixture(scope="module")
 def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
-    found = load(write_register(Path(tmp_path_factory.mktemp("register"))))
+    found = load_register(write_register(Path(tmp_path_factory.mktemp("register"))))
     routes = tuple(ExchangeRoute("X/G/1/land", CIVIL, link) for link in ("deed-civil", "transfer-civil"))
     return replace(found, routes=routes)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.indicator.exchanges.silence import LEAST_DAYS, silence
+from services.indicator.exchanges.silence import (SILENCE_DAYS, silence)
 
 
 def days(*rows: str) -> NDArray[np.bool_]:
@@ -16,7 +16,7 @@ def days(*rows: str) -> NDArray[np.bool_]:
 
 def test_nobody_is_silent_before_a_week_was_read() -> None:
     """Six days tell nothing, and no share is estimated of them."""
-    found = silence(np.array([[True] * (LEAST_DAYS - 1), [False] * (LEAST_DAYS - 1)]), 0)
+    found = silence(np.array([[True] * (SILENCE_DAYS - 1), [False] * (SILENCE_DAYS - 1)]), 0)
     assert not found.silent.any()
     assert found.unseen is None
 

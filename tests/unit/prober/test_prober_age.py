@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from registers import write_register
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import Expect, Fresh, Probe
+from services.core.model.probe import (Expect, Fresh, Probe)
 from services.prober.assignments import assignments
 from services.prober.checks import judge
 from services.prober.checks.freshness import moment
-from services.prober.checks.jalali import YEARS, gregorian
+from services.prober.checks.jalali import (YEARS, gregorian)
 from services.prober.expected.expectations import compile_expectations
-from services.prober.observation import Observation, StepFacts
-from services.register.directory.load import load
+from services.prober.observation import (Observation, StepFacts)
+from services.register.directory.load import load_register
 
 TEHRAN = ZoneInfo("Asia/Tehran")
 
@@ -229,7 +229,7 @@ def test_days_follow_one_another() -> None:
 
 def test_every_target_is_read_in_the_policys_timezone(tmp_path: Path) -> None:
     """Links and endpoints carry the timezone of their register's policy."""
-    register = load(write_register(tmp_path))
+    register = load_register(write_register(tmp_path))
     assert {item.zone for item in assignments(register, None).values()} == {TEHRAN}
 
 

@@ -8,8 +8,8 @@ import pytest
 from registers import register_files, write_register
 
 from services.core.errors import InputError
-from services.core.model.probe import Expect, JsonExpectation, Probe
-from services.register.directory.load import load
+from services.core.model.probe import (Expect, JsonExpectation, Probe)
+from services.register.directory.load import load_register
 
 PROBES = register_files()["probes.yaml"]
 
@@ -17,7 +17,7 @@ PROBES = register_files()["probes.yaml"]
 def faults(directory: Path) -> list[str]:
     """Return the faults of a register, its path taken off."""
     with pytest.raises(InputError) as refused:
-        load(directory)
+        load_register(directory)
     return [str(fault).replace(f"{directory}/", "") for fault in refused.value.faults]
 
 
@@ -44,7 +44,7 @@ call:
   expect: {json: [{path: "$.clear", equals: false}]}
 """
     directory = write_register(tmp_path, probes_yaml=PROBES + probes)
-    register = load(directory)
+    register = load_register(directory)
     assert register.probes["health"] == Probe("health", "grpc", service="tax.v1.Inquiry")
     assert register.probes["call"] == Probe(
         "call",

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from registers import write_register
 
-from services.register.directory.load import load, read
+from services.register.directory.load import (load_register, read_directory)
 from services.register.versions.succession import against
 
 
 def successor_faults(tmp_path: Path, **changes: str | tuple[str, str] | None) -> list[str]:
     """Return the faults of a changed register as the successor of the unchanged one."""
-    old = load(write_register(tmp_path / "old"))
-    new = read(write_register(tmp_path / "new", **changes))
+    old = load_register(write_register(tmp_path / "old"))
+    new = read_directory(write_register(tmp_path / "new", **changes))
     return [str(fault).removeprefix(f"{tmp_path}/new/") for fault in against(new.register, new.places, old)]
 
 

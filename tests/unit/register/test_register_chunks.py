@@ -10,9 +10,9 @@ import pytest
 from registers import write_register
 
 from services.core.model.register import Register
-from services.register.bus.chunks import cut, is_intact, join
-from services.register.directory.load import load
-from services.register.versions.rows import from_rows, to_rows
+from services.register.bus.chunks import (cut, is_intact, join)
+from services.register.directory.load import load_register
+from services.register.versions.rows import (from_rows, to_rows)
 from services.register.versions.versions import with_versions
 
 _PROBES = (
@@ -35,7 +35,7 @@ _PROBES = (
 @pytest.fixture
 def register(tmp_path: Path) -> Register:
     """Return a register that uses every field."""
-    return load(
+    return load_register(
         write_register(
             tmp_path,
             probes_yaml=_PROBES,

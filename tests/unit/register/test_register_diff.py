@@ -7,16 +7,16 @@ from pathlib import Path
 
 from registers import write_register
 
-from services.register.directory.load import load
-from services.register.versions.diff import diff
+from services.register.directory.load import load_register
+from services.register.versions.diff import diff_registers
 
 _LINKS = ("transfer-customs,title-transfer,customs,liens,,,,,,,,,,,\n", "")
 
 
 def test_a_shrinking_denominator_is_shown(tmp_path: Path) -> None:
     """Sizes before and after, and what was added, removed and changed, are told in lines and in JSON."""
-    old = load(write_register(tmp_path / "old"))
-    new = load(
+    old = load_register(write_register(tmp_path / "old"))
+    new = load_register(
         write_register(
             tmp_path / "new",
             links_csv=_LINKS,
@@ -26,7 +26,7 @@ def test_a_shrinking_denominator_is_shown(tmp_path: Path) -> None:
             probes_yaml=("  kind: http\n  timeout: 5s\n", "  kind: http\n  timeout: 6s\n"),
         )
     )
-    found = diff(old, new)
+    found = diff_registers(old, new)
     assert list(found.lines()) == [
         "denominator: 8 links (1 absent) of 5 services, 4 agencies -> 7 links (0 absent) of 5 services, 4 agencies",
         f"register_version: {old.register_version} -> {new.register_version}",
@@ -52,9 +52,9 @@ def test_a_shrinking_denominator_is_shown(tmp_path: Path) -> None:
 def test_a_moved_directory_makes_no_difference(tmp_path: Path) -> None:
     """References to files compare as written, so the same register elsewhere is the same register."""
     probes = ("page:\n  kind: http\n", "page:\n  kind: http\n  tls: {ca: 'file:ca.pem'}\n")
-    found = diff(
-        load(write_register(tmp_path / "here", probes_yaml=probes)),
-        load(write_register(tmp_path / "there", probes_yaml=probes)),
+    found = diff_registers(
+        load_register(write_register(tmp_path / "here", probes_yaml=probes)),
+        load_register(write_register(tmp_path / "there", probes_yaml=probes)),
     )
     assert not any(found.sections.values())
     assert next(found.lines()) == "denominator: 8 links (1 absent) of 5 services, 4 agencies, the same size"

@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 
 from services.cli.commands.register import app
 from services.collector.config import read_sources
-from services.core.errors import InputError, SettingsError
-from services.register.directory.load import load
+from services.core.errors import (InputError, SettingsError)
+from services.register.directory.load import load_register
 from services.register.discovery.proposal import write_files
 from services.register.discovery.xroad_import import import_xroad
-from services.register.discovery.xroad_lists import Directory, read_into
+from services.register.discovery.xroad_lists import (Directory, read_into)
 
 EPOCH = date(2026, 1, 1)
 ALLOWED = """<E:Envelope xmlns:E="e" xmlns:x="x" xmlns:id="i"><E:Header>
@@ -55,7 +55,7 @@ def test_the_listed_clients_are_agencies(data_file: Callable[[str], Path], tmp_p
     """The real answer of listClients gives 7 agencies, one per member, whatever its name and code hold."""
     found = import_xroad([data_file("xroad_listClients_FI_sample.xml")], EPOCH)
     write_files(found.files, tmp_path / "fi")
-    register = load(tmp_path / "fi")
+    register = load_register(tmp_path / "fi")
     assert len(register.agencies) == len(register.members) == 7
     assert register.agencies["gofore"].name_en == "Gofore"
     named = {member.id: member.agency for member in register.members}
@@ -70,7 +70,7 @@ def test_the_global_configuration_gives_servers_too(data_file: Callable[[str], P
     """The real shared-params.xml gives 2 agencies, their security servers as endpoints, and a list of sources to finish."""
     found = import_xroad([data_file("xroad_shared-params.xml")], EPOCH)
     write_files(found.files, tmp_path / "dev")
-    register = load(tmp_path / "dev")
+    register = load_register(tmp_path / "dev")
     assert {agency.name_en for agency in register.agencies.values()} == {"TEST", "TEST2"}
     assert {endpoint.target for endpoint in register.endpoints.values()} == {
         "tcp://x-road-ss:5500",
@@ -102,7 +102,7 @@ def test_every_security_server_is_a_source(tmp_path: Path) -> None:
         ("tax-ss2", "tcp://10.0.0.1:5500"),
         ("tax-ss3", "tcp://ss_1.example.org:5500"),
     ]
-    assert len(load(tmp_path / "ir").endpoints) == 4
+    assert len(load_register(tmp_path / "ir").endpoints) == 4
     sources = tmp_path / "ir" / "sources.yaml"
     sources.write_text("xroad: {client: IR/GOV/1, url: http://127.0.0.1/}\n" + sources.read_text())
     assert [source.server for source in read_sources(sources)] == [f"IR/GOV/1/ss{number}" for number in range(6)]
@@ -124,7 +124,7 @@ def test_who_may_call_what_is_listed_to_start_from(data_file: Callable[[str], Pa
     (tmp_path / "methods.json").write_text(json.dumps(METHODS))
     files = [data_file("xroad_shared-params.xml"), tmp_path / "allowed.xml", tmp_path / "methods.json"]
     write_files(import_xroad(files, EPOCH).files, tmp_path / "dev")
-    load(tmp_path / "dev")
+    load_register(tmp_path / "dev")
     assert rows(tmp_path / "dev", "xroad_services.csv") == [
         ["", "", "test", "DEV/ORG/1234567-8/TEST/a%2Fb"],
         ["test2", "DEV/ORG/1111111-1/BLAH", "test", "DEV/ORG/1234567-8/TEST/person"],
@@ -150,7 +150,7 @@ def test_names_that_fold_to_the_same_id_stay_apart(tmp_path: Path) -> None:
     ids = [row[0] for row in rows(tmp_path / "ir", "agencies.csv")]
     assert ids[:4] == ["com-3", "tax", "tax-gov-2", "gov-4"]
     assert ids[4].startswith("member-")
-    assert len(load(tmp_path / "ir").agencies) == 5
+    assert len(load_register(tmp_path / "ir").agencies) == 5
     assert [item.name for item in found.left_out[:2]] == ["IR/GOV/4", "IR/سازمان/ثبت"]
 
 
@@ -304,5 +304,5 @@ def test_a_list_is_fetched_from_its_url(data_file: Callable[[str], Path], tmp_pa
         server.shutdown()
     assert result.exit_code == 0
     assert "listClients: links: what the law requires is not listed" in result.stdout
-    assert len(load(tmp_path / "fi").agencies) == 7
+    assert len(load_register(tmp_path / "fi").agencies) == 7
     assert str(caught.value.faults[0]) == f"{url}/x: it answered with HTTP status 404"

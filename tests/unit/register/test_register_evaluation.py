@@ -10,11 +10,11 @@ import pytest
 from registers import EVALUATION, write_register
 
 from services.core.errors import InputError
-from services.core.model.register import Announced, Register
-from services.register.bus.chunks import cut, join
-from services.register.directory.load import load
-from services.register.rounds import Growth, agencies_by_name, growths, known_agency
-from services.register.versions.diff import diff
+from services.core.model.register import (Announced, Register)
+from services.register.bus.chunks import (cut, join)
+from services.register.directory.load import load_register
+from services.register.rounds import (Growth, agencies_by_name, growths, known_agency)
+from services.register.versions.diff import diff_registers
 from services.register.versions.rows import to_rows
 from services.register.versions.versions import with_versions
 
@@ -50,13 +50,13 @@ rounds:
 @pytest.fixture
 def register(tmp_path: Path) -> Register:
     """Return the register with official rounds."""
-    return load(write_register(tmp_path / "register", evaluation_rounds_yaml=EVALUATION))
+    return load_register(write_register(tmp_path / "register", evaluation_rounds_yaml=EVALUATION))
 
 
 def faults(tmp_path: Path, text: str) -> list[str]:
     """Return the faults of this text as evaluation_rounds.yaml, without the file's name."""
     with pytest.raises(InputError) as refused:
-        load(write_register(tmp_path, evaluation_rounds_yaml=text))
+        load_register(write_register(tmp_path, evaluation_rounds_yaml=text))
     found = [str(fault) for fault in refused.value.faults]
     prefix = f"{tmp_path}/evaluation_rounds.yaml:"
     assert all(fault.startswith(prefix) for fault in found)
@@ -84,7 +84,7 @@ def test_rounds_are_kept_as_stated(register: Register) -> None:
 
 def test_facts_as_they_are_kept_are_read(tmp_path: Path) -> None:
     """Comments, columns, folded texts, non-joiners and quoted commas are read as they are meant, round by round."""
-    evaluation = load(write_register(tmp_path, evaluation_rounds_yaml=ANNOUNCED)).evaluation
+    evaluation = load_register(write_register(tmp_path, evaluation_rounds_yaml=ANNOUNCED)).evaluation
     assert evaluation is not None
     transactional, integration = evaluation.dimensions
     assert transactional.aim == "complete it electronically, end to end"
@@ -111,7 +111,7 @@ def test_a_comma_that_is_not_quoted_is_refused_where_it_cuts(tmp_path: Path) -> 
     text = ANNOUNCED.replace('"complete it electronically, end to end"', "complete it electronically, end to end")
     column = text.splitlines()[3].index("end to end") + 1
     with pytest.raises(InputError) as refused:
-        load(write_register(tmp_path, evaluation_rounds_yaml=text))
+        load_register(write_register(tmp_path, evaluation_rounds_yaml=text))
     (fault,) = refused.value.faults
     assert str(fault) == (
         f"{tmp_path}/evaluation_rounds.yaml:4:{column}: key `end to end` is unknown; known are id, name_en, name_fa, aim"
@@ -120,12 +120,12 @@ def test_a_comma_that_is_not_quoted_is_refused_where_it_cuts(tmp_path: Path) -> 
 
 def test_the_file_may_be_missing(tmp_path: Path) -> None:
     """A register without the file has no evaluation."""
-    assert load(write_register(tmp_path)).evaluation is None
+    assert load_register(write_register(tmp_path)).evaluation is None
 
 
 def test_rounds_are_in_neither_version_and_travel_all_the_same(register: Register, tmp_path: Path) -> None:
     """Both hashes are those of the register without rounds, yet chunks and rows bring every round back."""
-    without = load(write_register(tmp_path / "without"))
+    without = load_register(write_register(tmp_path / "without"))
     assert (without.register_version, without.probe_version) == (register.register_version, register.probe_version)
     assert with_versions(join(cut(register).values())) == register
     assert [chunk.agency for chunk in cut(register) if chunk not in cut(without)] == [""]
@@ -142,12 +142,12 @@ def test_a_difference_is_told_round_by_round(register: Register) -> None:
     changed = replace(
         register, evaluation=replace(register.evaluation, rounds=(first, replace(second, overall_percent=51.0)))
     )
-    assert list(diff(register, changed).lines())[-3:] == [
+    assert list(diff_registers(register, changed).lines())[-3:] == [
         "evaluation: 0 added, 1 removed, 1 changed",
         "  - round 3",
         "  ~ round 2: overall_percent 50.0 -> 51.0",
     ]
-    assert diff(replace(register, evaluation=None), register).sections["evaluation"].added == (
+    assert diff_registers(replace(register, evaluation=None), register).sections["evaluation"].added == (
         *("model", "round 1", "round 2", f"round {third.round}"),
     )
 

@@ -8,13 +8,13 @@ import pytest
 from registers import register_files, write_register
 
 from services.core.errors import InputError
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 
 
 def faults(directory: Path) -> list[str]:
     """Return the faults of a register, its path taken off."""
     with pytest.raises(InputError) as refused:
-        load(directory)
+        load_register(directory)
     return [str(fault).removeprefix(f"{directory}/") for fault in refused.value.faults]
 
 
@@ -304,7 +304,7 @@ def test_bus_and_routes_must_exist(tmp_path: Path) -> None:
 def test_no_directory(tmp_path: Path) -> None:
     """A path that is no directory is said to be none."""
     with pytest.raises(InputError, match="1 fault") as refused:
-        load(tmp_path / "none")
+        load_register(tmp_path / "none")
     assert refused.value.report().startswith(f"{tmp_path}/none: there is no such directory")
 
 
@@ -318,7 +318,7 @@ def test_structures_cannot_stand_within_a_text(tmp_path: Path) -> None:
     """A param that is a list may be an expected value by itself, but not part of an expected text."""
     links = register_files()["links.csv"].replace('""0000000002""', "[1]")
     probes = register_files()["probes.yaml"].replace('  body: \'{"national_id": "${national_id}"}\'\n', "")
-    load(write_register(tmp_path, links_csv=links, probes_yaml=probes))
+    load_register(write_register(tmp_path, links_csv=links, probes_yaml=probes))
     directory = write_register(
         tmp_path, links_csv=links, probes_yaml=probes.replace('"${national_id}"}', '"no ${national_id}"}')
     )

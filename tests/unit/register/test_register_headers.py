@@ -9,7 +9,7 @@ import pytest
 from registers import PROBES, write_register
 
 from services.core.errors import InputError
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 
 _ENVELOPE = '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body/></e:Envelope>'
 _DEFINITIONS = {
@@ -27,7 +27,7 @@ def _faults(tmp_path: Path, definition: str, params: dict[str, str]) -> list[str
     with (directory / "endpoints.csv").open("a", encoding="utf-8") as file:
         file.write(f'asked,tax-office,,asked,http://tax.example/,"{cell}",\n')
     try:
-        load(directory)
+        load_register(directory)
     except InputError as error:
         return [fault.reason for fault in error.faults]
     return []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import InputError
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from services.register.discovery.proposal import write_files
 from services.register.discovery.uk_catalogue import import_uk_api_catalogue
 
@@ -29,7 +29,7 @@ def test_the_real_catalogue_loads_clean(catalogue: Path, tmp_path: Path) -> None
         rows = list(csv.DictReader(file))
     found = import_uk_api_catalogue(catalogue, date(2026, 1, 1))
     write_files(found.files, tmp_path / "uk")
-    register = load(tmp_path / "uk")
+    register = load_register(tmp_path / "uk")
 
     assert len(register.agencies) == len({row["provider"] for row in rows}) == 33
     assert len(register.services) == len(rows) == 231
@@ -66,7 +66,7 @@ def test_names_without_an_organisation_file(tmp_path: Path) -> None:
     file.write_text(_HEADER + "\n".join(rows) + "\n", encoding="utf-8")
     found = import_uk_api_catalogue(file, date(2026, 1, 1))
     write_files(found.files, tmp_path / "out")
-    register = load(tmp_path / "out")
+    register = load_register(tmp_path / "out")
     assert [agency.name_en for agency in register.agencies.values()] == ["Other", "Some Agency"]
     assert list(register.services) == ["cafe-api", "other-cafe-api"]
     assert register.endpoints["cafe-api"].target == "https://a.example/$$x"

@@ -10,14 +10,14 @@ from registers import register_files, write_register
 
 from services.cli.commands.register import _fingerprint
 from services.core.errors import InputError
-from services.core.model.probe import Auth, JsonExpectation
-from services.core.model.register import ALWAYS, ExchangeRoute, Maintenance, Member
-from services.register.directory.load import load
+from services.core.model.probe import (Auth, JsonExpectation)
+from services.core.model.register import (ALWAYS, ExchangeRoute, Maintenance, Member)
+from services.register.directory.load import load_register
 
 
 def test_a_good_register_is_read_whole(tmp_path: Path) -> None:
     """Agencies, services, links, endpoints, probes and policy arrive as written, with the policy's defaults filled in."""
-    register = load(write_register(tmp_path))
+    register = load_register(write_register(tmp_path))
     assert list(register.agencies) == ["civil-registry", "customs", "land-registry", "tax-office"]
     assert len(register.services) == 5
     assert len(register.links) == 8
@@ -41,7 +41,7 @@ def test_a_good_register_is_read_whole(tmp_path: Path) -> None:
 def test_optional_files_and_columns_may_be_missing(tmp_path: Path) -> None:
     """Members, routes and maintenance are empty without their files; empty columns need not be there."""
     links = "id,service,provider,data_item,live_from\nl,title-deed,tax-office,clearance,\n"
-    register = load(
+    register = load_register(
         write_register(
             tmp_path, links_csv=links, endpoints_csv="id,agency,probe,target\n", policy_yaml=("bus: bus", "bus: null")
         )
@@ -53,7 +53,7 @@ def test_optional_files_and_columns_may_be_missing(tmp_path: Path) -> None:
 
 def test_exchange_and_maintenance_files_are_read(tmp_path: Path) -> None:
     """X-Road identifiers stay as written, a day of maintenance begins at midnight in the policy's time zone."""
-    register = load(
+    register = load_register(
         write_register(
             tmp_path,
             members_csv="member,agency\nIR/GOV/100/Sub,tax-office\nIR/GOV/100,tax-office\n",
@@ -71,7 +71,7 @@ def test_exchange_and_maintenance_files_are_read(tmp_path: Path) -> None:
 
 def test_persian_digits_and_letters_are_folded(tmp_path: Path) -> None:
     """Ids, numbers, dates and data items compare after folding, whatever digits and yeh they are typed with."""
-    register = load(
+    register = load_register(
         write_register(
             tmp_path,
             agencies_csv=("tax-office,", "tax-۱۲,"),
@@ -82,24 +82,26 @@ def test_persian_digits_and_letters_are_folded(tmp_path: Path) -> None:
     )
     assert "tax-12" in register.agencies
     assert register.services["tax-clearance"].agency == "tax-12"
-    again = load(write_register(tmp_path / "again", links_csv=("civil-status", "وضعيت")))
-    other = load(write_register(tmp_path / "other", links_csv=("civil-status", "وضعیت")))
+    again = load_register(write_register(tmp_path / "again", links_csv=("civil-status", "وضعيت")))
+    other = load_register(write_register(tmp_path / "other", links_csv=("civil-status", "وضعیت")))
     assert again.register_version == other.register_version
 
 
 def test_byte_order_marks_and_windows_line_ends_are_accepted(tmp_path: Path) -> None:
     """A spreadsheet's way to save CSV gives the same register."""
-    plain = load(write_register(tmp_path / "plain"))
+    plain = load_register(write_register(tmp_path / "plain"))
     saved = write_register(tmp_path / "saved")
     for name, content in register_files().items():
         (saved / name).write_bytes(b"\xef\xbb\xbf" + content.replace("\n", "\r\n").encode())
-    assert load(saved) == plain
+    assert load_register(saved) == plain
 
 
 @pytest.mark.parametrize("auth", ["", "  auth: none\n", "  auth: 'none'\n", "  auth: {kind: none}\n"])
 def test_nothing_to_show(tmp_path: Path, auth: str) -> None:
     """That a probe shows nothing can be said, in a word or as a kind, and left out: it is one definition."""
-    register = load(write_register(tmp_path, probes_yaml=("page:\n  kind: http\n", f"page:\n  kind: http\n{auth}")))
+    register = load_register(
+        write_register(tmp_path, probes_yaml=("page:\n  kind: http\n", f"page:\n  kind: http\n{auth}"))
+    )
     assert register.probes["page"].auth == Auth()
 
 
@@ -108,7 +110,7 @@ def test_auth_in_another_word(tmp_path: Path, auth: str) -> None:
     """Any other word, and any other shape, is refused."""
     probes = ("page:\n  kind: http\n", f"page:\n  kind: http\n  auth: {auth}\n")
     with pytest.raises(InputError) as refused:
-        load(write_register(tmp_path, probes_yaml=probes))
+        load_register(write_register(tmp_path, probes_yaml=probes))
     assert [fault.reason for fault in refused.value.faults] == ["auth: is not a mapping of keys to values"]
 
 
@@ -118,8 +120,8 @@ def test_files_are_referred_to_absolutely_and_hashed_as_written(tmp_path: Path) 
         "page:\n  kind: http\n",
         "page:\n  kind: http\n  tls: {ca: 'file:../ca.pem'}\n  auth: {kind: bearer, token: 'file:token'}\n",
     )
-    first = load(write_register(tmp_path / "first", probes_yaml=probes))
-    moved = load(write_register(tmp_path / "elsewhere" / "moved", probes_yaml=probes))
+    first = load_register(write_register(tmp_path / "first", probes_yaml=probes))
+    moved = load_register(write_register(tmp_path / "elsewhere" / "moved", probes_yaml=probes))
     (tmp_path / "ca.pem").write_text("pem")
     assert Path(first.probes["page"].tls.ca.removeprefix("file:")).read_text() == "pem"
     assert first.probes["page"].auth.token == f"file:{tmp_path}/first/./token"
@@ -130,12 +132,12 @@ def test_files_are_referred_to_absolutely_and_hashed_as_written(tmp_path: Path) 
 def test_a_body_file_arrives_byte_for_byte(tmp_path: Path) -> None:
     """The body of a probe may stand in a file, line ends and all, and its content is part of the probe version."""
     probes = ("  timeout: 5s\n  body_limit", "  timeout: 5s\n  body_limit")
-    inline = load(write_register(tmp_path / "inline", probes_yaml=probes))
+    inline = load_register(write_register(tmp_path / "inline", probes_yaml=probes))
     directory = write_register(
         tmp_path / "file", probes_yaml=("""'{"national_id": "${national_id}"}'""", "file:body.json")
     )
     (directory / "body.json").write_bytes(b'{"id":\r\n "${national_id}"}\n')
-    register = load(directory)
+    register = load_register(directory)
     assert register.probes["inquiry"].body == '{"id":\r\n "${national_id}"}\n'
     assert register.probe_version != inline.probe_version
 
@@ -154,7 +156,7 @@ def test_a_body_file_arrives_byte_for_byte(tmp_path: Path) -> None:
 def test_expected_values_mean_what_json_means(tmp_path: Path, written: str, value: object) -> None:
     """A national id keeps its zeros and `no` stays text; numbers and flags are themselves."""
     probes = ('equals: "${national_id}"', f"equals: {written}")
-    register = load(write_register(tmp_path, probes_yaml=probes))
+    register = load_register(write_register(tmp_path, probes_yaml=probes))
     assert register.probes["inquiry"].expect.json[0].equals == value
 
 
@@ -173,8 +175,8 @@ def test_a_folder_that_kubernetes_mounts_is_read_and_seen_to_change(tmp_path: Pa
     exchange("one")
     for file in (mounted / "..one").iterdir():
         (mounted / file.name).symlink_to(f"..data/{file.name}")
-    before, seen = load(mounted), _fingerprint(mounted)
-    assert before.register_version == load(mounted / "..one").register_version
+    before, seen = load_register(mounted), _fingerprint(mounted)
+    assert before.register_version == load_register(mounted / "..one").register_version
     exchange("two", policy_yaml=("grace_hours: 24", "grace_hours: 2"))
     assert _fingerprint(mounted) != seen
-    assert before.policy.grace_seconds - load(mounted).policy.grace_seconds == 22 * 3600
+    assert before.policy.grace_seconds - load_register(mounted).policy.grace_seconds == 22 * 3600

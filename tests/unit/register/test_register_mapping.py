@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from services.core.model.exchange import Parties
-from services.core.model.register import ExchangeRoute, Member
-from services.register.attribution import Attribution, Mapping
-from services.register.directory.load import load
+from services.core.model.register import (ExchangeRoute, Member)
+from services.register.attribution import (Attribution, Mapping)
+from services.register.directory.load import load_register
 from tests.registers import write_register
 
 CLIENT, SERVICE = "IR/GOV/100/desk", "IR/GOV/200/registry/person"
@@ -16,7 +16,7 @@ PARTIES = Parties(CLIENT, "IR/GOV/200/registry", SERVICE, meta=False)
 
 @pytest.fixture
 def register(tmp_path):
-    return load(write_register(tmp_path))
+    return load_register(write_register(tmp_path))
 
 
 def members(*pairs):

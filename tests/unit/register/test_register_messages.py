@@ -8,8 +8,8 @@ import pytest
 from registers import register_files, write_register
 
 from services.core.errors import InputError
-from services.core.model.probe import Expect, XmlExpectation
-from services.register.directory.load import load
+from services.core.model.probe import (Expect, XmlExpectation)
+from services.register.directory.load import load_register
 
 PROBES = register_files()["probes.yaml"]
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -18,7 +18,7 @@ SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 def faults(directory: Path) -> list[str]:
     """Return the faults of a register, its path taken off."""
     with pytest.raises(InputError) as refused:
-        load(directory)
+        load_register(directory)
     return [str(fault).removeprefix(f"{directory}/") for fault in refused.value.faults]
 
 
@@ -58,7 +58,7 @@ bus-probe:
 
 def test_definitions_that_are_right(tmp_path: Path) -> None:
     """What the reference shows is read as it is meant."""
-    register = load(write_register(tmp_path, probes_yaml=PROBES + GOOD))
+    register = load_register(write_register(tmp_path, probes_yaml=PROBES + GOOD))
     soap, rest, bus = (register.probes[name] for name in ("soap-probe", "rest-probe", "bus-probe"))
     assert (soap.kind, soap.soap, soap.action) == ("soap", "1.1", "urn:ask/${year}")
     assert soap.expect.xml == (XmlExpectation("//t:id", "${national_id}"), XmlExpectation("//t:ok"))
@@ -189,7 +189,7 @@ def test_params_that_break_a_message(tmp_path: Path) -> None:
         '  expect: {xml: [{path: "//x", equals: "${more}"}], record: {"//y": "${even}"}}\n'
     )
     links = register_files()["links.csv"].replace('""}"', '"", ""more"": 1, ""even"": true}"')
-    load(write_register(tmp_path, probes_yaml=probes, links_csv=links))
+    load_register(write_register(tmp_path, probes_yaml=probes, links_csv=links))
     wrong = links.replace('""0000000002"", ""more"": 1', '""A & B"", ""more"": 1')
     wrong = wrong.replace('""0000000001"", ""more"": 1, ""even"": true', '""1"", ""more"": [1], ""even"": [2]')
     assert faults(write_register(tmp_path, probes_yaml=probes, links_csv=wrong)) == [

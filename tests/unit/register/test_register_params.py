@@ -10,8 +10,8 @@ from registers import PROBES, write_register
 
 from services.core.errors import InputError
 from services.core.model.register import Register
-from services.register.directory.load import load
-from services.register.versions.rows import from_rows, to_rows
+from services.register.directory.load import load_register
+from services.register.versions.rows import (from_rows, to_rows)
 
 _TALK = """
 talk:
@@ -26,7 +26,7 @@ def _with(tmp_path: Path, params: object, target: str = "tcp://${host}:25") -> R
     directory = write_register(tmp_path, probes_yaml=PROBES + _TALK)
     with (directory / "endpoints.csv").open("a", encoding="utf-8") as file:
         file.write(f'talk,tax-office,,talk,{target},"{cell}",\n')
-    return load(directory)
+    return load_register(directory)
 
 
 def _faults(tmp_path: Path, params: object, target: str = "tcp://${host}:25") -> list[str]:

@@ -9,8 +9,8 @@ from registers import PROBES, write_register
 
 from services.core.errors import InputError
 from services.core.model.probe import Capture
-from services.register.directory.load import load
-from services.register.versions.rows import from_rows, to_rows
+from services.register.directory.load import load_register
+from services.register.versions.rows import (from_rows, to_rows)
 
 JOURNEY = """\
 permit:
@@ -43,7 +43,7 @@ permit:
 
 def faults(directory: Path) -> list[str]:
     with pytest.raises(InputError) as refused:
-        load(directory)
+        load_register(directory)
     return [str(fault).removeprefix(f"{directory}/") for fault in refused.value.faults]
 
 
@@ -56,7 +56,7 @@ def _register(
 
 def test_a_journey_is_read_and_survives_publication(tmp_path: Path) -> None:
     """Steps, targets and captures are read, the params must hold what no step captures, and rows give the same back."""
-    register = load(_register(tmp_path, JOURNEY))
+    register = load_register(_register(tmp_path, JOURNEY))
     journey = register.probes["permit"]
     assert [(step.probe.name, step.probe.kind, step.probe.timeout) for step in journey.steps] == [
         ("login", "http", 3.0),

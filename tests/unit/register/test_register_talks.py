@@ -8,9 +8,9 @@ import pytest
 from registers import PROBES, write_register
 
 from services.core.errors import InputError
-from services.core.model.probe import Body, Expect, Line, Query
+from services.core.model.probe import (Body, Expect, Line, Query)
 from services.core.model.register import Register
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 
 
 def _with(tmp_path: Path, probe: str, endpoint: str) -> Register:
@@ -18,7 +18,7 @@ def _with(tmp_path: Path, probe: str, endpoint: str) -> Register:
     directory = write_register(tmp_path, probes_yaml=PROBES + probe)
     with (directory / "endpoints.csv").open("a", encoding="utf-8") as file:
         file.write(endpoint)
-    return load(directory)
+    return load_register(directory)
 
 
 def _faults(tmp_path: Path, probe: str, endpoint: str = "") -> list[str]:

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from services.core.model.register import ALWAYS, Register
-from services.register.directory.load import load
-from services.register.rounds import INTEGRATION, agencies_by_name, known_agency
+from services.core.model.register import (ALWAYS, Register)
+from services.register.directory.load import load_register
+from services.register.rounds import (INTEGRATION, agencies_by_name, known_agency)
 from services.sandbox.exchanges.parties import data_bus
 from services.sandbox.register.register_files import register_files
-from services.sandbox.scenario.scenario import BUS, MEMBER, SCENARIOS, scenario
+from services.sandbox.scenario.scenario import (BUS, MEMBER, SCENARIOS, scenario)
 from services.sandbox.timing import timing
 
 
@@ -17,7 +17,7 @@ def loaded(tmp_path, name: str, slot: int = 5, first_slot: int = 360_000_000) ->
     tmp_path.mkdir(exist_ok=True)
     for file, content in register_files(made, data_bus(made), times, first_slot).items():
         (tmp_path / file).write_text(content, encoding="utf-8")
-    return load(tmp_path)
+    return load_register(tmp_path)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

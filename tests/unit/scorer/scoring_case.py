@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from registers import write_register
 
-from services.core.codec import decode_columns, encode_measurements
-from services.core.model.measurement import Measurement, Target
-from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.codec import (decode_columns, encode_measurements)
+from services.core.model.measurement import (Measurement, Target)
+from services.core.model.outcome import (OUTCOME_OF, Reason)
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import Snapshot
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from services.scorer.index.results import Adopted
 from services.scorer.index.scoring import Scoring
 from services.scorer.state.position import Position
@@ -36,7 +36,7 @@ REASONS = [Reason.OK] * 6 + [Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE, 
 def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
     """A register whose slots close an hour and a little after they end."""
     folder = tmp_path_factory.mktemp("register")
-    return load(write_register(folder, policy_yaml=("grace_hours: 24", "grace_hours: 1")))
+    return load_register(write_register(folder, policy_yaml=("grace_hours: 24", "grace_hours: 1")))
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,13 @@ from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
 from services.core.model.measurement import ExchangeSummary
 from services.core.model.reconciliation import Carrier
-from services.core.model.register import ExchangeRoute, Member
+from services.core.model.register import (ExchangeRoute, Member)
 from services.indicator.calendar import Calendar
 from services.indicator.exchanges.reconciliation import carriers_of
-from services.indicator.exchanges.traffic import assign, traffic
+from services.indicator.exchanges.traffic import (assign, traffic)
 from services.indicator.exchanges.volume import volume_change
 from services.register.attribution import Mapping
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from services.scorer.exchanges.database import Exchanges
 from services.scorer.state.position import Position
 
@@ -353,7 +353,7 @@ def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
     """Sixty days of exchanges that nobody knew the consumer of are the link's once a register names it, in hours, volumes
     and traffic, and are then as usual; a collector's summaries of before count no more, those of after do.
     """
-    found = load(write_register(tmp_path / "register"))
+    found = load_register(write_register(tmp_path / "register"))
     client, service = "X/G/3/tax", "X/G/4/customs/imports"
     register = replace(
         found,

@@ -11,7 +11,7 @@ from registers import write_register
 
 from services.core.model.measurement import ExchangeSummary
 from services.indicator.calendar import Calendar
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from services.scorer.exchanges.database import Exchanges
 from services.scorer.offline.score import volumes
 
@@ -23,7 +23,7 @@ def test_dumped_summaries_are_attributed_as_the_scorer_attributes_them(tmp_path:
     """Of what was published before and after a register named the consumer, old and new slots are the agency's, offline as
     online and in any order, also where a collector published none of the old ones anew.
     """
-    register = load(write_register(tmp_path / "register"))
+    register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
     before = ExchangeSummary("_unmapped", "customs", "X/G/3/tax", "X/G/4/customs/imports", NOON, 1, count=10, ok=9)
     named = replace(before, consumer="tax-office", link="clearance-customs", revision=2)

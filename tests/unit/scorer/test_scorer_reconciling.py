@@ -7,12 +7,12 @@ from pathlib import Path
 
 from registers import write_register
 
-from services.core.codec import decode_columns, encode_measurements
-from services.core.model.measurement import ExchangeSummary, Measurement, Target
-from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.codec import (decode_columns, encode_measurements)
+from services.core.model.measurement import (ExchangeSummary, Measurement, Target)
+from services.core.model.outcome import (OUTCOME_OF, Reason)
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from services.scorer.evidence_lock import Turns
 from services.scorer.exchanges.database import Exchanges
 from services.scorer.exchanges.reconciler import Reconciler
@@ -34,7 +34,7 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
 
     Closed days are judged once, and a second look over the same and over more says the same.
     """
-    register = load(write_register(tmp_path / "register"))
+    register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
     scoring = Scoring(Adopted.of(register), Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
     exchanges = Exchanges(tmp_path / "exchanges.sqlite")
@@ -75,7 +75,7 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
 
 async def test_what_is_found_says_of_when_it_is(tmp_path: Path) -> None:
     """All of it is as of the end asked for; a link tells its last hour, also in a window in which it fell silent."""
-    register = load(write_register(tmp_path / "register"))
+    register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
     scoring = Scoring(Adopted.of(register), Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
     exchanges = Exchanges(tmp_path / "exchanges.sqlite")
@@ -101,7 +101,7 @@ async def test_what_is_found_says_of_when_it_is(tmp_path: Path) -> None:
 
 async def test_nothing_carried_is_nothing_found(tmp_path: Path) -> None:
     """Without any exchange no link is silent and no bus is named; before the first slot there is no window at all."""
-    register = load(write_register(tmp_path / "register"))
+    register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
     scoring = Scoring(Adopted.of(register), Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
     exchanges = Exchanges(tmp_path / "exchanges.sqlite")

@@ -15,13 +15,13 @@ from prometheus_client import CollectorRegistry
 from registers import write_register
 
 from services.core.bus import Bus
-from services.core.codec import decode_columns, encode_measurements
+from services.core.codec import (decode_columns, encode_measurements)
 from services.core.log import logger
-from services.core.model.measurement import Measurement, Target
-from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.measurement import (Measurement, Target)
+from services.core.model.outcome import (OUTCOME_OF, Reason)
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from services.scorer import refresher as refreshing
 from services.scorer.evidence_lock import Turns
 from services.scorer.exchanges.database import Exchanges
@@ -32,7 +32,7 @@ from services.scorer.metrics import Gauges
 from services.scorer.publishing.blocks import GOVERNMENT
 from services.scorer.publishing.history import Announcer
 from services.scorer.publishing.publisher import Publisher
-from services.scorer.refresher import LATE_SECONDS, LATE_SHARE, Refresher
+from services.scorer.refresher import (LATE_SECONDS, LATE_SHARE, Refresher)
 from services.scorer.state.position import Position
 from services.scorer.state.store import Store
 
@@ -121,7 +121,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     """A refresher at the moment its first slot has settled."""
-    register = load(write_register(tmp_path / "register"))
+    register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
     clock = Clock(START + SLOT + register.settle_seconds)
     sink = Sink(clock)

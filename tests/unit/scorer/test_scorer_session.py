@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from registers import write_register
 
-from services.register.directory.load import load
+from services.register.directory.load import load_register
 from services.scorer.session import _adopted
 
 
@@ -23,7 +23,7 @@ def thawed() -> Iterator[None]:
 
 async def test_full_collections_do_not_look_at_the_register(tmp_path: Path, thawed: None) -> None:
     """Once a register is adopted the garbage collector passes over it and all that was worked out of it."""
-    register = load(write_register(tmp_path / "register"))
+    register = load_register(write_register(tmp_path / "register"))
     own = {id(register.links), id(register.agencies)}
     assert own <= {id(one) for one in gc.get_objects()}, "until then it does look"
     adopted = await _adopted(register)

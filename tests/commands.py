@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from services.cli import __main__ as cli
-from services.core.settings import (Settings, variable)
+from services.core.settings import Settings, variable
 
 __all__ = ["answered", "asks_the_api", "command_lines", "faults", "refused", "settings_of", "unknown_variables"]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from services.core.bus import (Bus, connect)
-from services.core.bus.embedded import (configuration, find_server, write_configuration)
+from services.core.bus import Bus, connect
+from services.core.bus.embedded import configuration, find_server, write_configuration
 from services.core.bus.roles import write_users
 from services.core.bus.topology import initialise
 from tests.ports import free_base_port, free_port

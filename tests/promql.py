@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 import promql_parser
 
-from services.core.metrics.table import (EVERY, TABLE)
+from services.core.metrics.table import EVERY, TABLE
 
 __all__ = ["faults", "labels_of"]
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from services.core.bus.embedded import (configuration, write_configuration)
+from services.core.bus.embedded import configuration, write_configuration
 from services.core.bus.roles import write_users
 from services.core.bus.topology import initialise
 from services.register.bus.publish import publish_register

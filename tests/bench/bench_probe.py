@@ -29,7 +29,7 @@ from services.core.model.register import Egress
 from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts
 from services.prober.environment import Network
-from services.prober.publishing.measurement import (Origin, measurement)
+from services.prober.publishing.measurement import Origin, measurement
 from services.prober.scheduling.schedule import Entry
 from services.prober.transport.egress import EgressRules
 from tests.bench.apart import apart

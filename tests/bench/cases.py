@@ -8,7 +8,19 @@ from dataclasses import dataclass
 
 from grpc_health.v1 import health_pb2
 
-from services.core.model.probe import (Auth, Body, Capture, Expect, JsonExpectation, Line, Probe, Query, Step, Tls, XmlExpectation)
+from services.core.model.probe import (
+    Auth,
+    Body,
+    Capture,
+    Expect,
+    JsonExpectation,
+    Line,
+    Probe,
+    Query,
+    Step,
+    Tls,
+    XmlExpectation,
+)
 from tests.bench.apart import Urls
 from tests.bench.borrowed import CALL, Authority, grpc_serving, replies, serving_http2
 from tests.bench.serve_dns import ADDRESS, NAME, serving_dns

@@ -20,7 +20,7 @@ from typing import Any
 from services.collector.files.log_file import LogFile
 from services.collector.ledger import summary_rows as cells
 from services.collector.ledger.ledger import Ledger
-from services.collector.publisher import (messages, publish)
+from services.collector.publisher import messages, publish
 from services.core.bus import Bus
 from services.core.model.register import FLUSH_SECONDS
 from services.register.attribution import Mapping

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from services.core.model.outcome import (OUTCOME_OF, Outcome, Reason)
+from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.core.settings import variable
 from tests.bench.load import Load, Run, run
 from tests.bench.process import machine

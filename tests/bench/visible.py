@@ -26,8 +26,8 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.bus import Bus
 from services.core.bus.names import measurement_subject
 from services.core.codec import encode_measurements
-from services.core.model.measurement import (Measurement, Target)
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Register
 from services.register.bus.publish import publish_register
 from services.register.versions.versions import with_versions

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prober_authority import Authority
 
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.prober.transport.resolver import Resolver
 
 __all__ = [

@@ -17,7 +17,7 @@ from prober_servers import LOOPBACK
 from services.core.errors import InputError
 from services.core.model.measurement import Target
 from services.prober.assignments import assignments
-from services.prober.attempt import (Attempts, Result)
+from services.prober.attempt import Attempts, Result
 from services.prober.environment import Network
 from services.prober.transport.egress import EgressRules
 from services.register.directory.load import load_register

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from services.core.bus.names import measurement_subject
 from services.core.codec import encode_measurements
-from services.core.model.measurement import (Measurement, Target)
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import Outcome, Reason
 from tests.e2e.dashboard_register import AGENCY, LINK, SLOT
 from tests.e2e.sandbox_register import read_rows
 

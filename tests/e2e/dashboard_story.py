@@ -17,7 +17,7 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from services.sandbox.faults.faults import (Mode, Scope)
+from services.sandbox.faults.faults import Mode, Scope
 from tests.e2e.alerting import deployed
 from tests.e2e.commanded_sandbox import command, spoil
 from tests.e2e.components import Components, started

@@ -10,7 +10,7 @@ import pytest
 
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from services.sandbox.faults.faults import (Mode, Scope)
+from services.sandbox.faults.faults import Mode, Scope
 from tests.e2e.alerting import Alerting, alerting, scaled
 from tests.e2e.commanded_sandbox import command
 from tests.e2e.components import Components, started

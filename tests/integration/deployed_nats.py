@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.core.bus import (Bus, connect)
+from services.core.bus import Bus, connect
 from services.core.bus.embedded import find_server
 from services.core.bus.tls import Encryption
 from tests.conftest import ROOT

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from services.core.model.measurement import Target
-from services.core.model.probe import (Expect, Probe)
+from services.core.model.probe import Expect, Probe
 from services.core.model.register import Egress
 from services.prober.assignments import Assignment
-from services.prober.attempt import (Attempts, Result)
+from services.prober.attempt import Attempts, Result
 from services.prober.environment import Network
 from services.prober.scheduling.schedule import Entry
 from services.prober.transport.egress import EgressRules

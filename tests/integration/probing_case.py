@@ -17,7 +17,7 @@ from services.core.codec import decode_measurements
 from services.core.errors import BusError
 from services.core.model.measurement import Measurement
 from services.core.model.probe import Probe
-from services.core.model.register import (Agency, Government, Link, Policy, Register, Service, Vantage)
+from services.core.model.register import Agency, Government, Link, Policy, Register, Service, Vantage
 from services.core.settings import Settings
 from services.prober.environment import Network
 from services.prober.metrics import Meters

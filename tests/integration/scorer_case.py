@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 from registers import write_register
 
 from services.core.bus import Bus
-from services.core.bus.names import (INDICATOR, measurement_subject)
+from services.core.bus.names import INDICATOR, measurement_subject
 from services.core.codec import encode_measurements
-from services.core.model.measurement import (Indicator, Kind, Measurement, Target)
-from services.core.model.outcome import (OUTCOME_OF, Reason)
+from services.core.model.measurement import Indicator, Kind, Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register

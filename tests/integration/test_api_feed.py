@@ -28,11 +28,11 @@ from peyvand.v1 import (
 )
 from services.core.blocks.slot_block import encode_slot_block
 from services.core.bus.large_values import LARGEST
-from services.core.bus.names import (INDICATOR, REGISTER, kv_stream)
+from services.core.bus.names import INDICATOR, REGISTER, kv_stream
 from services.core.bus.topology import initialise
 from services.core.codec.units import timestamp
 from services.core.model.measurement import Kind
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from tests.api_pictures import AS_OF, blocks_of, slot_block_of

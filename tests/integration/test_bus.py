@@ -10,13 +10,23 @@ from pathlib import Path
 import pytest
 from nats.errors import StaleConnectionError
 
-from services.core.bus import (TOGETHER, connect)
+from services.core.bus import TOGETHER, connect
 from services.core.bus import streams as bus_streams
-from services.core.bus.embedded import (configuration, write_configuration)
-from services.core.bus.names import (EXCHANGES, INDICATOR, MEASUREMENTS, REGISTER, exchange_subject, indicator_subject, kv_stream, kv_subject, measurement_subject)
-from services.core.bus.roles import (ROLES, load_user, write_users)
-from services.core.bus.topology import (initialise, stream_configs)
-from services.core.errors import (BusError, SettingsError)
+from services.core.bus.embedded import configuration, write_configuration
+from services.core.bus.names import (
+    EXCHANGES,
+    INDICATOR,
+    MEASUREMENTS,
+    REGISTER,
+    exchange_subject,
+    indicator_subject,
+    kv_stream,
+    kv_subject,
+    measurement_subject,
+)
+from services.core.bus.roles import ROLES, load_user, write_users
+from services.core.bus.topology import initialise, stream_configs
+from services.core.errors import BusError, SettingsError
 from tests.conftest import Nats
 from tests.ports import free_port
 

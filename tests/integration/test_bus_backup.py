@@ -18,10 +18,10 @@ from test_scorer_equality import SLOT, settled
 
 from services.core.bus import Bus
 from services.core.bus.names import MEASUREMENTS
-from services.core.bus.snapshots import (restore, save)
-from services.core.bus.topology import (initialise, stream_configs)
+from services.core.bus.snapshots import restore, save
+from services.core.bus.topology import initialise, stream_configs
 from services.core.codec import indicator_to_json
-from services.core.errors import (BusError, StateError)
+from services.core.errors import BusError, StateError
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from tests.conftest import Nats

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from services.core.bus import (Bus, buckets)
-from services.core.bus.large_values import (LARGEST, PATTERN, Parts)
-from services.core.bus.names import (INDICATOR, kv_stream, kv_subject)
+from services.core.bus import Bus, buckets
+from services.core.bus.large_values import LARGEST, PATTERN, Parts
+from services.core.bus.names import INDICATOR, kv_stream, kv_subject
 from services.core.errors import TornValueError
 
 KEY = "government"

@@ -13,7 +13,7 @@ from collector_case import DEADLINE, collector, in_force, put_in_force, stored, 
 from prober_servers import forever, serving
 from security_server import Logbook
 
-from services.core.bus.names import (EXCHANGES, exchange_subject, shard_of)
+from services.core.bus.names import EXCHANGES, exchange_subject, shard_of
 from services.core.codec import decode_summaries
 from tests.exchange_records import both_sides, record
 from tests.registers import write_register

@@ -20,7 +20,7 @@ from services.collector.config import XroadSource
 from services.collector.intake import Intake
 from services.collector.ledger.thread import Desk
 from services.collector.metrics import Meters
-from services.collector.records.batch import (Batch, Position)
+from services.collector.records.batch import Batch, Position
 from services.collector.xroad.poller import Puller
 from services.register.attribution import Mapping
 from tests.exchange_records import record as raw

@@ -17,11 +17,11 @@ import pytest
 from deployed_nats import VANTAGES, Deployed, component, deployed
 
 from services.core.bus import connect
-from services.core.bus.names import (EXCHANGES, MEASUREMENTS, indicator_subject, measurement_subject)
-from services.core.bus.roles import (inbox_prefix, permissions, read_user)
+from services.core.bus.names import EXCHANGES, MEASUREMENTS, indicator_subject, measurement_subject
+from services.core.bus.roles import inbox_prefix, permissions, read_user
 from services.core.bus.tls import Encryption
-from services.core.bus.topology import (initialise, stream_configs)
-from services.core.errors import (BusError, SettingsError)
+from services.core.bus.topology import initialise, stream_configs
+from services.core.errors import BusError, SettingsError
 from tests.ports import free_port
 from tests.registers import write_register
 

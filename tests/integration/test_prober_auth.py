@@ -15,8 +15,8 @@ import pytest
 from prober_authority import Authority
 from prober_servers import LOOPBACK, Handler, Request, Server, answer, ask, forever, says, serving
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Auth, Tls)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Auth, Tls
 from services.prober.environment import Network
 from services.prober.http import oauth2 as oauth
 from services.prober.http.token_cache import Tokens

@@ -20,8 +20,8 @@ from prober_servers import Request, answer, serving
 from registers import write_register
 
 from services.core.bus import Bus
-from services.core.bus.names import (MEASUREMENTS, heartbeat_subject, shard_of)
-from services.core.codec import (Heartbeat, decode_heartbeat, decode_measurements)
+from services.core.bus.names import MEASUREMENTS, heartbeat_subject, shard_of
+from services.core.codec import Heartbeat, decode_heartbeat, decode_measurements
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.register.bus.publish import publish_register

@@ -13,8 +13,8 @@ from dns_server import Asked, answering, naming, with_rcode
 from prober_names import name_server
 from prober_servers import LOOPBACK, ask
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Body, Expect, Query)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Body, Expect, Query
 from services.core.model.register import Egress
 from services.prober.attempt import Result
 from services.prober.environment import Network

@@ -14,7 +14,7 @@ from dns_server import Answer, Asked, naming
 from line_servers import Connection, Handler, talking
 from prober_servers import ask, silent, unaccepting
 
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Query
 from services.prober.attempt import Result
 

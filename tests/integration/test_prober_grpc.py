@@ -14,8 +14,8 @@ from prober_authority import Authority
 from prober_names import name_server
 from prober_servers import ask, silent
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Expect, JsonExpectation, Tls)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Expect, JsonExpectation, Tls
 from services.core.model.register import Egress
 from services.prober.environment import Network
 from services.prober.transport.egress import EgressRules

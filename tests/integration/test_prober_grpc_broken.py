@@ -7,7 +7,7 @@ from h2.errors import ErrorCodes
 from http2_servers import Asked, Headers, Http2Handler, Reply, serving_http2
 from prober_servers import ask
 
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.prober.attempt import Result
 
 _GRPC = [("content-type", "application/grpc")]

@@ -13,8 +13,8 @@ from grpc_servers import CALL, SERVICE, descriptor_set, ends, grpc_serving
 from prober_servers import LOOPBACK, Request, answer, ask, serving, silent
 
 from peyvand.v1.indicator_service_pb2 import GetLinkRequest, GetLinkResponse
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Auth, Expect, Fresh, JsonExpectation, Tls)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Auth, Expect, Fresh, JsonExpectation, Tls
 from services.prober.environment import Network
 from services.prober.grpc.descriptor_cache import Schemas
 from services.prober.transport.egress import EgressRules

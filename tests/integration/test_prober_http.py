@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from prober_servers import Request, answer, ask, says, serving
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Body, Expect)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Body, Expect
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from http2_servers import Asked, Reply, ask2, replies, serving_http2
 from prober_authority import Authority
 from prober_servers import says, serving
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Body, Expect, HeaderExpectation, Tls)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Body, Expect, HeaderExpectation, Tls
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from h2.errors import ErrorCodes
 from http2_servers import Asked, Http2Handler, Reply, ask2, serving_http2
 from prober_servers import silent
 
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 
 
 async def _reset(_: Asked, reply: Reply) -> None:

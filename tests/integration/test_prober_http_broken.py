@@ -11,7 +11,7 @@ import pytest
 from prober_names import name_server
 from prober_servers import Request, ask, forever, says, serving, silent, unaccepting
 
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Egress
 from services.prober.environment import Network
 from services.prober.transport.egress import EgressRules

@@ -14,8 +14,8 @@ from descriptors import no_descriptor_left
 from prober_names import name_server
 from prober_servers import Request, answer, ask, says, serving
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Auth, Body, Expect)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Auth, Body, Expect
 from services.core.model.register import Egress
 from services.prober.environment import Network
 from services.prober.transport.egress import EgressRules

@@ -11,8 +11,8 @@ from time import monotonic, time
 import pytest
 from prober_servers import Request, answer, ask, says, serving
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Body, Expect, Fresh, HeaderExpectation, JsonExpectation)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Body, Expect, Fresh, HeaderExpectation, JsonExpectation
 
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])

@@ -9,7 +9,7 @@ import pytest
 from prober_names import name_server
 from prober_servers import LOOPBACK, Server, ask, says, serving, unaccepting
 
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Egress
 from services.prober.environment import Network
 from services.prober.transport.egress import EgressRules

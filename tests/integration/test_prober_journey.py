@@ -14,10 +14,10 @@ from prober_authority import Authority
 from prober_names import name_server
 from prober_servers import LOOPBACK, Request, Server, answer, assignment, forever, serving
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Auth, Body, Capture, Expect, Fresh, JsonExpectation, Probe, Query, Step, Tls)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Auth, Body, Capture, Expect, Fresh, JsonExpectation, Probe, Query, Step, Tls
 from services.core.model.register import Egress
-from services.prober.attempt import (Attempts, Result)
+from services.prober.attempt import Attempts, Result
 from services.prober.environment import Network
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.resolver import Resolver

@@ -12,8 +12,8 @@ import structlog
 from prober_servers import LOOPBACK, Request, answer, ask, assignment, forever, says, serving
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import (Capture, Expect, Fresh, JsonExpectation, Probe, Step, XmlExpectation)
-from services.prober.attempt import (Attempts, Result)
+from services.core.model.probe import Capture, Expect, Fresh, JsonExpectation, Probe, Step, XmlExpectation
+from services.prober.attempt import Attempts, Result
 from services.prober.environment import Network
 from services.prober.transport.egress import EgressRules
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from prober_authority import Authority
 from prober_servers import LOOPBACK, Handler, Request, answer, ask, says, serving
 
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Tls
 from services.prober.environment import Network
 from services.prober.secrets import MissingSecretError

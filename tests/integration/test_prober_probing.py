@@ -16,8 +16,8 @@ from probing_case import Prober, register, running, slots
 
 from services.core.errors import SettingsError
 from services.core.model.measurement import Target
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.register import (Egress, Endpoint, Register, Vantage)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.register import Egress, Endpoint, Register, Vantage
 from services.core.settings import Settings
 from services.prober import pipeline as probing_module
 from services.prober.scheduling.schedule import share_of

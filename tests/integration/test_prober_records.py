@@ -11,7 +11,7 @@ from prober_servers import Request, answer, ask, serving
 from probing_case import register, running
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import (Expect, HeaderExpectation, Probe)
+from services.core.model.probe import Expect, HeaderExpectation, Probe
 from services.prober.checks import DETAIL_LENGTH
 
 RECORDS = ({"person": "1", "name": "علی"}, {"person": "2", "name": "رضا"}, {"person": "3", "name": "زهرا"})

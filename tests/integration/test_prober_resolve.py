@@ -12,7 +12,7 @@ from descriptors import no_descriptor_left
 from dns_server import Answer, Asked, answering, naming, with_rcode
 from prober_servers import LOOPBACK, ask
 
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.prober.attempt import Result
 from services.prober.environment import Network
 from services.prober.observation import Cause

@@ -20,9 +20,9 @@ from prober_servers import Request, answer, serving
 from registers import LINKS, write_register
 
 from services.core.bus import Bus
-from services.core.bus.names import (MEASUREMENTS, heartbeat_subject)
-from services.core.codec import (Heartbeat, decode_heartbeat, decode_measurements)
-from services.core.model.measurement import (Measurement, Target)
+from services.core.bus.names import MEASUREMENTS, heartbeat_subject
+from services.core.codec import Heartbeat, decode_heartbeat, decode_measurements
+from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Reason
 from services.prober.scheduling.membership import SILENT_SECONDS
 from services.prober.scheduling.rendezvous import Shares

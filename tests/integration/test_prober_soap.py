@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from prober_servers import Request, answer, ask, forever, says, serving
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Auth, Body, Expect, Fresh, HeaderExpectation, XmlExpectation)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Auth, Body, Expect, Fresh, HeaderExpectation, XmlExpectation
 
 SOAP11 = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP12 = "http://www.w3.org/2003/05/soap-envelope"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import StateError
-from services.prober.publishing.spool import (Record, Spool)
+from services.prober.publishing.spool import Record, Spool
 
 ROOT = Path(__file__).parents[2]
 

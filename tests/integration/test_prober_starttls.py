@@ -12,7 +12,7 @@ from line_servers import Connection, Handler, says_in_turn, talking
 from prober_authority import Authority
 from prober_servers import ask, silent, unaccepting
 
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Tls
 from services.prober.attempt import Result
 

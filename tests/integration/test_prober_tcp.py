@@ -13,8 +13,8 @@ from prober_authority import Authority
 from prober_names import name_server
 from prober_servers import LOOPBACK, ask, silent, unaccepting
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Line, Tls)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Line, Tls
 from services.core.model.register import Egress
 from services.prober.attempt import Result
 from services.prober.environment import Network

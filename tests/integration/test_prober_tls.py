@@ -12,8 +12,8 @@ import pytest
 from prober_authority import Authority
 from prober_servers import Request, answer, ask, says, serving
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Body, Expect, Tls)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Body, Expect, Tls
 
 _DAY = 86_400
 

@@ -9,7 +9,7 @@ from prober_names import name_server
 from prober_servers import LOOPBACK, ask, forever, serving, unaccepting
 from prometheus_client import CollectorRegistry
 
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.prober.environment import Network
 from services.prober.metrics import Meters
 from services.prober.transport.conntrack import TrackingTable

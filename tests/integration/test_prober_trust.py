@@ -15,8 +15,8 @@ from prober_authority import Authority
 from prober_names import name_server
 from prober_servers import LOOPBACK, Request, answer, ask, says, serving
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Expect, Tls)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Expect, Tls
 from services.prober.environment import Network
 from services.prober.transport.egress import EgressRules
 

@@ -10,8 +10,8 @@ import structlog
 from lxml import etree
 from prober_servers import LOOPBACK, Request, answer, ask, assignment, says, serving
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Expect, Probe, XmlExpectation)
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Expect, Probe, XmlExpectation
 from services.prober.attempt import Attempts
 from services.prober.environment import Network
 from services.prober.transport.egress import EgressRules

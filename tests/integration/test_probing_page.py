@@ -28,13 +28,13 @@ from prober_servers import Handler, Request, answer, says, serving
 from registers import PROBES, write_register
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import (KINDS, Capture, Tls)
+from services.core.model.probe import KINDS, Capture, Tls
 from services.prober.assignments import assignments
-from services.prober.attempt import (Attempts, Result)
+from services.prober.attempt import Attempts, Result
 from services.prober.environment import Network
 from services.prober.transport.egress import EgressRules
 from services.register.directory.load import load_register
-from services.register.probes import (auth, definition, expectations)
+from services.register.probes import auth, definition, expectations
 
 PAGE = (Path(__file__).parents[2] / "docs" / "probing.md").read_text(encoding="utf-8")
 HOST = re.compile(r"\b(https?|grpcs?|tcp|tls|dns)://([a-z]+\.example)(:[0-9]+)?")

@@ -15,12 +15,19 @@ from registers import write_register
 from structlog.testing import capture_logs
 
 from services.cli.commands.register import _watch
-from services.core.bus.names import (REGISTER, kv_stream)
+from services.core.bus.names import REGISTER, kv_stream
 from services.core.bus.topology import initialise
-from services.core.codec import (decode_manifest, encode_manifest)
+from services.core.codec import decode_manifest, encode_manifest
 from services.core.errors import BusError
 from services.core.settings import load_settings
-from services.register.bus.publish import (CURRENT, UnverifiedError, fetch_register, follow_register, keep_register, publish_register)
+from services.register.bus.publish import (
+    CURRENT,
+    UnverifiedError,
+    fetch_register,
+    follow_register,
+    keep_register,
+    publish_register,
+)
 from services.register.directory.load import load_register
 
 _CHANGES = (",0.99,2", ",0.99,4")

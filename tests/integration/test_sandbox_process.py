@@ -20,7 +20,7 @@ from pathlib import Path
 from sandbox_client import Seen, ask
 
 from services.core.model.outcome import Stage
-from services.core.model.register import (Link, Register)
+from services.core.model.register import Link, Register
 from services.core.model.template import fill
 from services.register.directory.load import load_register
 from services.sandbox.timing import timing

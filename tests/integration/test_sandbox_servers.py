@@ -17,13 +17,13 @@ from services.core.errors import ListenError
 from services.core.model.template import fill
 from services.sandbox.certificates import open_authority
 from services.sandbox.exchanges.parties import data_bus
-from services.sandbox.faults.faults import (Mode, Scope)
+from services.sandbox.faults.faults import Mode, Scope
 from services.sandbox.faults.timeline import Span
-from services.sandbox.scenario.scenario import (BUS, Scenario, scenario)
+from services.sandbox.scenario.scenario import BUS, Scenario, scenario
 from services.sandbox.scenario.wiring import Wire
 from services.sandbox.security_server.monitoring import Monitoring
 from services.sandbox.servers.servers import Servers
-from services.sandbox.sites import (CONTROL, Site, sites)
+from services.sandbox.sites import CONTROL, Site, sites
 from services.sandbox.timing import timing
 
 TIMES = timing(2)

@@ -11,7 +11,7 @@ import pytest
 from scorer_case import SLOT, make_register, measure
 from test_scorer_offline import peyvand
 
-from services.core.codec import (measurement_to_json, summary_to_json)
+from services.core.codec import measurement_to_json, summary_to_json
 from services.core.model.measurement import ExchangeSummary
 from services.core.model.outcome import Reason
 from services.register.directory.load import load_register

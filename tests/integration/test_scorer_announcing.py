@@ -12,8 +12,8 @@ import structlog
 from scorer_case import SLOT, eventually, make_register, measure, now_slot
 
 from services.core.bus import Bus
-from services.core.bus.names import (INDICATORS, MEASUREMENTS)
-from services.core.codec import (decode_columns, encode_measurements)
+from services.core.bus.names import INDICATORS, MEASUREMENTS
+from services.core.codec import decode_columns, encode_measurements
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import Snapshot
 from services.indicator.window import Evidence

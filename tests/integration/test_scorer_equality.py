@@ -16,7 +16,7 @@ from test_scorer_offline import peyvand
 
 from services.core.bus import Bus
 from services.core.bus.names import measurement_subject
-from services.core.codec import (indicator_to_json, structure_to_json)
+from services.core.codec import indicator_to_json, structure_to_json
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.core.model.register import Register

@@ -14,7 +14,7 @@ from scorer_case import SLOT, Scorer, blocks, eventually, make_register, measure
 from services.core.blocks.encode import encode_block
 from services.core.blocks.recent_block import decode_recent
 from services.core.bus import Bus
-from services.core.bus.names import (INDICATOR, MEASUREMENTS)
+from services.core.bus.names import INDICATOR, MEASUREMENTS
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.core.model.register import Register
@@ -24,7 +24,7 @@ from services.indicator.window import Evidence
 from services.scorer.decode import columns_of
 from services.scorer.index.results import Adopted
 from services.scorer.index.scoring import Scoring
-from services.scorer.publishing.blocks import (consumer_blocks, government_block)
+from services.scorer.publishing.blocks import consumer_blocks, government_block
 from services.scorer.publishing.columns import Table
 from services.scorer.publishing.publisher import Publisher
 from services.scorer.publishing.recall import recall

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from scorer_case import SLOT, make_register, measure, put, register_on
 
-from services.core.bus.names import (exchange_subject, measurement_subject)
-from services.core.codec import (encode_summaries, measurement_from_json, measurement_to_json)
+from services.core.bus.names import exchange_subject, measurement_subject
+from services.core.codec import encode_summaries, measurement_from_json, measurement_to_json
 from services.core.model.measurement import ExchangeSummary
 from services.core.model.outcome import Reason
 from tests.conftest import ROOT, Nats

@@ -10,10 +10,10 @@ from nats.aio.msg import Msg
 
 from services.core.blocks.slot_block import stamp_slot_block
 from services.core.bus import TOGETHER
-from services.core.bus.names import (INDICATOR, kv_subject)
+from services.core.bus.names import INDICATOR, kv_subject
 from services.scorer.index.results import Due
 from services.scorer.publishing.encode import Encoded
-from services.scorer.publishing.publisher import (SMALL, Publisher, Slots)
+from services.scorer.publishing.publisher import SMALL, Publisher, Slots
 from tests.conftest import Nats
 
 DEADLINE = 30.0

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from services.core.model.measurement import (Kind, MeasurementColumns, Target)
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.register import (ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage)
+from services.core.model.measurement import Kind, MeasurementColumns, Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import (Frame, Snapshot, indicators)
+from services.indicator.index.index import Frame, Snapshot, indicators
 from services.indicator.window import Evidence
 from tests import oracle
 from tests.property.indicator_cases import VANTAGES, Case

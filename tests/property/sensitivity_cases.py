@@ -9,8 +9,8 @@ from itertools import product
 
 import numpy as np
 
-from services.core.model.measurement import (MeasurementColumns, Target)
-from services.core.model.outcome import (OUTCOME_OF, Outcome, Reason)
+from services.core.model.measurement import MeasurementColumns, Target
+from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import Frame

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.api.errors import RefusedError
-from services.api.paging import (MOST, cut)
+from services.api.paging import MOST, cut
 
 ids = st.lists(st.from_regex(r"[a-z0-9][a-z0-9-]{0,8}", fullmatch=True), unique=True).map(sorted)
 question = ("List", "link", "")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.collector.ledger.ledger import Ledger
 from services.collector.ledger.pairing import exchanges
-from services.collector.records.batch import (Batch, Position)
+from services.collector.records.batch import Batch, Position
 from services.collector.records.xroad import read_side
 from services.register.attribution import Mapping
 

@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.collector.records.answers import AnswerError
-from services.collector.records.bulk import (decode_line, decode_records)
-from services.collector.records.formats import (UnreadableError, read)
-from services.collector.records.generic import (is_generic, read_generic)
+from services.collector.records.bulk import decode_line, decode_records
+from services.collector.records.formats import UnreadableError, read
+from services.collector.records.generic import is_generic, read_generic
 from services.collector.records.health_data import read_health
-from services.collector.records.xroad import (RecordError, read_side)
+from services.collector.records.xroad import RecordError, read_side
 from tests.exchange_records import PERSONAL, record
 
 CANARY = "CANARY-5f1c"

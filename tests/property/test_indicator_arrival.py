@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import Frame
-from services.indicator.verdicts.causes import (cause_states, rows_of)
+from services.indicator.verdicts.causes import cause_states, rows_of
 from services.indicator.window import Evidence
 from tests import oracle
 from tests.property.indicator_answers import (

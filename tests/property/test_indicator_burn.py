@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.indicator.index.error_budget import (SPANS, Burns, burn, burning)
+from services.indicator.index.error_budget import SPANS, Burns, burn, burning
 
 SLOT = 1800
 LENGTHS = [2, 12, 48, 144]

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.model.register import (ALWAYS, Agency, Government, Link, Policy, Register, Service)
+from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service
 from services.indicator.register_arrays import Frame
 from services.indicator.verdicts import charging
 from services.indicator.verdicts import closed_day as bits
-from services.indicator.verdicts.causes import (CauseRows, cause_states, join, pause_slots, rows_of)
+from services.indicator.verdicts.causes import CauseRows, cause_states, join, pause_slots, rows_of
 from services.indicator.verdicts.day_count import at_once
 
 

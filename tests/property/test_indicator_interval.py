@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.indicator.intervals.loss_bounds import (Bounds, _table)
-from services.indicator.intervals.outages import (Spells, SpellSums)
-from services.indicator.intervals.recipe import (Pool, bus_bounds, combine, lengths, pool, set_bounds, spread)
-from services.indicator.intervals.sets import (Causes, Guard, Learnt, Sets, group_bounds, link_bounds)
-from services.indicator.verdicts.causes import (pause_slots, rows_of)
+from services.indicator.intervals.loss_bounds import Bounds, _table
+from services.indicator.intervals.outages import Spells, SpellSums
+from services.indicator.intervals.recipe import Pool, bus_bounds, combine, lengths, pool, set_bounds, spread
+from services.indicator.intervals.sets import Causes, Guard, Learnt, Sets, group_bounds, link_bounds
+from services.indicator.verdicts.causes import pause_slots, rows_of
 from tests import interval_oracle as oracle
 
 HOUR = 3600

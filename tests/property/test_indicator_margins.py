@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from services.core.model.measurement import Kind
 from services.indicator.calendar import RECORD_DAYS
-from services.indicator.index.index import (Snapshot, indicators)
+from services.indicator.index.index import Snapshot, indicators
 from services.indicator.intervals.history import Record
 from services.indicator.register_arrays import Frame
 from tests import interval_oracle, oracle

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.indicator.calendar import Calendar
-from services.indicator.exchanges.agreement import (Hours, agreement)
-from services.indicator.exchanges.volume import (UNUSUAL, volume_change)
+from services.indicator.exchanges.agreement import Hours, agreement
+from services.indicator.exchanges.volume import UNUSUAL, volume_change
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from services.core.model.measurement import (MeasurementColumns, Target)
-from services.core.model.outcome import (OUTCOME_OF, Outcome, Reason)
+from services.core.model.measurement import MeasurementColumns, Target
+from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.sensitivity.cases import FACTORS
-from services.indicator.sensitivity.rejudge import (Limits, rejudge)
+from services.indicator.sensitivity.rejudge import Limits, rejudge
 from services.indicator.window import Evidence
 from tests.property.indicator_cases import Case, cases
 from tests.property.sensitivity_cases import PHI_S, TAU_MS, alike, counted, limited, measured

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.model.measurement import (Kind, MeasurementColumns)
+from services.core.model.measurement import Kind, MeasurementColumns
 from services.core.model.outcome import Outcome
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import indicators
 from services.indicator.register_arrays import Frame
-from services.indicator.sensitivity.cases import (compute, reweigh)
-from services.indicator.sensitivity.ranks import (analyse, rank)
+from services.indicator.sensitivity.cases import compute, reweigh
+from services.indicator.sensitivity.ranks import analyse, rank
 from services.indicator.window import Evidence
 from tests.property.indicator_answers import register_of
 from tests.property.indicator_cases import Case, cases

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.measurement import Kind
-from services.indicator.index.tabulate import (BANDS, bands, tabulate_links)
+from services.indicator.index.tabulate import BANDS, bands, tabulate_links
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import link_shares
 from tests import oracle

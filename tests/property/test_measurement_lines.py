@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.codec import (measurement_from_json, measurement_to_json)
-from services.core.codec.measurement_json import (_by_the_rules, _written_by_us)
-from services.core.model.measurement import (Measurement, Phases, Target)
-from services.core.model.outcome import (OUTCOME_OF, Reason)
+from services.core.codec import measurement_from_json, measurement_to_json
+from services.core.codec.measurement_json import _by_the_rules, _written_by_us
+from services.core.model.measurement import Measurement, Phases, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
 
 seconds = st.none() | st.integers(0, 10**12).map(lambda micros: micros / 1e6)
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.measurement import Target
-from services.prober.scheduling.schedule import (Entry, Launch, Schedule)
+from services.prober.scheduling.schedule import Entry, Launch, Schedule
 
 SLOT = 60
 SLOTS = 8

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from registers import EVALUATION, register_files
 
-from services.core.errors import (Fault, InputError)
+from services.core.errors import Fault, InputError
 from services.register.directory.load import load_register
 
 _FILES = (*register_files(), "members.csv", "exchange.csv", "maintenance.csv", "evaluation_rounds.yaml")

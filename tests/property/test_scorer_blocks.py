@@ -8,13 +8,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.blocks.encode import (BlockColumns, block_digest, encode_block, encode_blocks, stamp_block)
+from services.core.blocks.encode import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
 from services.core.codec import ExchangeVolume
 from services.core.model.measurement import Kind
-from services.indicator.index.index import (Snapshot, indicators)
+from services.indicator.index.index import Snapshot, indicators
 from services.indicator.register_arrays import Frame
 from services.scorer.index.members import members
-from services.scorer.publishing.blocks import (consumer_blocks, government_block)
+from services.scorer.publishing.blocks import consumer_blocks, government_block
 from services.scorer.publishing.columns import Table
 from tests.block_columns import Block, decode_block
 from tests.property.indicator_answers import evidence_of, register_of

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.measurement import Target
-from services.prober.scheduling.rendezvous import (Share, Shares)
-from services.prober.scheduling.schedule import (Entry, Launch, Schedule)
+from services.prober.scheduling.rendezvous import Share, Shares
+from services.prober.scheduling.schedule import Entry, Launch, Schedule
 
 SLOT = 60
 ids = st.from_regex(r"[a-z0-9][a-z0-9-]{0,8}", fullmatch=True)

@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2_grpc, register_service_pb2_grpc
 from services.api.model.register_view import RegisterView
-from services.api.server import (Announcer, listening)
-from services.api.wiring import (NAMES, Picture, handlers)
+from services.api.server import Announcer, listening
+from services.api.wiring import NAMES, Picture, handlers
 from services.core.blocks.read import KeptBlock
 from services.core.log import logger
 from services.core.runtime import Health

@@ -18,12 +18,12 @@ from prometheus_client import CollectorRegistry
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc, register_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import register_service_pb2 as register_messages
-from services.api.access.clients import (identify_by, read_clients)
-from services.api.access.roles import (EVERYTHING, PUBLIC, Caller, Role)
+from services.api.access.clients import identify_by, read_clients
+from services.api.access.roles import EVERYTHING, PUBLIC, Caller, Role
 from services.api.access.rules import RULES
 from services.api.access.tls import credentials_by
-from services.api.server import (Announcer, listening)
-from services.api.wiring import (NAMES, handlers)
+from services.api.server import Announcer, listening
+from services.api.wiring import NAMES, handlers
 from services.core.errors import SettingsError
 from services.core.log import logger
 from services.core.model.measurement import Kind

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.api.answers.link_shares import (Gathering, around)
+from services.api.answers.link_shares import Gathering, around
 from services.core.blocks.recent_block import encode_recent
 from services.core.blocks.slot_block import encode_slot_block
 from services.core.errors import BusError
-from services.core.model.measurement import (Kind, Losses)
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.measurement import Kind, Losses
+from services.core.model.outcome import Outcome, Reason
 from services.indicator.index.explain import explain_index
 from tests.api_pictures import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of
 from tests.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent

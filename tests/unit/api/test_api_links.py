@@ -10,7 +10,7 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.blocks.slot_block import encode_slot_block
 from services.core.codec.units import timestamp
 from services.core.errors import BusError
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.register.directory.load import load_register
 from tests.api_pictures import AS_OF, slot_block_of
 from tests.registers import write_register

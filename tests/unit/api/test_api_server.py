@@ -15,8 +15,8 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import indicator_service_pb2_grpc
 from services.api import component as readiness
 from services.api import runner
-from services.api.server import (Announcer, listening)
-from services.api.wiring import (NAMES, Picture, handlers)
+from services.api.server import Announcer, listening
+from services.api.wiring import NAMES, Picture, handlers
 from services.core.codec.units import timestamp
 from services.core.errors import ListenError
 from services.core.log import logger

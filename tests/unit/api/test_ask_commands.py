@@ -10,14 +10,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.api.server import (Announcer, listening)
+from services.api.server import Announcer, listening
 from services.api.wiring import NAMES
 from services.cli import api_client as ask_client
 from services.cli.commands import ask as ask_commands
 from services.core.blocks.recent_block import encode_recent
 from services.core.blocks.slot_block import encode_slot_block
 from services.core.errors import ApiError
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.core.runtime import Health
 from services.register.directory.load import load_register
 from tests.api_pictures import AS_OF, recent_block, slot_block_of

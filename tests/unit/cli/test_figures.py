@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from peyvand.v1 import indicator_service_pb2
-from services.cli.render.format import (gain, points)
+from services.cli.render.format import gain, points
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.cli.healthcheck import ask
-from services.core.runtime import (Health, _exposition)
+from services.core.runtime import Health, _exposition
 from tests.ports import free_port
 
 

@@ -7,15 +7,24 @@ import io
 import pytest
 from rich.console import Console
 
-from services.cli.render.probe import (Probed, explained, line)
-from services.core.model.measurement import (Phases, Target)
+from services.cli.render.probe import Probed, explained, line
+from services.core.model.measurement import Phases, Target
 from services.core.model.outcome import Reason
-from services.core.model.probe import (Body, Expect, HeaderExpectation, JsonExpectation, Probe)
+from services.core.model.probe import Body, Expect, HeaderExpectation, JsonExpectation, Probe
 from services.prober.assignments import Assignment
 from services.prober.attempt import Result
-from services.prober.checks import (Judgement, judge)
-from services.prober.expected.expectations import (Expectations, compile_expectations)
-from services.prober.observation import (Cause, CertificateFacts, DnsFacts, Failure, Observation, Phase, RpcFacts, StepFacts)
+from services.prober.checks import Judgement, judge
+from services.prober.expected.expectations import Expectations, compile_expectations
+from services.prober.observation import (
+    Cause,
+    CertificateFacts,
+    DnsFacts,
+    Failure,
+    Observation,
+    Phase,
+    RpcFacts,
+    StepFacts,
+)
 from services.prober.scheduling.schedule import Entry
 
 DAY = 86_400

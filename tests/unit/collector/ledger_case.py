@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.collector.records.batch import (Batch, Position)
+from services.collector.records.batch import Batch, Position
 from services.collector.records.xroad import read_side
 from services.register.attribution import Mapping
 

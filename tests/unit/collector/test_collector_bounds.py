@@ -9,9 +9,9 @@ import pytest
 from ledger_case import DAY, NOBODY, NOW, batch
 from msgspec import structs
 
-from services.collector.ledger.ledger import (Ledger, Taken)
+from services.collector.ledger.ledger import Ledger, Taken
 from services.collector.publisher import messages
-from services.collector.records.batch import (Batch, Position)
+from services.collector.records.batch import Batch, Position
 from services.collector.records.formats import read
 from services.collector.records.xroad import read_side
 from services.core import codec

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.collector.component import (Crew, end)
+from services.collector.component import Crew, end
 from services.core.errors import StateError
 
 

@@ -8,7 +8,7 @@ import pytest
 from ledger_case import DAY, HOUR, NOBODY, NOW, batch, counts
 
 from services.collector.ledger import sides
-from services.collector.ledger.ledger import (Ledger, Taken)
+from services.collector.ledger.ledger import Ledger, Taken
 from services.collector.ledger.summary_rows import Totals
 from services.collector.records.xroad import read_side
 

@@ -11,7 +11,7 @@ import tracemalloc
 import pytest
 
 from services.collector.records.batch import Position
-from services.collector.records.formats import (UnreadableError, read)
+from services.collector.records.formats import UnreadableError, read
 from services.collector.records.xroad import read_side
 
 

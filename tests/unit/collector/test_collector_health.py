@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.collector.records.health_data import (ServiceHealth, read_health)
+from services.collector.records.health_data import ServiceHealth, read_health
 
 
 def event(version: str, statistics: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from ledger_case import DAY, HOUR, NOBODY, NOW, batch, counts
 
-from services.collector.ledger.ledger import (Ledger, Taken)
+from services.collector.ledger.ledger import Ledger, Taken
 from services.collector.ledger.summary_rows import Totals
 from services.collector.records.batch import Position
 from services.collector.records.formats import read

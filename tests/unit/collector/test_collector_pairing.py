@@ -7,7 +7,7 @@ import pytest
 
 from services.collector.ledger.pairing import exchanges
 from services.collector.records.formats import read
-from services.collector.records.xroad import (Result, read_side)
+from services.collector.records.xroad import Result, read_side
 
 # Names of the expected documents, and ours.
 DERIVED = {

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from services.collector.ledger.ledger import Pending
 from services.collector.publisher import messages
-from services.core.bus.names import (exchange_subject, shard_of)
+from services.core.bus.names import exchange_subject, shard_of
 from services.core.codec import decode_summaries
 from services.core.model.measurement import ExchangeSummary
 

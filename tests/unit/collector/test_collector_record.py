@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from services.collector.records.bulk import decode_line
-from services.collector.records.xroad import (Parties, RecordError, Result, read_side)
+from services.collector.records.xroad import Parties, RecordError, Result, read_side
 from tests.exchange_records import PERSONAL
 
 SIZE = "a whole number of bytes, from 0 to 1 TiB"

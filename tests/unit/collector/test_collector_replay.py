@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.collector.records.batch import (Batch, Position, Reject)
-from services.collector.records.timeline import (Extent, Paced, Timeline, timeline)
+from services.collector.records.batch import Batch, Position, Reject
+from services.collector.records.timeline import Extent, Paced, Timeline, timeline
 from services.collector.records.xroad import read_side
 
 WEEK = 7 * 86_400_000

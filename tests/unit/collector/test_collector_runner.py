@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.collector.ledger.thread import Desk
-from services.collector.records.batch import (Batch, Position)
+from services.collector.records.batch import Batch, Position
 from services.collector.records.xroad import read_side
 from services.collector.runner import _Collector
 from services.core import log as logs

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.collector.config import (FileSource, XroadSource, read_sources)
+from services.collector.config import FileSource, XroadSource, read_sources
 from services.core.errors import InputError
 
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from services.collector.records.formats import (UnreadableError, read)
+from services.collector.records.formats import UnreadableError, read
 from services.collector.records.xroad import read_side
 
 

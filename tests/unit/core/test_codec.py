@@ -15,10 +15,21 @@ from peyvand.v1 import block_pb2, indicator_pb2, outcome_pb2
 from services.core import codec
 from services.core.blocks.link_evidence import LinkEvidence
 from services.core.blocks.read import KeptBlock
-from services.core.blocks.slot_block import (SlotBlock, decode_slot_block, encode_slot_block)
+from services.core.blocks.slot_block import SlotBlock, decode_slot_block, encode_slot_block
 from services.core.codec.indicator import indicator_from_message
-from services.core.model.measurement import (DURATION_BUCKETS, ExchangeSummary, Indicator, Interval, Kind, Losses, Measurement, Phases, Strict, Target)
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.measurement import (
+    DURATION_BUCKETS,
+    ExchangeSummary,
+    Indicator,
+    Interval,
+    Kind,
+    Losses,
+    Measurement,
+    Phases,
+    Strict,
+    Target,
+)
+from services.core.model.outcome import Outcome, Reason
 from tests.block_columns import Block, decode_block, encoded
 from tests.reconciliations import disagreeing, traffic
 

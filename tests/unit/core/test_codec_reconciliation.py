@@ -6,8 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from services.core.codec.beside_index import (reconciliation_from_message, reconciliation_to_message, traffic_from_message, traffic_to_message)
-from services.core.model.reconciliation import (BusTraffic, Reconciliation, Traffic, Undeclared, Volume)
+from services.core.codec.beside_index import (
+    reconciliation_from_message,
+    reconciliation_to_message,
+    traffic_from_message,
+    traffic_to_message,
+)
+from services.core.model.reconciliation import BusTraffic, Reconciliation, Traffic, Undeclared, Volume
 from tests.reconciliations import disagreeing, traffic
 
 WHOLE = disagreeing()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.bus import large_values as parts
-from services.core.bus.large_values import (LARGEST, Parts, cut, join, key_behind)
+from services.core.bus.large_values import LARGEST, Parts, cut, join, key_behind
 
 SIZES = (0, 1, LARGEST - 1, LARGEST, LARGEST + 1, 3 * LARGEST)
 

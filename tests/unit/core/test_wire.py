@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peyvand.v1 import block_pb2
-from services.core.blocks.packed import (doubles, message, strings, varints, zigzag)
+from services.core.blocks.packed import doubles, message, strings, varints, zigzag
 
 NUMBERS = st.one_of(st.integers(0, 200), st.integers(0, 2**64 - 1), st.sampled_from([2**7, 2**14 - 1, 2**35, 2**63]))
 SIGNED = st.one_of(st.integers(-2, 2), st.integers(-(2**63), 2**63 - 1))

@@ -12,7 +12,7 @@ import yaml
 
 from services.core.metrics.table import TABLE
 from services.core.model.outcome import Reason
-from services.core.settings import (Settings, variable)
+from services.core.settings import Settings, variable
 from tests.charts import render
 from tests.commands import command_lines, faults, refused
 from tests.programs import module

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from services.core.model.register import (Government, Policy)
+from services.core.model.register import Government, Policy
 from services.indicator.calendar import Calendar
 
 LONG_AGO = 0.0

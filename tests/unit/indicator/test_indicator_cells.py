@@ -5,8 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from services.core.model.outcome import (Outcome, Reason)
-from services.indicator.cells.packing import (EMPTY, outcomes, pack, reasons, stages, verdict)
+from services.core.model.outcome import Outcome, Reason
+from services.indicator.cells.packing import EMPTY, outcomes, pack, reasons, stages, verdict
 
 SLOT = 1_700_000_100
 

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.core.model.measurement import (Kind, Losses, Strict)
+from services.core.model.measurement import Kind, Losses, Strict
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import (METHOD_VERSION, Frame, indicators)
+from services.indicator.index.index import METHOD_VERSION, Frame, indicators
 from services.indicator.window import Evidence
 from tests.property.indicator_answers import register_of, snapshot
 from tests.property.indicator_cases import Case

@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.blocks.recent_block import (RecentBlock, decode_recent, encode_recent)
-from services.core.codec import (decode_columns, encode_measurements)
-from services.core.model.measurement import (Measurement, Phases, Target)
-from services.core.model.outcome import (OUTCOME_OF, Outcome, Reason)
+from services.core.blocks.recent_block import RecentBlock, decode_recent, encode_recent
+from services.core.codec import decode_columns, encode_measurements
+from services.core.model.measurement import Measurement, Phases, Target
+from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.indicator.cells import recent as module
-from services.indicator.cells.recent import (FAILURES, Recent, batches)
+from services.indicator.cells.recent import FAILURES, Recent, batches
 
 TARGETS = [Target("a"), Target("b"), Target("b", endpoint=True), Target("c")]
 REASONS = [Reason.OK, Reason.OK, Reason.SHED, Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE]

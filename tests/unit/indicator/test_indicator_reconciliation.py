@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from registers import write_register
 
-from services.core.model.reconciliation import (BusTraffic, Carrier, Reconciliation, Undeclared)
-from services.core.model.register import (ExchangeRoute, Register)
+from services.core.model.reconciliation import BusTraffic, Carrier, Reconciliation, Undeclared
+from services.core.model.register import ExchangeRoute, Register
 from services.indicator.exchanges.agreement import Hours
-from services.indicator.exchanges.reconciliation import (Carried, Span, carriers_of, compared, linked, silences, traffics)
+from services.indicator.exchanges.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
 from services.indicator.exchanges.traffic import assign
 from services.indicator.register_arrays import Frame
 from services.register.directory.load import load_register

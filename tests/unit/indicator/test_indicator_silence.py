@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.indicator.exchanges.silence import (SILENCE_DAYS, silence)
+from services.indicator.exchanges.silence import SILENCE_DAYS, silence
 
 
 def days(*rows: str) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from services.core.model.probe import (Probe, Step)
+from services.core.model.probe import Probe, Step
 from services.core.model.register import ExchangeRoute
 from services.core.model.structure import SetIndex
 from services.indicator.index.index import METHOD_VERSION

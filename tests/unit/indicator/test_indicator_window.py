@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from services.core.model.measurement import (Kind, Target)
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.measurement import Kind, Target
+from services.core.model.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import Frame
-from services.indicator.window import (DayState, Evidence)
+from services.indicator.window import DayState, Evidence
 from tests.property.indicator_answers import assert_same, batches, measured, register_of, snapshot, truth_of
 from tests.property.indicator_cases import Case
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from registers import write_register
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import (Expect, Fresh, Probe)
+from services.core.model.probe import Expect, Fresh, Probe
 from services.prober.assignments import assignments
 from services.prober.checks import judge
 from services.prober.checks.freshness import moment
-from services.prober.checks.jalali import (YEARS, gregorian)
+from services.prober.checks.jalali import YEARS, gregorian
 from services.prober.expected.expectations import compile_expectations
-from services.prober.observation import (Observation, StepFacts)
+from services.prober.observation import Observation, StepFacts
 from services.register.directory.load import load_register
 
 TEHRAN = ZoneInfo("Asia/Tehran")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.core.model.probe import Capture
-from services.prober.checks.captures import (CaptureError, compile_capture)
+from services.prober.checks.captures import CaptureError, compile_capture
 from services.prober.observation import Observation
 
 

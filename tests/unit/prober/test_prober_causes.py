@@ -6,8 +6,8 @@ import errno
 
 import pytest
 
-from services.prober.observation import (Cause, Failure, Phase)
-from services.prober.transport.os_errors import (cause_of, foremost, lacks_family)
+from services.prober.observation import Cause, Failure, Phase
+from services.prober.transport.os_errors import cause_of, foremost, lacks_family
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,15 @@ from errno import (
 
 import pytest
 
-from services.core.model.measurement import (Phases, Target)
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe)
-from services.prober.checks import (DETAIL_LENGTH, Judgement, judge)
-from services.prober.expected.expectations import (Expectations, compile_expectations)
+from services.core.model.measurement import Phases, Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe
+from services.prober.checks import DETAIL_LENGTH, Judgement, judge
+from services.prober.expected.expectations import Expectations, compile_expectations
 from services.prober.expected.template import fill_value
-from services.prober.observation import (Cause, Failure, Observation, Phase, StepFacts)
-from services.prober.publishing.measurement import (Origin, blinded, measurement)
-from services.prober.stall import (Stalls, excuse)
+from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
+from services.prober.publishing.measurement import Origin, blinded, measurement
+from services.prober.stall import Stalls, excuse
 from services.prober.transport.os_errors import cause_of
 
 GOOD = Observation(time=1_800_000_000.0, duration=0.2, latency=0.1, status=200, body=b"{}")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.core.model.measurement import (Measurement, Target)
+from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Reason
 from services.core.model.probe import Probe
 from services.prober.assignments import Assignment

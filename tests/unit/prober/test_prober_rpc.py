@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 
 from services.prober.grpc.call import metadata_of
 from services.prober.grpc.descriptor_cache import Schemas
-from services.prober.grpc.descriptors import (HEALTH_CHECK, AbsentError, AnswerError, DescriptorError, Descriptors, read_set, reflected)
+from services.prober.grpc.descriptors import (
+    HEALTH_CHECK,
+    AbsentError,
+    AnswerError,
+    DescriptorError,
+    Descriptors,
+    read_set,
+    reflected,
+)
 
 
 def _file(name: str = "tax.proto", *imports: str) -> FileDescriptorProto:

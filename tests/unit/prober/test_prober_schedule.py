@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from services.core.model.measurement import Target
-from services.prober.scheduling.schedule import (Entry, Launch, Schedule, share_of)
+from services.prober.scheduling.schedule import Entry, Launch, Schedule, share_of
 
 
 def entries(count: int, timeout: float = 5.0, prefix: str = "link") -> list[Entry]:

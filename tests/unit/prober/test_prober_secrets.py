@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.prober.secrets import (MissingSecretError, Secrets)
+from services.prober.secrets import MissingSecretError, Secrets
 
 
 class Clock:

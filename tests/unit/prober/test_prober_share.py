@@ -8,9 +8,9 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from services.core.model.measurement import Target
-from services.prober.scheduling.membership import (SILENT_SECONDS, News, Peer, Roster)
-from services.prober.scheduling.rendezvous import (Share, Shares)
-from services.prober.scheduling.schedule import (Entry, share_of)
+from services.prober.scheduling.membership import SILENT_SECONDS, News, Peer, Roster
+from services.prober.scheduling.rendezvous import Share, Shares
+from services.prober.scheduling.schedule import Entry, share_of
 
 SLOT = 300
 ENTRIES = tuple(Entry(Target(f"link-{number}"), 5.0) for number in range(3000))

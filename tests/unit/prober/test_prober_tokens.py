@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from services.prober.http.token_cache import (Issuer, Token, TokenError, Tokens)
+from services.prober.http.token_cache import Issuer, Token, TokenError, Tokens
 
 ISSUER = Issuer("https://sso.example/token", "monitor", "env:SECRET")
 

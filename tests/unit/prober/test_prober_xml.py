@@ -8,9 +8,9 @@ import pytest
 from lxml import etree
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import (Expect, Probe, XmlExpectation)
-from services.core.xml import (MarkupError, read_markup)
-from services.prober.checks import (Judgement, judge)
+from services.core.model.probe import Expect, Probe, XmlExpectation
+from services.core.xml import MarkupError, read_markup
+from services.prober.checks import Judgement, judge
 from services.prober.checks.document import Document
 from services.prober.expected.expectations import compile_expectations
 from services.prober.observation import Observation

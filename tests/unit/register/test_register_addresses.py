@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.register.reading.addresses import (read_control_target, read_http_url, read_target)
+from services.register.reading.addresses import read_control_target, read_http_url, read_target
 
 READERS = (read_http_url, read_control_target, lambda text: read_target(text, "http"))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from registers import write_register
 
-from services.register.directory.load import (load_register, read_directory)
+from services.register.directory.load import load_register, read_directory
 from services.register.versions.succession import against
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from services.cli.commands import register as register_commands
 from services.cli.commands.register import app
 from services.core.bus.roles import write_users
-from services.core.errors import (BusError, InputError, SettingsError)
+from services.core.errors import BusError, InputError, SettingsError
 
 
 def test_check_says_what_a_register_holds(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 
 from services.cli.commands.register import app
 from services.collector.config import read_sources
-from services.core.errors import (InputError, SettingsError)
+from services.core.errors import InputError, SettingsError
 from services.register.directory.load import load_register
 from services.register.discovery.proposal import write_files
 from services.register.discovery.xroad_import import import_xroad
-from services.register.discovery.xroad_lists import (Directory, read_into)
+from services.register.discovery.xroad_lists import Directory, read_into
 
 EPOCH = date(2026, 1, 1)
 ALLOWED = """<E:Envelope xmlns:E="e" xmlns:x="x" xmlns:id="i"><E:Header>

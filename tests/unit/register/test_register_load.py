@@ -10,8 +10,8 @@ from registers import register_files, write_register
 
 from services.cli.commands.register import _fingerprint
 from services.core.errors import InputError
-from services.core.model.probe import (Auth, JsonExpectation)
-from services.core.model.register import (ALWAYS, ExchangeRoute, Maintenance, Member)
+from services.core.model.probe import Auth, JsonExpectation
+from services.core.model.register import ALWAYS, ExchangeRoute, Maintenance, Member
 from services.register.directory.load import load_register
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from services.core.model.exchange import Parties
-from services.core.model.register import (ExchangeRoute, Member)
-from services.register.attribution import (Attribution, Mapping)
+from services.core.model.register import ExchangeRoute, Member
+from services.register.attribution import Attribution, Mapping
 from services.register.directory.load import load_register
 from tests.registers import write_register
 

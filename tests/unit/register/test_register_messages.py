@@ -8,7 +8,7 @@ import pytest
 from registers import register_files, write_register
 
 from services.core.errors import InputError
-from services.core.model.probe import (Expect, XmlExpectation)
+from services.core.model.probe import Expect, XmlExpectation
 from services.register.directory.load import load_register
 
 PROBES = register_files()["probes.yaml"]

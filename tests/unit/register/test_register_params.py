@@ -11,7 +11,7 @@ from registers import PROBES, write_register
 from services.core.errors import InputError
 from services.core.model.register import Register
 from services.register.directory.load import load_register
-from services.register.versions.rows import (from_rows, to_rows)
+from services.register.versions.rows import from_rows, to_rows
 
 _TALK = """
 talk:

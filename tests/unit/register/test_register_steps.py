@@ -10,7 +10,7 @@ from registers import PROBES, write_register
 from services.core.errors import InputError
 from services.core.model.probe import Capture
 from services.register.directory.load import load_register
-from services.register.versions.rows import (from_rows, to_rows)
+from services.register.versions.rows import from_rows, to_rows
 
 JOURNEY = """\
 permit:

@@ -8,7 +8,7 @@ import pytest
 from registers import PROBES, write_register
 
 from services.core.errors import InputError
-from services.core.model.probe import (Body, Expect, Line, Query)
+from services.core.model.probe import Body, Expect, Line, Query
 from services.core.model.register import Register
 from services.register.directory.load import load_register
 

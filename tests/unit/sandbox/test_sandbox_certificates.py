@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.core.errors import StateError
-from services.sandbox.certificates import (bad_contexts, open_authority)
+from services.sandbox.certificates import bad_contexts, open_authority
 
 HOST = "127.1.0.1"
 

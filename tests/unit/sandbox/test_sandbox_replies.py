@@ -6,11 +6,11 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from services.sandbox.faults.faults import (Mode, Scope)
+from services.sandbox.faults.faults import Mode, Scope
 from services.sandbox.faults.timeline import Span
 from services.sandbox.scenario.scenario import scenario
 from services.sandbox.scenario.wiring import Wire
-from services.sandbox.servers.replies import (Request, bus_reply, inquiry_reply, page_reply)
+from services.sandbox.servers.replies import Request, bus_reply, inquiry_reply, page_reply
 from services.sandbox.timing import timing
 
 NOW = 1_800_000_000.0

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from services.core.errors import SettingsError
-from services.sandbox.scenario.scenario import (ALIAS, BUS, SCENARIOS, Scenario, scenario)
+from services.sandbox.scenario.scenario import ALIAS, BUS, SCENARIOS, Scenario, scenario
 from services.sandbox.timing import timing
 
 SEEDS = range(1, 6)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.outcome import Stage
-from services.sandbox.faults.faults import (BUS_MODES, CYCLE, Fault, Mode, Scope, draw)
+from services.sandbox.faults.faults import BUS_MODES, CYCLE, Fault, Mode, Scope, draw
 from services.sandbox.faults.timeline import Timeline
-from services.sandbox.scenario.scenario import (BUS, SCENARIOS, scenario)
+from services.sandbox.scenario.scenario import BUS, SCENARIOS, scenario
 from services.sandbox.timing import timing
 
 FIRST = 350_000_000

@@ -7,16 +7,16 @@ from collections import Counter
 import pytest
 
 from services.collector.ledger.summary import bucket_of
-from services.collector.records.xroad import (Result, read_side)
+from services.collector.records.xroad import Result, read_side
 from services.core.model.measurement import DURATION_BUCKETS
-from services.sandbox.exchanges.exchange_truth import (ExchangeTruth, _bucket, truths)
+from services.sandbox.exchanges.exchange_truth import ExchangeTruth, _bucket, truths
 from services.sandbox.exchanges.logbook import records
 from services.sandbox.exchanges.mediation import Ending
 from services.sandbox.exchanges.parties import data_bus
 from services.sandbox.exchanges.traffic import Traffic
-from services.sandbox.faults.faults import (Mode, Scope)
-from services.sandbox.faults.timeline import (Span, Timeline)
-from services.sandbox.scenario.scenario import (BUS, SCENARIOS, scenario)
+from services.sandbox.faults.faults import Mode, Scope
+from services.sandbox.faults.timeline import Span, Timeline
+from services.sandbox.scenario.scenario import BUS, SCENARIOS, scenario
 from services.sandbox.timing import timing
 
 FIRST = 400_000_000

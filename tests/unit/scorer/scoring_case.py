@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from registers import write_register
 
-from services.core.codec import (decode_columns, encode_measurements)
-from services.core.model.measurement import (Measurement, Target)
-from services.core.model.outcome import (OUTCOME_OF, Reason)
+from services.core.codec import decode_columns, encode_measurements
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import Snapshot

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.core.model.measurement import (MeasurementColumns, Target)
-from services.scorer.index.admission import (admit, closable)
+from services.core.model.measurement import MeasurementColumns, Target
+from services.scorer.index.admission import admit, closable
 
 SLOT, GRACE = 300, 3600.0
 

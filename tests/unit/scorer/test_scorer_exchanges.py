@@ -19,10 +19,10 @@ from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
 from services.core.model.measurement import ExchangeSummary
 from services.core.model.reconciliation import Carrier
-from services.core.model.register import (ExchangeRoute, Member)
+from services.core.model.register import ExchangeRoute, Member
 from services.indicator.calendar import Calendar
 from services.indicator.exchanges.reconciliation import carriers_of
-from services.indicator.exchanges.traffic import (assign, traffic)
+from services.indicator.exchanges.traffic import assign, traffic
 from services.indicator.exchanges.volume import volume_change
 from services.register.attribution import Mapping
 from services.register.directory.load import load_register

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.core.errors import GapError
-from services.scorer.state.position import (Kept, Position, hole, resume)
+from services.scorer.state.position import Kept, Position, hole, resume
 
 REMEDY = "re-score that time offline, then start once with --accept-gap yes: what is gone stays unknown"
 EPOCH = 1_000.0

@@ -15,21 +15,21 @@ from prometheus_client import CollectorRegistry, generate_latest
 from registers import write_register
 
 from services.core.bus import StreamState
-from services.core.codec import (ExchangeVolume, decode_columns, encode_measurements)
-from services.core.model.measurement import (Kind, Measurement, MeasurementColumns, Target)
-from services.core.model.outcome import (OUTCOME_OF, Reason)
-from services.core.model.reconciliation import (BusTraffic, Reconciliation, Traffic, Volume)
-from services.core.model.register import (ExchangeRoute, Link, Register)
+from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
+from services.core.model.measurement import Kind, Measurement, MeasurementColumns, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.reconciliation import BusTraffic, Reconciliation, Traffic, Volume
+from services.core.model.register import ExchangeRoute, Link, Register
 from services.indicator.calendar import Calendar
 from services.indicator.index.error_budget import Burns
 from services.indicator.register_arrays import Frame
-from services.indicator.window import (Evidence, SlotDetail)
+from services.indicator.window import Evidence, SlotDetail
 from services.register.directory.load import load_register
 from services.scorer import metrics as gauges_module
 from services.scorer.exchanges.reconciler import Reconciled
-from services.scorer.index.results import (Adopted, Judgement)
+from services.scorer.index.results import Adopted, Judgement
 from services.scorer.index.scoring import Scoring
-from services.scorer.metrics import (BURN_SERIES, LINK_SERIES, PAIR_SERIES, Gauges)
+from services.scorer.metrics import BURN_SERIES, LINK_SERIES, PAIR_SERIES, Gauges
 from services.scorer.state.position import Position
 from services.scorer.state.store import Loaded
 

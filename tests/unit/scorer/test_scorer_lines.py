@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from registers import write_register
 
-from services.core.codec import (measurement_to_json, summary_to_json)
+from services.core.codec import measurement_to_json, summary_to_json
 from services.core.errors import InputError
-from services.core.model.measurement import (ExchangeSummary, Measurement, Target)
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.measurement import ExchangeSummary, Measurement, Target
+from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Register
 from services.register.directory.load import load_register
-from services.scorer.offline.jsonl import (read_measurements, read_summaries)
+from services.scorer.offline.jsonl import read_measurements, read_summaries
 from services.scorer.offline.score import admitted
 
 GOOD = {

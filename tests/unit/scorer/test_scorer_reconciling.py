@@ -7,9 +7,9 @@ from pathlib import Path
 
 from registers import write_register
 
-from services.core.codec import (decode_columns, encode_measurements)
-from services.core.model.measurement import (ExchangeSummary, Measurement, Target)
-from services.core.model.outcome import (OUTCOME_OF, Reason)
+from services.core.codec import decode_columns, encode_measurements
+from services.core.model.measurement import ExchangeSummary, Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
 from services.register.directory.load import load_register

@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 from registers import write_register
 
 from services.core.bus import Bus
-from services.core.codec import (decode_columns, encode_measurements)
+from services.core.codec import decode_columns, encode_measurements
 from services.core.log import logger
-from services.core.model.measurement import (Measurement, Target)
-from services.core.model.outcome import (OUTCOME_OF, Reason)
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar
 from services.register.directory.load import load_register
@@ -32,7 +32,7 @@ from services.scorer.metrics import Gauges
 from services.scorer.publishing.blocks import GOVERNMENT
 from services.scorer.publishing.history import Announcer
 from services.scorer.publishing.publisher import Publisher
-from services.scorer.refresher import (LATE_SECONDS, LATE_SHARE, Refresher)
+from services.scorer.refresher import LATE_SECONDS, LATE_SHARE, Refresher
 from services.scorer.state.position import Position
 from services.scorer.state.store import Store
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from scoring_case import SLOT, START, Run, differences, register, stream
 
-from services.core.codec import (decode_columns, decode_measurements, encode_measurements, measurement_to_json)
-from services.core.model.measurement import (Measurement, Target)
-from services.core.model.outcome import (OUTCOME_OF, Reason)
+from services.core.codec import decode_columns, decode_measurements, encode_measurements, measurement_to_json
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
 from services.scorer.index.results import Adopted
 from services.scorer.offline.jsonl import read_measurements
-from services.scorer.offline.score import (admitted, score)
+from services.scorer.offline.score import admitted, score
 
 __all__ = ["register"]  # the fixture
 

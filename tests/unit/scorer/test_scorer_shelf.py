@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.core.errors import StateError
-from services.scorer.state.mapped_arrays import (SMALL, Shelf)
+from services.scorer.state.mapped_arrays import SMALL, Shelf
 
 
 def test_what_is_kept_says_the_same_and_leaves_no_name(tmp_path: Path) -> None:

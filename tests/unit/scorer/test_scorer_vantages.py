@@ -8,16 +8,16 @@ from datetime import UTC, date, datetime
 import pytest
 from registers import write_register
 
-from services.core.codec import (decode_columns, encode_measurements)
-from services.core.model.measurement import (Measurement, MeasurementColumns, Target)
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.codec import decode_columns, encode_measurements
+from services.core.model.measurement import Measurement, MeasurementColumns, Target
+from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence
 from services.register.directory.load import load_register
 from services.scorer.index.results import Adopted
 from services.scorer.index.scoring import Scoring
-from services.scorer.index.silent_vantages import (Vantages, duties)
+from services.scorer.index.silent_vantages import Vantages, duties
 from services.scorer.state.position import Position
 from services.scorer.state.store import Loaded
 

@@ -29,13 +29,13 @@ from services.core.model.register import Egress
 from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts
 from services.prober.environment import Network
-from services.prober.publishing.measurement import (Origin, measurement)
+from services.prober.publishing.measurement import Origin, measurement
 from services.prober.scheduling.schedule import Entry
 from services.prober.transport.egress import EgressRules
-from tests.bench.apart import apart
-from tests.bench.borrowed import Authority
-from tests.bench.cases import SECRET, Case, cases, serving_all
-from tests.bench.process import machine
+from tests.bench.meters.process import machine
+from tests.bench.targets.apart import apart
+from tests.bench.targets.cases import SECRET, Case, cases, serving_all
+from tests.support.servers.authority import Authority
 
 __all__ = ["main"]
 

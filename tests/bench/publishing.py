@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from services.core.bus.buckets import Bus
-from services.core.bus.names import (INDICATOR, REGISTER, kv_stream)
+from services.core.bus.names import INDICATOR, REGISTER, kv_stream
 from services.core.codec import decode_columns
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
@@ -26,17 +26,17 @@ from services.indicator.register_arrays import Frame
 from services.indicator.structure.network import Network
 from services.indicator.structure.structure import structures
 from services.indicator.window import Evidence
-from services.register.bus.publish import (fetch_register, publish_register)
+from services.register.bus.publish import fetch_register, publish_register
 from services.register.versions.versions import with_versions
 from services.scorer.exchanges.reconciler import Reconciled
 from services.scorer.index.members import members
-from services.scorer.index.results import (Adopted, Due, Judgement)
+from services.scorer.index.results import Adopted, Due, Judgement
 from services.scorer.publishing.blocks import CHUNK_SLOTS
-from services.scorer.publishing.publisher import (Publisher, Slots)
+from services.scorer.publishing.publisher import Publisher, Slots
 from services.scorer.publishing.recent import latest_blocks
-from tests.bench.process import cpu_seconds, machine, peak_mib
-from tests.bench.synthetic import SLOT, UNHEARD, payloads, register_of
-from tests.conftest import Nats, running_nats
+from tests.bench.loads.synthetic import SLOT, UNHEARD, payloads, register_of
+from tests.bench.meters.process import cpu_seconds, machine, peak_mib
+from tests.support.nats import Nats, running_nats
 
 __all__ = ["State", "judged", "publishing", "put"]
 

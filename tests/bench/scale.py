@@ -24,23 +24,23 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from services.core.bus import Message
-from services.core.bus.names import (MEASUREMENTS, measurement_subject)
-from services.core.log import (configure, logger)
+from services.core.bus.names import MEASUREMENTS, measurement_subject
+from services.core.log import configure, logger
 from services.core.model.measurement import Kind
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.outcome import Outcome, Reason
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar
 from services.indicator.cells.closed_days import DayState
 from services.indicator.cells.packing import pack
-from services.indicator.cells.states import (Changes, SlotState)
+from services.indicator.cells.states import Changes, SlotState
 from services.indicator.index.explain import explain_index
 from services.indicator.index.what_if import Imputation
 from services.indicator.register_arrays import Frame
-from services.indicator.shares import (LinkShares, alone, grouping, link_shares, mean_share)
+from services.indicator.shares import LinkShares, alone, grouping, link_shares, mean_share
 from services.scorer.decode import columns_of
 from services.scorer.evidence_lock import Turns
 from services.scorer.health import Serving
-from services.scorer.index.results import (Adopted, Judgement)
+from services.scorer.index.results import Adopted, Judgement
 from services.scorer.index.scoring import Scoring
 from services.scorer.ingest.readers import MeasurementReader
 from services.scorer.ingest.stream_cursor import Intake
@@ -48,11 +48,11 @@ from services.scorer.malloc import give_back
 from services.scorer.metrics import Gauges
 from services.scorer.state.manifest import Manifest
 from services.scorer.state.position import Position
-from services.scorer.state.store import (Save, Store)
-from tests.bench.memory import Memory
-from tests.bench.process import machine
-from tests.bench.stalls import Stalls
-from tests.bench.synthetic import SLOT, payloads, register_of
+from services.scorer.state.store import Save, Store
+from tests.bench.loads.synthetic import SLOT, payloads, register_of
+from tests.bench.meters.memory import Memory
+from tests.bench.meters.process import machine
+from tests.bench.meters.stalls import Stalls
 
 __all__ = ["scale"]
 

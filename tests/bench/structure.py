@@ -10,7 +10,7 @@ from time import process_time
 import numpy as np
 
 from services.core.model.outcome import Stage
-from services.core.model.register import (Agency, Government, Link, Policy, Register, Service)
+from services.core.model.register import Agency, Government, Link, Policy, Register, Service
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import link_shares
 from services.indicator.structure.network import Network

@@ -26,16 +26,16 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.bus import Bus
 from services.core.bus.names import measurement_subject
 from services.core.codec import encode_measurements
-from services.core.model.measurement import (Measurement, Target)
-from services.core.model.outcome import (Outcome, Reason)
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Register
 from services.register.bus.publish import publish_register
 from services.register.versions.versions import with_versions
 from tests.bench.component import Component, component
-from tests.bench.process import cpu_seconds, machine
-from tests.bench.synthetic import register_of
-from tests.conftest import running_nats
-from tests.ports import free_port
+from tests.bench.loads.synthetic import register_of
+from tests.bench.meters.process import cpu_seconds, machine
+from tests.support.nats import running_nats
+from tests.support.ports import free_port
 
 __all__ = ["visible"]
 

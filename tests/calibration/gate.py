@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from services.indicator.intervals.outages import (Spells, SpellSums)
+from services.indicator.intervals.outages import Spells, SpellSums
 from services.indicator.intervals.recipe import combine
-from services.indicator.intervals.sets import (Causes, Guard, Learnt, group_bounds, link_bounds)
+from services.indicator.intervals.sets import Causes, Guard, Learnt, group_bounds, link_bounds
 from services.indicator.verdicts.causes import CauseRows
 from tests.calibration.government import KINDS, Government
 from tests.calibration.published import Published, frame_of

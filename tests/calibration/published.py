@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model.measurement import Kind
-from services.core.model.register import (ALWAYS, Agency, Endpoint, Link, Policy, Register, Service)
+from services.core.model.register import ALWAYS, Agency, Endpoint, Link, Policy, Register, Service
 from services.core.model.register import Government as Name
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import indicators
 from services.indicator.register_arrays import Frame
 from services.indicator.verdicts.causes import CauseRows
-from services.indicator.verdicts.counts import (Tally, WindowCounts)
-from services.indicator.verdicts.day_count import (DayCount, at_once)
+from services.indicator.verdicts.counts import Tally, WindowCounts
+from services.indicator.verdicts.day_count import DayCount, at_once
 from services.indicator.verdicts.day_evidence import DayEvidence
 from services.indicator.verdicts.judge import Judge
 from tests.calibration.government import KINDS, Government

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.exchanges.agreement import (Hours, agreement)
+from services.indicator.exchanges.agreement import Hours, agreement
 from services.indicator.exchanges.volume import volume_change
 
 SEED = 20_260_301

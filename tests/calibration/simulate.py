@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model.outcome import Stage
-from services.indicator.verdicts.causes import (DOWN, UNKNOWN, CauseRows, cause_states, pause_slots, rows_of)
+from services.indicator.verdicts.causes import DOWN, UNKNOWN, CauseRows, cause_states, pause_slots, rows_of
 from tests.calibration.government import Government
 from tests.calibration.processes import Events, batches, flaps, renewal, share_busy, share_down
 from tests.calibration.scenarios import Outages, Scenario

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.core.model.measurement import (Kind, MeasurementColumns, Target)
-from services.core.model.outcome import (OUTCOME_OF, Reason)
-from services.core.model.register import (ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage)
+from services.core.model.measurement import Kind, MeasurementColumns, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import indicators
 from services.indicator.intervals.history import Record
-from services.indicator.intervals.intervals import (Margins, Past)
+from services.indicator.intervals.intervals import Margins, Past
 from services.indicator.intervals.loss_bounds import loss_bounds
 from services.indicator.intervals.outages import Spells
-from services.indicator.intervals.recipe import (bus_bounds, lengths, pool, set_bounds, spread)
+from services.indicator.intervals.recipe import bus_bounds, lengths, pool, set_bounds, spread
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import link_shares
 from services.indicator.window import Evidence
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 FIRST, SLOT, DAYS, SLOTS = 1_772_323_200, 300, 28, 288
 LINKS = {"tax-identity": "civil-registry", "tax-titles": "land-registry"}

@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from services.core.model.measurement import (Indicator, Kind, MeasurementColumns, Target)
-from services.core.model.outcome import (OUTCOME_OF, Reason)
-from services.core.model.register import (ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage)
+from services.core.model.measurement import Indicator, Kind, MeasurementColumns, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import (Snapshot, indicators)
+from services.indicator.index.index import Snapshot, indicators
 from services.indicator.register_arrays import Frame
 from services.indicator.structure.network import Network
 from services.indicator.structure.structure import structures
 from services.indicator.window import Evidence
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 FIRST, SLOT = 1_772_323_200, 300
 REASONS = [Reason.CONNECT_REFUSED, Reason.SERVER_ERROR, Reason.BODY, Reason.LATE, Reason.STALE, Reason.OK]

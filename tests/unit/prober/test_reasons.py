@@ -13,24 +13,33 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from services.api.answers.slots import slot_messages
-from services.core.model.measurement import (Measurement, Target)
-from services.core.model.outcome import (Outcome, Reason)
-from services.core.model.probe import (Auth, Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe, XmlExpectation)
-from services.core.model.register import (Egress, Link)
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import (
+    Auth,
+    Body,
+    Expect,
+    Fresh,
+    HeaderExpectation,
+    JsonExpectation,
+    Probe,
+    XmlExpectation,
+)
+from services.core.model.register import Egress, Link
 from services.core.settings import Settings
 from services.indicator.calendar import Calendar
-from services.indicator.cells.packing import (EMPTY, reasons)
+from services.indicator.cells.packing import EMPTY, reasons
 from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts
 from services.prober.checks import judge
 from services.prober.environment import Network
 from services.prober.expected.expectations import compile_expectations
 from services.prober.metrics import Meters
-from services.prober.observation import (Cause, DnsFacts, Failure, Observation, Phase, RpcFacts)
+from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts
 from services.prober.pipeline import Probing
-from services.prober.publishing.measurement import (Origin, blinded, measurement)
+from services.prober.publishing.measurement import Origin, blinded, measurement
 from services.prober.scheduling.membership import Roster
-from services.prober.scheduling.schedule import (Entry, Launch)
+from services.prober.scheduling.schedule import Entry, Launch
 from services.prober.transport.egress import EgressRules
 
 GOOD = Observation(

@@ -1,0 +1,187 @@
+"""Values too large for one message, against a real nats-server: whole or not there, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from services.core.bus import Bus, buckets
+from services.core.bus.large_values import LARGEST, PATTERN, Parts
+from services.core.bus.names import INDICATOR, kv_stream, kv_subject
+from services.core.errors import TornValueError
+
+KEY = "government"
+COUNT = 3  # parts of the values below
+PUTS_AND_DELETIONS = 2 * COUNT + 1  # of a value that replaces another: parts, the key, parts of the other
+
+# Puts the second value and dies, as kill -9 does, before the n-th thing it would tell the server.
+WRITER = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from services.core.bus import (Bus, connect)
+from services.core.bus.streams import Streams
+
+async def main(url, credentials, n, size):
+    left, store = [int(n)], Streams._store
+    async def counted(self, *args, **options):
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await store(self, *args, **options)
+    Streams._store = counted
+    async with connect(url, role="scorer", credentials=Path(credentials), name="scorer") as bus:
+        await bus.kv_tidy("indicator")
+        await bus.kv_put("indicator", "government", bytes([2]) * int(size))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def value_of(number: int) -> bytes:
+    return bytes([number]) * (2 * LARGEST + 1 + number)
+
+
+async def parts_in(bus: Bus) -> set[str]:
+    """Keys of all parts that are there; a tombstone is none."""
+    messages = []
+    start = 1
+    while some := await bus.read(kv_stream(INDICATOR), start, pattern=kv_subject(INDICATOR, PATTERN)):
+        messages += some
+        start = some[-1].sequence + 1
+    return {one.subject.removeprefix(kv_subject(INDICATOR, "")) for one in messages if not one.deleted}
+
+
+async def test_a_large_value_is_read_as_it_was_put(nats: Any) -> None:
+    """Got, listed and followed a large value is itself; what replaces it, large or small, leaves none of its parts."""
+    async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
+        follower = reader.kv_follow(INDICATOR, "*")
+        for value in (value_of(1), value_of(2), b"small", value_of(3)):
+            await writer.kv_put(INDICATOR, KEY, value)
+            assert await reader.kv_get(INDICATOR, KEY) == value
+            assert await reader.kv_all(INDICATOR, "*") == {KEY: value}
+            assert await anext(follower) == (KEY, value)
+            assert await parts_in(reader) == set(Parts.of(value).keys(KEY) if len(value) > LARGEST else ())
+        await writer.kv_put_all(INDICATOR, {KEY: b"small", "other": b"too"})
+        assert await parts_in(reader) == set()
+        assert {await anext(follower), await anext(follower)} == {(KEY, b"small"), ("other", b"too")}
+        await writer.kv_delete(INDICATOR, KEY)
+        assert await reader.kv_get(INDICATOR, KEY) is None
+        assert await anext(follower) == (KEY, None)
+        assert await parts_in(reader) == set()
+        await follower.aclose()
+
+
+async def test_a_value_that_fits_a_message_is_one(nats: Any) -> None:
+    """Up to the limit a value is stored as any client of the bus would store it."""
+    async with nats.connect("scorer") as writer, nats.connect("api") as reader:
+        await writer.kv_put(INDICATOR, KEY, b"x" * LARGEST)
+        (message,) = await reader.read(kv_stream(INDICATOR), 1)
+    assert (message.subject, len(message.data), message.parts) == (kv_subject(INDICATOR, KEY), LARGEST, None)
+
+
+@pytest.mark.parametrize("done", range(PUTS_AND_DELETIONS))
+async def test_a_writer_killed_anywhere_leaves_a_value_to_read(nats: Any, done: int) -> None:
+    """Killed before any message of a replacement, the old value or the new one is whole; the next writer tidies up."""
+    async with asyncio.timeout(60), nats.connect("scorer") as first, nats.connect("api") as reader:
+        await first.kv_put(INDICATOR, KEY, value_of(1))
+        new = bytes([2]) * (2 * LARGEST + 2)
+        killed = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", WRITER, nats.url, str(nats.credentials), str(done), str(len(new)))
+        )
+        assert await killed.wait() == -signal.SIGKILL
+        value = value_of(1) if done <= COUNT else new
+        assert await reader.kv_get(INDICATOR, KEY) == value
+        assert set(Parts.of(value).keys(KEY)) <= await parts_in(reader)
+        async with nats.connect("scorer") as second:
+            await second.kv_tidy(INDICATOR)
+            assert await parts_in(reader) == set(Parts.of(value).keys(KEY))
+            assert await reader.kv_get(INDICATOR, KEY) == value
+            await second.kv_put(INDICATOR, KEY, b"small")
+            assert await parts_in(reader) == set()
+
+
+async def test_readers_never_meet_half_a_value(nats: Any) -> None:
+    """While one large value after another replaces the last, whoever reads finds one of them, and in order."""
+    seen: list[int] = []
+
+    async def read(bus: Bus) -> None:
+        while not seen or seen[-1] < 12:
+            value = await bus.kv_get(INDICATOR, KEY)
+            assert value is not None
+            assert value == value_of(value[0])
+            seen.append(value[0])
+
+    async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
+        await writer.kv_put(INDICATOR, KEY, value_of(1))
+        reading = asyncio.ensure_future(read(reader))
+        for number in range(2, 13):
+            await writer.kv_put(INDICATOR, KEY, value_of(number))
+        await reading
+    assert seen == sorted(seen)
+
+
+async def test_a_torn_value_is_told_and_replaced(nats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a part missing a value is no value: reading says so, a list goes without it, a follower waits for the next."""
+    monkeypatch.setattr(buckets, "RETRY_SECONDS", 0.01)
+    async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
+        await writer.kv_put(INDICATOR, KEY, value_of(1))
+        await writer.kv_put(INDICATOR, "consumer.a", b"whole")
+        await writer.kv_put(INDICATOR, Parts.of(value_of(1)).keys(KEY)[1], b"of something else")
+        with pytest.raises(
+            TornValueError, match="reading government in bucket indicator failed: parts of it are missing"
+        ):
+            await reader.kv_get(INDICATOR, KEY)
+        with capture_logs() as logs:
+            assert await reader.kv_all(INDICATOR, "*") == {}
+            follower = reader.kv_follow(INDICATOR, "*")
+            following = asyncio.ensure_future(anext(follower))
+            await until(lambda: len([one for one in logs if one["event"] == "value_torn"]) == 2)
+        assert not following.done()
+        await writer.kv_put(INDICATOR, KEY, value_of(2))
+        assert await following == (KEY, value_of(2))
+        await follower.aclose()
+
+
+async def test_a_put_that_failed_leaves_nothing_once_another_succeeds(nats: Any) -> None:
+    """Parts of a value that the bus never acknowledged as a whole go with the next value."""
+    async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
+        store = writer._store
+
+        async def failing(subject: str, *args: Any, **options: Any) -> int:
+            if subject == kv_subject(INDICATOR, KEY):
+                raise TornValueError("not acknowledged")
+            return await store(subject, *args, **options)
+
+        writer._store = failing  # type: ignore[method-assign]
+        with pytest.raises(TornValueError, match="not acknowledged"):
+            await writer.kv_put(INDICATOR, KEY, value_of(1))
+        assert await reader.kv_get(INDICATOR, KEY) is None
+        assert len(await parts_in(reader)) == COUNT
+        writer._store = store  # type: ignore[method-assign]
+        await writer.kv_put(INDICATOR, KEY, value_of(2))
+        assert await parts_in(reader) == set(Parts.of(value_of(2)).keys(KEY))
+
+
+async def test_parts_live_as_long_as_their_value(nats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large value put for a while goes, and its parts after it, by themselves."""
+    monkeypatch.setattr(buckets, "_LONGER_SECONDS", 1.0)
+    async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
+        await writer.kv_put(INDICATOR, "slot.a.1", value_of(1), ttl=2)
+        assert await reader.kv_get(INDICATOR, "slot.a.1") == value_of(1)
+        while await reader.kv_get(INDICATOR, "slot.a.1") is not None:  # noqa: ASYNC110  # the server's own clock
+            await asyncio.sleep(0.05)
+        while await parts_in(reader):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert await writer.kv_keys(INDICATOR, ">") == set()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds; the test's own deadline ends it."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.02)

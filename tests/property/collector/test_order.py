@@ -1,0 +1,118 @@
+"""Any order, repetition and division into batches of the same records gives the same summaries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.collector.ledger.ledger import Ledger
+from services.collector.ledger.pairing import exchanges
+from services.collector.records.batch import Batch, Position
+from services.collector.records.xroad import read_side
+from services.register.attribution import Mapping
+
+START = 1_700_000_000_000
+SPAN = 3_600_000
+
+
+@st.composite
+def records(draw):
+    start = START + draw(st.integers(0, 3_000_000))
+    network, inside = draw(st.integers(-50, 200)), draw(st.integers(0, 2000))
+    return {
+        "securityServerType": draw(st.sampled_from(["Client", "Producer"])),
+        "requestInTs": start,
+        "requestOutTs": draw(st.none() | st.just(start + inside)),
+        "responseInTs": draw(st.none() | st.just(start + inside + network)),
+        "responseOutTs": start + 2 * inside + network,
+        "xRequestId": draw(st.none() | st.sampled_from([f"x-{n}" for n in range(6)])),
+        "serviceCode": draw(st.none() | st.sampled_from(["person", "firm", "listMethods"])),
+        "serviceSubsystemCode": draw(st.sampled_from(["a", None])),
+        "succeeded": draw(st.booleans()),
+        "statusCode": draw(st.sampled_from([None, 200, 500])),
+        "requestSize": draw(st.none() | st.integers(0, 10**6)),
+    }
+
+
+def summaries(batches):
+    with Ledger(None, Mapping(None), now_ms=0, span_ms=SPAN, forget=False) as ledger:
+        for line, sides in enumerate(batches):
+            ledger.take("log", Batch(tuple(sides), (), Position(0, line)), now_ms=0)
+        found = {replace(s, revision=1) for s in ledger.summaries()}
+        totals = ledger.totals()
+    return found, totals.exchanges, totals.orphans
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(records(), min_size=1, max_size=14), st.data())
+def test_order_and_repetition_change_nothing(raw, data):
+    """One batch in order, and any shuffle with repetitions in any batches, end with equal summaries."""
+    sides = [read_side(record) for record in raw]
+    once = summaries([sides])
+    again = data.draw(st.lists(st.sampled_from(sides), max_size=8))
+    mixed = data.draw(st.permutations(sides + again))
+    size = data.draw(st.integers(1, len(mixed)))
+    assert summaries(mixed[i : i + size] for i in range(0, len(mixed), size)) == once
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(records(), min_size=1, max_size=14), st.lists(st.integers(1, SPAN), min_size=1, max_size=3), st.data())
+def test_another_span_counts_as_if_it_had_always_been(raw, spans, data):
+    """However often the pairing span changes, and whatever comes before and after, summaries and totals are those of the
+    last span.
+    """
+    sides = [read_side(record) for record in raw]
+    with TemporaryDirectory() as folder:
+        for line, span in enumerate((*spans, SPAN)):
+            with Ledger(Path(folder) / "state", Mapping(None), now_ms=0, span_ms=span, forget=False) as ledger:
+                some = sides if span == SPAN else data.draw(st.lists(st.sampled_from(sides), max_size=14))
+                ledger.take("log", Batch(tuple(some), (), Position(0, line)), now_ms=0)
+                found = {replace(s, revision=1) for s in ledger.summaries()}
+                totals = ledger.totals()
+    assert (found, totals.exchanges, totals.orphans) == summaries([sides])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 12)), max_size=24), st.integers(0, 6), st.data())
+def test_a_client_takes_the_first_producer_within_the_span(told, span, data):
+    """In any order: clients by their moments each take the earliest producer that is left and near enough, if there is any."""
+    sides = [
+        read_side(
+            {
+                "securityServerType": "Producer" if producer else "Client",
+                **dict.fromkeys(("requestInTs", "responseOutTs"), START + moment),
+                "messageId": str(number),
+                "succeeded": True,
+            }
+        )
+        for number, (producer, moment) in enumerate(told)
+    ]
+    clients, producers = (
+        sorted((side for side in sides if side.producer is kind), key=lambda side: (side.request_in, side.digest))
+        for kind in (False, True)
+    )
+    expected = set()
+    for client in clients:
+        match = next((one for one in producers if abs(one.request_in - client.request_in) <= span), None)
+        if match:
+            producers.remove(match)
+        expected.add((client, match))
+    expected |= {(None, producer) for producer in producers}
+    found = exchanges(data.draw(st.permutations(sides)), span) if sides else []
+    assert len(found) == len(expected)
+    assert {(one.client, one.producer) for one in found} == expected
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(records(), min_size=1, max_size=14))
+def test_every_record_is_in_exactly_one_exchange(raw):
+    """Distinct records = 2 * pairs + orphans; each exchange has one result and one duration."""
+    sides = [read_side(record) for record in raw]
+    found, exchanges, orphans = summaries([sides])
+    assert 2 * (exchanges - orphans) + orphans == len({side.digest for side in sides})
+    assert sum(s.ok + s.bus_failures + s.provider_failures for s in found) == exchanges
+    assert sum(sum(s.duration_buckets) for s in found) == exchanges

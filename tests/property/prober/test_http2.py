@@ -1,0 +1,108 @@
+"""Whatever a server says over HTTP/2 ends as an answer or as its failure, never as ours."""
+
+from __future__ import annotations
+
+import asyncio
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.prober.http.http2 import Http2Connection, Request
+
+_REQUEST = Request(((b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"tax"), (b":path", b"/")))
+
+
+class _Deaf(asyncio.Transport):
+    """A transport that takes everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = bytearray()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent += data
+
+    def abort(self) -> None:
+        pass
+
+    def get_extra_info(self, *_: object) -> object:  # type: ignore[override]
+        return self
+
+    def setsockopt(self, *_: object) -> None:
+        pass
+
+
+def _answer(headers: list[tuple[str, str]], body: bytes, *, trailers: bool) -> bytes:
+    """What a server says to one request, from its SETTINGS on."""
+    server = H2Connection(H2Configuration(client_side=False))
+    server.initiate_connection()
+    transport = _Deaf()
+    _connection(transport)
+    server.receive_data(bytes(transport.sent))
+    server.send_headers(1, [(":status", "103"), ("link", "x")])
+    server.send_headers(1, [(":status", "200"), *headers])
+    server.send_data(1, body, end_stream=not trailers)
+    if trailers:
+        server.send_headers(1, [("grpc-status", "0")], end_stream=True)
+    server.ping(b"12345678")
+    return server.data_to_send()
+
+
+def _connection(transport: _Deaf) -> Http2Connection:
+    loop = asyncio.new_event_loop()
+    try:
+        connection = Http2Connection(loop.create_future(), lambda: _REQUEST, raw_limit=10_000)
+        connection.connection_made(transport)
+    finally:
+        loop.close()
+    return connection
+
+
+_SAID = st.builds(
+    _answer,
+    st.lists(st.tuples(st.sampled_from(["x-a", "content-length", "content-type"]), st.sampled_from(["1", "12", "a"]))),
+    st.binary(max_size=12_000),
+    trailers=st.booleans(),
+)
+
+
+@st.composite
+def _mangled(draw: st.DrawFn) -> list[bytes]:
+    """An answer with some bytes changed, cut into pieces."""
+    said = bytearray(draw(_SAID))
+    for _ in range(draw(st.integers(0, 6))):
+        said[draw(st.integers(0, min(len(said), 200) - 1))] = draw(st.integers(0, 255))
+    cut = draw(st.integers(1, 400))
+    return [bytes(said[at : at + cut]) for at in range(0, len(said), cut)]
+
+
+@given(_mangled(), st.booleans())
+def test_no_bytes_of_a_server_are_our_crash(pieces: list[bytes], closes: bool) -> None:
+    """Mangled frames, in any pieces, leave an answer, a failure with its reason, or a connection that still waits."""
+    connection = _connection(_Deaf())
+    for piece in pieces:
+        connection.data_received(piece)
+    if closes:
+        connection.eof_received()
+        assert connection.ended
+    assert not (connection.done.done() and connection.done.exception())
+    if connection.ended and connection.failure is None:
+        assert connection.status >= 200
+    assert sum(map(len, connection.body)) <= 10_000
+
+
+@given(_SAID, st.integers(1, 50))
+def test_an_answer_is_the_same_in_any_pieces(said: bytes, cut: int) -> None:
+    """How an answer is cut into pieces on its way changes nothing of it."""
+    whole, cut_up = _connection(_Deaf()), _connection(_Deaf())
+    whole.data_received(said)
+    for at in range(0, len(said), cut):
+        cut_up.data_received(said[at : at + cut])
+    for connection in (whole, cut_up):
+        assert connection.ended
+    assert (whole.status, whole.headers, whole.trailers) == (cut_up.status, cut_up.headers, cut_up.trailers)
+    assert whole.failure == cut_up.failure
+    if whole.failure is None:
+        assert b"".join(whole.body) == b"".join(cut_up.body)

@@ -1,0 +1,80 @@
+"""Blocks of indicators as rows: turned into the columns that are encoded, and read back from the bus. Not a test."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.core.blocks.encode import BlockColumns, encode_block, stamp_block
+from services.core.blocks.link_evidence import LinkEvidence
+from services.core.blocks.read import KeptBlock
+from services.core.codec import ExchangeVolume
+from services.core.model.measurement import Indicator
+from services.core.model.reconciliation import Reconciliation, Traffic
+from services.core.model.structure import Structure
+
+__all__ = ["Block", "decode_block", "encoded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One value of the bucket: indicators that share as_of and versions, and the evidence behind their links.
+
+    ``structures`` and ``traffic``, a window each, are the government's; ``reconciliations`` are of links.
+    """
+
+    indicators: tuple[Indicator, ...]
+    links: tuple[LinkEvidence, ...] = ()
+    exchanges: tuple[ExchangeVolume, ...] = ()
+    structures: tuple[Structure, ...] = ()
+    reconciliations: tuple[Reconciliation, ...] = ()
+    traffic: tuple[Traffic, ...] = ()
+
+
+def decode_block(payload: bytes) -> Block:
+    """Return all that a value of the bus holds. Raises ValueError when it is not a consistent IndicatorBlock."""
+    kept = KeptBlock.of(payload)
+    evidence = (kept.evidence(window) for window in kept.windows)
+    return Block(
+        tuple(kept.indicators()),
+        tuple(one for one in evidence if one is not None),
+        kept.exchanges,
+        kept.structures,
+        kept.reconciliations,
+        kept.traffic,
+    )
+
+
+def encoded(block: Block) -> bytes:
+    """Return what the bus holds of a block with at least one indicator."""
+    first, rows = block.indicators[0], block.indicators
+    columns = BlockColumns(
+        as_of=first.as_of,
+        register_version=first.register_version,
+        probe_version=first.probe_version,
+        method_version=first.method_version,
+        interval_level=next((row.interval.level for row in rows if row.interval), 0.0),
+        kinds=np.array([row.kind for row in rows]),
+        ids=np.array([row.id for row in rows], dtype=np.object_),
+        window_days=np.array([row.window_days for row in rows]),
+        shares=np.array([_shares(row) for row in rows]).T,
+        counts=np.array([(row.links_required, row.links_known, row.links_absent) for row in rows]).T,
+        level=np.array([-1 if row.level is None else row.level for row in rows], np.int8),
+        links=block.links,
+        exchanges=block.exchanges,
+        structures=block.structures,
+        reconciliations=block.reconciliations,
+        traffic=block.traffic,
+    )
+    return stamp_block(encode_block(columns), first.evidence_sequence)
+
+
+def _shares(row: Indicator) -> list[float]:
+    losses, strict = row.losses, row.strict
+    shares = [row.point, row.lower, row.upper, row.known_share]
+    shares += [losses.not_connected, losses.not_answered, losses.invalid, losses.late, losses.stale]
+    shares += [strict.point, strict.lower, strict.upper] if strict else [None] * 3
+    shares += [row.interval.low, row.interval.high] if row.interval else [None] * 2
+    return [math.nan if share is None else share for share in shares]

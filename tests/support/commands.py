@@ -1,0 +1,121 @@
+"""Whether command lines and settings that stand in pages, units and charts exist: asked of the commands themselves."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import typer
+from typer.testing import CliRunner
+
+from services.cli import __main__ as cli
+from services.core.settings import Settings, variable
+
+__all__ = ["answered", "asks_the_api", "command_lines", "faults", "refused", "settings_of", "unknown_variables"]
+
+_UsageError: Any = typer.BadParameter.__mro__[1]
+"""What every refusal of a parser is; typer has a click of its own and names only this subclass."""
+
+
+def _app() -> typer.Typer:
+    """`peyvand` with every command it has."""
+    if "probe" not in {one.name for one in cli.app.registered_commands}:
+        cli._add_commands("")
+    return cli.app
+
+
+def _command() -> Any:
+    return typer.main.get_command(_app())
+
+
+def settings_of(component: str) -> set[str]:
+    """The settings that a component reads: everybody's and its own."""
+    found = set()
+    for name, field in Settings.model_fields.items():
+        owner, colon, _ = (field.description or "").partition(": ")
+        if not colon or owner == component:
+            found.add(name)
+    return found
+
+
+def unknown_variables(component: str, names: Iterable[str]) -> list[str]:
+    """Which of these PEYVAND_* variables a component does not read."""
+    known = {variable(name) for name in settings_of(component)}
+    return [name for name in names if name not in known]
+
+
+def faults(words: Sequence[str]) -> list[str]:
+    """What of a command line, without its first word `peyvand`, does not exist. A word may end in `=VALUE`."""
+    command, rest = _command(), list(words)
+    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+        name = rest.pop(0)
+        if name in cli._COMPONENTS:
+            return [f"{name} has no flag {flag}" for flag in _flags(rest) if flag not in _flags_of(name)]
+        if name not in command.commands:
+            return [f"there is no command {name}"]
+        command = command.commands[name]
+    options = {option for one in command.params for option in one.opts} | {"--help"}
+    return [f"{command.name} has no option {flag}" for flag in _flags(rest) if flag not in options]
+
+
+def refused(words: Sequence[str]) -> str:
+    """What the parser of a command line says against these words, which follow `peyvand`; empty when it takes them.
+
+    Components read their flags by themselves: whether those exist is for ``faults`` to say.
+    """
+    if words and words[0] in cli._COMPONENTS:
+        return ""
+    command, rest = _leaf(words)
+    try:
+        command.make_context(command.name, rest)
+    except _UsageError as error:
+        return str(error.format_message())
+    return ""
+
+
+def asks_the_api(words: Sequence[str]) -> bool:
+    """Whether the command of this line, without `peyvand`, asks an api for what it shows."""
+    if words and words[0] in cli._COMPONENTS:
+        return False
+    return any("--api" in one.opts for one in _leaf(words)[0].params)
+
+
+def answered(words: Sequence[str], address: str) -> str:
+    """Run a command that asks the api at this address; what it says when it is refused, empty when it is answered."""
+    result = CliRunner(env={"NO_COLOR": "1", "TERM": "dumb"}).invoke(_app(), [*words, "--api", address])
+    return "" if result.exit_code == 0 else f"{result.output}{result.exception}"
+
+
+def _leaf(words: Sequence[str]) -> tuple[Any, list[str]]:
+    """The command that a line names, and the words after its name."""
+    command, rest = _command(), list(words)
+    while hasattr(command, "commands") and rest:
+        command = command.commands[rest.pop(0)]
+    return command, rest
+
+
+def command_lines(page: str) -> Iterator[list[str]]:
+    """Every command of a page in Markdown, word by word: of its blocks, and of its text those that begin with `peyvand`."""
+    spans = re.findall(r"`(peyvand [^`]+)`", page)
+    blocks = "\n".join(re.findall(r"^ *```bash\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL))
+    text = blocks.replace("\\\n", " ") + "\n" + "\n".join(" ".join(one.split()) for one in spans)
+    for line in text.splitlines():
+        words = shlex.split(line, comments=True)
+        while words:
+            end = next((n for n, word in enumerate(words) if word in ("&&", "|", "&", ">")), len(words))
+            command = [word.rstrip(";") for word in words[:end]]
+            while command and re.match(r"^[A-Z_0-9]+=", command[0]):
+                command.pop(0)
+            if command:
+                yield command
+            words = words[end + 2 if end < len(words) and words[end] == ">" else end + 1 :]
+
+
+def _flags(words: Sequence[str]) -> list[str]:
+    return [word.partition("=")[0] for word in words if word.startswith("--")]
+
+
+def _flags_of(component: str) -> set[str]:
+    return {"--settings", "--help", *(f"--{name.replace('_', '-')}" for name in settings_of(component))}

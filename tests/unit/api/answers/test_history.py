@@ -1,0 +1,203 @@
+"""GetHistory over a real gRPC server and a real bus, and ``peyvand history`` against them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+
+import grpc
+import pytest
+import typer
+from google.protobuf.timestamp_pb2 import Timestamp
+from typer.testing import CliRunner
+
+from peyvand.v1 import indicator_service_pb2 as messages
+from services.cli.commands import ask as ask_commands
+from services.core.bus.names import indicator_subject
+from services.core.codec import indicator_to_message
+from services.core.codec.units import timestamp
+from services.core.model.measurement import Indicator, Kind, Losses
+
+HOUR = 3600
+FIRST = 1_790_000_000 // HOUR * HOUR
+
+
+def published(hour, *, kind=Kind.GOVERNMENT, entity="country", window=28, point=None):
+    """One indicator as of some hours after the first."""
+    share = 0.5 + hour / 1000 if point is None else point
+    return Indicator(
+        kind=kind,
+        id=entity,
+        window_days=window,
+        as_of=FIRST + hour * HOUR,
+        point=share,
+        lower=share,
+        upper=share,
+        known_share=1.0,
+        losses=Losses(late=1 - share),
+        register_version="r" * 64,
+        method_version="1",
+    )
+
+
+@pytest.fixture
+async def kept(api, nats):
+    """The api on a bus whose stream holds 60 hours of the government, one repeated, and a few of others."""
+    async with nats.connect("scorer") as scorer:
+        rows = [published(hour) for hour in range(60)]
+        rows.insert(31, published(30, point=0.9))
+        rows += [published(hour, window=7) for hour in range(3)]
+        rows += [published(hour, kind=Kind.SERVICE, entity="title-deed") for hour in (0, 24)]
+        rows += [published(0, kind=Kind.CONSUMER, entity="abolished")]
+        for number, row in enumerate(rows):
+            subject = indicator_subject(row.kind.label, row.id, row.window_days)
+            await scorer.publish(subject, indicator_to_message(row).SerializeToString(), message_id=str(number))
+    async with nats.connect("api") as bus:
+        api.picture.bus = bus
+        yield api
+
+
+async def asked(api, **question):
+    """Every hour of the answer, page after page, and how many pages there were."""
+    hours, pages, token = [], 0, ""
+    while True:
+        request = messages.GetHistoryRequest(page_token=token, **{"kind": Kind.GOVERNMENT, **question})
+        page = await api.indicators.GetHistory(request)
+        assert len(page.indicators) <= (question.get("page_size") or 100)
+        hours += [(one.as_of.seconds - FIRST) / HOUR for one in page.indicators]
+        pages, token = pages + 1, page.next_page_token
+        if not token:
+            return hours, pages
+
+
+@pytest.mark.parametrize(("size", "pages"), [(0, 1), (59, 2), (60, 1), (7, 9), (1, 60)])
+async def test_every_publication_is_told_once_whatever_the_page(kept, size, pages):
+    """All pages together tell each hour once, oldest first; what a scorer repeated is told as first published."""
+    assert await asked(kept, page_size=size) == ([float(hour) for hour in range(60)], pages)
+    page = await kept.indicators.GetHistory(messages.GetHistoryRequest(kind=Kind.GOVERNMENT, id="country"))
+    assert page.indicators[30].point == 0.53
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "hours"),
+    [(None, 3, [0, 1, 2]), (57, None, [57, 58, 59]), (10, 12, [10, 11]), (0.5, 1.5, [1]), (60, None, []), (-9, 0, [])],
+)
+async def test_from_and_to_are_honoured(kept, start, end, hours):
+    """Those as of a moment in [from, to) are told and no other, in pages too."""
+    span = {name: timestamp(FIRST + at * HOUR) for name, at in (("from", start), ("to", end)) if at is not None}
+    assert (await asked(kept, page_size=2, **span))[0] == hours
+
+
+async def test_windows_kinds_and_entities_are_kept_apart(kept):
+    """Each entity and window has a history of its own, also an agency that has left the register."""
+    assert (await asked(kept, window_days=7))[0] == [0, 1, 2]
+    assert (await asked(kept, kind=Kind.SERVICE, id="title-deed"))[0] == [0, 24]
+    assert (await asked(kept, kind=Kind.CONSUMER, id="abolished"))[0] == [0]
+    assert (await asked(kept, kind=Kind.CONSUMER, id="tax-office"))[0] == []
+
+
+@pytest.mark.parametrize(
+    ("question", "code", "reason"),
+    [
+        ({"kind": Kind.LINK, "id": "deed-tax"}, grpc.StatusCode.FAILED_PRECONDITION, "HISTORY_IN_ARCHIVE"),
+        ({"kind": Kind.ENDPOINT, "id": "bus"}, grpc.StatusCode.FAILED_PRECONDITION, "HISTORY_IN_ARCHIVE"),
+        ({"kind": Kind.CONSUMER, "id": "nobody"}, grpc.StatusCode.NOT_FOUND, "AGENCY_UNKNOWN"),
+        ({"kind": Kind.CONSUMER, "id": "a.>"}, grpc.StatusCode.NOT_FOUND, "AGENCY_UNKNOWN"),
+        ({"kind": Kind.CONSUMER}, grpc.StatusCode.INVALID_ARGUMENT, "ID_MISSING"),
+        ({"window_days": 5}, grpc.StatusCode.INVALID_ARGUMENT, "WINDOW_UNKNOWN"),
+        ({"page_size": 1001}, grpc.StatusCode.INVALID_ARGUMENT, "PAGE_SIZE_TOO_LARGE"),
+        ({"page_token": "no"}, grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"),
+        ({"from": timestamp(9), "to": timestamp(9)}, grpc.StatusCode.INVALID_ARGUMENT, "TIME_RANGE_INVALID"),
+        ({"from": Timestamp(seconds=10**12)}, grpc.StatusCode.INVALID_ARGUMENT, "TIME_RANGE_INVALID"),
+    ],
+)
+async def test_what_has_no_history_is_refused(kept, refusal, question, code, reason):
+    """Links and endpoints, unknown entities and windows, and bad pages and times each get their status and reason."""
+    request = messages.GetHistoryRequest(**{"kind": Kind.GOVERNMENT, **question})
+    answered, info, _ = await refusal(kept.indicators.GetHistory(request))
+    assert (answered, info.reason) == (code, reason)
+
+
+@pytest.mark.parametrize(
+    ("kind", "entity", "whose", "command", "instead"),
+    [
+        (Kind.LINK, "deed-tax", "link `deed-tax`", "link deed-tax", ", or GetLink for its slots of the last 48 hours"),
+        (Kind.LINK, "", "any link", "link ID", ", or GetLink for its slots of the last 48 hours"),
+        (Kind.ENDPOINT, "bus", "endpoint `bus`", "endpoint bus", ""),
+        (Kind.ENDPOINT, "", "any endpoint", "endpoint ID", ""),
+    ],
+)
+async def test_who_asks_for_a_history_that_is_not_kept_is_told_what_there_is(
+    kept, refusal, kind, entity, whose, command, instead
+):
+    """The refusal says that no history is kept of a link or endpoint, named or not, and what answers instead."""
+    request = messages.GetHistoryRequest(kind=kind, id=entity)
+    assert (await refusal(kept.indicators.GetHistory(request)))[2] == (
+        f"no history is kept of {whose}: ask ExplainIndicator (`peyvand explain {command}`) for its last failures{instead}"
+    )
+
+
+async def test_a_token_belongs_to_its_question(kept, refusal):
+    """The token of one window does not continue another."""
+    page = await kept.indicators.GetHistory(messages.GetHistoryRequest(kind=Kind.GOVERNMENT, page_size=5))
+    request = messages.GetHistoryRequest(kind=Kind.GOVERNMENT, window_days=7, page_token=page.next_page_token)
+    code, info, _ = await refusal(kept.indicators.GetHistory(request))
+    assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
+
+
+async def test_a_bus_that_does_not_answer_is_told_within_the_deadline(kept, nats, refusal):
+    """Without a bus the caller is told so by its own deadline; once the bus is back, so is the history."""
+    nats.kill()
+    request = messages.GetHistoryRequest(kind=Kind.GOVERNMENT)
+    code, info, _ = await refusal(kept.indicators.GetHistory(request, timeout=2))
+    assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "HISTORY_UNREACHABLE")
+    nats.start()
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                answer = await kept.indicators.GetHistory(request, timeout=2)
+            except grpc.aio.AioRpcError:
+                continue
+            break
+    assert len(answer.indicators) == 60
+
+
+@pytest.fixture
+def history(kept):
+    """Runs ``peyvand history``; returns what it printed."""
+    app = typer.Typer()
+    app.command("history")(ask_commands.history)
+
+    async def run(*words, width="100"):
+        environment = {"COLUMNS": width, "NO_COLOR": "1", "TERM": "dumb"}
+        runner = CliRunner(env=environment)
+        result = await asyncio.to_thread(runner.invoke, app, [*words, "--api", kept.address])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.output
+
+    return run
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+async def test_a_person_sees_how_the_index_went(history, width):
+    """A bar per hour, extremes and the last of each day in the policy's timezone fit the terminal."""
+    text = await history(width=width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= int(width)
+    assert "published 60 times from 2026-09-21 17:30 to 2026-09-24 04:30 Asia/Tehran" in " ".join(text.split())
+    assert "▁" in text
+    assert "█" in text
+    rows = [line for line in lines if re.match(r" *2026-\S+ +\d\d:\d\d ", line)]
+    assert [row.split()[0] for row in rows] == ["2026-09-24", "2026-09-23", "2026-09-22", "2026-09-21"]
+    assert "+0.5 pp" in rows[0]
+
+
+async def test_json_tells_every_publication(history):
+    """With --json each publication of the days asked for is one line."""
+    text = await history("government", "--from", "2026-09-22", "--to", "2026-09-23T00:00+03:30", "--json")
+    hours = [json.loads(line)["as_of"] for line in text.splitlines()]
+    assert (len(hours), hours[0], hours[-1]) == (24, "2026-09-21T21:00:00Z", "2026-09-22T20:00:00Z")
+    assert "nothing was published" in await history("--from", "2027-01-01")
+    assert "neither a day" in await history("--from", "tomorrow")

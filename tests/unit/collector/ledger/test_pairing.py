@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+
+from services.collector.ledger.pairing import exchanges
+from services.collector.records.formats import read
+from services.collector.records.xroad import Result, read_side
+
+# Names of the expected documents, and ours.
+DERIVED = {
+    "totalDuration": "total",
+    "clientSsRequestDuration": "client_request",
+    "clientSsResponseDuration": "client_response",
+    "producerDurationClientView": "provider_client_view",
+    "producerDurationProducerView": "provider_producer_view",
+    "producerSsRequestDuration": "producer_request",
+    "producerSsResponseDuration": "producer_response",
+    "producerIsDuration": "provider_system",
+    "requestNwDuration": "request_network",
+    "responseNwDuration": "response_network",
+}
+SIZES = {
+    "clientRequestSize": ("client", "request_bytes"),
+    "clientResponseSize": ("client", "response_bytes"),
+    "producerRequestSize": ("producer", "request_bytes"),
+    "producerResponseSize": ("producer", "response_bytes"),
+}
+
+
+def sides_of(path):
+    with path.open("rb") as stream:
+        return [side for batch in read(stream) for side in batch.sides]
+
+
+def paired(sides, span_ms=10**9):
+    groups = {}
+    for side in sides:
+        groups.setdefault(side.request, []).append(side)
+    return [exchange for group in groups.values() for exchange in exchanges(group, span_ms)]
+
+
+def test_the_17_raw_records_give_the_12_expected_documents(data_file):
+    """5 pairs and 7 orphans, each with every derived duration and size of the published expectation."""
+    found = paired(sides_of(data_file("xroadmetrics_raw_messages_batch_1.json")))
+    assert len(found) == 12
+    assert sum(exchange.orphan for exchange in found) == 7
+    by_moment = {exchange.seen.digest: exchange for exchange in found}
+    expected = json.loads(data_file("xroadmetrics_clean_data_batch_1.json").read_text())
+    seen = set()
+    for document in expected:
+        exchange = by_moment[read_side(document.get("client") or document["producer"]).digest]
+        seen.add(exchange.seen.digest)
+        assert {name: getattr(exchange, ours) for name, ours in DERIVED.items()} == {
+            name: document[name] for name in DERIVED
+        }
+        for name, (who, size) in SIZES.items():
+            side = getattr(exchange, who)
+            assert (getattr(side, size) if side else None) == document[name]
+        assert exchange.orphan == (document["matchingType"] == "orphan")
+    assert len(seen) == 12
+
+
+def test_the_whole_sample_pairs(data_file):
+    """5,230 records are 2,615 full pairs, 1,905 of RestTest and 710 of a meta service, none orphan, none failed."""
+    found = paired(sides_of(data_file("opmon_dev_5230.ndjson")))
+    assert len(found) == 2615
+    assert not any(exchange.orphan for exchange in found)
+    assert sum(exchange.parties.meta for exchange in found) == 710
+    assert sum(exchange.parties.service.endswith("/RestTest") for exchange in found) == 1905
+    assert {exchange.result for exchange in found} == {Result.OK}
+
+
+def test_skew_is_half_the_difference_of_the_network_durations(both):
+    """A producer clock 5 ms ahead is found out, where both ways take equally long."""
+    [exchange] = exchanges([read_side(record) for record in both()], 1000)
+    assert (exchange.request_network, exchange.response_network, exchange.skew) == (25, 15, 5.0)
+
+
+def test_pairs_only_within_the_span(both):
+    """Sides further apart than the span stay orphans; at the span itself they pair."""
+    sides = [read_side(record) for record in both()]
+    assert len(exchanges(sides, 35)) == 1
+    assert [exchange.orphan for exchange in exchanges(sides, 34)] == [True, True]
+
+
+def test_a_repeated_request_id_pairs_by_set_not_by_order(raw):
+    """Three sides with one id give one pair and one orphan, the same ones in any order."""
+    sides = [
+        read_side(raw(requestInTs=1_700_000_000_000 + shift, securityServerType=kind))
+        for shift, kind in ((0, "Client"), (50, "Client"), (70, "Producer"))
+    ]
+    results = {frozenset(exchanges(order, 1000)) for order in itertools.permutations(sides)}
+    assert len(results) == 1
+    [found] = results
+    assert sorted(exchange.orphan for exchange in found) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("client", "producer", "result"),
+    [
+        ({}, {}, Result.OK),
+        ({"succeeded": False}, {}, Result.BUS_FAILURE),
+        ({}, {"statusCode": 500}, Result.PROVIDER_FAILURE),
+        ({"succeeded": False}, {"statusCode": 500}, Result.BUS_FAILURE),
+    ],
+)
+def test_a_failure_seen_by_either_side_is_a_failure(both, client, producer, result):
+    """What either side saw fail has failed; the client's view names the failure."""
+    ours, theirs = both()
+    [exchange] = exchanges([read_side(ours | client), read_side(theirs | producer)], 1000)
+    assert exchange.result is result
+
+
+def test_sizes_come_from_the_client_where_it_has_them(both):
+    """The client's sizes count, the producer's where the client has none, and 0 where nobody has any."""
+    ours, theirs = both()
+    ours["responseSize"] = None
+    theirs |= {"requestSize": 111, "responseSize": 222}
+    [exchange] = exchanges([read_side(ours), read_side(theirs)], 1000)
+    assert (exchange.request_bytes, exchange.response_bytes) == (300, 222)
+    ours["requestSize"] = None
+    [orphan] = exchanges([read_side(ours)], 1000)
+    assert (orphan.request_bytes, orphan.response_bytes) == (0, 0)

@@ -1,0 +1,52 @@
+"""Tasks that work until the stop, and how they are ended."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from services.collector.component import Crew, end
+from services.core.errors import StateError
+
+
+async def test_the_first_failure_stops_all():
+    """A task that fails brings about the stop, and its failure is the one that is raised, whatever fails after it."""
+    stop = asyncio.Event()
+    crew = Crew(stop)
+
+    async def fails(reason):
+        raise StateError(reason)
+
+    async def works():
+        await stop.wait()
+
+    await crew.work(asyncio.sleep(0))
+    crew.check()
+    assert not stop.is_set()
+    working = asyncio.create_task(crew.work(works()))
+    await crew.work(fails("first"))
+    await crew.work(fails("second"))
+    await working
+    with pytest.raises(StateError, match="first"):
+        crew.check()
+
+
+async def test_a_task_that_swallows_a_cancel_is_ended():
+    """A task that loses its first cancel to a wait that just succeeded is cancelled again, until it is done."""
+    lost = 0
+
+    async def swallows():
+        nonlocal lost
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                lost += 1
+                if lost > 1:
+                    raise
+
+    task = asyncio.create_task(swallows())
+    await asyncio.sleep(0)
+    await end(task)
+    assert (lost, task.cancelled()) == (2, True)

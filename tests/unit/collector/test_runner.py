@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.collector.ledger.thread import Desk
+from services.collector.records.batch import Batch, Position
+from services.collector.records.xroad import read_side
+from services.collector.runner import _Collector
+from services.core import log as logs
+from services.core.codec import decode_summaries
+from services.core.errors import BusError
+from services.core.runtime import Runtime
+from services.core.settings import Settings
+from services.register.attribution import Mapping
+
+NOW = 1_700_000_500_000
+
+
+class Sink:
+    """Where messages go: it keeps them, and from the ``fails``-th on acknowledges none."""
+
+    def __init__(self, fails):
+        self.fails = fails
+        self.kept = []
+
+    async def publish(self, subject, payload, *, message_id):
+        assert message_id
+        if len(self.kept) >= self.fails:
+            raise BusError("not acknowledged")
+        self.kept.append((subject, decode_summaries(payload)[1]))
+        return len(self.kept)
+
+
+async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path):
+    """After a failure halfway the acknowledged summaries are not sent again, and all others are."""
+    consumers = [f"agency-{n}" for n in range(6)]
+    runtime = Runtime(Settings(), CollectorRegistry(), logs.logger(), asyncio.Event())
+    desk, sink = Desk(), Sink(fails=2)
+
+    class Named(Mapping):
+        def of(self, parties):
+            found = super().of(parties)
+            return type(found)(consumer=f"agency-{parties.client[-1]}", provider=found.provider)
+
+    async with desk.ledger(tmp_path / "state.sqlite", Named(None), NOW) as ledger:
+        sides = (read_side(raw(clientSubsystemCode=str(n), xRequestId=f"x-{n}")) for n in range(6))
+        await desk.do(ledger.take, "log", Batch(tuple(sides), (), Position(1, 1)), now_ms=NOW)
+        collector = _Collector(runtime, sink, desk, ledger, "v")
+        with pytest.raises(BusError):
+            await collector.flush()
+        sent = sum(len(summaries) for _, summaries in sink.kept)
+        left = await desk.do(ledger.unpublished, 100)
+        assert 0 < sent < 6
+        assert len(left) == 6 - sent
+        sink.fails = 100
+        await collector.flush()
+        assert (await desk.do(ledger.totals)).unpublished == 0
+    assert sorted(s.consumer for _, summaries in sink.kept for s in summaries) == consumers

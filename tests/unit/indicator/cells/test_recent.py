@@ -1,0 +1,132 @@
+"""What was last measured, against looking through every measurement."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.core.blocks.recent_block import RecentBlock, decode_recent, encode_recent
+from services.core.codec import decode_columns, encode_measurements
+from services.core.model.measurement import Measurement, Phases, Target
+from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
+from services.indicator.cells import recent as module
+from services.indicator.cells.recent import FAILURES, Recent, batches
+
+TARGETS = [Target("a"), Target("b"), Target("b", endpoint=True), Target("c")]
+REASONS = [Reason.OK, Reason.OK, Reason.SHED, Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE]
+
+
+@st.composite
+def streams(draw):
+    """Batches of two vantages over a few slots, in any order, some repeated, some slots measured twice."""
+    rows = []
+    for _ in range(draw(st.integers(1, 40))):
+        reason, slot = draw(st.sampled_from(REASONS)), 1_800_000_000 + 300 * draw(st.integers(0, 9))
+        later = draw(st.integers(0, 3)) / 4
+        rows.append(
+            Measurement(
+                target=draw(st.sampled_from(TARGETS)),
+                vantage=draw(st.sampled_from(["north", "south"])),
+                slot_start=slot,
+                time=None if reason is Reason.SHED else slot + later,
+                outcome=OUTCOME_OF[reason],
+                reason=reason,
+                latency=None if reason is Reason.SHED else 0.25,
+                phases=Phases(connect=0.001, processing=0.2),
+                # The same probe, told twice, says the same.
+                certificate_expiry=1_900_000_000 if later else None,
+                detail="" if reason is Reason.OK else f"why {later}",
+            )
+        )
+    sent = [rows[at : at + 5] for at in range(0, len(rows), 5)]
+    sent = [[row for row in part if row.vantage == vantage] for part in sent for vantage in ("north", "south")]
+    return [part for part in sent if part]
+
+
+def counts_more(one: Measurement) -> tuple:
+    """Of one slot a known measurement comes before an unknown one, then the earliest, then the lowest stage."""
+    return one.outcome == Outcome.UNKNOWN, one.time is None, one.time or 0, one.outcome, one.reason
+
+
+def seen(recent: Recent, targets: list[Target]) -> tuple[set, list]:
+    """The latest and the failures as plain rows."""
+    columns = recent.columns_of(targets)
+    shown = []
+    for rows in (recent.latest(columns), recent.failures(columns)):
+        target, vantage, slot, time, outcome, reason, *_ = rows.numbers.tolist()
+        named = [targets[at] for at in target], [recent.vantages[at] for at in vantage]
+        shown.append(list(zip(*named, slot, time, outcome, reason, strict=True)))
+    return set(shown[0]), shown[1]
+
+
+def plain(row: Measurement) -> tuple:
+    """A measurement as ``seen`` shows it."""
+    time = -1 if row.time is None else round(row.time * 1e6)
+    return row.target, row.vantage, row.slot_start, time, int(row.outcome), int(row.reason)
+
+
+@settings(max_examples=150, deadline=None)
+@given(streams(), st.randoms(use_true_random=False), st.booleans())
+def test_the_latest_and_the_last_failures_stay(sent, chance, often):
+    """Whatever the order and repetition: the latest of each vantage and the newest failures are those of a full search."""
+    module.SPARE = 0 if often else 4096
+    rows = [row for part in sent for row in part]
+    shuffled = [*sent, *chance.sample(sent, len(sent) // 2)]
+    chance.shuffle(shuffled)
+    recent = Recent()
+    for part in shuffled:
+        recent.take(decode_columns(encode_measurements(part)))
+    latest, failures = seen(recent, TARGETS)
+    best: dict = {}
+    for row in rows:
+        key = row.target, row.vantage
+        if key not in best or (-row.slot_start, counts_more(row)) < (-best[key].slot_start, counts_more(best[key])):
+            best[key] = row
+    assert latest == {plain(row) for row in best.values()}
+    for target in TARGETS:
+        wrong: dict = {}
+        for row in rows:
+            key = row.slot_start, row.vantage
+            if row.target == target and Outcome.NOT_CONNECTED <= row.outcome < Outcome.OK:
+                wrong[key] = min(wrong.get(key, row), row, key=counts_more)
+        mine = [row for row in failures if row[0] == target]
+        slots = sorted((row.slot_start for row in wrong.values()), reverse=True)[:FAILURES]
+        assert [row[2] for row in mine] == slots
+        assert set(mine) <= {plain(row) for row in wrong.values()}
+
+
+@settings(max_examples=50, deadline=None)
+@given(streams())
+def test_a_block_holds_all_of_it(sent):
+    """What is put on the bus and taken in again gives the same, times, phases and details included."""
+    recent, again = Recent(), Recent()
+    for part in sent:
+        recent.take(decode_columns(encode_measurements(part)))
+    columns = recent.columns_of(TARGETS)
+    block = RecentBlock(
+        links=("a", "b", "c"),
+        endpoints=("b",),
+        vantages=tuple(recent.vantages),
+        latest=recent.latest(recent.columns_of([TARGETS[0], TARGETS[1], TARGETS[3], TARGETS[2]])),
+        failures=recent.failures(recent.columns_of([TARGETS[0], TARGETS[1], TARGETS[3], TARGETS[2]])),
+        burn_known=np.arange(12).reshape(4, 3),
+        burn_failed=np.arange(12).reshape(4, 3) // 2,
+    )
+    back = decode_recent(encode_recent(block))
+    assert (back.burn_known.tolist(), back.burn_failed.tolist()) == (
+        block.burn_known.tolist(),
+        block.burn_failed.tolist(),
+    )
+    for rows in (back.latest, back.failures):
+        for batch in batches(rows, back.targets, back.vantages):
+            again.take(batch)
+    assert seen(again, TARGETS) == seen(recent, TARGETS)
+    mine, theirs = recent.failures(columns), again.failures(again.columns_of(TARGETS))
+    assert mine.details.tolist() == theirs.details.tolist()
+    assert mine.numbers[2:].tolist() == theirs.numbers[2:].tolist()
+
+
+def test_nothing_heard_is_nothing_told():
+    """Before any measurement, and of targets never heard of, there are no rows."""
+    assert seen(Recent(), TARGETS) == (set(), [])

@@ -1,0 +1,225 @@
+"""From observations to judgements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from errno import (
+    EACCES,
+    EADDRNOTAVAIL,
+    ECONNREFUSED,
+    EHOSTUNREACH,
+    EMFILE,
+    ENETUNREACH,
+    ENFILE,
+    ENOBUFS,
+    ENOMEM,
+    EPERM,
+    ETIMEDOUT,
+)
+
+import pytest
+
+from services.core.model.measurement import Phases, Target
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe
+from services.prober.checks import DETAIL_LENGTH, Judgement, judge
+from services.prober.expected.expectations import Expectations, compile_expectations
+from services.prober.expected.template import fill_value
+from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
+from services.prober.publishing.measurement import Origin, blinded, measurement
+from services.prober.stall import Stalls, excuse
+from services.prober.transport.os_errors import cause_of
+
+GOOD = Observation(time=1_800_000_000.0, duration=0.2, latency=0.1, status=200, body=b"{}")
+
+
+def expectations(expect: Expect, *, latency: float | None = None, max_age: float | None = None) -> Expectations:
+    return compile_expectations(Probe("test", "http", expect=expect), {}, latency=latency, max_age=max_age)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("cause", list(Cause))
+def test_every_failure_is_judged(phase: Phase, cause: Cause) -> None:
+    """Whatever fails wherever has a reason and an outcome below OK, and judging it never raises."""
+    judgement = judge(replace(GOOD, failure=Failure(phase, cause)), Expectations())
+    assert judgement.outcome is not Outcome.OK
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (Failure(Phase.CONNECT, Cause.UNREACHABLE), Reason.CONNECT_UNREACHABLE),
+        (Failure(Phase.CONNECT, Cause.LOCAL_RESOURCES), Reason.LOCAL_RESOURCES),
+        (Failure(Phase.CONNECT, Cause.EGRESS), Reason.EGRESS_DENIED),
+    ],
+)
+def test_failures_that_loopback_cannot_produce(failure: Failure, reason: Reason) -> None:
+    """An unreachable network is the target's lost connection; our own lack of resources and our policy are UNKNOWN."""
+    assert judge(replace(GOOD, status=0, failure=failure), Expectations()).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [
+        *(
+            (number, Cause.LOCAL_RESOURCES)
+            for number in (EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EACCES)
+        ),
+        (ECONNREFUSED, Cause.REFUSED),
+        (EHOSTUNREACH, Cause.UNREACHABLE),
+        (ENETUNREACH, Cause.UNREACHABLE),
+        (ETIMEDOUT, Cause.TIMEOUT),
+    ],
+)
+def test_what_a_failed_connect_means(number: int, cause: Cause) -> None:
+    """Errors of this machine's own resources, its connection-tracking table among them, are told from the target's."""
+    assert cause_of(OSError(number, "x")) is cause
+
+
+def test_the_lowest_stage_wins() -> None:
+    """Of everything wrong with an answer the lowest stage decides."""
+    expect = expectations(
+        Expect(headers={"x": HeaderExpectation("y")}, body=Body(must=("never",)), fresh=Fresh(header="date")),
+        latency=0.01,
+        max_age=1,
+    )
+    steps = [
+        (replace(GOOD, status=500, failure=Failure(Phase.TLS, Cause.FAILED)), Reason.TLS_FAILED),
+        (replace(GOOD, status=500), Reason.SERVER_ERROR),
+        (replace(GOOD, status=404), Reason.STATUS),
+        (GOOD, Reason.HEADER),
+        (replace(GOOD, headers=(("x", "y"),)), Reason.BODY),
+        (replace(GOOD, headers=(("x", "y"),), body=b"never"), Reason.AGE_UNREADABLE),
+        (replace(GOOD, headers=(("x", "y"), ("date", "1799999990")), body=b"never"), Reason.LATE),
+        (replace(GOOD, headers=(("x", "y"), ("date", "1799999990")), body=b"never", latency=0.001), Reason.STALE),
+        (replace(GOOD, headers=(("x", "y"), ("date", "1800000000")), body=b"never", latency=0.001), Reason.OK),
+    ]
+    for observation, reason in steps:
+        assert judge(observation, expect).reason is reason
+
+
+def test_a_body_over_its_limit_comes_after_the_status() -> None:
+    """An answer that is too long is judged by its status and headers first."""
+    failure = Failure(Phase.TRANSFER, Cause.BODY_LIMIT)
+    assert judge(replace(GOOD, status=503, failure=failure), Expectations()).reason is Reason.SERVER_ERROR
+    assert judge(replace(GOOD, failure=failure), Expectations()).reason is Reason.BODY_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "same"),
+    [
+        (b"true", True, True),
+        (b"1", True, False),
+        (b"true", 1, False),
+        (b"1.0", 1, True),
+        (b'"\\u06f1\\u06f2"', "12", True),
+        (b'[1, {"a": "x"}]', [1, {"a": "x"}], True),
+        (b"[1, 2]", [1], False),
+        (b'{"a": 1}', {"a": 1, "b": 2}, False),
+        (b"null", "null", False),
+    ],
+)
+def test_equality_of_json_values(found: bytes, expected: object, same: bool) -> None:
+    """True is not 1, numbers compare by value, texts folded, lists and objects deeply."""
+    expect = expectations(Expect(json=(JsonExpectation("$.v", equals=expected),)))
+    reason = judge(replace(GOOD, body=b'{"v": ' + found + b"}"), expect).reason
+    assert reason is (Reason.OK if same else Reason.JSON)
+
+
+@pytest.mark.parametrize("value", [None, "${died}"])
+def test_an_expected_null_is_compared(value: object) -> None:
+    """Null is met by null alone, in a record as written or from a param, and at a path from a param."""
+    expects = [Expect(record={"v": value})]
+    expects += [Expect(json=(JsonExpectation("$.v", equals=value),))] if value else []
+    for expect in expects:
+        made = compile_expectations(Probe("test", "http", expect=expect), {"died": None}, latency=None, max_age=None)
+        seen = {body: judge(replace(GOOD, body=body), made).outcome for body in (b'{"v": null}', b'{"v": "x"}', b"{}")}
+        assert list(seen.values()) == [Outcome.OK, Outcome.INVALID, Outcome.INVALID]
+
+
+@pytest.mark.parametrize(
+    ("value", "kinds"),
+    [
+        (b"null", {"null"}),
+        (b"true", {"boolean"}),
+        (b"3", {"integer", "number"}),
+        (b"3.0", {"integer", "number"}),
+        (b"3.5", {"number"}),
+        (b'"x"', {"string"}),
+        (b"[]", {"array"}),
+        (b"{}", {"object"}),
+    ],
+)
+def test_json_types(value: bytes, kinds: set[str]) -> None:
+    """Each JSON value has its type and no other; a whole number is an integer too."""
+    for kind in ("null", "boolean", "integer", "number", "string", "array", "object"):
+        expect = expectations(Expect(json=(JsonExpectation("$.v", type=kind),)))
+        passed = judge(replace(GOOD, body=b'{"v": ' + value + b"}"), expect).reason is Reason.OK
+        assert passed is (kind in kinds)
+
+
+def test_a_detail_is_short() -> None:
+    """A detail is cut, whatever pattern it tells of."""
+    expect = expectations(Expect(body=Body(must=("x" * 1000,))))
+    assert len(judge(GOOD, expect).detail) == DETAIL_LENGTH
+
+
+def test_a_check_that_breaks_is_not_a_pass() -> None:
+    """A check that raises is INVALID/CHECK_ERROR."""
+    broken = replace(Expectations(), status=None)  # type: ignore[arg-type]
+    assert judge(GOOD, broken).reason is Reason.CHECK_ERROR
+
+
+def test_placeholders_keep_their_type() -> None:
+    """A text that is one placeholder becomes the param itself, at any depth; in a longer text it is written out."""
+    params = {"year": 1350, "name": "علی"}
+    value = {"a": ["${year}", "born ${year}", "$$5"], "b": {"c": "${name}"}}
+    assert fill_value(value, params) == {"a": [1350, "born 1350", "$5"], "b": {"c": "علی"}}
+    with pytest.raises(ValueError, match="missing"):
+        fill_value("${missing}", params)
+
+
+def test_blindness_keeps_what_was_unknown_for_another_reason() -> None:
+    """Even OK becomes UNKNOWN/VANTAGE_BLIND, and an UNKNOWN keeps its own reason."""
+    origin = Origin("north", "p1", "r", "p")
+    row = measurement(Target("a"), 0, GOOD, Judgement(Reason.OK), origin)
+    assert (blinded(row).outcome, blinded(row).reason) == (Outcome.UNKNOWN, Reason.VANTAGE_BLIND)
+    shed = replace(row, outcome=Outcome.UNKNOWN, reason=Reason.SHED)
+    assert blinded(shed) is shed
+
+
+def test_a_stall_of_ours_is_no_lateness_of_the_target() -> None:
+    """Lateness that a stall of the prober explains is UNKNOWN/PROBER_ERROR; what it does not explain stays."""
+    late = replace(GOOD, latency=0.5, duration=0.6, phases=Phases())
+    judgement = Judgement(Reason.LATE)
+    assert excuse(judgement, late, 0.3, 0.25).reason is Reason.PROBER_ERROR
+    assert excuse(judgement, late, 0.3, 0.1).reason is Reason.LATE
+    assert excuse(judgement, late, 0.3, 0.0).reason is Reason.LATE
+    timeout = replace(GOOD, latency=None, duration=5.0)
+    assert excuse(Judgement(Reason.ANSWER_TIMEOUT), timeout, 0.3, 0.6).reason is Reason.PROBER_ERROR
+    assert excuse(Judgement(Reason.ANSWER_TIMEOUT), timeout, 0.3, 0.4).reason is Reason.ANSWER_TIMEOUT
+    assert excuse(Judgement(Reason.STATUS), timeout, 0.3, 4.0).reason is Reason.STATUS
+
+
+@pytest.mark.parametrize(("cause", "reason"), [(Cause.LINE_TIMEOUT, Reason.PROBER_ERROR), (Cause.LINE, Reason.LINE)])
+def test_a_stall_of_ours_is_no_missing_line_of_the_target(cause: Cause, reason: Reason) -> None:
+    """A line that a talk waited for to its deadline may have been missed by a stall, in a journey too; not one hung up on."""
+    talk = replace(GOOD, latency=None, status=0, duration=5.0, failure=Failure(Phase.PROCESSING, cause))
+    journey = replace(
+        GOOD, duration=5.0, steps=(StepFacts("first", GOOD, Expectations()), StepFacts("talk", talk, Expectations()))
+    )
+    for seen in (talk, journey):
+        judgement = judge(seen, Expectations())
+        assert judgement.reason is Reason.LINE
+        assert excuse(judgement, seen, 0.3, 0.6).reason is reason
+        assert excuse(judgement, seen, 0.3, 0.4).reason is Reason.LINE
+
+
+def test_stalls_are_what_ticks_missed() -> None:
+    """Ticks that come late make a stall, counted only where it overlaps a probe, and one that lasts counts too."""
+    stalls = Stalls(remembered=10.0)
+    for now in (0.0, 0.05, 0.1, 1.1, 1.15):
+        stalls.tick(now)
+    assert stalls.seconds(0.0, 2.0) == pytest.approx(0.95 + 0.8, abs=0.01)
+    assert stalls.seconds(0.5, 1.15) == pytest.approx(0.6)
+    assert stalls.seconds(1.1, 1.2) == 0

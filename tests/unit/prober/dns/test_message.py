@@ -1,0 +1,167 @@
+"""DNS questions and answers apart from any server: what is asked, what is read, what it means."""
+
+from __future__ import annotations
+
+import dns.flags
+import dns.message
+import dns.rrset
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Body, Expect, Probe, Query
+from services.prober.checks import Judgement, judge
+from services.prober.dns.message import MalformedError, Question, question_of
+from services.prober.expected.expectations import compile_expectations
+from services.prober.observation import DnsFacts, Observation
+from services.prober.transport.dial import place_of
+
+NUMBER = b"\x12\x34"
+QUESTION = question_of(Query("www.tax.example"))
+ANSWER = "www.tax.example. 60 IN A 192.0.2.1"
+DELEGATION = "tax.example. 300 IN NS ns.tax.example."
+
+
+def judged(facts: DnsFacts, expect: Expect) -> Judgement:
+    definition = Probe("zone", "dns", expect=expect)
+    expectations = compile_expectations(definition, {}, latency=None, max_age=None)
+    return judge(Observation(0.0, 0.1, latency=0.1, dns=facts), expectations)
+
+
+def answer_to(question: Question, number: bytes = NUMBER) -> dns.message.Message:
+    """Return the answer with one record to a question asked with this number."""
+    response = dns.message.make_response(dns.message.from_wire(question.asked(number)))
+    response.answer.append(dns.rrset.from_text("www.tax.example.", 60, "IN", "A", "192.0.2.1"))
+    return response
+
+
+@pytest.mark.parametrize(
+    ("facts", "expect", "reason"),
+    [
+        (DnsFacts("NOERROR"), Expect(), Reason.OK),
+        (DnsFacts("NOERROR"), Expect(answers=Body(must=(".",))), Reason.RECORDS),
+        (DnsFacts("NXDOMAIN"), Expect(), Reason.RCODE),
+        (DnsFacts("YXDOMAIN"), Expect(rcode=("NXDOMAIN",)), Reason.RCODE),
+        (DnsFacts("SERVFAIL"), Expect(rcode=("NXDOMAIN",)), Reason.NAME_SERVER_FAILED),
+        (DnsFacts("SERVFAIL"), Expect(rcode=("SERVFAIL",), answers=Body(must=(".",))), Reason.RECORDS),
+        (DnsFacts("NXDOMAIN", (ANSWER,)), Expect(answers=Body(must=("IN A",))), Reason.RCODE),
+        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(answers=Body(must=("NS",))), Reason.RECORDS),
+        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(answers=Body(must_not=("NS",))), Reason.OK),
+        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(authority=Body(must=("NS", "A"))), Reason.RECORDS),
+        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(authority=Body(("NS",), (" A ",))), Reason.OK),
+        (DnsFacts("NOERROR", (ANSWER, DELEGATION)), Expect(answers=Body(("IN A", "IN NS"))), Reason.OK),
+    ],
+)
+def test_27_response_code_then_each_section(facts: DnsFacts, expect: Expect, reason: Reason) -> None:
+    """The response code comes first; then each required pattern needs some record of its own section, forbidden ones none."""
+    assert judged(facts, expect).reason is reason
+
+
+def test_27_stages() -> None:
+    """A server that cannot answer is NOT_ANSWERED; another response code and wrong records are INVALID."""
+    assert judged(DnsFacts("REFUSED"), Expect()).outcome is Outcome.NOT_ANSWERED
+    assert judged(DnsFacts("NXDOMAIN"), Expect()).outcome is Outcome.INVALID
+    assert judged(DnsFacts("NOERROR"), Expect(authority=Body(must=("NS",)))).outcome is Outcome.INVALID
+
+
+def test_a_detail_says_what_is_missing_and_where() -> None:
+    """The detail names the section and the pattern, and that an answer was truncated, but no record found."""
+    expect = Expect(answers=Body(must=("MX",)))
+    whole, cut = (judged(DnsFacts("NOERROR", (ANSWER,), truncated=flag), expect).detail for flag in (False, True))
+    assert whole == "no record of the answer section matches MX"
+    assert cut == "no record of the answer section, which is truncated, matches MX"
+
+
+@pytest.mark.parametrize("recursion", [True, False])
+def test_a_question_is_what_was_defined(recursion: bool) -> None:
+    """The bytes asked hold the number given, one question, the wish for recursion and nothing else."""
+    asked = dns.message.from_wire(question_of(Query("WWW.Tax.example", "MX", recursion=recursion)).asked(NUMBER))
+    assert (asked.id, asked.flags) == (0x1234, dns.flags.RD if recursion else 0)
+    assert [str(question) for question in asked.question] == ["WWW.Tax.example. IN MX"]
+    assert (asked.answer, asked.authority, asked.additional, asked.edns) == ([], [], [], -1)
+
+
+def test_a_name_in_other_letters_is_asked_in_ascii() -> None:
+    """A name in Persian letters is asked in its ASCII form."""
+    asked = dns.message.from_wire(question_of(Query("مالیات.ir")).asked(NUMBER))
+    assert str(asked.question[0]) == "xn--mgbaj6hd62f.ir. IN A"
+
+
+@pytest.mark.parametrize("name", ["a..b", ".a", "x" * 64 + ".ir", ".".join(["x" * 60] * 5)])
+def test_what_is_no_name_is_refused(name: str) -> None:
+    """A name that cannot be asked is refused when the target is made ready."""
+    with pytest.raises(ValueError, match="not a domain name"):
+        question_of(Query(name))
+
+
+def test_an_answer_is_read() -> None:
+    """An answer in other upper and lower case is still the answer, and trailing bytes do not spoil it."""
+    wire = answer_to(question_of(Query("WWW.TAX.EXAMPLE"))).to_wire() + b"\0\0"
+    assert QUESTION.answered(NUMBER, wire) == DnsFacts(
+        "NOERROR", (ANSWER.replace("www.tax.example", "WWW.TAX.EXAMPLE"),)
+    )
+
+
+def test_a_truncated_answer_is_read_as_far_as_it_goes() -> None:
+    """An answer that says it is truncated may end anywhere, even within a record; the same without saying so may not."""
+    response = answer_to(QUESTION)
+    response.answer.append(dns.rrset.from_text("www.tax.example.", 60, "IN", "A", "192.0.2.2"))
+    assert QUESTION.answered(NUMBER, response.to_wire()) is not None
+    with pytest.raises(MalformedError):
+        QUESTION.answered(NUMBER, response.to_wire()[:-3])
+    response.flags |= dns.flags.TC
+    assert QUESTION.answered(NUMBER, response.to_wire()[:-3]) == DnsFacts("NOERROR", (ANSWER,), truncated=True)
+
+
+def test_what_answers_another_question_is_none() -> None:
+    """Another number, name, type or class makes it no answer to ours."""
+    wire = answer_to(QUESTION).to_wire()
+    assert question_of(Query("www.tax.example", "AAAA")).answered(NUMBER, wire) is None
+    assert question_of(Query("ns.tax.example")).answered(NUMBER, wire) is None
+    assert QUESTION.answered(b"\x12\x35", wire) is None
+    assert QUESTION.answered(NUMBER, wire.replace(b"example\0\0\1\0\1", b"example\0\0\1\0\3")) is None
+
+
+@given(st.binary(max_size=600))
+def test_whatever_comes_is_read_or_malformed(data: bytes) -> None:
+    """No bytes make reading fail in another way than saying that they are no answer."""
+    for wire in (data, NUMBER + data, QUESTION.asked(NUMBER)[:2] + b"\x81\x80" + QUESTION.asked(NUMBER)[4:] + data):
+        try:
+            facts = QUESTION.answered(NUMBER, wire)
+        except MalformedError:
+            continue
+        assert facts is None or facts.rcode
+
+
+@given(st.integers(0, 60), st.integers(0, 255))
+def test_an_answer_with_one_byte_changed_is_read_or_malformed(at: int, byte: int) -> None:
+    """An answer spoilt in any one byte is read, passed over, or said to be malformed, never a crash."""
+    wire = bytearray(answer_to(QUESTION).to_wire())
+    wire[min(at, len(wire) - 1)] = byte
+    try:
+        facts = QUESTION.answered(NUMBER, bytes(wire))
+    except MalformedError:
+        return
+    assert facts is None or facts.rcode
+
+
+@pytest.mark.parametrize(
+    ("target", "place"),
+    [
+        ("dns://192.0.2.53", ("192.0.2.53", 53)),
+        ("dns://[2001:db8::1]:5353", ("2001:db8::1", 5353)),
+        ("DNS://Ns.Tax.example/", ("ns.tax.example", 53)),
+        ("dns://مالیات.ir", ("xn--mgbaj6hd62f.ir", 53)),
+    ],
+)
+def test_places(target: str, place: tuple[str, int]) -> None:
+    """A target names host and port, the port of its kind where it names none; hosts are ASCII and without brackets."""
+    assert place_of(target, 53) == place
+
+
+@pytest.mark.parametrize("target", ["tcp://mail.example", "tcp://:25", "tcp://a:b", "mail.example:25"])
+def test_what_is_no_place(target: str) -> None:
+    """A target without host or port is refused."""
+    with pytest.raises(ValueError, match="the target"):
+        place_of(target)

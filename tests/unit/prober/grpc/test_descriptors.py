@@ -1,0 +1,198 @@
+"""Methods by descriptors: JSON to messages and back."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+import pytest
+from google.protobuf.any_pb2 import Any
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.duration_pb2 import Duration
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionResponse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.prober.grpc.call import metadata_of
+from services.prober.grpc.descriptor_cache import Schemas
+from services.prober.grpc.descriptors import (
+    HEALTH_CHECK,
+    AbsentError,
+    AnswerError,
+    DescriptorError,
+    Descriptors,
+    read_set,
+    reflected,
+)
+
+
+def _file(name: str = "tax.proto", *imports: str) -> FileDescriptorProto:
+    """A file with a service of one unary and two streaming methods over one message of every sort of field."""
+    file = FileDescriptorProto(name=name, package="tax", syntax="proto3", dependency=imports)
+    record = file.message_type.add(name="Record")
+    for number, (field, kind, more) in enumerate(
+        [
+            ("national_id", 9, {}),
+            ("clear", 8, {}),
+            ("amount", 3, {}),
+            ("seal", 12, {}),
+            ("updated", 11, {"type_name": ".google.protobuf.Timestamp"}),
+            ("extra", 11, {"type_name": ".google.protobuf.Any"}),
+            ("tags", 9, {"label": 3}),
+        ],
+        start=1,
+    ):
+        record.field.add(name=field, number=number, type=kind, **({"label": 1} | more))  # type: ignore[arg-type]
+    service = file.service.add(name="Inquiry")
+    for method, client, server in (("Ask", False, False), ("Watch", False, True), ("Tell", True, False)):
+        service.method.add(
+            name=method,
+            input_type=".tax.Record",
+            output_type=".tax.Record",
+            client_streaming=client,
+            server_streaming=server,
+        )
+    return file
+
+
+_IMPORTS = ("google/protobuf/timestamp.proto", "google/protobuf/any.proto")
+_TAX = Descriptors([_file("tax.proto", *_IMPORTS).SerializeToString()])
+
+
+def test_json_goes_in_and_comes_back() -> None:
+    """Every sort of field goes through the message and comes back by its own name; what is unset has its default."""
+    method = _TAX.method("tax.Inquiry/Ask")
+    given = {
+        "national_id": "۰۰۱",
+        "amount": "9007199254740993",
+        "seal": "AQI=",
+        "updated": "2026-03-21T00:00:00Z",
+        "extra": {"@type": "type.googleapis.com/tax.Record", "national_id": "2"},
+    }
+    found = orjson.loads(method.answer(method.request(orjson.dumps(given).decode())))
+    extra = found.pop("extra")
+    assert found == {key: value for key, value in given.items() if key != "extra"} | {"clear": False, "tags": []}
+    assert (extra["@type"], extra["national_id"]) == ("type.googleapis.com/tax.Record", "2")
+    assert orjson.loads(method.answer(method.request(""))) == {
+        "national_id": "",
+        "clear": False,
+        "amount": "0",
+        "seal": "",
+        "tags": [],
+    }
+
+
+def test_paths_and_absent_methods() -> None:
+    """A method has its path; a service or method that is not there is absent, a streaming one cannot be probed."""
+    assert _TAX.method("tax.Inquiry/Ask").path == "/tax.Inquiry/Ask"
+    for call in ("tax.Inquiry/Answer", "tax.Nothing/Ask", "tax.Record/Ask"):
+        with pytest.raises(AbsentError):
+            _TAX.method(call)
+    for call in ("tax.Inquiry/Watch", "tax.Inquiry/Tell"):
+        with pytest.raises(DescriptorError, match="streaming"):
+            _TAX.method(call)
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ('{"nobody": "0012345678"}', ": its field `nobody`"),
+        ('{"amount": "0012345678x"}', ": its field `amount`"),
+        ('["0012345678"]', ""),
+        ('{"national_id": "0012345678"', ""),
+        ('{"national_id": "1", "national_id": "0012345678"}', ""),
+        ('{"extra": {"@type": "type.googleapis.com/tax.0012345678"}}', ""),
+    ],
+)
+def test_a_body_that_does_not_fit_is_refused_without_its_values(body: str, where: str) -> None:
+    """A body that is no JSON, or not of the message's fields and types, is refused; the message holds no value of it."""
+    with pytest.raises(DescriptorError) as caught:
+        _TAX.method("tax.Inquiry/Ask").request(body)
+    assert str(caught.value).startswith(f"the body is not JSON that fits tax.Record{where}")
+    assert "0012345678" not in str(caught.value)
+
+
+def test_answers_that_have_no_json() -> None:
+    """An answer that is not the message, or holds one of a type that nobody described, is an error."""
+    method = _TAX.method("tax.Inquiry/Ask")
+    unknown = Any()
+    unknown.Pack(Duration())
+    for data in (b"\xff", b"\x32" + bytes([unknown.ByteSize()]) + unknown.SerializeToString(), b"\x0a\x01\xff"):
+        with pytest.raises(AnswerError, match=r"tax\.Record"):
+            method.answer(data)
+
+
+def test_descriptors_need_what_they_import() -> None:
+    """Files come in any order, well-known types by themselves; what else is missing is named, and circles are refused."""
+    base = FileDescriptorProto(name="base.proto", syntax="proto3", dependency=["google/protobuf/type.proto"])
+    files = [_file("tax.proto", "base.proto", *_IMPORTS).SerializeToString(), base.SerializeToString()]
+    assert Descriptors(files).method("tax.Inquiry/Ask").path == "/tax.Inquiry/Ask"
+    half = Descriptors(files[:1])
+    assert half.missing == {"base.proto"}
+    with pytest.raises(DescriptorError, match=r"lack base\.proto"):
+        half.method("tax.Inquiry/Ask")
+    base.dependency.append("tax.proto")
+    with pytest.raises(DescriptorError, match="fit together"):
+        Descriptors([files[0], base.SerializeToString()])
+    with pytest.raises(DescriptorError, match="fit together"):
+        Descriptors([_file("tax.proto").SerializeToString()])  # its messages use what it does not import
+
+
+def test_what_reflection_says() -> None:
+    """Files are taken from all answers; what the server does not know is absent, any other error is our trouble."""
+    first, second, unknown, broken = (ServerReflectionResponse() for _ in range(4))
+    first.file_descriptor_response.file_descriptor_proto.append(b"a")
+    second.file_descriptor_response.file_descriptor_proto.extend([b"b", b"c"])
+    unknown.error_response.error_code = 5
+    broken.error_response.error_code = 13
+    assert reflected([first.SerializeToString(), second.SerializeToString()]) == [b"a", b"b", b"c"]
+    with pytest.raises(AbsentError):
+        reflected([unknown.SerializeToString()])
+    with pytest.raises(DescriptorError, match="code 13"):
+        reflected([broken.SerializeToString()])
+
+
+@given(st.binary(max_size=200))
+def test_nothing_a_server_says_crashes_us(data: bytes) -> None:
+    """Whatever bytes come as descriptors, reflection or answers, they are read or refused in our words."""
+    for read in (lambda: Descriptors([data]), lambda: read_set(data), lambda: reflected([data])):
+        with suppress(DescriptorError):
+            read()
+    for method in (HEALTH_CHECK, _TAX.method("tax.Inquiry/Ask")):
+        with suppress(AnswerError):
+            assert isinstance(orjson.loads(method.answer(data)), dict)
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    """Descriptors of a file are read once, and again when it has changed; a file that is none is refused."""
+    path = tmp_path / "set.pb"
+    schemas = Schemas()
+    path.write_bytes(FileDescriptorSet(file=[_file("tax.proto", *_IMPORTS)]).SerializeToString())
+    first = schemas.of_file(f"file:{path}")
+    assert schemas.of_file(f"file:{path}") is first
+    path.write_bytes(b"")
+    with pytest.raises(AbsentError):
+        schemas.of_file(f"file:{path}").method("tax.Inquiry/Ask")
+    path.write_bytes(b"no descriptors")
+    with pytest.raises(DescriptorError, match="not a descriptor set"):
+        schemas.of_file(f"file:{path}")
+
+
+def test_too_many_servers_are_forgotten_in_turn() -> None:
+    """What servers told is remembered for a thousand of them; then the one asked longest ago is forgotten."""
+    schemas = Schemas(lambda: 0.0)
+    keys = [("tax.example", port, False, "tax.Inquiry") for port in range(1, 1026)]
+    for key in keys:
+        schemas.keep(key, _TAX)
+    assert schemas.of_server(keys[0]) is None
+    assert schemas.of_server(keys[1]) is _TAX
+
+
+def test_headers_as_metadata() -> None:
+    """Names are in lower case, Host is the authority, a user agent of the definition's own replaces ours."""
+    headers = {"Host": "tax.example", "X-Who": " me ", "User-Agent": "monitor/9"}
+    authority, metadata = metadata_of(headers, ("Authorization", "Bearer t"))
+    assert authority == b"tax.example"
+    assert dict(metadata) == {b"user-agent": b"monitor/9", b"x-who": b"me", b"authorization": b"Bearer t"}
+    assert metadata_of({}, ("", "")) == (b"", ((b"user-agent", b"peyvand-prober/1"),))

@@ -1,0 +1,120 @@
+"""Tokens: how long they are kept, and who shares them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from services.prober.http.token_cache import Issuer, Token, TokenError, Tokens
+
+ISSUER = Issuer("https://sso.example/token", "monitor", "env:SECRET")
+
+
+class Clock:
+    """A clock that stands still until told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def giving(asked: list[int], seconds: float) -> Callable[[], Awaitable[Token]]:
+    """Something to ask, which gives numbered tokens and counts how often it was asked."""
+
+    async def ask() -> Token:
+        asked.append(len(asked) + 1)
+        return Token(f"token-{len(asked)}", seconds)
+
+    return ask
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(3600.0, 3570.0), (300.0, 270.0), (100.0, 90.0), (5.0, 4.5)])
+async def test_a_token_is_kept_until_shortly_before_it_expires(seconds: float, kept: float) -> None:
+    """A token serves until a tenth of its life, at most half a minute, is left; then another is asked for."""
+    clock, asked = Clock(), list[int]()
+    tokens = Tokens(clock)
+    assert await tokens.get(ISSUER, giving(asked, seconds)) == "token-1"
+    clock.now = kept - 0.01
+    assert await tokens.get(ISSUER, giving(asked, seconds)) == "token-1"
+    clock.now = kept + 0.01
+    assert await tokens.get(ISSUER, giving(asked, seconds)) == "token-2"
+
+
+async def test_a_token_without_a_life_serves_those_who_wait_for_it() -> None:
+    """A token that expires at once is given to those who asked, and the next one asks anew."""
+    asked: list[int] = []
+    tokens = Tokens(Clock())
+    assert await tokens.get(ISSUER, giving(asked, 0.0)) == "token-1"
+    assert await tokens.get(ISSUER, giving(asked, 0.0)) == "token-2"
+
+
+async def test_only_the_token_refused_is_dropped() -> None:
+    """A token that another has replaced by the time it is refused takes nothing with it."""
+    asked: list[int] = []
+    tokens = Tokens(Clock())
+    await tokens.get(ISSUER, giving(asked, 3600.0))
+    tokens.drop(ISSUER, "token-1")
+    assert await tokens.get(ISSUER, giving(asked, 3600.0)) == "token-2"
+    tokens.drop(ISSUER, "token-1")
+    assert await tokens.get(ISSUER, giving(asked, 3600.0)) == "token-2"
+
+
+async def test_a_failing_issuer_is_asked_once_a_second() -> None:
+    """For a second after a failure nobody asks again, and everybody hears why there is no token."""
+    clock, asked = Clock(), list[int]()
+    tokens = Tokens(clock)
+
+    async def fail() -> Token:
+        asked.append(0)
+        raise TokenError("the issuer is down")
+
+    for moment in (0.0, 0.9, 1.1):
+        clock.now = moment
+        with pytest.raises(TokenError, match="the issuer is down"):
+            await tokens.get(ISSUER, fail)
+    assert len(asked) == 2
+
+
+async def test_who_gives_up_does_not_end_the_request() -> None:
+    """One request serves all who wait; the one whose time is up leaves it to the others."""
+    gate, asked = asyncio.Event(), list[int]()
+    tokens = Tokens()
+
+    async def ask() -> Token:
+        asked.append(0)
+        await gate.wait()
+        return Token("shared", 3600.0)
+
+    waiting = [asyncio.create_task(tokens.get(ISSUER, ask)) for _ in range(10)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.wait({waiting[0]})
+    gate.set()
+    assert await asyncio.gather(*waiting[1:]) == ["shared"] * 9
+    assert len(asked) == 1
+
+
+async def test_closing_ends_requests_under_way() -> None:
+    """After close nothing is asked any more, and whoever waited is told by cancellation."""
+    tokens = Tokens()
+
+    async def ask() -> Token:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    waiting = asyncio.create_task(tokens.get(ISSUER, ask))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await tokens.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+def test_30_tokens_do_not_show() -> None:
+    """Neither a token nor the store of tokens shows its value."""
+    assert "s3cr3t" not in repr(Token("s3cr3t", 1.0))
+    assert "s3cr3t" not in repr(Tokens())

@@ -1,0 +1,106 @@
+"""What a prober tells of its own punctuality."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import Reason
+from services.core.model.probe import Probe
+from services.prober.assignments import Assignment
+from services.prober.metrics import Meters
+from services.prober.scheduling.schedule import Entry
+
+
+def row(reason: Reason, name: str = "a") -> Measurement:
+    return Measurement(Target(name), "main", 300, 300.5, reason.outcome, reason)
+
+
+def assignment(target: Target) -> Assignment:
+    return Assignment(Entry(target, 5.0), Probe("page", "http"), "consumer", "provider", "http://a", ({},), 1.0, None)
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def meters(registry: CollectorRegistry) -> Meters:
+    return Meters(registry)
+
+
+@pytest.mark.usefixtures("meters")
+def test_33_lag_overruns_and_skips_exist_from_the_start(registry: CollectorRegistry) -> None:
+    """Before the first probe every counter of lateness is there, at zero, and a prober knows itself alone."""
+    names = ("probe_schedule_lag_seconds_count", "probe_overruns_total", "probe_shed_total", "probe_leapt_slots_total")
+    assert [registry.get_sample_value(f"peyvand_{name}") for name in names] == [0, 0, 0, 0]
+    assert registry.get_sample_value("peyvand_probe_peers") == 1
+
+
+def test_33_lag_overruns_and_skips_are_counted(meters: Meters, registry: CollectorRegistry) -> None:
+    """Each late start, overrun, shed launch and leapt slot counts once, in its own metric and no other."""
+    for seconds in (-0.0005, 0.003, 0.2, 7.0):
+        meters.lag(seconds)
+    for reason in (Reason.OK, Reason.OVERRUN, Reason.SHED, Reason.SHED, Reason.ANSWER_TIMEOUT):
+        meters.measured(row(reason), 0, 0.0)
+    meters.leapt(5)
+    lag = "peyvand_probe_schedule_lag_seconds"
+    assert registry.get_sample_value(f"{lag}_count") == 4
+    assert registry.get_sample_value(f"{lag}_sum") == pytest.approx(7.203)
+    assert registry.get_sample_value(f"{lag}_bucket", {"le": "0.005"}) == 2
+    assert registry.get_sample_value(f"{lag}_bucket", {"le": "1.0"}) == 3
+    assert registry.get_sample_value("peyvand_probe_overruns_total") == 1
+    assert registry.get_sample_value("peyvand_probe_shed_total") == 2
+    assert registry.get_sample_value("peyvand_probe_leapt_slots_total") == 5
+    assert registry.get_sample_value("peyvand_probe_outcomes_total", {"outcome": "unknown"}) == 3
+
+
+def test_of_many_targets_those_are_exposed_whose_certificate_expires(
+    meters: Meters, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are too many targets for series of each, those with a certificate about to expire have them, up to a
+    limit; one that is renewed, or unknown, has them no longer.
+    """
+    monkeypatch.setattr("services.prober.metrics.SERIES_BELOW", 3)
+    monkeypatch.setattr("services.prober.metrics.EXPIRING_SERIES", 1)
+    soon, lasting = 300.5 + 29 * 86_400, 300.5 + 31 * 86_400
+
+    def exposed() -> set[str]:
+        families = registry.collect()
+        return {one.labels["target"] for family in families for one in family.samples if "target" in one.labels}
+
+    few = {Target(name): assignment(Target(name)) for name in ("soon", "lasts")}
+    meters.assigned(few)
+    meters.measured(replace(row(Reason.OK, "soon"), certificate_expiry=soon), 200, 0.1)
+    meters.measured(replace(row(Reason.OK, "lasts"), certificate_expiry=lasting), 200, 0.1)
+    assert exposed() == {"soon", "lasts"}
+    meters.assigned({**few, Target("later"): assignment(Target("later"))})
+    assert exposed() == {"soon"}
+    meters.measured(replace(row(Reason.OK, "later"), certificate_expiry=soon), 200, 0.1)
+    meters.measured(row(Reason.OK, "lasts"), 200, 0.1)
+    assert exposed() == {"soon"}
+    labels = {"target": "soon", "consumer": "consumer", "provider": "provider"}
+    assert registry.get_sample_value("probe_ssl_earliest_cert_expiry", labels) == soon
+    assert registry.get_sample_value("probe_success", labels) == 1
+    meters.measured(row(Reason.SHED, "soon"), 0, 0.0)
+    assert exposed() == set()
+    meters.measured(replace(row(Reason.OK, "later"), certificate_expiry=0.0), 200, 0.1)
+    assert exposed() == {"later"}
+
+
+def test_a_target_that_went_and_came_back_shows_nothing_old(meters: Meters, registry: CollectorRegistry) -> None:
+    """What was measured of a target while it was on its way to another prober is not exposed when it comes back."""
+    here, there = Target("here"), Target("there")
+    both = {target: assignment(target) for target in (here, there)}
+    meters.assigned({here: both[here]})
+    meters.measured(row(Reason.OK, "here"), 200, 0.1)
+    meters.measured(row(Reason.OK, "there"), 200, 0.1)
+    meters.assigned(both)
+    labels = {"consumer": "consumer", "provider": "provider"}
+    assert registry.get_sample_value("probe_success", {"target": "here", **labels}) == 1
+    assert registry.get_sample_value("probe_success", {"target": "there", **labels}) is None
+    assert registry.get_sample_value("peyvand_probe_targets", {"kind": "link"}) == 2

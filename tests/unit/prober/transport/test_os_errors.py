@@ -1,0 +1,61 @@
+"""What errors of the system mean for a probe."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from services.prober.observation import Cause, Failure, Phase
+from services.prober.transport.os_errors import cause_of, foremost, lacks_family
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [
+        (errno.EPERM, Cause.LOCAL_RESOURCES),
+        (errno.ENOBUFS, Cause.LOCAL_RESOURCES),
+        (errno.ENOMEM, Cause.LOCAL_RESOURCES),
+        (errno.EMFILE, Cause.LOCAL_RESOURCES),
+        (errno.EADDRNOTAVAIL, Cause.LOCAL_RESOURCES),
+        (errno.EAFNOSUPPORT, Cause.LOCAL_RESOURCES),
+        (errno.ENETUNREACH, Cause.UNREACHABLE),
+        (errno.EHOSTUNREACH, Cause.UNREACHABLE),
+        (errno.ETIMEDOUT, Cause.TIMEOUT),
+        (errno.ECONNREFUSED, Cause.REFUSED),
+    ],
+)
+def test_whose_fault_a_failed_connection_is(number: int, cause: Cause) -> None:
+    """A full connection-tracking table, and whatever else this machine lacks, is our own; the rest is not."""
+    assert cause_of(OSError(number, "")) is cause
+
+
+@pytest.mark.parametrize(
+    ("causes", "speaks"),
+    [
+        ((Cause.REFUSED, Cause.UNREACHABLE), 0),
+        ((Cause.UNREACHABLE, Cause.REFUSED), 1),
+        ((Cause.LOCAL_RESOURCES, Cause.REFUSED), 1),
+        ((Cause.TIMEOUT, Cause.UNREACHABLE), 0),
+        ((Cause.REFUSED, Cause.REFUSED), 0),
+        ((Cause.LOCAL_RESOURCES,), 0),
+    ],
+)
+def test_28_which_address_speaks_for_all(causes: tuple[Cause, ...], speaks: int) -> None:
+    """A refusal speaks louder than a missing route, whichever was tried first; of equals the preferred family does."""
+    failures = [Failure(Phase.CONNECT, cause, str(number)) for number, cause in enumerate(causes)]
+    assert foremost(failures) is failures[speaks]
+
+
+@pytest.mark.parametrize(
+    ("number", "address", "lacks"),
+    [
+        (errno.EADDRNOTAVAIL, "2001:db8::1", True),
+        (errno.EAFNOSUPPORT, "2001:db8::1", True),
+        (errno.EADDRNOTAVAIL, "192.0.2.1", False),
+        (errno.EMFILE, "2001:db8::1", False),
+    ],
+)
+def test_28_a_machine_without_ipv6_goes_on(number: int, address: str, lacks: bool) -> None:
+    """What a kernel without IPv6 says of an IPv6 address does not end the attempts; other local trouble does."""
+    assert lacks_family(OSError(number, ""), address) is lacks

@@ -1,0 +1,232 @@
+"""What the agencies of the sandbox exchange, and what their security servers log of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from services.collector.ledger.summary import bucket_of
+from services.collector.records.xroad import Result, read_side
+from services.core.model.measurement import DURATION_BUCKETS
+from services.sandbox.exchanges.exchange_truth import ExchangeTruth, _bucket, truths
+from services.sandbox.exchanges.logbook import records
+from services.sandbox.exchanges.mediation import Ending
+from services.sandbox.exchanges.parties import data_bus
+from services.sandbox.exchanges.traffic import Traffic
+from services.sandbox.faults.faults import Mode, Scope
+from services.sandbox.faults.timeline import Span, Timeline
+from services.sandbox.scenario.scenario import BUS, SCENARIOS, scenario
+from services.sandbox.timing import timing
+
+FIRST = 400_000_000
+TIMES = timing(5)
+MADE = scenario("small", seed=1, base_port=7500, times=TIMES)
+DATA_BUS = data_bus(MADE)
+LINKS = {link for route in DATA_BUS.routes for link in route.links}
+ENDINGS = {
+    Result.OK: Ending.OK,
+    Result.BUS_FAILURE: Ending.BUS_FAILURE,
+    Result.PROVIDER_FAILURE: Ending.PROVIDER_FAILURE,
+}
+LINE = Timeline(MADE.wires, bus=BUS, seed=1, first_slot=FIRST)
+
+
+def traffic(rate: float = 20.0, seed: int = 1, state=LINE.state) -> Traffic:
+    return Traffic(DATA_BUS, rate=rate, seed=seed, times=TIMES, first_slot=FIRST, state=state)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_link_over_the_bus_has_one_route(name):
+    """Each live link over the bus is on one route and no other link is on any; routes are told apart by client and service."""
+    made = scenario(name, seed=1, base_port=7500, times=TIMES)
+    bus = data_bus(made)
+    served = Counter(link for route in bus.routes for link in route.links)
+    assert served == dict.fromkeys((wire.link for wire in made.wires if wire.on_bus), 1)
+    assert len({(route.client, route.service) for route in bus.routes}) == len(bus.routes)
+    assert any(len(route.links) > 1 for route in bus.routes)
+    assert any(route.weight == 0 for route in bus.routes)
+    assert sum(route.unfair > 0 for route in bus.routes) == 1
+    assert sum(not route.links for route in bus.routes) == 3
+    assert set(bus.members.values()) == {agency.id for agency in made.agencies}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_in_no_register_is_between_agencies_without_a_link(name, seed):
+    """An agency asks one that it has no link to, and a firm that is no agency asks another: together a twentieth of all."""
+    made = scenario(name, seed=seed, base_port=7500, times=TIMES)
+    bus = data_bus(made)
+    owner = {service.id: service.agency for service in made.services}
+    linked = {(owner[link.service], link.provider) for link in made.links}
+    undeclared = [route for route in bus.routes if not route.links and route.rest]
+    consumers, providers = (
+        [bus.members.get("/".join(party(route).split("/")[:3])) for route in undeclared]
+        for party in (lambda route: route.client, lambda route: route.provider)
+    )
+    assert consumers[0] is not None
+    assert consumers[1] is None
+    assert consumers[0] != providers[0] is not None
+    assert (consumers[0], providers[0]) not in linked
+    assert 0.03 < sum(route.weight for route in undeclared) / sum(route.weight for route in bus.routes) < 0.06
+
+
+def test_the_same_seed_gives_the_same_traffic():
+    """Two runs of one seed exchange the same in the same order; another seed exchanges something else."""
+    one, again, other = traffic(), traffic(), traffic(seed=2)
+    assert [one.of(FIRST + n) for n in range(20)] == [again.of(FIRST + n) for n in reversed(range(20))][::-1]
+    assert one.of(FIRST) != other.of(FIRST)
+    assert one.of(FIRST - 1) == ()
+
+
+def test_volume_follows_the_rate():
+    """Over many slots there are as many exchanges as the rate says; with none, none."""
+    busy, idle = traffic(rate=3.3), traffic(rate=0.0)
+    assert sum(len(busy.of(FIRST + n)) for n in range(200)) == pytest.approx(3.3 * 5 * 200, rel=0.01)
+    assert not any(idle.of(FIRST + n) for n in range(200))
+
+
+@pytest.mark.parametrize(
+    ("mode", "cause", "ending", "sides"),
+    [
+        (Mode.REFUSED, Scope.LINK, Ending.BUS_FAILURE, 2),
+        (Mode.HUNG, Scope.PROVIDER, Ending.BUS_FAILURE, 2),
+        (Mode.HTTP_5XX, Scope.LINK, Ending.PROVIDER_FAILURE, 2),
+        (Mode.HTTP_5XX, Scope.BUS, Ending.BUS_FAILURE, 1),
+        (Mode.REFUSED, Scope.BUS, Ending.BUS_FAILURE, 1),
+        (Mode.WRONG_RECORD, Scope.LINK, Ending.OK, 2),
+        (Mode.SLOW, Scope.LINK, Ending.OK, 2),
+    ],
+)
+def test_exchanges_fail_by_the_faults_of_their_links(mode, cause, ending, sides):
+    """An exchange ends as the state of its link says; where the bus is to blame, the provider's side logs nothing."""
+    links = {link for route in DATA_BUS.routes for link in route.links}
+    state = {link: Span(link, FIRST, FIRST + 1, mode, cause, 0) for link in links}
+    found = [one for one in traffic(rate=200, state=lambda _: state).of(FIRST) if one.route.links]
+    fair = [one for one in found if not one.route.unfair]
+    assert {one.ending for one in fair} == {ending}
+    both = [one for one in found if one.client and one.producer]
+    assert all(one.client for one in found) if sides == 1 else len(both) > 0.9 * len(found)
+    assert bool(both) is (sides == 2)
+    if mode in (Mode.SLOW, Mode.HUNG):
+        least = 1000 * (TIMES.slow if mode is Mode.SLOW else TIMES.timeout)
+        assert all(one.seen.stamps[3] - one.seen.stamps[0] >= least for one in found)
+
+
+def test_people_may_be_answered_worse_than_probers():
+    """On the one unfair route exchanges fail although its link is well."""
+    found = [one for n in range(100) for one in traffic(rate=50, state=lambda _: {}).of(FIRST + n)]
+    assert {one.route.unfair > 0 for one in found if one.ending is not Ending.OK} == {True}
+    unfair = [one.ending for one in found if one.route.unfair]
+    assert 0.2 < unfair.count(Ending.PROVIDER_FAILURE) / len(unfair) < 0.4
+
+
+def test_the_truth_is_what_the_records_say():
+    """Records paired by their ids, without repetitions, make the truth's rows: counts, endings, orphans, sums, skew."""
+    busy = traffic(rate=30)
+    slots = range(FIRST - 1, FIRST + 40)
+    told: dict[str, dict[str, dict]] = {}
+    copies = Counter()
+    until = (slots.stop + busy.reach + 1) * TIMES.slot
+    for server in range(len(DATA_BUS.servers)):
+        for record in records(busy, server, slots.start * TIMES.slot - 10, until):
+            told.setdefault(record["xRequestId"], {})[record["securityServerType"]] = record
+            copies[record["xRequestId"], record["securityServerType"]] += 1
+    rows: dict[tuple, Counter] = {}
+    for sides in told.values():
+        client, producer = sides.get("Client"), sides.get("Producer")
+        seen = client or producer
+        key = (
+            seen["requestInTs"] // 1000 // TIMES.slot,
+            "/".join(seen[f"client{part}"] for part in _PARTS),
+            "/".join([*(seen[f"service{part}"] for part in _PARTS), seen["serviceCode"]]),
+        )
+        row = rows.setdefault(key, Counter())
+        row["count"] += 1
+        row["orphans"] += len(sides) == 1
+        ending = "provider_failures" if seen.get("statusCode", 0) >= 500 else "ok"
+        row["bus_failures" if "faultCode" in seen else ending] += 1
+        duration = seen["responseOutTs"] - seen["requestInTs"]
+        row["duration_ms"] += duration
+        row["duration_buckets"] = row["duration_buckets"] or [0] * DURATION_BUCKETS
+        row["duration_buckets"][bucket_of(duration)] += 1
+        row["request_bytes"] += seen["requestSize"]
+        row["response_bytes"] += seen["responseSize"]
+        if client and producer:
+            there = producer["requestInTs"] - client["requestOutTs"]
+            row["skew_ms"] += (there - (client["responseInTs"] - producer["responseOutTs"])) // 2
+            row["skew_count"] += 1
+        copied = [copies[seen["xRequestId"], side] for side in sides]
+        row["records"] += sum(copied)
+        row["repeated"] += sum(copied) - len(copied)
+    true = [row for slot in slots for row in truths(busy, slot)]
+    assert len(true) > 1000
+    for row in true:
+        known = rows.pop((row["slot"], row["client"], row["service"]))
+        assert {name: known[name] for name in row if name not in ("slot", "client", "service", "late")} == {
+            name: value for name, value in row.items() if name not in ("slot", "client", "service", "late")
+        }
+    assert all(slot >= slots.stop for slot, *_ in rows)
+    assert all(sum(row[name] for row in true) for name in ("orphans", "repeated", "late", "provider_failures"))
+
+
+def test_a_rest_record_succeeds_below_400_alone_and_is_read_as_it_ended():
+    """As X-Road does, REST failures and "not found" are logged as not succeeded, without a fault code; the collector still
+    reads an answer as one, and each ending as it was.
+    """
+    states = [{}, {link: Span(link, FIRST, FIRST + 1, Mode.HTTP_5XX, Scope.LINK, 0) for link in LINKS}]
+    found = Counter()
+    for state in states:
+        busy = traffic(rate=40, state=lambda _, now=state: now)
+        endings = {one.id: one.ending for slot in range(FIRST, FIRST + 20) for one in busy.of(slot)}
+        for server in range(len(DATA_BUS.servers)):
+            for record in records(busy, server, FIRST * 5, (FIRST + 19) * 5):
+                status, ending = record.get("statusCode"), endings[record["messageId"]]
+                assert record["succeeded"] is (status is None or status < 400)
+                assert "faultCode" not in record
+                assert ENDINGS[read_side(record).result] is ending
+                found[status, ending] += 1
+    assert {status for status, ending in found if ending is Ending.OK} == {None, 200, 404}
+    assert {status for status, ending in found if ending is Ending.PROVIDER_FAILURE} == {500, 502, 503}
+
+
+_PARTS = ("XRoadInstance", "MemberClass", "MemberCode", "SubsystemCode")
+
+
+def test_the_truth_has_the_collectors_buckets():
+    """Durations at every bound, and beside it, are counted into the same bucket by either reckoning."""
+    near = {round(2 ** (i / 2)) + more for i in range(42) for more in (-1, 0, 1)}
+    assert all(_bucket(duration) == bucket_of(duration) for duration in near)
+
+
+def test_records_come_in_order_and_only_once():
+    """Asked span by span or at once, a server gives the same records, in the order it took them in."""
+    busy, again = traffic(), traffic()
+    start, end = FIRST * 5, (FIRST + 30) * 5
+    at_once = records(busy, 2, start, end)
+    pieces = [
+        record for second in range(start, end + 1, 7) for record in records(again, 2, second, min(second + 6, end))
+    ]
+    assert pieces == at_once
+    assert at_once == sorted(at_once, key=lambda record: record["monitoringDataTs"])
+
+
+def test_the_truth_of_exchanges_is_written_ahead_and_goes_on(tmp_path):
+    """Rows of a slot are there before it begins; started again after a torn line or a pause, the log is as if it never ended."""
+    path, whole = tmp_path / "exchanges.ndjson", tmp_path / "whole.ndjson"
+    log = ExchangeTruth(path, traffic(), go_on=False)
+    log.advance(FIRST)
+    log.close()
+    assert f'"slot":{FIRST + 1}' in path.read_text()
+    path.write_bytes(path.read_bytes()[:-7])
+    for slot in (FIRST + 1, FIRST + 50):
+        log = ExchangeTruth(path, traffic(), go_on=True)
+        log.advance(slot)
+        log.close()
+    log = ExchangeTruth(whole, traffic(), go_on=False)
+    log.advance(FIRST + 50)
+    log.close()
+    assert path.read_bytes() == whole.read_bytes()
+    log = ExchangeTruth(path, traffic(seed=2), go_on=False)
+    log.close()
+    assert path.read_bytes() == b""

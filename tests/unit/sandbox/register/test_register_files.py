@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+
+from services.core.model.register import ALWAYS, Register
+from services.register.directory.load import load_register
+from services.register.rounds import INTEGRATION, agencies_by_name, known_agency
+from services.sandbox.exchanges.parties import data_bus
+from services.sandbox.register.register_files import register_files
+from services.sandbox.scenario.scenario import BUS, MEMBER, SCENARIOS, scenario
+from services.sandbox.timing import timing
+
+
+def loaded(tmp_path, name: str, slot: int = 5, first_slot: int = 360_000_000) -> Register:
+    times = timing(slot)
+    made = scenario(name, seed=1, base_port=7500, times=times)
+    tmp_path.mkdir(exist_ok=True)
+    for file, content in register_files(made, data_bus(made), times, first_slot).items():
+        (tmp_path / file).write_text(content, encoding="utf-8")
+    return load_register(tmp_path)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_register_loads_as_it_was_made(tmp_path, name):
+    """What the register loader reads back equals the scenario: agencies, services, links and endpoints."""
+    made = scenario(name, seed=1, base_port=7500, times=timing(5))
+    register = loaded(tmp_path, name)
+    assert tuple(register.agencies.values()) == tuple(sorted(made.agencies, key=lambda each: each.id))
+    assert tuple(register.services.values()) == made.services
+    live = {link.id: link for link in made.links if not link.absent}
+    assert {link.id: link for link in register.links.values() if not link.absent} == live
+    assert register.links.keys() == {link.id for link in made.links}
+    assert register.endpoints == {each.id: each for each in made.endpoints}
+    assert any(link.live_from == ALWAYS for link in live.values())
+
+
+@pytest.mark.parametrize("slot", [2, 3, 5, 10, 30, 60, 300])
+def test_the_register_loads_for_every_slot(tmp_path, slot):
+    """The times chosen for a slot satisfy the register check, and the epoch is the start of the first slot."""
+    register = loaded(tmp_path, "small", slot, 1_800_000_000 // slot)
+    assert register.policy.epoch.timestamp() == 1_800_000_000
+    assert register.policy.slot_seconds == slot
+    assert register.settle_seconds <= 4.0
+
+
+def test_policy(tmp_path):
+    """The policy names the bus endpoint and lets probes reach the servers, the control target among them."""
+    register = loaded(tmp_path, "small")
+    assert register.policy.bus == BUS
+    assert register.policy.egress.allow_loopback
+    assert register.policy.egress.allow == ("127.0.0.0/8",)
+    assert [vantage.id for vantage in register.policy.vantages] == ["main"]
+    assert register.policy.vantages[0].control_targets == ("http://127.3.0.2:7500/",)
+
+
+def test_the_sample_of_exchanges_is_mapped(tmp_path):
+    """The sample's member is an agency, and its exchanges serve a live link of that agency."""
+    register = loaded(tmp_path, "small")
+    agency = next(member.agency for member in register.members if member.id == MEMBER)
+    (route,) = (route for route in register.routes if route.client.startswith(MEMBER))
+    link = register.links[route.link]
+    assert register.consumer(link) == agency
+    assert not link.absent
+
+
+def test_the_epoch_is_no_part_of_the_version(tmp_path):
+    """Two runs of one scenario have one register version, whenever they begin; another seed has another."""
+    first = loaded(tmp_path / "a", "small", first_slot=1)
+    second = loaded(tmp_path / "b", "small", first_slot=2)
+    assert first.register_version == second.register_version
+    assert first.probe_version != second.probe_version
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_official_rounds_are_made_up_and_say_so(tmp_path, name):
+    """The simulated rounds are labelled, state an integration score in the latest one, and name agencies of the register."""
+    register = loaded(tmp_path, name)
+    assert register.evaluation.note.startswith("Simulated")
+    first, *_, latest = register.evaluation.rounds
+    assert first.overall_percent is None
+    assert latest.dimension_percent[INTEGRATION] == 47.5
+    assert (latest.agencies, latest.services_and_subservices) == (len(register.agencies), len(register.services))
+    names = agencies_by_name(register)
+    assert all(known_agency(names, named) for named in latest.announced_top_agencies)

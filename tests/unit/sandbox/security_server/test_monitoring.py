@@ -1,0 +1,230 @@
+"""The simulated security servers speak the protocol: asked and read by the collector's own writer and reader."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.collector.config import XroadSource, read_sources
+from services.collector.records.answers import AnswerError, FaultError, read_answer
+from services.collector.records.health_data import ServiceHealth, read_health
+from services.collector.records.xroad import read_side
+from services.collector.xroad.requests import Span as Asked
+from services.collector.xroad.requests import health_data, operational_data
+from services.sandbox.exchanges.logbook import records
+from services.sandbox.exchanges.mediation import Ending
+from services.sandbox.exchanges.parties import data_bus
+from services.sandbox.exchanges.traffic import Traffic
+from services.sandbox.faults.faults import Mode, Scope
+from services.sandbox.faults.timeline import Span
+from services.sandbox.register.register_files import CA, SOURCES, sources_file
+from services.sandbox.scenario.scenario import scenario
+from services.sandbox.security_server.ailing import ailing
+from services.sandbox.security_server.health import PERIOD
+from services.sandbox.security_server.monitoring import OFFSET, Monitoring
+from services.sandbox.servers.replies import Request
+from services.sandbox.timing import timing
+
+FIRST = 400_000_000
+TIMES = timing(5)
+BUS = data_bus(scenario("small", seed=1, base_port=7500, times=TIMES))
+START = FIRST * 5
+
+
+class Server:
+    """One server under a clock that stands; its traffic is ``rate`` exchanges a second."""
+
+    def __init__(self, number: int = 0, rate: float = 20.0) -> None:
+        self.number, self.now = number, START + 400.0
+        self.traffic = Traffic(BUS, rate=rate, seed=1, times=TIMES, first_slot=FIRST, state=lambda _: {})
+        self.monitoring = Monitoring(BUS, lambda: self.now)
+
+    @property
+    def available(self) -> int:
+        """The first second not given yet."""
+        return int(self.now + BUS.servers[self.number].skew_ms / 1000) - OFFSET
+
+    @property
+    def name(self) -> str:
+        return BUS.servers[self.number].name
+
+    def sent(
+        self, first: int, last: int, *, name: str = "", client: str = BUS.monitor, span: Span | None = None
+    ) -> tuple[bytes, bytes]:
+        return self.told(operational_data(client, name or self.name, Asked(first, last), "id"), span)
+
+    def told(self, question: bytes, span: Span | None = None) -> tuple[bytes, bytes]:
+        reply = self.monitoring.reply(self.number, span, Request(b"/", question))
+        head, _, content = reply.response.partition(b"\r\n\r\n")
+        return head, content
+
+    def asked(self, first: int, last: int):
+        return read_answer(self.sent(first, last)[1])
+
+    def health(self, provider: str = ""):
+        return read_health(self.told(health_data(BUS.monitor, self.name, "id", provider))[1])
+
+
+@pytest.mark.parametrize("number", range(len(BUS.servers)))
+def test_following_it_gives_every_record_once(number):
+    """Whoever follows nextRecordsFrom gets every record that can be given, each once, in answers of bounded size."""
+    server = Server(number)
+    server.monitoring.follow(server.traffic)
+    first, found, answers = START - 3600, [], 0
+    while True:
+        answer = server.asked(first, START + 1000)
+        found += answer.records
+        answers += 1
+        assert answer.next_records_from is not None
+        if answer.next_records_from == server.available:
+            break
+        assert answer.next_records_from > first
+        first = answer.next_records_from
+    logged = records(server.traffic, number, START - 10, server.available - 1)
+    assert found == [read_side(record) for record in logged]
+    assert answers > 3
+
+
+def test_all_that_was_asked_for_needs_no_more():
+    """An answer with all the records of seconds that have passed names no second to go on from."""
+    server = Server(rate=1.0)
+    server.monitoring.follow(server.traffic)
+    assert server.asked(START, START + 10).next_records_from is None
+
+
+def test_nothing_is_given_of_what_has_not_passed():
+    """Seconds that are yet to come, or end before they begin, are refused, whatever is known of them."""
+    server = Server()
+    server.monitoring.follow(server.traffic)
+    for first, last in ((server.available, server.available + 5), (START + 9, START + 8)):
+        with pytest.raises(FaultError) as caught:
+            server.asked(first, last)
+        assert caught.value.code == "Client.InvalidRequest"
+
+
+def test_before_the_run_there_is_nothing():
+    """A server that has no traffic yet answers without records."""
+    server = Server()
+    answer = server.asked(START, START + 1000)
+    assert (answer.records, answer.next_records_from) == ([], server.available)
+
+
+def test_a_question_to_another_server_is_refused():
+    """A server answers for itself alone."""
+    with pytest.raises(FaultError) as caught:
+        read_answer(Server().sent(START, START + 10, name=BUS.servers[1].name)[1])
+    assert caught.value.code == "Server.ServerProxy.UnknownService"
+
+
+def served(number: int) -> list[str]:
+    """The subsystems whose services are called behind a server."""
+    return sorted({route.provider for route in BUS.routes if route.provider_server == number and route.weight > 0})
+
+
+def test_records_are_given_to_whom_they_belong():
+    """The owner of a server sees what its monitoring subsystem sees; another client only its own side of its exchanges."""
+    server = Server(rate=20.0)
+    server.monitoring.follow(server.traffic)
+    logged = records(server.traffic, 0, START, START + 10)
+    assert logged
+    for sees_all in (BUS.monitor, BUS.servers[0].owner):
+        answer = read_answer(server.sent(START, START + 10, client=sees_all)[1])
+        assert answer.records == [read_side(record) for record in logged]
+    asker = served(0)[0]
+    answer = read_answer(server.sent(START, START + 10, client=asker)[1])
+    expected = [
+        record
+        for record in map(read_side, logged)
+        if asker == (record.parties.provider if record.producer else record.parties.client)
+    ]
+    assert answer.records == expected
+    assert 0 < len(expected) < len(logged)
+    assert read_answer(server.sent(START, START + 10, client="SANDBOX/COM/1/nobody")[1]).records == []
+
+
+def test_records_of_one_provider_can_be_asked_for():
+    """With a client among the criteria, records of that provider's services alone are given."""
+    server = Server(rate=20.0)
+    server.monitoring.follow(server.traffic)
+    provider = served(0)[0]
+    question = operational_data(BUS.monitor, server.name, Asked(START, START + 10), "id", provider)
+    given = read_answer(server.told(question)[1]).records
+    every = [read_side(record) for record in records(server.traffic, 0, START, START + 10)]
+    assert given == [record for record in every if record.parties.provider == provider]
+    assert 0 < len(given) < len(every)
+
+
+def test_health_data_count_what_was_asked_of_the_services_behind_it():
+    """Requests of the last period, once each, by service; those of services that nobody asked as none, without a duration."""
+    server = Server(number=1, rate=40.0)
+    server.monitoring.follow(server.traffic)
+    now = server.available + OFFSET
+    took: dict[str, list[int]] = {
+        route.service: [] for route in BUS.routes if route.provider in served(1) and route.weight
+    }
+    failed = dict.fromkeys(took, 0)
+    for slot in range(FIRST, FIRST + 100):
+        for one in server.traffic.of(slot):
+            view = one.producer
+            if view is None or view.server != 1 or not now - PERIOD <= view.logged[0] < now:
+                continue
+            if one.ending is Ending.BUS_FAILURE or (one.status or 0) >= 400:
+                failed[one.route.service] += 1
+            else:
+                took[one.route.service].append(view.stamps[3] - view.stamps[0])
+    found = server.health()
+    assert found.period_seconds == PERIOD
+    assert {one.service: one for one in found.services} == {
+        name: ServiceHealth(name, len(spent), failed[name], sum(spent) / len(spent) if spent else None)
+        for name, spent in took.items()
+    }
+    assert sum(map(len, took.values())) > 100
+    for provider in served(1):
+        some = server.health(provider)
+        assert some.services == tuple(one for one in found.services if one.service.startswith(f"{provider}/"))
+    quiet = Server(number=1, rate=0.0)
+    quiet.monitoring.follow(quiet.traffic)
+    assert {(one.succeeded, one.failed, one.mean_ms) for one in quiet.health().services} == {(0, 0, None)}
+
+
+def test_before_the_run_there_are_no_health_data():
+    """A server whose monitoring has not begun says so by a fault."""
+    with pytest.raises(FaultError, match=r"Server\.InternalError"):
+        Server().health()
+
+
+@pytest.mark.parametrize("body", [b"", b"<", b"<a/>", b"\xff\xfe", b"no xml"])
+def test_what_is_no_question_gets_a_fault(body):
+    """Whatever is sent is answered, by a SOAP fault with status 500."""
+    reply = Server().monitoring.reply(0, None, Request(b"/", body))
+    assert reply.response.startswith(b"HTTP/1.1 500 ")
+    with pytest.raises(AnswerError, match=r"fault Client\.InvalidRequest"):
+        read_answer(reply.response.partition(b"\r\n\r\n")[2])
+
+
+def test_an_ailing_server_says_so():
+    """A server that fails answers with a SOAP fault; about one in twelve is ill in a slot, none with faults turned off."""
+    head, content = Server().sent(START, START + 10, span=Span("ss1", FIRST, FIRST + 1, Mode.HTTP_5XX, Scope.LINK, 1))
+    assert head.startswith(b"HTTP/1.1 500 ")
+    with pytest.raises(FaultError, match="AccessDenied"):
+        read_answer(content)
+    ill = [span for turn in range(500) for span in ailing(BUS, 1, FIRST + turn, turn, 1.0).values()]
+    assert 0.06 < len(ill) / (500 * len(BUS.servers)) < 0.10
+    assert {span.mode for span in ill} == {Mode.REFUSED, Mode.HUNG, Mode.HTTP_5XX, Mode.SLOW}
+    assert not ailing(BUS, 1, FIRST, 0, 0.0)
+
+
+@pytest.mark.parametrize("slot", [2, 5, 300])
+def test_the_collector_reads_the_list_of_sources(tmp_path, slot):
+    """sources.yaml names every security server, over TLS, asked once a slot and not more rarely than once a minute; the
+    first one is asked for its counts as well.
+    """
+    (tmp_path / CA).write_text("")
+    path = tmp_path / SOURCES
+    path.write_text(sources_file(BUS, timing(slot), 7500))
+    sources = read_sources(path)
+    assert [source.id for source in sources] == [*(server.id for server in BUS.servers), "ss1-health"]
+    assert [source.id for source in sources if source.health] == ["ss1-health"]
+    for source, server in zip(sources, (*BUS.servers, BUS.servers[0]), strict=True):
+        assert isinstance(source, XroadSource)
+        assert (source.server, source.url) == (server.name, f"https://{server.host}:7500/")
+        assert (source.every, source.behind) == (min(slot, 60), OFFSET)

@@ -1,0 +1,42 @@
+"""What is derived of closed days, kept in files that are nobody's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.core.errors import StateError
+from services.scorer.state.mapped_arrays import SMALL, Shelf
+
+
+def test_what_is_kept_says_the_same_and_leaves_no_name(tmp_path: Path) -> None:
+    """Arrays of all kinds and shapes, empty ones too, come back equal and read-only, and the folder stays empty."""
+    arrays = [
+        np.arange(SMALL, dtype=np.uint16).reshape(16, -1),
+        np.zeros((6, 0), dtype=np.uint8),
+        np.arange(7, dtype=np.uint8),
+        np.arange(SMALL, dtype=np.uint32)[::-3],
+        np.zeros(0, dtype=np.uint16),
+    ]
+    kept = Shelf(tmp_path).keep(arrays)
+    for one, other in zip(arrays, kept, strict=True):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        assert (one == other).all()
+        assert not other.size or not other.flags.writeable
+    assert not list(tmp_path.iterdir())
+
+
+def test_small_arrays_stay_in_memory(tmp_path: Path) -> None:
+    """A file for a few numbers is not worth it: the very arrays come back."""
+    arrays = [np.arange(10, dtype=np.uint16)]
+    assert Shelf(tmp_path).keep(arrays) is arrays
+
+
+def test_a_folder_that_is_gone_is_a_state_error(tmp_path: Path) -> None:
+    """What cannot be written is told in one sentence that names the folder."""
+    with pytest.raises(
+        StateError, match=f"closed days in {tmp_path / 'gone'}: No such file or directory; make room there"
+    ):
+        Shelf(tmp_path / "gone").keep([np.zeros(SMALL, dtype=np.uint8)])

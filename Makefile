@@ -36,7 +36,7 @@ run: setup ## a simulated government, measured live (options: make run ARGS='--f
 test: setup-dev ## all tests but those of test-systems (some of them: make test ARGS=tests/unit)
 	@if [ -n "$(ARGS)" ]; then $(BIN)/pytest $(ARGS); else \
 		$(BIN)/pytest --durations=40 -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" \
-			tests/integration/test_prober_sharing.py tests/e2e tests/integration tests/conformance tests/property tests/unit \
+			tests/integration/prober/scheduling/test_sharing.py tests/e2e tests/integration tests/conformance tests/property tests/unit \
 		&& $(BIN)/pytest --durations=10 -m alone tests/integration; fi
 
 test-systems: setup-dev ## whole systems, each slot of which is held to the truth; some seven minutes of a machine of their own

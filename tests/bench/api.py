@@ -19,11 +19,11 @@ from services.register.bus.publish import publish_register
 from services.register.versions.versions import with_versions
 from services.scorer.publishing.publisher import Publisher
 from tests.bench.component import Component, component
-from tests.bench.process import cpu_seconds, machine, peak_mib, resident_mib
+from tests.bench.loads.synthetic import SLOT, register_of
+from tests.bench.meters.process import cpu_seconds, machine, peak_mib, resident_mib
 from tests.bench.publishing import State, judged, put
-from tests.bench.synthetic import SLOT, register_of
-from tests.conftest import Nats
-from tests.ports import free_port
+from tests.support.nats import Nats
+from tests.support.ports import free_port
 
 __all__ = ["api"]
 

@@ -32,10 +32,10 @@ from services.prober.environment import Network
 from services.prober.publishing.measurement import Origin, measurement
 from services.prober.scheduling.schedule import Entry
 from services.prober.transport.egress import EgressRules
-from tests.bench.apart import apart
-from tests.bench.borrowed import Authority
-from tests.bench.cases import SECRET, Case, cases, serving_all
-from tests.bench.process import machine
+from tests.bench.meters.process import machine
+from tests.bench.targets.apart import apart
+from tests.bench.targets.cases import SECRET, Case, cases, serving_all
+from tests.support.servers.authority import Authority
 
 __all__ = ["main"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from tests.conftest import Nats
-from tests.ports import free_port
+from tests.support.nats import Nats
+from tests.support.ports import free_port
 
 __all__ = ["Component", "component"]
 

@@ -24,9 +24,9 @@ from services.collector.publisher import messages, publish
 from services.core.bus import Bus
 from services.core.model.register import FLUSH_SECONDS
 from services.register.attribution import Mapping
-from tests.bench.exchange_load import PAIRS, write_log
-from tests.bench.process import cpu_seconds, end_with_parent, machine
-from tests.conftest import Nats, running_nats
+from tests.bench.loads.exchange_records import PAIRS, write_log
+from tests.bench.meters.process import cpu_seconds, end_with_parent, machine
+from tests.support.nats import Nats, running_nats
 
 __all__ = ["exchange"]
 

@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.dumped import Dumped, dumped
-from tests.bench.process import busy_seconds, cpu_seconds, give_way, peak_mib, resident_mib, waiting_for
-from tests.bench.register import write_register
-from tests.bench.scrape import Samples, scrape, since
+from tests.bench.loads.register import write_register
+from tests.bench.meters.dumped import Dumped, dumped
+from tests.bench.meters.process import busy_seconds, cpu_seconds, give_way, peak_mib, resident_mib, waiting_for
+from tests.bench.meters.scrape import Samples, scrape, since
 from tests.bench.second_prober import second_prober
-from tests.bench.target import serving
-from tests.running import System
+from tests.bench.targets.target import serving
+from tests.support.system import System
 
 __all__ = ["Load", "Moment", "Run", "run"]
 

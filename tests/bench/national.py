@@ -15,9 +15,10 @@ import grpc
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
-from tests.bench.process import busy_seconds, cpu_seconds, machine, peak_mib
-from tests.bench.scrape import Samples, quantile_bound, scrape, since
-from tests.running import COMPONENTS, ROOT, System
+from tests.bench.meters.process import busy_seconds, cpu_seconds, machine, peak_mib
+from tests.bench.meters.scrape import Samples, quantile_bound, scrape, since
+from tests.support.paths import ROOT
+from tests.support.system import COMPONENTS, System
 
 __all__ = ["national"]
 

@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import incumbent
-from tests.bench.process import busy_seconds, cpu_seconds, machine, peak_mib
-from tests.bench.register import write_register
-from tests.bench.scrape import Samples, quantile_bound, scrape, since
-from tests.bench.target import Targets, serving
-from tests.running import System
+from tests.bench.loads.register import write_register
+from tests.bench.meters.process import busy_seconds, cpu_seconds, machine, peak_mib
+from tests.bench.meters.scrape import Samples, quantile_bound, scrape, since
+from tests.bench.targets import incumbent
+from tests.bench.targets.target import Targets, serving
+from tests.support.system import System
 
 __all__ = ["compare", "compare_all"]
 

@@ -34,9 +34,9 @@ from services.scorer.index.results import Adopted, Due, Judgement
 from services.scorer.publishing.blocks import CHUNK_SLOTS
 from services.scorer.publishing.publisher import Publisher, Slots
 from services.scorer.publishing.recent import latest_blocks
-from tests.bench.process import cpu_seconds, machine, peak_mib
-from tests.bench.synthetic import SLOT, UNHEARD, payloads, register_of
-from tests.conftest import Nats, running_nats
+from tests.bench.loads.synthetic import SLOT, UNHEARD, payloads, register_of
+from tests.bench.meters.process import cpu_seconds, machine, peak_mib
+from tests.support.nats import Nats, running_nats
 
 __all__ = ["State", "judged", "publishing", "put"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.core.settings import variable
 from tests.bench.load import Load, Run, run
-from tests.bench.process import machine
-from tests.bench.scrape import quantile_bound, since
+from tests.bench.meters.process import machine
+from tests.bench.meters.scrape import quantile_bound, since
 
 __all__ = ["saturation"]
 

@@ -49,10 +49,10 @@ from services.scorer.metrics import Gauges
 from services.scorer.state.manifest import Manifest
 from services.scorer.state.position import Position
 from services.scorer.state.store import Save, Store
-from tests.bench.memory import Memory
-from tests.bench.process import machine
-from tests.bench.stalls import Stalls
-from tests.bench.synthetic import SLOT, payloads, register_of
+from tests.bench.loads.synthetic import SLOT, payloads, register_of
+from tests.bench.meters.memory import Memory
+from tests.bench.meters.process import machine
+from tests.bench.meters.stalls import Stalls
 
 __all__ = ["scale"]
 

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.scrape import scrape, since
-from tests.ports import free_port
-from tests.running import ROOT, System
+from tests.bench.meters.scrape import scrape, since
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
+from tests.support.system import System
 
 __all__ = ["SecondProber", "second_prober"]
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.bench.process import machine
-from tests.bench.register import write_register
-from tests.running import ROOT
+from tests.bench.loads.register import write_register
+from tests.bench.meters.process import machine
+from tests.support.paths import ROOT
 
 __all__ = ["sensitivity"]
 

@@ -32,10 +32,10 @@ from services.core.model.register import Register
 from services.register.bus.publish import publish_register
 from services.register.versions.versions import with_versions
 from tests.bench.component import Component, component
-from tests.bench.process import cpu_seconds, machine
-from tests.bench.synthetic import register_of
-from tests.conftest import running_nats
-from tests.ports import free_port
+from tests.bench.loads.synthetic import register_of
+from tests.bench.meters.process import cpu_seconds, machine
+from tests.support.nats import running_nats
+from tests.support.ports import free_port
 
 __all__ = ["visible"]
 

@@ -16,9 +16,10 @@ from tests.calibration.cells import REQUIRED, Cell, cells_of
 from tests.calibration.gate import Found, run
 from tests.calibration.page import line, page
 from tests.calibration.scenarios import REPLICATIONS, SCENARIOS
+from tests.support.paths import ROOT
 
 CHUNK = 25
-PAGE = Path(__file__).parents[2] / "docs" / "calibration.md"
+PAGE = ROOT / "docs" / "calibration.md"
 
 
 def main() -> None:

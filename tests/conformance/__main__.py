@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.suite import CASES
+from tests.conformance.table import table, verdicts
+
 _HERE = Path(__file__).parent
 
 
@@ -24,9 +27,6 @@ def main() -> int:
     """Run the suite silently, print its table, then what failed in it; return pytest's exit status."""
     reports = _Reports()
     status = pytest.main(["-p", "no:terminal", "-o", "addopts=--strict-markers", str(_HERE)], plugins=[reports])
-    from conformance_cases import CASES  # noqa: PLC0415 - pytest has put this folder on the path by now
-    from conformance_table import table, verdicts  # noqa: PLC0415
-
     for line in table(CASES, verdicts(report.user_properties for report in reports.kept)):
         print(line)  # noqa: T201 - a person reads this
     for report in reports.kept:

@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from conformance_blackbox import Blackbox, find_blackbox, started
-from conformance_case import Place
-from conformance_cases import CASES
-from conformance_secrets import SECRET, VARIABLE
-from conformance_table import table, verdicts
 from cryptography.hazmat.primitives.serialization import Encoding
-from prober_authority import Authority
+
+from tests.conformance.blackbox import Blackbox, find_blackbox, started
+from tests.conformance.case import Place
+from tests.conformance.secret import SECRET, VARIABLE
+from tests.conformance.suite import CASES
+from tests.conformance.table import table, verdicts
+from tests.support.servers.authority import Authority
 
 
 @pytest.fixture(scope="session")

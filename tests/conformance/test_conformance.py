@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from conformance_blackbox import Blackbox
-from conformance_case import BEHAVIOURS, CONFIG_ERROR, NOT_ASKED, Case, Place, Seen
-from conformance_cases import CASES
-from conformance_ours import ask_ours
-from conformance_table import OURS, THEIRS
+
+from tests.conformance.blackbox import Blackbox
+from tests.conformance.case import BEHAVIOURS, CONFIG_ERROR, NOT_ASKED, Case, Place, Seen
+from tests.conformance.ours import ask_ours
+from tests.conformance.suite import CASES
+from tests.conformance.table import OURS, THEIRS
 
 _ASKED = [case for case in CASES if case.theirs is not NOT_ASKED]
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from tests.dashboards.grafana import View, names
 from tests.dashboards.picture import picture
-from tests.e2e.alerting import deployed
-from tests.prometheus import ask, prometheus
-from tests.running import COMPONENTS, System
+from tests.support.alerting import deployed
+from tests.support.prometheus import ask, prometheus
+from tests.support.system import COMPONENTS, System
 
 _COSTLIEST = 'topk(1, max by (consumer, link) (peyvand_link_gain{consumer=~"%s"} and on (link) peyvand_link_exchanges))'
 """Of links with exchanges, so that every panel has something to show."""

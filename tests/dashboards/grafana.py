@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.running import ROOT
+from tests.support.paths import ROOT
 
 __all__ = ["FOLDER", "Asked", "View", "dashboard", "interpolated", "names", "panels", "queries", "variables"]
 

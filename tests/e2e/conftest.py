@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import System
+from tests.support.system import System
 
 
 @pytest.fixture

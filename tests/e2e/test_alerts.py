@@ -11,11 +11,11 @@ import pytest
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from services.sandbox.faults.faults import Mode, Scope
-from tests.e2e.alerting import Alerting, alerting, scaled
-from tests.e2e.commanded_sandbox import command
-from tests.e2e.components import Components, started
-from tests.e2e.sandbox_register import cut, read_rows
-from tests.ports import free_base_port, free_port
+from tests.support.alerting import Alerting, alerting, scaled
+from tests.support.cases.sandbox_register import cut, read_rows
+from tests.support.components import Components, started
+from tests.support.ports import free_base_port, free_port
+from tests.support.servers.commanded_sandbox import command
 
 SLOT = 3
 FACTOR = SLOT / 300
@@ -72,7 +72,9 @@ async def test_a_broken_link_is_told_of_once_and_no_fault_of_the_monitor_as_a_ta
     with started(nats, tmp_path) as components:
 
         def sandbox() -> None:
-            components.start("sandbox", *settings, module="tests.e2e.commanded_sandbox", args=(str(faults),))
+            components.start(
+                "sandbox", *settings, module="tests.support.servers.commanded_sandbox", args=(str(faults),)
+            )
 
         register = tmp_path / "sandbox" / "register"
         sandbox()

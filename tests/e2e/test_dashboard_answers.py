@@ -11,9 +11,10 @@ from lxml import etree
 from tests.dashboards.asking import offered, over
 from tests.dashboards.grafana import Asked, View, dashboard, interpolated, names, panels, queries, variables
 from tests.dashboards.picture import picture
-from tests.e2e.dashboard_register import AGENCY, LINK
-from tests.e2e.dashboard_rubbish import STRANGER
-from tests.e2e.dashboard_story import (
+from tests.support.cases.dashboard_moves import Move, moved
+from tests.support.cases.dashboard_register import AGENCY, LINK
+from tests.support.cases.dashboard_rubbish import STRANGER
+from tests.support.cases.dashboard_story import (
     BLIND,
     BROKEN,
     BUS,
@@ -26,8 +27,7 @@ from tests.e2e.dashboard_story import (
     STANDS,
     told,
 )
-from tests.e2e.moves import Move, moved
-from tests.e2e.sandbox_register import read_rows
+from tests.support.cases.sandbox_register import read_rows
 
 VARIABLES = {
     "window": "28",

@@ -18,8 +18,9 @@ import pytest
 
 from services.core.model.measurement import DURATION_BUCKETS
 from services.core.model.register import FLUSH_SECONDS
-from tests.e2e.witness import read_rows, read_truth
-from tests.running import ROOT, System
+from tests.support.oracles.witness import read_rows, read_truth
+from tests.support.paths import ROOT
+from tests.support.system import System
 
 SLOT = 2
 JUDGED = 3

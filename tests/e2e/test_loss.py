@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from services.core.model.register import FLUSH_SECONDS
-from tests.e2e.witness import (
+from tests.support.oracles.witness import (
     Client,
     assert_the_index_counts_each_verdict_once,
     read_answers,

@@ -11,9 +11,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.core.metrics.table import TABLE
-from tests.programs import program
-from tests.prometheus import ask, prometheus
-from tests.running import COMPONENTS, System
+from tests.support.programs import program
+from tests.support.prometheus import ask, prometheus
+from tests.support.system import COMPONENTS, System
 
 DEADLINE = 30.0
 SERIES_LIMIT = 20_000  # docs/design.md §8

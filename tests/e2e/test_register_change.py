@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from tests import oracle
-from tests.e2e.witness import Client, read_register, read_truth
-from tests.running import ROOT
+from tests.support.oracles import index as oracle
+from tests.support.oracles.witness import Client, read_register, read_truth
+from tests.support.paths import ROOT
 
 SLOT = 2
 EXACT = 1e-12

@@ -14,9 +14,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.e2e.witness import Client, assert_the_index_counts_each_verdict_once, read_register, read_truth
-from tests.ports import free_base_port
-from tests.running import ROOT, System
+from tests.support.oracles.witness import Client, assert_the_index_counts_each_verdict_once, read_register, read_truth
+from tests.support.paths import ROOT
+from tests.support.ports import free_base_port
+from tests.support.system import System
 
 SLOT = 3
 TIMEOUT_SECONDS = 6.0  # three heartbeats

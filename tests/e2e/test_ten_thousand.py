@@ -21,9 +21,9 @@ from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from tests.ports import free_port
-from tests.registers import register_files, write_register
-from tests.running import ROOT
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
+from tests.support.registers import register_files, write_register
 
 COUNT = 10_000
 HUNG_EACH = 100
@@ -126,7 +126,7 @@ async def test_39_ten_thousand_targets_with_one_in_a_hundred_hung(nats, tmp_path
     """Over three slots every healthy link is OK in each, exactly once; every hung one is a time-out; nothing is shed."""
     metrics = f"127.0.0.1:{free_port()}"
     where = ("--nats", nats.url, "--credentials", str(nats.credentials), "--data", str(tmp_path / "data"))
-    with _process(tmp_path, "targets", "tests.e2e.many_targets") as targets:
+    with _process(tmp_path, "targets", "tests.support.servers.many_targets") as targets:
         register = load_register(_write(tmp_path / "register", *await _ports(targets)))
         async with nats.connect("register") as owner, nats.connect("scorer") as bus:
             await publish_register(owner, register, now=time.time())

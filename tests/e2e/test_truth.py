@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests import oracle
-from tests.e2e.witness import Client, read_register, read_truth
+from tests.support.oracles import index as oracle
+from tests.support.oracles.witness import Client, read_register, read_truth
 
 KINDS = {"government": 1, "sector": 2, "consumer": 3, "provider": 4, "service": 5, "link": 6}
 SLOTS = 40

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from services.core.bus.roles import write_users
-from tests.e2e.witness import Client
-from tests.ports import free_base_port, free_first_port
-from tests.registers import write_register
-from tests.running import ROOT, System
+from tests.support.oracles.witness import Client
+from tests.support.paths import ROOT
+from tests.support.ports import free_base_port, free_first_port
+from tests.support.registers import write_register
+from tests.support.system import System
 
 DRAIN_SECONDS = 5.0
 

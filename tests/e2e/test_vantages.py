@@ -18,11 +18,11 @@ from peyvand.v1 import outcome_pb2
 from services.core.bus import Bus
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from tests.e2e.witness import Client
-from tests.integration.prober_servers import Request, answer, serving
-from tests.ports import free_port
-from tests.registers import write_register
-from tests.running import ROOT
+from tests.support.oracles.witness import Client
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
+from tests.support.registers import write_register
+from tests.support.servers.http_server import Request, answer, serving
 
 SLOT = 3
 VANTAGES = ("north", "south", "west")

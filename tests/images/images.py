@@ -13,10 +13,10 @@ from pathlib import Path
 from services.core.bus.embedded import find_server
 from tests.images.check import Failure
 from tests.images.engine import Engine
+from tests.support.paths import ROOT
 
 __all__ = ["IMAGES", "build_base", "build_ours", "build_stand_ins", "image_is_as_promised"]
 
-ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 BASE = "peyvand-test-base"
 IMAGES = {

@@ -18,11 +18,12 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from tests.bench.register import write_register
+from tests.bench.loads.register import write_register
 from tests.images.check import Failure
 from tests.images.engine import Engine
-from tests.images.images import HERE, IMAGES, ROOT
-from tests.ports import free_port
+from tests.images.images import HERE, IMAGES
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
 
 __all__ = ["PEYVAND", "VANTAGES", "Stack", "nothing_is_lost", "prepare", "running_stack", "watched"]
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from tests.images.check import Failure, NotDone
-from tests.images.images import ROOT
+from tests.support.paths import ROOT
 
 __all__ = ["passes"]
 

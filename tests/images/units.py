@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.images.check import Failure, NotDone
-from tests.images.images import ROOT
+from tests.support.paths import ROOT
 
 __all__ = ["units_are_sound"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scorer_case import Scorer
 
-from tests.conftest import Nats
+from tests.support.cases.scorer import Scorer
+from tests.support.nats import Nats
 
 
 @pytest.fixture

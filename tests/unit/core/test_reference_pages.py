@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from services.core.metrics.table import TABLE, UNITS, Metric, make
 from services.core.reference_pages import PAGES
 from services.core.settings import Settings
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 _METRIC = re.compile(r"(peyvand|probe)_[a-z0-9_]+")
 _COMPATIBLE = {"probe_success", "probe_ssl_earliest_cert_expiry"}
 """Named as dashboards written for other probers expect them."""

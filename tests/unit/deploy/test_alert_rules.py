@@ -12,10 +12,10 @@ import promql_parser
 import pytest
 import yaml
 
-from tests.programs import program
-from tests.promql import faults, labels_of
+from tests.support.paths import ROOT
+from tests.support.programs import program
+from tests.support.promql import faults, labels_of
 
-ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "prometheus"
 PAGE = (ROOT / "docs" / "alerts.md").read_text("utf-8")
 FILES = sorted((FOLDER / "rules").glob("*.yaml"))

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_cases import EVERYTHING, LEAST, documents, of_kind
 
-from tests.charts import CHART, Document, render
-from tests.programs import module
+from tests.support.cases.chart import EVERYTHING, LEAST, documents, of_kind
+from tests.support.helm_chart import CHART, Document, render
+from tests.support.paths import ROOT
+from tests.support.programs import module
 
 __all__ = ["documents"]  # the fixture
 
-ROOT = Path(__file__).parents[3]
 OLDEST, NEWEST = "1.25", "1.37"
 """Of Kubernetes: what Chart.yaml takes, and whose schemas there are."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from chart_cases import EVERYTHING, LEAST, documents, of_kind, pods_of, selects
 
 from services.core.metrics.table import TABLE
 from services.core.settings import METRICS_PORTS
-from tests.charts import CHART, Document, render
-from tests.commands import faults, settings_of, unknown_variables
+from tests.support.cases.chart import EVERYTHING, LEAST, documents, of_kind, pods_of, selects
+from tests.support.commands import faults, settings_of, unknown_variables
+from tests.support.helm_chart import CHART, Document, render
 
 __all__ = ["documents"]  # the fixture
 

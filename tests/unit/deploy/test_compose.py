@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from services.core.settings import METRICS_PORTS
-from tests.commands import faults, unknown_variables
+from tests.support.commands import faults, unknown_variables
+from tests.support.paths import ROOT
 
-FOLDER = Path(__file__).parents[3] / "deploy"
+FOLDER = ROOT / "deploy"
 SERVICES: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text("utf-8"))["services"]
 OURS = {name: one for name, one in SERVICES.items() if one["image"] == "${PEYVAND_IMAGE:-peyvand}"}
 

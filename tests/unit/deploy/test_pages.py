@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +12,11 @@ import yaml
 from services.core.metrics.table import TABLE
 from services.core.model.outcome import Reason
 from services.core.settings import Settings, variable
-from tests.charts import render
-from tests.commands import command_lines, faults, refused
-from tests.programs import module
+from tests.support.commands import command_lines, faults, refused
+from tests.support.helm_chart import render
+from tests.support.paths import ROOT
+from tests.support.programs import module
 
-ROOT = Path(__file__).parents[3]
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("alerts", "operating")}
 TOOLS = {
     "cd", "chown", "cp", "curl", "do", "docker", "done", "echo", "export", "for", "helm", "install", "kubectl", "make", "mkdir",

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tests.programs import program
+from tests.support.paths import ROOT
+from tests.support.programs import program
 
-ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "deploy" / "prepare.sh"
 PEYVAND = Path(sys.executable).parent / "peyvand"
 WEBHOOKS = {"PAGES_URL": "http://127.0.0.1:9/pages", "TICKETS_URL": "http://127.0.0.1:9/tickets?a=1&b=2"}

@@ -14,11 +14,12 @@ import pytest
 from services.core.bus.roles import ROLES
 from services.core.bus.users import seats
 from services.core.settings import METRICS_PORTS
-from tests.commands import faults, unknown_variables
 from tests.images.units import units_are_sound
-from tests.programs import program
+from tests.support.commands import faults, unknown_variables
+from tests.support.paths import ROOT
+from tests.support.programs import program
 
-FOLDER = Path(__file__).parents[3] / "deploy" / "systemd"
+FOLDER = ROOT / "deploy" / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))
 COMPONENTS = sorted(METRICS_PORTS.keys() - {"sandbox"})
 

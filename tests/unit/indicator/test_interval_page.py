@@ -24,7 +24,7 @@ from services.indicator.intervals.recipe import bus_bounds, lengths, pool, set_b
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import link_shares
 from services.indicator.window import Evidence
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 FIRST, SLOT, DAYS, SLOTS = 1_772_323_200, 300, 28, 288
 LINKS = {"tax-identity": "civil-registry", "tax-titles": "land-registry"}

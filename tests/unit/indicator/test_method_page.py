@@ -17,7 +17,7 @@ from services.indicator.register_arrays import Frame
 from services.indicator.structure.network import Network
 from services.indicator.structure.structure import structures
 from services.indicator.window import Evidence
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 FIRST, SLOT = 1_772_323_200, 300
 REASONS = [Reason.CONNECT_REFUSED, Reason.SERVER_ERROR, Reason.BODY, Reason.LATE, Reason.STALE, Reason.OK]

@@ -1,0 +1,105 @@
+"""blackbox_exporter and Prometheus, as an ops team runs them, on the same targets as we."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from tests.support.ports import free_port
+
+__all__ = ["available", "probing"]
+
+_PROGRAMS = {"blackbox_exporter": "prometheus-blackbox-exporter", "prometheus": "prometheus"}
+_START_SECONDS = 30.0
+
+
+def available() -> bool:
+    """Tell whether both programs are installed (Debian: prometheus, prometheus-blackbox-exporter)."""
+    return all(shutil.which(program) for program in _PROGRAMS.values())
+
+
+@contextmanager
+def probing(folder: Path, targets: Sequence[str], interval: int, authority: Path) -> Iterator[Mapping[str, int]]:
+    """Probe every target once per ``interval`` seconds by a fresh connection; process id by program."""
+    blackbox, prometheus = free_port(), free_port()
+    (folder / "blackbox.yml").write_text(json.dumps(_modules(authority)))
+    (folder / "prometheus.yml").write_text(json.dumps(_scrapes(targets, interval, blackbox)))
+    commands = {
+        "blackbox_exporter": (
+            _PROGRAMS["blackbox_exporter"],
+            f"--config.file={folder / 'blackbox.yml'}",
+            f"--web.listen-address=127.0.0.1:{blackbox}",
+        ),
+        "prometheus": (
+            _PROGRAMS["prometheus"],
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{prometheus}",
+        ),
+    }
+    with (folder / "incumbent.log").open("w") as log:
+        running = {name: subprocess.Popen(command, stdout=log, stderr=log) for name, command in commands.items()}
+        try:
+            for port in (blackbox, prometheus):
+                _until(lambda port=port: _answers(port), running)  # type: ignore[misc]
+            yield {name: process.pid for name, process in running.items()}
+        finally:
+            for process in running.values():
+                process.terminate()
+            for process in running.values():
+                process.wait(30)
+
+
+def _modules(authority: Path) -> object:
+    """Write the same expectations as our probe's."""
+    http = {
+        "valid_status_codes": [200],
+        "fail_if_body_not_matches_regexp": ['"clear": (true|false)'],
+        "headers": {"Accept": "application/json"},
+        "preferred_ip_protocol": "ip4",
+        "tls_config": {"ca_file": str(authority)},
+    }
+    return {"modules": {"bench": {"prober": "http", "timeout": "5s", "http": http}}}
+
+
+def _scrapes(targets: Sequence[str], interval: int, blackbox: int) -> object:
+    relabel = [
+        {"source_labels": ["__address__"], "target_label": "__param_target"},
+        {"source_labels": ["__param_target"], "target_label": "instance"},
+        {"target_label": "__address__", "replacement": f"127.0.0.1:{blackbox}"},
+    ]
+    job = {
+        "job_name": "bench",
+        "metrics_path": "/probe",
+        "params": {"module": ["bench"]},
+        "static_configs": [{"targets": list(targets)}],
+        "relabel_configs": relabel,
+    }
+    return {
+        "global": {"scrape_interval": f"{interval}s", "scrape_timeout": f"{min(interval, 5)}s"},
+        "scrape_configs": [job],
+    }
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/-/healthy", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _until(condition: Callable[[], bool], running: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not condition():
+        ended = [name for name, process in running.items() if process.poll() is not None]
+        assert not ended, f"{ended} ended at once"
+        assert time.monotonic() < deadline, "blackbox_exporter or Prometheus did not start"
+        time.sleep(0.05)

@@ -1,0 +1,169 @@
+"""The api as a process against a real nats-server: its health, its clients, and how it lives through restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from peyvand.v1 import (
+    indicator_service_pb2,
+    indicator_service_pb2_grpc,
+)
+from services.api.wiring import NAMES
+from services.core.model.measurement import Kind
+from services.register.bus.publish import publish_register
+from tests.support.cases.api import (
+    DEADLINE,
+    NOT_SERVING,
+    SERVING,
+    health_of,
+    launch,
+    put_blocks,
+    register,
+    serving,
+    until,
+    with_register,
+)
+from tests.support.cases.api_blocks import AS_OF
+
+__all__ = ["launch", "register"]  # the fixtures
+
+
+async def test_health_says_serving_only_with_register_and_government(launch, nats, register):
+    """Health over gRPC (whole and per API service) and /health turn with the picture: no register, no block, both."""
+    process = launch()
+    async with grpc.aio.insecure_channel(process.listen) as channel:
+
+        async def states(expected):
+            found = {await health_of(channel, name) for name in ("", *NAMES)}
+            return found == {expected} and process.page("/health")[0] == (200 if expected == SERVING else 503)
+
+        await until(lambda: states(NOT_SERVING))
+        async with nats.connect("register") as bus:
+            await publish_register(bus, register, now=AS_OF)
+        await until(lambda: with_register(channel))
+        assert await states(NOT_SERVING)
+        async with nats.connect("scorer") as bus:
+            await put_blocks(bus, register)
+        await until(lambda: states(SERVING))
+        assert await health_of(channel, "peyvand.v1.Unknown") is None
+
+
+async def test_a_stranger_needs_nothing_but_reflection(launch, nats, register):
+    """A client that knows no message of ours finds the API services, gets the government's indicator and watches it."""
+    async with serving(launch, nats, register) as (process, _):
+
+        def ask(watching):
+            with grpc.insecure_channel(process.listen) as channel:
+                database = ProtoReflectionDescriptorDatabase(channel)
+                names = set(database.get_services())
+                service = DescriptorPool(database).FindServiceByName("peyvand.v1.IndicatorService")
+
+                def method(name, kind):
+                    found = service.methods_by_name[name]
+                    request, answer = GetMessageClass(found.input_type), GetMessageClass(found.output_type)
+                    call = getattr(channel, kind)(
+                        f"/{service.full_name}/{name}", request.SerializeToString, answer.FromString
+                    )
+                    return request, call
+
+                request, get = method("GetIndicator", "unary_unary")
+                government = get(request(kind="INDICATOR_KIND_GOVERNMENT"), timeout=DEADLINE).indicator
+                request, watch = method("WatchIndicators", "unary_stream")
+                stream = watch(request(kind="INDICATOR_KIND_GOVERNMENT"), timeout=DEADLINE)
+                first = next(stream).indicator
+                watching.set()
+                second = next(stream).indicator
+                stream.cancel()
+                return names, government, first, second
+
+        loop, watching = asyncio.get_running_loop(), asyncio.Event()
+
+        class Signal:
+            def set(self):
+                loop.call_soon_threadsafe(watching.set)
+
+        asking = asyncio.ensure_future(asyncio.to_thread(ask, Signal()))
+        async with asyncio.timeout(DEADLINE):
+            await watching.wait()
+        async with nats.connect("scorer") as bus:
+            await put_blocks(bus, register, as_of=AS_OF + 300, ok={"deed-tax": 0})
+        names, government, first, second = await asking
+        assert {*NAMES, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"} <= names
+        assert (government.id, government.as_of.seconds) == ("country", AS_OF)
+        assert first == government
+        assert second.as_of.seconds == AS_OF + 300
+        assert second.point < first.point
+
+
+async def test_the_api_lives_through_a_restart_of_the_bus(launch, nats, register):
+    """While the bus is gone the api answers with as_of as it was; after its restart it takes in what is new by itself."""
+    async with serving(launch, nats, register) as (process, channel):
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.GOVERNMENT)
+
+        async def as_of():
+            return (await stub.GetIndicator(request, timeout=DEADLINE)).indicator.as_of.seconds
+
+        async def has(event):
+            return event in process.events()
+
+        async def refreshed():
+            return await as_of() == AS_OF + 300
+
+        nats.kill()
+        await until(lambda: has("bus_disconnected"))
+        assert await as_of() == AS_OF
+        nats.start()
+        async with nats.connect("scorer") as bus:
+            await put_blocks(bus, register, as_of=AS_OF + 300)
+        await until(refreshed)
+        assert await health_of(channel) == SERVING
+
+
+async def test_sigterm_drains_and_ends_well(launch, nats, register):
+    """On SIGTERM a health watcher hears NOT_SERVING, watches end with UNAVAILABLE, and the process exits with 0."""
+    async with serving(launch, nats, register) as (process, channel):
+        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await health.read()).status == SERVING
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        watch = stub.WatchIndicators(indicator_service_pb2.WatchIndicatorsRequest(kind=Kind.GOVERNMENT))
+        assert (await watch.read()).indicator.id == "country"
+        status, text = process.page("/metrics")
+        assert status == 200
+        assert "peyvand_api_watchers 1.0" in text
+        assert 'peyvand_api_requests_total{code="OK",method="WatchIndicators"} 0.0' in text
+        process.popen.send_signal(signal.SIGTERM)
+        assert (await health.read()).status == NOT_SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await watch.read()
+        assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert await asyncio.to_thread(process.popen.wait, DEADLINE) == 0
+        assert process.events()[-1] == "stopped"
+
+
+async def test_a_taken_address_is_one_sentence(launch, port):
+    """When another process listens there, the api says so, names the address and the way out, and exits with 1."""
+    first = launch()
+
+    async def listens():
+        return "listening" in first.events()
+
+    await until(listens)
+    second = launch(listen=first.listen)
+    assert await asyncio.to_thread(second.popen.wait, DEADLINE) == 1
+    last = second.log.read_text("utf-8").splitlines()[-1]
+    assert last.startswith("peyvand api: ")
+    assert first.listen in last
+    assert "--listen" in last
+    bad = launch(listen="nowhere")
+    assert await asyncio.to_thread(bad.popen.wait, DEADLINE) == 1
+    assert "'nowhere' is not HOST:PORT" in bad.log.read_text("utf-8")

@@ -1,0 +1,208 @@
+"""What the api takes in from the bus, and when it shows it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import grpc
+import grpc.aio
+
+from peyvand.v1 import (
+    indicator_service_pb2,
+    indicator_service_pb2_grpc,
+    register_service_pb2,
+    register_service_pb2_grpc,
+)
+from services.core.blocks.slot_block import encode_slot_block
+from services.core.bus.large_values import LARGEST
+from services.core.bus.names import INDICATOR, REGISTER, kv_stream
+from services.core.bus.topology import initialise
+from services.core.codec.units import timestamp
+from services.core.model.measurement import Kind
+from services.core.model.outcome import Outcome, Reason
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
+from tests.support.block_columns import encoded
+from tests.support.cases.api import (
+    DEADLINE,
+    NOT_SERVING,
+    SERVING,
+    health_of,
+    launch,
+    put_blocks,
+    register,
+    serving,
+    until,
+    with_register,
+)
+from tests.support.cases.api_blocks import AS_OF, blocks_of, slot_block_of
+from tests.support.registers import write_register
+
+__all__ = ["launch", "register"]  # the fixtures
+
+
+async def test_slots_are_read_from_the_bus_on_demand(launch, nats, register):
+    """A slot block put after the api started is found when a link's slots are asked for."""
+    slot = AS_OF // 300 - 100
+    cells = {("deed-tax", slot, "north"): (Outcome.INVALID, Reason.TEST_RECORD)}
+    async with serving(launch, nats, register) as (_, channel):
+        async with nats.connect("scorer") as bus:
+            block = slot_block_of(register, "land-registry", slot // 64, cells)
+            await bus.kv_put(INDICATOR, f"slot.land-registry.{slot // 64}", encode_slot_block(block))
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        request = indicator_service_pb2.GetLinkRequest(
+            link="deed-tax", slots_from=timestamp(slot * 300), slots_to=timestamp((slot + 1) * 300)
+        )
+        (found,) = (await stub.GetLink(request, timeout=DEADLINE)).slots
+        assert (found.verdict, found.reason) == (Outcome.INVALID, Reason.TEST_RECORD)
+
+
+async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, register):
+    """With more providers than fit a message the api answers from the government's block, and from the next one."""
+    async with serving(launch, nats, register) as (_, channel):
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.PROVIDER, id="civil-registry", window_days=28)
+
+        async def as_of():
+            try:
+                return (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds
+            except grpc.aio.AioRpcError:
+                return None
+
+        async with nats.connect("scorer") as bus:
+            for moment in (AS_OF + 300, AS_OF + 600):
+                blocks = blocks_of(register, as_of=moment)
+                government = blocks.pop("government")
+                row = next(one for one in government.indicators if one.kind == Kind.PROVIDER and one.window_days == 28)
+                many = tuple(replace(row, id=f"agency-{number:05d}") for number in range(10_000))
+                payload = encoded(replace(government, indicators=government.indicators + many))
+                assert len(payload) > LARGEST
+                for key, block in blocks.items():
+                    await bus.kv_put(INDICATOR, key, encoded(block))
+                await bus.kv_put(INDICATOR, "government", payload)
+
+                async def refreshed(moment=moment):
+                    return await as_of() == moment
+
+                await until(refreshed)
+
+
+async def test_a_new_register_is_taken_in_without_a_restart(launch, nats, register, tmp_path):
+    """A published successor is in force for the api moments later."""
+    successor = load_register(write_register(tmp_path / "successor", links_csv=(",0.99,2", ",0.99,4")))
+    async with serving(launch, nats, register) as (_, channel):
+        stub = register_service_pb2_grpc.RegisterServiceStub(channel)
+        async with nats.connect("register") as bus:
+            await publish_register(bus, successor, now=AS_OF + 60)
+
+        async def in_force():
+            answer = await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
+            return (answer.register_version, answer.published.seconds) == (successor.register_version, AS_OF + 60)
+
+        await until(in_force)
+        answer = await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
+        assert answer.register_version == successor.register_version
+
+
+async def test_an_unreadable_block_changes_nothing(launch, nats, register):
+    """Bytes that are no block are logged and ignored; what was known stays."""
+    async with serving(launch, nats, register) as (process, channel):
+        async with nats.connect("scorer") as bus:
+            await bus.kv_put(INDICATOR, "consumer.customs", b"\xff\xff\xff")
+            await bus.kv_put(INDICATOR, "government", b"")
+
+        async def logged():
+            return process.events().count("block_unreadable") == 2
+
+        await until(logged)
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.LINK, id="permit-tax")
+        assert (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds == AS_OF
+
+
+async def test_who_sees_a_new_government_finds_the_rest_as_new(launch, nats, register):
+    """A government block that overtakes the agencies' blocks is held back until they are there."""
+    async with serving(launch, nats, register) as (_, channel):
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        watch = stub.WatchIndicators(indicator_service_pb2.WatchIndicatorsRequest(kind=Kind.GOVERNMENT))
+        assert (await watch.read()).indicator.as_of.seconds == AS_OF
+
+        async def look_around():
+            seen = (await watch.read()).indicator.as_of.seconds
+            request = indicator_service_pb2.ListIndicatorsRequest(kind=Kind.CONSUMER)
+            listed = await stub.ListIndicators(request, timeout=5)
+            return seen, {one.as_of.seconds for one in listed.indicators}
+
+        looking = asyncio.ensure_future(look_around())
+        async with nats.connect("scorer") as bus:
+            await put_blocks(bus, register, as_of=AS_OF + 300)  # the government's comes first
+        async with asyncio.timeout(DEADLINE):
+            assert await looking == (AS_OF + 300, {AS_OF + 300})
+        watch.cancel()
+
+
+async def test_the_first_government_waits_for_every_agency(launch, nats, register):
+    """Until each consumer's block is there, the first government's is held back: nothing is told as not applicable."""
+    blocks = {key: encoded(block) for key, block in blocks_of(register).items()}
+    (late, *_), government = [key for key in blocks if key.startswith("consumer.")], "government"
+    process = launch()
+    async with grpc.aio.insecure_channel(process.listen) as channel:
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        watch = stub.WatchIndicators(
+            indicator_service_pb2.WatchIndicatorsRequest(kind=Kind.GOVERNMENT), wait_for_ready=True
+        )
+        seen = asyncio.ensure_future(watch.read())
+        async with nats.connect("register") as bus:
+            await publish_register(bus, register, now=AS_OF)
+        await until(lambda: with_register(channel))
+        async with nats.connect("scorer") as bus:
+            for key in (government, *blocks.keys() - {government, late}):
+                await bus.kv_put(INDICATOR, key, blocks[key])
+            await asyncio.wait({seen}, timeout=0.5)
+            assert not seen.done()
+            await bus.kv_put(INDICATOR, late, blocks[late])
+        async with asyncio.timeout(DEADLINE):
+            assert (await seen).indicator.as_of.seconds == AS_OF
+        request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.CONSUMER, id=late.removeprefix("consumer."))
+        assert (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds == AS_OF
+
+
+async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
+    """Without its buckets the api stops serving; with new ones, shorter than those before, it has what they hold."""
+    successor = load_register(write_register(tmp_path / "successor", links_csv=(",0.99,2", ",0.99,4")))
+    async with serving(launch, nats, register) as (_, channel), nats.connect("admin") as admin:
+        async with nats.connect("scorer") as bus:
+            await put_blocks(bus, register, as_of=AS_OF + 300)
+        indicators = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        registers = register_service_pb2_grpc.RegisterServiceStub(channel)
+
+        async def held():
+            indicator = await indicators.GetIndicator(indicator_service_pb2.GetIndicatorRequest(kind=1), timeout=5)
+            answer = await registers.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
+            return indicator.indicator.as_of.seconds, answer.register_version
+
+        async def refreshed():
+            return await held() == (AS_OF + 300, register.register_version)
+
+        async def renewed():
+            return await held() == (AS_OF + 600, successor.register_version)
+
+        async def refused():
+            return await health_of(channel) == NOT_SERVING
+
+        async def restored():
+            return await health_of(channel) == SERVING
+
+        await until(refreshed)
+        for bucket in (INDICATOR, REGISTER):
+            await admin.jetstream.delete_stream(kv_stream(bucket))
+        await until(refused)
+        assert await refreshed()
+        await initialise(admin)
+        async with nats.connect("register") as bus:
+            await publish_register(bus, successor, now=AS_OF + 400)
+        async with nats.connect("scorer") as bus:
+            await put_blocks(bus, successor, as_of=AS_OF + 600)
+        await until(renewed)
+        await until(restored)

@@ -1,0 +1,57 @@
+"""How commands reach the bus and the components they started."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from services.cli import reaching
+from services.cli.loopback import fetch
+from services.core.bus.roles import write_users
+from services.core.errors import BusError
+from services.core.settings import Settings
+from tests.support.ports import free_port
+
+
+async def test_a_bus_that_is_not_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever waits for a bus learns soon that it is waited for, and after some time that there is none."""
+    monkeypatch.setattr(reaching, "_SILENT_SECONDS", 0.05)
+    write_users(tmp_path)
+    settings = Settings(nats=f"nats://127.0.0.1:{free_port()}", credentials=tmp_path)
+    async with asyncio.timeout(60):
+        with pytest.raises(BusError, match=rf"nothing answered as a bus at {settings.nats} within 1 s: start it"):
+            async with reaching.reached(settings, role="dump", name="dump", patience=1.0):
+                pytest.fail("there is no bus")
+    assert capsys.readouterr().err == f"waiting for the bus at {settings.nats}\n"
+
+
+def test_loopback_is_asked_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in the environment is for other machines; an answer with an error is an OSError."""
+
+    class Known(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/health" else 503)
+            self.end_headers()
+            self.wfile.write(self.path.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with HTTPServer(("127.0.0.1", 0), Known) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            address = f"127.0.0.1:{server.server_port}"
+            assert fetch(address, "/health", timeout=5) == b"/health"
+            with pytest.raises(OSError, match="503"):
+                fetch(address, "/other", timeout=5)
+        finally:
+            server.shutdown()
+            serving.join()

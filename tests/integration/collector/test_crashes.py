@@ -1,0 +1,115 @@
+"""Killed at random moments, bus and all, the collector ends with every record counted once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from dataclasses import replace
+
+import pytest
+
+from services.core.bus.names import EXCHANGES
+from tests.support.cases.collector import collector, in_force, put_in_force, until
+from tests.support.exchange_records import both_sides
+from tests.support.registers import write_register
+from tests.support.servers.http_server import answer, serving
+from tests.support.servers.security_server import Logbook
+
+__all__ = ["collector"]  # the fixture
+
+LOGGED = 4000
+WINDOW_SECONDS = 1.0
+"""How long the bus knows which messages of the stream it has seen; elsewhere 120 s."""
+OUTAGE_SECONDS = 3.0
+"""How long the bus is away once."""
+
+
+async def shorten_window(nats):
+    """Have the bus forget soon which messages of EXCHANGES it has seen."""
+    async with nats.connect("admin") as bus:
+        config = (await bus.jetstream.stream_info(EXCHANGES)).config
+        made = await bus.jetstream.update_stream(replace(config, duplicate_window=WINDOW_SECONDS))
+        assert made.config.duplicate_window == WINDOW_SECONDS
+
+
+def sides():
+    """Both sides of LOGGED exchanges, logged over the last hour; of every hundredth the producer's is missing."""
+    began = int(time.time()) - 3700
+    for number in range(LOGGED):
+        moment = (began + number * 3600 // LOGGED) * 1000 + number % 1000
+        named = {"serviceCode": f"service-{number % 7}", "succeeded": number % 50 != 0, "xRequestId": f"x-{number}"}
+        client, producer = both_sides(moment, **named)
+        yield client, None if number % 100 == 0 else producer
+
+
+def counted(summaries):
+    return sum(s.count for s in summaries), sum(s.orphans for s in summaries), sum(s.ok for s in summaries)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1])
+async def test_every_record_is_counted_once(nats, collector, tmp_path, seed):
+    """Collector and nats-server are killed in turn at random moments, and the bus is away once for longer than it knows what
+    it has seen (a second here, as the stream's window is shortened), while records of two sources, repeated and halved, come
+    in: the counts are those of the records.
+    """
+    chance = random.Random(seed)
+    await shorten_window(nats)
+    await put_in_force(nats, write_register(tmp_path / "register"))
+    pairs = list(sides())
+    book = Logbook([client for client, _ in pairs], limit=60)
+    # A server that is slow enough to be interrupted, and fails now and then.
+    book.ill = lambda call: answer(503) if call % 17 == 0 else None
+    producers = [json.dumps(producer) for _, producer in pairs if producer]
+    producers += chance.sample(producers, LOGGED // 100)
+    chance.shuffle(producers)
+    log = tmp_path / "producers.ndjson"
+    log.touch()
+    written = 0
+    async with serving(book) as server:
+        sources = tmp_path / "sources.yaml"
+        sources.write_text(f"""\
+sources:
+  - {{id: ss1, kind: xroad, server: IR/GOV/1/ss1, client: IR/GOV/1, every: 100ms, url: "{server.url()}"}}
+  - {{id: logs, kind: files, path: "*.ndjson", every: 50ms}}
+""")
+
+        def write(count):
+            nonlocal written
+            with log.open("a") as out:
+                out.write("".join(line + "\n" for line in producers[written : written + count]))
+            written += count
+
+        for turn in range(5):
+            with collector("--sources", sources) as process:
+                calls = book.calls
+                await until(lambda calls=calls: book.calls > calls, "a question")
+                write(len(producers) // 8)
+                await asyncio.sleep(chance.uniform(0.0, 0.4))
+                if turn % 2 or turn == 2:
+                    nats.kill()
+                    write(len(producers) // 16)
+                    await asyncio.sleep(OUTAGE_SECONDS if turn == 2 else chance.uniform(0.0, 0.4))
+                if turn == 1:
+                    nats.start()  # the collector lives on, and its bus is back
+                    await asyncio.sleep(chance.uniform(0.0, 0.4))
+                process.popen.kill()
+                process.popen.wait()
+            if nats.process is None:
+                nats.start()
+        write(len(producers))
+        expected = (LOGGED, LOGGED // 100, LOGGED - LOGGED // 50)
+        async with nats.connect("scorer") as bus:
+            with collector("--sources", sources) as process:
+
+                async def all_there():
+                    return counted(await in_force(bus)) == expected
+
+                await until(all_there, "every record")
+                await until(
+                    lambda: process.sample("peyvand_exchange_unpublished") == 0, "acknowledgement of everything"
+                )
+                assert process.sample("peyvand_exchange_orphans") == LOGGED // 100
+            assert counted(await in_force(bus)) == expected

@@ -1,0 +1,146 @@
+"""A backup of a real bus and of a scorer's state, put back into nothing, gives the same index and goes on from there."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+
+from services.core.bus import Bus
+from services.core.bus.names import MEASUREMENTS
+from services.core.bus.snapshots import restore, save
+from services.core.bus.topology import initialise, stream_configs
+from services.core.codec import indicator_to_json
+from services.core.errors import BusError, StateError
+from services.core.model.measurement import Measurement
+from services.core.model.outcome import Reason
+from tests.integration.deploy.test_nats import initialised
+from tests.integration.scorer.test_equality import SLOT, settled
+from tests.support.cases.scorer import Scorer, blocks, eventually, make_register, measure, put, register_on
+from tests.support.nats import Nats
+from tests.support.servers.deployed_nats import Deployed, deployed
+
+TARGETS = ("birth-tax", "deed-civil", "deed-tax", "transfer-civil", "clearance-land")
+
+
+def _rows(seed: int, ages: range) -> Iterator[Measurement]:
+    chance, now = random.Random(seed), int(time.time())
+    for _ in range(300):
+        slot = (now - chance.randrange(ages.start, ages.stop)) // SLOT - 1
+        yield measure(chance.choice(TARGETS), slot, chance.choice([Reason.OK, Reason.OK, Reason.STATUS]))
+
+
+async def _kept(bus: Bus, folder: Path) -> dict[str, int]:
+    return {
+        str(config.name): await save(bus, str(config.name), folder / str(config.name)) for config in stream_configs(1)
+    }
+
+
+async def _published(bus: Bus) -> list[str]:
+    return sorted(indicator_to_json(one) for block in (await blocks(bus)).values() for one in block.indicators)
+
+
+async def test_a_restored_bus_gives_the_same_index_and_goes_on(nats: Nats, tmp_path: Path) -> None:
+    """Streams and buckets come back with every sequence, the scorer's manifest holds, and what follows counts as ever."""
+    register = await register_on(nats, make_register(tmp_path / "register"))
+    scorer = Scorer(nats, tmp_path / "scorer")
+    scorer.start()
+    async with nats.connect("prober") as prober, nats.connect("api") as reader:
+        for seed in range(3):
+            last = await put(prober, _rows(seed, range(60, 1200)))
+        await eventually(lambda: settled(reader, register, last), "the index of all that was put")
+        assert (await scorer.stop())[0] == 0
+        published = await _published(reader)
+    shutil.copytree(scorer.data, tmp_path / "scorer-kept")
+    async with nats.connect("admin") as admin:
+        kept = await _kept(admin, tmp_path / "kept")
+    assert kept[MEASUREMENTS] == last
+
+    nats.kill()
+    shutil.rmtree(nats.folder / "store")
+    shutil.rmtree(scorer.data)
+    nats.start()
+    async with nats.connect("admin") as admin:
+        await initialise(admin)  # as a deployment does by itself, before anybody restores
+        assert {name: await restore(admin, tmp_path / "kept" / name) for name in kept} == kept
+        await initialise(admin)
+    shutil.copytree(tmp_path / "scorer-kept", scorer.data)
+    async with nats.connect("prober") as prober, nats.connect("api") as reader:
+        assert await _published(reader) == published
+        scorer.start()
+        assert await put(prober, _rows(9, range(30, 600))) == last + 1
+        after = await eventually(lambda: settled(reader, register, last + 1), "the index of what came after")
+        assert after
+        assert (await scorer.stop())[0] == 0
+    assert "gap" not in (scorer.data / "scorer.log").read_text()
+
+
+async def test_what_is_there_is_never_restored_over(nats: Nats, tmp_path: Path) -> None:
+    """A stream with messages in it stays, a folder that is no backup is refused, and neither is a backup written over."""
+    async with nats.connect("prober") as prober:
+        await put(prober, _rows(1, range(60, 120)))
+    async with nats.connect("admin") as admin:
+        await _kept(admin, tmp_path / "kept")
+        with pytest.raises(BusError, match="MEASUREMENTS is there, and has held 1 messages: restore into an empty bus"):
+            await restore(admin, tmp_path / "kept" / MEASUREMENTS)
+        with pytest.raises(StateError, match="does not hold a stream as `peyvand bus backup` keeps it"):
+            await restore(admin, tmp_path)
+        with pytest.raises(StateError, match=r"keeping stream MEASUREMENTS in .* failed: File exists"):
+            await save(admin, MEASUREMENTS, tmp_path / "kept" / MEASUREMENTS)
+        with pytest.raises(BusError, match="keeping stream NONE failed: stream not found"):
+            await save(admin, "NONE", tmp_path / "none")
+
+
+async def test_a_server_that_listens_late_for_the_chunks_is_waited_for(
+    nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the servers of a cluster the answer to a restore can overtake the news of who listens for its chunks."""
+    async with nats.connect("prober") as prober:
+        last = await put(prober, _rows(1, range(60, 120)))
+    async with nats.connect("admin") as admin:
+        kept = tmp_path / MEASUREMENTS
+        await save(admin, MEASUREMENTS, kept)
+        await admin.jetstream.delete_stream(MEASUREMENTS)
+        ask, unheard = admin.client.request, [2]
+
+        async def request(subject: str, payload: bytes, timeout: float) -> Msg:
+            if not subject.startswith("$JS.API") and unheard[0]:
+                unheard[0] -= 1
+                raise NoRespondersError
+            return await ask(subject, payload, timeout=timeout)
+
+        monkeypatch.setattr(admin.client, "request", request)
+        assert await restore(admin, kept) == last
+        assert unheard == [0]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Deployed]:
+    """Three servers by deploy/nats/cluster.conf."""
+    with deployed(tmp_path / "cluster", "cluster.conf", 3) as servers:
+        yield servers
+
+
+@pytest.mark.slow
+async def test_a_cluster_takes_what_a_single_server_kept(nats: Nats, cluster: Deployed, tmp_path: Path) -> None:
+    """A backup moves from one server to three, by the commands of docs/operating.md, and has three copies there."""
+    async with nats.connect("prober") as prober:
+        last = await put(prober, _rows(1, range(60, 120)))
+    async with nats.connect("admin") as admin:
+        await _kept(admin, tmp_path / "kept")
+    async with cluster.connect("admin") as admin:
+        await initialised(admin)
+    assert f"MEASUREMENTS: restored up to message {last}" in cluster.peyvand(
+        "admin", "bus", "restore", str(tmp_path / "kept")
+    )
+    cluster.peyvand("admin", "bus", "init", "--replicas", "3")
+    async with cluster.connect("admin") as admin:
+        state = await admin.stream_state(MEASUREMENTS)
+        assert (state.first, state.last) == (1, last)
+        assert (await admin.jetstream.stream_info(MEASUREMENTS)).config.num_replicas == 3

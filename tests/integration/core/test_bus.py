@@ -1,0 +1,383 @@
+"""The bus against a real nats-server: what is stored stays, what is forbidden fails."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from nats.errors import StaleConnectionError
+
+from services.core.bus import TOGETHER, connect
+from services.core.bus import stream_configs as bus_streams
+from services.core.bus.embedded import configuration, write_configuration
+from services.core.bus.names import (
+    EXCHANGES,
+    INDICATOR,
+    MEASUREMENTS,
+    REGISTER,
+    exchange_subject,
+    indicator_subject,
+    kv_stream,
+    kv_subject,
+    measurement_subject,
+)
+from services.core.bus.roles import ROLES, load_user, write_users
+from services.core.bus.topology import initialise, stream_configs
+from services.core.errors import BusError, SettingsError
+from tests.support.nats import Nats
+from tests.support.ports import free_port
+
+# One thing each role must never do, by subject.
+FORBIDDEN = {
+    "admin": measurement_subject("main", 0),
+    "register": measurement_subject("main", 0),
+    "prober": measurement_subject("other-vantage", 0),
+    "collector": exchange_subject("other-bus", 0),
+    "scorer": measurement_subject("main", 0),
+    "api": kv_subject(INDICATOR, "government"),
+    "dump": exchange_subject("xroad", 0),
+}
+ALLOWED = {
+    "register": kv_subject(REGISTER, "current"),
+    "prober": measurement_subject("main", 0),
+    "collector": exchange_subject("xroad", 0),
+    "scorer": indicator_subject("government", "g", 28),
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_each_role_is_refused_what_is_not_its_own(nats, role: str) -> None:
+    """A role cannot publish where it has no business, and nothing is stored."""
+    async with nats.connect(role) as bus:
+        with pytest.raises(BusError, match="not acknowledged"):
+            await bus.publish(FORBIDDEN[role], b"x", message_id="x", timeout=0.5)
+    async with nats.connect("dump") as bus:
+        for stream in (MEASUREMENTS, EXCHANGES):
+            assert (await bus.stream_state(stream)).last == 0
+
+
+@pytest.mark.parametrize("role", sorted(ALLOWED))
+async def test_each_role_may_do_its_own(nats, role: str) -> None:
+    """The negative tests above fail for want of permission, not for want of a stream."""
+    async with nats.connect(role) as bus:
+        assert await bus.publish(ALLOWED[role], b"x", message_id="x") == 1
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "admin"])
+async def test_nobody_but_admin_creates_a_jetstream_consumer(nats, role: str) -> None:
+    """Creating a JetStream consumer, which could deliver anywhere, is refused to every other role."""
+    async with nats.connect(role) as bus:
+        with pytest.raises(BusError, match="no answer in time"):
+            await bus._request(f"$JS.API.CONSUMER.CREATE.{MEASUREMENTS}", b"{}", "creating", timeout=0.5)
+
+
+async def test_a_foreign_seed_is_refused(nats, tmp_path: Path) -> None:
+    """A credential the server does not know ends in one clear sentence."""
+    write_users(tmp_path / "foreign")
+    with pytest.raises(BusError, match="refuses the credential of role api"):
+        async with connect(nats.url, role="api", credentials=tmp_path / "foreign", name="foreign"):
+            pass
+
+
+async def test_giving_up_leaves_no_connection_behind(nats) -> None:
+    """Who stops waiting for a server that takes a connection and says nothing hangs up on it."""
+    hung_up = asyncio.get_running_loop().create_future()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hung_up.set_result(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        with pytest.raises(TimeoutError):
+            async with (
+                asyncio.timeout(0.5),
+                connect(f"nats://127.0.0.1:{port}", role="api", credentials=nats.credentials, name="test"),
+            ):
+                pytest.fail("nobody answered")
+        async with asyncio.timeout(5):
+            assert await hung_up == b""
+
+
+async def test_a_failed_reconnection_is_hung_up(nats) -> None:
+    """A server that ends the conversation before it has begun is not kept waiting for an answer; another try succeeds."""
+    hung_up = asyncio.get_running_loop().create_future()
+
+    async def end_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+        if not hung_up.done():
+            hung_up.set_result(True)
+
+    async with asyncio.timeout(20), nats.connect("api") as bus:
+        nats.kill()
+        async with await asyncio.start_server(end_at_once, "127.0.0.1", nats.port):
+            assert await hung_up
+        nats.start()
+        while not bus.connected:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.05)
+
+
+async def test_a_silent_server_is_left_for_another(nats, tmp_path: Path) -> None:
+    """With more under way than a server that stands still will take, the client goes to the other one and publishes there."""
+    other = Nats(tmp_path / "other", free_port())
+    text = configuration(
+        host="127.0.0.1", port=other.port, store=other.folder / "store", users=write_users(nats.credentials),
+        vantage="main", bus="xroad",
+    )  # fmt: skip
+    write_configuration(other.folder / "nats.conf", text)
+    other.start()
+    try:
+        async with asyncio.timeout(60):
+            async with connect(other.url, role="admin", credentials=nats.credentials, name="test") as admin:
+                await initialise(admin)
+            urls = f"{nats.url},{other.url}"
+            async with connect(urls, role="scorer", credentials=nats.credentials, name="test") as bus:
+                silent = await _stand_still(bus, {server.port: server for server in (nats, other)})
+                while not bus.connected or bus.client.connected_url.port == silent.port:  # noqa: ASYNC110  # no event
+                    await asyncio.sleep(0.05)
+                await bus.kv_put(INDICATOR, "government", b"x")
+                assert await bus.kv_get(INDICATOR, "government") == b"x"
+    finally:
+        other.kill()
+
+
+async def _stand_still(bus, servers: dict[int, Nats]) -> Nats:
+    """Have the server stop that the bus is connected to, amidst more than it has taken; the client finds out by its pings."""
+    silent = servers[bus.client.connected_url.port]
+    silent.pause()
+    puts = [asyncio.create_task(bus.kv_put(INDICATOR, f"slot.a.{n}", bytes(900_000))) for n in range(16)]
+    while not bus.client._transport._io_writer.transport.get_write_buffer_size():  # noqa: ASYNC110  # no event
+        await asyncio.sleep(0.01)
+    await bus.client._process_op_err(StaleConnectionError())
+    for put in puts:
+        put.cancel()
+    await asyncio.wait(puts)
+    return silent
+
+
+def test_a_missing_seed_names_its_path(tmp_path: Path) -> None:
+    """The person is told which file is missing and which flag names the folder."""
+    with pytest.raises(SettingsError, match=re.escape(f"missing at {tmp_path / 'api.nk'}")):
+        load_user(tmp_path, "api")
+
+
+def test_seeds_are_private_and_never_shown(tmp_path: Path) -> None:
+    """Seeds are 0600 and absent from repr."""
+    users = write_users(tmp_path / "credentials")
+    for role, user in users.items():
+        assert (tmp_path / "credentials" / f"{role}.nk").stat().st_mode & 0o777 == 0o600
+        assert user.seed not in repr(user)
+    assert write_users(tmp_path / "credentials") == users
+
+
+async def test_init_twice_changes_nothing(nats) -> None:
+    """`bus init` is idempotent and every stream is synced to disk."""
+    async with nats.connect("prober") as bus:
+        await bus.publish(measurement_subject("main", 0), b"kept", message_id="kept")
+    async with nats.connect("admin") as bus:
+        await initialise(bus)
+        names = {info.config.name for info in await bus.jetstream.streams_info()}
+    assert names == {config.name for config in stream_configs(1)}
+    async with nats.connect("dump") as bus:
+        assert [m.data for m in await bus.read(MEASUREMENTS, 1)] == [b"kept"]
+    assert '"sync_interval": "always"' in (nats.folder / "nats.conf").read_text()
+
+
+async def test_acknowledged_messages_survive_kill_9(nats) -> None:
+    """What was acknowledged is read after the server was killed, in order, once."""
+    async with nats.connect("prober") as prober, nats.connect("scorer") as scorer:
+        for i in range(50):
+            await prober.publish(measurement_subject("main", i % 16), b"%d" % i, message_id=str(i))
+        nats.kill()
+        nats.start()
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    messages = await scorer.read(MEASUREMENTS, 1, timeout=1)
+                    break
+                except BusError:
+                    continue
+        assert [m.data for m in messages] == [b"%d" % i for i in range(50)]
+        assert await prober.publish(measurement_subject("main", 0), b"49", message_id="49") == 50
+        assert [m.sequence for m in await scorer.read(MEASUREMENTS, 49, limit=1)] == [49]
+
+
+async def test_what_comes_too_late_reaches_no_later_read(nats) -> None:
+    """The answer to a read that was given up, by its deadline or by who asked, is nobody else's."""
+    async with nats.connect("prober") as prober, nats.connect("scorer") as bus:
+        for number in range(4):
+            await prober.publish(measurement_subject("main", 0), b"%d" % number, message_id="")
+        nats.pause()
+        with pytest.raises(BusError, match="no answer in time"):
+            await bus.read(MEASUREMENTS, 1, limit=1, timeout=0.1)
+        given_up = asyncio.create_task(bus.read(MEASUREMENTS, 2, limit=1))
+        reads = [asyncio.create_task(bus.read(MEASUREMENTS, start, limit=1, timeout=20)) for start in (3, 4)]
+        await asyncio.sleep(0)  # all three begin
+        assert len(bus._replies._waiting) == 3
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        nats.resume()
+        assert [[m.data for m in await read] for read in reads] == [[b"2"], [b"3"]]
+        assert bus._replies._waiting == {}
+
+
+async def test_a_cancellation_that_comes_with_the_acknowledgement_is_heard(nats) -> None:
+    """Whoever is cancelled in the very turn of the loop in which the bus answers does not go on as if it were not."""
+    async with asyncio.timeout(60), nats.connect("scorer") as bus:
+        task = asyncio.create_task(bus.kv_put(INDICATOR, "government", b"x"))
+        while not bus._client._resp_map:  # noqa: ASYNC110  # a turn of the loop is what is waited for
+            await asyncio.sleep(0)
+        next(iter(bus._client._resp_map.values())).add_done_callback(lambda _: task.cancel())
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+        assert await bus.kv_get(INDICATOR, "government") == b"x"
+
+
+async def test_followers_see_every_value_across_a_restart(nats) -> None:
+    """A follower of a bucket gets current values, changes and deletions, also after the server was restarted."""
+    received: asyncio.Queue[tuple[str, bytes | None]] = asyncio.Queue()
+
+    async def follow() -> None:
+        async with nats.connect("api") as bus:
+            async for item in bus.kv_follow(INDICATOR, "consumer.*"):
+                await received.put(item)
+
+    async def put(bus, key: str, value: bytes) -> None:
+        while True:
+            try:
+                await bus.publish(kv_subject(INDICATOR, key), value, message_id="", timeout=1)
+            except BusError:
+                continue
+            return
+
+    async with asyncio.timeout(60), nats.connect("scorer") as bus:
+        await put(bus, "consumer.a", b"1")
+        await put(bus, "government", b"not followed")
+        task = asyncio.create_task(follow())
+        assert await received.get() == ("consumer.a", b"1")
+        await put(bus, "consumer.a", b"2")
+        assert await received.get() == ("consumer.a", b"2")
+        nats.kill()
+        nats.start()
+        await put(bus, "consumer.b", b"3")
+        assert await received.get() == ("consumer.b", b"3")
+        await bus.kv_delete(INDICATOR, "consumer.a")
+        item = await received.get()
+        while item == ("consumer.b", b"3"):  # a put that was stored but not acknowledged was made again
+            item = await received.get()
+        assert item == ("consumer.a", None)
+        task.cancel()
+
+
+async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
+    """A key put for a second is gone afterwards, without a tombstone."""
+    async with nats.connect("scorer") as bus:
+        await bus.kv_put(INDICATOR, "slot.a.1", b"x", ttl=1)
+    async with nats.connect("api") as bus:
+        assert await bus.kv_get(INDICATOR, "slot.a.1") == b"x"
+        async with asyncio.timeout(20):
+            while await bus.kv_get(INDICATOR, "slot.a.1") is not None:
+                continue
+        assert await bus.kv_all(INDICATOR) == {}
+
+
+def test_the_configuration_is_one_the_server_accepts(nats) -> None:
+    """nats-server itself finds no fault with the configuration we write."""
+    from services.core.bus.embedded import find_server  # noqa: PLC0415
+
+    command = [find_server(), "-t", "-c", str(nats.folder / "nats.conf")]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+async def test_values_are_put_together_or_not_at_all(nats) -> None:
+    """Each is read and followed like one put by itself, goes when its time is up, and none is there when one is refused."""
+    values = {f"slot.a.{number}": bytes([number]) * 5000 for number in range(TOGETHER)}
+    async with nats.connect("scorer") as bus, nats.connect("api") as api:
+        await bus.kv_put_all(INDICATOR, values, ttl=2)
+        assert await api.kv_all(INDICATOR, "slot.a.*") == values
+        async with asyncio.timeout(10):
+            async for key, value in api.kv_follow(INDICATOR, "slot.a.*"):
+                if key == list(values)[-1]:
+                    assert value == values[key]
+                    break
+        await bus.kv_put_all(INDICATOR, {"slot.b.1": b"one", "slot.b.2": b"two"})
+        with pytest.raises(BusError, match="maximum payload exceeded"):
+            await bus.kv_put_all(INDICATOR, {"slot.b.1": b"new", "slot.c.1": bytes(2 << 20), "slot.c.2": b""})
+        with pytest.raises(BusError, match="not acknowledged"):
+            await bus.kv_put_all(INDICATOR, {f"slot.c.{number}": b"x" for number in range(1001)})
+        async with asyncio.timeout(20):
+            while await api.kv_all(INDICATOR) != {"slot.b.1": b"one", "slot.b.2": b"two"}:  # noqa: ASYNC110  # another process
+                await asyncio.sleep(0.1)
+
+
+async def test_ending_without_a_server_is_no_failure(nats) -> None:
+    """Who stops while the server is gone, with messages still to be sent, is told of those and of nothing else."""
+    async with nats.connect("scorer") as bus:
+        nats.kill()
+        async with asyncio.timeout(10):
+            while bus.connected:  # noqa: ASYNC110  # the library beneath has no event for it
+                await asyncio.sleep(0.01)
+        subject = indicator_subject("service", "title-deed", 7)
+        with pytest.raises(BusError, match="not acknowledged"):
+            await bus.publish(subject, bytes(1000), message_id="1", timeout=0.5)
+
+
+async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
+    """Who followed a bucket to a sequence that its successor has yet to reach gets each value of that one nevertheless."""
+    async with (
+        asyncio.timeout(60),
+        nats.connect("admin") as admin,
+        nats.connect("scorer") as scorer,
+        nats.connect("api") as api,
+    ):
+        for number in range(5):
+            await scorer.kv_put(INDICATOR, "consumer.a", b"%d" % number)
+        follower = api.kv_follow(INDICATOR, "consumer.*")
+        assert await anext(follower) == ("consumer.a", b"4")
+        assert api.following
+        following = asyncio.ensure_future(anext(follower))
+        await admin.jetstream.delete_stream(kv_stream(INDICATOR))
+        while api.following:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.05)
+        await initialise(admin)
+        while not api.following:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.05)
+        await scorer.kv_put(INDICATOR, "consumer.a", b"new")
+        await scorer.kv_put(INDICATOR, "consumer.b", b"new")
+        assert await following == ("consumer.a", b"new")
+        assert await anext(follower) == ("consumer.b", b"new")
+        await follower.aclose()
+
+
+async def test_a_new_bucket_is_found_without_a_sign_of_it(nats, monkeypatch) -> None:
+    """A follower that missed every sign of what is put in a bucket made anew finds it all the same."""
+    monkeypatch.setattr(bus_streams, "_SAME_SECONDS", 0.1)
+    monkeypatch.setattr(bus_streams, "_LOOK_SECONDS", 0.1)
+    async with (
+        asyncio.timeout(60),
+        nats.connect("admin") as admin,
+        nats.connect("scorer") as scorer,
+        nats.connect("api") as api,
+    ):
+        for number in range(5):
+            await scorer.kv_put(INDICATOR, "government", b"%d" % number)
+        follower = api.kv_follow(INDICATOR, "government")
+        assert await anext(follower) == ("government", b"4")
+        (signs,) = (some for some in api.client._subs.values() if some.subject.startswith("$KV."))
+        monkeypatch.setattr(signs, "_cb", _ignore)
+        await admin.jetstream.delete_stream(kv_stream(INDICATOR))
+        await initialise(admin)
+        await scorer.kv_put(INDICATOR, "government", b"new")
+        assert await anext(follower) == ("government", b"new")
+        await follower.aclose()
+
+
+async def _ignore(_) -> None:
+    pass

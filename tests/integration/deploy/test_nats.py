@@ -1,0 +1,307 @@
+"""deploy/nats against real nats-servers: alone and as a cluster, over TLS, each user with its role's permissions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import nats.errors
+import pytest
+
+from services.core.bus import connect
+from services.core.bus.names import EXCHANGES, MEASUREMENTS, indicator_subject, measurement_subject
+from services.core.bus.roles import inbox_prefix, permissions, read_user
+from services.core.bus.tls import Encryption
+from services.core.bus.topology import initialise, stream_configs
+from services.core.errors import BusError, SettingsError
+from tests.support.ports import free_port
+from tests.support.registers import write_register
+from tests.support.servers.deployed_nats import VANTAGES, Deployed, component, deployed
+
+DEADLINE = 60.0
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Deployed]:
+    """A single server by deploy/nats/alone.conf."""
+    with deployed(tmp_path / "alone", "alone.conf") as servers:
+        yield servers
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Deployed]:
+    """Three servers by deploy/nats/cluster.conf."""
+    with deployed(tmp_path / "cluster", "cluster.conf", 3) as servers:
+        yield servers
+
+
+@pytest.mark.parametrize(("config", "nodes"), [("alone.conf", 1), ("cluster.conf", 3)])
+def test_nats_server_accepts_each_configuration(tmp_path: Path, config: str, nodes: int) -> None:
+    """nats-server itself finds no fault with what we deploy, and one with what is broken."""
+    servers = Deployed(tmp_path, config, nodes)
+    assert [servers.fault(node) for node in range(nodes)] == [""] * nodes
+    servers.users_conf.unlink()
+    (tmp_path / "node-0" / "nats" / "users.conf").unlink()
+    assert "users.conf" in servers.fault()
+
+
+def test_every_user_has_the_permissions_of_its_role(tmp_path: Path) -> None:
+    """The list that servers include says of each user what bus/roles.py says of its role, and of nobody else anything."""
+    servers = Deployed(tmp_path, "alone.conf")
+    users = json.loads(servers.users_conf.read_text("utf-8").partition("authorization: ")[2])["users"]
+    found = {user["nkey"]: user["permissions"] for user in users}
+    expected = {}
+    for vantage in VANTAGES:
+        for role, allowed in permissions(vantage, "xroad").items():
+            name = {"prober": f"prober-{vantage}", "collector": "collector-xroad"}.get(role, role)
+            key = read_user(servers.secrets / "users" / name / f"{role}.nk", role).public_key
+            expected[key] = {
+                "publish": {"allow": list(allowed.publish)},
+                "subscribe": {"allow": [f"{inbox_prefix(key)}.>", *allowed.subscribe]},
+            }
+    assert found == expected
+    assert len(found) == 8
+
+
+async def test_a_prober_publishes_under_its_own_vantage_only(alone: Deployed) -> None:
+    """Vantages share a bus and not each other's subjects."""
+    async with alone.connect("admin") as bus:
+        await initialise(bus)
+    async with alone.connect("prober-north", "prober") as bus:
+        assert await bus.publish(measurement_subject("north", 0), b"x", message_id="1", timeout=DEADLINE) == 1
+        with pytest.raises(BusError, match="not acknowledged"):
+            await bus.publish(measurement_subject("south", 0), b"x", message_id="2", timeout=0.5)
+
+
+async def test_only_the_named_authority_is_trusted(alone: Deployed, tmp_path: Path) -> None:
+    """Without the bus's authority, or by a name its certificate does not hold, the connection ends in one sentence."""
+    api = alone.secrets / "users" / "api"
+    with pytest.raises(BusError, match=r"no certificate of tls://127\.0\.0\.1:\d+ holds: .*verify failed"):
+        async with connect(alone.urls, role="api", credentials=api, name="test"):
+            pass
+    ours = Encryption(str(alone.secrets / "ca.pem"))
+    other = f"tls://localhost:{alone.ports[0]}"
+    with pytest.raises(BusError, match=r"no certificate of tls://localhost:\d+ holds: .*Hostname mismatch"):
+        async with asyncio.timeout(DEADLINE), connect(other, role="api", credentials=api, name="t", encryption=ours):
+            pass
+    (tmp_path / "empty.pem").touch()
+    with pytest.raises(SettingsError, match=r"empty\.pem cannot be read as PEM certificates"):
+        async with connect(
+            alone.urls, role="api", credentials=api, name="t", encryption=Encryption(str(tmp_path / "empty.pem"))
+        ):
+            pass
+
+
+async def test_nothing_is_said_before_encryption(alone: Deployed) -> None:
+    """The server greets nobody in the clear: whoever stands in between has nothing to strip."""
+    async with alone.connect("admin"):  # it listens by now
+        pass
+    reader, writer = await asyncio.open_connection("127.0.0.1", alone.ports[0])
+    try:
+        writer.write(b"CONNECT {}\r\nPING\r\n")
+        async with asyncio.timeout(DEADLINE):
+            assert b"INFO" not in await reader.read()
+    finally:
+        writer.close()
+
+
+def test_a_component_and_commands_work_over_tls(alone: Deployed, tmp_path: Path) -> None:
+    """Streams, register and a prober by the commands that docs/operating.md gives, all over TLS."""
+    directory = write_register(tmp_path / "register", base=f"http://127.0.0.1:{free_port()}")
+    assert alone.peyvand("admin", "bus", "init").startswith("ready: MEASUREMENTS")
+    assert "is in force" in alone.peyvand("register", "register", "publish", str(directory))
+    assert alone.peyvand("dump", "dump", "measurements") == ""
+    port = free_port()
+    command, environ = component(
+        alone, "prober-north", "prober", "--vantage", "north", "--metrics", f"127.0.0.1:{port}",
+        "--data", str(tmp_path / "prober"),
+    )  # fmt: skip
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:
+        try:
+            end = time.monotonic() + DEADLINE
+            while not _serving(port):
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.05)
+        finally:
+            process.terminate()
+            process.wait(DEADLINE)
+
+
+def _serving(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+@pytest.mark.slow
+async def test_a_cluster_loses_nothing_with_a_node(cluster: Deployed) -> None:
+    """With three copies and one node gone, what was acknowledged is there and more is taken; the node catches up."""
+    async with asyncio.timeout(2 * DEADLINE), cluster.connect("admin") as admin:
+        await initialised(admin)
+        async with cluster.connect("prober-south", "prober") as prober, cluster.connect("scorer") as scorer:
+            stored = [await _published(prober, n) for n in range(20)]
+            cluster.kill(1)
+            stored += [await _published(prober, n) for n in range(20, 40)]
+            assert stored == list(range(1, 41))
+            read: list[int] = []
+            while len(read) < 40:  # a copy answers that may lack the newest for a moment
+                assert read == list(range(len(read)))
+                read = [int(message.data) for message in await scorer.read(MEASUREMENTS, 1)]
+            assert read == list(range(40))
+            cluster.start(1)
+            while not await _copies_are_current(admin):  # noqa: ASYNC110  # other processes
+                await asyncio.sleep(0.1)
+            cluster.kill(0)
+            assert await _published(prober, 40) == 41
+
+
+async def initialised(admin) -> None:
+    """JetStream says that it is not available until the cluster has elected somebody."""
+    while True:
+        try:
+            await initialise(admin, replicas=3)
+        except BusError:
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
+async def test_copies_stay_as_many_as_there_are(cluster: Deployed) -> None:
+    """`bus init` without --replicas, as the runbook has it, leaves three copies three, and gives what was missing as many."""
+    async with asyncio.timeout(DEADLINE), cluster.connect("admin") as admin:
+        await initialised(admin)
+        await admin.jetstream.delete_stream(EXCHANGES)
+        assert cluster.peyvand("admin", "bus", "init").startswith("ready: MEASUREMENTS")
+        assert await _copies(admin) == {config.name: 3 for config in stream_configs(3)}
+        cluster.peyvand("admin", "bus", "init", "--replicas", "1")
+        assert await _copies(admin) == {config.name: 1 for config in stream_configs(1)}
+
+
+async def _copies(admin) -> dict[str, int]:
+    return {info.config.name: info.config.num_replicas for info in await admin.jetstream.streams_info()}
+
+
+async def _published(prober, number: int) -> int:
+    """Publish as probers do: again, under the same id, until it is acknowledged."""
+    while True:
+        try:
+            return await prober.publish(
+                measurement_subject("south", 0), str(number).encode(), message_id=f"m{number}", timeout=2
+            )
+        except BusError:
+            await asyncio.sleep(0.1)
+
+
+async def _copies_are_current(admin) -> bool:
+    for config in stream_configs(3):
+        try:
+            info = await admin.jetstream.stream_info(config.name)
+        except (nats.errors.Error, TimeoutError):
+            return False  # it was led by the node that is gone, and has no new leader yet
+        replicas = info.cluster.replicas if info.cluster else None
+        if not replicas or len(replicas) != 2 or not all(peer.current and not peer.offline for peer in replicas):
+            return False
+    return True
+
+
+async def test_a_seed_is_replaced_without_an_interruption(alone: Deployed) -> None:
+    """Both seeds are admitted until the old one is retired; then it is refused, and the new one is not."""
+    users = alone.secrets / "users"
+    flags = [word for name in VANTAGES for word in ("--vantage", name)]
+    with_old = users / "api"
+    async with alone.connect("api") as old:
+        old_seed = (with_old / "api.nk").read_bytes()
+        assert "replaced: api" in _bus_users(alone, *flags, "--replace", "api")
+        alone.reload()
+        await _until_admitted(alone)
+        assert old.connected
+        assert "retired: api" in _bus_users(alone, *flags, "--retire")
+        alone.reload()
+        async with asyncio.timeout(DEADLINE):
+            while old.connected:  # noqa: ASYNC110  # the server, another process, drops it
+                await asyncio.sleep(0.05)
+    async with alone.connect("api") as new:
+        assert new.connected
+    (with_old / "api.nk").write_bytes(old_seed)
+    with pytest.raises(BusError, match="refuses the credential of role api"):
+        async with alone.connect("api"):
+            pass
+
+
+async def _until_admitted(servers: Deployed) -> None:
+    """The server has been told to read its users; it takes a moment."""
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            try:
+                async with servers.connect("api"):
+                    return
+            except BusError:
+                await asyncio.sleep(0.05)
+
+
+def _bus_users(servers: Deployed, *flags: str) -> str:
+    return servers.peyvand(
+        "admin", "bus", "users", str(servers.secrets / "users"), *flags, "--out", str(servers.users_conf)
+    )
+
+
+async def test_leaving_does_not_wait_for_a_silent_server(alone: Deployed) -> None:
+    """Who leaves while the client shakes hands anew, with a server that says nothing, does not wait for it."""
+    met: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    async with asyncio.timeout(DEADLINE):
+        async with alone.connect("scorer") as bus:
+            alone.kill(0)
+            mute = await asyncio.start_server(
+                lambda _reader, writer: met.put_nowait(writer), "127.0.0.1", alone.ports[0]
+            )
+            silent = await met.get()
+        assert bus.client.is_closed
+        mute.close()
+        silent.transport.abort()
+
+
+async def test_a_silent_node_is_left_for_another(cluster: Deployed) -> None:
+    """With more under way than a node that stands still will take, the client goes to another one, over TLS too."""
+    async with asyncio.timeout(DEADLINE), cluster.connect("scorer") as bus:
+        port = bus.client.connected_url.port
+        cluster.running[cluster.ports.index(port)].send_signal(signal.SIGSTOP)
+        subject, beneath = indicator_subject("government", "country", 28), bus.client._transport._io_writer.transport
+        beneath._ssl_protocol._ssl_shutdown_timeout = 2 * DEADLINE  # after which asyncio gives up by itself
+        sends = [asyncio.create_task(bus.send(subject, bytes(900_000))) for _ in range(16)]
+        while not beneath.get_write_buffer_size():  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.01)
+        await bus.client._process_op_err(nats.errors.StaleConnectionError())  # as after pings without an answer
+        while not bus.connected or bus.client.connected_url.port == port:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.05)
+        done, _ = await asyncio.wait(sends)
+        assert len(done) == 16
+        assert bus.client.connected_url.port in {*cluster.ports} - {port}
+
+
+async def test_a_server_that_ends_the_handshake_is_tried_again(alone: Deployed) -> None:
+    """After a server that hung up while hands were shaken, the client comes back to one that does not."""
+    met = asyncio.Event()
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        met.set()
+
+    async with asyncio.timeout(DEADLINE), alone.connect("scorer") as bus:
+        alone.kill(0)
+        rude = await asyncio.start_server(hang_up, "127.0.0.1", alone.ports[0])
+        await met.wait()
+        rude.close()
+        alone.start(0)
+        while not bus.connected:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.05)
+        assert bus.client.stats["reconnects"] == 1

@@ -1,0 +1,232 @@
+"""Probe kind dns against a real name server. Numbers are the behaviours of docs/probing.md."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import dns.flags
+import dns.message
+import pytest
+import uvloop
+
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Body, Expect, Query
+from services.core.model.register import Egress
+from services.prober.attempt import Result
+from services.prober.environment import Network
+from services.prober.transport.egress import EgressRules
+from tests.support.servers.dns_server import Asked, answering, naming, with_rcode
+from tests.support.servers.http_server import LOOPBACK, ask
+from tests.support.servers.name_server import name_server
+
+TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp"])
+
+
+async def probe(
+    target: str,
+    name: str = "www.tax.example",
+    type_: str = "A",
+    *,
+    transport: str = "udp",
+    recursion: bool = True,
+    expect: Expect | None = None,
+    **more: object,
+) -> Result:
+    query = Query(name, type_, transport, recursion)
+    return await ask(target, expect, kind="dns", query=query, **more)  # type: ignore[arg-type]
+
+
+@TRANSPORTS
+async def test_29_an_answer_is_facts_and_phases(transport: str) -> None:
+    """Records come as text with their own TTLs; of phases there are those the transport has, each once."""
+    async with naming(answering()) as server:
+        result = await probe(server.target(), transport=transport)
+    observation = result.observation
+    phases = observation.phases
+    assert result.judgement.reason is Reason.OK
+    assert observation.dns is not None
+    assert observation.dns.rcode == "NOERROR"
+    assert sorted(observation.dns.answers) == [
+        "www.tax.example. 30 IN A 192.0.2.1",
+        "www.tax.example. 30 IN A 192.0.2.2",
+    ]
+    assert (phases.resolve, phases.tls) == (None, None)
+    assert phases.processing is not None
+    assert (phases.connect is None, phases.transfer is None) == (transport == "udp",) * 2
+    assert observation.latency == pytest.approx(phases.processing + (phases.transfer or 0.0), abs=0.005)
+    assert observation.addresses == ("127.0.0.1",)
+
+
+@TRANSPORTS
+@pytest.mark.parametrize("recursion", [True, False])
+async def test_32_the_question_arrives_once_as_it_was_defined(transport: str, *, recursion: bool) -> None:
+    """Name, type and recursion arrive as defined, params filled in, once, each time with an id of its own."""
+    async with naming(answering()) as server:
+        for _ in range(4):
+            await probe(
+                server.target(),
+                "${zone}",
+                "TXT",
+                transport=transport,
+                recursion=recursion,
+                params={"zone": "tax.example"},
+            )
+    assert [asked.transport for asked in server.asked] == [transport] * 4
+    assert [str(asked.message.question[0]) for asked in server.asked] == ["tax.example. IN TXT"] * 4
+    assert {bool(asked.message.flags & dns.flags.RD) for asked in server.asked} == {recursion}
+    assert len({asked.message.id for asked in server.asked}) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "expect", "reason"),
+    [
+        ("no.tax.example", "A", Expect(), Reason.RCODE),
+        ("no.tax.example", "A", Expect(rcode=("NXDOMAIN",)), Reason.OK),
+        ("www.tax.example", "A", Expect(rcode=("NXDOMAIN",)), Reason.RCODE),
+        ("other.example", "A", Expect(), Reason.NAME_SERVER_FAILED),
+        ("other.example", "A", Expect(rcode=("REFUSED", "NOERROR")), Reason.OK),
+        ("www.tax.example", "A", Expect(answers=Body(must=(r" A 192\.0\.2\.1$", "^www"))), Reason.OK),
+        ("www.tax.example", "A", Expect(answers=Body(must=(r"192\.0\.2\.9",))), Reason.RECORDS),
+        ("www.tax.example", "A", Expect(answers=Body(must_not=(r"192\.0\.2\.2$",))), Reason.RECORDS),
+        ("ns.tax.example", "AAAA", Expect(answers=Body(must=("AAAA",))), Reason.RECORDS),
+        ("ns.tax.example", "AAAA", Expect(authority=Body(must=("^tax.example. 300 IN SOA ns.tax",))), Reason.OK),
+        ("no.tax.example", "A", Expect(rcode=("NXDOMAIN",), authority=Body(must_not=("SOA",))), Reason.RECORDS),
+        ("docs.tax.example", "A", Expect(answers=Body(must=("IN CNAME www.tax.example.$",))), Reason.OK),
+        ("tax.example", "TXT", Expect(answers=Body(must=('^tax.example. 60 IN TXT "v=one"$',))), Reason.OK),
+    ],
+)
+@TRANSPORTS
+async def test_27_rcode_and_answers_are_judged_apart(
+    transport: str, name: str, type_: str, expect: Expect, reason: Reason
+) -> None:
+    """The response code is judged, NOERROR by default, then each section by its patterns, over UDP as over TCP."""
+    async with naming(answering()) as server:
+        result = await probe(server.target(), name, type_, transport=transport, expect=expect)
+    assert result.judgement.reason is reason
+    assert result.observation.dns is not None
+
+
+@pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"])
+async def test_27_a_name_server_that_fails_has_not_answered(rcode: str) -> None:
+    """A server that says it cannot answer is NOT_ANSWERED/NAME_SERVER_FAILED, unless that was expected of it."""
+    async with naming(with_rcode(rcode)) as server:
+        result = await probe(server.target())
+        expected = await probe(server.target(), expect=Expect(rcode=(rcode,)))
+    assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.NAME_SERVER_FAILED)
+    assert expected.judgement.reason is Reason.OK
+
+
+async def test_27_a_truncated_answer_is_judged_as_it_is() -> None:
+    """Over UDP a truncated answer is not asked for again: its detail says that there was more. TCP brings all of it."""
+    expect = Expect(answers=Body(must=("0000019",)))
+    async with naming(answering()) as server:
+        result = await probe(server.target(), "large.tax.example", "TXT", expect=expect)
+        passed = await probe(server.target(), "large.tax.example", "TXT")
+        whole = await probe(server.target(), "large.tax.example", "TXT", transport="tcp", expect=expect)
+    assert result.judgement.reason is Reason.RECORDS
+    assert "truncated" in result.judgement.detail
+    assert result.observation.dns is not None
+    assert result.observation.dns.truncated
+    assert [each.judgement.reason for each in (passed, whole)] == [Reason.OK, Reason.OK]
+    assert [asked.transport for asked in server.asked] == ["udp", "udp", "tcp"]
+
+
+async def _decoys(asked: Asked) -> None:
+    """Send everything that is not the answer, then the answer."""
+    other = dns.message.make_response(dns.message.make_query("other.example", "A", id=asked.message.id))
+    foreign = dns.message.make_response(asked.message)
+    foreign.id ^= 1
+    for decoy in (b"", b"?", b"\r\n" * 20, foreign.to_wire(), other.to_wire()):
+        asked.reply(decoy)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        if asked.transport == "udp":
+            forged = dns.message.make_response(asked.message)
+            forged.set_rcode(3)
+            stranger.sendto(forged.to_wire(), asked.peer)
+    await answering()(asked)
+
+
+@TRANSPORTS
+async def test_only_the_answer_is_the_answer(transport: str) -> None:
+    """What has another id, another question, or comes from elsewhere is passed over, and the answer is still taken."""
+    async with naming(_decoys) as server:
+        result = await probe(server.target(), transport=transport, expect=Expect(answers=Body(must=("192.0.2.1$",))))
+    assert result.judgement.reason is Reason.OK
+    assert len(server.asked) == 1
+
+
+@TRANSPORTS
+async def test_28_the_next_address_is_asked(transport: str) -> None:
+    """A name server known by name is asked at each of its addresses in turn, refusing or not; all are recorded."""
+    async with (
+        naming(answering(), "127.0.0.3") as server,
+        name_server({"ns.test": ["127.0.0.1", "127.0.0.2", "127.0.0.3"]}) as (_, resolver),
+    ):
+        network = Network(egress=EgressRules(LOOPBACK), resolver=resolver)
+        result = await probe(server.target("ns.test"), transport=transport, network=network)
+    assert result.judgement.reason is Reason.OK
+    assert result.observation.addresses[-1] == "127.0.0.3"
+    assert result.observation.phases.resolve is not None
+
+
+async def test_28_a_silent_address_leaves_time_for_the_next() -> None:
+    """Over UDP an address that stays silent uses its share of the time; the next still gets the question."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        async with (
+            naming(answering(), "127.0.0.2") as server,
+            name_server({"ns.test": ["127.0.0.1", "127.0.0.2"]}) as (_, resolver),
+        ):
+            mute.bind(("127.0.0.1", server.port))
+            network = Network(egress=EgressRules(LOOPBACK), resolver=resolver)
+            result = await probe(server.target("ns.test"), network=network, timeout=0.6)
+    assert result.judgement.reason is Reason.OK
+    assert result.observation.addresses[-1] == "127.0.0.2"
+
+
+async def test_28_ipv6() -> None:
+    """A name server at an IPv6 address is asked there; a definition for IPv4 alone does not ask it."""
+    async with naming(answering(), "::1") as server:
+        result = await probe(server.target("::1"))
+        other = await probe(server.target("::1"), ip="ipv4")
+    assert (result.judgement.reason, result.observation.addresses) == (Reason.OK, ("::1",))
+    assert other.judgement.outcome is Outcome.NOT_CONNECTED
+    assert len(server.asked) == 1
+
+
+@TRANSPORTS
+async def test_37_egress_is_checked(transport: str) -> None:
+    """A name server the policy does not allow is UNKNOWN/EGRESS_DENIED and is not asked, over UDP neither."""
+    async with naming(answering()) as server:
+        result = await probe(server.target(), transport=transport, egress=Egress(("198.51.100.0/24",)))
+    assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.EGRESS_DENIED)
+    assert server.asked == []
+
+
+async def test_a_server_without_address() -> None:
+    """A name server whose own name has no address is NOT_CONNECTED/RESOLVE_FAILED."""
+    async with name_server({}) as (_, resolver):
+        network = Network(egress=EgressRules(LOOPBACK), resolver=resolver)
+        result = await probe("dns://ns.test", network=network)
+    assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.RESOLVE_FAILED)
+
+
+async def _forever(_: Asked) -> None:
+    await asyncio.Event().wait()
+
+
+def test_the_loop_of_the_prober_asks_as_well() -> None:
+    """On uvloop, which the prober runs on, answers, refusals and silence are seen as they are on asyncio's own loop."""
+
+    async def all_three() -> list[Reason]:
+        async with naming(answering()) as server, naming(_forever) as mute:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plug:
+                plug.bind(("127.0.0.1", 0))
+                closed = f"dns://127.0.0.1:{plug.getsockname()[1]}"
+            targets = (server.target(), closed, mute.target())
+            return [(await probe(target, timeout=0.3)).judgement.reason for target in targets]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        reasons = runner.run(all_three())
+    assert reasons == [Reason.OK, Reason.CONNECT_REFUSED, Reason.ANSWER_TIMEOUT]

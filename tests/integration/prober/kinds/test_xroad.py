@@ -1,0 +1,270 @@
+"""Probe kinds xroad-rest and xroad-soap against real servers."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import pytest
+import structlog
+from lxml import etree
+
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Expect, Probe, XmlExpectation
+from services.prober.attempt import Attempts
+from services.prober.environment import Network
+from services.prober.transport.egress import EgressRules
+from tests.support.servers.http_server import LOOPBACK, Request, answer, ask, assignment, says, serving
+
+SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+XROAD = "http://x-road.eu/xsd/xroad.xsd"
+IDENTIFIERS = "http://x-road.eu/xsd/identifiers"
+SPACES = {"soap": SOAP, "xroad": XROAD, "id": IDENTIFIERS, "t": "urn:example:tax"}
+CLIENT = "IR/GOV/1001/portal"
+SERVICE = "IR/GOV/2002/registry/getPerson/v1"
+BODY = '<t:getPerson xmlns:t="urn:example:tax"><t:code>${code}</t:code></t:getPerson>'
+
+
+def message(inside: str) -> bytes:
+    return f'<s:Envelope xmlns:s="{SOAP}"><s:Body>{inside}</s:Body></s:Envelope>'.encode()
+
+
+def fault(code: str) -> bytes:
+    return message(f"<s:Fault><faultcode>{code}</faultcode><faultstring>0012345678</faultstring></s:Fault>")
+
+
+ANSWER = message('<t:getPersonResponse xmlns:t="urn:example:tax"><t:name>علی</t:name></t:getPersonResponse>')
+
+
+async def thrice(url: str, definition: Probe, params: dict[str, object] | None = None) -> None:
+    """Probe one target three times, as it is prepared once."""
+    network = Network(egress=EgressRules(LOOPBACK))
+    try:
+        attempts, item = Attempts(network, structlog.get_logger()), assignment(url, definition, params=params)
+        for _ in range(3):
+            assert (await attempts.probe(item, 5.0)).judgement.reason is Reason.OK
+    finally:
+        await network.close()
+
+
+def parsed(request: Request) -> etree._Element:
+    return etree.fromstring(request.body)
+
+
+def found(request: Request, path: str) -> list[str]:
+    return [element.text for element in parsed(request).iterfind(path, SPACES)]
+
+
+async def test_rest_says_who_asks() -> None:
+    """A REST call carries the client, each part percent-encoded, the user and its own headers; the service is in the URL."""
+    async with serving(says(200, b"{}")) as server:
+        result = await ask(
+            server.url("/r1/IR/GOV/2002/registry/person/${code}"),
+            kind="xroad-rest",
+            client="IR/GOV/${member}/پرتال",
+            user_id="IR0000000000",
+            headers={"X-Road-Issue": "42", "x-road-client": "IR/GOV/9/other"},
+            params={"code": "7", "member": "10/01"},
+        )
+    request = server.requests[0]
+    assert result.judgement.reason is Reason.OK
+    assert request.line == "GET /r1/IR/GOV/2002/registry/person/7 HTTP/1.1"
+    assert [value for name, value in request.headers if name.lower() == "x-road-client"] == [
+        "IR/GOV/10%2F01/%D9%BE%D8%B1%D8%AA%D8%A7%D9%84"
+    ]
+    assert (request.header("x-road-userid"), request.header("x-road-issue")) == ("IR0000000000", "42")
+
+
+async def test_a_user_may_have_a_persian_name() -> None:
+    """Whom a REST call names as its user goes as UTF-8."""
+    async with serving(says(200, b"{}")) as server:
+        result = await ask(
+            server.url(), kind="xroad-rest", client=CLIENT, user_id="${who}", params={"who": "علی رضایی"}
+        )
+    assert result.judgement.reason is Reason.OK
+    assert (server.requests[0].header("x-road-userid") or "").encode("latin-1").decode() == "علی رضایی"
+
+
+async def test_rest_without_a_user() -> None:
+    """No user is named where the definition names none."""
+    async with serving(says(200, b"{}")) as server:
+        await ask(server.url(), kind="xroad-rest", client="IR/GOV/1001")
+    assert server.requests[0].header("x-road-userid") is None
+    assert server.requests[0].header("x-road-client") == "IR/GOV/1001"
+
+
+@pytest.mark.parametrize("redirects", ["follow", "none"])
+async def test_every_rest_call_has_an_id_of_its_own(redirects: str) -> None:
+    """Each probe of one target sends a new UUID."""
+    async with serving(says(200, b"{}")) as server:
+        await thrice(server.url(), Probe("test", "xroad-rest", client=CLIENT, redirects=redirects))
+    ids = [request.header("x-road-id") for request in server.requests]
+    assert len({UUID(number) for number in ids}) == 3
+
+
+async def test_an_id_stays_with_its_call_over_redirects() -> None:
+    """A call that is sent elsewhere keeps its id, its client and its body."""
+
+    async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(200, b"{}") if request.path == "/end" else answer(308, b"", {"Location": "/end"}))
+
+    async with serving(handle) as server:
+        definition = Probe("test", "xroad-rest", method="POST", client=CLIENT, body='{"a": 1}')
+        await thrice(server.url(), definition)
+    seen = [(request.header("x-road-id"), request.header("x-road-client"), request.body) for request in server.requests]
+    assert [first == second for first, second in zip(seen[::2], seen[1::2], strict=True)] == [True] * 3
+    assert len({number for number, _, _ in seen}) == 3
+    assert {(client, body) for _, client, body in seen} == {(CLIENT, b'{"a": 1}')}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "reason"),
+    [
+        (500, {"X-Road-Error": "Server.ServerProxy.NetworkError"}, Reason.BUS_ERROR),
+        (400, {"X-Road-Error": "Client.BadRequest"}, Reason.BUS_ERROR),
+        (500, {}, Reason.SERVER_ERROR),
+        (404, {}, Reason.STATUS),
+    ],
+)
+async def test_who_failed_a_rest_call(status: int, headers: dict[str, str], reason: Reason) -> None:
+    """With X-Road-Error the bus failed, without it the provider."""
+    async with serving(says(status, b"{}", headers)) as server:
+        result = await ask(server.url(), kind="xroad-rest", client=CLIENT)
+    assert result.judgement.reason is reason
+
+
+async def test_an_error_of_the_bus_cannot_be_expected() -> None:
+    """The bus failed where it says so, also where the status is one of those listed."""
+    async with serving(says(500, b"{}", {"X-Road-Error": "Server.ServerProxy"})) as server:
+        result = await ask(server.url(), Expect(status=(500,)), kind="xroad-rest", client=CLIENT)
+    assert result.judgement.reason is Reason.BUS_ERROR
+
+
+async def test_soap_says_who_asks_whom() -> None:
+    """The envelope holds client, service, user and version as the protocol wants them, and the body as given."""
+    async with serving(says(200, ANSWER)) as server:
+        result = await ask(
+            server.url(),
+            Expect(xml=(XmlExpectation("//t:name", "علي"),), namespaces=SPACES),
+            kind="xroad-soap",
+            client="IR/GOV/${member}/portal",
+            service=SERVICE,
+            user_id="IR0000000000",
+            body=BODY,
+            params={"member": "10&01", "code": "ک۷"},
+        )
+    request = server.requests[0]
+    assert result.judgement.reason is Reason.OK
+    assert (request.header("content-type"), request.header("soapaction")) == ("text/xml; charset=utf-8", '""')
+    root = parsed(request)
+    client, service = root.find(".//xroad:client", SPACES), root.find(".//xroad:service", SPACES)
+    assert root.tag == f"{{{SOAP}}}Envelope"
+    assert [(etree.QName(part).localname, part.text) for part in client] == [
+        ("xRoadInstance", "IR"),
+        ("memberClass", "GOV"),
+        ("memberCode", "10&01"),
+        ("subsystemCode", "portal"),
+    ]
+    assert [(etree.QName(part).localname, part.text) for part in service] == [
+        ("xRoadInstance", "IR"),
+        ("memberClass", "GOV"),
+        ("memberCode", "2002"),
+        ("subsystemCode", "registry"),
+        ("serviceCode", "getPerson"),
+        ("serviceVersion", "v1"),
+    ]
+    kinds = [element.get(f"{{{IDENTIFIERS}}}objectType") for element in (client, service)]
+    assert kinds == ["SUBSYSTEM", "SERVICE"]
+    assert {etree.QName(part).namespace for part in (*client, *service)} == {IDENTIFIERS}
+    assert found(request, "soap:Header/xroad:protocolVersion") == ["4.0"]
+    assert found(request, "soap:Header/xroad:userId") == ["IR0000000000"]
+    assert found(request, "soap:Body/t:getPerson/t:code") == ["ک۷"]
+
+
+@pytest.mark.parametrize(
+    ("service", "names"),
+    [
+        ("IR/GOV/2002/getPerson", ["xRoadInstance", "memberClass", "memberCode", "serviceCode"]),
+        (
+            "IR/GOV/2002/registry/getPerson",
+            ["xRoadInstance", "memberClass", "memberCode", "subsystemCode", "serviceCode"],
+        ),
+    ],
+)
+async def test_members_without_subsystem_or_version(service: str, names: list[str]) -> None:
+    """A member may ask for itself, and a service may belong to a member and have no version."""
+    async with serving(says(200, ANSWER)) as server:
+        await ask(server.url(), kind="xroad-soap", client="IR/GOV/1001", service=service, body="<getPerson/>")
+    root = parsed(server.requests[0])
+    client, called = root.find(".//xroad:client", SPACES), root.find(".//xroad:service", SPACES)
+    assert client.get(f"{{{IDENTIFIERS}}}objectType") == "MEMBER"
+    assert [etree.QName(part).localname for part in called] == names
+    assert root.find(".//xroad:userId", SPACES) is None
+
+
+@pytest.mark.parametrize("redirects", ["follow", "none"])
+async def test_every_soap_call_has_an_id_of_its_own(redirects: str) -> None:
+    """Each probe of one target sends a new UUID in its header, with everything else the same."""
+    definition = Probe(
+        "test", "xroad-soap", client=CLIENT, service=SERVICE, body=BODY, action="urn:a", redirects=redirects
+    )
+    async with serving(says(200, ANSWER)) as server:
+        await thrice(server.url(), definition, {"code": "7"})
+    ids = [found(request, "soap:Header/xroad:id")[0] for request in server.requests]
+    assert len({UUID(number) for number in ids}) == 3
+    same = {request.body.replace(number.encode(), b"") for request, number in zip(server.requests, ids, strict=True)}
+    assert len(same) == 1
+    assert {request.header("soapaction") for request in server.requests} == {'"urn:a"'}
+
+
+async def test_a_soap_call_that_is_sent_elsewhere() -> None:
+    """A redirect that keeps the method has the same message posted again."""
+
+    async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(200, ANSWER) if request.path == "/end" else answer(307, b"", {"Location": "/end"}))
+
+    async with serving(handle) as server:
+        await ask(server.url(), kind="xroad-soap", client=CLIENT, service=SERVICE, body="<getPerson/>")
+    first, second = server.requests
+    assert first.body == second.body
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("Server.ServerProxy.UnknownService", Reason.BUS_ERROR),
+        ("Server.ServerProxy", Reason.BUS_ERROR),
+        ("SOAP-ENV:Server.ServerProxy.AccessDenied", Reason.BUS_ERROR),
+        ("Server.ClientProxy.NetworkError", Reason.BUS_ERROR),
+        ("Client.MissingHeaderField", Reason.BUS_ERROR),
+        ("SOAP-ENV:Client.Authentication", Reason.SOAP_FAULT),
+        ("SOAP-ENV:Server", Reason.SOAP_FAULT),
+        ("Server.ServerProxyless", Reason.SOAP_FAULT),
+        ("Client", Reason.SOAP_FAULT),
+        ("Server.Business", Reason.SOAP_FAULT),
+    ],
+)
+async def test_who_failed_a_soap_call(code: str, reason: Reason) -> None:
+    """A fault with a code of the bus is the bus's failure, any other the provider's; its text is told of neither."""
+    async with serving(says(500, fault(code))) as server:
+        result = await ask(server.url(), kind="xroad-soap", client=CLIENT, service=SERVICE, body="<getPerson/>")
+    assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, reason)
+    assert result.judgement.detail.endswith(f"fault {code}")
+
+
+async def test_a_flag_of_the_bus_goes_before_a_fault() -> None:
+    """X-Road-Error says that the bus failed, whatever fault comes with it."""
+    async with serving(says(500, fault("SOAP-ENV:Server"), {"X-Road-Error": "Server.ServerProxy"})) as server:
+        result = await ask(server.url(), kind="xroad-soap", client=CLIENT, service=SERVICE, body="<getPerson/>")
+    assert result.judgement.reason is Reason.BUS_ERROR
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"client": "IR/GOV"}, {"service": "IR/GOV/2002"}, {"client": "IR/GOV/${code}"}, {"body": "<getPerson>"}]
+)
+async def test_what_the_register_lets_by_is_our_own_failure(wrong: dict[str, str]) -> None:
+    """Identifiers and bodies that no register would hold are UNKNOWN/PROBER_ERROR, never the target's failure."""
+    made = {"client": CLIENT, "service": SERVICE, "body": "<getPerson/>", **wrong}
+    async with serving(says(200, ANSWER)) as server:
+        result = await ask(server.url(), kind="xroad-soap", params={"code": ""}, **made)
+    assert (result.judgement.reason, server.connections) == (Reason.PROBER_ERROR, 0)

@@ -1,0 +1,140 @@
+"""The spool on a real disk, with real crashes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from services.core.errors import StateError
+from services.prober.publishing.spool import Record, Spool
+from tests.support.paths import ROOT
+
+
+def opened(folder: Path, limit: int = 1 << 20) -> Spool:
+    spool = Spool(folder, limit)
+    spool.open()
+    return spool
+
+
+def records(number: int, size: int = 100) -> list[Record]:
+    return [Record.of(f"subject.{part}", bytes([number]) * size) for part in range(3)]
+
+
+async def test_batches_come_back_in_order(tmp_path: Path) -> None:
+    """What was added is found by the next run, oldest first, with the same subjects, ids and payloads."""
+    spool = opened(tmp_path)
+    for number in range(5):
+        await spool.add(records(number), rows=number)
+    spool.acknowledged(spool.pending[0])
+    spool.close()
+    again = opened(tmp_path)
+    found = [list(await again.read(batch)) for batch in again.pending]
+    assert found == [records(number) for number in range(1, 5)]
+    assert [batch.rows for batch in again.pending] == [1, 2, 3, 4]
+    await again.add(records(9), rows=1)
+    assert list(await again.read(again.pending[-1])) == records(9)
+    again.close()
+
+
+async def test_acknowledged_batches_leave_the_disk(tmp_path: Path) -> None:
+    """An acknowledged batch is gone from the disk and from the sizes."""
+    spool = opened(tmp_path)
+    batch = await spool.add(records(1), rows=3)
+    spool.acknowledged(batch)
+    assert (len(spool.pending), spool.size, spool.dropped) == (0, 0, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+    spool.close()
+
+
+async def test_a_full_spool_drops_the_oldest_and_counts(tmp_path: Path) -> None:
+    """Beyond its limit the spool drops its oldest batches and counts them and their measurements."""
+    spool = opened(tmp_path, limit=5000)
+    for number in range(10):
+        await spool.add(records(number, size=300), rows=7)
+    assert spool.size <= 5000
+    assert spool.dropped == 10 - len(spool.pending) > 0
+    assert spool.dropped_rows == 7 * spool.dropped
+    assert list(await spool.read(spool.pending[-1])) == records(9, size=300)
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.batch")) == spool.size
+    spool.close()
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda _: b"", lambda data: data[:-1] + b"?"])
+async def test_a_file_that_is_not_whole_is_left_out(tmp_path: Path, damage: object) -> None:
+    """A file cut short or changed fails its checksum and is dropped; the others stay."""
+    spool = opened(tmp_path)
+    for number in range(3):
+        await spool.add(records(number), rows=1)
+    spool.close()
+    path = sorted(tmp_path.glob("*.batch"))[1]
+    path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
+    again = opened(tmp_path)
+    assert again.broken == 1
+    assert [list(await again.read(batch)) for batch in again.pending] == [records(0), records(2)]
+    again.close()
+
+
+async def test_a_full_disk_does_not_stop_measuring(tmp_path: Path) -> None:
+    """When the disk refuses a batch it is held in memory and can still be sent."""
+    spool = opened(tmp_path / "spool")
+    for path in (tmp_path / "spool").iterdir():
+        path.unlink()
+    (tmp_path / "spool").rmdir()
+    batch = await spool.add(records(1), rows=3)
+    assert batch.path is None
+    assert list(await spool.read(batch)) == records(1)
+    spool.acknowledged(batch)
+    assert not spool.pending
+    spool.close()
+
+
+def test_a_spool_has_one_owner(tmp_path: Path) -> None:
+    """A second prober on the same folder is refused in one sentence."""
+    spool = opened(tmp_path)
+    with pytest.raises(StateError, match="another prober uses the spool"):
+        opened(tmp_path)
+    spool.close()
+    opened(tmp_path).close()
+
+
+async def test_kill_9_loses_nothing_that_was_spooled(tmp_path: Path) -> None:
+    """A process killed while it spools leaves every batch it had reported, whole and in order."""
+    script = textwrap.dedent("""
+        import asyncio, sys
+        from pathlib import Path
+        from services.prober.publishing.spool import (Record, Spool)
+
+        async def main():
+            spool = Spool(Path(sys.argv[1]), 1 << 30)
+            spool.open()
+            for number in range(100_000):
+                await spool.add([Record.of("s", number.to_bytes(4, "big") * 1000)], rows=1)
+                print(number, flush=True)
+
+        asyncio.run(main())
+    """)
+    process = subprocess.Popen(  # noqa: ASYNC220 - killed below, which asyncio's own would notice too late
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line) >= 20:
+            break
+    os.kill(process.pid, signal.SIGKILL)
+    reported = 20
+    for line in process.stdout.read().split():
+        reported = int(line)
+    process.stdout.close()
+    process.wait()
+    spool = opened(tmp_path)
+    found = [(await spool.read(batch))[0].payload for batch in spool.pending]
+    assert len(found) > reported
+    assert found == [number.to_bytes(4, "big") * 1000 for number in range(len(found))]
+    assert spool.broken <= 1
+    spool.close()

@@ -1,0 +1,105 @@
+"""One prober whose peers are told to it: what it probes, since when, and what a wrong clock does to that."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services.core.model.measurement import Target
+from services.prober import pipeline as probing_module
+from services.prober.scheduling.membership import Peer
+from services.prober.scheduling.rendezvous import Shares
+from services.prober.scheduling.schedule import Entry
+from tests.support.cases.probing import Prober, register, running
+from tests.support.servers.http_server import says, serving
+
+SLOT = 2
+NAMES = tuple(f"link-{number}" for number in range(20))
+
+
+def peer(share_from: int | None) -> Peer:
+    return Peer("p2", 1.0, "r1", "p1", share_from)
+
+
+def hear(prober: Prober, share_from: int | None, *, leaving: bool = False) -> None:
+    prober.roster.hear(peer(share_from), leaving=leaving, now=time.monotonic())
+    prober.probing.regroup()
+
+
+def mine() -> set[str]:
+    """What p1 has beside p2."""
+    of = Shares(Entry(Target(name), 0.5) for name in NAMES)
+    return {target.id for target in of.of("p1", 0, {"p2": 0}, 0).own}
+
+
+async def test_a_share_follows_the_peers(tmp_path: Path) -> None:
+    """A prober gives its peer's targets up from the very slot the peer names, and takes them back when it leaves."""
+    async with serving(says()) as server, running(tmp_path, register(dict.fromkeys(NAMES, server.url()))) as prober:
+        await prober.sink.until(lambda rows: {row.target.id for row in rows} == set(NAMES))
+        given_up = (int(time.time()) // SLOT + 2) * SLOT
+        hear(prober, None)
+        assert prober.probing.targets == len(NAMES)
+        hear(prober, given_up)
+        assert prober.probing.targets == len(mine()) == prober.sample("peyvand_probe_targets", kind="link")
+        rows = await prober.sink.until(lambda rows: any(row.slot_start > given_up for row in rows))
+        by_slot = {slot: {r.target.id for r in rows if r.slot_start == slot} for slot in (given_up - SLOT, given_up)}
+        assert by_slot == {given_up - SLOT: set(NAMES), given_up: mine()}
+        hear(prober, given_up, leaving=True)
+        back = (int(time.time()) // SLOT + 1) * SLOT
+        rows = await prober.sink.until(lambda rows: any(row.slot_start > back for row in rows))
+        assert {row.target.id for row in rows if row.slot_start == back} == set(NAMES)
+
+
+async def test_who_has_a_peer_begins_with_the_next_slot(tmp_path: Path) -> None:
+    """A newcomer names the next slot as its first, probes nothing before it, and then its share."""
+    async with serving(says()) as server, running(tmp_path, register(dict.fromkeys(NAMES, server.url()))) as prober:
+        hear(prober, 0)  # before the first control round
+        rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) >= 2)
+        first = min(row.slot_start for row in rows)
+        assert prober.probing.share_from == first
+        assert {row.target.id for row in rows if row.slot_start == first} == mine()
+
+
+async def test_38_a_new_register_among_peers_loses_no_slot(tmp_path: Path) -> None:
+    """Who has a new register first probes everything until the peer has it too, then its share again; no slot is lost."""
+    async with serving(says()) as server:
+        first = register(dict.fromkeys(NAMES, server.url()))
+        async with running(tmp_path, first) as prober:
+            hear(prober, 0)
+            await prober.sink.until(bool)
+            prober.probing.use(replace(first, register_version="r2"))
+            assert prober.probing.targets == len(NAMES)
+            prober.roster.hear(replace(peer(0), register_version="r2"), leaving=False, now=time.monotonic())
+            prober.probing.regroup()
+            assert prober.probing.targets == len(mine())
+            rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) >= 4)
+    whole = sorted({row.slot_start for row in rows})[:3]
+    counts = Counter((row.target.id, row.slot_start) for row in rows)
+    assert all(counts[name, slot] == 1 for name in mine() for slot in whole)
+    assert {row.register_version for row in rows} >= {"r2"}
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3600.0])
+async def test_33_a_clock_that_is_set_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """A newcomer whose clock is an hour off, and then set, goes on with the slot that runs; slots leapt over are counted."""
+    monkeypatch.setattr(probing_module, "time", lambda: time.time() + ahead)
+    async with serving(says()) as server, running(tmp_path, register(dict.fromkeys(NAMES, server.url()))) as prober:
+        hear(prober, 0)  # before the first control round
+        if ahead == 0.0:
+            await prober.sink.until(bool)
+        async with asyncio.timeout(60):
+            await prober.probing.sees.wait()
+        ahead = 3600.0 - ahead
+        before = len(prober.sink.rows)
+        set_at = time.time() + ahead
+        rows = await prober.sink.until(lambda rows: any(row.slot_start >= set_at for row in rows[before:]))
+        assert {row.target.id for row in rows[before:]} <= mine()
+        leapt = prober.sample("peyvand_probe_leapt_slots_total") or 0
+        assert (leapt > 3000 / SLOT) == (ahead > 0)

@@ -1,0 +1,255 @@
+"""The prober as a process of its own, with a real register on a real bus."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic, time
+from typing import Any
+
+import pytest
+
+from services.core.bus import Bus
+from services.core.bus.names import MEASUREMENTS, heartbeat_subject, shard_of
+from services.core.codec import Heartbeat, decode_heartbeat, decode_measurements
+from services.core.model.measurement import Measurement
+from services.core.model.outcome import Reason
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
+from tests.support.paths import ROOT
+from tests.support.registers import write_register
+from tests.support.servers.http_server import Request, answer, serving
+
+
+async def _government(request: Request, writer: asyncio.StreamWriter) -> None:
+    """Answer what the register of the tests expects: the number asked for, back."""
+    writer.write(answer(200, request.body or b"{}", {"Content-Type": "application/json"}))
+
+
+def quick_register(folder: Path, base: str) -> Path:
+    """The tests' register with slots of two seconds and control targets that answer."""
+    return write_register(
+        folder,
+        base=base,
+        policy_yaml=("slot_seconds: 300", "slot_seconds: 2"),
+        probes_yaml=("timeout: 5s", "timeout: 900ms"),
+        links_csv=(",500,,", ",400,,"),
+    )
+
+
+async def measured(bus: Bus, start: int = 1) -> list[tuple[str, Measurement]]:
+    """Every measurement on the bus with its subject."""
+    found = []
+    while messages := await bus.read(MEASUREMENTS, start):
+        for message in messages:
+            found += [(message.subject, row) for row in decode_measurements(message.data)]
+        start = messages[-1].sequence + 1
+    return found
+
+
+async def until(bus: Bus, enough: Callable[[list[Measurement]], bool], seconds: float = 20.0) -> list[Measurement]:
+    """Wait for enough measurements on the bus."""
+    end = monotonic() + seconds
+    while True:
+        rows = [row for _, row in await measured(bus)]
+        if enough(rows):
+            return rows
+        assert monotonic() < end, f"only {len(rows)} measurements came"
+        await asyncio.sleep(0.05)
+
+
+def start(nats: Any, data: Path, metrics: int) -> subprocess.Popen[bytes]:
+    """A prober process."""
+    flags = {
+        "--nats": nats.url,
+        "--credentials": nats.credentials,
+        "--data": data,
+        "--metrics": f"127.0.0.1:{metrics}",
+        "--vantage": "main",
+        "--prober": "p1",
+    }
+    argv = [str(part) for pair in flags.items() for part in pair]
+    log = (data.parent / "prober.log").open("ab")
+    with log:
+        return subprocess.Popen([sys.executable, "-m", "services.prober", *argv], cwd=ROOT, stdout=log, stderr=log)
+
+
+def ask(port: int, path: str) -> str:
+    """What the process says on /health or /metrics; empty when it does not answer yet."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as response:
+            return str(response.read().decode())
+    except urllib.error.HTTPError as error:
+        return str(error.read().decode())
+    except OSError:
+        return ""
+
+
+@asynccontextmanager
+async def scene(nats: Any, tmp_path: Path) -> AsyncIterator[tuple[Bus, str]]:
+    """A register in force whose targets answer; its vantage is the one the bus knows."""
+    async with serving(_government) as server, nats.connect("register") as owner, nats.connect("scorer") as bus:
+        folder = quick_register(tmp_path / "register", server.url().rstrip("/"))
+        policy = folder / "policy.yaml"
+        text = policy.read_text().replace("id: north", "id: main")
+        policy.write_text(text.replace("default_latency_ms: 2000", "default_latency_ms: 400"))
+        links = folder / "links.csv"
+        links.write_text(links.read_text().replace("north; south", "main; south").replace(",north,", ",main,"))
+        await publish_register(owner, load_register(folder), now=time())
+        yield bus, server.url()
+
+
+async def stopped(process: subprocess.Popen[bytes]) -> int:
+    """Ask the process to stop and return its exit code."""
+    process.send_signal(signal.SIGTERM)
+    return await asyncio.to_thread(process.wait, 10)
+
+
+async def _sharing(beats: AsyncIterator[bytes]) -> Heartbeat:
+    """The first heartbeat of a prober that probes."""
+    async for payload in beats:
+        if (heard := decode_heartbeat(payload)).share_from is not None:
+            return heard
+    raise AssertionError("the bus ended")
+
+
+async def test_a_prober_measures_and_stops_in_order(nats: Any, tmp_path: Path, port: Callable[[], int]) -> None:
+    """It serves once it sees, measures every slot, shards by consumer, says that it is alive, and ends with 0."""
+    metrics = port()
+    async with scene(nats, tmp_path) as (bus, _), nats.connect("prober") as peer:
+        beats = peer.listen(heartbeat_subject("main", "p1"))
+        beat = asyncio.create_task(_sharing(beats))
+        process = start(nats, tmp_path / "data", metrics)
+        try:
+            rows = await until(bus, lambda rows: len({row.slot_start for row in rows}) >= 4)
+            alive = await asyncio.wait_for(beat, 10)
+            assert ask(metrics, "/health") == "SERVING\n"
+            exposition = ask(metrics, "/metrics")
+            code = await stopped(process)
+        finally:
+            process.kill()
+            process.wait()
+            await beats.aclose()
+        subjects = {subject for subject, _ in await measured(bus)}
+    assert code == 0, (tmp_path / "prober.log").read_text()
+    assert {row.reason for row in rows} == {Reason.OK}, rows
+    assert {row.target.id for row in rows} >= {"deed-civil", "clearance-customs", "permit-tax", "bus", "portal"}
+    assert "transfer-customs" not in {row.target.id for row in rows}
+    agencies = ("civil-registry", "land-registry", "tax-office", "customs")
+    assert subjects <= {f"peyvand.v1.measurement.main.{shard_of(agency)}" for agency in agencies}
+    assert (alive.prober, alive.targets, alive.register_version) == ("p1", 9, rows[0].register_version)
+    assert 'peyvand_probe_outcomes_total{outcome="ok"}' in exposition
+    assert not list((tmp_path / "data" / "spool").glob("*.batch"))
+
+
+async def test_kill_9_and_an_outage_of_the_bus_lose_nothing(nats: Any, tmp_path: Path, port: Callable[[], int]) -> None:
+    """What was spooled while the bus was down survives kill -9 of the prober and comes when both are back."""
+    spool = tmp_path / "data" / "spool"
+    async with scene(nats, tmp_path) as (bus, _):
+        process = start(nats, tmp_path / "data", port())
+        try:
+            await until(bus, lambda rows: len(rows) > 5)
+            nats.kill()
+            end = monotonic() + 15
+            while len(list(spool.glob("*.batch"))) < 4:
+                assert monotonic() < end, "nothing was spooled"
+                await asyncio.sleep(0.05)
+            process.kill()
+            process.wait()
+            kept = len(list(spool.glob("*.batch")))
+            nats.start()
+            again = start(nats, tmp_path / "data", port())
+            process = again
+            end = monotonic() + 20
+            while any(int(path.stem) < kept for path in spool.glob("*.batch")):
+                assert monotonic() < end, "the spool was not sent"
+                await asyncio.sleep(0.05)
+            await until(bus, lambda rows: len({row.slot_start for row in rows}) >= 5)
+            assert await stopped(again) == 0
+        finally:
+            process.kill()
+            process.wait()
+        rows = [row for _, row in await measured(bus)]
+    assert kept >= 4
+    starts = sorted({row.slot_start for row in rows})
+    measured_slots = {row.slot_start for row in rows if row.target.id == "bus"}
+    # Of the slots while the bus was down and the prober up, none is missing.
+    assert len(measured_slots) >= len(starts) - 2
+
+
+async def test_a_prober_without_a_bus_stops_at_once(tmp_path: Path, port: Callable[[], int], nats: Any) -> None:
+    """A prober that waits for its bus stops when told to, with 0."""
+    nats.kill()
+    metrics = port()
+    process = start(nats, tmp_path / "data", metrics)
+    try:
+        end = monotonic() + 15
+        while ask(metrics, "/health") != "NOT_SERVING\n":
+            assert monotonic() < end
+            await asyncio.sleep(0.05)
+        assert await stopped(process) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--link", "deed-civil", "--link", "bus"]])
+async def test_probing_once_by_hand(tmp_path: Path, arguments: list[str]) -> None:
+    """`peyvand probe` tells of every link and endpoint once, to a person or as JSON lines, without a bus."""
+    async with serving(_government) as server:
+        folder = write_register(tmp_path / "register", base=server.url().rstrip("/"))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            "import typer; from services.cli.commands.probe_command import probe; typer.run(probe)",
+            str(folder),
+            *arguments,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
+        out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    lines = out.decode().splitlines()
+    if "--json" in arguments:
+        assert len(lines) == 9
+        assert all('"outcome": "OUTCOME_OK"' in line for line in lines)
+    elif arguments:
+        assert [line.split()[:2] for line in lines[:2]] == [["deed-civil", "OK"], ["bus", "OK"]]
+        assert lines[2].startswith("2 probed: 2 OK")
+    else:
+        assert len(lines) == 10
+        assert "land-registry asks civil-registry" in out.decode()
+        assert lines[-1] == "9 probed: 9 OK; absent and not probed: 1"
+
+
+async def test_probing_by_hand_what_is_not_there(tmp_path: Path) -> None:
+    """Asking for a link that is absent or unknown says so in one sentence."""
+    folder = write_register(tmp_path / "register")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "import typer; from services.cli.commands.probe_command import probe; typer.run(probe)",
+        str(folder),
+        "--link",
+        "transfer-customs",
+        "--link",
+        "nonsense",
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    _, err = await process.communicate()
+    assert process.returncode != 0
+    text = " ".join(err.decode().replace("│", " ").split())
+    assert "transfer-customs: the link is absent, documented as not built" in text
+    assert "nonsense: the register has no such link or endpoint" in text

@@ -1,0 +1,62 @@
+"""A prober that is asked for more than it can do (docs/probing.md §5, behaviour 34)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from services.core.model.measurement import Target
+from services.core.model.outcome import Reason
+from services.prober import pipeline as probing_module
+from services.prober.scheduling.schedule import share_of
+from tests.support.cases.probing import register, running
+from tests.support.servers.http_server import says, serving
+
+LINKS = 400
+TURN_SECONDS = 0.02
+
+
+async def _hog() -> None:
+    """Keep every turn of the loop busy for a while."""
+    while True:
+        time.sleep(TURN_SECONDS)  # noqa: ASYNC251 - the loop is to stand still
+        await asyncio.sleep(0)
+
+
+async def test_34_overload_is_shared_by_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more is due than a prober can launch, each target is probed or shed, once a slot, early and late ones alike;
+    none reads as failed.
+    """
+    monkeypatch.setattr(probing_module, "_AT_ONCE", 1)
+    async with serving(says()) as server:
+        urls = {f"link-{number}": server.url() for number in range(LINKS)}
+        async with running(tmp_path, register(urls, slot=4, timeout=1.0)) as prober:
+            hog = asyncio.create_task(_hog())
+            rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) > 3, seconds=120.0)
+            hog.cancel()
+    slot = sorted({row.slot_start for row in rows})[1]
+    seen = {row.target.id: row.reason for row in rows if row.slot_start == slot}
+    assert len(seen) == LINKS
+    assert Counter(row.slot_start for row in rows)[slot] == LINKS
+    assert set(seen.values()) == {Reason.OK, Reason.SHED}
+    for third in (1, 2):  # before the first it was not behind yet
+        within = [name for name in seen if int(share_of(Target(name)) * 3) == third]
+        assert {seen[name] for name in within} == {Reason.OK, Reason.SHED}
+
+
+async def test_34_who_falls_behind_once_sheds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the loop stood still, what was due meanwhile is launched late and not shed: it is soon done."""
+    monkeypatch.setattr(probing_module, "_AT_ONCE", 1)
+    async with serving(says()) as server:
+        urls = {f"link-{number}": server.url() for number in range(100)}
+        async with running(tmp_path, register(urls, slot=6, timeout=1.0)) as prober:
+            rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) > 1)
+            time.sleep(1.0)  # noqa: ASYNC251 - the loop is to stand still
+            rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) > 2)
+    slot = sorted({row.slot_start for row in rows})[1]
+    assert {row.reason for row in rows if row.slot_start == slot} == {Reason.OK}
+    assert Counter(row.slot_start for row in rows)[slot] == 100

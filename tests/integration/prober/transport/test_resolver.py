@@ -1,0 +1,132 @@
+"""Names that do not resolve: whether that is due to the name, to a silent name server, or to ourselves (docs/probing.md §2)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiodns import error as ares
+
+from services.core.model.outcome import Outcome, Reason
+from services.prober.attempt import Result
+from services.prober.environment import Network
+from services.prober.observation import Cause
+from services.prober.transport import resolver as resolve
+from services.prober.transport.egress import EgressRules
+from services.prober.transport.resolver import Resolver
+from tests.support.servers.descriptors import no_descriptor_left
+from tests.support.servers.dns_server import Answer, Asked, answering, naming, with_rcode
+from tests.support.servers.http_server import LOOPBACK, ask
+
+
+@asynccontextmanager
+async def way_out(port: int) -> AsyncIterator[Network]:
+    """A way out whose name server has this port of loopback."""
+    network = Network(egress=EgressRules(LOOPBACK), resolver=Resolver([f"127.0.0.1:{port}"]))
+    try:
+        yield network
+    finally:
+        await network.close()
+
+
+def _said(result: Result) -> tuple[Outcome, Reason]:
+    return result.judgement.outcome, result.judgement.reason
+
+
+async def _nonsense(asked: Asked) -> None:
+    asked.reply(asked.message.to_wire()[:2] + b"\x80\x00\x00\x01\xff\xff\x00\x00\x00\x00" + b"\xff" * 8)
+
+
+FAILED = (Outcome.NOT_CONNECTED, Reason.RESOLVE_FAILED)
+TIMED_OUT = (Outcome.NOT_CONNECTED, Reason.RESOLVE_TIMEOUT)
+OURS = (Outcome.UNKNOWN, Reason.LOCAL_RESOURCES)
+
+
+@pytest.mark.parametrize(
+    ("server", "host", "said"),
+    [
+        (with_rcode("NXDOMAIN"), "gone.tax.example", "Domain name not found"),
+        (answering(), "docs.nowhere.tax.example", "Domain name not found"),
+        (with_rcode("NOERROR"), "empty.tax.example", "DNS server returned answer with no data"),
+        (with_rcode("SERVFAIL"), "broken.tax.example", "DNS server returned general failure"),
+        (with_rcode("REFUSED"), "refused.tax.example", "DNS server refused query"),
+        (with_rcode("FORMERR"), "odd.tax.example", "DNS server claims query was misformatted"),
+        (answering(), "a" * 64 + ".tax.example", "Misformatted domain name"),
+    ],
+)
+async def test_what_the_name_server_says_is_of_the_name(server: Answer, host: str, said: str) -> None:
+    """A name without address, one the name server cannot tell of, and one that is none, are NOT_CONNECTED."""
+    async with naming(server) as names, way_out(names.port) as network:
+        result = await ask(f"http://{host}/", network=network)
+    assert _said(result) == FAILED
+    assert result.judgement.detail == f"{host} does not resolve: {said}"
+
+
+async def test_a_silent_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that is silent is RESOLVE_TIMEOUT also where we give up on it before the probe's deadline."""
+    monkeypatch.setattr(resolve, "_TIMEOUT", 0.2)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", 0))
+        async with way_out(mute.getsockname()[1]) as network:
+            result = await ask("http://www.tax.example/", network=network, timeout=30.0)
+    assert _said(result) == TIMED_OUT
+    assert result.observation.duration < 20.0
+    assert "Timeout while contacting DNS servers" in result.judgement.detail
+
+
+async def test_nobody_at_the_name_servers_address() -> None:
+    """Where our name server should be nobody listens: that is no fault of the target."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    async with way_out(port) as network:
+        result = await ask("http://www.tax.example/", network=network)
+    assert _said(result) == OURS
+    assert "Could not contact DNS servers" in result.judgement.detail
+
+
+@pytest.mark.parametrize("server", [with_rcode("NOTIMP"), _nonsense])
+async def test_a_name_server_that_is_none(server: Answer) -> None:
+    """What listens where our name server should be, and cannot answer a question, is no fault of the target."""
+    async with naming(server) as names, way_out(names.port) as network:
+        result = await ask("http://www.tax.example/", network=network)
+    assert _said(result) == OURS
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_no_descriptor_to_ask_with(*, before: bool) -> None:
+    """Without a descriptor for the question the outcome is UNKNOWN, whether the resolver has asked before or not."""
+    async with naming(answering()) as names, way_out(names.port) as network:
+        if before:
+            assert "192.0.2.1" in await network.resolver.addresses("www.tax.example")
+        with no_descriptor_left():
+            result = await ask("http://ns.tax.example/", network=network)
+        assert _said(result) == OURS
+        assert await network.resolver.addresses("ns.tax.example") == ("192.0.2.53",)
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        (ares.ARES_EFILE, Cause.LOCAL_RESOURCES),
+        (ares.ARES_ENOMEM, Cause.LOCAL_RESOURCES),
+        (ares.ARES_ENOTINITIALIZED, Cause.LOCAL_RESOURCES),
+        (ares.ARES_ECANCELLED, Cause.LOCAL_RESOURCES),
+        (ares.ARES_EDESTRUCTION, Cause.LOCAL_RESOURCES),
+        (ares.ARES_ECONNREFUSED, Cause.LOCAL_RESOURCES),
+        (ares.ARES_ETIMEOUT, Cause.TIMEOUT),
+        (ares.ARES_EBADNAME, Cause.FAILED),
+    ],
+)
+async def test_what_cannot_be_provoked(code: int, cause: Cause, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each error of the library has its cause, those that come from out of memory and the like too."""
+
+    async def fail(_: Resolver, __: str) -> tuple[str, ...]:
+        raise ares.DNSError(code, "said by the library")
+
+    monkeypatch.setattr(Resolver, "_ask", fail)
+    with pytest.raises(resolve.ResolveError) as raised:
+        await Resolver().addresses("www.tax.example")
+    assert raised.value.cause is cause

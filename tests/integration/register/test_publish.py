@@ -1,0 +1,264 @@
+"""The register on a real bus: published, fetched, followed, and refused when it was tampered with."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from services.cli.commands.register import _watch
+from services.core.bus.names import REGISTER, kv_stream
+from services.core.bus.topology import initialise
+from services.core.codec import decode_manifest, encode_manifest
+from services.core.errors import BusError
+from services.core.settings import load_settings
+from services.register.bus.publish import (
+    CURRENT,
+    UnverifiedError,
+    fetch_register,
+    follow_register,
+    keep_register,
+    publish_register,
+)
+from services.register.directory.load import load_register
+from tests.support.registers import write_register
+
+_CHANGES = (",0.99,2", ",0.99,4")
+
+
+async def test_what_is_published_is_fetched(nats: Any, tmp_path: Path) -> None:
+    """A prober reads exactly what was published; the same register again is already in force; nothing before is nothing."""
+    register = load_register(write_register(tmp_path / "register"))
+    async with nats.connect("register") as writer, nats.connect("prober") as reader:
+        assert await fetch_register(reader) is None
+        assert await publish_register(writer, register, now=1_700_000_000.0)
+        assert await fetch_register(reader) == register
+        assert not await publish_register(writer, register, now=1_700_000_001.0)
+        payload = await reader.kv_get(REGISTER, CURRENT)
+        assert decode_manifest(payload).published == 1_700_000_000.0
+
+
+async def test_chunks_are_kept_for_two_versions(nats: Any, tmp_path: Path) -> None:
+    """After each publication the bucket holds the chunks of the version in force and of the one before, no more."""
+    versions = [
+        load_register(write_register(tmp_path / str(number), links_csv=(",0.99,2", f",0.99,{number}")))
+        for number in (3, 4, 5)
+    ]
+    async with nats.connect("register") as bus:
+        keys = []
+        for number, register in enumerate(versions):
+            await publish_register(bus, register, now=float(number))
+            keys.append({chunk.key for chunk in decode_manifest(await bus.kv_get(REGISTER, CURRENT)).chunks})
+        assert set(await bus.kv_all(REGISTER, "chunk.>")) == keys[1] | keys[2]
+        assert keys[0] - keys[1] - keys[2]
+        assert await fetch_register(bus) == versions[2]
+
+
+async def test_a_wrong_chunk_is_refused(nats: Any, tmp_path: Path) -> None:
+    """A chunk whose content is not what its key promises, or is gone, is refused; publishing again mends it."""
+    async with nats.connect("register") as bus:
+        await publish_register(bus, load_register(write_register(tmp_path)), now=0.0)
+        chunk = decode_manifest(await bus.kv_get(REGISTER, CURRENT)).chunks[1]
+        await bus.kv_put(REGISTER, chunk.key, b"{}")
+        with pytest.raises(BusError, match=f"{chunk.key} of the register in force has another hash"):
+            await fetch_register(bus)
+        await bus.kv_delete(REGISTER, chunk.key)
+        with pytest.raises(BusError, match=f"the register in force lacks {chunk.key}"):
+            await fetch_register(bus)
+        register = load_register(tmp_path)
+        assert await publish_register(bus, register, now=1.0)
+        assert await fetch_register(bus) == register
+
+
+async def test_a_wrong_manifest_is_refused(nats: Any, tmp_path: Path) -> None:
+    """Intact chunks under a manifest that leaves one out do not have the versions it names; bytes at random are no manifest."""
+    async with nats.connect("register") as bus:
+        await publish_register(bus, load_register(write_register(tmp_path)), now=0.0)
+        manifest = decode_manifest(await bus.kv_get(REGISTER, CURRENT))
+        shorter = type(manifest)(manifest.register_version, manifest.probe_version, 0.0, manifest.chunks[:-1])
+        await bus.kv_put(REGISTER, CURRENT, encode_manifest(shorter))
+        with pytest.raises(UnverifiedError, match="the register in force has register_version"):
+            await fetch_register(bus)
+        await bus.kv_put(REGISTER, CURRENT, b"\xff\xff")
+        with pytest.raises(UnverifiedError, match="cannot be read"):
+            await fetch_register(bus)
+
+
+async def test_followers_get_each_version(nats: Any, tmp_path: Path) -> None:
+    """A follower waits for the first register, gets each new one, and keeps the one in force when a bad one comes."""
+    first, second = (
+        load_register(write_register(tmp_path / "1")),
+        load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
+    )
+    third = load_register(write_register(tmp_path / "3", links_csv=(",0.99,2", ",0.99,5")))
+    async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
+        versions = follow_register(reader)
+        waiting = asyncio.ensure_future(anext(versions))
+        await publish_register(writer, first, now=0.0)
+        assert await waiting == first
+        await publish_register(writer, second, now=1.0)
+        assert await anext(versions) == second
+        next_one = asyncio.ensure_future(anext(versions))
+        with capture_logs() as logs:
+            await writer.kv_put(REGISTER, CURRENT, b"\xff\xff")
+            await until(lambda: any(entry["event"] == "register_refused" for entry in logs))
+        assert not next_one.done()
+        await publish_register(writer, third, now=2.0)
+        assert await next_one == third
+        await versions.aclose()
+
+
+async def test_followers_wait_for_a_replica_that_lags(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """A new version is taken although a replica does not have one of its chunks when it is first asked."""
+    first, second = (
+        load_register(write_register(tmp_path / "1")),
+        load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
+    )
+    async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
+        await publish_register(writer, first, now=0.0)
+        versions = follow_register(reader)
+        assert await anext(versions) == first
+        answers: dict[str, list[Any]] = {"chunk": [None] * 3}
+        monkeypatch.setattr(reader, "kv_get", _first(answers, reader.kv_get))
+        await publish_register(writer, second, now=1.0)
+        assert await anext(versions) == second
+        assert not answers["chunk"]
+        await versions.aclose()
+
+
+async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """What cannot be verified is refused in the log although a replica has the one before; no answer ends no follower."""
+    first, second = (
+        load_register(write_register(tmp_path / "1")),
+        load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
+    )
+    monkeypatch.setattr("services.register.bus.publish._LOOKS", 1)
+    async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
+        await publish_register(writer, first, now=0.0)
+        before = await writer.kv_get(REGISTER, CURRENT)
+        versions = follow_register(reader)
+        assert await anext(versions) == first
+        answers = {"chunk": [None], CURRENT: [BusError("no answer in time"), before]}
+        monkeypatch.setattr(reader, "kv_get", _first(answers, reader.kv_get))
+        next_one = asyncio.ensure_future(anext(versions))
+        with capture_logs() as logs:
+            await publish_register(writer, second, now=1.0)
+            await until(lambda: next_one.done() or any(entry["event"] == "register_refused" for entry in logs))
+        assert not next_one.done()
+        await writer.kv_put(REGISTER, CURRENT, await writer.kv_get(REGISTER, CURRENT))
+        assert await next_one == second
+        await versions.aclose()
+
+
+def _first(answers: dict[str, list[Any]], then: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
+    """Reading by key that gives the answers of each kind of key before it asks the bus."""
+
+    async def kv_get(bucket: str, key: str) -> bytes | None:
+        if not (some := answers.get(key.partition(".")[0])):
+            return await then(bucket, key)  # type: ignore[no-any-return]
+        if isinstance(answer := some.pop(0), Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    return kv_get
+
+
+async def test_followers_survive_the_server(nats: Any, tmp_path: Path) -> None:
+    """A register published after the server was killed and started again reaches those who followed before."""
+    first, second = (
+        load_register(write_register(tmp_path / "1")),
+        load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
+    )
+    async with asyncio.timeout(60), nats.connect("register") as writer, nats.connect("scorer") as reader:
+        await publish_register(writer, first, now=0.0)
+        versions = follow_register(reader)
+        assert await anext(versions) == first
+        nats.kill()
+        nats.start()
+        while True:
+            try:
+                await publish_register(writer, second, now=1.0)
+                break
+            except BusError:
+                await asyncio.sleep(0.05)
+        assert await anext(versions) == second
+        await versions.aclose()
+
+
+async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
+    """`register publish --watch` publishes, republishes a change, refuses a bad one with its faults, and ends on SIGTERM."""
+    directory = write_register(tmp_path / "register")
+    code = "from services.cli.commands.register import app; app()"
+    arguments = ["publish", str(directory), "--watch", "--nats", nats.url, "--credentials", str(nats.credentials)]
+    errors = tmp_path / "errors"
+    with errors.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, *arguments, stdout=subprocess.DEVNULL, stderr=stderr
+        )
+    try:
+        async with asyncio.timeout(60), nats.connect("scorer") as bus:
+            versions = follow_register(bus)
+            assert await anext(versions) == load_register(directory)
+            write_register(directory, links_csv=_CHANGES)
+            assert await anext(versions) == load_register(directory)
+            in_force = load_register(directory)
+            write_register(directory, links_csv=(",0.99,2", ",1.99,-2"))
+            await until(lambda: b"weight: `-2` is negative" in errors.read_bytes())
+            assert b"slo: `1.99` is not between 0 and 1" in errors.read_bytes()
+            assert await fetch_register(bus) == in_force
+            write_register(directory)
+            assert (await anext(versions)).links["deed-tax"].weight == 2.0
+            await versions.aclose()
+    finally:
+        process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(10):
+        assert await process.wait() == 0
+
+
+async def test_a_lost_register_is_published_again(nats: Any, tmp_path: Path) -> None:
+    """`register publish --watch` puts its register into a bucket that was made anew, whose files have not changed."""
+    directory = write_register(tmp_path / "register")
+    settings = load_settings("bus", ["--nats", nats.url, "--credentials", str(nats.credentials)], {})
+    async with asyncio.timeout(60), nats.connect("admin") as admin, nats.connect("scorer") as reader:
+        watching = asyncio.ensure_future(_watch(directory, settings, every=0.1))
+        versions = follow_register(reader)
+        assert await anext(versions) == load_register(directory)
+        await versions.aclose()
+        await admin.jetstream.delete_stream(kv_stream(REGISTER))
+        await initialise(admin)
+        versions = follow_register(reader)
+        assert await anext(versions) == load_register(directory)
+        await versions.aclose()
+        assert not watching.done()
+        watching.cancel()
+        await asyncio.wait({watching})
+
+
+async def test_another_register_in_force_is_left_there(nats: Any, tmp_path: Path) -> None:
+    """What was lost is published again, whole or in part; a register that somebody else put in force is not replaced."""
+    ours, other = (
+        load_register(write_register(tmp_path / "1")),
+        load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
+    )
+    async with nats.connect("register") as bus:
+        assert await keep_register(bus, ours, now=0.0)
+        assert not await keep_register(bus, ours, now=1.0)
+        await bus.kv_delete(REGISTER, decode_manifest(await bus.kv_get(REGISTER, CURRENT)).chunks[0].key)
+        assert await keep_register(bus, ours, now=2.0)
+        assert await fetch_register(bus) == ours
+        await publish_register(bus, other, now=3.0)
+        assert not await keep_register(bus, ours, now=4.0)
+        assert await fetch_register(bus) == other
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until the condition holds; the caller sets the deadline."""
+    while not condition():  # noqa: ASYNC110 - files and logs send no event
+        await asyncio.sleep(0.02)

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from services.core.model.outcome import Stage
+from services.core.model.register import Link, Register
+from services.core.model.template import fill
+from services.register.directory.load import load_register
+from services.sandbox.timing import timing
+from tests.support.paths import ROOT
+from tests.support.servers.sandbox_client import Seen, ask
+
+SLOT = 2
+TIMES = timing(SLOT)
+
+
+@dataclass
+class Process:
+    """A sandbox in a process of its own."""
+
+    directory: Path
+    process: subprocess.Popen[str]
+    metrics: str
+
+    def read(self, name: str) -> list[dict[str, object]]:
+        return [json.loads(line) for line in (self.directory / name).read_text().splitlines()]
+
+    def stop(self) -> tuple[int, float]:
+        """Ask it to end; its exit code and how long it took."""
+        start = time.perf_counter()
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(10)
+        return code, time.perf_counter() - start
+
+
+def command(directory: Path, base_port: int, metrics: str) -> list[str]:
+    flags = {"--data": str(directory), "--slot": str(SLOT), "--base-port": str(base_port), "--metrics": metrics}
+    return [sys.executable, "-m", "services.sandbox", *(word for flag in flags.items() for word in flag)]
+
+
+@contextmanager
+def sandbox(directory: Path, base_port: int, metrics_port: int) -> Iterator[Process]:
+    """A sandbox that says it serves; killed at the end if it still runs."""
+    metrics = f"127.0.0.1:{metrics_port}"
+    process = subprocess.Popen(
+        command(directory, base_port, metrics), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    it = Process(directory, process, metrics)
+    try:
+        deadline = time.monotonic() + 30
+        while not serves(metrics):
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < deadline, "the sandbox does not say it serves"
+            time.sleep(0.02)
+        yield it
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def serves(metrics: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{metrics}/health", timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, ConnectionError):
+        return False
+
+
+def judge(link: Link, seen: Seen) -> Stage:
+    """The stage an inquiry reached, by a reading of the link's own expectations independent of the prober's."""
+    if seen.end in ("refused", "tls"):
+        return Stage.NOT_CONNECTED
+    if seen.end in ("hung", "closed") or seen.status >= 500:
+        return Stage.NOT_ANSWERED
+    expected = {name: value for name, value in link.params[0].items() if name != "item"}
+    if seen.status != 200 or {name: seen.json.get(name) for name in expected} != expected:
+        return Stage.INVALID
+    if seen.seconds * 1000 > link.latency_ms:
+        return Stage.LATE
+    updated = seen.json.get("updated")
+    if updated is None:
+        told = parsedate_to_datetime(seen.headers["last-modified"]).timestamp()
+    else:
+        told = datetime.fromisoformat(updated).timestamp() if isinstance(updated, str) else float(str(updated))
+    assert link.max_age_s is not None
+    return Stage.STALE if time.time() - told > link.max_age_s else Stage.OK
+
+
+async def probe(register: Register, link: Link, trust: ssl.SSLContext, at: float) -> Stage:
+    await asyncio.sleep(max(at - time.time(), 0))
+    definition = register.probes[link.probe]
+    seen = await ask(
+        fill(link.target, link.params[0]),
+        trust=trust,
+        body=fill(definition.body, link.params[0]).encode(),
+        seconds=definition.timeout,
+        method=definition.method,
+    )
+    return judge(link, seen)
+
+
+def truth_of(it: Process, slot: int) -> dict[str, Stage]:
+    """What the truth log says of the links in fault in a slot."""
+    spans = it.read("truth.ndjson")[1:]
+    return {
+        str(s["link"]): Stage(int(str(s["stage"]))) for s in spans if int(str(s["from"])) <= slot < int(str(s["to"]))
+    }
+
+
+async def test_a_client_sees_what_the_truth_log_says(tmp_path, port, base_port):
+    """Over three slots and random phases, every faulty link and many well ones are as the log said beforehand,
+    every stage is met, and the access log holds one line for every answer that came.
+    """
+    rng = random.Random(1)
+    with sandbox(tmp_path, base_port(), port()) as it:
+        register = load_register(tmp_path / "register")
+        header = it.read("truth.ndjson")[0]
+        first = int(str(header["first_slot"]))
+        assert header["register_version"] == register.register_version
+        assert register.policy.epoch.timestamp() == first * SLOT
+        trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        live = {link.id: link for link in register.links.values() if not link.absent}
+        wanted: dict[tuple[str, int], Stage] = {}
+        for slot in range(first + 1, first + 4):
+            faulty = truth_of(it, slot)
+            assert time.time() < (first + 1) * SLOT, "the truth is not written ahead"
+            well = rng.sample(sorted(live.keys() - faulty.keys()), k=40)
+            wanted |= {(link, slot): stage for link, stage in faulty.items()}
+            wanted |= {(link, slot): Stage.OK for link in well}
+        phases = [rng.uniform(0, SLOT - TIMES.timeout) for _ in wanted]
+        async with asyncio.TaskGroup() as group:
+            probes = {
+                (link, slot): group.create_task(probe(register, live[link], trust, slot * SLOT + phase))
+                for (link, slot), phase in zip(wanted, phases, strict=True)
+            }
+        seen = {key: task.result() for key, task in probes.items()}
+        assert {key: (stage, wanted[key]) for key, stage in seen.items() if stage is not wanted[key]} == {}
+        assert set(seen.values()) == set(Stage)
+        code, took = it.stop()
+    assert (code, took < 3.0) == (0, True)
+    answered = sorted((str(line["link"]), int(str(line["slot"]))) for line in it.read("access.ndjson"))
+    sent = {(str(line["link"]), int(str(line["slot"]))): line["sent"] for line in it.read("access.ndjson")}
+    mode = {
+        (str(span["link"]), slot): span["mode"]
+        for span in it.read("truth.ndjson")[1:]
+        for slot in range(int(str(span["from"])), int(str(span["to"])))
+    }
+    silent = {"refused", "tls_broken", "hung"}
+    assert answered == sorted(key for key in wanted if mode.get(key) not in silent)
+    assert all(said == mode.get(key, "ok") for key, said in sent.items())
+
+
+def test_a_restart_goes_on(tmp_path, port, base_port):
+    """Killed and started again with the same settings, it keeps the run, the authority and the register, and admits
+    the gap; with another seed it begins anew.
+    """
+    first, metrics_port = base_port(), port()
+    with sandbox(tmp_path, first, metrics_port) as it:
+        before = it.read("truth.ndjson")
+        exchanged = it.read("exchanges.ndjson")
+        files = {path: path.read_bytes() for path in (tmp_path / "register").iterdir()} | {
+            tmp_path / "ca.pem": (tmp_path / "ca.pem").read_bytes()
+        }
+        it.process.kill()
+        it.process.wait(10)
+    with sandbox(tmp_path, first, metrics_port) as it:
+        after = it.read("truth.ndjson")
+        assert {**after[0], "gaps": []} == before[0]
+        assert after[1:] == before[1:]
+        assert it.read("exchanges.ndjson")[: len(exchanged)] == exchanged
+        assert {path: path.read_bytes() for path in files} == files
+        assert it.stop()[0] == 0
+    (tmp_path / "access.ndjson").write_text("{}\n")
+    with sandbox(tmp_path, first, metrics_port) as it:
+        assert it.read("access.ndjson") == [{}]
+    with sandbox(tmp_path, base_port(), metrics_port) as it:
+        assert it.read("truth.ndjson")[0]["gaps"] == []
+        assert it.read("truth.ndjson")[0]["base_port"] != before[0]["base_port"]
+        assert it.read("access.ndjson") == []
+
+
+def test_a_second_sandbox_on_the_same_ports(tmp_path, port, base_port):
+    """A sandbox whose ports are taken ends with one sentence that names the address and what to do, and exit code 1."""
+    first = base_port()
+    with sandbox(tmp_path / "one", first, port()):
+        second = subprocess.run(
+            command(tmp_path / "two", first, f"127.0.0.1:{port()}"),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert f":{first}: Address already in use; stop what does or choose other ports with --base-port" in second.stderr
+
+
+def test_the_description(tmp_path, port, base_port):
+    """scenario.json tells the counts, the agencies of the exchange sample and the first slot."""
+    with sandbox(tmp_path, base_port(), port()) as it:
+        register = load_register(tmp_path / "register")
+        told = json.loads((tmp_path / "scenario.json").read_text())
+        assert told["first_slot"] == it.read("truth.ndjson")[0]["first_slot"]
+    assert told["counts"]["links"] == len(register.links)
+    assert told["counts"]["links_absent"] == sum(link.absent for link in register.links.values())
+    assert told["exchange"]["agency"] == register.members[0].agency
+    assert told["exchange"]["alias"] == register.links[told["exchange"]["link"]].provider
+
+
+def test_a_national_government(tmp_path, port, base_port):
+    """The national scenario serves its 3,300 live links from one process within its limit of open files."""
+    first, metrics = base_port(), f"127.0.0.1:{port()}"
+    process = subprocess.Popen(
+        [*command(tmp_path, first, metrics), "--scenario", "national"], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not serves(metrics):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        told = json.loads((tmp_path / "scenario.json").read_text())
+        listening = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+        assert told["counts"]["links_live"] == 3300
+        assert listening > 3300
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,115 @@
+"""Indicators go to INDICATORS once an hour or once a day, beside whatever else the scorer does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import structlog
+
+from services.core.bus import Bus
+from services.core.bus.names import INDICATORS, MEASUREMENTS
+from services.core.codec import decode_columns, encode_measurements
+from services.indicator.calendar import Calendar
+from services.indicator.index.index import Snapshot
+from services.indicator.window import Evidence
+from services.register.directory.load import load_register
+from services.scorer.index.results import Adopted
+from services.scorer.index.scoring import Scoring
+from services.scorer.publishing.history import Announcer
+from services.scorer.state.position import Position
+from services.scorer.state.store import Loaded
+from tests.support.cases.scorer import SLOT, eventually, make_register, measure, now_slot
+from tests.support.nats import Nats
+
+HOUR = 3600 // SLOT
+
+
+def begun(folder: Path) -> tuple[Scoring, int]:
+    """A scorer that knows of one measurement, and the end of its slot."""
+    register = load_register(make_register(folder / "register"))
+    loaded = Loaded(None, Evidence(Calendar.of(register.policy)), ())
+    scoring = Scoring(Adopted.of(register), loaded, Position(MEASUREMENTS, "", 0))
+    slot = now_slot() - HOUR // 2
+    row = measure("deed-tax", slot)
+    scoring.take(decode_columns(encode_measurements([row])), stored=row.time, sequence=1)
+    return scoring, slot + 1
+
+
+@asynccontextmanager
+async def announcing(bus: Bus, scoring: Scoring) -> AsyncIterator[Announcer]:
+    """An announcer that runs."""
+    announcer = Announcer(bus, scoring, log=structlog.get_logger())
+    task = asyncio.create_task(announcer.run())
+    try:
+        yield announcer
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def sent(bus: Bus) -> Counter[str]:
+    """How often each kind has been sent."""
+    messages = await bus.read(INDICATORS, 1)
+    return Counter(message.subject.split(".")[3] for message in messages)
+
+
+def rows(snapshot: Snapshot, *kinds: str) -> Counter[str]:
+    """How many of some kinds there are, over all windows."""
+    return Counter(
+        kind.label for kind, days in snapshot.columns if kind.label in kinds for _ in snapshot.rows(kind, days)
+    )
+
+
+async def test_each_hour_and_each_day_is_sent_once(nats: Nats, tmp_path: Path) -> None:
+    """Services go with the first index of a day, agencies and above with that of each hour; of links none ever goes."""
+    scoring, end_slot = begun(tmp_path)
+    above = ("government", "sector", "consumer", "provider")
+    async with nats.connect("scorer") as bus, nats.connect("api") as api, announcing(bus, scoring) as announcer:
+        first = scoring.judge(end_slot).snapshot
+        announcer.offer(first)
+        await eventually(lambda: said(scoring, first), "the first")
+        once = rows(first, *above, "service")
+        assert await sent(api) == once
+        assert min(once.values()) >= 3
+        announcer.offer(scoring.judge(end_slot).snapshot)
+        later = scoring.judge(end_slot + HOUR).snapshot
+        announcer.offer(later)
+        await eventually(lambda: said(scoring, later), "what an hour makes due")
+        day = Calendar.of(scoring.register.policy).day_of
+        again = rows(later, *above, *(["service"] if day(first.end_slot) != day(later.end_slot) else []))
+        assert await sent(api) == once + again
+
+
+async def said(scoring: Scoring, snapshot: Snapshot) -> bool:
+    """Whether the hour and the day of an index are noted as sent."""
+    day = scoring.calendar.day_of(snapshot.end_slot).toordinal()
+    return (scoring.manifest.hour, scoring.manifest.day) == (snapshot.as_of // 3600, day)
+
+
+async def test_what_cannot_be_sent_is_due_with_the_next_index(nats: Nats, tmp_path: Path) -> None:
+    """Without a bus nothing is noted as sent; with the next index after it is back all of it is, each once."""
+    scoring, end_slot = begun(tmp_path)
+    async with nats.connect("scorer") as bus, nats.connect("api") as api, announcing(bus, scoring) as announcer:
+        nats.kill()
+        announcer.offer(scoring.judge(end_slot).snapshot)
+
+        async def refused() -> bool:
+            return not announcer.busy
+
+        await eventually(refused, "the failure")
+        assert (scoring.manifest.hour, scoring.manifest.day) == (None, None)
+        nats.start()
+        await eventually(lambda: _connected(bus, api), "the bus")
+        snapshot = scoring.judge(end_slot).snapshot
+        announcer.offer(snapshot)
+        await eventually(lambda: said(scoring, snapshot), "all of it")
+        assert await sent(api) == rows(snapshot, "government", "sector", "consumer", "provider", "service")
+
+
+async def _connected(*buses: Bus) -> bool:
+    return all(bus.connected for bus in buses)

@@ -1,0 +1,108 @@
+"""Another register, or another calendar, comes into force while the scorer runs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from services.core.bus.names import INDICATOR
+from services.core.model.measurement import Kind
+from services.core.model.outcome import Reason
+from tests.support.block_columns import Block
+from tests.support.cases.scorer import (
+    SLOT,
+    Scorer,
+    blocks,
+    eventually,
+    government,
+    make_register,
+    measure,
+    now_slot,
+    only,
+    put,
+    register_on,
+)
+from tests.support.nats import Nats
+from tests.support.registers import register_files
+
+
+def without_civil_registry(folder: Path, *links: str, epoch: float) -> Path:
+    """A register in which civil-registry answers, but owns neither a service nor an endpoint; ``links`` are added."""
+    files = register_files()
+    services = "".join(line for line in files["services.csv"].splitlines(keepends=True) if "birth-" not in line)
+    kept = "".join(line for line in files["links.csv"].splitlines(keepends=True) if "birth-" not in line)
+    return make_register(
+        folder,
+        epoch=epoch,
+        services_csv=services,
+        links_csv=kept + "".join(links),
+        endpoints_csv=files["endpoints.csv"].replace("bus,civil-", "bus,land-"),
+    )
+
+
+async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """A new register applies at the next refresh: evidence heard of before it counts, and a removed agency's block goes."""
+    began = time.time() - 3600
+    await register_on(nats, make_register(tmp_path / "register", epoch=began))
+    slot = now_slot() - 20
+    scorer.start()
+    async with nats.connect("prober") as prober, nats.connect("api") as api:
+        sequence = await put(prober, [measure("permit-land", slot), measure("permit-tax", slot, Reason.STATUS)])
+        await government(api, sequence)
+        found = await blocks(api)
+        assert [row.id for row in found["consumer.customs"].indicators if row.kind == Kind.LINK][:1] == ["permit-tax"]
+
+        changed = without_civil_registry(
+            tmp_path / "changed",
+            "permit-land,import-permit,land-registry,titles,,,always,page,http://127.0.0.1:7500/land,,,,,,\n",
+            epoch=began,
+        )
+        register = await register_on(nats, changed)
+
+        async def applied() -> Block | None:
+            now = (await blocks(api)).get("consumer.customs")
+            return now if now and now.indicators[0].register_version == register.register_version else None
+
+        block = await eventually(applied, "the new register")
+        assert only(block, Kind.LINK, "permit-land").point == 1.0
+        assert only(block, Kind.LINK, "permit-tax").point == 0.0
+
+        async def removed() -> bool:
+            return "consumer.civil-registry" not in await blocks(api)
+
+        await eventually(removed, "no block of civil-registry")
+    assert await scorer.stop() == (0, "")
+
+
+async def test_other_calendar_begins_anew_and_reads_the_stream_again(
+    nats: Nats, scorer: Scorer, tmp_path: Path
+) -> None:
+    """A register with another epoch has evidence of its own, made from the whole stream; the old folder stays.
+
+    Blocks that are there and the new one has not are removed, also those that nobody remembers having put.
+    """
+    await register_on(nats, make_register(tmp_path / "register"))
+    scorer.start()
+    async with nats.connect("prober") as prober, nats.connect("api") as api, nats.connect("scorer") as other:
+        old, new = now_slot() - 1000, now_slot() - 10
+        sequence = await put(prober, [measure("deed-tax", old), measure("deed-tax", new)])
+        await government(api, sequence)
+        some = await api.kv_get(INDICATOR, "consumer.customs")
+        assert some is not None
+        await other.kv_put(INDICATOR, "consumer.forgotten", some)
+        epoch = (new - 5) * SLOT
+        register = await register_on(nats, without_civil_registry(tmp_path / "changed", epoch=epoch))
+
+        async def applied() -> Block | None:
+            now = (await blocks(api)).get("consumer.land-registry")
+            return now if now and now.indicators[0].probe_version == register.probe_version else None
+
+        block = await eventually(applied, "the new calendar")
+        assert block.links[0].verdicts[1].tolist() == [0, 0, 0, 0, 0, 1]
+
+        async def removed() -> bool:
+            return (await blocks(api)).keys().isdisjoint({"consumer.civil-registry", "consumer.forgotten"})
+
+        await eventually(removed, "no block of civil-registry")
+    assert await scorer.stop() == (0, "")
+    assert len(list(scorer.data.glob("evidence-*/manifest.json"))) == 2

@@ -1,0 +1,142 @@
+"""What data buses carried, as the scorer publishes it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from services.core.bus.names import exchange_subject
+from services.core.codec import encode_summaries
+from services.core.model.measurement import ExchangeSummary
+from services.core.model.reconciliation import BusTraffic
+from tests.support.block_columns import Block
+from tests.support.cases.scorer import (
+    SLOT,
+    Scorer,
+    blocks,
+    eventually,
+    make_register,
+    now_slot,
+    register_on,
+)
+from tests.support.nats import Nats
+
+RECONCILED = 120.0
+"""Seconds in which a slow machine holds exchanges against probes again: where that takes long, it is done seldom."""
+
+
+def summary(slot_start: int, **changes: object) -> ExchangeSummary:
+    base = ExchangeSummary("tax-office", "customs", "X/G/1/tax", "X/G/2/customs/get", slot_start, 1)
+    return replace(base, **{"count": 10, "ok": 9, "bus_failures": 1, **changes})  # type: ignore[arg-type]
+
+
+def midnight_before(moment: float, *, days: int) -> int:
+    """The midnight that many days before the day of a moment, in UTC."""
+    return int(moment // 86_400 - days) * 86_400
+
+
+async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """Volumes replace one another by revision, survive kill -9, and those of nobody are shown with the government.
+
+    Each says from when to when it counts, and what was found of its link beside it what it was worked out for.
+    """
+    exchanged = now_slot() * SLOT
+    await register_on(nats, make_register(tmp_path / "register"))
+    scorer.start()
+    await scorer.serving()
+    async with nats.connect("collector") as collector, nats.connect("api") as api:
+
+        async def send(*rows: ExchangeSummary) -> None:
+            await collector.publish(exchange_subject("xroad", 2), encode_summaries("xroad", "", rows), message_id="")
+
+        def counted(consumer: str, key: str, *counts: int) -> Callable[[], Awaitable[bool]]:
+            async def look() -> bool:
+                block = (await blocks(api)).get(key)
+                volumes = block.exchanges if block else ()
+                return [one.count for one in volumes if one.consumer == consumer] == list(counts)
+
+            return look
+
+        await send(
+            summary(exchanged, link="clearance-customs"),
+            summary(exchanged, consumer="_unmapped", client="X/G/9", count=3),
+            summary(exchanged, service="X/G/2/listMethods", meta=True),
+        )
+        await eventually(
+            counted("tax-office", "consumer.tax-office", 10, 10), "volumes of the pair and its meta services"
+        )
+        await eventually(counted("_unmapped", "government", 3), "the volume of nobody")
+        scorer.kill()
+        revisions = ((3, 12), (2, 99))
+        await send(*(summary(exchanged, link="clearance-customs", revision=at, count=count) for at, count in revisions))
+        scorer.start()
+        await eventually(counted("tax-office", "consumer.tax-office", 12, 10), "the highest revision")
+        pair = 'peyvand_exchanges{consumer="tax-office",meta="false",provider="customs",result="ok"} 9.0'
+
+        async def exposed() -> bool:
+            return pair in (await scorer.get("/metrics") or "")
+
+        await eventually(exposed, "the gauge")
+
+        async def told() -> bool:
+            block = (await blocks(api)).get("government")
+            return bool(block and block.traffic) and {
+                (one.exchanges, one.undeclared_exchanges, one.buses) for one in block.traffic
+            } == {(15, 3, (BusTraffic("xroad", 15),))}
+
+        await eventually(told, "the traffic of every window", RECONCILED)
+
+        async def looked() -> Block | None:
+            found = await blocks(api)
+            block, traffic = found["consumer.tax-office"], found["government"].traffic
+            moments = [one.as_of or 0 for one in (*block.reconciliations, *traffic)]
+            return block if block.reconciliations and min(moments) > exchanged else None
+
+        block = await eventually(looked, "what was found after the slot", RECONCILED)
+        as_of = block.indicators[0].as_of
+        for volume in block.exchanges:
+            assert volume.slots_from == midnight_before(as_of, days=90)
+            assert volume.slots_to is not None
+            assert volume.last_slot == exchanged < volume.slots_to
+            assert volume.slots_to in (as_of, exchanged + SLOT)
+        assert {one.link for one in block.reconciliations} == {"clearance-customs"}
+        for one in block.reconciliations:
+            assert one.as_of is not None
+            assert one.as_of <= as_of
+            assert one.last_hour == exchanged // 3600 * 3600
+    assert await scorer.stop() == (0, "")
+
+
+async def test_a_new_register_attributes_what_was_exchanged_before(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """Without anything new of a collector, exchanges go to the agency that a new register names, and back to nobody under
+    one that names none, be its calendar another.
+    """
+    epoch = float(now_slot() * SLOT - 3600)
+    members = "member,agency\nX/G/1,tax-office\nX/G/2,customs\n"
+    await register_on(nats, make_register(tmp_path / "first", epoch=epoch))
+    scorer.start()
+    await scorer.serving()
+    async with nats.connect("collector") as collector, nats.connect("api") as api:
+
+        def counted(key: str, consumer: str) -> Callable[[], Awaitable[bool]]:
+            async def look() -> bool:
+                found = await blocks(api)
+                told = [
+                    (name, one.consumer, one.provider, one.count)
+                    for name in ("government", "consumer.tax-office")
+                    if name in found
+                    for one in found[name].exchanges
+                ]
+                return told == [(key, consumer, "customs" if consumer == "tax-office" else "_unmapped", 10)]
+
+            return look
+
+        row = summary(now_slot() * SLOT, consumer="_unmapped", provider="_unmapped")
+        await collector.publish(exchange_subject("xroad", 2), encode_summaries("xroad", "", [row]), message_id="")
+        await eventually(counted("government", "_unmapped"), "the volume of nobody")
+        await register_on(nats, make_register(tmp_path / "second", epoch=epoch, members_csv=members))
+        await eventually(counted("consumer.tax-office", "tax-office"), "the volume of the agency")
+        await register_on(nats, make_register(tmp_path / "third", epoch=epoch - 60))
+        await eventually(counted("government", "_unmapped"), "the volume of nobody again")
+    assert await scorer.stop() == (0, "")

@@ -1,0 +1,213 @@
+"""The invariants of docs/method.md §8 on when measurements arrive, and in which days they lie."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.indicator.calendar import Calendar
+from services.indicator.index.index import Frame
+from services.indicator.verdicts.causes import cause_states, rows_of
+from services.indicator.window import Evidence
+from tests.support.cases.indicator import Case, amended, cases
+from tests.support.cases.indicator_answers import (
+    assert_same,
+    batches,
+    by_vantage,
+    evidence_of,
+    index_of,
+    measured,
+    register_of,
+    snapshot,
+    truth_of,
+)
+from tests.support.oracles import index as oracle
+
+examples = settings(max_examples=60, deadline=None)
+
+
+@examples
+@given(cases(whole=True), st.sampled_from([0.0, 0.3]))
+def test_invariant_04_order_of_slots_means_nothing(case: Case, gap: float) -> None:
+    """Putting the window's slots in another order changes nothing."""
+    seconds = case.register["slot_seconds"]
+    case.measurements = [row for row in case.measurements if row[3] in set(case.slots) and case.rng.random() >= gap]
+    place = dict(zip(case.slots, case.rng.sample(case.slots, len(case.slots)), strict=True))
+    other = case.copy()
+    other.measurements = [
+        (*row[:3], place[row[3]], row[4] + (place[row[3]] - row[3]) * seconds * 10**6, row[5])
+        for row in case.measurements
+    ]
+    assert_same(index_of(other), index_of(case))
+
+
+@examples
+@given(cases())
+def test_invariant_06_a_window_counted_in_parts_is_the_window(case: Case) -> None:
+    """However the window is cut, closed, saved, restored, asked for and judged by other registers on the way, the result
+    is bit for bit that of one go, and the oracle's.
+    """
+    frames = [Frame.of(register_of(register)) for register in (case.register, amended(case), amended(case))]
+    whole = measured(snapshot(case, frame=frames[0]))
+    calendar = Calendar.of(register_of(case.register).policy)
+    evidence = Evidence(calendar)
+    saved = _Disk()
+    cuts = sorted(case.rng.choices([*case.slots, case.end_slot], k=4))
+    taken = calendar.epoch_slot - 1
+    for cut in [*cuts, case.end_slot + 10]:
+        part = [row for row in case.measurements if taken <= row[3] < cut]
+        for batch in batches(by_vantage(part), case.register["slot_seconds"]):
+            evidence.take(batch)
+        if case.rng.random() < 0.6:
+            evidence.window(case.rng.choice(frames), case.days, case.rng.choice([*case.slots, case.end_slot]))
+        if case.rng.random() < 0.7:
+            evidence.close(cut)
+        if case.rng.random() < 0.5:
+            evidence.drop(detail_before=cut, days_before=date.min)
+        if case.rng.random() < 0.5:
+            evidence = saved.restart(calendar, evidence)
+        taken = max(taken, cut)
+    found = measured(snapshot(case, evidence, frames[0]))
+    assert found == whole
+    assert_same(found, truth_of(case))
+
+
+@settings(max_examples=12, deadline=None)
+@given(cases(), st.sampled_from([7, 28, 90]))
+def test_days_merge_into_windows_of_a_week_to_a_quarter(case: Case, days: int) -> None:
+    """As days come, close, are saved, dropped and judged by another register, a window of 7, 28 or 90 days is the oracle's."""
+    rng, seconds = case.rng, case.register["slot_seconds"]
+    case.days, case.register["epoch"] = days, case.register["epoch"] - 30 * 86400
+    first = -(-case.register["epoch"] // seconds)
+    last = first + (days + 35) * 86400 // seconds
+    links = [(False, link["id"]) for link in case.register["links"]]
+    case.measurements = [
+        (*target, "north", slot, slot * seconds * 10**6, rng.choice([5, 5, 5, 5, 0, 3, None]))
+        for slot in range(first, last)
+        for target in links
+        if rng.random() < 0.9
+    ]
+    frames = [Frame.of(register_of(register)) for register in (case.register, amended(case))]
+    calendar = Calendar.of(register_of(case.register).policy)
+    evidence, saved = Evidence(calendar), _Disk()
+    for start in range(first, last, 7 * 86400 // seconds):
+        end = min(start + 7 * 86400 // seconds, last)
+        part = [row for row in case.measurements if start <= row[3] < end]
+        for batch in batches(by_vantage(part), seconds):
+            assert evidence.take(batch).late == 0
+        evidence.window(rng.choice(frames), days, end)
+        evidence.close(end - 86400 // seconds)
+        today = calendar.day_of(end)
+        evidence.drop(detail_before=end - 3, days_before=today - timedelta(days=days + 1))
+        if rng.random() < 0.3:
+            evidence = saved.restart(calendar, evidence)
+    case.end_slot = last
+    assert_same(measured(snapshot(case, evidence, frames[0])), truth_of(case))
+
+
+@examples
+@given(cases())
+def test_days_and_verdicts_are_those_of_the_oracle(case: Case) -> None:
+    """What a span's days hold, by stage and by cause, and its verdicts, are the oracle's, closed or open, cut anywhere."""
+    register = register_of(case.register)
+    frame, calendar = Frame.of(register), Calendar.of(register.policy)
+    evidence = evidence_of(case)
+    evidence.close(case.rng.choice([*case.slots, case.end_slot]))
+    start, stop = sorted(case.rng.choices(range(calendar.epoch_slot, max(calendar.epoch_slot, case.end_slot) + 1), k=2))
+    truth = oracle.verdicts(case.register, case.measurements)
+    expected = np.full((stop - start, len(frame.links)), -1, dtype=np.int8)
+    for link in case.register["links"]:
+        for slot in range(start, stop):
+            if oracle.in_force(case.register, link, slot) and oracle.live(case.register, link, slot):
+                expected[slot - start, frame.links.index(link["id"])] = truth.get((False, link["id"], slot), -1)
+    for _ in range(2):  # the second time from what was kept
+        assert (evidence.verdicts(frame, range(start, stop)) == expected).all()
+        at = 0
+        for day in evidence.days(frame, range(start, stop)):
+            here = expected[at : at + day.slots]
+            midnight = oracle.midnight(case.register, date.fromordinal(day.day))
+            assert midnight <= (start + at) * case.register["slot_seconds"]
+            assert [day.counts(stage).tolist() for stage in range(6)] == [
+                (here == stage).sum(axis=0).tolist() for stage in range(6)
+            ]
+            causes = rows_of(cause_states(frame, here, None), 1)  # slots are of an hour or longer
+            for field in fields(causes):
+                assert (getattr(day.causes, field.name) == getattr(causes, field.name)).all(), field.name
+            at += day.slots
+        assert at == stop - start
+        if case.rng.random() < 0.5:
+            evidence.window(frame, case.days, case.end_slot)
+
+
+@examples
+@given(cases())
+def test_invariant_13_copies_delays_and_order_change_nothing(case: Case) -> None:
+    """Duplicated, delayed and reordered measurements give bit for bit the same index."""
+    frame = Frame.of(register_of(case.register))
+    rows = case.measurements + case.rng.sample(case.measurements, len(case.measurements) // 2)
+    case.rng.shuffle(rows)
+    evidence = Evidence(Calendar.of(register_of(case.register).policy))
+    delayed = case.rng.randint(0, len(rows))
+    for part in (rows[:delayed], rows[delayed:], rows):
+        for batch in batches(part, case.register["slot_seconds"]):
+            evidence.take(batch)
+        found = snapshot(case, evidence, frame)
+    assert measured(found) == index_of(case)
+
+
+@examples
+@given(cases())
+def test_invariant_13_extra_probes_change_nothing(case: Case) -> None:
+    """A second probe of the same vantage in a slot that it already knows changes nothing, whatever it finds."""
+    seconds = case.register["slot_seconds"]
+    extra = [
+        (*row[:4], (row[3] + 1) * seconds * 10**6 - case.rng.randrange(1000), case.rng.choice([None, 0, 3, 5]))
+        for row in case.measurements
+        if row[5] is not None and case.rng.random() < 0.5
+    ]
+    other = case.copy()
+    other.measurements = extra + case.measurements
+    assert index_of(other) == index_of(case)
+
+
+@examples
+@given(cases())
+def test_a_late_row_is_counted_and_changes_nothing(case: Case) -> None:
+    """Rows for a closed day are counted as late and leave the index as it is."""
+    frame = Frame.of(register_of(case.register))
+    evidence = evidence_of(case)
+    evidence.close(case.end_slot)
+    closed = evidence.closed_before
+    before = measured(snapshot(case, evidence, frame))
+    late = [(*row[:5], 0) for row in case.measurements if row[3] < closed]
+    seconds, first = case.register["slot_seconds"], evidence.calendar.epoch_slot
+    taken = [evidence.take(batch) for batch in batches(late, seconds)]
+    assert sum(one.late for one in taken) == sum(row[3] >= first for row in late)
+    assert sum(one.misplaced for one in taken) == sum(row[3] < first for row in late)
+    assert sum(one.accepted for one in taken) == 0
+    assert measured(snapshot(case, evidence, frame)) == before
+
+
+class _Disk:
+    """Keeps what the evidence hands out to be saved, and starts again from it."""
+
+    def __init__(self) -> None:
+        self.slots: dict[int, Any] = {}
+        self.days: dict[Any, Any] = {}
+
+    def restart(self, calendar: Calendar, evidence: Evidence) -> Evidence:
+        changes = evidence.drain()
+        self.slots |= {state.slot: state for state in changes.slots}
+        self.days |= {state.day: state for state in changes.days}
+        return Evidence.restore(
+            calendar,
+            targets=changes.targets,
+            vantages=changes.vantages,
+            slots=self.slots.values(),
+            days=self.days.values(),
+        )

@@ -1,0 +1,267 @@
+"""Published intervals, held against going through every slot by hand (docs/method.md §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.core.model.measurement import Kind
+from services.indicator.calendar import RECORD_DAYS
+from services.indicator.index.index import Snapshot, indicators
+from services.indicator.intervals.history import Record
+from services.indicator.register_arrays import Frame
+from tests.support.cases.indicator import Case, cases
+from tests.support.cases.indicator_answers import evidence_of, register_of
+from tests.support.oracles import index as oracle
+from tests.support.oracles import intervals as interval_oracle
+
+Interval = tuple[float, float, float]
+NOTHING = (0.0, 0.0, 0.0)
+
+
+def frame_of(case: Case, bus: str | None, threshold: float) -> Frame:
+    """Return the frame of a case whose policy names this bus and publishes from this known share on."""
+    register = register_of(case.register)
+    return Frame.of(replace(register, policy=replace(register.policy, bus=bus, publish_threshold=threshold)))
+
+
+class Brute:
+    """The intervals of a case by going through its slots, its links one by one."""
+
+    def __init__(self, case: Case, bus: str | None) -> None:
+        self.case, self.register = case, case.register
+        self.verdicts = oracle.verdicts(case.register, case.measurements)
+        self.hours = case.register["slot_seconds"] / 3600
+        self.links = sorted(case.register["links"], key=lambda link: link["id"])
+        self.bus_name = bus
+        self.window = oracle.window(case.register, case.days, case.end_slot)
+        self.record = oracle.window(case.register, RECORD_DAYS, case.end_slot)
+        self.states = {slot: dict(self.states_in(slot)) for slot in self.record}
+        self.window_sums, self.record_sums = self.sums(self.window), self.sums(self.record)
+        agencies = [("provider", agency["id"]) for agency in case.register["agencies"]]
+        own = [("own", link["id"]) for link in self.links]
+        self.causes: dict[object, interval_oracle.Cause] = {}
+        for names in (agencies, own):
+            pool = interval_oracle.pooled(self.record_sums[name] for name in names)
+            for name in names:
+                self.causes[name] = interval_oracle.cause(self.window_sums[name], self.record_sums[name], pool)
+
+    def day(self, slot: int) -> date:
+        """Return the day a slot starts in."""
+        start = slot * self.register["slot_seconds"]
+        near = datetime.fromtimestamp(start, ZoneInfo("UTC")).date()
+        around = (near + timedelta(days=ahead) for ahead in range(-3, 4))
+        return max(day for day in around if oracle.midnight(self.register, day) <= start)
+
+    def by_day(self, slots: list[int]) -> list[list[int]]:
+        """Return the slots of each day."""
+        days: dict[date, list[int]] = {}
+        for slot in slots:
+            days.setdefault(self.day(slot), []).append(slot)
+        return list(days.values())
+
+    def stage(self, link: dict[str, Any], slot: int) -> int:
+        """Return the stage of a link that is live in the slot, -1 where unknown or not live."""
+        if not (oracle.in_force(self.register, link, slot) and oracle.live(self.register, link, slot)):
+            return -1
+        return self.verdicts.get((False, link["id"], slot), -1)
+
+    def states_in(self, slot: int) -> Iterator[tuple[object, int]]:
+        """Say whose fault it was."""
+        bus = self.verdicts.get((True, self.bus_name, slot), -1) if self.bus_name else -1
+        bus_down = 0 <= bus < 5
+        yield ("bus", ""), -1 if bus < 0 else int(bus_down)
+        down = {}
+        for agency in self.register["agencies"]:
+            known = [
+                stage
+                for link in self.links
+                if link["provider"] == agency["id"]
+                if (stage := self.stage(link, slot)) >= 0
+            ]
+            fails = sum(stage < 5 for stage in known) > len(known) / 2
+            down[agency["id"]] = fails
+            yield ("provider", agency["id"]), -1 if not known or (fails and bus_down) else int(fails)
+        for link in self.links:
+            stage = self.stage(link, slot)
+            failed = 0 <= stage < 5
+            unknown = stage < 0 or (failed and bus_down)
+            yield ("own", link["id"]), -1 if unknown else int(failed and not down[link["provider"]])
+
+    def sums(self, slots: list[int]) -> dict[object, interval_oracle.Sums]:
+        """Sum every cause's outages."""
+        days = self.by_day(slots)
+        names = list(self.states[slots[0]])
+        return {
+            name: interval_oracle.sums(
+                [[self.states[slot][name] for slot in day] for day in days], self.hours, 1
+            )  # slots are of an hour or longer
+            for name in names
+        }
+
+    def bus(self) -> Interval:
+        """Bound the bus's loss."""
+        return interval_oracle.bus(self.window_sums["bus", ""], self.record_sums["bus", ""])
+
+    def weights(self, links: list[dict[str, Any]]) -> dict[str, float]:
+        """Return w over Σw of the service, over these links."""
+        total: dict[str, float] = {}
+        for link in links:
+            total[link["service"]] = total.get(link["service"], 0.0) + link["weight"]
+        return {
+            link["id"]: link["weight"] / total[link["service"]] if total[link["service"]] else 0.0 for link in links
+        }
+
+    def weight(self, kind: str, link: dict[str, Any], within: dict[str, float]) -> float:
+        """Return what a link weighs in a set of this kind."""
+        value = next(one["weight"] for one in self.register["services"] if one["id"] == link["service"])
+        return {"link": 1.0, "service": within[link["id"]]}.get(kind, value * within[link["id"]])
+
+    def members(self, kind: str, entity: str) -> list[dict[str, Any]]:
+        """Return the links of a set."""
+        consumer = {one["id"]: one["agency"] for one in self.register["services"]}
+        sector = {one["id"]: one["sector"] for one in self.register["agencies"]}
+        belongs = {
+            "government": lambda link: True,  # noqa: ARG005
+            "sector": lambda link: sector[consumer[link["service"]]] == entity,
+            "consumer": lambda link: consumer[link["service"]] == entity,
+            "provider": lambda link: link["provider"] == entity,
+            "service": lambda link: link["service"] == entity,
+            "link": lambda link: link["id"] == entity,
+        }
+        return [link for link in self.links if belongs[kind](link)]
+
+    def known(self, link: dict[str, Any], slots: list[int]) -> list[int]:
+        """Return the slots in which a link's own cause is known."""
+        return [slot for slot in slots if self.states[slot]["own", link["id"]] >= 0]
+
+    def failed(self, link: dict[str, Any], slots: list[int]) -> float:
+        """Return the share of those slots in which the link failed."""
+        known = self.known(link, slots)
+        return sum(self.stage(link, slot) < 5 for slot in known) / len(known)
+
+    def met(self, link: dict[str, Any]) -> int:
+        """Count the slots in which a live link surely met the bus's downtime, day by day."""
+        total = 0
+        for slots in self.by_day(self.window):
+            down = sum(self.states[slot]["bus", ""] == 1 for slot in slots)
+            if down and all(oracle.in_force(self.register, link, slot) for slot in slots):
+                stages = [self.stage(link, slot) for slot in slots if oracle.live(self.register, link, slot)]
+                failed = sum(stage >= 0 for stage in stages) - len(self.known(link, slots))
+                total += max(failed, down - stages.count(-1)) if stages else 0
+        return total
+
+    def guard(self, kind: str, links: list[dict[str, Any]]) -> tuple[float, float, float]:
+        """Guard a set by its days."""
+        daily = []
+        for slots in self.by_day(self.record):
+            within = self.weights([link for link in self.links if oracle.in_force(self.register, link, slots[0])])
+            here = [(self.weight(kind, link, within), link) for link in links if self.known(link, slots)]
+            total = sum(weight for weight, _ in here)
+            enough = 2 * len(slots) >= 86400 // self.register["slot_seconds"]
+            known = total > 0 and enough
+            daily.append(sum(weight * self.failed(link, slots) for weight, link in here) / total if known else None)
+        return interval_oracle.guard_of(daily, len(self.window) * self.hours / 24)
+
+    def interval(self, kind: str, entity: str, point: float) -> tuple[float, float]:
+        """Compute one interval."""
+        in_force = [
+            link for link in self.links if any(oracle.in_force(self.register, link, slot) for slot in self.window)
+        ]
+        within = self.weights(in_force)
+        whole = connected = met = charged = certain = lost = 0.0
+        shares: dict[object, float] = {}
+        for link in self.members(kind, entity):
+            if link not in in_force:
+                continue
+            forced = [slot for slot in self.window if oracle.in_force(self.register, link, slot)]
+            live = [slot for slot in forced if self.stage(link, slot) >= 0]
+            paper = [slot for slot in forced if not oracle.live(self.register, link, slot)]
+            if not live and not paper:
+                continue
+            own = self.known(link, self.window)
+            weight = self.weight(kind, link, within)
+            whole += weight
+            exposed = weight * len(live) / (len(live) + len(paper))
+            connected += exposed
+            if live:
+                charged += exposed * (1 - len(own) / len(live))
+                met += exposed * self.met(link) / len(live)
+            if own and exposed:
+                certain += exposed
+                lost += exposed * self.failed(link, self.window)
+                for name in (("provider", link["provider"]), ("own", link["id"])):
+                    shares[name] = shares.get(name, 0.0) + exposed
+        if whole == 0 or connected == 0:
+            return min(0.0, point), max(0.0, point)
+        share = connected / whole
+        if certain == 0:
+            return 0.0, max(share, point)
+        guard = NOTHING if kind == "link" else self.guard(kind, self.members(kind, entity))
+        shares = {name: part / certain for name, part in shares.items()}
+        free = interval_oracle.set_of(min(1.0, lost / certain), shares, self.causes, guard)
+        bus = self.bus()
+        exposure = charged / met if met else 1.0
+        _, low, high = interval_oracle.with_bus(free, tuple(exposure * one for one in bus))
+        return min(share * (1 - high), point), max(share * (1 - low), point)
+
+
+def compute(case: Case, frame: Frame) -> Snapshot:
+    """Compute the snapshot of a case."""
+    return indicators(frame, evidence_of(case), end_slot=case.end_slot, windows=[case.days])
+
+
+@settings(deadline=None)
+@given(cases(), st.sampled_from([None, "portal"]))
+def test_intervals_are_those_of_the_text_slot_by_slot(case, bus) -> None:
+    """Every published interval equals one computed from verdicts alone, without arrays, days that merge or memories."""
+    found = compute(case, frame_of(case, bus, 0.0))
+    if not oracle.window(case.register, case.days, case.end_slot):
+        return
+    brute = Brute(case, bus)
+    for kind in Kind:
+        for row in found.rows(kind, case.days):
+            assert (row.interval is None) == (row.point is None or kind is Kind.ENDPOINT)
+            if row.interval is not None and row.point is not None:
+                expected = brute.interval(kind.label, row.id, row.point)
+                got = (row.interval.low, row.interval.high)
+                assert got == pytest.approx(expected, abs=3e-5, rel=3e-4), (kind, row.id, row.point)
+
+
+@settings(deadline=None)
+@given(cases(), st.sampled_from([None, "portal"]))
+def test_an_interval_holds_its_point(case, bus) -> None:
+    """Where there is an interval, 0 ≤ low ≤ point ≤ high ≤ 1 at the level of .95, and there is one where a point is."""
+    found = compute(case, frame_of(case, bus, 0.8))
+    for kind in Kind:
+        for row in found.rows(kind, case.days):
+            assert (row.interval is None) == (row.point is None or kind is Kind.ENDPOINT)
+            if row.interval is not None and row.point is not None:
+                assert 0.0 <= row.interval.low <= row.point <= row.interval.high <= 1.0
+                assert row.interval.level == 0.95
+
+
+@settings(deadline=None, max_examples=30)
+@given(cases(), st.sampled_from([None, "portal"]))
+def test_a_memory_changes_nothing(case, bus) -> None:
+    """Who remembers, closes days and asks as time goes on gets the bits that are computed at once from nothing."""
+    frame, kept = frame_of(case, bus, 0.0), Record()
+    growing = evidence_of(case)
+    slots = 86400 // case.register["slot_seconds"]
+    for end_slot in range(case.end_slot - 3 * slots, case.end_slot + 1, max(1, slots // 2)):
+        windows = [case.days, 2 * case.days]
+        growing.close(end_slot - slots)
+        found = indicators(frame, growing, end_slot=end_slot, windows=windows, record=kept)
+        fresh = indicators(frame, evidence_of(case), end_slot=end_slot, windows=windows)
+        for key, columns in found.columns.items():
+            for name in ("interval_low", "interval_high"):
+                here, there = getattr(columns, name), getattr(fresh.columns[key], name)
+                assert np.array_equal(here, there, equal_nan=True)

@@ -1,0 +1,133 @@
+"""Rank bands, and which switch moves ranks how far (docs/method.md §7, Sensitivity)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.core.model.measurement import Kind, MeasurementColumns
+from services.core.model.outcome import Outcome
+from services.indicator.calendar import Calendar
+from services.indicator.index.index import indicators
+from services.indicator.register_arrays import Frame
+from services.indicator.sensitivity.cases import compute, reweigh
+from services.indicator.sensitivity.ranks import analyse, rank
+from services.indicator.window import Evidence
+from tests.support.cases.indicator import Case, cases
+from tests.support.cases.indicator_answers import register_of
+from tests.support.cases.sensitivity import TAU_MS, alike, counted, limited, measured
+
+
+@settings(max_examples=8, deadline=None)
+@given(cases())
+def test_the_headline_is_one_of_the_cases(case: Case) -> None:
+    """The base case is L of the live index to the last bit, ranks are by it, and every band holds its agency's rank."""
+    register = limited(case)
+    batches = measured(case, register)
+    windows = tuple(sorted({1, 2, case.days}))
+    frame, found = counted(case, register, batches, windows)
+    evidence = Evidence(Calendar.of(register.policy))
+    for batch in batches:
+        evidence.take(batch)
+    live = indicators(frame, evidence, end_slot=case.end_slot, windows=[case.days])
+    volumes = np.array([case.rng.choice([0, 5, 70]) for _ in frame.links])
+    rankings = analyse(frame, found, windows=windows, window=case.days, volumes=volumes)
+    for ranking, kind in zip(rankings, (Kind.CONSUMER, Kind.PROVIDER), strict=True):
+        lower = {row.id: row.lower for row in live.rows(kind, case.days)}
+        whole = compute(frame, found, kind, windows=windows, window=case.days, volumes=volumes)
+        base = dict(zip(whole.ids, whole.values[whole.base], strict=True))
+        assert {agency: value for agency, value in base.items() if not np.isnan(value)} == lower
+        better = {one: sum(other > mine + 1e-12 for other in lower.values()) for one, mine in lower.items()}
+        assert ranking.ranks == {agency: 1 + ahead for agency, ahead in better.items()}
+        for agency, own in ranking.ranks.items():
+            band = ranking.bands[agency]
+            assert 1 <= band.low <= own <= band.high <= len(lower)
+
+
+def with_outcome(batches: list[MeasurementColumns], outcome: Outcome) -> list[MeasurementColumns]:
+    """The same, all with one outcome, quick and fresh."""
+    return [
+        replace(
+            batch,
+            outcome=np.full(len(batch), outcome, np.uint8),
+            latency=np.full(len(batch), 1000),
+            data_age=np.full(len(batch), 1000),
+        )
+        for batch in batches
+    ]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.OK, Outcome.INVALID, Outcome.UNKNOWN])
+def test_where_nothing_differs_nothing_matters(outcome: Outcome) -> None:
+    """With all agencies alike, good, bad or unknown, all are first in every case and every index is 0."""
+    case = alike()
+    register = limited(case)
+    batches = with_outcome(measured(case, register, gap=0.0), outcome)
+    frame, found = counted(case, register, batches, (1, 2))
+    for ranking in analyse(frame, found, windows=(1, 2), window=2, volumes=np.arange(6)):
+        assert set(ranking.ranks.values()) == {1}
+        assert {(band.low, band.high) for band in ranking.bands.values()} == {(1, 1)}
+        assert (ranking.moved.mean_rank_shift, [one.total_order for one in ranking.moved.switches]) == (0.0, [0.0] * 6)
+        assert ranking.moved.cases == (324 if ranking.kind is Kind.CONSUMER else 162) * 2 // 3
+
+
+def test_only_the_switch_that_matters_has_an_index() -> None:
+    """Where one provider alone is slower than half its limit, τ carries all the variance and no other switch any."""
+    case = alike()
+    register = limited(case)
+    batches = [
+        replace(
+            batch,
+            latency=np.where(
+                np.array([register.links[target.id].provider == "a1" for target in batch.targets])[batch.target],
+                TAU_MS * 600,
+                1000,
+            ),
+        )
+        for batch in with_outcome(measured(case, register, gap=0.0), Outcome.OK)
+    ]
+    frame, found = counted(case, register, batches, (1, 2))
+    _, providers = analyse(frame, found, windows=(1, 2), window=2)
+    assert (providers.ranks, providers.bands["a1"].high) == ({"a0": 1, "a1": 1, "a2": 1}, 3)
+    indices = {one.switch: (one.total_order, one.first_order) for one in providers.moved.switches}
+    assert indices.pop("latency limit") == pytest.approx((1, 1), abs=0.02)
+    assert set(indices.values()) == {(0.0, 0.0)}
+
+
+@given(st.lists(st.sampled_from([0.0, 0.5, 0.5 + 1e-15, 0.5 + 1e-9, 1.0, float("nan")]), max_size=8))
+def test_ranks_count_who_is_better(values: list[float]) -> None:
+    """A rank is one more than how many are better by more than rounding; ties share it, and NaN has none."""
+    found = rank(np.array([values, values]))
+    wanted = [np.nan if np.isnan(own) else 1 + sum(other > own + 1e-12 for other in values) for own in values]
+    np.testing.assert_array_equal(found, [wanted, wanted])
+
+
+WEIGHED = [
+    ("service", [1, 1, 1, 1, 1, 1], [1, 1, 1]),
+    ("link", [1, 1, 1, 1, 1, 1], [2, 2, 2]),
+    ("volume", [10, 30, 50, 50, 30, 30], [40, 100, 60]),
+]
+
+
+@pytest.mark.parametrize(("weights", "of_links", "of_services"), WEIGHED)
+def test_weights(weights: str, of_links: list[float], of_services: list[float]) -> None:
+    """A link without logged exchanges weighs as its service's links do on average, else as all; a service their sum."""
+    frame = Frame.of(register_of(alike().register))
+    found = reweigh(frame, weights, np.ones(6, np.bool_), np.array([10, 30, 50, 0, 0, 0]))
+    assert (found.weight.tolist(), found.service_weight.tolist()) == (of_links, of_services)
+
+
+def test_what_weighs_nothing_never_does() -> None:
+    """Links that weigh nothing in the register, or are not in force, count in no case, whatever they carry."""
+    case = alike()
+    case.register["links"][0]["weight"] = 0
+    case.register["services"][2]["weight"] = 0
+    frame = Frame.of(register_of(case.register))
+    in_force = np.array([True, True, True, False, True, True])
+    for weights, service_weights in (("link", [1, 1, 0]), ("volume", [7, 7, 0])):
+        found = reweigh(frame, weights, in_force, np.full(6, 7))
+        assert found.service_weight.tolist() == service_weights

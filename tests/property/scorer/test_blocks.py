@@ -1,0 +1,105 @@
+"""Blocks cut from columns say what the rows of the snapshot say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.core.blocks.encode import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
+from services.core.codec import ExchangeVolume
+from services.core.model.measurement import Kind
+from services.indicator.index.index import Snapshot, indicators
+from services.indicator.register_arrays import Frame
+from services.scorer.index.members import members
+from services.scorer.publishing.blocks import consumer_blocks, government_block
+from services.scorer.publishing.columns import Table
+from tests.support.block_columns import Block, decode_block
+from tests.support.cases.indicator import Case, cases
+from tests.support.cases.indicator_answers import evidence_of, register_of
+
+VOLUME = ExchangeVolume("a0", "a1", False, 4, 2, 1, 1, 1_600_000_000)
+
+
+def published(columns: BlockColumns, sequence: int) -> Block:
+    """What a reader of the bus finds; a block without an indicator is not put."""
+    if not len(columns.ids):
+        return Block((), exchanges=columns.exchanges)
+    return decode_block(stamp_block(encode_block(columns), sequence))
+
+
+def rows(snapshot: Snapshot, wanted: dict[Kind, list[str] | None]) -> list[object]:
+    """The indicators of a block, one by one."""
+    return [row for days in snapshot.windows for kind, ids in wanted.items() for row in snapshot.rows(kind, days, ids)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases(), sequence=st.sampled_from([0, 1, 2**40]))
+def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None:
+    """Every block comes back as the indicators of its own entities, in all windows, to the last bit; N/A is left out."""
+    register = register_of(case.register)
+    frame = Frame.of(register)
+    snapshot = indicators(
+        frame,
+        evidence_of(case),
+        end_slot=case.end_slot,
+        evidence_sequence=sequence,
+        windows=sorted({1, case.days, case.days + 2}),
+    )
+    table = Table(snapshot)
+    whole = published(government_block(table, [VOLUME]), sequence)
+    assert list(whole.indicators) == rows(snapshot, dict.fromkeys((Kind.GOVERNMENT, Kind.SECTOR, Kind.PROVIDER)))
+    assert (whole.links, whole.exchanges) == ((), (VOLUME,))
+
+    own = {agency: [one.id for one in register.services.values() if one.agency == agency] for agency in frame.agencies}
+    endpoints = {agency: [] for agency in frame.agencies}
+    for endpoint in register.endpoints.values():
+        endpoints[endpoint.agency].append(endpoint.id)
+    found = members(register, frame)
+    assert list(found) == [agency for agency in frame.agencies if own[agency] or endpoints[agency]]
+    volumes = [[replace(VOLUME, consumer=agency)] for agency in found]
+    blocks = consumer_blocks(table, [*found.values()], volumes, [()] * len(found))
+    payloads = encode_blocks(blocks)
+    assert payloads == [encode_block(block) for block in blocks]
+    for agency, cut in zip(found, blocks, strict=True):
+        links = sorted(link.id for link in register.links.values() if register.consumer(link) == agency)
+        block = published(cut, sequence)
+        assert list(block.indicators) == rows(
+            snapshot,
+            {
+                Kind.CONSUMER: [agency],
+                Kind.SERVICE: sorted(own[agency]),
+                Kind.LINK: links,
+                Kind.ENDPOINT: sorted(endpoints[agency]),
+            },
+        )
+        assert block.exchanges == (replace(VOLUME, consumer=agency),)
+        assert [one.window_days for one in block.links] == (list(snapshot.windows) if links and len(cut.ids) else [])
+        for evidence in block.links:
+            columns = snapshot.links[evidence.window_days]
+            at = [columns.ids.index(link) for link in links]
+            assert list(evidence.ids) == links
+            np.testing.assert_array_equal(evidence.slots, columns.slots[at])
+            np.testing.assert_array_equal(evidence.verdicts, columns.counts.T[at])
+            np.testing.assert_array_equal(evidence.omega, columns.omega[at])
+            np.testing.assert_array_equal(evidence.share, columns.share[at])
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases())
+def test_a_digest_tells_blocks_apart_as_encoding_them_does(case: Case) -> None:
+    """Of the same register, blocks of one evidence and of a little more have the same digest where they say the same."""
+    register = register_of(case.register)
+    frame = Frame.of(register)
+    found = members(register, frame)
+    less = case.copy()
+    less.measurements = case.measurements[: -case.rng.randint(1, 3)]
+    said = []
+    for one in (case, case, less):
+        snapshot = indicators(frame, evidence_of(one), end_slot=case.end_slot, evidence_sequence=1)
+        said.append(consumer_blocks(Table(snapshot), [*found.values()], [()] * len(found), [()] * len(found)))
+    for block, same, other in zip(*said, strict=True):
+        assert block_digest(block) == block_digest(same)
+        assert (block_digest(block) == block_digest(other)) == (encode_block(block) == encode_block(other))

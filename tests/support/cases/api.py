@@ -1,0 +1,107 @@
+"""The api as a process on a real nats-server, for tests. Not a test."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from peyvand.v1 import register_service_pb2, register_service_pb2_grpc
+from services.core.bus.names import INDICATOR
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
+from tests.support.block_columns import encoded
+from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.processes import Process
+from tests.support.registers import write_register
+
+DEADLINE = 30.0
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@dataclass
+class Api(Process):
+    """One api process, and where its gRPC is."""
+
+    listen: str
+
+
+@pytest.fixture
+def launch(nats, port, tmp_path):
+    """Starts api processes on the test's bus; none outlives the test."""
+    started = []
+
+    def start(**flags):
+        listen, where = f"127.0.0.1:{port()}", f"127.0.0.1:{port()}"
+        settings = {"nats": nats.url, "credentials": nats.credentials, "listen": listen, "metrics": where, **flags}
+        output = tmp_path / f"api-{len(started)}.log"
+        argv = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+        with output.open("wb") as file:
+            popen = subprocess.Popen([sys.executable, "-m", "services.api", *argv], stdout=file, stderr=file)
+        process = Api(popen, output, str(settings["metrics"]), str(settings["listen"]))
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.popen.kill()
+        process.popen.wait()
+
+
+@pytest.fixture
+def register(tmp_path):
+    return load_register(write_register(tmp_path / "register"))
+
+
+async def until(condition):
+    """Wait until an async condition holds, but no longer than the deadline."""
+    async with asyncio.timeout(DEADLINE):
+        while not await condition():  # noqa: ASYNC110  # the condition is another process's, it sends no event
+            await asyncio.sleep(0.02)
+
+
+async def put_blocks(bus, register, **options):
+    for key, block in blocks_of(register, **options).items():
+        await bus.kv_put(INDICATOR, key, encoded(block))
+
+
+async def health_of(channel, name=""):
+    stub = health_pb2_grpc.HealthStub(channel)
+    try:
+        return (await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)).status
+    except grpc.aio.AioRpcError:
+        return None
+
+
+async def with_register(channel):
+    stub = register_service_pb2_grpc.RegisterServiceStub(channel)
+    try:
+        await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
+    except grpc.aio.AioRpcError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def serving(launch, nats, register):
+    """An api that serves the register and a first set of blocks: its process, and a channel to it."""
+    async with nats.connect("register") as bus:
+        await publish_register(bus, register, now=AS_OF)
+    async with nats.connect("scorer") as bus:
+        await put_blocks(bus, register)
+    process = launch()
+    async with grpc.aio.insecure_channel(process.listen) as channel:
+
+        async def is_serving():
+            return await health_of(channel) == SERVING
+
+        await until(is_serving)
+        yield process, channel

@@ -1,0 +1,97 @@
+"""Every answer that an api gives over gRPC, as bytes on the wire, for tests that seek something in them. Not a test itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import grpc.aio
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+
+from peyvand.v1 import indicator_pb2, register_service_pb2
+from peyvand.v1 import indicator_service_pb2 as asked
+from tests.support.nats import Nats
+from tests.support.ports import free_port
+
+__all__ = ["api", "every_answer"]
+
+_SECONDS = 20
+_KINDS = indicator_pb2.IndicatorKind
+
+
+def _requests(link: str, service: str, agency: str, window: int) -> dict[str, list[Message]]:
+    """Requests by RPC: each at least once about these, and one that is refused quoting what it asked for."""
+    whom = {"consumer": agency, "provider": agency, "service": service, "link": link, "government": "", "sector": "x"}
+    named = [(_KINDS.Value(f"INDICATOR_KIND_{kind.upper()}"), name) for kind, name in whom.items()]
+    some = {"window_days": window}
+    return {
+        "GetIndicator": [asked.GetIndicatorRequest(kind=kind, id=name, **some) for kind, name in named],
+        "ListIndicators": [asked.ListIndicatorsRequest(kind=kind, **some) for kind, _ in named],
+        "ExplainIndicator": [asked.ExplainIndicatorRequest(kind=kind, id=name, **some) for kind, name in named],
+        "GetHistory": [asked.GetHistoryRequest(kind=kind, id=name, **some) for kind, name in named],
+        "WatchIndicators": [asked.WatchIndicatorsRequest(kind=kind, **some) for kind, _ in named],
+        "GetStructure": [asked.GetStructureRequest(**some)],
+        "ListLinks": [asked.ListLinksRequest(finding=finding, **some) for finding in asked.LinkFinding.values()],
+        "GetLink": [asked.GetLinkRequest(link=link, **some), asked.GetLinkRequest(link="no-such-link", **some)],
+        "TabulateIndicators": [
+            asked.TabulateIndicatorsRequest(attribute=attribute, **some)
+            for attribute in asked.TabulatedAttribute.values()
+        ],
+        "GetTraffic": [asked.GetTrafficRequest(**some), asked.GetTrafficRequest(window_days=5)],
+        "GetRegister": [register_service_pb2.GetRegisterRequest()],
+        "ListAgencies": [register_service_pb2.ListAgenciesRequest()],
+        "ListServices": [register_service_pb2.ListServicesRequest()],
+        "ListEvaluationRounds": [register_service_pb2.ListEvaluationRoundsRequest()],
+    }
+
+
+async def every_answer(address: str, *, link: str, service: str, agency: str, window: int) -> list[tuple[str, bytes]]:
+    """Call every RPC of the api there is; the name of each call, and its answer or its refusal with all details."""
+    requests = _requests(link, service, agency, window)
+    services = [
+        *asked.DESCRIPTOR.services_by_name.values(),
+        *register_service_pb2.DESCRIPTOR.services_by_name.values(),
+    ]
+    async with grpc.aio.insecure_channel(address) as channel:
+        return [
+            (method.name, await _answer(channel, method, request))
+            for one in services
+            for method in one.methods
+            for request in requests[method.name]
+        ]
+
+
+async def _answer(channel: grpc.aio.Channel, method: MethodDescriptor, request: Message) -> bytes:
+    way, body = f"/{method.containing_service.full_name}/{method.name}", request.SerializeToString()
+    try:
+        if method.server_streaming:
+            call = channel.unary_stream(way)(body, timeout=_SECONDS)
+            first = await call.read()
+            call.cancel()
+            return first
+        return await channel.unary_unary(way)(body, timeout=_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        return f"{error.code()} {error.details()} {error.trailing_metadata()}".encode()
+
+
+@contextmanager
+def api(nats: Nats, log: Path, *more: str) -> Iterator[str]:
+    """An api as a process on a test's bus, with its log and ``more`` flags; its address. It may not answer yet."""
+    listen = f"127.0.0.1:{free_port()}"
+    flags = ["--nats", nats.url, "--credentials", str(nats.credentials), "--listen", listen, *more]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.api", *flags, "--metrics", f"127.0.0.1:{free_port()}"],
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        yield listen
+    finally:
+        process.kill()
+        process.wait()

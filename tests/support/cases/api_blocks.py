@@ -1,0 +1,192 @@
+"""Blocks put together by hand for the api's tests: counts per link, and indicators computed from them here. Not a test.
+
+Every link has 100 slots, all known; ``ok`` says how many were OK (90 unless said), the rest were LATE. An absent link
+is NOT_CONNECTED in all of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from services.core.blocks.link_evidence import LinkEvidence
+from services.core.blocks.recent_block import RecentBlock
+from services.core.blocks.slot_block import SlotBlock
+from services.core.codec import ExchangeVolume
+from services.core.model.measurement import Indicator, Interval, Kind, Losses, RecentRows, Strict
+from services.core.model.outcome import Outcome, Reason
+from services.core.model.structure import ProviderRole, SetIndex, Structure
+from tests.support.block_columns import Block
+
+__all__ = ["AS_OF", "COUNTED_FROM", "blocks_of", "recent_block", "slot_block_of", "structure_of"]
+
+AS_OF = 1_790_000_100
+"""A whole slot of 300 s, in 2026."""
+
+COUNTED_FROM = 1_782_160_200
+"""Midnight in Tehran, 90 days before that day: exchanges of pairs count from then on."""
+
+SLOTS = 100
+
+
+def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
+    """Return every block of bucket `indicator` by key."""
+    links = sorted(register.links.values(), key=lambda link: link.id)
+    good = {link.id: 0 if link.absent else (ok or {}).get(link.id, 90) for link in links}
+    within = defaultdict(float)
+    for link in links:
+        within[link.service] += link.weight
+    omega = {link.id: register.services[link.service].weight * link.weight / within[link.service] for link in links}
+
+    def indicator(kind, entity, members, window):
+        total = sum(omega[link.id] for link in members)
+        point = sum(omega[link.id] * good[link.id] / SLOTS for link in members) / total
+        lost = sum(omega[link.id] for link in members if link.absent) / total
+        return Indicator(
+            kind=kind,
+            id=entity,
+            window_days=window,
+            as_of=as_of,
+            point=point,
+            lower=point,
+            upper=point,
+            known_share=1.0,
+            interval=Interval(point / 2, (1 + point) / 2, 0.95),
+            losses=Losses(not_connected=lost, late=1 - point - lost),
+            strict=None if kind in (Kind.PROVIDER, Kind.LINK) else Strict(point, point, point),
+            level=None if kind is not Kind.SERVICE else 1 if any(link.absent for link in members) else 2,
+            links_required=len(members),
+            links_known=len(members),
+            links_absent=sum(link.absent for link in members),
+            register_version=register.register_version,
+            probe_version=register.probe_version,
+            method_version="1",
+            evidence_sequence=sequence,
+        )
+
+    def grouped(label, some=links):
+        groups = defaultdict(list)
+        for link in some:
+            groups[label(link)].append(link)
+        return sorted(groups.items())
+
+    windows = windows or register.policy.windows_days
+    sectors = grouped(lambda link: register.agencies[register.consumer(link)].sector)
+    blocks = {
+        "government": Block(
+            tuple(
+                indicator(kind, entity, members, window)
+                for window in windows
+                for kind, groups in (
+                    (Kind.GOVERNMENT, [(register.policy.government.id, links)]),
+                    (Kind.SECTOR, sectors),
+                    (Kind.PROVIDER, grouped(lambda link: link.provider)),
+                )
+                for entity, members in groups
+            ),
+            structures=tuple(structure_of(window, as_of) for window in windows),
+        )
+    }
+    for agency, members in grouped(register.consumer):
+        kinds = (
+            (Kind.CONSUMER, [(agency, members)]),
+            (Kind.SERVICE, grouped(lambda link: link.service, members)),
+            (Kind.LINK, grouped(lambda link: link.id, members)),
+        )
+        blocks[f"consumer.{agency}"] = Block(
+            tuple(
+                indicator(kind, entity, some, window)
+                for window in windows
+                for kind, groups in kinds
+                for entity, some in groups
+            ),
+            tuple(_evidence(members, good, omega, window) for window in windows),
+            (ExchangeVolume(agency, members[0].provider, False, 40, 38, 1, 1, as_of - 300, COUNTED_FROM, as_of),),
+        )
+    return blocks
+
+
+def _evidence(members, good, omega, window):
+    verdicts = np.zeros((len(members), 6), np.int64)
+    for row, link in enumerate(members):
+        verdicts[row, 5] = good[link.id]
+        verdicts[row, 0 if link.absent else 3] = SLOTS - good[link.id]
+    return LinkEvidence(
+        window,
+        tuple(link.id for link in members),
+        np.full(len(members), SLOTS, np.int64),
+        verdicts,
+        np.array([omega[link.id] for link in members]),
+        verdicts[:, 5] / SLOTS,
+    )
+
+
+def structure_of(window, as_of=AS_OF):
+    """Return a structure with a value of its own in every field."""
+    return Structure(
+        window_days=window,
+        pairs_required=8,
+        pairs_working=6,
+        pairs_absent=1,
+        pairs_unknown=1,
+        pair_coverage=0.75,
+        pair_coverage_upper=0.875,
+        pair_coverage_weighted=0.8,
+        pair_coverage_weighted_upper=0.9,
+        isolates=("customs",),
+        islands=(("civil-registry", "land-registry", "tax-office"), ("customs",)),
+        fragmentation=0.2,
+        fragmentation_lower=0.1,
+        reciprocity=None,
+        within_sectors=SetIndex(3, 0.95, 0.9, 0.96, 0.97),
+        across_sectors=SetIndex(5, None, 0.4, 0.9, 0.5),
+        silo_gap=None,
+        provider_concentration=0.3,
+        providers=(ProviderRole("customs", 2, 0.25, 0.2, 0.1), ProviderRole("tax-office", 6, 0.75, 0.05, 0.6)),
+        bus_links=4,
+        bus_strict_loss=0.5,
+        resilience=0.15,
+        weakest="tax-office",
+        declared=11 / 12,
+        as_of=as_of,
+        register_version="r",
+        method_version="1",
+        evidence_sequence=7,
+    )
+
+
+def slot_block_of(register, agency, chunk, cells, vantages=("north", "south")):
+    """Return one slot block; ``cells`` maps (link, slot number, vantage) to (outcome, reason), the verdict is the worst."""
+    links = tuple(one.id for one in register.links.values() if register.consumer(one) == agency)
+    outcome = np.zeros((64, len(links), len(vantages)), np.uint8)
+    reason = np.zeros_like(outcome)
+    verdict = np.ones((64, len(links)), np.uint8)
+    for (link, slot, vantage), (what, why) in cells.items():
+        at = slot - chunk * 64, links.index(link), vantages.index(vantage)
+        outcome[at], reason[at] = what, why
+    for row, column in np.ndindex(verdict.shape):
+        known = [one for one in outcome[row, column] if one > 1]
+        verdict[row, column] = min(known, default=1)
+    return SlotBlock(register.policy.slot_seconds, chunk * 64, links, (), vantages, verdict, outcome, reason)
+
+
+def recent_block(register):
+    """Return what the scorer published of land-registry's links: two vantages, a failure, and a burn."""
+    links = tuple(sorted(link.id for link in register.links.values() if register.consumer(link) == "land-registry"))
+    at, slot = links.index("deed-tax"), AS_OF - 300
+    unset, probe = [-1] * 8, [20_000, -1, 1_000, 2_000, 3_000, 14_000, -1, 1_900_000_000]
+    ok = [at, 0, slot, slot * 10**6, Outcome.OK, Reason.OK, *probe]
+    shed = [at, 1, slot, -1, Outcome.UNKNOWN, Reason.SHED, *unset]
+    failed = [at, 0, slot - 300, (slot - 300) * 10**6, Outcome.INVALID, Reason.STATUS, *probe]
+    known, burnt = np.full((4, len(links)), 10), np.zeros((4, len(links)), dtype=np.int64)
+    burnt[0, at] = 5
+    return RecentBlock(
+        links=links,
+        endpoints=(),
+        vantages=("north", "south"),
+        latest=RecentRows(np.array([ok, shed]).T, np.array(["", ""], dtype=object)),
+        failures=RecentRows(np.array([failed]).T, np.array(["status 503"], dtype=object)),
+        burn_known=known,
+        burn_failed=burnt,
+    )

@@ -1,0 +1,141 @@
+"""A real gRPC server over a picture put together by hand, and a channel to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import grpc.aio
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from prometheus_client import CollectorRegistry
+
+from peyvand.v1 import indicator_service_pb2_grpc, register_service_pb2_grpc
+from services.api.model.register_view import RegisterView
+from services.api.server import Announcer, listening
+from services.api.wiring import NAMES, Picture, handlers
+from services.core.blocks.read import KeptBlock
+from services.core.log import logger
+from services.core.runtime import Health
+from services.register.directory.load import load_register
+from tests.support.block_columns import encoded
+from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.registers import write_register
+
+
+@dataclass
+class Bucket:
+    """Bucket `indicator` as the api reads slots from it: values by key, or an error."""
+
+    values: dict = field(default_factory=dict)
+    error: Exception | None = None
+
+    async def kv_get(self, _, key):
+        if self.error is not None:
+            raise self.error
+        return self.values.get(key)
+
+    async def kv_all(self, _, pattern):
+        if self.error is not None:
+            raise self.error
+        return {key: value for key, value in self.values.items() if key.startswith(pattern.rstrip("*"))}
+
+
+class Api:
+    """The server's picture to change and its stubs to ask."""
+
+    def __init__(self, *, picture, registry, bucket, channel, register, address):
+        self.picture = picture
+        self.registry = registry
+        self.bucket = bucket
+        self.register = register
+        self.channel = channel
+        self.address = address
+        self.indicators = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        self.registers = register_service_pb2_grpc.RegisterServiceStub(channel)
+
+    def take_register(self, register=None):
+        self.picture.model.take_register(RegisterView(register or self.register, published=AS_OF - 0.5))
+
+    def take(self, key, block):
+        """Take in one block as it comes from the bus, None when it was deleted."""
+        kept = None if block is None else KeptBlock.of(encoded(block))
+        self.picture.hub.publish(self.picture.model.take_block(key, kept))
+
+    def take_blocks(self, **options):
+        for key, block in blocks_of(self.register, **options).items():
+            self.take(key, block)
+
+    def counted(self, method, code):
+        return self.registry.get_sample_value("peyvand_api_requests_total", {"method": method, "code": code})
+
+
+@pytest.fixture
+def register(tmp_path):
+    return load_register(write_register(tmp_path / "register"))
+
+
+@pytest.fixture
+async def empty_api(register):
+    """An api that has neither register nor blocks yet; its clock stands at AS_OF."""
+    registry, bucket = CollectorRegistry(), Bucket()
+    picture = Picture(registry)
+    picture.bus = bucket
+    answering = handlers(picture, registry, logger(), clock=lambda: float(AS_OF))
+    announcer = Announcer(NAMES, Health())
+    async with (
+        listening("127.0.0.1:0", NAMES, answering, announcer) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        yield Api(
+            picture=picture,
+            registry=registry,
+            bucket=bucket,
+            channel=channel,
+            register=register,
+            address=f"127.0.0.1:{port}",
+        )
+        picture.hub.close()
+
+
+@pytest.fixture
+async def api(empty_api):
+    """An api with the register and a first set of blocks."""
+    empty_api.take_register()
+    empty_api.take_blocks()
+    return empty_api
+
+
+@pytest.fixture
+def refusal():
+    """Makes a call that must fail and returns its code, ErrorInfo and sentence."""
+
+    async def expect(call):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await (call.read() if hasattr(call, "read") else call)
+        error = caught.value
+        info = error_details_pb2.ErrorInfo()
+        status = rpc_status.from_call(_Call(error))
+        assert status is not None
+        assert status.details[0].Unpack(info)
+        assert info.domain == "peyvand"
+        assert status.message == error.details()
+        return error.code(), info, error.details()
+
+    return expect
+
+
+class _Call:
+    """An AioRpcError as the call that grpc_status reads."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def trailing_metadata(self):
+        return tuple(self._error.trailing_metadata())
+
+    def code(self):
+        return self._error.code()
+
+    def details(self):
+        return self._error.details()

@@ -1,0 +1,93 @@
+"""A collector as a process on a test's bus, and what it published; for tests of it. Not a test itself."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from services.core.bus.names import EXCHANGES
+from services.core.codec import decode_summaries
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
+from tests.support.processes import Process
+
+DEADLINE = 120.0
+
+
+@pytest.fixture
+def collector(nats, tmp_path, port):
+    """Starts collectors on the test's bus and state; none outlives the test."""
+    started = []
+
+    @contextmanager
+    def start(*arguments, data="state"):
+        metrics, log = f"127.0.0.1:{port()}", tmp_path / f"collector-{len(started)}.log"
+        command = [
+            sys.executable,
+            "-m",
+            "services.collector",
+            "--nats",
+            nats.url,
+            "--credentials",
+            str(nats.credentials),
+        ]
+        command += ["--data", str(tmp_path / data), "--metrics", metrics, *map(str, arguments)]
+        with log.open("wb") as out:
+            process = Process(subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT), log, metrics)
+        started.append(process)
+        try:
+            yield process
+        finally:
+            if process.popen.poll() is None:
+                process.popen.kill()
+            process.popen.wait()
+
+    return start
+
+
+async def until(condition, what):
+    """Wait for a condition, which may be a coroutine function, with a deadline."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        found = condition()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{what} did not happen within {DEADLINE} s")
+
+
+async def put_in_force(nats, directory):
+    async with nats.connect("register") as bus:
+        await publish_register(bus, load_register(directory), now=time.time())
+
+
+async def stored(bus):
+    """Every message of the stream of exchanges."""
+    found, start = [], 1
+    while messages := await bus.read(EXCHANGES, start):
+        found += messages
+        start = messages[-1].sequence + 1
+    return found
+
+
+async def in_force(bus):
+    """The summaries in force: the highest revision of each key, as the scorer reads them."""
+    best = {}
+    for message in await stored(bus):
+        name, summaries = decode_summaries(message.data)
+        for summary in summaries:
+            key = (name, summary.client, summary.service, summary.slot_start)
+            if key not in best or summary.revision > best[key].revision:
+                best[key] = summary
+    return list(best.values())
+
+
+def totals(summaries):
+    return sum(s.count for s in summaries), sum(s.count for s in summaries if s.meta), sum(s.orphans for s in summaries)

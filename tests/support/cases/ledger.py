@@ -1,0 +1,45 @@
+"""What tests of the collector's state begin with. Not a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from services.collector.ledger.ledger import Ledger
+from services.collector.records.batch import Batch, Position
+from services.collector.records.xroad import read_side
+from services.register.attribution import Mapping
+from tests.support.exchange_records import both_sides, record
+
+NOW = 1_700_000_500_000
+HOUR, DAY = 3_600_000, 86_400_000
+NOBODY = Mapping(None)
+
+
+def batch(*records, line=1):
+    return Batch(tuple(map(read_side, records)), (), Position(line * 10, line))
+
+
+def counts(ledger):
+    return {(s.service, s.slot_start): (s.count, s.orphans) for s in ledger.summaries()}
+
+
+@pytest.fixture
+def raw() -> Callable[..., dict[str, Any]]:
+    """Makes raw records."""
+    return record
+
+
+@pytest.fixture
+def both() -> Callable[..., tuple[dict[str, Any], dict[str, Any]]]:
+    """Makes the two sides of an exchange."""
+    return both_sides
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    """A state that is empty, and gone afterwards."""
+    with Ledger(None, NOBODY, now_ms=NOW) as opened:
+        yield opened

@@ -1,0 +1,125 @@
+"""Probing with a bus that is a list, and small registers for it. Not a test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.core.codec import decode_measurements
+from services.core.errors import BusError
+from services.core.model.measurement import Measurement
+from services.core.model.probe import Probe
+from services.core.model.register import Agency, Government, Link, Policy, Register, Service, Vantage
+from services.core.settings import Settings
+from services.prober.environment import Network
+from services.prober.metrics import Meters
+from services.prober.pipeline import Probing
+from services.prober.publishing.publisher import Publisher
+from services.prober.publishing.spool import Spool
+from services.prober.scheduling.membership import Roster
+from tests.support.servers.http_server import LOOPBACK
+
+__all__ = ["Prober", "register", "running", "slots"]
+
+
+class Sink:
+    """A bus that keeps what it is given, while it is up."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.messages: dict[str, tuple[str, bytes]] = {}
+        self.news = asyncio.Condition()
+
+    async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:  # noqa: ARG002 - as the bus has it
+        if not self.connected:
+            raise BusError("the bus is down")
+        async with self.news:
+            self.messages[message_id] = (subject, payload)
+            self.news.notify_all()
+        return len(self.messages)
+
+    @property
+    def rows(self) -> list[Measurement]:
+        return [row for _, payload in self.messages.values() for row in decode_measurements(payload)]
+
+    async def until(self, enough: Callable[[list[Measurement]], bool], seconds: float = 60.0) -> list[Measurement]:
+        """Wait for enough measurements and return all there are."""
+        async with asyncio.timeout(seconds), self.news:
+            await self.news.wait_for(lambda: enough(self.rows))
+        return self.rows
+
+
+def register(
+    urls: dict[str, str], *, control: tuple[str, ...] = (), slot: int = 2, timeout: float = 0.5, **link: object
+) -> Register:
+    """A register of one link per url; ids are those of ``urls``."""
+    return Register(
+        agencies={"a": Agency("a", "A", "آ", "s"), "b": Agency("b", "B", "ب", "s")},
+        services={"service": Service("service", "a", "S", "س")},
+        links={
+            name: Link(name, "service", "b", f"item-{name}", probe="page", target=url, **link)  # type: ignore[arg-type]
+            for name, url in urls.items()
+        },
+        endpoints={},
+        probes={"page": Probe("page", "http", timeout=timeout)},
+        policy=Policy(
+            government=Government("g", "G", "گ"),
+            timezone="Asia/Tehran",
+            epoch=datetime(2026, 1, 1, tzinfo=UTC),
+            slot_seconds=slot,
+            vantages=(Vantage("north", control), Vantage("south")),
+            egress=LOOPBACK,
+        ),
+        register_version="r1",
+        probe_version="p1",
+    )
+
+
+class Prober:
+    """A Probing that runs, and all it needs."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.sink = Sink()
+        self.registry = CollectorRegistry()
+        self.network = Network()
+        self.spool = Spool(folder / "spool", 1 << 20)
+        self.spool.open()
+        chosen = Settings(vantage="north", prober="p1", **settings)  # type: ignore[arg-type]
+        log = structlog.get_logger()
+        meters = Meters(self.registry)
+        self.publisher = Publisher(self.spool, self.sink, meters, log)
+        self.roster = Roster("p1", 1.0)
+        self.probing = Probing(chosen, self.network, self.publisher, self.roster, meters, log)
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+
+@asynccontextmanager
+async def running(folder: Path, first: Register, **settings: object) -> AsyncIterator[Prober]:
+    """A prober at work, stopped in order at the end."""
+    prober = Prober(folder, **settings)
+    prober.probing.use(first)
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(prober.publisher.send())
+        pulse = group.create_task(prober.probing.pulse())
+        try:
+            yield prober
+        finally:
+            await prober.probing.stop(1.0)
+            await asyncio.wait({pulse}, timeout=5)
+            sending.cancel()
+            await prober.publisher.drain(1.0)
+            prober.spool.close()
+            await prober.network.close()
+
+
+def slots(rows: list[Measurement], name: str) -> Counter[int]:
+    return Counter(row.slot_start for row in rows if row.target.id == name)

@@ -1,0 +1,200 @@
+"""What tests of the scorer share: a short-slotted register, batches of measurements, a scorer as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from services.core.bus import Bus
+from services.core.bus.names import INDICATOR, measurement_subject
+from services.core.codec import encode_measurements
+from services.core.model.measurement import Indicator, Kind, Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.register import Register
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
+from tests.support.block_columns import Block, decode_block
+from tests.support.nats import Nats
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
+from tests.support.processes import page
+from tests.support.registers import write_register
+
+__all__ = [
+    "SLOT",
+    "Scorer",
+    "batch",
+    "blocks",
+    "eventually",
+    "government",
+    "make_register",
+    "measure",
+    "now_slot",
+    "only",
+    "put",
+    "register_on",
+]
+
+SLOT = 2
+T = TypeVar("T")
+DEADLINE = 30.0
+
+
+def make_register(folder: Path, *, epoch: float | None = None, timezone: str = "UTC", **changes: Any) -> Path:
+    """A register with slots of two seconds and one vantage, main, that begins an hour ago."""
+    write_register(folder, **changes)
+    began = time.gmtime(time.time() - 3600 if epoch is None else epoch)
+    policy = (folder / "policy.yaml").read_text("utf-8")
+    policy = policy.replace("slot_seconds: 300", f"slot_seconds: {SLOT}").replace(
+        "timezone: Asia/Tehran", f"timezone: {timezone}"
+    )
+    policy = policy.replace("epoch: 2026-01-01", time.strftime("epoch: %Y-%m-%dT%H:%M:%SZ", began))
+    policy = (
+        policy.replace("default_latency_ms: 2000", "default_latency_ms: 200")
+        .replace("id: north", "id: main")
+        .replace("publish_threshold: 0.8", "publish_threshold: 0.0")
+    )
+    (folder / "policy.yaml").write_text(policy, "utf-8")
+    probes = (folder / "probes.yaml").read_text("utf-8")
+    (folder / "probes.yaml").write_text(probes.replace("timeout: 5s", "timeout: 500ms"), "utf-8")
+    for name in ("links.csv", "endpoints.csv"):
+        text = (folder / name).read_text("utf-8")
+        (folder / name).write_text(text.replace("north", "main").replace(",500,,0.99", ",200,,0.99"), "utf-8")
+    return folder
+
+
+async def register_on(nats: Nats, folder: Path) -> Register:
+    """Load a register and publish it."""
+    register = load_register(folder)
+    async with nats.connect("register") as bus:
+        await publish_register(bus, register, now=time.time())
+    return register
+
+
+def measure(
+    target: str, slot: int, reason: Reason = Reason.OK, *, at: float = 0.25, vantage: str = "main"
+) -> Measurement:
+    """One measurement of a link (or of an endpoint, written ``endpoint:ID``)."""
+    kind, colon, name = target.rpartition(":")
+    return Measurement(
+        target=Target(name, endpoint=bool(colon) and kind == "endpoint"),
+        vantage=vantage,
+        slot_start=slot * SLOT,
+        time=slot * SLOT + at,
+        outcome=OUTCOME_OF[reason],
+        reason=reason,
+        latency=0.01,
+        prober="p1",
+    )
+
+
+def now_slot() -> int:
+    """The slot that is running."""
+    return int(time.time() // SLOT)
+
+
+def batch(rows: Iterable[Measurement]) -> bytes:
+    """A batch as a prober publishes it."""
+    return encode_measurements(list(rows))
+
+
+async def put(bus: Bus, rows: Iterable[Measurement], *, shard: int = 0) -> int:
+    """Publish a batch as the prober of vantage main."""
+    return await bus.publish(measurement_subject("main", shard), batch(rows), message_id="")
+
+
+async def blocks(bus: Bus) -> dict[str, Block]:
+    """Every block of indicators that is published, by key."""
+    found = await bus.kv_all(INDICATOR)
+    return {key: decode_block(value) for key, value in found.items() if not key.startswith(("slot.", "latest."))}
+
+
+async def eventually(look: Callable[[], Awaitable[T | None]], what: str, deadline: float = DEADLINE) -> T:
+    """What ``look`` returns, once it is neither None nor False."""
+    async with asyncio.timeout(deadline):
+        while True:
+            found = await look()
+            if found is not None and found is not False:
+                return found
+            await asyncio.sleep(0.02)
+    raise AssertionError(what)
+
+
+async def government(bus: Bus, sequence: int) -> Block:
+    """The government's block, once it is made of everything up to this message."""
+
+    async def look() -> Block | None:
+        found = (await blocks(bus)).get("government")
+        return found if found and found.indicators[0].evidence_sequence >= sequence else None
+
+    return await eventually(look, "the government's block")
+
+
+def only(block: Block, kind: Kind, name: str, window: int = 7) -> Indicator:
+    """One indicator of a block."""
+    (found,) = [row for row in block.indicators if (row.kind, row.id, row.window_days) == (kind, name, window)]
+    return found
+
+
+@dataclass
+class Scorer:
+    """A scorer as its own process, so that it can be killed."""
+
+    nats: Nats
+    data: Path
+    metrics: int = field(default_factory=free_port)
+    process: subprocess.Popen[str] | None = None
+
+    def start(self, *flags: str) -> None:
+        """Start it."""
+        command = [sys.executable, "-m", "services.scorer", "--nats", self.nats.url, "--data", str(self.data)]
+        command += ["--credentials", str(self.nats.credentials), "--metrics", f"127.0.0.1:{self.metrics}", *flags]
+        self.data.mkdir(parents=True, exist_ok=True)
+        with (self.data / "scorer.log").open("a") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.PIPE, text=True)
+
+    def kill(self) -> None:
+        """End it as kill -9 does."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.communicate()
+
+    async def stop(self) -> tuple[int, str]:
+        """End it by SIGTERM; its exit code and what it said on stderr."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return await self.ended()
+
+    async def ended(self) -> tuple[int, str]:
+        """Wait until it has ended; its exit code and what it said on stderr."""
+        assert self.process is not None
+        _, errors = await asyncio.to_thread(self.process.communicate, timeout=DEADLINE)
+        return self.process.returncode, errors
+
+    async def get(self, path: str) -> str | None:
+        """A page of its HTTP server, None when it does not answer with 200."""
+        status, text = await asyncio.to_thread(page, f"127.0.0.1:{self.metrics}", path)
+        return text if status == 200 else None
+
+    async def health(self) -> str:
+        """What /health says, "" when it does not answer."""
+        _, text = await asyncio.to_thread(page, f"127.0.0.1:{self.metrics}", "/health")
+        return text
+
+    def events(self) -> list[str]:
+        """The events it has logged, in their order."""
+        lines = (self.data / "scorer.log").read_text("utf-8").splitlines()
+        return [json.loads(line)["event"] for line in lines]
+
+    async def serving(self) -> None:
+        """Wait until its health says SERVING."""
+        await eventually(lambda: self.get("/health"), "the scorer serves")

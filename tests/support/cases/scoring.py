@@ -1,0 +1,130 @@
+"""A scorer without a bus, a stream for it, and a crash; for tests of scoring. Not a test."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.core.codec import decode_columns, encode_measurements
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.register import Register
+from services.indicator.calendar import Calendar
+from services.indicator.index.index import Snapshot
+from services.register.directory.load import load_register
+from services.scorer.index.results import Adopted
+from services.scorer.index.scoring import Scoring
+from services.scorer.state.position import Position
+from services.scorer.state.store import Store
+from tests.support.registers import write_register
+
+__all__ = ["SLOT", "START", "CrashError", "Run", "crash", "differences", "register", "stream"]
+
+SLOT = 300
+START = 1_772_388_000  # 2026-03-01T18:00:00Z: in Tehran the day ends 30 slots later
+START_OF_STREAM = Position("MEASUREMENTS", "monday", 0)
+REASONS = [Reason.OK] * 6 + [Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE, Reason.SHED]
+
+
+@pytest.fixture(scope="module")
+def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
+    """A register whose slots close an hour and a little after they end."""
+    folder = tmp_path_factory.mktemp("register")
+    return load_register(write_register(folder, policy_yaml=("grace_hours: 24", "grace_hours: 1")))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A message of the stream."""
+
+    sequence: int
+    time: float
+    payload: bytes
+
+
+def stream(register: Register, *, slots: int, seed: int) -> list[Stored]:
+    """Batches of every slot from two vantages: some late, some too late, some repeated."""
+    chance = random.Random(seed)
+    targets = [
+        *(Target(name) for name in register.links),
+        *(Target(name, endpoint=True) for name in register.endpoints),
+    ]
+    sent: list[tuple[float, bytes]] = []
+    for slot in range(slots):
+        start = START + slot * SLOT
+        for vantage in ("north", "south"):
+            rows = []
+            for target in targets:
+                reason = chance.choice(REASONS)
+                rows.append(Measurement(target, vantage, start, start + 5.0, OUTCOME_OF[reason], reason))
+            delay = chance.choice([0, 0, 0, 0, 0, 1_000, 3_500, 4_500])
+            payload = encode_measurements(rows)
+            sent.append((start + SLOT + 2 + delay, payload))
+            if chance.random() < 0.2:
+                sent.append((start + SLOT + 30 + delay, payload))
+    sent.sort(key=lambda message: message[0])
+    return [Stored(sequence, *message) for sequence, message in zip(count(1), sent, strict=False)]
+
+
+class CrashError(Exception):
+    """The process is gone."""
+
+
+def crash() -> None:
+    """What kill -9 does."""
+    raise CrashError
+
+
+class Run:
+    """A scorer without a bus: takes in, publishes each slot, saves now and then; what is on disk survives it."""
+
+    def __init__(self, register: Register, folder: Path) -> None:
+        self.store = Store(folder, Calendar.of(register.policy))
+        loaded = self.store.load()
+        position = loaded.manifest.position if loaded.manifest else START_OF_STREAM
+        self.scoring = Scoring(Adopted.of(register), loaded, position)
+
+    def take(self, message: Stored) -> None:
+        self.scoring.take(decode_columns(message.payload), stored=message.time, sequence=message.sequence)
+        end_slot = self.scoring.settled(message.time)
+        published = self.scoring.manifest.end_slot
+        if published is None or end_slot > published:
+            judgement = self.scoring.judge(end_slot)
+            self.scoring.published(judgement)
+            for _ in self.scoring.close():
+                pass
+
+    def save(self) -> None:
+        save = self.scoring.save()
+        if save is not None:
+            self.store.save(save)
+            self.store.let_go(self.scoring.evidence)
+
+    def result(self, end_slot: int) -> Snapshot:
+        return self.scoring.judge(end_slot).snapshot
+
+
+def differences(one: Snapshot, other: Snapshot) -> Iterator[str]:
+    """Whatever is not equal to the last bit."""
+    for name in ("end_slot", "as_of", "register_version", "evidence_sequence", "windows"):
+        if getattr(one, name) != getattr(other, name):
+            yield name
+    for mine, theirs in ((one.columns, other.columns), (one.links, other.links)):
+        assert mine.keys() == theirs.keys()
+        for key in mine:
+            for field in fields(mine[key]):
+                if not np.array_equal(
+                    *(np.asarray(getattr(side[key], field.name)) for side in (mine, theirs))
+                ) and not (_same_with_nan(getattr(mine[key], field.name), getattr(theirs[key], field.name))):
+                    yield f"{key} {field.name}"
+
+
+def _same_with_nan(one: object, other: object) -> bool:
+    mine, theirs = np.asarray(one), np.asarray(other)
+    return mine.dtype.kind == "f" and np.array_equal(mine, theirs, equal_nan=True)

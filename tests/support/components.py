@@ -1,0 +1,75 @@
+"""Components as processes of a test, one by one, so that each can be killed, paused and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
+
+__all__ = ["Components", "started"]
+
+DEADLINE = 90.0
+
+
+class Components:
+    """Processes by name, each started with its settings and killed at the end."""
+
+    def __init__(self, nats, folder: Path) -> None:
+        self._nats = nats
+        self._folder = folder
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.metrics: dict[str, str] = {}
+
+    def start(self, name: str, *flags: object, module: str = "", args: tuple[str, ...] = ()) -> None:
+        """Start a component under a name of its own, of its module or of another one that goes on as it."""
+        metrics = self.metrics.setdefault(name, f"127.0.0.1:{free_port()}")
+        where = ("--nats", self._nats.url, "--credentials", self._nats.credentials, "--data", self._folder / name)
+        command = [sys.executable, "-m", module or f"services.{name}", *args, *where, "--metrics", metrics]
+        with (self._folder / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                [str(word) for word in (*command, *flags)], cwd=ROOT, stdout=log, stderr=log
+            )
+
+    def kill(self, name: str) -> None:
+        process = self.running.pop(name)
+        process.kill()
+        process.wait()
+
+    def pause(self, name: str) -> None:
+        process = self.running[name]
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+
+    def resume(self, name: str) -> None:
+        self.running[name].send_signal(signal.SIGCONT)
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {file.name}\n{file.read_text()[-800:]}" for file in self._folder.glob("*.log"))
+
+    async def until(self, condition: Callable[[], object], what: str) -> None:
+        """Wait until a condition holds; AssertionError with the logs when it does not in time, or when a component has ended."""
+        end = time.monotonic() + DEADLINE
+        while not await asyncio.to_thread(condition):
+            ended = [name for name, process in self.running.items() if process.poll() is not None]
+            assert not ended, f"{', '.join(ended)} ended before: {what}\n{self.logs()}"
+            assert time.monotonic() < end, f"not within {DEADLINE:.0f} s: {what}\n{self.logs()}"
+            await asyncio.sleep(0.1)
+
+
+@contextmanager
+def started(nats, folder: Path) -> Iterator[Components]:
+    one = Components(nats, folder)
+    try:
+        yield one
+    finally:
+        for name in list(one.running):
+            one.kill(name)

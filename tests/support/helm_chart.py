@@ -1,0 +1,26 @@
+"""deploy/helm/peyvand as Helm renders it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import yaml
+
+from tests.support.paths import ROOT
+from tests.support.programs import module
+
+__all__ = ["CHART", "Document", "render"]
+
+CHART = ROOT / "deploy" / "helm" / "peyvand"
+
+Document = dict[str, Any]
+
+
+def render(values: Mapping[str, Any], name: str = "bus-watch") -> list[Document]:
+    """Return every document that a release of this name comes to. Raises HelmError for values that the chart refuses."""
+    with module("helm_python").Chart.load(CHART) as chart:
+        texts = chart.render(deepcopy(dict(values)), name=name, namespace="peyvand")
+    found = [yaml.safe_load_all(text) for path, text in texts.items() if not path.endswith("NOTES.txt")]
+    return [document for documents in found for document in documents if document]

@@ -1,0 +1,87 @@
+"""A real nats-server that a test can kill and start again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.core.bus import Bus, connect
+from services.core.bus.embedded import configuration, find_server, write_configuration
+from services.core.bus.roles import write_users
+from services.core.bus.topology import initialise
+from tests.support.ports import free_port
+
+__all__ = ["Nats", "running_nats"]
+
+_WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []  # util-linux; it turns into the server
+
+
+@dataclass
+class Nats:
+    """A real nats-server that can be killed and started again on the same port and store."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def credentials(self) -> Path:
+        return self.folder / "credentials"
+
+    def start(self) -> None:
+        """Start the server; clients wait for it by themselves. It ends with this process, however that ends."""
+        command = [*_WITH_US, find_server(), "-c", str(self.folder / "nats.conf")]
+        with (self.folder / "nats.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """End the server as kill -9 does."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self) -> None:
+        """Have the server stand still, and wait until it does."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
+
+    def resume(self) -> None:
+        """Have a server that stands still go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    @asynccontextmanager
+    async def connect(self, role: str) -> AsyncIterator[Bus]:
+        """A connection in one role."""
+        async with connect(self.url, role=role, credentials=self.credentials, name=f"test-{role}") as bus:
+            yield bus
+
+
+@asynccontextmanager
+async def running_nats(folder: Path, vantage: str = "main") -> AsyncIterator[Nats]:
+    """A real, initialised nats-server with one user per role, its files in a folder."""
+    server = Nats(folder, free_port())
+    users = write_users(server.credentials)
+    text = configuration(
+        host="127.0.0.1", port=server.port, store=server.folder / "store", users=users, vantage=vantage, bus="xroad"
+    )
+    write_configuration(server.folder / "nats.conf", text)
+    server.start()
+    try:
+        async with server.connect("admin") as bus:
+            await initialise(bus)
+        yield server
+    finally:
+        server.kill()

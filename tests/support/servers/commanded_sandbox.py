@@ -1,0 +1,79 @@
+"""A sandbox whose faults a test commands as it goes: `python -m tests.support.servers.commanded_sandbox FILE …`.
+
+FILE holds what ``command`` wrote last, in effect from the next slot on; without it nothing is wrong. Beside it stands the
+second that ``spoil`` wrote last. What follows are the settings of the sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from services.core.runtime import run
+from services.sandbox import component as runner
+from services.sandbox.__main__ import main
+from services.sandbox.faults.faults import Fault, Mode, Scope
+from services.sandbox.faults.timeline import Span, Timeline
+from services.sandbox.security_server.envelopes import MULTIPART, RECORDS, read_question
+from services.sandbox.security_server.monitoring import Monitoring
+from services.sandbox.servers.replies import OK, Reply, Request, response
+
+__all__ = ["command", "spoil"]
+
+
+def command(file: Path, faults: Iterable[tuple[Scope, str, Mode]]) -> None:
+    """Have a commanded sandbox show these faults, and no others, from its next slot on."""
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(list(faults)), "utf-8")
+    new.rename(file)
+
+
+def spoil(file: Path, server: int, second: int) -> None:
+    """Have the security server with this number give nothing that can be read for a second by its clock, and for no other."""
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps([server, second]), "utf-8")
+    new.rename(file.with_suffix(".spoilt"))
+
+
+def _monitoring(file: Path) -> type[Monitoring]:
+    class Spoilt(Monitoring):
+        """Answers rubbish whenever the second spoilt is among those asked for."""
+
+        def reply(self, number: int, span: Span | None, request: Request) -> Reply:
+            found = super().reply(number, span, request)
+            if not file.exists() or found.sent != OK:
+                return found
+            server, second = json.loads(file.read_text("utf-8"))
+            asked = read_question(request.body)
+            if number != server or asked.what != RECORDS or not asked.first <= second <= asked.last:
+                return found
+            return Reply(OK, response(200, MULTIPART, b"neither records nor their number"))
+
+    return Spoilt
+
+
+def _timeline(file: Path) -> type[Timeline]:
+    class Commanded(Timeline):
+        """Of several faults of a target the one of the lowest stage strikes, as in a drawn timeline."""
+
+        def state(self, slot: int) -> Mapping[str, Span]:
+            faults = json.loads(file.read_text("utf-8")) if file.exists() else []
+            struck: dict[str, list[Fault]] = {}
+            for scope, subject, mode in faults:
+                fault = Fault(Scope(scope), subject, Mode(mode), 0, 1, 0)
+                for target in self._struck(fault):
+                    struck.setdefault(target, []).append(fault)
+            first = {
+                target: min(found, key=lambda one, of=target: self._rank(of, one)) for target, found in struck.items()
+            }
+            return {target: Span(target, slot, slot + 1, one.mode, one.scope, 0) for target, one in first.items()}
+
+    return Commanded
+
+
+if __name__ == "__main__":
+    runner.Timeline = _timeline(Path(sys.argv[1]))
+    runner.Monitoring = _monitoring(Path(sys.argv[1]).with_suffix(".spoilt"))
+    sys.exit(run("sandbox", main, sys.argv[2:]))

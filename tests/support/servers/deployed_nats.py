@@ -1,0 +1,163 @@
+"""nats-servers as deploy/nats configures them, on free ports of loopback and in a folder of the test's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.core.bus import Bus, connect
+from services.core.bus.embedded import find_server
+from services.core.bus.tls import Encryption
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
+
+PEYVAND = Path(sys.executable).parent / "peyvand"
+VANTAGES = ("north", "south")
+
+
+def prepare(folder: Path) -> None:
+    """Certificates, seeds and users, made as an operator makes them."""
+    environ = {
+        **os.environ,
+        "PEYVAND": str(PEYVAND),
+        "VANTAGES": " ".join(VANTAGES),
+        "HOSTS": "127.0.0.1",
+        "OWNER": str(os.getuid()),
+    }
+    subprocess.run([ROOT / "deploy" / "prepare.sh", folder], env=environ, check=True, capture_output=True)
+
+
+@dataclass
+class Deployed:
+    """One or three nodes of one configuration of deploy/nats; everything that differs here is a path or a port."""
+
+    folder: Path
+    config: str
+    nodes: int = 1
+    ports: list[int] = field(default_factory=list)
+    routes: list[int] = field(default_factory=list)
+    running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        prepare(self.folder / "secrets")
+        self.ports = [free_port() for _ in range(self.nodes)]
+        self.routes = [free_port() for _ in range(self.nodes)]
+        text = (ROOT / "deploy" / "nats" / self.config).read_text("utf-8")
+        for node in range(self.nodes):
+            here = text
+            for said, meant in {
+                "0.0.0.0:4222": f"127.0.0.1:{self.ports[node]}",
+                "0.0.0.0:6222": f"127.0.0.1:{self.routes[node]}",
+                "0.0.0.0:8222": f"127.0.0.1:{free_port()}",
+                "127.0.0.1:8222": f"127.0.0.1:{free_port()}",
+                "/etc/peyvand/nats/": f"{self.folder / 'secrets' / 'nats'}/",
+                "/var/lib/peyvand/nats": str(self.store(node)),
+            }.items():
+                here = here.replace(f'"{said}', f'"{meant}')
+            self._config(node).write_text(here)
+            self._take_users(node)
+
+    @property
+    def secrets(self) -> Path:
+        return self.folder / "secrets"
+
+    @property
+    def users_conf(self) -> Path:
+        return self.secrets / "nats" / "users.conf"
+
+    @property
+    def urls(self) -> str:
+        """What components are given as `nats`."""
+        return ",".join(f"tls://127.0.0.1:{port}" for port in self.ports)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables of a process of ours, but its credentials."""
+        return {**os.environ, "PEYVAND_NATS": self.urls, "PEYVAND_NATS_CA": str(self.secrets / "ca.pem")}
+
+    def store(self, node: int) -> Path:
+        return self.folder / f"node-{node}" / "store"
+
+    def _config(self, node: int) -> Path:
+        folder = self.folder / f"node-{node}"
+        folder.mkdir(exist_ok=True)
+        return folder / self.config
+
+    def _take_users(self, node: int) -> None:
+        folder = self.folder / f"node-{node}" / "nats"
+        folder.mkdir(exist_ok=True)
+        shutil.copy(self.users_conf, folder)
+
+    def _command(self, node: int, *flags: str) -> tuple[list[str], dict[str, str]]:
+        routes = ", ".join(f'"nats-route://127.0.0.1:{port}"' for port in self.routes)
+        environ = {**os.environ, "NATS_NAME": f"nats-{node + 1}", "NATS_ROUTES": f"[{routes}]"}
+        return [find_server(), *flags, "-c", str(self._config(node))], environ
+
+    def fault(self, node: int = 0) -> str:
+        """What nats-server has to say against the configuration; empty when it has nothing."""
+        command, environ = self._command(node, "-t")
+        checked = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        return checked.stderr if checked.returncode else ""
+
+    def start(self, node: int) -> None:
+        command, environ = self._command(node)
+        with (self.folder / f"node-{node}" / "log").open("ab") as log:
+            self.running[node] = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+
+    def kill(self, node: int) -> None:
+        """End a node as kill -9 does."""
+        process = self.running.pop(node)
+        process.kill()
+        process.wait()
+
+    def reload(self) -> None:
+        """Have every node take the users as they are now."""
+        for node, process in self.running.items():
+            self._take_users(node)
+            process.send_signal(signal.SIGHUP)
+
+    def peyvand(self, user: str, *words: str) -> str:
+        """Run a command of ours as a user of the bus; returns what it printed."""
+        environ = {**self.environ, "PEYVAND_CREDENTIALS": str(self.secrets / "users" / user)}
+        done = subprocess.run([PEYVAND, *words], env=environ, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @asynccontextmanager
+    async def connect(self, user: str, role: str = "") -> AsyncIterator[Bus]:
+        """Connect as a user; its role is its name unless told otherwise."""
+        async with connect(
+            self.urls,
+            role=role or user,
+            credentials=self.secrets / "users" / user,
+            name=f"test-{user}",
+            encryption=Encryption(str(self.secrets / "ca.pem")),
+        ) as bus:
+            yield bus
+
+
+@contextmanager
+def deployed(folder: Path, config: str, nodes: int = 1) -> Iterator[Deployed]:
+    """Nodes that run until the end of the test."""
+    folder.mkdir()
+    servers = Deployed(folder, config, nodes)
+    try:
+        for node in range(nodes):
+            servers.start(node)
+        yield servers
+    finally:
+        for node in tuple(servers.running):
+            servers.kill(node)
+
+
+def component(servers: Deployed, user: str, name: str, *flags: str) -> tuple[Sequence[str], dict[str, str]]:
+    """The command and the environment of one component that runs as a user of the bus."""
+    environ = {**servers.environ, "PEYVAND_CREDENTIALS": str(servers.secrets / "users" / user)}
+    return [str(PEYVAND), name, *flags], environ

@@ -1,0 +1,323 @@
+"""Who sees what over TLS: roles by certificate, over a real server with certificates of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from prometheus_client import CollectorRegistry
+
+from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc, register_service_pb2_grpc
+from peyvand.v1 import indicator_service_pb2 as messages
+from peyvand.v1 import register_service_pb2 as register_messages
+from services.api.access.clients import identify_by, read_clients
+from services.api.access.roles import EVERYTHING, PUBLIC, Caller, Role
+from services.api.access.rules import RULES
+from services.api.access.tls import credentials_by
+from services.api.server import Announcer, listening
+from services.api.wiring import NAMES, handlers
+from services.core.errors import SettingsError
+from services.core.log import logger
+from services.core.model.measurement import Kind
+from services.core.runtime import Health
+from services.core.settings import Settings
+from tests.support.cases.api_blocks import AS_OF
+from tests.support.servers.authority import Authority
+
+CLIENTS = """\
+clients:
+  - {name: audit.example, role: auditor}
+  - {name: tax.example, role: agency, agency: tax-office}
+  - {name: nowhere.example, role: agency, agency: closed-long-ago}
+"""
+DEADLINE = 30.0
+OF_TAX = {"birth-tax", "deed-tax", "permit-tax", "clearance-land", "clearance-customs"}
+"""Links of the test register whose consumer or provider is the tax office."""
+
+
+class Secured:
+    """The address of a server over TLS, and callers' channels to it."""
+
+    def __init__(self, folder: Path, settings: Settings, authority: Authority) -> None:
+        self.folder, self.settings, self.authority = folder, settings, authority
+        self.port = 0
+        self.failed: list[SettingsError] = []
+
+    def channel(self, name: str = "", issuer: Authority | None = None) -> grpc.aio.Channel:
+        """A channel of whoever shows a certificate of this common name, or none."""
+        shown = (None, None)
+        if name:
+            certificate, key = (issuer or self.authority).client(name=name)
+            shown = (key.read_bytes(), certificate.read_bytes())
+        trusted = Path(self.authority.reference.removeprefix("file:")).read_bytes()
+        return grpc.aio.secure_channel(f"127.0.0.1:{self.port}", grpc.ssl_channel_credentials(trusted, *shown))
+
+
+def _renew(authority: Authority, folder: Path, days: float = 30) -> None:
+    """Put a new certificate of the server, and its key, where the settings say they are."""
+    both = authority.server("127.0.0.1", days=(-1, days)).read_text()
+    key, line, certificate = both.partition("-----BEGIN CERTIFICATE-----")
+    (folder / "server.key").write_text(key)
+    (folder / "server.pem").write_text(line + certificate)
+
+
+def _settings(folder: Path, authority: Authority, **more: str) -> Settings:
+    _renew(authority, folder)
+    return Settings(certificate=str(folder / "server.pem"), key=str(folder / "server.key"), **more)
+
+
+@asynccontextmanager
+async def _serving(api, secured: Secured):
+    who = identify_by(secured.settings)
+    answering = handlers(api.picture, CollectorRegistry(), logger(), clock=lambda: float(AS_OF), identify=who)
+    credentials = credentials_by(secured.settings, secured.failed.append)
+    async with listening("127.0.0.1:0", NAMES, answering, Announcer(NAMES, Health()), credentials) as port:
+        secured.port = port
+        yield secured
+
+
+@pytest.fixture
+async def secured(api, tmp_path):
+    """An api that asks callers for certificates and gives roles to some."""
+    authority = Authority.make(tmp_path)
+    (tmp_path / "clients.yaml").write_text(CLIENTS)
+    more = {"client_ca": authority.reference.removeprefix("file:"), "clients": str(tmp_path / "clients.yaml")}
+    async with _serving(api, Secured(tmp_path, _settings(tmp_path, authority, **more), authority)) as one:
+        yield one
+
+
+class Stubs:
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+        self.indicators = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        self.registers = register_service_pb2_grpc.RegisterServiceStub(channel)
+
+    async def sees(self, method: str, request: object) -> bool:
+        """Whether a call is let in; what it is told then may be a refusal of another sort."""
+        stub = self.registers if hasattr(self.registers, method) else self.indicators
+        call = getattr(stub, method)(request, timeout=DEADLINE)
+        try:
+            await (call.read() if hasattr(call, "read") else call)
+        except grpc.aio.AioRpcError as error:
+            info = error_details_pb2.ErrorInfo()
+            rpc_status.from_call(error).details[0].Unpack(info)
+            return (error.code(), info.reason) != (grpc.StatusCode.PERMISSION_DENIED, "NOT_VISIBLE")
+        call.cancel()
+        return True
+
+
+def _about(kind: Kind, entity: str) -> dict[str, object]:
+    return {
+        "GetIndicator": messages.GetIndicatorRequest(kind=kind, id=entity),
+        "ExplainIndicator": messages.ExplainIndicatorRequest(kind=kind, id=entity),
+        "WatchIndicators": messages.WatchIndicatorsRequest(kind=kind, ids=[entity]),
+    }
+
+
+async def _rights(stubs: Stubs) -> dict[str, bool]:
+    """By question, whether it is answered."""
+    questions = {
+        "agency": _about(Kind.PROVIDER, "customs")["GetIndicator"],
+        "own service": _about(Kind.SERVICE, "tax-clearance")["GetIndicator"],
+        "other service": _about(Kind.SERVICE, "title-deed")["GetIndicator"],
+        "link as provider": _about(Kind.LINK, "deed-tax")["GetIndicator"],
+        "other link": _about(Kind.LINK, "deed-civil")["GetIndicator"],
+        "own endpoint": _about(Kind.ENDPOINT, "portal")["GetIndicator"],
+        "other endpoint": _about(Kind.ENDPOINT, "bus")["GetIndicator"],
+    }
+    found = {name: await stubs.sees("GetIndicator", request) for name, request in questions.items()}
+    for name, link in (("link as provider", "deed-tax"), ("other link", "deed-civil")):
+        assert await stubs.sees("GetLink", messages.GetLinkRequest(link=link)) == found[name]
+        watch = _about(Kind.LINK, link)["WatchIndicators"]
+        assert await stubs.sees("WatchIndicators", watch) == found[name]
+    return found
+
+
+async def test_the_public_sees_agencies_and_above(secured):
+    """A certificate without a role: government, sectors and agencies are answered, nothing below and no link."""
+    async with secured.channel("anybody.example") as channel:
+        stubs = Stubs(channel)
+        rights = await _rights(stubs)
+        assert [name for name, seen in rights.items() if seen] == ["agency"]
+        for method, request in _about(Kind.GOVERNMENT, "country").items():
+            assert await stubs.sees(method, request)
+        explained = await stubs.indicators.ExplainIndicator(messages.ExplainIndicatorRequest(kind=Kind.GOVERNMENT))
+        assert explained.providers
+        assert not explained.links
+        for method, request in (
+            ("ListLinks", messages.ListLinksRequest()),
+            ("ListServices", register_messages.ListServicesRequest()),
+            ("ListIndicators", messages.ListIndicatorsRequest(kind=Kind.LINK)),
+            ("WatchIndicators", messages.WatchIndicatorsRequest(kind=Kind.SERVICE)),
+            ("GetHistory", messages.GetHistoryRequest(kind=Kind.SERVICE, id="title-deed")),
+        ):
+            assert not await stubs.sees(method, request), method
+        for method, request in (
+            ("ListIndicators", messages.ListIndicatorsRequest(kind=Kind.CONSUMER)),
+            ("ListAgencies", register_messages.ListAgenciesRequest()),
+            ("GetRegister", register_messages.GetRegisterRequest()),
+            ("TabulateIndicators", messages.TabulateIndicatorsRequest(attribute="TABULATED_ATTRIBUTE_SECTOR")),
+        ):
+            assert await stubs.sees(method, request), method
+
+
+async def test_an_agency_sees_its_own_besides(secured):
+    """An agency sees its services and endpoints, and links as consumer and as provider; lists hold these and no other."""
+    async with secured.channel("tax.example") as channel:
+        stubs = Stubs(channel)
+        rights = await _rights(stubs)
+        assert {name for name, seen in rights.items() if not seen} == {"other service", "other link", "other endpoint"}
+        links = await stubs.indicators.ListLinks(messages.ListLinksRequest())
+        assert {one.link.id for one in links.links} == OF_TAX
+        listed = await stubs.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=Kind.LINK))
+        assert {one.id for one in listed.indicators} == OF_TAX
+        services = await stubs.registers.ListServices(register_messages.ListServicesRequest())
+        assert [one.id for one in services.services] == ["tax-clearance"]
+        explained = await stubs.indicators.ExplainIndicator(
+            messages.ExplainIndicatorRequest(kind=Kind.GOVERNMENT, limit=100)
+        )
+        assert {one.link.id for one in explained.links} == OF_TAX
+        watch = stubs.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=Kind.LINK), timeout=DEADLINE)
+        assert {(await watch.read()).indicator.id for _ in OF_TAX} == OF_TAX
+        watch.cancel()
+
+
+async def test_an_agency_without_anything_watches_nothing(secured):
+    """Where nothing is its own, to watch everything of a kind is refused rather than opened to all."""
+    async with secured.channel("nowhere.example") as channel:
+        stubs = Stubs(channel)
+        assert not await stubs.sees("WatchIndicators", messages.WatchIndicatorsRequest(kind=Kind.LINK))
+        assert not (await stubs.indicators.ListLinks(messages.ListLinksRequest())).links
+
+
+async def test_an_auditor_sees_everything(secured):
+    """An auditor is refused nothing."""
+    async with secured.channel("audit.example") as channel:
+        stubs = Stubs(channel)
+        assert all((await _rights(stubs)).values())
+        assert len((await stubs.indicators.ListLinks(messages.ListLinksRequest())).links) == 8
+
+
+async def test_nobody_comes_in_without_a_certificate_of_that_authority(secured, tmp_path):
+    """No certificate, or one of another authority with a name that has a role: the handshake fails."""
+    other = Authority.make(tmp_path, "Somebody Else")
+    for channel in (secured.channel(), secured.channel("audit.example", other)):
+        async with channel:
+            stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.GetIndicator(messages.GetIndicatorRequest(kind=1), timeout=DEADLINE)
+            assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_renewed_certificate_is_shown_without_a_restart(secured):
+    """Once the files change the next handshake shows the new certificate; files that are broken change nothing."""
+
+    async def shown() -> bytes:
+        certificate, key = secured.authority.client(name="audit.example")
+        context = ssl.create_default_context(cafile=secured.settings.client_ca)
+        context.load_cert_chain(certificate, key)
+        context.set_alpn_protocols(["h2"])
+        _, writer = await asyncio.open_connection("127.0.0.1", secured.port, ssl=context)
+        found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        return found
+
+    before = await shown()
+    assert await shown() == before
+    _renew(secured.authority, secured.folder, days=60)
+    renewed = await shown()
+    assert renewed != before
+    assert not secured.failed
+    (secured.folder / "server.pem").write_text("half a certif")
+    assert await shown() == renewed
+    assert secured.failed
+
+
+async def test_without_an_authority_everybody_is_the_public(api, tmp_path):
+    """TLS alone encrypts and gives no role."""
+    authority = Authority.make(tmp_path)
+    async with (
+        _serving(api, Secured(tmp_path, _settings(tmp_path, authority), authority)) as one,
+        one.channel() as channel,
+    ):
+        stubs = Stubs(channel)
+        assert await stubs.sees("GetIndicator", messages.GetIndicatorRequest(kind=1))
+        assert not await stubs.sees("GetLink", messages.GetLinkRequest(link="deed-tax"))
+
+
+def test_every_method_has_its_rule():
+    """No method of the API services is without a rule, and no rule without a method."""
+    services = (
+        messages.DESCRIPTOR.services_by_name["IndicatorService"],
+        register_messages.DESCRIPTOR.services_by_name["RegisterService"],
+    )
+    assert {method.name for service in services for method in service.methods} == set(RULES)
+
+
+def test_what_is_unknown_belongs_to_nobody(register):
+    """An entity that the register lacks is seen by auditors alone, whatever its kind."""
+    for kind in (Kind.SERVICE, Kind.LINK, Kind.ENDPOINT):
+        assert EVERYTHING.sees(kind, "gone", register)
+        assert not Caller(Role.AGENCY, "tax-office").sees(kind, "gone", register)
+        assert not PUBLIC.sees(kind, "gone", register)
+    assert indicator_pb2.IndicatorKind.INDICATOR_KIND_LINK == Kind.LINK
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("clients:\n  - {name: a, role: king}\n  - {role: auditor}\n", ["clients.0.role", "clients.1.name"]),
+        ("clients:\n  - {name: a, role: agency}\n", ["role agency, and no other, names an agency"]),
+        ("clients:\n  - {name: a, role: auditor, agency: b}\n", ["role agency, and no other, names an agency"]),
+        ("clients:\n  - {name: a, role: public}\n  - {name: a, role: auditor}\n", ["a stands there more than once"]),
+        ("clients: [", ["cannot be read"]),
+        ("", ["the file: Input should be"]),
+        ("roles: []\n", ["clients: Field required", "roles: Extra inputs"]),
+    ],
+)
+def test_a_bad_list_of_clients_is_refused_whole(text, faults, tmp_path):
+    """Every fault of clients.yaml is told, and none of it is used."""
+    file = tmp_path / "clients.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as refused:
+        read_clients(file)
+    assert all(fault in str(refused.value) for fault in faults)
+    assert str(file) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"certificate": "a.pem"}, "needs its key"),
+        ({"key": "a.key"}, "needs its key"),
+        ({"client_ca": "ca.pem"}, "need --certificate and --key"),
+        ({"clients": "clients.yaml"}, "need --certificate and --key"),
+        ({"certificate": "a.pem", "key": "a.key"}, "cannot be read"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_one_sentence(settings, sentence):
+    """A certificate without key, roles without TLS, files that are not there: the api does not start."""
+    with pytest.raises(SettingsError, match=sentence):
+        credentials_by(Settings(**settings), lambda _: None)
+
+
+def test_files_that_are_no_certificates_are_named(tmp_path):
+    """Text that is no PEM, and an authority that is none, are told with the flag that named them."""
+    authority = Authority.make(tmp_path)
+    good = _settings(tmp_path, authority)
+    (tmp_path / "bad.pem").write_text("nothing")
+    for change, flag in (
+        ({"certificate": str(tmp_path / "bad.pem")}, "--certificate"),
+        ({"client_ca": str(tmp_path / "bad.pem")}, "--client-ca"),
+    ):
+        with pytest.raises(SettingsError, match=flag):
+            credentials_by(good.model_copy(update=change), lambda _: None)
+    with pytest.raises(SettingsError, match="--clients needs --client-ca"):
+        identify_by(good.model_copy(update={"clients": "clients.yaml"}))

@@ -1,0 +1,96 @@
+"""What the buses carried, over a real gRPC server: GetLink, ListLinks by finding, GetTraffic."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import grpc
+import pytest
+
+from peyvand.v1 import indicator_service_pb2 as messages
+from tests.support.cases.api_blocks import AS_OF, COUNTED_FROM, blocks_of
+from tests.support.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent, traffic
+
+FOUND = {one.link: one for one in (disagreeing(window_days=7), silent(window_days=7), silent("birth-tax"))}
+TRAFFIC = traffic(7)
+
+
+@pytest.fixture
+def carried(api):
+    """The api's blocks, with what exchanges say of some links."""
+    consumers = {f"consumer.{api.register.consumer(api.register.links[link])}" for link in FOUND}
+    for key, block in blocks_of(api.register).items():
+        if key in consumers:
+            own = tuple(
+                one
+                for name, one in FOUND.items()
+                if key == f"consumer.{api.register.consumer(api.register.links[name])}"
+            )
+            api.take(key, replace(block, reconciliations=own))
+        elif key == "government":
+            api.take(key, replace(block, traffic=(TRAFFIC,)))
+    return api
+
+
+async def test_a_link_tells_what_logs_say_beside_probes(carried):
+    """GetLink has both shares with intervals, the flag and the volume; a link nothing is known of has none of it."""
+    one = (await carried.indicators.GetLink(messages.GetLinkRequest(link="deed-civil", window_days=7))).link
+    found = one.reconciliation
+    assert (found.exchanges, found.shared, found.disagrees, found.compared) == (1234, True, True, 1200)
+    assert (found.logs.value, found.probes.low, found.difference.high) == (0.9, 0.99, -0.05)
+    assert (found.as_of.seconds, found.last_hour.seconds) == (LOOKED_AT, LAST_HOUR)
+    assert (one.exchanges.slots_from.seconds, one.exchanges.slots_to.seconds) == (COUNTED_FROM, AS_OF)
+    assert (found.volume.recent, found.volume.expected, found.volume.unusual) == (10, 120.5, True)
+    for link, window in (("deed-civil", 28), ("transfer-civil", 7)):
+        other = (await carried.indicators.GetLink(messages.GetLinkRequest(link=link, window_days=window))).link
+        assert not other.HasField("reconciliation")
+
+
+@pytest.mark.parametrize(
+    ("finding", "window", "expected"),
+    [
+        (messages.LINK_FINDING_SILENT, 7, ["deed-tax"]),
+        (messages.LINK_FINDING_SILENT, 28, ["birth-tax"]),
+        (messages.LINK_FINDING_DISAGREEING, 7, ["deed-civil"]),
+        (messages.LINK_FINDING_UNUSUAL, 7, ["deed-civil"]),
+        (messages.LINK_FINDING_UNUSUAL, 28, []),
+    ],
+)
+async def test_links_are_listed_by_finding(carried, finding, window, expected):
+    """Only links of which exchanges say so in the window asked for are listed."""
+    answer = await carried.indicators.ListLinks(messages.ListLinksRequest(finding=finding, window_days=window))
+    assert [one.link.id for one in answer.links] == expected
+    mixed = messages.ListLinksRequest(finding=finding, window_days=window, consumer="customs")
+    assert not (await carried.indicators.ListLinks(mixed)).links
+
+
+async def test_a_newer_block_replaces_what_was_found(carried):
+    """What a link is listed for is what the newest block says."""
+    request = messages.ListLinksRequest(finding=messages.LINK_FINDING_SILENT, window_days=7)
+    assert (await carried.indicators.ListLinks(request)).links
+    carried.take_blocks()
+    assert not (await carried.indicators.ListLinks(request)).links
+
+
+async def test_traffic_tells_buses_and_undeclared_pairs(carried, refusal):
+    """GetTraffic answers by window; a window not looked at yet is UNAVAILABLE, an unknown finding or window refused."""
+    answer = (await carried.indicators.GetTraffic(messages.GetTrafficRequest(window_days=7))).traffic
+    assert (answer.exchanges, answer.undeclared_exchanges, answer.undeclared_pairs) == (2000, 20, 1)
+    assert answer.as_of.seconds == LOOKED_AT
+    assert (answer.read_days, answer.unseen_share) == (60.5, 0.002)
+    assert [(one.bus, one.share) for one in answer.buses] == [("xroad", 1.0)]
+    assert [(one.consumer, one.provider, one.exchanges, one.ok) for one in answer.undeclared] == [
+        ("_unmapped", "customs", 20, 19)
+    ]
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    for call, code, reason in (
+        (
+            carried.indicators.GetTraffic(messages.GetTrafficRequest()),
+            grpc.StatusCode.UNAVAILABLE,
+            "TRAFFIC_UNPUBLISHED",
+        ),
+        (carried.indicators.GetTraffic(messages.GetTrafficRequest(window_days=5)), invalid, "WINDOW_UNKNOWN"),
+        (carried.indicators.ListLinks(messages.ListLinksRequest(finding=9)), invalid, "FINDING_UNKNOWN"),
+    ):
+        got, info, _ = await refusal(call)
+        assert (got, info.reason) == (code, reason)

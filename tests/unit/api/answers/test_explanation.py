@@ -1,0 +1,254 @@
+"""ExplainIndicator over a real gRPC server, against sums made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, replace
+
+import grpc
+import numpy as np
+import pytest
+
+from peyvand.v1 import indicator_service_pb2 as messages
+from services.api.answers.link_shares import Gathering, around
+from services.core.blocks.recent_block import encode_recent
+from services.core.blocks.slot_block import encode_slot_block
+from services.core.errors import BusError
+from services.core.model.measurement import Kind, Losses
+from services.core.model.outcome import Outcome, Reason
+from services.indicator.index.explain import explain_index
+from tests.support.cases.api_blocks import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of
+from tests.support.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent
+
+STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
+
+
+def total(losses):
+    return sum(getattr(losses, stage) for stage in STAGES)
+
+
+async def explained(api, **asked):
+    return await api.indicators.ExplainIndicator(messages.ExplainIndicatorRequest(**asked))
+
+
+async def test_the_government_is_explained_by_stage_provider_and_link(api):
+    """Losses sum to 1 - estimate three times over; the estimate is the published point; the costliest come first."""
+    answer = await explained(api, kind=Kind.GOVERNMENT, limit=100)
+    assert answer.estimate == pytest.approx(answer.indicator.point, abs=1e-12)
+    lost = 1 - answer.estimate
+    assert total(answer.losses) == pytest.approx(lost, abs=1e-12)
+    assert sum(one.loss for one in answer.providers) == pytest.approx(lost, abs=1e-12)
+    assert sum(one.loss for one in answer.links) == pytest.approx(lost, abs=1e-12)
+    costs = [one.loss for one in answer.links]
+    assert costs == sorted(costs, reverse=True)
+    assert len(answer.links) == 8
+    # transfer-customs is absent and half of its service, which is one of six shares (title-deed weighs 2).
+    worst = answer.links[0]
+    assert (worst.link.id, worst.link.absent, worst.link.consumer) == ("transfer-customs", True, "land-registry")
+    assert worst.loss == pytest.approx(1 / 12, abs=1e-12)
+    assert worst.losses.not_connected == pytest.approx(worst.loss, abs=1e-12)
+    assert worst.index_if_fixed == pytest.approx(answer.estimate + 1 / 12, abs=1e-12)
+    assert answer.losses.late == pytest.approx(lost - 1 / 12, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "entity", "links"),
+    [
+        (Kind.SECTOR, "economy", {"clearance-customs", "clearance-land", "permit-tax"}),
+        (Kind.CONSUMER, "tax-office", {"clearance-customs", "clearance-land"}),
+        (Kind.PROVIDER, "tax-office", {"birth-tax", "deed-tax", "permit-tax"}),
+        (Kind.SERVICE, "title-deed", {"deed-civil", "deed-tax"}),
+        (Kind.LINK, "deed-tax", {"deed-tax"}),
+    ],
+)
+async def test_every_kind_is_explained_by_its_own_links(api, kind, entity, links):
+    """A sector, agency, service or link is explained by the links that make it up and by no other."""
+    answer = await explained(api, kind=kind, id=entity, limit=100)
+    assert {one.link.id for one in answer.links} == links
+    assert answer.estimate == pytest.approx(answer.indicator.point, abs=1e-12)
+
+
+async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
+    """What is gathered around one link, a few of a million, explains it to the last bit as the whole window does."""
+    model = api.picture.model
+    whole = await Gathering(model).window(28)
+    for link in api.register.links:
+        part = around(model.view, model.whole, link, 28)
+        assert len(part.view.register.links) < len(api.register.links)
+        found, other = (
+            explain_index(one.view.frame, one.shares, one.imputation, Kind.LINK, link) for one in (part, whole)
+        )
+        assert found == other
+
+
+async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published(api):
+    """Where nothing of a service is known its links' shares are the government's: those that stand in its block."""
+    block = blocks_of(api.register)["consumer.land-registry"]
+    blank = tuple(replace(one, verdicts=one.verdicts * 0) for one in block.links)
+    api.take("consumer.land-registry", replace(block, links=blank))
+    model = api.picture.model
+    whole = await Gathering(model).window(28)
+    at = whole.view.frame.links.index("deed-tax")
+    assert whole.shares.known[at] == 0
+    losses = Losses(*whole.shares.profile[:, at].tolist())
+
+    def published(one):
+        return replace(one, losses=losses, point=None) if one.kind is Kind.LINK and one.id == "deed-tax" else one
+
+    api.take(
+        "consumer.land-registry",
+        replace(
+            block,
+            indicators=tuple(map(published, block.indicators)),
+            links=tuple(replace(one, share=np.full(len(one.ids), whole.shares.share[at])) for one in blank),
+        ),
+    )
+    part = around(model.view, model.whole, "deed-tax", 28)
+    assert len(part.view.register.links) < len(api.register.links)
+    found, other = (
+        explain_index(one.view.frame, one.shares, one.imputation, Kind.LINK, "deed-tax") for one in (part, whole)
+    )
+    assert 0 < found.estimate < 1
+    assert found.estimate == pytest.approx(other.estimate, abs=1e-12)
+    assert astuple(found.losses) == pytest.approx(astuple(other.losses), abs=1e-12)
+    assert [replace(one, loss=0, losses=None) for one in found.links] == [
+        replace(one, loss=0, losses=None) for one in other.links
+    ]
+    assert (await explained(api, kind=Kind.LINK, id="deed-tax")).estimate == found.estimate
+
+
+async def test_the_limit_cuts_both_lists(api):
+    """At most as many providers and links are named as asked for, ten by default."""
+    answer = await explained(api, kind=Kind.GOVERNMENT, limit=2)
+    assert (len(answer.providers), len(answer.links)) == (2, 2)
+    assert len((await explained(api, kind=Kind.GOVERNMENT)).links) == 8
+
+
+async def test_an_explanation_never_mixes_two_refreshes(api):
+    """While only some blocks of a refresh are in, the previous refresh is explained, with its as_of; then the new one."""
+    newer = blocks_of(api.register, as_of=AS_OF + 300, ok={"birth-tax": 0, "deed-tax": 0})
+    government = newer.pop("government")
+    before = await explained(api, kind=Kind.GOVERNMENT)
+    for key, block in newer.items():
+        api.take(key, block)
+        during = await explained(api, kind=Kind.GOVERNMENT)
+        assert during.indicator.as_of.seconds == AS_OF
+        assert during.estimate == before.estimate
+    api.take("government", government)
+    after = await explained(api, kind=Kind.GOVERNMENT)
+    assert after.indicator.as_of.seconds == AS_OF + 300
+    assert after.estimate == pytest.approx(after.indicator.point, abs=1e-12)
+    assert after.estimate < before.estimate
+
+
+async def test_an_agency_that_left_the_register_holds_nothing_up(api):
+    """A block left behind by an agency the register no longer has does not keep newer explanations back."""
+    left_behind = blocks_of(api.register)["consumer.customs"]
+    api.take("consumer.abolished", left_behind)
+    api.take_blocks(as_of=AS_OF + 300)
+    assert (await explained(api, kind=Kind.GOVERNMENT)).indicator.as_of.seconds == AS_OF + 300
+
+
+async def test_what_cannot_be_explained_is_refused(api, empty_api, refusal):
+    """A limit too large, an unknown link and evidence that has not come yet get their status."""
+    ask = api.indicators.ExplainIndicator
+    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=Kind.GOVERNMENT, limit=1001)))
+    assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "LIMIT_TOO_LARGE")
+    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=Kind.LINK, id="no")))
+    assert (code, info.reason) == (grpc.StatusCode.NOT_FOUND, "LINK_UNKNOWN")
+    api.picture.model.whole.clear()
+    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=Kind.GOVERNMENT)))
+    assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNPUBLISHED")
+
+
+async def test_a_link_is_explained_by_its_evidence(api):
+    """Slots of the window, reasons with their shares and time, latest per vantage, last failures and burns."""
+    slot = AS_OF // 300 - 4
+    cells = {
+        ("deed-tax", slot, "north"): (Outcome.INVALID, Reason.STATUS),
+        ("deed-tax", slot + 1, "south"): (Outcome.OK, Reason.OK),
+        ("deed-tax", slot + 1, "north"): (Outcome.LATE, Reason.LATE),
+        ("deed-tax", slot + 2, "north"): (Outcome.OK, Reason.OK),
+        ("deed-tax", slot + 3, "north"): (Outcome.INVALID, Reason.STATUS),
+    }
+    chunk = slot // 64
+    here = {key: value for key, value in cells.items() if key[1] // 64 == chunk}
+    api.bucket.values |= {
+        f"slot.land-registry.{chunk}": encode_slot_block(slot_block_of(api.register, "land-registry", chunk, here)),
+        "latest.land-registry.0": encode_recent(recent_block(api.register)),
+    }
+    found = (await explained(api, kind=Kind.LINK, id="deed-tax")).findings
+    assert (found.slots, found.ok, found.late) == (100, 90, 10)
+    assert len(here) == 5, "the slots of this test lie in one chunk"
+    assert [(one.reason, one.slots, one.share) for one in found.reasons] == [
+        (Reason.STATUS, 2, 0.5),
+        (Reason.LATE, 1, 0.25),
+    ]
+    assert (found.reasons_from.seconds, found.reasons_to.seconds) == (chunk * 64 * 300, (chunk + 1) * 64 * 300)
+    assert [(one.vantage, one.outcome, one.reason) for one in found.latest] == [
+        ("north", Outcome.OK, Reason.OK),
+        ("south", Outcome.UNKNOWN, Reason.SHED),
+    ]
+    assert found.latest[0].latency.ToMicroseconds() == 20_000
+    assert found.latest[0].phases.tls.ToMicroseconds() == 3_000
+    assert not found.latest[0].phases.HasField("transfer")
+    assert found.latest[0].certificate_expiry.seconds == 1_900_000_000
+    assert not found.latest[1].HasField("time")
+    (failure,) = found.failures
+    assert (failure.link, failure.detail, failure.slot_start.seconds) == ("deed-tax", "status 503", AS_OF - 600)
+    burns = {one.span: (one.known, one.failed, round(one.burn, 9), one.burning) for one in found.burns}
+    assert burns["1h"] == (10, 5, 50.0, True)
+    assert burns["6h"] == (10, 0, 0.0, False)
+
+
+async def test_a_link_is_explained_by_what_its_agencies_exchanged(api):
+    """Volume of the pair with the span it counts over, the longest window's whichever is asked for; of the link itself what
+    was exchanged in the window asked for, as of when that was looked at, and in which hour last.
+    """
+    block = blocks_of(api.register)["consumer.land-registry"]
+    api.take("consumer.land-registry", replace(block, reconciliations=(disagreeing(window_days=7), silent())))
+    for window in (7, 28):
+        found = (await explained(api, kind=Kind.LINK, id="deed-civil", window_days=window)).findings
+        one = found.exchanges
+        assert (one.consumer, one.provider) == ("land-registry", "civil-registry")
+        assert (one.count, one.ok, one.bus_failures, one.provider_failures) == (40, 38, 1, 1)
+        assert (one.slots_from.seconds, one.slots_to.seconds) == (COUNTED_FROM, AS_OF)
+        assert one.last_slot.seconds == AS_OF - 300
+        assert found.HasField("reconciliation") == (window == 7)
+    week = (await explained(api, kind=Kind.LINK, id="deed-civil", window_days=7)).findings.reconciliation
+    assert (week.exchanges, week.window_days) == (1234, 7)
+    assert (week.as_of.seconds, week.last_hour.seconds) == (LOOKED_AT, LAST_HOUR)
+    never = (await explained(api, kind=Kind.LINK, id="deed-tax")).findings
+    assert not never.HasField("exchanges")
+    assert (never.reconciliation.silent, never.reconciliation.as_of.seconds) == (True, LOOKED_AT)
+    assert not never.reconciliation.HasField("last_hour")
+
+
+async def test_exchanges_of_before_they_had_times_are_told_without(api):
+    """What a scorer of before put on the bus is answered as it is, with times unset."""
+    block = blocks_of(api.register)["consumer.land-registry"]
+    old = tuple(replace(one, slots_from=None, slots_to=None) for one in block.exchanges)
+    reconciled = (replace(disagreeing(), as_of=None, last_hour=None),)
+    api.take("consumer.land-registry", replace(block, exchanges=old, reconciliations=reconciled))
+    found = (await explained(api, kind=Kind.LINK, id="deed-civil")).findings
+    assert (found.exchanges.count, found.reconciliation.exchanges) == (40, 1234)
+    assert not any(found.exchanges.HasField(name) for name in ("slots_from", "slots_to"))
+    assert not any(found.reconciliation.HasField(name) for name in ("as_of", "last_hour"))
+
+
+async def test_an_absent_link_failed_for_being_absent(api):
+    """Every slot of a link still on paper has the one reason ABSENT; what no probe measured is not shown."""
+    chunk = AS_OF // 300 // 64 - 1
+    block = slot_block_of(api.register, "land-registry", chunk, {})
+    api.bucket.values[f"slot.land-registry.{chunk}"] = encode_slot_block(block)
+    found = (await explained(api, kind=Kind.LINK, id="transfer-customs")).findings
+    assert [(one.reason, one.slots, one.share) for one in found.reasons] == [(Reason.ABSENT, 64, 1.0)]
+    assert (found.slots, found.not_connected, len(found.latest), len(found.burns)) == (100, 100, 0, 0)
+
+
+async def test_evidence_out_of_reach_is_said(api, refusal):
+    """When the bus does not answer, a link's explanation is refused as unavailable; the government's needs no bus."""
+    api.bucket.error = BusError("gone")
+    request = messages.ExplainIndicatorRequest(kind=Kind.LINK, id="deed-tax")
+    code, info, _ = await refusal(api.indicators.ExplainIndicator(request))
+    assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNREACHABLE")
+    assert not (await explained(api, kind=Kind.GOVERNMENT)).HasField("findings")

@@ -1,0 +1,209 @@
+"""ListLinks and GetLink with slots, over a real gRPC server."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from peyvand.v1 import indicator_service_pb2 as messages
+from services.core.blocks.slot_block import encode_slot_block
+from services.core.codec.units import timestamp
+from services.core.errors import BusError
+from services.core.model.outcome import Outcome, Reason
+from services.register.directory.load import load_register
+from tests.support.cases.api_blocks import AS_OF, slot_block_of
+from tests.support.registers import write_register
+
+SLOT = 300
+NOW = AS_OF // SLOT  # the slot that begins at the clock's moment
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+
+
+def hold(api, agency, chunk, cells):
+    block = slot_block_of(api.register, agency, chunk, cells)
+    api.bucket.values[f"slot.{agency}.{chunk}"] = encode_slot_block(block)
+
+
+async def slots_of(api, link, first, end):
+    """Return the slots [first, end) of a link as (number, verdict, reason, {vantage: (outcome, reason)})."""
+    request = messages.GetLinkRequest(link=link, slots_from=timestamp(first * SLOT), slots_to=timestamp(end * SLOT))
+    answer = await api.indicators.GetLink(request)
+    return [
+        (
+            slot.slot_start.seconds // SLOT,
+            slot.verdict,
+            slot.reason,
+            {one.vantage: (one.outcome, one.reason) for one in slot.vantages},
+        )
+        for slot in answer.slots
+    ]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (
+            {},
+            [
+                *("birth-tax", "clearance-customs", "clearance-land", "deed-civil"),
+                *("deed-tax", "permit-tax", "transfer-civil", "transfer-customs"),
+            ],
+        ),
+        ({"consumer": "land-registry"}, ["deed-civil", "deed-tax", "transfer-civil", "transfer-customs"]),
+        ({"provider": "tax-office"}, ["birth-tax", "deed-tax", "permit-tax"]),
+        ({"service": "title-deed"}, ["deed-civil", "deed-tax"]),
+        ({"consumer": "land-registry", "provider": "tax-office"}, ["deed-tax"]),
+        ({"consumer": "customs", "service": "title-deed"}, []),
+    ],
+)
+async def test_links_are_listed_by_who_needs_them(api, filters, expected):
+    """Every filter given must match; links come in id order, each with its indicator."""
+    answer = await api.indicators.ListLinks(messages.ListLinksRequest(**filters))
+    assert [one.link.id for one in answer.links] == expected
+    assert all(one.indicator.id == one.link.id for one in answer.links)
+
+
+async def test_a_link_comes_with_the_register_and_what_was_exchanged(api):
+    """GetLink tells what the register says of the link, its indicator, and the exchanges of its pair of agencies."""
+    answer = (await api.indicators.GetLink(messages.GetLinkRequest(link="deed-tax", window_days=7))).link
+    assert (answer.link.service, answer.link.consumer, answer.link.provider) == (
+        *("title-deed", "land-registry", "tax-office"),
+    )
+    assert (answer.link.data_item, answer.link.latency_ms, answer.link.slo, answer.link.weight) == (
+        *("tax-clearance", 500, 0.99, 2.0),
+    )
+    assert (answer.link.live_from, answer.link.absent) == ("always", False)
+    assert not answer.link.HasField("max_age_s")
+    assert (answer.indicator.window_days, answer.indicator.point) == (7, 0.9)
+    assert not answer.HasField("exchanges")
+    civil = (await api.indicators.GetLink(messages.GetLinkRequest(link="deed-civil"))).link
+    assert (civil.exchanges.provider, civil.exchanges.count, civil.exchanges.ok) == ("civil-registry", 40, 38)
+    assert civil.link.max_age_s == 86400
+    absent = (await api.indicators.GetLink(messages.GetLinkRequest(link="transfer-customs"))).link
+    assert (absent.link.live_from, absent.link.absent) == ("", True)
+
+
+async def test_a_slot_tells_its_verdict_its_reason_and_every_vantage(api):
+    """The reason is that of the vantage whose outcome the verdict is; a vantage that said nothing is NO_MEASUREMENT."""
+    slot = NOW // 64 * 64 - 10  # ten slots before the end of a block
+    cells = {
+        ("deed-tax", slot, "north"): (Outcome.OK, Reason.OK),
+        ("deed-tax", slot, "south"): (Outcome.NOT_ANSWERED, Reason.SERVER_ERROR),
+        ("deed-tax", slot + 1, "south"): (Outcome.UNKNOWN, Reason.VANTAGE_BLIND),
+    }
+    hold(api, "land-registry", slot // 64, cells)
+    found = {number: rest for number, *rest in await slots_of(api, "deed-tax", slot, slot + 2)}
+    assert found[slot] == [
+        Outcome.NOT_ANSWERED,
+        Reason.SERVER_ERROR,
+        {"north": (Outcome.OK, Reason.OK), "south": (Outcome.NOT_ANSWERED, Reason.SERVER_ERROR)},
+    ]
+    nothing = (Outcome.UNKNOWN, Reason.NO_MEASUREMENT)
+    assert found[slot + 1] == [
+        Outcome.UNKNOWN,
+        Reason.VANTAGE_BLIND,
+        {"north": nothing, "south": (Outcome.UNKNOWN, Reason.VANTAGE_BLIND)},
+    ]
+    assert (await slots_of(api, "deed-civil", slot, slot + 1))[0][1:3] == nothing
+
+
+async def test_only_vantages_that_count_for_a_link_are_told(api):
+    """A link probed from some vantages only shows those."""
+    slot = NOW - 1
+    hold(
+        api,
+        "tax-office",
+        slot // 64,
+        {
+            ("clearance-customs", slot, "north"): (Outcome.LATE, Reason.LATE),
+            ("clearance-customs", slot, "south"): (Outcome.LATE, Reason.LATE),
+        },
+    )
+    (_, verdict, reason, vantages), *_ = await slots_of(api, "clearance-customs", slot, slot + 1)
+    assert (verdict, reason, vantages) == (Outcome.LATE, Reason.LATE, {"north": (Outcome.LATE, Reason.LATE)})
+
+
+async def test_slots_whose_block_is_gone_are_left_out(api):
+    """Slots are told across block borders; where a block is gone, nothing is made up."""
+    first = (NOW // 64 - 3) * 64
+    hold(api, "land-registry", first // 64, {})
+    hold(api, "land-registry", first // 64 + 2, {})
+    numbers = [number for number, *_ in await slots_of(api, "deed-tax", first + 60, first + 130)]
+    assert numbers == [*range(first + 60, first + 64), *range(first + 128, first + 130)]
+
+
+async def test_what_is_not_built_is_absent_in_every_slot(api, tmp_path):
+    """Before live_from a link is NOT_CONNECTED/ABSENT whatever was measured and held; from then on it is judged."""
+    (first, *rest) = await slots_of(api, "transfer-customs", NOW - 5, NOW)
+    assert first == (NOW - 5, Outcome.NOT_CONNECTED, Reason.ABSENT, {})
+    assert len(rest) == 4
+    # transfer-civil is live from midnight of 1 January 2026 in Tehran (20:30 UTC the day before): the epoch.
+    api.register = load_register(
+        write_register(tmp_path / "later", links_csv=("2026-01-01,inquiry", "2026-09-20,inquiry"))
+    )
+    api.take_register()
+    live = 1_789_849_800 // SLOT  # 2026-09-20 00:00 in Tehran
+    hold(
+        api,
+        "land-registry",
+        live // 64,
+        {("transfer-civil", one, "north"): (Outcome.OK, Reason.OK) for one in range(live - live % 64, live + 1)},
+    )
+    (_, before, reason, _), (_, after, *_) = await slots_of(api, "transfer-civil", live - 1, live + 1)
+    assert (before, reason, after) == (Outcome.NOT_CONNECTED, Reason.ABSENT, Outcome.OK)
+
+
+async def test_slots_in_which_a_link_is_not_required_are_left_out(api, tmp_path):
+    """Nothing is told of slots before required_from, or that have not begun."""
+    api.register = load_register(
+        write_register(tmp_path / "later", links_csv=("customs,liens,,", "customs,liens,2026-09-20,"))
+    )
+    api.take_register()
+    start = 1_789_849_800 // SLOT
+    assert [number for number, *_ in await slots_of(api, "transfer-customs", start - 2, start + 2)] == [
+        *(start, start + 1)
+    ]
+    assert [number for number, *_ in await slots_of(api, "transfer-customs", NOW - 1, NOW + 50)] == [NOW - 1, NOW]
+
+
+async def test_without_an_end_slots_reach_to_what_is_counted(api):
+    """slots_to unset means up to as_of, so that a slot still being probed is not told as one without measurement."""
+    request = messages.GetLinkRequest(link="transfer-customs", slots_from=timestamp(AS_OF - 2 * SLOT))
+    answer = await api.indicators.GetLink(request)
+    assert [slot.slot_start.seconds for slot in answer.slots] == [AS_OF - 2 * SLOT, AS_OF - SLOT]
+
+
+async def test_ten_thousand_slots_and_no_more(api, refusal):
+    """The most slots there may be are answered; one more is refused."""
+    assert len(await slots_of(api, "transfer-customs", NOW - 10_000, NOW)) == 10_000
+    request = messages.GetLinkRequest(
+        link="transfer-customs", slots_from=timestamp((NOW - 10_001) * SLOT), slots_to=timestamp(NOW * SLOT)
+    )
+    code, info, _ = await refusal(api.indicators.GetLink(request))
+    assert (code, info.reason, info.metadata["slots"]) == (INVALID, "SLOTS_TOO_MANY", "10001")
+
+
+async def test_bad_questions_about_links_are_refused(api, refusal):
+    """Unknown ids, an end without a beginning or before it, and a silent bus get their status."""
+    ask, at = api.indicators.GetLink, timestamp(AS_OF)
+    expected = (
+        (messages.GetLinkRequest(link="no"), grpc.StatusCode.NOT_FOUND, "LINK_UNKNOWN"),
+        (messages.GetLinkRequest(), INVALID, "ID_MISSING"),
+        (messages.GetLinkRequest(link="deed-tax", slots_to=at), INVALID, "SLOT_RANGE_INVALID"),
+        (messages.GetLinkRequest(link="deed-tax", slots_from=at, slots_to=at), INVALID, "SLOT_RANGE_INVALID"),
+        (messages.GetLinkRequest(link="deed-tax", slots_from=Timestamp(seconds=10**12)), INVALID, "SLOT_RANGE_INVALID"),
+    )
+    for request, code, reason in expected:
+        got, info, _ = await refusal(ask(request))
+        assert (got, info.reason) == (code, reason)
+    for filters, reason in (({"consumer": "no"}, "AGENCY_UNKNOWN"), ({"service": "no"}, "SERVICE_UNKNOWN")):
+        got, info, _ = await refusal(api.indicators.ListLinks(messages.ListLinksRequest(**filters)))
+        assert (got, info.reason) == (grpc.StatusCode.NOT_FOUND, reason)
+    api.bucket.error = BusError("no answer in time")
+    request = messages.GetLinkRequest(link="deed-tax", slots_from=timestamp(AS_OF - 900), slots_to=at)
+    got, info, sentence = await refusal(ask(request))
+    assert (got, info.reason, info.metadata["link"]) == (
+        *(grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNREACHABLE", "deed-tax"),
+    )
+    assert "`deed-tax`" in sentence

@@ -1,0 +1,138 @@
+"""Watches: what is current at once, then changes; slow watchers skip; one serialisation for all."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import pytest
+from prometheus_client import Gauge
+
+from peyvand.v1 import indicator_service_pb2 as messages
+from services.api.model.published import Published
+from services.api.model.read_model import ReadModel
+from services.api.model.register_view import RegisterView
+from services.api.model.watch import WatchHub
+from services.core.blocks.read import KeptBlock
+from services.core.model.measurement import Kind
+from tests.support.block_columns import encoded
+from tests.support.cases.api_blocks import AS_OF, blocks_of
+
+DEADLINE = 10.0
+
+
+async def take(stream, count):
+    """Return the next messages of a stream."""
+    async with asyncio.timeout(DEADLINE):
+        return [(await stream.read()).indicator for _ in range(count)]
+
+
+async def until(condition):
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110  # the condition is the server's, not an event of ours
+            await asyncio.sleep(0)
+
+
+def watchers(api):
+    return api.registry.get_sample_value("peyvand_api_watchers")
+
+
+async def test_current_ones_come_at_once_and_then_what_changes(api):
+    """A watch of a kind begins with every entity and goes on with those that changed, and only with those."""
+    stream = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=Kind.CONSUMER))
+    assert [one.id for one in await take(stream, 4)] == [
+        *("civil-registry", "customs", "land-registry", "tax-office"),
+    ]
+    api.take_blocks(sequence=8)  # the same numbers from later evidence are no news
+    api.take_blocks(ok={"permit-tax": 10}, sequence=9)
+    (changed,) = await take(stream, 1)
+    assert (changed.id, changed.point, changed.evidence_sequence) == ("customs", 0.1, 9)
+    api.take_blocks(ok={"permit-tax": 10}, as_of=AS_OF + 300)
+    assert {one.as_of.seconds for one in await take(stream, 4)} == {AS_OF + 300}
+    stream.cancel()
+    await until(lambda: watchers(api) == 0)
+
+
+async def test_a_watch_of_named_entities_hears_of_no_other(api):
+    """Only the ids asked for, in the window asked for; one not published yet comes as soon as it is."""
+    api.take("consumer.customs", None)
+    request = messages.WatchIndicatorsRequest(kind=Kind.LINK, ids=["permit-tax", "deed-tax"], window_days=7)
+    stream = api.indicators.WatchIndicators(request)
+    assert [(one.id, one.window_days) for one in await take(stream, 1)] == [("deed-tax", 7)]
+    api.take_blocks(ok={"birth-tax": 3})
+    assert [(one.id, one.window_days) for one in await take(stream, 1)] == [("permit-tax", 7)]
+    stream.cancel()
+
+
+async def test_a_watch_that_makes_no_sense_is_refused(api, refusal):
+    """Unknown kinds, ids and windows end the watch at once with their status."""
+    for asked, code, reason in (
+        ({"kind": 0}, grpc.StatusCode.INVALID_ARGUMENT, "KIND_UNKNOWN"),
+        ({"kind": Kind.LINK, "ids": ["deed-tax", "no"]}, grpc.StatusCode.NOT_FOUND, "LINK_UNKNOWN"),
+        ({"kind": Kind.LINK, "window_days": 3}, grpc.StatusCode.INVALID_ARGUMENT, "WINDOW_UNKNOWN"),
+    ):
+        got, info, _ = await refusal(api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(**asked)))
+        assert (got, info.reason) == (code, reason)
+
+
+async def test_draining_ends_watches_with_unavailable(api, refusal):
+    """A watcher of an api that stops is told UNAVAILABLE, which clients take as: connect again."""
+    stream = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=Kind.GOVERNMENT))
+    await take(stream, 1)
+    api.picture.hub.close()
+    code, info, _ = await refusal(stream)
+    assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
+    late = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=Kind.GOVERNMENT))
+    assert (await refusal(late))[0] == grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.fixture
+def hub():
+    return WatchHub(Gauge("watchers", "Watches open", registry=None))
+
+
+def changes_of(model, register, **options):
+    """What a model with the register says changed with a set of blocks."""
+    for key, block in blocks_of(register, windows=(7,), **options).items():
+        yield model.take_block(key, KeptBlock.of(encoded(block)))
+
+
+@pytest.fixture
+def model(register):
+    made = ReadModel()
+    made.take_register(RegisterView(register))
+    return made
+
+
+async def test_a_slow_watcher_gets_the_newest_and_holds_no_more(hub, model, register):
+    """A hundred refreshes unsent are one message per entity: the last."""
+    with hub.watch(Kind.LINK, 7, ()) as watch:
+        for refresh in range(100):
+            for change in changes_of(model, register, as_of=AS_OF + refresh):
+                hub.publish(change)
+        assert len(watch) == 8
+        changes = watch.changes()
+        got = [(await anext(changes)).indicator for _ in range(8)]
+        assert {one.as_of for one in got} == {AS_OF + 99}
+        assert {one.id for one in got} == set(register.links)
+        assert len(watch) == 0
+
+
+async def test_a_message_is_made_once_for_all_watchers(hub, model, register, monkeypatch):
+    """However many watch, each change is serialised once; what nobody watches is not looked at."""
+    made = []
+    real = Published.message.fget
+    monkeypatch.setattr(Published, "message", property(lambda self: made.append(self) or real(self)))
+    watches = [hub.watch(Kind.GOVERNMENT, 7, ["country"]) for _ in range(50)]
+    entered = [watch.__enter__() for watch in watches]
+    for change in changes_of(model, register):
+        hub.publish(change)
+    answers = {id((await anext(watch.changes())).answer) for watch in entered}
+    assert (len(answers), len(made)) == (1, 1)
+    assert made[0].indicator.id == "country"
+    for watch in watches:
+        watch.__exit__(None, None, None)
+    for change in changes_of(model, register, as_of=AS_OF + 300):
+        hub.publish(change)
+    assert all(len(watch) == 0 for watch in entered)
+    assert len(made) == 1

@@ -1,0 +1,190 @@
+"""What the api exposes of the register, of services and of links."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.api import metrics as gauges
+from services.api.answers.link_shares import gathered
+from services.api.metrics import Standing
+from services.api.model.read_model import ReadModel
+from services.api.model.register_view import RegisterView
+from services.core.blocks.read import KeptBlock
+from services.core.metrics.table import TABLE
+from services.core.model.measurement import Kind
+from services.core.model.reconciliation import Reconciliation
+from services.indicator.index.explain import explain_index
+from tests.support.block_columns import encoded
+from tests.support.cases.api_blocks import blocks_of
+
+NAMES = {
+    "peyvand_agency_info",
+    "peyvand_three_bars",
+    "peyvand_service_index",
+    "peyvand_service_level",
+    "peyvand_link_loss",
+    "peyvand_link_gain",
+    "peyvand_link_exchanges",
+}
+
+
+def exposed(model):
+    """Values by metric and labels; every metric has the labels that the table says, in any order."""
+    registry = CollectorRegistry()
+    registry.register(Standing(model))
+    found = {}
+    for family in registry.collect():
+        for sample in family.samples:
+            assert set(sample.labels) == set(TABLE[family.name].labels)
+            found[family.name, tuple(sample.labels[label] for label in TABLE[family.name].labels)] = sample.value
+    return found
+
+
+@pytest.fixture
+def model(register):
+    """A model with the register and a first set of blocks."""
+    made = ReadModel()
+    made.take_register(RegisterView(register))
+    for key, block in blocks_of(register).items():
+        made.take_block(key, KeptBlock.of(encoded(block)))
+    return made
+
+
+def test_nothing_is_shown_before_it_is_known(register):
+    """Without a register every family is empty; without blocks only the agencies are there."""
+    model = ReadModel()
+    assert exposed(model) == {}
+    model.take_register(RegisterView(register))
+    assert {name for name, _ in exposed(model)} == {"peyvand_agency_info"}
+
+
+def test_each_agency_has_its_sector_and_names(model, register):
+    """The chain from sectors to agencies can be read, with names in both languages."""
+    shown = {labels for name, labels in exposed(model) if name == "peyvand_agency_info"}
+    assert shown == {(one.id, one.sector, one.name_en, one.name_fa) for one in register.agencies.values()}
+
+
+def test_services_have_the_point_and_level_that_are_published(model, register):
+    """Of the windows it is the default one; a service that has no indicator has no series."""
+    window = register.policy.default_window
+    published = {
+        (name, (one.id, register.services[one.id].agency)): value
+        for block in model.whole.values()
+        for one in block.indicators()
+        if one.kind.label == "service" and one.window_days == window
+        for name, value in (("peyvand_service_index", one.point), ("peyvand_service_level", one.level))
+    }
+    shown = {key: value for key, value in exposed(model).items() if key[0].startswith("peyvand_service")}
+    assert shown == published != {}
+
+
+def test_losses_of_links_add_up_to_what_the_government_lost(model, register):
+    """While no link is left out, what links cost is what the index lacks, by consumer and provider of each."""
+    costs = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_loss"}
+    window = register.policy.default_window
+    government = model.get(1, "", window).indicator
+    assert sum(costs.values()) == pytest.approx(1 - government.point)
+    for link, service, consumer, provider in costs:
+        one = register.links[link]
+        assert (one.service, register.consumer(one), one.provider) == (service, consumer, provider)
+
+
+@pytest.fixture
+def imputed(model, register):
+    """The same model when of title-deed one link always failed and nothing is known of the other, by block and gathered."""
+    block = blocks_of(register)["consumer.land-registry"]
+    links = []
+    for one in block.links:
+        verdicts = one.verdicts.copy()
+        verdicts[one.ids.index("deed-tax")] = (0, 0, 0, 100, 0, 0)
+        verdicts[one.ids.index("deed-civil")] = 0
+        links.append(replace(one, verdicts=verdicts))
+    model.take_block("consumer.land-registry", KeptBlock.of(encoded(replace(block, links=tuple(links)))))
+    return model
+
+
+def told(model, register, limit=100):
+    """What an explanation of the government says of each link's loss and gain, in its order."""
+    found = gathered(model.view, model.whole, register.policy.default_window)
+    frame = model.view.frame
+    explanation = explain_index(frame, found.shares, found.imputation, Kind.GOVERNMENT, frame.government, limit=limit)
+    return {one.link: (one.loss, one.index_if_fixed - explanation.estimate) for one in explanation.links}
+
+
+def test_links_show_what_an_explanation_says_they_lose_and_gain(imputed, register):
+    """Loss and gain of every link are those of the government's explanation, where links are imputed too."""
+    shown = exposed(imputed)
+    explained = told(imputed, register)
+    assert explained["deed-tax"][1] == pytest.approx(explained["deed-tax"][0] + explained["deed-civil"][0])
+    for at, name in enumerate(("peyvand_link_loss", "peyvand_link_gain")):
+        found = {labels[0]: value for (metric, labels), value in shown.items() if metric == name}
+        assert found == {link: pytest.approx(both[at]) for link, both in explained.items()}
+
+
+def test_of_each_side_the_link_that_gains_most_is_shown(imputed, register, monkeypatch):
+    """With one link per side, it is the one whose repair raises the government's index most, and comes in both metrics."""
+    monkeypatch.setattr(gauges, "COSTLIEST", 1)
+    wanted, seen = set(), set()
+    for name in told(imputed, register):
+        link = register.links[name]
+        sides = {("consumer", register.consumer(link)), ("provider", link.provider)}
+        if sides - seen:
+            wanted.add(name)
+        seen |= sides
+    shown = exposed(imputed)
+    for name in ("peyvand_link_loss", "peyvand_link_gain"):
+        assert {labels[0] for metric, labels in shown if metric == name} == wanted
+    assert "deed-tax" in wanted
+
+
+def test_of_many_links_each_side_shows_its_costliest(model, register, monkeypatch):
+    """With one link per side, the costliest of all is shown, and every agency that lost something shows one."""
+    every = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_loss"}
+    monkeypatch.setattr(gauges, "COSTLIEST", 1)
+    few = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_loss"}
+    assert few.items() < every.items()
+    assert max(every.values()) == max(few.values())
+    for side in (2, 3):
+        assert {labels[side] for labels in few} == {labels[side] for labels in every}
+
+
+def test_bars_are_those_of_the_structure(model, register):
+    """Declared is always there; measured and official only where there is such a figure."""
+    window = str(register.policy.default_window)
+    bars = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_three_bars"}
+    government = model.get(1, "", int(window)).indicator
+    assert bars["measured", window] == government.point
+    assert ("declared", window) in bars
+    assert ("official", window) in bars or register.evaluation is None
+
+
+def test_exchanges_of_links_are_split_by_result(model, register):
+    """Exchanges of the default window that were answered, and the rest, for links that had any."""
+    window = register.policy.default_window
+    link = min(register.links)
+    consumer = register.consumer(register.links[link])
+    key = f"consumer.{consumer}"
+    found = (
+        Reconciliation(link, window, 9, shared=False, silent=False, ok=7),
+        Reconciliation(max(register.links), window, 0, shared=False, silent=True),
+    )
+    block = replace(blocks_of(register)[key], reconciliations=found)
+    model.take_block(key, KeptBlock.of(encoded(block)))
+    shown = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_exchanges"}
+    pair = (link, consumer, register.links[link].provider)
+    assert shown == {(*pair, "ok"): 7, (*pair, "failed"): 2}
+
+
+def test_families_are_made_once_per_refresh(model, register):
+    """A scrape between two refreshes puts nothing together, and one after a refresh shows the new state."""
+    standing = Standing(model)
+    first = tuple(standing.collect())
+    assert all(one is other for one, other in zip(first, standing.collect(), strict=True))
+    for key, block in blocks_of(register, as_of=1_790_000_400, ok=dict.fromkeys(register.links, 50)).items():
+        model.take_block(key, KeptBlock.of(encoded(block)))
+    second = {family.name: family for family in standing.collect()}
+    assert second.keys() == NAMES
+    assert second["peyvand_service_index"].samples != {one.name: one for one in first}["peyvand_service_index"].samples

@@ -1,0 +1,139 @@
+"""How the server ends, keeps deadlines, and announces a lost bus."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client import CollectorRegistry
+
+from peyvand.v1 import indicator_service_pb2 as messages
+from peyvand.v1 import indicator_service_pb2_grpc
+from services.api import component as readiness
+from services.api import runner
+from services.api.server import Announcer, listening
+from services.api.wiring import NAMES, Picture, handlers
+from services.core.codec.units import timestamp
+from services.core.errors import ListenError
+from services.core.log import logger
+from services.core.runtime import Health
+from tests.support.cases.api_blocks import AS_OF
+
+DEADLINE = 10.0
+SLOW = messages.GetLinkRequest(link="deed-tax", slots_from=timestamp(AS_OF - 300), slots_to=timestamp(AS_OF))
+
+
+def block_reads(api):
+    """Let reads of slots wait; returns (entered, go on)."""
+    entered, proceed = asyncio.Event(), asyncio.Event()
+
+    async def wait(_, __):
+        entered.set()
+        await proceed.wait()
+
+    api.bucket.kv_get = wait
+    return entered, proceed
+
+
+async def code_of(call):
+    """Return the status of a call, whatever it is."""
+    return await call.code()
+
+
+async def test_calls_under_way_finish_while_the_server_stops(api):
+    """A call that began before the end gets its answer; one that comes after it does not."""
+    entered, proceed = block_reads(api)
+    stopped = asyncio.Event()
+
+    async def serve(ready):
+        answering = handlers(api.picture, CollectorRegistry(), logger(), clock=lambda: float(AS_OF))
+        async with listening("127.0.0.1:0", NAMES, answering, Announcer(NAMES, Health())) as port:
+            ready.set_result(port)
+            await stopped.wait()
+
+    ready = asyncio.get_running_loop().create_future()
+    server = asyncio.ensure_future(serve(ready))
+    async with asyncio.timeout(DEADLINE), grpc.aio.insecure_channel(f"127.0.0.1:{await ready}") as channel:
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        call = asyncio.ensure_future(stub.GetLink(SLOW))
+        await entered.wait()
+        stopped.set()
+        # One that arrives in the very moment of the end may be cancelled rather than turned away.
+        while await code_of(stub.GetIndicator(messages.GetIndicatorRequest(kind=1))) is grpc.StatusCode.OK:
+            pass
+        assert not call.done()
+        proceed.set()
+        assert (await call).link.link.id == "deed-tax"
+        await server
+
+
+async def test_a_deadline_ends_the_work_for_it(api):
+    """When the caller's time is up the api stops working for it and counts it, whatever it was waiting for."""
+    entered, _ = block_reads(api)
+    with pytest.raises(grpc.aio.AioRpcError) as over:
+        await api.indicators.GetLink(SLOW, timeout=0.2)
+    assert over.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert entered.is_set()
+    async with asyncio.timeout(DEADLINE):
+        while not api.counted("GetLink", "DEADLINE_EXCEEDED"):  # noqa: ASYNC110  # the counter sends no event
+            await asyncio.sleep(0.001)
+
+
+async def test_what_cannot_be_listened_on_is_named():
+    """A taken address is a ListenError that names it."""
+    async with listening("127.0.0.1:0", NAMES, (), Announcer(NAMES, Health())) as port:
+        with pytest.raises(ListenError, match=f"127.0.0.1:{port}.*--listen"):
+            async with listening(f"127.0.0.1:{port}", NAMES, (), Announcer(NAMES, Health())):
+                pass
+
+
+async def test_a_bus_lost_for_long_is_announced_and_so_is_its_return(api, monkeypatch):
+    """Health says NOT_SERVING while the bus, or a bucket, has been gone too long, though answers go on, and then SERVING."""
+    monkeypatch.setattr(readiness, "LOST_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "_LOOK_SECONDS", 0.001)
+    announcer, bus = Announcer(NAMES, Health()), SimpleNamespace(connected=True, following=True)
+    async with (
+        asyncio.timeout(DEADLINE),
+        listening("127.0.0.1:0", NAMES, (), announcer) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        saying = asyncio.ensure_future(runner._say_health(bus, api.picture.model, announcer))
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=NAMES[0]))
+        heard = []
+        states = health_pb2.HealthCheckResponse
+        for lost, state in (
+            ("", states.SERVING),
+            ("connected", states.NOT_SERVING),
+            ("", states.SERVING),
+            ("following", states.NOT_SERVING),
+            ("", states.SERVING),
+        ):
+            bus.connected, bus.following = lost != "connected", lost != "following"
+            while not heard or heard[-1] != state:
+                heard.append((await watch.read()).status)
+        await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=1))
+        await announcer.drain()
+        assert (await watch.read()).status == states.NOT_SERVING
+        await announcer.say(serving=True)
+        assert not announcer._process.is_serving
+        saying.cancel()
+        watch.cancel()
+
+
+def test_no_address_is_open_unnoticed():
+    """Loopback addresses and names are told from others."""
+    assert runner._is_loopback("127.0.0.1:7410")
+    assert runner._is_loopback("[::1]:7410")
+    assert runner._is_loopback("localhost:7410")
+    assert not runner._is_loopback("0.0.0.0:7410")
+    assert not runner._is_loopback("api.example:7410")
+
+
+def test_a_picture_without_a_bus_says_so():
+    """Slots asked for before the bus answered are refused, not hung upon."""
+    with pytest.raises(Exception, match="the bus has not answered yet"):
+        asyncio.run(Picture(CollectorRegistry()).read("slot.a.1"))

@@ -1,0 +1,167 @@
+"""``peyvand indicator`` and ``peyvand explain`` against a real gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from services.api.server import Announcer, listening
+from services.api.wiring import NAMES
+from services.cli import api_client as ask_client
+from services.cli.commands import ask as ask_commands
+from services.core.blocks.recent_block import encode_recent
+from services.core.blocks.slot_block import encode_slot_block
+from services.core.errors import ApiError
+from services.core.model.outcome import Outcome, Reason
+from services.core.runtime import Health
+from services.register.directory.load import load_register
+from tests.support.cases.api_blocks import AS_OF, recent_block, slot_block_of
+from tests.support.registers import LINKS, write_register
+
+
+@pytest.fixture
+def ask(api):
+    """Runs one command against the api, in a thread as the server shares the loop; returns what it printed."""
+    app = typer.Typer()
+    app.command("indicator")(ask_commands.indicator)
+    app.command("explain")(ask_commands.explain)
+
+    async def run(*words, at=None, width="120"):
+        arguments = [*words, "--api", at or api.address]
+        environment = {"COLUMNS": width, "NO_COLOR": "1", "TERM": "dumb"}
+        result = await asyncio.to_thread(CliRunner(env=environment).invoke, app, arguments)
+        if isinstance(result.exception, ApiError):
+            raise result.exception
+        return result.exit_code, result.output
+
+    return run
+
+
+async def test_without_arguments_the_government_and_its_sectors_are_shown(api, ask):
+    """A person sees number, bounds, known share, time and register version of the government and every sector."""
+    code, text = await ask("indicator")
+    assert code == 0
+    rows = {line.split()[0]: line for line in text.splitlines() if "%" in line}
+    assert list(rows) == ["country", "economy", "justice"]
+    assert "82.5 %" in rows["country"]
+    assert "82.5-82.5 %" in rows["country"]
+    assert "100.0 %" in rows["country"]
+    assert "2026-09-21 17:45:00 Asia/Tehran" in text
+    assert f"register {api.register.register_version[:12]}" in text
+    assert "last 28 days" in text
+
+
+async def test_a_row_says_whose_it_is_in_80_columns(ask):
+    """A table with every column leaves room for ids in a terminal of usual width."""
+    code, text = await ask("indicator", "service", width="80")
+    assert code == 0
+    assert "level" in text
+    assert {line.strip()[:12] for line in text.splitlines()} >= {"birth-certif", "title-transf"}
+
+
+async def test_a_kind_lists_all_of_it_page_after_page(api, ask, tmp_path):
+    """More entities than a page holds are all listed."""
+    header, *rows = LINKS.format(base="http://127.0.0.1:7500").splitlines()
+    extra = [f"extra-{number:04},birth-certificate,tax-office,item-{number},,,,,,,,,,," for number in range(1100)]
+    text = "\n".join([header, *rows, *extra, ""])
+    api.register = load_register(write_register(tmp_path / "many", links_csv=text))
+    api.take_register()
+    api.take_blocks()
+    code, text = await ask("indicator", "link", "--json", "--window", "7")
+    assert code == 0
+    found = [json.loads(line) for line in text.splitlines()]
+    assert [one["id"] for one in found] == sorted(api.register.links)
+    assert {one["window_days"] for one in found} == {7}
+
+
+async def test_one_indicator_is_told_in_full(ask):
+    """A kind with an id shows that one with its strict share and losses; as JSON it has the contract's field names."""
+    code, text = await ask("indicator", "service", "title-transfer")
+    assert code == 0
+    for words in ("service title-transfer: 45.0 %", "lost: not connected", "50.0 %", "2 required, 2 known, 1 absent"):
+        assert words in text
+    code, text = await ask("indicator", "service", "title-transfer", "--json")
+    found = json.loads(text)
+    assert (found["kind"], found["known_share"], found["losses"]["not_connected"]) == (
+        *("INDICATOR_KIND_SERVICE", 1.0, 0.5),
+    )
+
+
+async def test_an_explanation_is_a_waterfall_with_what_would_help(ask):
+    """Losses by stage lead from 100 % to the index; providers and links follow, with the gain of each."""
+    code, text = await ask("explain")
+    assert code == 0
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    for words in ("required 100.0 %", "not connected 8.3 pp 91.7 %", "late 9.2 pp 82.5 %", "answered 82.5 %"):
+        assert sum(line.startswith(words) for line in lines) == 1
+    at = lines.index("transfer-customs 8.3 pp 8.3 pp absent 90.8 %")
+    assert lines[at + 1] == "land-registry needs liens of customs"
+    assert "Providers at which most is lost" in text
+    code, text = await ask("explain", "provider", "customs", "--json", "--limit", "1")
+    answer = json.loads(text)
+    assert [one["link"]["id"] for one in answer["links"]] == ["transfer-customs"]
+    assert answer["indicator"]["id"] == "customs"
+
+
+async def test_tables_stay_readable_in_a_narrow_terminal(ask):
+    """At 80 columns no number is cut."""
+    _, text = await ask("indicator", "consumer", width="80")
+    assert "…" not in text
+    assert "90.0-90.0 %" in text
+
+
+async def test_what_is_refused_is_one_sentence(ask):
+    """The api's own sentence is passed on with its address; an unknown kind is refused before anybody is asked."""
+    with pytest.raises(ApiError, match=r"^api at 127.0.0.1:\d+: the register in force knows no link `no`$"):
+        await ask("indicator", "link", "no")
+    with pytest.raises(ApiError, match="the policy has 7, 28, 90"):
+        await ask("explain", "--window", "5")
+    code, text = await ask("indicator", "ministry")
+    assert code == 2
+    assert "`ministry` is no kind" in text
+
+
+async def test_an_api_that_is_not_there_is_one_sentence(ask, port, monkeypatch):
+    """Nobody at the address, somebody silent and somebody else are each named, with what to do."""
+    nobody = f"127.0.0.1:{port()}"
+    with pytest.raises(ApiError, match=f"^api at {nobody} does not answer: start it with `peyvand up`.*--api$"):
+        await ask("indicator", at=nobody)
+    async with listening("127.0.0.1:0", NAMES, (), Announcer(NAMES, Health())) as other:
+        with pytest.raises(ApiError, match=rf"^what answers at 127.0.0.1:{other} is no api of ours \(UNIMPLEMENTED\)"):
+            await ask("indicator", at=f"127.0.0.1:{other}")
+    monkeypatch.setattr(ask_client, "_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ApiError, match=f"^api at {where} did not answer within 0.2 s"):
+            await ask("indicator", at=where)
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+async def test_a_link_is_explained_to_a_person(api, ask, width):
+    """Slots, reasons by share, the latest with its phases, failures with details and the budget fit the terminal."""
+    block = recent_block(api.register)
+    slot = AS_OF // 300 - 1
+    cells = {("deed-tax", slot, "north"): (Outcome.INVALID, Reason.STATUS)}
+    slots = slot_block_of(api.register, "land-registry", slot // 64, cells)
+    api.bucket.values |= {
+        f"slot.land-registry.{slot // 64}": encode_slot_block(slots),
+        "latest.land-registry.0": encode_recent(block),
+    }
+    code, text = await ask("explain", "link", "deed-tax", width=width)
+    assert code == 0
+    assert max(map(len, text.splitlines())) <= int(width)
+    shown = " ".join(text.split())
+    assert "100 slots in force, 100 known: late 10, ok 90" in shown
+    assert "Why 1 of 1 known slots failed" in shown
+    assert "certificate expires 2030-03-17" in shown
+    assert "20.0 ms" in shown
+    assert "░ connect ▓ tls █ processing" in shown
+    assert "status 503" in shown
+    assert "09-21 17:35:00" in shown  # of the failure, in the policy's timezone
+    assert "5 of 10 50.0 14.4 burning" in shown
+    assert "land-registry asked civil-registry" not in shown

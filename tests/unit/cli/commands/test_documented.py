@@ -1,0 +1,44 @@
+"""The commands by which operators are told to ask the api, against a real gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from services.core.model.measurement import Kind
+from tests.support.cases.api_blocks import blocks_of
+from tests.support.commands import answered, asks_the_api, command_lines
+from tests.support.paths import ROOT
+from tests.support.reconciliations import traffic
+
+DOCS = ROOT / "docs"
+NAMES = {"LINK": "deed-tax", "PROVIDER": "tax-office", "CONSUMER": "land-registry", "ENDPOINT": "bus"}
+"""What stands in capitals on the pages, and what of the small register stands for it here."""
+
+
+@pytest.mark.parametrize(("page", "many"), [("alerts", 6), ("operating", 2)])
+async def test_what_a_page_says_to_ask_is_answered(api, page, many):
+    """Every command of the page that asks the api gets an answer: none is one that the api always refuses."""
+    blocks = blocks_of(api.register)
+    for key, block in blocks.items():
+        api.take(key, replace(block, traffic=(traffic(),) if key == "government" else ()))
+    ours = blocks["consumer.civil-registry"]
+    service = next(one for one in ours.indicators if one.kind is Kind.SERVICE and one.window_days == 28)
+    bus = replace(service, kind=Kind.ENDPOINT, id="bus", strict=None, level=None, links_required=0, links_known=0)
+    api.take("consumer.civil-registry", replace(ours, indicators=(*ours.indicators, bus)))
+    asked = [
+        [NAMES.get(word, word) for word in words[1:]]
+        for words in command_lines((DOCS / f"{page}.md").read_text("utf-8"))
+        if words[0] == "peyvand" and asks_the_api(words[1:])
+    ]
+    assert len(asked) >= many
+    for words in asked:
+        assert await asyncio.to_thread(answered, words, api.address) == "", words
+
+
+async def test_a_command_that_is_refused_is_found(api):
+    """A history of a link, which is always refused, is no answer."""
+    said = await asyncio.to_thread(answered, ["history", "link", "deed-tax"], api.address)
+    assert "no history is kept of link `deed-tax`" in said

@@ -1,0 +1,154 @@
+"""``peyvand exchange`` without files and ``peyvand explain link``, against a real gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import replace
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from services.cli.api_client import Client
+from services.cli.commands.ask import explain
+from services.cli.commands.exchange import exchange
+from services.core.errors import ApiError
+from services.core.model.reconciliation import BusTraffic, Traffic, Volume
+from tests.support.cases.api_blocks import blocks_of
+from tests.support.reconciliations import LAST_HOUR, disagreeing, silent, traffic
+
+CIVIL, TAX, TRAFFIC = disagreeing(), silent(), traffic()
+
+
+@pytest.fixture
+def ask(api):
+    """Runs one command against the api, in a thread as the server shares the loop; returns what it printed."""
+    app = typer.Typer()
+    app.command("exchange")(exchange)
+    app.command("explain")(explain)
+
+    async def run(*words):
+        environment = {"COLUMNS": "160", "NO_COLOR": "1", "TERM": "dumb"}
+        result = await asyncio.to_thread(CliRunner(env=environment).invoke, app, [*words, "--api", api.address])
+        if isinstance(result.exception, ApiError):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return run
+
+
+def hold(api, *reconciliations, traffic=TRAFFIC):
+    """Give the api a whole refresh with these of land-registry's links, and this traffic."""
+    for key, block in blocks_of(api.register).items():
+        own = reconciliations if key == "consumer.land-registry" else ()
+        shown = (traffic,) if key == "government" and traffic else ()
+        api.take(key, replace(block, reconciliations=own, traffic=shown))
+
+
+async def test_exchange_shows_what_the_buses_carried(api, ask):
+    """Buses with shares, undeclared pairs with volume, and each link that anything is found of, once."""
+    hold(api, CIVIL, TAX)
+    text = await ask("exchange")
+    for words in (
+        "2,000 exchanges in the last 28 days as of 2026-09-21 17:40:00 Asia/Tehran: xroad 2,000 (100.0 %)",
+        "Undeclared: 20 of them (1.0 %), between pairs of agencies without a link in the register; such pairs: 1",
+        "_unmapped → customs",
+        "Links of which exchanges say something: 2",
+        "1,234 shared  2026-09-21 15:30 and 16:30",
+        "logs 90.0 % (80.0-95.0), probes 100.0 % (99.0-100.0)",
+        "10 lately, 120 expected",
+        "silent: live all the time, and not used in the logs read",
+    ):
+        assert words in text, words
+    assert text.count("2026-09-21 15:30") == 1  # nobody ever used the other link
+    lines = [json.loads(line) for line in (await ask("exchange", "--json")).splitlines()]
+    assert lines[0]["traffic"]["undeclared"][0]["exchanges"] == "20"
+    assert "too little history" not in text
+    assert [line["link"]["id"] for line in lines[1:]] == ["deed-tax", "deed-civil"]
+
+
+async def test_as_json_nothing_else_is_asked(api, ask, monkeypatch):
+    """Times of JSON are in UTC: the policy's timezone is not asked for."""
+    monkeypatch.delattr(Client, "timezone")
+    hold(api, CIVIL, TAX)
+    assert len((await ask("exchange", "--json")).splitlines()) == 3
+
+
+async def test_exchange_says_when_there_is_nothing_to_say(api, ask):
+    """No exchange yet, nothing found, and nothing looked at yet are a sentence each."""
+    hold(api, traffic=Traffic(28, 0, 0, 0, (), ()))
+    assert "no exchange was logged in the last 28 days" in await ask("exchange")
+    hold(api, traffic=Traffic(28, 5, 0, 0, (BusTraffic("xroad", 5),), ()))
+    text = await ask("exchange")
+    assert "All between agencies with a link in the register." in text
+    assert "Links of which exchanges say something: 0" in text
+    assert (
+        "Known so far: up to 1 hour of exchanges, too little history for some findings. Days it takes: 4 to hold links against "
+        "their probes, 7 to call one silent, 21 to call its volume unusual." in " ".join(text.split())
+    )
+    for read_days, told in ((1 / 24, "up to 1 hour"), (25 / 24, "up to 25 hours"), (2, "2.0 days")):
+        hold(api, traffic=replace(TRAFFIC, read_days=read_days))
+        assert f"Known so far: {told} of exchanges, too little" in " ".join((await ask("exchange")).split())
+    hold(api, traffic=replace(TRAFFIC, read_days=8.0, unseen_share=0.124))
+    text = " ".join((await ask("exchange")).split())
+    assert (
+        "Known so far: 8.0 days of exchanges, too little history for some findings. Days it takes: 21 to call" in text
+    )
+    assert "an estimated 12.4 % happened not to be used in the window: those never seen are called silent once" in text
+    hold(api, traffic=None)
+    with pytest.raises(ApiError, match="exchanges of the last 28 days were not looked at yet: retry later"):
+        await ask("exchange")
+
+
+async def test_a_link_is_explained_by_its_exchanges(api, ask):
+    """Both shares with intervals and the verdict, shared volume with its trend, unusual volume; silence; too few days."""
+    hold(api, CIVIL, TAX)
+    text = await ask("explain", "link", "deed-civil")
+    for words in (
+        "Over the data bus land-registry asked civil-registry 40 times from 2026-06-23 00:00:00 to 2026-09-21 17:45:00, on all",
+        "on all their links together: 38 answered, the bus failed 1, the provider 1; last in the slot of 2026-09-21 17:40:00.",
+        "1,234 exchanges on the X-Road service that it shares with other links in the last 28 days as of 2026-09-21 17:40:00 Asia/Tehran,",
+        "as of 2026-09-21 17:40:00 Asia/Tehran, -25.0 % a week; last one between 2026-09-21 15:30 and 16:30.",
+        "Of 1,200 in hours with probes 90.0 % (80.0-95.0) succeeded as logged, 100.0 % (99.0-100.0) as probes say.",
+        "They disagree beyond chance: -10.0 pp (-20.0 to -5.0).",
+        "Unusual volume: 10 in the last six whole hours, 120 expected.",
+    ):
+        assert words in " ".join(text.split()), words
+    text = await ask("explain", "link", "deed-tax")
+    text = " ".join(text.split())
+    assert (
+        "Nothing was exchanged on it in the last 28 days as of 2026-09-21 17:40:00 Asia/Tehran, although it was live all the time."
+        in text
+    )
+    assert "Over the data bus" not in text
+    hold(api, replace(TAX, last_hour=LAST_HOUR))
+    text = " ".join((await ask("explain", "link", "deed-tax")).split())
+    assert "although it was live all the time; last one between 2026-09-21 15:30 and 16:30." in text
+    calm = replace(CIVIL, shared=False, disagrees=False, volume=Volume(10, None, None, False, None))
+    hold(api, calm)
+    text = " ".join((await ask("explain", "link", "deed-civil")).split())
+    assert "1,234 exchanges on it in the last 28 days as of 2026-09-21 17:40:00 Asia/Tehran; last one between" in text
+    assert "No more apart than by chance: -10.0 pp" in text
+    hold(api, replace(calm, logs=None, probes=None, difference=None))
+    assert "Too few days with exchanges and probes" in await ask("explain", "link", "deed-civil")
+
+
+async def test_what_a_scorer_of_before_put_is_told_without_times(api, ask):
+    """Where volumes, links and traffic say no times none are made up: no epoch, no empty place."""
+    block = blocks_of(api.register)["consumer.land-registry"]
+    hold(api, traffic=replace(TRAFFIC, as_of=None))
+    old = replace(
+        block,
+        exchanges=tuple(replace(one, slots_from=None, slots_to=None) for one in block.exchanges),
+        reconciliations=(replace(CIVIL, as_of=None, last_hour=None),),
+    )
+    api.take("consumer.land-registry", old)
+    text = " ".join((await ask("explain", "link", "deed-civil")).split())
+    assert "asked civil-registry 40 times, on all their links together: 38 answered" in text
+    assert "that it shares with other links in the last 28 days, -25.0 % a week. Of 1,200" in text
+    carried = await ask("exchange")
+    assert "2,000 exchanges in the last 28 days: xroad" in carried
+    assert not {"1970", "2026"} & set(re.findall(r"\d{4}(?=-)", carried))

@@ -1,0 +1,87 @@
+"""``peyvand register``: what it prints and how it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.commands import register as register_commands
+from services.cli.commands.register import app
+from services.core.bus.roles import write_users
+from services.core.errors import BusError, InputError, SettingsError
+from tests.support.registers import EVALUATION, write_register
+
+
+def test_check_says_what_a_register_holds(tmp_path: Path) -> None:
+    """A good register is summed up with its counts and versions."""
+    result = CliRunner().invoke(app, ["check", str(write_register(tmp_path))])
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0] == (
+        f"register {tmp_path} is good: 4 agencies in 2 sectors, 5 services, 8 links (1 absent), 2 endpoints, 2 probes, 2 vantages"
+    )
+    assert result.stdout.splitlines()[1].startswith("register_version ")
+    write_register(tmp_path, evaluation_rounds_yaml=EVALUATION)
+    assert "2 vantages, 3 official rounds" in CliRunner().invoke(app, ["check", str(tmp_path)]).stdout
+
+
+def test_check_refuses_a_bad_successor(tmp_path: Path) -> None:
+    """With --against, what a register must keep of the old one is checked too."""
+    old = write_register(tmp_path / "old")
+    new = write_register(tmp_path / "new", policy_yaml=("slot_seconds: 300", "slot_seconds: 60"))
+    with pytest.raises(InputError, match=r"new as the successor of .*old is refused: 1 fault"):
+        CliRunner().invoke(app, ["check", str(new), "--against", str(old)], catch_exceptions=False)
+
+
+def test_diff_is_for_people_and_for_programs(tmp_path: Path) -> None:
+    """The difference is told in lines, and with --json as one JSON object."""
+    old, new = write_register(tmp_path / "old"), write_register(tmp_path / "new", links_csv=("liens", "debts"))
+    lines = CliRunner().invoke(app, ["diff", str(old), str(new)]).stdout
+    assert '  ~ transfer-customs: data_item "liens" -> "debts"' in lines.splitlines()
+    told = json.loads(CliRunner().invoke(app, ["diff", str(old), str(new), "--json"]).stdout)
+    assert told["links"]["changed"] == {"transfer-customs": {"data_item": {"old": "liens", "new": "debts"}}}
+
+
+def test_import_lists_what_it_left_out(tmp_path: Path, data_file: Callable[[str], Path]) -> None:
+    """Importing the real catalogue writes a register and tells what has no endpoint of its own."""
+    out = tmp_path / "uk"
+    arguments = ["import", "uk-api-catalogue", str(data_file("uk_api_catalogue.csv")), "--out", str(out)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    summary = "44 entries left out: 33 agencies in 9 sectors, 231 services, 0 links (0 absent), 189 endpoints"
+    assert f"register {out} is written, {summary}" in result.stdout
+    assert ":34: Get into Teaching API: has no URL" in result.stdout
+    assert (out / "policy.yaml").exists()
+
+
+def test_bad_arguments_are_one_sentence(tmp_path: Path) -> None:
+    """An unknown kind of catalogue and a bad epoch are refused by name."""
+    with pytest.raises(SettingsError, match="there is no importer `excel`: use uk-api-catalogue"):
+        CliRunner().invoke(app, ["import", "excel", "f", "--out", str(tmp_path)], catch_exceptions=False)
+    arguments = ["import", "uk-api-catalogue", "f", "--out", str(tmp_path), "--epoch", "soon"]
+    with pytest.raises(SettingsError, match="--epoch: `soon` is not a date"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_publishing_without_a_bus_ends(
+    tmp_path: Path, port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When no bus answers the command gives up at its deadline, and says which bus it asked."""
+    monkeypatch.setattr(register_commands, "_DEADLINE_SECONDS", 0.3)
+    write_users(tmp_path / "credentials")
+    url = f"nats://127.0.0.1:{port()}"
+    directory = write_register(tmp_path / "register")
+    arguments = ["publish", str(directory), "--nats", url, "--credentials", str(tmp_path / "credentials")]
+    with pytest.raises(BusError, match=f"did not end within 0.3 s: is the bus at {url} running"):
+        CliRunner().invoke(register_commands.app, arguments, catch_exceptions=False)
+
+
+def test_publishing_a_bad_register_asks_no_bus(tmp_path: Path) -> None:
+    """A bad register is refused with its faults before credentials or a bus are looked for."""
+    directory = write_register(tmp_path, policy_yaml=("slot_seconds: 300", "slot_seconds: 0"))
+    with pytest.raises(InputError) as refused:
+        CliRunner().invoke(register_commands.app, ["publish", str(directory)], catch_exceptions=False)
+    assert [fault.reason for fault in refused.value.faults] == ["slot_seconds: `0` is not above 0"]

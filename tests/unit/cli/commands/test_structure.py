@@ -1,0 +1,147 @@
+"""``peyvand structure``, ``peyvand tabulate`` and ``peyvand rounds`` against a real gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from services.cli.api_client import Client
+from services.cli.commands import structure_commands
+from services.core.errors import ApiError
+from services.register.directory.load import load_register
+from tests.support.cases.api_blocks import blocks_of
+from tests.support.registers import EVALUATION, write_register
+
+
+@pytest.fixture
+def ask(api):
+    """Runs one command against the api, in a thread as the server shares the loop; returns what it printed."""
+    app = typer.Typer()
+    for name in ("structure", "tabulate", "rounds"):
+        app.command(name)(getattr(structure_commands, name))
+
+    async def run(*words, width="110"):
+        environment = {"COLUMNS": width, "NO_COLOR": "1", "TERM": "dumb"}
+        arguments = [*words, "--api", api.address]
+        result = await asyncio.to_thread(CliRunner(env=environment).invoke, app, arguments)
+        if isinstance(result.exception, ApiError):
+            raise result.exception
+        return result.exit_code, result.output
+
+    return run
+
+
+async def test_the_structure_is_told_with_what_it_means(ask):
+    """Measures with both ends where they differ, a dash where they do not apply, islands, and providers by loss."""
+    code, text = await ask("structure", width="160")
+    assert code == 0
+    for words in (
+        "75.0-87.5 %",
+        "6 of 8 required pairs seen to work; 1 on paper only, 1 unknown",
+        "of agencies that reach each other; the largest has 3",
+        "10.0-20.0 %",
+        "95.0 % within, not publishable across",
+        "strict share left if tax-office failed",
+        "civil-registry, land-registry, tax-office",
+        "-60.0 pp",
+        "no round in the register",
+        "0.900",
+    ):
+        assert words in text, words
+    rows = {name.strip(): line for line in text.splitlines() for name in [line[:15]]}
+    assert " - " in rows["reciprocity"]
+    assert " - " in rows["silo gap"]
+    code, text = await ask("structure", "--json", "--window", "7")
+    found = json.loads(text)
+    assert (found["structure"]["window_days"], found["structure"]["reciprocity"]) == (7, "NaN")
+    assert "official" not in found["three_bars"]
+
+
+async def test_the_bus_and_the_lack_of_resilience_are_put_in_words(api, ask):
+    """When the bus is the weakest node it is named so; without resilience the reason is told."""
+    block = blocks_of(api.register)["government"]
+    bus = tuple(replace(one, weakest="") for one in block.structures)
+    api.take("government", replace(block, structures=bus))
+    assert "strict share left if the data bus (4 links) failed" in (await ask("structure"))[1]
+    none = tuple(replace(one, weakest="", resilience=None) for one in block.structures)
+    api.take("government", replace(block, structures=none))
+    assert "nothing to lose" in (await ask("structure", width="160"))[1]
+
+
+async def test_a_table_by_attribute(ask):
+    """Bands, values, what is not stated and all together have a row each; an attribute that there is not is refused before
+    asking.
+    """
+    code, text = await ask("tabulate", "staff")
+    assert code == 0
+    rows = [line for line in text.splitlines() if line.rstrip().endswith(" 0")]
+    assert [row.split(maxsplit=1)[0] for row in rows] == ["4200", "9000", "not", "all"]
+    assert " ".join(rows[-1].split()) == "all 82.5 % 82.5-82.5 % 4 5 8 1.60 0.20 0 1 4 0 0"
+    _, text = await ask("tabulate", "channel", "--json")
+    found = json.loads(text)
+    assert [one["value"] for one in found["groups"]] == ["both", "own", "unified", ""]
+    assert (found["total"]["inquiries_per_service"], found["total"]["on_paper_per_service"]) == (1.6, 0.2)
+    assert (found["total"]["services"], found["total"]["links_absent"]) == (5, 1)
+    code, text = await ask("tabulate", "colour")
+    assert code == 2
+    assert "cannot be tabulated" in text
+
+
+@pytest.mark.parametrize("words", [("structure",), ("tabulate", "staff"), ("rounds",)])
+async def test_as_json_nothing_else_is_asked(ask, monkeypatch, words):
+    """Times of JSON are in UTC: the policy's timezone is not asked for."""
+    monkeypatch.delattr(Client, "timezone")
+    code, text = await ask(*words, "--json")
+    assert (code, len(text.splitlines())) == (0, 1)
+
+
+async def test_rounds_are_quoted_and_persian_is_isolated(api, ask, tmp_path):
+    """What was not stated says so, growth is that of stated scores, and Persian names end their line within isolates."""
+    api.register = load_register(write_register(tmp_path / "evaluated", evaluation_rounds_yaml=EVALUATION))
+    api.take_register()
+    code, text = await ask("rounds")
+    assert code == 0
+    for words in ("made up for tests", "not stated", "more than 40", "+12.50", "+25.0 %", "islands of data"):
+        assert words in text, words
+    assert "no weighting is known or claimed" in text
+    line = next(line for line in text.splitlines() if "یکپارچگی" in line)
+    assert line.rstrip().endswith("\u2068یکپارچگی\u2069")
+    assert line.split()[-2] == "50"
+    line = next(line for line in text.splitlines() if "civil-registry" in line)
+    assert line.rstrip().endswith("\u2069")
+    for words in ("integration score of round 3", "50.0 %", "91.7 %", "82.5 %", "0.900"):
+        assert words in text, words
+    _, text = await ask("rounds", "--json", "--window", "7")
+    found = json.loads(text)
+    assert "overall_percent" not in found["rounds"][0]
+    assert found["three_bars"] == {
+        "as_of": "2026-09-21T14:15:00Z",
+        "register_version": api.register.register_version,
+        "window_days": 7,
+        "official": 0.5,
+        "official_round": "3",
+        "declared": pytest.approx(11 / 12),
+        "measured": pytest.approx(0.825),
+        "measured_lower": pytest.approx(0.825),
+        "measured_upper": pytest.approx(0.825),
+        "verification_ratio": pytest.approx(0.9),
+        "links_required": 8,
+        "links_absent": 1,
+    }
+
+
+async def test_rounds_are_shown_before_there_is_an_index(api, ask):
+    """Without rounds the register says so; without an index the bars are left out; other refusals are passed on."""
+    api.take("government", None)
+    code, text = await ask("rounds")
+    assert (code, "bars" in text) == (0, False)
+    assert "lists no official rounds (evaluation_rounds.yaml)" in text
+    code, text = await ask("rounds", "--json")
+    assert (code, json.loads(text)) == (0, {"country": "", "note": "", "dimensions": [], "rounds": [], "growth": []})
+    with pytest.raises(ApiError, match="the policy has 7, 28, 90"):
+        await ask("rounds", "--window", "5")

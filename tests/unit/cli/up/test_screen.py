@@ -1,0 +1,126 @@
+"""The table that ``peyvand up`` draws: the three bars, and the data bus, in one line each."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, start_http_server
+from rich.console import Console
+
+from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.cli.up.monitor import Watching
+from services.cli.up.screen import Exchanges, Picture, left_out, table
+from services.core.metrics.table import counter
+from services.register.directory.load import load_register
+from tests.support.registers import write_register
+
+NOTHING = Exchanges()
+
+
+def drawn(
+    exchanges: Exchanges = NOTHING,
+    notes: tuple[str, ...] = (),
+    explained: indicator_service_pb2.ExplainIndicatorResponse | None = None,
+    **bars: object,
+) -> str:
+    """The table as text, with these bars, these exchanges and this explanation."""
+    picture = Picture(
+        title="t",
+        started=0.0,
+        now=1.0,
+        indicator=indicator_pb2.Indicator(point=0.5, lower=0.5, upper=0.5, known_share=1.0),
+        explained=explained,
+        three_bars=indicator_pb2.ThreeBars(**bars) if bars else None,
+        providers=(),
+        trend=(),
+        probes_per_second=None,
+        notes=notes,
+        waiting_for="",
+        addresses="",
+        next_steps="",
+        exchanges=exchanges,
+    )
+    text = io.StringIO()
+    Console(file=text, width=100).print(table(picture))
+    return text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("bars", "line"),
+    [
+        (
+            {"official": 0.5019, "official_round": "5", "declared": 0.85, "measured": 0.5},
+            "three bars: official, round 5 50.2 % · declared 85.0 % · measured 50.0 %",
+        ),
+        ({"declared": 0.85}, "three bars: official not stated · declared 85.0 % · measured not publishable"),
+    ],
+)
+def test_three_bars_are_one_line(bars: dict[str, object], line: str) -> None:
+    """Each bar is there with what it says, and a bar that is unset says so instead of 0."""
+    assert line in drawn(**bars)
+
+
+def test_without_bars_there_is_no_line() -> None:
+    """Before the api has told the bars, nothing is said of them."""
+    assert "three bars" not in drawn()
+
+
+def test_what_the_data_bus_carried_is_one_line() -> None:
+    """Exchanges are told as soon as any record of one was read, and not before."""
+    assert "data bus" not in drawn()
+    told = drawn(Exchanges(records=2460, paired=1200, orphans=7))
+    assert "data bus: 1,200 exchanges logged by both sides, 7 by one so far; 2,460 records" in told
+
+
+def test_a_link_is_told_with_what_the_index_gains() -> None:
+    """A link from which others are imputed brings more than is lost on it: the table shows the gain, not the loss."""
+    cost = indicator_service_pb2.LinkCost(loss=0.1, index_if_fixed=0.7)
+    cost.link.id = "deed-tax"
+    told = drawn(explained=indicator_service_pb2.ExplainIndicatorResponse(estimate=0.5, links=[cost]))
+    (row,) = [line.split() for line in told.splitlines() if "deed-tax" in line]
+    assert row[-6:-1] == ["20", "pp", "not_connected", "70.0", "%"]
+
+
+def test_what_came_too_late_is_told_in_the_table() -> None:
+    """A person who looks at the index sees that it is without some measurements, and where to read on."""
+    told = " ".join(drawn(notes=(left_out(1234),)).replace("│", " ").split())
+    assert (
+        "1,234 measurements came after the grace of their slots and count for nothing, so the index is without them; "
+        "see docs/alerts.md, MeasurementsLate"
+    ) in told
+
+
+async def test_what_came_too_late_is_told_once_while_it_grows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Without a terminal a line says it as soon as the scorer's counter has grown, and nothing is said of zero."""
+    registry = CollectorRegistry()
+    late = counter("peyvand_measurements_late_total", registry)
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
+    where = f"127.0.0.1:{server.server_port}"
+    watching = Watching(where, lambda _: where, (), 0.0)
+    showing = asyncio.create_task(watching.show(load_register(write_register(tmp_path))))
+    said: list[str] = []
+
+    async def lines(count: int) -> list[str]:
+        async with asyncio.timeout(60):
+            while len(said) < count:
+                await asyncio.sleep(0.05)
+                said.extend(capsys.readouterr().out.splitlines())
+        return said
+
+    try:
+        await lines(1)
+        late.inc(3)
+        assert (await lines(2))[1] == left_out(3)
+        late.inc(4)
+        assert (await lines(3))[2] == left_out(7)
+    finally:
+        showing.cancel()
+        await asyncio.wait({showing})
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,99 @@
+"""How much a request id, and a sum, may come to in the collector's state."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from msgspec import structs
+
+from services.collector.ledger.ledger import Ledger, Taken
+from services.collector.publisher import messages
+from services.collector.records.batch import Batch, Position
+from services.collector.records.formats import read
+from services.collector.records.xroad import read_side
+from services.core import codec
+from tests.support.cases.ledger import DAY, NOBODY, NOW, batch
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_one_request_id_has_few_sides(raw, size):
+    """Of an id that half a hundred clients and as many producers use 64 sides are kept, over batches too, and none is written
+    again for those that follow; each of these is rejected at its place, and so is one that comes again.
+    """
+    lines = [
+        json.dumps(raw(NOW - 1000, messageId=f"m-{number}", securityServerType=("Client", "Producer")[number % 2]))
+        for number in range(100)
+    ]
+    content = ("\n".join(["", *lines[:70], "", *lines[69:], lines[0]]) + "\n").encode()
+    with Ledger(None, NOBODY, now_ms=NOW) as ledger:
+        taken = [ledger.take("log", some, now_ms=NOW) for some in read(io.BytesIO(content), size=size)]
+        total = sum(taken, Taken())
+        assert (total.read, total.duplicates, total.rejected, total.paired) == (102, 1, 37, 32)
+        places = [(one.number, one.length, one.unit) for some in taken for one in some.refused]
+        assert places == [
+            (number, len(content.splitlines()[number - 1]), "line") for number in (*range(66, 72), *range(73, 104))
+        ]
+        assert {one.reason for some in taken for one in some.refused} == {"64 other records have its xRequestId"}
+        assert (ledger.totals().exchanges, ledger.totals().orphans) == (32, 0)
+        before = ledger._facts["revision"]
+        assert ledger.take("log", batch(json.loads(lines[99])), now_ms=NOW).rejected == 1
+        assert ledger._facts["revision"] == before
+
+
+def test_an_id_that_has_too_many_sides_already_keeps_them(ledger, raw):
+    """A state of before there was a limit is counted as it is; what comes to such an id is rejected."""
+    sides = tuple(read_side(raw(messageId=f"m-{number}")) for number in range(70))
+    counting = ledger._counting()
+    with pytest.MonkeyPatch.context() as patch, ledger._transaction():
+        patch.setattr("services.collector.ledger.counting.MOST_SIDES", 70)
+        counting.take({sides[0].request: list(sides)}, DAY, 0)
+        ledger._change(counting, NOW)
+    more = batch(raw(messageId="m-1"), raw(messageId="m-70"), raw(messageId="m-70"))
+    taken = ledger.take("log", more, now_ms=NOW)
+    assert (taken.duplicates, taken.rejected) == (1, 2)
+    assert ledger.totals().exchanges == 70
+
+
+def told(ledger):
+    """What the bus is told next, as it reads it, by slot."""
+    [message] = messages("bus", "register", ledger.unpublished(10))
+    return {one.slot_start: one for one in codec.decode_summaries(message.payload)[1]}
+
+
+@pytest.mark.parametrize("batches", [(range(1200),), (range(600), range(600, 1200))])
+def test_sums_stop_before_they_are_too_large_for_the_state(ledger, both, batches):
+    """However much is claimed, in one batch or in two, a sum stops at 2^61, and at 0 when it is taken back; counts stay exact
+    and nothing fails.
+    """
+    early, late = 1_699_999_500, 1_699_999_800
+    ours, theirs = (read_side(one) for one in both(late * 1000 - 20, requestSize=None))
+    theirs = structs.replace(theirs, request_bytes=(1 << 53) - 1)
+    for side in (theirs, ours):
+        for line, numbers in enumerate(batches):
+            ids = [number.to_bytes(15, "big") for number in numbers]
+            some = [structs.replace(side, digest=bytes([side.producer]) + one, request=b"x" + one) for one in ids]
+            ledger.take("log", Batch(tuple(some), (), Position(0, line)), now_ms=NOW)
+        if side is theirs:
+            [found] = told(ledger).values()
+            assert (found.slot_start, found.count, found.orphans) == (late, 1200, 1200)
+            assert (found.request_bytes, found.response_bytes) == (1 << 61, 1200 * 900)
+    found = told(ledger)
+    assert (found[late].count, found[late].request_bytes, found[late].response_bytes) == (0, 0, 0)
+    assert (found[early].count, found[early].request_bytes, found[early].response_bytes) == (1200, 1 << 61, 1200 * 900)
+
+
+def test_a_state_whose_sums_are_too_large_goes_on(tmp_path, raw):
+    """What older versions summed up beyond 64 bits, and SQLite then kept as floating point, is told as the bound, and more can
+    be added.
+    """
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        ledger.take("log", batch(raw()), now_ms=NOW)
+        ledger._database.execute("UPDATE cell SET request_bytes = 9.3e18, response_bytes = 9223372036854775807")
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        for count in (1, 2):
+            [found] = told(ledger).values()
+            assert (found.count, found.request_bytes, found.response_bytes) == (count, 1 << 61, 1 << 61)
+            ledger.take("log", batch(raw(xRequestId="x-2")), now_ms=NOW)

@@ -1,0 +1,141 @@
+"""What the collector's state forgets, and what it pairs anew of what it has not."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from services.collector.ledger import sides
+from services.collector.ledger.ledger import Ledger, Taken
+from services.collector.ledger.summary_rows import Totals
+from services.collector.records.xroad import read_side
+from tests.support.cases.ledger import DAY, HOUR, NOBODY, NOW, batch, counts
+
+
+def test_old_records_are_forgotten_and_refused(raw):
+    """What is older than the pairing span is dropped from the state, and refused when it comes again."""
+    with Ledger(None, NOBODY, now_ms=NOW, span_ms=DAY) as ledger:
+
+        def at(moment, **more):
+            return raw(requestInTs=moment, responseOutTs=moment + 9, xRequestId=f"x-{moment}", **more)
+
+        start = NOW - 30 * DAY
+        ledger.take("log", batch(at(start)), now_ms=NOW)
+        ledger.acknowledge(ledger.unpublished(10))
+        ledger.take("log", batch(at(start + 3 * DAY)), now_ms=NOW)
+        sides = ledger._database.execute("SELECT count(*) FROM request").fetchone()[0]
+        assert (sides, ledger.totals()) == (1, Totals(exchanges=1, orphans=1, unpublished=1))
+        assert ledger.take("log", batch(at(start)), now_ms=NOW) == Taken(read=1, expired=1)
+        assert ledger.take("log", batch(at(start + 2 * DAY + HOUR)), now_ms=NOW) == Taken(read=1)
+
+
+def pairs(ledger):
+    """The services of all pairs, as the table has them; what is in memory is the same."""
+    rows = ledger._database.execute("SELECT id, service FROM pair").fetchall()
+    assert {number: parties.service for number, parties in ledger._pairs._parties.items()} == dict(rows)
+    assert sorted(ledger._pairs._numbers.values()) == sorted(ledger._pairs._attributions) == sorted(dict(rows))
+    return {service.rpartition("/")[2]: number for number, service in rows}
+
+
+@pytest.mark.parametrize("hours", [6, 30])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_pairs_that_nothing_names_are_forgotten(tmp_path, raw, hours, restarts):
+    """Whatever was called once is forgotten after its summary and its sides, at any pace and across restarts, and others
+    have its number; what is called again, or named by a side that is kept, stays.
+    """
+    path, start = tmp_path / "state.sqlite", NOW - 90 * DAY
+
+    def opened():
+        return Ledger(path, NOBODY, now_ms=NOW, span_ms=2 * DAY)
+
+    def take(ledger, hour, code, **more):
+        ledger.take("log", batch(raw(start + hour * HOUR, serviceCode=code, **more)), now_ms=NOW)
+        ledger.acknowledge(ledger.unpublished(1000))
+
+    ledger, again, late = opened(), range(90, 181, 6), 330 if hours == 30 else 348
+    for code in ("once", "twice", *map(str, again)):
+        take(ledger, 0, code, xRequestId=code)
+    taken = set(pairs(ledger).values())
+    for hour in range(hours, 18 * 24, hours):
+        if hour in again:  # some are about to be forgotten then
+            take(ledger, hour, str(hour), xRequestId=f"again-{hour}")
+        if hour == 300:  # the sides do not agree on what was called: no summary names "other"
+            take(ledger, hour, "always", xRequestId="y")
+            take(ledger, hour, "other", xRequestId="y", securityServerType="Producer")
+        take(ledger, hour, "always", xRequestId=f"x-{hour}")
+        assert {summary.service.rpartition("/")[2] for summary in ledger.summaries()} <= set(pairs(ledger))
+        if hour == 240:
+            assert {"always", "180"} <= set(pairs(ledger))
+            assert {"once", "twice"}.isdisjoint(pairs(ledger))
+        if hour == late:
+            [known] = sides.known(ledger._database, [read_side(raw(xRequestId="y")).request], ledger._pairs, 0).values()
+            assert [side.parties.service.rpartition("/")[2] for side in known] == ["always", "other"]
+        if restarts and hour % 5 == 0:
+            ledger.close()
+            ledger = opened()
+    assert {"always"} == set(pairs(ledger))
+    take(ledger, 18 * 24, "new", xRequestId="new")
+    assert pairs(ledger)["new"] in taken
+    ledger.close()
+
+
+def test_a_clock_in_the_future_makes_nothing_old(raw):
+    """Forgetting counts from now where records claim to be later, and one wrong clock in a batch is outvoted."""
+    with Ledger(None, NOBODY, now_ms=NOW, span_ms=DAY) as ledger:
+
+        def at(moment):
+            return raw(moment, xRequestId=f"x-{moment}")
+
+        ledger.take("log", batch(at(NOW + 1000 * DAY)), now_ms=NOW)
+        ledger.take("log", batch(at(NOW), at(NOW + 1), at(NOW + 900 * DAY)), now_ms=NOW + 1000 * DAY)
+        assert ledger.take("log", batch(at(NOW - HOUR)), now_ms=NOW).expired == 0
+
+
+def test_unpublished_summaries_are_never_forgotten(raw):
+    """However long the bus is away, what it has not acknowledged stays."""
+    with Ledger(None, NOBODY, now_ms=NOW, span_ms=DAY) as ledger:
+        for days in (30, 20, 10):
+            moment = NOW - days * DAY
+            ledger.take("log", batch(raw(requestInTs=moment, responseOutTs=moment, xRequestId=f"x-{days}")), now_ms=NOW)
+        assert len(ledger.unpublished(10)) == 3
+
+
+def test_another_span_pairs_anew_what_is_not_forgotten(tmp_path, both):
+    """A shorter span parts what is now too far apart, a longer one joins it again, and what changed is published; a state of
+    before spans were kept counts by the default one.
+    """
+    path = tmp_path / "state.sqlite"
+    (near, _), (_, far) = both(NOW - 2 * DAY), both(NOW)
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        ledger.take("log", batch(near, far), now_ms=NOW)
+        [sent] = ledger.unpublished(10)
+        ledger.acknowledge([sent])
+    with sqlite3.connect(path) as database:
+        database.execute("DELETE FROM fact WHERE name = 'span_ms'")
+    database.close()
+    for span, expected in ((DAY, (2, 2)), (DAY, (2, 2)), (3 * DAY, (1, 0)), (10 * DAY, (1, 0))):
+        with Ledger(path, NOBODY, now_ms=NOW, span_ms=span) as ledger:
+            assert (ledger.totals().exchanges, ledger.totals().orphans) == expected
+            assert (len(list(ledger.summaries())), len(ledger.unpublished(10))) == (expected[0], 2)
+
+
+def test_a_longer_span_leaves_alone_what_was_forgotten(tmp_path, both, raw):
+    """Where the summary of one side is forgotten, a longer span does not pair it with another, now or when more comes of the
+    same request id: nothing is taken from a summary that is no longer there.
+    """
+    path, start = tmp_path / "state.sqlite", NOW - 30 * DAY
+    (early, _), (_, late) = both(start), both(start + 3 * DAY)
+    with Ledger(path, NOBODY, now_ms=NOW, span_ms=2 * DAY) as ledger:
+        ledger.take("log", batch(early, late), now_ms=NOW)
+        ledger.acknowledge(ledger.unpublished(10))
+        ledger.take("log", batch(raw(start + 5 * DAY, xRequestId="x-2")), now_ms=NOW)
+        ledger.acknowledge(ledger.unpublished(10))
+        before = counts(ledger)
+    with Ledger(path, NOBODY, now_ms=NOW, span_ms=9 * DAY) as ledger:
+        assert counts(ledger) == before
+        again, _ = both(start + 4 * DAY)
+        ledger.take("log", batch(again), now_ms=NOW)
+        assert sorted(one.summary.count for one in ledger.unpublished(10)) == [0, 1]  # the late side found another
+        assert sorted(counts(ledger).values()) == [(1, 0), (1, 1)]
+        assert (ledger.totals().exchanges, ledger.totals().orphans) == (2, 1)

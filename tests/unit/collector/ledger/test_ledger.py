@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sqlite3
+import tracemalloc
+from dataclasses import replace
+
+import pytest
+
+from services.collector.ledger.ledger import Ledger, Taken
+from services.collector.ledger.summary_rows import Totals
+from services.collector.records.batch import Position
+from services.collector.records.formats import read
+from services.collector.records.timeline import Timeline
+from services.core.errors import StateError
+from services.core.model.register import Member
+from services.register.attribution import Mapping
+from services.register.directory.load import load_register
+from tests.bench.loads.exchange_records import lines
+from tests.support.cases.ledger import DAY, HOUR, NOBODY, NOW, batch, counts
+from tests.support.exchange_records import PERSONAL
+from tests.support.registers import write_register
+
+
+def test_the_real_sample_is_counted_once(ledger, data_file):
+    """2,615 exchanges, 1,905 + 710 meta, none orphan; a second reading is all duplicates and changes nothing."""
+    total = Taken()
+    for _ in range(2):
+        with data_file("opmon_dev_5230.ndjson").open("rb") as stream:
+            for some in read(stream):
+                total += ledger.take("log", some, now_ms=NOW)
+    assert (total.read, total.duplicates, total.expired, total.paired) == (10_460, 5230, 0, 2615)
+    found = list(ledger.summaries())
+    assert sum(s.count for s in found) == sum(s.ok for s in found) == sum(s.skew_count for s in found) == 2615
+    assert sum(s.count for s in found if s.meta) == 710
+    assert sum(s.orphans for s in found) == 0
+    assert all(sum(s.duration_buckets) == s.count for s in found)
+
+
+def test_the_other_side_replaces_the_orphan(ledger, both):
+    """An exchange logged by its producer first moves to the slot of the client's request once that is there."""
+    ours, theirs = both(1_699_999_799_980)
+    ledger.take("log", batch(theirs), now_ms=NOW)
+    service = "IR/GOV/200/registry/person"
+    assert counts(ledger) == {(service, 1_699_999_800): (1, 1)}
+    ledger.acknowledge(ledger.unpublished(10))
+    taken = ledger.take("log", batch(ours), now_ms=NOW)
+    assert taken.paired == 1
+    assert counts(ledger) == {(service, 1_699_999_500): (1, 0)}
+    # The emptied slot is published as a replacement too, or it would stay counted.
+    replacements = {p.summary.slot_start: p.summary.count for p in ledger.unpublished(10)}
+    assert replacements == {1_699_999_800: 0, 1_699_999_500: 1}
+
+
+def test_revisions_rise_and_only_the_acknowledged_one_is_published(ledger, raw):
+    """A summary that changed after it was sent is sent again, with a higher revision."""
+    ledger.take("log", batch(raw()), now_ms=NOW)
+    [first] = ledger.unpublished(10)
+    ledger.take("log", batch(raw(xRequestId="x-2")), now_ms=NOW)
+    ledger.acknowledge([first])
+    [second] = ledger.unpublished(10)
+    assert second.summary.revision > first.summary.revision > NOW
+    assert second.summary.count == 2
+    ledger.acknowledge([second])
+    ledger.acknowledge([first])
+    assert ledger.unpublished(10) == []
+    assert ledger.totals().unpublished == 0
+
+
+def test_an_older_copy_put_back_outranks_what_was_published_since(tmp_path, raw):
+    """Of a state that was put back, what is read again and anew is published above the revisions of the state it replaces."""
+    path, copy = tmp_path / "state.sqlite", tmp_path / "copy.sqlite"
+
+    def take(ledger, now_ms, *numbers):
+        for number in numbers:  # each a transaction, with a revision of its own
+            ledger.take("log", batch(raw(xRequestId=f"x-{number}"), line=number), now_ms=now_ms)
+        sent = ledger.unpublished(10)
+        ledger.acknowledge(sent)
+        return sent
+
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        take(ledger, NOW, 1)
+    shutil.copy(path, copy)
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        [lost] = take(ledger, NOW + 1, *range(2, 9))
+    later = NOW + HOUR
+    with Ledger(copy, NOBODY, now_ms=later) as ledger:
+        [again] = take(ledger, later, 2, 3)
+        [last] = take(ledger, later, *range(4, 10))
+    assert (lost.summary.count, last.summary.count) == (8, 9)
+    assert lost.summary.revision < later <= again.summary.revision < last.summary.revision
+
+
+def test_a_late_side_opens_no_slot_from_before_the_first_question(tmp_path, raw):
+    """A state that was lost and made anew counts nothing in slots of which its first question saw a part alone or nothing, so
+    that what was published of them stays; the slot that begins with that question or after it counts, over a restart as well.
+    """
+    path, begun = tmp_path / "state.sqlite", 1_699_999_800_000
+    late, within, whole = raw(begun - 1), raw(begun + 299_999, xRequestId="x-2"), raw(begun + 300_000, xRequestId="x-3")
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        assert ledger.take("ss", batch(late, within, whole), now_ms=NOW, asked_from_ms=begun + 1).expired == 2
+        assert ledger.take("other", batch(within), now_ms=NOW, asked_from_ms=begun) == Taken(read=1)
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        again = batch(raw(begun - 5, xRequestId="x-4"), line=2)
+        assert ledger.take("ss", again, now_ms=NOW, asked_from_ms=begun + HOUR) == Taken(read=1, expired=1)
+        assert [s.slot_start for s in ledger.summaries()] == [begun // 1000, begun // 1000 + 300]
+
+
+def test_a_source_begun_before_that_was_kept_goes_on_as_it_was(ledger, raw):
+    """Where only the position of a source is known, and of a file, what came late counts as before."""
+    for number, asked in enumerate((None, NOW, NOW)):
+        some = batch(raw(NOW - DAY, xRequestId=f"x-{number}"))
+        assert ledger.take("ss", some, now_ms=NOW, asked_from_ms=asked) == Taken(read=1)
+
+
+def test_a_repetition_is_no_change(ledger, raw):
+    """Records seen before raise no revision, in the same batch or in another."""
+    assert ledger.take("log", batch(raw(), raw(monitoringDataTs=9)), now_ms=NOW).duplicates == 1
+    ledger.acknowledge(ledger.unpublished(10))
+    assert ledger.take("log", batch(raw(insertTime=1.0)), now_ms=NOW).duplicates == 1
+    assert ledger.unpublished(10) == []
+
+
+def test_state_survives_and_reading_goes_on(tmp_path, both):
+    """After a restart positions, orphans and unpublished summaries are there, and the other side still pairs."""
+    path = tmp_path / "state.sqlite"
+    ours, theirs = both()
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        assert ledger.position("log") is None
+        ledger.take("log", batch(ours, line=4), now_ms=NOW)
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        assert ledger.position("log") == Position(40, 4)
+        assert ledger.totals().unpublished == 1
+        ledger.take("log", batch(theirs, line=5), now_ms=NOW)
+        assert [(s.count, s.orphans) for s in ledger.summaries()] == [(1, 0)]
+
+
+def test_a_batch_that_fails_leaves_nothing_behind(tmp_path, raw):
+    """A transaction that cannot be finished changes neither counts nor position, and the next one works."""
+    with Ledger(tmp_path / "state.sqlite", NOBODY, now_ms=NOW) as ledger:
+        ledger.take("log", batch(raw()), now_ms=NOW)
+        broken = batch(raw(xRequestId="x-2", serviceCode="firm"), line=9)
+        with pytest.raises(StateError, match="cannot be written"):
+            ledger.take("log", replace(broken, position=Position(1 << 40, None)), now_ms=NOW)
+        assert ledger.position("log") == Position(10, 1)
+        assert [s.count for s in ledger.summaries()] == [1]
+        ledger.take("log", broken, now_ms=NOW)
+        assert [s.count for s in ledger.summaries()] == [1, 1]
+
+
+def test_a_state_of_the_version_before_is_taken_over(tmp_path, raw):
+    """A state without the table of idle pairs is given it, and goes on."""
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        ledger.take("log", batch(raw()), now_ms=NOW)
+        ledger._database.execute("DROP TABLE idle")
+        ledger._database.execute("PRAGMA user_version = 3")
+    for count in (1, 2):
+        with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+            assert [one.count for one in ledger.summaries()] == [count]
+            ledger.take("log", batch(raw(xRequestId=f"x-{count}0")), now_ms=NOW)
+
+
+def test_totals_are_those_of_all_summaries(tmp_path, raw, both):
+    """The totals kept are the sums over summaries, also in a state that was written before they were kept."""
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        ledger.take("log", batch(*both(), both(xRequestId="x-2")[1], raw(xRequestId="x-3")), now_ms=NOW)
+        ledger.take("log", batch(both(xRequestId="x-2")[0]), now_ms=NOW)
+        ledger.acknowledge(ledger.unpublished(10))
+        expected = Totals(exchanges=3, orphans=1, unpublished=0)
+        assert ledger.totals() == expected
+        ledger._database.execute("DELETE FROM fact WHERE name IN ('exchanges', 'orphans')")
+    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        assert ledger.totals() == expected
+        found = list(ledger.summaries())
+        assert (sum(s.count for s in found), sum(s.orphans for s in found)) == (3, 1)
+
+
+def test_a_new_register_publishes_what_it_attributes_anew(tmp_path, raw):
+    """A register that says who the parties are re-publishes their summaries, and only theirs."""
+    register = load_register(write_register(tmp_path / "register"))
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, Mapping(register), now_ms=NOW) as ledger:
+        ledger.take("log", batch(raw(), raw(serviceMemberCode="300", xRequestId="x-2")), now_ms=NOW)
+        sent = ledger.unpublished(10)
+        ledger.acknowledge(sent)
+        ledger.remap(Mapping(register), now_ms=NOW)
+        assert ledger.unpublished(10) == []
+    known = replace(register, members=(Member("IR/GOV/300", "customs"),))
+    with Ledger(path, Mapping(known), now_ms=NOW) as ledger:
+        [changed] = ledger.unpublished(10)
+        assert (changed.summary.consumer, changed.summary.provider, changed.summary.count) == (
+            "_unmapped",
+            "customs",
+            1,
+        )
+        assert changed.summary.revision > max(one.summary.revision for one in sent)
+
+
+def test_a_timeline_places_exchanges_and_keeps_their_durations(tmp_path, both):
+    """Replayed exchanges fall into today's slots; durations and skew stay those of the log, after a restart too."""
+    path, start = tmp_path / "state.sqlite", 1_699_999_500_000
+    for part, record in enumerate(both()):
+        with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+            if part == 0:
+                ledger.replay("log", Timeline(start, 1_800_000_000_000, 7 * DAY, 30_000))
+                assert ledger.position("log") == Position(0, 0)
+            ledger.take("log", batch(record), now_ms=NOW)
+            [found] = ledger.summaries()
+    assert (found.slot_start, found.count, found.orphans) == (1_800_000_000, 1, 0)
+    assert (found.duration_ms_sum, found.skew_ms_sum) == (120.0, 5.0)
+
+
+def test_another_slot_length_is_refused(tmp_path):
+    """A state that counts in other slots is refused with what to do about it."""
+    path = tmp_path / "state.sqlite"
+    Ledger(path, NOBODY, now_ms=NOW).close()
+    register = load_register(
+        write_register(tmp_path / "register", policy_yaml=("slot_seconds: 300", "slot_seconds: 60"))
+    )
+    with pytest.raises(StateError) as caught:
+        Ledger(path, Mapping(register), now_ms=NOW)
+    assert str(caught.value) == (
+        f"the collector's state {path} counts in slots of 300 s and the register now says 60 s: "
+        "give the collector a new data directory"
+    )
+
+
+def test_only_one_process_may_hold_the_state(tmp_path):
+    """A second collector on the same state is refused, and the first goes on."""
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, NOBODY, now_ms=NOW), pytest.raises(StateError, match="another process uses it"):
+        Ledger(path, NOBODY, now_ms=NOW)
+    Ledger(path, NOBODY, now_ms=NOW).close()
+
+
+def test_a_file_that_is_no_state_is_refused(tmp_path):
+    """Neither a foreign file nor the state of another version is touched."""
+    foreign = tmp_path / "foreign.sqlite"
+    foreign.write_bytes(b"not a database" * 100)
+    with pytest.raises(StateError, match="cannot be opened"):
+        Ledger(foreign, NOBODY, now_ms=NOW)
+    assert foreign.read_bytes() == b"not a database" * 100
+    newer = tmp_path / "newer.sqlite"
+    Ledger(newer, NOBODY, now_ms=NOW).close()
+    with sqlite3.connect(newer) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(StateError, match="written by another version"):
+        Ledger(newer, NOBODY, now_ms=NOW)
+
+
+def test_memory_does_not_grow_with_the_records():
+    """Four times the records, shuffled, halved and repeated, take no more memory, and each counts once."""
+    peaks = []
+    for records in (4_000, 16_000):
+        content = io.BytesIO(b"".join(lines(records)))
+        tracemalloc.start()
+        with Ledger(None, NOBODY, now_ms=NOW) as ledger:
+            taken = sum((ledger.take("log", some, now_ms=1 << 50) for some in read(content)), Taken())
+            totals = ledger.totals()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert (taken.read, taken.duplicates) == (records, records // 100)
+        assert (totals.exchanges, totals.orphans) == (records // 2, records // 100)
+    # One batch more or less is held, as it happens; the 12,000 records more would take 5 MB.
+    assert peaks[1] < peaks[0] + 2_000_000
+
+
+def test_nothing_personal_reaches_the_state(tmp_path, raw):
+    """Canaries in every personal field are nowhere in the database, nor in its journal."""
+    personal = dict.fromkeys(PERSONAL, "CANARY")
+    path = tmp_path / "state.sqlite"
+    lines = json.dumps(raw() | personal) + "\n" + json.dumps(raw(succeeded=1) | personal) + "\nCANARY\n"
+    ledger = Ledger(path, NOBODY, now_ms=NOW)
+    for some in read(io.BytesIO(lines.encode())):
+        assert len(some.rejects) == 2
+        ledger.take("log", some, now_ms=NOW)
+    for written in tmp_path.iterdir():
+        assert b"CANARY" not in written.read_bytes()
+        assert written.stat().st_size > 0
+    ledger.close()

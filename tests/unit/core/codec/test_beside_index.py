@@ -1,0 +1,44 @@
+"""What the bus carried beside what was probed, as messages and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.core.codec.beside_index import (
+    reconciliation_from_message,
+    reconciliation_to_message,
+    traffic_from_message,
+    traffic_to_message,
+)
+from services.core.model.reconciliation import BusTraffic, Reconciliation, Traffic, Undeclared, Volume
+from tests.support.reconciliations import disagreeing, traffic
+
+WHOLE = disagreeing()
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        WHOLE,
+        replace(WHOLE, logs=None, probes=None, difference=None, disagrees=False, volume=None, silent=True),
+        replace(WHOLE, volume=Volume(0, None, None, False, None)),
+        replace(WHOLE, volume=Volume(0, 0.0, 0.0, False, 0.0)),
+        replace(WHOLE, as_of=None, last_hour=None),  # of a scorer of before they were kept
+        replace(WHOLE, as_of=0, last_hour=0),
+    ],
+)
+def test_reconciliations_come_back(one: Reconciliation) -> None:
+    """Every field comes back, what is not told as None and never as 0."""
+    assert reconciliation_from_message(reconciliation_to_message(one)) == one
+
+
+def test_traffic_comes_back_with_shares() -> None:
+    """Traffic comes back; the message says each bus's share, and nothing of a window without exchanges."""
+    one = Traffic(7, 8, 2, 1, (BusTraffic("x", 6), BusTraffic("y", 2)), (Undeclared("_unmapped", "b", 2, 1),))
+    message = traffic_to_message(one)
+    assert [bus.share for bus in message.buses] == [0.75, 0.25]
+    assert traffic_from_message(message) == one
+    assert traffic_from_message(traffic_to_message(traffic())) == traffic()
+    assert traffic_from_message(traffic_to_message(Traffic(28, 0, 0, 0, (), ()))) == Traffic(28, 0, 0, 0, (), ())

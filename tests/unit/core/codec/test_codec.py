@@ -1,0 +1,217 @@
+"""Values survive the wire, and what is not ours is refused with a reason."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peyvand.v1 import block_pb2, indicator_pb2, outcome_pb2
+from services.core import codec
+from services.core.blocks.link_evidence import LinkEvidence
+from services.core.blocks.read import KeptBlock
+from services.core.blocks.slot_block import SlotBlock, decode_slot_block, encode_slot_block
+from services.core.codec.indicator import indicator_from_message
+from services.core.model.measurement import (
+    DURATION_BUCKETS,
+    ExchangeSummary,
+    Indicator,
+    Interval,
+    Kind,
+    Losses,
+    Measurement,
+    Phases,
+    Strict,
+    Target,
+)
+from services.core.model.outcome import Outcome, Reason
+from tests.support.block_columns import Block, decode_block, encoded
+from tests.support.reconciliations import disagreeing, traffic
+
+micros = st.integers(0, 10**9).map(lambda value: value / 1e6)
+maybe = st.none() | micros
+measurements = st.builds(
+    Measurement,
+    target=st.builds(Target, st.sampled_from(["a", "b", "c-1"]), st.booleans()),
+    vantage=st.just("main"),
+    slot_start=st.integers(0, 2**33),
+    time=st.none() | st.integers(0, 2 * 10**15).map(lambda value: value / 1e6),
+    outcome=st.sampled_from(Outcome),
+    reason=st.sampled_from(Reason),
+    latency=maybe,
+    data_age=maybe,
+    phases=st.builds(Phases, maybe, maybe, maybe, maybe, maybe),
+    certificate_expiry=st.none() | st.integers(0, 2**33),
+    detail=st.sampled_from(["", "یک توضیح", "connection refused"]),
+    register_version=st.just("r"),
+    probe_version=st.just("p"),
+    prober=st.just("one"),
+)
+
+
+@given(st.lists(measurements, min_size=1, max_size=20))
+def test_measurements_survive_the_batch(rows: list[Measurement]) -> None:
+    """Every field of every row comes back from a batch, to the microsecond."""
+    assert codec.decode_measurements(codec.encode_measurements(rows)) == rows
+
+
+@given(st.lists(measurements, min_size=1, max_size=20))
+def test_columns_say_what_rows_say(rows: list[Measurement]) -> None:
+    """The columns a verdict is made of agree with the rows."""
+    columns = codec.decode_columns(codec.encode_measurements(rows))
+    assert [columns.targets[i] for i in columns.target] == [row.target for row in rows]
+    assert columns.slot_start.tolist() == [row.slot_start for row in rows]
+    assert columns.outcome.tolist() == [row.outcome for row in rows]
+    assert columns.reason.tolist() == [row.reason for row in rows]
+    assert [None if t < 0 else t / 1e6 for t in columns.time.tolist()] == [row.time for row in rows]
+
+
+@given(measurements)
+def test_measurements_survive_json(row: Measurement) -> None:
+    """A dumped line reads back as the same measurement."""
+    assert codec.measurement_from_json(codec.measurement_to_json(row)) == row
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "Failed to load JSON"),
+        ('{"link": "a"}', "vantage, slot_start, outcome, reason are missing"),
+        ('{"link": "a", "colour": 1}', 'no field named "colour"'),
+        ('{"link": "a", "vantage": "m", "slot_start": "noon"}', "slot_start"),
+    ],
+)
+def test_bad_measurement_lines_say_why(text: str, reason: str) -> None:
+    """A line that is not a measurement is refused with the reason."""
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        codec.measurement_from_json(text)
+
+
+@pytest.mark.parametrize(
+    "decode", [codec.decode_columns, codec.decode_measurements, codec.decode_summaries, KeptBlock.of]
+)
+def test_foreign_bytes_are_refused(decode) -> None:
+    """Bytes that are no message of ours raise ValueError, not a protobuf error."""
+    with pytest.raises(ValueError, match="not a"):
+        decode(b"\xff\xff\xff")
+
+
+def test_ragged_batches_are_refused() -> None:
+    """A batch whose columns differ in length cannot shift rows against each other."""
+    rows = [Measurement(Target("a"), "main", 0, 0.0, Outcome.OK, Reason.OK)]
+    payload = codec.encode_measurements(rows) + bytes([8 << 3 | 2, 1, 0])  # one more element of `target`
+    with pytest.raises(ValueError, match="different lengths"):
+        codec.decode_columns(payload)
+
+
+def test_ragged_blocks_are_refused() -> None:
+    """Nor can a block's columns, and a block without a row is none."""
+    row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))
+    for name in ("upper", "links_known", "level", "interval_low"):
+        message = block_pb2.IndicatorBlock.FromString(encoded(Block((row,))))
+        getattr(message, name).append(1)
+        with pytest.raises(ValueError, match="different lengths"):
+            KeptBlock.of(message.SerializeToString())
+    with pytest.raises(ValueError, match="no indicator"):
+        KeptBlock.of(b"")
+
+
+def test_enums_are_those_of_the_contract() -> None:
+    """Names and numbers of outcomes, reasons and kinds equal those of peyvand.v1."""
+    for ours, theirs, prefix in (
+        (Outcome, outcome_pb2.Outcome, "OUTCOME_"),
+        (Reason, outcome_pb2.Reason, "REASON_"),
+        (Kind, indicator_pb2.IndicatorKind, "INDICATOR_KIND_"),
+    ):
+        assert {prefix + one.name: int(one) for one in ours} == {
+            name: number for name, number in theirs.items() if number
+        }
+
+
+def test_summaries_survive() -> None:
+    """An exchange summary comes back from the batch and from JSON."""
+    row = ExchangeSummary(
+        "c", "p", "X/GOV/1/S", "X/GOV/2/T/get", 300, 4, count=3, ok=2, duration_buckets=tuple(range(DURATION_BUCKETS))
+    )
+    assert codec.decode_summaries(codec.encode_summaries("xroad", "r", [row])) == ("xroad", [row])
+    assert codec.summary_from_json(codec.summary_to_json(row)) == row
+
+
+@pytest.mark.parametrize(("leaving", "share_from"), [(False, None), (False, 0), (True, 600)])
+def test_heartbeats_survive(leaving: bool, share_from: int | None) -> None:
+    """Everything a prober says of itself comes back; a first slot of zero is not none."""
+    said = codec.Heartbeat("main", "p1", 12.5, 1.000001, "r1", "p1", 7, leaving, share_from)
+    assert codec.decode_heartbeat(codec.encode_heartbeat(said)) == said
+
+
+def test_blocks_survive() -> None:
+    """Indicators with and without point, interval and strict share, link evidence and volumes come back from a block."""
+    losses, strict = Losses(0.1, 0.2, 0.1, 0.05, 0.05), Strict(None, 0.1, 0.9)
+    versions = ("r", "p", "m", 2**40)
+    interval = Interval(0.3, 0.65, 0.95)
+    one = Indicator(
+        Kind.SERVICE, "s", 28, 600, 0.5, 0.4, 0.6, 0.8, losses, strict, 3, 2, 1, *versions, interval=interval
+    )
+    two = Indicator(Kind.LINK, "l", 7, 600, None, 0.0, 1.0, 0.0, Losses(), None, 0, 0, 0, *versions)
+    evidence = LinkEvidence(
+        28, ("l", "m"), np.array([5, 6]), np.arange(12).reshape(2, 6), np.array([0.1, 0.2]), np.array([0.3, 0.4])
+    )
+    volume = codec.ExchangeVolume("c", "p", False, 3, 2, 1, 0, last_slot=300, slots_from=0, slots_to=600)
+    block = Block((one, two), (evidence,), (volume,))
+    back = decode_block(encoded(block))
+    assert back.indicators == block.indicators
+    assert back.exchanges == block.exchanges
+    assert back.links[0].ids == evidence.ids
+    for name in ("slots", "verdicts", "omega", "share"):
+        np.testing.assert_array_equal(getattr(back.links[0], name), getattr(evidence, name))
+
+
+def test_blocks_from_before_there_were_intervals_are_read() -> None:
+    """A block without the columns of intervals gives the indicators it holds, without intervals."""
+    row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=Interval(0.4, 0.6, 0.95))
+    message = block_pb2.IndicatorBlock.FromString(encoded(Block((row,))))
+    for name in ("interval_low", "interval_high", "interval_level"):
+        message.ClearField(name)
+    assert decode_block(message.SerializeToString()).indicators == (replace(row, interval=None),)
+
+
+def test_blocks_from_before_exchanges_had_times_are_read() -> None:
+    """A block whose volumes, reconciliations and traffic say no times gives the same without: unset, never 1970."""
+    row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))
+    volume = codec.ExchangeVolume("c", "p", False, 3, 2, 1, 0, last_slot=300, slots_from=0, slots_to=600)
+    block = Block((row,), exchanges=(volume,), reconciliations=(disagreeing(),), traffic=(traffic(),))
+    message = block_pb2.IndicatorBlock.FromString(encoded(block))
+    for some, names in (
+        (message.exchanges, ("slots_from", "slots_to")),
+        (message.reconciliations, ("as_of", "last_hour")),
+        (message.traffic, ("as_of",)),
+    ):
+        for one, name in itertools.product(some, names):
+            one.ClearField(name)
+    back = decode_block(message.SerializeToString())
+    assert back.exchanges == (replace(volume, slots_from=None, slots_to=None),)
+    assert back.reconciliations == (replace(disagreeing(), as_of=None, last_hour=None),)
+    assert back.traffic == (replace(traffic(), as_of=None),)
+
+
+@pytest.mark.parametrize("interval", [None, Interval(0.0, 0.6, 0.95)])
+def test_an_interval_is_there_or_not(interval) -> None:
+    """An indicator's message says whether there is an interval: an end of zero is not none."""
+    row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=interval)
+    assert indicator_from_message(codec.indicator_to_message(row)) == row
+
+
+def test_slot_blocks_survive() -> None:
+    """A slot block comes back with its shape."""
+    cells = np.arange(2 * 3 * 2, dtype=np.uint8).reshape(2, 3, 2)
+    block = SlotBlock(300, 64, ("a", "b"), ("e",), ("v", "w"), cells[:, :, 0], cells, cells + 1)
+    back = decode_slot_block(encode_slot_block(block))
+    assert (back.first_slot, back.links, back.endpoints, back.vantages) == (64, ("a", "b"), ("e",), ("v", "w"))
+    np.testing.assert_array_equal(back.verdict, block.verdict)
+    np.testing.assert_array_equal(back.outcome, block.outcome)
+    np.testing.assert_array_equal(back.reason, block.reason)

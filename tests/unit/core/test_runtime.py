@@ -1,0 +1,18 @@
+"""How many files a component may have open."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.support.paths import ROOT
+
+LIMITS = "import resource; print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+
+
+def test_a_component_may_open_all_the_system_allows() -> None:
+    """The usual soft limit is for programs that use select: a component goes by the hard one."""
+    program = f"from services.core.runtime import raise_descriptor_limit as raised; raised(); {LIMITS}"
+    limited = ["sh", "-c", 'ulimit -Sn 64 && ulimit -Hn 128 && exec "$0" -c "$1"', sys.executable, program]
+    found = subprocess.run(limited, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == "128 128\n"

@@ -1,0 +1,143 @@
+"""Exchanges put to links: own, shared, undeclared and silent ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.core.model.reconciliation import BusTraffic, Carrier, Reconciliation, Undeclared
+from services.core.model.register import ExchangeRoute, Register
+from services.indicator.exchanges.agreement import Hours
+from services.indicator.exchanges.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
+from services.indicator.exchanges.traffic import assign
+from services.indicator.register_arrays import Frame
+from services.register.directory.load import load_register
+from tests.support.registers import write_register
+
+DAYS = 7
+HOURS = DAYS * 24
+FIRST = 500_000
+START = date(2026, 3, 1).toordinal()
+END = (FIRST + HOURS) * 3600 - 600
+WINDOWS = {DAYS: Span(range(FIRST, FIRST + HOURS), range(START, START + DAYS), END)}
+CIVIL = "X/G/2/civil/status"
+SHARED = Carrier("xroad", "land-registry", "civil-registry", "X/G/1/land", CIVIL, shared=True)
+OWN = Carrier("xroad", "tax-office", "customs", "X/G/3/tax", "X/G/4/imports", link="clearance-customs")
+NOWHERE = Carrier("xroad", "customs", "civil-registry", "X/G/4/customs", CIVIL)
+UNKNOWN = Carrier("other", "_unmapped", "civil-registry", "X/G/9/who", CIVIL)
+META = Carrier("xroad", "tax-office", "customs", "X/G/3/tax", "X/G/4/getWsdl", meta=True)
+
+
+@pytest.fixture(scope="module")
+def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
+    found = load_register(write_register(Path(tmp_path_factory.mktemp("register"))))
+    routes = tuple(ExchangeRoute("X/G/1/land", CIVIL, link) for link in ("deed-civil", "transfer-civil"))
+    return replace(found, routes=routes)
+
+
+def carried(*carriers: Carrier, each: int = 10) -> Carried:
+    """What so many exchanges an hour add up to by day, of which one an hour fails."""
+    exchanges = np.full((len(carriers), DAYS), each * 24, np.int64)
+    return Carried(carriers, START, exchanges, exchanges - 24, FIRST)
+
+
+def found(register: Register, of: Carried) -> dict[str, Reconciliation]:
+    """All that is found of links that were probed perfectly, by link."""
+    frame, assigned = Frame.of(register), assign(register, of.carriers)
+    links = [frame.links[row] for row in linked(frame, assigned)]
+    both = np.stack([of.exchanges.repeat(24, axis=1) // 24, of.ok.repeat(24, axis=1) // 24], axis=1)
+    carried = np.array([both[carriers].sum(axis=0) for carriers in carriers_of(assigned, links)])
+    exchanges, ok = carried.reshape(len(links), 2, HOURS).transpose(1, 0, 2)
+    known = np.full((len(links), HOURS), 12)
+    hours = Hours(exchanges, ok, known, known)
+    clock = np.arange(FIRST, FIRST + HOURS)
+    told = compared(links, assigned, hours, WINDOWS, clock=clock, since=FIRST, whole=FIRST + HOURS)
+    silent, _ = silences(register, frame, assigned, of, WINDOWS)[DAYS]
+    return {one.link: one for one in (*told, *silent)}
+
+
+def test_shared_volume_is_shown_whole_for_each_link(register: Register) -> None:
+    """Two links on one X-Road service each show all of it, flagged, and nothing is split."""
+    one = found(register, carried(SHARED))
+    for link in ("deed-civil", "transfer-civil"):
+        assert one[link].exchanges == 10 * HOURS
+        assert one[link].shared
+        assert not one[link].silent
+
+
+def test_failures_that_probes_do_not_see_are_told_with_intervals(register: Register) -> None:
+    """A tenth of the real exchanges fails behind perfect probes: both shares, their difference, and the flag."""
+    one = found(register, carried(OWN))["clearance-customs"]
+    assert one.disagrees
+    assert one.logs is not None
+    assert one.probes is not None
+    assert one.difference is not None
+    assert one.logs.value == pytest.approx(0.9)
+    assert one.logs.low < 0.9 < one.logs.high
+    assert one.probes.value == 1.0
+    assert one.difference.value == pytest.approx(-0.1)
+    assert one.compared == one.exchanges == 10 * HOURS
+
+
+def test_everything_says_what_it_was_worked_out_for_and_when_a_link_was_last_used(register: Register) -> None:
+    """The end of the window is told of links, silent ones and traffic, and the last hour of links with exchanges."""
+    of = carried(OWN)
+    of.exchanges[0, 5:] = of.ok[0, 5:] = 0
+    one = found(register, of)
+    assert {one.as_of for one in one.values()} == {END}
+    assert {link: one.last_hour for link, one in one.items() if not one.silent} == {
+        "clearance-customs": (FIRST + 5 * 24 - 1) * 3600
+    }
+    assert [one.as_of for one in traffics(Frame.of(register), of, WINDOWS, {DAYS: None})] == [END]
+
+
+def test_live_links_without_exchanges_are_silent(register: Register) -> None:
+    """Of links live all the time those nobody uses are silent: not the absent, not where a pair's exchanges map to none."""
+    silent = {link for link, one in found(register, carried(OWN)).items() if one.silent}
+    assert silent == set(register.links) - {"transfer-customs", "clearance-customs"}
+    elsewhere = replace(OWN, link="", consumer="land-registry", provider="civil-registry")
+    silent = {link for link, one in found(register, carried(OWN, elsewhere)).items() if one.silent}
+    assert silent == set(register.links) - {"transfer-customs", "clearance-customs", "deed-civil", "transfer-civil"}
+
+
+def test_nothing_is_silent_before_a_week_was_read(register: Register) -> None:
+    """A collector that began days ago has not heard enough for silence; one without any exchange has heard nothing."""
+    young = replace(carried(OWN), since=FIRST + 1)
+    assert not any(one.silent for one in found(register, young).values())
+    assert found(register, carried(OWN, each=0)) == {}
+
+
+def test_nothing_is_silent_where_links_in_use_are_as_quiet(register: Register) -> None:
+    """While a link in use is seen on one day only, others may be in use unseen, and traffic tells how many."""
+    of = carried(OWN, SHARED)
+    of.exchanges[0, 1:] = 0
+    assert not any(one.silent for one in found(register, of).values())
+    frame = Frame.of(register)
+    silent = silences(register, frame, assign(register, of.carriers), of, WINDOWS)
+    (one,) = traffics(frame, of, WINDOWS, {days: share for days, (_, share) in silent.items()})
+    assert one.unseen_share == pytest.approx(6 / 7 / (6 / 7 + 3))  # one of three is seen once, none twice
+    assert one.read_days == DAYS
+
+
+def test_traffic_tells_buses_and_undeclared_pairs(register: Register) -> None:
+    """Pairs without a link and parties nobody knows are undeclared, with volume; meta services count nowhere."""
+    (one,) = traffics(Frame.of(register), carried(SHARED, OWN, NOWHERE, UNKNOWN, META), WINDOWS, {DAYS: None})
+    assert one.exchanges == 40 * HOURS
+    assert one.buses == (BusTraffic("xroad", 30 * HOURS), BusTraffic("other", 10 * HOURS))
+    assert (one.undeclared_exchanges, one.undeclared_pairs) == (20 * HOURS, 2)
+    assert one.undeclared == (
+        Undeclared("_unmapped", "civil-registry", 10 * HOURS, 9 * HOURS),
+        Undeclared("customs", "civil-registry", 10 * HOURS, 9 * HOURS),
+    )
+
+
+def test_link_that_left_the_register_is_of_its_pair(register: Register) -> None:
+    """Exchanges logged for a link that the register in force does not know are nobody's, and keep its pair from silence."""
+    gone = replace(OWN, link="gone")
+    one = found(register, carried(gone))
+    assert "clearance-customs" not in one
+    assert "gone" not in one

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from datetime import datetime
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from services.core.model.measurement import Kind, Losses, Strict
+from services.indicator.calendar import Calendar
+from services.indicator.index.index import METHOD_VERSION, Frame, indicators
+from services.indicator.window import Evidence
+from tests.support.cases.indicator import Case
+from tests.support.cases.indicator_answers import register_of, snapshot
+
+HOUR = 3600
+FIRST = int(datetime(2024, 5, 13, tzinfo=ZoneInfo("UTC")).timestamp()) // HOUR
+
+
+def a_case(links, *, services=(("s", "a", 1), ("t", "b", 1)), hours=10):
+    register = {
+        "government": "gov",
+        "timezone": "UTC",
+        "epoch": FIRST * HOUR,
+        "slot_seconds": HOUR,
+        "threshold": Fraction(4, 5),
+        "agencies": [{"id": one, "sector": "x" if one == "a" else "y"} for one in "abc"],
+        "services": [{"id": one, "agency": agency, "weight": weight} for one, agency, weight in services],
+        "links": [
+            {
+                "id": name,
+                "service": service,
+                "provider": provider,
+                "required_from": None,
+                "required_until": None,
+                "live_from": live,
+                "vantages": (),
+                "weight": weight,
+            }
+            for name, service, provider, live, weight in links
+        ],
+        "endpoints": [{"id": "portal", "vantages": ()}],
+    }
+    return Case(register=register, measurements=[], days=7, end_slot=FIRST + hours)
+
+
+def measure(case, target, stages, *, endpoint=False):
+    """One stage per slot from the first on; None leaves the slot unmeasured."""
+    case.measurements += [
+        (endpoint, target, "north", FIRST + hour, (FIRST + hour) * HOUR * 10**6, stage)
+        for hour, stage in enumerate(stages)
+        if stage is not None
+    ]
+
+
+def test_a_worked_example():
+    """Two services, one link on paper, one silent: every number by hand."""
+    case = a_case(
+        [
+            ("k", "s", "b", "always", 1),
+            ("l", "s", "c", None, 1),
+            ("m", "t", "c", "always", 3),
+            ("n", "t", "a", "always", 1),
+        ]
+    )
+    measure(case, "k", [5] * 8 + [3, 0])
+    measure(case, "m", [5] * 6 + [1, 1] + [None, None])
+    found = snapshot(case)
+    government = found.indicator(Kind.GOVERNMENT, "gov", 7)
+    # ω: k ½, l ½, m ¾, n ¼. q̂: k .8, l 0, m .75, n is imputed from t: .75.
+    assert government.lower == pytest.approx((0.5 * 0.8 + 0.75 * 0.6) / 2)
+    assert government.known_share == pytest.approx((0.5 + 0.5 + 0.75 * 0.8) / 2)
+    assert government.upper == pytest.approx(government.lower + 1 - government.known_share)
+    assert government.point == pytest.approx((0.5 * 0.8 + 0.75) / 2)
+    assert government.losses == Losses(
+        not_connected=pytest.approx((0.5 * 0.1 + 0.5) / 2),
+        not_answered=pytest.approx(0.25 / 2),
+        invalid=0,
+        late=pytest.approx(0.5 * 0.1 / 2),
+        stale=0,
+    )
+    assert (government.links_required, government.links_known, government.links_absent) == (4, 3, 1)
+    # s is down in every slot, as one of its links is on paper; t is known only where m failed.
+    assert government.strict == Strict(point=0.0, lower=0.0, upper=pytest.approx(0.8 / 2))
+    assert found.indicator(Kind.SERVICE, "t", 7).strict == Strict(point=0.0, lower=0.0, upper=0.8)
+    assert found.indicator(Kind.SERVICE, "t", 7).point is None
+    assert found.indicator(Kind.CONSUMER, "a", 7).point == pytest.approx(0.4)
+    assert found.indicator(Kind.PROVIDER, "c", 7).point == pytest.approx(0.75 * 0.75 / 1.25)
+    assert found.indicator(Kind.PROVIDER, "c", 7).strict is None
+    assert found.indicator(Kind.SECTOR, "x", 7).point == pytest.approx(0.4)
+    assert found.indicator(Kind.LINK, "k", 7).point == pytest.approx(0.8)
+    assert found.indicator(Kind.LINK, "l", 7).losses == Losses(not_connected=1.0)
+    assert found.links[7].omega.tolist() == pytest.approx([0.25, 0.25, 0.375, 0.125])
+    assert found.links[7].share.tolist() == pytest.approx([0.8, 0, 0.75, 0.75])
+
+
+def test_the_point_is_published_from_the_threshold_on():
+    """A known share of exactly the threshold publishes the point, one slot less does not; the bounds stand either way."""
+    # With these weights the sum behind κ rounds to just below .8.
+    for known, published in ((8, True), (7, False)):
+        case = a_case([("k", "s", "b", "always", 0.1), ("l", "s", "c", "always", 0.7), ("m", "s", "c", "always", 0.2)])
+        for link in "klm":
+            measure(case, link, [5] * known)
+        found = snapshot(case)
+        for kind, entity in ((Kind.GOVERNMENT, "gov"), (Kind.SERVICE, "s"), (Kind.LINK, "k")):
+            one = found.indicator(kind, entity, 7)
+            assert (one.point is not None) == published
+            assert one.lower == pytest.approx(known / 10)
+            assert one.upper == 1.0
+
+
+def test_without_any_knowledge_there_is_no_point_and_no_loss():
+    """Nothing measured: bounds 0 and 1, no point, no losses, E unset and wide open."""
+    case = a_case([("k", "s", "b", "always", 1)])
+    found = snapshot(case)
+    for kind, entity in ((Kind.GOVERNMENT, "gov"), (Kind.LINK, "k"), (Kind.ENDPOINT, "portal")):
+        one = found.indicator(kind, entity, 7)
+        assert (one.point, one.lower, one.upper, one.known_share, one.losses) == (None, 0.0, 1.0, 0.0, Losses())
+    assert found.indicator(Kind.GOVERNMENT, "gov", 7).strict == Strict(None, 0.0, 1.0)
+
+
+def test_what_is_not_applicable_has_no_indicator():
+    """An agency without services, a service without links, one whose links weigh nothing: neither 0 nor 1."""
+    case = a_case(
+        [("k", "s", "b", "always", 1), ("z", "u", "b", "always", 0)],
+        services=[("s", "a", 1), ("t", "b", 1), ("u", "a", 1)],
+    )
+    measure(case, "z", [5] * 10)
+    found = snapshot(case)
+    assert found.indicator(Kind.CONSUMER, "b", 7) is None
+    assert found.indicator(Kind.PROVIDER, "c", 7) is None
+    assert found.indicator(Kind.SERVICE, "t", 7) is None
+    assert found.indicator(Kind.SERVICE, "u", 7) is None
+    assert found.indicator(Kind.SERVICE, "nobody", 7) is None
+    # The weightless link still has an index of its own, and gives none to others.
+    assert found.indicator(Kind.LINK, "z", 7).point == 1.0
+    assert found.indicator(Kind.GOVERNMENT, "gov", 7).lower == 0.0
+
+
+def test_before_the_epoch_there_is_no_index():
+    """A window without a slot has no indicators at all."""
+    case = a_case([("k", "s", "b", "always", 1)], hours=0)
+    found = snapshot(case)
+    assert [one for kind in Kind for one in found.rows(kind, 7)] == []
+
+
+def test_a_weightless_service_has_an_index_and_no_say():
+    """A service of weight 0 is measured by itself and counts for nothing above it."""
+    case = a_case([("k", "s", "b", "always", 1), ("m", "t", "c", "always", 1)], services=[("s", "a", 1), ("t", "b", 0)])
+    measure(case, "k", [5] * 10)
+    measure(case, "m", [0] * 10)
+    found = snapshot(case)
+    assert found.indicator(Kind.SERVICE, "t", 7).point == 0.0
+    assert found.indicator(Kind.GOVERNMENT, "gov", 7).point == 1.0
+    assert found.indicator(Kind.GOVERNMENT, "gov", 7).strict == Strict(1.0, 1.0, 1.0)
+    assert found.indicator(Kind.CONSUMER, "b", 7) is None
+
+
+def test_endpoints_are_measured_beside_the_index():
+    """An endpoint has a share, bounds and losses of its own, and no part in any other number, even under a link's id."""
+    case = a_case([("portal", "s", "b", "always", 1)])
+    measure(case, "portal", [5] * 5 + [1] * 4, endpoint=True)
+    found = snapshot(case)
+    one = found.indicator(Kind.ENDPOINT, "portal", 7)
+    assert (one.point, one.lower, one.known_share) == (pytest.approx(5 / 9), 0.5, 0.9)
+    assert one.losses.not_answered == pytest.approx(4 / 9)
+    assert one.strict is None
+    assert found.indicator(Kind.GOVERNMENT, "gov", 7).known_share == 0.0
+
+
+def test_a_snapshot_says_what_it_was_computed_from():
+    """Versions, evidence sequence and the end of the last slot travel with every row; rows come in the order asked."""
+    case = a_case([("k", "s", "b", "always", 1), ("m", "t", "c", "always", 1)])
+    frame = Frame.of(register_of(case.register))
+    evidence = Evidence(Calendar.of(register_of(case.register).policy))
+    found = indicators(frame, evidence, end_slot=case.end_slot, evidence_sequence=17)
+    assert found.windows == (7, 28, 90)
+    assert [one.id for one in found.rows(Kind.LINK, 28)] == ["k", "m"]
+    assert [one.id for one in found.rows(Kind.LINK, 28, ["m", "?", "k"])] == ["m", "k"]
+    one = found.indicator(Kind.LINK, "k", 90)
+    assert (one.as_of, one.window_days, one.evidence_sequence) == ((FIRST + 10) * HOUR, 90, 17)
+    assert (one.register_version, one.probe_version, one.method_version) == ("r" * 64, "p" * 64, METHOD_VERSION)

@@ -1,0 +1,139 @@
+"""The structure in its corners: what is said when nothing works, nothing is known or nothing is there to compare."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+
+from services.core.model.probe import Probe, Step
+from services.core.model.register import ExchangeRoute
+from services.core.model.structure import SetIndex
+from services.indicator.index.index import METHOD_VERSION
+from services.indicator.register_arrays import Frame
+from services.indicator.structure.network import Network
+from services.indicator.structure.resilience import falls_of
+from services.indicator.structure.structure import structures
+from tests.support.cases.indicator_answers import register_of, snapshot
+from tests.unit.indicator.index.test_index import a_case, measure
+
+ALL = [5] * 10
+
+
+def of(case, **changes):
+    """The structure of a case's only window; ``changes`` are of the register."""
+    register = replace(register_of(case.register), **changes)
+    frame = Frame.of(register)
+    found = structures(frame, Network.of(register, frame), snapshot(case, frame=frame))
+    return found[0] if found else None
+
+
+def test_a_worked_example():
+    """Three agencies, one link each way between two, one on paper to the third: every number by hand."""
+    case = a_case([("k", "s", "b", "always", 1), ("l", "s", "c", None, 1), ("m", "t", "a", "always", 1)])
+    measure(case, "k", ALL)
+    measure(case, "m", [5] * 5 + [1] * 5)
+    found = of(case)
+    assert (found.pairs_required, found.pairs_working, found.pairs_absent, found.pairs_unknown) == (3, 2, 1, 0)
+    assert (found.pair_coverage, found.pair_coverage_upper) == (2 / 3, 2 / 3)
+    assert (found.pair_coverage_weighted, found.pair_coverage_weighted_upper) == (0.75, 0.75)
+    assert (found.islands, found.isolates) == ((("a", "b"), ("c",)), ("c",))
+    assert (found.fragmentation, found.fragmentation_lower, found.reciprocity) == (0.25, 0.25, 1.0)
+    # a is in sector x, b and c in y: every link crosses sectors, so there is nothing within one to compare with.
+    assert found.within_sectors == SetIndex(links=0, point=None, lower=0.0, upper=1.0, known_share=0.0)
+    assert found.across_sectors == SetIndex(links=3, point=0.5, lower=0.5, upper=0.5, known_share=1.0)
+    assert found.silo_gap is None
+    roles = {one.provider: (one.links, one.share, one.loss, one.strict_loss) for one in found.providers}
+    assert roles == {"a": (1, 0.5, 0.25, 0.25), "b": (1, 0.25, 0.0, 0.0), "c": (1, 0.25, 0.25, 0.0)}
+    assert found.provider_concentration == 0.25 + 0.0625 + 0.0625
+    # E is 1/4: service s never has all its links, t has its one half of the time, and that hangs on a alone.
+    assert (found.resilience, found.weakest, found.bus_links, found.bus_strict_loss) == (0.0, "a", 0, 0.0)
+    assert found.declared == 0.75
+    assert (found.window_days, found.register_version, found.method_version) == (7, "r" * 64, METHOD_VERSION)
+
+
+def test_when_everything_is_on_paper():
+    """Pairs with absent links only count as required and never work; without a working pair nothing is reciprocal."""
+    found = of(a_case([("k", "s", "b", None, 1), ("m", "t", "a", None, 1)]))
+    assert (found.pairs_required, found.pairs_working, found.pairs_absent, found.pairs_unknown) == (2, 0, 2, 0)
+    assert (found.pair_coverage, found.pair_coverage_upper, found.declared) == (0.0, 0.0, 0.0)
+    assert (found.isolates, found.islands) == (("a", "b"), (("a",), ("b",)))
+    assert (found.fragmentation, found.fragmentation_lower, found.reciprocity) == (1.0, 1.0, None)
+    assert (found.resilience, found.weakest) == (None, "")  # E is 0: there is nothing to lose
+    assert found.across_sectors.point == 0.0
+
+
+def test_when_nothing_is_known():
+    """Nothing is seen to work and everything could: bounds are 0 and 1, and what needs a point has none."""
+    found = of(a_case([("k", "s", "b", "always", 1), ("m", "t", "a", "always", 1)]))
+    assert (found.pairs_unknown, found.pairs_absent) == (2, 0)
+    assert (found.pair_coverage, found.pair_coverage_upper, found.declared) == (0.0, 1.0, 1.0)
+    assert (found.pair_coverage_weighted, found.pair_coverage_weighted_upper) == (0.0, 1.0)
+    assert (found.fragmentation, found.fragmentation_lower) == (1.0, 0.0)
+    assert (found.reciprocity, found.silo_gap, found.resilience, found.weakest) == (None, None, None, "")
+    assert sum(one.loss for one in found.providers) == 1.0
+
+
+def test_the_silo_gap_needs_both_sides_to_be_publishable():
+    """Within a sector all is answered, across half is: the gap is a half; once too little is known it is not told."""
+    case = a_case([("k", "t", "c", "always", 1), ("l", "s", "b", "always", 1)])
+    measure(case, "k", ALL)
+    measure(case, "l", [5, 0] * 5)
+    assert of(case).silo_gap == 0.5
+    case.measurements = [row for row in case.measurements if row[1] != "l"]
+    measure(case, "l", [5, 0] * 2)
+    found = of(case)
+    assert (found.within_sectors.point, found.across_sectors.point, found.silo_gap) == (1.0, None, None)
+    assert (found.across_sectors.lower, found.across_sectors.known_share) == (0.2, 0.4)
+
+
+def test_the_bus_is_one_node():
+    """X-Road probes, steps of journeys that are one, and mapped exchanges go over the bus; it falls with all of them."""
+    case = a_case([("k", "s", "b", "always", 1), ("l", "s", "c", "always", 1), ("m", "t", "a", "always", 1)])
+    for link in "klm":
+        measure(case, link, ALL)
+    assert (of(case).resilience, of(case).weakest) == (0.5, "a")
+    links = register_of(case.register).links
+    for probe in (
+        Probe("p", "xroad-rest"),
+        Probe("p", "xroad-soap"),
+        Probe("p", "journey", steps=(Step(Probe("", "xroad-rest"), ""),)),
+    ):
+        found = of(case, probes={"p": probe}, links={**links, "m": replace(links["m"], probe="p")})
+        assert (found.bus_links, found.bus_strict_loss, found.resilience, found.weakest) == (1, 0.5, 0.5, "a")
+    routes = tuple(ExchangeRoute("A/B/C", "A/B/C/D/e", link) for link in "km")
+    found = of(case, routes=routes)
+    assert (found.bus_links, found.bus_strict_loss, found.resilience, found.weakest) == (2, 1.0, 0.0, "")
+
+
+def test_a_register_that_requires_nothing_has_no_structure():
+    """Without a link in force that weighs something there is neither a 0 nor a 1 to tell."""
+    assert of(a_case([])) is None
+    case = a_case([("k", "s", "b", "always", 0)])
+    measure(case, "k", ALL)
+    assert of(case) is None
+
+
+def test_values_cannot_be_changed():
+    """What is computed is frozen."""
+    found = of(a_case([("k", "s", "b", None, 1)]))
+    with pytest.raises(AttributeError):
+        found.pair_coverage = 1.0
+
+
+def test_a_link_that_is_no_longer_required_takes_nothing_with_it():
+    """A provider whose only link ended before the window carries nothing, and the bus does not carry that link either."""
+    case = a_case([("k", "s", "b", "always", 1), ("l", "s", "c", "always", 1)])
+    measure(case, "k", ALL)
+    case.register["links"][1]["required_until"] = date(2024, 5, 13)
+    routes = (ExchangeRoute("A/B/C", "A/B/C/D/e", "l"),)
+    found = of(case, routes=routes)
+    assert [(one.provider, one.strict_loss) for one in found.providers] == [("b", 1.0)]
+    register = register_of(case.register)
+    frame = Frame.of(register)
+    in_force = np.array([True, False])
+    falls = falls_of(frame, Network.of(register, frame), in_force, np.array([1.0, np.nan]))
+    assert falls.providers.tolist() == [0.0, 1.0, 0.0]
+    assert (found.resilience, found.weakest, found.bus_links, found.bus_strict_loss) == (0.0, "b", 0, 0.0)

@@ -1,0 +1,113 @@
+"""Evidence as counted at one moment, while more is taken in; and days closed some targets at a time."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import fields
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from services.indicator import window as window_module
+from services.indicator.calendar import Calendar
+from services.indicator.evidence import Counted
+from services.indicator.index.index import indicators
+from services.indicator.intervals.history import Record
+from services.indicator.register_arrays import Frame
+from services.indicator.window import Evidence
+from tests.support.cases.indicator_answers import register_of
+from tests.unit.indicator.test_window import FIRST, a_case, a_link, new_evidence, row, take
+
+CASE = a_case(a_link("one"), a_link("two"), a_link("three"), hours=60)
+
+
+def rows(hours, seed):
+    chance = random.Random(seed)
+    return [
+        row(link, hour, chance.choice([0, 3, 5, 5, 5]), vantage=vantage)
+        for hour in hours
+        for link in ("one", "two", "three")
+        for vantage in ("north", "south")
+        if chance.random() < 0.9
+    ]
+
+
+def assert_same(one, other):
+    """Assert that all columns of both snapshots are equal to the last bit."""
+    for mine, theirs in ((one.columns, other.columns), (one.links, other.links)):
+        assert mine.keys() == theirs.keys()
+        for key in mine:
+            for field in fields(mine[key]):
+                values = getattr(mine[key], field.name), getattr(theirs[key], field.name)
+                if isinstance(values[0], np.ndarray):
+                    assert np.array_equal(*values, equal_nan=values[0].dtype.kind == "f"), (key, field.name)
+
+
+def evidence_and_frame():
+    evidence, frame = new_evidence(CASE), Frame.of(register_of(CASE.register))
+    take(evidence, rows(range(60), 1))
+    evidence.close(FIRST + 24)
+    return evidence, frame
+
+
+def test_an_index_of_what_was_counted_is_that_of_the_moment() -> None:
+    """What is taken in after counting changes nothing of the index that is computed then."""
+    evidence, frame = evidence_and_frame()
+    expected = indicators(frame, evidence, end_slot=CASE.end_slot)
+    counted = Counted.of(frame, evidence, CASE.end_slot)
+    take(evidence, rows(range(30, 60), 2))
+    evidence.close(FIRST + 48)
+    assert_same(indicators(frame, counted, end_slot=CASE.end_slot), expected)
+    late = indicators(frame, evidence, end_slot=CASE.end_slot)
+    assert (late.links[7].counts != expected.links[7].counts).any(), "the rows taken in must matter"
+
+
+def test_what_was_not_counted_is_refused() -> None:
+    """Another frame, end, window or span than those counted raises, rather than be answered by what is there."""
+    evidence, frame = evidence_and_frame()
+    counted = Counted.of(frame, evidence, CASE.end_slot)
+    other = Frame.of(register_of(CASE.register))
+    with pytest.raises(ValueError, match="counted up to slot"):
+        counted.window(other, 7, CASE.end_slot)
+    with pytest.raises(ValueError, match="counted up to slot"):
+        counted.window(frame, 7, CASE.end_slot - 1)
+    with pytest.raises(KeyError):
+        counted.window(frame, 8, CASE.end_slot)
+    with pytest.raises(ValueError, match="are not the span"):
+        list(counted.days(frame, range(FIRST + 24, CASE.end_slot)))
+
+
+@pytest.mark.parametrize("targets", [1, 2, 100])
+def test_a_day_closed_in_parts_says_the_same(monkeypatch: pytest.MonkeyPatch, targets: int) -> None:
+    """However many targets are packed at a time, a closed day holds what was measured, and closes with its last piece."""
+    whole, frame = evidence_and_frame()
+    monkeypatch.setattr(window_module, "CLOSED_TARGETS", targets)
+    evidence, _ = evidence_and_frame()
+    assert_same(indicators(frame, evidence, end_slot=CASE.end_slot), indicators(frame, whole, end_slot=CASE.end_slot))
+    closing = evidence.closing(FIRST + 48)
+    day = evidence.calendar.day_of(FIRST) + timedelta(days=1)
+    assert next(closing) == day
+    assert evidence.closed_before == FIRST + 24
+    before = evidence.verdicts(frame, range(FIRST, FIRST + 60))
+    assert set(closing) == {day}
+    assert evidence.closed_before == FIRST + 48
+    assert np.array_equal(evidence.verdicts(frame, range(FIRST, FIRST + 60)), before)
+
+
+def test_nothing_heard_of_closes_nothing() -> None:
+    """Without any slot there is no day to close."""
+    assert list(Evidence(Calendar.of(register_of(CASE.register).policy)).closing(FIRST + 48)) == []
+
+
+@pytest.mark.parametrize("hours", [5, 60, 24 * 6])
+@pytest.mark.parametrize("links", [["one"], ["one", "two", "three", "four"], ["one", "three", "four"]])
+def test_a_memory_outlives_a_register(hours, links) -> None:
+    """Who remembers days under one register computes under another, larger or smaller, what is computed from nothing."""
+    kept, evidence = Record(), new_evidence(CASE)
+    take(evidence, rows(range(hours), 1))
+    end_slot = FIRST + hours
+    indicators(Frame.of(register_of(CASE.register)), evidence, end_slot=end_slot, record=kept)
+    frame = Frame.of(register_of(a_case(*map(a_link, links)).register))
+    fresh = indicators(frame, evidence, end_slot=end_slot)
+    assert_same(indicators(frame, evidence, end_slot=end_slot, record=kept), fresh)

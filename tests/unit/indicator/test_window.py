@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from services.core.model.measurement import Kind, Target
+from services.core.model.outcome import Outcome, Reason
+from services.indicator.calendar import Calendar
+from services.indicator.index.index import Frame
+from services.indicator.window import DayState, Evidence
+from tests.support.cases.indicator import Case
+from tests.support.cases.indicator_answers import assert_same, batches, measured, register_of, snapshot, truth_of
+
+HOUR = 3600
+MONDAY = date(2024, 5, 13)
+FIRST = int(datetime(2024, 5, 13, tzinfo=ZoneInfo("UTC")).timestamp()) // HOUR
+
+
+def a_link(name, **changes):
+    link = {
+        "id": name,
+        "service": "s",
+        "provider": "b",
+        "required_from": None,
+        "required_until": None,
+        "live_from": "always",
+        "vantages": (),
+        "weight": 1,
+    }
+    return link | changes
+
+
+def a_case(*links, hours=48):
+    register = {
+        "government": "gov",
+        "timezone": "UTC",
+        "epoch": FIRST * HOUR,
+        "slot_seconds": HOUR,
+        "threshold": Fraction(4, 5),
+        "agencies": [{"id": "a", "sector": "x"}, {"id": "b", "sector": "y"}],
+        "services": [{"id": "s", "agency": "a", "weight": 1}],
+        "links": list(links),
+        "endpoints": [],
+    }
+    return Case(register=register, measurements=[], days=7, end_slot=FIRST + hours)
+
+
+def row(link, hour, stage, vantage="north", time=0):
+    return (False, link, vantage, FIRST + hour, (FIRST + hour) * HOUR * 10**6 + time, stage)
+
+
+def frame_of(case):
+    return Frame.of(register_of(case.register))
+
+
+def take(evidence, rows):
+    return [evidence.take(batch) for batch in batches(rows, HOUR)]
+
+
+def new_evidence(case):
+    return Evidence(Calendar.of(register_of(case.register).policy))
+
+
+def counts(case, evidence, link):
+    found = evidence.window(frame_of(case), 7, case.end_slot)
+    return found.counts[:, frame_of(case).links.index(link)].tolist()
+
+
+def test_rows_are_sorted_into_accepted_late_and_misplaced():
+    """Rows before the epoch or off the slot grid are misplaced, rows of closed days late; neither changes anything."""
+    case = a_case(a_link("l"))
+    evidence = new_evidence(case)
+    take(evidence, [row("l", 0, 5), row("l", 25, 5)])
+    evidence.close(FIRST + 24)
+    (batch,) = batches([row("l", hour, 0) for hour in (-1, 0, 23, 24, 25, 26)], HOUR)
+    batch.slot_start[5] += 60
+    taken = evidence.take(batch)
+    assert (taken.accepted, taken.late, taken.misplaced) == (2, 2, 2)
+    assert {slot: columns.tolist() for slot, columns in taken.changed.items()} == {FIRST + 24: [0], FIRST + 25: [0]}
+    assert not evidence.take(batch).changed
+    assert evidence.closed_before == FIRST + 24
+    assert evidence.last_slot == FIRST + 25
+
+
+def test_a_day_closes_when_all_of_it_is_over():
+    """Closing up to the last slot of a day leaves the day open, and rows for it are taken in."""
+    case = a_case(a_link("l"))
+    evidence = new_evidence(case)
+    take(evidence, [row("l", 0, 5)])
+    evidence.close(FIRST + 23)
+    assert (evidence.closed_before, take(evidence, [row("l", 0, 4, "south")])[0].accepted) == (FIRST, 1)
+
+
+def test_a_register_that_arrives_later_finds_the_evidence():
+    """Measurements of a link that no register knows yet count as soon as one does, even from closed slots."""
+    before, after = a_case(a_link("l")), a_case(a_link("l"), a_link("m"))
+    evidence = new_evidence(before)
+    take(evidence, [row("l", 0, 5), row("m", 0, 5), row("m", 30, 3)])
+    evidence.close(FIRST + 24)
+    assert counts(before, evidence, "l") == [0, 0, 0, 0, 0, 1]
+    assert counts(after, evidence, "m") == [0, 0, 0, 1, 0, 1]
+
+
+def test_only_the_vantages_of_a_link_count_for_it():
+    """A link that names its vantages is judged by them alone, also when the register says so after the fact."""
+    everyone, south = a_case(a_link("l")), a_case(a_link("l", vantages=("south",)))
+    evidence = new_evidence(everyone)
+    take(evidence, [row("l", 0, 0), row("l", 0, 5, "south"), row("l", 1, 0)])
+    assert counts(everyone, evidence, "l") == [2, 0, 0, 0, 0, 0]
+    assert counts(south, evidence, "l") == [0, 0, 0, 0, 0, 1]
+
+
+def test_a_changed_register_applies_to_the_whole_window():
+    """Dates of a new register apply to closed and open days alike, as if it had been in force from the start."""
+    before = a_case(a_link("l"), a_link("m"))
+    rows = [row(link, hour, hour % 6) for hour in range(48) for link in ("l", "m")]
+    evidence = new_evidence(before)
+    take(evidence, rows)
+    evidence.close(FIRST + 30)
+    for changes in (
+        {"live_from": MONDAY + timedelta(days=1)},
+        {"live_from": None},
+        {"required_until": MONDAY + timedelta(days=1)},
+        {"weight": 3},
+    ):
+        after = a_case(a_link("l"), a_link("m", **changes))
+        after.measurements = rows
+        found = measured(snapshot(after, evidence, frame_of(after)))
+        assert_same(found, truth_of(after))
+
+
+def test_a_link_that_joins_a_service_counts_in_closed_days_too():
+    """E of closed days is of the links that the register in force says were in force, whenever the days were closed."""
+    before, after = a_case(a_link("l")), a_case(a_link("l"), a_link("m"))
+    after.measurements = [row("l", hour, 5) for hour in range(48)] + [row("m", hour, 3) for hour in range(0, 48, 5)]
+    evidence = new_evidence(before)
+    take(evidence, after.measurements)
+    evidence.close(FIRST + 24)
+    assert snapshot(before, evidence).indicator(Kind.SERVICE, "s", 7).strict.lower == 1.0
+    found = snapshot(after, evidence).indicator(Kind.SERVICE, "s", 7)
+    assert (found.strict.lower, found.strict.upper) == (0.0, 38 / 48)
+    assert_same(measured(snapshot(after, evidence)), truth_of(after))
+
+
+def test_a_window_may_end_within_a_closed_day():
+    """A part of a closed day is counted from its stages, whatever was counted before."""
+    case = a_case(a_link("l"))
+    case.measurements = [row("l", hour, hour % 6) for hour in range(48)]
+    evidence = new_evidence(case)
+    take(evidence, case.measurements)
+    evidence.close(FIRST + 48)
+    for end in (48, 40, 24, 7, 0, 48):
+        case.end_slot = FIRST + end
+        assert_same(measured(snapshot(case, evidence)), truth_of(case))
+
+
+def test_an_earlier_end_is_counted_afresh_while_slots_are_open():
+    """Windows may end anywhere in open days, in any order of asking."""
+    case = a_case(a_link("l"))
+    evidence = new_evidence(case)
+    take(evidence, [row("l", hour, 5) for hour in range(48)])
+    frame = frame_of(case)
+    for end in (48, 10, 30, 10, 48, 0):
+        found = evidence.window(frame, 7, FIRST + end)
+        assert (found.slots.tolist(), found.counts[5].tolist()) == ([end], [end])
+
+
+def test_the_window_moves_on_past_days_that_are_closed():
+    """As days close and the window moves, the sum kept of closed days follows it."""
+    case = a_case(a_link("l"), hours=24 * 12)
+    rows = [row("l", hour, 5 if hour % 5 else 2) for hour in range(24 * 12)]
+    evidence, frame = new_evidence(case), frame_of(case)
+    for hour in range(24 * 12):
+        take(evidence, [rows[hour]])
+        evidence.close(FIRST + hour - 30)
+        evidence.drop(detail_before=FIRST + hour - 48, days_before=MONDAY + timedelta(days=hour // 24 - 8))
+        start = max(0, (hour + 1) // 24 - 3) * 24
+        found = evidence.window(frame, 3, FIRST + hour + 1)
+        held = [one[5] for one in rows[start : hour + 1]]
+        assert found.counts[:, 0].tolist() == [held.count(stage) for stage in range(6)]
+        assert found.slots.tolist() == [len(held)]
+
+
+def test_dropping_forgets_closed_things_only():
+    """Detail of slots of open days stays, and so do open days, whatever is asked to be forgotten."""
+    case = a_case(a_link("l"))
+    evidence, frame = new_evidence(case), frame_of(case)
+    take(evidence, [row("l", hour, 5) for hour in range(48)])
+    evidence.close(FIRST + 26)
+    slots, days = evidence.drop(detail_before=FIRST + 40, days_before=date.max)
+    assert slots == tuple(range(FIRST, FIRST + 24))
+    assert days == (MONDAY,)
+    found = evidence.window(frame, 7, FIRST + 48)
+    assert found.counts[5].tolist() == [24]
+
+
+@pytest.mark.parametrize("files", range(12))
+def test_any_prefix_of_a_save_and_a_replay_give_the_same_state(files):
+    """A crash after any number of files of a save, then a replay of what the manifest does not cover, loses and doubles nothing."""
+    case = a_case(a_link("l"), a_link("m"))
+    case.measurements = [row(link, hour, (hour * 7) % 6, time=hour) for hour in range(48) for link in ("l", "m")]
+    frame = frame_of(case)
+    whole = new_evidence(case)
+    take(whole, case.measurements)
+    expected = measured(snapshot(case, whole, frame))
+
+    evidence = new_evidence(case)
+    take(evidence, case.measurements[:70])
+    old = evidence.drain()
+    take(evidence, case.measurements[70:90])
+    evidence.close(FIRST + 33)
+    new = evidence.drain()
+    assert (len(new.slots), len(new.days)) == (10, 1)
+    written = [*new.slots, *new.days][:files]
+    slots = {state.slot: state for state in old.slots}
+    days = {state.day: state for state in old.days}
+    for state in written:
+        (days if hasattr(state, "day") else slots)[getattr(state, "day", None) or state.slot] = state
+    restored = Evidence.restore(
+        evidence.calendar,
+        targets=new.targets,
+        vantages=new.vantages,
+        slots=slots.values(),
+        days=days.values(),
+    )
+    take(restored, case.measurements[70:])
+    assert measured(snapshot(case, restored, frame)) == expected
+    restored.close(FIRST + 48)
+    assert measured(snapshot(case, restored, frame)) == expected
+
+
+def test_drain_offers_each_change_once():
+    """What was drained is not offered again until it changes; replays change nothing."""
+    case = a_case(a_link("l"))
+    evidence = new_evidence(case)
+    take(evidence, [row("l", 0, 5), row("l", 1, 5)])
+    assert [state.slot for state in evidence.drain().slots] == [FIRST, FIRST + 1]
+    take(evidence, [row("l", 0, 5), row("l", 1, 3, time=-1)])
+    assert [state.slot for state in evidence.drain().slots] == [FIRST + 1]
+    evidence.close(FIRST + 24)
+    changes = evidence.drain()
+    assert (changes.slots, [state.day for state in changes.days]) == ((), [MONDAY])
+    assert evidence.drain().days == ()
+    take(evidence, [row("l", hour, 5) for hour in range(24, 75)])
+    evidence.close(FIRST + 71)
+    assert [state.day for state in evidence.drain().days] == [MONDAY + timedelta(days=1)]
+
+
+def test_a_frame_that_judges_alike_counts_nothing_anew(monkeypatch):
+    """Another version of the register with other weights and thresholds finds all counts; one with other dates does not."""
+    case = a_case(a_link("l"), hours=72)
+    evidence = new_evidence(case)
+    take(evidence, [row("l", hour, 5) for hour in range(72)])
+    evidence.close(FIRST + 50)
+    evidence.window(frame_of(case), 7, case.end_slot)
+    unpacked = []
+    real = DayState.pieces
+    monkeypatch.setattr(DayState, "pieces", lambda state: (unpacked.append(state.day), real(state))[1])
+    weighed = a_case(a_link("l", weight=7), hours=72)
+    weighed.register["threshold"] = Fraction(1, 2)
+    assert evidence.window(frame_of(weighed), 7, case.end_slot).counts[5].tolist() == [72]
+    assert unpacked == []
+    dated = a_case(a_link("l", live_from=MONDAY + timedelta(days=1)), hours=72)
+    assert evidence.window(frame_of(dated), 7, case.end_slot).counts[:, 0].tolist() == [24, 0, 0, 0, 0, 48]
+    assert unpacked == [MONDAY, MONDAY + timedelta(days=1)]
+
+
+def test_closed_days_are_counted_ahead_piece_by_piece(monkeypatch):
+    """What was prepared is not unpacked again when it is asked for, and a day dropped meanwhile is passed over."""
+    case = a_case(a_link("l"), hours=96)
+    evidence, frame = new_evidence(case), frame_of(case)
+    take(evidence, [row("l", hour, 5) for hour in range(96)])
+    evidence.close(FIRST + 72)
+    ahead = evidence.prepare(frame)
+    assert next(ahead) == MONDAY
+    evidence.drop(detail_before=FIRST, days_before=MONDAY + timedelta(days=2))
+    assert set(ahead) == {MONDAY + timedelta(days=2)}
+    monkeypatch.delattr(DayState, "pieces")
+    assert evidence.window(frame, 1, FIRST + 72).counts[5].tolist() == [24]
+
+
+def test_detail_shows_every_vantage_and_the_verdict():
+    """Per slot: the verdict with the register's dates applied, each vantage's outcome and reason, gaps as such."""
+    case = a_case(
+        a_link("l"),
+        a_link("paper", live_from=None),
+        a_link("past", required_until=MONDAY + timedelta(days=1)),
+    )
+    evidence, frame = new_evidence(case), frame_of(case)
+    take(evidence, [row("l", 23, 5), row("l", 23, 2, "south"), row("past", 23, 5), row("paper", 23, 5)])
+    take(evidence, [row("past", 24, 5)])
+    detail = evidence.detail(frame, range(FIRST + 23, FIRST + 25), [*frame.targets, Target("unheard-of")])
+    assert detail.first_slot == FIRST + 23
+    assert detail.vantages == ("north", "south")
+    assert detail.verdict.tolist() == [
+        [Outcome.INVALID, Outcome.NOT_CONNECTED, Outcome.OK, Outcome.UNKNOWN],
+        [Outcome.UNKNOWN, Outcome.NOT_CONNECTED, 0, Outcome.UNKNOWN],
+    ]
+    assert detail.outcome[0, 0].tolist() == [Outcome.OK, Outcome.INVALID]
+    assert detail.reason[0, 0].tolist() == [Reason.OK, Reason.BODY]
+    assert detail.outcome[1, 0].tolist() == [Outcome.UNKNOWN, Outcome.UNKNOWN]
+    assert detail.reason[1, 0].tolist() == [Reason.NO_MEASUREMENT, Reason.NO_MEASUREMENT]
+    assert detail.outcome[1, 2].tolist() == [Outcome.OK, Outcome.UNKNOWN]
+    assert evidence.detail(frame, range(FIRST - 1, FIRST), frame.targets).verdict.tolist() == [[0, 0, 0]]
+    assert {array.dtype for array in (detail.verdict, detail.outcome, detail.reason)} == {np.dtype(np.uint8)}

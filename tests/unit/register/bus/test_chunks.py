@@ -1,0 +1,98 @@
+"""Chunks of a register, and its JSON rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services.core.model.register import Register
+from services.register.bus.chunks import cut, is_intact, join
+from services.register.directory.load import load_register
+from services.register.versions.rows import from_rows, to_rows
+from services.register.versions.versions import with_versions
+from tests.support.registers import write_register
+
+_PROBES = (
+    "page:\n  kind: http\n",
+    """page:
+  kind: http
+  auth: {kind: basic, username: u, password: "file:secret"}
+  tls: {ca: "file:ca.pem", server_name: x, verify: false}
+  headers: {X-A: b}
+  expect:
+    headers: {content-type: json}
+    body: {must: [a], must_not: [b]}
+    json: [{path: $.a, equals: {b: [1, 2.5, null]}, type: object}]
+    record: {$.name: ali, $.age: 7}
+    fresh: {header: age}
+""",
+)
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> Register:
+    """Return a register that uses every field."""
+    return load_register(
+        write_register(
+            tmp_path,
+            probes_yaml=_PROBES,
+            agencies_csv=(
+                "land-registry,Land Registry,سازمان ثبت اسناد,justice,,",
+                "land-registry,Land,زمین,justice,5,1.5",
+            ),
+            policy_yaml=("levels", "default_max_age_s: 7\nlevels"),
+            members_csv="member,agency\nA/B/C,customs\n",
+            exchange_csv="client,service,link\nA/B/C/D,A/B/E/F/g,deed-tax\n",
+            maintenance_csv="subject,from,to,note\ncustoms,2026-01-01,2026-01-02,x\n",
+        )
+    )
+
+
+def test_rows_and_back_is_the_same_register(register: Register) -> None:
+    """Nothing is lost or changed on the way through JSON."""
+    assert with_versions(from_rows(to_rows(register))) == register
+
+
+def test_chunks_and_back_is_the_same_register(register: Register) -> None:
+    """The chunks hold all there is, whatever order they are read in."""
+    contents = list(cut(register).values())
+    assert with_versions(join(contents)) == register
+    assert with_versions(join(reversed(contents))) == register
+
+
+def test_each_consumer_has_its_chunk(register: Register) -> None:
+    """A change of one agency's links touches that agency's chunk and no other."""
+    before = cut(register)
+    assert [chunk.agency for chunk in before] == ["", "civil-registry", "customs", "land-registry", "tax-office"]
+    assert all(is_intact(chunk, content) and chunk.bytes == len(content) for chunk, content in before.items())
+    links = {**register.links, "deed-tax": replace(register.links["deed-tax"], weight=9.0)}
+    after = cut(replace(register, links=links))
+    assert [chunk.agency for chunk in after if chunk not in before] == ["land-registry"]
+
+
+def test_a_large_agency_is_cut_to_fit_a_message(register: Register) -> None:
+    """No chunk nears the bus's limit of 1 MiB, however many links one consumer has."""
+    some = register.links["deed-tax"]
+    links = {f"l{number}": replace(some, id=f"l{number}", data_item=f"d{number}") for number in range(5000)}
+    many = with_versions(replace(register, links=links))
+    chunks = cut(many)
+    assert sum(chunk.agency == "land-registry" for chunk in chunks) > 2
+    assert max(chunk.bytes for chunk in chunks) < 600_000
+    assert with_versions(join(chunks.values())) == many
+
+
+def test_what_is_no_register_is_refused() -> None:
+    """Chunks that lack the policy or hold a wrong value are a ValueError that says what is wrong."""
+    with pytest.raises(ValueError, match="holds 0 policies"):
+        join([b"{}"])
+    policy = {
+        "government": {"id": "x", "name_en": "", "name_fa": ""},
+        "timezone": "UTC",
+        "epoch": "2026-01-01T00:00:00Z",
+    }
+    content = json.dumps({"policy": [policy], "agencies": [{"id": "a", "name_en": "", "name_fa": ""}]}).encode()
+    with pytest.raises(ValueError, match=r"0\.sector: Field required"):
+        join([content])

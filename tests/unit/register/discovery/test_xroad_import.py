@@ -1,0 +1,308 @@
+"""What X-Road lists becomes a register to edit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+from collections.abc import Callable
+from datetime import date
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from services.cli.commands.register import app
+from services.collector.config import read_sources
+from services.core.errors import InputError, SettingsError
+from services.register.directory.load import load_register
+from services.register.discovery.proposal import write_files
+from services.register.discovery.xroad_import import import_xroad
+from services.register.discovery.xroad_lists import Directory, read_into
+from tests.support.registers import write_register
+
+EPOCH = date(2026, 1, 1)
+ALLOWED = """<E:Envelope xmlns:E="e" xmlns:x="x" xmlns:id="i"><E:Header>
+<x:client><id:xRoadInstance>DEV</id:xRoadInstance><id:memberClass>ORG</id:memberClass><id:memberCode>1111111-1</id:memberCode>
+<id:subsystemCode>BLAH</id:subsystemCode></x:client></E:Header><E:Body><x:allowedMethodsResponse><x:service>
+<id:xRoadInstance>DEV</id:xRoadInstance><id:memberClass>ORG</id:memberClass><id:memberCode>1234567-8</id:memberCode>
+<id:subsystemCode>TEST</id:subsystemCode><id:serviceCode>person</id:serviceCode><id:serviceVersion>v1</id:serviceVersion>
+</x:service></x:allowedMethodsResponse></E:Body></E:Envelope>"""
+METHODS = {
+    "service": [
+        {
+            "xroad_instance": "DEV",
+            "member_class": "ORG",
+            "member_code": "1234567-8",
+            "subsystem_code": "TEST",
+            "service_code": "a/b",
+            "service_type": "OPENAPI",
+            "endpoint_list": [{"method": "GET", "path": "/CANARY"}],
+        }
+    ]
+}
+
+
+def rows(directory: Path, name: str) -> list[list[str]]:
+    with (directory / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))[1:]
+
+
+def test_the_listed_clients_are_agencies(data_file: Callable[[str], Path], tmp_path: Path) -> None:
+    """The real answer of listClients gives 7 agencies, one per member, whatever its name and code hold."""
+    found = import_xroad([data_file("xroad_listClients_FI_sample.xml")], EPOCH)
+    write_files(found.files, tmp_path / "fi")
+    register = load_register(tmp_path / "fi")
+    assert len(register.agencies) == len(register.members) == 7
+    assert register.agencies["gofore"].name_en == "Gofore"
+    named = {member.id: member.agency for member in register.members}
+    assert named["FI/GOV/1710128-9"] == "gofore"
+    assert named['FI/GOV/PWNED<script>console.log("OWNED!")<%2Fscript>'] == "a-href-hacker-a"
+    assert (register.links, register.services, register.endpoints) == ({}, {}, {})
+    told = [item.name for item in found.left_out]
+    assert told == ["sectors", "services", "links", "control targets", "X-Road services"]
+
+
+def test_the_global_configuration_gives_servers_too(data_file: Callable[[str], Path], tmp_path: Path) -> None:
+    """The real shared-params.xml gives 2 agencies, their security servers as endpoints, and a list of sources to finish."""
+    found = import_xroad([data_file("xroad_shared-params.xml")], EPOCH)
+    write_files(found.files, tmp_path / "dev")
+    register = load_register(tmp_path / "dev")
+    assert {agency.name_en for agency in register.agencies.values()} == {"TEST", "TEST2"}
+    assert {endpoint.target for endpoint in register.endpoints.values()} == {
+        "tcp://x-road-ss:5500",
+        "tcp://x-road-ss-test:5500",
+    }
+    sources = tmp_path / "dev" / "sources.yaml"
+    sources.write_text("xroad: {client: DEV/ORG/1234567-8/TEST, url: http://127.0.0.1/}\n" + sources.read_text())
+    assert [source.server for source in read_sources(sources)] == ["DEV/ORG/1111111-1/ss2", "DEV/ORG/1234567-8/ss1"]
+
+
+def test_every_security_server_is_a_source(tmp_path: Path) -> None:
+    """A server whose address is an IPv6 literal is an endpoint at it between brackets; one with none or a bad one has no
+    endpoint, which is told, and is a source all the same.
+    """
+    addresses = ["2001:db8::1", "[2001:db8::2]", "10.0.0.1", "ss_1.example.org", "", "not an address"]
+    servers = "".join(
+        f"<securityServer><owner>m</owner><serverCode>ss{number}</serverCode><address>{address}</address></securityServer>"
+        for number, address in enumerate(addresses)
+    )
+    (tmp_path / "shared-params.xml").write_text(
+        "<conf><instanceIdentifier>IR</instanceIdentifier><member id='m'><memberClass><code>GOV</code></memberClass>"
+        f"<memberCode>1</memberCode><name>Tax</name></member>{servers}</conf>"
+    )
+    found = import_xroad([tmp_path / "shared-params.xml"], EPOCH)
+    write_files(found.files, tmp_path / "ir")
+    assert [(row[0], row[4]) for row in rows(tmp_path / "ir", "endpoints.csv")] == [
+        ("tax-ss0", "tcp://[2001:db8::1]:5500"),
+        ("tax-ss1", "tcp://[2001:db8::2]:5500"),
+        ("tax-ss2", "tcp://10.0.0.1:5500"),
+        ("tax-ss3", "tcp://ss_1.example.org:5500"),
+    ]
+    assert len(load_register(tmp_path / "ir").endpoints) == 4
+    sources = tmp_path / "ir" / "sources.yaml"
+    sources.write_text("xroad: {client: IR/GOV/1, url: http://127.0.0.1/}\n" + sources.read_text())
+    assert [source.server for source in read_sources(sources)] == [f"IR/GOV/1/ss{number}" for number in range(6)]
+    assert [item.name for item in found.left_out][:2] == ["IR/GOV/1/ss4", "IR/GOV/1/ss5"]
+
+
+@pytest.mark.parametrize("content", [json.dumps(METHODS), ALLOWED])
+def test_a_byte_order_mark_is_no_content(content: str) -> None:
+    """A list that begins with a byte order mark is read as one that does not, as XML and as JSON."""
+    marked, plain = Directory(), Directory()
+    read_into(marked, content.encode("utf-8-sig"))
+    read_into(plain, content.encode())
+    assert marked == plain
+
+
+def test_who_may_call_what_is_listed_to_start_from(data_file: Callable[[str], Path], tmp_path: Path) -> None:
+    """AllowedMethods gives client and service, listMethods the service alone; both under the agencies' ids."""
+    (tmp_path / "allowed.xml").write_text(ALLOWED)
+    (tmp_path / "methods.json").write_text(json.dumps(METHODS))
+    files = [data_file("xroad_shared-params.xml"), tmp_path / "allowed.xml", tmp_path / "methods.json"]
+    write_files(import_xroad(files, EPOCH).files, tmp_path / "dev")
+    load_register(tmp_path / "dev")
+    assert rows(tmp_path / "dev", "xroad_services.csv") == [
+        ["", "", "test", "DEV/ORG/1234567-8/TEST/a%2Fb"],
+        ["test2", "DEV/ORG/1111111-1/BLAH", "test", "DEV/ORG/1234567-8/TEST/person"],
+    ]
+
+
+def test_names_that_fold_to_the_same_id_stay_apart(tmp_path: Path) -> None:
+    """Equal names are told apart by code, and names or codes of which nothing can stand in an id get one of their own."""
+    members = [
+        ("GOV", "1", "Tax"),
+        ("GOV", "2", "tax!"),
+        ("COM", "3", "مالیات"),
+        ("سازمان", "ثبت", ""),
+        ("GOV", "4", ""),
+    ]
+    told = [
+        {"id": {"xroad_instance": "IR", "member_class": kind, "member_code": code}, "name": name}
+        for kind, code, name in members
+    ]
+    (tmp_path / "clients.json").write_text(json.dumps({"member": told}))
+    found = import_xroad([tmp_path / "clients.json"], EPOCH)
+    write_files(found.files, tmp_path / "ir")
+    ids = [row[0] for row in rows(tmp_path / "ir", "agencies.csv")]
+    assert ids[:4] == ["com-3", "tax", "tax-gov-2", "gov-4"]
+    assert ids[4].startswith("member-")
+    assert len(load_register(tmp_path / "ir").agencies) == 5
+    assert [item.name for item in found.left_out[:2]] == ["IR/GOV/4", "IR/سازمان/ثبت"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("<a/>", "is not the answer of listClients"),
+        ("{}", "is not the answer of listClients"),
+        ("{", "is not JSON from line 1"),
+        ("CANARY", "is not XML"),
+        ('{"member": [1]}', "holds an entry that is no object"),
+        ('{"member": [{"id": {"xroad_instance": "CANARY"}}]}', "it holds an identifier without instance"),
+        ('{"service": [{"service_code": "CANARY"}]}', "it holds an identifier without instance"),
+        ('<!DOCTYPE a [<!ENTITY e "x">]><clientList>&e;</clientList>', "declares entities, which are not read"),
+        ("<clientList/>", "it names no member"),
+        (
+            "<conf><securityServer><serverCode>s</serverCode></securityServer></conf>",
+            "it holds a security server without",
+        ),
+    ],
+)
+def test_a_list_that_is_none_is_refused(tmp_path: Path, content: str, reason: str) -> None:
+    """What is none of the four lists is refused with a reason, without its content."""
+    (tmp_path / "list").write_text(content)
+    with pytest.raises(InputError) as caught:
+        import_xroad([tmp_path / "list"], EPOCH)
+    [fault] = caught.value.faults
+    assert fault.reason.startswith(reason)
+    assert "CANARY" not in fault.reason
+
+
+def listed(path: Path, *clients: str) -> str:
+    """Write the JSON answer of listClients with these members and subsystems, and say where."""
+    names = ("xroad_instance", "member_class", "member_code", "subsystem_code")
+    members = [{"id": dict(zip(names, client.split("/"), strict=False)), "name": "CANARY"} for client in clients]
+    path.write_text(json.dumps({"member": members}))
+    return str(path)
+
+
+def compared(tmp_path: Path, rows: str, *arguments: str) -> str:
+    """What `register import xroad --against` prints of these arguments and a register with these rows of members.csv."""
+    register = write_register(tmp_path / "register", members_csv=f"member,agency\n{rows}")
+    given = ["import", "xroad", *arguments, "--against", str(register)]
+    result = CliRunner().invoke(app, given, catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_members_are_compared_with_a_register(tmp_path: Path) -> None:
+    """What is listed without a row, and rows of what is not listed any more, come a line each and as JSON; a row of a member
+    stands for its subsystems, rows of them for the member, and other instances are not compared.
+    """
+    clients = listed(
+        tmp_path / "clients.json",
+        "IR/GOV/1",
+        "IR/GOV/1/a",
+        "IR/GOV/2",
+        "IR/GOV/2/a",
+        "IR/GOV/2/b",
+        "IR/GOV/3/a",
+        "IR/COM/4",
+    )
+    rows = "IR/GOV/1,customs\nIR/GOV/2/a,customs\nIR/GOV/1/gone,customs\nIR/GOV/9,customs\nEE/GOV/1,customs\n"
+    assert compared(tmp_path, rows, clients).splitlines() == [
+        "members: 4 listed without a row, 2 rows of what is not listed any more",
+        "  + IR/COM/4",
+        "  + IR/GOV/2/b",
+        "  + IR/GOV/3",
+        "  + IR/GOV/3/a",
+        "  - IR/GOV/1/gone: customs",
+        "  - IR/GOV/9: customs",
+        "not compared: 1 rows of EE, of which no clients are listed",
+    ]
+    assert json.loads(compared(tmp_path, rows, clients, "--json")) == {
+        "members": {
+            "added": ["IR/COM/4", "IR/GOV/2/b", "IR/GOV/3", "IR/GOV/3/a"],
+            "removed": ["IR/GOV/1/gone", "IR/GOV/9"],
+        },
+        "not_compared": ["EE/GOV/1"],
+    }
+
+
+def test_a_register_of_what_is_listed_differs_in_nothing(data_file: Callable[[str], Path], tmp_path: Path) -> None:
+    """Real lists, XML of both kinds, compared with the register that was proposed of them."""
+    files = [data_file("xroad_listClients_FI_sample.xml"), data_file("xroad_shared-params.xml")]
+    write_files(import_xroad(files, EPOCH).files, tmp_path / "proposed")
+    arguments = ["import", "xroad", *map(str, files), "--against", str(tmp_path / "proposed")]
+    assert CliRunner().invoke(app, arguments).stdout.splitlines() == [
+        "members: 0 listed without a row, 0 rows of what is not listed any more"
+    ]
+
+
+def test_services_alone_say_nothing_of_who_is_gone(tmp_path: Path) -> None:
+    """A list of services names no clients, so nothing is compared with it alone; beside a list of clients it may add some."""
+    methods = tmp_path / "methods.json"
+    methods.write_text(json.dumps(METHODS))
+    with pytest.raises(InputError) as caught:
+        compared(tmp_path, "DEV/ORG/1,customs\n", str(methods))
+    assert caught.value.faults[0].reason.startswith("it lists no clients")
+    found = compared(tmp_path, "DEV/ORG/1,customs\n", str(methods), listed(tmp_path / "clients", "DEV/ORG/1"))
+    assert found.splitlines()[1:] == ["  + DEV/ORG/1234567-8", "  + DEV/ORG/1234567-8/TEST"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["uk-api-catalogue", "f", "--against", "a"],
+        ["xroad", "f", "--against", "a", "--out", "b"],
+        ["xroad", "f"],
+        ["xroad", "f", "--out", "b", "--json"],
+    ],
+)
+def test_a_comparison_and_an_import_are_two_things(options: list[str]) -> None:
+    """One of --out and --against is needed, the second of X-Road alone, and --json with it alone."""
+    with pytest.raises(SettingsError, match="--against"):
+        CliRunner().invoke(app, ["import", *options], catch_exceptions=False)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([ALLOWED.encode(), json.dumps(METHODS).encode()]), st.data())
+def test_a_damaged_list_is_read_or_refused(content: bytes, data: st.DataObject) -> None:
+    """Cuts and insertions anywhere in a list are a ValueError at worst."""
+    at = data.draw(st.integers(0, len(content)))
+    middle = data.draw(st.binary(max_size=6) | st.sampled_from([b"<", b"&", b"[]", b"null", b'"']))
+    try:
+        read_into(Directory(), content[:at] + middle + content[at + data.draw(st.integers(0, 20)) :])
+    except ValueError:
+        return
+
+
+def test_a_list_is_fetched_from_its_url(data_file: Callable[[str], Path], tmp_path: Path) -> None:
+    """A URL is fetched and read like a file, and what it does not give is told in a sentence."""
+    body = data_file("xroad_listClients_FI_sample.xml").read_bytes()
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path.startswith("/listClients") else 404)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        arguments = ["import", "xroad", f"{url}/listClients?xRoadInstance=FI", "--out", str(tmp_path / "fi")]
+        result = CliRunner().invoke(app, arguments)
+        with pytest.raises(InputError) as caught:
+            CliRunner().invoke(app, ["import", "xroad", f"{url}/x", "--out", "o"], catch_exceptions=False)
+        server.shutdown()
+    assert result.exit_code == 0
+    assert "listClients: links: what the law requires is not listed" in result.stdout
+    assert len(load_register(tmp_path / "fi").agencies) == 7
+    assert str(caught.value.faults[0]) == f"{url}/x: it answered with HTTP status 404"

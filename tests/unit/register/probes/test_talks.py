@@ -1,0 +1,110 @@
+"""Probe definitions of what lies below HTTP: talks in lines, STARTTLS, DNS questions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.core.errors import InputError
+from services.core.model.probe import Body, Expect, Line, Query
+from services.core.model.register import Register
+from services.register.directory.load import load_register
+from tests.support.registers import PROBES, write_register
+
+
+def _with(tmp_path: Path, probe: str, endpoint: str) -> Register:
+    """Load a register with one more probe and one more endpoint."""
+    directory = write_register(tmp_path, probes_yaml=PROBES + probe)
+    with (directory / "endpoints.csv").open("a", encoding="utf-8") as file:
+        file.write(endpoint)
+    return load_register(directory)
+
+
+def _faults(tmp_path: Path, probe: str, endpoint: str = "") -> list[str]:
+    with pytest.raises(InputError) as refused:
+        _with(tmp_path, probe, endpoint)
+    return [str(fault).removeprefix(f"{tmp_path}/") for fault in refused.value.faults]
+
+
+def test_a_talk_and_a_question_are_read(tmp_path: Path) -> None:
+    """A talk keeps its order, its carriage returns and its names; a question its type, transport and expectations."""
+    probe = r"""
+mail:
+  kind: tcp
+  lines:
+    - {expect: "^220"}
+    - {send: "EHLO ${who}\r", expect: "^250"}
+    - {starttls: true}
+zone:
+  kind: dns
+  query: {name: "${zone}", type: soa, transport: tcp, recursion: false}
+  expect: {rcode: [nxdomain], authority: {must: [SOA], must_not: [hostmaster]}}
+"""
+    endpoints = (
+        'mail,tax-office,,mail,tcp://127.0.0.1:25,"{""who"": ""monitor.example""}",\n'
+        'zone,tax-office,,zone,dns://127.0.0.1,"{""zone"": ""tax.example""}",\n'
+    )
+    probes = _with(tmp_path, probe, endpoints).probes
+    assert probes["mail"].lines == (
+        Line(expect="^220"),
+        Line(expect="^250", send="EHLO ${who}\r"),
+        Line(starttls=True),
+    )
+    assert probes["zone"].query == Query("${zone}", "SOA", "tcp", recursion=False)
+    assert probes["zone"].expect == Expect(rcode=("NXDOMAIN",), authority=Body(("SOA",), ("hostmaster",)))
+
+
+def test_27_bad_talks_and_questions_are_faults(tmp_path: Path) -> None:
+    """Bad types, names, transports, protocols, patterns and lines are faults of the register, each at its place."""
+    probe = r"""
+talk:
+  kind: tcp
+  lines: [{}, {send: "a\nb"}, {expect: "(", starttls: true}, {starttls: true}, {say: x, send: y}]
+secure:
+  kind: tls
+  starttls: ftp
+bad:
+  kind: dns
+  query: {name: "a..b", type: ADDRESS, transport: quic}
+none:
+  kind: dns
+  query: {type: A}
+"""
+    assert _faults(tmp_path, probe) == [
+        "probes.yaml:17:10: lines: goes over to TLS twice",
+        "probes.yaml:17:11: needs one of `expect`, `send`, `starttls`",
+        "probes.yaml:17:22: send: holds a line break: a line ends by itself, and each is an item of its own",
+        "probes.yaml:17:40: expect: `(` is not RE2: missing ): (",
+        "probes.yaml:17:81: key `say` is unknown; known are expect, send, starttls",
+        "probes.yaml:20:13: starttls: `ftp` is not one of smtp, imap, postgres",
+        "probes.yaml:23:17: name: `a..b` is not a domain name",
+        "probes.yaml:23:31: type: `ADDRESS` is not a record type: one of A, AAAA, ANY, CAA, CNAME, DNSKEY, DS, HTTPS, MX, NAPTR, NS, PTR, SOA, SRV, SVCB, TLSA, TXT",
+        "probes.yaml:23:51: transport: `quic` is not one of udp, tcp",
+        "probes.yaml:26:10: key `name` is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"who": "a\\nQUIT", "zone": "b"}, "params: they put a line break into a line to send"),
+        ({"who": "a", "zone": "b..c"}, "params: `b..c` is not a domain name"),
+    ],
+)
+def test_params_that_spoil_what_is_sent(tmp_path: Path, params: dict[str, str], reason: str) -> None:
+    """Params that put a line break into a line, or make a question's name none, are faults at the params."""
+    probe = """
+mail:
+  kind: tcp
+  lines: [{send: "HELO ${who}"}]
+zone:
+  kind: dns
+  query: {name: "${zone}"}
+"""
+    endpoints = (
+        f'mail,tax-office,,mail,tcp://127.0.0.1:25,"{{""who"": ""{params["who"]}""}}",\n'
+        f'zone,tax-office,,zone,dns://127.0.0.1,"{{""zone"": ""{params["zone"]}""}}",\n'
+    )
+    (fault,) = _faults(tmp_path, probe, endpoints)
+    assert fault.endswith(reason)

@@ -1,0 +1,79 @@
+"""What a new register must keep of the old one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.register.directory.load import load_register, read_directory
+from services.register.versions.succession import against
+from tests.support.registers import write_register
+
+
+def successor_faults(tmp_path: Path, **changes: str | tuple[str, str] | None) -> list[str]:
+    """Return the faults of a changed register as the successor of the unchanged one."""
+    old = load_register(write_register(tmp_path / "old"))
+    new = read_directory(write_register(tmp_path / "new", **changes))
+    return [str(fault).removeprefix(f"{tmp_path}/new/") for fault in against(new.register, new.places, old)]
+
+
+def test_the_same_register_follows_itself(tmp_path: Path) -> None:
+    """A register without changes is a good successor of itself."""
+    assert successor_faults(tmp_path) == []
+
+
+def test_a_link_keeps_service_provider_and_data_item(tmp_path: Path) -> None:
+    """Each change of a link's identity is named, at the link's id."""
+    assert successor_faults(
+        tmp_path,
+        links_csv=("deed-civil,title-deed,civil-registry,civil-status", "deed-civil,tax-clearance,customs,debts"),
+    ) == [
+        (
+            "links.csv:3:1: id: link `deed-civil` changes service from `title-deed` to `tax-clearance`, "
+            "provider from `civil-registry` to `customs`, data_item from `civil-status` to `debts`: "
+            "end it and give the new link another id"
+        )
+    ]
+
+
+def test_everything_else_of_a_link_may_change(tmp_path: Path) -> None:
+    """Dates, weights, probes and new links are no fault, nor is a data item typed with other letters."""
+    assert (
+        successor_faults(
+            tmp_path, links_csv=(",,0.99,2\n", ",,0.98,3\nnew,title-deed,customs,x,2026-05-01" + "," * 10 + "\n")
+        )
+        == []
+    )
+
+
+def test_ids_are_never_used_again(tmp_path: Path) -> None:
+    """An agency, service or endpoint of which only the id is left is another one; a renamed one is not."""
+    assert successor_faults(
+        tmp_path,
+        agencies_csv=("customs,Customs,گمرک,economy", "customs,Museums,موزه‌ها,culture"),
+        services_csv=("title-transfer,land-registry,Title transfer,انتقال سند", "title-transfer,customs,Visits,بازدید"),
+        endpoints_csv=("portal,tax-office,tax-clearance,page,http", "portal,customs,,page,https"),
+        links_csv=("transfer-customs,title-transfer,customs,liens,,,,,,,,,,,\n", ""),
+    ) == [
+        "agencies.csv:5:1: id: `customs` was the id of something else: ids are never used again",
+        "endpoints.csv:3:1: id: `portal` was the id of something else: ids are never used again",
+        "services.csv:4:1: id: `title-transfer` was the id of something else: ids are never used again",
+    ]
+
+
+def test_another_day_needs_a_later_epoch(tmp_path: Path) -> None:
+    """Days of two timezones never meet in one window, and no day is asked for that lies before all evidence."""
+    assert successor_faults(tmp_path / "zone", policy_yaml=("Asia/Tehran", "Asia/Baku")) == [
+        "policy.yaml:2:11: timezone: a change from Asia/Tehran to Asia/Baku needs a later epoch"
+    ]
+    assert successor_faults(tmp_path / "epoch", policy_yaml=("epoch: 2026-01-01", "epoch: 2025-12-01")) == [
+        "policy.yaml:3:8: epoch: 2025-11-30 20:30 UTC is before 2025-12-31 20:30 UTC, from which on the index counts"
+    ]
+
+
+def test_a_new_slot_length_needs_a_later_epoch(tmp_path: Path) -> None:
+    """Evidence of two slot lengths never meets in one window."""
+    assert successor_faults(tmp_path / "same", policy_yaml=("slot_seconds: 300", "slot_seconds: 60")) == [
+        "policy.yaml:4:15: slot_seconds: a change from 300 to 60 needs a later epoch"
+    ]
+    later = ("epoch: 2026-01-01\nslot_seconds: 300", "epoch: 2026-02-01\nslot_seconds: 60")
+    assert successor_faults(tmp_path / "later", policy_yaml=later) == []

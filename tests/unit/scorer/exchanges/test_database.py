@@ -1,0 +1,419 @@
+"""Volumes per pair of agencies from summaries that replace one another."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.core.codec import ExchangeVolume
+from services.core.errors import StateError
+from services.core.model.measurement import ExchangeSummary
+from services.core.model.reconciliation import Carrier
+from services.core.model.register import ExchangeRoute, Member
+from services.indicator.calendar import Calendar
+from services.indicator.exchanges.reconciliation import carriers_of
+from services.indicator.exchanges.traffic import assign, traffic
+from services.indicator.exchanges.volume import volume_change
+from services.register.attribution import Mapping
+from services.register.directory.load import load_register
+from services.scorer.exchanges.database import Exchanges
+from services.scorer.state.position import Position
+from tests.support.registers import write_register
+
+CALENDAR = Calendar("UTC", 0.0, 300)
+NOON = 1_772_366_400  # 2026-03-01T12:00:00Z
+DAY = date(2026, 3, 1)
+BASE = ExchangeSummary(
+    "tax", "civil", "X/G/1/tax", "X/G/2/civil/status", NOON, 1, count=10, ok=8, bus_failures=1, provider_failures=1
+)
+
+
+def volume(
+    slots: int = 1, *, of: str = "tax", to: str = "civil", meta: bool = False, last: int = NOON
+) -> ExchangeVolume:
+    """The volume of so many slots like BASE."""
+    return ExchangeVolume(of, to, meta, 10 * slots, 8 * slots, slots, slots, last)
+
+
+def volumes(exchanges: Exchanges, *, since: date = DAY) -> tuple[ExchangeVolume, ...]:
+    """What was counted from a day on, without the span, which one test is about."""
+    found = exchanges.volumes(since, end_slot=CALENDAR.slot_of(NOON), calendar=CALENDAR)
+    return tuple(replace(one, slots_from=None, slots_to=None) for one in found)
+
+
+def take(exchanges: Exchanges, *rows: ExchangeSummary, stored: float = NOON + 60, bus: str = "xroad") -> int:
+    return exchanges.take([(stored, bus, rows)], calendar=CALENDAR)
+
+
+def hours(exchanges: Exchanges, span: range) -> tuple[tuple[Carrier, ...], NDArray[np.int32], NDArray[np.int32]]:
+    """All carriers, and what each carried in every hour."""
+    with exchanges.reading() as reading:
+        return reading.carriers, *reading.hours(range(len(reading.carriers)), span)
+
+
+def test_highest_revision_counts_in_any_order() -> None:
+    """However revisions arrive and repeat, each slot counts once, with its highest revision."""
+    rows = [
+        replace(BASE, slot_start=NOON + 300 * slot, revision=revision, count=10 * revision, ok=8 * revision)
+        for slot in range(5)
+        for revision in (1, 2, 3)
+    ]
+    for seed in range(20):
+        exchanges = Exchanges(":memory:")
+        shuffled = random.Random(seed).sample(rows * 2, len(rows) * 2)
+        for row in shuffled:
+            take(exchanges, row)
+        assert volumes(exchanges) == (ExchangeVolume("tax", "civil", False, 150, 120, 5, 5, NOON + 1200),)
+        exchanges.close()
+
+
+def test_volumes_say_from_when_to_when_they_count() -> None:
+    """From the first day's midnight to the index's end, and beyond it where later slots came in: every slot is inside."""
+    exchanges = Exchanges(":memory:")
+    calendar = Calendar("Asia/Tehran", 0.0, 300)
+    customs = replace(BASE, provider="customs", service="X/G/3/customs/get")
+    early, late = replace(BASE, slot_start=NOON - 9 * 3600), replace(customs, slot_start=NOON + 600)
+    before = replace(
+        BASE, provider="land", service="X/G/4/land/get", slot_start=NOON - 16 * 3600
+    )  # still the day before in Tehran
+    exchanges.take([(NOON + 900, "xroad", [BASE, early, late, before])], calendar=calendar)
+    midnight = NOON - 12 * 3600 - 3 * 3600 - 1800
+    found = exchanges.volumes(DAY, end_slot=calendar.slot_of(NOON + 300), calendar=calendar)
+    assert found == (
+        replace(volume(2), slots_from=midnight, slots_to=NOON + 300),
+        replace(volume(to="customs", last=NOON + 600), slots_from=midnight, slots_to=NOON + 900),
+    )
+    exchanges.close()
+
+
+def test_pairs_buses_and_meta_services_count_apart() -> None:
+    """One pair's volume is split by meta services only; the same slot on two buses is two slots."""
+    exchanges = Exchanges(":memory:")
+    take(
+        exchanges,
+        BASE,
+        replace(BASE, service="X/G/2/getWsdl", meta=True),
+        replace(BASE, consumer="_unmapped", client="?"),
+    )
+    take(exchanges, BASE, bus="other")
+    assert volumes(exchanges) == (
+        volume(of="_unmapped"),
+        volume(2),
+        volume(meta=True),
+    )
+    exchanges.close()
+
+
+def test_revision_may_name_another_pair() -> None:
+    """A summary mapped to another agency in a later revision leaves the first one's volume."""
+    exchanges = Exchanges(":memory:")
+    take(exchanges, BASE)
+    take(exchanges, replace(BASE, provider="customs", revision=2))
+    assert volumes(exchanges) == (volume(to="customs"),)
+    exchanges.close()
+
+
+def test_the_last_slot_is_one_that_holds_exchanges() -> None:
+    """Whatever replaces what, and by whichever service, bus or pair, the last slot of a pair is the latest with exchanges:
+    an exchange that moves to an earlier slot, or to another pair, takes it along.
+    """
+    rows = [
+        replace(BASE, slot_start=NOON + 300 * slot, service=service, provider=provider, revision=revision, count=count)
+        for slot in (*range(4), -144, -145)
+        for service in ("a", "b")
+        for revision, (provider, count) in enumerate((("civil", 10), ("civil", 0), ("customs", 10), ("civil", 0)), 1)
+    ]
+    chance = random.Random(7)
+    for _ in range(100):
+        exchanges = Exchanges(":memory:")
+        force: dict[tuple[str, str, int], ExchangeSummary] = {}
+        for _ in range(8):
+            bus, some = chance.choice(("xroad", "other")), chance.sample(rows, 4)
+            take(exchanges, *some, bus=bus)
+            for row in some:
+                key = bus, row.service, row.slot_start
+                force[key] = max(force.get(key, row), row, key=lambda one: one.revision)
+            newest: dict[tuple[str, str], ExchangeSummary] = {}
+            for (bus, service, _), row in force.items():
+                newest[bus, service] = max(newest.get((bus, service), row), row, key=lambda one: one.revision)
+            last: dict[str, int] = {}
+            for (bus, service, slot), row in force.items():
+                if row.count:
+                    provider = newest[bus, service].provider
+                    last[provider] = max(last.get(provider, 0), slot)
+            assert {one.provider: one.last_slot for one in volumes(exchanges, since=date(2026, 2, 1))} == last
+        exchanges.close()
+
+
+def test_too_old_and_future_summaries_are_left_out() -> None:
+    """What could no longer be replaced, or has not happened, is counted as left out and changes nothing."""
+    exchanges = Exchanges(":memory:")
+    old, future = replace(BASE, slot_start=NOON - 15 * 86_400), replace(BASE, slot_start=NOON + 2 * 86_400)
+    far = [replace(BASE, slot_start=slot) for slot in (-(1 << 62), 1 << 62)]
+    assert take(exchanges, old, future, *far, BASE) == 4
+    assert volumes(exchanges, since=date(2000, 1, 1)) == (volume(),)
+    exchanges.close()
+
+
+def test_position_is_kept_with_what_was_taken_in(tmp_path: Path) -> None:
+    """Volumes and position survive together, and taking everything in again changes nothing."""
+    path = tmp_path / "exchanges.sqlite"
+    exchanges = Exchanges(path)
+    assert exchanges.position() is None
+    position = Position("EXCHANGES", "monday", 17)
+    exchanges.take([(NOON + 60, "xroad", [BASE])], calendar=CALENDAR, position=position)
+    exchanges.close()
+    again = Exchanges(path)
+    assert again.position() == position
+    again.take([(NOON + 60, "xroad", [BASE])], calendar=CALENDAR, position=position)
+    assert volumes(again) == (volume(),)
+    again.close()
+
+
+def test_trim_forgets_days_beyond_the_window() -> None:
+    """Days older than the window go; the window's own volumes stay although their summaries went."""
+    exchanges = Exchanges(":memory:")
+    moments = [NOON + day * 86_400 for day in range(0, 60, 10)]
+    for moment in moments:
+        take(exchanges, replace(BASE, slot_start=moment), stored=moment + 60)
+    exchanges.trim(date(2026, 4, 20), 28, calendar=CALENDAR)
+    kept = volumes(exchanges, since=date(2000, 1, 1))
+    assert kept == (volume(3, last=moments[-1]),)
+    exchanges.close()
+
+
+def test_hours_follow_revisions_and_mappings(tmp_path: Path) -> None:
+    """Hours count each slot by its highest revision, and all of a carrier's are of the link that the highest of them
+    names, whichever order they came in.
+    """
+    hour = NOON // 3600
+    linked = replace(BASE, link="tax-civil", revision=2, count=7, ok=7)
+    later = replace(BASE, slot_start=NOON + 3900)
+    for order in ((BASE, linked, later), (later, linked, BASE), (linked, later, BASE, linked)):
+        exchanges = Exchanges(tmp_path / f"{len(list(tmp_path.iterdir()))}.sqlite")
+        take(exchanges, *order, stored=NOON + 7200)
+        carriers, count, ok = hours(exchanges, range(hour - 1, hour + 2))
+        found = {one.link: (row.tolist(), good.tolist()) for one, row, good in zip(carriers, count, ok, strict=True)}
+        assert found == {"tax-civil": ([0, 7, 10], [0, 7, 8])}
+        exchanges.close()
+
+
+def test_hours_of_nothing() -> None:
+    """Before the first exchange there is no carrier."""
+    exchanges = Exchanges(":memory:")
+    carriers, count, _ = hours(exchanges, range(5, 9))
+    assert (carriers, count.shape) == ((), (0, 4))
+    exchanges.close()
+
+
+def test_hours_are_trimmed_with_their_carriers() -> None:
+    """Hours older than the window go, and carriers that nothing is left of."""
+    exchanges = Exchanges(":memory:")
+    take(exchanges, BASE, replace(BASE, service="X/G/2/civil/other", slot_start=NOON + 86_400), stored=NOON + 90_000)
+    exchanges.trim(date(2026, 3, 30), 28, calendar=CALENDAR)
+    carriers, count, _ = hours(exchanges, range(NOON // 3600, NOON // 3600 + 48))
+    assert [one.service for one in carriers] == ["X/G/2/civil/other"]
+    assert count.sum() == 10
+    exchanges.close()
+
+
+FORMER = """
+CREATE TABLE position (stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER) WITHOUT ROWID;
+CREATE TABLE summary (
+    bus TEXT, client TEXT, service TEXT, slot_start INTEGER, revision INTEGER,
+    consumer TEXT, provider TEXT, meta INTEGER, day INTEGER,
+    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, carrier INTEGER,
+    PRIMARY KEY (bus, client, service, slot_start)
+) WITHOUT ROWID;
+CREATE TABLE carrier (
+    id INTEGER PRIMARY KEY, bus TEXT, consumer TEXT, provider TEXT, client TEXT, service TEXT,
+    link TEXT, shared INTEGER, meta INTEGER,
+    UNIQUE (bus, consumer, provider, client, service, link, shared, meta)
+);
+CREATE TABLE hours (carrier INTEGER, day INTEGER, counts BLOB, PRIMARY KEY (carrier, day)) WITHOUT ROWID;
+CREATE INDEX summary_day ON summary (day);
+CREATE TABLE volume (
+    consumer TEXT, provider TEXT, meta INTEGER, day INTEGER,
+    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, last_slot INTEGER,
+    PRIMARY KEY (consumer, provider, meta, day)
+) WITHOUT ROWID;
+"""
+
+
+def former(path: Path, *, hourly: bool = False) -> None:
+    """A file as an earlier version left it: BASE today, attributed by another register than the ten exchanges of the same
+    carrier 40 hours ago were, and 20 exchanges of 30 days ago, of which no summary is kept.
+    """
+    day, hour = DAY.toordinal(), NOON // 3600
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(FORMER)
+        database.execute("INSERT INTO position VALUES ('EXCHANGES', 'monday', 17)")
+        for at, (slot, consumer) in enumerate(((NOON - 40 * 3600, "_unmapped"), (NOON, "tax")), 1):
+            pair, of = (consumer, "civil"), day - (2 if at == 1 else 0)
+            database.execute(
+                "INSERT INTO summary VALUES ('xroad', ?, ?, ?, 1, ?, ?, 0, ?, 10, 8, 1, 1, ?)",
+                (BASE.client, BASE.service, slot, *pair, of, at),
+            )
+            named = (at, *pair, BASE.client, BASE.service)
+            database.execute("INSERT INTO carrier VALUES (?, 'xroad', ?, ?, ?, ?, '', 0, 0)", named)
+            database.execute("INSERT INTO volume VALUES (?, ?, 0, ?, 10, 8, 1, 1, ?)", (*pair, of, slot))
+            packed = np.zeros((2, 24), "<i4")
+            packed[:, slot // 3600 % 24] = 10, 8
+            database.execute("INSERT INTO hours VALUES (?, ?, ?)", (at, slot // 86_400, packed.tobytes()))
+        old = (day - 30, NOON - 30 * 86_400)
+        database.execute("INSERT INTO volume VALUES ('_unmapped', 'civil', 0, ?, 20, 16, 2, 2, ?)", old)
+        if hourly:
+            database.executescript(
+                "DROP TABLE hours; CREATE TABLE hourly (carrier, hour, count, ok);"
+                f"INSERT INTO hourly VALUES (2, {hour}, 10, 8), (1, {hour - 40}, 10, 8)"
+            )
+        database.commit()
+
+
+@pytest.mark.parametrize("hourly", [False, True])
+def test_a_file_of_an_earlier_version_goes_on(tmp_path: Path, hourly: bool) -> None:
+    """What it holds of a carrier is that carrier's, whatever it was attributed to; volumes of which no summary is left stay
+    with their pair; and all of it is replaced and counted as the rest.
+    """
+    path, hour = tmp_path / "exchanges.sqlite", NOON // 3600
+    former(path, hourly=hourly)
+    for _ in range(2):
+        exchanges = Exchanges(path)
+        assert exchanges.position() == Position("EXCHANGES", "monday", 17)
+        kept = volume(2, of="_unmapped", last=NOON - 30 * 86_400)
+        assert volumes(exchanges, since=date(2026, 1, 1)) == (kept, volume(2))
+        assert volumes(exchanges) == (volume(),)
+        _, count, ok = hours(exchanges, range(hour - 40, hour + 1))
+        assert (count[0, [0, -1]].tolist(), count.sum(), ok[0, [0, -1]].tolist()) == ([10, 10], 20, [8, 8])
+        exchanges.close()
+    exchanges = Exchanges(path)
+    take(exchanges, replace(BASE, revision=2, count=12, ok=12, bus_failures=0, provider_failures=0))
+    assert [one.count for one in volumes(exchanges)] == [12]
+    assert hours(exchanges, range(hour - 40, hour + 1))[1].sum() == 22
+    exchanges.close()
+
+
+def test_a_file_of_before_hours_goes_on(tmp_path: Path) -> None:
+    """A file without carriers is taken over: what can be replaced counts in hours as well."""
+    path = tmp_path / "exchanges.sqlite"
+    former(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("ALTER TABLE summary DROP COLUMN carrier; DROP TABLE hours; DROP TABLE carrier")
+    exchanges = Exchanges(path)
+    take(exchanges, replace(BASE, revision=2, count=12, ok=12, bus_failures=0, provider_failures=0))
+    assert [one.count for one in volumes(exchanges)] == [12]
+    assert hours(exchanges, range(NOON // 3600 - 40, NOON // 3600 + 1))[1].sum() == 22
+    exchanges.close()
+
+
+@pytest.mark.parametrize(("former_seconds", "seconds"), [(300, 600), (600, 300), (300, 420), (900, 600)])
+def test_slots_of_another_length_replace_what_they_overlap(former_seconds: int, seconds: int) -> None:
+    """Exchanges that come again in longer or shorter slots count once, whichever order these come in; what does not come
+    again stays, and what comes late of former slots, where none begins now, changes nothing.
+    """
+    chance = random.Random(seconds)
+    begin, again = NOON - 3 * 86_400, NOON // 12_600 * 12_600 - 86_400  # where slots of all of these lengths begin
+    moments = [chance.randrange(begin, NOON) for _ in range(1000)]
+    before = Calendar("UTC", 0.0, former_seconds)
+    after = Calendar("UTC", 0.0, seconds)
+
+    def counted(since: int, length: int, revision: int) -> list[ExchangeSummary]:
+        slots = Counter(moment // length * length for moment in moments if moment >= since)
+        rows = [replace(BASE, slot_start=at, revision=revision, count=n, ok=n) for at, n in slots.items()]
+        return [replace(row, bus_failures=0, provider_failures=0) for row in rows]
+
+    exchanges = Exchanges(":memory:")
+    former_rows = counted(begin, former_seconds, 5)
+    exchanges.take([(NOON + 60, "xroad", former_rows)], calendar=before)
+    rows = counted(again, seconds, 1000)
+    exchanges.take([(NOON + 60, "xroad", chance.sample(rows, len(rows)))], calendar=after)
+    unfit = [row for row in former_rows if row.slot_start >= again and row.slot_start % seconds]
+    exchanges.take([(NOON + 60, "xroad", unfit)], calendar=after)
+    (one,) = volumes(exchanges, since=date(2026, 2, 1))
+    assert (one.count, one.ok) == (1000, 1000)
+    assert one.last_slot == max(moments) // seconds * seconds
+    assert hours(exchanges, range(begin // 3600 - 1, NOON // 3600 + 1))[1].sum() == 1000
+    exchanges.trim(date(2026, 3, 30), 90, calendar=after)
+    exchanges.take([(NOON + 30 * 86_400, "xroad", [replace(BASE, slot_start=NOON + 29 * 86_400)])], calendar=after)
+    (one,) = volumes(exchanges, since=date(2026, 2, 1))
+    assert one.count == 1010
+    exchanges.close()
+
+
+def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
+    """Sixty days of exchanges that nobody knew the consumer of are the link's once a register names it, in hours, volumes
+    and traffic, and are then as usual; a collector's summaries of before count no more, those of after do.
+    """
+    found = load_register(write_register(tmp_path / "register"))
+    client, service = "X/G/3/tax", "X/G/4/customs/imports"
+    register = replace(
+        found,
+        register_version="second",
+        members=(Member("X/G/3", "tax-office"), Member("X/G/4", "customs")),
+        routes=(ExchangeRoute(client, service, "clearance-customs"),),
+    )
+    row = replace(BASE, consumer="_unmapped", provider="customs", client=client, service=service)
+    generic = replace(row, client="tax-office", service="customs/tax-clearance/imports")
+    begin, days = NOON // 3600 * 3600, 60
+    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    for hour in range(0, days * 24, 24):
+        slots = [begin + (hour + of_day) * 3600 for of_day in range(24)]
+        rows = [replace(one, slot_start=slot, count=10 + slot // 3600 % 24) for slot in slots for one in (row, generic)]
+        take(exchanges, *rows, stored=slots[-1] + 600)
+    assert not exchanges.attributed_by(register)
+    clients = exchanges.clients()
+    assert clients == {client, "tax-office"}
+    exchanges.attribute(register, Mapping(register, clients=clients), clients)
+    assert exchanges.attributed_by(register)
+    span = range(begin // 3600, begin // 3600 + days * 24)
+    carriers, count, ok = hours(exchanges, span)
+    assert {(one.consumer, one.provider, one.link) for one in carriers} == {
+        ("tax-office", "customs", "clearance-customs")
+    }
+    assigned = carriers_of(assign(register, carriers), ["clearance-customs"])[0]
+    told = traffic(
+        {("tax-office", "customs")}, carriers, exchanges=count.sum(axis=1), ok=ok.sum(axis=1), window_days=90
+    )
+    total = 2 * sum(10 + slot % 24 for slot in span)
+    assert (count[assigned].sum(), told.exchanges, told.undeclared_exchanges) == (total, total, 0)
+    change = volume_change(count[assigned].sum(axis=0, keepdims=True).astype(np.int64))
+    assert (change.seen, change.unusual) == (change.expected, False)
+    (one,) = volumes(exchanges)
+    assert (one.consumer, one.provider, one.count) == ("tax-office", "customs", total)
+    take(exchanges, replace(row, slot_start=begin + 3600, revision=1))
+    assert [one.consumer for one in volumes(exchanges)] == ["tax-office"]
+    take(exchanges, replace(row, consumer="customs", provider="tax-office", slot_start=begin, revision=2))
+    assert [one.consumer for one in volumes(exchanges)] == ["customs", "tax-office"]
+    exchanges.close()
+
+
+def test_what_comes_while_it_is_read_is_not_seen(tmp_path: Path) -> None:
+    """A reading is one moment's, whatever is taken in before it ends."""
+    span = range(NOON // 3600, NOON // 3600 + 1)
+    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    take(exchanges, BASE)
+    with exchanges.reading() as reading:
+        take(exchanges, replace(BASE, revision=2, count=12), replace(BASE, service="X/G/2/civil/other"))
+        assert reading.hours(range(len(reading.carriers)), span)[0].tolist() == [[10]]
+    assert hours(exchanges, span)[1].tolist() == [[12], [10]]
+    exchanges.close()
+
+
+def test_damaged_file_is_a_state_error(tmp_path: Path) -> None:
+    """A file that is no database is refused with its name and what to do."""
+    path = tmp_path / "exchanges.sqlite"
+    path.write_bytes(b"not a database, but long enough to look like a page of one " * 20)
+    with pytest.raises(StateError) as caught:
+        Exchanges(path)
+    assert str(caught.value) == (
+        f"the exchange volumes in {path} cannot be used: file is not a database; make room, or move the file away"
+    )

@@ -1,0 +1,114 @@
+"""Exchanges and evidence of the scorer put side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from services.core.codec import decode_columns, encode_measurements
+from services.core.model.measurement import ExchangeSummary, Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.indicator.calendar import Calendar
+from services.indicator.window import Evidence
+from services.register.directory.load import load_register
+from services.scorer.evidence_lock import Turns
+from services.scorer.exchanges.database import Exchanges
+from services.scorer.exchanges.reconciler import Reconciler
+from services.scorer.index.results import Adopted
+from services.scorer.index.scoring import Scoring
+from services.scorer.state.position import Position
+from services.scorer.state.store import Loaded
+from tests.support.registers import write_register
+
+EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
+HOUR = 3600
+DAYS = 8
+BASE = ExchangeSummary(
+    "tax-office", "customs", "X/G/3/tax", "X/G/4/imports", EPOCH, 1, link="clearance-customs", count=10, ok=10
+)
+
+
+async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Path) -> None:
+    """Every hour probes fail that its exchanges fail, and LATE counts as answered: no difference; silence beside it.
+
+    Closed days are judged once, and a second look over the same and over more says the same.
+    """
+    register = load_register(write_register(tmp_path / "register"))
+    calendar = Calendar.of(register.policy)
+    scoring = Scoring(Adopted.of(register), Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
+    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    rows, summaries = [], []
+    for hour in range(DAYS * 24):
+        at, down = EPOCH + hour * HOUR, hour % 10 == 3
+        why = Reason.CONNECT_REFUSED if down else Reason.LATE
+        rows += [
+            Measurement(Target("clearance-customs"), "north", at + slot, at + slot + 1.0, OUTCOME_OF[why], why)
+            for slot in range(1800, 1800 + HOUR, 300)  # hours of UTC begin at half past in Tehran
+        ]
+        summaries.append(replace(BASE, slot_start=at + 1800, ok=0 if down else 10))
+    scoring.evidence.take(decode_columns(encode_measurements(rows)))
+    exchanges.take([(EPOCH + DAYS * 24 * HOUR, "xroad", summaries)], calendar=calendar)
+    end_slot = calendar.slot_of(EPOCH + DAYS * 24 * HOUR)
+    reconciler = Reconciler(exchanges, Turns())
+    first = await reconciler.run(scoring, end_slot)
+    assert first is not None
+    week = next(one for one in first.links if one.link == "clearance-customs" and one.window_days == 7)
+    assert week.exchanges == week.compared == 7 * 240 + 10  # midnight is at half past: the hour it lies in counts whole
+    assert week.difference is not None
+    assert week.logs is not None
+    assert week.probes is not None
+    assert week.difference.value == 0
+    assert week.logs == week.probes
+    assert 0.89 < week.logs.value < 0.91
+    assert not week.disagrees
+    assert {one.link for one in first.links if one.silent and one.window_days == 7} == set(register.links) - {
+        "clearance-customs",
+        "transfer-customs",
+    }
+    assert {one.exchanges for one in first.traffic} == {7 * 240 + 10, 8 * 240}
+    scoring.evidence.close(end_slot)
+    assert await reconciler.run(scoring, end_slot) == first
+    assert await reconciler.run(scoring, end_slot) == first
+    exchanges.close()
+
+
+async def test_what_is_found_says_of_when_it_is(tmp_path: Path) -> None:
+    """All of it is as of the end asked for; a link tells its last hour, also in a window in which it fell silent."""
+    register = load_register(write_register(tmp_path / "register"))
+    calendar = Calendar.of(register.policy)
+    scoring = Scoring(Adopted.of(register), Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
+    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    other = replace(
+        BASE, consumer="civil-registry", provider="tax-office", client="X/G/1", service="X/G/3/d", link="birth-tax"
+    )
+    for day in range(24):
+        moments = [EPOCH + day * 24 * HOUR + 1800 + hour * HOUR for hour in range(24)]
+        both = (BASE, other) if day < 12 else (BASE,)
+        rows = [replace(one, slot_start=at + 300) for at in moments for one in both]
+        exchanges.take([(moments[-1] + HOUR, "xroad", rows)], calendar=calendar)
+    end = EPOCH + 24 * 24 * HOUR - 600
+    found = await Reconciler(exchanges, Turns()).run(scoring, calendar.slot_of(end))
+    assert found is not None
+    assert {one.as_of for one in (*found.links, *found.traffic)} == {end}
+    told = {(one.link, one.window_days): (one.silent, one.last_hour) for one in found.links}
+    for window in (7, 28, 90):
+        assert told["clearance-customs", window] == (False, EPOCH + 24 * 24 * HOUR - 1800)
+        assert told["birth-tax", window] == (window == 7, EPOCH + 12 * 24 * HOUR - 1800)
+    assert told["deed-tax", 7] == (True, None)
+    exchanges.close()
+
+
+async def test_nothing_carried_is_nothing_found(tmp_path: Path) -> None:
+    """Without any exchange no link is silent and no bus is named; before the first slot there is no window at all."""
+    register = load_register(write_register(tmp_path / "register"))
+    calendar = Calendar.of(register.policy)
+    scoring = Scoring(Adopted.of(register), Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
+    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    found = await Reconciler(exchanges, Turns()).run(scoring, calendar.epoch_slot + 3000)
+    assert found is not None
+    assert found.links == ()
+    assert {(one.exchanges, one.buses) for one in found.traffic} == {(0, ())}
+    before = await Reconciler(exchanges, Turns()).run(scoring, calendar.epoch_slot)
+    assert before is not None
+    assert before.traffic == ()
+    exchanges.close()

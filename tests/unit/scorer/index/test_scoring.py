@@ -1,0 +1,143 @@
+"""What scoring takes in, what it leaves out, and what is due then, with simulated time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from services.core.codec import decode_columns, decode_measurements, encode_measurements, measurement_to_json
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.register import Register
+from services.scorer.index.results import Adopted
+from services.scorer.offline.jsonl import read_measurements
+from services.scorer.offline.score import admitted, score
+from tests.support.cases.scoring import SLOT, START, Run, differences, register, stream
+
+__all__ = ["register"]  # the fixture
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_dump_scores_alike(register: Register, tmp_path: Path, seed: int) -> None:
+    """Over a closed day, late and repeated batches and a changed register, scoring the stream's dump gives the same bits."""
+    links = dict(register.links)
+    links["deed-tax"] = replace(links["deed-tax"], vantages=("south",), live_from=date(2026, 3, 2))
+    links["birth-tax"] = replace(links["birth-tax"], service="tax-clearance", provider="customs")
+    del links["permit-tax"]
+    changed = replace(register, links=links, register_version="c" * 64)
+    messages = stream(register, slots=60, seed=seed)
+    run = Run(register, tmp_path / "state")
+    for message in messages:
+        if message.sequence == len(messages) - 20:
+            run.scoring.adopt(Adopted.of(changed))
+        run.take(message)
+    assert run.scoring.evidence.closed_before == START // SLOT + 30, "a day must close before the register changes"
+    file = tmp_path / "dump"
+    with file.open("w", encoding="utf-8") as dump:
+        for message in messages:
+            for row in decode_measurements(message.payload):
+                dump.write(measurement_to_json(replace(row, stored=message.time, sequence=message.sequence)) + "\n")
+    end_slot = int(messages[-1].time) // SLOT
+    counted = admitted(changed, read_measurements([file], changed))
+    assert counted.late > 0
+    found = score(changed, counted.batches, at=end_slot * SLOT, evidence_sequence=counted.sequence)
+    assert list(differences(run.result(end_slot), found)) == []
+
+
+def test_late_rows_are_counted_and_change_nothing(register: Register, tmp_path: Path) -> None:
+    """Rows stored after their slot's grace are counted as late, those of slots to come or between slots as misplaced."""
+    scoring = Run(register, tmp_path).scoring
+    grace = register.policy.grace_seconds
+    row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+    stored = START + SLOT + grace + 1
+    rows = [row, replace(row, slot_start=int(stored + 2 * SLOT)), replace(row, slot_start=START + 7 * SLOT + 1)]
+    tallied = scoring.take(decode_columns(encode_measurements(rows)), stored=stored, sequence=1)
+    assert (tallied.accepted, tallied.late, tallied.misplaced) == (0, 1, 2)
+    assert scoring.manifest.position.sequence == 1
+    assert scoring.judge(START // SLOT + 1).snapshot.links[7].counts[:, 3].sum() == 0
+
+
+def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) -> None:
+    """A row of a slot already published makes a new publication due, with that slot's chunk; a repeated one does not."""
+    scoring = Run(register, tmp_path).scoring
+    row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+    payload = encode_measurements([row])
+    end_slot = START // SLOT + 200
+    scoring.published(scoring.judge(end_slot))
+    assert not scoring.stale
+    scoring.take(decode_columns(payload), stored=START + 600.0, sequence=1)
+    assert scoring.stale
+    count = scoring.count(end_slot)
+    chunk = START // SLOT // 64
+    assert count.due.chunks == (range(chunk * 64, chunk * 64 + 64),)
+    scoring.published(scoring.compute(count))
+    scoring.take(decode_columns(payload), stored=START + 601.0, sequence=2)
+    assert not scoring.stale
+
+
+def test_what_comes_while_an_index_is_published_is_due_next(register: Register, tmp_path: Path) -> None:
+    """A row of a slot that is being published for the first time makes another index due, of the row's agency alone."""
+    scoring = Run(register, tmp_path).scoring
+    row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+    slot = START // SLOT
+    first = scoring.judge(slot + 1)
+    scoring.take(decode_columns(encode_measurements([row])), stored=START + 310.0, sequence=1)
+    assert scoring.stale
+    scoring.published(first)
+    assert list(scoring.due(slot + 1).agencies) == ["land-registry"]
+    assert len(scoring.members) > 1
+    scoring.unpublished()
+    assert scoring.due(slot + 1).agencies == scoring.members
+    assert scoring.due(slot + 1).agencies == {}
+    assert scoring.due(slot + 2).agencies == scoring.members
+
+
+def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_path: Path) -> None:
+    """Everything is due of a settled slot, then what came meanwhile: it counts, and its agency's blocks are urgent."""
+    scoring = Run(register, tmp_path).scoring
+    slot = START // SLOT
+    scoring.published(scoring.judge(slot))
+
+    def late(target: str, sequence: int) -> None:
+        row = Measurement(Target(target), "north", START - SLOT, START, OUTCOME_OF[Reason.OK], Reason.OK)
+        later = replace(row, slot_start=START, time=START + 5.0)
+        rows = [row] if sequence == 1 else [later]
+        scoring.take(decode_columns(encode_measurements(rows)), stored=START + 310.0, sequence=sequence)
+
+    late("birth-tax", 1)
+    ahead = scoring.due(slot + 2)
+    assert (ahead.agencies, ahead.chunks[-1][-1], ahead.sequence) == (scoring.members, slot + 1, 1)
+    late("deed-civil", 2)
+    count = scoring.count(slot + 2)
+    assert [slot in chunk for chunk in count.due.chunks] == [True]
+    assert list(count.due.agencies) == ["land-registry"]
+    judgement = scoring.compute(count)
+    assert set(judgement.urgent) == {"civil-registry", "land-registry"}
+    assert judgement.snapshot.links[7].counts[:, list(scoring.frame.links).index("deed-civil")].sum() == 1
+    assert not scoring.stale
+    scoring.unpublished()
+    assert scoring.due(slot + 2).chunks == ahead.chunks
+
+
+def test_failed_publication_is_due_again(register: Register, tmp_path: Path) -> None:
+    """Chunks whose publication failed are offered again."""
+    scoring = Run(register, tmp_path).scoring
+    for sequence, at in enumerate((START, START + 100 * SLOT), 1):
+        row = Measurement(Target("deed-civil"), "north", at, at + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+        scoring.take(decode_columns(encode_measurements([row])), stored=at + 10.0, sequence=sequence)
+    due = scoring.due(START // SLOT + 130)
+    assert len(due.chunks) == 2
+    scoring.unpublished()
+    assert scoring.due(START // SLOT + 130).chunks == due.chunks
+
+
+def test_clock_may_step_back(register: Register, tmp_path: Path) -> None:
+    """When the clock is set back, the index stays at what was published and closed."""
+    run = Run(register, tmp_path)
+    for message in stream(register, slots=40, seed=3):
+        run.take(message)
+    published = run.scoring.manifest.end_slot
+    assert run.scoring.settled(START - 86_400) == published

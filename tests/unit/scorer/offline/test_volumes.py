@@ -1,0 +1,39 @@
+"""Volumes of dumped summaries, beside those of the scorer that took them in."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from services.core.model.measurement import ExchangeSummary
+from services.indicator.calendar import Calendar
+from services.register.directory.load import load_register
+from services.scorer.exchanges.database import Exchanges
+from services.scorer.offline.score import volumes
+from tests.support.registers import write_register
+
+NOON = 1_772_366_400  # 2026-03-01T12:00:00Z
+DAY = 86_400
+
+
+def test_dumped_summaries_are_attributed_as_the_scorer_attributes_them(tmp_path: Path) -> None:
+    """Of what was published before and after a register named the consumer, old and new slots are the agency's, offline as
+    online and in any order, also where a collector published none of the old ones anew.
+    """
+    register = load_register(write_register(tmp_path / "register"))
+    calendar = Calendar.of(register.policy)
+    before = ExchangeSummary("_unmapped", "customs", "X/G/3/tax", "X/G/4/customs/imports", NOON, 1, count=10, ok=9)
+    named = replace(before, consumer="tax-office", link="clearance-customs", revision=2)
+    rows = [replace(before, slot_start=NOON - day * DAY) for day in range(20)]
+    rows += [replace(named, slot_start=NOON - day * DAY) for day in range(5)]
+    online = Exchanges(tmp_path / "exchanges.sqlite")
+    online.take([(row.slot_start + 60, "xroad", [row]) for row in rows], calendar=calendar)
+    end = calendar.slot_of(NOON + 600)
+    since = calendar.day_of(end) - timedelta(days=28)
+    live = online.volumes(since, end_slot=end, calendar=calendar)
+    assert [(one.consumer, one.count) for one in live] == [("tax-office", 200)]
+    shuffled = random.Random(3).sample(rows, len(rows))
+    assert volumes(register, shuffled, at=NOON + 600, window_days=28) == live
+    online.close()

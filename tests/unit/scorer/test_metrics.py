@@ -1,0 +1,388 @@
+"""What the scorer exposes, and what it does not."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from datetime import date
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from services.core.bus import StreamState
+from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
+from services.core.model.measurement import Kind, Measurement, MeasurementColumns, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.reconciliation import BusTraffic, Reconciliation, Traffic, Volume
+from services.core.model.register import ExchangeRoute, Link, Register
+from services.indicator.calendar import Calendar
+from services.indicator.index.error_budget import Burns
+from services.indicator.register_arrays import Frame
+from services.indicator.window import Evidence, SlotDetail
+from services.register.directory.load import load_register
+from services.scorer import metrics as gauges_module
+from services.scorer.exchanges.reconciler import Reconciled
+from services.scorer.index.results import Adopted, Judgement
+from services.scorer.index.scoring import Scoring
+from services.scorer.metrics import BURN_SERIES, LINK_SERIES, PAIR_SERIES, Gauges
+from services.scorer.state.position import Position
+from services.scorer.state.store import Loaded
+from tests.support.registers import write_register
+
+EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
+SLOT = 300
+
+
+@pytest.fixture(scope="module")
+def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
+    return load_register(write_register(tmp_path_factory.mktemp("register")))
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+def samples(registry: CollectorRegistry) -> dict[str, float]:
+    """Series and values as they are exposed."""
+    lines = generate_latest(registry).decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {series: float(value) for series, value in pairs}
+
+
+def measured(
+    reasons: dict[str, Reason], slot: int = 0, *, vantage: str = "north", bus: Reason | None = None
+) -> MeasurementColumns:
+    """What a vantage measured of links, and of the data bus where that is given, in a slot after the epoch."""
+    start = EPOCH + SLOT * slot
+    targets = {Target(link): why for link, why in reasons.items()}
+    if bus is not None:
+        targets[Target("bus", endpoint=True)] = bus
+    rows = [Measurement(target, vantage, start, start + 1.0, OUTCOME_OF[why], why) for target, why in targets.items()]
+    return decode_columns(encode_measurements(rows))
+
+
+def judged(
+    register: Register, reasons: dict[str, Reason], slots: int = 1, bus: Reason | None = None
+) -> tuple[Scoring, Judgement]:
+    """The judgement of the first slots after the epoch, of which the first is measured by both vantages."""
+    scoring = Scoring(
+        Adopted.of(register), Loaded(None, Evidence(Calendar.of(register.policy)), ()), Position("M", "", 0)
+    )
+    for vantage in ("north", "south"):
+        scoring.take(measured(reasons, vantage=vantage, bus=bus), stored=EPOCH + 310.0, sequence=1)
+    return scoring, scoring.judge(EPOCH // SLOT + slots)
+
+
+def test_only_counters_exist_before_anything_is_known(registry: CollectorRegistry) -> None:
+    """Counters are there at zero; no gauge is, not even at zero."""
+    Gauges(registry)
+    found = {series for series in samples(registry) if "_created" not in series and "refresh" not in series}
+    assert found == {
+        "peyvand_measurements_total",
+        "peyvand_measurements_late_total",
+        "peyvand_measurements_rejected_total",
+    }
+
+
+def test_point_and_losses_are_absent_below_the_threshold(register: Register, registry: CollectorRegistry) -> None:
+    """What is not publishable has bounds and a known share, and neither a point nor the losses that give it away."""
+    gauges = Gauges(registry)
+    everything = dict.fromkeys(register.links, Reason.OK)
+    gauges.index(judged(register, everything)[1])
+    labels = '{id="country",kind="government",window="28"}'
+    assert samples(registry)[f"peyvand_index{labels}"] == pytest.approx(11 / 12)
+    gauges.index(judged(register, everything, slots=2)[1])
+    found = samples(registry)
+    assert f"peyvand_index{labels}" not in found
+    assert not any(series.startswith("peyvand_index_loss") and "country" in series for series in found)
+    assert found[f"peyvand_index_lower{labels}"] == pytest.approx(11 / 24)
+    assert not any(series.startswith("peyvand_index_interval") and "country" in series for series in found)
+    assert found[f"peyvand_index_known_share{labels}"] == pytest.approx(1 / 12 + 11 / 24)
+    assert found["peyvand_index_as_of_timestamp_seconds"] == EPOCH + 2 * SLOT
+
+
+def test_intervals_are_shown_of_the_government_and_of_sectors(register: Register, registry: CollectorRegistry) -> None:
+    """Both ends around each point that has one; agencies, of which there may be thousands, have no series of it."""
+    gauges = Gauges(registry)
+    judgement = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
+    gauges.index(judgement)
+    found = {one: value for one, value in samples(registry).items() if one.startswith("peyvand_index_interval")}
+    snapshot = judgement.snapshot
+    rows = [
+        row
+        for window in snapshot.windows
+        for kind in (Kind.GOVERNMENT, Kind.SECTOR)
+        for row in snapshot.rows(kind, window)
+        if row.interval is not None
+    ]
+    assert any(row.interval for row in snapshot.rows(Kind.CONSUMER, 28))
+    assert {row.kind for row in rows} == {Kind.GOVERNMENT, Kind.SECTOR}
+    wanted = {}
+    for row in rows:
+        assert row.interval is not None
+        for bound, end in (("low", row.interval.low), ("high", row.interval.high)):
+            labels = f'bound="{bound}",id="{row.id}",kind="{row.kind.label}",window="{row.window_days}"'
+            wanted[f"peyvand_index_interval{{{labels}}}"] = end
+    assert found == wanted
+
+
+def test_of_many_agencies_the_first_have_series(
+    register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond so many consumers and providers by id the page stays as long as it is; government and sectors are on it."""
+    monkeypatch.setattr(gauges_module, "AGENCY_SERIES", 2)
+    judgement = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
+    Gauges(registry).index(judgement)
+    found = samples(registry)
+    for kind in (Kind.CONSUMER, Kind.PROVIDER):
+        known = [row.id for row in judgement.snapshot.rows(kind, 28)]
+        assert len(known) > 2
+        shown = [one for one in known if f'peyvand_index_lower{{id="{one}",kind="{kind.label}",window="28"}}' in found]
+        assert shown == known[:2]
+    assert 'peyvand_index_lower{id="country",kind="government",window="28"}' in found
+
+
+def test_series_of_what_is_removed_go(register: Register, registry: CollectorRegistry) -> None:
+    """A link that becomes unknown and an agency that leaves the register leave no series behind."""
+    gauges = Gauges(registry)
+    scoring, judgement = judged(register, {"birth-tax": Reason.STALE, "permit-tax": Reason.OK})
+
+    def show(judgement: Judgement, scoring: Scoring, slot: int) -> dict[str, float]:
+        gauges.index(judgement)
+        slots = range(EPOCH // SLOT + slot, EPOCH // SLOT + slot + 1)
+        detail = scoring.evidence.detail(judgement.frame, slots, judgement.frame.targets)
+        gauges.links(judgement.register, judgement.frame, scoring.network, detail)
+        return samples(registry)
+
+    stage = 'peyvand_link_stage{consumer="civil-registry",link="birth-tax",over_bus="false",provider="tax-office"}'
+    found = show(judgement, scoring, 0)
+    assert found[stage] == 4.0
+    assert (found['peyvand_links{state="live"}'], found['peyvand_links{state="absent"}']) == (7.0, 1.0)
+    assert stage not in show(judgement, scoring, 1)
+    assert any('kind="consumer"' in series and 'id="customs"' in series for series in samples(registry))
+
+    smaller = replace(
+        register,
+        links={name: link for name, link in register.links.items() if name != "permit-tax"},
+        services={name: service for name, service in register.services.items() if name != "import-permit"},
+    )
+    found = show(judged(smaller, {"birth-tax": Reason.OK})[1], scoring, 0)
+    assert not any('kind="consumer"' in series and 'id="customs"' in series for series in found)
+    assert found['peyvand_links{state="live"}'] == 6.0
+
+
+def test_beyond_the_limit_links_that_burn_have_series(
+    register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more than ten thousand links the stage is exposed of those that burn: alerts of them need it."""
+    monkeypatch.setattr("services.scorer.metrics.LINK_SERIES", len(register.links) - 1)
+    assert LINK_SERIES == 10_000
+    gauges = Gauges(registry)
+    why = {"birth-tax": Reason.SERVER_ERROR, "permit-tax": Reason.OK}
+    scoring = Scoring(
+        Adopted.of(register), Loaded(None, Evidence(Calendar.of(register.policy)), ()), Position("M", "", 0)
+    )
+    first = EPOCH // SLOT
+    for slot in range(3):
+        scoring.take(measured(why, slot), stored=EPOCH + 310.0 + SLOT * slot, sequence=slot)
+
+    def shown(slots: int) -> set[str]:
+        judgement = scoring.judge(first + slots)
+        last = range(first + slots - 1, first + slots)
+        gauges.burns(judgement.frame, scoring.burns)
+        detail = scoring.evidence.detail(judgement.frame, last, judgement.frame.targets)
+        gauges.links(judgement.register, judgement.frame, scoring.network, detail)
+        return {series for series in samples(registry) if series.startswith("peyvand_link_stage")}
+
+    assert shown(2) == set()
+    assert shown(3) == {
+        'peyvand_link_stage{consumer="civil-registry",link="birth-tax",over_bus="false",provider="tax-office"}'
+    }
+
+
+def test_links_are_counted_by_verdict(
+    register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many links there are, those in force are counted by the last verdict, of the government and of the first
+    consumers; links on paper are neither failed nor unknown, and nothing is counted before a slot was.
+    """
+    monkeypatch.setattr(gauges_module, "LINK_SERIES", 0)
+    later = replace(register.links["permit-tax"], required_from=date(2026, 2, 1))
+    changed = replace(register, links={**register.links, "permit-tax": later})
+    live = sorted(link.id for link in changed.links.values() if not link.absent and link is not later)
+    late, unmeasured, *fine = live
+    scoring, judgement = judged(changed, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
+    gauges = Gauges(registry)
+
+    def show(detail: SlotDetail | None) -> dict[tuple[str, str, str], float]:
+        gauges.links(changed, judgement.frame, scoring.network, detail)
+        series = (
+            (re.match(r'peyvand_links_now\{id="(.+)",kind="(.+)",verdict="(.+)"\}', one), value)
+            for one, value in samples(registry).items()
+        )
+        return {(found[2], found[1], found[3]): value for found, value in series if found}
+
+    assert show(None) == {}
+    slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
+    detail = scoring.evidence.detail(judgement.frame, slot, judgement.frame.targets)
+    found = show(detail)
+    government = {verdict: value for (kind, _, verdict), value in found.items() if kind == "government"}
+    nothing = dict.fromkeys(("not_connected", "not_answered", "invalid", "stale"), 0.0)
+    assert government == {**nothing, "ok": float(len(fine)), "late": 1.0, "unknown": 1.0, "absent": 1.0}
+
+    def verdict(link: Link) -> str:
+        return "absent" if link.absent else {late: "late", unmeasured: "unknown"}.get(link.id, "ok")
+
+    inforce = [link for link in changed.links.values() if link is not later]
+    wanted = Counter(("consumer", changed.consumer(link), verdict(link)) for link in inforce)
+    assert {labels: value for labels, value in found.items() if labels[0] == "consumer"} == wanted
+    assert len(consumers := sorted({consumer for _, consumer, _ in wanted})) > 1
+    monkeypatch.setattr(gauges_module, "AGENCY_SERIES", 1)
+    assert {of for kind, of, _ in show(detail) if kind == "consumer"} == {consumers[0]}
+
+
+def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegistry) -> None:
+    """Of more links than the bound those that burn fastest are exposed, span by span; who burns no more has no series."""
+    links = BURN_SERIES + 7
+    names = [f"link-{at:05d}" for at in range(links)]
+    frame = cast(Frame, SimpleNamespace(links=names, slo=np.full(links, 0.95)))
+    known = np.full((4, links), links + 2000)
+    # Later links burn faster; of the first span only a few burn at all.
+    failed = known - np.arange(links)[::-1]
+    failed[0] = 0
+    failed[0, :3] = known[0, :3]
+    gauges = Gauges(registry)
+    gauges.burns(frame, cast(Burns, SimpleNamespace(known=known, failed=failed)))
+
+    def shown() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for series in samples(registry):
+            match = re.fullmatch(r'peyvand_link_burn\{link="(.+)",span="(.+)"\}', series)
+            if match:
+                found.setdefault(match[2], set()).add(match[1])
+        return found
+
+    fastest = set(names[-BURN_SERIES:])
+    assert shown() == {"1h": set(names[:3]), "6h": fastest, "1d": fastest, "3d": fastest}
+    gauges.burns(frame, cast(Burns, SimpleNamespace(known=known, failed=np.zeros_like(known))))
+    assert shown() == {}
+
+
+def test_the_data_bus_has_a_stage_while_it_is_known(register: Register, registry: CollectorRegistry) -> None:
+    """The stage of the endpoint that the policy names, as the last settled slot has it; links over it say so."""
+    routed = replace(register, routes=(ExchangeRoute("client", "service", "birth-tax"),))
+    gauges = Gauges(registry)
+    for reason, stage in ((Reason.SERVER_ERROR, 1.0), (Reason.OK, 5.0), (None, None)):
+        reasons = {"birth-tax": Reason.OK, "permit-tax": Reason.OK}
+        scoring, judgement = judged(routed, reasons, bus=reason)
+        slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
+        detail = scoring.evidence.detail(judgement.frame, slot, judgement.frame.targets)
+        gauges.links(judgement.register, judgement.frame, scoring.network, detail)
+        found = samples(registry)
+        assert found.get('peyvand_data_bus_stage{endpoint="bus"}') == stage
+        labels = 'consumer="{}",link="{}",over_bus="{}",provider="tax-office"'
+        assert found[f"peyvand_link_stage{{{labels.format('civil-registry', 'birth-tax', 'true')}}}"] == 5.0
+        assert found[f"peyvand_link_stage{{{labels.format('customs', 'permit-tax', 'false')}}}"] == 5.0
+
+
+def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
+    """Of too many pairs, those with the largest volume have series; earlier ones go."""
+    gauges = Gauges(registry)
+    pairs = [ExchangeVolume(f"a{n}", "b", False, n, n, 0, 0, 0) for n in range(PAIR_SERIES + 5)]
+    gauges.exchanges(pairs)
+    found = samples(registry)
+    assert len(found) - sum("_created" in series or "refresh" in series for series in found) - 3 == 3 * PAIR_SERIES
+    assert 'peyvand_exchanges{consumer="a4",meta="false",provider="b",result="ok"}' not in found
+    assert found['peyvand_exchanges{consumer="a5",meta="false",provider="b",result="ok"}'] == 5.0
+    gauges.exchanges([ExchangeVolume("a4", "b", True, 7, 4, 1, 2, 0)])
+    found = {series: value for series, value in samples(registry).items() if series.startswith("peyvand_exchanges")}
+    assert found == {
+        'peyvand_exchanges{consumer="a4",meta="true",provider="b",result="ok"}': 4.0,
+        'peyvand_exchanges{consumer="a4",meta="true",provider="b",result="bus_failure"}': 1.0,
+        'peyvand_exchanges{consumer="a4",meta="true",provider="b",result="provider_failure"}': 2.0,
+    }
+
+
+def test_findings_are_counted_per_window(registry: CollectorRegistry) -> None:
+    """Silent, disagreeing and unusual links are counted, zeros too, per window with exchanges; nothing before any."""
+    gauges = Gauges(registry)
+    gauges.reconciled(Reconciled(traffic=(Traffic(7, 0, 0, 0, (), ()),)))
+    assert not any("finding" in series or "undeclared" in series for series in samples(registry))
+    links = (
+        Reconciliation("a", 7, 0, shared=False, silent=True),
+        Reconciliation("b", 7, 9, shared=False, silent=False, disagrees=True, volume=Volume(9, 1.0, 8.0, True, None)),
+        Reconciliation("b", 28, 9, shared=False, silent=False),
+    )
+    gauges.reconciled(Reconciled(links, tuple(Traffic(days, 9, 2, 1, (BusTraffic("x", 9),), ()) for days in (7, 28))))
+    found = samples(registry)
+    counts = {
+        series.removeprefix("peyvand_link_findings"): value for series, value in found.items() if "finding" in series
+    }
+    assert counts == {
+        f'{{finding="{finding}",window="{days}"}}': float(days == 7)
+        for finding in ("silent", "disagreeing", "unusual")
+        for days in (7, 28)
+    }
+    assert found['peyvand_undeclared_exchanges{window="28"}'] == 2.0
+    assert found['peyvand_bus_exchanges{bus="x",window="7"}'] == 9.0
+
+
+def test_how_agencies_hang_together_has_few_series(register: Register, registry: CollectorRegistry) -> None:
+    """Ten measures and two counts a window; what does not apply, such as the gap of one silent side, has no series."""
+    gauges = Gauges(registry)
+    _, judgement = judged(register, dict.fromkeys(register.links, Reason.OK))
+    gauges.index(judgement)
+    found = samples(registry)
+    structure = next(one for one in judgement.structures if one.window_days == 28)
+    shown = {series for series in found if series.startswith("peyvand_structure") and 'window="28"' in series}
+    assert len(shown) == 10
+    assert found['peyvand_structure{measure="declared",window="28"}'] == pytest.approx(11 / 12)
+    assert found['peyvand_structure{measure="pair_coverage",window="28"}'] == structure.pair_coverage
+    assert found['peyvand_islands{window="28"}'] == len(structure.islands)
+    assert found['peyvand_isolates{window="28"}'] == len(structure.isolates)
+    gauges.index(judged(register, {"permit-tax": Reason.OK})[1])
+    assert 'peyvand_structure{measure="silo_gap",window="28"}' not in samples(registry)
+
+
+def test_links_that_are_not_ok_say_why(register: Register, registry: CollectorRegistry) -> None:
+    """A live link that failed or is unknown has the reason its verdict stands on; one that is OK, or on paper, has none."""
+    names = sorted(link.id for link in register.links.values() if not link.absent)
+    late, unmeasured, *fine = names
+    scoring, judgement = judged(register, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
+    gauges = Gauges(registry)
+    slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
+    detail = scoring.evidence.detail(judgement.frame, slot, judgement.frame.targets)
+    gauges.links(register, judgement.frame, scoring.network, detail)
+    found = {series for series in samples(registry) if series.startswith("peyvand_link_reason")}
+
+    def series(name: str, reason: str) -> str:
+        link = register.links[name]
+        labels = f'consumer="{register.consumer(link)}",link="{name}",provider="{link.provider}",reason="{reason}"'
+        return f"peyvand_link_reason{{{labels}}}"
+
+    assert found == {series(late, "late"), series(unmeasured, "no_measurement")}
+    assert set(names) < set(register.links)  # some are on paper
+
+
+def test_vantages_have_series_while_they_are_waited_for(registry: CollectorRegistry) -> None:
+    """Each has the time it was last heard from; one that has nothing to measure any more has no series."""
+    gauges = Gauges(registry)
+    gauges.vantages({"north": 900.0, "south": 600.0})
+    gauges.vantages({"north": 1200.0})
+    found = {series: value for series, value in samples(registry).items() if series.startswith("peyvand_vantage")}
+    assert found == {'peyvand_vantage_newest_timestamp_seconds{vantage="north"}': 1200.0}
+
+
+def test_streams_show_what_is_kept_of_them(registry: CollectorRegistry) -> None:
+    """Messages, bytes and the newest sequence of each stream are series of their own."""
+    Gauges(registry).streams({"MEASUREMENTS": StreamState("2026", 5, 9, 4, 700, 0.0)})
+    found = samples(registry)
+    assert {name: found[f'peyvand_stream_{name}{{stream="MEASUREMENTS"}}'] for name in _STREAM} == _STREAM
+
+
+_STREAM = {"messages": 4.0, "bytes": 700.0, "last_sequence": 9.0}

@@ -1,0 +1,211 @@
+"""When an index is computed: whenever a slot has settled, and of what comes late as long as the next slot has time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.core.bus import Bus
+from services.core.codec import decode_columns, encode_measurements
+from services.core.log import logger
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.runtime import Health
+from services.indicator.calendar import Calendar
+from services.register.directory.load import load_register
+from services.scorer import refresher as refreshing
+from services.scorer.evidence_lock import Turns
+from services.scorer.exchanges.database import Exchanges
+from services.scorer.health import Serving
+from services.scorer.index.results import Adopted
+from services.scorer.index.scoring import Scoring
+from services.scorer.metrics import Gauges
+from services.scorer.publishing.blocks import GOVERNMENT
+from services.scorer.publishing.history import Announcer
+from services.scorer.publishing.publisher import Publisher
+from services.scorer.refresher import LATE_SECONDS, LATE_SHARE, Refresher
+from services.scorer.state.position import Position
+from services.scorer.state.store import Store
+from tests.support.registers import write_register
+
+SLOT = 300
+START = 1_772_388_000  # 2026-03-01T18:00:00Z
+TOOK = 60.0  # seconds that every index takes to be put
+
+
+@dataclass
+class Clock:
+    """A clock that stands, and knows how often it was looked at."""
+
+    now: float
+    looks: int = 0
+
+    def __call__(self) -> float:
+        self.looks += 1
+        return self.now
+
+
+@dataclass
+class Sink:
+    """A bus that takes everything, the government's block in TOOK seconds, and notes by which time it had. Its clock is
+    ``behind`` ours by some seconds.
+    """
+
+    clock: Clock
+    behind: float = 0.0
+    put: list[float] = field(default_factory=list)
+
+    async def kv_put_all(self, _bucket: str, values: Mapping[str, bytes], **_ttl: float | None) -> None:
+        if GOVERNMENT in values:
+            self.clock.now += TOOK
+            self.put.append(self.clock.now)
+
+    async def moment(self) -> float:
+        return self.clock.now - self.behind
+
+    async def kv_tidy(self, bucket: str) -> None:
+        pass
+
+    async def kv_keys(self, _bucket: str, _pattern: str) -> set[str]:
+        return set()
+
+
+@dataclass
+class Running:
+    """A refresher that runs, on a clock that the test moves."""
+
+    clock: Clock
+    sink: Sink
+    scoring: Scoring
+    settle: float
+    sequence: int = 0
+
+    def late(self) -> None:
+        """Something new of a slot that has been published."""
+        target = Target(("deed-civil", "deed-tax", "birth-tax")[self.sequence])
+        self.sequence += 1
+        row = Measurement(target, "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+        self.scoring.take(
+            decode_columns(encode_measurements([row])), stored=float(START + SLOT + 1), sequence=self.sequence
+        )
+        assert self.scoring.stale
+
+    async def puts(self, count: int) -> float:
+        """Wait until so many indexes have been put, and it has been looked whether another is due; when the last was."""
+        await _until(lambda: len(self.sink.put) >= count)
+        await self.nothing_more()
+        assert len(self.sink.put) == count
+        return self.sink.put[-1]
+
+    async def nothing_more(self) -> None:
+        """See that the time has come to nothing: it is looked again and again, and nothing is begun."""
+        put, looks = len(self.sink.put), self.clock.looks
+        await _until(lambda: self.clock.looks > looks + 10 or len(self.sink.put) > put)
+        assert len(self.sink.put) == put
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110  # what is waited for sends no event
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """A refresher at the moment its first slot has settled."""
+    register = load_register(write_register(tmp_path / "register"))
+    calendar = Calendar.of(register.policy)
+    clock = Clock(START + SLOT + register.settle_seconds)
+    sink = Sink(clock)
+    monkeypatch.setattr(refreshing, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(refreshing, "AHEAD_SECONDS", 0)
+    monkeypatch.setattr(refreshing, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    scoring = Scoring(
+        Adopted.of(register), Store(tmp_path / "state", calendar).load(), Position("MEASUREMENTS", "monday", 0)
+    )
+    bus = cast(Bus, sink)
+    refresher = Refresher(
+        scoring,
+        Turns(),
+        Publisher(bus),
+        Exchanges(tmp_path / "exchanges.sqlite"),
+        Announcer(bus, scoring, log=logger()),
+        gauges=Gauges(CollectorRegistry()),
+        serving=Serving(Health()),
+        clock=clock,
+        bus_clock=sink.moment,
+        log=logger(),
+    )
+    async with _alongside(refresher.run()):
+        yield Running(clock, sink, scoring, register.settle_seconds)
+
+
+@asynccontextmanager
+async def _alongside(run: Awaitable[None]) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(run)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_no_late_index_begins_just_before_a_slot_settles(running: Running) -> None:
+    """What comes late is put at once while another index fits in before the next slot settles; otherwise it is in that
+    slot's index, which is not held up for it.
+    """
+    begun = await running.puts(1)
+    running.late()
+    begun = await running.puts(2)
+    assert begun < START + 2 * SLOT + running.settle - TOOK, "the next slot settles later"
+
+    settles = START + 2 * SLOT + running.settle
+    running.clock.now = settles - TOOK
+    running.late()
+    await running.nothing_more()
+    assert running.scoring.stale
+    running.clock.now = settles - 1
+    await running.nothing_more()
+
+    running.clock.now = settles
+    assert await running.puts(3) == settles + TOOK
+    assert running.scoring.manifest.end_slot == START // SLOT + 2
+    assert not running.scoring.stale
+
+
+async def test_late_indexes_leave_time_between_them(running: Running) -> None:
+    """Indexes of what comes late take their share of the time at most, however much comes."""
+    begun = await running.puts(1)
+    running.late()
+    await running.puts(2)
+    pause = max(TOOK + LATE_SECONDS, TOOK / LATE_SHARE)
+    running.clock.now = begun + pause - 0.1
+    running.late()
+    await running.nothing_more()
+    running.clock.now = begun + pause
+    assert await running.puts(3) == begun + pause + TOOK
+    assert running.scoring.manifest.end_slot == START // SLOT + 1
+
+
+async def test_a_clock_that_is_ahead_makes_no_index(running: Running) -> None:
+    """While our clock is ahead of the bus's by more than a slot nothing is published, or forgotten; then it goes on."""
+    await running.puts(1)
+    right = running.clock.now
+    running.sink.behind = 200 * 86_400.0
+    running.clock.now = right + running.sink.behind
+    await running.nothing_more()
+    assert running.scoring.manifest.end_slot == START // SLOT + 1
+
+    running.sink.behind = 0.0
+    running.clock.now = right + SLOT
+    await running.puts(2)
+    assert running.scoring.manifest.end_slot == START // SLOT + 2

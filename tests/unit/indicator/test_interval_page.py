@@ -30,7 +30,7 @@ FIRST, SLOT, DAYS, SLOTS = 1_772_323_200, 300, 28, 288
 LINKS = {"tax-identity": "civil-registry", "tax-titles": "land-registry"}
 ON_THE_BUS = "tax-identity"
 PAGE = (ROOT / "docs/method.md").read_text("utf-8")
-(CHECKS,) = re.findall(r"^### To check a computation\n(.*?)^##", PAGE, re.DOTALL | re.MULTILINE)
+(CHECKS,) = re.findall(r"^### 9.2 Intervals\n(.*?)^##", PAGE, re.DOTALL | re.MULTILINE)
 
 
 def said(pattern: str) -> list[str]:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from services.cli.__main__ import _COMPONENTS
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 from tests.support.commands import _command, faults
 
 PAGE = (ROOT / "docs" / "commands.md").read_text("utf-8")

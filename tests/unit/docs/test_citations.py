@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 CITATION = re.compile(r"docs/((?:adr/)?[\w.-]+\.md)((?:,?\s+(?:#\s+|//\s+)?(?:and\s+)?§\s?[\d.]*\d(?:-[\d.]*\d)?)*)")
 BEHAVIOURS = re.compile(r"docs/probing\.md §5, behaviours? ([\d, and-]+)")

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from services.cli.__main__ import _COMPONENTS
-from tests.support.paths import ROOT
 from tests.support.commands import _command, faults
+from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "commands.md").read_text("utf-8")
 ROWS = re.findall(r"^\| (`.+`) \| .+ \|$", PAGE, re.MULTILINE)

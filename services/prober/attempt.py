@@ -13,7 +13,7 @@ from services.prober.assignments import Assignment
 from services.prober.checks import DETAIL_LENGTH, Judgement
 from services.prober.checks.registry import Check, needed
 from services.prober.checks.worker_pool import UnjudgedError
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
 from services.prober.expected.expectations import Expectations, compile_expectations
 from services.prober.kinds import KINDS, Kind
@@ -54,8 +54,8 @@ class Attempts:
     Building all of a national register at once would stall the loop for a second, and stalls falsify latencies.
     """
 
-    def __init__(self, network: Network, log: Logger) -> None:
-        self._network = network
+    def __init__(self, environment: ProbeEnvironment, log: Logger) -> None:
+        self._environment = environment
         self._log = log
         self._ready: dict[tuple[Target, int], _Ready] = {}
 
@@ -82,7 +82,7 @@ class Attempts:
             detail = f"the probe itself failed: {type(error).__name__}"
             return Result(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail))
         try:
-            judgement = await self._network.judges.judge(observation, ready.expectations, ready.checks, deadline)
+            judgement = await self._environment.judges.judge(observation, ready.expectations, ready.checks, deadline)
         except UnjudgedError as error:
             judgement = Judgement(Reason.PROBER_ERROR, str(error))
         judgement = _named(self._excused(judgement), assignment, turn)
@@ -90,20 +90,20 @@ class Attempts:
 
     def _excused(self, judgement: Judgement) -> Judgement:
         """Return UNKNOWN in place of a connection that was not made while this machine could make none."""
-        if judgement.reason not in _WITHOUT_CONNECTION or not self._network.tracking.full():
+        if judgement.reason not in _WITHOUT_CONNECTION or not self._environment.tracking.full():
             return judgement
         detail = f"the connection-tracking table of this machine was full: {judgement.reason.name.lower()}"
         return Judgement(Reason.LOCAL_RESOURCES, detail)
 
     def _is_current(self, ready: _Ready) -> bool:
-        return all(self._network.secrets.get(reference) == secret for reference, secret in ready.secrets.items())
+        return all(self._environment.secrets.get(reference) == secret for reference, secret in ready.secrets.items())
 
     def _make_ready(self, assignment: Assignment, turn: int) -> _Ready:
         ready = self._ready.get((assignment.target, turn))
         if ready is not None and ready.assignment is assignment and self._is_current(ready):
             return ready
         definition, params = assignment.definition, assignment.params[turn]
-        secrets = {reference: self._network.secrets.get(reference) for reference in secret_references(definition)}
+        secrets = {reference: self._environment.secrets.get(reference) for reference in secret_references(definition)}
         kind = KINDS[definition.kind]
         expectations = compile_expectations(
             definition, params, latency=assignment.latency, max_age=assignment.max_age, zone=assignment.zone
@@ -111,7 +111,7 @@ class Attempts:
         ready = _Ready(
             assignment=assignment,
             kind=kind,
-            built=kind.prepare(definition, assignment.url, params, self._network),
+            built=kind.prepare(definition, assignment.url, params, self._environment),
             expectations=expectations,
             checks=needed(expectations),
             secrets=secrets,

@@ -11,7 +11,7 @@ from time import time
 from services.core.bus import Bus, connect_by
 from services.core.errors import PeyvandError, SettingsError
 from services.core.runtime import Runtime
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.heartbeats import Peers
 from services.prober.metrics import Meters
 from services.prober.pipeline import Probing
@@ -42,21 +42,21 @@ async def main(runtime: Runtime) -> None:
         name = f"prober-{settings.prober}"
         async with (
             connect_by(settings, role="prober", name=name) as bus,
-            _network() as network,
+            _environment() as environment,
         ):
             runtime.watch_bus(lambda: bus.connected)
             try:
-                await _probe(runtime, bus, spool, network)
+                await _probe(runtime, bus, spool, environment)
             except* PeyvandError as group:
                 raise group.exceptions[0] from group
 
 
-async def _probe(runtime: Runtime, bus: Bus, spool: Spool, network: Network) -> None:
+async def _probe(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvironment) -> None:
     settings, log = runtime.settings, runtime.log
     meters = Meters(runtime.registry)
     publisher = Publisher(spool, bus, meters, log)
     roster = Roster(settings.prober, round(time(), 6))  # a heartbeat holds microseconds
-    probing = Probing(settings, network, publisher, roster, meters, log)
+    probing = Probing(settings, environment, publisher, roster, meters, log)
     peers = Peers(settings.vantage, bus, roster, probing, meters, log)
     meters.watch(lambda: probing.inflight)
     async with asyncio.TaskGroup() as group:
@@ -95,9 +95,9 @@ async def _follow(bus: Bus, probing: Probing, runtime: Runtime) -> None:
 
 
 @asynccontextmanager
-async def _network() -> AsyncIterator[Network]:
-    network = Network()
+async def _environment() -> AsyncIterator[ProbeEnvironment]:
+    environment = ProbeEnvironment()
     try:
-        yield network
+        yield environment
     finally:
-        await network.close()
+        await environment.close()

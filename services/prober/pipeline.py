@@ -15,7 +15,7 @@ from services.core.settings import Settings
 from services.prober.assignments import Assignment, assignments
 from services.prober.attempt import Attempts, Result
 from services.prober.checks import Judgement
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.metrics import Meters
 from services.prober.publishing.measurement import Origin, blinded, measurement, unmeasured
 from services.prober.publishing.publisher import Publisher
@@ -57,23 +57,23 @@ class Probing:
     def __init__(
         self,
         settings: Settings,
-        network: Network,
+        environment: ProbeEnvironment,
         publisher: Publisher,
         roster: Roster,
         meters: Meters,
         log: Logger,
     ) -> None:
         self._settings = settings
-        self._network = network
+        self._environment = environment
         self._publisher = publisher
         self._roster = roster
         self._meters = meters
         self._log = log
-        self._attempts = Attempts(network, log)
+        self._attempts = Attempts(environment, log)
         self._schedule = Schedule()
         self._bracket: Bracket[_Seen] = Bracket(remembered=CONTROL_TIMEOUT)
         self._stalls = Stalls(remembered=CONTROL_TIMEOUT)
-        self._controls = Controls((), network)
+        self._controls = Controls((), environment)
         self._failing: dict[str, str] = {}
         self._assignments: dict[Target, Assignment] = {}
         self._shares = Shares()
@@ -114,10 +114,10 @@ class Probing:
             known = ", ".join(vantage.id for vantage in policy.vantages)
             raise SettingsError(f"vantage {name} is not in the register's policy; choose with --vantage from: {known}")
         try:
-            controls = Controls(vantage.control_targets, self._network)
+            controls = Controls(vantage.control_targets, self._environment)
         except ValueError as error:
             raise SettingsError(f"the control targets of vantage {name} cannot be asked: {error}") from error
-        self._network.egress = EgressRules(policy.egress)
+        self._environment.outbound.egress = EgressRules(policy.egress)
         self._controls = controls
         self._assignments = assignments(register, name)
         self._shares = Shares(item.entry for item in self._assignments.values())

@@ -28,10 +28,11 @@ from services.core.model.outcome import Reason
 from services.core.model.register import Egress
 from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.publishing.measurement import Origin, measurement
 from services.prober.scheduling.schedule import Entry
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.bench.meters.process import machine
 from tests.bench.targets.apart import apart
 from tests.bench.targets.cases import SECRET, Case, cases, serving_all
@@ -57,8 +58,8 @@ class _Cost:
 
 async def _measure(case: Case, probes: int, at_once: int) -> _Cost:
     """Probe, ``at_once`` at a time; AssertionError when a probe is judged anything but OK."""
-    network = Network(egress=EgressRules(Egress(("127.0.0.0/8",), allow_loopback=True)))
-    attempts = Attempts(network, structlog.get_logger())
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), allow_loopback=True))))
+    attempts = Attempts(environment, structlog.get_logger())
     definition = case.definition
     origin = Origin("main", "bench", "r" * 64, "p" * 64)
     items = [
@@ -86,7 +87,7 @@ async def _measure(case: Case, probes: int, at_once: int) -> _Cost:
         await all_of(each)
         after, took = getrusage(RUSAGE_SELF), perf_counter() - start
     finally:
-        await network.close()
+        await environment.close()
     return _Cost(after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime, took, each * at_once)
 
 

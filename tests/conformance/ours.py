@@ -15,8 +15,9 @@ from services.core.errors import InputError
 from services.core.model.measurement import Target
 from services.prober.assignments import assignments
 from services.prober.attempt import Attempts, Result
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from services.register.directory.load import load_register
 from tests.conformance.case import CONFIG_ERROR, Case, Place, Seen, Stage, verdict_of
 from tests.conformance.secret import leaks
@@ -44,15 +45,15 @@ async def ask_ours(case: Case, stage: Stage, place: Place) -> Seen:
     except InputError as error:
         return Seen(CONFIG_ERROR, str(error), {"leaked": leaks(str(error))})
     assignment = assignments(register, None)[Target("link")]
-    network = Network(egress=EgressRules(LOOPBACK))
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
     if stage.resolver is not None:
-        network.resolver = stage.resolver
+        environment.outbound.resolver = stage.resolver
     said = io.StringIO()
     log = structlog.wrap_logger(structlog.PrintLogger(said), processors=[structlog.processors.KeyValueRenderer()])
     try:
-        result = await Attempts(network, log).probe(assignment, assignment.definition.timeout)
+        result = await Attempts(environment, log).probe(assignment, assignment.definition.timeout)
     finally:
-        await network.close()
+        await environment.close()
     reason = result.judgement.reason
     facts = {**_facts(result), "leaked": leaks(f"{assignment!r} {result!r} {said.getvalue()}")}
     return Seen(verdict_of(reason), reason.name, facts)

@@ -23,9 +23,10 @@ from services.core.log import Logger
 from services.core.model import Register
 from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts, Result
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.publishing.measurement import Origin, measurement
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from services.register.directory import load_register
 
 __all__ = ["probe"]
@@ -102,8 +103,8 @@ async def _attempt(
     register: Register, wanted: Sequence[Assignment], show: Callable[[Assignment, Result], None]
 ) -> list[Result]:
     """Probe all, a few at a time, and show each in the order given."""
-    network = Network(egress=EgressRules(register.policy.egress))
-    attempts = Attempts(network, _log())
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(register.policy.egress)))
+    attempts = Attempts(environment, _log())
     slot_number = int(time() // register.policy.slot_seconds)
     room = asyncio.Semaphore(_AT_ONCE)
 
@@ -119,7 +120,7 @@ async def _attempt(
                 results.append(await task)
                 show(assignment, results[-1])
     finally:
-        await network.close()
+        await environment.close()
     return results
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from services.prober.environment import Network
 from services.prober.grpc.descriptors import (
     AbsentError,
     DescriptorError,
@@ -19,6 +18,7 @@ from services.prober.grpc.descriptors import (
 )
 from services.prober.grpc.unary import Server, call
 from services.prober.http.exchange import Answer
+from services.prober.transport.outbound import Outbound
 from services.prober.transport.trail import Trail
 
 __all__ = ["describe"]
@@ -32,14 +32,14 @@ _LIMIT: Final = 1 << 20
 _ROUNDS: Final = 8
 
 
-async def describe(service: str, server: Server, network: Network, trail: Trail) -> Descriptors:
+async def describe(service: str, server: Server, outbound: Outbound, trail: Trail) -> Descriptors:
     """Return what a server tells of a service.
 
     Raises StoppedError when no whole answer comes, AbsentError when the server does not know the service, and
     DescriptorError when it does not describe itself: that is no fault of what it serves.
     """
     for path in _PATHS:
-        files = await _ask(path, [symbol_question(service)], server, network, trail)
+        files = await _ask(path, [symbol_question(service)], server, outbound, trail)
         if files is None:
             continue
         for _ in range(_ROUNDS):
@@ -48,7 +48,7 @@ async def describe(service: str, server: Server, network: Network, trail: Trail)
                 return descriptors
             questions = [file_question(name) for name in sorted(descriptors.missing)]
             try:
-                files += await _ask(path, questions, server, network, trail) or []
+                files += await _ask(path, questions, server, outbound, trail) or []
             except AbsentError:
                 break
         raise DescriptorError("the server's reflection is not complete: give descriptors")
@@ -56,10 +56,10 @@ async def describe(service: str, server: Server, network: Network, trail: Trail)
 
 
 async def _ask(
-    path: str, questions: Iterable[bytes], server: Server, network: Network, trail: Trail
+    path: str, questions: Iterable[bytes], server: Server, outbound: Outbound, trail: Trail
 ) -> list[bytes] | None:
     """Return the files asked for, None when the server has no reflection at this path."""
-    ended = await call(server, path, questions, limit=_LIMIT, network=network, trail=trail, answer=Answer())
+    ended = await call(server, path, questions, limit=_LIMIT, outbound=outbound, trail=trail, answer=Answer())
     if ended.code == "UNIMPLEMENTED":
         return None
     if ended.code != "OK":

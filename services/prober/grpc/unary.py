@@ -12,10 +12,10 @@ from time import monotonic
 from typing import Final
 
 from services.core.model import Tls
-from services.prober.environment import Network
 from services.prober.http.exchange import Answer, Call, hop
 from services.prober.http.http2 import Http2Connection, Request
 from services.prober.observation import Cause, Failure, Phase
+from services.prober.transport.outbound import Outbound
 from services.prober.transport.trail import StoppedError, Trail
 
 __all__ = ["Ended", "Server", "call"]
@@ -82,7 +82,7 @@ async def call(
     messages: Iterable[bytes],
     *,
     limit: int,
-    network: Network,
+    outbound: Outbound,
     trail: Trail,
     answer: Answer,
 ) -> Ended:
@@ -96,7 +96,7 @@ async def call(
         return Request(_headers(server, path, trail.deadline - monotonic()), body)
 
     wire = Call(ask, server.host, server.port, server.tls, limit + _PREFIX, head=False)
-    connection = await hop(wire, network, trail, answer)
+    connection = await hop(wire, outbound, trail, answer)
     assert isinstance(connection, Http2Connection)
     code = _code(connection)
     return Ended(code, tuple(_messages(b"".join(connection.body))) if code == "OK" else ())

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.core.model import Tls
-from services.prober.environment import Network
 from services.prober.http.http1 import Connection
 from services.prober.http.http2 import Http2Connection, Request
+from services.prober.transport.outbound import Outbound
 from services.prober.transport.reach import shaking, talk
 from services.prober.transport.trail import Trail
 
@@ -40,12 +40,12 @@ class Answer:
         self.connection: AnyConnection | None = None
 
 
-async def hop(call: Call, network: Network, trail: Trail, answer: Answer) -> AnyConnection:
+async def hop(call: Call, outbound: Outbound, trail: Trail, answer: Answer) -> AnyConnection:
     """Ask once over a fresh connection. Raises StoppedError; trail and answer then hold what was learnt before."""
     answer.connection = None
     wire = call.wire
     alpn = "http/1.1" if isinstance(wire, bytes) else "h2"
-    handshake = None if call.tls is None else shaking(call.tls, call.host, network, trail, alpn=(alpn,))
+    handshake = None if call.tls is None else shaking(call.tls, call.host, outbound, trail, alpn=(alpn,))
 
     def make(done: asyncio.Future[None]) -> AnyConnection:
         shake = handshake and handshake()
@@ -55,4 +55,4 @@ async def hop(call: Call, network: Network, trail: Trail, answer: Answer) -> Any
             answer.connection = Http2Connection(done, wire, raw_limit=call.raw_limit, head=call.head, handshake=shake)
         return answer.connection
 
-    return await talk(call.host, call.port, make, network, trail)
+    return await talk(call.host, call.port, make, outbound, trail)

@@ -14,12 +14,12 @@ import httpx
 import orjson
 
 from services.core.model import Probe
-from services.prober.environment import Network
 from services.prober.http.exchange import Answer, hop
-from services.prober.http.token_cache import Issuer, Token, TokenError
+from services.prober.http.token_cache import Issuer, Token, TokenError, Tokens
 from services.prober.http.wire import call_of
 from services.prober.observation import Cause, Failure, Phase
-from services.prober.secrets import MissingSecretError
+from services.prober.secrets import MissingSecretError, Secrets
+from services.prober.transport.outbound import Outbound
 from services.prober.transport.trail import StoppedError, Trail
 
 __all__ = ["access_token", "issuer_of"]
@@ -57,11 +57,11 @@ def issuer_of(definition: Probe, target: str) -> Issuer | None:
     return Issuer(auth.token_url, auth.client_id, auth.client_secret, auth.scope, tls, definition.ip)
 
 
-async def access_token(issuer: Issuer, network: Network, deadline: float) -> str:
+async def access_token(issuer: Issuer, outbound: Outbound, tokens: Tokens, secrets: Secrets, deadline: float) -> str:
     """Return a token by ``deadline`` (monotonic seconds). Raises StoppedError: that there is none is our own fault."""
     try:
         async with asyncio.timeout(deadline - monotonic()):
-            return await network.tokens.get(issuer, lambda: _ask(issuer, network))
+            return await tokens.get(issuer, lambda: _ask(issuer, outbound, secrets))
     except TimeoutError as error:
         detail = f"no token from {httpx.URL(issuer.url).host} within the deadline"
         raise StoppedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, detail)) from error
@@ -69,15 +69,15 @@ async def access_token(issuer: Issuer, network: Network, deadline: float) -> str
         raise StoppedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, str(error))) from error
 
 
-async def _ask(issuer: Issuer, network: Network) -> Token:
+async def _ask(issuer: Issuer, outbound: Outbound, secrets: Secrets) -> Token:
     """Ask over the way out of all probes, so by its egress rules and trust; redirects are not followed. Raises TokenError."""
     host = httpx.URL(issuer.url).host
     trail = Trail(monotonic() + _ASKING_SECONDS, issuer.ip)
     try:
-        request = _request(issuer, network.secrets.get(issuer.client_secret))
+        request = _request(issuer, secrets.get(issuer.client_secret))
         call = call_of(request, issuer.tls, _ANSWER_LIMIT, compressed=False)
         async with asyncio.timeout(_ASKING_SECONDS):
-            answer = await hop(call, network, trail, Answer())
+            answer = await hop(call, outbound, trail, Answer())
     except MissingSecretError as error:
         raise TokenError(str(error)) from error
     except TimeoutError as error:

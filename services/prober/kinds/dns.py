@@ -16,10 +16,11 @@ from typing import Final
 from services.core.model import Probe, fill, filled
 from services.prober.dns.message import MalformedError, Question, question_of
 from services.prober.dns.udp import exchange
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase
 from services.prober.transport.connection import Stream
 from services.prober.transport.dial import place_of
+from services.prober.transport.outbound import Outbound
 from services.prober.transport.reach import in_turn, look_up, talk
 from services.prober.transport.trace import bounded, observed
 from services.prober.transport.trail import StoppedError, Trail
@@ -34,7 +35,7 @@ _LENGTH: Final = 2
 class DnsTarget:
     """One target, ready to be asked; ``transport`` udp or tcp."""
 
-    network: Network = field(repr=False)
+    outbound: Outbound = field(repr=False)
     host: str
     port: int
     question: Question
@@ -50,11 +51,11 @@ class _Answer:
     at: float = 0.0
 
 
-def prepare(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> DnsTarget:
+def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> DnsTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises ValueError."""
     host, port = place_of(fill(target, params), _PORT)
     query = filled(definition, params).query
-    return DnsTarget(network, host, port, question_of(query), query.transport, definition.ip)
+    return DnsTarget(environment.outbound, host, port, question_of(query), query.transport, definition.ip)
 
 
 async def probe(target: DnsTarget, deadline: float) -> Observation:
@@ -75,7 +76,7 @@ async def _ask_over_udp(target: DnsTarget, trail: Trail, answer: _Answer) -> Non
     async def ask(address: str) -> tuple[DnsFacts, float]:
         return await exchange(address, target.port, question.asked(number), read)
 
-    addresses = await look_up(target.host, target.network, trail)
+    addresses = await look_up(target.host, target.outbound, trail)
     trail.phase = Phase.PROCESSING
     trail.first_sent = perf_counter()
     try:
@@ -87,7 +88,7 @@ async def _ask_over_udp(target: DnsTarget, trail: Trail, answer: _Answer) -> Non
 
 
 async def _ask_over_tcp(target: DnsTarget, trail: Trail, answer: _Answer) -> None:
-    stream = await talk(target.host, target.port, lambda done: _Exchange(done, target.question), target.network, trail)
+    stream = await talk(target.host, target.port, lambda done: _Exchange(done, target.question), target.outbound, trail)
     answer.facts, answer.at = stream.facts, stream.ended
 
 

@@ -18,7 +18,7 @@ import orjson
 
 from services.core.model import Probe, fill, filled
 from services.prober.credential import credential
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import excused
 from services.prober.grpc.call import metadata_of
 from services.prober.grpc.descriptor_cache import Key
@@ -48,7 +48,7 @@ __all__ = ["GrpcTarget", "prepare", "probe"]
 class GrpcTarget:
     """One target, ready to be called. ``method`` and ``message`` are None while only the server can tell them."""
 
-    network: Network = field(repr=False)
+    environment: ProbeEnvironment = field(repr=False)
     server: Server
     call: str
     body: str = field(repr=False)
@@ -64,7 +64,7 @@ class GrpcTarget:
         return self.server.host, self.server.port, self.server.tls is not None, self.call.partition("/")[0]
 
 
-def prepare(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> GrpcTarget:
+def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> GrpcTarget:
     """Build a target of a definition, its texts filled in. Raises MissingSecretError, UnusableError and ValueError."""
     definition, url = filled(definition, params), fill(target, params)
     host, port = place_of(url)
@@ -74,11 +74,11 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], networ
         method = HEALTH_CHECK
         message = method.request(orjson.dumps({"service": definition.service}).decode())
     elif definition.descriptors:
-        method = network.schemas.of_file(definition.descriptors).method(definition.call)
+        method = environment.schemas.of_file(definition.descriptors).method(definition.call)
         message = method.request(definition.body)
-    authority, metadata = metadata_of(definition.headers, credential(definition.auth, network.secrets))
+    authority, metadata = metadata_of(definition.headers, credential(definition.auth, environment.secrets))
     return GrpcTarget(
-        network=network,
+        environment=environment,
         server=Server(
             host=host,
             port=port,
@@ -133,9 +133,11 @@ class _Talk:
 
     async def authorize(self, deadline: float) -> None:
         """Get a token by ``deadline`` (monotonic seconds), where one is needed. Raises StoppedError."""
-        target = self.target
+        target, environment = self.target, self.target.environment
         if target.issuer is not None:
-            self._token = await access_token(target.issuer, target.network, deadline)
+            self._token = await access_token(
+                target.issuer, environment.outbound, environment.tokens, environment.secrets, deadline
+            )
             bearer = (b"authorization", f"Bearer {self._token}".encode())
             self._server = replace(self._server, metadata=(*self._server.metadata, bearer))
 
@@ -145,7 +147,7 @@ class _Talk:
         if self.method is not None:
             return
         try:
-            known = target.network.schemas.of_server(target.key) or await self._describe(trail)
+            known = target.environment.schemas.of_server(target.key) or await self._describe(trail)
             self.method = known.method(target.call)
         except AbsentError:
             self._code = "UNIMPLEMENTED"
@@ -154,8 +156,8 @@ class _Talk:
 
     async def _describe(self, trail: Trail) -> Descriptors:
         target = self.target
-        descriptors = await describe(target.key[3], self._server, target.network, trail)
-        target.network.schemas.keep(target.key, descriptors)
+        descriptors = await describe(target.key[3], self._server, target.environment.outbound, trail)
+        target.environment.schemas.keep(target.key, descriptors)
         return descriptors
 
     async def call(self, trail: Trail) -> None:
@@ -168,7 +170,7 @@ class _Talk:
             method.path,
             [message],
             limit=self.target.body_limit,
-            network=self.target.network,
+            outbound=self.target.environment.outbound,
             trail=trail,
             answer=self._answer,
         )
@@ -213,8 +215,8 @@ class _Talk:
         """Drop a token that was refused; ask the server again to describe itself, in the time that is left."""
         target = self.target
         if self._code == "UNAUTHENTICATED" and target.issuer is not None:
-            target.network.tokens.drop(target.issuer, self._token)
-        if target.method is None and target.network.schemas.is_stale(target.key):
+            target.environment.tokens.drop(target.issuer, self._token)
+        if target.method is None and target.environment.schemas.is_stale(target.key):
             with suppress(TimeoutError, StoppedError, DescriptorError):
                 async with asyncio.timeout(deadline - monotonic()):
                     await self._describe(Trail(deadline, target.ip))

@@ -11,7 +11,7 @@ import httpx
 from services.core.model import Probe, Tls, fill, filled
 from services.prober.credential import credential
 from services.prober.deadline import Deadline
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
 from services.prober.excuses import excused
 from services.prober.http.content_coding import DecodeError, LimitError, decodable, decode, decode_headers
@@ -34,7 +34,7 @@ _TOKEN_REFUSED = frozenset({401, 403})
 class HttpTarget:
     """One target, ready to be asked: everything that does not change between probes is already built."""
 
-    network: Network = field(repr=False)
+    environment: ProbeEnvironment = field(repr=False)
     request: httpx.Request = field(repr=False)
     call: Call
     tls: Tls
@@ -48,12 +48,12 @@ class HttpTarget:
     body_limit: int
 
 
-def prepare(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> HttpTarget:
+def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> HttpTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises MissingSecretError and ValueError."""
-    return ready(filled(definition, params), fill(target, params), network)
+    return ready(filled(definition, params), fill(target, params), environment)
 
 
-def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
+def ready(definition: Probe, url: str, environment: ProbeEnvironment) -> HttpTarget:
     """Build a target of a definition whose texts are filled in. Raises MissingSecretError, UnusableError and ValueError."""
     headers, body = definition.headers, definition.body
     given = {name.lower() for name in headers}
@@ -68,16 +68,16 @@ def ready(definition: Probe, url: str, network: Network) -> HttpTarget:
         raise UnusableError("the target, or its token_url, is not a URL that can be asked") from error
     request.headers.encoding = "utf-8"
     cookie = request.headers.get("cookie", "")
-    if network.cookies is not None:
+    if environment.cookies is not None:
         request.headers.pop("cookie", None)  # else the jar would stay closed
-        network.cookies.set_cookie_header(request)
+        environment.cookies.set_cookie_header(request)
         _add_cookies(request, cookie)
-    secret_header, secret = credential(definition.auth, network.secrets)
+    secret_header, secret = credential(definition.auth, environment.secrets)
     if secret:
         request.headers[secret_header] = secret
     accepted = request.headers.get("accept-encoding", "").lower()
     return HttpTarget(
-        network=network,
+        environment=environment,
         request=request,
         call=call_of(
             request,
@@ -114,16 +114,16 @@ async def probe(target: HttpTarget, deadline: float) -> Observation:
     issuer, trail = target.issuer, Trail(deadline, target.ip)
     if issuer is None:
         return await _probe(target, trail)
-    start = perf_counter()
+    environment, start = target.environment, perf_counter()
     try:
-        token = await access_token(issuer, target.network, deadline)
+        token = await access_token(issuer, environment.outbound, environment.tokens, environment.secrets, deadline)
     except StoppedError as stopped:
         return _observation(target, trail, None, stopped.failure)
     awaited = perf_counter() - start
     trail = Trail(deadline, target.ip)  # the issuer's time is not the target's
     observation = await _probe(_bearing(target, token), trail)
     if observation.status in _TOKEN_REFUSED and not trail.strayed:
-        target.network.tokens.drop(issuer, token)
+        target.environment.tokens.drop(issuer, token)
     return excused(replace(observation, awaited=awaited), awaited)
 
 
@@ -145,12 +145,12 @@ async def _probe(target: HttpTarget, trail: Trail) -> Observation:
     failure: Failure | None = None
     try:
         async with Deadline(trail.deadline):
-            first = await hop(target.call, target.network, trail, answer)
+            first = await hop(target.call, target.environment.outbound, trail, answer)
             if target.follow and first.status in _REDIRECTS and _location(first):
                 await _follow(target, first, trail, answer)
-            elif target.network.cookies is not None:
+            elif target.environment.cookies is not None:
                 seen = httpx.Response(first.status, headers=first.headers, request=target.request)
-                target.network.cookies.extract_cookies(seen)
+                target.environment.cookies.extract_cookies(seen)
     except TimeoutError:
         failure = Failure(
             trail.phase, Cause.TIMEOUT, f"no end within the deadline, in phase {trail.phase.name.lower()}"
@@ -167,7 +167,7 @@ def _location(answer: AnyConnection) -> bool:
 async def _follow(target: HttpTarget, first: AnyConnection, trail: Trail, answer: Answer) -> None:
     """Follow redirects by httpx's rules (methods, cookies, credentials), each hop on a connection of its own."""
     transport = _Following(target, first, trail, answer)
-    cookies = target.network.cookies
+    cookies = target.environment.cookies
     async with httpx.AsyncClient(
         transport=transport, cookies=cookies, follow_redirects=True, max_redirects=_MAX_REDIRECTS, trust_env=False
     ) as client:
@@ -197,7 +197,7 @@ class _Following(httpx.AsyncBaseTransport):
         answer, self._first = self._first, None
         if answer is None:
             self._trail.redirects += 1
-            answer = await hop(self._call(request), self._target.network, self._trail, self._answer)
+            answer = await hop(self._call(request), self._target.environment.outbound, self._trail, self._answer)
         return httpx.Response(answer.status, headers=answer.headers, stream=httpx.ByteStream(b""), request=request)
 
     def _call(self, request: httpx.Request) -> Call:

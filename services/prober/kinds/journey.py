@@ -13,7 +13,7 @@ from services.core.model import Phases, Probe, Reason, Step, fill, names, texts
 from services.prober.checks.captures import CaptureError, Finder, compile_capture
 from services.prober.checks.registry import CHECKS
 from services.prober.checks.worker_pool import UnjudgedError
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import excused, missed
 from services.prober.expected.expectations import Expectations, compile_expectations
 from services.prober.kinds.kind import Kind
@@ -47,20 +47,24 @@ class _Leg:
 class Journey:
     """One journey, ready to be made again and again; each time begins without cookies and captured variables."""
 
-    network: Network = field(repr=False)
+    environment: ProbeEnvironment = field(repr=False)
     given: Mapping[str, object]
     legs: tuple[_Leg, ...]
 
 
 def prepare(
-    kinds: Mapping[str, Kind], definition: Probe, target: str, params: Mapping[str, object], network: Network
+    kinds: Mapping[str, Kind],
+    definition: Probe,
+    target: str,
+    params: Mapping[str, object],
+    environment: ProbeEnvironment,
 ) -> Journey:
     """Build a journey whose steps are of ``kinds``. Raises ValueError.
 
     A step may ask for the params, for ``target``, and for what earlier steps capture.
     """
     given = {**params, "target": fill(target, params)}
-    return Journey(network, given, tuple(_legs(kinds, definition, given)))
+    return Journey(environment, given, tuple(_legs(kinds, definition, given)))
 
 
 def _legs(kinds: Mapping[str, Kind], definition: Probe, given: Mapping[str, object]) -> Iterator[_Leg]:
@@ -93,7 +97,7 @@ async def probe(journey: Journey, deadline: float) -> Observation:
     """
     began, start = time(), perf_counter()
     variables = dict(journey.given)
-    network = replace(journey.network, cookies=httpx.Cookies())
+    environment = replace(journey.environment, cookies=httpx.Cookies())
     steps: list[StepFacts] = []
     failure: Failure | None = None
     judging = 0.0
@@ -102,16 +106,16 @@ async def probe(journey: Journey, deadline: float) -> Observation:
             raise _overtaken(leg, judging)
         awaited = sum(step.observation.awaited for step in steps)
         try:
-            made = await _make(leg, variables, network, _Course(start, deadline, awaited, judging))
+            made = await _make(leg, variables, environment, _Course(start, deadline, awaited, judging))
         except _UnusableError as unusable:
             failure = unusable.failure
             break
         steps.append(made)
         answered = perf_counter()
-        judgement = await network.judges.judge(made.observation, made.expectations, CHECKS, deadline)
+        judgement = await environment.judges.judge(made.observation, made.expectations, CHECKS, deadline)
         if judgement.reason is not Reason.OK:
             break
-        failure = await _capture(leg, made.observation, variables, network, deadline)
+        failure = await _capture(leg, made.observation, variables, environment, deadline)
         if failure is not None:
             break
         judging += perf_counter() - answered
@@ -144,10 +148,12 @@ class _UnusableError(Exception):
         self.failure = failure
 
 
-async def _make(leg: _Leg, variables: Mapping[str, object], network: Network, course: _Course) -> StepFacts:
+async def _make(
+    leg: _Leg, variables: Mapping[str, object], environment: ProbeEnvironment, course: _Course
+) -> StepFacts:
     """Make one step, within its own timeout and the journey's deadline."""
     step = leg.step
-    expectations, built = _ready(leg, variables, network)
+    expectations, built = _ready(leg, variables, environment)
     end = monotonic() + step.probe.timeout
     observation = await leg.kind.probe(built, min(course.deadline, end))
     if leg.captured:
@@ -171,13 +177,13 @@ def _discreet(observation: Observation) -> Observation:
     return replace(observation, failure=replace(failure, detail=what))
 
 
-def _ready(leg: _Leg, variables: Mapping[str, object], network: Network) -> tuple[Expectations, Any]:
+def _ready(leg: _Leg, variables: Mapping[str, object], environment: ProbeEnvironment) -> tuple[Expectations, Any]:
     step = leg.step
     try:
         expectations = leg.expectations or _expectations(step, variables)
         if leg.captured & names(step.target):
             _check_target(step, fill(step.target, variables))
-        return expectations, leg.kind.prepare(step.probe, step.target, variables, network)
+        return expectations, leg.kind.prepare(step.probe, step.target, variables, environment)
     except MissingSecretError as error:
         raise _UnusableError(Failure(Phase.PREPARE, Cause.CREDENTIAL, f"step {leg.name}: {error}")) from error
     except ValueError:
@@ -199,12 +205,12 @@ def _check_target(step: Step, target: str) -> None:
 
 
 async def _capture(
-    leg: _Leg, observation: Observation, variables: dict[str, object], network: Network, deadline: float
+    leg: _Leg, observation: Observation, variables: dict[str, object], environment: ProbeEnvironment, deadline: float
 ) -> Failure | None:
     """Take what later steps need from the answer; return what stops the journey."""
     for finder in leg.finders:
         try:
-            variables[finder.variable] = await network.judges.capture(finder, observation, deadline)
+            variables[finder.variable] = await environment.judges.capture(finder, observation, deadline)
         except CaptureError as error:
             detail = f"step {leg.name} gives no value for variable {finder.variable}: {error}"
             return Failure(Phase.TRANSFER, Cause.CAPTURE, detail)

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from services.core.model import Probe, fill, filled
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.kinds import http
 
 __all__ = ["posting", "prepare"]
 
 
-def prepare(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> http.HttpTarget:
+def prepare(
+    definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment
+) -> http.HttpTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises MissingSecretError and ValueError."""
-    return http.ready(posting(filled(definition, params)), fill(target, params), network)
+    return http.ready(posting(filled(definition, params)), fill(target, params), environment)
 
 
 def posting(definition: Probe) -> Probe:

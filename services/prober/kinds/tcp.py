@@ -13,12 +13,13 @@ from time import perf_counter
 from typing import Final
 
 from services.core.model import Probe, Tls, fill, filled
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.expected.expectations import Pattern, compile_pattern
 from services.prober.observation import Cause, Observation, Phase
 from services.prober.tls.handshake import Handshake
 from services.prober.transport.dial import place_of
 from services.prober.transport.line_protocol import Lines
+from services.prober.transport.outbound import Outbound
 from services.prober.transport.reach import shaking, talk
 from services.prober.transport.trace import bounded, observed, since_connecting
 from services.prober.transport.trail import Trail
@@ -46,7 +47,7 @@ class _Turn:
 class TcpTarget:
     """One target, ready to be asked; ``tls`` None where the talk has no use for it."""
 
-    network: Network = field(repr=False)
+    outbound: Outbound = field(repr=False)
     host: str
     port: int
     turns: tuple[_Turn, ...]
@@ -54,7 +55,7 @@ class TcpTarget:
     ip: str
 
 
-def prepare(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> TcpTarget:
+def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> TcpTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises ValueError."""
     host, port = place_of(fill(target, params))
     turns = tuple(
@@ -66,7 +67,7 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], networ
         for line in filled(definition, params).lines
     )
     secured = any(turn.starttls for turn in turns)
-    return TcpTarget(network, host, port, turns, definition.tls if secured else None, definition.ip)
+    return TcpTarget(environment.outbound, host, port, turns, definition.tls if secured else None, definition.ip)
 
 
 async def probe(target: TcpTarget, deadline: float) -> Observation:
@@ -80,13 +81,13 @@ async def probe(target: TcpTarget, deadline: float) -> Observation:
 
 
 async def _ask(target: TcpTarget, trail: Trail, talks: list[_Conversation]) -> None:
-    shake = None if target.tls is None else shaking(target.tls, target.host, target.network, trail)
+    shake = None if target.tls is None else shaking(target.tls, target.host, target.outbound, trail)
 
     def make(done: asyncio.Future[None]) -> _Conversation:
         talks.append(_Conversation(done, target.turns, shake))
         return talks[-1]
 
-    await talk(target.host, target.port, make, target.network, trail)
+    await talk(target.host, target.port, make, target.outbound, trail)
 
 
 class _Conversation(Lines):

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from services.core.model import Probe, Tls, fill
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Cause, Observation
 from services.prober.tls.handshake import Handshake
 from services.prober.tls.starttls import WAYS, GarbledError, RefusedError, Way
 from services.prober.transport.connection import Stream
 from services.prober.transport.dial import place_of
 from services.prober.transport.line_protocol import Lines
+from services.prober.transport.outbound import Outbound
 from services.prober.transport.reach import shaking, talk
 from services.prober.transport.trace import bounded, observed, since_connecting
 from services.prober.transport.trail import Trail
@@ -29,7 +30,7 @@ __all__ = ["TlsTarget", "prepare", "probe"]
 class TlsTarget:
     """One target, ready to be asked; ``way`` None where TLS begins at once."""
 
-    network: Network = field(repr=False)
+    outbound: Outbound = field(repr=False)
     host: str
     port: int
     tls: Tls
@@ -37,11 +38,11 @@ class TlsTarget:
     ip: str
 
 
-def prepare(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> TlsTarget:
+def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> TlsTarget:
     """Build a target of a definition. Raises ValueError."""
     host, port = place_of(fill(target, params))
     way = WAYS[definition.starttls] if definition.starttls else None
-    return TlsTarget(network, host, port, definition.tls, way, definition.ip)
+    return TlsTarget(environment.outbound, host, port, definition.tls, way, definition.ip)
 
 
 async def probe(target: TlsTarget, deadline: float) -> Observation:
@@ -53,14 +54,14 @@ async def probe(target: TlsTarget, deadline: float) -> Observation:
 
 
 async def _ask(target: TlsTarget, trail: Trail, streams: list[Stream]) -> None:
-    shake = shaking(target.tls, target.host, target.network, trail)
+    shake = shaking(target.tls, target.host, target.outbound, trail)
     way = target.way
 
     def make(done: asyncio.Future[None]) -> Stream:
         streams.append(_Secured(done, shake()) if way is None else _Switching(done, shake, way))
         return streams[-1]
 
-    await talk(target.host, target.port, make, target.network, trail)
+    await talk(target.host, target.port, make, target.outbound, trail)
 
 
 class _Secured(Stream):

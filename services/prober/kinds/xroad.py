@@ -17,7 +17,7 @@ from lxml import etree
 
 from services.core.model import Probe, fill, filled
 from services.core.xml import read_markup
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.kinds import http
 from services.prober.kinds.soap import posting
 from services.prober.observation import Observation
@@ -44,7 +44,9 @@ class XroadTarget:
     id: str
 
 
-def prepare_rest(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> XroadTarget:
+def prepare_rest(
+    definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment
+) -> XroadTarget:
     """Build a target of kind xroad-rest; the service is part of its URL. Raises MissingSecretError and ValueError."""
     number = str(uuid4())
     written = filled(definition, params)
@@ -54,17 +56,19 @@ def prepare_rest(definition: Probe, target: str, params: Mapping[str, object], n
         headers["X-Road-UserId"] = written.user_id
     ours = {name.lower() for name in headers}
     headers = {name: value for name, value in written.headers.items() if name.lower() not in ours} | headers
-    return XroadTarget(http.ready(replace(written, headers=headers), fill(target, params), network), number)
+    return XroadTarget(http.ready(replace(written, headers=headers), fill(target, params), environment), number)
 
 
-def prepare_soap(definition: Probe, target: str, params: Mapping[str, object], network: Network) -> XroadTarget:
+def prepare_soap(
+    definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment
+) -> XroadTarget:
     """Build a target of kind xroad-soap; its body is what stands in soap:Body. Raises MissingSecretError and ValueError."""
     number = str(uuid4())
     written = filled(definition, params)
     client = _parts(definition.client, params, _CLIENT)
     service = _parts(definition.service, params, _SERVICE)
     message = _envelope(client, service, written.user_id, number, written.body)
-    return XroadTarget(http.ready(posting(replace(written, body=message)), fill(target, params), network), number)
+    return XroadTarget(http.ready(posting(replace(written, body=message)), fill(target, params), environment), number)
 
 
 async def probe(target: XroadTarget, deadline: float) -> Observation:

@@ -10,7 +10,6 @@ from time import monotonic, perf_counter, time
 from typing import TypeVar
 
 from services.core.model import Tls
-from services.prober.environment import Network
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.secrets import MissingSecretError
 from services.prober.tls.handshake import Handshake
@@ -18,6 +17,7 @@ from services.prober.tls.verification import Trust
 from services.prober.transport.connection import Stream
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.os_errors import cause_of, foremost, lacks_family, os_reason
+from services.prober.transport.outbound import Outbound
 from services.prober.transport.resolver import ResolveError
 from services.prober.transport.trail import StoppedError, Trail
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def shaking(
-    tls: Tls, host: str, network: Network, trail: Trail, *, alpn: tuple[str, ...] = ()
+    tls: Tls, host: str, outbound: Outbound, trail: Trail, *, alpn: tuple[str, ...] = ()
 ) -> Callable[[], Handshake]:
     """Return what makes the TLS side of each connection to ``host``. Raises StoppedError when our own files are missing.
 
@@ -36,8 +36,8 @@ def shaking(
     """
     name = (tls.server_name or host).rstrip(".")  # the root's dot is never part of a name in TLS (RFC 6066, 3)
     try:
-        trust = network.trust.get(tls.ca, verify=tls.verify)
-        context = network.contexts.get(alpn, tls.certificate, tls.key)
+        trust = outbound.trust.get(tls.ca, verify=tls.verify)
+        context = outbound.contexts.get(alpn, tls.certificate, tls.key)
     except MissingSecretError as error:
         raise StoppedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, str(error))) from error
 
@@ -54,13 +54,13 @@ def _accept(chain: list[bytes], name: str, trust: Trust, trail: Trail) -> Failur
     return examined.cause and Failure(Phase.TLS, examined.cause, examined.detail)
 
 
-async def talk(host: str, port: int, make: Callable[[asyncio.Future[None]], S], network: Network, trail: Trail) -> S:
+async def talk(host: str, port: int, make: Callable[[asyncio.Future[None]], S], outbound: Outbound, trail: Trail) -> S:
     """Resolve, connect, and wait until the talk that ``make`` builds on the connection has ended well.
 
     Raises StoppedError; the trail then holds what was learnt before.
     """
     trail.phase = Phase.PREPARE
-    allowed = await look_up(host, network, trail)
+    allowed = await look_up(host, outbound, trail)
     trail.phase = Phase.CONNECT
     start = perf_counter()
     streams: list[S] = []
@@ -76,30 +76,30 @@ async def talk(host: str, port: int, make: Callable[[asyncio.Future[None]], S], 
     return stream
 
 
-async def look_up(host: str, network: Network, trail: Trail) -> list[str]:
+async def look_up(host: str, outbound: Outbound, trail: Trail) -> list[str]:
     """Return what ``addresses_of`` does for the trail's choice of family, and record in the trail how long it took."""
     if _is_address(host):
-        return [_literal(host, trail.ip, network.egress)]
+        return [_literal(host, trail.ip, outbound.egress)]
     trail.phase = Phase.RESOLVE
     start = perf_counter()
     try:
-        return await addresses_of(host, network, trail.ip)
+        return await addresses_of(host, outbound, trail.ip)
     finally:
         trail.resolve = (trail.resolve or 0.0) + perf_counter() - start
 
 
-async def addresses_of(host: str, network: Network, ip: str = "prefer-ipv4") -> list[str]:
+async def addresses_of(host: str, outbound: Outbound, ip: str = "prefer-ipv4") -> list[str]:
     """Return the addresses of a name (or an address itself) that probes may connect to, in the order to try them.
 
     ``ip`` is the definition's choice of family. Raises StoppedError.
     """
     if _is_address(host):
-        return [_literal(host, ip, network.egress)]
+        return [_literal(host, ip, outbound.egress)]
     try:
-        addresses = await network.resolver.addresses(host)
+        addresses = await outbound.resolver.addresses(host)
     except ResolveError as error:
         raise StoppedError(Failure(Phase.RESOLVE, error.cause, str(error))) from error
-    return _allowed(_chosen(addresses, ip, host), network.egress)
+    return _allowed(_chosen(addresses, ip, host), outbound.egress)
 
 
 @lru_cache(maxsize=65536)

@@ -7,7 +7,7 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 from services.core.model import Probe, Tls
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.kinds import http
 from services.prober.transport.os_errors import os_reason
 from services.prober.transport.reach import addresses_of
@@ -31,10 +31,10 @@ class Controls:
     Raises ValueError for one that cannot be asked.
     """
 
-    def __init__(self, targets: tuple[str, ...], network: Network) -> None:
-        self._network = network
+    def __init__(self, targets: tuple[str, ...], environment: ProbeEnvironment) -> None:
+        self._environment = environment
         self._tcp = [url for url in targets if url.lower().startswith("tcp:")]
-        self._http = {url: http.ready(_DEFINITION, url, network) for url in targets if url not in self._tcp}
+        self._http = {url: http.ready(_DEFINITION, url, environment) for url in targets if url not in self._tcp}
 
     def __len__(self) -> int:
         """Return how many control targets there are."""
@@ -61,7 +61,7 @@ class Controls:
         problem = "no address"
         try:
             async with asyncio.timeout(CONTROL_TIMEOUT):
-                for address in await addresses_of(parts.hostname or "", self._network):
+                for address in await addresses_of(parts.hostname or "", self._environment.outbound):
                     try:
                         transport, _ = await loop.create_connection(asyncio.Protocol, address, parts.port or 0)
                     except OSError as error:

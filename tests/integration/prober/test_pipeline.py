@@ -215,7 +215,7 @@ async def test_a_vantage_the_register_does_not_know(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="west is not in the register's policy"):
         prober.probing.use(register({}))
     prober.spool.close()
-    await prober.network.close()
+    await prober.environment.close()
 
 
 async def test_what_is_made_ready_is_kept_from_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +227,7 @@ async def test_what_is_made_ready_is_kept_from_the_collector(tmp_path: Path, mon
     assert delays == [2.5, 4.5, 6.5]
     monkeypatch.undo()
     prober.spool.close()
-    await prober.network.close()
+    await prober.environment.close()
 
 
 @pytest.mark.parametrize("target", ["http://10.0.0.256/", "http://xn--a/"])
@@ -236,15 +236,15 @@ async def test_control_targets_that_cannot_be_asked(tmp_path: Path, target: str)
     prober = Prober(tmp_path)
     first = register({})
     prober.probing.use(first)
-    egress = prober.network.egress
+    egress = prober.environment.outbound.egress
     policy = replace(first.policy, egress=Egress(), vantages=(Vantage("north", (target,)),))
     with pytest.raises(SettingsError, match="the control targets of vantage north cannot be asked"):
         prober.probing.use(replace(first, policy=policy, register_version="r2"))
     assert prober.probing.origin is not None
     assert prober.probing.origin.register_version == "r1"
-    assert prober.network.egress is egress
+    assert prober.environment.outbound.egress is egress
     prober.spool.close()
-    await prober.network.close()
+    await prober.environment.close()
 
 
 async def test_the_scheme_of_a_control_target_is_case_insensitive(tmp_path: Path) -> None:

@@ -23,8 +23,9 @@ from services.core.model.outcome import Reason
 from services.core.model.probe import KINDS, Capture, Tls
 from services.prober.assignments import assignments
 from services.prober.attempt import Attempts, Result
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from services.register.directory.load import load_register
 from services.register.probes import auth, definition, expectations
 from tests.support.paths import ROOT
@@ -202,8 +203,8 @@ async def _probe_page(folder: Path, *, wrong: bool = False) -> dict[str, Result]
         read = load_register(register)
         names = {host: ["127.0.0.1"] for host in ports}
         async with name_server(names) as (_, resolver):
-            network = Network(egress=EgressRules(read.policy.egress), resolver=resolver)
-            attempts = Attempts(network, structlog.get_logger())
+            environment = ProbeEnvironment(Outbound(egress=EgressRules(read.policy.egress), resolver=resolver))
+            attempts = Attempts(environment, structlog.get_logger())
             try:
                 return {
                     target.id: await attempts.probe(assigned, 5.0)
@@ -211,7 +212,7 @@ async def _probe_page(folder: Path, *, wrong: bool = False) -> dict[str, Result]
                     if target.endpoint
                 }
             finally:
-                await network.close()
+                await environment.close()
 
 
 @pytest.fixture

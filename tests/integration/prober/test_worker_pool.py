@@ -13,8 +13,9 @@ import structlog
 from services.core.model.outcome import Reason
 from services.core.model.probe import Capture, Expect, Fresh, JsonExpectation, Probe, Step, XmlExpectation
 from services.prober.attempt import Attempts, Result
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.http_server import LOOPBACK, Request, answer, ask, assignment, forever, says, serving
 
 MARGIN_SECONDS = 4.0
@@ -27,17 +28,17 @@ LARGE = b"<r>%s<last>1403</last></r>" % (b"<a>1</a>" * 10_000)
 
 
 @asynccontextmanager
-async def _network() -> AsyncIterator[Network]:
-    network = Network(egress=EgressRules(LOOPBACK))
+async def _environment() -> AsyncIterator[ProbeEnvironment]:
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
     try:
-        yield network
+        yield environment
     finally:
-        await network.close()
+        await environment.close()
 
 
-async def _travel(network: Network, target: str, *steps: Step, timeout: float = 5.0) -> Result:
+async def _travel(environment: ProbeEnvironment, target: str, *steps: Step, timeout: float = 5.0) -> Result:
     item = assignment(target, Probe("test", "journey", steps=steps, timeout=timeout))
-    return await Attempts(network, structlog.get_logger()).probe(item, timeout)
+    return await Attempts(environment, structlog.get_logger()).probe(item, timeout)
 
 
 def _step(name: str, expect: Expect | None = None, *, path: str = "/", **capture: Capture) -> Step:
@@ -59,17 +60,17 @@ async def test_31_an_answer_that_cannot_be_judged_in_time_ends_its_probe() -> No
 async def test_36_an_answer_that_takes_long_to_judge_delays_no_other() -> None:
     """While it is judged, other targets are probed and OK, each as quickly as ever, and no timeout is missed."""
     async with (
-        _network() as network,
+        _environment() as environment,
         serving(says(body=MANY)) as hostile,
         serving(says()) as healthy,
         serving(forever) as hung,
     ):
-        judged = asyncio.create_task(ask(hostile.url(), ENDLESS, timeout=1.5, network=network))
-        silent = asyncio.create_task(ask(hung.url(), timeout=1.0, network=network))
+        judged = asyncio.create_task(ask(hostile.url(), ENDLESS, timeout=1.5, environment=environment))
+        silent = asyncio.create_task(ask(hung.url(), timeout=1.0, environment=environment))
         seen, slowest = [], 0.0
         while not judged.done():
             began = monotonic()
-            seen.append((await ask(healthy.url(), network=network)).judgement.reason)
+            seen.append((await ask(healthy.url(), environment=environment)).judgement.reason)
             slowest = max(slowest, monotonic() - began)
             await asyncio.sleep(0.02)
         late = await silent
@@ -108,9 +109,9 @@ async def test_31_items_are_held_to_be_unique_in_no_time() -> None:
 async def test_large_answers_are_judged_as_small_ones_are(expect: Expect, reason: Reason) -> None:
     """Whoever judges, the reason is the same."""
     small = b"<r><a>1</a><last>1403</last></r>"
-    async with _network() as network, serving(says(body=LARGE)) as large, serving(says(body=small)) as little:
-        seen = [await ask(server.url(), expect, network=network) for server in (large, little)]
-        assert network.judges._idle
+    async with _environment() as environment, serving(says(body=LARGE)) as large, serving(says(body=small)) as little:
+        seen = [await ask(server.url(), expect, environment=environment) for server in (large, little)]
+        assert environment.judges._idle
     assert [item.judgement.reason for item in seen] == [reason, reason]
     assert seen[0].judgement.detail == seen[1].judgement.detail
 
@@ -118,39 +119,39 @@ async def test_large_answers_are_judged_as_small_ones_are(expect: Expect, reason
 async def test_small_answers_need_no_process() -> None:
     """What is expected of an ordinary answer starts none."""
     expect = Expect(xml=(XmlExpectation("//a", "1"), XmlExpectation("/r/b[@c = 'x']")))
-    async with _network() as network, serving(says(body=b'<r><a>1</a><b c="x"/></r>')) as server:
-        assert (await ask(server.url(), expect, network=network)).judgement.reason is Reason.OK
-        assert not network.judges._idle
+    async with _environment() as environment, serving(says(body=b'<r><a>1</a><b c="x"/></r>')) as server:
+        assert (await ask(server.url(), expect, environment=environment)).judgement.reason is Reason.OK
+        assert not environment.judges._idle
 
 
 async def test_a_process_that_ended_is_replaced() -> None:
     """One that dies while it waits, or is ended for taking too long, costs no later probe anything; none is left over."""
     right = Expect(xml=(XmlExpectation("//last"),))
-    async with _network() as network, serving(says(body=LARGE)) as large, serving(says(body=MANY)) as hostile:
-        assert (await ask(large.url(), right, network=network)).judgement.reason is Reason.OK
-        (first,) = network.judges._idle
+    async with _environment() as environment, serving(says(body=LARGE)) as large, serving(says(body=MANY)) as hostile:
+        assert (await ask(large.url(), right, environment=environment)).judgement.reason is Reason.OK
+        (first,) = environment.judges._idle
         first.kill()
         await first.wait()
-        assert (await ask(large.url(), right, network=network)).judgement.reason is Reason.OK
-        (second,) = network.judges._idle
-        late = await ask(hostile.url(), ENDLESS, timeout=0.5, network=network)
+        assert (await ask(large.url(), right, environment=environment)).judgement.reason is Reason.OK
+        (second,) = environment.judges._idle
+        late = await ask(hostile.url(), ENDLESS, timeout=0.5, environment=environment)
         assert late.judgement.reason is Reason.PROBER_ERROR
         assert second.returncode is not None
-        assert (await ask(large.url(), right, network=network)).judgement.reason is Reason.OK
-        (third,) = network.judges._idle
+        assert (await ask(large.url(), right, environment=environment)).judgement.reason is Reason.OK
+        (third,) = environment.judges._idle
     assert third.returncode is not None
 
 
 async def test_what_steps_take_from_large_answers() -> None:
     """A capture looks through a large answer apart, and says the same of it."""
-    async with _network() as network, serving(says(body=LARGE)) as server:
+    async with _environment() as environment, serving(says(body=LARGE)) as server:
         found = await _travel(
-            network, server.url(""), _step("take", year=Capture(xpath="//last")), _step("use", path="/${year}")
+            environment, server.url(""), _step("take", year=Capture(xpath="//last")), _step("use", path="/${year}")
         )
         nothing = await _travel(
-            network, server.url(""), _step("take", year=Capture(xpath="//none")), _step("use", path="/${year}")
+            environment, server.url(""), _step("take", year=Capture(xpath="//none")), _step("use", path="/${year}")
         )
-        assert network.judges._idle
+        assert environment.judges._idle
     assert found.judgement.reason is Reason.OK
     assert [request.path for request in server.requests] == ["/", "/1403", "/"]
     assert nothing.judgement.reason is Reason.CAPTURE
@@ -162,9 +163,9 @@ async def test_what_steps_take_from_large_answers() -> None:
 )
 async def test_31_a_journey_ends_where_a_step_cannot_be_judged(first: Step) -> None:
     """A step whose answer is not judged in time, or not looked through, makes the whole UNKNOWN and never a pass."""
-    async with _network() as network, serving(says(body=MANY)) as server:
+    async with _environment() as environment, serving(says(body=MANY)) as server:
         began = monotonic()
-        result = await _travel(network, server.url(""), first, _step("later"), timeout=1.0)
+        result = await _travel(environment, server.url(""), first, _step("later"), timeout=1.0)
         took = monotonic() - began
     assert took < 1.0 + MARGIN_SECONDS
     assert result.judgement.reason is Reason.PROBER_ERROR
@@ -181,12 +182,12 @@ async def test_judging_is_not_charged_to_the_next_step(busy: float, asked: int) 
             await forever(request, writer)
         writer.write(answer(200, LARGE))
 
-    async with _network() as network, serving(handle) as server:
-        assert (await _travel(network, server.url(""), judged)).judgement.reason is Reason.OK
+    async with _environment() as environment, serving(handle) as server:
+        assert (await _travel(environment, server.url(""), judged)).judgement.reason is Reason.OK
         async with AsyncExitStack() as others:
             for _ in range(4):
-                await others.enter_async_context(network.judges._room)
-            journey = asyncio.create_task(_travel(network, server.url(""), judged, hung, timeout=0.8))
+                await others.enter_async_context(environment.judges._room)
+            journey = asyncio.create_task(_travel(environment, server.url(""), judged, hung, timeout=0.8))
             await server.reaches(2)
             await asyncio.sleep(busy)
         result = await journey

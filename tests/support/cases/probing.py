@@ -18,7 +18,7 @@ from services.core.model.measurement import Measurement
 from services.core.model.probe import Probe
 from services.core.model.register import Agency, Government, Link, Policy, Register, Service, Vantage
 from services.core.settings import Settings
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.metrics import Meters
 from services.prober.pipeline import Probing
 from services.prober.publishing.publisher import Publisher
@@ -88,7 +88,7 @@ class Prober:
     def __init__(self, folder: Path, **settings: object) -> None:
         self.sink = Sink()
         self.registry = CollectorRegistry()
-        self.network = Network()
+        self.environment = ProbeEnvironment()
         self.spool = Spool(folder / "spool", 1 << 20)
         self.spool.open()
         chosen = Settings(vantage="north", prober="p1", **settings)  # type: ignore[arg-type]
@@ -96,7 +96,7 @@ class Prober:
         meters = Meters(self.registry)
         self.publisher = Publisher(self.spool, self.sink, meters, log)
         self.roster = Roster("p1", 1.0)
-        self.probing = Probing(chosen, self.network, self.publisher, self.roster, meters, log)
+        self.probing = Probing(chosen, self.environment, self.publisher, self.roster, meters, log)
 
     def sample(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
@@ -118,7 +118,7 @@ async def running(folder: Path, first: Register, **settings: object) -> AsyncIte
             sending.cancel()
             await prober.publisher.drain(1.0)
             prober.spool.close()
-            await prober.network.close()
+            await prober.environment.close()
 
 
 def slots(rows: list[Measurement], name: str) -> Counter[int]:

@@ -17,9 +17,10 @@ from itertools import count
 import pytest
 
 from services.core.model.register import Egress
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport import egress
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.http_server import Handler, Request
 from tests.support.servers.name_server import NameServer, name_server
 
@@ -72,13 +73,13 @@ async def trapping(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Trap]:
 @asynccontextmanager
 async def way_out(
     names: dict[str, list[str]] = NAMES, *, changing: bool = False
-) -> AsyncIterator[tuple[NameServer, Network]]:
+) -> AsyncIterator[tuple[NameServer, ProbeEnvironment]]:
     """A way out that allows everything which may be allowed, and remembers no name for longer than one look-up."""
     ages = count(0, 1000)
     async with name_server(names, ttl=0, changing=changing, clock=lambda: float(next(ages))) as (server, resolver):
-        network = Network(egress=EgressRules(EVERYTHING), resolver=resolver)
-        yield server, network
-        await network.tokens.close()
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(EVERYTHING), resolver=resolver))
+        yield server, environment
+        await environment.tokens.close()
 
 
 def leading(location: str, status: int = 302) -> Handler:

@@ -16,9 +16,10 @@ from services.core.model.probe import Expect, Probe
 from services.core.model.register import Egress
 from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts, Result
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.scheduling.schedule import Entry
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 
 LOOPBACK = Egress(allow=("127.0.0.0/8", "::1/128"), allow_loopback=True)
 
@@ -184,7 +185,7 @@ async def ask(
     expect: Expect | None = None,
     *,
     kind: str = "http",
-    network: Network | None = None,
+    environment: ProbeEnvironment | None = None,
     egress: Egress = LOOPBACK,
     params: dict[str, object] | tuple[dict[str, object], ...] = (),
     latency: float = 2.0,
@@ -193,11 +194,11 @@ async def ask(
 ) -> Result:
     """Probe one target once by a definition of this kind."""
     made = Probe("test", kind, expect=expect or Expect(), **{"timeout": 5.0, **definition})  # type: ignore[arg-type]
-    way_out = network or Network(egress=EgressRules(egress))
+    way_out = environment or ProbeEnvironment(Outbound(egress=EgressRules(egress)))
     try:
         attempts = Attempts(way_out, structlog.get_logger())
         item = assignment(url, made, params=params, latency=latency, max_age=max_age)
         return await attempts.probe(item, made.timeout)
     finally:
-        if network is None:
+        if environment is None:
             await way_out.close()

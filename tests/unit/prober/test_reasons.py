@@ -32,7 +32,7 @@ from services.indicator.cells.packing import EMPTY, reasons
 from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts
 from services.prober.checks import judge
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.expected.expectations import compile_expectations
 from services.prober.metrics import Meters
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts
@@ -41,6 +41,7 @@ from services.prober.publishing.measurement import Origin, blinded, measurement
 from services.prober.scheduling.membership import Roster
 from services.prober.scheduling.schedule import Entry, Launch
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 
 GOOD = Observation(
     time=1_800_000_000.0,
@@ -94,12 +95,14 @@ def attempted(url: str, definition: Probe, egress: Egress | None = None) -> Case
     """What the border of probes makes of one real attempt."""
 
     async def attempt() -> Reason:
-        network = Network(egress=EgressRules(egress or Egress(("127.0.0.0/8",), allow_loopback=True)))
+        environment = ProbeEnvironment(
+            Outbound(egress=EgressRules(egress or Egress(("127.0.0.0/8",), allow_loopback=True)))
+        )
         try:
             assigned = Assignment(Entry(Target("x"), 1.0), definition, "a", "b", url, ({},), 2.0, None)
-            result = await Attempts(network, structlog.get_logger()).probe(assigned, 1.0)
+            result = await Attempts(environment, structlog.get_logger()).probe(assigned, 1.0)
         finally:
-            await network.close()
+            await environment.close()
         return result.judgement.reason
 
     return attempt
@@ -117,11 +120,11 @@ class _Kept:
 
 async def _scheduled(*, shed: bool) -> Reason:
     """What the schedule makes of a launch whose turn came too late, or of a probe that ended in a later slot."""
-    kept, network = _Kept(), Network()
+    kept, environment = _Kept(), ProbeEnvironment()
     log = structlog.get_logger()
     meters = Meters(CollectorRegistry())
     roster = Roster("p1", 1.0)
-    probing = Probing(Settings(vantage="north", prober="p1"), network, kept, roster, meters, log)  # type: ignore[arg-type]
+    probing = Probing(Settings(vantage="north", prober="p1"), environment, kept, roster, meters, log)  # type: ignore[arg-type]
     target = Target("x")
     assigned = Assignment(Entry(target, 1.0), Probe("x", "http"), "a", "b", "http://127.0.0.1:9/", ({},), 2.0, None)
     probing._assignments[target] = assigned
@@ -131,10 +134,10 @@ async def _scheduled(*, shed: bool) -> Reason:
         if shed:
             probing._launch(launch)
             return kept.rows[0].reason
-        good = await Attempts(network, log).probe(assigned, 0.1)
+        good = await Attempts(environment, log).probe(assigned, 0.1)
         return probing._judgement(launch, assigned, good, 0.0).reason
     finally:
-        await network.close()
+        await environment.close()
 
 
 def _blind() -> Reason:

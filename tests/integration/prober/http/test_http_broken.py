@@ -11,8 +11,9 @@ import pytest
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Egress
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.http_server import Request, ask, forever, says, serving, silent, unaccepting
 from tests.support.servers.name_server import name_server
 
@@ -31,9 +32,9 @@ async def _drip(_: Request, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _timed(url: str, reason: Reason, outcome: Outcome, network: Network | None = None) -> None:
+async def _timed(url: str, reason: Reason, outcome: Outcome, environment: ProbeEnvironment | None = None) -> None:
     start = monotonic()
-    result = await ask(url, timeout=0.3, network=network)
+    result = await ask(url, timeout=0.3, environment=environment)
     assert 0.29 <= monotonic() - start <= 0.35
     assert (result.judgement.outcome, result.judgement.reason) == (outcome, reason)
 
@@ -42,8 +43,8 @@ async def _timed(url: str, reason: Reason, outcome: Outcome, network: Network | 
 async def test_31_hung_resolve_ends_in_time() -> None:
     """A mute name server ends the probe by its deadline, as RESOLVE_TIMEOUT."""
     async with name_server({}, mute=True) as (_, resolver):
-        network = Network(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver)
-        await _timed("http://mute.test/", Reason.RESOLVE_TIMEOUT, Outcome.NOT_CONNECTED, network)
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver))
+        await _timed("http://mute.test/", Reason.RESOLVE_TIMEOUT, Outcome.NOT_CONNECTED, environment)
 
 
 @pytest.mark.alone
@@ -109,14 +110,14 @@ async def test_32_one_attempt_however_it_breaks(handler: object, reason: Reason)
 async def test_36_a_hung_target_delays_no_other() -> None:
     """While two hundred probes hang, another is answered as quickly as alone."""
     async with serving(forever) as hung, serving(says()) as healthy:
-        network = Network(egress=EgressRules(Egress(("127.0.0.0/8",), True)))
-        waiting = [asyncio.create_task(ask(hung.url(), timeout=1.5, network=network)) for _ in range(200)]
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), True))))
+        waiting = [asyncio.create_task(ask(hung.url(), timeout=1.5, environment=environment)) for _ in range(200)]
         await hung.reaches(200)
         start = monotonic()
-        result = await ask(healthy.url(), network=network)
+        result = await ask(healthy.url(), environment=environment)
         took = monotonic() - start
         results = await asyncio.gather(*waiting)
-        await network.close()
+        await environment.close()
     assert result.judgement.reason is Reason.OK
     assert took < 0.25
     assert {other.judgement.reason for other in results} == {Reason.ANSWER_TIMEOUT}

@@ -14,8 +14,9 @@ import pytest
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Body, Expect
 from services.core.model.register import Egress
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.descriptors import no_descriptor_left
 from tests.support.servers.http_server import Request, answer, ask, says, serving
 from tests.support.servers.name_server import name_server
@@ -36,9 +37,9 @@ async def test_29_each_phase_once() -> None:
 async def test_29_resolve_is_a_phase_and_is_remembered() -> None:
     """A name costs one question for as long as its TTL says, and resolving is timed each time."""
     async with serving(says()) as server, name_server({"tax.test": ["127.0.0.1"]}) as (names, resolver):
-        network = Network(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver)
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver))
         for _ in range(3):
-            result = await ask(server.url(host="tax.test"), network=network)
+            result = await ask(server.url(host="tax.test"), environment=environment)
             assert result.judgement.reason is Reason.OK
             assert result.observation.phases.resolve is not None
     assert names.asked.count("tax.test/1") == 1
@@ -51,8 +52,8 @@ async def test_28_the_next_address_is_tried() -> None:
         serving(says(), host="127.0.0.3") as server,
         name_server({"two.test": ["127.0.0.2", "127.0.0.3"]}) as (_, resolver),
     ):
-        network = Network(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver)
-        result = await ask(server.url(host="two.test"), network=network)
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver))
+        result = await ask(server.url(host="two.test"), environment=environment)
     assert result.judgement.reason is Reason.OK
     assert result.observation.addresses[-1] == "127.0.0.3"
 
@@ -60,8 +61,8 @@ async def test_28_the_next_address_is_tried() -> None:
 async def test_resolve_failed() -> None:
     """A name that does not exist is NOT_CONNECTED/RESOLVE_FAILED."""
     async with name_server({}) as (_, resolver):
-        network = Network(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver)
-        result = await ask("http://gone.test/", network=network)
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver))
+        result = await ask("http://gone.test/", environment=environment)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.RESOLVE_FAILED)
 
 
@@ -236,9 +237,11 @@ async def test_local_resources() -> None:
 async def test_37_egress_is_checked_on_the_address() -> None:
     """A target whose address the policy does not allow is UNKNOWN/EGRESS_DENIED, whatever name it goes by."""
     async with serving(says()) as server, name_server({"inside.test": ["127.0.0.1"]}) as (_, resolver):
-        network = Network(egress=EgressRules(Egress(("198.51.100.0/24",), False)), resolver=resolver)
+        environment = ProbeEnvironment(
+            Outbound(egress=EgressRules(Egress(("198.51.100.0/24",), False)), resolver=resolver)
+        )
         for host in ("127.0.0.1", "inside.test"):
-            result = await ask(server.url(host=host), network=network)
+            result = await ask(server.url(host=host), environment=environment)
             assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.EGRESS_DENIED)
     assert server.connections == 0
 

@@ -15,11 +15,12 @@ import pytest
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Tls
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.http import oauth2 as oauth
 from services.prober.http.token_cache import Tokens
 from services.prober.transport import egress
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import LOOPBACK, Handler, Request, Server, answer, ask, forever, says, serving
 
@@ -33,11 +34,11 @@ def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def network() -> AsyncIterator[Network]:
+async def environment() -> AsyncIterator[ProbeEnvironment]:
     """A way out that allows loopback."""
-    network = Network(egress=EgressRules(LOOPBACK))
-    yield network
-    await network.close()
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
+    yield environment
+    await environment.close()
 
 
 def oauth2(server: Server, **changed: str) -> Auth:
@@ -66,13 +67,13 @@ async def pair(issuer: Handler, target: Handler) -> AsyncIterator[tuple[Server, 
         yield one, other
 
 
-async def test_a_token_is_asked_for_and_borne(network: Network) -> None:
+async def test_a_token_is_asked_for_and_borne(environment: ProbeEnvironment) -> None:
     """The issuer is asked once, as RFC 6749 says; each request of the target bears the token."""
     async with pair(issuing(), says()) as (issuer, target):
         for _ in range(3):
             result = await ask(
                 target.url("/x"),
-                network=network,
+                environment=environment,
                 auth=oauth2(issuer, scope="a b"),
                 method="POST",
                 body="{}",
@@ -90,23 +91,23 @@ async def test_a_token_is_asked_for_and_borne(network: Network) -> None:
         assert [value for name, value in request.headers if name.lower() == "authorization"] == ["Bearer token-1"]
 
 
-async def test_a_token_behind_a_byte_order_mark(network: Network) -> None:
+async def test_a_token_behind_a_byte_order_mark(environment: ProbeEnvironment) -> None:
     """An issuer whose JSON begins with a byte order mark gives a token all the same."""
     said = b'\xef\xbb\xbf{"access_token": "token-1", "token_type": "Bearer"}'
     async with pair(says(200, said), says()) as (issuer, target):
-        result = await ask(target.url(), network=network, auth=oauth2(issuer))
+        result = await ask(target.url(), environment=environment, auth=oauth2(issuer))
     assert result.judgement.reason is Reason.OK
     assert target.requests[0].header("authorization") == "Bearer token-1"
 
 
-async def test_a_token_is_shared(network: Network) -> None:
+async def test_a_token_is_shared(environment: ProbeEnvironment) -> None:
     """Many targets of one issuer that need a token at the same time share one request; another scope has its own."""
     async with pair(issuing(), says()) as (issuer, target):
         results = await asyncio.gather(
-            *(ask(target.url(f"/{number}"), network=network, auth=oauth2(issuer)) for number in range(30))
+            *(ask(target.url(f"/{number}"), environment=environment, auth=oauth2(issuer)) for number in range(30))
         )
         assert issuer.connections == 1
-        results.append(await ask(target.url(), network=network, auth=oauth2(issuer, scope="other")))
+        results.append(await ask(target.url(), environment=environment, auth=oauth2(issuer, scope="other")))
     assert {result.judgement.reason for result in results} == {Reason.OK}
     assert issuer.connections == 2
 
@@ -115,13 +116,13 @@ async def test_a_token_is_shared(network: Network) -> None:
 async def test_a_token_is_cached_until_it_expires(expires_in: object, kept: float) -> None:
     """A token is asked for again shortly before it expires, after five minutes when the issuer does not say, within a day."""
     now = [0.0]
-    network = Network(egress=EgressRules(LOOPBACK), tokens=Tokens(lambda: now[0]))
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), tokens=Tokens(lambda: now[0]))
     async with pair(issuing(expires_in), says()) as (issuer, target):
         for moment, asked in ((0, 1), (kept - 1, 1), (kept + 1, 2)):
             now[0] = moment
-            assert (await ask(target.url(), network=network, auth=oauth2(issuer))).judgement.reason is Reason.OK
+            assert (await ask(target.url(), environment=environment, auth=oauth2(issuer))).judgement.reason is Reason.OK
             assert issuer.connections == asked
-    await network.close()
+    await environment.close()
     assert [request.header("authorization") for request in target.requests] == [
         "Bearer token-1",
         "Bearer token-1",
@@ -145,30 +146,32 @@ async def test_a_token_is_cached_until_it_expires(expires_in: object, kept: floa
         (says(200, b"x" * 70_000), "larger than its limit"),
     ],
 )
-async def test_no_token_is_our_own_fault(issuer: Handler, said: str, network: Network) -> None:
+async def test_no_token_is_our_own_fault(issuer: Handler, said: str, environment: ProbeEnvironment) -> None:
     """Whatever the issuer says instead of a token is UNKNOWN/OWN_CREDENTIAL; the target is left alone."""
     async with pair(issuer, says()) as (one, target):
-        result = await ask(target.url(), network=network, auth=oauth2(one))
+        result = await ask(target.url(), environment=environment, auth=oauth2(one))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.OWN_CREDENTIAL)
     assert said in result.judgement.detail
     assert "s3cr3t" not in result.judgement.detail
     assert (one.connections, target.connections) == (1, 0)
 
 
-async def test_an_issuer_that_is_down_is_our_own_fault(network: Network, port: Callable[[], int]) -> None:
+async def test_an_issuer_that_is_down_is_our_own_fault(environment: ProbeEnvironment, port: Callable[[], int]) -> None:
     """An issuer that refuses connections is UNKNOWN/OWN_CREDENTIAL, and the detail says so."""
     async with serving(says()) as target:
         auth = Auth("oauth2", token_url=f"http://127.0.0.1:{port()}/", client_id="a", client_secret="env:PATH")
-        result = await ask(target.url(), network=network, auth=auth)
+        result = await ask(target.url(), environment=environment, auth=auth)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.OWN_CREDENTIAL)
     assert "refused" in result.judgement.detail
     assert target.connections == 0
 
 
-async def test_a_missing_client_secret_is_our_own_fault(network: Network) -> None:
+async def test_a_missing_client_secret_is_our_own_fault(environment: ProbeEnvironment) -> None:
     """Without the client's secret nobody is asked, and the detail names the reference."""
     async with pair(issuing(), says()) as (issuer, target):
-        result = await ask(target.url(), network=network, auth=oauth2(issuer, client_secret="env:NO_SUCH_SECRET"))
+        result = await ask(
+            target.url(), environment=environment, auth=oauth2(issuer, client_secret="env:NO_SUCH_SECRET")
+        )
     assert result.judgement.reason is Reason.OWN_CREDENTIAL
     assert "NO_SUCH_SECRET" in result.judgement.detail
     assert (issuer.connections, target.connections) == (0, 0)
@@ -185,7 +188,7 @@ async def test_37_a_token_url_obeys_the_egress_rules(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.alone
-async def test_31_a_slow_issuer_ends_the_probe_in_time_but_not_the_request(network: Network) -> None:
+async def test_31_a_slow_issuer_ends_the_probe_in_time_but_not_the_request(environment: ProbeEnvironment) -> None:
     """Who waits for a token ends by its own deadline, and the token that comes later serves the next probe."""
     gate = asyncio.Event()
 
@@ -195,12 +198,12 @@ async def test_31_a_slow_issuer_ends_the_probe_in_time_but_not_the_request(netwo
 
     async with pair(slow, says()) as (issuer, target):
         start = monotonic()
-        result = await ask(target.url(), network=network, auth=oauth2(issuer), timeout=0.3)
+        result = await ask(target.url(), environment=environment, auth=oauth2(issuer), timeout=0.3)
         assert 0.29 <= monotonic() - start <= 0.35
         assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.OWN_CREDENTIAL)
         assert target.connections == 0
         gate.set()
-        result = await ask(target.url(), network=network, auth=oauth2(issuer))
+        result = await ask(target.url(), environment=environment, auth=oauth2(issuer))
     assert result.judgement.reason is Reason.OK
     assert (issuer.connections, target.requests[0].header("authorization")) == (1, "Bearer late")
 
@@ -216,10 +219,12 @@ def after(seconds: float, handler: Handler) -> Handler:
 
 
 @pytest.mark.alone
-async def test_a_slow_issuer_is_not_charged_to_the_target(network: Network) -> None:
+async def test_a_slow_issuer_is_not_charged_to_the_target(environment: ProbeEnvironment) -> None:
     """A target that had no time left for its answer because of the token is UNKNOWN; with the token at hand it is OK."""
     async with pair(after(0.8, issuing()), after(0.4, says())) as (issuer, target):
-        late, good = [await ask(target.url(), network=network, auth=oauth2(issuer), timeout=1.0) for _ in range(2)]
+        late, good = [
+            await ask(target.url(), environment=environment, auth=oauth2(issuer), timeout=1.0) for _ in range(2)
+        ]
     assert (late.judgement.outcome, late.judgement.reason) == (Outcome.UNKNOWN, Reason.OWN_CREDENTIAL)
     assert "getting a token took 8" in late.judgement.detail
     assert late.observation.addresses == ("127.0.0.1",)
@@ -227,16 +232,18 @@ async def test_a_slow_issuer_is_not_charged_to_the_target(network: Network) -> N
 
 
 @pytest.mark.alone
-async def test_a_quick_issuer_excuses_no_target(network: Network) -> None:
+async def test_a_quick_issuer_excuses_no_target(environment: ProbeEnvironment) -> None:
     """A target that is silent is seen, also by the probe that asked for the token."""
     async with pair(issuing(), forever) as (issuer, target):
-        result = await ask(target.url(), network=network, auth=oauth2(issuer), timeout=1.0)
+        result = await ask(target.url(), environment=environment, auth=oauth2(issuer), timeout=1.0)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.ANSWER_TIMEOUT)
     assert issuer.connections == 1
 
 
 @pytest.mark.alone
-async def test_31_a_request_for_a_token_ends_by_itself(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_31_a_request_for_a_token_ends_by_itself(
+    environment: ProbeEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A mute issuer is given up after a bound of its own, before the deadline of a patient probe."""
     monkeypatch.setattr(oauth, "_ASKING_SECONDS", 0.1)
 
@@ -244,53 +251,53 @@ async def test_31_a_request_for_a_token_ends_by_itself(network: Network, monkeyp
         await asyncio.Event().wait()
 
     async with pair(mute, says()) as (issuer, target):
-        result = await ask(target.url(), network=network, auth=oauth2(issuer), timeout=30.0)
+        result = await ask(target.url(), environment=environment, auth=oauth2(issuer), timeout=30.0)
     assert result.judgement.reason is Reason.OWN_CREDENTIAL
     assert "processing" in result.judgement.detail
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_token_that_is_refused_is_dropped(network: Network, status: int) -> None:
+async def test_a_token_that_is_refused_is_dropped(environment: ProbeEnvironment, status: int) -> None:
     """A refusal is the target's AUTH_REFUSED after one attempt; the next probe asks for another token."""
 
     async def wants_the_second(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200 if request.header("authorization") == "Bearer token-2" else status))
 
     async with pair(issuing(), wants_the_second) as (issuer, target):
-        refused = await ask(target.url(), network=network, auth=oauth2(issuer))
+        refused = await ask(target.url(), environment=environment, auth=oauth2(issuer))
         assert (issuer.connections, target.connections) == (1, 1)
-        passed = await ask(target.url(), network=network, auth=oauth2(issuer))
+        passed = await ask(target.url(), environment=environment, auth=oauth2(issuer))
     assert (refused.judgement.outcome, refused.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.AUTH_REFUSED)
     assert passed.judgement.reason is Reason.OK
     assert (issuer.connections, target.connections) == (2, 2)
 
 
-async def test_30_a_token_does_not_travel_to_strangers(network: Network) -> None:
+async def test_30_a_token_does_not_travel_to_strangers(environment: ProbeEnvironment) -> None:
     """A redirect to another origin goes without the token, and a refusal there does not cost it."""
     async with (
         serving(says(401)) as stranger,
         pair(issuing(), says(307, b"", {"Location": stranger.url()})) as (issuer, target),
     ):
         for _ in range(2):
-            result = await ask(target.url(), network=network, auth=oauth2(issuer))
+            result = await ask(target.url(), environment=environment, auth=oauth2(issuer))
             assert result.judgement.reason is Reason.AUTH_REFUSED
     assert issuer.connections == 1
     assert [request.header("authorization") for request in stranger.requests] == [None, None]
 
 
-async def test_30_a_token_stays_at_home(network: Network) -> None:
+async def test_30_a_token_stays_at_home(environment: ProbeEnvironment) -> None:
     """A redirect within the target's own origin bears the token."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200) if request.path == "/end" else answer(302, b"", {"Location": "/end"}))
 
     async with pair(issuing(), handle) as (issuer, target):
-        result = await ask(target.url(), network=network, auth=oauth2(issuer))
+        result = await ask(target.url(), environment=environment, auth=oauth2(issuer))
     assert result.judgement.reason is Reason.OK
     assert [request.header("authorization") for request in target.requests] == ["Bearer token-1"] * 2
 
 
-async def test_29_the_time_for_a_token_is_not_the_targets(network: Network) -> None:
+async def test_29_the_time_for_a_token_is_not_the_targets(environment: ProbeEnvironment) -> None:
     """The probe's time, and so its phases and latency, begin after the token is there."""
     issued: list[float] = []
     issue = issuing()
@@ -300,7 +307,7 @@ async def test_29_the_time_for_a_token_is_not_the_targets(network: Network) -> N
         issued.append(time())
 
     async with pair(handle, says()) as (issuer, target):
-        result = await ask(target.url(), network=network, auth=oauth2(issuer))
+        result = await ask(target.url(), environment=environment, auth=oauth2(issuer))
     observation = result.observation
     assert observation.time >= issued[0]
     assert observation.latency is not None
@@ -308,22 +315,24 @@ async def test_29_the_time_for_a_token_is_not_the_targets(network: Network) -> N
     assert observation.addresses == ("127.0.0.1",)
 
 
-async def test_30_neither_secret_nor_token_shows(network: Network, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_30_neither_secret_nor_token_shows(
+    environment: ProbeEnvironment, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Secret and token show in nothing we say, print or would print."""
 
     async def give(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b'{"access_token": "t0k3n"}'))
 
     async with pair(give, says(500)) as (issuer, target):
-        result = await ask(target.url(), network=network, auth=oauth2(issuer))
+        result = await ask(target.url(), environment=environment, auth=oauth2(issuer))
         assert target.requests[0].header("authorization") == "Bearer t0k3n"
     printed = capsys.readouterr()
-    shown = repr(result) + repr(network) + printed.out + printed.err
+    shown = repr(result) + repr(environment) + printed.out + printed.err
     assert "s3cr3t" not in shown
     assert "t0k3n" not in shown
 
 
-async def test_the_issuer_is_reached_by_the_same_trust(network: Network, tmp_path: Path) -> None:
+async def test_the_issuer_is_reached_by_the_same_trust(environment: ProbeEnvironment, tmp_path: Path) -> None:
     """The issuer's certificate is verified by the target's profile, but under the issuer's own name."""
     authority, other = Authority.make(tmp_path), Authority.make(tmp_path, "Other Authority")
     for vouching, reason in ((authority, Reason.OK), (other, Reason.OWN_CREDENTIAL)):
@@ -332,7 +341,7 @@ async def test_the_issuer_is_reached_by_the_same_trust(network: Network, tmp_pat
             serving(says(), tls=authority.context("tax.example")) as target,
         ):
             tls = Tls(ca=authority.reference, server_name="tax.example")
-            result = await ask(target.url(), network=network, auth=oauth2(issuer), tls=tls)
+            result = await ask(target.url(), environment=environment, auth=oauth2(issuer), tls=tls)
             assert result.judgement.reason is reason
     assert "vouches" in result.judgement.detail
     assert issuer.requests == []

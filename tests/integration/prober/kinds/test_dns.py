@@ -14,8 +14,9 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Body, Expect, Query
 from services.core.model.register import Egress
 from services.prober.attempt import Result
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.dns_server import Asked, answering, naming, with_rcode
 from tests.support.servers.http_server import LOOPBACK, ask
 from tests.support.servers.name_server import name_server
@@ -164,8 +165,8 @@ async def test_28_the_next_address_is_asked(transport: str) -> None:
         naming(answering(), "127.0.0.3") as server,
         name_server({"ns.test": ["127.0.0.1", "127.0.0.2", "127.0.0.3"]}) as (_, resolver),
     ):
-        network = Network(egress=EgressRules(LOOPBACK), resolver=resolver)
-        result = await probe(server.target("ns.test"), transport=transport, network=network)
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), resolver=resolver))
+        result = await probe(server.target("ns.test"), transport=transport, environment=environment)
     assert result.judgement.reason is Reason.OK
     assert result.observation.addresses[-1] == "127.0.0.3"
     assert result.observation.phases.resolve is not None
@@ -179,8 +180,8 @@ async def test_28_a_silent_address_leaves_time_for_the_next() -> None:
             name_server({"ns.test": ["127.0.0.1", "127.0.0.2"]}) as (_, resolver),
         ):
             mute.bind(("127.0.0.1", server.port))
-            network = Network(egress=EgressRules(LOOPBACK), resolver=resolver)
-            result = await probe(server.target("ns.test"), network=network, timeout=0.6)
+            environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), resolver=resolver))
+            result = await probe(server.target("ns.test"), environment=environment, timeout=0.6)
     assert result.judgement.reason is Reason.OK
     assert result.observation.addresses[-1] == "127.0.0.2"
 
@@ -207,8 +208,8 @@ async def test_37_egress_is_checked(transport: str) -> None:
 async def test_a_server_without_address() -> None:
     """A name server whose own name has no address is NOT_CONNECTED/RESOLVE_FAILED."""
     async with name_server({}) as (_, resolver):
-        network = Network(egress=EgressRules(LOOPBACK), resolver=resolver)
-        result = await probe("dns://ns.test", network=network)
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), resolver=resolver))
+        result = await probe("dns://ns.test", environment=environment)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.RESOLVE_FAILED)
 
 

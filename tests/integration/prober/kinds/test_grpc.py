@@ -13,8 +13,9 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, JsonExpectation, Tls
 from services.core.model.register import Egress
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.authority import Authority
 from tests.support.servers.grpc_server import CALL, descriptor_set, ends, grpc_serving
 from tests.support.servers.http_server import ask, silent
@@ -168,8 +169,8 @@ async def test_37_the_egress_policy_holds() -> None:
 async def test_grpc_targets_have_names() -> None:
     """A target by name is resolved, and the name goes to the server as its authority."""
     async with grpc_serving(serving=SERVING) as server, name_server({"tax.test": ["127.0.0.1"]}) as (_, resolver):
-        network = Network(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver)
-        result = await ask(server.target.replace("127.0.0.1", "tax.test"), kind="grpc", network=network)
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver))
+        result = await ask(server.target.replace("127.0.0.1", "tax.test"), kind="grpc", environment=environment)
     assert result.judgement.reason is Reason.OK
     assert result.observation.phases.resolve is not None
 

@@ -13,9 +13,10 @@ import pytest
 from peyvand.v1.indicator_service_pb2 import GetLinkRequest, GetLinkResponse
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Expect, Fresh, JsonExpectation, Tls
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.grpc.descriptor_cache import Schemas
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.grpc_server import CALL, SERVICE, descriptor_set, ends, grpc_serving
 from tests.support.servers.http_server import LOOPBACK, Request, answer, ask, serving, silent
 
@@ -26,10 +27,10 @@ def descriptors(tmp_path: Path) -> str:
     return descriptor_set(tmp_path / "set.pb")
 
 
-def network(clock: list[float] | None = None) -> Network:
+def environment(clock: list[float] | None = None) -> ProbeEnvironment:
     """A way out that remembers what servers tell, by this clock."""
     now = clock or [0.0]
-    return Network(egress=EgressRules(LOOPBACK), schemas=Schemas(lambda: now[0]))
+    return ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), schemas=Schemas(lambda: now[0]))
 
 
 async def _link(request: GetLinkRequest, _: Any) -> GetLinkResponse:
@@ -131,10 +132,10 @@ async def test_an_oauth2_token_goes_as_metadata(descriptors: str, monkeypatch: p
 
     async with serving(issue) as issuer, grpc_serving(ends(grpc.StatusCode.UNAUTHENTICATED)) as server:
         auth = Auth("oauth2", token_url=issuer.url(), client_id="monitor", client_secret="env:TEST_SECRET")
-        way_out = network()
+        way_out = environment()
         for _ in range(2):
             result = await ask(
-                server.target, kind="grpc", call=CALL, descriptors=descriptors, auth=auth, network=way_out
+                server.target, kind="grpc", call=CALL, descriptors=descriptors, auth=auth, environment=way_out
             )
             assert result.judgement.reason is Reason.AUTH_REFUSED
         await way_out.close()
@@ -158,9 +159,9 @@ async def test_a_slow_issuer_of_a_grpc_probe(
 
     async with serving(issue) as issuer, grpc_serving(hang) as server:
         auth = Auth("oauth2", token_url=issuer.url(), client_id="monitor", client_secret="env:TEST_SECRET")
-        way_out = network()
+        way_out = environment()
         result = await ask(
-            server.target, kind="grpc", call=CALL, descriptors=descriptors, auth=auth, network=way_out, timeout=1.0
+            server.target, kind="grpc", call=CALL, descriptors=descriptors, auth=auth, environment=way_out, timeout=1.0
         )
         await way_out.close()
     assert result.judgement.reason is (reason or Reason.ANSWER_TIMEOUT)
@@ -170,10 +171,10 @@ async def test_a_slow_issuer_of_a_grpc_probe(
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
 async def test_29_reflection_is_asked_outside_the_targets_time(version: str) -> None:
     """A server that describes itself, in the present or the former way, is asked once; the call's facts are its own."""
-    way_out = network()
+    way_out = environment()
     async with grpc_serving(reflects=version) as server:
         for _ in range(2):
-            result = await ask(server.target, kind="grpc", call=CALL, body='{"link": "a"}', network=way_out)
+            result = await ask(server.target, kind="grpc", call=CALL, body='{"link": "a"}', environment=way_out)
             assert result.judgement.reason is Reason.OK
             assert result.observation.addresses == ("127.0.0.1",)
     assert [request.link for request in server.requests] == ["a", "a"]
@@ -191,11 +192,11 @@ async def test_reflection_that_leaves_out_imports_is_asked_for_them() -> None:
 async def test_what_a_server_told_outlives_its_silence(port: object) -> None:
     """After five minutes a server is asked again, after the call; one that no longer answers that is still called."""
     clock = [0.0]
-    way_out = network(clock)
+    way_out = environment(clock)
     number = port()  # type: ignore[operator]
 
     async def call() -> Reason:
-        result = await ask(f"grpc://127.0.0.1:{number}", kind="grpc", call=CALL, network=way_out)
+        result = await ask(f"grpc://127.0.0.1:{number}", kind="grpc", call=CALL, environment=way_out)
         return result.judgement.reason
 
     async with grpc_serving(reflects="v1", port=number) as server:

@@ -15,8 +15,9 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Body, Capture, Expect, Fresh, JsonExpectation, Probe, Query, Step, Tls
 from services.core.model.register import Egress
 from services.prober.attempt import Attempts, Result
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from services.prober.transport.resolver import Resolver
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import LOOPBACK, Request, Server, answer, assignment, forever, serving
@@ -67,14 +68,14 @@ async def _travel(
     max_age: float | None = None,
     resolver: Resolver | None = None,
 ) -> Result:
-    network = Network(egress=EgressRules(egress), resolver=resolver or Resolver())
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(egress), resolver=resolver or Resolver()))
     definition = Probe("test", "journey", steps=steps, timeout=timeout)
     try:
-        attempts = Attempts(network, structlog.get_logger())
+        attempts = Attempts(environment, structlog.get_logger())
         item = assignment(target, definition, params={"person": "0000000000"}, latency=latency, max_age=max_age)
         return await attempts.probe(item, timeout)
     finally:
-        await network.close()
+        await environment.close()
 
 
 def _paths(server: Server) -> list[str]:
@@ -209,13 +210,13 @@ async def test_cookies_go_to_their_own_site_only() -> None:
     async with serving(_site) as home, serving(_site, host="127.0.0.2") as stranger:
         away = _step("away", stranger.url("/free", host="127.0.0.2"), expect=Expect(body=Body(must=("^cookies: $",))))
         first = await _travel(home.url(""), LOGIN, away)
-        network = Network(egress=EgressRules(LOOPBACK))
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
         definition = Probe("test", "journey", steps=(LOGIN,))
-        attempts = Attempts(network, structlog.get_logger())
+        attempts = Attempts(environment, structlog.get_logger())
         item = assignment(home.url(""), definition, params={"person": "1"})
         for _ in range(2):
             assert (await attempts.probe(item, 5.0)).judgement.reason is Reason.OK
-        await network.close()
+        await environment.close()
     assert first.judgement.reason is Reason.OK
     assert [request.header("cookie") for request in home.requests if request.path.startswith("/login")] == [None] * 3
 

@@ -13,8 +13,9 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Line, Tls
 from services.core.model.register import Egress
 from services.prober.attempt import Result
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import LOOPBACK, ask, silent, unaccepting
 from tests.support.servers.line_server import Connection, Handler, says_in_turn, talking
@@ -72,8 +73,8 @@ async def test_28_every_address_is_tried_and_recorded() -> None:
         plug.bind(("127.0.0.2", 0))
         plug.listen()
         async with name_server(names) as (_, resolver):
-            network = Network(egress=EgressRules(LOOPBACK), resolver=resolver)
-            result = await probe(plug.getsockname()[1], host="two.test", network=network)
+            environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), resolver=resolver))
+            result = await probe(plug.getsockname()[1], host="two.test", environment=environment)
     assert result.judgement.reason is Reason.OK
     assert result.observation.addresses[-1] == "127.0.0.2"
     assert result.observation.phases.resolve is not None
@@ -186,8 +187,8 @@ async def test_31_hung_connect_ends_in_time() -> None:
 async def test_31_hung_resolve_ends_in_time() -> None:
     """A name server that says nothing ends the probe by its deadline, as RESOLVE_TIMEOUT."""
     async with name_server({}, mute=True) as (_, resolver):
-        network = Network(egress=EgressRules(LOOPBACK), resolver=resolver)
-        await _timed(25, Reason.RESOLVE_TIMEOUT, host="mute.test", network=network)
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), resolver=resolver))
+        await _timed(25, Reason.RESOLVE_TIMEOUT, host="mute.test", environment=environment)
 
 
 @pytest.mark.parametrize(

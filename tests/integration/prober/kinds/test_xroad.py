@@ -12,8 +12,9 @@ from lxml import etree
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, Probe, XmlExpectation
 from services.prober.attempt import Attempts
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.http_server import LOOPBACK, Request, answer, ask, assignment, says, serving
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -38,13 +39,13 @@ ANSWER = message('<t:getPersonResponse xmlns:t="urn:example:tax"><t:name>علی<
 
 async def thrice(url: str, definition: Probe, params: dict[str, object] | None = None) -> None:
     """Probe one target three times, as it is prepared once."""
-    network = Network(egress=EgressRules(LOOPBACK))
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
     try:
-        attempts, item = Attempts(network, structlog.get_logger()), assignment(url, definition, params=params)
+        attempts, item = Attempts(environment, structlog.get_logger()), assignment(url, definition, params=params)
         for _ in range(3):
             assert (await attempts.probe(item, 5.0)).judgement.reason is Reason.OK
     finally:
-        await network.close()
+        await environment.close()
 
 
 def parsed(request: Request) -> etree._Element:

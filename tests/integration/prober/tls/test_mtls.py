@@ -21,11 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Tls
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.secrets import MissingSecretError
 from services.prober.tls.contexts import Contexts
 from services.prober.tls.handshake import refused_certificate
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import LOOPBACK, Handler, Request, answer, ask, says, serving
 
@@ -249,16 +250,16 @@ async def test_own_certificate_that_cannot_be_used(authority: Authority, fault: 
 async def test_replaced_files_are_noticed(authority: Authority) -> None:
     """A replaced certificate and key are shown within ten seconds, without a look at the disk before."""
     now = [0.0]
-    network = Network(egress=EgressRules(LOOPBACK), contexts=Contexts(clock=lambda: now[0]))
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), contexts=Contexts(clock=lambda: now[0])))
     files = authority.client(name="old")
     seen: list[Any] = []
     async with serving(noting(seen, says()), tls=demanding(authority)) as server:
         for moment in (0.0, 9.9, 10.1):
             now[0] = moment
             assert (
-                await ask(server.url(), network=network, tls=profile(authority, files))
+                await ask(server.url(), environment=environment, tls=profile(authority, files))
             ).judgement.reason is Reason.OK
             for new, path in zip(authority.client(name="new"), files, strict=True):
                 new.replace(path)
-    await network.close()
+    await environment.close()
     assert seen == ["old", "old", "new"]

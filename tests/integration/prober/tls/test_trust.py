@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, Tls
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import LOOPBACK, Request, answer, ask, says, serving
 from tests.support.servers.name_server import name_server
@@ -95,9 +96,9 @@ async def test_21_sni_and_verification_use_the_name_of_the_target(authority: Aut
     seen: list[str | None] = []
     context.sni_callback = lambda _connection, name, _context: seen.append(name)
     async with serving(says(), tls=context) as server, name_server({"tax.test": ["127.0.0.1"]}) as (_, resolver):
-        network = Network(egress=EgressRules(LOOPBACK), resolver=resolver)
+        environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), resolver=resolver))
         for host in ("tax.test", "tax.test.", "127.0.0.1"):
-            result = await ask(server.url(host=host), network=network, tls=Tls(ca=authority.reference))
+            result = await ask(server.url(host=host), environment=environment, tls=Tls(ca=authority.reference))
             assert result.judgement.reason is Reason.OK
     assert seen == ["tax.test", "tax.test", None]
 

@@ -8,10 +8,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.core.model.outcome import Outcome, Reason
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.metrics import Meters
 from services.prober.transport.conntrack import TrackingTable
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.http_server import LOOPBACK, ask, forever, serving, unaccepting
 from tests.support.servers.name_server import name_server
 
@@ -45,9 +46,9 @@ def test_how_full_a_table_is(tmp_path: Path, used: str, limit: str, ratio: float
 @pytest.mark.parametrize(("used", "reason"), [("100", Reason.LOCAL_RESOURCES), ("50", Reason.CONNECT_TIMEOUT)])
 async def test_40_connections_that_wait_in_vain(tmp_path: Path, used: str, reason: Reason) -> None:
     """A connect that times out is the target's failure only while this machine could have made the connection."""
-    network = Network(egress=EgressRules(LOOPBACK), tracking=table(tmp_path, used, "100"))
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), tracking=table(tmp_path, used, "100"))
     with unaccepting() as port:
-        result = await ask(f"http://127.0.0.1:{port}/", network=network, timeout=0.2)
+        result = await ask(f"http://127.0.0.1:{port}/", environment=environment, timeout=0.2)
     assert result.judgement.reason is reason
     assert (result.judgement.outcome is Outcome.UNKNOWN) is (reason is Reason.LOCAL_RESOURCES)
 
@@ -56,16 +57,18 @@ async def test_40_connections_that_wait_in_vain(tmp_path: Path, used: str, reaso
 async def test_40_questions_that_wait_in_vain(tmp_path: Path, used: str, reason: Reason) -> None:
     """The same holds for names that could not be asked for."""
     async with name_server({}, mute=True) as (_, resolver):
-        network = Network(egress=EgressRules(LOOPBACK), resolver=resolver, tracking=table(tmp_path, used, "100"))
-        result = await ask("http://mute.test/", network=network, timeout=0.2)
+        environment = ProbeEnvironment(
+            Outbound(egress=EgressRules(LOOPBACK), resolver=resolver), tracking=table(tmp_path, used, "100")
+        )
+        result = await ask("http://mute.test/", environment=environment, timeout=0.2)
     assert result.judgement.reason is reason
 
 
 async def test_40_what_a_full_table_does_not_excuse(tmp_path: Path) -> None:
     """A target that is connected to and does not answer fails, however full the table is."""
-    network = Network(egress=EgressRules(LOOPBACK), tracking=table(tmp_path, "100", "100"))
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), tracking=table(tmp_path, "100", "100"))
     async with serving(forever) as server:
-        result = await ask(server.url(), network=network, timeout=0.2)
+        result = await ask(server.url(), environment=environment, timeout=0.2)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.ANSWER_TIMEOUT)
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Egress
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from tests.support.servers.http_server import LOOPBACK, Server, ask, says, serving, unaccepting
 from tests.support.servers.name_server import name_server
 
@@ -18,10 +19,10 @@ BOTH = {"both.test": ["127.0.0.1", "::1"], "old.test": ["127.0.0.1"], "new.test"
 
 
 @asynccontextmanager
-async def way_out(names: dict[str, list[str]], egress: Egress = LOOPBACK) -> AsyncIterator[Network]:
+async def way_out(names: dict[str, list[str]], egress: Egress = LOOPBACK) -> AsyncIterator[ProbeEnvironment]:
     """A way out whose name server knows these names."""
     async with name_server(names) as (_, resolver):
-        yield Network(egress=EgressRules(egress), resolver=resolver)
+        yield ProbeEnvironment(Outbound(egress=EgressRules(egress), resolver=resolver))
 
 
 @asynccontextmanager
@@ -48,8 +49,8 @@ async def on_both() -> AsyncIterator[Server]:
 )
 async def test_28_the_family_is_chosen(ip: str, host: str, tried: tuple[str, ...]) -> None:
     """The family preferred is connected to where there is one, the only one wanted always; what was tried is recorded."""
-    async with on_both() as server, way_out(BOTH) as network:
-        result = await ask(server.url(host=host), network=network, ip=ip)
+    async with on_both() as server, way_out(BOTH) as environment:
+        result = await ask(server.url(host=host), environment=environment, ip=ip)
     assert result.judgement.reason is Reason.OK
     assert result.observation.addresses == tried
 
@@ -60,8 +61,8 @@ async def test_28_the_family_is_chosen(ip: str, host: str, tried: tuple[str, ...
 )
 async def test_28_the_other_family_is_fallen_back_to(ip: str, listening: str, tried: tuple[str, ...]) -> None:
     """When the family preferred refuses, the other one is tried; both are recorded."""
-    async with serving(says(), host=listening) as server, way_out(BOTH) as network:
-        result = await ask(server.url(host="both.test"), network=network, ip=ip)
+    async with serving(says(), host=listening) as server, way_out(BOTH) as environment:
+        result = await ask(server.url(host="both.test"), environment=environment, ip=ip)
     assert result.judgement.reason is Reason.OK
     assert result.observation.addresses == tried
 
@@ -70,8 +71,8 @@ async def test_28_a_silent_family_leaves_time_for_the_other() -> None:
     """When the family preferred does not even refuse, the other one is still reached before the deadline."""
     names = {"both.test": ["127.0.0.1", "::1"]}
     with unaccepting() as port:
-        async with serving(says(), host="::1", port=port), way_out(names) as network:
-            result = await ask(f"http://both.test:{port}/", network=network, timeout=1.0)
+        async with serving(says(), host="::1", port=port), way_out(names) as environment:
+            result = await ask(f"http://both.test:{port}/", environment=environment, timeout=1.0)
     assert result.judgement.reason is Reason.OK
     assert result.observation.addresses == ("127.0.0.1", "::1")
 
@@ -79,8 +80,8 @@ async def test_28_a_silent_family_leaves_time_for_the_other() -> None:
 @pytest.mark.parametrize(("ip", "listening", "tried"), [("ipv4", "::1", "127.0.0.1"), ("ipv6", "127.0.0.1", "::1")])
 async def test_28_no_fallback_from_the_only_family(ip: str, listening: str, tried: str) -> None:
     """With one family alone a refusal is final, although the other would have answered."""
-    async with serving(says(), host=listening) as server, way_out(BOTH) as network:
-        result = await ask(server.url(host="both.test"), network=network, ip=ip)
+    async with serving(says(), host=listening) as server, way_out(BOTH) as environment:
+        result = await ask(server.url(host="both.test"), environment=environment, ip=ip)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.CONNECT_REFUSED)
     assert result.observation.addresses == (tried,)
     assert server.connections == 0
@@ -97,8 +98,8 @@ async def test_28_no_fallback_from_the_only_family(ip: str, listening: str, trie
 )
 async def test_28_no_address_of_the_only_family(ip: str, host: str, said: str) -> None:
     """A target without an address of the only family wanted is NOT_CONNECTED, and the detail says which is missing."""
-    async with way_out(BOTH) as network:
-        result = await ask(f"http://{host}:1/", network=network, ip=ip)
+    async with way_out(BOTH) as environment:
+        result = await ask(f"http://{host}:1/", environment=environment, ip=ip)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.RESOLVE_FAILED)
     assert result.judgement.detail == said
     assert result.observation.addresses == ()
@@ -106,9 +107,9 @@ async def test_28_no_address_of_the_only_family(ip: str, host: str, said: str) -
 
 async def test_28_a_redirect_keeps_the_choice() -> None:
     """A redirect is followed by the same choice of family."""
-    async with on_both() as last, way_out(BOTH) as network:
+    async with on_both() as last, way_out(BOTH) as environment:
         where = last.url(host="both.test")
         async with serving(says(302, b"", {"Location": where}), host="::1") as server:
-            result = await ask(server.url(host="new.test"), network=network, ip="ipv6")
+            result = await ask(server.url(host="new.test"), environment=environment, ip="ipv6")
     assert result.judgement.reason is Reason.OK
     assert result.observation.addresses == ("::1", "::1")

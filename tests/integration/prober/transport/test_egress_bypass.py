@@ -111,8 +111,8 @@ async def test_the_trap_catches(trap: Trap, address: str) -> None:
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS.keys())
 async def test_37_no_spelling_of_a_target_gets_there(trap: Trap, host: str) -> None:
     """A target that spells the forbidden place in any way is never connected to."""
-    async with way_out() as (_, network):
-        result = await ask(f"http://{host}:{trap.port}/", network=network)
+    async with way_out() as (_, environment):
+        result = await ask(f"http://{host}:{trap.port}/", environment=environment)
     assert trap.caught == []
     assert result.judgement.reason in {Reason.EGRESS_DENIED, Reason.RESOLVE_FAILED, Reason.PROBER_ERROR}
     assert result.observation.addresses == ()
@@ -122,8 +122,8 @@ async def test_37_no_spelling_of_a_target_gets_there(trap: Trap, host: str) -> N
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS.keys())
 async def test_37_no_redirect_gets_there(trap: Trap, host: str, status: int) -> None:
     """A redirect to any spelling of the forbidden place fails, as the answer's own fault, and is not followed."""
-    async with way_out() as (_, network), serving(leading(f"http://{host}:{trap.port}/", status)) as server:
-        result = await ask(server.url(), network=network, method="POST", body="x")
+    async with way_out() as (_, environment), serving(leading(f"http://{host}:{trap.port}/", status)) as server:
+        result = await ask(server.url(), environment=environment, method="POST", body="x")
     assert trap.caught == []
     assert result.judgement.reason in {Reason.REDIRECT_REFUSED, Reason.RESOLVE_FAILED}
     assert result.observation.addresses == ("127.0.0.1",)
@@ -132,8 +132,8 @@ async def test_37_no_redirect_gets_there(trap: Trap, host: str, status: int) -> 
 @pytest.mark.parametrize("location", LOCATIONS.values(), ids=LOCATIONS.keys())
 async def test_37_no_form_of_redirect_gets_there(trap: Trap, location: str) -> None:
     """However the way to the forbidden place is written, it is not gone: it is refused, or has no such name."""
-    async with way_out() as (_, network), serving(leading(location.format(port=trap.port))) as server:
-        result = await ask(server.url(), network=network)
+    async with way_out() as (_, environment), serving(leading(location.format(port=trap.port))) as server:
+        result = await ask(server.url(), environment=environment)
     assert trap.caught == []
     assert result.judgement.reason in {Reason.REDIRECT_REFUSED, Reason.RESOLVE_FAILED}
     assert result.observation.addresses == ("127.0.0.1",)
@@ -142,8 +142,8 @@ async def test_37_no_form_of_redirect_gets_there(trap: Trap, location: str) -> N
 @pytest.mark.parametrize("location", HOMEWARD.values(), ids=HOMEWARD.keys())
 async def test_37_what_others_take_for_a_host_stays_at_home(trap: Trap, location: str) -> None:
     """What lacks two slashes names no host: whatever becomes of it, only the host that sent it is connected to."""
-    async with way_out() as (_, network), serving(leading(location.format(port=trap.port))) as server:
-        result = await ask(server.url(), network=network)
+    async with way_out() as (_, environment), serving(leading(location.format(port=trap.port))) as server:
+        result = await ask(server.url(), environment=environment)
     assert trap.caught == []
     assert set(result.observation.addresses) == {"127.0.0.1"}
 
@@ -156,7 +156,7 @@ async def test_37_the_last_of_many_redirects_does_not_get_there(trap: Trap) -> N
         there = f"/{step + 1}" if step < 5 else f"http://alias.test:{trap.port}/"
         writer.write(answer(302, b"", {"Location": there}))
 
-    async with way_out() as (_, network), serving(handle) as server:
-        result = await ask(server.url(), network=network)
+    async with way_out() as (_, environment), serving(handle) as server:
+        result = await ask(server.url(), environment=environment)
     assert trap.caught == []
     assert (result.judgement.reason, server.connections) == (Reason.REDIRECT_REFUSED, 6)

@@ -24,12 +24,12 @@ async def test_37_an_answer_that_changes_opens_no_gap(trap: Trap) -> None:
     """A name that is fine when it is looked up and forbidden when it is again is looked up once for each connection."""
     names = {"rebinding.test": ["127.0.0.1", FORBIDDEN]}
     async with (
-        way_out(names, changing=True) as (server, network),
+        way_out(names, changing=True) as (server, environment),
         serving(says(), port=0) as healthy,
     ):
-        first = await ask(healthy.url(host="rebinding.test"), network=network)
+        first = await ask(healthy.url(host="rebinding.test"), environment=environment)
         assert server.asked.count("rebinding.test/1") == 1
-        second = await ask(f"http://rebinding.test:{trap.port}/", network=network)
+        second = await ask(f"http://rebinding.test:{trap.port}/", environment=environment)
         assert server.asked.count("rebinding.test/1") == 2
     assert trap.caught == []
     assert first.judgement.reason is Reason.OK
@@ -41,10 +41,10 @@ async def test_37_an_answer_that_changes_before_a_redirect(trap: Trap) -> None:
     """A name that changes while it redirects to itself is judged anew."""
     names = {"rebinding.test": ["127.0.0.1", FORBIDDEN]}
     async with (
-        way_out(names, changing=True) as (server, network),
+        way_out(names, changing=True) as (server, environment),
         serving(leading(f"http://rebinding.test:{trap.port}/")) as first,
     ):
-        result = await ask(first.url(host="rebinding.test"), network=network)
+        result = await ask(first.url(host="rebinding.test"), environment=environment)
     assert trap.caught == []
     assert result.judgement.reason is Reason.REDIRECT_REFUSED
     assert (result.observation.addresses, server.asked.count("rebinding.test/1")) == (("127.0.0.1",), 2)
@@ -55,10 +55,10 @@ async def test_37_of_mixed_answers_only_the_allowed_are_used(trap: Trap, address
     """Of a name with allowed and forbidden addresses only the allowed are tried, also when they refuse."""
     free = port()  # type: ignore[operator]
     names = {"mixed.test": addresses}
-    async with serving(says(), host=FORBIDDEN, port=free) as forbidden, way_out(names) as (_, network):
-        refused = await ask(f"http://mixed.test:{free}/", network=network, ip="prefer-ipv6")
+    async with serving(says(), host=FORBIDDEN, port=free) as forbidden, way_out(names) as (_, environment):
+        refused = await ask(f"http://mixed.test:{free}/", environment=environment, ip="prefer-ipv6")
         async with serving(says(), port=free) as healthy:
-            passed = await ask(f"http://mixed.test:{free}/", network=network)
+            passed = await ask(f"http://mixed.test:{free}/", environment=environment)
     assert (trap.caught, forbidden.connections, healthy.connections) == ([], 0, 1)
     assert refused.judgement.reason is Reason.CONNECT_REFUSED
     assert passed.judgement.reason is Reason.OK
@@ -71,8 +71,8 @@ async def test_37_no_issuer_of_tokens_gets_there(trap: Trap, host: str, monkeypa
     monkeypatch.setenv("TEST_CLIENT_SECRET", "s3cr3t")
     url = f"http://{host}:{trap.port}/token"
     auth = Auth("oauth2", token_url=url, client_id="a", client_secret="env:TEST_CLIENT_SECRET")
-    async with way_out() as (_, network), serving(says()) as target:
-        result = await ask(target.url(), network=network, auth=auth)
+    async with way_out() as (_, environment), serving(says()) as target:
+        result = await ask(target.url(), environment=environment, auth=auth)
     assert (trap.caught, target.connections) == ([], 0)
     assert result.judgement.reason is Reason.OWN_CREDENTIAL
 
@@ -80,9 +80,9 @@ async def test_37_no_issuer_of_tokens_gets_there(trap: Trap, host: str, monkeypa
 async def test_37_no_issuer_of_tokens_leads_there(trap: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
     """An issuer that redirects is not followed: our secret stays with the one it was meant for."""
     monkeypatch.setenv("TEST_CLIENT_SECRET", "s3cr3t")
-    async with way_out() as (_, network), serving(leading(f"http://127.0.0.1:{trap.port}/", 307)) as issuer:
+    async with way_out() as (_, environment), serving(leading(f"http://127.0.0.1:{trap.port}/", 307)) as issuer:
         auth = Auth("oauth2", token_url=issuer.url(), client_id="a", client_secret="env:TEST_CLIENT_SECRET")
-        result = await ask(f"http://127.0.0.1:{trap.port}/", network=network, auth=auth)
+        result = await ask(f"http://127.0.0.1:{trap.port}/", environment=environment, auth=auth)
     assert (trap.caught, issuer.connections) == ([], 1)
     assert result.judgement.reason is Reason.OWN_CREDENTIAL
 
@@ -92,7 +92,7 @@ async def test_37_no_issuer_of_tokens_leads_there(trap: Trap, monkeypatch: pytes
 async def test_37_no_control_target_gets_there(trap: Trap, scheme: str, host: str) -> None:
     """Control targets obey the same rules."""
     url = f"{scheme}://{host}:{trap.port}"
-    async with way_out() as (_, network):
-        failing = await Controls((url,), network).ask()
+    async with way_out() as (_, environment):
+        failing = await Controls((url,), environment).ask()
     assert trap.caught == []
     assert "egress" in failing[url]

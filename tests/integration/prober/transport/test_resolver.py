@@ -11,10 +11,11 @@ from aiodns import error as ares
 
 from services.core.model.outcome import Outcome, Reason
 from services.prober.attempt import Result
-from services.prober.environment import Network
+from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Cause
 from services.prober.transport import resolver as resolve
 from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
 from services.prober.transport.resolver import Resolver
 from tests.support.servers.descriptors import no_descriptor_left
 from tests.support.servers.dns_server import Answer, Asked, answering, naming, with_rcode
@@ -22,13 +23,13 @@ from tests.support.servers.http_server import LOOPBACK, ask
 
 
 @asynccontextmanager
-async def way_out(port: int) -> AsyncIterator[Network]:
+async def way_out(port: int) -> AsyncIterator[ProbeEnvironment]:
     """A way out whose name server has this port of loopback."""
-    network = Network(egress=EgressRules(LOOPBACK), resolver=Resolver([f"127.0.0.1:{port}"]))
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), resolver=Resolver([f"127.0.0.1:{port}"])))
     try:
-        yield network
+        yield environment
     finally:
-        await network.close()
+        await environment.close()
 
 
 def _said(result: Result) -> tuple[Outcome, Reason]:
@@ -58,8 +59,8 @@ OURS = (Outcome.UNKNOWN, Reason.LOCAL_RESOURCES)
 )
 async def test_what_the_name_server_says_is_of_the_name(server: Answer, host: str, said: str) -> None:
     """A name without address, one the name server cannot tell of, and one that is none, are NOT_CONNECTED."""
-    async with naming(server) as names, way_out(names.port) as network:
-        result = await ask(f"http://{host}/", network=network)
+    async with naming(server) as names, way_out(names.port) as environment:
+        result = await ask(f"http://{host}/", environment=environment)
     assert _said(result) == FAILED
     assert result.judgement.detail == f"{host} does not resolve: {said}"
 
@@ -69,8 +70,8 @@ async def test_a_silent_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolve, "_TIMEOUT", 0.2)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", 0))
-        async with way_out(mute.getsockname()[1]) as network:
-            result = await ask("http://www.tax.example/", network=network, timeout=30.0)
+        async with way_out(mute.getsockname()[1]) as environment:
+            result = await ask("http://www.tax.example/", environment=environment, timeout=30.0)
     assert _said(result) == TIMED_OUT
     assert result.observation.duration < 20.0
     assert "Timeout while contacting DNS servers" in result.judgement.detail
@@ -81,8 +82,8 @@ async def test_nobody_at_the_name_servers_address() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    async with way_out(port) as network:
-        result = await ask("http://www.tax.example/", network=network)
+    async with way_out(port) as environment:
+        result = await ask("http://www.tax.example/", environment=environment)
     assert _said(result) == OURS
     assert "Could not contact DNS servers" in result.judgement.detail
 
@@ -90,21 +91,21 @@ async def test_nobody_at_the_name_servers_address() -> None:
 @pytest.mark.parametrize("server", [with_rcode("NOTIMP"), _nonsense])
 async def test_a_name_server_that_is_none(server: Answer) -> None:
     """What listens where our name server should be, and cannot answer a question, is no fault of the target."""
-    async with naming(server) as names, way_out(names.port) as network:
-        result = await ask("http://www.tax.example/", network=network)
+    async with naming(server) as names, way_out(names.port) as environment:
+        result = await ask("http://www.tax.example/", environment=environment)
     assert _said(result) == OURS
 
 
 @pytest.mark.parametrize("before", [True, False])
 async def test_no_descriptor_to_ask_with(*, before: bool) -> None:
     """Without a descriptor for the question the outcome is UNKNOWN, whether the resolver has asked before or not."""
-    async with naming(answering()) as names, way_out(names.port) as network:
+    async with naming(answering()) as names, way_out(names.port) as environment:
         if before:
-            assert "192.0.2.1" in await network.resolver.addresses("www.tax.example")
+            assert "192.0.2.1" in await environment.outbound.resolver.addresses("www.tax.example")
         with no_descriptor_left():
-            result = await ask("http://ns.tax.example/", network=network)
+            result = await ask("http://ns.tax.example/", environment=environment)
         assert _said(result) == OURS
-        assert await network.resolver.addresses("ns.tax.example") == ("192.0.2.53",)
+        assert await environment.outbound.resolver.addresses("ns.tax.example") == ("192.0.2.53",)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,26 @@
+"""The way out of one prober, shared by all its probes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from services.core.model import Egress
+from services.prober.tls.contexts import Contexts
+from services.prober.tls.trust_store import TrustStore
+from services.prober.transport.egress import EgressRules
+from services.prober.transport.resolver import Resolver
+
+__all__ = ["Outbound"]
+
+
+@dataclass(slots=True)
+class Outbound:
+    """What connections need: egress rules, name resolution, trust anchors and TLS contexts.
+
+    ``egress`` is replaced when the policy changes.
+    """
+
+    egress: EgressRules = field(default_factory=lambda: EgressRules(Egress()))
+    resolver: Resolver = field(default_factory=Resolver)
+    trust: TrustStore = field(default_factory=TrustStore)
+    contexts: Contexts = field(default_factory=Contexts)

@@ -45,8 +45,7 @@ async def test_connecting_is_all() -> None:
     assert result.judgement.reason is Reason.OK
     assert latency is not None
     assert phases.connect is not None
-    assert latency == pytest.approx(phases.connect, abs=0.005)
-    assert latency <= result.observation.duration
+    assert phases.connect <= latency <= result.observation.duration
     assert (phases.resolve, phases.tls, phases.processing, phases.transfer) == (None, None, None, None)
     assert result.observation.addresses == ("127.0.0.1",)
 

@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
-from services.core.model import Probe
+from services.core.model import Auth, Probe
 
-__all__ = ["MissingSecretError", "Secrets", "secret_references"]
+__all__ = ["MissingSecretError", "Secrets", "credential", "secret_references"]
+
+
+def credential(auth: Auth, secrets: Secrets) -> tuple[str, str]:
+    """Return the name and the value of the header; no name without auth.
+
+    The value is empty with oauth2, whose token is asked for when it is needed. Raises MissingSecretError.
+    """
+    if auth.kind == "none":
+        return "", ""
+    if auth.kind == "api_key":
+        return auth.header, _sendable(auth.key, secrets)
+    if auth.kind == "basic":
+        given = f"{auth.username}:{secrets.get(auth.password)}"
+        return "Authorization", f"Basic {b64encode(given.encode()).decode()}"
+    if auth.kind == "bearer":
+        return "Authorization", f"Bearer {_sendable(auth.token, secrets)}"
+    if auth.kind == "oauth2":
+        return "Authorization", ""
+    raise ValueError(f"auth kind {auth.kind} is unknown")
+
+
+def _sendable(reference: str, secrets: Secrets) -> str:
+    """Return a secret that stands in a header as it is, as all do that issuers give."""
+    secret = secrets.get(reference)
+    if not all(" " <= character <= "~" for character in secret):
+        raise MissingSecretError(f"the credential {reference} cannot be sent: it holds more than printable ASCII")
+    return secret
+
 
 # A rotated secret is picked up within this many seconds, without a look at the disk for every probe.
 _KEPT_SECONDS = 10.0

@@ -1,13 +1,26 @@
-"""The headers of a definition as metadata of gRPC calls (grpc/doc/PROTOCOL-HTTP2.md, Custom-Metadata). Pure."""
+"""One gRPC call over one fresh HTTP/2 connection: all that is asked at once, then all of the answer.
+
+Source: gRPC over HTTP2 (grpc/doc/PROTOCOL-HTTP2.md) and HTTP to gRPC Status Code Mapping.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+from time import monotonic
+from typing import Final
 
+from services.core.model import Tls
 from services.prober.errors import UnusableError
+from services.prober.http.exchange import Answer, Call, hop
+from services.prober.http.http2 import Http2Connection, Request
+from services.prober.observation import Cause, Failure, Phase
+from services.prober.transport.outbound import Outbound
+from services.prober.transport.trace import StoppedError, Trail
 from services.register.reading import unfit_for_grpc
 
-__all__ = ["metadata_of"]
+__all__ = ["Ended", "Server", "call", "metadata_of"]
 
 _USER_AGENT = "peyvand-prober/1"
 
@@ -27,3 +40,134 @@ def metadata_of(
             raise UnusableError(f"the header {name} {unfit}")
     authority = given.pop("host", "")
     return authority.encode(), tuple((name.encode(), value.strip().encode()) for name, value in given.items())
+
+
+_MARGIN_SECONDS: Final = 0.1
+
+_CODES: Final = (
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
+# What a status of HTTP means where the answer itself does not tell how the call ended.
+_OF_HTTP: Final = {
+    400: "INTERNAL",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "UNIMPLEMENTED",
+    429: "UNAVAILABLE",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "UNAVAILABLE",
+}
+_PREFIX: Final = 5
+
+Metadata = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where calls go, and what goes with each; ``tls`` None over plain TCP. Names of metadata are in lower case."""
+
+    host: str
+    port: int
+    tls: Tls | None
+    authority: bytes
+    metadata: Metadata = field(repr=False, default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a call ended: the name of its status code, and the messages of the answer, none unless it is OK."""
+
+    code: str
+    messages: tuple[bytes, ...] = field(repr=False, default=())
+
+
+async def call(
+    server: Server,
+    path: str,
+    messages: Iterable[bytes],
+    *,
+    limit: int,
+    outbound: Outbound,
+    trail: Trail,
+    answer: Answer,
+) -> Ended:
+    """Call a method and wait for its end; the answer's messages may take ``limit`` bytes together.
+
+    Raises StoppedError when the answer does not come whole, or is no gRPC.
+    """
+    body = b"".join(b"\0" + len(message).to_bytes(4, "big") + message for message in messages)
+
+    def ask() -> Request:
+        return Request(_headers(server, path, trail.deadline - monotonic()), body)
+
+    wire = Call(ask, server.host, server.port, server.tls, limit + _PREFIX, head=False)
+    connection = await hop(wire, outbound, trail, answer)
+    assert isinstance(connection, Http2Connection)
+    code = _code(connection)
+    return Ended(code, tuple(_messages(b"".join(connection.body))) if code == "OK" else ())
+
+
+def _headers(server: Server, path: str, left: float) -> Metadata:
+    """Return the headers of a call that has ``left`` seconds. The server is told of some more, so that our own deadline comes
+    first: which of the two ended a call would else be chance, and with it the reason.
+    """
+    return (
+        (b":method", b"POST"),
+        (b":scheme", b"http" if server.tls is None else b"https"),
+        (b":authority", server.authority),
+        (b":path", path.encode()),
+        (b"te", b"trailers"),
+        (b"grpc-timeout", b"%dm" % ceil((max(0.0, left) + _MARGIN_SECONDS) * 1000)),
+        (b"content-type", b"application/grpc"),
+        (b"grpc-accept-encoding", b"identity"),
+        *server.metadata,
+    )
+
+
+def _code(connection: Http2Connection) -> str:
+    """Read how the call ended, from the trailers, or from the headers where there is nothing else."""
+    last = connection.trailers or ([] if connection.body else connection.headers)
+    said = next((value for name, value in last if name == b"grpc-status"), None)
+    if said is not None:
+        if not said.isdigit():
+            raise _broken("the answer's grpc-status is not a number")
+        return _CODES[int(said)] if len(said) <= 2 and int(said) < len(_CODES) else "UNKNOWN"
+    if connection.status != 200:
+        return _OF_HTTP.get(connection.status, "UNKNOWN")
+    if not any(name == b"content-type" and value.startswith(b"application/grpc") for name, value in connection.headers):
+        raise _broken("the answer is HTTP/2, but not gRPC")
+    raise _broken("the answer ends without grpc-status")
+
+
+def _messages(body: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(body):
+        start = at + _PREFIX
+        at = start + int.from_bytes(body[at + 1 : start], "big")
+        if start > len(body) or at > len(body):
+            raise _broken("the answer ends within a message")
+        if body[start - _PREFIX]:
+            detail = "the answer is compressed, which was not asked for"
+            raise StoppedError(Failure(Phase.TRANSFER, Cause.ENCODING, detail))
+        yield body[start:at]
+
+
+def _broken(detail: str) -> StoppedError:
+    return StoppedError(Failure(Phase.TRANSFER, Cause.PROTOCOL, detail))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from services.prober.grpc.call import Server, call
 from services.prober.grpc.descriptors import (
     AbsentError,
     DescriptorError,
@@ -16,10 +17,9 @@ from services.prober.grpc.descriptors import (
     reflected,
     symbol_question,
 )
-from services.prober.grpc.unary import Server, call
 from services.prober.http.exchange import Answer
 from services.prober.transport.outbound import Outbound
-from services.prober.transport.trail import Trail
+from services.prober.transport.trace import Trail
 
 __all__ = ["describe"]
 

@@ -14,13 +14,12 @@ import httpx
 import orjson
 
 from services.core.model import Probe
-from services.prober.http.exchange import Answer, hop
+from services.prober.http.exchange import Answer, call_of, hop
 from services.prober.http.token_cache import Issuer, Token, TokenError, Tokens
-from services.prober.http.wire import call_of
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.secrets import MissingSecretError, Secrets
 from services.prober.transport.outbound import Outbound
-from services.prober.transport.trail import StoppedError, Trail
+from services.prober.transport.trace import StoppedError, Trail
 
 __all__ = ["access_token", "issuer_of"]
 

@@ -19,11 +19,9 @@ from services.prober.dns.udp import exchange
 from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase
 from services.prober.transport.connection import Stream
-from services.prober.transport.dial import place_of
+from services.prober.transport.dial import in_turn, look_up, place_of, talk
 from services.prober.transport.outbound import Outbound
-from services.prober.transport.reach import in_turn, look_up, talk
-from services.prober.transport.trace import bounded, observed
-from services.prober.transport.trail import StoppedError, Trail
+from services.prober.transport.trace import StoppedError, Trail, bounded, observed
 
 __all__ = ["DnsTarget", "prepare", "probe"]
 

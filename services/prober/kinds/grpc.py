@@ -17,10 +17,9 @@ from time import monotonic, perf_counter
 import orjson
 
 from services.core.model import Probe, fill, filled
-from services.prober.credential import credential
 from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import excused
-from services.prober.grpc.call import metadata_of
+from services.prober.grpc.call import Server, call, metadata_of
 from services.prober.grpc.descriptor_cache import Key
 from services.prober.grpc.descriptors import (
     HEALTH_CHECK,
@@ -31,15 +30,14 @@ from services.prober.grpc.descriptors import (
     Method,
 )
 from services.prober.grpc.reflection import describe
-from services.prober.grpc.unary import Server, call
 from services.prober.http.content_coding import decode_headers
 from services.prober.http.exchange import Answer
 from services.prober.http.oauth2 import access_token, issuer_of
 from services.prober.http.token_cache import Issuer
 from services.prober.observation import Cause, Failure, Observation, Phase, RpcFacts
+from services.prober.secrets import credential
 from services.prober.transport.dial import place_of
-from services.prober.transport.trace import bounded
-from services.prober.transport.trail import StoppedError, Trail
+from services.prober.transport.trace import StoppedError, Trail, bounded
 
 __all__ = ["GrpcTarget", "prepare", "probe"]
 

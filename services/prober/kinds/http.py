@@ -9,18 +9,17 @@ from time import perf_counter
 import httpx
 
 from services.core.model import Probe, Tls, fill, filled
-from services.prober.credential import credential
 from services.prober.deadline import Deadline
 from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
 from services.prober.excuses import excused
 from services.prober.http.content_coding import DecodeError, LimitError, decodable, decode, decode_headers
-from services.prober.http.exchange import Answer, AnyConnection, Call, hop
+from services.prober.http.exchange import Answer, AnyConnection, Call, call_of, hop
 from services.prober.http.oauth2 import access_token, issuer_of
 from services.prober.http.token_cache import Issuer
-from services.prober.http.wire import call_of
 from services.prober.observation import Cause, Failure, Observation, Phase
-from services.prober.transport.trail import StoppedError, Trail
+from services.prober.secrets import credential
+from services.prober.transport.trace import StoppedError, Trail
 
 __all__ = ["HttpTarget", "prepare", "probe", "ready"]
 

@@ -17,12 +17,10 @@ from services.prober.environment import ProbeEnvironment
 from services.prober.expected.expectations import Pattern, compile_pattern
 from services.prober.observation import Cause, Observation, Phase
 from services.prober.tls.handshake import Handshake
-from services.prober.transport.dial import place_of
+from services.prober.transport.dial import place_of, shaking, talk
 from services.prober.transport.line_protocol import Lines
 from services.prober.transport.outbound import Outbound
-from services.prober.transport.reach import shaking, talk
-from services.prober.transport.trace import bounded, observed, since_connecting
-from services.prober.transport.trail import Trail
+from services.prober.transport.trace import Trail, bounded, observed, since_connecting
 
 __all__ = ["TcpTarget", "prepare", "probe"]
 

@@ -16,12 +16,10 @@ from services.prober.observation import Cause, Observation
 from services.prober.tls.handshake import Handshake
 from services.prober.tls.starttls import WAYS, GarbledError, RefusedError, Way
 from services.prober.transport.connection import Stream
-from services.prober.transport.dial import place_of
+from services.prober.transport.dial import place_of, shaking, talk
 from services.prober.transport.line_protocol import Lines
 from services.prober.transport.outbound import Outbound
-from services.prober.transport.reach import shaking, talk
-from services.prober.transport.trace import bounded, observed, since_connecting
-from services.prober.transport.trail import Trail
+from services.prober.transport.trace import Trail, bounded, observed, since_connecting
 
 __all__ = ["TlsTarget", "prepare", "probe"]
 

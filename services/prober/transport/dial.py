@@ -1,10 +1,29 @@
-"""Where a target is that is a host and a port, `tcp://mail.example:25`. Pure."""
+"""From a name to a connection: addresses, egress on the very address, each address in turn, trust."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from ipaddress import ip_address
+from time import monotonic, perf_counter, time
+from typing import TypeVar
+
 import httpx
 
-__all__ = ["place_of"]
+from services.core.model import Tls
+from services.prober.observation import Cause, Failure, Phase
+from services.prober.secrets import MissingSecretError
+from services.prober.tls.handshake import Handshake
+from services.prober.tls.verification import Trust
+from services.prober.transport.connection import Stream
+from services.prober.transport.egress import EgressRules
+from services.prober.transport.os_errors import cause_of, foremost, lacks_family, os_reason
+from services.prober.transport.outbound import Outbound
+from services.prober.transport.resolver import ResolveError
+from services.prober.transport.trace import StoppedError, Trail
+
+__all__ = ["addresses_of", "in_turn", "look_up", "place_of", "shaking", "talk"]
 
 
 def place_of(target: str, port: int | None = None) -> tuple[str, int]:
@@ -20,3 +39,160 @@ def place_of(target: str, port: int | None = None) -> tuple[str, int]:
     if not url.host or named is None:
         raise ValueError("the target does not name both host and port")
     return url.raw_host.decode("ascii"), named
+
+
+S = TypeVar("S", bound=Stream)
+T = TypeVar("T")
+
+
+def shaking(
+    tls: Tls, host: str, outbound: Outbound, trail: Trail, *, alpn: tuple[str, ...] = ()
+) -> Callable[[], Handshake]:
+    """Return what makes the TLS side of each connection to ``host``. Raises StoppedError when our own files are missing.
+
+    What the certificates say goes to the trail, whether they are believed or not.
+    """
+    name = (tls.server_name or host).rstrip(".")  # the root's dot is never part of a name in TLS (RFC 6066, 3)
+    try:
+        trust = outbound.trust.get(tls.ca, verify=tls.verify)
+        context = outbound.contexts.get(alpn, tls.certificate, tls.key)
+    except MissingSecretError as error:
+        raise StoppedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, str(error))) from error
+
+    def accept(chain: list[bytes]) -> Failure | None:
+        return _accept(chain, name, trust, trail)
+
+    return lambda: Handshake(context, name, accept)
+
+
+def _accept(chain: list[bytes], name: str, trust: Trust, trail: Trail) -> Failure | None:
+    """Judge the chain a server presented; keep its facts either way."""
+    examined = trust.examine(chain, name, time())
+    trail.certificate = trail.certificate or examined.facts
+    return examined.cause and Failure(Phase.TLS, examined.cause, examined.detail)
+
+
+async def talk(host: str, port: int, make: Callable[[asyncio.Future[None]], S], outbound: Outbound, trail: Trail) -> S:
+    """Resolve, connect, and wait until the talk that ``make`` builds on the connection has ended well.
+
+    Raises StoppedError; the trail then holds what was learnt before.
+    """
+    trail.phase = Phase.PREPARE
+    allowed = await look_up(host, outbound, trail)
+    trail.phase = Phase.CONNECT
+    start = perf_counter()
+    streams: list[S] = []
+    try:
+        stream = await _connect(allowed, port, make, trail, streams)
+        await stream.done
+    finally:
+        trail.record(streams[-1] if streams else None, start)
+        for stream in streams:
+            stream.abandon()
+    if stream.failure is not None:
+        raise StoppedError(stream.failure)
+    return stream
+
+
+async def look_up(host: str, outbound: Outbound, trail: Trail) -> list[str]:
+    """Return what ``addresses_of`` does for the trail's choice of family, and record in the trail how long it took."""
+    if _is_address(host):
+        return [_literal(host, trail.ip, outbound.egress)]
+    trail.phase = Phase.RESOLVE
+    start = perf_counter()
+    try:
+        return await addresses_of(host, outbound, trail.ip)
+    finally:
+        trail.resolve = (trail.resolve or 0.0) + perf_counter() - start
+
+
+async def addresses_of(host: str, outbound: Outbound, ip: str = "prefer-ipv4") -> list[str]:
+    """Return the addresses of a name (or an address itself) that probes may connect to, in the order to try them.
+
+    ``ip`` is the definition's choice of family. Raises StoppedError.
+    """
+    if _is_address(host):
+        return [_literal(host, ip, outbound.egress)]
+    try:
+        addresses = await outbound.resolver.addresses(host)
+    except ResolveError as error:
+        raise StoppedError(Failure(Phase.RESOLVE, error.cause, str(error))) from error
+    return _allowed(_chosen(addresses, ip, host), outbound.egress)
+
+
+@lru_cache(maxsize=65536)
+def _literal(host: str, ip: str, egress: EgressRules) -> str:
+    """Return an address written in place of a name. Raises StoppedError, which is not remembered."""
+    return _allowed(_chosen((host,), ip, host), egress)[0]
+
+
+def _chosen(addresses: tuple[str, ...], ip: str, host: str) -> list[str]:
+    """Order the addresses by the family preferred, or keep only those of the one family wanted."""
+    only = not ip.startswith("prefer-")
+    wanted = 6 if ip.endswith("6") else 4
+    chosen = sorted(addresses, key=lambda address: _version(address) != wanted)
+    if only:
+        chosen = [address for address in chosen if _version(address) == wanted]
+    if not chosen:
+        detail = f"{host} has no IPv{wanted} address" if only else f"{host} has no address"
+        raise StoppedError(Failure(Phase.RESOLVE, Cause.FAILED, detail))
+    return chosen
+
+
+def _version(address: str) -> int:
+    return 6 if ":" in address else 4
+
+
+def _allowed(addresses: list[str], egress: EgressRules) -> list[str]:
+    allowed = [address for address in addresses if egress.allows(address)]
+    if not allowed:
+        refused = ", ".join(addresses)
+        raise StoppedError(Failure(Phase.CONNECT, Cause.EGRESS, f"the egress policy does not allow {refused}"))
+    return allowed
+
+
+@lru_cache(maxsize=65536)
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def _connect(
+    addresses: list[str], port: int, make: Callable[[asyncio.Future[None]], S], trail: Trail, streams: list[S]
+) -> S:
+    loop = asyncio.get_running_loop()
+
+    async def attempt(address: str) -> S:
+        stream = make(loop.create_future())
+        streams.append(stream)
+        await loop.create_connection(lambda: stream, address, port)
+        return stream
+
+    return await in_turn(addresses, attempt, trail, silent=Phase.CONNECT)
+
+
+async def in_turn(addresses: list[str], attempt: Callable[[str], Awaitable[T]], trail: Trail, *, silent: Phase) -> T:
+    """Try each address in turn; a silent one may use its share of the time left, so that the next gets a chance.
+
+    ``attempt`` raises OSError where it fails to reach an address; to be silent is to fail in phase ``silent``. Raises
+    StoppedError when no address is left, or this machine is at fault.
+    """
+    failures: list[Failure] = []
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        trail.addresses.append(address)
+        try:
+            if left == 1:
+                return await attempt(address)
+            async with asyncio.timeout((trail.deadline - monotonic()) / left):
+                return await attempt(address)
+        except TimeoutError:
+            failures.append(Failure(silent, Cause.TIMEOUT, f"{address} does not answer"))
+        except OSError as error:
+            cause = cause_of(error)
+            failures.append(Failure(Phase.CONNECT, cause, f"connecting to {address} failed: {os_reason(error)}"))
+            if cause is Cause.LOCAL_RESOURCES and not lacks_family(error, address):
+                raise StoppedError(failures[-1]) from error
+    raise StoppedError(foremost(failures))

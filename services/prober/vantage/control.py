@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from services.core.model import Probe, Tls
 from services.prober.environment import ProbeEnvironment
 from services.prober.kinds import http
+from services.prober.transport.dial import addresses_of
 from services.prober.transport.os_errors import os_reason
-from services.prober.transport.reach import addresses_of
-from services.prober.transport.trail import StoppedError
+from services.prober.transport.trace import StoppedError
 
 __all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "Controls"]
 

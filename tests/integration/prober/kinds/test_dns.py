@@ -55,7 +55,8 @@ async def test_29_an_answer_is_facts_and_phases(transport: str) -> None:
     assert (phases.resolve, phases.tls) == (None, None)
     assert phases.processing is not None
     assert (phases.connect is None, phases.transfer is None) == (transport == "udp",) * 2
-    assert observation.latency == pytest.approx(phases.processing + (phases.transfer or 0.0), abs=0.005)
+    assert observation.latency is not None
+    assert phases.processing + (phases.transfer or 0.0) <= observation.latency + 1e-6 <= observation.duration + 1e-6
     assert observation.addresses == ("127.0.0.1",)
 
 

@@ -65,7 +65,8 @@ async def test_a_handshake_is_all(authority: Authority) -> None:
     phases = observation.phases
     assert result.judgement.reason is Reason.OK
     assert (phases.resolve, phases.processing, phases.transfer) == (None, None, None)
-    assert observation.latency == pytest.approx((phases.connect or 0.0) + (phases.tls or 0.0), abs=0.005)
+    assert observation.latency is not None
+    assert (phases.connect or 0.0) + (phases.tls or 0.0) <= observation.latency + 1e-6 <= observation.duration + 1e-6
     assert observation.tls_version == "TLSv1.3"
     assert observation.certificate is not None
     assert observation.certificate.names == ("127.0.0.1",)
@@ -92,7 +93,8 @@ async def test_25_starttls_yields_certificate_facts(way: str, authority: Authori
     assert observation.certificate.earliest_expiry == pytest.approx(time() + 30 * _DAY, abs=60)
     assert observation.tls_version == "TLSv1.3"
     assert all(part is not None for part in parts)
-    assert observation.latency == pytest.approx(sum(part or 0.0 for part in parts), abs=0.005)
+    assert observation.latency is not None
+    assert sum(part or 0.0 for part in parts) <= observation.latency + 1e-6 <= observation.duration + 1e-6
 
 
 @pytest.mark.parametrize("way", ["", *TALKS])

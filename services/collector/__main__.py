@@ -2,7 +2,7 @@
 
 import sys
 
-from services.collector.runner import main
+from services.collector.component import main
 from services.core.runtime import run
 
 if __name__ == "__main__":

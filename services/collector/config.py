@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from services.collector.xroad.requests import BEHIND_SECONDS
 from services.core.errors import InputError
 from services.register.reading import (
     Block,
@@ -22,7 +22,10 @@ from services.register.reading import (
     read_server_name,
 )
 
-__all__ = ["FileSource", "Source", "XroadSource", "read_sources"]
+__all__ = ["BEHIND_SECONDS", "FileSource", "Source", "XroadSource", "read_sources"]
+
+BEHIND_SECONDS: Final = 60.0
+"""How far behind now records are requested by default: the offset that X-Road servers have by default."""
 
 _XROAD = ("url", "client", "certificate", "key", "authority", "server_name", "timeout", "every", "behind", "history")
 _KEYS = {

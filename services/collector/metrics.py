@@ -9,10 +9,12 @@ from prometheus_client import CollectorRegistry
 from services.collector.ledger.ledger import Taken
 from services.collector.ledger.summary_rows import Totals
 from services.collector.records.health_data import Health
-from services.collector.xroad.client import FAILURES
 from services.core import metrics
 
-__all__ = ["SERVICES", "Meters"]
+__all__ = ["FAILURES", "SERVICES", "Meters"]
+
+FAILURES: Final = ("fault", "status", "timeout", "tls", "transport", "too_large", "unreadable")
+"""How a source can fail."""
 
 SERVICES: Final = 1000
 """So many services of a security server are shown at most."""

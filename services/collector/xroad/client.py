@@ -12,15 +12,12 @@ import httpx
 from services.collector.config import XroadSource
 from services.collector.records.answers import AnswerError, FaultError, read_envelope
 
-__all__ = ["FAILURES", "LARGEST_ANSWER", "SecurityServer", "SourceError"]
+__all__ = ["LARGEST_ANSWER", "SecurityServer", "SourceError"]
 
 LARGEST_ANSWER: Final = 16 << 20
 """Bytes an answer may have, packed as its records are: ten times what 10,000 records take."""
 
 _CONNECT_SECONDS: Final = 10.0
-
-FAILURES: Final = ("fault", "status", "timeout", "tls", "transport", "too_large", "unreadable")
-"""How a source can fail."""
 
 
 class SourceError(Exception):

@@ -13,10 +13,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-__all__ = ["BEHIND_SECONDS", "AskError", "Span", "health_data", "onward", "operational_data", "pause", "span"]
-
-BEHIND_SECONDS: Final = 60.0
-"""How far behind now records are asked for unless a source says so: the offset that servers have by default."""
+__all__ = ["AskError", "Span", "health_data", "onward", "operational_data", "pause", "span"]
 
 _SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 _XROAD: Final = "http://x-road.eu/xsd/xroad.xsd"
@@ -47,7 +44,7 @@ class Span:
         return self if seconds is None else Span(self.first, min(self.last, self.first + seconds - 1))
 
 
-def span(position: int | None, now: float, history: float, behind: float = BEHIND_SECONDS) -> Span | None:
+def span(position: int | None, now: float, history: float, behind: float) -> Span | None:
     """What to ask for next: from the position on, or ``history`` seconds back where there is none; None when it is too early."""
     last = int(now - behind) - 1
     first = int(now - history) if position is None else position

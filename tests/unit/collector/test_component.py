@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from services.collector.component import Crew, end
+from services.collector.component import _Crew, _end
 from services.core.errors import StateError
 
 
 async def test_the_first_failure_stops_all():
     """A task that fails brings about the stop, and its failure is the one that is raised, whatever fails after it."""
     stop = asyncio.Event()
-    crew = Crew(stop)
+    crew = _Crew(stop)
 
     async def fails(reason):
         raise StateError(reason)
@@ -48,5 +48,5 @@ async def test_a_task_that_swallows_a_cancel_is_ended():
 
     task = asyncio.create_task(swallows())
     await asyncio.sleep(0)
-    await end(task)
+    await _end(task)
     assert (lost, task.cancelled()) == (2, True)

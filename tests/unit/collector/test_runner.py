@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.collector.component import _Collector
 from services.collector.ledger.thread import Desk
 from services.collector.records.batch import Batch, Position
 from services.collector.records.xroad import read_side
-from services.collector.runner import _Collector
 from services.core import log as logs
 from services.core.codec import decode_summaries
 from services.core.errors import BusError

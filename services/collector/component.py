@@ -10,15 +10,12 @@ from random import SystemRandom
 from time import time
 
 from services.collector.config import FileSource, Source, read_sources
-from services.collector.files.log_file import LogFile
-from services.collector.files.replayer import Replayer
-from services.collector.files.tailer import Follower
+from services.collector.files import Follower, LogFile, Replayer
 from services.collector.intake import Intake
-from services.collector.ledger.ledger import Ledger
-from services.collector.ledger.thread import Desk
+from services.collector.ledger import Desk, Ledger
 from services.collector.metrics import Meters
 from services.collector.publisher import messages, publish
-from services.collector.xroad.poller import Puller
+from services.collector.xroad import Puller
 from services.core.bus import Bus, connect_by
 from services.core.errors import BusError, PeyvandError, SettingsError
 from services.core.model import FLUSH_SECONDS, Register

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Final
 
-from services.collector.ledger.ledger import Ledger, Taken
-from services.collector.ledger.thread import Desk
+from services.collector.ledger import Desk, Ledger, Taken
 from services.collector.metrics import Meters
-from services.collector.records.batch import Batch, Position, Reject
+from services.collector.records import Batch, Position, Reject
 from services.core.log import Logger
 
 __all__ = ["Intake"]

@@ -6,9 +6,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from services.collector.ledger.ledger import Taken
-from services.collector.ledger.summary_rows import Totals
-from services.collector.records.health_data import Health
+from services.collector.ledger import Taken, Totals
+from services.collector.records import Health
 from services.core import metrics
 
 __all__ = ["FAILURES", "SERVICES", "Meters"]

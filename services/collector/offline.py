@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.collector.files.log_file import LogFile
-from services.collector.ledger.ledger import Ledger, Taken
-from services.collector.ledger.summary_rows import Totals
+from services.collector.files import LogFile
+from services.collector.ledger import Ledger, Taken, Totals
 from services.core.errors import Fault, InputError
 from services.core.model import ExchangeSummary
 from services.register.attribution import Mapping

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from services.collector.ledger.ledger import Pending
+from services.collector.ledger import Pending
 from services.core import codec
 from services.core.bus import Bus, exchange_subject, shard_of
 

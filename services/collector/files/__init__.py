@@ -1,1 +1,7 @@
-"""TODO-FACE."""
+"""Log files: found by a pattern, kept open across rotation, tailed or replayed."""
+
+from services.collector.files.log_file import LogFile
+from services.collector.files.replayer import Replayer
+from services.collector.files.tailer import Follower
+
+__all__ = ["Follower", "LogFile", "Replayer"]

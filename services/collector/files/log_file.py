@@ -10,8 +10,7 @@ from io import FileIO
 from pathlib import Path
 from typing import IO
 
-from services.collector.records.batch import START, Batch, Position
-from services.collector.records.formats import GZIP, UnreadableError, beginning, read
+from services.collector.records import GZIP, START, Batch, Position, UnreadableError, beginning, read
 from services.core.errors import Fault, InputError
 
 __all__ = ["LogFile"]

@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from services.collector.files.log_file import LogFile
 from services.collector.intake import Intake
-from services.collector.ledger.ledger import Ledger
-from services.collector.records.batch import START, Batch
-from services.collector.records.timeline import Extent, Paced, timeline
+from services.collector.ledger import Ledger
+from services.collector.records import START, Batch, Extent, Paced, Timeline
 from services.core.errors import StateError
 from services.core.log import Logger
 
@@ -48,7 +47,7 @@ class Replayer:
             extent = await self._extent()
             if extent is None:
                 return
-            await desk.do(self._ledger.replay, identity, timeline(extent, self._now_ms(), seconds))
+            await desk.do(self._ledger.replay, identity, Timeline.over(extent, self._now_ms(), seconds))
             position = START
         batches = Paced(self._source.batches(position, size=_READ_LINES), self._due, _TAKE_LINES)
         while (batch := await desk.do(batches.take, self._now_ms())) is not None:

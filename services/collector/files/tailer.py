@@ -8,7 +8,7 @@ from services.collector.config import FileSource
 from services.collector.files.open_files import Held, Key, Sight
 from services.collector.intake import Intake
 from services.collector.metrics import Meters
-from services.collector.records.batch import START, Reject
+from services.collector.records import START, Reject
 from services.core.errors import InputError
 from services.core.log import Logger
 

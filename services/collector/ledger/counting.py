@@ -11,8 +11,7 @@ from services.collector.ledger import sides
 from services.collector.ledger.pairing import exchanges
 from services.collector.ledger.parties import Pairs
 from services.collector.ledger.summary import Tally
-from services.collector.records.timeline import Timeline
-from services.collector.records.xroad import Side
+from services.collector.records import Side, Timeline
 from services.register.attribution import Mapping
 
 __all__ = ["MOST_SIDES", "Counting"]

@@ -21,9 +21,7 @@ from services.collector.ledger.parties import Pairs
 from services.collector.ledger.schema import open_database
 from services.collector.ledger.summary import Tally, summary
 from services.collector.ledger.summary_rows import Cell, Totals
-from services.collector.records.batch import START, Batch, Position, Reject
-from services.collector.records.timeline import Timeline
-from services.collector.records.xroad import Side
+from services.collector.records import START, Batch, Position, Reject, Side, Timeline
 from services.core.errors import StateError
 from services.core.model import ExchangeSummary
 from services.register.attribution import Mapping

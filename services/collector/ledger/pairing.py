@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.collector.records.xroad import Parties, Result, Side
+from services.collector.records import Result, Side
+from services.core.model import Parties
 
 __all__ = ["Exchange", "exchanges"]
 

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import count
 
-from services.collector.records.xroad import Parties
+from services.core.model import Parties
 from services.register.attribution import Attribution, Mapping
 
 __all__ = ["Pairs"]

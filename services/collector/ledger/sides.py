@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from services.collector.ledger.parties import Pairs
-from services.collector.records.xroad import Result, Side
+from services.collector.records import Result, Side
 
 __all__ = ["SLICES", "apart", "forget", "keep", "known", "named"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from services.collector.ledger.pairing import Exchange
-from services.collector.records.xroad import Parties
-from services.core.model import DURATION_BUCKETS, ExchangeSummary
+from services.core.model import DURATION_BUCKETS, ExchangeSummary, Parties
 from services.register.attribution import Attribution
 
 __all__ = ["Tally", "bucket_of", "summary"]

@@ -25,7 +25,8 @@ from services.collector.records.fields import (
     is_stamp,
     is_text,
 )
-from services.collector.records.xroad import Parties, RecordError, Result, Side, escaped
+from services.collector.records.xroad import RecordError, Result, Side
+from services.core.model import Parties, escaped
 
 __all__ = ["is_generic", "read_generic"]
 

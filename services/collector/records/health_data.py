@@ -12,7 +12,7 @@ from lxml import etree
 
 from services.collector.records.answers import AnswerError, read_envelope
 from services.collector.records.fields import is_name
-from services.collector.records.xroad import escaped
+from services.core.model import escaped
 
 __all__ = ["Health", "ServiceHealth", "read_health"]
 

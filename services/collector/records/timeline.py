@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from services.collector.records.batch import Batch
 
-__all__ = ["Extent", "Paced", "Timeline", "timeline"]
+__all__ = ["Extent", "Paced", "Timeline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +42,16 @@ class Timeline:
         """Where a moment of the log falls."""
         return self.start + (moment - self.first) * self.length // self.span
 
+    @classmethod
+    def over(cls, extent: Extent, now_ms: int, seconds: float) -> Self:
+        """Fit a whole log within ``seconds`` from now, or within its own span where that is shorter.
 
-def timeline(extent: Extent, now_ms: int, seconds: float) -> Timeline:
-    """Lay the whole log within ``seconds`` from now, or within its own span where that is shorter.
-
-    With ``seconds`` 0 nothing is compressed and nothing waits: the log's last record falls on now.
-    """
-    span = max(1, extent.last - extent.first)
-    if seconds <= 0:
-        return Timeline(extent.first, now_ms - span, span, span)
-    return Timeline(extent.first, now_ms, span, min(span, round(seconds * 1000)))
+        With ``seconds`` 0 nothing is compressed and nothing waits: the log's last record falls on now.
+        """
+        span = max(1, extent.last - extent.first)
+        if seconds <= 0:
+            return cls(extent.first, now_ms - span, span, span)
+        return cls(extent.first, now_ms, span, min(span, round(seconds * 1000)))
 
 
 class Paced:

@@ -18,7 +18,7 @@ import orjson
 from services.collector.records.fields import AT_FAULTS, AT_ID, AT_NUMBERS, AT_SIZES, FIELDS, reasons
 from services.core.model import Parties, escaped
 
-__all__ = ["Parties", "RecordError", "Result", "Side", "escaped", "read_side", "side_of"]
+__all__ = ["RecordError", "Result", "Side", "read_side", "side_of"]
 
 _META = frozenset({"listMethods", "allowedMethods", "listClients", "listCentralServices", "getWsdl", "getOpenAPI"})
 _BUS_FAULTS = ("server.serverproxy", "server.clientproxy", "client.")  # newer servers write them in lower case

@@ -1,1 +1,5 @@
-"""TODO-FACE."""
+"""X-Road security servers, polled for their operational monitoring records."""
+
+from services.collector.xroad.poller import Puller
+
+__all__ = ["Puller"]

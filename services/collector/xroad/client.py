@@ -10,7 +10,7 @@ from typing import Final, Self
 import httpx
 
 from services.collector.config import XroadSource
-from services.collector.records.answers import AnswerError, FaultError, read_envelope
+from services.collector.records import AnswerError, FaultError, read_envelope
 
 __all__ = ["LARGEST_ANSWER", "SecurityServer", "SourceError"]
 

@@ -9,10 +9,7 @@ from uuid import uuid4
 from services.collector.config import XroadSource
 from services.collector.intake import Intake
 from services.collector.metrics import Meters
-from services.collector.records.answers import AnswerError, read_answer
-from services.collector.records.batch import Batch, Position
-from services.collector.records.formats import read_all
-from services.collector.records.health_data import read_health
+from services.collector.records import AnswerError, Batch, Position, read_all, read_answer, read_health
 from services.collector.xroad.client import SecurityServer, SourceError
 from services.collector.xroad.requests import AskError, Span, health_data, onward, operational_data, pause, span
 from services.core.log import Logger

@@ -1,1 +1,1 @@
-"""TODO-FACE."""
+"""Decisions about evidence: which rows count, what is due, what an index consists of. Pure."""

@@ -1,1 +1,1 @@
-"""TODO-FACE."""
+"""The streams MEASUREMENTS and EXCHANGES, read in order from a durable position."""

@@ -1,1 +1,1 @@
-"""TODO-FACE."""
+"""The index from files, by the code that scores live."""

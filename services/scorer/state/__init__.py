@@ -1,1 +1,1 @@
-"""TODO-FACE."""
+"""The evidence on disk: files that survive a crash at any moment."""

@@ -8,7 +8,8 @@ import pytest
 from services.collector.ledger.ledger import Ledger
 from services.collector.records.formats import read
 from services.collector.records.generic import read_generic
-from services.collector.records.xroad import Parties, RecordError, Result
+from services.collector.records.xroad import RecordError, Result
+from services.core.model import Parties
 from services.register.attribution import Mapping
 from services.register.directory.load import load_register
 from tests.support.registers import write_register

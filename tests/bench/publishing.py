@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from services.core.bus import SLOTS_PER_BLOCK
 from services.core.bus.buckets import Bus
 from services.core.bus.names import INDICATOR, REGISTER, kv_stream
 from services.core.codec import decode_columns
@@ -31,7 +32,6 @@ from services.register.versions.versions import with_versions
 from services.scorer.exchanges.reconciler import Reconciled
 from services.scorer.index.members import members
 from services.scorer.index.results import Adopted, Due, Judgement
-from services.scorer.publishing.blocks import CHUNK_SLOTS
 from services.scorer.publishing.publisher import Publisher, Slots
 from services.scorer.publishing.recent import latest_blocks
 from tests.bench.loads.synthetic import SLOT, UNHEARD, payloads, register_of
@@ -40,7 +40,7 @@ from tests.support.nats import Nats, running_nats
 
 __all__ = ["State", "judged", "publishing", "put"]
 
-SLOTS = CHUNK_SLOTS // 2  # in the chunk that is published: on average a chunk is half full
+SLOTS = SLOTS_PER_BLOCK // 2  # in the chunk that is published: on average a chunk is half full
 ROUNDS = 3
 MANY_LINKS = 300_000  # of more than these one round is enough
 
@@ -83,7 +83,7 @@ def judged(register: Register) -> State:
     frame, calendar, recent, burns = Frame.of(register), Calendar.of(register.policy), Recent(), Burns(SLOT)
     network, own = Network.of(register, frame), dict(members(register, frame))
     evidence, rng = Evidence(calendar), np.random.default_rng(5)
-    start = calendar.epoch_slot // CHUNK_SLOTS * CHUNK_SLOTS + CHUNK_SLOTS
+    start = calendar.epoch_slot // SLOTS_PER_BLOCK * SLOTS_PER_BLOCK + SLOTS_PER_BLOCK
     for payload in payloads(rng, frame, start, but=UNHEARD):
         columns = decode_columns(payload)
         for later in range(SLOTS):  # the same batch again, slot by slot: another would be encoded and decoded as well

@@ -17,17 +17,23 @@ from services.core.bus.messages import (
     StreamState,
 )
 from services.core.bus.names import (
+    DETAIL_SECONDS,
     EXCHANGES,
+    GOVERNMENT_KEY,
     INDICATOR,
     INDICATORS,
     MEASUREMENTS,
     REGISTER,
+    SLOTS_PER_BLOCK,
     STREAMS,
+    consumer_key,
     exchange_subject,
     heartbeat_subject,
     indicator_subject,
     measurement_subject,
+    recent_key,
     shard_of,
+    slot_key,
 )
 from services.core.bus.roles import write_users
 from services.core.bus.snapshots import (
@@ -48,11 +54,14 @@ from services.core.bus.users import (
 )
 
 __all__ = [
+    "DETAIL_SECONDS",
     "EXCHANGES",
+    "GOVERNMENT_KEY",
     "INDICATOR",
     "INDICATORS",
     "MEASUREMENTS",
     "REGISTER",
+    "SLOTS_PER_BLOCK",
     "STREAMS",
     "TOGETHER",
     "Bus",
@@ -63,6 +72,7 @@ __all__ = [
     "configuration",
     "connect",
     "connect_by",
+    "consumer_key",
     "exchange_subject",
     "find_server",
     "heartbeat_subject",
@@ -70,12 +80,14 @@ __all__ = [
     "initialise",
     "measurement_subject",
     "read_users",
+    "recent_key",
     "replace_seed",
     "restore",
     "retire_seeds",
     "save",
     "seats",
     "shard_of",
+    "slot_key",
     "stream_configs",
     "write_configuration",
     "write_seeds",

@@ -5,20 +5,26 @@ from __future__ import annotations
 from zlib import crc32
 
 __all__ = [
+    "DETAIL_SECONDS",
     "EXCHANGES",
+    "GOVERNMENT_KEY",
     "INDICATOR",
     "INDICATORS",
     "MEASUREMENTS",
     "REGISTER",
     "SHARDS",
+    "SLOTS_PER_BLOCK",
     "STREAMS",
+    "consumer_key",
     "exchange_subject",
     "heartbeat_subject",
     "indicator_subject",
     "kv_stream",
     "kv_subject",
     "measurement_subject",
+    "recent_key",
     "shard_of",
+    "slot_key",
 ]
 
 MEASUREMENTS = "MEASUREMENTS"
@@ -31,6 +37,15 @@ STREAMS = (MEASUREMENTS, EXCHANGES, INDICATORS, f"KV_{REGISTER}", f"KV_{INDICATO
 """Every stream, those behind buckets among them."""
 
 SHARDS = 16
+
+GOVERNMENT_KEY = "government"
+"""Key in bucket ``indicator`` of the government's block, which is put last."""
+
+SLOTS_PER_BLOCK = 64
+"""Consecutive slots in one slot block of bucket ``indicator``."""
+
+DETAIL_SECONDS = 48 * 3600
+"""How long the slot blocks of bucket ``indicator`` are kept."""
 
 
 def shard_of(consumer: str) -> int:
@@ -51,6 +66,21 @@ def exchange_subject(bus: str, number: int | str) -> str:
 def indicator_subject(kind: str, entity: str, window_days: int | str) -> str:
     """Subject of one published indicator."""
     return f"peyvand.v1.indicator.{kind}.{entity}.{window_days}"
+
+
+def consumer_key(agency: str) -> str:
+    """Key in bucket ``indicator`` of an agency's block; ``*`` matches every agency."""
+    return f"consumer.{agency}"
+
+
+def slot_key(agency: str, number: int | str) -> str:
+    """Key in bucket ``indicator`` of an agency's slot block, by first slot // SLOTS_PER_BLOCK; ``*`` matches every one."""
+    return f"slot.{agency}.{number}"
+
+
+def recent_key(agency: str, part: int | str) -> str:
+    """Key in bucket ``indicator`` of one part of what was last measured of an agency's targets; ``*`` matches every one."""
+    return f"latest.{agency}.{part}"
 
 
 def heartbeat_subject(vantage: str, prober: str) -> str:

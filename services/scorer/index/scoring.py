@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK
 from services.core.model import MeasurementColumns
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.cells import Recent
@@ -20,15 +21,11 @@ from services.indicator.window import Evidence
 from services.scorer.index.admission import admit, closable
 from services.scorer.index.members import Members, having
 from services.scorer.index.results import Adopted, Count, Due, Judgement
-from services.scorer.publishing.blocks import CHUNK_SLOTS
 from services.scorer.state.manifest import Manifest
 from services.scorer.state.position import Position
 from services.scorer.state.store import Loaded, Save
 
-__all__ = ["DETAIL_SECONDS", "Scoring", "Tallied"]
-
-DETAIL_SECONDS = 48 * 3600
-"""How long a slot can be looked at in detail."""
+__all__ = ["Scoring", "Tallied"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +127,7 @@ class Scoring:
         slots = set(range(end_slot - 1 if since is None else since, end_slot)) | self._unpublished
         oldest = self._detail_from(end_slot)
         slots = {slot for slot in slots if oldest <= slot < end_slot}
-        chunks = sorted({slot // CHUNK_SLOTS for slot in slots})
+        chunks = sorted({slot // SLOTS_PER_BLOCK for slot in slots})
         for _ in self._burn(end_slot):
             pass
         agencies: Mapping[str, Members] = self._adopted.members
@@ -143,7 +140,9 @@ class Scoring:
             adopted=self._adopted,
             end_slot=end_slot,
             sequence=self.manifest.position.sequence,
-            chunks=tuple(range(chunk * CHUNK_SLOTS, min((chunk + 1) * CHUNK_SLOTS, end_slot)) for chunk in chunks),
+            chunks=tuple(
+                range(chunk * SLOTS_PER_BLOCK, min((chunk + 1) * SLOTS_PER_BLOCK, end_slot)) for chunk in chunks
+            ),
             agencies=agencies,
         )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from services.core.blocks import BlockColumns, LinkEvidence, SlotBlock
+from services.core.bus import SLOTS_PER_BLOCK, slot_key
 from services.core.codec import ExchangeVolume
 from services.core.model import Kind, Reconciliation, Structure, Traffic
 from services.indicator.index import LinkColumns
@@ -18,36 +19,16 @@ from services.scorer.publishing.columns import Table
 
 __all__ = [
     "AGENCIES_AND_ABOVE",
-    "CHUNK_SLOTS",
-    "GOVERNMENT",
     "consumer_blocks",
-    "consumer_key",
     "government_block",
     "grouped",
     "slot_blocks",
-    "slot_key",
 ]
-
-GOVERNMENT = "government"
-"""The key of the government's block."""
-
-CHUNK_SLOTS = 64
-"""Slots in one slot block."""
 
 MOST_TARGETS = 1 << 17
 """Targets whose slots are looked at together: few enough for the memory they take, many enough for a look at each slot."""
 
 AGENCIES_AND_ABOVE = (Kind.GOVERNMENT, Kind.SECTOR, Kind.CONSUMER, Kind.PROVIDER)
-
-
-def consumer_key(agency: str) -> str:
-    """Return the key of an agency's block."""
-    return f"consumer.{agency}"
-
-
-def slot_key(agency: str, chunk: int) -> str:
-    """Return the key of one chunk (first slot // CHUNK_SLOTS) of an agency's slots."""
-    return f"slot.{agency}.{chunk}"
 
 
 def government_block(
@@ -113,7 +94,7 @@ def slot_blocks(
             here = slice(start, start + len(own.target_rows))
             start = here.stop
             yield (
-                slot_key(agency, detail.first_slot // CHUNK_SLOTS),
+                slot_key(agency, detail.first_slot // SLOTS_PER_BLOCK),
                 SlotBlock(
                     slot_seconds=evidence.calendar.slot_seconds,
                     first_slot=detail.first_slot,

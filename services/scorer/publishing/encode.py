@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from itertools import compress
 
 from services.core.blocks import block_digest, encode_block, encode_blocks
+from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.codec import ExchangeVolume
 from services.core.model import Reconciliation
 from services.scorer.exchanges.reconciler import Reconciled
 from services.scorer.index.results import Judgement
-from services.scorer.publishing.blocks import GOVERNMENT, consumer_blocks, consumer_key, government_block, grouped
+from services.scorer.publishing.blocks import consumer_blocks, government_block, grouped
 from services.scorer.publishing.columns import Table
 
 __all__ = ["Encoded", "EncodedBlocks"]
@@ -75,4 +76,4 @@ class EncodedBlocks:
         ]
         block = government_block(self._table, others, self._judgement.structures, self._traffic)
         if len(block.ids):
-            yield Encoded(GOVERNMENT, block_digest(block), encode_block(block))
+            yield Encoded(GOVERNMENT_KEY, block_digest(block), encode_block(block))

@@ -19,15 +19,23 @@ from services.core.blocks import (
     stamp_recent,
     stamp_slot_block,
 )
-from services.core.bus import INDICATOR, TOGETHER, Bus, Inflight
+from services.core.bus import (
+    DETAIL_SECONDS,
+    INDICATOR,
+    SLOTS_PER_BLOCK,
+    TOGETHER,
+    Bus,
+    Inflight,
+    consumer_key,
+    recent_key,
+)
 from services.core.codec import ExchangeVolume
 from services.indicator.window import Evidence
 from services.scorer.exchanges.reconciler import Reconciled
 from services.scorer.index.results import Due, Judgement
-from services.scorer.index.scoring import DETAIL_SECONDS
-from services.scorer.publishing.blocks import CHUNK_SLOTS, consumer_key, slot_blocks
+from services.scorer.publishing.blocks import slot_blocks
 from services.scorer.publishing.encode import Encoded, EncodedBlocks
-from services.scorer.publishing.recent import LATEST, latest_keys
+from services.scorer.publishing.recent import latest_keys
 
 __all__ = ["Publisher", "Slots"]
 
@@ -69,16 +77,16 @@ class Publisher:
         It is encoded an agency at a time, and appended to ``found`` in the end.
         """
         seconds = evidence.calendar.slot_seconds
-        oldest = (due.end_slot - DETAIL_SECONDS // seconds) // CHUNK_SLOTS
+        oldest = (due.end_slot - DETAIL_SECONDS // seconds) // SLOTS_PER_BLOCK
         self._slots = {number: digests for number, digests in self._slots.items() if number >= oldest}
-        number, new = chunk.start // CHUNK_SLOTS, list[Encoded]()
+        number, new = chunk.start // SLOTS_PER_BLOCK, list[Encoded]()
         digests = self._slots.setdefault(number, {})
         for key, block in slot_blocks(evidence, due.adopted.frame, chunk, due.agencies):
             encoded = _encoded(key, encode_slot_block(block))
             if digests.get(key) != encoded.digest:
                 new.append(encoded)
             yield
-        found.append(Slots(digests, new, max(60.0, (number + 1) * CHUNK_SLOTS * seconds + DETAIL_SECONDS - now)))
+        found.append(Slots(digests, new, max(60.0, (number + 1) * SLOTS_PER_BLOCK * seconds + DETAIL_SECONDS - now)))
 
     async def put_slots(self, due: Due, slots: Iterable[Slots]) -> None:
         """Put what was encoded of slots. Raises BusError."""
@@ -101,7 +109,7 @@ class Publisher:
         """
         if self._keys is None:
             await self._bus.kv_tidy(INDICATOR)
-            patterns = (consumer_key("*"), LATEST)
+            patterns = (consumer_key("*"), recent_key("*", "*"))
             found = [await self._bus.kv_keys(INDICATOR, pattern) for pattern in patterns]
             self._keys = set().union(*found)
         self._renew(judgement.snapshot.end_slot)

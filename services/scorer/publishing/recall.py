@@ -8,10 +8,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from services.core.blocks import decode_recent
-from services.core.bus import INDICATOR, MEASUREMENTS, Bus
+from services.core.bus import INDICATOR, MEASUREMENTS, Bus, recent_key
 from services.indicator.cells import Recent, batches
 from services.scorer.decode import columns_of
-from services.scorer.publishing.recent import LATEST
 
 __all__ = ["recall"]
 
@@ -23,7 +22,7 @@ async def recall(bus: Bus, recent: Recent, last: int) -> int:
     BusError.
     """
     sequence, read = last, 0
-    for payload in (await bus.kv_all(INDICATOR, LATEST)).values():
+    for payload in (await bus.kv_all(INDICATOR, recent_key("*", "*"))).values():
         with suppress(ValueError):
             block = decode_recent(payload)
             # Each block holds at least what had come up to its own message; not all are put with every index.

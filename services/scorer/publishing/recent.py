@@ -7,16 +7,14 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from services.core.blocks import RecentBlock
+from services.core.bus import recent_key
 from services.core.model import Kind
 from services.indicator.cells import Recent
 from services.indicator.index import Burns
 from services.indicator.register_arrays import Frame
 from services.scorer.index.members import Members
 
-__all__ = ["LATEST", "latest_blocks", "latest_keys"]
-
-LATEST = "latest.>"
-"""Every key of these blocks."""
+__all__ = ["latest_blocks", "latest_keys"]
 
 PART = 512
 """Targets in one block, so that even with every failure's detail it stays below the bus's limit of 1 MiB."""
@@ -24,7 +22,9 @@ PART = 512
 
 def latest_keys(members: Mapping[str, Members]) -> set[str]:
     """Return the keys of all parts of these agencies' blocks."""
-    return {_key(agency, part) for agency, own in members.items() for part in range(-(-len(own.target_rows) // PART))}
+    return {
+        recent_key(agency, part) for agency, own in members.items() for part in range(-(-len(own.target_rows) // PART))
+    }
 
 
 def latest_blocks(
@@ -39,7 +39,7 @@ def latest_blocks(
             here = columns[own.target_rows[part]]
             counted = own.rows[Kind.LINK][part]
             yield (
-                _key(agency, start // PART),
+                recent_key(agency, start // PART),
                 RecentBlock(
                     links=own.links[part],
                     endpoints=own.endpoints[max(0, start - links) : max(0, start + PART - links)],
@@ -50,7 +50,3 @@ def latest_blocks(
                     burn_failed=burns.failed[:, counted].astype(np.int64),
                 ),
             )
-
-
-def _key(agency: str, part: int) -> str:
-    return f"latest.{agency}.{part}"

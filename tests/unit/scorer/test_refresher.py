@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.core.bus import Bus
+from services.core.bus import GOVERNMENT_KEY, Bus
 from services.core.codec import decode_columns, encode_measurements
 from services.core.log import logger
 from services.core.model.measurement import Measurement, Target
@@ -28,7 +28,6 @@ from services.scorer.health import Serving
 from services.scorer.index.results import Adopted
 from services.scorer.index.scoring import Scoring
 from services.scorer.metrics import Gauges
-from services.scorer.publishing.blocks import GOVERNMENT
 from services.scorer.publishing.history import Announcer
 from services.scorer.publishing.publisher import Publisher
 from services.scorer.refresher import LATE_SECONDS, LATE_SHARE, Refresher
@@ -64,7 +63,7 @@ class Sink:
     put: list[float] = field(default_factory=list)
 
     async def kv_put_all(self, _bucket: str, values: Mapping[str, bytes], **_ttl: float | None) -> None:
-        if GOVERNMENT in values:
+        if GOVERNMENT_KEY in values:
             self.clock.now += TOOK
             self.put.append(self.clock.now)
 

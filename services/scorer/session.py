@@ -28,7 +28,7 @@ from services.scorer.ingest.stream_cursor import Intake
 from services.scorer.metrics import Gauges
 from services.scorer.publishing.history import Announcer
 from services.scorer.publishing.publisher import Publisher
-from services.scorer.publishing.recall import recall
+from services.scorer.publishing.recent import recall
 from services.scorer.refresher import Refresher
 from services.scorer.state.store import Loaded, Store
 

@@ -14,7 +14,7 @@ from services.register.attribution import Mapping
 __all__ = ["SCHEMA", "attribute", "clients", "kept", "number", "trim"]
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS carrier (
+CREATE TABLE carrier (
     id INTEGER PRIMARY KEY, bus TEXT, client TEXT, service TEXT, meta INTEGER, revision INTEGER,
     consumer TEXT, provider TEXT, link TEXT, shared INTEGER,
     UNIQUE (bus, client, service)

@@ -24,7 +24,6 @@ from services.indicator.calendar import Calendar
 from services.register.attribution import Mapping
 from services.scorer.exchanges import carriers, summaries
 from services.scorer.exchanges import hourly as hours
-from services.scorer.exchanges import migrations as former
 from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.exchanges.summaries import Replacing
 from services.scorer.state.position import Position
@@ -35,10 +34,11 @@ KEPT_DAYS = 14
 """How long a summary can be replaced: the stream and security servers keep 7 days, so no later revision exists."""
 
 DAY_SECONDS = 86_400
+_FORMAT = 1
 
 _SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS position (stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE position (stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER) WITHOUT ROWID;
+CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 {carriers.SCHEMA}
 {hours.SCHEMA}
 {summaries.SCHEMA}
@@ -83,8 +83,19 @@ class Exchanges:
             # In WAL mode a power cut may cost the latest transactions, never part of one: they are read again.
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
-            former.take_over(self._database, _SCHEMA)
-            self._database.executescript(_SCHEMA)
+            self._create()
+
+    def _create(self) -> None:
+        """Make the tables of a new file. Raises StateError for one of another format."""
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if not tables:
+            self._database.executescript(f"{_SCHEMA} PRAGMA user_version = {_FORMAT};")
+        elif version != _FORMAT:
+            raise StateError(
+                f"the exchange volumes in {self._path} have format {version}, and this version writes {_FORMAT}: move the "
+                "file away to start anew from what EXCHANGES still holds"
+            )
 
     def close(self) -> None:
         """Close the file."""

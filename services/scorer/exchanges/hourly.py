@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HOUR_SECONDS", "SCHEMA", "Changes", "add", "forget", "move", "read", "take_over"]
+__all__ = ["HOUR_SECONDS", "SCHEMA", "Changes", "add", "forget", "read"]
 
 HOUR_SECONDS = 3_600
 _DAY_HOURS = 24
@@ -19,7 +19,7 @@ _TYPE = np.dtype("<i4")
 _WIDTH = 2 * _DAY_HOURS  # exchanges of each hour, then how many of them were ok
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS hours (
+CREATE TABLE hours (
     carrier INTEGER, day INTEGER, counts BLOB, PRIMARY KEY (carrier, day)
 ) WITHOUT ROWID;
 """
@@ -72,22 +72,3 @@ def read(
 def forget(database: sqlite3.Connection, oldest_hour: int) -> None:
     """Drop days that ended before an hour."""
     database.execute("DELETE FROM hours WHERE day < ?", (oldest_hour // _DAY_HOURS,))
-
-
-def move(database: sqlite3.Connection, former: int, carrier: int) -> None:
-    """Add the hours of a carrier to those of another."""
-    rows = database.execute("SELECT day, counts FROM hours WHERE carrier = ?", (former,)).fetchall()
-    for day, packed in rows:
-        counts = _row(database, carrier, day) + np.frombuffer(packed, _TYPE).reshape(2, _DAY_HOURS)
-        database.execute("INSERT OR REPLACE INTO hours VALUES (?, ?, ?)", (carrier, day, counts.tobytes()))
-    database.execute("DELETE FROM hours WHERE carrier = ?", (former,))
-
-
-def take_over(database: sqlite3.Connection) -> None:
-    """Pack the rows of a file that kept one for each hour."""
-    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'hourly'").fetchone():
-        return
-    with database:
-        rows = database.execute("SELECT carrier, hour, count, ok FROM hourly")
-        add(database, {(carrier, hour): (count, ok) for carrier, hour, count, ok in rows})
-        database.execute("DROP TABLE hourly")

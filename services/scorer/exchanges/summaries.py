@@ -13,14 +13,14 @@ from services.scorer.exchanges.hourly import HOUR_SECONDS
 __all__ = ["SCHEMA", "Replacing", "trim"]
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS summary (
+CREATE TABLE summary (
     carrier INTEGER, slot_start INTEGER, seconds INTEGER, revision INTEGER, day INTEGER,
     count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER,
     PRIMARY KEY (carrier, slot_start)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS summary_day ON summary (day);
-CREATE TABLE IF NOT EXISTS length (seconds INTEGER PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS volume (
+CREATE INDEX summary_day ON summary (day);
+CREATE TABLE length (seconds INTEGER PRIMARY KEY);
+CREATE TABLE volume (
     carrier INTEGER, day INTEGER,
     count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, last_slot INTEGER,
     PRIMARY KEY (carrier, day)

@@ -1,20 +1,25 @@
-"""What was last measured, as blocks of KV bucket ``indicator``; pure."""
+"""What was last measured, as blocks of bucket ``indicator``, and read back from them at a start.
+
+No file holds it (ADR 26).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import numpy as np
 
-from services.core.blocks import RecentBlock
-from services.core.bus import recent_key
+from services.core.blocks import RecentBlock, decode_recent
+from services.core.bus import INDICATOR, MEASUREMENTS, Bus, recent_key
 from services.core.model import Kind
-from services.indicator.cells import Recent
+from services.indicator.cells import Recent, batches
 from services.indicator.index import Burns
 from services.indicator.register_arrays import Frame
+from services.scorer.decode import columns_of
 from services.scorer.index.members import Members
 
-__all__ = ["latest_blocks", "latest_keys"]
+__all__ = ["latest_blocks", "latest_keys", "recall"]
 
 PART = 512
 """Targets in one block, so that even with every failure's detail it stays below the bus's limit of 1 MiB."""
@@ -50,3 +55,29 @@ def latest_blocks(
                     burn_failed=burns.failed[:, counted].astype(np.int64),
                 ),
             )
+
+
+async def recall(bus: Bus, recent: Recent, last: int) -> int:
+    """Take in what was published last, then the measurements stored since, up to message ``last`` of MEASUREMENTS.
+
+    Returns how many messages were read again. What cannot be read is left out: the next slot measures again. Raises
+    BusError.
+    """
+    sequence, read = last, 0
+    for payload in (await bus.kv_all(INDICATOR, recent_key("*", "*"))).values():
+        with suppress(ValueError):
+            block = decode_recent(payload)
+            # Each block holds at least what had come up to its own message; not all are put with every index.
+            sequence = min(sequence, block.evidence_sequence)
+            for rows in (block.latest, block.failures):
+                for batch in batches(rows, block.targets, block.vantages):
+                    recent.take(batch)
+    while sequence < last:
+        messages = await bus.read(MEASUREMENTS, sequence + 1, limit=min(500, last - sequence))
+        for message in messages:
+            with suppress(ValueError):
+                recent.take(columns_of(message))
+        if not messages:
+            break
+        sequence, read = messages[-1].sequence, read + len(messages)
+    return read

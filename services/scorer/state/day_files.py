@@ -12,7 +12,6 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
 
-from services.core.errors import StateError
 from services.indicator.cells import DayState
 from services.scorer.state.atomic import damaged
 
@@ -46,12 +45,7 @@ def map_day(path: Path) -> DayState:
         with path.open("rb") as file, ZipFile(file) as content:
             vantages, targets, slots = np.load(io.BytesIO(content.read("shape.npy")), allow_pickle=False).tolist()
             return DayState(date.fromisoformat(path.stem), (vantages, targets, slots), _stages(file, content))
-    except KeyError as error:
-        raise StateError(
-            f"the scorer's state file {path} is of an earlier version, which kept no stages of closed days: move its "
-            "evidence folder away to start anew from what MEASUREMENTS still holds"
-        ) from error
-    except (ValueError, EOFError, BadZipFile, struct.error) as error:
+    except (KeyError, ValueError, EOFError, BadZipFile, struct.error) as error:
         raise damaged(path) from error
 
 

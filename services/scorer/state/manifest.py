@@ -12,6 +12,9 @@ from services.scorer.state.position import Position
 
 __all__ = ["Manifest"]
 
+_FORMAT = 1  # of everything in the folder
+_REMEDY = "move its folder away to start anew from what MEASUREMENTS still holds"
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -31,14 +34,16 @@ class Manifest:
 
     def encode(self) -> bytes:
         """Return the content of the file."""
-        return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps({"format": _FORMAT, **asdict(self)}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     @classmethod
     def decode(cls, content: bytes, where: str) -> Manifest:
         """Read the content of the file ``where``. Raises StateError when it is not a manifest."""
         try:
             fields: dict[str, Any] = orjson.loads(content)
+            if (found := fields.pop("format")) != _FORMAT:
+                raise StateError(f"{where} has format {found}, and this version reads {_FORMAT}: {_REMEDY}")
             position = Position(**fields.pop("position"))
             return cls(position, **fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise StateError(f"{where} is not a manifest of the scorer: move its folder away to start anew") from error
+            raise StateError(f"{where} is not a manifest of the scorer: {_REMEDY}") from error

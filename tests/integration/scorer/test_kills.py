@@ -26,8 +26,7 @@ from services.scorer.index.scoring import Scoring
 from services.scorer.publishing.blocks import consumer_blocks, government_block
 from services.scorer.publishing.columns import Table
 from services.scorer.publishing.publisher import Publisher
-from services.scorer.publishing.recall import recall
-from services.scorer.publishing.recent import latest_blocks
+from services.scorer.publishing.recent import latest_blocks, recall
 from services.scorer.state.position import Position
 from services.scorer.state.store import Loaded
 from tests.support.block_columns import Block, decode_block

@@ -226,95 +226,6 @@ def test_hours_are_trimmed_with_their_carriers() -> None:
     exchanges.close()
 
 
-FORMER = """
-CREATE TABLE position (stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER) WITHOUT ROWID;
-CREATE TABLE summary (
-    bus TEXT, client TEXT, service TEXT, slot_start INTEGER, revision INTEGER,
-    consumer TEXT, provider TEXT, meta INTEGER, day INTEGER,
-    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, carrier INTEGER,
-    PRIMARY KEY (bus, client, service, slot_start)
-) WITHOUT ROWID;
-CREATE TABLE carrier (
-    id INTEGER PRIMARY KEY, bus TEXT, consumer TEXT, provider TEXT, client TEXT, service TEXT,
-    link TEXT, shared INTEGER, meta INTEGER,
-    UNIQUE (bus, consumer, provider, client, service, link, shared, meta)
-);
-CREATE TABLE hours (carrier INTEGER, day INTEGER, counts BLOB, PRIMARY KEY (carrier, day)) WITHOUT ROWID;
-CREATE INDEX summary_day ON summary (day);
-CREATE TABLE volume (
-    consumer TEXT, provider TEXT, meta INTEGER, day INTEGER,
-    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, last_slot INTEGER,
-    PRIMARY KEY (consumer, provider, meta, day)
-) WITHOUT ROWID;
-"""
-
-
-def former(path: Path, *, hourly: bool = False) -> None:
-    """A file as an earlier version left it: BASE today, attributed by another register than the ten exchanges of the same
-    carrier 40 hours ago were, and 20 exchanges of 30 days ago, of which no summary is kept.
-    """
-    day, hour = DAY.toordinal(), NOON // 3600
-    with closing(sqlite3.connect(path)) as database:
-        database.executescript(FORMER)
-        database.execute("INSERT INTO position VALUES ('EXCHANGES', 'monday', 17)")
-        for at, (slot, consumer) in enumerate(((NOON - 40 * 3600, "_unmapped"), (NOON, "tax")), 1):
-            pair, of = (consumer, "civil"), day - (2 if at == 1 else 0)
-            database.execute(
-                "INSERT INTO summary VALUES ('xroad', ?, ?, ?, 1, ?, ?, 0, ?, 10, 8, 1, 1, ?)",
-                (BASE.client, BASE.service, slot, *pair, of, at),
-            )
-            named = (at, *pair, BASE.client, BASE.service)
-            database.execute("INSERT INTO carrier VALUES (?, 'xroad', ?, ?, ?, ?, '', 0, 0)", named)
-            database.execute("INSERT INTO volume VALUES (?, ?, 0, ?, 10, 8, 1, 1, ?)", (*pair, of, slot))
-            packed = np.zeros((2, 24), "<i4")
-            packed[:, slot // 3600 % 24] = 10, 8
-            database.execute("INSERT INTO hours VALUES (?, ?, ?)", (at, slot // 86_400, packed.tobytes()))
-        old = (day - 30, NOON - 30 * 86_400)
-        database.execute("INSERT INTO volume VALUES ('_unmapped', 'civil', 0, ?, 20, 16, 2, 2, ?)", old)
-        if hourly:
-            database.executescript(
-                "DROP TABLE hours; CREATE TABLE hourly (carrier, hour, count, ok);"
-                f"INSERT INTO hourly VALUES (2, {hour}, 10, 8), (1, {hour - 40}, 10, 8)"
-            )
-        database.commit()
-
-
-@pytest.mark.parametrize("hourly", [False, True])
-def test_a_file_of_an_earlier_version_goes_on(tmp_path: Path, hourly: bool) -> None:
-    """What it holds of a carrier is that carrier's, whatever it was attributed to; volumes of which no summary is left stay
-    with their pair; and all of it is replaced and counted as the rest.
-    """
-    path, hour = tmp_path / "exchanges.sqlite", NOON // 3600
-    former(path, hourly=hourly)
-    for _ in range(2):
-        exchanges = Exchanges(path)
-        assert exchanges.position() == Position("EXCHANGES", "monday", 17)
-        kept = volume(2, of="_unmapped", last=NOON - 30 * 86_400)
-        assert volumes(exchanges, since=date(2026, 1, 1)) == (kept, volume(2))
-        assert volumes(exchanges) == (volume(),)
-        _, count, ok = hours(exchanges, range(hour - 40, hour + 1))
-        assert (count[0, [0, -1]].tolist(), count.sum(), ok[0, [0, -1]].tolist()) == ([10, 10], 20, [8, 8])
-        exchanges.close()
-    exchanges = Exchanges(path)
-    take(exchanges, replace(BASE, revision=2, count=12, ok=12, bus_failures=0, provider_failures=0))
-    assert [one.count for one in volumes(exchanges)] == [12]
-    assert hours(exchanges, range(hour - 40, hour + 1))[1].sum() == 22
-    exchanges.close()
-
-
-def test_a_file_of_before_hours_goes_on(tmp_path: Path) -> None:
-    """A file without carriers is taken over: what can be replaced counts in hours as well."""
-    path = tmp_path / "exchanges.sqlite"
-    former(path)
-    with closing(sqlite3.connect(path)) as database:
-        database.executescript("ALTER TABLE summary DROP COLUMN carrier; DROP TABLE hours; DROP TABLE carrier")
-    exchanges = Exchanges(path)
-    take(exchanges, replace(BASE, revision=2, count=12, ok=12, bus_failures=0, provider_failures=0))
-    assert [one.count for one in volumes(exchanges)] == [12]
-    assert hours(exchanges, range(NOON // 3600 - 40, NOON // 3600 + 1))[1].sum() == 22
-    exchanges.close()
-
-
 @pytest.mark.parametrize(("former_seconds", "seconds"), [(300, 600), (600, 300), (300, 420), (900, 600)])
 def test_slots_of_another_length_replace_what_they_overlap(former_seconds: int, seconds: int) -> None:
     """Exchanges that come again in longer or shorter slots count once, whichever order these come in; what does not come
@@ -406,6 +317,20 @@ def test_what_comes_while_it_is_read_is_not_seen(tmp_path: Path) -> None:
         assert reading.hours(range(len(reading.carriers)), span)[0].tolist() == [[10]]
     assert hours(exchanges, span)[1].tolist() == [[12], [10]]
     exchanges.close()
+
+
+def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
+    """A file of another format is named with what to do, and left as it is."""
+    path = tmp_path / "exchanges.sqlite"
+    Exchanges(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(StateError) as caught:
+        Exchanges(path)
+    assert str(caught.value) == (
+        f"the exchange volumes in {path} have format 99, and this version writes 1: move the file away to start anew from "
+        "what EXCHANGES still holds"
+    )
 
 
 def test_damaged_file_is_a_state_error(tmp_path: Path) -> None:

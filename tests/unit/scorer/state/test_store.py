@@ -6,7 +6,6 @@ import random
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from services.core.errors import StateError
@@ -105,16 +104,16 @@ def test_damaged_state_is_refused(
     assert str(path) in str(caught.value)
 
 
-def test_a_day_without_stages_is_refused(register: Register, saved: Path, tmp_path: Path) -> None:
-    """A day's file of a version that kept counts alone is refused by name: nothing can be judged anew from it."""
+def test_a_state_of_another_format_is_refused(register: Register, saved: Path, tmp_path: Path) -> None:
+    """A manifest of another format is refused by name: nothing beside it can be trusted to mean what it did."""
     data = shutil.copytree(saved, tmp_path / "data")
-    (path,) = data.glob("*/days/*.npz")
-    np.savez(path, counts=np.zeros((6, 3), np.uint16))
+    (path,) = data.glob("*/manifest.json")
+    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
     with pytest.raises(StateError) as caught:
         Run(register, data)
     assert str(caught.value) == (
-        f"the scorer's state file {path} is of an earlier version, which kept no stages of closed days: move its evidence "
-        "folder away to start anew from what MEASUREMENTS still holds"
+        f"{path} has format 99, and this version reads 1: move its folder away to start anew from what MEASUREMENTS still "
+        "holds"
     )
 
 

@@ -11,7 +11,7 @@ from services.core.errors import PeyvandError, StateError
 from services.core.model import Register
 from services.core.runtime import Runtime
 from services.register.bus import follow_register
-from services.scorer.exchanges.database import Exchanges
+from services.scorer.exchanges import Exchanges
 from services.scorer.metrics import Gauges
 from services.scorer.session import Session
 

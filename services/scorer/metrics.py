@@ -19,10 +19,9 @@ from services.indicator.index import Burns, burning
 from services.indicator.register_arrays import Frame
 from services.indicator.structure import Network
 from services.indicator.window import SlotDetail
-from services.scorer.exchanges.reconciler import Reconciled
-from services.scorer.index.results import Judgement
-from services.scorer.index.scoring import Tallied
-from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
+from services.scorer.exchanges import Reconciled
+from services.scorer.index import Judgement, Tallied
+from services.scorer.publishing import AGENCIES_AND_ABOVE
 
 __all__ = ["AGENCY_SERIES", "BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "REASON_SERIES", "Gauges"]
 

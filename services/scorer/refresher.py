@@ -17,16 +17,12 @@ from services.core.errors import BusError
 from services.core.log import Logger
 from services.indicator.window import SlotDetail
 from services.scorer.evidence_lock import Turns
-from services.scorer.exchanges.database import Exchanges
-from services.scorer.exchanges.reconciler import Reconciled
+from services.scorer.exchanges import Exchanges, Reconciled
 from services.scorer.health import Serving
-from services.scorer.index.results import Adopted, Due, Judgement
-from services.scorer.index.scoring import Scoring
+from services.scorer.index import Adopted, Due, Judgement, Scoring
 from services.scorer.malloc import give_back
 from services.scorer.metrics import Gauges
-from services.scorer.publishing.history import Announcer
-from services.scorer.publishing.publisher import Publisher, Slots
-from services.scorer.publishing.recent import latest_blocks
+from services.scorer.publishing import Announcer, Publisher, Slots, latest_blocks
 
 __all__ = ["Refresher"]
 

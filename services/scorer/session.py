@@ -17,20 +17,14 @@ from services.core.runtime import Runtime
 from services.indicator.calendar import Calendar
 from services.register.attribution import Mapping
 from services.scorer.evidence_lock import Turns
-from services.scorer.exchanges.database import Exchanges
-from services.scorer.exchanges.reconciler import Reconciler
+from services.scorer.exchanges import Exchanges, Reconciler
 from services.scorer.health import Serving
-from services.scorer.index.results import Adopted
-from services.scorer.index.scoring import Scoring
-from services.scorer.index.silent_vantages import Vantages
-from services.scorer.ingest.readers import POLL_SECONDS, ExchangeReader, MeasurementReader
-from services.scorer.ingest.stream_cursor import Intake
+from services.scorer.index import Adopted, Scoring, Vantages
+from services.scorer.ingest import POLL_SECONDS, ExchangeReader, Intake, MeasurementReader
 from services.scorer.metrics import Gauges
-from services.scorer.publishing.history import Announcer
-from services.scorer.publishing.publisher import Publisher
-from services.scorer.publishing.recent import recall
+from services.scorer.publishing import Announcer, Publisher, recall
 from services.scorer.refresher import Refresher
-from services.scorer.state.store import Loaded, Store
+from services.scorer.state import Loaded, Store
 
 __all__ = ["Session"]
 

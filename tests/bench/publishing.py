@@ -30,7 +30,7 @@ from services.indicator.window import Evidence
 from services.register.bus.publish import fetch_register, publish_register
 from services.register.versions.versions import with_versions
 from services.scorer.exchanges.reconciler import Reconciled
-from services.scorer.index.members import members
+from services.scorer.index.members import agency_members
 from services.scorer.index.results import Adopted, Due, Judgement
 from services.scorer.publishing.publisher import Publisher, Slots
 from services.scorer.publishing.recent import latest_blocks
@@ -81,7 +81,7 @@ class State:
 def judged(register: Register) -> State:
     """Measure every link of a register but those of UNHEARD, slot by slot, and compute its index."""
     frame, calendar, recent, burns = Frame.of(register), Calendar.of(register.policy), Recent(), Burns(SLOT)
-    network, own = Network.of(register, frame), dict(members(register, frame))
+    network, own = Network.of(register, frame), dict(agency_members(register, frame))
     evidence, rng = Evidence(calendar), np.random.default_rng(5)
     start = calendar.epoch_slot // SLOTS_PER_BLOCK * SLOTS_PER_BLOCK + SLOTS_PER_BLOCK
     for payload in payloads(rng, frame, start, but=UNHEARD):

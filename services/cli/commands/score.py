@@ -27,9 +27,16 @@ from services.core.model import Kind, Register
 from services.indicator.index import Snapshot
 from services.register.directory import load_register
 from services.scorer.decode import columns_of, summaries_of
-from services.scorer.offline.jsonl import read_measurements, read_summaries
-from services.scorer.offline.score import admitted, last_end, network, rankings, volumes
-from services.scorer.offline.score import score as score_offline
+from services.scorer.offline import (
+    admitted,
+    last_end,
+    network,
+    rankings,
+    read_measurements,
+    read_summaries,
+    score_batches,
+    volumes,
+)
 
 __all__ = ["dump", "score"]
 
@@ -100,7 +107,7 @@ def score(
         raise SettingsError("the files hold no measurement: say with --at when the index is to be computed")
     shown = policy.default_window if window is None else window
     windows = None if as_json and window is None and not sensitivity else (shown,)
-    snapshot = score_offline(held, batches, at=moment, windows=windows, evidence_sequence=counted.sequence)
+    snapshot = score_batches(held, batches, at=moment, windows=windows, evidence_sequence=counted.sequence)
     if structure:
         _show_structure(held, snapshot, as_json=as_json)
     elif sensitivity:

@@ -26,7 +26,7 @@ from services.scorer.exchanges import carriers, summaries
 from services.scorer.exchanges import hourly as hours
 from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.exchanges.summaries import Replacing
-from services.scorer.state.position import Position
+from services.scorer.state import Position
 
 __all__ = ["KEPT_DAYS", "Exchanges", "Reading"]
 

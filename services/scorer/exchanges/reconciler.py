@@ -29,7 +29,7 @@ from services.indicator.register_arrays import Frame
 from services.scorer.evidence_lock import Turns
 from services.scorer.exchanges.database import Exchanges, Reading
 from services.scorer.exchanges.hourly import HOUR_SECONDS
-from services.scorer.index.scoring import Scoring
+from services.scorer.index import Scoring
 
 __all__ = ["LATE_SECONDS", "Reconciled", "Reconciler"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from services.core.model import Kind, Register
 from services.indicator.register_arrays import Frame
 
-__all__ = ["Members", "having", "members"]
+__all__ = ["Members", "agency_members", "having"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Members:
     target_rows: NDArray[np.int64]
 
 
-def members(register: Register, frame: Frame) -> Mapping[str, Members]:
+def agency_members(register: Register, frame: Frame) -> Mapping[str, Members]:
     """Return the members of every agency that owns a service or an endpoint, by agency in id order."""
     agencies = len(frame.agencies)
     at = {agency: row for row, agency in enumerate(frame.agencies)}

@@ -10,7 +10,7 @@ from services.indicator.evidence import Counted
 from services.indicator.index import Snapshot
 from services.indicator.register_arrays import Frame
 from services.indicator.structure import Network
-from services.scorer.index.members import Members, members
+from services.scorer.index.members import Members, agency_members
 from services.scorer.index.silent_vantages import Duties, duties
 
 __all__ = ["Adopted", "Count", "Due", "Judgement"]
@@ -30,7 +30,9 @@ class Adopted:
     def of(cls, register: Register) -> Adopted:
         """Work it out."""
         frame = Frame.of(register)
-        return cls(register, frame, Network.of(register, frame), dict(members(register, frame)), duties(register))
+        return cls(
+            register, frame, Network.of(register, frame), dict(agency_members(register, frame)), duties(register)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

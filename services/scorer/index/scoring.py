@@ -21,9 +21,7 @@ from services.indicator.window import Evidence
 from services.scorer.index.admission import admit, closable
 from services.scorer.index.members import Members, having
 from services.scorer.index.results import Adopted, Count, Due, Judgement
-from services.scorer.state.manifest import Manifest
-from services.scorer.state.position import Position
-from services.scorer.state.store import Loaded, Save
+from services.scorer.state import Loaded, Manifest, Position, Save
 
 __all__ = ["Scoring", "Tallied"]
 

@@ -1,1 +1,10 @@
 """The streams MEASUREMENTS and EXCHANGES, read in order from a durable position."""
+
+from services.scorer.ingest.readers import (
+    POLL_SECONDS,
+    ExchangeReader,
+    MeasurementReader,
+)
+from services.scorer.ingest.stream_cursor import Intake
+
+__all__ = ["POLL_SECONDS", "ExchangeReader", "Intake", "MeasurementReader"]

@@ -13,12 +13,12 @@ from services.core.model import ExchangeSummary
 from services.indicator.calendar import Calendar
 from services.scorer.decode import columns_of, summaries_of
 from services.scorer.evidence_lock import TURN_SECONDS, Turns
-from services.scorer.exchanges.database import Exchanges
+from services.scorer.exchanges import Exchanges
 from services.scorer.health import Serving
-from services.scorer.index.scoring import Scoring
+from services.scorer.index import Scoring
 from services.scorer.ingest.stream_cursor import Intake
 from services.scorer.metrics import Gauges
-from services.scorer.state.position import Position
+from services.scorer.state import Position
 
 __all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader"]
 

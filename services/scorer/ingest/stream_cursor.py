@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.core.bus import Bus, Message, StreamState
 from services.core.log import logger
-from services.scorer.state.position import Kept, Position, hole, resume
+from services.scorer.state import Kept, Position, hole, resume
 
 __all__ = ["Intake"]
 

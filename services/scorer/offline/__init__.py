@@ -1,1 +1,25 @@
 """The index from files, by the code that scores live."""
+
+from services.scorer.offline.jsonl import (
+    read_measurements,
+    read_summaries,
+)
+from services.scorer.offline.score import (
+    admitted,
+    last_end,
+    network,
+    rankings,
+    score_batches,
+    volumes,
+)
+
+__all__ = [
+    "admitted",
+    "last_end",
+    "network",
+    "rankings",
+    "read_measurements",
+    "read_summaries",
+    "score_batches",
+    "volumes",
+]

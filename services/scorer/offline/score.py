@@ -18,11 +18,11 @@ from services.indicator.register_arrays import Frame
 from services.indicator.sensitivity import FACTORS, Ranking, analyse, recount_dump
 from services.indicator.structure import Network, structures
 from services.indicator.window import Evidence
-from services.scorer.exchanges.database import Exchanges
-from services.scorer.index.admission import admit
+from services.scorer.exchanges import Exchanges
+from services.scorer.index import admit
 from services.scorer.offline.jsonl import MeasurementLines
 
-__all__ = ["Admitted", "admitted", "last_end", "network", "rankings", "score", "volumes"]
+__all__ = ["Admitted", "admitted", "last_end", "network", "rankings", "score_batches", "volumes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def last_end(batches: Iterable[MeasurementColumns], slot_seconds: int) -> int | 
     return max(ends, default=None)
 
 
-def score(
+def score_batches(
     register: Register,
     batches: Iterable[MeasurementColumns],
     *,

@@ -14,7 +14,7 @@ from services.core.model import Kind, Reconciliation, Structure, Traffic
 from services.indicator.index import LinkColumns
 from services.indicator.register_arrays import Frame
 from services.indicator.window import Evidence
-from services.scorer.index.members import Members
+from services.scorer.index import Members
 from services.scorer.publishing.columns import Table
 
 __all__ = [

@@ -11,8 +11,8 @@ from services.core.blocks import block_digest, encode_block, encode_blocks
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.codec import ExchangeVolume
 from services.core.model import Reconciliation
-from services.scorer.exchanges.reconciler import Reconciled
-from services.scorer.index.results import Judgement
+from services.scorer.exchanges import Reconciled
+from services.scorer.index import Judgement
 from services.scorer.publishing.blocks import consumer_blocks, government_block, grouped
 from services.scorer.publishing.columns import Table
 

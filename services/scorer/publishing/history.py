@@ -15,7 +15,7 @@ from services.core.errors import BusError
 from services.core.log import Logger
 from services.core.model import Indicator, Kind
 from services.indicator.index import Snapshot
-from services.scorer.index.scoring import Scoring
+from services.scorer.index import Scoring
 from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 
 __all__ = ["Announcer"]

@@ -31,8 +31,8 @@ from services.core.bus import (
 )
 from services.core.codec import ExchangeVolume
 from services.indicator.window import Evidence
-from services.scorer.exchanges.reconciler import Reconciled
-from services.scorer.index.results import Due, Judgement
+from services.scorer.exchanges import Reconciled
+from services.scorer.index import Due, Judgement
 from services.scorer.publishing.blocks import slot_blocks
 from services.scorer.publishing.encode import Encoded, EncodedBlocks
 from services.scorer.publishing.recent import latest_keys

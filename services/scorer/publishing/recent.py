@@ -17,7 +17,7 @@ from services.indicator.cells import Recent, batches
 from services.indicator.index import Burns
 from services.indicator.register_arrays import Frame
 from services.scorer.decode import columns_of
-from services.scorer.index.members import Members
+from services.scorer.index import Members
 
 __all__ = ["latest_blocks", "latest_keys", "recall"]
 

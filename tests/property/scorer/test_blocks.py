@@ -13,7 +13,7 @@ from services.core.codec import ExchangeVolume
 from services.core.model.measurement import Kind
 from services.indicator.index.index import Snapshot, indicators
 from services.indicator.register_arrays import Frame
-from services.scorer.index.members import members
+from services.scorer.index.members import agency_members
 from services.scorer.publishing.blocks import consumer_blocks, government_block
 from services.scorer.publishing.columns import Table
 from tests.support.block_columns import Block, decode_block
@@ -57,7 +57,7 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
     endpoints = {agency: [] for agency in frame.agencies}
     for endpoint in register.endpoints.values():
         endpoints[endpoint.agency].append(endpoint.id)
-    found = members(register, frame)
+    found = agency_members(register, frame)
     assert list(found) == [agency for agency in frame.agencies if own[agency] or endpoints[agency]]
     volumes = [[replace(VOLUME, consumer=agency)] for agency in found]
     blocks = consumer_blocks(table, [*found.values()], volumes, [()] * len(found))
@@ -93,7 +93,7 @@ def test_a_digest_tells_blocks_apart_as_encoding_them_does(case: Case) -> None:
     """Of the same register, blocks of one evidence and of a little more have the same digest where they say the same."""
     register = register_of(case.register)
     frame = Frame.of(register)
-    found = members(register, frame)
+    found = agency_members(register, frame)
     less = case.copy()
     less.measurements = case.measurements[: -case.rng.randint(1, 3)]
     said = []

@@ -14,7 +14,7 @@ from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
 from services.scorer.index.results import Adopted
 from services.scorer.offline.jsonl import read_measurements
-from services.scorer.offline.score import admitted, score
+from services.scorer.offline.score import admitted, score_batches
 from tests.support.cases.scoring import SLOT, START, Run, differences, register, stream
 
 __all__ = ["register"]  # the fixture
@@ -43,7 +43,7 @@ def test_a_dump_scores_alike(register: Register, tmp_path: Path, seed: int) -> N
     end_slot = int(messages[-1].time) // SLOT
     counted = admitted(changed, read_measurements([file], changed))
     assert counted.late > 0
-    found = score(changed, counted.batches, at=end_slot * SLOT, evidence_sequence=counted.sequence)
+    found = score_batches(changed, counted.batches, at=end_slot * SLOT, evidence_sequence=counted.sequence)
     assert list(differences(run.result(end_slot), found)) == []
 
 

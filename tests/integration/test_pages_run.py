@@ -1,0 +1,258 @@
+"""The commands of README and docs, run as they stand there, with other folders and ports."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from prober_authority import Authority
+from prober_servers import Request, answer, serving
+
+from services.core.bus.roles import write_users
+from tests.conftest import ROOT
+from tests.ports import free_base_port, free_first_port, free_port
+from tests.processes import page
+from tests.programs import program
+from tests.registers import PROBES, write_register
+from tests.running import System
+from tests.support.pages import block
+
+DEADLINE = 120.0
+ASKS_THE_API = "explain|indicator|structure|tabulate|rounds|history"
+
+
+def _script(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def _peyvand(path: Path, *, api: str = "", up: str = "") -> None:
+    """Write a `peyvand` that runs this repository's code, with other ports where a command would take the defaults."""
+    _script(
+        path,
+        f'case "$1" in {ASKS_THE_API}) set -- "$@" --api {api or "127.0.0.1:9"};; up) set -- "$@" {up};; esac\n'
+        f'exec {sys.executable} -m services.cli "$@"',
+    )
+
+
+def _environment(folder: Path, **more: str) -> dict[str, str]:
+    """The environment of a block: our code, and the programs of the folder's bin before others."""
+    ours = os.pathsep.join([str(ROOT), str(ROOT / "proto")])
+    return {
+        **os.environ,
+        "PYTHONPATH": ours,
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+        "COLUMNS": "160",
+        **more,
+    }
+
+
+def _run(text: str, folder: Path, **more: str) -> str:
+    """Run a block in a folder; what it printed. AssertionError with all of it when a command fails."""
+    ended = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text],
+        cwd=folder,
+        env=_environment(folder, **more),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert ended.returncode == 0, f"{text}\n{ended.stdout}\n{ended.stderr}"
+    return ended.stdout
+
+
+def _until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {DEADLINE:.0f} s"
+        time.sleep(0.05)
+
+
+@contextmanager
+def _started(text: str, folder: Path, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """A block that runs until it is ended, with all that it started."""
+    process = subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", text],
+        cwd=folder,
+        env=_environment(folder, **more),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[System]:
+    """The system that README starts, in the folder and with the scenario that its other commands rely on."""
+    system = System(tmp_path / "peyvand-data" / "sandbox", ("--for", "10m"))
+    system.start()
+    try:
+        system.until(lambda: "\npeyvand_index{" in system.page("scorer", "/metrics")[1], what="there was an index")
+        system.until(lambda: system.page("api", "/health")[0] == 200, what="the api served")
+        yield system
+    finally:
+        system.stop()
+
+
+def test_the_readme_s_commands_run(sandbox: System, tmp_path: Path) -> None:
+    """Each command that README gives beside a running sandbox ends well and prints something."""
+    _peyvand(tmp_path / ".venv" / "bin" / "peyvand", api=sandbox.api)
+    tries = block("README.md: Try 1").text.replace("127.0.0.1:7422", sandbox.metrics("scorer"))
+    with ThreadPoolExecutor(3) as several:
+        for line, said in zip(
+            tries.splitlines(), several.map(lambda one: _run(one, tmp_path), tries.splitlines()), strict=True
+        ):
+            assert said.strip(), line
+    scored = _run(block("README.md: Try 2").text, tmp_path, PEYVAND_NATS=sandbox.nats)
+    assert "Cross-agency Integration Index" in scored
+
+
+def test_a_first_register_is_read_and_measured(tmp_path: Path) -> None:
+    """The register of the page is without fault, each of its links is probed once, and `up` takes it."""
+    ports = f"--first-port {free_first_port()} --base-port {free_base_port()} --for 3s"
+    _peyvand(tmp_path / ".venv" / "bin" / "peyvand", up=ports)
+    said = _run(block("docs/first-register.md: Measure your own register 1").text, tmp_path)
+    assert "tax-file-identity" in said
+    _run(block("docs/first-register.md: Measure your own register 2").text, tmp_path)
+    assert (tmp_path / "peyvand-data" / "live").is_dir()
+
+
+async def test_a_collector_reads_sources_yaml(nats, tmp_path: Path) -> None:
+    """A collector takes the page's sources.yaml and serves what it exposes; SIGTERM ends it well."""
+    (yaml,) = re.findall(r"^### 2\.1 Log files\n```yaml\n(.*?)^```", _text("exchange"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "sources.yaml").write_text(yaml.replace("/var/log/xroad", str(tmp_path)))
+    _peyvand(tmp_path / ".venv" / "bin" / "peyvand")
+    where = f"127.0.0.1:{free_port()}"
+    settings = {"PEYVAND_NATS": nats.url, "PEYVAND_CREDENTIALS": str(nats.credentials), "PEYVAND_METRICS": where}
+    text = "exec " + block("docs/exchange.md: 5. X-Road in ten minutes 1").text
+    with _started(text, tmp_path, PEYVAND_STATE=str(tmp_path / "state"), **settings) as process:
+        _until(lambda: page(where, "/metrics")[0] == 200, "an answer of /metrics")
+        process.terminate()
+        output = process.communicate(timeout=DEADLINE)[0]
+    assert process.returncode == 0, output
+
+
+def test_the_rules_can_be_run_beside_up(tmp_path: Path) -> None:
+    """Prometheus and Alertmanager start as docs/alerts.md says, from a copy of deploy/prometheus."""
+    real = {name: program(name, name) for name in ("prometheus", "prometheus-alertmanager")}
+    where = {name: f"127.0.0.1:{free_port()}" for name in real}
+    for name, path in real.items():
+        _script(tmp_path / "bin" / name, f'exec {path} "$@" --web.listen-address={where[name]}')
+    _run(f"cp -r {ROOT}/deploy/prometheus rules && rm -rf rules/secrets", tmp_path)
+    text = block("docs/alerts.md: Alerts 1").text.replace("/tmp/", f"{tmp_path}/")
+    with _started(f"{text}wait", tmp_path / "rules", PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"):
+        for name, address in where.items():
+            _until(lambda address=address: page(address, "/-/ready")[0] == 200, f"{name} being ready")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    """A folder that stands for a host of the operating guide: a register, users, `peyvand`, and a systemctl that does nothing."""
+    etc = tmp_path / "etc"
+    write_register(etc / "register")
+    (etc / "nats").mkdir()
+    _peyvand(tmp_path / "bin" / "peyvand")
+    _script(tmp_path / "bin" / "systemctl", 'echo "$@"')
+    return tmp_path
+
+
+def _on(host: Path, name: str) -> str:
+    return _run(block(name).text.replace("/etc/peyvand", str(host / "etc")), host)
+
+
+def test_the_guide_s_changes_of_a_register_run(host: Path) -> None:
+    """A changed register is checked, compared, probed and put in place by the guide's commands."""
+    said = _on(host, "docs/operating.md: Adding an agency 1")
+    assert "deed-tax" in said
+    assert (host / "register.next" / "links.csv").exists()
+
+
+def test_the_guide_s_changes_of_users_run(host: Path) -> None:
+    """A vantage gets a user, and a user another seed, by the guide's commands; then the old seed is not listed any more."""
+    _on(host, "docs/operating.md: Adding a vantage 1")
+    listed = (host / "etc" / "nats" / "users.conf").read_text()
+    said = _on(host, "docs/operating.md: Rotating credentials 1")
+    assert "reload peyvand-nats" in said
+    assert "restart peyvand-api" in said
+    assert (host / "etc" / "users" / "prober-north").is_dir()
+    assert (host / "etc" / "nats" / "users.conf").read_text() != listed
+
+
+def test_the_guide_s_variables_are_taken(tmp_path: Path) -> None:
+    """What the guide exports are variables that `peyvand` reads: a command names the file of authorities that is missing here."""
+    _peyvand(tmp_path / "bin" / "peyvand")
+    write_users(tmp_path / "users")
+    text = block("docs/operating.md: Operating Peyvand 1").text
+    said = _run(f"{text}\npeyvand bus init --credentials users 2>&1 || true", tmp_path)
+    assert "/etc/peyvand/ca.pem" in said
+
+
+def test_the_page_s_faults_are_reported_so(tmp_path: Path) -> None:
+    """`register check` reports the faults that docs/register.md shows, in its words."""
+    _peyvand(tmp_path / "bin" / "peyvand")
+    shown = block("docs/register.md: The register 1").text.splitlines()
+    write_register(tmp_path / "register")
+    links = tmp_path / "register" / "links.csv"
+    links.write_text(re.sub(r"^(clearance-land,.*,page,)[^,]+", r"\1ftp://h/", links.read_text(), flags=re.MULTILINE))
+    probes = tmp_path / "register" / "probes.yaml"
+    probes.write_text(probes.read_text() + "slow:\n  kind: http\n  timeout: 5\n")
+    said = _run(f"{shown[0].removeprefix('$ ')} 2>&1 || true", tmp_path).splitlines()
+    place = re.compile(r"^(\S+?):\d+:\d+:")
+    assert [place.sub(r"\1:", line) for line in said] == [place.sub(r"\1:", line) for line in shown[1:]]
+
+
+@pytest.fixture
+async def tax(tmp_path: Path) -> AsyncIterator[int]:
+    """The port of a server that answers as the one of docs/probing.md does: what it says of clearance is a text."""
+    authority = Authority.make(tmp_path)
+    (tmp_path / "register").mkdir()
+    (tmp_path / "register" / "ca.pem").write_bytes(Path(authority.reference.removeprefix("file:")).read_bytes())
+
+    async def clearance(_request: Request, writer) -> None:
+        writer.write(answer(200, b'{"national_id": "0000000000", "clear": "no" }'))
+
+    async with serving(clearance, tls=authority.context("tax.example")) as server:
+        yield server.port
+
+
+async def test_the_page_s_first_probe_is_explained_so(tax: int, tmp_path: Path) -> None:
+    """`peyvand probe` of docs/probing.md reports the outcome and the checks that the page shows."""
+    _peyvand(tmp_path / "bin" / "peyvand")
+    text = block("docs/probing.md: Probing 1").text
+    command = re.match(r"\$ (.*?[^\\])\n", text, re.DOTALL)
+    assert command is not None
+    (definition,) = re.findall(r"```yaml\n(# target: https://tax.example/clearance.*?)```", _text("probing"), re.DOTALL)
+    definition = definition.replace('ca: "file:ca.pem"', 'ca: "file:ca.pem", server_name: tax.example')
+    write_register(tmp_path / "register", probes_yaml=PROBES + definition)
+    said = await asyncio.to_thread(_run, command[1].replace("tax.example", f"127.0.0.1:{tax}"), tmp_path)
+    shown = [line.split("  ")[0] for line in text.splitlines() if line[:1] in ("✓", "✗")]
+    assert [line.split("  ")[0] for line in said.splitlines() if line[:1] in ("✓", "✗")] == shown
+    assert re.search(r"^INVALID\s+JSON\s+.*", text, re.MULTILINE)[0] in said
+
+
+def _text(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.md").read_text("utf-8")

@@ -1,0 +1,109 @@
+"""Every Shell and Python block of README and docs is run by a test, or is listed here with the reason why none can."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.pages import blocks, pages
+
+RUN_BY = {
+    "README.md: Try 1": "integration/test_pages_run.py::test_the_readme_s_commands_run",
+    "README.md: Try 2": "integration/test_pages_run.py::test_the_readme_s_commands_run",
+    "docs/alerts.md: Alerts 1": "integration/test_pages_run.py::test_the_rules_can_be_run_beside_up",
+    "docs/api.md: Python 1": "integration/test_api_page.py::test_the_first_example_runs",
+    "docs/api.md: Python 2": "integration/test_api_page.py::test_the_first_example_runs",
+    "docs/api.md: TLS and roles 1": "integration/test_api_page.py::test_the_example_over_tls_runs",
+    "docs/api.md: TLS and roles 2": "integration/test_api_page.py::test_the_example_over_tls_runs",
+    "docs/exchange.md: 5. X-Road in ten minutes 1": "integration/test_pages_run.py::test_a_collector_reads_sources_yaml",
+    "docs/first-register.md: Measure your own register 1": (
+        "integration/test_pages_run.py::test_a_first_register_is_read_and_measured"
+    ),
+    "docs/first-register.md: Measure your own register 2": (
+        "integration/test_pages_run.py::test_a_first_register_is_read_and_measured"
+    ),
+    "docs/operating.md: Operating Peyvand 1": "integration/test_pages_run.py::test_the_guide_s_variables_are_taken",
+    "docs/operating.md: Adding an agency 1": "integration/test_pages_run.py::test_the_guide_s_changes_of_a_register_run",
+    "docs/operating.md: Adding a vantage 1": "integration/test_pages_run.py::test_the_guide_s_changes_of_users_run",
+    "docs/operating.md: Rotating credentials 1": "integration/test_pages_run.py::test_the_guide_s_changes_of_users_run",
+    "docs/probing.md: Probing 1": "integration/test_pages_run.py::test_the_page_s_first_probe_is_explained_so",
+    "docs/register.md: The register 1": "integration/test_pages_run.py::test_the_page_s_faults_are_reported_so",
+}
+"""Each block that runs, and the test that runs it."""
+
+_ROOT_AND_UNITS = "changes /opt, /usr/lib and /etc as root and starts systemd units"
+_CONTAINERS = "needs a Docker engine and root; `make test-images` runs the stack"
+_CLUSTER = "needs a Kubernetes cluster"
+_BENCH = "measures for minutes what a machine does; it asserts nothing"
+
+NOT_RUN = {
+    "README.md: Run it 1": "sets up .venv; the command below it, `peyvand up --sandbox`, is run by e2e/test_up.py",
+    "README.md: Run it 2": "is this test suite",
+    "docs/api.md: Go 1": "needs Go's protoc plug-ins",
+    "docs/api.md: Java 1": "needs Java's protoc plug-in",
+    "docs/api.md: grpcurl 1": "needs grpcurl",
+    "docs/api.md: grpcurl 2": "needs grpcurl",
+    "docs/dashboards.md: Look at them without Grafana 1": (
+        "runs a sandbox for three minutes; e2e/test_dashboard_answers.py asks the same queries"
+    ),
+    "docs/operating.md: First start: a single host, by systemd 1": _ROOT_AND_UNITS,
+    "docs/operating.md: First start: a single host, by systemd 2": (
+        "changes /etc as root; unit/deploy/test_prepare.py runs deploy/prepare.sh"
+    ),
+    "docs/operating.md: First start: a single host, by systemd 3": _ROOT_AND_UNITS,
+    "docs/operating.md: First start: one host, in containers 1": _CONTAINERS,
+    "docs/operating.md: First start: Kubernetes 1": _CLUSTER,
+    "docs/operating.md: First start: Kubernetes 2": _CLUSTER,
+    "docs/operating.md: Adding an agency 2": _CLUSTER,
+    "docs/operating.md: Adding a vantage 2": _ROOT_AND_UNITS,
+    "docs/operating.md: Adding a vantage 3": _CONTAINERS,
+    "docs/operating.md: Certificates 1": _ROOT_AND_UNITS,
+    "docs/operating.md: Upgrading 1": _ROOT_AND_UNITS,
+    "docs/operating.md: Upgrading 2": _CONTAINERS,
+    "docs/operating.md: Backup and restore 1": f"{_ROOT_AND_UNITS}; integration/test_bus_backup.py backs a bus up",
+    "docs/operating.md: Backup and restore 2": f"{_ROOT_AND_UNITS}; integration/test_bus_backup.py restores one",
+    "docs/operating.md: In containers 1": _CONTAINERS,
+    "docs/operating.md: In containers 2": _CONTAINERS,
+    "docs/operating.md: On Kubernetes 1": _CLUSTER,
+    "docs/operating.md: On Kubernetes 2": _CLUSTER,
+    "docs/performance-log.md: The national scenario 1": _BENCH,
+    "docs/performance-log.md: Beside blackbox_exporter and Prometheus 1": _BENCH,
+    "docs/performance-log.md: Saturation 1": _BENCH,
+    "docs/performance-log.md: One probe 1": _BENCH,
+    "docs/performance-log.md: The structure of the network 1": _BENCH,
+    "docs/performance-log.md: Scoring a dump, and its sensitivity 1": _BENCH,
+    "docs/performance-log.md: Scale 1": _BENCH,
+    "docs/performance-log.md: Publishing 1": _BENCH,
+    "docs/performance-log.md: From a measurement to the answer 1": _BENCH,
+    "docs/performance-log.md: Asking the api 1": _BENCH,
+    "docs/performance-log.md: Exchange logs 1": _BENCH,
+}
+"""Each block that no test can run, and why."""
+
+NAMES = [one.name for page in pages() for one in blocks(page)]
+
+
+def test_every_block_runs_or_is_listed() -> None:
+    """No Shell or Python block is in neither table, none is in both, and no table names a block that is not there."""
+    assert [name for name in NAMES if (name in RUN_BY) == (name in NOT_RUN)] == []
+    assert sorted({*RUN_BY, *NOT_RUN} - set(NAMES)) == []
+
+
+@pytest.mark.parametrize("test", sorted(set(RUN_BY.values())))
+def test_the_tests_that_run_blocks_exist(test: str) -> None:
+    """Each test that is said to run a block is there."""
+    file, _, name = test.partition("::")
+    text = (ROOT / "tests" / file).read_text("utf-8")
+    assert re.search(rf"^(?:async )?def {name}\(", text, re.MULTILINE)
+    page = next(block for block, by in RUN_BY.items() if by == test).partition(":")[0].removeprefix("docs/")
+    assert page.removesuffix(".md") in text or file == "integration/test_api_page.py"
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r"(?:unit|e2e|integration)/[\w/]+\.py", " ".join(NOT_RUN.values()))))
+)
+def test_what_runs_in_place_exists(name: str) -> None:
+    """Each test that a reason names is there."""
+    assert (ROOT / "tests" / name).exists()

@@ -21,7 +21,7 @@ def metrics_page(table: Mapping[str, Metric]) -> str:
     lines = [
         "# Metrics",
         "",
-        _MADE.format(source="metrics.py"),
+        _MADE.format(source="metrics/table.py"),
         "",
         "Every component serves these on /metrics, beside /health; [settings](settings.md) say where. Counters exist from",
         "the start, at zero; gauges are absent until their value is known. *Series* says how many of them one process",

@@ -16,17 +16,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from prober_authority import Authority
-from prober_servers import Request, answer, serving
 
 from services.core.bus.roles import write_users
-from tests.conftest import ROOT
-from tests.ports import free_base_port, free_first_port, free_port
-from tests.processes import page
-from tests.programs import program
-from tests.registers import PROBES, write_register
-from tests.running import System
 from tests.support.pages import block
+from tests.support.paths import ROOT
+from tests.support.ports import free_base_port, free_first_port, free_port
+from tests.support.processes import page
+from tests.support.programs import program
+from tests.support.registers import PROBES, write_register
+from tests.support.servers.authority import Authority
+from tests.support.servers.http_server import Request, answer, serving
+from tests.support.system import System
 
 DEADLINE = 120.0
 ASKS_THE_API = "explain|indicator|structure|tabulate|rounds|history"

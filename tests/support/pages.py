@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from textwrap import dedent
 
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 __all__ = ["Block", "block", "blocks", "pages"]
 

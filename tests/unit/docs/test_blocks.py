@@ -6,17 +6,17 @@ import re
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.support.pages import blocks, pages
+from tests.support.paths import ROOT
 
 RUN_BY = {
     "README.md: Try 1": "integration/test_pages_run.py::test_the_readme_s_commands_run",
     "README.md: Try 2": "integration/test_pages_run.py::test_the_readme_s_commands_run",
     "docs/alerts.md: Alerts 1": "integration/test_pages_run.py::test_the_rules_can_be_run_beside_up",
-    "docs/api.md: Python 1": "integration/test_api_page.py::test_the_first_example_runs",
-    "docs/api.md: Python 2": "integration/test_api_page.py::test_the_first_example_runs",
-    "docs/api.md: TLS and roles 1": "integration/test_api_page.py::test_the_example_over_tls_runs",
-    "docs/api.md: TLS and roles 2": "integration/test_api_page.py::test_the_example_over_tls_runs",
+    "docs/api.md: Python 1": "integration/api/test_api_page.py::test_the_first_example_runs",
+    "docs/api.md: Python 2": "integration/api/test_api_page.py::test_the_first_example_runs",
+    "docs/api.md: TLS and roles 1": "integration/api/test_api_page.py::test_the_example_over_tls_runs",
+    "docs/api.md: TLS and roles 2": "integration/api/test_api_page.py::test_the_example_over_tls_runs",
     "docs/exchange.md: 5. X-Road in ten minutes 1": "integration/test_pages_run.py::test_a_collector_reads_sources_yaml",
     "docs/first-register.md: Measure your own register 1": (
         "integration/test_pages_run.py::test_a_first_register_is_read_and_measured"
@@ -62,8 +62,8 @@ NOT_RUN = {
     "docs/operating.md: Certificates 1": _ROOT_AND_UNITS,
     "docs/operating.md: Upgrading 1": _ROOT_AND_UNITS,
     "docs/operating.md: Upgrading 2": _CONTAINERS,
-    "docs/operating.md: Backup and restore 1": f"{_ROOT_AND_UNITS}; integration/test_bus_backup.py backs a bus up",
-    "docs/operating.md: Backup and restore 2": f"{_ROOT_AND_UNITS}; integration/test_bus_backup.py restores one",
+    "docs/operating.md: Backup and restore 1": f"{_ROOT_AND_UNITS}; integration/core/test_backup.py backs a bus up",
+    "docs/operating.md: Backup and restore 2": f"{_ROOT_AND_UNITS}; integration/core/test_backup.py restores one",
     "docs/operating.md: In containers 1": _CONTAINERS,
     "docs/operating.md: In containers 2": _CONTAINERS,
     "docs/operating.md: On Kubernetes 1": _CLUSTER,
@@ -98,7 +98,7 @@ def test_the_tests_that_run_blocks_exist(test: str) -> None:
     text = (ROOT / "tests" / file).read_text("utf-8")
     assert re.search(rf"^(?:async )?def {name}\(", text, re.MULTILINE)
     page = next(block for block, by in RUN_BY.items() if by == test).partition(":")[0].removeprefix("docs/")
-    assert page.removesuffix(".md") in text or file == "integration/test_api_page.py"
+    assert page.removesuffix(".md") in text or file == "integration/api/test_api_page.py"
 
 
 @pytest.mark.parametrize(

@@ -117,3 +117,11 @@ def test_links_between_pages_resolve(name: str) -> None:
         if not there.exists() or (anchor and anchor not in anchors(there)):
             broken.append(target)
     assert broken == []
+
+
+@pytest.mark.parametrize("name", [name for name in texts() if name.endswith(".md")])
+def test_files_that_pages_name_exist(name: str) -> None:
+    """Every file or folder of the repository that a page names by its path is there."""
+    named = re.findall(r"(?<![\w/.:-])((?:services|tests|deploy|proto|docs)/[\w@./*-]*[\w*/])", texts()[name])
+    made = ("deploy/secrets", "deploy/prometheus/secrets")
+    assert [path for path in named if not path.startswith(made) and not any(ROOT.glob(path.rstrip("/")))] == []

@@ -1,12 +1,13 @@
 # Everything a newcomer needs: `make` lists it.
 VENV   := .venv
 PYTHON ?= python3
+PYTHONS ?= python3.11 python3.12 python3.13
 BIN    := $(VENV)/bin
 ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-systems test-images conformance check fmt proto docs dashboards preview lock bench calibrate clean
+.PHONY: help setup setup-dev run test matrix test-systems test-images conformance check fmt proto docs dashboards preview lock bench calibrate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,12 @@ test: setup-dev ## all tests but those of test-systems (some of them: make test 
 		$(BIN)/pytest --durations=40 -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" \
 			tests/integration/prober/scheduling/test_sharing.py tests/e2e tests/integration tests/conformance tests/property tests/unit \
 		&& $(BIN)/pytest --durations=10 -m alone tests/integration; fi
+
+# pyenv gives every version that it has when PYENV_VERSION lists them; elsewhere the variable has no effect.
+matrix: ## unit tests under each of PYTHONS (default: python3.11 python3.12 python3.13), each in its own environment
+	@for python in $(PYTHONS); do \
+		PYENV_VERSION=3.11:3.12:3.13 $(MAKE) --no-print-directory setup-dev PYTHON=$$python VENV=build/$$python || exit 1; \
+		build/$$python/bin/pytest -q -n 2 tests/unit || exit 1; done
 
 test-systems: setup-dev ## whole systems, each slot of which is held to the truth; some seven minutes of a machine of their own
 	@$(BIN)/pytest --durations=10 -m alone tests/e2e

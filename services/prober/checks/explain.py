@@ -11,9 +11,9 @@ from services.core.model import Reason
 from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole
+from services.prober.checks.freshness import age_of, check_time
 from services.prober.checks.judge import judge
 from services.prober.checks.registry import CHECKS
-from services.prober.checks.timing import age_of, check_time
 from services.prober.checks.wording import found, parts
 from services.prober.expected.expectations import Expectations
 from services.prober.observation import Observation

@@ -1,4 +1,4 @@
-"""The moment that data is of, from what an answer says about it. Pure."""
+"""How old the data of an answer is, and whether answer and data came in time: stages 3 and 4 of judging. Pure."""
 
 from __future__ import annotations
 
@@ -7,91 +7,139 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from services.prober.checks.jalali import YEARS, gregorian
+from persiantools.jdatetime import JalaliDate
+
+from services.core.model import Reason
+from services.prober.checks.check_failed import WrongError
+from services.prober.checks.document import Document
+from services.prober.checks.xml_values import texts
+from services.prober.expected.expectations import Expectations, FreshAt
+from services.prober.observation import Observation
 from services.register.reading import fold
 
-__all__ = ["moment"]
+__all__ = ["age_of", "check_time", "parse_moment"]
 
-# From 2000 to 2100: what is a moment of these years in one of the units is one in no other, nor a date in eight digits.
+# Years that are read as Jalali: 1921 to 2122. Any other year is Gregorian.
+_JALALI_YEARS: Final = range(1300, 1501)
+# From 2000 to 2100: a number in this range in one unit is in range in no other unit, and is no date in eight digits.
 _EPOCH: Final = (946_684_800, 4_102_444_800)
 _UNITS: Final = (1, 10**3, 10**6, 10**9)
-_COMPACT: Final = (1000_01_01, 9999_12_31)
+_EIGHT_DIGITS: Final = (1000_01_01, 9999_12_31)
 _DATE: Final = re.compile(
     r"(?P<year>[0-9]{4})(?P<mark>[-/])(?P<month>[0-9]{1,2})(?P=mark)(?P<day>[0-9]{1,2})"
     r"(?P<time>[Tt ] ?(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?P<fraction>\.[0-9]{1,9})?)?"
     r" ?(?P<offset>[Zz]|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2}))?)?"
 )
-
-
-# The third form of RFC 9110, 5.6.7, which names no zone and means UTC.
+# The third form of RFC 9110 §5.6.7, which names no zone and means UTC.
 _ASCTIME: Final = re.compile(r"[A-Za-z]{3} [A-Za-z]{3} +[0-9]{1,2} [0-9:]{8} [0-9]{4}")
+# Clocks are wrong by minutes, and a date without a time begins up to a day ahead. Anything later is no time of data.
+_MAX_AHEAD_SECONDS: Final = 86_400.0
 
 
-def moment(value: object, zone: tzinfo) -> float | None:
-    """Read the epoch seconds meant by a JSON value or a text; None when it cannot be read.
+def age_of(observation: Observation, document: Document, expectations: Expectations) -> float | None:
+    """Return the seconds from the time that the answer gives for its data to the end of the answer.
 
-    Read are RFC 3339, the epoch's seconds, milli-, micro- and nanoseconds of the years from 2000 to 2100 (numbers or
-    digits), HTTP dates, and Jalali dates (`1403/05/12`, `14030512`, `1403-05-12 14:05:06`): a year from 1300 to 1500 is
-    Jalali, any other Gregorian. Digits may be Persian or Arabic. A date alone is the start of its day in ``zone``, and a Jalali time without an offset is one of ``zone``;
-    a Gregorian time without an offset is not read: half the world means UTC by it, and a guess moves an age by hours.
+    A time up to a day ahead is age 0. None when no age is expected. Raises WrongError (AGE_UNREADABLE) otherwise.
+    """
+    fresh = expectations.fresh
+    if fresh is None:
+        return None
+    try:
+        value = _time_value(observation, document, fresh)
+    except WrongError:
+        value = None
+    moment = parse_moment(value, expectations.zone)
+    if moment is None:
+        raise WrongError(Reason.AGE_UNREADABLE, "the answer does not tell the age of its data")
+    age = observation.time + observation.duration - moment
+    if age < -_MAX_AHEAD_SECONDS:
+        raise WrongError(Reason.AGE_UNREADABLE, "the answer tells of data that is from more than a day ahead")
+    return max(0.0, age)
+
+
+def _time_value(observation: Observation, document: Document, fresh: FreshAt) -> object:
+    if fresh.query is not None:
+        return next(iter(fresh.query.values(document.value)), None)
+    if fresh.xpath is not None:
+        return next(texts(fresh.xpath, document), None)
+    return next((value for name, value in observation.headers if name == fresh.header), None)
+
+
+def check_time(observation: Observation, expectations: Expectations, age: float | None) -> None:
+    """Check the latency (stage 3) and the ``age`` of the data in seconds (stage 4) of an answer with right content."""
+    latency, limit = observation.latency, expectations.latency
+    if latency is not None and limit is not None and latency > limit:
+        raise WrongError(Reason.LATE, f"answered after {latency * 1000:.0f} ms, more than {limit * 1000:.0f} ms")
+    if age is not None and expectations.max_age is not None and age > expectations.max_age:
+        raise WrongError(Reason.STALE, f"the data is {age:.0f} s old, more than {expectations.max_age:.0f} s")
+
+
+def parse_moment(value: object, zone: tzinfo) -> float | None:
+    """Return the epoch seconds that a JSON value or a text means; None when it cannot be read.
+
+    Accepts RFC 3339; seconds, milli-, micro- and nanoseconds of the epoch for the years 2000 to 2100, as number or
+    digits; HTTP dates; and Jalali dates (`1403/05/12`, `14030512`, `1403-05-12 14:05:06`). A year from 1300 to 1500 is
+    Jalali, any other Gregorian. Digits may be Persian or Arabic. A date without a time is the start of its day in
+    ``zone``, and a Jalali time without an offset is in ``zone``. A Gregorian time without an offset is not read: many
+    systems mean UTC by it, and a wrong guess moves an age by hours.
     """
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return _number(float(value), zone)
+        return _parse_number(float(value), zone)
     if not isinstance(value, str):
         return None
     text = fold(value)
     if _DATE.match(text):
-        return _date(text, zone)
-    return _number(float(text), zone) if text.replace(".", "", 1).isdecimal() else _http_date(text)
+        return _parse_date(text, zone)
+    return _parse_number(float(text), zone) if text.replace(".", "", 1).isdecimal() else _parse_http_date(text)
 
 
-def _number(number: float, zone: tzinfo) -> float | None:
+def _parse_number(number: float, zone: tzinfo) -> float | None:
     first, end = _EPOCH
     for unit in _UNITS:
         if first * unit <= number < end * unit:
             return number / unit
-    first, last = _COMPACT
+    first, last = _EIGHT_DIGITS
     if not (first <= number <= last and number.is_integer()):
         return None
     months, day = divmod(int(number), 100)
     try:
-        return datetime.combine(_day(*divmod(months, 100), day), time(), zone).timestamp()
+        return datetime.combine(_to_date(*divmod(months, 100), day), time(), zone).timestamp()
     except (ValueError, OverflowError):
         return None
 
 
-def _day(year: int, month: int, day: int) -> date:
-    return gregorian(year, month, day) if year in YEARS else date(year, month, day)
+def _to_date(year: int, month: int, day: int) -> date:
+    return JalaliDate(year, month, day).to_gregorian() if year in _JALALI_YEARS else date(year, month, day)
 
 
-def _date(text: str, zone: tzinfo) -> float | None:
-    found = _DATE.fullmatch(text)
-    if found is None:
+def _parse_date(text: str, zone: tzinfo) -> float | None:
+    match = _DATE.fullmatch(text)
+    if match is None:
         return None
-    year, month, day = int(found["year"]), int(found["month"]), int(found["day"])
+    year, month, day = int(match["year"]), int(match["month"]), int(match["day"])
     try:
-        on = _day(year, month, day)
-        if not found["time"]:
-            return datetime.combine(on, time(), zone).timestamp()
-        if not found["offset"] and year not in YEARS:
+        day_of_data = _to_date(year, month, day)
+        if not match["time"]:
+            return datetime.combine(day_of_data, time(), zone).timestamp()
+        if not match["offset"] and year not in _JALALI_YEARS:
             return None
-        at = time(int(found["hour"]), int(found["minute"]), int(found["second"] or 0))
-        offset = _offset(found) if found["offset"] else zone
-        return datetime.combine(on, at, offset).timestamp() + float(found["fraction"] or 0)
+        time_of_day = time(int(match["hour"]), int(match["minute"]), int(match["second"] or 0))
+        offset = _parse_offset(match) if match["offset"] else zone
+        return datetime.combine(day_of_data, time_of_day, offset).timestamp() + float(match["fraction"] or 0)
     except (ValueError, OverflowError):
         return None
 
 
-def _offset(found: re.Match[str]) -> tzinfo:
-    if not found["sign"]:
+def _parse_offset(match: re.Match[str]) -> tzinfo:
+    if not match["sign"]:
         return UTC
-    ahead = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"]))
-    return timezone(-ahead if found["sign"] == "-" else ahead)
+    offset = timedelta(hours=int(match["hours"]), minutes=int(match["minutes"]))
+    return timezone(-offset if match["sign"] == "-" else offset)
 
 
-def _http_date(text: str) -> float | None:
+def _parse_http_date(text: str) -> float | None:
     try:
         parsed = parsedate_to_datetime(text)
     except (ValueError, IndexError, OverflowError):

@@ -14,8 +14,8 @@ from services.core.model import Outcome, Reason, record
 from services.prober.checks.check_failed import WrongError
 from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole
+from services.prober.checks.freshness import age_of, check_time
 from services.prober.checks.registry import CHECKS, Check
-from services.prober.checks.timing import age_of, check_time
 from services.prober.expected.expectations import Expectations
 from services.prober.observation import Observation
 

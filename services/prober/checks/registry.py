@@ -55,7 +55,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("record", lambda _seen, expected, document: check_record(document, expected), ("record",)),
     Check("record", lambda _seen, expected, document: check_xml_record(document, expected), ("xml_record",)),
 )
-"""Every check but those of time, which come last (services.prober.checks.timing)."""
+"""Every check but those of time, which come last (services.prober.checks.freshness)."""
 
 
 def needed(expectations: Expectations) -> tuple[Check, ...]:

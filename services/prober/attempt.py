@@ -15,7 +15,8 @@ from services.prober.checks.registry import Check, needed
 from services.prober.checks.worker_pool import UnjudgedError
 from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
-from services.prober.expected.expectations import Expectations, compile_expectations
+from services.prober.expected.compiler import compile_expectations
+from services.prober.expected.expectations import Expectations
 from services.prober.kinds import KINDS, Kind
 from services.prober.observation import Observation
 from services.prober.secrets import MissingSecretError, secret_references

@@ -1,8 +1,8 @@
-"""Expectations of one target, compiled: patterns, paths, schemas, limits. Pure."""
+"""What the answer of one target must be: patterns, paths, schemas, limits, compiled. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from enum import Enum
@@ -11,11 +11,8 @@ from typing import Any, Final
 
 import re2
 
-from services.core.model import BUS_KINDS, SOAP_KINDS, Expect, Fresh, Probe
-from services.prober.expected.cost import least
-from services.prober.expected.json_schema import Schema, compile_schema
-from services.prober.expected.paths import JsonPath, XPath, compile_path, compile_xpath
-from services.prober.expected.template import fill_text, fill_value
+from services.prober.expected.json_schema import Schema
+from services.prober.expected.paths import JsonPath, XPath
 
 __all__ = [
     "ANYTHING",
@@ -26,7 +23,6 @@ __all__ = [
     "Pattern",
     "Records",
     "XmlCheck",
-    "compile_expectations",
     "compile_pattern",
 ]
 
@@ -140,106 +136,3 @@ def compile_pattern(text: str) -> Pattern:
     options = re2.Options()
     options.log_errors = False
     return Pattern(text, re2.compile(text.encode(), options))
-
-
-def _patterns(texts: tuple[str, ...]) -> tuple[Pattern, ...]:
-    return tuple(map(compile_pattern, texts))
-
-
-def _pattern_or_none(text: str) -> Pattern | None:
-    return compile_pattern(text) if text else None
-
-
-def _field(path: str) -> str:
-    """Read a field of a test record, which may be written `person.name` for `$.person.name`."""
-    return path if path.startswith("$") else f"$.{path}"
-
-
-def _fresh_at(fresh: Fresh | None, namespaces: Mapping[str, str]) -> FreshAt | None:
-    if fresh is None:
-        return None
-    return FreshAt(
-        query=compile_path(fresh.path) if fresh.path else None,
-        xpath=compile_xpath(fresh.xpath, namespaces) if fresh.xpath else None,
-        header=fresh.header.lower(),
-    )
-
-
-def _json_checks(expect: Expect, params: Mapping[str, object]) -> tuple[JsonCheck, ...]:
-    return tuple(
-        JsonCheck(
-            item.path,
-            compile_path(item.path),
-            # A param may be null, and is then compared; what is written in a definition is not.
-            ANYTHING if item.equals is None else fill_value(item.equals, params),
-            item.type,
-        )
-        for item in expect.json
-    )
-
-
-def _xml_checks(expect: Expect, params: Mapping[str, object]) -> tuple[XmlCheck, ...]:
-    return tuple(
-        XmlCheck(
-            item.path,
-            compile_xpath(item.path, expect.namespaces),
-            None if item.equals is None else fill_text(item.equals, params),
-        )
-        for item in expect.xml
-    )
-
-
-def compile_expectations(
-    definition: Probe,
-    params: Mapping[str, object],
-    *,
-    latency: float | None,
-    max_age: float | None,
-    zone: tzinfo = UTC,
-) -> Expectations:
-    """Compile what a definition expects, the params of a link or endpoint filled in; patterns and paths once per text.
-
-    Dates without a time zone are of ``zone``. Raises ValueError, re2.error, JSONPathError or XPathError on what the
-    register should have refused.
-    """
-    expect = definition.expect
-    soap = definition.kind in SOAP_KINDS
-    json_record, xml_record = ({}, expect.record) if soap else (expect.record, {})
-    json, xml = _json_checks(expect, params), _xml_checks(expect, params)
-    schema = None if expect.schema is None else compile_schema(expect.schema)
-    record = tuple(
-        JsonCheck(path, compile_path(_field(path)), fill_value(value, params)) for path, value in json_record.items()
-    )
-    of_soap = tuple(
-        XmlCheck(path, compile_xpath(path, expect.namespaces), fill_text(value, params))
-        for path, value in xml_record.items()
-    )
-    fresh = _fresh_at(expect.fresh, expect.namespaces)
-    sizes = [check.query.at_once for check in (*json, *record)]
-    sizes += [check.query.at_once for check in (*xml, *of_soap)]
-    sizes += [query.at_once for query in (fresh and fresh.query, fresh and fresh.xpath, schema) if query]
-    return Expectations(
-        status=frozenset(expect.status),
-        headers=tuple(
-            HeaderCheck(name.lower(), _pattern_or_none(item.must), _pattern_or_none(item.must_not), item.optional)
-            for name, item in expect.headers.items()
-        ),
-        must=_patterns(expect.body.must),
-        must_not=_patterns(expect.body.must_not),
-        json=json,
-        xml=xml,
-        schema=schema,
-        record=record,
-        xml_record=of_soap,
-        soap=soap,
-        bus=definition.kind in BUS_KINDS,
-        fresh=fresh,
-        zone=zone,
-        tls=expect.tls,
-        rcode=frozenset(expect.rcode),
-        answers=Records(_patterns(expect.answers.must), _patterns(expect.answers.must_not)),
-        authority=Records(_patterns(expect.authority.must), _patterns(expect.authority.must_not)),
-        latency=latency,
-        max_age=max_age,
-        at_once=least(sizes),
-    )

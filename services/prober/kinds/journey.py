@@ -15,7 +15,8 @@ from services.prober.checks.registry import CHECKS
 from services.prober.checks.worker_pool import UnjudgedError
 from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import excused, missed
-from services.prober.expected.expectations import Expectations, compile_expectations
+from services.prober.expected.compiler import compile_expectations
+from services.prober.expected.expectations import Expectations
 from services.prober.kinds.kind import Kind
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.secrets import MissingSecretError

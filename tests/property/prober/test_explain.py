@@ -11,7 +11,8 @@ from services.core.model.outcome import Reason
 from services.core.model.probe import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe, XmlExpectation
 from services.prober.checks import DETAIL_LENGTH, CheckResult, Verdict, explain, judge
 from services.prober.checks.registry import needed
-from services.prober.expected.expectations import Expectations, compile_expectations
+from services.prober.expected.compiler import compile_expectations
+from services.prober.expected.expectations import Expectations
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts, StepFacts
 
 _SOAP = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>%s</e:Body></e:Envelope>'

@@ -33,7 +33,7 @@ from services.prober.assignments import Assignment
 from services.prober.attempt import Attempts
 from services.prober.checks import judge
 from services.prober.environment import ProbeEnvironment
-from services.prober.expected.expectations import compile_expectations
+from services.prober.expected.compiler import compile_expectations
 from services.prober.metrics import Meters
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts
 from services.prober.pipeline import Probing

@@ -14,7 +14,8 @@ from services.core.model.probe import Body, Expect, HeaderExpectation, JsonExpec
 from services.prober.assignments import Assignment
 from services.prober.attempt import Result
 from services.prober.checks import Judgement, judge
-from services.prober.expected.expectations import Expectations, compile_expectations
+from services.prober.expected.compiler import compile_expectations
+from services.prober.expected.expectations import Expectations
 from services.prober.observation import (
     Cause,
     CertificateFacts,

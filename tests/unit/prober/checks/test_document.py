@@ -12,7 +12,7 @@ from services.core.model.probe import Expect, Probe, XmlExpectation
 from services.core.xml import MarkupError, read_markup
 from services.prober.checks import Judgement, judge
 from services.prober.checks.document import Document
-from services.prober.expected.expectations import compile_expectations
+from services.prober.expected.compiler import compile_expectations
 from services.prober.observation import Observation
 
 BODY = """\

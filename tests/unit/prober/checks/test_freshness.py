@@ -17,7 +17,7 @@ from services.core.model.probe import Expect, Fresh, Probe
 from services.prober.assignments import assignments
 from services.prober.checks import judge
 from services.prober.checks.freshness import parse_moment
-from services.prober.expected.expectations import compile_expectations
+from services.prober.expected.compiler import compile_expectations
 from services.prober.observation import Observation, StepFacts
 from services.register.directory.load import load_register
 from tests.support.registers import write_register

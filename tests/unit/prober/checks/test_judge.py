@@ -23,8 +23,8 @@ from services.core.model.measurement import Phases, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe
 from services.prober.checks import DETAIL_LENGTH, Judgement, judge
-from services.prober.expected.expectations import Expectations, compile_expectations
-from services.prober.expected.template import fill_value
+from services.prober.expected.compiler import compile_expectations, fill_value
+from services.prober.expected.expectations import Expectations
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.publishing.measurement import Origin, blinded, measurement
 from services.prober.stall import Stalls, excuse

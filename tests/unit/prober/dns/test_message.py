@@ -13,7 +13,7 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Body, Expect, Probe, Query
 from services.prober.checks import Judgement, judge
 from services.prober.dns.message import MalformedError, Question, question_of
-from services.prober.expected.expectations import compile_expectations
+from services.prober.expected.compiler import compile_expectations
 from services.prober.observation import DnsFacts, Observation
 from services.prober.transport.dial import place_of
 

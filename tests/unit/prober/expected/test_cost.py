@@ -8,8 +8,8 @@ import pytest
 
 from services.core.model.probe import Capture, Expect, Fresh, JsonExpectation, Probe, XmlExpectation
 from services.prober.checks.captures import compile_capture
+from services.prober.expected.compiler import compile_expectations
 from services.prober.expected.cost import least, of_json_path, of_xpath
-from services.prober.expected.expectations import compile_expectations
 from services.prober.observation import Observation
 
 

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, Probe
 from services.prober.checks import Judgement, judge
-from services.prober.expected.expectations import compile_expectations
+from services.prober.expected.compiler import compile_expectations
 from services.prober.expected.json_schema import compile_schema
 from services.prober.observation import Observation
 

@@ -13,7 +13,7 @@ from services.core.errors import PeyvandError, SettingsError
 from services.core.runtime import Runtime
 from services.prober.environment import ProbeEnvironment
 from services.prober.heartbeats import Peers
-from services.prober.metrics import Meters
+from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import Probing
 from services.prober.publishing.publisher import Publisher
 from services.prober.publishing.spool import Spool
@@ -53,12 +53,12 @@ async def main(runtime: Runtime) -> None:
 
 async def _probe(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvironment) -> None:
     settings, log = runtime.settings, runtime.log
-    meters = Meters(runtime.registry)
-    publisher = Publisher(spool, bus, meters, log)
+    metrics = ProberMetrics(runtime.registry)
+    publisher = Publisher(spool, bus, metrics, log)
     roster = Roster(settings.prober, round(time(), 6))  # a heartbeat holds microseconds
-    probing = Probing(settings, environment, publisher, roster, meters, log)
-    peers = Peers(settings.vantage, bus, roster, probing, meters, log)
-    meters.watch(lambda: probing.inflight)
+    probing = Probing(settings, environment, publisher, roster, metrics, log)
+    peers = Peers(settings.vantage, bus, roster, probing, metrics, log)
+    metrics.watch_inflight(lambda: probing.inflight)
     async with asyncio.TaskGroup() as group:
         # What an earlier run could not send goes first, and does not wait for a register.
         sending = group.create_task(publisher.send())

@@ -15,7 +15,7 @@ from services.core.bus import Bus, heartbeat_subject
 from services.core.codec import Heartbeat, decode_heartbeat, encode_heartbeat
 from services.core.errors import BusError
 from services.core.log import Logger
-from services.prober.metrics import Meters
+from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import Probing
 from services.prober.scheduling.membership import HEARTBEAT_SECONDS, News, Peer, Roster
 
@@ -25,12 +25,14 @@ __all__ = ["Peers"]
 class Peers:
     """Heartbeats of one vantage, sent and heard; who is in ``roster`` decides what ``probing`` probes."""
 
-    def __init__(self, vantage: str, bus: Bus, roster: Roster, probing: Probing, meters: Meters, log: Logger) -> None:
+    def __init__(
+        self, vantage: str, bus: Bus, roster: Roster, probing: Probing, metrics: ProberMetrics, log: Logger
+    ) -> None:
         self._vantage = vantage
         self._bus = bus
         self._roster = roster
         self._probing = probing
-        self._meters = meters
+        self._metrics = metrics
         self._log = log
 
     async def run(self) -> None:
@@ -115,5 +117,5 @@ class Peers:
                 self._log.warning("peer_lost", peer=peer.prober, started=peer.started)
 
     def _regroup(self) -> None:
-        self._meters.peers(len(self._roster))
+        self._metrics.set_peers(len(self._roster))
         self._probing.regroup()

@@ -1,43 +1,92 @@
-"""What a prober tells Prometheus (docs/probing.md §7)."""
+"""The metrics of a prober (docs/probing.md §7)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import IntEnum
+from itertools import accumulate
+from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from services.core.metrics import TABLE, counter, gauge, histogram
 from services.core.model import Measurement, Outcome, Reason, Target
 from services.prober.assignments import Assignment
-from services.prober.tallies import Counts, Spread
 from services.prober.transport.conntrack import TrackingTable
 
-__all__ = ["EXPIRING_SERIES", "SERIES_BELOW", "Meters"]
+__all__ = ["EXPIRING_SERIES", "SERIES_BELOW", "LocalCounter", "LocalHistogram", "ProberMetrics"]
 
 SERIES_BELOW = 2000
-"""Series per target are exposed by processes with fewer targets than this: a scrape must not stall the loop."""
+"""Series per target are exposed by processes with fewer targets than this, so that a scrape does not stall the loop."""
 
 EXPIRING_SERIES = 1000
-"""With more targets, so many of those whose certificate expires soon have series: alerts must not miss them."""
+"""With more targets, as many as this whose certificate expires soon have series, so that alerts do not miss them."""
 
 _SOON_SECONDS = 30 * 86_400
-
 _NEVER_PUBLISHED = (Reason.NO_MEASUREMENT, Reason.ABSENT)
-"""What the scorer says of links that nothing was published about."""
+"""Reasons that the scorer gives to slots without a measurement."""
 
 _PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 
+Member = TypeVar("Member", bound=IntEnum)
 
-class Meters:
-    """The metrics of one prober. Counters start at zero; gauges are absent until known."""
+
+class LocalCounter(Collector, Generic[Member]):
+    """A counter of the metrics table with a series for each of ``members``, by name in lower case, from zero.
+
+    It counts in a plain dict and makes samples when it is scraped: the library's counters take a lock at every step,
+    several times a probe. Everything here runs in one thread, and a scrape in between is off by one probe at most.
+    """
+
+    def __init__(self, name: str, members: Iterable[Member]) -> None:
+        self._metric = TABLE[name]
+        self.counts = dict.fromkeys(members, 0)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the counts."""
+        family = CounterMetricFamily(self._metric.name, self._metric.help, labels=self._metric.labels)
+        for member, count in self.counts.items():
+            family.add_metric((member.name.lower(),), count)
+        yield family
+
+    def describe(self) -> Iterator[CounterMetricFamily]:
+        """Yield the same, so that the registry knows the name and /metrics can return it alone."""
+        return self.collect()
+
+
+class LocalHistogram(Collector):
+    """A histogram of the metrics table without labels, kept without locks as LocalCounter is."""
+
+    def __init__(self, name: str) -> None:
+        self._metric = TABLE[name]
+        self._bounds = self._metric.buckets
+        self._counts = [0] * (len(self._bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Add one value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """Yield the histogram."""
+        bounds = map(floatToGoString, (*self._bounds, float("inf")))
+        buckets = list(zip(bounds, accumulate(self._counts), strict=True))
+        yield HistogramMetricFamily(self._metric.name, self._metric.help, buckets=buckets, sum_value=self._sum)
+
+
+class ProberMetrics:
+    """The metrics of one prober. Counters start at zero; gauges are absent until they have a value."""
 
     def __init__(self, registry: CollectorRegistry, tracking: TrackingTable | None = None) -> None:
-        self._outcomes = Counts("peyvand_probe_outcomes_total", Outcome)
+        self._outcomes = LocalCounter("peyvand_probe_outcomes_total", Outcome)
         published = (reason for reason in Reason if reason not in _NEVER_PUBLISHED)
-        self._reasons = Counts("peyvand_probe_reasons_total", published)
-        self._lag = Spread("peyvand_probe_schedule_lag_seconds")
+        self._reasons = LocalCounter("peyvand_probe_reasons_total", published)
+        self._lag = LocalHistogram("peyvand_probe_schedule_lag_seconds")
         self._overruns = counter("peyvand_probe_overruns_total", registry)
         self._shed = counter("peyvand_probe_shed_total", registry)
         self._inflight = gauge("peyvand_probe_inflight", registry)
@@ -50,107 +99,107 @@ class Meters:
         self._bytes = gauge("peyvand_spool_bytes", registry)
         self._dropped = counter("peyvand_spool_dropped_total", registry)
         self._publish = histogram("peyvand_publish_seconds", registry)
-        self._series = _Series()
+        self._series = _TargetSeries()
         for collector in (self._outcomes, self._reasons, self._lag, self._series):
             registry.register(collector)
-        registry.register(_Pressure(tracking or TrackingTable()))
+        registry.register(_TrackingRatio(tracking or TrackingTable()))
 
-    def watch(self, inflight: Callable[[], int]) -> None:
-        """Ask this for the number of probes under way whenever it is scraped."""
+    def watch_inflight(self, inflight: Callable[[], int]) -> None:
+        """Call this for the number of probes under way whenever it is scraped."""
         self._inflight.set_function(inflight)
 
-    def lag(self, seconds: float) -> None:
-        """Take note of how late a probe starts."""
+    def observe_lag(self, seconds: float) -> None:
+        """Record how late a probe started."""
         self._lag.observe(max(0.0, seconds))
 
-    def measured(self, row: Measurement, status: int, duration: float) -> None:
-        """Count one measurement as it is published; ``status`` 0 when there was no answer, ``duration`` in seconds."""
-        self._outcomes.of[row.outcome] += 1
-        self._reasons.of[row.reason] += 1
+    def count_measurement(self, row: Measurement, status: int, duration: float) -> None:
+        """Count one measurement that is published; ``status`` 0 when there was no answer, ``duration`` in seconds."""
+        self._outcomes.counts[row.outcome] += 1
+        self._reasons.counts[row.reason] += 1
         if row.reason is Reason.OVERRUN:
             self._overruns.inc()
         elif row.reason is Reason.SHED:
             self._shed.inc()
-        self._series.measured(row, status, duration)
+        self._series.keep(row, status, duration)
 
-    def assigned(self, assignments: Mapping[Target, Assignment]) -> None:
-        """Take note of what is this prober's share from now on."""
+    def set_targets(self, assignments: Mapping[Target, Assignment]) -> None:
+        """Record what this prober probes from now on."""
         endpoints = sum(target.endpoint for target in assignments)
         self._targets.labels("link").set(len(assignments) - endpoints)
         self._targets.labels("endpoint").set(endpoints)
-        self._series.assigned(assignments)
+        self._series.set_targets(assignments)
 
-    def peers(self, alive: int) -> None:
-        """Take note of how many probers of this vantage are alive, with this one."""
+    def set_peers(self, alive: int) -> None:
+        """Record how many probers of this vantage are alive, this one included."""
         self._peers.set(alive)
 
-    def leapt(self, slots: int) -> None:
-        """Count slots that were leapt over, none of their targets probed."""
+    def count_leapt_slots(self, slots: int) -> None:
+        """Count slots that were skipped as a whole after a suspension or a change of the clock."""
         self._leapt.inc(slots)
 
-    def blind(self, vantage: str, *, blind: bool) -> None:
-        """Take note of whether the vantage sees."""
+    def set_blind(self, vantage: str, *, blind: bool) -> None:
+        """Record whether the control targets of the vantage failed."""
         self._blind.labels(vantage).set(blind)
 
-    def spooled(self, batches: int, size: int) -> None:
-        """Take note of what the bus has not acknowledged."""
+    def set_spool(self, batches: int, size: int) -> None:
+        """Record how many batches and bytes the bus has not acknowledged."""
         self._batches.set(batches)
         self._bytes.set(size)
 
-    def dropped(self, batches: int) -> None:
+    def count_dropped(self, batches: int) -> None:
         """Count batches that the spool had no room for."""
         self._dropped.inc(batches)
 
-    def published(self, seconds: float) -> None:
-        """Take note of how long the bus took to acknowledge a batch."""
+    def observe_publish(self, seconds: float) -> None:
+        """Record how long the bus took to acknowledge a batch."""
         self._publish.observe(seconds)
 
 
-class _Pressure(Collector):
-    """How full the connection-tracking table is when it is scraped; nothing where there is none."""
+class _TrackingRatio(Collector):
+    """How full the connection-tracking table is when it is scraped; absent where there is none."""
 
     def __init__(self, tracking: TrackingTable) -> None:
         self._tracking = tracking
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield its share in use."""
+        """Yield the share in use."""
         ratio = self._tracking.ratio()
         if ratio is not None:
-            row = TABLE["peyvand_conntrack_ratio"]
-            yield GaugeMetricFamily(row.name, row.help, value=ratio)
+            metric = TABLE["peyvand_conntrack_ratio"]
+            yield GaugeMetricFamily(metric.name, metric.help, value=ratio)
 
 
-class _Series(Collector):
-    """Series per target, put together when they are scraped rather than at every probe."""
+class _TargetSeries(Collector):
+    """Series per target, made when they are scraped rather than at every probe."""
 
     def __init__(self) -> None:
         self._last: dict[Target, tuple[Measurement, int, float]] = {}
         self._labels: dict[Target, tuple[str, str, str]] = {}
         self._every = True
 
-    def measured(self, row: Measurement, status: int, duration: float) -> None:
+    def keep(self, row: Measurement, status: int, duration: float) -> None:
         """Keep the last measurement of a target that is exposed."""
         if row.target not in self._labels:
             return
-        if self._every or (_expires(row) and (row.target in self._last or len(self._last) < EXPIRING_SERIES)):
+        if self._every or (_expires_soon(row) and (row.target in self._last or len(self._last) < EXPIRING_SERIES)):
             self._last[row.target] = (row, status, duration)
         else:
             self._last.pop(row.target, None)
 
-    def assigned(self, assignments: Mapping[Target, Assignment]) -> None:
-        """Expose these targets and no others; of many, those whose certificate expires soon."""
+    def set_targets(self, assignments: Mapping[Target, Assignment]) -> None:
+        """Expose these targets and no others; if there are many, those whose certificate expires soon."""
         self._every = len(assignments) < SERIES_BELOW
         self._labels = {
             target: (target.id, assignment.consumer, assignment.provider) for target, assignment in assignments.items()
         }
         self._last = {
-            target: seen
-            for target, seen in self._last.items()
-            if target in self._labels and (self._every or _expires(seen[0]))
+            target: last
+            for target, last in self._last.items()
+            if target in self._labels and (self._every or _expires_soon(last[0]))
         }
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield what the last probe of each target saw."""
+        """Yield the result of the last probe of each target."""
         families = {
             name: GaugeMetricFamily(name, TABLE[name].help, labels=TABLE[name].labels)
             for name in (
@@ -161,19 +210,18 @@ class _Series(Collector):
                 "probe_ssl_earliest_cert_expiry",
             )
         }
-        for target, seen in list(self._last.items()):
+        for target, last in list(self._last.items()):
             labels = self._labels.get(target)
             if labels is not None:
-                _add(families, labels, *seen)
+                _add_samples(families, labels, *last)
         yield from families.values()
 
 
-def _expires(row: Measurement) -> bool:
-    """Whether the certificate that a probe saw had expired, or was about to."""
+def _expires_soon(row: Measurement) -> bool:
     return row.certificate_expiry is not None and row.certificate_expiry - (row.time or 0.0) < _SOON_SECONDS
 
 
-def _add(
+def _add_samples(
     families: dict[str, GaugeMetricFamily],
     labels: tuple[str, str, str],
     row: Measurement,

@@ -16,7 +16,7 @@ from services.prober.assignments import Assignment, assignments
 from services.prober.attempt import Attempts, Result
 from services.prober.checks import Judgement
 from services.prober.environment import ProbeEnvironment
-from services.prober.metrics import Meters
+from services.prober.metrics import ProberMetrics
 from services.prober.publishing.measurement import Origin, blinded, measurement, unmeasured
 from services.prober.publishing.publisher import Publisher
 from services.prober.scheduling.membership import Roster
@@ -60,14 +60,14 @@ class Probing:
         environment: ProbeEnvironment,
         publisher: Publisher,
         roster: Roster,
-        meters: Meters,
+        metrics: ProberMetrics,
         log: Logger,
     ) -> None:
         self._settings = settings
         self._environment = environment
         self._publisher = publisher
         self._roster = roster
-        self._meters = meters
+        self._metrics = metrics
         self._log = log
         self._attempts = Attempts(environment, log)
         self._schedule = Schedule()
@@ -170,7 +170,7 @@ class Probing:
             self.news.set()
         self._sharing = sharing
         self._share = self._shares.of(self._settings.prober, self.share_from, sharing, slot_start)
-        self._meters.assigned({target: self._assignments[target] for target in self._share.own})
+        self._metrics.set_targets({target: self._assignments[target] for target in self._share.own})
         self._log.info("share_taken", targets=len(self._share.own), of=len(self._assignments), peers=sorted(sharing))
         self._schedule.replace(self._share.entries, self._slot_seconds, now)
         self._launch_due()
@@ -227,13 +227,13 @@ class Probing:
                 self._log.info("vantage_sees")
         self._failing = failing
         if self._controls:
-            self._meters.blind(self._settings.vantage, blind=bool(failing))
+            self._metrics.set_blind(self._settings.vantage, blind=bool(failing))
         for seen, blind in self._bracket.round(began, passed=not failing):
             self._publish(seen.consumer, blinded(seen.row) if blind else seen.row, seen.status, seen.duration)
 
     def _publish(self, consumer: str, row: Measurement, status: int = 0, duration: float = 0.0) -> None:
         self._publisher.add(consumer, row)
-        self._meters.measured(row, status, duration)
+        self._metrics.count_measurement(row, status, duration)
 
     def _tick(self) -> None:
         self._stalls.tick(monotonic())
@@ -252,7 +252,7 @@ class Probing:
             room -= sum(self._launch(launch) for launch in launches)
         leapt, self._schedule.leapt = self._schedule.leapt, 0
         if leapt:
-            self._meters.leapt(leapt)
+            self._metrics.count_leapt_slots(leapt)
             self._log.warning("slots_leapt", slots=leapt)
         now = time()
         due = self._schedule.next_due(now)
@@ -265,7 +265,7 @@ class Probing:
         assignment, origin = self._assignments[launch.target], self.origin
         assert origin is not None
         now = time()
-        self._meters.lag(now - launch.due)
+        self._metrics.observe_lag(now - launch.due)
         problem = ""
         if now > launch.latest:
             problem = f"its turn came {now - launch.due:.1f} s late, too late for this slot"

@@ -14,7 +14,7 @@ from services.core.codec import encode_measurements
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.core.model import Measurement
-from services.prober.metrics import Meters
+from services.prober.metrics import ProberMetrics
 from services.prober.publishing.spool import Batch, Record, Spool
 
 __all__ = ["Publisher", "Sink", "records_of"]
@@ -53,10 +53,10 @@ def records_of(rows: Iterable[tuple[str, Measurement]]) -> list[Record]:
 class Publisher:
     """Publishes through a spool: what was flushed is on disk before it is sent, and until it is acknowledged."""
 
-    def __init__(self, spool: Spool, sink: Sink, meters: Meters, log: Logger) -> None:
+    def __init__(self, spool: Spool, sink: Sink, metrics: ProberMetrics, log: Logger) -> None:
         self._spool = spool
         self._sink = sink
-        self._meters = meters
+        self._metrics = metrics
         self._log = log
         self._rows: list[tuple[str, Measurement]] = []
         self._news = asyncio.Event()
@@ -111,15 +111,15 @@ class Publisher:
                 return False
             if isinstance(result, BaseException):
                 raise result
-        self._meters.published(perf_counter() - began)
+        self._metrics.observe_publish(perf_counter() - began)
         self._spool.acknowledged(batch)
         self._report()
         return True
 
     def _report(self) -> None:
         spool = self._spool
-        self._meters.spooled(len(spool.pending), spool.size)
+        self._metrics.set_spool(len(spool.pending), spool.size)
         if spool.dropped > self._seen_dropped:
-            self._meters.dropped(spool.dropped - self._seen_dropped)
+            self._metrics.count_dropped(spool.dropped - self._seen_dropped)
             self._log.error("spool_full", dropped=spool.dropped, measurements=spool.dropped_rows)
             self._seen_dropped = spool.dropped

@@ -19,7 +19,7 @@ from services.core.model.probe import Probe
 from services.core.model.register import Agency, Government, Link, Policy, Register, Service, Vantage
 from services.core.settings import Settings
 from services.prober.environment import ProbeEnvironment
-from services.prober.metrics import Meters
+from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import Probing
 from services.prober.publishing.publisher import Publisher
 from services.prober.publishing.spool import Spool
@@ -93,10 +93,10 @@ class Prober:
         self.spool.open()
         chosen = Settings(vantage="north", prober="p1", **settings)  # type: ignore[arg-type]
         log = structlog.get_logger()
-        meters = Meters(self.registry)
-        self.publisher = Publisher(self.spool, self.sink, meters, log)
+        metrics = ProberMetrics(self.registry)
+        self.publisher = Publisher(self.spool, self.sink, metrics, log)
         self.roster = Roster("p1", 1.0)
-        self.probing = Probing(chosen, self.environment, self.publisher, self.roster, meters, log)
+        self.probing = Probing(chosen, self.environment, self.publisher, self.roster, metrics, log)
 
     def sample(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)

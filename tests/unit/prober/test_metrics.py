@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from services.core.model.measurement import Measurement, Target
-from services.core.model.outcome import Reason
+from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Probe
 from services.prober.assignments import Assignment
-from services.prober.metrics import Meters
+from services.prober.metrics import LocalCounter, ProberMetrics
 from services.prober.scheduling.schedule import Entry
 
 
@@ -29,11 +29,11 @@ def registry() -> CollectorRegistry:
 
 
 @pytest.fixture
-def meters(registry: CollectorRegistry) -> Meters:
-    return Meters(registry)
+def metrics(registry: CollectorRegistry) -> ProberMetrics:
+    return ProberMetrics(registry)
 
 
-@pytest.mark.usefixtures("meters")
+@pytest.mark.usefixtures("metrics")
 def test_33_lag_overruns_and_skips_exist_from_the_start(registry: CollectorRegistry) -> None:
     """Before the first probe every counter of lateness is there, at zero, and a prober knows itself alone."""
     names = ("probe_schedule_lag_seconds_count", "probe_overruns_total", "probe_shed_total", "probe_leapt_slots_total")
@@ -41,13 +41,13 @@ def test_33_lag_overruns_and_skips_exist_from_the_start(registry: CollectorRegis
     assert registry.get_sample_value("peyvand_probe_peers") == 1
 
 
-def test_33_lag_overruns_and_skips_are_counted(meters: Meters, registry: CollectorRegistry) -> None:
+def test_33_lag_overruns_and_skips_are_counted(metrics: ProberMetrics, registry: CollectorRegistry) -> None:
     """Each late start, overrun, shed launch and leapt slot counts once, in its own metric and no other."""
     for seconds in (-0.0005, 0.003, 0.2, 7.0):
-        meters.lag(seconds)
+        metrics.observe_lag(seconds)
     for reason in (Reason.OK, Reason.OVERRUN, Reason.SHED, Reason.SHED, Reason.ANSWER_TIMEOUT):
-        meters.measured(row(reason), 0, 0.0)
-    meters.leapt(5)
+        metrics.count_measurement(row(reason), 0, 0.0)
+    metrics.count_leapt_slots(5)
     lag = "peyvand_probe_schedule_lag_seconds"
     assert registry.get_sample_value(f"{lag}_count") == 4
     assert registry.get_sample_value(f"{lag}_sum") == pytest.approx(7.203)
@@ -60,7 +60,7 @@ def test_33_lag_overruns_and_skips_are_counted(meters: Meters, registry: Collect
 
 
 def test_of_many_targets_those_are_exposed_whose_certificate_expires(
-    meters: Meters, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+    metrics: ProberMetrics, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there are too many targets for series of each, those with a certificate about to expire have them, up to a
     limit; one that is renewed, or unknown, has them no longer.
@@ -74,33 +74,45 @@ def test_of_many_targets_those_are_exposed_whose_certificate_expires(
         return {one.labels["target"] for family in families for one in family.samples if "target" in one.labels}
 
     few = {Target(name): assignment(Target(name)) for name in ("soon", "lasts")}
-    meters.assigned(few)
-    meters.measured(replace(row(Reason.OK, "soon"), certificate_expiry=soon), 200, 0.1)
-    meters.measured(replace(row(Reason.OK, "lasts"), certificate_expiry=lasting), 200, 0.1)
+    metrics.set_targets(few)
+    metrics.count_measurement(replace(row(Reason.OK, "soon"), certificate_expiry=soon), 200, 0.1)
+    metrics.count_measurement(replace(row(Reason.OK, "lasts"), certificate_expiry=lasting), 200, 0.1)
     assert exposed() == {"soon", "lasts"}
-    meters.assigned({**few, Target("later"): assignment(Target("later"))})
+    metrics.set_targets({**few, Target("later"): assignment(Target("later"))})
     assert exposed() == {"soon"}
-    meters.measured(replace(row(Reason.OK, "later"), certificate_expiry=soon), 200, 0.1)
-    meters.measured(row(Reason.OK, "lasts"), 200, 0.1)
+    metrics.count_measurement(replace(row(Reason.OK, "later"), certificate_expiry=soon), 200, 0.1)
+    metrics.count_measurement(row(Reason.OK, "lasts"), 200, 0.1)
     assert exposed() == {"soon"}
     labels = {"target": "soon", "consumer": "consumer", "provider": "provider"}
     assert registry.get_sample_value("probe_ssl_earliest_cert_expiry", labels) == soon
     assert registry.get_sample_value("probe_success", labels) == 1
-    meters.measured(row(Reason.SHED, "soon"), 0, 0.0)
+    metrics.count_measurement(row(Reason.SHED, "soon"), 0, 0.0)
     assert exposed() == set()
-    meters.measured(replace(row(Reason.OK, "later"), certificate_expiry=0.0), 200, 0.1)
+    metrics.count_measurement(replace(row(Reason.OK, "later"), certificate_expiry=0.0), 200, 0.1)
     assert exposed() == {"later"}
 
 
-def test_a_target_that_went_and_came_back_shows_nothing_old(meters: Meters, registry: CollectorRegistry) -> None:
+def test_a_target_that_went_and_came_back_shows_nothing_old(
+    metrics: ProberMetrics, registry: CollectorRegistry
+) -> None:
     """What was measured of a target while it was on its way to another prober is not exposed when it comes back."""
     here, there = Target("here"), Target("there")
     both = {target: assignment(target) for target in (here, there)}
-    meters.assigned({here: both[here]})
-    meters.measured(row(Reason.OK, "here"), 200, 0.1)
-    meters.measured(row(Reason.OK, "there"), 200, 0.1)
-    meters.assigned(both)
+    metrics.set_targets({here: both[here]})
+    metrics.count_measurement(row(Reason.OK, "here"), 200, 0.1)
+    metrics.count_measurement(row(Reason.OK, "there"), 200, 0.1)
+    metrics.set_targets(both)
     labels = {"consumer": "consumer", "provider": "provider"}
     assert registry.get_sample_value("probe_success", {"target": "here", **labels}) == 1
     assert registry.get_sample_value("probe_success", {"target": "there", **labels}) is None
     assert registry.get_sample_value("peyvand_probe_targets", {"kind": "link"}) == 2
+
+
+def test_a_local_counter_can_be_requested_alone() -> None:
+    """/metrics?name[]= finds it, as `peyvand up` requests its probes per second."""
+    registry = CollectorRegistry()
+    outcomes = LocalCounter("peyvand_probe_outcomes_total", Outcome)
+    registry.register(outcomes)
+    outcomes.counts[Outcome.OK] = 3
+    text = generate_latest(registry.restricted_registry(["peyvand_probe_outcomes_total"])).decode()
+    assert 'peyvand_probe_outcomes_total{outcome="ok"} 3.0' in text

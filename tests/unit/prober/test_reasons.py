@@ -34,7 +34,7 @@ from services.prober.attempt import Attempts
 from services.prober.checks import judge
 from services.prober.environment import ProbeEnvironment
 from services.prober.expected.compiler import compile_expectations
-from services.prober.metrics import Meters
+from services.prober.metrics import ProberMetrics
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts
 from services.prober.pipeline import Probing
 from services.prober.publishing.measurement import Origin, blinded, measurement
@@ -122,9 +122,9 @@ async def _scheduled(*, shed: bool) -> Reason:
     """What the schedule makes of a launch whose turn came too late, or of a probe that ended in a later slot."""
     kept, environment = _Kept(), ProbeEnvironment()
     log = structlog.get_logger()
-    meters = Meters(CollectorRegistry())
+    metrics = ProberMetrics(CollectorRegistry())
     roster = Roster("p1", 1.0)
-    probing = Probing(Settings(vantage="north", prober="p1"), environment, kept, roster, meters, log)  # type: ignore[arg-type]
+    probing = Probing(Settings(vantage="north", prober="p1"), environment, kept, roster, metrics, log)  # type: ignore[arg-type]
     target = Target("x")
     assigned = Assignment(Entry(target, 1.0), Probe("x", "http"), "a", "b", "http://127.0.0.1:9/", ({},), 2.0, None)
     probing._assignments[target] = assigned

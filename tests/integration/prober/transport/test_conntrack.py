@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from services.core.model.outcome import Outcome, Reason
 from services.prober.environment import ProbeEnvironment
-from services.prober.metrics import Meters
+from services.prober.metrics import ProberMetrics
 from services.prober.transport.conntrack import TrackingTable
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
@@ -75,8 +75,8 @@ async def test_40_what_a_full_table_does_not_excuse(tmp_path: Path) -> None:
 def test_pressure_is_exported_where_there_is_a_table(tmp_path: Path) -> None:
     """The gauge follows the kernel, and is absent without a table."""
     registry, without = CollectorRegistry(), CollectorRegistry()
-    Meters(registry, table(tmp_path, "25", "100"))
-    Meters(without, TrackingTable(tmp_path / "none"))
+    ProberMetrics(registry, table(tmp_path, "25", "100"))
+    ProberMetrics(without, TrackingTable(tmp_path / "none"))
     assert registry.get_sample_value("peyvand_conntrack_ratio") == 0.25
     table(tmp_path, "75", "100")
     assert registry.get_sample_value("peyvand_conntrack_ratio") == 0.75

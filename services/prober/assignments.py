@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, tzinfo
 from zoneinfo import ZoneInfo
 
 from services.core.model import ALWAYS, Endpoint, Link, Probe, Register, Target
-from services.prober.scheduling.schedule import Entry
+from services.prober.scheduling import ScheduleEntry
 
 __all__ = ["Assignment", "assignments"]
 
@@ -21,7 +21,7 @@ class Assignment:
     ``zone`` is the policy's, which dates without one are read in. ``params``, of which there is at least one, take turns.
     """
 
-    entry: Entry
+    entry: ScheduleEntry
     definition: Probe
     consumer: str
     provider: str
@@ -73,7 +73,7 @@ def _midnight(day: date, zone: ZoneInfo) -> float:
 def _of_link(link: Link, register: Register, zone: ZoneInfo) -> Assignment:
     definition = register.probes[link.probe]
     begins = [day for day in (link.required_from, link.live_from) if day is not None and day != ALWAYS]
-    entry = Entry(
+    entry = ScheduleEntry(
         Target(link.id),
         definition.timeout,
         active_from=max((_midnight(day, zone) for day in begins), default=float("-inf")),
@@ -95,7 +95,7 @@ def _of_link(link: Link, register: Register, zone: ZoneInfo) -> Assignment:
 def _of_endpoint(endpoint: Endpoint, register: Register, zone: ZoneInfo) -> Assignment:
     definition = register.probes[endpoint.probe]
     return Assignment(
-        entry=Entry(Target(endpoint.id, endpoint=True), definition.timeout),
+        entry=ScheduleEntry(Target(endpoint.id, endpoint=True), definition.timeout),
         definition=definition,
         consumer=endpoint.agency,
         provider=endpoint.agency,

@@ -10,25 +10,22 @@ from typing import Any
 from services.core.log import Logger
 from services.core.model import Outcome, Reason, Target, record
 from services.prober.assignments import Assignment
-from services.prober.checks import DETAIL_LENGTH, Judgement
-from services.prober.checks.registry import Check, needed
-from services.prober.checks.worker_pool import UnjudgedError
+from services.prober.checks import DETAIL_LENGTH, Check, Judgement, UnjudgedError, needed
 from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
-from services.prober.expected.compiler import compile_expectations
-from services.prober.expected.expectations import Expectations
+from services.prober.expected import Expectations, compile_expectations
 from services.prober.kinds import KINDS, Kind
 from services.prober.observation import Observation
 from services.prober.secrets import MissingSecretError, secret_references
 
-__all__ = ["Attempts", "Result"]
+__all__ = ["ProbeResult", "ProbeRunner"]
 
 _NOTHING = Expectations()
 _WITHOUT_CONNECTION = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT, Reason.CONNECT_TIMEOUT})
 
 
 @record
-class Result:
+class ProbeResult:
     """What one attempt saw, what it means, what was expected of it, and which of the params it asked for."""
 
     observation: Observation
@@ -49,7 +46,7 @@ class _Ready:
     secrets: Mapping[str, str]
 
 
-class Attempts:
+class ProbeRunner:
     """Probes assignments, each made ready when it is first probed.
 
     Building all of a national register at once would stall the loop for a second, and stalls falsify latencies.
@@ -64,7 +61,7 @@ class Attempts:
         """Drop what was built: the definitions may have changed."""
         self._ready.clear()
 
-    async def probe(self, assignment: Assignment, timeout: float, turn: int = 0) -> Result:
+    async def probe(self, assignment: Assignment, timeout: float, turn: int = 0) -> ProbeResult:
         """Probe once, within ``timeout`` seconds. Never raises: a crash of ours is UNKNOWN/PROBER_ERROR.
 
         ``turn`` says which of the assignment's params are filled in.
@@ -75,19 +72,19 @@ class Attempts:
             ready = self._make_ready(assignment, turn)
             observation = await ready.kind.probe(ready.built, deadline)
         except MissingSecretError as error:
-            return Result(Observation(began, perf_counter() - start), Judgement(Reason.OWN_CREDENTIAL, str(error)))
+            return ProbeResult(Observation(began, perf_counter() - start), Judgement(Reason.OWN_CREDENTIAL, str(error)))
         except UnusableError as error:
-            return Result(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, str(error)))
+            return ProbeResult(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, str(error)))
         except Exception as error:  # noqa: BLE001 - the border: a crash is recorded, never a dead prober
             self._log.exception("probe_crashed", target=assignment.target.id, endpoint=assignment.target.endpoint)
             detail = f"the probe itself failed: {type(error).__name__}"
-            return Result(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail))
+            return ProbeResult(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail))
         try:
             judgement = await self._environment.judges.judge(observation, ready.expectations, ready.checks, deadline)
         except UnjudgedError as error:
             judgement = Judgement(Reason.PROBER_ERROR, str(error))
         judgement = _named(self._excused(judgement), assignment, turn)
-        return Result(observation, judgement, ready.expectations, turn)
+        return ProbeResult(observation, judgement, ready.expectations, turn)
 
     def _excused(self, judgement: Judgement) -> Judgement:
         """Return UNKNOWN in place of a connection that was not made while this machine could make none."""

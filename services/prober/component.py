@@ -12,12 +12,11 @@ from services.core.bus import Bus, connect_by
 from services.core.errors import PeyvandError, SettingsError
 from services.core.runtime import Runtime
 from services.prober.environment import ProbeEnvironment
-from services.prober.heartbeats import Peers
+from services.prober.heartbeats import PeerHeartbeats
 from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import Probing
-from services.prober.publishing.publisher import Publisher
-from services.prober.publishing.spool import Spool
-from services.prober.scheduling.membership import Roster
+from services.prober.publishing import MeasurementPublisher, Spool
+from services.prober.scheduling import Membership
 from services.register.bus import follow_register
 
 __all__ = ["main"]
@@ -54,10 +53,10 @@ async def main(runtime: Runtime) -> None:
 async def _probe(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvironment) -> None:
     settings, log = runtime.settings, runtime.log
     metrics = ProberMetrics(runtime.registry)
-    publisher = Publisher(spool, bus, metrics, log)
-    roster = Roster(settings.prober, round(time(), 6))  # a heartbeat holds microseconds
+    publisher = MeasurementPublisher(spool, bus, metrics, log)
+    roster = Membership(settings.prober, round(time(), 6))  # a heartbeat holds microseconds
     probing = Probing(settings, environment, publisher, roster, metrics, log)
-    peers = Peers(settings.vantage, bus, roster, probing, metrics, log)
+    peers = PeerHeartbeats(settings.vantage, bus, roster, probing, metrics, log)
     metrics.watch_inflight(lambda: probing.inflight)
     async with asyncio.TaskGroup() as group:
         # What an earlier run could not send goes first, and does not wait for a register.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from services.prober.checks.worker_pool import Judges
+from services.prober.checks import WorkerPool
 from services.prober.grpc.descriptor_cache import Schemas
 from services.prober.http.token_cache import Tokens
 from services.prober.secrets import Secrets
@@ -28,7 +28,7 @@ class ProbeEnvironment:
     tokens: Tokens = field(default_factory=Tokens)
     tracking: TrackingTable = field(default_factory=TrackingTable)
     schemas: Schemas = field(default_factory=Schemas)
-    judges: Judges = field(default_factory=Judges)
+    judges: WorkerPool = field(default_factory=WorkerPool)
     cookies: httpx.Cookies | None = field(default=None, repr=False)
 
     async def close(self) -> None:

@@ -17,16 +17,16 @@ from services.core.errors import BusError
 from services.core.log import Logger
 from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import Probing
-from services.prober.scheduling.membership import HEARTBEAT_SECONDS, News, Peer, Roster
+from services.prober.scheduling import HEARTBEAT_SECONDS, Membership, MembershipChange, Peer
 
-__all__ = ["Peers"]
+__all__ = ["PeerHeartbeats"]
 
 
-class Peers:
+class PeerHeartbeats:
     """Heartbeats of one vantage, sent and heard; who is in ``roster`` decides what ``probing`` probes."""
 
     def __init__(
-        self, vantage: str, bus: Bus, roster: Roster, probing: Probing, metrics: ProberMetrics, log: Logger
+        self, vantage: str, bus: Bus, roster: Membership, probing: Probing, metrics: ProberMetrics, log: Logger
     ) -> None:
         self._vantage = vantage
         self._bus = bus
@@ -94,10 +94,10 @@ class Peers:
             share_from=heartbeat.share_from,
         )
         news = self._roster.hear(peer, leaving=heartbeat.leaving, now=monotonic())
-        if news is News.ARRIVED:
+        if news is MembershipChange.ARRIVED:
             # Who has just started should not wait for our next heartbeat to learn of us.
             self._probing.news.set()
-        if news is News.DOUBLED:
+        if news is MembershipChange.DOUBLED:
             self._log.error(
                 "prober_doubled",
                 peer=peer.prober,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from services.core.model import Phases, record
-from services.prober.expected.expectations import Expectations
+from services.prober.expected import Expectations
 
 __all__ = ["Cause", "CertificateFacts", "DnsFacts", "Failure", "Observation", "Phase", "RpcFacts", "StepFacts"]
 

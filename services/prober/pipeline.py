@@ -13,19 +13,15 @@ from services.core.log import Logger
 from services.core.model import Measurement, Reason, Register, Target, record
 from services.core.settings import Settings
 from services.prober.assignments import Assignment, assignments
-from services.prober.attempt import Attempts, Result
+from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.checks import Judgement
 from services.prober.environment import ProbeEnvironment
 from services.prober.metrics import ProberMetrics
-from services.prober.publishing.measurement import Origin, blinded, measurement, unmeasured
-from services.prober.publishing.publisher import Publisher
-from services.prober.scheduling.membership import Roster
-from services.prober.scheduling.rendezvous import Share, Shares
-from services.prober.scheduling.schedule import Launch, Schedule
-from services.prober.stall import TICK_SECONDS, Stalls, excuse
+from services.prober.publishing import MeasurementPublisher, Origin, blinded, measured, unmeasured
+from services.prober.scheduling import Launch, Membership, Schedule, Share, Shares
+from services.prober.stall import TICK_SECONDS, LoopStalls, excuse
 from services.prober.transport.egress import EgressRules
-from services.prober.vantage.bracketing import Bracket
-from services.prober.vantage.control import CONTROL_SECONDS, CONTROL_TIMEOUT, Controls
+from services.prober.vantage import CONTROL_SECONDS, CONTROL_TIMEOUT, Bracket, ControlTargets
 
 __all__ = ["Probing"]
 
@@ -58,8 +54,8 @@ class Probing:
         self,
         settings: Settings,
         environment: ProbeEnvironment,
-        publisher: Publisher,
-        roster: Roster,
+        publisher: MeasurementPublisher,
+        roster: Membership,
         metrics: ProberMetrics,
         log: Logger,
     ) -> None:
@@ -69,11 +65,11 @@ class Probing:
         self._roster = roster
         self._metrics = metrics
         self._log = log
-        self._attempts = Attempts(environment, log)
+        self._attempts = ProbeRunner(environment, log)
         self._schedule = Schedule()
         self._bracket: Bracket[_Seen] = Bracket(remembered=CONTROL_TIMEOUT)
-        self._stalls = Stalls(remembered=CONTROL_TIMEOUT)
-        self._controls = Controls((), environment)
+        self._stalls = LoopStalls(remembered=CONTROL_TIMEOUT)
+        self._controls = ControlTargets((), environment)
         self._failing: dict[str, str] = {}
         self._assignments: dict[Target, Assignment] = {}
         self._shares = Shares()
@@ -114,7 +110,7 @@ class Probing:
             known = ", ".join(vantage.id for vantage in policy.vantages)
             raise SettingsError(f"vantage {name} is not in the register's policy; choose with --vantage from: {known}")
         try:
-            controls = Controls(vantage.control_targets, self._environment)
+            controls = ControlTargets(vantage.control_targets, self._environment)
         except ValueError as error:
             raise SettingsError(f"the control targets of vantage {name} cannot be asked: {error}") from error
         self._environment.outbound.egress = EgressRules(policy.egress)
@@ -294,11 +290,11 @@ class Probing:
             raise
         ended = monotonic()
         judgement = self._judgement(launch, assignment, result, self._stalls.seconds(began, ended))
-        row = measurement(launch.target, launch.slot_start, result.observation, judgement, origin)
+        row = measured(launch.target, launch.slot_start, result.observation, judgement, origin)
         seen = _Seen(assignment.consumer, row, result.observation.status, result.observation.duration)
         self._bracket.hold(began, ended, seen)
 
-    def _judgement(self, launch: Launch, assignment: Assignment, result: Result, stalled: float) -> Judgement:
+    def _judgement(self, launch: Launch, assignment: Assignment, result: ProbeResult, stalled: float) -> Judgement:
         if time() > launch.slot_start + self._slot_seconds:
             return Judgement(Reason.OVERRUN, "the probe did not finish within its slot")
         return excuse(result.judgement, result.observation, assignment.latency, stalled)

@@ -11,7 +11,7 @@ from services.core.model import Reason
 from services.prober.checks import Judgement
 from services.prober.observation import Observation
 
-__all__ = ["TICK_SECONDS", "Stalls", "excuse"]
+__all__ = ["TICK_SECONDS", "LoopStalls", "excuse"]
 
 TICK_SECONDS = 0.05
 """How often the loop shows that it runs."""
@@ -30,7 +30,7 @@ _TIMEOUTS = frozenset(
 _MISSED_SHARE = 0.1
 
 
-class Stalls:
+class LoopStalls:
     """The spans in which ticks came late, of the last ``remembered`` seconds. Times are any one clock's seconds."""
 
     def __init__(self, remembered: float) -> None:

@@ -27,10 +27,10 @@ from services.core.model.measurement import Target
 from services.core.model.outcome import Reason
 from services.core.model.register import Egress
 from services.prober.assignments import Assignment
-from services.prober.attempt import Attempts
+from services.prober.attempt import ProbeRunner
 from services.prober.environment import ProbeEnvironment
-from services.prober.publishing.measurement import Origin, measurement
-from services.prober.scheduling.schedule import Entry
+from services.prober.publishing.measurement import Origin, measured
+from services.prober.scheduling.schedule import ScheduleEntry
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
 from tests.bench.meters.process import machine
@@ -59,12 +59,19 @@ class _Cost:
 async def _measure(case: Case, probes: int, at_once: int) -> _Cost:
     """Probe, ``at_once`` at a time; AssertionError when a probe is judged anything but OK."""
     environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), allow_loopback=True))))
-    attempts = Attempts(environment, structlog.get_logger())
+    attempts = ProbeRunner(environment, structlog.get_logger())
     definition = case.definition
     origin = Origin("main", "bench", "r" * 64, "p" * 64)
     items = [
         Assignment(
-            Entry(Target(f"link-{number}"), definition.timeout), definition, "a", "b", case.target, ({},), 2.0, None
+            ScheduleEntry(Target(f"link-{number}"), definition.timeout),
+            definition,
+            "a",
+            "b",
+            case.target,
+            ({},),
+            2.0,
+            None,
         )
         for number in range(at_once)
     ]
@@ -74,7 +81,7 @@ async def _measure(case: Case, probes: int, at_once: int) -> _Cost:
         for _ in range(count):
             result = await attempts.probe(item, definition.timeout)
             assert result.judgement.reason is Reason.OK, (case.name, result.judgement, result.observation)
-            rows.append(measurement(item.target, 0, result.observation, result.judgement, origin))
+            rows.append(measured(item.target, 0, result.observation, result.judgement, origin))
         encode_measurements(rows)
 
     async def all_of(each: int) -> None:

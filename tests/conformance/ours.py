@@ -14,7 +14,7 @@ import structlog
 from services.core.errors import InputError
 from services.core.model.measurement import Target
 from services.prober.assignments import assignments
-from services.prober.attempt import Attempts, Result
+from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
@@ -51,7 +51,7 @@ async def ask_ours(case: Case, stage: Stage, place: Place) -> Seen:
     said = io.StringIO()
     log = structlog.wrap_logger(structlog.PrintLogger(said), processors=[structlog.processors.KeyValueRenderer()])
     try:
-        result = await Attempts(environment, log).probe(assignment, assignment.definition.timeout)
+        result = await ProbeRunner(environment, log).probe(assignment, assignment.definition.timeout)
     finally:
         await environment.close()
     reason = result.judgement.reason
@@ -68,7 +68,7 @@ def _links(target: str) -> str:
     return text.getvalue()
 
 
-def _facts(result: Result) -> Mapping[str, object]:
+def _facts(result: ProbeResult) -> Mapping[str, object]:
     observation = result.observation
     certificate, phases = observation.certificate, observation.phases
     return {

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from services.core.errors import SettingsError
 from services.core.model import Probe, Register, Target, fill, names
 from services.prober.assignments import Assignment, assignments
-from services.prober.scheduling.schedule import Entry
+from services.prober.scheduling import ScheduleEntry
 from services.register.probes import names_asked
 from services.register.reading import read_target
 
@@ -52,7 +52,7 @@ def single(register: Register, name: str, target: str, written: Sequence[str]) -
     _check(definition, target, params)
     policy = register.policy
     return Assignment(
-        entry=Entry(Target(name, endpoint=True), definition.timeout),
+        entry=ScheduleEntry(Target(name, endpoint=True), definition.timeout),
         definition=definition,
         consumer="",
         provider="",

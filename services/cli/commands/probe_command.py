@@ -22,9 +22,9 @@ from services.core.errors import SettingsError
 from services.core.log import Logger
 from services.core.model import Register
 from services.prober.assignments import Assignment
-from services.prober.attempt import Attempts, Result
+from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.environment import ProbeEnvironment
-from services.prober.publishing.measurement import Origin, measurement
+from services.prober.publishing import Origin, measured
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
 from services.register.directory import load_register
@@ -100,15 +100,15 @@ def _log() -> Logger:
 
 
 async def _attempt(
-    register: Register, wanted: Sequence[Assignment], show: Callable[[Assignment, Result], None]
-) -> list[Result]:
+    register: Register, wanted: Sequence[Assignment], show: Callable[[Assignment, ProbeResult], None]
+) -> list[ProbeResult]:
     """Probe all, a few at a time, and show each in the order given."""
     environment = ProbeEnvironment(Outbound(egress=EgressRules(register.policy.egress)))
-    attempts = Attempts(environment, _log())
+    attempts = ProbeRunner(environment, _log())
     slot_number = int(time() // register.policy.slot_seconds)
     room = asyncio.Semaphore(_AT_ONCE)
 
-    async def attempt(assignment: Assignment) -> Result:
+    async def attempt(assignment: Assignment) -> ProbeResult:
         async with room:
             return await attempts.probe(assignment, assignment.definition.timeout, assignment.turn(slot_number))
 
@@ -124,25 +124,25 @@ async def _attempt(
     return results
 
 
-def _nothing(_assignment: Assignment, _result: Result) -> None:
+def _nothing(_assignment: Assignment, _result: ProbeResult) -> None:
     """Show nothing yet."""
 
 
-def _json(register: Register, origin: Origin) -> Callable[[Assignment, Result], None]:
+def _json(register: Register, origin: Origin) -> Callable[[Assignment, ProbeResult], None]:
     slot_start = int(time() // register.policy.slot_seconds) * register.policy.slot_seconds
 
-    def show(assignment: Assignment, result: Result) -> None:
-        row = measurement(assignment.target, slot_start, result.observation, result.judgement, origin)
+    def show(assignment: Assignment, result: ProbeResult) -> None:
+        row = measured(assignment.target, slot_start, result.observation, result.judgement, origin)
         typer.echo(measurement_to_json(row))
 
     return show
 
 
-def _picture(wanted: Sequence[Assignment], *, at_length: bool) -> Callable[[Assignment, Result], None]:
+def _picture(wanted: Sequence[Assignment], *, at_length: bool) -> Callable[[Assignment, ProbeResult], None]:
     console = Console(highlight=False)
     ids = max((len(assignment.target.id) for assignment in wanted), default=0)
 
-    def show(assignment: Assignment, result: Result) -> None:
+    def show(assignment: Assignment, result: ProbeResult) -> None:
         probed = Probed(assignment, result, time())
         if at_length:
             console.print(explained(probed, console.width))
@@ -157,7 +157,7 @@ def _picture(wanted: Sequence[Assignment], *, at_length: bool) -> Callable[[Assi
     return show
 
 
-def _summary(register: Register, results: Sequence[Result]) -> str:
+def _summary(register: Register, results: Sequence[ProbeResult]) -> str:
     counts = Counter(result.judgement.outcome for result in results)
     parts = [f"{counts[outcome]} {outcome.name}" for outcome in sorted(counts, reverse=True)]
     absent = sum(link.absent for link in register.links.values())

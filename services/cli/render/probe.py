@@ -16,7 +16,7 @@ from rich.text import Text
 
 from services.core.model import Outcome, Phases, Reason
 from services.prober.assignments import Assignment
-from services.prober.attempt import Result
+from services.prober.attempt import ProbeResult
 from services.prober.checks import CheckResult, Verdict, explain
 from services.prober.observation import CertificateFacts, Failure, Observation, Phase
 
@@ -34,7 +34,7 @@ class Probed:
     """One target and what became of it; ``now`` in epoch seconds."""
 
     assignment: Assignment
-    result: Result
+    result: ProbeResult
     now: float
 
     @property

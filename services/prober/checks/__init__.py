@@ -1,6 +1,23 @@
-"""From what a probe saw to what it means. Pure (docs/probing.md §1)."""
+"""From what a probe saw to what it means: the checks of an answer, in order, and the processes for large answers (docs/probing.md §1)."""
 
-from services.prober.checks.explain import CheckResult, Verdict, explain
-from services.prober.checks.judge import DETAIL_LENGTH, Judgement, judge
+from services.prober.checks.captures import CaptureError, Finder, compile_capture
+from services.prober.checks.explanation import CheckResult, Verdict, explain
+from services.prober.checks.judgement import DETAIL_LENGTH, Judgement
+from services.prober.checks.registry import CHECKS, Check, needed
+from services.prober.checks.worker_pool import UnjudgedError, WorkerPool
 
-__all__ = ["DETAIL_LENGTH", "CheckResult", "Judgement", "Verdict", "explain", "judge"]
+__all__ = [
+    "CHECKS",
+    "DETAIL_LENGTH",
+    "CaptureError",
+    "Check",
+    "CheckResult",
+    "Finder",
+    "Judgement",
+    "UnjudgedError",
+    "Verdict",
+    "WorkerPool",
+    "compile_capture",
+    "explain",
+    "needed",
+]

@@ -14,11 +14,10 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from services.core.model import Capture
-from services.prober.checks.check_failed import WrongError
+from services.prober.checks.check_failed import CheckFailedError
 from services.prober.checks.document import document_of
 from services.prober.checks.xml_values import texts
-from services.prober.expected.expectations import compile_pattern
-from services.prober.expected.paths import compile_path, compile_xpath
+from services.prober.expected import compile_path, compile_pattern, compile_xpath
 from services.prober.observation import Observation
 
 __all__ = ["CaptureError", "Finder", "compile_capture"]
@@ -59,7 +58,7 @@ class Finder:
         """Return the value: a text, a number or a flag. Raises CaptureError."""
         try:
             found = self.find(observation)
-        except WrongError as wrong:
+        except CheckFailedError as wrong:
             raise CaptureError(wrong.detail) from wrong
         if found is None or found == "":
             raise CaptureError("nothing was found")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from services.core.model import Reason
 
-__all__ = ["WrongError"]
+__all__ = ["CheckFailedError"]
 
 
-class WrongError(Exception):
+class CheckFailedError(Exception):
     """The first thing found wrong with an answer; ``detail`` holds neither secrets nor values found."""
 
     def __init__(self, reason: Reason, detail: str) -> None:

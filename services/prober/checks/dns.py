@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import WrongError
-from services.prober.expected.expectations import Expectations, Records
+from services.prober.checks.check_failed import CheckFailedError
+from services.prober.expected import Expectations, Records
 from services.prober.observation import Observation
 
 __all__ = ["check_rcode", "check_records"]
@@ -20,8 +20,8 @@ def check_rcode(observation: Observation, expectations: Expectations) -> None:
     expected = expectations.rcode or frozenset({"NOERROR"})
     if dns.rcode not in expected:
         if dns.rcode in _NO_ANSWER:
-            raise WrongError(Reason.NAME_SERVER_FAILED, f"the name server answered {dns.rcode}")
-        raise WrongError(Reason.RCODE, f"{dns.rcode} instead of {', '.join(sorted(expected))}")
+            raise CheckFailedError(Reason.NAME_SERVER_FAILED, f"the name server answered {dns.rcode}")
+        raise CheckFailedError(Reason.RCODE, f"{dns.rcode} instead of {', '.join(sorted(expected))}")
 
 
 def check_records(observation: Observation, expectations: Expectations) -> None:
@@ -37,7 +37,7 @@ def check_records(observation: Observation, expectations: Expectations) -> None:
 def _check_records(what: str, found: tuple[str, ...], expected: Records) -> None:
     for pattern in expected.must_not:
         if any(pattern.found(record.encode()) for record in found):
-            raise WrongError(Reason.RECORDS, f"a {what} matches the forbidden {pattern.text}")
+            raise CheckFailedError(Reason.RECORDS, f"a {what} matches the forbidden {pattern.text}")
     for pattern in expected.must:
         if not any(pattern.found(record.encode()) for record in found):
-            raise WrongError(Reason.RECORDS, f"no {what} matches {pattern.text}")
+            raise CheckFailedError(Reason.RECORDS, f"no {what} matches {pattern.text}")

@@ -11,7 +11,7 @@ from lxml import etree
 
 from services.core.model import Reason
 from services.core.xml import MarkupError, read_markup
-from services.prober.checks.check_failed import WrongError
+from services.prober.checks.check_failed import CheckFailedError
 from services.prober.observation import Observation
 
 __all__ = ["Document", "document_of"]
@@ -32,18 +32,18 @@ class Document:
 
     @property
     def value(self) -> Any:
-        """The body as a JSON value. Raises WrongError when it is not JSON."""
+        """The body as a JSON value. Raises CheckFailedError when it is not JSON."""
         if not self._read:
             try:
                 self._value = orjson.loads(self._body.removeprefix(BOM_UTF8))  # RFC 8259 §8.1: it may be ignored
             except orjson.JSONDecodeError as error:
-                raise WrongError(Reason.JSON, "the body is not JSON") from error
+                raise CheckFailedError(Reason.JSON, "the body is not JSON") from error
             self._read = True
         return self._value
 
     @property
     def root(self) -> etree._Element:
-        """The root element of the body as XML. Raises WrongError when it is not XML."""
+        """The root element of the body as XML. Raises CheckFailedError when it is not XML."""
         if self._root is None:
             charset = _CHARSET.search(self._content_type)
             # RFC 7303 §3: a byte order mark goes first, then the header, then the XML declaration.
@@ -51,7 +51,7 @@ class Document:
             try:
                 self._root = read_markup(self._body, given)
             except MarkupError as error:
-                raise WrongError(Reason.XML, f"the body {error}") from error
+                raise CheckFailedError(Reason.XML, f"the body {error}") from error
         return self._root
 
 

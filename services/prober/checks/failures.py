@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import WrongError
+from services.prober.checks.check_failed import CheckFailedError
 from services.prober.observation import Cause, Failure, Observation, Phase
 
 __all__ = ["check_whole"]
@@ -51,7 +51,7 @@ def check_whole(observation: Observation, *, headers_judged: bool) -> None:
     """Check that nothing stopped the probe; what stops an answer in its body waits until its headers are judged."""
     failure = observation.failure
     if failure is not None and (headers_judged or failure.cause not in _AFTER_HEADERS):
-        raise WrongError(_reason_of(failure, redirected=observation.redirected), failure.detail)
+        raise CheckFailedError(_reason_of(failure, redirected=observation.redirected), failure.detail)
 
 
 def _reason_of(failure: Failure, *, redirected: bool) -> Reason:

@@ -10,10 +10,10 @@ from typing import Final
 from persiantools.jdatetime import JalaliDate
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import WrongError
+from services.prober.checks.check_failed import CheckFailedError
 from services.prober.checks.document import Document
 from services.prober.checks.xml_values import texts
-from services.prober.expected.expectations import Expectations, FreshAt
+from services.prober.expected import Expectations, FreshAt
 from services.prober.observation import Observation
 from services.register.reading import fold
 
@@ -39,21 +39,21 @@ _MAX_AHEAD_SECONDS: Final = 86_400.0
 def age_of(observation: Observation, document: Document, expectations: Expectations) -> float | None:
     """Return the seconds from the time that the answer gives for its data to the end of the answer.
 
-    A time up to a day ahead is age 0. None when no age is expected. Raises WrongError (AGE_UNREADABLE) otherwise.
+    A time up to a day ahead is age 0. None when no age is expected. Raises CheckFailedError (AGE_UNREADABLE) otherwise.
     """
     fresh = expectations.fresh
     if fresh is None:
         return None
     try:
         value = _time_value(observation, document, fresh)
-    except WrongError:
+    except CheckFailedError:
         value = None
     moment = parse_moment(value, expectations.zone)
     if moment is None:
-        raise WrongError(Reason.AGE_UNREADABLE, "the answer does not tell the age of its data")
+        raise CheckFailedError(Reason.AGE_UNREADABLE, "the answer does not tell the age of its data")
     age = observation.time + observation.duration - moment
     if age < -_MAX_AHEAD_SECONDS:
-        raise WrongError(Reason.AGE_UNREADABLE, "the answer tells of data that is from more than a day ahead")
+        raise CheckFailedError(Reason.AGE_UNREADABLE, "the answer tells of data that is from more than a day ahead")
     return max(0.0, age)
 
 
@@ -69,9 +69,9 @@ def check_time(observation: Observation, expectations: Expectations, age: float 
     """Check the latency (stage 3) and the ``age`` of the data in seconds (stage 4) of an answer with right content."""
     latency, limit = observation.latency, expectations.latency
     if latency is not None and limit is not None and latency > limit:
-        raise WrongError(Reason.LATE, f"answered after {latency * 1000:.0f} ms, more than {limit * 1000:.0f} ms")
+        raise CheckFailedError(Reason.LATE, f"answered after {latency * 1000:.0f} ms, more than {limit * 1000:.0f} ms")
     if age is not None and expectations.max_age is not None and age > expectations.max_age:
-        raise WrongError(Reason.STALE, f"the data is {age:.0f} s old, more than {expectations.max_age:.0f} s")
+        raise CheckFailedError(Reason.STALE, f"the data is {age:.0f} s old, more than {expectations.max_age:.0f} s")
 
 
 def parse_moment(value: object, zone: tzinfo) -> float | None:
@@ -111,7 +111,9 @@ def _parse_number(number: float, zone: tzinfo) -> float | None:
 
 
 def _to_date(year: int, month: int, day: int) -> date:
-    return JalaliDate(year, month, day).to_gregorian() if year in _JALALI_YEARS else date(year, month, day)
+    if year not in _JALALI_YEARS:
+        return date(year, month, day)
+    return JalaliDate(year, month, day).to_gregorian()  # type: ignore[no-untyped-call]  # the library leaves it out
 
 
 def _parse_date(text: str, zone: tzinfo) -> float | None:

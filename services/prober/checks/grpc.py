@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import WrongError
+from services.prober.checks.check_failed import CheckFailedError
 from services.prober.observation import Observation
 
 __all__ = ["check_rpc"]
@@ -17,13 +17,15 @@ def check_rpc(observation: Observation) -> None:
     if rpc is None:
         return
     if rpc.code == "UNIMPLEMENTED":
-        raise WrongError(Reason.UNIMPLEMENTED, f"the server has no {'health check' if rpc.health else 'such method'}")
+        raise CheckFailedError(
+            Reason.UNIMPLEMENTED, f"the server has no {'health check' if rpc.health else 'such method'}"
+        )
     if rpc.code == "NOT_FOUND" and rpc.health:
-        raise WrongError(Reason.UNKNOWN_SERVICE, "the health check does not know the service")
+        raise CheckFailedError(Reason.UNKNOWN_SERVICE, "the health check does not know the service")
     if rpc.code != "OK":
         # Where something on the way answers in plain HTTP, its status tells more.
         of_http = f", HTTP status {observation.status}" if observation.status not in {0, 200} else ""
         reason = Reason.AUTH_REFUSED if rpc.code in _REFUSED else Reason.RPC_FAILED
-        raise WrongError(reason, f"the call ended with {rpc.code}{of_http}")
+        raise CheckFailedError(reason, f"the call ended with {rpc.code}{of_http}")
     if rpc.health and rpc.serving and rpc.serving != "SERVING":
-        raise WrongError(Reason.NOT_SERVING, f"the health check says {rpc.serving}")
+        raise CheckFailedError(Reason.NOT_SERVING, f"the health check says {rpc.serving}")

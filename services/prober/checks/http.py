@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import WrongError
-from services.prober.expected.expectations import Expectations
+from services.prober.checks.check_failed import CheckFailedError
+from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
 __all__ = ["check_answered", "check_body", "check_bus", "check_headers", "check_secure", "check_status"]
@@ -13,7 +13,7 @@ __all__ = ["check_answered", "check_body", "check_bus", "check_headers", "check_
 def check_bus(observation: Observation, expectations: Expectations) -> None:
     """Check that the provider answered, not the data bus in its place."""
     if expectations.bus and any(name == "x-road-error" for name, _ in observation.headers):
-        raise WrongError(Reason.BUS_ERROR, "the data bus answered in the provider's place with X-Road-Error")
+        raise CheckFailedError(Reason.BUS_ERROR, "the data bus answered in the provider's place with X-Road-Error")
 
 
 def check_answered(observation: Observation, expectations: Expectations) -> None:
@@ -22,9 +22,9 @@ def check_answered(observation: Observation, expectations: Expectations) -> None
     if status in expectations.status:
         return
     if status >= 500:
-        raise WrongError(Reason.SERVER_ERROR, f"status {status}")
+        raise CheckFailedError(Reason.SERVER_ERROR, f"status {status}")
     if status in {401, 403}:
-        raise WrongError(Reason.AUTH_REFUSED, f"status {status}")
+        raise CheckFailedError(Reason.AUTH_REFUSED, f"status {status}")
 
 
 def check_status(observation: Observation, expectations: Expectations) -> None:
@@ -35,15 +35,15 @@ def check_status(observation: Observation, expectations: Expectations) -> None:
     if expectations.status:
         if status not in expectations.status:
             listed = ", ".join(str(code) for code in sorted(expectations.status))
-            raise WrongError(Reason.STATUS, f"status {status} instead of {listed}")
+            raise CheckFailedError(Reason.STATUS, f"status {status} instead of {listed}")
     elif not 200 <= status < 300:
-        raise WrongError(Reason.STATUS, f"status {status} instead of 2xx")
+        raise CheckFailedError(Reason.STATUS, f"status {status} instead of 2xx")
 
 
 def check_secure(observation: Observation, expectations: Expectations) -> None:
     """Check that the answer came over TLS where it has to."""
     if expectations.tls and not observation.tls_version:
-        raise WrongError(Reason.NOT_SECURE, "the answer came without TLS")
+        raise CheckFailedError(Reason.NOT_SECURE, "the answer came without TLS")
 
 
 def check_headers(observation: Observation, expectations: Expectations) -> None:
@@ -51,11 +51,11 @@ def check_headers(observation: Observation, expectations: Expectations) -> None:
     for check in expectations.headers:
         values = [value.encode() for given, value in observation.headers if given == check.name]
         if not values and not check.optional:
-            raise WrongError(Reason.HEADER, f"header {check.name} is absent")
+            raise CheckFailedError(Reason.HEADER, f"header {check.name} is absent")
         if values and check.must and not any(map(check.must.found, values)):
-            raise WrongError(Reason.HEADER, f"header {check.name} does not match {check.must.text}")
+            raise CheckFailedError(Reason.HEADER, f"header {check.name} does not match {check.must.text}")
         if check.must_not and any(map(check.must_not.found, values)):
-            raise WrongError(Reason.HEADER, f"header {check.name} matches the forbidden {check.must_not.text}")
+            raise CheckFailedError(Reason.HEADER, f"header {check.name} matches the forbidden {check.must_not.text}")
 
 
 def check_body(observation: Observation, expectations: Expectations) -> None:
@@ -65,10 +65,10 @@ def check_body(observation: Observation, expectations: Expectations) -> None:
     body = _text(observation.body)
     for pattern in expectations.must_not:
         if pattern.found(body):
-            raise WrongError(Reason.BODY, f"the body matches the forbidden {pattern.text}")
+            raise CheckFailedError(Reason.BODY, f"the body matches the forbidden {pattern.text}")
     for pattern in expectations.must:
         if not pattern.found(body):
-            raise WrongError(Reason.BODY, f"the body does not match {pattern.text}")
+            raise CheckFailedError(Reason.BODY, f"the body does not match {pattern.text}")
 
 
 def _text(data: bytes) -> bytes:

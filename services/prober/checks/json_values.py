@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import WrongError
+from services.prober.checks.check_failed import CheckFailedError
 from services.prober.checks.document import Document
-from services.prober.expected.expectations import ANYTHING, Expectations, JsonCheck
+from services.prober.expected import ANYTHING, Expectations, JsonCheck
 from services.register.reading import fold
 
 __all__ = ["check_json", "check_record", "check_schema"]
@@ -18,7 +18,7 @@ def check_json(document: Document, expectations: Expectations) -> None:
     for check in expectations.json:
         problem = _problem(check, document)
         if problem:
-            raise WrongError(Reason.JSON, problem)
+            raise CheckFailedError(Reason.JSON, problem)
 
 
 def check_schema(document: Document, expectations: Expectations) -> None:
@@ -26,7 +26,7 @@ def check_schema(document: Document, expectations: Expectations) -> None:
     if expectations.schema is not None:
         problem = expectations.schema.fault(document.value)
         if problem:
-            raise WrongError(Reason.JSON_SCHEMA, problem)
+            raise CheckFailedError(Reason.JSON_SCHEMA, problem)
 
 
 def check_record(document: Document, expectations: Expectations) -> None:
@@ -34,7 +34,7 @@ def check_record(document: Document, expectations: Expectations) -> None:
     for check in expectations.record:
         problem = _problem(check, document)
         if problem:
-            raise WrongError(Reason.TEST_RECORD, problem)
+            raise CheckFailedError(Reason.TEST_RECORD, problem)
 
 
 def _problem(check: JsonCheck, document: Document) -> str:

@@ -14,7 +14,7 @@ from services.prober.checks.http import check_answered, check_body, check_bus, c
 from services.prober.checks.json_values import check_json, check_record, check_schema
 from services.prober.checks.soap import check_envelope, check_fault
 from services.prober.checks.xml_values import check_xml, check_xml_record
-from services.prober.expected.expectations import Expectations
+from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
 __all__ = ["CHECKS", "Check", "needed"]
@@ -22,7 +22,7 @@ __all__ = ["CHECKS", "Check", "needed"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: ``run`` raises WrongError at the first thing wrong, looking at the expectations in ``reads`` in turn.
+    """One check: ``run`` raises CheckFailedError at the first thing wrong, looking at the expectations in ``reads`` in turn.
 
     With ``reads`` empty, or nothing expected there, it still holds for observations that have the fact ``about``. Where it
     ``decides``, nothing after it can be judged once it fails.

@@ -12,9 +12,9 @@ from typing import Final
 from lxml import etree
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import WrongError
+from services.prober.checks.check_failed import CheckFailedError
 from services.prober.checks.document import Document
-from services.prober.expected.expectations import Expectations
+from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
 __all__ = ["check_envelope", "check_fault"]
@@ -31,20 +31,20 @@ def check_fault(observation: Observation, expectations: Expectations, document: 
         return
     try:
         fault = _in_body(document.root)
-    except WrongError:  # what is not SOAP is judged by its status first
+    except CheckFailedError:  # what is not SOAP is judged by its status first
         return
     if fault is None or etree.QName(fault).localname != "Fault" or etree.QName(fault).namespace not in _SOAP:
         return
     code = _code(fault)
     if expectations.bus and _OF_THE_BUS.match(code):
-        raise WrongError(Reason.BUS_ERROR, f"the data bus answered with fault {code}")
-    raise WrongError(Reason.SOAP_FAULT, f"SOAP fault {code or 'without a readable code'}")
+        raise CheckFailedError(Reason.BUS_ERROR, f"the data bus answered with fault {code}")
+    raise CheckFailedError(Reason.SOAP_FAULT, f"SOAP fault {code or 'without a readable code'}")
 
 
 def check_envelope(document: Document, expectations: Expectations) -> None:
     """Check that the answer is a SOAP message."""
     if expectations.soap and _body(document.root) is None:
-        raise WrongError(Reason.XML, "the body is XML, but not a SOAP message")
+        raise CheckFailedError(Reason.XML, "the body is XML, but not a SOAP message")
 
 
 def _body(root: etree._Element) -> etree._Element | None:

@@ -10,15 +10,7 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 from services.prober.checks.registry import Check
-from services.prober.expected.expectations import (
-    ANYTHING,
-    Expectations,
-    HeaderCheck,
-    JsonCheck,
-    Pattern,
-    Records,
-    XmlCheck,
-)
+from services.prober.expected import ANYTHING, Expectations, HeaderCheck, JsonCheck, Pattern, Records, XmlCheck
 from services.prober.observation import Observation
 
 __all__ = ["found", "parts"]

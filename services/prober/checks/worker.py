@@ -11,9 +11,9 @@ from contextlib import suppress
 
 import orjson
 
-from services.prober.checks import judge
 from services.prober.checks.captures import CaptureError, Finder
-from services.prober.expected.expectations import Expectations
+from services.prober.checks.judgement import judge
+from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
 __all__ = ["captured", "judged", "main"]

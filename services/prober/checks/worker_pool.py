@@ -15,16 +15,16 @@ from typing import Any
 import orjson
 
 from services.core.model import Reason
-from services.prober.checks import Judgement, judge
 from services.prober.checks.captures import CaptureError, Finder
+from services.prober.checks.judgement import Judgement, judge
 from services.prober.checks.registry import Check
 from services.prober.checks.worker import captured, judged
 from services.prober.deadline import Deadline
 from services.prober.errors import UnusableError
-from services.prober.expected.expectations import Expectations
+from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["Judges", "UnjudgedError"]
+__all__ = ["UnjudgedError", "WorkerPool"]
 
 _PROCESSES = 4
 # Judging a large answer may take this long also where it came at the last moment; a process may have to be started first.
@@ -39,7 +39,7 @@ class UnjudgedError(UnusableError):
     """An answer that was not judged in time: our own fault, whatever the answer is."""
 
 
-class Judges:
+class WorkerPool:
     """Judges answers. Processes for large ones are started when first needed, and kept."""
 
     def __init__(self) -> None:

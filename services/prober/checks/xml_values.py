@@ -8,10 +8,9 @@ from typing import Final
 from lxml import etree
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import WrongError
+from services.prober.checks.check_failed import CheckFailedError
 from services.prober.checks.document import Document
-from services.prober.expected.expectations import Expectations, XmlCheck
-from services.prober.expected.paths import XPath
+from services.prober.expected import Expectations, XmlCheck, XPath
 from services.register.reading import fold
 
 __all__ = ["check_xml", "check_xml_record", "texts"]
@@ -24,7 +23,7 @@ def check_xml(document: Document, expectations: Expectations) -> None:
     for check in expectations.xml:
         problem = _problem(check, document)
         if problem:
-            raise WrongError(Reason.XML, problem)
+            raise CheckFailedError(Reason.XML, problem)
 
 
 def check_xml_record(document: Document, expectations: Expectations) -> None:
@@ -32,13 +31,13 @@ def check_xml_record(document: Document, expectations: Expectations) -> None:
     for check in expectations.xml_record:
         problem = _problem(check, document)
         if problem:
-            raise WrongError(Reason.TEST_RECORD, problem)
+            raise CheckFailedError(Reason.TEST_RECORD, problem)
 
 
 def texts(query: XPath, document: Document) -> Iterator[str]:
     """Return the texts of what an XPath finds: of nodes their content, of a number or flag what XPath's string() says.
 
-    Raises WrongError when the body is not XML.
+    Raises CheckFailedError when the body is not XML.
     """
     found = query(document.root)
     for item in found if isinstance(found, list) else (found,):

@@ -1,1 +1,31 @@
-"""TODO-FACE."""
+"""What the answer of a target must be: a probe definition compiled to expectations (docs/probing.md §2)."""
+
+from services.prober.expected.compiler import compile_expectations
+from services.prober.expected.expectations import (
+    ANYTHING,
+    Expectations,
+    FreshAt,
+    HeaderCheck,
+    JsonCheck,
+    Pattern,
+    Records,
+    XmlCheck,
+    compile_pattern,
+)
+from services.prober.expected.paths import XPath, compile_path, compile_xpath
+
+__all__ = [
+    "ANYTHING",
+    "Expectations",
+    "FreshAt",
+    "HeaderCheck",
+    "JsonCheck",
+    "Pattern",
+    "Records",
+    "XPath",
+    "XmlCheck",
+    "compile_expectations",
+    "compile_path",
+    "compile_pattern",
+    "compile_xpath",
+]

@@ -10,13 +10,10 @@ from typing import Any
 import httpx
 
 from services.core.model import Phases, Probe, Reason, Step, fill, names, texts
-from services.prober.checks.captures import CaptureError, Finder, compile_capture
-from services.prober.checks.registry import CHECKS
-from services.prober.checks.worker_pool import UnjudgedError
+from services.prober.checks import CHECKS, CaptureError, Finder, UnjudgedError, compile_capture
 from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import excused, missed
-from services.prober.expected.compiler import compile_expectations
-from services.prober.expected.expectations import Expectations
+from services.prober.expected import Expectations, compile_expectations
 from services.prober.kinds.kind import Kind
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.secrets import MissingSecretError

@@ -14,7 +14,7 @@ from typing import Final
 
 from services.core.model import Probe, Tls, fill, filled
 from services.prober.environment import ProbeEnvironment
-from services.prober.expected.expectations import Pattern, compile_pattern
+from services.prober.expected import Pattern, compile_pattern
 from services.prober.observation import Cause, Observation, Phase
 from services.prober.tls.handshake import Handshake
 from services.prober.transport.dial import place_of, shaking, talk

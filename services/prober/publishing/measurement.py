@@ -8,7 +8,7 @@ from services.core.model import Measurement, Outcome, Reason, Target
 from services.prober.checks import Judgement
 from services.prober.observation import Observation
 
-__all__ = ["Origin", "blinded", "measurement", "unmeasured"]
+__all__ = ["Origin", "blinded", "measured", "unmeasured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Origin:
     probe_version: str
 
 
-def measurement(
+def measured(
     target: Target, slot_start: int, observation: Observation, judgement: Judgement, origin: Origin
 ) -> Measurement:
     """Write down one attempt for the slot that starts at ``slot_start``, epoch seconds."""

@@ -15,16 +15,16 @@ from services.core.errors import BusError
 from services.core.log import Logger
 from services.core.model import Measurement
 from services.prober.metrics import ProberMetrics
-from services.prober.publishing.spool import Batch, Record, Spool
+from services.prober.publishing.spool import Spool, SpoolBatch, SpooledMessage
 
-__all__ = ["Publisher", "Sink", "records_of"]
+__all__ = ["MeasurementPublisher", "MeasurementSink", "records_of"]
 
 _RETRY_SECONDS = 0.2
 # A message may hold 1 MiB; a row takes at most 150 bytes and its detail.
 _ROWS = 2500
 
 
-class Sink(Protocol):
+class MeasurementSink(Protocol):
     """What a bus must do for measurements."""
 
     @property
@@ -37,7 +37,7 @@ class Sink(Protocol):
         ...
 
 
-def records_of(rows: Iterable[tuple[str, Measurement]]) -> list[Record]:
+def records_of(rows: Iterable[tuple[str, Measurement]]) -> list[SpooledMessage]:
     """Encode measurements, each with its consumer agency, into one message per shard and register version."""
     groups: dict[tuple[str, int, str, str], list[Measurement]] = defaultdict(list)
     for consumer, row in rows:
@@ -46,14 +46,14 @@ def records_of(rows: Iterable[tuple[str, Measurement]]) -> list[Record]:
     for (vantage, shard, _, _), group in groups.items():
         subject = measurement_subject(vantage, shard)
         parts = (group[at : at + _ROWS] for at in range(0, len(group), _ROWS))
-        records += [Record.of(subject, encode_measurements(part)) for part in parts]
+        records += [SpooledMessage.of(subject, encode_measurements(part)) for part in parts]
     return records
 
 
-class Publisher:
+class MeasurementPublisher:
     """Publishes through a spool: what was flushed is on disk before it is sent, and until it is acknowledged."""
 
-    def __init__(self, spool: Spool, sink: Sink, metrics: ProberMetrics, log: Logger) -> None:
+    def __init__(self, spool: Spool, sink: MeasurementSink, metrics: ProberMetrics, log: Logger) -> None:
         self._spool = spool
         self._sink = sink
         self._metrics = metrics
@@ -95,7 +95,7 @@ class Publisher:
                         await asyncio.sleep(_RETRY_SECONDS)
         self._report()
 
-    async def _send(self, batch: Batch) -> bool:
+    async def _send(self, batch: SpoolBatch) -> bool:
         """Send one batch; False when the bus did not take all of it. What is sent again has the same message id."""
         if not self._sink.connected:
             return False

@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 
 from services.core.errors import StateError
 
-__all__ = ["Batch", "Record", "Spool"]
+__all__ = ["Spool", "SpoolBatch", "SpooledMessage"]
 
 _MAGIC: Final = b"peyvand spool 1\n"
 _HEAD: Final = struct.Struct("<II")
@@ -29,7 +29,7 @@ _SUFFIX: Final = ".batch"
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SpooledMessage:
     """One message to publish. The id is made of its content, so that it is the same however often it is sent."""
 
     subject: str
@@ -37,7 +37,7 @@ class Record:
     payload: bytes
 
     @classmethod
-    def of(cls, subject: str, payload: bytes) -> Record:
+    def of(cls, subject: str, payload: bytes) -> SpooledMessage:
         """Make the record of a payload."""
         digest = blake2b(payload, digest_size=16, person=b"peyvand message")
         digest.update(subject.encode())
@@ -45,16 +45,16 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class SpoolBatch:
     """What was spooled by one flush. ``path`` is None when the disk refused it: then only ``kept`` holds it."""
 
     path: Path | None
     size: int
     rows: int
-    kept: tuple[Record, ...] = ()
+    kept: tuple[SpooledMessage, ...] = ()
 
 
-def _encode(records: Sequence[Record], rows: int) -> bytes:
+def _encode(records: Sequence[SpooledMessage], rows: int) -> bytes:
     parts = [_MAGIC, _HEAD.pack(len(records), rows)]
     for record in records:
         subject, message_id = record.subject.encode(), record.message_id.encode()
@@ -63,7 +63,7 @@ def _encode(records: Sequence[Record], rows: int) -> bytes:
     return content + blake2b(content, digest_size=_DIGEST).digest()
 
 
-def _decode(data: bytes) -> tuple[tuple[Record, ...], int]:
+def _decode(data: bytes) -> tuple[tuple[SpooledMessage, ...], int]:
     """Read a file back: records and rows. ValueError when it is not whole."""
     content, digest = data[:-_DIGEST], data[-_DIGEST:]
     if not content.startswith(_MAGIC) or blake2b(content, digest_size=_DIGEST).digest() != digest:
@@ -79,7 +79,7 @@ def _decode(data: bytes) -> tuple[tuple[Record, ...], int]:
         for length in lengths:
             fields.append(content[at : at + length])
             at += length
-        records.append(Record(fields[0].decode(), fields[1].decode(), fields[2]))
+        records.append(SpooledMessage(fields[0].decode(), fields[1].decode(), fields[2]))
     return tuple(records), rows
 
 
@@ -91,7 +91,7 @@ class Spool:
         self._limit = limit
         self._lock: BinaryIO | None = None
         self._next = 0
-        self.pending: deque[Batch] = deque()
+        self.pending: deque[SpoolBatch] = deque()
         self.size = 0
         self.dropped = 0
         self.dropped_rows = 0
@@ -116,7 +116,7 @@ class Spool:
                 self.broken += 1
                 path.unlink(missing_ok=True)
                 continue
-            self._append(Batch(path, path.stat().st_size, rows))
+            self._append(SpoolBatch(path, path.stat().st_size, rows))
         self._trim()
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class Spool:
             self._lock.close()
             self._lock = None
 
-    async def add(self, records: Sequence[Record], rows: int) -> Batch:
+    async def add(self, records: Sequence[SpooledMessage], rows: int) -> SpoolBatch:
         """Put a batch of ``rows`` measurements on disk and return it once it is there for good.
 
         A disk that is full or gone does not stop measuring: the batch is then held in memory, under the same limit.
@@ -136,14 +136,14 @@ class Spool:
         try:
             await asyncio.to_thread(self._write, path, data)
         except OSError:
-            batch = Batch(None, len(data), rows, tuple(records))
+            batch = SpoolBatch(None, len(data), rows, tuple(records))
         else:
-            batch = Batch(path, len(data), rows)
+            batch = SpoolBatch(path, len(data), rows)
         self._append(batch)
         self._trim()
         return batch
 
-    async def read(self, batch: Batch) -> tuple[Record, ...]:
+    async def read(self, batch: SpoolBatch) -> tuple[SpooledMessage, ...]:
         """Return the records of a batch; none when it can no longer be read, which counts as dropped."""
         if batch.path is None:
             return batch.kept
@@ -155,7 +155,7 @@ class Spool:
                 self._drop(batch)
             return ()
 
-    def acknowledged(self, batch: Batch) -> None:
+    def acknowledged(self, batch: SpoolBatch) -> None:
         """Forget a batch: the bus has it."""
         if batch in self.pending:
             self._remove(batch)
@@ -176,7 +176,7 @@ class Spool:
         finally:
             os.close(folder)
 
-    def _append(self, batch: Batch) -> None:
+    def _append(self, batch: SpoolBatch) -> None:
         self.pending.append(batch)
         self.size += batch.size
 
@@ -184,12 +184,12 @@ class Spool:
         while self.size > self._limit and self.pending:
             self._drop(self.pending[0])
 
-    def _drop(self, batch: Batch) -> None:
+    def _drop(self, batch: SpoolBatch) -> None:
         self.dropped += 1
         self.dropped_rows += batch.rows
         self._remove(batch)
 
-    def _remove(self, batch: Batch) -> None:
+    def _remove(self, batch: SpoolBatch) -> None:
         self.pending.remove(batch)
         self.size -= batch.size
         if batch.path is not None:

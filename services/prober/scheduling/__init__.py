@@ -1,1 +1,17 @@
-"""TODO-FACE."""
+"""When each target is probed, and by which of the probers of a vantage (docs/probing.md §5)."""
+
+from services.prober.scheduling.membership import HEARTBEAT_SECONDS, Membership, MembershipChange, Peer
+from services.prober.scheduling.rendezvous import Share, Shares
+from services.prober.scheduling.schedule import Launch, Schedule, ScheduleEntry
+
+__all__ = [
+    "HEARTBEAT_SECONDS",
+    "Launch",
+    "Membership",
+    "MembershipChange",
+    "Peer",
+    "Schedule",
+    "ScheduleEntry",
+    "Share",
+    "Shares",
+]

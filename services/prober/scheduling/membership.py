@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["HEARTBEAT_SECONDS", "SILENT_SECONDS", "News", "Peer", "Roster"]
+__all__ = ["HEARTBEAT_SECONDS", "SILENT_SECONDS", "Membership", "MembershipChange", "Peer"]
 
 HEARTBEAT_SECONDS = 2.0
 """How often a prober says that it is alive."""
@@ -32,7 +32,7 @@ class Peer:
     share_from: int | None
 
 
-class News(Enum):
+class MembershipChange(Enum):
     """What a heartbeat may tell that was not known."""
 
     ARRIVED = "arrived"
@@ -48,7 +48,7 @@ class _Heard:
     doubled: bool = False
 
 
-class Roster:
+class Membership:
     """The processes that probe from one vantage, this one among them: ``prober``, ``started`` at that epoch second.
 
     All other times are any one clock's seconds.
@@ -63,7 +63,7 @@ class Roster:
         """Return how many are alive, with this one."""
         return 1 + sum(not heard.replaced for heard in self._heard.values())
 
-    def hear(self, peer: Peer, *, leaving: bool, now: float) -> News | None:
+    def hear(self, peer: Peer, *, leaving: bool, now: float) -> MembershipChange | None:
         """Take in a heartbeat; return what is new, None when nothing is.
 
         A process that is new and has the id of another replaces it: it was started again. If the other one speaks
@@ -74,16 +74,16 @@ class Roster:
             return None
         known = self._heard.pop(key, None)
         if leaving:
-            return News.LEFT if known else None
+            return MembershipChange.LEFT if known else None
         namesakes = [heard for (name, _), heard in self._heard.items() if name == peer.prober and not heard.replaced]
         if known is None:
             for heard in namesakes:
                 heard.replaced = True
             self._heard[key] = _Heard(peer, now)
-            return News.ARRIVED
+            return MembershipChange.ARRIVED
         doubled = bool(namesakes) or peer.prober == self.prober
         self._heard[key] = _Heard(peer, now, doubled=doubled)
-        return News.DOUBLED if doubled and not known.doubled else None
+        return MembershipChange.DOUBLED if doubled and not known.doubled else None
 
     def lose(self, now: float) -> list[Peer]:
         """Forget who was not heard for SILENT_SECONDS; return those of them that were not replaced."""

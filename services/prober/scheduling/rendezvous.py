@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Target
-from services.prober.scheduling.schedule import Entry, place_of
+from services.prober.scheduling.schedule import ScheduleEntry, target_hash
 
 __all__ = ["Share", "Shares"]
 
@@ -28,16 +28,16 @@ _FOREVER = np.iinfo(np.int64).max
 class Share:
     """What one prober probes: ``entries`` for the schedule, and which of those are its own and not to be handed over."""
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[ScheduleEntry, ...] = ()
     own: frozenset[Target] = frozenset()
 
 
 class Shares:
     """The targets of one vantage, ready to be shared out: 20,000 of them among ten probers in a few milliseconds."""
 
-    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+    def __init__(self, entries: Iterable[ScheduleEntry] = ()) -> None:
         self._entries = tuple(entries)
-        places = (place_of(entry.target) for entry in self._entries)
+        places = (target_hash(entry.target) for entry in self._entries)
         self._places = np.fromiter(places, np.uint64, len(self._entries))
 
     def of(self, prober: str, since: int, peers: Mapping[str, int], slot_start: int) -> Share:
@@ -68,7 +68,7 @@ class Shares:
         return mixed ^ (mixed >> np.uint64(31))
 
 
-def _within(entry: Entry, since: int | None, until: int | None) -> Entry:
+def _within(entry: ScheduleEntry, since: int | None, until: int | None) -> ScheduleEntry:
     """Narrow an entry to the slots that are its prober's; as it is when all are."""
     if since is None and until is None:
         return entry

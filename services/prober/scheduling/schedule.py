@@ -15,7 +15,7 @@ from operator import itemgetter
 
 from services.core.model import Target, record
 
-__all__ = ["Entry", "Launch", "Schedule", "place_of", "share_of"]
+__all__ = ["Launch", "Schedule", "ScheduleEntry", "target_hash", "target_phase"]
 
 # Event loop timers come up to half a millisecond early.
 _EARLY = 0.0005
@@ -27,7 +27,7 @@ _ROOM = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ScheduleEntry:
     """A target to be probed in every slot that starts in [active_from, active_until). ``timeout`` in seconds."""
 
     target: Target
@@ -51,15 +51,15 @@ class Launch:
 
 
 @lru_cache(maxsize=1 << 17)
-def place_of(target: Target) -> int:
+def target_hash(target: Target) -> int:
     """A hash of a target, 56 bits: the same everywhere and always, spread evenly over targets."""
     name = f"{'endpoint' if target.endpoint else 'link'} {target.id}"
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
 
 
-def share_of(target: Target) -> float:
+def target_phase(target: Target) -> float:
     """Where in [0, 1) the phase of a target lies."""
-    return place_of(target) / (1 << 56)
+    return target_hash(target) / (1 << 56)
 
 
 _due = itemgetter(0)
@@ -70,11 +70,11 @@ class Schedule:
 
     def __init__(self) -> None:
         self._slot_seconds = 0
-        self._entries: dict[Target, Entry] = {}
-        self._phases: list[tuple[float, Entry]] = []
+        self._entries: dict[Target, ScheduleEntry] = {}
+        self._phases: list[tuple[float, ScheduleEntry]] = []
         self._slot = 0
         # When each is due. A launch is made of it when it is taken: a queue of launches would stall the loop.
-        self._queue: deque[tuple[float, Entry]] = deque()
+        self._queue: deque[tuple[float, ScheduleEntry]] = deque()
         self._taken: set[Target] = set()
         self.leapt = 0
         """How many slots were leapt over because the machine slept or its clock was set."""
@@ -83,7 +83,7 @@ class Schedule:
         """Return how many targets there are."""
         return len(self._entries)
 
-    def replace(self, entries: Iterable[Entry], slot_seconds: int, now: float) -> None:
+    def replace(self, entries: Iterable[ScheduleEntry], slot_seconds: int, now: float) -> None:
         """Probe these targets from ``now`` on.
 
         In the slot that runs, those launched already are not launched again; those whose phase has passed are launched
@@ -95,7 +95,7 @@ class Schedule:
         self._entries = {entry.target: entry for entry in entries}
         self._phases = sorted(
             (
-                (share_of(target) * (slot_seconds - entry.timeout) * _ROOM, entry)
+                (target_phase(target) * (slot_seconds - entry.timeout) * _ROOM, entry)
                 for target, entry in self._entries.items()
             ),
             key=_due,
@@ -112,11 +112,11 @@ class Schedule:
             if entry.target in known or self._fits(due, entry)
         )
 
-    def _fits(self, due: float, entry: Entry) -> bool:
+    def _fits(self, due: float, entry: ScheduleEntry) -> bool:
         """Tell whether a launch is as clear of its last moment as phases are."""
         return due <= self._slot + (self._slot_seconds - entry.timeout) * _ROOM
 
-    def _due_in(self, slot: int, now: float, known: Container[Target] = ()) -> list[tuple[float, Entry]]:
+    def _due_in(self, slot: int, now: float, known: Container[Target] = ()) -> list[tuple[float, ScheduleEntry]]:
         """List what is not taken yet in a slot, by when it is due.
 
         What is overdue at ``now`` comes at once, a little spread where it is new here: what was merely waiting is few,

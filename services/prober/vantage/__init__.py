@@ -1,1 +1,6 @@
-"""TODO-FACE."""
+"""Whether the vantage itself can see: control targets, and probes bracketed by their rounds (docs/design.md §3)."""
+
+from services.prober.vantage.bracketing import Bracket
+from services.prober.vantage.control import CONTROL_SECONDS, CONTROL_TIMEOUT, ControlTargets
+
+__all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "Bracket", "ControlTargets"]

@@ -13,7 +13,7 @@ from services.prober.transport.dial import addresses_of
 from services.prober.transport.os_errors import os_reason
 from services.prober.transport.trace import StoppedError
 
-__all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "Controls"]
+__all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "ControlTargets"]
 
 CONTROL_SECONDS = 0.5
 """How often control targets are asked. A measurement waits for the round after its probe and for the flush after that,
@@ -25,7 +25,7 @@ CONTROL_TIMEOUT = 1.0
 _DEFINITION = Probe("control", "http", tls=Tls(verify=False), redirects="none", body_limit=1 << 16)
 
 
-class Controls:
+class ControlTargets:
     """The control targets of one vantage: ``http(s)://`` (any answer passes) and ``tcp://host:port`` (connecting does).
 
     Raises ValueError for one that cannot be asked.

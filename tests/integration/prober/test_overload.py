@@ -12,7 +12,7 @@ import pytest
 from services.core.model.measurement import Target
 from services.core.model.outcome import Reason
 from services.prober import pipeline as probing_module
-from services.prober.scheduling.schedule import share_of
+from services.prober.scheduling.schedule import target_phase
 from tests.support.cases.probing import register, running
 from tests.support.servers.http_server import says, serving
 
@@ -44,7 +44,7 @@ async def test_34_overload_is_shared_by_chance(tmp_path: Path, monkeypatch: pyte
     assert Counter(row.slot_start for row in rows)[slot] == LINKS
     assert set(seen.values()) == {Reason.OK, Reason.SHED}
     for third in (1, 2):  # before the first it was not behind yet
-        within = [name for name in seen if int(share_of(Target(name)) * 3) == third]
+        within = [name for name in seen if int(target_phase(Target(name)) * 3) == third]
         assert {seen[name] for name in within} == {Reason.OK, Reason.SHED}
 
 

@@ -18,7 +18,7 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Egress, Endpoint, Register, Vantage
 from services.core.settings import Settings
 from services.prober import pipeline as probing_module
-from services.prober.scheduling.schedule import share_of
+from services.prober.scheduling.schedule import target_phase
 from tests.support.cases.probing import Prober, register, running, slots
 from tests.support.servers.http_server import forever, says, serving
 
@@ -177,7 +177,7 @@ def half_run_slot() -> int:
 def passed_name(slot: int) -> str:
     """The id of a link whose phase in the running slot has passed: it is probed at once."""
     names = (f"link-{number}" for number in itertools.count())
-    return next(name for name in names if share_of(Target(name)) * slot < time.time() % slot - 1)
+    return next(name for name in names if target_phase(Target(name)) * slot < time.time() % slot - 1)
 
 
 async def test_stopping_finishes_what_is_under_way(tmp_path: Path) -> None:

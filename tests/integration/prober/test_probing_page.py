@@ -22,7 +22,7 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from services.core.model.outcome import Reason
 from services.core.model.probe import KINDS, Capture, Tls
 from services.prober.assignments import assignments
-from services.prober.attempt import Attempts, Result
+from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
@@ -175,7 +175,7 @@ async def _servers(authority: Authority, *, wrong: bool) -> AsyncIterator[dict[s
         yield ports
 
 
-async def _probe_page(folder: Path, *, wrong: bool = False) -> dict[str, Result]:
+async def _probe_page(folder: Path, *, wrong: bool = False) -> dict[str, ProbeResult]:
     """Read the page's examples as a register and probe each, by the name of its definition."""
     register = folder / "register"
     register.mkdir()
@@ -204,7 +204,7 @@ async def _probe_page(folder: Path, *, wrong: bool = False) -> dict[str, Result]
         names = {host: ["127.0.0.1"] for host in ports}
         async with name_server(names) as (_, resolver):
             environment = ProbeEnvironment(Outbound(egress=EgressRules(read.policy.egress), resolver=resolver))
-            attempts = Attempts(environment, structlog.get_logger())
+            attempts = ProbeRunner(environment, structlog.get_logger())
             try:
                 return {
                     target.id: await attempts.probe(assigned, 5.0)

@@ -12,7 +12,7 @@ import structlog
 
 from services.core.model.outcome import Reason
 from services.core.model.probe import Capture, Expect, Fresh, JsonExpectation, Probe, Step, XmlExpectation
-from services.prober.attempt import Attempts, Result
+from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
@@ -36,9 +36,9 @@ async def _environment() -> AsyncIterator[ProbeEnvironment]:
         await environment.close()
 
 
-async def _travel(environment: ProbeEnvironment, target: str, *steps: Step, timeout: float = 5.0) -> Result:
+async def _travel(environment: ProbeEnvironment, target: str, *steps: Step, timeout: float = 5.0) -> ProbeResult:
     item = assignment(target, Probe("test", "journey", steps=steps, timeout=timeout))
-    return await Attempts(environment, structlog.get_logger()).probe(item, timeout)
+    return await ProbeRunner(environment, structlog.get_logger()).probe(item, timeout)
 
 
 def _step(name: str, expect: Expect | None = None, *, path: str = "/", **capture: Capture) -> Step:

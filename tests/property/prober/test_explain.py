@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from services.core.model.outcome import Reason
 from services.core.model.probe import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe, XmlExpectation
-from services.prober.checks import DETAIL_LENGTH, CheckResult, Verdict, explain, judge
+from services.prober.checks import DETAIL_LENGTH, CheckResult, Verdict, explain
+from services.prober.checks.judgement import judge
 from services.prober.checks.registry import needed
 from services.prober.expected.compiler import compile_expectations
 from services.prober.expected.expectations import Expectations

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from services.core.model.measurement import Target
 from services.prober.scheduling.rendezvous import Share, Shares
-from services.prober.scheduling.schedule import Entry, Launch, Schedule
+from services.prober.scheduling.schedule import Launch, Schedule, ScheduleEntry
 
 SLOT = 60
 ids = st.from_regex(r"[a-z0-9][a-z0-9-]{0,8}", fullmatch=True)
@@ -16,8 +16,8 @@ targets = st.sets(st.tuples(ids, st.booleans()), max_size=60)
 begins = st.integers(0, 6).map(lambda slot: slot * SLOT)
 
 
-def entries(chosen: set[tuple[str, bool]]) -> list[Entry]:
-    return [Entry(Target(name, endpoint), 5.0) for name, endpoint in chosen]
+def entries(chosen: set[tuple[str, bool]]) -> list[ScheduleEntry]:
+    return [ScheduleEntry(Target(name, endpoint), 5.0) for name, endpoint in chosen]
 
 
 def owned(of: Shares, chosen: set[str]) -> dict[str, frozenset[Target]]:

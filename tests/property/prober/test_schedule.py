@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.measurement import Target
-from services.prober.scheduling.schedule import Entry, Launch, Schedule
+from services.prober.scheduling.schedule import Launch, Schedule, ScheduleEntry
 
 SLOT = 60
 SLOTS = 8
@@ -19,8 +19,8 @@ changes = st.lists(st.tuples(st.floats(0, SLOT * SLOTS), entry_sets), max_size=6
 delays = st.lists(st.floats(0, 20), min_size=1, max_size=20)
 
 
-def entries(chosen: dict[int, float]) -> list[Entry]:
-    return [Entry(Target(f"link-{number}"), timeout) for number, timeout in chosen.items()]
+def entries(chosen: dict[int, float]) -> list[ScheduleEntry]:
+    return [ScheduleEntry(Target(f"link-{number}"), timeout) for number, timeout in chosen.items()]
 
 
 @given(first=entry_sets, later=changes, late=delays)

@@ -21,9 +21,9 @@ from services.core.settings import Settings
 from services.prober.environment import ProbeEnvironment
 from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import Probing
-from services.prober.publishing.publisher import Publisher
+from services.prober.publishing.publisher import MeasurementPublisher
 from services.prober.publishing.spool import Spool
-from services.prober.scheduling.membership import Roster
+from services.prober.scheduling.membership import Membership
 from tests.support.servers.http_server import LOOPBACK
 
 __all__ = ["Prober", "register", "running", "slots"]
@@ -94,8 +94,8 @@ class Prober:
         chosen = Settings(vantage="north", prober="p1", **settings)  # type: ignore[arg-type]
         log = structlog.get_logger()
         metrics = ProberMetrics(self.registry)
-        self.publisher = Publisher(self.spool, self.sink, metrics, log)
-        self.roster = Roster("p1", 1.0)
+        self.publisher = MeasurementPublisher(self.spool, self.sink, metrics, log)
+        self.roster = Membership("p1", 1.0)
         self.probing = Probing(chosen, self.environment, self.publisher, self.roster, metrics, log)
 
     def sample(self, name: str, **labels: str) -> float | None:

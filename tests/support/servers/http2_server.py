@@ -16,7 +16,7 @@ from h2.events import DataReceived, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
 
 from services.core.model.probe import Expect
-from services.prober.attempt import Result
+from services.prober.attempt import ProbeResult
 from tests.support.servers.http_server import ask
 
 Headers = list[tuple[str, str]]
@@ -177,6 +177,6 @@ async def serving_http2(handler: Http2Handler, *, tls: ssl.SSLContext | None = N
                 raise outcome
 
 
-async def ask2(url: str, expect: Expect | None = None, **definition: object) -> Result:
+async def ask2(url: str, expect: Expect | None = None, **definition: object) -> ProbeResult:
     """Probe one URL once over HTTP/2."""
     return await ask(url, expect, version="2", **definition)  # type: ignore[arg-type]

@@ -15,9 +15,9 @@ from services.core.model.measurement import Target
 from services.core.model.probe import Expect, Probe
 from services.core.model.register import Egress
 from services.prober.assignments import Assignment
-from services.prober.attempt import Attempts, Result
+from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.environment import ProbeEnvironment
-from services.prober.scheduling.schedule import Entry
+from services.prober.scheduling.schedule import ScheduleEntry
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
 
@@ -177,7 +177,9 @@ def assignment(
 ) -> Assignment:
     """An assignment of one link, of consumer `a` to provider `b`; with one test record or several."""
     records = params if isinstance(params, tuple) and params else (params or {},)
-    return Assignment(Entry(Target(name), definition.timeout), definition, "a", "b", url, records, latency, max_age)
+    return Assignment(
+        ScheduleEntry(Target(name), definition.timeout), definition, "a", "b", url, records, latency, max_age
+    )
 
 
 async def ask(
@@ -191,12 +193,12 @@ async def ask(
     latency: float = 2.0,
     max_age: float | None = None,
     **definition: object,
-) -> Result:
+) -> ProbeResult:
     """Probe one target once by a definition of this kind."""
     made = Probe("test", kind, expect=expect or Expect(), **{"timeout": 5.0, **definition})  # type: ignore[arg-type]
     way_out = environment or ProbeEnvironment(Outbound(egress=EgressRules(egress)))
     try:
-        attempts = Attempts(way_out, structlog.get_logger())
+        attempts = ProbeRunner(way_out, structlog.get_logger())
         item = assignment(url, made, params=params, latency=latency, max_age=max_age)
         return await attempts.probe(item, made.timeout)
     finally:

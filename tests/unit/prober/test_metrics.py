@@ -12,7 +12,7 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Probe
 from services.prober.assignments import Assignment
 from services.prober.metrics import LocalCounter, ProberMetrics
-from services.prober.scheduling.schedule import Entry
+from services.prober.scheduling.schedule import ScheduleEntry
 
 
 def row(reason: Reason, name: str = "a") -> Measurement:
@@ -20,7 +20,9 @@ def row(reason: Reason, name: str = "a") -> Measurement:
 
 
 def assignment(target: Target) -> Assignment:
-    return Assignment(Entry(target, 5.0), Probe("page", "http"), "consumer", "provider", "http://a", ({},), 1.0, None)
+    return Assignment(
+        ScheduleEntry(target, 5.0), Probe("page", "http"), "consumer", "provider", "http://a", ({},), 1.0, None
+    )
 
 
 @pytest.fixture

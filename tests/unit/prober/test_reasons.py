@@ -30,16 +30,16 @@ from services.core.settings import Settings
 from services.indicator.calendar import Calendar
 from services.indicator.cells.packing import EMPTY, reasons
 from services.prober.assignments import Assignment
-from services.prober.attempt import Attempts
-from services.prober.checks import judge
+from services.prober.attempt import ProbeRunner
+from services.prober.checks.judgement import judge
 from services.prober.environment import ProbeEnvironment
 from services.prober.expected.compiler import compile_expectations
 from services.prober.metrics import ProberMetrics
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts
 from services.prober.pipeline import Probing
-from services.prober.publishing.measurement import Origin, blinded, measurement
-from services.prober.scheduling.membership import Roster
-from services.prober.scheduling.schedule import Entry, Launch
+from services.prober.publishing.measurement import Origin, blinded, measured
+from services.prober.scheduling.membership import Membership
+from services.prober.scheduling.schedule import Launch, ScheduleEntry
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
 
@@ -99,8 +99,8 @@ def attempted(url: str, definition: Probe, egress: Egress | None = None) -> Case
             Outbound(egress=EgressRules(egress or Egress(("127.0.0.0/8",), allow_loopback=True)))
         )
         try:
-            assigned = Assignment(Entry(Target("x"), 1.0), definition, "a", "b", url, ({},), 2.0, None)
-            result = await Attempts(environment, structlog.get_logger()).probe(assigned, 1.0)
+            assigned = Assignment(ScheduleEntry(Target("x"), 1.0), definition, "a", "b", url, ({},), 2.0, None)
+            result = await ProbeRunner(environment, structlog.get_logger()).probe(assigned, 1.0)
         finally:
             await environment.close()
         return result.judgement.reason
@@ -123,10 +123,12 @@ async def _scheduled(*, shed: bool) -> Reason:
     kept, environment = _Kept(), ProbeEnvironment()
     log = structlog.get_logger()
     metrics = ProberMetrics(CollectorRegistry())
-    roster = Roster("p1", 1.0)
+    roster = Membership("p1", 1.0)
     probing = Probing(Settings(vantage="north", prober="p1"), environment, kept, roster, metrics, log)  # type: ignore[arg-type]
     target = Target("x")
-    assigned = Assignment(Entry(target, 1.0), Probe("x", "http"), "a", "b", "http://127.0.0.1:9/", ({},), 2.0, None)
+    assigned = Assignment(
+        ScheduleEntry(target, 1.0), Probe("x", "http"), "a", "b", "http://127.0.0.1:9/", ({},), 2.0, None
+    )
     probing._assignments[target] = assigned
     probing.origin = ORIGIN
     launch = Launch(target=target, slot_start=1000, due=1000.0, latest=1001.0)
@@ -134,14 +136,14 @@ async def _scheduled(*, shed: bool) -> Reason:
         if shed:
             probing._launch(launch)
             return kept.rows[0].reason
-        good = await Attempts(environment, log).probe(assigned, 0.1)
+        good = await ProbeRunner(environment, log).probe(assigned, 0.1)
         return probing._judgement(launch, assigned, good, 0.0).reason
     finally:
         await environment.close()
 
 
 def _blind() -> Reason:
-    row = measurement(
+    row = measured(
         Target("x"),
         1000,
         GOOD,

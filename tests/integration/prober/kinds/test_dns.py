@@ -13,7 +13,7 @@ import uvloop
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Body, Expect, Query
 from services.core.model.register import Egress
-from services.prober.attempt import Result
+from services.prober.attempt import ProbeResult
 from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
@@ -33,7 +33,7 @@ async def probe(
     recursion: bool = True,
     expect: Expect | None = None,
     **more: object,
-) -> Result:
+) -> ProbeResult:
     query = Query(name, type_, transport, recursion)
     return await ask(target, expect, kind="dns", query=query, **more)  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ import pytest
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Query
-from services.prober.attempt import Result
+from services.prober.attempt import ProbeResult
 from tests.support.servers.descriptors import no_descriptor_left
 from tests.support.servers.dns_server import Answer, Asked, naming
 from tests.support.servers.http_server import ask, silent, unaccepting
@@ -21,11 +21,11 @@ from tests.support.servers.line_server import Connection, Handler, talking
 TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp"])
 
 
-async def probe(target: str, *, transport: str = "udp", **more: object) -> Result:
+async def probe(target: str, *, transport: str = "udp", **more: object) -> ProbeResult:
     return await ask(target, kind="dns", query=Query("www.tax.example", transport=transport), **more)  # type: ignore[arg-type]
 
 
-async def _timed(target: str, reason: Reason, **more: object) -> Result:
+async def _timed(target: str, reason: Reason, **more: object) -> ProbeResult:
     start = monotonic()
     result = await probe(target, timeout=0.3, **more)  # type: ignore[arg-type]
     assert 0.29 <= monotonic() - start <= 0.35

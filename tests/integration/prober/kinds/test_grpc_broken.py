@@ -6,7 +6,7 @@ import pytest
 from h2.errors import ErrorCodes
 
 from services.core.model.outcome import Outcome, Reason
-from services.prober.attempt import Result
+from services.prober.attempt import ProbeResult
 from tests.support.servers.http2_server import Asked, Headers, Http2Handler, Reply, serving_http2
 from tests.support.servers.http_server import ask
 
@@ -29,7 +29,7 @@ def _answers(
     return handle
 
 
-async def _checked(handler: Http2Handler, **definition: object) -> Result:
+async def _checked(handler: Http2Handler, **definition: object) -> ProbeResult:
     async with serving_http2(handler) as server:
         result = await ask(server.url("").replace("http:", "grpc:"), kind="grpc", **definition)  # type: ignore[arg-type]
     asked = server.requests[0]

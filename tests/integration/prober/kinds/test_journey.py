@@ -14,7 +14,7 @@ import structlog
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Body, Capture, Expect, Fresh, JsonExpectation, Probe, Query, Step, Tls
 from services.core.model.register import Egress
-from services.prober.attempt import Attempts, Result
+from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
@@ -67,11 +67,11 @@ async def _travel(
     latency: float = 2.0,
     max_age: float | None = None,
     resolver: Resolver | None = None,
-) -> Result:
+) -> ProbeResult:
     environment = ProbeEnvironment(Outbound(egress=EgressRules(egress), resolver=resolver or Resolver()))
     definition = Probe("test", "journey", steps=steps, timeout=timeout)
     try:
-        attempts = Attempts(environment, structlog.get_logger())
+        attempts = ProbeRunner(environment, structlog.get_logger())
         item = assignment(target, definition, params={"person": "0000000000"}, latency=latency, max_age=max_age)
         return await attempts.probe(item, timeout)
     finally:
@@ -212,7 +212,7 @@ async def test_cookies_go_to_their_own_site_only() -> None:
         first = await _travel(home.url(""), LOGIN, away)
         environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
         definition = Probe("test", "journey", steps=(LOGIN,))
-        attempts = Attempts(environment, structlog.get_logger())
+        attempts = ProbeRunner(environment, structlog.get_logger())
         item = assignment(home.url(""), definition, params={"person": "1"})
         for _ in range(2):
             assert (await attempts.probe(item, 5.0)).judgement.reason is Reason.OK

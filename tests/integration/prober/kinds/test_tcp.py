@@ -12,7 +12,7 @@ import pytest
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Line, Tls
 from services.core.model.register import Egress
-from services.prober.attempt import Result
+from services.prober.attempt import ProbeResult
 from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
@@ -25,11 +25,11 @@ GREETED = (Line(expect="^220 "),)
 MAIL = (Line(expect="^220 ", send="EHLO ${who}\r"), Line(expect="^250 OK$"))
 
 
-async def probe(port: int, *lines: Line, host: str = "127.0.0.1", **more: object) -> Result:
+async def probe(port: int, *lines: Line, host: str = "127.0.0.1", **more: object) -> ProbeResult:
     return await ask(f"tcp://{host}:{port}", kind="tcp", lines=lines, **more)  # type: ignore[arg-type]
 
 
-async def _timed(port: int, reason: Reason, *lines: Line, **more: object) -> Result:
+async def _timed(port: int, reason: Reason, *lines: Line, **more: object) -> ProbeResult:
     start = monotonic()
     result = await probe(port, *lines, timeout=0.3, **more)
     assert 0.29 <= monotonic() - start <= 0.35

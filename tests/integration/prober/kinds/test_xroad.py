@@ -11,7 +11,7 @@ from lxml import etree
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, Probe, XmlExpectation
-from services.prober.attempt import Attempts
+from services.prober.attempt import ProbeRunner
 from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
@@ -41,7 +41,7 @@ async def thrice(url: str, definition: Probe, params: dict[str, object] | None =
     """Probe one target three times, as it is prepared once."""
     environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
     try:
-        attempts, item = Attempts(environment, structlog.get_logger()), assignment(url, definition, params=params)
+        attempts, item = ProbeRunner(environment, structlog.get_logger()), assignment(url, definition, params=params)
         for _ in range(3):
             assert (await attempts.probe(item, 5.0)).judgement.reason is Reason.OK
     finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import StateError
-from services.prober.publishing.spool import Record, Spool
+from services.prober.publishing.spool import Spool, SpooledMessage
 from tests.support.paths import ROOT
 
 
@@ -22,8 +22,8 @@ def opened(folder: Path, limit: int = 1 << 20) -> Spool:
     return spool
 
 
-def records(number: int, size: int = 100) -> list[Record]:
-    return [Record.of(f"subject.{part}", bytes([number]) * size) for part in range(3)]
+def records(number: int, size: int = 100) -> list[SpooledMessage]:
+    return [SpooledMessage.of(f"subject.{part}", bytes([number]) * size) for part in range(3)]
 
 
 async def test_batches_come_back_in_order(tmp_path: Path) -> None:
@@ -108,7 +108,8 @@ async def test_kill_9_loses_nothing_that_was_spooled(tmp_path: Path) -> None:
     script = textwrap.dedent("""
         import asyncio, sys
         from pathlib import Path
-        from services.prober.publishing.spool import (Record, Spool)
+        from services.indicator.intervals.history import Record
+        from services.prober.publishing.spool import Spool
 
         async def main():
             spool = Spool(Path(sys.argv[1]), 1 << 30)

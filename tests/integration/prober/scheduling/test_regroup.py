@@ -14,7 +14,7 @@ from services.core.model.measurement import Target
 from services.prober import pipeline as probing_module
 from services.prober.scheduling.membership import Peer
 from services.prober.scheduling.rendezvous import Shares
-from services.prober.scheduling.schedule import Entry
+from services.prober.scheduling.schedule import ScheduleEntry
 from tests.support.cases.probing import Prober, register, running
 from tests.support.servers.http_server import says, serving
 
@@ -33,7 +33,7 @@ def hear(prober: Prober, share_from: int | None, *, leaving: bool = False) -> No
 
 def mine() -> set[str]:
     """What p1 has beside p2."""
-    of = Shares(Entry(Target(name), 0.5) for name in NAMES)
+    of = Shares(ScheduleEntry(Target(name), 0.5) for name in NAMES)
     return {target.id for target in of.of("p1", 0, {"p2": 0}, 0).own}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Tls
-from services.prober.attempt import Result
+from services.prober.attempt import ProbeResult
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import ask, silent, unaccepting
 from tests.support.servers.line_server import Connection, Handler, says_in_turn, talking
@@ -37,7 +37,7 @@ def authority(tmp_path: Path) -> Authority:
     return Authority.make(tmp_path)
 
 
-async def probe(port: int, starttls: str = "", **more: object) -> Result:
+async def probe(port: int, starttls: str = "", **more: object) -> ProbeResult:
     return await ask(f"tls://127.0.0.1:{port}", kind="tls", starttls=starttls, **more)  # type: ignore[arg-type]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.core.model.outcome import Reason
 from services.core.model.probe import Auth
-from services.prober.vantage.control import Controls
+from services.prober.vantage.control import ControlTargets
 from tests.support.servers.egress_trap import FORBIDDEN, Trap, leading, trapping, way_out
 from tests.support.servers.http_server import ask, says, serving
 
@@ -93,6 +93,6 @@ async def test_37_no_control_target_gets_there(trap: Trap, scheme: str, host: st
     """Control targets obey the same rules."""
     url = f"{scheme}://{host}:{trap.port}"
     async with way_out() as (_, environment):
-        failing = await Controls((url,), environment).ask()
+        failing = await ControlTargets((url,), environment).ask()
     assert trap.caught == []
     assert "egress" in failing[url]

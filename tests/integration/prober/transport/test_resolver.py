@@ -10,7 +10,7 @@ import pytest
 from aiodns import error as ares
 
 from services.core.model.outcome import Outcome, Reason
-from services.prober.attempt import Result
+from services.prober.attempt import ProbeResult
 from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Cause
 from services.prober.transport import resolver as resolve
@@ -32,7 +32,7 @@ async def way_out(port: int) -> AsyncIterator[ProbeEnvironment]:
         await environment.close()
 
 
-def _said(result: Result) -> tuple[Outcome, Reason]:
+def _said(result: ProbeResult) -> tuple[Outcome, Reason]:
     return result.judgement.outcome, result.judgement.reason
 
 

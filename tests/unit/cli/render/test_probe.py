@@ -12,8 +12,9 @@ from services.core.model.measurement import Phases, Target
 from services.core.model.outcome import Reason
 from services.core.model.probe import Body, Expect, HeaderExpectation, JsonExpectation, Probe
 from services.prober.assignments import Assignment
-from services.prober.attempt import Result
-from services.prober.checks import Judgement, judge
+from services.prober.attempt import ProbeResult
+from services.prober.checks import Judgement
+from services.prober.checks.judgement import judge
 from services.prober.expected.compiler import compile_expectations
 from services.prober.expected.expectations import Expectations
 from services.prober.observation import (
@@ -26,7 +27,7 @@ from services.prober.observation import (
     RpcFacts,
     StepFacts,
 )
-from services.prober.scheduling.schedule import Entry
+from services.prober.scheduling.schedule import ScheduleEntry
 
 DAY = 86_400
 NOW = 1_700_000_000
@@ -65,7 +66,7 @@ def probed(observation: Observation, expect: Expect = EXPECT, *, judgement: Judg
     definition = Probe("inquiry", "http", expect=expect)
     expected = compile_expectations(definition, {}, latency=2.0, max_age=None)
     item = Assignment(
-        Entry(Target("deed-civil"), 5.0),
+        ScheduleEntry(Target("deed-civil"), 5.0),
         definition,
         "land",
         "civil",
@@ -74,7 +75,7 @@ def probed(observation: Observation, expect: Expect = EXPECT, *, judgement: Judg
         2.0,
         None,
     )
-    return Probed(item, Result(observation, judgement or judge(observation, expected), expected), NOW)
+    return Probed(item, ProbeResult(observation, judgement or judge(observation, expected), expected), NOW)
 
 
 def picture(seen: Probed, width: int = 80) -> str:

@@ -10,8 +10,9 @@ from lxml import etree
 from services.core.model.outcome import Reason
 from services.core.model.probe import Expect, Probe, XmlExpectation
 from services.core.xml import MarkupError, read_markup
-from services.prober.checks import Judgement, judge
+from services.prober.checks import Judgement
 from services.prober.checks.document import Document
+from services.prober.checks.judgement import judge
 from services.prober.expected.compiler import compile_expectations
 from services.prober.observation import Observation
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from services.core.model.outcome import Reason
 from services.core.model.probe import Expect, Fresh, Probe
 from services.prober.assignments import assignments
-from services.prober.checks import judge
 from services.prober.checks.freshness import parse_moment
+from services.prober.checks.judgement import judge
 from services.prober.expected.compiler import compile_expectations
 from services.prober.observation import Observation, StepFacts
 from services.register.directory.load import load_register

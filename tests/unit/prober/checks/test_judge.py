@@ -22,12 +22,13 @@ import pytest
 from services.core.model.measurement import Phases, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe
-from services.prober.checks import DETAIL_LENGTH, Judgement, judge
+from services.prober.checks import DETAIL_LENGTH, Judgement
+from services.prober.checks.judgement import judge
 from services.prober.expected.compiler import compile_expectations, fill_value
 from services.prober.expected.expectations import Expectations
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
-from services.prober.publishing.measurement import Origin, blinded, measurement
-from services.prober.stall import Stalls, excuse
+from services.prober.publishing.measurement import Origin, blinded, measured
+from services.prober.stall import LoopStalls, excuse
 from services.prober.transport.os_errors import cause_of
 
 GOOD = Observation(time=1_800_000_000.0, duration=0.2, latency=0.1, status=200, body=b"{}")
@@ -182,7 +183,7 @@ def test_placeholders_keep_their_type() -> None:
 def test_blindness_keeps_what_was_unknown_for_another_reason() -> None:
     """Even OK becomes UNKNOWN/VANTAGE_BLIND, and an UNKNOWN keeps its own reason."""
     origin = Origin("north", "p1", "r", "p")
-    row = measurement(Target("a"), 0, GOOD, Judgement(Reason.OK), origin)
+    row = measured(Target("a"), 0, GOOD, Judgement(Reason.OK), origin)
     assert (blinded(row).outcome, blinded(row).reason) == (Outcome.UNKNOWN, Reason.VANTAGE_BLIND)
     shed = replace(row, outcome=Outcome.UNKNOWN, reason=Reason.SHED)
     assert blinded(shed) is shed
@@ -217,7 +218,7 @@ def test_a_stall_of_ours_is_no_missing_line_of_the_target(cause: Cause, reason: 
 
 def test_stalls_are_what_ticks_missed() -> None:
     """Ticks that come late make a stall, counted only where it overlaps a probe, and one that lasts counts too."""
-    stalls = Stalls(remembered=10.0)
+    stalls = LoopStalls(remembered=10.0)
     for now in (0.0, 0.05, 0.1, 1.1, 1.15):
         stalls.tick(now)
     assert stalls.seconds(0.0, 2.0) == pytest.approx(0.95 + 0.8, abs=0.01)

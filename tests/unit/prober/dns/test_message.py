@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Body, Expect, Probe, Query
-from services.prober.checks import Judgement, judge
+from services.prober.checks import Judgement
+from services.prober.checks.judgement import judge
 from services.prober.dns.message import MalformedError, Question, question_of
 from services.prober.expected.compiler import compile_expectations
 from services.prober.observation import DnsFacts, Observation

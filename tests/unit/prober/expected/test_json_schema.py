@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, Probe
-from services.prober.checks import Judgement, judge
+from services.prober.checks import Judgement
+from services.prober.checks.judgement import judge
 from services.prober.expected.compiler import compile_expectations
 from services.prober.expected.json_schema import compile_schema
 from services.prober.observation import Observation

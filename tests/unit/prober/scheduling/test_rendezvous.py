@@ -8,12 +8,12 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from services.core.model.measurement import Target
-from services.prober.scheduling.membership import SILENT_SECONDS, News, Peer, Roster
+from services.prober.scheduling.membership import SILENT_SECONDS, Membership, MembershipChange, Peer
 from services.prober.scheduling.rendezvous import Share, Shares
-from services.prober.scheduling.schedule import Entry, share_of
+from services.prober.scheduling.schedule import ScheduleEntry, target_phase
 
 SLOT = 300
-ENTRIES = tuple(Entry(Target(f"link-{number}"), 5.0) for number in range(3000))
+ENTRIES = tuple(ScheduleEntry(Target(f"link-{number}"), 5.0) for number in range(3000))
 TEN = tuple(f"prober-{number}" for number in range(10))
 
 
@@ -36,7 +36,7 @@ def peer(prober: str = "b", started: float = 1.0, share_from: int | None = 0, ve
     return Peer(prober, started, version, "p1", share_from)
 
 
-def sharing(roster: Roster) -> dict[str, int]:
+def sharing(roster: Membership) -> dict[str, int]:
     return roster.sharing("r1", "p1")
 
 
@@ -54,7 +54,7 @@ def test_ten_probers_share_evenly() -> None:
     assert set(owners.values()) == {1}
     assert len(owners) == len(ENTRIES)
     assert all(230 < len(share.own) < 370 for share in of.values())
-    halves = Counter(share_of(target) < 0.5 for target in of[TEN[0]].own)
+    halves = Counter(target_phase(target) < 0.5 for target in of[TEN[0]].own)
     assert all(100 < count < 200 for count in halves.values())
 
 
@@ -87,7 +87,7 @@ def test_what_is_kept_until_a_later_slot_is_not_ones_own() -> None:
 
 def test_the_days_of_a_target_stay() -> None:
     """A target that is active on some days only is not probed outside them, whoever has it."""
-    entry = Entry(Target("a"), 5.0, active_from=SLOT, active_until=2 * SLOT)
+    entry = ScheduleEntry(Target("a"), 5.0, active_from=SLOT, active_until=2 * SLOT)
     (narrowed,) = Shares([entry]).of("a", 4 * SLOT, {}, 3 * SLOT).entries
     assert not any(narrowed.covers(slot * SLOT) for slot in range(9))
 
@@ -100,9 +100,9 @@ def test_a_share_cannot_be_changed() -> None:
 
 def test_a_peer_counts_from_its_first_heartbeat_until_it_is_silent() -> None:
     """A peer is alive for three heartbeats after its last one, by the clock of who heard it."""
-    roster = Roster("a", 0.0)
+    roster = Membership("a", 0.0)
     assert len(roster) == 1
-    assert roster.hear(peer(), leaving=False, now=100.0) is News.ARRIVED
+    assert roster.hear(peer(), leaving=False, now=100.0) is MembershipChange.ARRIVED
     assert roster.hear(peer(), leaving=False, now=102.0) is None
     assert (len(roster), sharing(roster)) == (2, {"b": 0})
     assert roster.next_loss(102.0) == SILENT_SECONDS
@@ -113,9 +113,9 @@ def test_a_peer_counts_from_its_first_heartbeat_until_it_is_silent() -> None:
 
 def test_a_peer_that_leaves_is_gone_at_once() -> None:
     """The last heartbeat of a prober that stops frees its share, and says so once."""
-    roster = Roster("a", 0.0)
+    roster = Membership("a", 0.0)
     roster.hear(peer(), leaving=False, now=0.0)
-    assert roster.hear(peer(), leaving=True, now=1.0) is News.LEFT
+    assert roster.hear(peer(), leaving=True, now=1.0) is MembershipChange.LEFT
     assert sharing(roster) == {}
     assert roster.hear(peer(), leaving=True, now=1.0) is None
 
@@ -123,23 +123,23 @@ def test_a_peer_that_leaves_is_gone_at_once() -> None:
 @pytest.mark.parametrize("other", [peer(share_from=None), peer(version="r2"), peer(version="")])
 def test_a_peer_that_does_not_probe_the_same_takes_nothing(other: Peer) -> None:
     """Who does not probe yet, or by another register, is alive and leaves every target to the others."""
-    roster = Roster("a", 0.0)
+    roster = Membership("a", 0.0)
     roster.hear(other, leaving=False, now=0.0)
     assert (len(roster), sharing(roster)) == (2, {})
 
 
 def test_ones_own_heartbeat_is_nobody() -> None:
     """A prober that hears itself is still alone."""
-    roster = Roster("a", 1.5)
+    roster = Membership("a", 1.5)
     assert roster.hear(peer("a", 1.5), leaving=False, now=0.0) is None
     assert (len(roster), sharing(roster)) == (1, {})
 
 
 def test_a_prober_started_again_replaces_itself() -> None:
     """After kill -9 and a new start the dead process holds nothing until it would have been missed, and nobody is doubled."""
-    roster = Roster("a", 0.0)
+    roster = Membership("a", 0.0)
     roster.hear(peer(started=1.0), leaving=False, now=0.0)
-    assert roster.hear(peer(started=2.0, share_from=None), leaving=False, now=1.0) is News.ARRIVED
+    assert roster.hear(peer(started=2.0, share_from=None), leaving=False, now=1.0) is MembershipChange.ARRIVED
     assert (len(roster), sharing(roster)) == (2, {})
     assert roster.hear(peer(started=2.0, share_from=SLOT), leaving=False, now=3.0) is None
     assert roster.lose(SILENT_SECONDS) == []
@@ -148,18 +148,18 @@ def test_a_prober_started_again_replaces_itself() -> None:
 
 def test_two_processes_of_one_id_are_told_of_and_both_alive() -> None:
     """When the replaced process speaks again, both count, and each of them is told of once."""
-    roster = Roster("a", 0.0)
+    roster = Membership("a", 0.0)
     roster.hear(peer(started=1.0, share_from=SLOT), leaving=False, now=0.0)
     roster.hear(peer(started=2.0, share_from=2 * SLOT), leaving=False, now=1.0)
     heard = [roster.hear(peer(started=1.0 + at % 2, share_from=SLOT), leaving=False, now=2.0 + at) for at in range(4)]
-    assert heard == [News.DOUBLED, News.DOUBLED, None, None]
+    assert heard == [MembershipChange.DOUBLED, MembershipChange.DOUBLED, None, None]
     assert (len(roster), sharing(roster)) == (3, {"b": SLOT})
 
 
 def test_another_process_of_ones_own_id_takes_nothing() -> None:
     """Whoever has this prober's id has its share: both probe it, and the second heartbeat tells that there are two."""
-    roster = Roster("a", 0.0)
-    assert roster.hear(peer("a", 7.0), leaving=False, now=0.0) is News.ARRIVED
-    assert roster.hear(peer("a", 7.0), leaving=False, now=2.0) is News.DOUBLED
+    roster = Membership("a", 0.0)
+    assert roster.hear(peer("a", 7.0), leaving=False, now=0.0) is MembershipChange.ARRIVED
+    assert roster.hear(peer("a", 7.0), leaving=False, now=2.0) is MembershipChange.DOUBLED
     assert roster.hear(peer("a", 7.0), leaving=False, now=4.0) is None
     assert (len(roster), sharing(roster)) == (2, {})

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from services.core.model.measurement import Target
-from services.prober.scheduling.schedule import Entry, Launch, Schedule, share_of
+from services.prober.scheduling.schedule import Launch, Schedule, ScheduleEntry, target_phase
 
 
-def entries(count: int, timeout: float = 5.0, prefix: str = "link") -> list[Entry]:
-    return [Entry(Target(f"{prefix}-{number}"), timeout) for number in range(count)]
+def entries(count: int, timeout: float = 5.0, prefix: str = "link") -> list[ScheduleEntry]:
+    return [ScheduleEntry(Target(f"{prefix}-{number}"), timeout) for number in range(count)]
 
 
 def run(schedule: Schedule, start: float, end: float) -> list[tuple[float, Launch]]:
@@ -68,8 +68,8 @@ def test_launches_can_be_taken_a_few_at_a_time() -> None:
 
 def test_33_the_phase_is_the_targets_own() -> None:
     """A phase depends on the target alone, and a link and an endpoint of one id differ."""
-    assert share_of(Target("a")) == share_of(Target("a"))
-    assert share_of(Target("a")) != share_of(Target("a", endpoint=True))
+    assert target_phase(Target("a")) == target_phase(Target("a"))
+    assert target_phase(Target("a")) != target_phase(Target("a", endpoint=True))
 
 
 def test_taken_over_in_the_middle_of_a_slot() -> None:
@@ -77,7 +77,7 @@ def test_taken_over_in_the_middle_of_a_slot() -> None:
     schedule = Schedule()
     schedule.replace(entries(200, timeout=10.0), 300, 270.0)
     launched = [launch for _, launch in run(schedule, 270.0, 300.0) if launch.slot_start == 0]
-    early = [launch for launch in launched if share_of(launch.target) * 290 * 0.95 < 270.0]
+    early = [launch for launch in launched if target_phase(launch.target) * 290 * 0.95 < 270.0]
     assert len(launched) == 200
     assert max(launch.due for launch in early) <= 270.5
     assert len({round(launch.due, 3) for launch in early}) > 100
@@ -203,7 +203,7 @@ def test_a_target_expected_for_the_next_slot_and_needed_now_is_taken_over() -> N
 def test_targets_of_some_days_only() -> None:
     """A target is launched in the slots that start while it is active."""
     schedule = Schedule()
-    schedule.replace([Entry(Target("a"), 5.0, active_from=600.0, active_until=1200.0)], 300, 0.0)
+    schedule.replace([ScheduleEntry(Target("a"), 5.0, active_from=600.0, active_until=1200.0)], 300, 0.0)
     assert [launch.slot_start for _, launch in run(schedule, 0.0, 3000.0)] == [600, 900]
 
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.core.model import Outcome, Reason, record
-from services.prober.checks.check_failed import WrongError
+from services.prober.checks.check_failed import CheckFailedError
 from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole
 from services.prober.checks.freshness import age_of, check_time
 from services.prober.checks.registry import CHECKS, Check
-from services.prober.expected.expectations import Expectations
+from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
 __all__ = ["DETAIL_LENGTH", "Judgement", "judge"]
@@ -64,7 +64,7 @@ def _judge_steps(journey: Observation, expectations: Expectations) -> Judgement:
     try:
         check_whole(journey, headers_judged=True)
         check_time(journey, expectations, oldest)
-    except WrongError as wrong:
+    except CheckFailedError as wrong:
         return Judgement(wrong.reason, wrong.detail[:DETAIL_LENGTH], oldest)
     return Judgement(Reason.OK, "", oldest)
 
@@ -77,6 +77,6 @@ def _judge(observation: Observation, expectations: Expectations, checks: Sequenc
             check.run(observation, expectations, document)
         age = age_of(observation, document, expectations)
         check_time(observation, expectations, age)
-    except WrongError as wrong:
+    except CheckFailedError as wrong:
         return Judgement(wrong.reason, wrong.detail[:DETAIL_LENGTH], age)
     return Judgement(Reason.OK, "", age)

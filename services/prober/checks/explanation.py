@@ -8,14 +8,14 @@ from enum import Enum
 from typing import ParamSpec
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import WrongError
+from services.prober.checks.check_failed import CheckFailedError
 from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole
 from services.prober.checks.freshness import age_of, check_time
-from services.prober.checks.judge import judge
+from services.prober.checks.judgement import judge
 from services.prober.checks.registry import CHECKS
 from services.prober.checks.wording import found, parts
-from services.prober.expected.expectations import Expectations
+from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
 __all__ = ["CheckResult", "Verdict", "explain"]
@@ -116,7 +116,7 @@ def _of_time(
 def _tried(what: str, seen: str, run: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> CheckResult:
     try:
         run(*args, **kwargs)
-    except WrongError as wrong:
+    except CheckFailedError as wrong:
         return CheckResult(what, Verdict.FAILED, wrong.reason, wrong.detail)
     except Exception as error:  # noqa: BLE001 - as judging does: whatever goes wrong in a check is a failed check
         detail = f"a check failed to run: {type(error).__name__}"

@@ -16,7 +16,7 @@ from services.core.bus.embedded import configuration, write_configuration
 from services.core.bus.roles import write_users
 from services.core.bus.topology import initialise
 from services.register.bus.publish import publish_register
-from services.register.versions.versions import with_versions
+from services.register.versions.rows import with_versions
 from services.scorer.publishing.publisher import Publisher
 from tests.bench.component import Component, component
 from tests.bench.loads.synthetic import SLOT, register_of

@@ -28,7 +28,7 @@ from services.indicator.structure.network import Network
 from services.indicator.structure.structure import structures
 from services.indicator.window import Evidence
 from services.register.bus.publish import fetch_register, publish_register
-from services.register.versions.versions import with_versions
+from services.register.versions.rows import with_versions
 from services.scorer.exchanges.reconciler import Reconciled
 from services.scorer.index.members import agency_members
 from services.scorer.index.results import Adopted, Due, Judgement

@@ -26,7 +26,7 @@ from prometheus_client import CollectorRegistry
 from services.core.bus import Message
 from services.core.bus.names import MEASUREMENTS, measurement_subject
 from services.core.log import configure, logger
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.core.model.outcome import Outcome, Reason
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar

@@ -30,7 +30,7 @@ from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Register
 from services.register.bus.publish import publish_register
-from services.register.versions.versions import with_versions
+from services.register.versions.rows import with_versions
 from tests.bench.component import Component, component
 from tests.bench.loads.synthetic import register_of
 from tests.bench.meters.process import cpu_seconds, machine

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.core.model.register import ALWAYS, Agency, Endpoint, Link, Policy, Register, Service
 from services.core.model.register import Government as Name
 from services.indicator.calendar import Calendar

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from services.core.model.measurement import DURATION_BUCKETS
+from services.core.model.exchange import DURATION_BUCKETS
 from services.core.model.register import FLUSH_SECONDS
 from tests.support.oracles.witness import read_rows, read_truth
 from tests.support.paths import ROOT

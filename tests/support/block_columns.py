@@ -11,8 +11,8 @@ from services.core.blocks.encode import BlockColumns, encode_block, stamp_block
 from services.core.blocks.link_evidence import LinkEvidence
 from services.core.blocks.read import KeptBlock
 from services.core.codec import ExchangeVolume
-from services.core.model.measurement import Indicator
-from services.core.model.reconciliation import Reconciliation, Traffic
+from services.core.model.exchange import Reconciliation, Traffic
+from services.core.model.indicator import Indicator
 from services.core.model.structure import Structure
 
 __all__ = ["Block", "decode_block", "encoded"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from peyvand.v1 import block_pb2
 from services.core.blocks.link_evidence import LinkEvidence, encode_evidence
 from services.core.blocks.packed import doubles, strings, varints, zigzag
-from services.core.blocks.rows import COUNTS, SHARES
+from services.core.blocks.read import COUNTS, SHARES
 from services.core.codec import (
     ExchangeVolume,
     reconciliation_to_message,

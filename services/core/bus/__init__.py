@@ -1,21 +1,10 @@
 """The message bus: one NATS server or cluster with JetStream (docs/design.md §5)."""
 
-from services.core.bus.buckets import TOGETHER
+from services.core.bus.buckets import TOGETHER, Bus
 from services.core.bus.concurrency import Inflight
-from services.core.bus.connection import (
-    Bus,
-    connect,
-    connect_by,
-)
-from services.core.bus.embedded import (
-    configuration,
-    find_server,
-    write_configuration,
-)
-from services.core.bus.messages import (
-    Message,
-    StreamState,
-)
+from services.core.bus.connection import connect, connect_by
+from services.core.bus.embedded import configuration, find_server, write_configuration
+from services.core.bus.messages import Message, StreamState
 from services.core.bus.names import (
     DETAIL_SECONDS,
     EXCHANGES,
@@ -36,22 +25,9 @@ from services.core.bus.names import (
     slot_key,
 )
 from services.core.bus.roles import write_users
-from services.core.bus.snapshots import (
-    restore,
-    save,
-)
-from services.core.bus.topology import (
-    initialise,
-    stream_configs,
-)
-from services.core.bus.users import (
-    authorization,
-    read_users,
-    replace_seed,
-    retire_seeds,
-    seats,
-    write_seeds,
-)
+from services.core.bus.snapshots import restore, save
+from services.core.bus.topology import initialise, stream_configs
+from services.core.bus.users import authorization, read_users, replace_seed, retire_seeds, seats, write_seeds
 
 __all__ = [
     "DETAIL_SECONDS",

@@ -1,21 +1,21 @@
 """Values to peyvand.v1 messages and back; with blocks, the only place that does this."""
 
 from services.core.codec.beside_index import (
+    ExchangeVolume,
     reconciliation_from_message,
     reconciliation_to_message,
+    set_index_to_message,
+    structure_from_message,
+    structure_to_json,
+    structure_to_message,
     traffic_from_message,
     traffic_to_message,
+    volume_from_message,
+    volume_to_message,
 )
-from services.core.codec.exchange import (
-    decode_summaries,
-    encode_summaries,
-    summary_from_json,
-    summary_to_json,
-)
-from services.core.codec.indicator import (
-    indicator_to_json,
-    indicator_to_message,
-)
+from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
+from services.core.codec.heartbeat import Heartbeat, decode_heartbeat, encode_heartbeat
+from services.core.codec.indicator import indicator_to_json, indicator_to_message, sensitivity_to_json
 from services.core.codec.measurement import (
     decode_columns,
     decode_measurements,
@@ -23,34 +23,8 @@ from services.core.codec.measurement import (
     measurement_to_json,
 )
 from services.core.codec.measurement_json import measurement_from_json
-from services.core.codec.register import (
-    Chunk,
-    Heartbeat,
-    Manifest,
-    decode_heartbeat,
-    decode_manifest,
-    encode_heartbeat,
-    encode_manifest,
-)
-from services.core.codec.sensitivity import sensitivity_to_json
-from services.core.codec.structure import (
-    set_index_to_message,
-    structure_from_message,
-    structure_to_json,
-    structure_to_message,
-)
-from services.core.codec.units import (
-    duration,
-    from_micros,
-    micros,
-    time_of,
-    timestamp,
-)
-from services.core.codec.volume import (
-    ExchangeVolume,
-    volume_from_message,
-    volume_to_message,
-)
+from services.core.codec.register import Chunk, Manifest, decode_manifest, encode_manifest
+from services.core.codec.units import duration, from_micros, micros, time_of, timestamp
 
 __all__ = [
     "Chunk",

@@ -1,4 +1,4 @@
-"""Indicators on the bus, over gRPC and in JSON."""
+"""Indicators on the bus, over gRPC and in JSON, and sensitivity analyses in JSON."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from google.protobuf import json_format
 
 from peyvand.v1 import indicator_pb2
 from services.core.codec.units import timestamp
-from services.core.model import Indicator, Interval, Kind, Losses, RankBand, Strict
+from services.core.model import Indicator, Interval, Kind, Losses, RankBand, RankSensitivity, Sensitivity, Strict
 
-__all__ = ["indicator_from_message", "indicator_to_json", "indicator_to_message"]
+__all__ = ["indicator_from_message", "indicator_to_json", "indicator_to_message", "sensitivity_to_json"]
 
 
 def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
@@ -85,4 +85,42 @@ def indicator_to_json(row: Indicator) -> str:
         always_print_fields_with_no_presence=True,
         indent=None,
         ensure_ascii=False,
+    )
+
+
+def sensitivity_to_json(row: Sensitivity) -> str:
+    """One line of JSON in the protobuf mapping, with proto field names; zeros are written out."""
+    message = indicator_pb2.Sensitivity(
+        window_days=row.window_days,
+        as_of=timestamp(row.as_of),
+        register_version=row.register_version,
+        probe_version=row.probe_version,
+        method_version=row.method_version,
+        ranks=map(_ranks, row.ranks),
+    )
+    return json_format.MessageToJson(
+        message,
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+        indent=None,
+        ensure_ascii=False,
+    )
+
+
+def _ranks(row: RankSensitivity) -> indicator_pb2.RankSensitivity:
+    return indicator_pb2.RankSensitivity(
+        kind=indicator_pb2.IndicatorKind.ValueType(row.kind),
+        cases=row.cases,
+        mean_rank_shift=row.mean_rank_shift,
+        switches=[
+            indicator_pb2.SwitchIndex(
+                switch=one.switch,
+                states=one.states,
+                total_order=one.total_order,
+                total_order_error=one.total_order_error,
+                first_order=one.first_order,
+                first_order_error=one.first_order_error,
+            )
+            for one in row.switches
+        ],
     )

@@ -1,4 +1,4 @@
-"""The register's manifest and the probers' heartbeats."""
+"""The manifest of a published register."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
-from peyvand.v1 import heartbeat_pb2, register_pb2
+from peyvand.v1 import register_pb2
 from services.core.codec.units import time_of, timestamp
 
 __all__ = [
     "Chunk",
-    "Heartbeat",
     "Manifest",
-    "decode_heartbeat",
     "decode_manifest",
-    "encode_heartbeat",
     "encode_manifest",
 ]
 
@@ -38,24 +35,6 @@ class Manifest:
     probe_version: str
     published: float
     chunks: tuple[Chunk, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """One prober that is alive, or leaves; times in epoch seconds.
-
-    ``share_from`` is the start of the first slot of which it probes its whole share; None while it probes nothing.
-    """
-
-    vantage: str
-    prober: str
-    time: float
-    started: float
-    register_version: str
-    probe_version: str
-    targets: int
-    leaving: bool = False
-    share_from: int | None = None
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -82,38 +61,4 @@ def decode_manifest(payload: bytes) -> Manifest:
         message.probe_version,
         time_of(message.published),
         tuple(Chunk(chunk.agency, chunk.key, chunk.sha256, chunk.bytes) for chunk in message.chunks),
-    )
-
-
-def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
-    """A Heartbeat message."""
-    return heartbeat_pb2.Heartbeat(
-        vantage=heartbeat.vantage,
-        prober=heartbeat.prober,
-        time=timestamp(heartbeat.time),
-        started=timestamp(heartbeat.started),
-        register_version=heartbeat.register_version,
-        probe_version=heartbeat.probe_version,
-        targets=heartbeat.targets,
-        leaving=heartbeat.leaving,
-        share_from=None if heartbeat.share_from is None else timestamp(heartbeat.share_from),
-    ).SerializeToString()
-
-
-def decode_heartbeat(payload: bytes) -> Heartbeat:
-    """Raises ValueError when the payload is not a Heartbeat."""
-    try:
-        message = heartbeat_pb2.Heartbeat.FromString(payload)
-    except DecodeError as error:
-        raise ValueError("not a Heartbeat") from error
-    return Heartbeat(
-        message.vantage,
-        message.prober,
-        time_of(message.time),
-        time_of(message.started),
-        message.register_version,
-        message.probe_version,
-        message.targets,
-        message.leaving,
-        message.share_from.seconds if message.HasField("share_from") else None,
     )

@@ -1,4 +1,4 @@
-"""The table of every metric we expose, and the one way to make one (docs/probing.md §7).
+"""The table of every metric we expose (docs/probing.md §7).
 
 Names follow Prometheus: base units, ``_total``, ``_timestamp_seconds``, ``_info``. Counters exist from the start at
 zero; gauges are absent until known, so a gauge without labels is made only when its value is.
@@ -8,16 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.metrics import MetricWrapperBase
-
-__all__ = ["EVERY", "TABLE", "UNITS", "Metric", "counter", "gauge", "histogram"]
+__all__ = ["EVERY", "TABLE", "UNITS", "Metric"]
 
 EVERY = "every component"
 """Stands for a component in the rows of what all of them expose."""
-
-# They would double the series of every counter, under names that no table knows.
-disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,34 +467,3 @@ def _unit(name: str) -> str:
 
 
 TABLE: dict[str, Metric] = {row.name: replace(row, unit=row.unit or _unit(row.name)) for row in _ROWS}
-
-
-def _row(name: str, kind: str) -> Metric:
-    row = TABLE[name]
-    if row.type != kind:
-        raise TypeError(f"{name} is a {row.type}, not a {kind}")
-    return row
-
-
-def counter(name: str, registry: CollectorRegistry) -> Counter:
-    """The counter of this name, as the table describes it."""
-    row = _row(name, "counter")
-    return Counter(row.name, row.help, row.labels, registry=registry)
-
-
-def gauge(name: str, registry: CollectorRegistry) -> Gauge:
-    """The gauge of this name, as the table describes it."""
-    row = _row(name, "gauge")
-    return Gauge(row.name, row.help, row.labels, registry=registry)
-
-
-def histogram(name: str, registry: CollectorRegistry) -> Histogram:
-    """The histogram of this name, as the table describes it."""
-    row = _row(name, "histogram")
-    return Histogram(row.name, row.help, row.labels, registry=registry, buckets=row.buckets)
-
-
-def make(name: str, registry: CollectorRegistry) -> MetricWrapperBase:
-    """The metric of this name, whatever its type."""
-    makers = {"counter": counter, "gauge": gauge, "histogram": histogram}
-    return makers[TABLE[name].type](name, registry)

@@ -1,31 +1,24 @@
 """Values that all components share: the register, probes, measurements, exchanges, indicators. Pure."""
 
+from services.core.model.evaluation import Announced, Dimension, Evaluation, EvaluationRound
 from services.core.model.exchange import (
-    Parties,
-    escaped,
-)
-from services.core.model.measurement import (
     DURATION_BUCKETS,
-    FACTS,
+    FINDINGS,
+    BusTraffic,
+    Carrier,
+    Estimate,
     ExchangeSummary,
-    Facts,
-    Indicator,
-    Interval,
-    Kind,
-    Losses,
-    Measurement,
-    MeasurementColumns,
-    Phases,
-    RankBand,
-    RecentRows,
-    Strict,
-    Target,
+    Parties,
+    Reconciliation,
+    Traffic,
+    Undeclared,
+    Volume,
+    escaped,
+    findings,
 )
-from services.core.model.outcome import (
-    Outcome,
-    Reason,
-    Stage,
-)
+from services.core.model.indicator import Indicator, Interval, Kind, Losses, RankBand, Strict
+from services.core.model.measurement import FACTS, Facts, Measurement, MeasurementColumns, Phases, RecentRows, Target
+from services.core.model.outcome import Outcome, Reason, Stage
 from services.core.model.probe import (
     BUS_KINDS,
     KINDS,
@@ -44,27 +37,12 @@ from services.core.model.probe import (
     Tls,
     XmlExpectation,
 )
-from services.core.model.reconciliation import (
-    FINDINGS,
-    BusTraffic,
-    Carrier,
-    Estimate,
-    Reconciliation,
-    Traffic,
-    Undeclared,
-    Volume,
-    findings,
-)
 from services.core.model.register import (
     ALWAYS,
     FLUSH_SECONDS,
     Agency,
-    Announced,
-    Dimension,
     Egress,
     Endpoint,
-    Evaluation,
-    EvaluationRound,
     ExchangeRoute,
     Government,
     Link,
@@ -75,25 +53,9 @@ from services.core.model.register import (
     Service,
     Vantage,
 )
-from services.core.model.sensitivity import (
-    RankSensitivity,
-    Sensitivity,
-    SwitchIndex,
-)
-from services.core.model.structure import (
-    ProviderRole,
-    SetIndex,
-    Structure,
-)
-from services.core.model.template import (
-    fill,
-    filled,
-    names,
-    partial_texts,
-    sent_texts,
-    texts,
-    value_texts,
-)
+from services.core.model.sensitivity import RankSensitivity, Sensitivity, SwitchIndex
+from services.core.model.structure import ProviderRole, SetIndex, Structure
+from services.core.model.template import fill, filled, names, partial_texts, sent_texts, texts, value_texts
 from services.core.model.unfrozen import record
 
 __all__ = [

@@ -1,11 +1,25 @@
-"""Who calls what over a data bus, as it is logged and as the register names it (docs/exchange.md §1)."""
+"""Exchanges over a data bus as values: the parties, summaries per slot, and their comparison with probes (docs/exchange.md)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Self
 
-__all__ = ["Parties", "escaped"]
+__all__ = [
+    "DURATION_BUCKETS",
+    "FINDINGS",
+    "BusTraffic",
+    "Carrier",
+    "Estimate",
+    "ExchangeSummary",
+    "Parties",
+    "Reconciliation",
+    "Traffic",
+    "Undeclared",
+    "Volume",
+    "escaped",
+    "findings",
+]
 
 _GENERIC_PARTS = 3
 """Provider, service and data item. Services of X-Road have one part more than their provider, which has three or four."""
@@ -36,3 +50,156 @@ class Parties:
         parts = service.split("/")
         provider = parts[0] if len(parts) == _GENERIC_PARTS else "/".join(parts[:-1])
         return cls(client, provider, service, meta)
+
+
+DURATION_BUCKETS = 40
+"""Exchange durations fall into buckets bounded by 2^(i/2) milliseconds, i = 0 … 38; the last is open (about 9 minutes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSummary:
+    """What the bus carried between one X-Road client and one X-Road service in one slot.
+
+    It replaces earlier summaries of the same (bus, client, service, slot): the highest revision wins.
+    ``consumer``/``provider`` are agency ids or ``_unmapped``; ``link`` is empty unless exactly one link maps.
+    """
+
+    consumer: str
+    provider: str
+    client: str
+    service: str
+    slot_start: int
+    revision: int
+    link: str = ""
+    shared: bool = False
+    meta: bool = False
+    count: int = 0
+    ok: int = 0
+    bus_failures: int = 0
+    provider_failures: int = 0
+    request_bytes: int = 0
+    response_bytes: int = 0
+    orphans: int = 0
+    skew_ms_sum: float = 0.0
+    skew_count: int = 0
+    duration_buckets: tuple[int, ...] = (0,) * DURATION_BUCKETS
+    duration_ms_sum: float = 0.0
+
+
+FINDINGS = ("silent", "disagreeing", "unusual")
+"""What can be found of a link: words of peyvand.v1.LinkFinding, of the metric and of the command line."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Carrier:
+    """One X-Road client calling one X-Road service over one bus, as the register in force maps it.
+
+    ``consumer`` and ``provider`` are agencies or ``_unmapped``; ``link`` is empty unless exactly one maps; ``shared``
+    where several do.
+    """
+
+    bus: str
+    consumer: str
+    provider: str
+    client: str
+    service: str
+    link: str = ""
+    shared: bool = False
+    meta: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A share or a difference of shares, with the bounds of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """How much came in the last six whole hours, ``recent``, beside what was ``expected`` of them.
+
+    ``expected`` is None before three weeks, ``deviation`` (in robust standard deviations) also where there is too little to
+    tell; ``trend`` is the change per week as a share of the volume, None before two weeks.
+    """
+
+    recent: int
+    expected: float | None
+    deviation: float | None
+    unusual: bool
+    trend: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """One link over one window. With ``shared``, exchanges are those of all links on the same X-Road service.
+
+    ``compared`` exchanges lie in hours in which the link was probed. ``logs`` and ``probes`` are the shares of them that
+    were answered, as logged and as the probes of the same hour say; ``difference`` is logs less probes. The three are
+    None where there is too little to tell. ``silent``: live all the time, and nothing was exchanged for longer than chance
+    lets a link in use be quiet. ``ok`` of all exchanges were answered, as logged. ``as_of`` is the end of the window this was
+    worked out for, ``last_hour`` the start of the hour of the last exchange in the longest window, both in epoch seconds;
+    None where a block of before they were kept does not say, and where there was no exchange.
+    """
+
+    link: str
+    window_days: int
+    exchanges: int
+    shared: bool
+    silent: bool
+    compared: int = 0
+    logs: Estimate | None = None
+    probes: Estimate | None = None
+    difference: Estimate | None = None
+    disagrees: bool = False
+    volume: Volume | None = None
+    ok: int = 0
+    as_of: int | None = None
+    last_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undeclared:
+    """Exchanges of a pair between which the register lists no link, or of a party it does not know."""
+
+    consumer: str
+    provider: str
+    exchanges: int
+    ok: int
+
+
+@dataclass(frozen=True, slots=True)
+class BusTraffic:
+    """Exchanges over one bus, meta services left out."""
+
+    bus: str
+    exchanges: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """All exchanges of one window, meta services left out.
+
+    ``buses`` by volume; ``undeclared`` are the pairs with the largest of ``undeclared_exchanges``, in ``undeclared_pairs``.
+    Exchanges are known of ``read_days`` days, at most those of the longest window. ``unseen_share`` is the estimated share of
+    links in use on which nothing was exchanged in the window, None before it can be estimated. ``as_of``, in epoch seconds,
+    is the end of the window; None in blocks of before it was kept.
+    """
+
+    window_days: int
+    exchanges: int
+    undeclared_exchanges: int
+    undeclared_pairs: int
+    buses: tuple[BusTraffic, ...]
+    undeclared: tuple[Undeclared, ...]
+    read_days: float = 0.0
+    unseen_share: float | None = None
+    as_of: int | None = None
+
+
+def findings(one: Reconciliation) -> tuple[str, ...]:
+    """Return which of FINDINGS hold of a link."""
+    held = (one.silent, one.disagrees, one.volume is not None and one.volume.unusual)
+    return tuple(finding for finding, holds in zip(FINDINGS, held, strict=True) if holds)

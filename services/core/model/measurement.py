@@ -1,12 +1,8 @@
-"""What components tell each other, as values: measurements, exchange summaries, indicators (docs/design.md §5).
-
-services.core.codec turns them into peyvand.v1 messages and back; nothing else touches protobuf.
-"""
+"""Measurements as values: single ones, and batches of them as columns (docs/design.md §5)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +11,12 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.unfrozen import record
 
 __all__ = [
-    "DURATION_BUCKETS",
     "FACTS",
-    "ExchangeSummary",
     "Facts",
-    "Indicator",
-    "Interval",
-    "Kind",
-    "Losses",
     "Measurement",
     "MeasurementColumns",
     "Phases",
-    "RankBand",
     "RecentRows",
-    "Strict",
     "Target",
 ]
 
@@ -142,117 +130,3 @@ class RecentRows:
 
     numbers: NDArray[np.int64]
     details: NDArray[np.object_]
-
-
-DURATION_BUCKETS = 40
-"""Exchange durations fall into buckets bounded by 2^(i/2) milliseconds, i = 0 … 38; the last is open (about 9 minutes)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExchangeSummary:
-    """What the bus carried between one X-Road client and one X-Road service in one slot.
-
-    It replaces earlier summaries of the same (bus, client, service, slot): the highest revision wins.
-    ``consumer``/``provider`` are agency ids or ``_unmapped``; ``link`` is empty unless exactly one link maps.
-    """
-
-    consumer: str
-    provider: str
-    client: str
-    service: str
-    slot_start: int
-    revision: int
-    link: str = ""
-    shared: bool = False
-    meta: bool = False
-    count: int = 0
-    ok: int = 0
-    bus_failures: int = 0
-    provider_failures: int = 0
-    request_bytes: int = 0
-    response_bytes: int = 0
-    orphans: int = 0
-    skew_ms_sum: float = 0.0
-    skew_count: int = 0
-    duration_buckets: tuple[int, ...] = (0,) * DURATION_BUCKETS
-    duration_ms_sum: float = 0.0
-
-
-class Kind(IntEnum):
-    """What an indicator is about; numbers are those of peyvand.v1.IndicatorKind."""
-
-    GOVERNMENT = 1
-    SECTOR = 2
-    CONSUMER = 3
-    PROVIDER = 4
-    SERVICE = 5
-    LINK = 6
-    ENDPOINT = 7
-
-    @property
-    def label(self) -> str:
-        """The word used in subjects, labels and on the command line."""
-        return self.name.lower()
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Where the long-run value lies, at a confidence ``level`` (docs/method.md §6)."""
-
-    low: float
-    high: float
-    level: float
-
-
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """1 - point by the stage at which inquiries were lost; shares in [0, 1]."""
-
-    not_connected: float = 0.0
-    not_answered: float = 0.0
-    invalid: float = 0.0
-    late: float = 0.0
-    stale: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Strict:
-    """E: the share of slots in which every link of a service worked at once, with its bounds."""
-
-    point: float | None
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True, slots=True)
-class RankBand:
-    """The ranks of an agency, 1 being the best, in the middle nine tenths of the sensitivity cases (docs/method.md §7)."""
-
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True)
-class Indicator:
-    """One number with its bounds, its versions and its time (``as_of`` in epoch seconds). Shares are in [0, 1]."""
-
-    kind: Kind
-    id: str
-    window_days: int
-    as_of: int
-    point: float | None
-    lower: float
-    upper: float
-    known_share: float
-    losses: Losses
-    strict: Strict | None = None
-    links_required: int = 0
-    links_known: int = 0
-    links_absent: int = 0
-    register_version: str = ""
-    probe_version: str = ""
-    method_version: str = ""
-    evidence_sequence: int = 0
-    interval: Interval | None = None
-    level: int | None = field(default=None)
-    rank_band: RankBand | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 
 __all__ = ["RankSensitivity", "Sensitivity", "SwitchIndex"]
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from services.register.reading.faults import Findings, Place
-from services.register.reading.source import read_source
+from services.register.reading.faults import Findings, Place, read_source
 from services.register.reading.values import fold, read_id
 
 __all__ = ["Cell", "Row", "Table", "read_table"]

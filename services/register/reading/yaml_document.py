@@ -14,8 +14,7 @@ from typing import TypeVar
 
 import yaml
 
-from services.register.reading.faults import Findings, Place
-from services.register.reading.source import read_source
+from services.register.reading.faults import Findings, Place, read_source
 
 __all__ = ["Block", "Scalar", "read_document"]
 

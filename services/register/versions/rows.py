@@ -1,13 +1,20 @@
-"""A register as JSON rows and back. Pure.
+"""A register as JSON rows and back, and the two hashes of these (docs/register.md). Pure.
 
 Rows are grouped in sections: agencies, services, links, endpoints, probes, members, routes, maintenance, evaluation
 (at most one row) and policy (one row). The rows of all sections together, in any order, are the register.
+
+``register_version`` covers the denominator: agencies, services, links' identity, dates and weights. ``probe_version``
+covers everything else: how it is probed and shown. Official rounds are in neither: what others announce changes neither
+what is required nor how it is probed. References to files count as written, so that the directory may
+move. Canonical JSON of values in id order: neither the order of rows and columns nor white space changes a hash.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -27,10 +34,21 @@ from services.core.model import (
 )
 from services.register.probes import as_written
 
-__all__ = ["Rows", "canonical", "from_rows", "to_rows"]
+__all__ = ["Rows", "canonical", "from_rows", "to_rows", "with_versions"]
 
 Rows = dict[str, list[dict[str, Any]]]
 """Section name → its rows."""
+
+_DENOMINATOR = (
+    "id",
+    "service",
+    "provider",
+    "data_item",
+    "required_from",
+    "required_until",
+    "live_from",
+    "weight",
+)
 
 _AGENCIES = TypeAdapter(list[Agency])
 _SERVICES = TypeAdapter(list[Service])
@@ -119,3 +137,24 @@ def _unpacked(row: dict[str, Any]) -> dict[str, Any]:
 
 def _by_id(values: list[Any]) -> dict[str, Any]:
     return {value.id: value for value in sorted(values, key=lambda value: value.id)}
+
+
+def with_versions(register: Register) -> Register:
+    """Return the same register with both versions computed: SHA-256, hex."""
+    rows = to_rows(register, portable=True)
+    links = rows.pop("links")
+    del rows["evaluation"]
+    denominator = {
+        "agencies": rows.pop("agencies"),
+        "services": rows.pop("services"),
+        "links": [{key: link[key] for key in _DENOMINATOR} for link in links],
+    }
+    probing = {
+        **rows,
+        "links": [{key: value for key, value in link.items() if key not in _DENOMINATOR[1:]} for link in links],
+    }
+    return replace(register, register_version=_hash(denominator), probe_version=_hash(probing))
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(canonical(value)).hexdigest()

@@ -19,7 +19,7 @@ import pytest
 from peyvand.v1 import indicator_service_pb2, indicator_service_pb2_grpc, register_service_pb2
 from services.api.access.clients import read_clients
 from services.core.bus.names import INDICATOR
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from tests.support.block_columns import encoded

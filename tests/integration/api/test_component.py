@@ -18,7 +18,7 @@ from peyvand.v1 import (
     indicator_service_pb2_grpc,
 )
 from services.api.wiring import NAMES
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.register.bus.publish import publish_register
 from tests.support.cases.api import (
     DEADLINE,

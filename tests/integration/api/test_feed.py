@@ -19,7 +19,7 @@ from services.core.bus.large_values import LARGEST
 from services.core.bus.names import INDICATOR, REGISTER, kv_stream
 from services.core.bus.topology import initialise
 from services.core.codec.units import timestamp
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.core.model.outcome import Outcome, Reason
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register

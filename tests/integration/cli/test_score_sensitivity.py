@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.core.codec import measurement_to_json, summary_to_json
-from services.core.model.measurement import ExchangeSummary
+from services.core.model.exchange import ExchangeSummary
 from services.core.model.outcome import Reason
 from services.register.directory.load import load_register
 from tests.integration.scorer.test_offline import peyvand

@@ -9,7 +9,7 @@ from pathlib import Path
 from services.core.blocks.slot_block import decode_slot_block
 from services.core.bus import Bus
 from services.core.bus.names import INDICATOR, INDICATORS, measurement_subject
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.core.model.outcome import Outcome, Reason, Stage
 from tests.support.cases.scorer import (
     SLOT,

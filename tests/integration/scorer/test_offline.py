@@ -12,7 +12,7 @@ from pathlib import Path
 
 from services.core.bus.names import exchange_subject, measurement_subject
 from services.core.codec import encode_summaries, measurement_from_json, measurement_to_json
-from services.core.model.measurement import ExchangeSummary
+from services.core.model.exchange import ExchangeSummary
 from services.core.model.outcome import Reason
 from tests.support.cases.scorer import SLOT, make_register, measure, put, register_on
 from tests.support.nats import Nats

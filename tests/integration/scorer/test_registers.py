@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from services.core.bus.names import INDICATOR
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.core.model.outcome import Reason
 from tests.support.block_columns import Block
 from tests.support.cases.scorer import (

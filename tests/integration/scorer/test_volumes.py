@@ -8,8 +8,7 @@ from pathlib import Path
 
 from services.core.bus.names import exchange_subject
 from services.core.codec import encode_summaries
-from services.core.model.measurement import ExchangeSummary
-from services.core.model.reconciliation import BusTraffic
+from services.core.model.exchange import BusTraffic, ExchangeSummary
 from tests.support.block_columns import Block
 from tests.support.cases.scorer import (
     SLOT,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.indicator.calendar import RECORD_DAYS
 from services.indicator.index.index import Snapshot, indicators
 from services.indicator.intervals.history import Record

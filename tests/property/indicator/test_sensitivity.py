@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.model.measurement import Kind, MeasurementColumns
+from services.core.model.indicator import Kind
+from services.core.model.measurement import MeasurementColumns
 from services.core.model.outcome import Outcome
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import indicators

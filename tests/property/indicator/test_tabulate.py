@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.indicator.index.tabulate import BANDS, bands, tabulate_links
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import link_shares

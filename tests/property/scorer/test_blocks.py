@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.core.blocks.encode import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
 from services.core.codec import ExchangeVolume
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.indicator.index.index import Snapshot, indicators
 from services.indicator.register_arrays import Frame
 from services.scorer.index.members import agency_members

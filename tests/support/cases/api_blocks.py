@@ -14,7 +14,8 @@ from services.core.blocks.link_evidence import LinkEvidence
 from services.core.blocks.recent_block import RecentBlock
 from services.core.blocks.slot_block import SlotBlock
 from services.core.codec import ExchangeVolume
-from services.core.model.measurement import Indicator, Interval, Kind, Losses, RecentRows, Strict
+from services.core.model.indicator import Indicator, Interval, Kind, Losses, Strict
+from services.core.model.measurement import RecentRows
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.structure import ProviderRole, SetIndex, Structure
 from tests.support.block_columns import Block

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from services.core.model.measurement import Kind, MeasurementColumns, Target
+from services.core.model.indicator import Kind
+from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 from services.core.bus import Bus
 from services.core.bus.names import INDICATOR, measurement_subject
 from services.core.codec import encode_measurements
-from services.core.model.measurement import Indicator, Kind, Measurement, Target
+from services.core.model.indicator import Indicator, Kind
+from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
 from services.register.bus.publish import publish_register

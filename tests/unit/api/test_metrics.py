@@ -14,8 +14,8 @@ from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
 from services.core.blocks.read import KeptBlock
 from services.core.metrics.table import TABLE
-from services.core.model.measurement import Kind
-from services.core.model.reconciliation import Reconciliation
+from services.core.model.exchange import Reconciliation
+from services.core.model.indicator import Kind
 from services.indicator.index.explain import explain_index
 from tests.support.block_columns import encoded
 from tests.support.cases.api_blocks import blocks_of

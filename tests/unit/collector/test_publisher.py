@@ -4,7 +4,7 @@ from services.collector.ledger.ledger import Pending
 from services.collector.publisher import messages
 from services.core.bus.names import exchange_subject, shard_of
 from services.core.codec import decode_summaries
-from services.core.model.measurement import ExchangeSummary
+from services.core.model.exchange import ExchangeSummary
 
 
 def pending(count, consumers=("a", "b", "c"), width=8):

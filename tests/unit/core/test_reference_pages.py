@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.core.metrics.table import TABLE, UNITS, Metric, make
+from services.core.metrics.factory import make
+from services.core.metrics.table import TABLE, UNITS, Metric
 from services.core.reference_pages import PAGES
 from services.core.settings import Settings
 from tests.support.paths import ROOT

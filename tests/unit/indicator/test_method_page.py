@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from services.core.model.measurement import Indicator, Kind, MeasurementColumns, Target
+from services.core.model.indicator import Indicator, Kind
+from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar

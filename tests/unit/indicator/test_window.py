@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from services.core.model.measurement import Kind, Target
+from services.core.model.indicator import Kind
+from services.core.model.measurement import Target
 from services.core.model.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import Frame

@@ -15,9 +15,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
-from services.core.model.measurement import Kind, Measurement, MeasurementColumns, Target
+from services.core.model.exchange import BusTraffic, Reconciliation, Traffic, Volume
+from services.core.model.indicator import Kind
+from services.core.model.measurement import Measurement, MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
-from services.core.model.reconciliation import BusTraffic, Reconciliation, Traffic, Volume
 from services.core.model.register import ExchangeRoute, Link, Register
 from services.indicator.calendar import Calendar
 from services.indicator.index.error_budget import Burns

@@ -25,7 +25,7 @@ from services.api.server import Announcer, listening
 from services.api.wiring import NAMES, handlers
 from services.core.errors import SettingsError
 from services.core.log import logger
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.core.runtime import Health
 from services.core.settings import Settings
 from tests.support.cases.api_blocks import AS_OF

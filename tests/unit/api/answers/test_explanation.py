@@ -13,7 +13,7 @@ from services.api.answers.link_shares import Gathering, around
 from services.core.blocks.recent_block import encode_recent
 from services.core.blocks.slot_block import encode_slot_block
 from services.core.errors import BusError
-from services.core.model.measurement import Kind, Losses
+from services.core.model.indicator import Kind, Losses
 from services.core.model.outcome import Outcome, Reason
 from services.indicator.index.explain import explain_index
 from tests.support.cases.api_blocks import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of

@@ -17,7 +17,7 @@ from services.cli.commands import ask as ask_commands
 from services.core.bus.names import indicator_subject
 from services.core.codec import indicator_to_message
 from services.core.codec.units import timestamp
-from services.core.model.measurement import Indicator, Kind, Losses
+from services.core.model.indicator import Indicator, Kind, Losses
 
 HOUR = 3600
 FIRST = 1_790_000_000 // HOUR * HOUR

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.register.directory.load import load_register
 from tests.support.cases.api_blocks import AS_OF, blocks_of
 from tests.support.registers import write_register

@@ -10,7 +10,7 @@ import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import register_service_pb2
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.register.directory.load import load_register
 from tests.support.block_columns import decode_block, encoded
 from tests.support.cases.api_blocks import AS_OF, blocks_of, structure_of

@@ -14,7 +14,7 @@ from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
 from services.api.model.watch import WatchHub
 from services.core.blocks.read import KeptBlock
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from tests.support.block_columns import encoded
 from tests.support.cases.api_blocks import AS_OF, blocks_of
 

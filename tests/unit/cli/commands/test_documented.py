@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from tests.support.cases.api_blocks import blocks_of
 from tests.support.commands import answered, asks_the_api, command_lines
 from tests.support.paths import ROOT

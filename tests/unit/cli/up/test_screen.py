@@ -13,7 +13,7 @@ from rich.console import Console
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.up.monitor import Watching
 from services.cli.up.screen import Exchanges, Picture, left_out, table
-from services.core.metrics.table import counter
+from services.core.metrics.factory import counter
 from services.register.directory.load import load_register
 from tests.support.registers import write_register
 

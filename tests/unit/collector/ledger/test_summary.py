@@ -5,7 +5,7 @@ import pytest
 from services.collector.ledger.pairing import exchanges
 from services.collector.ledger.summary import Tally, bucket_of, summary
 from services.collector.records.xroad import read_side
-from services.core.model.measurement import DURATION_BUCKETS
+from services.core.model.exchange import DURATION_BUCKETS
 from services.register.attribution import Attribution
 
 

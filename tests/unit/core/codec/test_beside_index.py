@@ -12,7 +12,7 @@ from services.core.codec.beside_index import (
     traffic_from_message,
     traffic_to_message,
 )
-from services.core.model.reconciliation import BusTraffic, Reconciliation, Traffic, Undeclared, Volume
+from services.core.model.exchange import BusTraffic, Reconciliation, Traffic, Undeclared, Volume
 from tests.support.reconciliations import disagreeing, traffic
 
 WHOLE = disagreeing()

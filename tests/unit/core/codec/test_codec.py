@@ -17,18 +17,9 @@ from services.core.blocks.link_evidence import LinkEvidence
 from services.core.blocks.read import KeptBlock
 from services.core.blocks.slot_block import SlotBlock, decode_slot_block, encode_slot_block
 from services.core.codec.indicator import indicator_from_message
-from services.core.model.measurement import (
-    DURATION_BUCKETS,
-    ExchangeSummary,
-    Indicator,
-    Interval,
-    Kind,
-    Losses,
-    Measurement,
-    Phases,
-    Strict,
-    Target,
-)
+from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary
+from services.core.model.indicator import Indicator, Interval, Kind, Losses, Strict
+from services.core.model.measurement import Measurement, Phases, Target
 from services.core.model.outcome import Outcome, Reason
 from tests.support.block_columns import Block, decode_block, encoded
 from tests.support.reconciliations import disagreeing, traffic

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.core.model.reconciliation import BusTraffic, Carrier, Reconciliation, Undeclared
+from services.core.model.exchange import BusTraffic, Carrier, Reconciliation, Undeclared
 from services.core.model.register import ExchangeRoute, Register
 from services.indicator.exchanges.agreement import Hours
 from services.indicator.exchanges.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from services.core.model.measurement import Kind, Losses
+from services.core.model.indicator import Kind, Losses
 from services.indicator.index.explain import explain_index, gather
 from services.indicator.index.index import Frame
 from services.indicator.index.what_if import Imputation

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.core.model.measurement import Kind, Losses, Strict
+from services.core.model.indicator import Kind, Losses, Strict
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import METHOD_VERSION, Frame, indicators
 from services.indicator.window import Evidence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from tests.support.cases.indicator import Case, cases
 from tests.support.cases.indicator_answers import snapshot
 from tests.support.oracles import index as oracle

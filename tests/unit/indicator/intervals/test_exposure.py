@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.core.model.measurement import Kind
+from services.core.model.indicator import Kind
 from services.indicator.index.index import indicators
 from tests.calibration.government import Government
 from tests.calibration.published import LivedDays, frame_of

@@ -11,8 +11,7 @@ import pytest
 from services.core.model.register import Register
 from services.register.bus.chunks import cut, is_intact, join
 from services.register.directory.load import load_register
-from services.register.versions.rows import from_rows, to_rows
-from services.register.versions.versions import with_versions
+from services.register.versions.rows import from_rows, to_rows, with_versions
 from tests.support.registers import write_register
 
 _PROBES = (

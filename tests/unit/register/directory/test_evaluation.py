@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import InputError
-from services.core.model.register import Announced, Register
+from services.core.model.evaluation import Announced
+from services.core.model.register import Register
 from services.register.bus.chunks import cut, join
 from services.register.directory.load import load_register
 from services.register.rounds import Growth, agencies_by_name, growths, known_agency
 from services.register.versions.diff import diff_registers
-from services.register.versions.rows import to_rows
-from services.register.versions.versions import with_versions
+from services.register.versions.rows import to_rows, with_versions
 from tests.support.registers import EVALUATION, write_register
 
 ANNOUNCED = """\

@@ -8,7 +8,7 @@ import pytest
 
 from services.collector.ledger.summary import bucket_of
 from services.collector.records.xroad import Result, read_side
-from services.core.model.measurement import DURATION_BUCKETS
+from services.core.model.exchange import DURATION_BUCKETS
 from services.sandbox.exchanges.exchange_truth import ExchangeTruth, _bucket, truths
 from services.sandbox.exchanges.logbook import records
 from services.sandbox.exchanges.mediation import Ending

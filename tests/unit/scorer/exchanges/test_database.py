@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
-from services.core.model.measurement import ExchangeSummary
-from services.core.model.reconciliation import Carrier
+from services.core.model.exchange import Carrier, ExchangeSummary
 from services.core.model.register import ExchangeRoute, Member
 from services.indicator.calendar import Calendar
 from services.indicator.exchanges.reconciliation import carriers_of

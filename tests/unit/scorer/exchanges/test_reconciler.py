@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from services.core.codec import decode_columns, encode_measurements
-from services.core.model.measurement import ExchangeSummary, Measurement, Target
+from services.core.model.exchange import ExchangeSummary
+from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.window import Evidence

@@ -11,7 +11,8 @@ import pytest
 
 from services.core.codec import measurement_to_json, summary_to_json
 from services.core.errors import InputError
-from services.core.model.measurement import ExchangeSummary, Measurement, Target
+from services.core.model.exchange import ExchangeSummary
+from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Register
 from services.register.directory.load import load_register

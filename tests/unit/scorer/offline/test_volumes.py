@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from services.core.model.measurement import ExchangeSummary
+from services.core.model.exchange import ExchangeSummary
 from services.indicator.calendar import Calendar
 from services.register.directory.load import load_register
 from services.scorer.exchanges.database import Exchanges

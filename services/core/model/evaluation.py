@@ -1,0 +1,60 @@
+"""The official evaluation of agencies as values: its model and what its rounds announced (docs/register.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["Announced", "Dimension", "Evaluation", "EvaluationRound"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One dimension of the official evaluation's maturity model; ``aim`` is what it is meant to reach."""
+
+    id: str
+    name_en: str
+    name_fa: str
+    aim: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An agency as an official round names it."""
+
+    name_en: str
+    name_fa: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRound:
+    """One round of the official evaluation, as announced; None is what was not stated.
+
+    Percentages are in 0 … 100, ``dimension_percent`` by dimension id. ``held`` is a month (YYYY-MM), two with ``/``
+    between them, or empty. ``announced_top_agencies`` come in the order announced, which is no ranking.
+    """
+
+    round: int
+    held: str = ""
+    agencies: int | None = None
+    services_and_subservices: int | None = None
+    overall_percent: float | None = None
+    growth_since_round_1_percent_more_than: float | None = None
+    dimension_percent: Mapping[str, float | None] = field(default_factory=dict)
+    also_taken_into_account: tuple[str, ...] = ()
+    announced_top_agencies: tuple[Announced, ...] = ()
+    stated_next_step: str = ""
+    stated_concerns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The official evaluation of a ``country`` (ISO 3166 code): its model and its rounds, in order of their numbers.
+
+    ``note`` says what a reader must know of the figures, such as where they come from.
+    """
+
+    country: str
+    dimensions: tuple[Dimension, ...]
+    rounds: tuple[EvaluationRound, ...]
+    note: str = ""

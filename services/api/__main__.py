@@ -3,6 +3,6 @@
 import sys
 
 from services.api.runner import main
-from services.core.runtime import run
+from services.core.runtime import run_component
 
-sys.exit(run("api", main))
+sys.exit(run_component("api", main))

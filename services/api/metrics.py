@@ -14,9 +14,9 @@ from services.api.answers.link_shares import gathered
 from services.api.answers.structure_answers import three_bars
 from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel
 from services.api.model.register_view import RegisterView
-from services.core.blocks import KeptBlock
+from services.core.blocks import BlockReader
 from services.core.metrics import TABLE
-from services.core.model import Kind
+from services.core.model import IndicatorKind
 from services.indicator.index import Costs
 
 __all__ = ["AGENCY_SERIES", "COSTLIEST", "EXCHANGE_LINKS", "SERVICE_SERIES", "Standing"]
@@ -43,7 +43,7 @@ class Standing(Collector):
     def __init__(self, model: ReadModel) -> None:
         self._model = model
         self._lock = Lock()
-        self._made_of: tuple[RegisterView | None, Mapping[str, KeptBlock]] = (None, {})
+        self._made_of: tuple[RegisterView | None, Mapping[str, BlockReader]] = (None, {})
         self._families: tuple[GaugeMetricFamily, ...] = tuple(_families(None, {}))
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -58,7 +58,7 @@ class Standing(Collector):
         yield from families
 
 
-def _families(view: RegisterView | None, blocks: Mapping[str, KeptBlock]) -> Iterator[GaugeMetricFamily]:
+def _families(view: RegisterView | None, blocks: Mapping[str, BlockReader]) -> Iterator[GaugeMetricFamily]:
     for name, rows in _ROWS.items():
         yield _family(name, () if view is None else rows(view, blocks))
     costs = () if view is None else tuple(_costs(view, blocks))
@@ -73,18 +73,18 @@ def _family(name: str, rows: Rows) -> GaugeMetricFamily:
     return family
 
 
-def _agencies(view: RegisterView, _: Mapping[str, KeptBlock]) -> Rows:
+def _agencies(view: RegisterView, _: Mapping[str, BlockReader]) -> Rows:
     agencies = sorted(view.register.agencies.values(), key=lambda agency: agency.id)[:AGENCY_SERIES]
     return (((one.id, one.sector, one.name_en, one.name_fa), 1.0) for one in agencies)
 
 
-def _bars(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Rows:
+def _bars(view: RegisterView, blocks: Mapping[str, BlockReader]) -> Rows:
     block = blocks.get(GOVERNMENT_BLOCK)
     if block is None:
         return
     government = view.register.policy.government.id
     for structure in block.structures:
-        indicator = block.find((Kind.GOVERNMENT, government, structure.window_days))
+        indicator = block.find((IndicatorKind.GOVERNMENT, government, structure.window_days))
         if indicator is None:
             continue
         message = three_bars(view.register, structure, indicator)
@@ -96,22 +96,22 @@ def _bars(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Rows:
             yield ("measured", window), message.measured
 
 
-def _services(column: str) -> Callable[[RegisterView, Mapping[str, KeptBlock]], Rows]:
-    def rows(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Rows:
+def _services(column: str) -> Callable[[RegisterView, Mapping[str, BlockReader]], Rows]:
+    def rows(view: RegisterView, blocks: Mapping[str, BlockReader]) -> Rows:
         services, window = view.register.services, view.window(0)
         shown = set(sorted(services)[:SERVICE_SERIES])
         for block in blocks.values():
-            for one, value in zip(*block.column(column, Kind.SERVICE, window), strict=True):
+            for one, value in zip(*block.column(column, IndicatorKind.SERVICE, window), strict=True):
                 if one in shown:
                     yield (one, services[one].agency), value
 
     return rows
 
 
-def _costs(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Iterator[tuple[tuple[str, ...], float, float]]:
+def _costs(view: RegisterView, blocks: Mapping[str, BlockReader]) -> Iterator[tuple[tuple[str, ...], float, float]]:
     """Labels, loss and gain of the links that cost the government's index most, of each consumer and of each provider."""
     found, frame = gathered(view, blocks, view.window(0)), view.frame
-    cost = Costs.of(frame, found.shares, found.imputation, Kind.GOVERNMENT, frame.government)
+    cost = Costs.of(frame, found.shares, found.imputation, IndicatorKind.GOVERNMENT, frame.government)
     if cost is None:
         return
     order = cost.costliest()
@@ -135,7 +135,7 @@ def _before(group: NDArray[np.int64]) -> NDArray[np.int64]:
     return before
 
 
-def _exchanges(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Rows:
+def _exchanges(view: RegisterView, blocks: Mapping[str, BlockReader]) -> Rows:
     links, window = view.register.links, view.window(0)
     found = [
         one
@@ -150,7 +150,7 @@ def _exchanges(view: RegisterView, blocks: Mapping[str, KeptBlock]) -> Rows:
         yield (*labels, "failed"), one.exchanges - one.ok
 
 
-_ROWS: dict[str, Callable[[RegisterView, Mapping[str, KeptBlock]], Rows]] = {
+_ROWS: dict[str, Callable[[RegisterView, Mapping[str, BlockReader]], Rows]] = {
     "peyvand_agency_info": _agencies,
     "peyvand_three_bars": _bars,
     "peyvand_service_index": _services("point"),

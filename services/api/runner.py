@@ -13,8 +13,8 @@ from services.api.model.feed import Feed
 from services.api.model.read_model import ReadModel
 from services.api.server import Announcer, listening
 from services.api.wiring import NAMES, Picture, handlers
-from services.core.bus import Bus, connect_by
-from services.core.runtime import Runtime, address
+from services.core.bus import Bus, connect_from_settings
+from services.core.runtime import Runtime, parse_address
 
 __all__ = ["main"]
 
@@ -52,7 +52,7 @@ async def main(runtime: Runtime) -> None:
 
 async def _work(runtime: Runtime, picture: Picture, announcer: Announcer) -> None:
     settings = runtime.settings
-    async with connect_by(settings, role="api", name="api") as bus:
+    async with connect_from_settings(settings, role="api", name="api") as bus:
         picture.bus = bus
         runtime.watch_bus(lambda: bus.connected)
         saying = asyncio.ensure_future(_say_health(bus, picture.model, announcer))
@@ -71,7 +71,7 @@ async def _say_health(bus: Bus, model: ReadModel, announcer: Announcer) -> None:
 
 
 def _is_loopback(where: str) -> bool:
-    host, _ = address(where)
+    host, _ = parse_address(where)
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -11,7 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.core.errors import ListenError
-from services.core.runtime import Health, address
+from services.core.runtime import Health, parse_address
 
 __all__ = ["GRACE_SECONDS", "Announcer", "listening"]
 
@@ -69,7 +69,7 @@ async def listening(
 
     Without ``credentials`` nothing is encrypted. Raises ListenError when nothing can listen there.
     """
-    address(where)
+    parse_address(where)
     server = grpc.aio.server(options=_OPTIONS)
     server.add_generic_rpc_handlers(tuple(handlers))
     health_pb2_grpc.add_HealthServicer_to_server(announcer.servicer, server)

@@ -21,7 +21,7 @@ from services.api.rpc.handlers import Context, Meters, service_handlers
 from services.api.rpc.indicator_service import IndicatorServicer
 from services.api.rpc.register_service import RegisterServicer
 from services.core import metrics
-from services.core.bus import INDICATOR, INDICATORS, Bus, Message
+from services.core.bus import INDICATOR_BUCKET, INDICATORS, Bus, StoredMessage
 from services.core.errors import BusError
 from services.core.log import Logger
 
@@ -47,17 +47,17 @@ class Picture:
         """Return a value of bucket `indicator`. Raises BusError when the bus does not answer."""
         if self.bus is None:
             raise BusError(f"reading {key} failed: the bus has not answered yet")
-        return await self.bus.kv_get(INDICATOR, key)
+        return await self.bus.kv_get(INDICATOR_BUCKET, key)
 
     async def read_all(self, pattern: str) -> dict[str, bytes]:
         """Return every value of bucket `indicator` whose key matches. Raises BusError when the bus does not answer."""
         if self.bus is None:
             raise BusError(f"reading {pattern} failed: the bus has not answered yet")
-        return await self.bus.kv_all(INDICATOR, pattern)
+        return await self.bus.kv_all(INDICATOR_BUCKET, pattern)
 
     async def published(
         self, subject: str, start: int, since: datetime | None, limit: int, timeout: float
-    ) -> list[Message]:
+    ) -> list[StoredMessage]:
         """Return what stream INDICATORS holds of a subject. Raises BusError when the bus does not answer."""
         if self.bus is None:
             raise BusError(f"reading {subject} failed: the bus has not answered yet")

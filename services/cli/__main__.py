@@ -122,7 +122,7 @@ def main() -> None:
         sys.argv = [f"peyvand {arguments[0]}", *arguments[1:]]
         runpy.run_module(f"services.{arguments[0]}", run_name="__main__")
         return
-    logs.configure("cli", "error")  # a person reads this terminal; what fails is said in one sentence
+    logs.configure_logging("cli", "error")  # a person reads this terminal; what fails is said in one sentence
     _add_commands(arguments[0] if arguments else "")
     try:
         app(prog_name="peyvand")

@@ -20,9 +20,9 @@ from peyvand.v1 import (
     register_service_pb2,
     register_service_pb2_grpc,
 )
-from services.core.codec import timestamp
+from services.core.codec import to_timestamp
 from services.core.errors import ApiError, SettingsError
-from services.core.model import Kind
+from services.core.model import IndicatorKind
 
 __all__ = ["ATTRIBUTES", "Client", "client"]
 
@@ -51,10 +51,10 @@ class Client:
         return ZoneInfo(register.timezone)
 
     def history(
-        self, kind: Kind, entity: str, window_days: int, *, since: float | None, until: float | None
+        self, kind: IndicatorKind, entity: str, window_days: int, *, since: float | None, until: float | None
     ) -> Iterator[indicator_pb2.Indicator]:
         """Yield what was published of an entity as of [since, until) in epoch seconds, oldest first, page after page."""
-        span = {name: timestamp(at) for name, at in (("from", since), ("to", until)) if at is not None}
+        span = {name: to_timestamp(at) for name, at in (("from", since), ("to", until)) if at is not None}
         request = indicator_service_pb2.GetHistoryRequest(
             kind=_number(kind),
             id=entity,
@@ -69,12 +69,12 @@ class Client:
             if not request.page_token:
                 return
 
-    def get(self, kind: Kind, entity: str, window_days: int) -> indicator_pb2.Indicator:
+    def get(self, kind: IndicatorKind, entity: str, window_days: int) -> indicator_pb2.Indicator:
         """Return one indicator."""
         request = indicator_service_pb2.GetIndicatorRequest(kind=_number(kind), id=entity, window_days=window_days)
         return self._ask(self._stub.GetIndicator, request).indicator
 
-    def all_of(self, kind: Kind, window_days: int) -> Iterator[indicator_pb2.Indicator]:
+    def all_of(self, kind: IndicatorKind, window_days: int) -> Iterator[indicator_pb2.Indicator]:
         """Yield every indicator of a kind in id order, page after page."""
         token = ""
         while True:
@@ -88,7 +88,7 @@ class Client:
                 return
 
     def explain(
-        self, kind: Kind, entity: str, window_days: int, limit: int
+        self, kind: IndicatorKind, entity: str, window_days: int, limit: int
     ) -> indicator_service_pb2.ExplainIndicatorResponse:
         """Return what one indicator is made of."""
         request = indicator_service_pb2.ExplainIndicatorRequest(
@@ -176,5 +176,5 @@ def _credentials() -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(read("CA"), key, certificate)
 
 
-def _number(kind: Kind) -> indicator_pb2.IndicatorKind.ValueType:
+def _number(kind: IndicatorKind) -> indicator_pb2.IndicatorKind.ValueType:
     return indicator_pb2.IndicatorKind.ValueType(kind)

@@ -9,7 +9,7 @@ from functools import partial
 
 import typer
 
-from services.core.bus import Bus, connect_by
+from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError
 from services.core.settings import Settings
 
@@ -32,7 +32,7 @@ async def reached(
     async with AsyncExitStack() as stack:
         try:
             async with asyncio.timeout(patience):
-                bus = await stack.enter_async_context(connect_by(settings, role=role, name=name))
+                bus = await stack.enter_async_context(connect_from_settings(settings, role=role, name=name))
         except TimeoutError as error:
             what = f"nothing answered as a bus at {settings.nats} within {patience:g} s"
             raise BusError(f"{what}: start it, or name another with --nats") from error

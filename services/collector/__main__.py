@@ -3,7 +3,7 @@
 import sys
 
 from services.collector.component import main
-from services.core.runtime import run
+from services.core.runtime import run_component
 
 if __name__ == "__main__":
-    sys.exit(run("collector", main))
+    sys.exit(run_component("collector", main))

@@ -16,11 +16,11 @@ from services.collector.ledger import Desk, Ledger
 from services.collector.metrics import Meters
 from services.collector.publisher import messages, publish
 from services.collector.xroad import Puller
-from services.core.bus import Bus, connect_by
+from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError, PeyvandError, SettingsError
 from services.core.model import FLUSH_SECONDS, Register
 from services.core.runtime import Runtime
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 from services.register.bus import follow_register
 
 __all__ = ["main"]
@@ -122,10 +122,10 @@ class _Collector:
             self._meters.show(await self._desk.do(self._ledger.totals))
 
 
-def _mapping(register: Register, alias: str) -> Mapping:
+def _mapping(register: Register, alias: str) -> Attributor:
     if alias and alias not in register.agencies:
         raise SettingsError(f"the alias {alias} is not an agency of the register: name one that is with --alias")
-    return Mapping(register, alias)
+    return Attributor(register, alias)
 
 
 async def _work(
@@ -168,7 +168,7 @@ async def main(runtime: Runtime) -> None:
         raise SettingsError("a replay moves time, which sources do not: give --replay or --sources, not both")
     desk = Desk()
     name = f"collector-{settings.bus}"
-    async with connect_by(settings, role="collector", name=name) as bus:
+    async with connect_from_settings(settings, role="collector", name=name) as bus:
         runtime.watch_bus(lambda: bus.connected)
         registers = follow_register(bus)
         register = await anext(registers)

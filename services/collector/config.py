@@ -9,8 +9,8 @@ from typing import Final
 
 from services.core.errors import InputError
 from services.register.reading import (
-    Block,
-    Findings,
+    FaultList,
+    YamlMapping,
     read_choice,
     read_document,
     read_duration,
@@ -77,7 +77,7 @@ Source = XroadSource | FileSource
 
 def read_sources(path: Path) -> tuple[Source, ...]:
     """Read the file. Raises InputError with every fault."""
-    findings = Findings()
+    findings = FaultList()
     block = read_document(path, findings, keys=("xroad", "sources"))
     sources: list[Source] = []
     if block is not None:
@@ -93,7 +93,7 @@ def read_sources(path: Path) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-def _source(given: Block, shared: Block | None, folder: Path, seen: dict[str, int]) -> list[Source]:
+def _source(given: YamlMapping, shared: YamlMapping | None, folder: Path, seen: dict[str, int]) -> list[Source]:
     name = given.need("id", read_id, "")
     if name and name in seen:
         given.fault("id", f"`{name}` is already the id of line {seen[name]}")
@@ -110,8 +110,8 @@ def _source(given: Block, shared: Block | None, folder: Path, seen: dict[str, in
     return [_xroad(name, given, shared, folder)]
 
 
-def _xroad(name: str, given: Block, shared: Block | None, folder: Path) -> XroadSource:
-    def where(key: str) -> Block:
+def _xroad(name: str, given: YamlMapping, shared: YamlMapping | None, folder: Path) -> XroadSource:
+    def where(key: str) -> YamlMapping:
         return shared if shared is not None and key in shared and key not in given else given
 
     def needed(key: str, read: Callable[[str], str]) -> str:

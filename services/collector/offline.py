@@ -11,7 +11,7 @@ from services.collector.files import LogFile
 from services.collector.ledger import Ledger, Taken, Totals
 from services.core.errors import Fault, InputError
 from services.core.model import ExchangeSummary
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 
 __all__ = ["Digest", "digest"]
 
@@ -30,7 +30,7 @@ class Digest:
 
 
 @contextmanager
-def digest(files: Sequence[Path], mapping: Mapping, *, span_ms: int, skip_bad: bool) -> Iterator[Digest]:
+def digest(files: Sequence[Path], mapping: Attributor, *, span_ms: int, skip_bad: bool) -> Iterator[Digest]:
     """Summaries (revision 1) of everything the files hold, read while the context is open.
 
     Raises InputError with every fault of every file, unless ``skip_bad``, when only a file that cannot be read as a

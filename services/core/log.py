@@ -8,12 +8,12 @@ from typing import cast
 
 import structlog
 
-__all__ = ["Logger", "configure", "logger"]
+__all__ = ["Logger", "configure_logging", "logger"]
 
 Logger = structlog.stdlib.BoundLogger
 
 
-def configure(component: str, level: str) -> None:
+def configure_logging(component: str, level: str) -> None:
     """Set up logging of this process; ``level`` is debug, info, warning or error."""
     structlog.configure(
         processors=[

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from services.core.metrics import TABLE, Metric
-from services.core.settings import METRICS_PORTS, Settings, variable
+from services.core.settings import METRICS_PORTS, Settings, environment_variable
 
 __all__ = ["PAGES", "metrics_page", "settings_page"]
 
@@ -77,7 +77,7 @@ def _settings_rows() -> Iterator[str]:
         owner, colon, meaning = (field.description or "").partition(": ")
         if not colon or owner not in METRICS_PORTS:
             owner, meaning = "all", field.description or ""
-        flag, environment = f"`--{name.replace('_', '-')}`", f"`{variable(name)}`"
+        flag, environment = f"`--{name.replace('_', '-')}`", f"`{environment_variable(name)}`"
         default = _COMPUTED.get(name) or (f"`{field.default}`" if str(field.default) else "none")
         yield _row(f"`{name}`", owner, flag, environment, default, meaning)
 

@@ -29,7 +29,7 @@ from services.core.settings import Settings, load_settings
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["DRAIN_SECONDS", "Health", "Runtime", "address", "raise_descriptor_limit", "run"]
+__all__ = ["DRAIN_SECONDS", "Health", "Runtime", "parse_address", "raise_descriptor_limit", "run_component"]
 
 DRAIN_SECONDS = 4.0
 """How long a component may take to drain after a signal; Ctrl-C of `peyvand up` ends everything within 5 s."""
@@ -72,7 +72,7 @@ class Runtime:
         metrics.gauge("peyvand_bus_connected", self.registry).set_function(connected)
 
 
-def address(text: str) -> tuple[str, int]:
+def parse_address(text: str) -> tuple[str, int]:
     """HOST:PORT as a pair. Raises ListenError when it is not one."""
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isdigit() and int(port) < 65536):
@@ -103,7 +103,7 @@ def _exposition(where: str, registry: CollectorRegistry, health: Health) -> Iter
         start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
         return [text.encode()]
 
-    host, port = address(where)
+    host, port = parse_address(where)
     try:
         server = make_server(host, port, app, _Server, handler_class=_QuietHandler)
     except OSError as error:
@@ -150,12 +150,12 @@ def raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def run(component: str, main: Callable[[Runtime], Awaitable[None]], argv: Sequence[str] | None = None) -> int:
+def run_component(component: str, main: Callable[[Runtime], Awaitable[None]], argv: Sequence[str] | None = None) -> int:
     """Run one component until it ends or a signal comes; returns the exit code: 0, or 1 after one sentence on stderr."""
     try:
         raise_descriptor_limit()
         settings = load_settings(component, sys.argv[1:] if argv is None else argv, os.environ)
-        logs.configure(component, settings.log_level)
+        logs.configure_logging(component, settings.log_level)
         registry = CollectorRegistry()
 
         async def body() -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.core.errors import SettingsError
 
-__all__ = ["METRICS_PORTS", "Settings", "load_settings", "variable"]
+__all__ = ["METRICS_PORTS", "Settings", "environment_variable", "load_settings"]
 
 METRICS_PORTS = {"prober": 7421, "scorer": 7422, "collector": 7423, "api": 7424, "sandbox": 7426}
 """Where each component serves /metrics and /health unless told otherwise, on loopback."""
@@ -71,7 +71,7 @@ class Settings(BaseModel):
     traffic: float = Field(4.0, ge=0, le=10_000, description="sandbox: exchanges a second over the data bus")
 
 
-def variable(name: str) -> str:
+def environment_variable(name: str) -> str:
     """The environment variable of a setting."""
     return _VARIABLES.get(name, _PREFIX + name.upper())
 
@@ -99,7 +99,7 @@ def load_settings(component: str, argv: Sequence[str], environ: Mapping[str, str
     """Settings from flags, then environment, then the file named by --settings. Raises SettingsError naming each fault."""
     flags = {name: value for name, value in vars(_parser(component).parse_args(argv)).items() if value is not None}
     file = flags.pop("settings", environ.get(_PREFIX + "SETTINGS"))
-    variables = {name: environ[key] for name in Settings.model_fields if (key := variable(name)) in environ}
+    variables = {name: environ[key] for name in Settings.model_fields if (key := environment_variable(name)) in environ}
     values = {**(_from_file(file) if file else {}), **variables, **flags}
     try:
         settings = Settings.model_validate(values)

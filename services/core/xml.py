@@ -10,10 +10,10 @@ from typing import Any
 
 from lxml import etree
 
-__all__ = ["MarkupError", "read_markup"]
+__all__ = ["XmlError", "parse_xml"]
 
 
-class MarkupError(ValueError):
+class XmlError(ValueError):
     """What was read is not XML that we take; the message goes on from its name and holds nothing of it."""
 
 
@@ -26,7 +26,7 @@ class _Nothing(etree.Resolver):
 _NOTHING = _Nothing()
 
 
-def read_markup(text: bytes, encoding: str | None = None) -> etree._Element:
+def parse_xml(text: bytes, encoding: str | None = None) -> etree._Element:
     """Return the root element of an XML document. Raises MarkupError, for one that declares entities as well.
 
     ``encoding`` goes before what the document says of itself; one that is not known is passed over. Depth, text lengths
@@ -35,13 +35,13 @@ def read_markup(text: bytes, encoding: str | None = None) -> etree._Element:
     try:
         root = etree.fromstring(text, _parser(encoding))
     except LookupError:
-        return read_markup(text)
+        return parse_xml(text)
     except (etree.XMLSyntaxError, ValueError) as error:
         at = " (line {}, column {})".format(*error.position) if isinstance(error, etree.XMLSyntaxError) else ""
-        raise MarkupError(f"is not XML{at}") from error
+        raise XmlError(f"is not XML{at}") from error
     inner: Any = root.getroottree().docinfo
     if inner.internalDTD is not None and next(inner.internalDTD.iterentities(), None) is not None:
-        raise MarkupError("declares entities, which are not read")
+        raise XmlError("declares entities, which are not read")
     return root
 
 

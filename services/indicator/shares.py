@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from services.core.model import Kind, Stage
+from services.core.model import IndicatorKind, Stage
 from services.indicator.register_arrays import Frame
 
 __all__ = [
@@ -213,7 +213,7 @@ def alone(shares: LinkShares) -> Means:
 
 
 def grouping(
-    frame: Frame, shares: LinkShares, kind: Kind
+    frame: Frame, shares: LinkShares, kind: IndicatorKind
 ) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.float64]]:
     """Return a kind's entities, which of them each link belongs to, and what it weighs there (§5).
 
@@ -221,17 +221,17 @@ def grouping(
     weighs nothing in the government still has an index of its own. Raises ValueError for endpoints.
     """
     match kind:
-        case Kind.GOVERNMENT:
+        case IndicatorKind.GOVERNMENT:
             return (frame.government,), np.zeros(len(frame.links), dtype=np.int64), shares.omega
-        case Kind.SECTOR:
+        case IndicatorKind.SECTOR:
             return frame.sectors, frame.sector, shares.omega
-        case Kind.CONSUMER:
+        case IndicatorKind.CONSUMER:
             return frame.agencies, frame.consumer, shares.omega
-        case Kind.PROVIDER:
+        case IndicatorKind.PROVIDER:
             return frame.agencies, frame.provider, shares.omega
-        case Kind.SERVICE:
+        case IndicatorKind.SERVICE:
             return frame.services, frame.service, shares.within
-        case Kind.LINK:
+        case IndicatorKind.LINK:
             return frame.links, np.arange(len(frame.links)), (shares.slots > 0).astype(np.float64)
-        case Kind.ENDPOINT:
+        case IndicatorKind.ENDPOINT:
             raise ValueError("an endpoint is no part of the index, so it groups no links")

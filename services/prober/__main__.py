@@ -2,10 +2,10 @@
 
 import sys
 
-from services.core.runtime import run
+from services.core.runtime import run_component
 from services.prober.component import main
 from services.prober.tls.groups import prefer
 
 if __name__ == "__main__":
     prefer(sys.argv[1:])
-    sys.exit(run("prober", main))
+    sys.exit(run_component("prober", main))

@@ -8,7 +8,7 @@ from time import monotonic, perf_counter, time
 from typing import Any
 
 from services.core.log import Logger
-from services.core.model import Outcome, Reason, Target, record
+from services.core.model import Outcome, Reason, Target, unfrozen
 from services.prober.assignments import Assignment
 from services.prober.checks import DETAIL_LENGTH, Check, Judgement, UnjudgedError, needed
 from services.prober.environment import ProbeEnvironment
@@ -24,7 +24,7 @@ _NOTHING = Expectations()
 _WITHOUT_CONNECTION = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT, Reason.CONNECT_TIMEOUT})
 
 
-@record
+@unfrozen
 class ProbeResult:
     """What one attempt saw, what it means, what was expected of it, and which of the params it asked for."""
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from time import time
 
-from services.core.bus import Bus, connect_by
+from services.core.bus import Bus, connect_from_settings
 from services.core.errors import PeyvandError, SettingsError
 from services.core.runtime import Runtime
 from services.prober.environment import ProbeEnvironment
@@ -40,7 +40,7 @@ async def main(runtime: Runtime) -> None:
             runtime.log.info("spool_found", batches=len(spool.pending), broken=spool.broken)
         name = f"prober-{settings.prober}"
         async with (
-            connect_by(settings, role="prober", name=name) as bus,
+            connect_from_settings(settings, role="prober", name=name) as bus,
             _environment() as environment,
         ):
             runtime.watch_bus(lambda: bus.connected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from services.core.model import Phases, record
+from services.core.model import Phases, unfrozen
 from services.prober.expected import Expectations
 
 __all__ = ["Cause", "CertificateFacts", "DnsFacts", "Failure", "Observation", "Phase", "RpcFacts", "StepFacts"]
@@ -107,7 +107,7 @@ class DnsFacts:
 _NO_PHASES = Phases()
 
 
-@record
+@unfrozen
 class Observation:
     """The facts of one probe.
 

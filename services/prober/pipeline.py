@@ -10,7 +10,7 @@ from time import monotonic, time
 
 from services.core.errors import SettingsError
 from services.core.log import Logger
-from services.core.model import Measurement, Reason, Register, Target, record
+from services.core.model import Measurement, Reason, Register, Target, unfrozen
 from services.core.settings import Settings
 from services.prober.assignments import Assignment, assignments
 from services.prober.attempt import ProbeResult, ProbeRunner
@@ -37,7 +37,7 @@ _AT_ONCE = 20
 _PATIENCE = 0.05
 
 
-@record
+@unfrozen
 class _Seen:
     """What one probe saw, until the next control round tells whether the vantage could see."""
 

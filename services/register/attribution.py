@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from services.core.model import Parties, Register, escaped
+from services.core.model import Parties, Register, escape_code
 
-__all__ = ["UNMAPPED", "Attribution", "Mapping"]
+__all__ = ["UNMAPPED", "Attribution", "Attributor"]
 
 UNMAPPED = "_unmapped"
 """Stands where an agency id would, for parties the register does not know: an undeclared exchange."""
@@ -23,7 +23,7 @@ class Attribution:
     shared: bool = False
 
 
-class Mapping:
+class Attributor:
     """What one register version says about X-Road parties; without a register, nothing maps.
 
     The subsystem's entry in members.csv comes before its member's. Where neither is listed, the links that exchange.csv
@@ -56,7 +56,7 @@ class Mapping:
             consumer = register.consumer(link)
             if clients is not None and consumer not in clients:
                 continue
-            service = "/".join((link.provider, link.service, escaped(link.data_item)))
+            service = "/".join((link.provider, link.service, escape_code(link.data_item)))
             self._links.setdefault((consumer, service), {})[link.id] = consumer, link.provider
 
     def _agency(self, party: str) -> str | None:

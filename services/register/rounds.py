@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from services.core.model import Announced, Evaluation, Register
+from services.core.model import AnnouncedAgency, Evaluation, Register
 from services.register.reading import name_key
 
-__all__ = ["INTEGRATION", "Growth", "agencies_by_name", "growths", "known_agency"]
+__all__ = ["INTEGRATION", "Growth", "agencies_by_name", "growths", "match_agency"]
 
 INTEGRATION = "integration"
 """The dimension whose score stands beside the declared coverage and the measured index (docs/method.md §7, Three bars)."""
@@ -56,7 +56,7 @@ def agencies_by_name(register: Register) -> Mapping[tuple[str, str], frozenset[s
     return {name: frozenset(ids) for name, ids in found.items() if name[1]}
 
 
-def known_agency(names: Mapping[tuple[str, str], frozenset[str]], announced: Announced) -> str:
+def match_agency(names: Mapping[tuple[str, str], frozenset[str]], announced: AnnouncedAgency) -> str:
     """Return the id of the one agency with an announced name, English or Persian; empty when there is none, or several.
 
     ``names`` are those of ``agencies_by_name``.

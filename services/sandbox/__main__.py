@@ -6,7 +6,7 @@ import sys
 import time
 
 from services.core import metrics
-from services.core.runtime import Runtime, run
+from services.core.runtime import Runtime, run_component
 from services.sandbox.component import play
 from services.sandbox.directory import Choices
 from services.sandbox.faults.faults import Mode
@@ -57,4 +57,4 @@ async def main(runtime: Runtime) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run("sandbox", main))
+    sys.exit(run_component("sandbox", main))

@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import closing
 
-from services.core.bus import Bus, connect_by
+from services.core.bus import Bus, connect_from_settings
 from services.core.errors import PeyvandError, StateError
 from services.core.model import Register
 from services.core.runtime import Runtime
@@ -31,7 +31,7 @@ async def main(runtime: Runtime) -> None:
     gauges = Gauges(runtime.registry)
     registers: asyncio.Queue[Register] = asyncio.Queue()
     with closing(Exchanges(settings.data / "exchanges.sqlite")) as exchanges:
-        async with connect_by(settings, role="scorer", name="scorer") as bus:
+        async with connect_from_settings(settings, role="scorer", name="scorer") as bus:
             runtime.watch_bus(lambda: bus.connected)
             runtime.health.not_serving("reading the register, or waiting for one")
             try:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from services.core.bus import Message, exchange_subject, measurement_subject
+from services.core.bus import StoredMessage, exchange_subject, measurement_subject
 from services.core.codec import decode_columns, decode_summaries
 from services.core.model import ExchangeSummary, MeasurementColumns
 
 __all__ = ["columns_of", "summaries_of"]
 
 
-def columns_of(message: Message) -> MeasurementColumns:
+def columns_of(message: StoredMessage) -> MeasurementColumns:
     """Return the measurements of a message. Raises ValueError when they are unreadable or not the sender's own.
 
     The bus lets a prober publish under its own vantage only, so the subject says who speaks.
@@ -23,7 +23,7 @@ def columns_of(message: Message) -> MeasurementColumns:
     return columns
 
 
-def summaries_of(message: Message) -> tuple[str, list[ExchangeSummary]]:
+def summaries_of(message: StoredMessage) -> tuple[str, list[ExchangeSummary]]:
     """Return the data bus and its summaries. Raises ValueError when they are unreadable or not the sender's own."""
     bus, summaries = decode_summaries(message.data)
     if message.subject != exchange_subject(bus, _shard(message)):
@@ -31,5 +31,5 @@ def summaries_of(message: Message) -> tuple[str, list[ExchangeSummary]]:
     return bus, summaries
 
 
-def _shard(message: Message) -> str:
+def _shard(message: StoredMessage) -> str:
     return message.subject.rpartition(".")[2]

@@ -13,8 +13,18 @@ from prometheus_client import CollectorRegistry
 from services.core import metrics
 from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume
-from services.core.metrics import Family, Labels, Late
-from services.core.model import FINDINGS, Indicator, Kind, Outcome, Reason, Register, Stage, Structure, findings
+from services.core.metrics import GaugeFamily, Labels, LateGauge
+from services.core.model import (
+    LINK_FINDINGS,
+    Indicator,
+    IndicatorKind,
+    Outcome,
+    Reason,
+    Register,
+    Stage,
+    Structure,
+    link_findings,
+)
 from services.indicator.index import Burns, burning
 from services.indicator.register_arrays import Frame
 from services.indicator.structure import Network
@@ -45,34 +55,34 @@ class Gauges:
     """Everything the scorer exposes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._index = Family("peyvand_index", registry)
-        self._lower = Family("peyvand_index_lower", registry)
-        self._upper = Family("peyvand_index_upper", registry)
-        self._interval = Family("peyvand_index_interval", registry)
-        self._known_share = Family("peyvand_index_known_share", registry)
-        self._loss = Family("peyvand_index_loss", registry)
-        self._link_stage = Family("peyvand_link_stage", registry)
-        self._reason = Family("peyvand_link_reason", registry)
-        self._burn = Family("peyvand_link_burn", registry)
+        self._index = GaugeFamily("peyvand_index", registry)
+        self._lower = GaugeFamily("peyvand_index_lower", registry)
+        self._upper = GaugeFamily("peyvand_index_upper", registry)
+        self._interval = GaugeFamily("peyvand_index_interval", registry)
+        self._known_share = GaugeFamily("peyvand_index_known_share", registry)
+        self._loss = GaugeFamily("peyvand_index_loss", registry)
+        self._link_stage = GaugeFamily("peyvand_link_stage", registry)
+        self._reason = GaugeFamily("peyvand_link_reason", registry)
+        self._burn = GaugeFamily("peyvand_link_burn", registry)
         self._burning: set[str] = set()
-        self._data_bus = Family("peyvand_data_bus_stage", registry)
-        self._links = Family("peyvand_links", registry)
-        self._links_now = Family("peyvand_links_now", registry)
-        self._structure = Family("peyvand_structure", registry)
-        self._islands = Family("peyvand_islands", registry)
-        self._isolates = Family("peyvand_isolates", registry)
-        self._exchanges = Family("peyvand_exchanges", registry)
-        self._findings = Family("peyvand_link_findings", registry)
-        self._undeclared = Family("peyvand_undeclared_exchanges", registry)
-        self._buses = Family("peyvand_bus_exchanges", registry)
-        self._messages = Family("peyvand_stream_messages", registry)
-        self._bytes = Family("peyvand_stream_bytes", registry)
-        self._last_sequence = Family("peyvand_stream_last_sequence", registry)
-        self._newest = Family("peyvand_vantage_newest_timestamp_seconds", registry)
-        self._slot = Late("peyvand_slot_seconds", registry)
-        self._as_of = Late("peyvand_index_as_of_timestamp_seconds", registry)
-        self._age = Late("peyvand_measurement_age_seconds", registry)
-        self._behind = Late("peyvand_scorer_behind_messages", registry)
+        self._data_bus = GaugeFamily("peyvand_data_bus_stage", registry)
+        self._links = GaugeFamily("peyvand_links", registry)
+        self._links_now = GaugeFamily("peyvand_links_now", registry)
+        self._structure = GaugeFamily("peyvand_structure", registry)
+        self._islands = GaugeFamily("peyvand_islands", registry)
+        self._isolates = GaugeFamily("peyvand_isolates", registry)
+        self._exchanges = GaugeFamily("peyvand_exchanges", registry)
+        self._findings = GaugeFamily("peyvand_link_findings", registry)
+        self._undeclared = GaugeFamily("peyvand_undeclared_exchanges", registry)
+        self._buses = GaugeFamily("peyvand_bus_exchanges", registry)
+        self._messages = GaugeFamily("peyvand_stream_messages", registry)
+        self._bytes = GaugeFamily("peyvand_stream_bytes", registry)
+        self._last_sequence = GaugeFamily("peyvand_stream_last_sequence", registry)
+        self._newest = GaugeFamily("peyvand_vantage_newest_timestamp_seconds", registry)
+        self._slot = LateGauge("peyvand_slot_seconds", registry)
+        self._as_of = LateGauge("peyvand_index_as_of_timestamp_seconds", registry)
+        self._age = LateGauge("peyvand_measurement_age_seconds", registry)
+        self._behind = LateGauge("peyvand_scorer_behind_messages", registry)
         self._taken = metrics.counter("peyvand_measurements_total", registry)
         self._late = metrics.counter("peyvand_measurements_late_total", registry)
         self._rejected = metrics.counter("peyvand_measurements_rejected_total", registry)
@@ -176,9 +186,9 @@ class Gauges:
     def reconciled(self, found: Reconciled) -> None:
         """Show what exchanges say of links, and what went over which bus; nothing without any exchange."""
         heard = [one for one in found.traffic if one.exchanges]
-        counts = Counter((finding, one.window_days) for one in found.links for finding in findings(one))
+        counts = Counter((finding, one.window_days) for one in found.links for finding in link_findings(one))
         self._findings.show(
-            {(name, str(one.window_days)): counts[name, one.window_days] for one in heard for name in FINDINGS}
+            {(name, str(one.window_days)): counts[name, one.window_days] for one in heard for name in LINK_FINDINGS}
         )
         self._undeclared.show({(str(one.window_days),): one.undeclared_exchanges for one in heard})
         self._buses.show({(bus.bus, str(one.window_days)): bus.exchanges for one in heard for bus in one.buses})
@@ -198,11 +208,11 @@ def _by_verdict(frame: Frame, last_slot: SlotDetail) -> Iterator[tuple[Labels, f
     cells = frame.consumer * kinds + verdict
     counts = np.bincount(cells, minlength=len(frame.agencies) * kinds).reshape(-1, kinds)
     for name, count in zip(_VERDICTS[1:], counts.sum(axis=0)[1:].tolist(), strict=True):
-        yield (Kind.GOVERNMENT.label, frame.government, name), count
+        yield (IndicatorKind.GOVERNMENT.label, frame.government, name), count
     for at in np.unique(frame.consumer)[:AGENCY_SERIES].tolist():
         for name, count in zip(_VERDICTS[1:], counts[at, 1:].tolist(), strict=True):
             if count:
-                yield (Kind.CONSUMER.label, frame.agencies[at], name), count
+                yield (IndicatorKind.CONSUMER.label, frame.agencies[at], name), count
 
 
 def _not_ok(register: Register, frame: Frame, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
@@ -250,7 +260,7 @@ def _labels(row: Indicator) -> Labels:
 
 def _interval(row: Indicator) -> Iterable[tuple[str, float]]:
     """Yield the ends of an interval that is shown; those of agencies are too many series for what they tell."""
-    if row.interval is None or row.kind not in (Kind.GOVERNMENT, Kind.SECTOR):
+    if row.interval is None or row.kind not in (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR):
         return ()
     return (("low", row.interval.low), ("high", row.interval.high))
 

@@ -15,7 +15,7 @@ from services.core.errors import BusError, GapError
 from services.core.model import Register
 from services.core.runtime import Runtime
 from services.indicator.calendar import Calendar
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 from services.scorer.evidence_lock import Turns
 from services.scorer.exchanges import Exchanges, Reconciler
 from services.scorer.health import Serving
@@ -184,7 +184,7 @@ class Session:
         """Attribute by a register what was exchanged before it, of which collectors publish anew the latest only."""
         if not self._exchanges.attributed_by(register):
             clients = self._exchanges.clients()
-            mapping = await asyncio.to_thread(partial(Mapping, register, clients=clients))
+            mapping = await asyncio.to_thread(partial(Attributor, register, clients=clients))
             self._exchanges.attribute(register, mapping, clients)
 
     async def _reconcile(self) -> None:

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from services.core.bus.embedded import configuration, write_configuration
+from services.core.bus.embedded import server_configuration, write_configuration
 from services.core.bus.roles import write_users
-from services.core.bus.topology import initialise
+from services.core.bus.topology import initialise_streams
 from services.register.bus.publish import publish_register
 from services.register.versions.rows import with_versions
 from services.scorer.publishing.publisher import Publisher
@@ -160,14 +160,14 @@ async def _nats(folder: Path) -> AsyncIterator[Nats]:
     """A real nats-server that leaves it to the system when to write: what is measured here only reads."""
     server = Nats(folder / "nats", free_port())
     users = write_users(server.credentials)
-    text = configuration(
+    text = server_configuration(
         host="127.0.0.1", port=server.port, store=server.folder / "store", users=users, vantage="main", bus="xroad"
     )
     write_configuration(server.folder / "nats.conf", text.replace('"sync_interval": "always"', '"sync_interval": "1m"'))
     server.start()
     try:
         async with server.connect("admin") as bus:
-            await initialise(bus)
+            await initialise_streams(bus)
         yield server
     finally:
         server.kill()

@@ -23,7 +23,7 @@ from services.collector.ledger.ledger import Ledger
 from services.collector.publisher import messages, publish
 from services.core.bus import Bus
 from services.core.model.register import FLUSH_SECONDS
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 from tests.bench.loads.exchange_records import PAIRS, write_log
 from tests.bench.meters.process import cpu_seconds, end_with_parent, machine
 from tests.support.nats import Nats, running_nats
@@ -69,7 +69,7 @@ async def _digest(log: Path, folder: Path, nats: Nats) -> dict[str, float]:
     began, now_ms = time.perf_counter(), int(time.time() * 1000)
     async with nats.connect("collector") as bus:
         start, due = time.process_time(), time.monotonic() + FLUSH_SECONDS
-        with Ledger(folder / "collector.sqlite", Mapping(None), now_ms=now_ms) as ledger:
+        with Ledger(folder / "collector.sqlite", Attributor(None), now_ms=now_ms) as ledger:
             batches = LogFile(log).batches(size=_LINES)
             while (batch := stages.time("decode", next, batches, None)) is not None:
                 read += stages.time("pair", ledger.take, "log", batch, now_ms=now_ms + 10**12).read

@@ -16,7 +16,7 @@ import numpy as np
 
 from services.core.bus import SLOTS_PER_BLOCK
 from services.core.bus.buckets import Bus
-from services.core.bus.names import INDICATOR, REGISTER, kv_stream
+from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, kv_stream
 from services.core.codec import decode_columns
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
@@ -148,7 +148,7 @@ async def _register_published(register: Register) -> list[str]:
         meter = _Meter(server)
         await publish_register(bus, register, now=time.time())
         put = meter.spent()
-        state = await bus._stream_info(kv_stream(REGISTER), {})
+        state = await bus._stream_info(kv_stream(REGISTER_BUCKET), {})
         assert await fetch_register(bus) is not None
         got = meter.spent()
     return [
@@ -185,7 +185,7 @@ async def _sizes(bus: Bus) -> dict[str, tuple[int, int]]:
     """How many values there are of each kind, and their bytes; parts by the kind they are of."""
     found: dict[str, tuple[int, int]] = {}
     start = 1
-    while some := await bus.read(kv_stream(INDICATOR), start):
+    while some := await bus.read(kv_stream(INDICATOR_BUCKET), start):
         for message in some:
             words = message.subject.split(".")
             name = words[3] + ", as parts" if words[2] == "part" else words[2]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
-from services.core.settings import variable
+from services.core.settings import environment_variable
 from tests.bench.load import Load, Run, run
 from tests.bench.meters.process import machine
 from tests.bench.meters.scrape import quantile_bound, since
@@ -55,12 +55,12 @@ def saturation(seconds: float, rate: int, inflight: int | None, scheme: str | No
     """
     yield machine()
     if inflight is not None:
-        os.environ[variable("inflight")] = str(inflight)
+        os.environ[environment_variable("inflight")] = str(inflight)
     for name, loads in _ASKED.items():
         if scheme not in {None, name}:
             continue
         for asked in loads:
-            os.environ[variable("prefer_x25519")] = str(asked.x25519).lower()
+            os.environ[environment_variable("prefer_x25519")] = str(asked.x25519).lower()
             yield from _asked(name, asked, seconds)
         if name == "http":
             yield from _latencies(seconds, rate)

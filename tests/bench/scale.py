@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from services.core.bus import Message
+from services.core.bus import StoredMessage
 from services.core.bus.names import MEASUREMENTS, measurement_subject
-from services.core.log import configure, logger
-from services.core.model.indicator import Kind
+from services.core.log import configure_logging, logger
+from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Outcome, Reason
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar
@@ -118,7 +118,7 @@ def write(links: int, days: int, data: Path) -> Iterator[str]:
 
 def measure(links: int, days: int, data: Path) -> Iterator[str]:
     """Do with the state what the scorer does; every line is a figure."""
-    configure("scorer", "warning")
+    configure_logging("scorer", "warning")
     memory = Memory()
     yield f"  memory of the programs alone: {memory.now()}"
     register = register_of(links)
@@ -242,14 +242,14 @@ class _Feed(Intake):
     """A stream that holds some messages and nothing else."""
 
     def __init__(self) -> None:
-        self.messages: list[Message] = []
+        self.messages: list[StoredMessage] = []
 
     def add(self, batches: Iterator[bytes], stored: float) -> None:
         for batch in batches:
             subject = measurement_subject("main", "0")
-            self.messages.append(Message(len(self.messages) + 1, subject, batch, stored))
+            self.messages.append(StoredMessage(len(self.messages) + 1, subject, batch, stored))
 
-    async def read(self, position: Position, *, limit: int, now: float) -> list[Message]:
+    async def read(self, position: Position, *, limit: int, now: float) -> list[StoredMessage]:
         del now
         return self.messages[position.sequence : position.sequence + limit]
 
@@ -283,13 +283,19 @@ def _cells(rng: np.random.Generator, links: int, slot: int) -> NDArray[np.int64]
 
 def _explained(frame: Frame, shares: LinkShares, imputation: Imputation, links: Sequence[str]) -> None:
     for link in links:
-        explain_index(frame, shares, imputation, Kind.LINK, link)
+        explain_index(frame, shares, imputation, IndicatorKind.LINK, link)
 
 
 def _points(frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
     shares = link_shares(frame, slots, counts)
     alone(shares)
-    for kind in (Kind.SERVICE, Kind.CONSUMER, Kind.PROVIDER, Kind.SECTOR, Kind.GOVERNMENT):
+    for kind in (
+        IndicatorKind.SERVICE,
+        IndicatorKind.CONSUMER,
+        IndicatorKind.PROVIDER,
+        IndicatorKind.SECTOR,
+        IndicatorKind.GOVERNMENT,
+    ):
         ids, group, weight = grouping(frame, shares, kind)
         mean_share(shares, group, weight, len(ids))
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.core.model.register import ALWAYS, Agency, Endpoint, Link, Policy, Register, Service
 from services.core.model.register import Government as Name
 from services.indicator.calendar import Calendar
@@ -39,7 +39,7 @@ class Published:
 
     def intervals(self, days: int) -> dict[str, tuple[Floats, ...]]:
         """Point, low and high of every set by kind, over the last ``days``; NaN where none is published."""
-        columns = {kind: self._snapshot.columns[Kind[kind.upper()], days] for kind in KINDS}
+        columns = {kind: self._snapshot.columns[IndicatorKind[kind.upper()], days] for kind in KINDS}
         return {kind: (one.point, one.interval_low, one.interval_high) for kind, one in columns.items()}
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.core.blocks.encode import BlockColumns, encode_block, stamp_block
-from services.core.blocks.link_evidence import LinkEvidence
-from services.core.blocks.read import KeptBlock
+from services.core.blocks.link_evidence import EvidenceColumns
+from services.core.blocks.read import BlockReader
 from services.core.codec import ExchangeVolume
 from services.core.model.exchange import Reconciliation, Traffic
 from services.core.model.indicator import Indicator
@@ -26,7 +26,7 @@ class Block:
     """
 
     indicators: tuple[Indicator, ...]
-    links: tuple[LinkEvidence, ...] = ()
+    links: tuple[EvidenceColumns, ...] = ()
     exchanges: tuple[ExchangeVolume, ...] = ()
     structures: tuple[Structure, ...] = ()
     reconciliations: tuple[Reconciliation, ...] = ()
@@ -35,7 +35,7 @@ class Block:
 
 def decode_block(payload: bytes) -> Block:
     """Return all that a value of the bus holds. Raises ValueError when it is not a consistent IndicatorBlock."""
-    kept = KeptBlock.of(payload)
+    kept = BlockReader.of(payload)
     evidence = (kept.evidence(window) for window in kept.windows)
     return Block(
         tuple(kept.indicators()),

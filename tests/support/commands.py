@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from services.cli import __main__ as cli
-from services.core.settings import Settings, variable
+from services.core.settings import Settings, environment_variable
 
 __all__ = ["answered", "asks_the_api", "command_lines", "faults", "refused", "settings_of", "unknown_variables"]
 
@@ -42,7 +42,7 @@ def settings_of(component: str) -> set[str]:
 
 def unknown_variables(component: str, names: Iterable[str]) -> list[str]:
     """Which of these PEYVAND_* variables a component does not read."""
-    known = {variable(name) for name in settings_of(component)}
+    known = {environment_variable(name) for name in settings_of(component)}
     return [name for name in names if name not in known]
 
 

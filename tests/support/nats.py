@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.core.bus import Bus, connect
-from services.core.bus.embedded import configuration, find_server, write_configuration
+from services.core.bus.embedded import find_server, server_configuration, write_configuration
 from services.core.bus.roles import write_users
-from services.core.bus.topology import initialise
+from services.core.bus.topology import initialise_streams
 from tests.support.ports import free_port
 
 __all__ = ["Nats", "running_nats"]
@@ -74,14 +74,14 @@ async def running_nats(folder: Path, vantage: str = "main") -> AsyncIterator[Nat
     """A real, initialised nats-server with one user per role, its files in a folder."""
     server = Nats(folder, free_port())
     users = write_users(server.credentials)
-    text = configuration(
+    text = server_configuration(
         host="127.0.0.1", port=server.port, store=server.folder / "store", users=users, vantage=vantage, bus="xroad"
     )
     write_configuration(server.folder / "nats.conf", text)
     server.start()
     try:
         async with server.connect("admin") as bus:
-            await initialise(bus)
+            await initialise_streams(bus)
         yield server
     finally:
         server.kill()

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.core.model import Kind, Register
+from services.core.model import IndicatorKind, Register
 
 __all__ = ["ABOVE", "EVERYTHING", "PUBLIC", "Caller", "Role"]
 
-ABOVE = (Kind.GOVERNMENT, Kind.SECTOR, Kind.CONSUMER, Kind.PROVIDER)
+ABOVE = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 """Kinds of indicator that everybody sees."""
 
 
@@ -37,26 +37,26 @@ class Caller:
         """Whether nothing is kept from it."""
         return self.role is Role.AUDITOR
 
-    def lists(self, kind: Kind) -> bool:
+    def lists(self, kind: IndicatorKind) -> bool:
         """Whether it may ask for entities of this kind at all."""
         return kind in ABOVE or self.role is not Role.PUBLIC
 
-    def sees(self, kind: Kind, entity: str, register: Register) -> bool:
+    def sees(self, kind: IndicatorKind, entity: str, register: Register) -> bool:
         """Whether it may see one entity; what the register does not know belongs to nobody."""
         if self.sees_everything or kind in ABOVE:
             return True
         return self.role is Role.AGENCY and self.agency in _owners(kind, entity, register)
 
 
-def _owners(kind: Kind, entity: str, register: Register) -> tuple[str, ...]:
+def _owners(kind: IndicatorKind, entity: str, register: Register) -> tuple[str, ...]:
     match kind:
-        case Kind.SERVICE:
+        case IndicatorKind.SERVICE:
             service = register.services.get(entity)
             return () if service is None else (service.agency,)
-        case Kind.LINK:
+        case IndicatorKind.LINK:
             link = register.links.get(entity)
             return () if link is None else (register.consumer(link), link.provider)
-        case Kind.ENDPOINT:
+        case IndicatorKind.ENDPOINT:
             endpoint = register.endpoints.get(entity)
             return () if endpoint is None else (endpoint.agency,)
         case _:

@@ -11,13 +11,13 @@ import grpc
 from services.api.access.roles import Caller
 from services.api.errors import RefusedError
 from services.api.model.read_model import ReadModel
-from services.core.model import Kind, Register
+from services.core.model import IndicatorKind, Register
 
 __all__ = ["RULES", "Access", "caller", "not_visible"]
 
 _CALLER: ContextVar[Caller] = ContextVar("caller")
 
-_KINDS = frozenset(int(kind) for kind in Kind)
+_KINDS = frozenset(int(kind) for kind in IndicatorKind)
 
 Rule = Callable[[Caller, ReadModel, Any], bool]
 """Whether a caller may make this request of a method; requests that make no sense are left to the method to refuse."""
@@ -53,26 +53,26 @@ def _entities(who: Caller, model: ReadModel, request: Any) -> bool:
 
 
 def _lists(who: Caller, _: ReadModel, request: Any) -> bool:
-    return request.kind not in _KINDS or who.lists(Kind(request.kind))
+    return request.kind not in _KINDS or who.lists(IndicatorKind(request.kind))
 
 
 def _link(who: Caller, model: ReadModel, request: Any) -> bool:
-    return _sees(who, model, Kind.LINK, (request.link,))
+    return _sees(who, model, IndicatorKind.LINK, (request.link,))
 
 
 def _links(who: Caller, _: ReadModel, __: Any) -> bool:
-    return who.lists(Kind.LINK)
+    return who.lists(IndicatorKind.LINK)
 
 
 def _services(who: Caller, _: ReadModel, __: Any) -> bool:
-    return who.lists(Kind.SERVICE)
+    return who.lists(IndicatorKind.SERVICE)
 
 
 def _sees(who: Caller, model: ReadModel, kind: int, ids: Iterable[str]) -> bool:
     if kind not in _KINDS:
         return True
     register: Register = model.view.register
-    return all(who.sees(Kind(kind), one, register) for one in ids)
+    return all(who.sees(IndicatorKind(kind), one, register) for one in ids)
 
 
 RULES: Mapping[str, Rule] = {

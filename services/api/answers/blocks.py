@@ -9,9 +9,9 @@ import grpc
 from peyvand.v1 import indicator_service_pb2
 from services.api.errors import RefusedError
 from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel, block_key
-from services.core.blocks import KeptBlock
+from services.core.blocks import BlockReader
 from services.core.codec import traffic_to_message
-from services.core.model import FINDINGS, Link, Reconciliation, findings
+from services.core.model import LINK_FINDINGS, Link, Reconciliation, link_findings
 
 __all__ = ["Reconciliations", "traffic_answer"]
 
@@ -21,7 +21,7 @@ class Reconciliations:
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
-        self._found: dict[str, tuple[KeptBlock, dict[tuple[str, int], Reconciliation]]] = {}
+        self._found: dict[str, tuple[BlockReader, dict[tuple[str, int], Reconciliation]]] = {}
 
     def of(self, link: Link, window_days: int) -> Reconciliation | None:
         """Return what is known of one link, None where nothing was exchanged and it is not silent."""
@@ -39,18 +39,18 @@ class Reconciliations:
         """Return which links, by id, have this LinkFinding; None where all are asked for. Raises RefusedError."""
         if not finding:
             return None
-        if finding > len(FINDINGS) or finding < 0:
+        if finding > len(LINK_FINDINGS) or finding < 0:
             raise RefusedError(
                 grpc.StatusCode.INVALID_ARGUMENT,
                 "FINDING_UNKNOWN",
-                f"finding {finding} is none: ask for one of {', '.join(FINDINGS)}",
+                f"finding {finding} is none: ask for one of {', '.join(LINK_FINDINGS)}",
                 finding=str(finding),
             )
-        links, wanted = self._model.view.register.links, FINDINGS[finding - 1]
+        links, wanted = self._model.view.register.links, LINK_FINDINGS[finding - 1]
 
         def has(link: str) -> bool:
             one = self.of(links[link], window_days)
-            return one is not None and wanted in findings(one)
+            return one is not None and wanted in link_findings(one)
 
         return has
 

@@ -19,7 +19,7 @@ from services.api.answers.slots import span_of
 from services.api.errors import RefusedError
 from services.api.model.register_view import RegisterView
 from services.core.blocks import RecentBlock, SlotBlock, decode_recent, decode_slot_block
-from services.core.codec import duration, from_micros, reconciliation_to_message, timestamp, volume_to_message
+from services.core.codec import from_micros, reconciliation_to_message, to_duration, to_timestamp, volume_to_message
 from services.core.errors import BusError
 from services.core.model import FACTS, Outcome, Reason, RecentRows, Target
 from services.indicator.index import SPANS, burn, burning
@@ -133,8 +133,8 @@ def _add_reasons(
     if not covered:
         return
     found.reasons_known = known
-    found.reasons_from.CopyFrom(timestamp(view.calendar.start_of(min(covered))))
-    found.reasons_to.CopyFrom(timestamp(view.calendar.start_of(max(covered) + 1)))
+    found.reasons_from.CopyFrom(to_timestamp(view.calendar.start_of(min(covered))))
+    found.reasons_to.CopyFrom(to_timestamp(view.calendar.start_of(max(covered) + 1)))
     for reason in np.argsort(-counts, kind="stable").tolist():
         if counts[reason]:
             found.reasons.add(reason=_reason(reason), slots=int(counts[reason]), share=int(counts[reason]) / known)
@@ -164,14 +164,14 @@ def _measurement(target: Target, vantage: str, rows: RecentRows, row: int) -> me
     expiry, started = fact["certificate_expiry"], from_micros(time)
     message = measurement_pb2.Measurement(
         vantage=vantage,
-        slot_start=timestamp(slot_start),
-        time=None if started is None else timestamp(started),
+        slot_start=to_timestamp(slot_start),
+        time=None if started is None else to_timestamp(started),
         outcome=outcome_pb2.Outcome.ValueType(outcome),
         reason=_reason(reason),
-        latency=duration(from_micros(fact["latency"])),
-        data_age=duration(from_micros(fact["data_age"])),
-        phases=measurement_pb2.Phases(**{name: duration(from_micros(fact[name])) for name in _PHASES}),
-        certificate_expiry=None if expiry < 0 else timestamp(expiry),
+        latency=to_duration(from_micros(fact["latency"])),
+        data_age=to_duration(from_micros(fact["data_age"])),
+        phases=measurement_pb2.Phases(**{name: to_duration(from_micros(fact[name])) for name in _PHASES}),
+        certificate_expiry=None if expiry < 0 else to_timestamp(expiry),
         detail=rows.details[row],
     )
     setattr(message, "endpoint" if target.endpoint else "link", target.id)

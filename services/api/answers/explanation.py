@@ -14,9 +14,9 @@ from services.api.answers.register_messages import link_message
 from services.api.errors import RefusedError
 from services.api.model.read_model import GOVERNMENT_BLOCK, block_key
 from services.api.model.register_view import RegisterView
-from services.core.blocks import KeptBlock
+from services.core.blocks import BlockReader
 from services.core.codec import indicator_to_message
-from services.core.model import Indicator, Kind, Losses, Target
+from services.core.model import Indicator, IndicatorKind, Losses, Target
 from services.indicator.index import Explanation, explain_index
 
 __all__ = ["Explainer"]
@@ -30,13 +30,13 @@ class Explainer:
         self._findings = findings
 
     async def answer(
-        self, kind: Kind, entity: str, window_days: int, limit: int
+        self, kind: IndicatorKind, entity: str, window_days: int, limit: int
     ) -> indicator_service_pb2.ExplainIndicatorResponse:
         """Explain one indicator that is known to be published. Raises RefusedError when its evidence is not there yet."""
         found = await self._gathering.of(kind, entity, window_days)
         view = found.view
         indicator = _indicator(view, found.blocks, kind, entity, window_days)
-        if kind is Kind.ENDPOINT:
+        if kind is IndicatorKind.ENDPOINT:
             return _alone(indicator, await self._findings.of(found, Target(entity, endpoint=True), window_days))
         explanation = await asyncio.to_thread(
             explain_index, view.frame, found.shares, found.imputation, kind, entity, limit=limit
@@ -44,13 +44,13 @@ class Explainer:
         if explanation is None:
             raise _no_evidence(kind, entity, window_days)
         answer = _message(view, indicator, explanation)
-        if kind is Kind.LINK:
+        if kind is IndicatorKind.LINK:
             answer.findings.CopyFrom(await self._findings.of(found, Target(entity), window_days))
         return answer
 
 
 def _indicator(
-    view: RegisterView, blocks: Mapping[str, KeptBlock], kind: Kind, entity: str, window_days: int
+    view: RegisterView, blocks: Mapping[str, BlockReader], kind: IndicatorKind, entity: str, window_days: int
 ) -> Indicator:
     """The indicator as published together with the evidence."""
     block = blocks.get(_block_of(view, kind, entity))
@@ -60,7 +60,7 @@ def _indicator(
     return found
 
 
-def _no_evidence(kind: Kind, entity: str, window_days: int) -> RefusedError:
+def _no_evidence(kind: IndicatorKind, entity: str, window_days: int) -> RefusedError:
     return RefusedError(
         grpc.StatusCode.UNAVAILABLE,
         "EVIDENCE_UNPUBLISHED",
@@ -71,16 +71,16 @@ def _no_evidence(kind: Kind, entity: str, window_days: int) -> RefusedError:
     )
 
 
-def _block_of(view: RegisterView, kind: Kind, entity: str) -> str:
+def _block_of(view: RegisterView, kind: IndicatorKind, entity: str) -> str:
     register = view.register
     match kind:
-        case Kind.CONSUMER:
+        case IndicatorKind.CONSUMER:
             return block_key(entity)
-        case Kind.SERVICE:
+        case IndicatorKind.SERVICE:
             return block_key(register.services[entity].agency)
-        case Kind.LINK:
+        case IndicatorKind.LINK:
             return block_key(register.consumer(register.links[entity]))
-        case Kind.ENDPOINT:
+        case IndicatorKind.ENDPOINT:
             return block_key(register.endpoints[entity].agency)
         case _:
             return GOVERNMENT_BLOCK

@@ -19,14 +19,14 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.api.errors import RefusedError
 from services.api.model.read_model import ReadModel, named_kind
 from services.api.paging import last_of, size_of, token_of
-from services.core.bus import Message, indicator_subject
-from services.core.codec import time_of
+from services.core.bus import StoredMessage, indicator_subject
+from services.core.codec import from_timestamp
 from services.core.errors import BusError
-from services.core.model import Kind
+from services.core.model import IndicatorKind
 
 __all__ = ["History", "Read"]
 
-Read = Callable[[str, int, datetime | None, int, float], Awaitable[list[Message]]]
+Read = Callable[[str, int, datetime | None, int, float], Awaitable[list[StoredMessage]]]
 """Reads stream INDICATORS: subject, first sequence or moment of storing, how many at most, seconds it may take."""
 
 _READ_SECONDS = 10.0
@@ -34,7 +34,7 @@ _LEFT_SHARE = 0.8  # of a caller's deadline; the rest is for the refusal to reac
 _AT_ONCE = 500
 _SKEW_SECONDS = 600.0  # what is published as of a moment is stored after it, by clocks that agree this well
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_INSTEAD = {Kind.LINK: ", or GetLink for its slots of the last 48 hours", Kind.ENDPOINT: ""}
+_INSTEAD = {IndicatorKind.LINK: ", or GetLink for its slots of the last 48 hours", IndicatorKind.ENDPOINT: ""}
 """Of what no history is kept, and what else there is to ask of it than an explanation."""
 
 
@@ -81,7 +81,7 @@ class History:
             self._model.view.window(days)
         return page
 
-    def _named(self, request: indicator_service_pb2.GetHistoryRequest) -> tuple[Kind, str, int]:
+    def _named(self, request: indicator_service_pb2.GetHistoryRequest) -> tuple[IndicatorKind, str, int]:
         kind, view = named_kind(request.kind), self._model.view
         if kind in _INSTEAD:
             whose = f"{kind.label} `{request.id}`" if request.id else f"any {kind.label}"
@@ -118,7 +118,7 @@ class History:
             sequence, since = messages[-1].sequence, None
 
 
-def _indicator(message: Message) -> indicator_pb2.Indicator | None:
+def _indicator(message: StoredMessage) -> indicator_pb2.Indicator | None:
     try:
         return indicator_pb2.Indicator.FromString(message.data)
     except DecodeError:
@@ -128,8 +128,8 @@ def _indicator(message: Message) -> indicator_pb2.Indicator | None:
 def _span(request: indicator_service_pb2.GetHistoryRequest) -> tuple[float, float]:
     """The moments in epoch seconds between which as_of must lie, the second exclusive."""
     try:
-        start = time_of(getattr(request, "from")) if request.HasField("from") else 0.0
-        end = time_of(request.to) if request.HasField("to") else inf
+        start = from_timestamp(getattr(request, "from")) if request.HasField("from") else 0.0
+        end = from_timestamp(request.to) if request.HasField("to") else inf
     except ValueError as error:
         raise _bad_span("from and to must be moments in the years 1 to 9999") from error
     if end <= start:

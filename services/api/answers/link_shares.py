@@ -10,8 +10,8 @@ import numpy as np
 
 from services.api.model.read_model import ReadModel, block_key
 from services.api.model.register_view import RegisterView
-from services.core.blocks import KeptBlock
-from services.core.model import Kind
+from services.core.blocks import BlockReader
+from services.core.model import IndicatorKind
 from services.indicator.index import Imputation, gather
 from services.indicator.shares import LinkShares
 
@@ -25,7 +25,7 @@ class Gathered:
     """
 
     view: RegisterView
-    blocks: Mapping[str, KeptBlock]
+    blocks: Mapping[str, BlockReader]
     shares: LinkShares
     imputation: Imputation
 
@@ -37,12 +37,12 @@ class Gathering:
         self._model = model
         self._lock = asyncio.Lock()
         self._view: RegisterView | None = None
-        self._blocks: Mapping[str, KeptBlock] | None = None
+        self._blocks: Mapping[str, BlockReader] | None = None
         self._windows: dict[int, Gathered] = {}
 
-    async def of(self, kind: Kind, entity: str, window_days: int) -> Gathered:
+    async def of(self, kind: IndicatorKind, entity: str, window_days: int) -> Gathered:
         """Return what explains one entity: the whole window, or as much of it as a link needs. Raises RefusedError."""
-        if kind is Kind.LINK:
+        if kind is IndicatorKind.LINK:
             found = around(self._model.view, self._model.whole, entity, window_days)
             if found is not None:
                 return found
@@ -61,7 +61,7 @@ class Gathering:
             return found
 
 
-def around(view: RegisterView, blocks: Mapping[str, KeptBlock], link: str, window_days: int) -> Gathered | None:
+def around(view: RegisterView, blocks: Mapping[str, BlockReader], link: str, window_days: int) -> Gathered | None:
     """Return one window as far as an explanation of one link needs it: its consumer's links, in a few milliseconds.
 
     None where the blocks do not have it.
@@ -72,7 +72,7 @@ def around(view: RegisterView, blocks: Mapping[str, KeptBlock], link: str, windo
         return None
     links = {one: register.links[one] for one in evidence.ids if one in register.links}
     services = {one.service: register.services[one.service] for one in links.values()}
-    indicator = block.find((Kind.LINK, link, window_days))
+    indicator = block.find((IndicatorKind.LINK, link, window_days))
     if link not in links or indicator is None:
         return None
     # Where nothing is known of its service a link was published with the shares of the government; else they play no part.
@@ -93,7 +93,7 @@ def around(view: RegisterView, blocks: Mapping[str, KeptBlock], link: str, windo
     return Gathered(part, blocks, shares, Imputation.of(part.frame, shares))
 
 
-def gathered(view: RegisterView, blocks: Mapping[str, KeptBlock], window_days: int) -> Gathered:
+def gathered(view: RegisterView, blocks: Mapping[str, BlockReader], window_days: int) -> Gathered:
     """Gather one window from blocks that were published together."""
     pieces = (
         (evidence.ids, evidence.slots, evidence.verdicts.T)

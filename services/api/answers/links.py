@@ -18,9 +18,9 @@ from services.api.model.read_model import ReadModel, block_key
 from services.api.model.register_view import RegisterView
 from services.api.paging import cut
 from services.core.blocks import SlotBlock, decode_slot_block
-from services.core.codec import reconciliation_to_message, time_of, volume_to_message
+from services.core.codec import from_timestamp, reconciliation_to_message, volume_to_message
 from services.core.errors import BusError
-from services.core.model import Kind, Link
+from services.core.model import IndicatorKind, Link
 
 __all__ = ["MOST_SLOTS", "LinkAnswers"]
 
@@ -50,7 +50,7 @@ class LinkAnswers:
             ("ListLinks", request.consumer, request.provider, request.service, str(days), str(request.finding)),
             size=request.page_size,
             token=request.page_token,
-            shown=lambda one: (found is None or found(one)) and who.sees(Kind.LINK, one, view.register),
+            shown=lambda one: (found is None or found(one)) and who.sees(IndicatorKind.LINK, one, view.register),
         )
         return indicator_service_pb2.ListLinksResponse(
             links=[self._status(view, view.register.links[one], days) for one in page.ids],
@@ -61,7 +61,7 @@ class LinkAnswers:
         """Return one link, with its slots when they are asked for. Raises RefusedError."""
         view = self._model.view
         days = view.window(request.window_days)
-        link = view.register.links[view.entity(Kind.LINK, request.link)]
+        link = view.register.links[view.entity(IndicatorKind.LINK, request.link)]
         answer = indicator_service_pb2.GetLinkResponse(link=self._status(view, link, days))
         if request.HasField("slots_from"):
             slots = self._slots(view, request, answer.link.indicator.as_of)
@@ -72,7 +72,7 @@ class LinkAnswers:
         return answer
 
     def _status(self, view: RegisterView, link: Link, days: int) -> indicator_service_pb2.LinkStatus:
-        published = self._model.find(Kind.LINK, link.id, days)
+        published = self._model.find(IndicatorKind.LINK, link.id, days)
         consumer = view.register.consumer(link)
         block = self._model.blocks.get(block_key(consumer))
         volumes = () if block is None else block.exchanges
@@ -89,8 +89,8 @@ class LinkAnswers:
         """The slots that start in [slots_from, slots_to) and have started; without slots_to, those before as_of."""
         seconds = view.calendar.slot_seconds
         try:
-            start = time_of(request.slots_from)
-            end = time_of(request.slots_to if request.HasField("slots_to") else as_of)
+            start = from_timestamp(request.slots_from)
+            end = from_timestamp(request.slots_to if request.HasField("slots_to") else as_of)
         except ValueError as error:
             raise _bad_range("slots_from and slots_to must be moments in the years 1 to 9999") from error
         if end <= start and request.HasField("slots_to"):

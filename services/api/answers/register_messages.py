@@ -7,7 +7,7 @@ from datetime import date
 
 from peyvand.v1 import register_pb2, register_service_pb2
 from services.core.model import ALWAYS, Agency, EvaluationRound, Link, Register, Service
-from services.register.rounds import agencies_by_name, growths, known_agency
+from services.register.rounds import agencies_by_name, growths, match_agency
 
 __all__ = ["agency_message", "evaluation_message", "link_message", "service_message"]
 
@@ -107,7 +107,7 @@ def _round_message(
         also_taken_into_account=one.also_taken_into_account,
         announced_top_agencies=[
             register_pb2.AnnouncedAgency(
-                name_en=named.name_en, name_fa=named.name_fa, agency=known_agency(names, named)
+                name_en=named.name_en, name_fa=named.name_fa, agency=match_agency(names, named)
             )
             for named in one.announced_top_agencies
         ],

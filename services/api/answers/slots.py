@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from peyvand.v1 import indicator_service_pb2, outcome_pb2
 from services.core.blocks import SlotBlock
-from services.core.codec import timestamp
+from services.core.codec import to_timestamp
 from services.core.model import ALWAYS, Link, Outcome, Reason
 from services.indicator.calendar import Calendar
 
@@ -90,7 +90,7 @@ def _judged(
 
 def _slot(calendar: Calendar, number: int, verdict: int, reason: int) -> indicator_service_pb2.Slot:
     return indicator_service_pb2.Slot(
-        slot_start=timestamp(calendar.start_of(number)),
+        slot_start=to_timestamp(calendar.start_of(number)),
         verdict=outcome_pb2.Outcome.ValueType(verdict),
         reason=outcome_pb2.Reason.ValueType(reason),
     )

@@ -7,8 +7,8 @@ import grpc
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.api.errors import RefusedError
 from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel
-from services.core.codec import structure_to_message, timestamp
-from services.core.model import Indicator, Kind, Register, Structure
+from services.core.codec import structure_to_message, to_timestamp
+from services.core.model import Indicator, IndicatorKind, Register, Structure
 from services.register.rounds import INTEGRATION
 
 __all__ = ["structure_answer", "three_bars"]
@@ -22,14 +22,14 @@ def structure_answer(model: ReadModel, asked_days: int) -> indicator_service_pb2
     found = next((one for one in block.structures if one.window_days == days), None) if block else None
     if block is None or found is None:
         # What the government has no indicator of has no structure either, and this says why.
-        model.get(Kind.GOVERNMENT, "", days)
+        model.get(IndicatorKind.GOVERNMENT, "", days)
         raise RefusedError(
             grpc.StatusCode.UNAVAILABLE,
             "STRUCTURE_UNPUBLISHED",
             f"no structure over {days} days is published yet: retry later",
             window_days=str(days),
         )
-    government = model.get(Kind.GOVERNMENT, "", days).indicator
+    government = model.get(IndicatorKind.GOVERNMENT, "", days).indicator
     return indicator_service_pb2.GetStructureResponse(
         structure=structure_to_message(found), three_bars=three_bars(view.register, found, government)
     )
@@ -44,7 +44,7 @@ def three_bars(register: Register, found: Structure, government: Indicator) -> i
     official = rounds[-1].dimension_percent.get(INTEGRATION) if rounds else None
     measured = government.point
     return indicator_pb2.ThreeBars(
-        as_of=timestamp(found.as_of),
+        as_of=to_timestamp(found.as_of),
         register_version=found.register_version,
         official=None if official is None else official / 100,
         official_round=str(rounds[-1].round) if rounds else "",

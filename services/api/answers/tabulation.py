@@ -13,8 +13,8 @@ from peyvand.v1 import indicator_service_pb2
 from services.api.answers.link_shares import Gathered, Gathering
 from services.api.errors import RefusedError
 from services.api.model.read_model import GOVERNMENT_BLOCK
-from services.core.codec import set_index_to_message, timestamp
-from services.core.model import Agency, Kind, Service
+from services.core.codec import set_index_to_message, to_timestamp
+from services.core.model import Agency, IndicatorKind, Service
 from services.indicator.index import Group, bands, tabulate_links
 
 __all__ = ["Tabulator"]
@@ -59,7 +59,7 @@ class Tabulator:
         return indicator_service_pb2.TabulateIndicatorsResponse(
             attribute=_Attribute.ValueType(attribute),
             window_days=window_days,
-            as_of=timestamp(government.as_of),
+            as_of=to_timestamp(government.as_of),
             register_version=government.register_version,
             method_version=government.method_version,
             groups=[_message(head, row) for head, row in zip(heads, rows, strict=True) if row.services],
@@ -97,7 +97,7 @@ def _levels(found: Gathered, window_days: int) -> NDArray[np.int8]:
     """The level of each service as it is published, in the frame's order; -1 where there is none."""
     published: dict[str, float] = {}
     for block in found.blocks.values():
-        published.update(zip(*block.column("level", Kind.SERVICE, window_days), strict=True))
+        published.update(zip(*block.column("level", IndicatorKind.SERVICE, window_days), strict=True))
     return np.array([published.get(service, -1) for service in found.view.frame.services], dtype=np.int8)
 
 

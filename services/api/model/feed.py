@@ -12,13 +12,13 @@ import asyncio
 from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel, block_key
 from services.api.model.register_view import RegisterView
 from services.api.model.watch import WatchHub
-from services.core.blocks import KeptBlock
-from services.core.bus import INDICATOR, REGISTER, Bus
+from services.core.blocks import BlockReader
+from services.core.bus import INDICATOR_BUCKET, REGISTER_BUCKET, Bus
 from services.core.codec import decode_manifest
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.core.model import Register
-from services.register.bus import CURRENT, follow_register
+from services.register.bus import CURRENT_KEY, follow_register
 
 __all__ = ["Feed"]
 
@@ -57,7 +57,7 @@ class Feed:
     async def _published(self, register: Register) -> float | None:
         """When this register was published; None when the bus does not say, or has a newer one by now."""
         try:
-            payload = await self._bus.kv_get(REGISTER, CURRENT)
+            payload = await self._bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)
             manifest = None if payload is None else decode_manifest(payload)
         except (BusError, ValueError):
             return None
@@ -68,7 +68,7 @@ class Feed:
         """Take in every agency's block there is, so that a government's block is never shown without them."""
         while True:
             try:
-                known = await self._bus.kv_all(INDICATOR, block_key("*"))
+                known = await self._bus.kv_all(INDICATOR_BUCKET, block_key("*"))
             except BusError as error:
                 self._log.warning("blocks_read_failed", reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -78,13 +78,13 @@ class Feed:
             return known
 
     async def _follow_agencies(self, known: dict[str, bytes]) -> None:
-        async for key, payload in self._bus.kv_follow(INDICATOR, block_key("*")):
+        async for key, payload in self._bus.kv_follow(INDICATOR_BUCKET, block_key("*")):
             if payload is None or known.pop(key, None) != payload:
                 self._take(key, payload)
             self._moved.set()
 
     async def _follow_government(self) -> None:
-        async for key, payload in self._bus.kv_follow(INDICATOR, GOVERNMENT_BLOCK):
+        async for key, payload in self._bus.kv_follow(INDICATOR_BUCKET, GOVERNMENT_BLOCK):
             block = self._decoded(key, payload)
             if block is not None:
                 await self._caught_up(block.as_of)
@@ -106,12 +106,12 @@ class Feed:
         if block is not None or payload is None:
             self._hub.publish(self._model.take_block(key, block))
 
-    def _decoded(self, key: str, payload: bytes | None) -> KeptBlock | None:
+    def _decoded(self, key: str, payload: bytes | None) -> BlockReader | None:
         """The block; None when it was deleted or cannot be read: what was known before is still true as of its time."""
         if payload is None:
             return None
         try:
-            return KeptBlock.of(payload)
+            return BlockReader.of(payload)
         except ValueError as error:
             self._log.warning("block_unreadable", key=key, reason=str(error))
             return None

@@ -10,8 +10,8 @@ import grpc
 from services.api.errors import RefusedError
 from services.api.model.published import Published
 from services.api.model.register_view import RegisterView
-from services.core.blocks import KeptBlock, Place
-from services.core.model import Kind, Register
+from services.core.blocks import BlockReader, IndicatorKey
+from services.core.model import IndicatorKind, Register
 
 __all__ = ["GOVERNMENT_BLOCK", "Change", "ReadModel", "block_key", "named_kind"]
 
@@ -25,12 +25,12 @@ def block_key(agency: str) -> str:
     return f"{_CONSUMER_BLOCK}{agency}"
 
 
-def named_kind(number: int) -> Kind:
+def named_kind(number: int) -> IndicatorKind:
     """Return the kind of this number. Raises RefusedError for a number that is none."""
     try:
-        return Kind(number)
+        return IndicatorKind(number)
     except ValueError as error:
-        kinds = ", ".join(kind.label for kind in Kind)
+        kinds = ", ".join(kind.label for kind in IndicatorKind)
         raise RefusedError(
             grpc.StatusCode.INVALID_ARGUMENT,
             "KIND_UNKNOWN",
@@ -48,11 +48,11 @@ class ReadModel:
     """
 
     def __init__(self) -> None:
-        self.blocks: dict[str, KeptBlock] = {}
-        self.whole: dict[str, KeptBlock] = {}
+        self.blocks: dict[str, BlockReader] = {}
+        self.whole: dict[str, BlockReader] = {}
         self._view: RegisterView | None = None
-        self._published: dict[Place, Published] = {}  # what was asked for, of the newest blocks
-        self._asked: dict[str, dict[Place, Published]] = {}  # the same by block
+        self._published: dict[IndicatorKey, Published] = {}  # what was asked for, of the newest blocks
+        self._asked: dict[str, dict[IndicatorKey, Published]] = {}  # the same by block
         self._rows: dict[str, None] = {}  # the blocks last looked into
         self._stamps: dict[str, tuple[str, int]] = {}
         self._stamped: Counter[tuple[str, int]] = Counter()
@@ -86,7 +86,7 @@ class ReadModel:
             self._stamp(key)
         self._settle()
 
-    def take_block(self, key: str, block: KeptBlock | None) -> Change:
+    def take_block(self, key: str, block: BlockReader | None) -> Change:
         """Take in a block, None when it was deleted. Returns what to ask for what changed, for watchers."""
         before = self.blocks.pop(key, None)
         if block is not None:
@@ -118,7 +118,7 @@ class ReadModel:
             found = None if key is None else self.published_in(key, place)
         return found
 
-    def published_in(self, key: str, place: Place) -> Published | None:
+    def published_in(self, key: str, place: IndicatorKey) -> Published | None:
         """Return what a block says of a place; made once, and kept until there is a newer block."""
         found = self._published.get(place)
         block = self.blocks.get(key)
@@ -142,16 +142,16 @@ class ReadModel:
     def _key_of(self, register: Register, kind: int, entity: str) -> str | None:
         """The block an entity's indicator is in, None for one the register does not know."""
         match kind:
-            case Kind.LINK:
+            case IndicatorKind.LINK:
                 link = register.links.get(entity)
                 return None if link is None else block_key(register.consumer(link))
-            case Kind.SERVICE:
+            case IndicatorKind.SERVICE:
                 service = register.services.get(entity)
                 return None if service is None else block_key(service.agency)
-            case Kind.ENDPOINT:
+            case IndicatorKind.ENDPOINT:
                 endpoint = register.endpoints.get(entity)
                 return None if endpoint is None else block_key(endpoint.agency)
-            case Kind.CONSUMER:
+            case IndicatorKind.CONSUMER:
                 return block_key(entity)
             case _:
                 return GOVERNMENT_BLOCK
@@ -171,7 +171,7 @@ class ReadModel:
             raise self._missing(asked, name, days)
         return found
 
-    def _missing(self, kind: Kind, entity: str, days: int) -> RefusedError:
+    def _missing(self, kind: IndicatorKind, entity: str, days: int) -> RefusedError:
         about = {"kind": kind.label, "id": entity, "window_days": str(days)}
         never = self.view.requires_nothing(kind, entity)
         if never or self._is_current():
@@ -228,9 +228,9 @@ class Change:
         self,
         model: ReadModel,
         key: str,
-        before: KeptBlock | None,
-        after: KeptBlock | None,
-        asked: Mapping[Place, Published],
+        before: BlockReader | None,
+        after: BlockReader | None,
+        asked: Mapping[IndicatorKey, Published],
     ) -> None:
         self._model = model
         self._key = key
@@ -238,14 +238,14 @@ class Change:
         self._after = after
         self._asked = asked
 
-    def places(self) -> Iterable[Place]:
+    def places(self) -> Iterable[IndicatorKey]:
         """What the new block has indicators of."""
         return () if self._after is None else self._after.places()
 
     def __len__(self) -> int:
         return 0 if self._after is None else len(self._after)
 
-    def news(self, place: Place) -> Published | None:
+    def news(self, place: IndicatorKey) -> Published | None:
         """Return what is published now of a place; None where nothing is, or nothing that a watcher is to be told."""
         here = self._after is not None and place in self._after
         new = self._model.published_in(self._key, place) if here else None

@@ -10,13 +10,13 @@ from functools import cached_property
 import grpc
 
 from services.api.errors import RefusedError
-from services.core.model import Kind, Link, Register
+from services.core.model import IndicatorKind, Link, Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import Frame
 
 __all__ = ["RegisterView"]
 
-_NOUN = {Kind.CONSUMER: "agency", Kind.PROVIDER: "agency"}
+_NOUN = {IndicatorKind.CONSUMER: "agency", IndicatorKind.PROVIDER: "agency"}
 
 
 class RegisterView:
@@ -29,7 +29,7 @@ class RegisterView:
         self.register = register
         self.published = published
         self.calendar = Calendar.of(register.policy)
-        self._ids: dict[tuple[Kind, str], tuple[str, ...]] = {}
+        self._ids: dict[tuple[IndicatorKind, str], tuple[str, ...]] = {}
 
     @cached_property
     def frame(self) -> Frame:
@@ -78,9 +78,9 @@ class RegisterView:
             )
         return asked
 
-    def entity(self, kind: Kind, asked: str) -> str:
+    def entity(self, kind: IndicatorKind, asked: str) -> str:
         """Return the id asked for, the government's when empty. Raises RefusedError for one the register does not know."""
-        if kind is Kind.GOVERNMENT and not asked:
+        if kind is IndicatorKind.GOVERNMENT and not asked:
             return self.register.policy.government.id
         noun = _NOUN.get(kind, kind.label)
         if not asked:
@@ -96,24 +96,24 @@ class RegisterView:
             )
         return asked
 
-    def knows(self, kind: Kind, entity: str) -> bool:
+    def knows(self, kind: IndicatorKind, entity: str) -> bool:
         """Whether the register in force has this entity."""
         register = self.register
         match kind:
-            case Kind.GOVERNMENT:
+            case IndicatorKind.GOVERNMENT:
                 return entity == register.policy.government.id
-            case Kind.SECTOR:
+            case IndicatorKind.SECTOR:
                 return entity in self.sectors
-            case Kind.CONSUMER | Kind.PROVIDER:
+            case IndicatorKind.CONSUMER | IndicatorKind.PROVIDER:
                 return entity in register.agencies
-            case Kind.SERVICE:
+            case IndicatorKind.SERVICE:
                 return entity in register.services
-            case Kind.LINK:
+            case IndicatorKind.LINK:
                 return entity in register.links
-            case Kind.ENDPOINT:
+            case IndicatorKind.ENDPOINT:
                 return entity in register.endpoints
 
-    def ids(self, kind: Kind, sector: str = "") -> tuple[str, ...]:
+    def ids(self, kind: IndicatorKind, sector: str = "") -> tuple[str, ...]:
         """Return the sorted ids of a kind, those of one sector only if one is given."""
         key = kind, sector
         if key not in self._ids:
@@ -124,21 +124,21 @@ class RegisterView:
             )
         return self._ids[key]
 
-    def _owners(self, kind: Kind) -> dict[str, str]:
+    def _owners(self, kind: IndicatorKind) -> dict[str, str]:
         """The agency behind each entity of a kind; those without one (government, sectors) own themselves."""
         register = self.register
         match kind:
-            case Kind.GOVERNMENT:
+            case IndicatorKind.GOVERNMENT:
                 return {register.policy.government.id: ""}
-            case Kind.SECTOR:
+            case IndicatorKind.SECTOR:
                 return dict.fromkeys(self.sectors, "")
-            case Kind.CONSUMER | Kind.PROVIDER:
+            case IndicatorKind.CONSUMER | IndicatorKind.PROVIDER:
                 return {agency: agency for agency in register.agencies}
-            case Kind.SERVICE:
+            case IndicatorKind.SERVICE:
                 return {service.id: service.agency for service in register.services.values()}
-            case Kind.LINK:
+            case IndicatorKind.LINK:
                 return {link.id: register.consumer(link) for link in register.links.values()}
-            case Kind.ENDPOINT:
+            case IndicatorKind.ENDPOINT:
                 return {endpoint.id: endpoint.agency for endpoint in register.endpoints.values()}
 
     def links(self, *, consumer: str = "", provider: str = "", service: str = "") -> Sequence[str]:
@@ -147,10 +147,10 @@ class RegisterView:
         groups: list[tuple[str, ...]] = []
         for role, entity in wanted.items():
             if entity:
-                self.entity(Kind.SERVICE if role == "service" else Kind.CONSUMER, entity)
+                self.entity(IndicatorKind.SERVICE if role == "service" else IndicatorKind.CONSUMER, entity)
                 groups.append(self.links_by[role].get(entity, ()))
         if not groups:
-            return self.ids(Kind.LINK)
+            return self.ids(IndicatorKind.LINK)
         smallest = min(groups, key=len)
         return [one for one in smallest if self._matches(self.register.links[one], consumer, provider, service)]
 
@@ -161,14 +161,14 @@ class RegisterView:
             and (not service or link.service == service)
         )
 
-    def requires_nothing(self, kind: Kind, entity: str) -> bool:
+    def requires_nothing(self, kind: IndicatorKind, entity: str) -> bool:
         """Whether the register lists no link at all for this entity, which therefore never has an indicator."""
         match kind:
-            case Kind.CONSUMER | Kind.PROVIDER | Kind.SERVICE:
+            case IndicatorKind.CONSUMER | IndicatorKind.PROVIDER | IndicatorKind.SERVICE:
                 return entity not in self.links_by[kind.label]
-            case Kind.SECTOR:
-                return not self.ids(Kind.LINK, entity)
-            case Kind.GOVERNMENT:
+            case IndicatorKind.SECTOR:
+                return not self.ids(IndicatorKind.LINK, entity)
+            case IndicatorKind.GOVERNMENT:
                 return not self.register.links
-            case Kind.LINK | Kind.ENDPOINT:
+            case IndicatorKind.LINK | IndicatorKind.ENDPOINT:
                 return False

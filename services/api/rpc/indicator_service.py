@@ -22,12 +22,12 @@ from services.api.model.read_model import ReadModel, named_kind
 from services.api.model.watch import WatchHub
 from services.api.paging import MOST, cut
 from services.api.rpc.handlers import Context
-from services.core.model import Kind
+from services.core.model import IndicatorKind
 
 __all__ = ["IndicatorServicer"]
 
 _NAMED = 10  # providers and links an explanation names unless told otherwise
-_WITHOUT_SECTOR = (Kind.GOVERNMENT, Kind.SECTOR)
+_WITHOUT_SECTOR = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR)
 
 
 class IndicatorServicer:
@@ -63,7 +63,7 @@ class IndicatorServicer:
                     kind=kind.label,
                     sector=request.sector,
                 )
-            view.entity(Kind.SECTOR, request.sector)
+            view.entity(IndicatorKind.SECTOR, request.sector)
         self._require_published()
         page = cut(
             view.ids(kind, request.sector),
@@ -92,7 +92,7 @@ class IndicatorServicer:
         answer = await self._explainer.answer(found.kind, found.id, found.window_days, request.limit or _NAMED)
         who, register = caller(), self._model.view.register
         if not who.sees_everything:
-            seen = [one for one in answer.links if who.sees(Kind.LINK, one.link.id, register)]
+            seen = [one for one in answer.links if who.sees(IndicatorKind.LINK, one.link.id, register)]
             answer.ClearField("links")
             answer.links.extend(seen)
         return answer

@@ -8,8 +8,8 @@ from services.api.answers.register_messages import agency_message, evaluation_me
 from services.api.model.read_model import ReadModel
 from services.api.paging import cut
 from services.api.rpc.handlers import Context
-from services.core.codec import timestamp
-from services.core.model import Kind
+from services.core.codec import to_timestamp
+from services.core.model import IndicatorKind
 
 __all__ = ["RegisterServicer"]
 
@@ -32,9 +32,9 @@ class RegisterServicer:
             name_fa=policy.government.name_fa,
             register_version=register.register_version,
             probe_version=register.probe_version,
-            published=None if view.published is None else timestamp(view.published),
+            published=None if view.published is None else to_timestamp(view.published),
             timezone=policy.timezone,
-            epoch=timestamp(view.calendar.epoch),
+            epoch=to_timestamp(view.calendar.epoch),
             slot_seconds=policy.slot_seconds,
             windows_days=policy.windows_days,
             publish_threshold=policy.publish_threshold,
@@ -52,9 +52,9 @@ class RegisterServicer:
         """Agencies in id order, of one sector if one is given."""
         view = self._model.view
         if request.sector:
-            view.entity(Kind.SECTOR, request.sector)
+            view.entity(IndicatorKind.SECTOR, request.sector)
         page = cut(
-            view.ids(Kind.CONSUMER, request.sector),
+            view.ids(IndicatorKind.CONSUMER, request.sector),
             ("ListAgencies", request.sector),
             size=request.page_size,
             token=request.page_token,
@@ -70,16 +70,16 @@ class RegisterServicer:
         """Services in id order, of one agency if one is given."""
         view = self._model.view
         if request.agency:
-            view.entity(Kind.CONSUMER, request.agency)
+            view.entity(IndicatorKind.CONSUMER, request.agency)
         services, who = view.register.services, caller()
         page = cut(
-            view.ids(Kind.SERVICE),
+            view.ids(IndicatorKind.SERVICE),
             ("ListServices", request.agency),
             size=request.page_size,
             token=request.page_token,
             shown=lambda one: (
                 (not request.agency or services[one].agency == request.agency)
-                and who.sees(Kind.SERVICE, one, view.register)
+                and who.sees(IndicatorKind.SERVICE, one, view.register)
             ),
         )
         return register_service_pb2.ListServicesResponse(

@@ -14,12 +14,14 @@ from rich.console import Console
 from services.cli.api_client import client
 from services.cli.render.history import history as history_picture
 from services.cli.render.indicators import explanation, indicator_table, one_indicator, provenance
-from services.core.model import Kind
+from services.core.model import IndicatorKind
 
 __all__ = ["API", "Address", "AsJson", "Window", "console", "explain", "history", "indicator", "print_json"]
 
-_KINDS = ", ".join(kind.label for kind in Kind)
-_WITH_HISTORY = ", ".join(kind.label for kind in Kind if kind not in (Kind.LINK, Kind.ENDPOINT))
+_KINDS = ", ".join(kind.label for kind in IndicatorKind)
+_WITH_HISTORY = ", ".join(
+    kind.label for kind in IndicatorKind if kind not in (IndicatorKind.LINK, IndicatorKind.ENDPOINT)
+)
 
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"One of {_KINDS}.", show_default=False)]
 HistoryKind = Annotated[
@@ -50,15 +52,15 @@ def indicator(
     """Show one indicator, all of a kind, or the government and its sectors."""
     asked = _kind(kind) if kind else None
     with client(api) as ask:
-        if asked is not None and (entity or asked is Kind.GOVERNMENT):
+        if asked is not None and (entity or asked is IndicatorKind.GOVERNMENT):
             one = ask.get(asked, entity, window)
             if as_json:
                 print_json(one)
             else:
                 console().print(one_indicator(one, ask.timezone()))
             return
-        shown = [ask.get(Kind.GOVERNMENT, "", window)] if asked is None else []
-        listed = ask.all_of(asked or Kind.SECTOR, window)
+        shown = [ask.get(IndicatorKind.GOVERNMENT, "", window)] if asked is None else []
+        listed = ask.all_of(asked or IndicatorKind.SECTOR, window)
         if as_json:
             for one in (*shown, *listed):
                 print_json(one)
@@ -72,7 +74,7 @@ def indicator(
 
 
 def explain(
-    kind: KindArgument = Kind.GOVERNMENT.label,
+    kind: KindArgument = IndicatorKind.GOVERNMENT.label,
     entity: IdArgument = "",
     *,
     window: Window = 0,
@@ -90,7 +92,7 @@ def explain(
 
 
 def history(
-    kind: HistoryKind = Kind.GOVERNMENT.label,
+    kind: HistoryKind = IndicatorKind.GOVERNMENT.label,
     entity: IdArgument = "",
     *,
     window: Window = 0,
@@ -126,9 +128,9 @@ def _moment(text: str, zone: tzinfo) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
 
 
-def _kind(text: str) -> Kind:
+def _kind(text: str) -> IndicatorKind:
     try:
-        return Kind[text.upper()]
+        return IndicatorKind[text.upper()]
     except KeyError as error:
         raise typer.BadParameter(f"`{text}` is no kind: name one of {_KINDS}") from error
 

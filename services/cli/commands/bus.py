@@ -11,14 +11,14 @@ import typer
 
 from services.cli.reaching import reached
 from services.core.bus import (
-    authorization,
-    initialise,
+    accounts,
+    authorization_file,
+    initialise_streams,
     read_users,
     replace_seed,
-    restore,
+    restore_stream,
     retire_seeds,
-    save,
-    seats,
+    save_stream,
     stream_configs,
     write_configuration,
     write_seeds,
@@ -55,7 +55,7 @@ def init(
 
     async def run() -> None:
         async with reached(settings, role="admin", name="bus-init", patience=None) as bus:
-            await initialise(bus, replicas=replicas)
+            await initialise_streams(bus, replicas=replicas)
 
     asyncio.run(run())
     typer.echo("ready: " + ", ".join(str(config.name) for config in stream_configs(1)))
@@ -73,7 +73,7 @@ def backup(
     async def run() -> None:
         async with reached(settings, role="admin", name="bus-backup") as bus:
             for config in stream_configs(1):
-                last = await save(bus, str(config.name), folder / str(config.name))
+                last = await save_stream(bus, str(config.name), folder / str(config.name))
                 typer.echo(f"{config.name}: kept up to message {last}")
 
     asyncio.run(run())
@@ -91,7 +91,7 @@ def restore_(
     async def run() -> None:
         async with reached(settings, role="admin", name="bus-restore") as bus:
             for config in stream_configs(1):
-                last = await restore(bus, folder / str(config.name))
+                last = await restore_stream(bus, folder / str(config.name))
                 typer.echo(f"{config.name}: restored up to message {last}")
 
     asyncio.run(run())
@@ -109,12 +109,12 @@ def users(
     retire: Annotated[bool, typer.Option("--retire", help="Remove the seeds that were replaced.")] = False,
 ) -> None:
     """Make the seeds that are missing, and the server's list of users; reload the server to have it admit them."""
-    everyone = seats(vantage, bus or ["xroad"])
+    everyone = accounts(vantage, bus or ["xroad"])
     made = write_seeds(folder, everyone)
     if replace:
         replace_seed(folder, everyone, replace)
     retired = retire_seeds(folder, everyone) if retire else ()
     known = list(read_users(folder, everyone))
-    write_configuration(out, authorization(known))
+    write_configuration(out, authorization_file(known))
     told = {"made": made, "replaced": (replace,) if replace else (), "retired": retired}
     typer.echo("; ".join([f"{out} lists {len(known)} users", *(f"{k}: {', '.join(v)}" for k, v in told.items() if v)]))

@@ -20,7 +20,7 @@ from services.collector.offline import Digest, digest
 from services.core import codec
 from services.core.errors import InputError
 from services.core.model import DURATION_BUCKETS, ExchangeSummary
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 from services.register.directory import load_register
 
 __all__ = ["exchange"]
@@ -98,7 +98,7 @@ def exchange(
         _ask(window, as_json, api)
         return
     try:
-        mapping = Mapping(load_register(register) if register else None)
+        mapping = Attributor(load_register(register) if register else None)
         with digest(files, mapping, span_ms=round(span_days * _DAY_MS), skip_bad=skip_bad) as found:
             for fault in found.faults:
                 typer.echo(str(fault), err=True)

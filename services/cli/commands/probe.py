@@ -8,10 +8,10 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from services.core.errors import SettingsError
-from services.core.model import Probe, Register, Target, fill, names
+from services.core.model import Probe, Register, Target, fill_placeholders, placeholders
 from services.prober.assignments import Assignment, assignments
 from services.prober.scheduling import ScheduleEntry
-from services.register.probes import names_asked
+from services.register.probes import required_params
 from services.register.reading import read_target
 
 __all__ = ["chosen", "only", "single"]
@@ -90,9 +90,9 @@ def _refuse(constant: str) -> object:
 
 def _check(definition: Probe, target: str, params: Mapping[str, object]) -> None:
     try:
-        missing = sorted((names(target) | names_asked(definition)) - params.keys())
+        missing = sorted((placeholders(target) | required_params(definition)) - params.keys())
         if missing:
             raise SettingsError(f"probe {definition.name} needs {' and '.join(f'--param {one}=…' for one in missing)}")
-        read_target(fill(target, params), definition.kind)
+        read_target(fill_placeholders(target, params), definition.kind)
     except ValueError as error:
         raise SettingsError(f"--target {target} cannot be probed: {error}") from error

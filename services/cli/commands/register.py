@@ -19,15 +19,15 @@ import typer
 from services.cli.commands.bus import Credentials, Nats, bus_settings
 from services.cli.connections import fetch
 from services.core import log as logs
-from services.core.bus import Bus, connect_by
+from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError, Fault, InputError, SettingsError
 from services.core.model import Register
 from services.core.settings import Settings
 from services.register.bus import keep_register, publish_register
-from services.register.directory import Reading, load_register, read_directory
-from services.register.discovery import IMPORTERS, compare, read_lists, write_files
+from services.register.directory import LoadedRegister, load_register, read_directory
+from services.register.discovery import IMPORTERS, compare_members, read_lists, write_files
 from services.register.reading import read_day
-from services.register.versions import against as check_against
+from services.register.versions import check_succession as check_against
 from services.register.versions import diff_registers
 
 __all__ = ["app"]
@@ -61,7 +61,7 @@ def publish(
 ) -> None:
     """Put a register in force."""
     settings = bus_settings(nats, credentials)
-    logs.configure("register", settings.log_level)
+    logs.configure_logging("register", settings.log_level)
     asyncio.run(_publish(directory, settings, watch=watch))
 
 
@@ -127,7 +127,7 @@ def _compare(files: list[Path], old: Path, *, as_json: bool) -> None:
     if not directory.instances:
         reason = "it lists no clients: name the answer of listClients, or shared-params.xml"
         raise InputError("what X-Road lists", [Fault(str(files[0]), 0, 0, reason)])
-    found = compare(directory, load_register(old).members)
+    found = compare_members(directory, load_register(old).members)
     if as_json:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
     else:
@@ -144,7 +144,7 @@ def _epoch(text: str) -> date:
         raise SettingsError(f"--epoch: {error}") from error
 
 
-def _checked(directory: Path, old: Path | None) -> Reading:
+def _checked(directory: Path, old: Path | None) -> LoadedRegister:
     reading = read_directory(directory)
     if old is not None and (faults := check_against(reading.register, reading.places, load_register(old))):
         raise InputError(f"register {directory} as the successor of {old}", faults)
@@ -239,7 +239,7 @@ async def _publish_once(bus: Bus, directory: Path) -> Register:
 
 
 def _bus(settings: Settings) -> AbstractAsyncContextManager[Bus]:
-    return connect_by(settings, role="register", name="register")
+    return connect_from_settings(settings, role="register", name="register")
 
 
 def _fingerprint(directory: Path) -> frozenset[tuple[str, int, int]]:

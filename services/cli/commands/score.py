@@ -21,9 +21,9 @@ from services.cli.render.score import show
 from services.cli.render.sensitivity_table import print_json, show_sensitivity
 from services.cli.render.structure import structure_tables
 from services.core import codec
-from services.core.bus import EXCHANGES, MEASUREMENTS, Bus, Message
+from services.core.bus import EXCHANGES, MEASUREMENTS, Bus, StoredMessage
 from services.core.errors import InputError, SettingsError
-from services.core.model import Kind, Register
+from services.core.model import IndicatorKind, Register
 from services.indicator.index import Snapshot
 from services.register.directory import load_register
 from services.scorer.decode import columns_of, summaries_of
@@ -40,7 +40,7 @@ from services.scorer.offline import (
 
 __all__ = ["dump", "score"]
 
-Rows = Callable[[Message], Iterator[tuple[int, Callable[[], str]]]]
+Rows = Callable[[StoredMessage], Iterator[tuple[int, Callable[[], str]]]]
 
 
 def _moment(text: str, timezone: str) -> float:
@@ -117,7 +117,7 @@ def score(
         else:
             show_sensitivity(held, snapshot, found)
     elif as_json:
-        for row in (row for kind in Kind for days in snapshot.windows for row in snapshot.rows(kind, days)):
+        for row in (row for kind in IndicatorKind for days in snapshot.windows for row in snapshot.rows(kind, days)):
             typer.echo(codec.indicator_to_json(row))
     else:
         show(held, snapshot, volumes(held, summaries, at=moment, window_days=shown))
@@ -167,7 +167,7 @@ def dump(
     asyncio.run(run())
 
 
-async def _messages(bus: Bus, stream: str) -> AsyncIterator[Message]:
+async def _messages(bus: Bus, stream: str) -> AsyncIterator[StoredMessage]:
     """Yield every message from the first kept to the one that is the last now."""
     state = await bus.stream_state(stream)
     reached = state.first - 1
@@ -181,13 +181,13 @@ async def _messages(bus: Bus, stream: str) -> AsyncIterator[Message]:
         reached = messages[-1].sequence
 
 
-def _measurements(message: Message) -> Iterator[tuple[int, Callable[[], str]]]:
+def _measurements(message: StoredMessage) -> Iterator[tuple[int, Callable[[], str]]]:
     columns_of(message)  # refuses what the scorer refuses
     for row in codec.decode_measurements(message.data):
         dumped = replace(row, stored=message.time, sequence=message.sequence)
         yield row.slot_start, partial(codec.measurement_to_json, dumped)
 
 
-def _exchanges(message: Message) -> Iterator[tuple[int, Callable[[], str]]]:
+def _exchanges(message: StoredMessage) -> Iterator[tuple[int, Callable[[], str]]]:
     for row in summaries_of(message)[1]:
         yield row.slot_start, partial(codec.summary_to_json, row)

@@ -14,7 +14,7 @@ from services.cli.render.format import percent
 from services.cli.render.indicators import bounds, point, provenance
 from services.cli.render.sparkline import cells, sparkline
 from services.cli.render.tables import new_table
-from services.core.model import Kind
+from services.core.model import IndicatorKind
 
 __all__ = ["history"]
 
@@ -29,7 +29,7 @@ def history(indicators: Sequence[indicator_pb2.Indicator], zone: tzinfo, width: 
     first, last = indicators[0], indicators[-1]
     parts: list[RenderableType] = [
         Text.assemble(
-            (f"{Kind(last.kind).label} {last.id}: ", "bold"),
+            (f"{IndicatorKind(last.kind).label} {last.id}: ", "bold"),
             (point(last), "bold green" if last.HasField("point") else "bold yellow"),
             f" over {last.window_days} days; published {_times(len(indicators))} from "
             f"{_time(first, zone):%Y-%m-%d %H:%M} to {_time(last, zone):%Y-%m-%d %H:%M} {zone}",

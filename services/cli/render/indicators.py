@@ -13,7 +13,7 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.render.evidence import findings
 from services.cli.render.format import gain, percent, points, window
 from services.cli.render.tables import new_table
-from services.core.model import Kind
+from services.core.model import IndicatorKind
 
 __all__ = ["bounds", "explanation", "indicator_table", "one_indicator", "point", "provenance"]
 
@@ -97,8 +97,8 @@ def explanation(answer: indicator_service_pb2.ExplainIndicatorResponse, zone: tz
 
 
 def _headline(one: indicator_pb2.Indicator) -> Text:
-    kind = Kind(one.kind)
-    what = "the time" if kind is Kind.ENDPOINT else "required inquiries"
+    kind = IndicatorKind(one.kind)
+    what = "the time" if kind is IndicatorKind.ENDPOINT else "required inquiries"
     return Text.assemble(
         (f"{kind.label} {one.id}: ", "bold"),
         (point(one), "bold green" if one.HasField("point") else "bold yellow"),

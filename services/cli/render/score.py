@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.core.codec import ExchangeVolume
-from services.core.model import Indicator, Kind, Register, Stage
+from services.core.model import Indicator, IndicatorKind, Register, Stage
 from services.indicator.index import Snapshot
 
 __all__ = ["percent", "show"]
@@ -33,7 +33,15 @@ def show(register: Register, snapshot: Snapshot, volumes: Sequence[ExchangeVolum
     for stage in Stage:
         if stage < Stage.OK:
             table.add_column(stage.name.lower().replace("_", " "), justify="right")
-    for kind in (Kind.GOVERNMENT, Kind.SECTOR, Kind.PROVIDER, Kind.CONSUMER, Kind.SERVICE, Kind.LINK, Kind.ENDPOINT):
+    for kind in (
+        IndicatorKind.GOVERNMENT,
+        IndicatorKind.SECTOR,
+        IndicatorKind.PROVIDER,
+        IndicatorKind.CONSUMER,
+        IndicatorKind.SERVICE,
+        IndicatorKind.LINK,
+        IndicatorKind.ENDPOINT,
+    ):
         rows = sorted(snapshot.rows(kind, window), key=lambda row: row.lower)
         _section(table, kind, rows)
     console.print(table)
@@ -43,7 +51,7 @@ def show(register: Register, snapshot: Snapshot, volumes: Sequence[ExchangeVolum
     console.print(f"register {snapshot.register_version[:12]}, method {snapshot.method_version}{read}")
 
 
-def _section(table: Table, kind: Kind, rows: Sequence[Indicator]) -> None:
+def _section(table: Table, kind: IndicatorKind, rows: Sequence[Indicator]) -> None:
     if not rows:
         return
     left_out = len(rows) - WORST
@@ -53,7 +61,9 @@ def _section(table: Table, kind: Kind, rows: Sequence[Indicator]) -> None:
     for row in rows[:WORST]:
         strict = "" if row.strict is None else percent(row.strict.point)
         links = (
-            ("", "") if kind is Kind.ENDPOINT else (f"{row.links_known}/{row.links_required}", str(row.links_absent))
+            ("", "")
+            if kind is IndicatorKind.ENDPOINT
+            else (f"{row.links_known}/{row.links_required}", str(row.links_absent))
         )
         losses = (getattr(row.losses, stage.name.lower()) for stage in Stage if stage < Stage.OK)
         table.add_row(

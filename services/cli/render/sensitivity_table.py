@@ -14,7 +14,7 @@ from rich.text import Text
 
 from services.cli.render.score import percent
 from services.core import codec
-from services.core.model import Kind, RankSensitivity, Register, Sensitivity
+from services.core.model import IndicatorKind, RankSensitivity, Register, Sensitivity
 from services.indicator.index import Snapshot
 from services.indicator.sensitivity import Ranking
 
@@ -41,7 +41,7 @@ def print_json(snapshot: Snapshot, rankings: Sequence[Ranking]) -> None:
     """Print the snapshot's Indicators one a line, agencies with their rank bands, then one line with the Sensitivity."""
     (window,) = snapshot.windows
     bands = {ranking.kind: ranking.bands for ranking in rankings}
-    for row in (row for kind in Kind for row in snapshot.rows(kind, window)):
+    for row in (row for kind in IndicatorKind for row in snapshot.rows(kind, window)):
         typer.echo(codec.indicator_to_json(replace(row, rank_band=bands.get(row.kind, {}).get(row.id))))
     typer.echo(
         codec.sensitivity_to_json(

@@ -16,7 +16,14 @@ from pathlib import Path
 from services.cli.loopback import fetch
 from services.cli.up.monitor import Watching
 from services.cli.up.processes import Child, ComponentError, component_command, running
-from services.core.bus import configuration, connect, find_server, initialise, write_configuration, write_users
+from services.core.bus import (
+    connect,
+    find_server,
+    initialise_streams,
+    server_configuration,
+    write_configuration,
+    write_users,
+)
 from services.core.errors import ListenError, SettingsError
 from services.core.model import Register
 from services.register.bus import publish_register
@@ -113,7 +120,7 @@ def _children(plan: Plan) -> tuple[Child, list[Child]]:
     credentials = plan.data / "credentials"
     users = write_users(credentials)
     config = plan.data / "nats.conf"
-    text = configuration(
+    text = server_configuration(
         host="127.0.0.1",
         port=plan.nats_port,
         store=(plan.data / "nats").absolute(),
@@ -176,7 +183,7 @@ async def _publish(plan: Plan, directory: Path) -> Register:
     """Make the bus ready and put the register in force."""
     url, credentials = f"nats://127.0.0.1:{plan.nats_port}", plan.data / "credentials"
     async with connect(url, role="admin", credentials=credentials, name="up") as bus:
-        await initialise(bus)
+        await initialise_streams(bus)
     if plan.register is None:
         while not await asyncio.to_thread(_serving, plan.metrics("sandbox")):  # noqa: ASYNC110  # another process
             await asyncio.sleep(_POLL_SECONDS)

@@ -12,7 +12,7 @@ from services.collector.ledger.pairing import exchanges
 from services.collector.ledger.parties import Pairs
 from services.collector.ledger.summary import Tally
 from services.collector.records import Side, Timeline
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 
 __all__ = ["MOST_SIDES", "Counting"]
 
@@ -30,7 +30,7 @@ class Counting:
         self,
         database: sqlite3.Connection,
         pairs: Pairs,
-        mapping: Mapping,
+        mapping: Attributor,
         slot_seconds: int,
         timeline: Timeline | None,
     ) -> None:

@@ -24,7 +24,7 @@ from services.collector.ledger.summary_rows import Cell, Totals
 from services.collector.records import START, Batch, Position, Reject, Side, Timeline
 from services.core.errors import StateError
 from services.core.model import ExchangeSummary
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 
 __all__ = ["PAIRING_SPAN_MS", "Ledger", "Pending", "Taken"]
 
@@ -80,7 +80,13 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path | None, mapping: Mapping, *, now_ms: int, span_ms: int = PAIRING_SPAN_MS, forget: bool = True
+        self,
+        path: Path | None,
+        mapping: Attributor,
+        *,
+        now_ms: int,
+        span_ms: int = PAIRING_SPAN_MS,
+        forget: bool = True,
     ) -> None:
         self._name = str(path or "")
         self._database = open_database(self._name, created_ms=now_ms)
@@ -175,7 +181,7 @@ class Ledger:
         row = (source, position.offset, position.line)
         self._database.execute("INSERT OR REPLACE INTO source VALUES (?, ?, ?)", row)
 
-    def remap(self, mapping: Mapping, *, now_ms: int) -> None:
+    def remap(self, mapping: Attributor, *, now_ms: int) -> None:
         """Attribute pairs by another register version; summaries whose attribution changes are published anew."""
         kept = self._facts["slot_seconds"]
         if mapping.slot_seconds != kept:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 
 from services.core.model import Parties
-from services.register.attribution import Attribution, Mapping
+from services.register.attribution import Attribution, Attributor
 
 __all__ = ["Pairs"]
 
@@ -51,7 +51,7 @@ class Pairs:
         """Name the agencies and the link, by the register version last applied."""
         return self._attributions[number]
 
-    def number(self, parties: Parties, mapping: Mapping) -> int:
+    def number(self, parties: Parties, mapping: Attributor) -> int:
         """Give the number of a pair, which is entered when it is new."""
         number = self._numbers.get((parties.client, parties.service))
         if number is not None:
@@ -93,7 +93,7 @@ class Pairs:
         )
         self._idle = {number for (number,) in self._database.execute("SELECT pair FROM idle")}
 
-    def remap(self, mapping: Mapping) -> list[int]:
+    def remap(self, mapping: Attributor) -> list[int]:
         """Attribute every pair anew; returns the numbers of those that changed."""
         changed = []
         for number, parties in self._parties.items():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from services.collector.ledger.ledger import PAIRING_SPAN_MS, Ledger
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 
 __all__ = ["Desk"]
 
@@ -31,7 +31,7 @@ class Desk:
 
     @asynccontextmanager
     async def ledger(
-        self, path: Path, mapping: Mapping, now_ms: int, span_ms: int = PAIRING_SPAN_MS
+        self, path: Path, mapping: Attributor, now_ms: int, span_ms: int = PAIRING_SPAN_MS
     ) -> AsyncIterator[Ledger]:
         """Open the ledger; it is closed after everything that was asked for."""
         try:

@@ -11,7 +11,7 @@ import msgspec
 from lxml import etree
 
 from services.collector.records.bulk import check_objects, decode_records, split_records
-from services.core.xml import MarkupError, read_markup
+from services.core.xml import XmlError, parse_xml
 
 __all__ = ["Answer", "AnswerError", "FaultError", "read_answer", "read_envelope", "read_records"]
 
@@ -62,8 +62,8 @@ def _parts(body: bytes) -> list[tuple[bytes, bytes]]:
 def read_envelope(text: bytes) -> etree._Element:
     """Read a SOAP message. Raises AnswerError when it is none, FaultError when it is a fault."""
     try:
-        root = read_markup(text.strip())
-    except MarkupError as error:
+        root = parse_xml(text.strip())
+    except XmlError as error:
         raise AnswerError(f"its XML part {error}") from None
     document: Any = root.getroottree().docinfo  # its stubs do not know the doctype
     if document.doctype:

@@ -26,7 +26,7 @@ from services.collector.records.fields import (
     is_text,
 )
 from services.collector.records.xroad import RecordError, Result, Side
-from services.core.model import Parties, escaped
+from services.core.model import Parties, escape_code
 
 __all__ = ["is_generic", "read_generic"]
 
@@ -86,8 +86,8 @@ def _reasons(raw: Mapping[str, Any], time: int | None) -> list[str]:
 
 @lru_cache(maxsize=8192)
 def _parties(consumer: str, provider: str, service: str, data_item: str) -> Parties:
-    client, owner = escaped(consumer), escaped(provider)
-    return Parties(client, owner, "/".join((owner, escaped(service), escaped(data_item))), meta=False)
+    client, owner = escape_code(consumer), escape_code(provider)
+    return Parties(client, owner, "/".join((owner, escape_code(service), escape_code(data_item))), meta=False)
 
 
 def read_generic(raw: Mapping[str, Any]) -> Side:

@@ -12,7 +12,7 @@ from lxml import etree
 
 from services.collector.records.answers import AnswerError, read_envelope
 from services.collector.records.fields import is_name
-from services.core.model import escaped
+from services.core.model import escape_code
 
 __all__ = ["Health", "ServiceHealth", "read_health"]
 
@@ -71,7 +71,7 @@ def _service(event: etree._Element) -> ServiceHealth:
     codes = [event.findtext(f"{{*}}service/{{*}}{name}") for name in _PARTS]
     if not (codes[0] and codes[4] and all(is_name(code) for code in codes if code is not None)):
         raise AnswerError("it tells of a service without a readable identifier")
-    service = "/".join(escaped(code) for code in codes if code)
+    service = "/".join(escape_code(code) for code in codes if code)
     told = event.find("{*}lastPeriodStatistics")
     if told is None:
         return ServiceHealth(service, 0, 0, None)

@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from services.collector.records.fields import AT_FAULTS, AT_ID, AT_NUMBERS, AT_SIZES, FIELDS, reasons
-from services.core.model import Parties, escaped
+from services.core.model import Parties, escape_code
 
 __all__ = ["RecordError", "Result", "Side", "read_side", "side_of"]
 
@@ -70,7 +70,7 @@ class Side(msgspec.Struct, frozen=True, gc=False):  # made for every record: a f
 
 @lru_cache(maxsize=8192)
 def _parties(*codes: str | None) -> Parties:
-    parts = [escaped(code or "") for code in codes]
+    parts = [escape_code(code or "") for code in codes]
     client = "/".join(parts[:4] if parts[3] else parts[:3]) if any(parts[:4]) else ""
     provider = "/".join(parts[4:8] if parts[7] else parts[4:7]) if any(parts[4:8]) else ""
     code = parts[8]

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2
-from services.core.blocks.link_evidence import LinkEvidence, encode_evidence
+from services.core.blocks.link_evidence import EvidenceColumns, encode_evidence
 from services.core.blocks.packed import doubles, strings, varints, zigzag
 from services.core.blocks.read import COUNTS, SHARES
 from services.core.codec import (
     ExchangeVolume,
     reconciliation_to_message,
     structure_to_message,
-    timestamp,
+    to_timestamp,
     traffic_to_message,
     volume_to_message,
 )
@@ -49,7 +49,7 @@ class BlockColumns:
     shares: NDArray[np.float64]
     counts: NDArray[np.int64]
     level: NDArray[np.int8]
-    links: tuple[LinkEvidence, ...] = ()
+    links: tuple[EvidenceColumns, ...] = ()
     exchanges: tuple[ExchangeVolume, ...] = ()
     structures: tuple[Structure, ...] = ()
     reconciliations: tuple[Reconciliation, ...] = ()
@@ -92,7 +92,7 @@ def block_digest(block: BlockColumns) -> bytes:
 def _head(block: BlockColumns) -> bytes:
     """Everything but the columns."""
     return block_pb2.IndicatorBlock(
-        as_of=timestamp(block.as_of),
+        as_of=to_timestamp(block.as_of),
         register_version=block.register_version,
         probe_version=block.probe_version,
         method_version=block.method_version,

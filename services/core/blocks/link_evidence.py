@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from peyvand.v1 import block_pb2
 from services.core.blocks.packed import doubles, message, strings, varints
 
-__all__ = ["LinkEvidence", "encode_evidence", "evidence_from_message"]
+__all__ = ["EvidenceColumns", "encode_evidence", "evidence_from_message"]
 
 _STAGES = ("not_connected", "not_answered", "invalid", "late", "stale", "ok")
 _FIELD = block_pb2.IndicatorBlock.DESCRIPTOR.fields_by_name["links"].number
@@ -19,7 +19,7 @@ _NUMBERS = {name: field.number for name, field in block_pb2.LinkEvidence.DESCRIP
 
 
 @dataclass(frozen=True, slots=True)
-class LinkEvidence:
+class EvidenceColumns:
     """What is known of one window's links, n of them in id order.
 
     ``slots`` (n,) slots in force; ``verdicts`` (n, 6) known slots at each stage; ``omega`` (n,) the link's share of the
@@ -34,7 +34,7 @@ class LinkEvidence:
     share: NDArray[np.float64]
 
 
-def encode_evidence(evidence: Sequence[LinkEvidence]) -> list[bytes]:
+def encode_evidence(evidence: Sequence[EvidenceColumns]) -> list[bytes]:
     """Each as a field `links` of an IndicatorBlock; many cost little more than one."""
     counts = [varints(_NUMBERS["slots"], [one.slots for one in evidence])]
     for stage, name in enumerate(_STAGES):
@@ -49,9 +49,9 @@ def encode_evidence(evidence: Sequence[LinkEvidence]) -> list[bytes]:
     return found
 
 
-def evidence_from_message(message: block_pb2.LinkEvidence) -> LinkEvidence:
+def evidence_from_message(message: block_pb2.LinkEvidence) -> EvidenceColumns:
     """The columns of one window."""
-    return LinkEvidence(
+    return EvidenceColumns(
         message.window_days,
         tuple(message.id),
         np.array(message.slots, np.int64),

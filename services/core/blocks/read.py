@@ -10,7 +10,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import block_pb2
-from services.core.blocks.link_evidence import LinkEvidence, evidence_from_message
+from services.core.blocks.link_evidence import EvidenceColumns, evidence_from_message
 from services.core.codec import (
     ExchangeVolume,
     reconciliation_from_message,
@@ -18,9 +18,18 @@ from services.core.codec import (
     traffic_from_message,
     volume_from_message,
 )
-from services.core.model import Indicator, Interval, Kind, Losses, Reconciliation, Strict, Structure, Traffic
+from services.core.model import (
+    Indicator,
+    IndicatorKind,
+    Interval,
+    Losses,
+    Reconciliation,
+    StrictShare,
+    Structure,
+    Traffic,
+)
 
-__all__ = ["COUNTS", "SHARES", "KeptBlock", "Place"]
+__all__ = ["COUNTS", "SHARES", "BlockReader", "IndicatorKey"]
 
 _LOSSES = ("not_connected", "not_answered", "invalid", "late", "stale")
 _STRICT = ("strict_point", "strict_lower", "strict_upper")
@@ -35,11 +44,11 @@ COUNTS = ("links_required", "links_known", "links_absent")
 _COLUMNS = ("kind", "id", "window_days", *SHARES[: -len(_INTERVAL)], *COUNTS)
 """Columns that have a number in every row; intervals and levels are left out in blocks from before there were any."""
 
-Place = tuple[int, str, int]
+IndicatorKey = tuple[int, str, int]
 """What an indicator is of: the number of a kind, an id, days of a window."""
 
 
-class KeptBlock:
+class BlockReader:
     """One value of the bucket, of at least one indicator. A million links are a gigabyte so, and four as objects."""
 
     def __init__(self, message: block_pb2.IndicatorBlock) -> None:
@@ -50,7 +59,7 @@ class KeptBlock:
         self.evidence_sequence: int = message.evidence_sequence
 
     @classmethod
-    def of(cls, payload: bytes) -> KeptBlock:
+    def of(cls, payload: bytes) -> BlockReader:
         """Take in a value. Raises ValueError when it is not a consistent IndicatorBlock, or has no indicator."""
         try:
             message = block_pb2.IndicatorBlock.FromString(payload)
@@ -69,16 +78,16 @@ class KeptBlock:
     def __len__(self) -> int:
         return len(self._message.kind)
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[IndicatorKey]:
         """What each row is of."""
         message = self._message
         return zip(message.kind, message.id, message.window_days, strict=True)
 
-    def __contains__(self, place: Place) -> bool:
+    def __contains__(self, place: IndicatorKey) -> bool:
         return place in self._rows
 
     @cached_property
-    def _rows(self) -> dict[Place, int]:
+    def _rows(self) -> dict[IndicatorKey, int]:
         return {place: row for row, place in enumerate(self.places())}
 
     @cached_property
@@ -90,7 +99,7 @@ class KeptBlock:
         self.__dict__.pop("_rows", None)
         self.__dict__.pop("_read", None)
 
-    def find(self, place: Place) -> Indicator | None:
+    def find(self, place: IndicatorKey) -> Indicator | None:
         """Return one indicator, None where there is none."""
         row = self._rows.get(place)
         return None if row is None else self._read(row)
@@ -104,14 +113,14 @@ class KeptBlock:
         """Days of the windows whose links' evidence is here."""
         return tuple(one.window_days for one in self._message.links)
 
-    def evidence(self, window_days: int) -> LinkEvidence | None:
+    def evidence(self, window_days: int) -> EvidenceColumns | None:
         """Return what is known of one window's links, None where the block has none."""
         for one in self._message.links:
             if one.window_days == window_days:
                 return evidence_from_message(one)
         return None
 
-    def column(self, name: str, kind: Kind, window_days: int) -> tuple[list[str], list[float]]:
+    def column(self, name: str, kind: IndicatorKind, window_days: int) -> tuple[list[str], list[float]]:
         """Return ids and values of one column, point or level, for one kind and window; rows without a value left out."""
         message = self._message
         values = np.array(getattr(message, name), dtype=np.float64)
@@ -158,10 +167,10 @@ def _reader(message: block_pb2.IndicatorBlock) -> Callable[[int], Indicator]:
     versions = message.register_version, message.probe_version, message.method_version
 
     def row_of(row: int) -> Indicator:
-        strict = Strict(_or_none(strict_point[row]), strict_lower[row], strict_upper[row])
+        strict = StrictShare(_or_none(strict_point[row]), strict_lower[row], strict_upper[row])
         interval = Interval(low[row], high[row], certainty) if with_intervals else None
         return Indicator(
-            kind=Kind(kind[row]),
+            kind=IndicatorKind(kind[row]),
             id=ids[row],
             window_days=window[row],
             as_of=as_of,

@@ -1,18 +1,18 @@
 """The message bus: one NATS server or cluster with JetStream (docs/design.md §5)."""
 
-from services.core.bus.buckets import TOGETHER, Bus
-from services.core.bus.concurrency import Inflight
-from services.core.bus.connection import connect, connect_by
-from services.core.bus.embedded import configuration, find_server, write_configuration
-from services.core.bus.messages import Message, StreamState
+from services.core.bus.buckets import MAX_ATOMIC_PUTS, Bus
+from services.core.bus.concurrency import BoundedTaskGroup
+from services.core.bus.connection import connect, connect_from_settings
+from services.core.bus.embedded import find_server, server_configuration, write_configuration
+from services.core.bus.messages import StoredMessage, StreamState
 from services.core.bus.names import (
     DETAIL_SECONDS,
     EXCHANGES,
     GOVERNMENT_KEY,
-    INDICATOR,
+    INDICATOR_BUCKET,
     INDICATORS,
     MEASUREMENTS,
-    REGISTER,
+    REGISTER_BUCKET,
     SLOTS_PER_BLOCK,
     STREAMS,
     consumer_key,
@@ -25,43 +25,43 @@ from services.core.bus.names import (
     slot_key,
 )
 from services.core.bus.roles import write_users
-from services.core.bus.snapshots import restore, save
-from services.core.bus.topology import initialise, stream_configs
-from services.core.bus.users import authorization, read_users, replace_seed, retire_seeds, seats, write_seeds
+from services.core.bus.snapshots import restore_stream, save_stream
+from services.core.bus.topology import initialise_streams, stream_configs
+from services.core.bus.users import accounts, authorization_file, read_users, replace_seed, retire_seeds, write_seeds
 
 __all__ = [
     "DETAIL_SECONDS",
     "EXCHANGES",
     "GOVERNMENT_KEY",
-    "INDICATOR",
     "INDICATORS",
+    "INDICATOR_BUCKET",
+    "MAX_ATOMIC_PUTS",
     "MEASUREMENTS",
-    "REGISTER",
+    "REGISTER_BUCKET",
     "SLOTS_PER_BLOCK",
     "STREAMS",
-    "TOGETHER",
+    "BoundedTaskGroup",
     "Bus",
-    "Inflight",
-    "Message",
+    "StoredMessage",
     "StreamState",
-    "authorization",
-    "configuration",
+    "accounts",
+    "authorization_file",
     "connect",
-    "connect_by",
+    "connect_from_settings",
     "consumer_key",
     "exchange_subject",
     "find_server",
     "heartbeat_subject",
     "indicator_subject",
-    "initialise",
+    "initialise_streams",
     "measurement_subject",
     "read_users",
     "recent_key",
     "replace_seed",
-    "restore",
+    "restore_stream",
     "retire_seeds",
-    "save",
-    "seats",
+    "save_stream",
+    "server_configuration",
     "shard_of",
     "slot_key",
     "stream_configs",

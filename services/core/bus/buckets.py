@@ -18,19 +18,27 @@ from typing import TypeVar
 
 from nats.aio.client import Client
 
-from services.core.bus.inbox import Replies
-from services.core.bus.large_values import HEADER, LARGEST, PATTERN, Parts, cut, join, key_behind
-from services.core.bus.messages import Message, key_of, message_of, status_of
+from services.core.bus.inbox import ReplyInbox
+from services.core.bus.large_values import (
+    MAX_VALUE_BYTES,
+    PARTS_HEADER,
+    PARTS_PATTERN,
+    ValueParts,
+    join_parts,
+    key_of_part,
+    split_value,
+)
+from services.core.bus.messages import StoredMessage, key_of, message_of, status_of
 from services.core.bus.names import kv_stream, kv_subject
 from services.core.bus.streams import RETRY_SECONDS, Streams
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
 
-__all__ = ["TOGETHER", "Bus"]
+__all__ = ["MAX_ATOMIC_PUTS", "Bus"]
 
 T = TypeVar("T")
 
-TOGETHER = 100
+MAX_ATOMIC_PUTS = 100
 """The most values put together: the server takes 1,000, and keeps them in memory meanwhile."""
 
 _AT_ONCE = 8  # parts under way at once
@@ -54,13 +62,13 @@ def _putting(bucket: str, key: str) -> str:
 class Bus(Streams):
     """What a component may ask of the bus. Every call has a deadline; failures are BusError."""
 
-    def __init__(self, client: Client, role: str, replies: Replies) -> None:
+    def __init__(self, client: Client, role: str, replies: ReplyInbox) -> None:
         super().__init__(client, role, replies)
         self._parts: dict[tuple[str, str], _Known] = {}  # by bucket and key
 
     async def kv_put(self, bucket: str, key: str, value: bytes, *, ttl: float | None = None) -> int:
         """Set a key, for ``ttl`` seconds if given; returns its revision."""
-        if len(value) > LARGEST:
+        if len(value) > MAX_VALUE_BYTES:
             return await self._put_parts(bucket, key, value, ttl)
         revision = await self._store(kv_subject(bucket, key), value, {}, _putting(bucket, key), ttl=ttl)
         await self._keep_parts(bucket, key, ())
@@ -87,7 +95,7 @@ class Bus(Streams):
             await self._keep_parts(bucket, key, ())
 
     async def _put_parts(self, bucket: str, key: str, value: bytes, ttl: float | None) -> int:
-        parts, what, now = Parts.of(value), _putting(bucket, key), asyncio.get_running_loop().time()
+        parts, what, now = ValueParts.of(value), _putting(bucket, key), asyncio.get_running_loop().time()
         keys = parts.keys(key)
         lasting = None if ttl is None else ttl + _LONGER_SECONDS
         for one in [one for one, known in self._parts.items() if known.until < now]:
@@ -95,10 +103,10 @@ class Bus(Streams):
         known = self._parts.setdefault((bucket, key), _Known())
         known.keys.update(keys)
         known.until = inf if lasting is None else now + lasting
-        for some in _batched(zip(keys, cut(value), strict=True)):
+        for some in _batched(zip(keys, split_value(value), strict=True)):
             puts = (self._store(kv_subject(bucket, one), part, {}, what, ttl=lasting) for one, part in some)
             await asyncio.gather(*puts)
-        revision = await self._store(kv_subject(bucket, key), b"", {HEADER: parts.header}, what, ttl=ttl)
+        revision = await self._store(kv_subject(bucket, key), b"", {PARTS_HEADER: parts.header}, what, ttl=ttl)
         await self._keep_parts(bucket, key, keys)
         return revision
 
@@ -110,8 +118,8 @@ class Bus(Streams):
     async def kv_tidy(self, bucket: str) -> None:
         """Remove parts that no key names, which a writer left that ended amidst a value. For the bucket's writer."""
         found: dict[str, set[str]] = defaultdict(set)
-        for part in await self.kv_keys(bucket, PATTERN):
-            found[key_behind(part)].add(part)
+        for part in await self.kv_keys(bucket, PARTS_PATTERN):
+            found[key_of_part(part)].add(part)
         for key, some in found.items():
             self._parts.setdefault((bucket, key), _Known()).keys.update(some)
             entry = await self._entry(bucket, key)
@@ -133,7 +141,7 @@ class Bus(Streams):
 
     async def kv_all(self, bucket: str, pattern: str = ">") -> dict[str, bytes]:
         """Every key that matches, with its value; what is torn is left out."""
-        found: dict[str, Message] = {}
+        found: dict[str, StoredMessage] = {}
         start = 1
         while messages := await self.read(kv_stream(bucket), start, pattern=kv_subject(bucket, pattern)):
             for message in messages:
@@ -175,7 +183,7 @@ class Bus(Streams):
             elif (value := await self._followed(bucket, key, message)) is not None:
                 yield key, value
 
-    async def _followed(self, bucket: str, key: str, message: Message) -> bytes | None:
+    async def _followed(self, bucket: str, key: str, message: StoredMessage) -> bytes | None:
         """The value of an entry that a follower came to; None when it was replaced meanwhile or is torn."""
         looks = 0
         while looks < _LOOKS:
@@ -193,7 +201,7 @@ class Bus(Streams):
         logger().error("value_torn", reason=f"parts of {key} in bucket {bucket} are missing or damaged")
         return None
 
-    async def _entry(self, bucket: str, key: str) -> Message | None:
+    async def _entry(self, bucket: str, key: str) -> StoredMessage | None:
         """What stands under a key, None where nothing does."""
         stream, subject = kv_stream(bucket), kv_subject(bucket, key)
         reply = await self._request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", f"reading {key} in bucket {bucket}")
@@ -202,7 +210,7 @@ class Bus(Streams):
         message = message_of(reply)
         return None if message.deleted else message
 
-    async def _value(self, bucket: str, key: str, entry: Message) -> bytes | None:
+    async def _value(self, bucket: str, key: str, entry: StoredMessage) -> bytes | None:
         """The value of an entry; None when parts of it are not there."""
         if entry.parts is None:
             return entry.data
@@ -210,7 +218,7 @@ class Bus(Streams):
         for some in _batched(entry.parts.keys(key)):
             entries = await asyncio.gather(*(self._entry(bucket, one) for one in some))
             contents += [None if one is None else one.data for one in entries]
-        return join(entry.parts, contents)
+        return join_parts(entry.parts, contents)
 
     async def _keep_parts(self, bucket: str, key: str, kept: Iterable[str]) -> None:
         """Remove the parts a key may have had, but for those it has now."""

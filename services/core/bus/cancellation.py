@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["heard"]
+__all__ = ["propagate_cancellation"]
 
 
 @contextmanager
-def heard() -> Iterator[None]:
+def propagate_cancellation() -> Iterator[None]:
     """Raise CancelledError when the task was cancelled within, even where the library beneath took no notice.
 
     On Python 3.11 asyncio.wait_for, on which nats-py builds, returns its result when that comes in the same turn of the

@@ -8,12 +8,12 @@ from typing import Any
 
 from services.core.errors import BusError
 
-__all__ = ["Call", "Inflight"]
+__all__ = ["BoundedTaskGroup", "Call"]
 
 Call = Callable[[], Coroutine[Any, Any, object]]
 
 
-class Inflight:
+class BoundedTaskGroup:
     """At most so many calls under way at once, whoever makes them."""
 
     def __init__(self, most: int) -> None:

@@ -10,34 +10,34 @@ from pathlib import Path
 from typing import Any
 
 from services.core.bus.buckets import Bus
-from services.core.bus.inbox import Replies
-from services.core.bus.nats_client import LettingGo
+from services.core.bus.inbox import ReplyInbox
+from services.core.bus.nats_client import PatchedNatsClient
 from services.core.bus.roles import inbox_prefix, load_user
-from services.core.bus.streams import RETRY_SECONDS, why
-from services.core.bus.tls import Encryption, is_encrypted, servers
+from services.core.bus.streams import RETRY_SECONDS, error_text
+from services.core.bus.tls import BusEncryption, is_encrypted, parse_urls
 from services.core.errors import BusError
 from services.core.log import logger
 from services.core.settings import Settings
 
-__all__ = ["Bus", "connect", "connect_by"]
+__all__ = ["Bus", "connect", "connect_from_settings"]
 
-_NO_FILES = Encryption()
+_NO_FILES = BusEncryption()
 
 
-def connect_by(settings: Settings, *, role: str, name: str) -> AbstractAsyncContextManager[Bus]:
+def connect_from_settings(settings: Settings, *, role: str, name: str) -> AbstractAsyncContextManager[Bus]:
     """Connect as ``role`` to the bus that the settings name; see `connect`."""
     return connect(
         settings.nats,
         role=role,
         credentials=settings.credentials,
         name=name,
-        encryption=Encryption(settings.nats_ca, settings.nats_certificate, settings.nats_key),
+        encryption=BusEncryption(settings.nats_ca, settings.nats_certificate, settings.nats_key),
     )
 
 
 @asynccontextmanager
 async def connect(
-    urls: str, *, role: str, credentials: Path, name: str, encryption: Encryption = _NO_FILES
+    urls: str, *, role: str, credentials: Path, name: str, encryption: BusEncryption = _NO_FILES
 ) -> AsyncIterator[Bus]:
     """Connect as ``role`` to a server, or to any of several separated by commas, waiting as long as it takes for one.
 
@@ -45,7 +45,7 @@ async def connect(
     credential or a file of ``encryption`` is missing.
     """
     user = load_user(credentials, role)
-    places = servers(urls)
+    places = parse_urls(urls)
     encrypted = {"tls": encryption.context(), "tls_handshake_first": True} if is_encrypted(urls) else {}
     log = logger().bind(bus=urls)
 
@@ -60,7 +60,7 @@ async def connect(
                 refused.set_result(f"{urls} refuses the credential of role {role}: use the one its configuration names")
             elif distrusted >= len(places):
                 refused.set_result(f"no certificate of {urls} holds: {error}; name their authority with --nats-ca")
-        log.warning("bus_error", reason=why(error))
+        log.warning("bus_error", reason=error_text(error))
         client.hang_up()
 
     async def on_disconnected() -> None:
@@ -70,7 +70,7 @@ async def connect(
     async def on_reconnected() -> None:
         log.info("bus_reconnected")
 
-    client = LettingGo()
+    client = PatchedNatsClient()
     closing = False
     connecting: asyncio.Future[None] = asyncio.ensure_future(
         client.connect(
@@ -100,7 +100,7 @@ async def connect(
         if refused.done():
             raise BusError(refused.result())
         connecting.result()
-        yield Bus(client, role, await Replies.subscribed(client))
+        yield Bus(client, role, await ReplyInbox.subscribed(client))
     finally:
         closing = True
         await client.leave()

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from services.core.bus.roles import User, permissions
-from services.core.bus.users import entry
+from services.core.bus.users import user_entry
 from services.core.errors import SettingsError
 
-__all__ = ["configuration", "find_server", "write_configuration"]
+__all__ = ["find_server", "server_configuration", "write_configuration"]
 
 
 def find_server() -> str:
@@ -24,7 +24,9 @@ def find_server() -> str:
     return found
 
 
-def configuration(*, host: str, port: int, store: Path, users: Mapping[str, User], vantage: str, bus: str) -> str:
+def server_configuration(
+    *, host: str, port: int, store: Path, users: Mapping[str, User], vantage: str, bus: str
+) -> str:
     """The server's configuration: JetStream on disk, synced at every write, and one user per role."""
     allowed = permissions(vantage, bus)
     return json.dumps(
@@ -33,7 +35,7 @@ def configuration(*, host: str, port: int, store: Path, users: Mapping[str, User
             "host": host,
             "port": port,
             "jetstream": {"store_dir": str(store), "sync_interval": "always"},
-            "authorization": {"users": [entry(user, allowed[role]) for role, user in users.items()]},
+            "authorization": {"users": [user_entry(user, allowed[role]) for role, user in users.items()]},
         },
         indent=2,
     )

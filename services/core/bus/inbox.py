@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-__all__ = ["Replies"]
+__all__ = ["ReplyInbox"]
 
 
-class Replies:
+class ReplyInbox:
     """Tells apart, by the last token of the subject they come on, which request messages answer.
 
     No token comes twice, so what arrives after nobody waits for it any more reaches nobody. The client subscribes anew
@@ -25,7 +25,7 @@ class Replies:
         self._waiting: dict[str, asyncio.Queue[Msg]] = {}
 
     @classmethod
-    async def subscribed(cls, client: Client) -> Replies:
+    async def subscribed(cls, client: Client) -> ReplyInbox:
         """Subscribe to an inbox of our own, for as long as the client lives."""
         replies = cls(client.new_inbox())
         await client.subscribe(f"{replies._inbox}.*", cb=replies._take)

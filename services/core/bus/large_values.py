@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-__all__ = ["HEADER", "LARGEST", "PATTERN", "Parts", "cut", "join", "key_behind"]
+__all__ = ["MAX_VALUE_BYTES", "PARTS_HEADER", "PARTS_PATTERN", "ValueParts", "join_parts", "key_of_part", "split_value"]
 
-LARGEST = 1_000_000
+MAX_VALUE_BYTES = 1_000_000
 """Bytes of the largest value that stays whole, and of a part: a message may have 1 MiB, its headers included."""
 
-HEADER = "Peyvand-Parts"
+PARTS_HEADER = "Peyvand-Parts"
 """The header of a message whose value is kept as parts: `<count>-<size>-<sha256>`."""
 
-PATTERN = "part.>"
+PARTS_PATTERN = "part.>"
 """Every key of a part."""
 
 _WRITTEN = re.compile(r"([0-9]{1,4})-([0-9]{1,12})-([0-9a-f]{64})", re.ASCII)
@@ -27,7 +27,7 @@ _GENERATION = 32  # hexadecimal digits of the hash: enough for two values of one
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ValueParts:
     """What the parts of one value add up to: how many, bytes in all, and the hash of the whole."""
 
     count: int
@@ -35,12 +35,12 @@ class Parts:
     sha256: str
 
     @classmethod
-    def of(cls, value: bytes) -> Parts:
+    def of(cls, value: bytes) -> ValueParts:
         """Describe a value."""
-        return cls(-(-len(value) // LARGEST), len(value), sha256(value).hexdigest())
+        return cls(-(-len(value) // MAX_VALUE_BYTES), len(value), sha256(value).hexdigest())
 
     @classmethod
-    def parse(cls, header: str) -> Parts:
+    def parse(cls, header: str) -> ValueParts:
         """Read a header; one that cannot be read names parts that add up to nothing."""
         found = _WRITTEN.fullmatch(header)
         return cls(int(found[1]), int(found[2]), found[3]) if found else cls(0, -1, header)
@@ -55,12 +55,12 @@ class Parts:
         return [f"part.{key}.{self.sha256[:_GENERATION]}.{at}" for at in range(self.count)]
 
 
-def cut(value: bytes) -> list[bytes]:
+def split_value(value: bytes) -> list[bytes]:
     """Cut a value into its parts, all but the last of LARGEST bytes."""
-    return [value[start : start + LARGEST] for start in range(0, len(value), LARGEST)]
+    return [value[start : start + MAX_VALUE_BYTES] for start in range(0, len(value), MAX_VALUE_BYTES)]
 
 
-def join(parts: Parts, contents: Sequence[bytes | None]) -> bytes | None:
+def join_parts(parts: ValueParts, contents: Sequence[bytes | None]) -> bytes | None:
     """Return the value; None when a part is missing or they are not those of this value."""
     found = [content for content in contents if content is not None]
     if len(found) != len(contents) or sum(map(len, found)) != parts.size:
@@ -69,6 +69,6 @@ def join(parts: Parts, contents: Sequence[bytes | None]) -> bytes | None:
     return value if sha256(value).hexdigest() == parts.sha256 else None
 
 
-def key_behind(part: str) -> str:
+def key_of_part(part: str) -> str:
     """Return the key whose value a part belongs to."""
     return part.removeprefix("part.").rsplit(".", 2)[0]

@@ -7,14 +7,23 @@ from datetime import UTC, datetime
 
 from nats.aio.msg import Msg
 
-from services.core.bus.large_values import HEADER, Parts
+from services.core.bus.large_values import PARTS_HEADER, ValueParts
 from services.core.bus.names import kv_subject
 
-__all__ = ["Message", "StreamState", "is_deleted", "key_of", "message_of", "moment_of", "status_of", "status_text"]
+__all__ = [
+    "StoredMessage",
+    "StreamState",
+    "is_deleted",
+    "key_of",
+    "message_of",
+    "moment_of",
+    "status_of",
+    "status_text",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class StoredMessage:
     """One stored message; ``time`` is when the stream stored it, in epoch seconds; ``deleted`` marks a KV tombstone.
 
     ``parts`` are those that hold the value of a KV entry where it is too large for one message.
@@ -25,7 +34,7 @@ class Message:
     data: bytes
     time: float
     deleted: bool = False
-    parts: Parts | None = None
+    parts: ValueParts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +78,15 @@ def moment_of(text: str) -> float:
     return datetime.fromisoformat(text.rstrip("Z")[:26]).replace(tzinfo=UTC).timestamp()
 
 
-def message_of(reply: Msg) -> Message:
+def message_of(reply: Msg) -> StoredMessage:
     """The stored message a reply carries."""
     headers = reply.headers or {}
-    written = headers.get(HEADER)
-    return Message(
+    written = headers.get(PARTS_HEADER)
+    return StoredMessage(
         sequence=int(headers["Nats-Sequence"]),
         subject=headers["Nats-Subject"],
         data=reply.data,
         time=moment_of(headers["Nats-Time-Stamp"]),
         deleted=is_deleted(reply),
-        parts=None if written is None else Parts.parse(written),
+        parts=None if written is None else ValueParts.parse(written),
     )

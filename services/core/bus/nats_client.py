@@ -10,13 +10,13 @@ from typing import Any
 
 from nats.aio.client import Client
 
-__all__ = ["LettingGo"]
+__all__ = ["PatchedNatsClient"]
 
 _CLOSE_SECONDS = 1.0
 _CANCELLATIONS = 5
 
 
-class LettingGo(Client):
+class PatchedNatsClient(Client):
     """A client that waits for no server that says nothing: not to leave it, and not to go to another."""
 
     async def leave(self) -> None:

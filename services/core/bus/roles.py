@@ -15,10 +15,10 @@ import nkeys
 
 from services.core.bus.names import (
     EXCHANGES,
-    INDICATOR,
+    INDICATOR_BUCKET,
     INDICATORS,
     MEASUREMENTS,
-    REGISTER,
+    REGISTER_BUCKET,
     exchange_subject,
     heartbeat_subject,
     indicator_subject,
@@ -74,9 +74,9 @@ def _info(*streams: str) -> tuple[str, ...]:
 
 def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
     """Permissions per role; the prober's are those of one vantage, the collector's those of one data bus."""
-    register = kv_stream(REGISTER)
-    indicator = kv_stream(INDICATOR)
-    register_changes = kv_subject(REGISTER, ">")
+    register = kv_stream(REGISTER_BUCKET)
+    indicator = kv_stream(INDICATOR_BUCKET)
+    register_changes = kv_subject(REGISTER_BUCKET, ">")
     heartbeats = heartbeat_subject(vantage, "*")
     streams = (MEASUREMENTS, EXCHANGES)
     return {
@@ -88,7 +88,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
         "collector": Permissions((exchange_subject(bus, "*"), *_get(register)), (register_changes,)),
         "scorer": Permissions(
             (
-                kv_subject(INDICATOR, ">"),
+                kv_subject(INDICATOR_BUCKET, ">"),
                 indicator_subject("*", "*", "*"),
                 *_get(register, *streams, indicator),  # its own publication is what it remembers by
                 *_info(*streams, INDICATORS, register, indicator),  # how full they are is on its /metrics
@@ -97,7 +97,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
         ),
         "api": Permissions(
             _get(register, indicator, INDICATORS),
-            (register_changes, kv_subject(INDICATOR, ">")),
+            (register_changes, kv_subject(INDICATOR_BUCKET, ">")),
         ),
         "dump": Permissions((*_get(*streams, INDICATORS), *_info(*streams, INDICATORS))),
     }

@@ -16,10 +16,10 @@ from typing import IO, Any
 import nats.errors
 from nats.aio.msg import Msg
 
-from services.core.bus.streams import Streams, why
+from services.core.bus.streams import Streams, error_text
 from services.core.errors import BusError, StateError
 
-__all__ = ["restore", "save"]
+__all__ = ["restore_stream", "save_stream"]
 
 _ARCHIVE, _DESCRIPTION = "stream.tar.s2", "backup.json"
 _CHUNK_BYTES = 128 << 10
@@ -27,7 +27,7 @@ _SECONDS = 30.0  # for each step, not for the whole
 _INTEREST_SECONDS = 10.0  # for the servers of a cluster to hear which of them listens for the chunks
 
 
-async def save(bus: Streams, stream: str, folder: Path) -> int:
+async def save_stream(bus: Streams, stream: str, folder: Path) -> int:
     """Write a stream as it is now into a new folder; returns its last sequence. Needs role admin.
 
     Raises BusError when the bus does not give it whole, StateError when the folder cannot be written or is there already.
@@ -68,8 +68,8 @@ async def _receive(bus: Streams, queue: asyncio.Queue[Msg], archive: IO[bytes], 
             await bus.client.publish(message.reply)
 
 
-async def restore(bus: Streams, folder: Path) -> int:
-    """Put back a stream that `save` kept; returns its last sequence. An empty stream gives way to it. Needs role admin.
+async def restore_stream(bus: Streams, folder: Path) -> int:
+    """Put back a stream that `save_stream` kept; returns its last sequence. An empty stream gives way to it. Needs role admin.
 
     Raises BusError when the bus has a stream of that name with messages in it or refuses, StateError when the folder does
     not hold a stream as it was kept.
@@ -131,7 +131,7 @@ async def _ask(bus: Streams, subject: str, payload: bytes, what: str) -> dict[st
     try:
         reply = await bus.client.request(subject, payload, timeout=_SECONDS)
     except (nats.errors.Error, OSError, TimeoutError) as error:
-        raise BusError(f"{what} failed: {why(error)}") from error
+        raise BusError(f"{what} failed: {error_text(error)}") from error
     answer: dict[str, Any] = json.loads(reply.data) if reply.data else {}
     if "error" in answer:
         raise BusError(f"{what} failed: {answer['error'].get('description')}")

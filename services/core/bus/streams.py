@@ -18,13 +18,13 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
-from services.core.bus.cancellation import heard
-from services.core.bus.inbox import Replies
-from services.core.bus.messages import Message, StreamState, message_of, moment_of, status_of, status_text
+from services.core.bus.cancellation import propagate_cancellation
+from services.core.bus.inbox import ReplyInbox
+from services.core.bus.messages import StoredMessage, StreamState, message_of, moment_of, status_of, status_text
 from services.core.errors import BusError
 from services.core.log import logger
 
-__all__ = ["RETRY_SECONDS", "Streams", "why"]
+__all__ = ["RETRY_SECONDS", "Streams", "error_text"]
 
 RETRY_SECONDS = 0.2
 """How long to wait before asking again a bus that did not answer."""
@@ -39,7 +39,7 @@ _TRANSIENT = (nats.errors.Error, OSError, TimeoutError)
 class Streams:
     """What a component may ask of streams, over one connection."""
 
-    def __init__(self, client: Client, role: str, replies: Replies) -> None:
+    def __init__(self, client: Client, role: str, replies: ReplyInbox) -> None:
         self._client = client
         self._role = role
         self._replies = replies
@@ -82,13 +82,13 @@ class Streams:
         if ttl is not None:
             headers["Nats-TTL"] = f"{int(ttl)}s"
         try:
-            with heard():
+            with propagate_cancellation():
                 ack = await self.jetstream.publish(subject, payload, timeout=timeout, headers=headers or None)
         except _TRANSIENT as error:
-            raise BusError(f"{what} as {self._role} was not acknowledged: {why(error)}") from error
+            raise BusError(f"{what} as {self._role} was not acknowledged: {error_text(error)}") from error
         return int(ack.seq)
 
-    async def follow(self, stream: str, start: int, *, pattern: str = ">") -> AsyncIterator[Message]:
+    async def follow(self, stream: str, start: int, *, pattern: str = ">") -> AsyncIterator[StoredMessage]:
         """Every message of a stream from ``start`` on, for ever, across disconnections.
 
         When the stream is deleted and made again, every message of the new one; of one that was restored to an earlier
@@ -100,7 +100,7 @@ class Streams:
         async def on_message(_: Msg) -> None:
             sign.set()
 
-        with heard():
+        with propagate_cancellation():
             subscription = await self._client.subscribe(pattern, cb=on_message)
         try:
             while True:
@@ -163,7 +163,7 @@ class Streams:
         limit: int = 500,
         timeout: float = 5.0,
         since: datetime | None = None,
-    ) -> list[Message]:
+    ) -> list[StoredMessage]:
         """Up to ``limit`` stored messages from sequence ``start`` on, in order; empty when there are none yet.
 
         With ``since`` those that were stored at or after that moment, whatever ``start`` is.
@@ -172,16 +172,16 @@ class Streams:
         first = {"seq": start} if since is None else {"start_time": since.isoformat()}
         request = {**first, "batch": limit, "max_bytes": _BATCH_BYTES, "next_by_subj": pattern}
         payload = json.dumps(request).encode()
-        messages: list[Message] = []
+        messages: list[StoredMessage] = []
         try:
             with self._replies.expected() as (subject, replies):
-                with heard():
+                with propagate_cancellation():
                     await self._client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=subject)
                 async with asyncio.timeout(timeout):
                     while (status := status_of(reply := await replies.get())) is None:
                         messages.append(message_of(reply))
         except _TRANSIENT as error:
-            raise BusError(f"{what} failed: {why(error)}") from error
+            raise BusError(f"{what} failed: {error_text(error)}") from error
         if status not in ("204", "404"):
             raise BusError(f"{what} failed: {status_text(reply)}")
         return messages
@@ -189,14 +189,14 @@ class Streams:
     async def send(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> None:
         """Publish on core NATS, without acknowledgement."""
         try:
-            with heard():
+            with propagate_cancellation():
                 await self._client.publish(subject, payload, headers=headers)
         except _TRANSIENT as error:
-            raise BusError(f"sending on {subject} as {self._role} failed: {why(error)}") from error
+            raise BusError(f"sending on {subject} as {self._role} failed: {error_text(error)}") from error
 
     async def listen(self, subject: str) -> AsyncIterator[bytes]:
         """What is sent on core NATS from now on, for ever."""
-        with heard():
+        with propagate_cancellation():
             subscription = await self._client.subscribe(subject)
         try:
             async for message in subscription.messages:
@@ -215,13 +215,13 @@ class Streams:
 
     async def _request(self, subject: str, payload: bytes, what: str, timeout: float = 5.0) -> Msg:
         try:
-            with heard():
+            with propagate_cancellation():
                 return await self._client.request(subject, payload, timeout=timeout)
         except _TRANSIENT as error:
-            raise BusError(f"{what} failed: {why(error)}") from error
+            raise BusError(f"{what} failed: {error_text(error)}") from error
 
 
-def why(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """What went wrong, in words: nats-py raises some errors without a text."""
     if isinstance(error, nats.errors.NoRespondersError):
         return "no stream listens there; has `peyvand bus init` run?"

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from services.core.errors import SettingsError
 
-__all__ = ["Encryption", "is_encrypted", "servers"]
+__all__ = ["BusEncryption", "is_encrypted", "parse_urls"]
 
 
 @dataclass(frozen=True, slots=True)
-class Encryption:
+class BusEncryption:
     """PEM files: the authorities that the bus's certificate must come from (the system's when empty), and the
     certificate and key shown to the bus where it asks for them (none when empty).
     """
@@ -39,7 +39,7 @@ class Encryption:
         return context
 
 
-def servers(urls: str) -> list[str]:
+def parse_urls(urls: str) -> list[str]:
     """URLs of the bus's servers from one text, separated by commas. Raises SettingsError when one is none of ours."""
     found = [url.strip() for url in urls.split(",") if url.strip()]
     schemes = {urlsplit(url).scheme for url in found}

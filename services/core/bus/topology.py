@@ -11,10 +11,10 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 from services.core.bus.buckets import Bus
 from services.core.bus.names import (
     EXCHANGES,
-    INDICATOR,
+    INDICATOR_BUCKET,
     INDICATORS,
     MEASUREMENTS,
-    REGISTER,
+    REGISTER_BUCKET,
     exchange_subject,
     indicator_subject,
     kv_stream,
@@ -23,7 +23,7 @@ from services.core.bus.names import (
 )
 from services.core.errors import BusError
 
-__all__ = ["initialise", "stream_configs"]
+__all__ = ["initialise_streams", "stream_configs"]
 
 _DAY = 86_400.0
 
@@ -66,12 +66,12 @@ def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
         _stream(MEASUREMENTS, measurement_subject("*", "*"), 7, replicas),
         _stream(EXCHANGES, exchange_subject("*", "*"), 7, replicas),
         _stream(INDICATORS, indicator_subject("*", "*", "*"), 400, replicas),
-        _bucket(REGISTER, replicas),
-        _bucket(INDICATOR, replicas),
+        _bucket(REGISTER_BUCKET, replicas),
+        _bucket(INDICATOR_BUCKET, replicas),
     )
 
 
-async def initialise(bus: Bus, *, replicas: int | None = None) -> None:
+async def initialise_streams(bus: Bus, *, replicas: int | None = None) -> None:
     """Create or bring up to date every stream and bucket; doing it again changes nothing. Needs role admin.
 
     Without ``replicas`` what is there keeps as many copies as it has; what is new gets as many as the others, 1 where there

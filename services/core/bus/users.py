@@ -15,13 +15,22 @@ from pathlib import Path
 from services.core.bus.roles import ROLES, Permissions, User, inbox_prefix, permissions, read_user, write_seed
 from services.core.errors import SettingsError
 
-__all__ = ["Seat", "authorization", "entry", "read_users", "replace_seed", "retire_seeds", "seats", "write_seeds"]
+__all__ = [
+    "Account",
+    "accounts",
+    "authorization_file",
+    "read_users",
+    "replace_seed",
+    "retire_seeds",
+    "user_entry",
+    "write_seeds",
+]
 
 _BEFORE = ".before"
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Account:
     """One user to be: its name, its role, what it may do."""
 
     name: str
@@ -29,24 +38,24 @@ class Seat:
     allowed: Permissions
 
 
-def seats(vantages: Sequence[str], buses: Sequence[str]) -> tuple[Seat, ...]:
+def accounts(vantages: Sequence[str], buses: Sequence[str]) -> tuple[Account, ...]:
     """Everyone whom a bus with these vantages and data buses admits."""
-    found: list[Seat] = []
+    found: list[Account] = []
     for role in ROLES:
         if role == "prober":
-            found += [Seat(f"prober-{name}", role, permissions(name, "")[role]) for name in vantages]
+            found += [Account(f"prober-{name}", role, permissions(name, "")[role]) for name in vantages]
         elif role == "collector":
-            found += [Seat(f"collector-{name}", role, permissions("", name)[role]) for name in buses]
+            found += [Account(f"collector-{name}", role, permissions("", name)[role]) for name in buses]
         else:
-            found.append(Seat(role, role, permissions("", "")[role]))
+            found.append(Account(role, role, permissions("", "")[role]))
     return tuple(found)
 
 
-def _path(folder: Path, seat: Seat) -> Path:
+def _path(folder: Path, seat: Account) -> Path:
     return folder / seat.name / f"{seat.role}.nk"
 
 
-def write_seeds(folder: Path, everyone: Iterable[Seat]) -> tuple[str, ...]:
+def write_seeds(folder: Path, everyone: Iterable[Account]) -> tuple[str, ...]:
     """Make the seeds that are missing (0600, in folders 0700); return the names of their users."""
     made = []
     for seat in everyone:
@@ -58,7 +67,7 @@ def write_seeds(folder: Path, everyone: Iterable[Seat]) -> tuple[str, ...]:
     return tuple(made)
 
 
-def replace_seed(folder: Path, everyone: Iterable[Seat], name: str) -> None:
+def replace_seed(folder: Path, everyone: Iterable[Account], name: str) -> None:
     """Give a user a new seed and keep the one before until `retire_seeds`. Raises SettingsError when that is not to be."""
     chosen = {seat.name: seat for seat in everyone}
     if name not in chosen:
@@ -72,7 +81,7 @@ def replace_seed(folder: Path, everyone: Iterable[Seat], name: str) -> None:
     write_seed(path)
 
 
-def retire_seeds(folder: Path, everyone: Iterable[Seat]) -> tuple[str, ...]:
+def retire_seeds(folder: Path, everyone: Iterable[Account]) -> tuple[str, ...]:
     """Remove every seed that was replaced; return the names of their users."""
     retired = []
     for seat in everyone:
@@ -84,7 +93,7 @@ def retire_seeds(folder: Path, everyone: Iterable[Seat]) -> tuple[str, ...]:
     return tuple(retired)
 
 
-def read_users(folder: Path, everyone: Iterable[Seat]) -> Iterator[tuple[User, Permissions]]:
+def read_users(folder: Path, everyone: Iterable[Account]) -> Iterator[tuple[User, Permissions]]:
     """Every user of the folder with what it may do, twice while its seed is being replaced. Raises SettingsError."""
     for seat in everyone:
         path = _path(folder, seat)
@@ -94,7 +103,7 @@ def read_users(folder: Path, everyone: Iterable[Seat]) -> Iterator[tuple[User, P
             yield read_user(before, seat.role), seat.allowed
 
 
-def entry(user: User, allowed: Permissions) -> Mapping[str, object]:
+def user_entry(user: User, allowed: Permissions) -> Mapping[str, object]:
     """What the server's configuration says of one user; its own inbox comes on top of its role's subjects."""
     return {
         "nkey": user.public_key,
@@ -105,7 +114,7 @@ def entry(user: User, allowed: Permissions) -> Mapping[str, object]:
     }
 
 
-def authorization(users: Iterable[tuple[User, Permissions]]) -> str:
+def authorization_file(users: Iterable[tuple[User, Permissions]]) -> str:
     """The file that deploy/nats/*.conf include. It holds no secret."""
-    block = {"users": [entry(user, allowed) for user, allowed in users]}
+    block = {"users": [user_entry(user, allowed) for user, allowed in users]}
     return f"# Made by `peyvand bus users`; edits here are lost.\nauthorization: {json.dumps(block, indent=2)}\n"

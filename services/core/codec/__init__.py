@@ -23,30 +23,29 @@ from services.core.codec.measurement import (
     measurement_to_json,
 )
 from services.core.codec.measurement_json import measurement_from_json
-from services.core.codec.register import Chunk, Manifest, decode_manifest, encode_manifest
-from services.core.codec.units import duration, from_micros, micros, time_of, timestamp
+from services.core.codec.register import RegisterChunk, RegisterManifest, decode_manifest, encode_manifest
+from services.core.codec.units import from_micros, from_timestamp, to_duration, to_micros, to_timestamp
 
 __all__ = [
-    "Chunk",
     "ExchangeVolume",
     "Heartbeat",
-    "Manifest",
+    "RegisterChunk",
+    "RegisterManifest",
     "decode_columns",
     "decode_heartbeat",
     "decode_manifest",
     "decode_measurements",
     "decode_summaries",
-    "duration",
     "encode_heartbeat",
     "encode_manifest",
     "encode_measurements",
     "encode_summaries",
     "from_micros",
+    "from_timestamp",
     "indicator_to_json",
     "indicator_to_message",
     "measurement_from_json",
     "measurement_to_json",
-    "micros",
     "reconciliation_from_message",
     "reconciliation_to_message",
     "sensitivity_to_json",
@@ -56,8 +55,9 @@ __all__ = [
     "structure_to_message",
     "summary_from_json",
     "summary_to_json",
-    "time_of",
-    "timestamp",
+    "to_duration",
+    "to_micros",
+    "to_timestamp",
     "traffic_from_message",
     "traffic_to_message",
     "volume_from_message",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from google.protobuf import json_format
 
 from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
-from services.core.codec.units import timestamp
+from services.core.codec.units import to_timestamp
 from services.core.model import (
     BusTraffic,
     Estimate,
@@ -66,9 +66,9 @@ def volume_to_message(volume: ExchangeVolume) -> block_pb2.ExchangeVolume:
         ok=volume.ok,
         bus_failures=volume.bus_failures,
         provider_failures=volume.provider_failures,
-        last_slot=timestamp(volume.last_slot),
-        slots_from=None if volume.slots_from is None else timestamp(volume.slots_from),
-        slots_to=None if volume.slots_to is None else timestamp(volume.slots_to),
+        last_slot=to_timestamp(volume.last_slot),
+        slots_from=None if volume.slots_from is None else to_timestamp(volume.slots_from),
+        slots_to=None if volume.slots_to is None else to_timestamp(volume.slots_to),
     )
 
 
@@ -112,8 +112,8 @@ def reconciliation_to_message(one: Reconciliation) -> reconciliation_pb2.Reconci
             unusual=volume.unusual,
             trend=volume.trend,
         ),
-        as_of=None if one.as_of is None else timestamp(one.as_of),
-        last_hour=None if one.last_hour is None else timestamp(one.last_hour),
+        as_of=None if one.as_of is None else to_timestamp(one.as_of),
+        last_hour=None if one.last_hour is None else to_timestamp(one.last_hour),
     )
 
 
@@ -165,7 +165,7 @@ def traffic_to_message(one: Traffic) -> reconciliation_pb2.Traffic:
         ],
         read_days=one.read_days,
         unseen_share=one.unseen_share,
-        as_of=None if one.as_of is None else timestamp(one.as_of),
+        as_of=None if one.as_of is None else to_timestamp(one.as_of),
     )
 
 
@@ -196,7 +196,7 @@ def structure_to_message(one: Structure) -> indicator_pb2.Structure:
     """The message of a structure. Without ``as_of``, as in a block, its provenance stays unset."""
     return indicator_pb2.Structure(
         window_days=one.window_days,
-        as_of=timestamp(one.as_of) if one.as_of else None,
+        as_of=to_timestamp(one.as_of) if one.as_of else None,
         register_version=one.register_version,
         method_version=one.method_version,
         evidence_sequence=one.evidence_sequence,

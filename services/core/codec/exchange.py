@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import exchange_pb2
-from services.core.codec.units import timestamp
+from services.core.codec.units import to_timestamp
 from services.core.model import DURATION_BUCKETS, ExchangeSummary
 
 __all__ = ["decode_summaries", "encode_summaries", "summary_from_json", "summary_to_json"]
@@ -19,7 +19,7 @@ _PLAIN = tuple(field.name for field in fields(ExchangeSummary) if field.name not
 
 def _message(row: ExchangeSummary) -> exchange_pb2.ExchangeSummary:
     return exchange_pb2.ExchangeSummary(
-        slot_start=timestamp(row.slot_start),
+        slot_start=to_timestamp(row.slot_start),
         duration_buckets=row.duration_buckets,
         **{name: getattr(row, name) for name in _PLAIN},
     )

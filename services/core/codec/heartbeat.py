@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import heartbeat_pb2
-from services.core.codec.units import time_of, timestamp
+from services.core.codec.units import from_timestamp, to_timestamp
 
 __all__ = ["Heartbeat", "decode_heartbeat", "encode_heartbeat"]
 
@@ -35,13 +35,13 @@ def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
     return heartbeat_pb2.Heartbeat(
         vantage=heartbeat.vantage,
         prober=heartbeat.prober,
-        time=timestamp(heartbeat.time),
-        started=timestamp(heartbeat.started),
+        time=to_timestamp(heartbeat.time),
+        started=to_timestamp(heartbeat.started),
         register_version=heartbeat.register_version,
         probe_version=heartbeat.probe_version,
         targets=heartbeat.targets,
         leaving=heartbeat.leaving,
-        share_from=None if heartbeat.share_from is None else timestamp(heartbeat.share_from),
+        share_from=None if heartbeat.share_from is None else to_timestamp(heartbeat.share_from),
     ).SerializeToString()
 
 
@@ -54,8 +54,8 @@ def decode_heartbeat(payload: bytes) -> Heartbeat:
     return Heartbeat(
         message.vantage,
         message.prober,
-        time_of(message.time),
-        time_of(message.started),
+        from_timestamp(message.time),
+        from_timestamp(message.started),
         message.register_version,
         message.probe_version,
         message.targets,

@@ -5,8 +5,17 @@ from __future__ import annotations
 from google.protobuf import json_format
 
 from peyvand.v1 import indicator_pb2
-from services.core.codec.units import timestamp
-from services.core.model import Indicator, Interval, Kind, Losses, RankBand, RankSensitivity, Sensitivity, Strict
+from services.core.codec.units import to_timestamp
+from services.core.model import (
+    Indicator,
+    IndicatorKind,
+    Interval,
+    Losses,
+    RankBand,
+    RankSensitivity,
+    Sensitivity,
+    StrictShare,
+)
 
 __all__ = ["indicator_from_message", "indicator_to_json", "indicator_to_message", "sensitivity_to_json"]
 
@@ -18,7 +27,7 @@ def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
         kind=indicator_pb2.IndicatorKind.ValueType(row.kind),
         id=row.id,
         window_days=row.window_days,
-        as_of=timestamp(row.as_of),
+        as_of=to_timestamp(row.as_of),
         register_version=row.register_version,
         probe_version=row.probe_version,
         method_version=row.method_version,
@@ -50,7 +59,7 @@ def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
     """The indicator a message carries."""
     losses, strict = message.losses, message.strict
     return Indicator(
-        kind=Kind(message.kind),
+        kind=IndicatorKind(message.kind),
         id=message.id,
         window_days=message.window_days,
         as_of=message.as_of.seconds,
@@ -59,7 +68,7 @@ def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
         upper=message.upper,
         known_share=message.known_share,
         losses=Losses(losses.not_connected, losses.not_answered, losses.invalid, losses.late, losses.stale),
-        strict=Strict(strict.point if strict.HasField("point") else None, strict.lower, strict.upper)
+        strict=StrictShare(strict.point if strict.HasField("point") else None, strict.lower, strict.upper)
         if message.HasField("strict")
         else None,
         interval=Interval(message.interval.low, message.interval.high, message.interval.level)
@@ -92,7 +101,7 @@ def sensitivity_to_json(row: Sensitivity) -> str:
     """One line of JSON in the protobuf mapping, with proto field names; zeros are written out."""
     message = indicator_pb2.Sensitivity(
         window_days=row.window_days,
-        as_of=timestamp(row.as_of),
+        as_of=to_timestamp(row.as_of),
         register_version=row.register_version,
         probe_version=row.probe_version,
         method_version=row.method_version,

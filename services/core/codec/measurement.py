@@ -10,8 +10,8 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import measurement_pb2, outcome_pb2
-from services.core.codec.units import duration, from_micros, micros, timestamp
-from services.core.model import FACTS, Facts, Measurement, MeasurementColumns, Outcome, Phases, Reason, Target
+from services.core.codec.units import from_micros, to_duration, to_micros, to_timestamp
+from services.core.model import FACTS, FactColumns, Measurement, MeasurementColumns, Outcome, Phases, Reason, Target
 
 __all__ = [
     "decode_columns",
@@ -43,16 +43,16 @@ def encode_measurements(rows: Sequence[Measurement]) -> bytes:
         details=details,
         target=[index[row.target] for row in rows],
         slot_start=[row.slot_start for row in rows],
-        time=[micros(row.time) for row in rows],
+        time=[to_micros(row.time) for row in rows],
         outcome=[row.outcome for row in rows],
         reason=[row.reason for row in rows],
-        latency=[micros(row.latency) for row in rows],
-        data_age=[micros(row.data_age) for row in rows],
-        resolve=[micros(row.phases.resolve) for row in rows],
-        connect=[micros(row.phases.connect) for row in rows],
-        tls=[micros(row.phases.tls) for row in rows],
-        processing=[micros(row.phases.processing) for row in rows],
-        transfer=[micros(row.phases.transfer) for row in rows],
+        latency=[to_micros(row.latency) for row in rows],
+        data_age=[to_micros(row.data_age) for row in rows],
+        resolve=[to_micros(row.phases.resolve) for row in rows],
+        connect=[to_micros(row.phases.connect) for row in rows],
+        tls=[to_micros(row.phases.tls) for row in rows],
+        processing=[to_micros(row.phases.processing) for row in rows],
+        transfer=[to_micros(row.phases.transfer) for row in rows],
         certificate_expiry=[-1 if row.certificate_expiry is None else row.certificate_expiry for row in rows],
         detail=[detail_index[row.detail] for row in rows],
     ).SerializeToString()
@@ -88,7 +88,7 @@ def decode_columns(payload: bytes) -> MeasurementColumns:
     if rows and int(columns.target.max()) >= len(columns.targets):
         raise ValueError("a MeasurementBatch that names a target outside its table")
     numbers = np.array([np.array(getattr(batch, name), np.int64) for name in FACTS], np.int64)
-    facts = Facts(numbers, np.array(batch.detail, np.int64), tuple(batch.details))
+    facts = FactColumns(numbers, np.array(batch.detail, np.int64), tuple(batch.details))
     if rows and int(facts.detail.max()) >= len(facts.details):
         raise ValueError("a MeasurementBatch that names a detail outside its table")
     return replace(columns, facts=facts)
@@ -136,19 +136,19 @@ def measurement_to_json(row: Measurement) -> str:
     message = measurement_pb2.Measurement(
         **{"endpoint" if row.target.endpoint else "link": row.target.id},
         vantage=row.vantage,
-        slot_start=timestamp(row.slot_start),
-        time=None if row.time is None else timestamp(row.time),
+        slot_start=to_timestamp(row.slot_start),
+        time=None if row.time is None else to_timestamp(row.time),
         outcome=outcome_pb2.Outcome.ValueType(row.outcome),
         reason=outcome_pb2.Reason.ValueType(row.reason),
-        latency=duration(row.latency),
-        data_age=duration(row.data_age),
-        phases=measurement_pb2.Phases(**{name: duration(getattr(row.phases, name)) for name in _PHASES}),
-        certificate_expiry=None if row.certificate_expiry is None else timestamp(row.certificate_expiry),
+        latency=to_duration(row.latency),
+        data_age=to_duration(row.data_age),
+        phases=measurement_pb2.Phases(**{name: to_duration(getattr(row.phases, name)) for name in _PHASES}),
+        certificate_expiry=None if row.certificate_expiry is None else to_timestamp(row.certificate_expiry),
         detail=row.detail,
         register_version=row.register_version,
         probe_version=row.probe_version,
         prober=row.prober,
-        stored=None if row.stored is None else timestamp(row.stored),
+        stored=None if row.stored is None else to_timestamp(row.stored),
         sequence=row.sequence,
     )
     return json_format.MessageToJson(message, preserving_proto_field_name=True, indent=None, ensure_ascii=False)

@@ -12,7 +12,7 @@ import orjson
 from google.protobuf import json_format
 
 from peyvand.v1 import measurement_pb2
-from services.core.codec.units import seconds_of, time_of
+from services.core.codec.units import from_duration, from_timestamp
 from services.core.model import Measurement, Outcome, Phases, Reason, Target
 
 __all__ = ["measurement_from_json"]
@@ -132,17 +132,17 @@ def _by_the_rules(text: str) -> Measurement:
         target=Target(getattr(message, str(kind)), endpoint=kind == "endpoint"),
         vantage=message.vantage,
         slot_start=message.slot_start.seconds,
-        time=time_of(message.time) if message.HasField("time") else None,
+        time=from_timestamp(message.time) if message.HasField("time") else None,
         outcome=Outcome(message.outcome),
         reason=Reason(message.reason),
-        latency=seconds_of(message.latency) if message.HasField("latency") else None,
-        data_age=seconds_of(message.data_age) if message.HasField("data_age") else None,
-        phases=Phases(**{field.name: seconds_of(value) for field, value in phases.ListFields()}),
+        latency=from_duration(message.latency) if message.HasField("latency") else None,
+        data_age=from_duration(message.data_age) if message.HasField("data_age") else None,
+        phases=Phases(**{field.name: from_duration(value) for field, value in phases.ListFields()}),
         certificate_expiry=message.certificate_expiry.seconds if message.HasField("certificate_expiry") else None,
         detail=message.detail,
         register_version=message.register_version,
         probe_version=message.probe_version,
         prober=message.prober,
-        stored=time_of(message.stored) if message.HasField("stored") else None,
+        stored=from_timestamp(message.stored) if message.HasField("stored") else None,
         sequence=message.sequence,
     )

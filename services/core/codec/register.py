@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import register_pb2
-from services.core.codec.units import time_of, timestamp
+from services.core.codec.units import from_timestamp, to_timestamp
 
 __all__ = [
-    "Chunk",
-    "Manifest",
+    "RegisterChunk",
+    "RegisterManifest",
     "decode_manifest",
     "encode_manifest",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class RegisterChunk:
     """One part of a published register: its consumer agency (empty = what all share), key, SHA-256 and size in bytes."""
 
     agency: str
@@ -28,21 +28,21 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class RegisterManifest:
     """What makes up one published register; ``published`` in epoch seconds."""
 
     register_version: str
     probe_version: str
     published: float
-    chunks: tuple[Chunk, ...]
+    chunks: tuple[RegisterChunk, ...]
 
 
-def encode_manifest(manifest: Manifest) -> bytes:
+def encode_manifest(manifest: RegisterManifest) -> bytes:
     """A RegisterManifest."""
     return register_pb2.RegisterManifest(
         register_version=manifest.register_version,
         probe_version=manifest.probe_version,
-        published=timestamp(manifest.published),
+        published=to_timestamp(manifest.published),
         chunks=[
             register_pb2.RegisterChunk(agency=chunk.agency, key=chunk.key, sha256=chunk.sha256, bytes=chunk.bytes)
             for chunk in manifest.chunks
@@ -50,15 +50,15 @@ def encode_manifest(manifest: Manifest) -> bytes:
     ).SerializeToString()
 
 
-def decode_manifest(payload: bytes) -> Manifest:
+def decode_manifest(payload: bytes) -> RegisterManifest:
     """Raises ValueError when the payload is not a RegisterManifest."""
     try:
         message = register_pb2.RegisterManifest.FromString(payload)
     except DecodeError as error:
         raise ValueError("not a RegisterManifest") from error
-    return Manifest(
+    return RegisterManifest(
         message.register_version,
         message.probe_version,
-        time_of(message.published),
-        tuple(Chunk(chunk.agency, chunk.key, chunk.sha256, chunk.bytes) for chunk in message.chunks),
+        from_timestamp(message.published),
+        tuple(RegisterChunk(chunk.agency, chunk.key, chunk.sha256, chunk.bytes) for chunk in message.chunks),
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-__all__ = ["duration", "from_micros", "micros", "seconds_of", "time_of", "timestamp"]
+__all__ = ["from_duration", "from_micros", "from_timestamp", "to_duration", "to_micros", "to_timestamp"]
 
 
-def micros(seconds: float | None) -> int:
+def to_micros(seconds: float | None) -> int:
     """Seconds as whole microseconds; -1 for None."""
     return -1 if seconds is None else round(seconds * 1e6)
 
@@ -18,19 +18,19 @@ def from_micros(value: int) -> float | None:
     return None if value < 0 else value / 1e6
 
 
-def timestamp(seconds: float) -> Timestamp:
+def to_timestamp(seconds: float) -> Timestamp:
     """Epoch seconds as a Timestamp, to the microsecond."""
     message = Timestamp()
     message.FromMicroseconds(round(seconds * 1e6))
     return message
 
 
-def time_of(message: Timestamp) -> float:
+def from_timestamp(message: Timestamp) -> float:
     """A Timestamp as epoch seconds, to the microsecond."""
     return message.ToMicroseconds() / 1e6
 
 
-def duration(seconds: float | None) -> Duration | None:
+def to_duration(seconds: float | None) -> Duration | None:
     """Seconds as a Duration, to the microsecond; None for None."""
     if seconds is None:
         return None
@@ -39,6 +39,6 @@ def duration(seconds: float | None) -> Duration | None:
     return message
 
 
-def seconds_of(message: Duration) -> float:
+def from_duration(message: Duration) -> float:
     """A Duration as seconds, to the microsecond."""
     return message.ToMicroseconds() / 1e6

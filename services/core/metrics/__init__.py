@@ -1,7 +1,7 @@
 """The table of all metrics, and the factory that makes them."""
 
 from services.core.metrics.factory import counter, gauge, histogram
-from services.core.metrics.families import Family, Labels, Late
+from services.core.metrics.families import GaugeFamily, Labels, LateGauge
 from services.core.metrics.table import TABLE, Metric
 
-__all__ = ["TABLE", "Family", "Labels", "Late", "Metric", "counter", "gauge", "histogram"]
+__all__ = ["TABLE", "GaugeFamily", "Labels", "LateGauge", "Metric", "counter", "gauge", "histogram"]

@@ -8,12 +8,12 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from services.core import metrics
 
-__all__ = ["Family", "Labels", "Late"]
+__all__ = ["GaugeFamily", "Labels", "LateGauge"]
 
 Labels = tuple[str, ...]
 
 
-class Family:
+class GaugeFamily:
     """One labelled gauge whose series are replaced as a whole."""
 
     def __init__(self, name: str, registry: CollectorRegistry) -> None:
@@ -32,7 +32,7 @@ class Family:
             series.set(value)
 
 
-class Late:
+class LateGauge:
     """A gauge without labels that does not exist before its first value."""
 
     def __init__(self, name: str, registry: CollectorRegistry) -> None:

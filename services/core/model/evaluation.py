@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Announced", "Dimension", "Evaluation", "EvaluationRound"]
+__all__ = ["AnnouncedAgency", "Dimension", "Evaluation", "EvaluationRound"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Dimension:
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class AnnouncedAgency:
     """An agency as an official round names it."""
 
     name_en: str
@@ -42,7 +42,7 @@ class EvaluationRound:
     growth_since_round_1_percent_more_than: float | None = None
     dimension_percent: Mapping[str, float | None] = field(default_factory=dict)
     also_taken_into_account: tuple[str, ...] = ()
-    announced_top_agencies: tuple[Announced, ...] = ()
+    announced_top_agencies: tuple[AnnouncedAgency, ...] = ()
     stated_next_step: str = ""
     stated_concerns: tuple[str, ...] = ()
 

@@ -7,25 +7,25 @@ from typing import Self
 
 __all__ = [
     "DURATION_BUCKETS",
-    "FINDINGS",
+    "LINK_FINDINGS",
     "BusTraffic",
-    "Carrier",
     "Estimate",
     "ExchangeSummary",
+    "Flow",
     "Parties",
     "Reconciliation",
     "Traffic",
     "Undeclared",
     "Volume",
-    "escaped",
-    "findings",
+    "escape_code",
+    "link_findings",
 ]
 
 _GENERIC_PARTS = 3
 """Provider, service and data item. Services of X-Road have one part more than their provider, which has three or four."""
 
 
-def escaped(code: str) -> str:
+def escape_code(code: str) -> str:
     """Write a slash inside a code as %2F (and % as %25), so that two different parties never read the same."""
     return code.replace("%", "%25").replace("/", "%2F")
 
@@ -86,12 +86,12 @@ class ExchangeSummary:
     duration_ms_sum: float = 0.0
 
 
-FINDINGS = ("silent", "disagreeing", "unusual")
+LINK_FINDINGS = ("silent", "disagreeing", "unusual")
 """What can be found of a link: words of peyvand.v1.LinkFinding, of the metric and of the command line."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Carrier:
+class Flow:
     """One X-Road client calling one X-Road service over one bus, as the register in force maps it.
 
     ``consumer`` and ``provider`` are agencies or ``_unmapped``; ``link`` is empty unless exactly one maps; ``shared``
@@ -199,7 +199,7 @@ class Traffic:
     as_of: int | None = None
 
 
-def findings(one: Reconciliation) -> tuple[str, ...]:
+def link_findings(one: Reconciliation) -> tuple[str, ...]:
     """Return which of FINDINGS hold of a link."""
     held = (one.silent, one.disagrees, one.volume is not None and one.volume.unusual)
-    return tuple(finding for finding, holds in zip(FINDINGS, held, strict=True) if holds)
+    return tuple(finding for finding, holds in zip(LINK_FINDINGS, held, strict=True) if holds)

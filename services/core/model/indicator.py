@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-__all__ = ["Indicator", "Interval", "Kind", "Losses", "RankBand", "Strict"]
+__all__ = ["Indicator", "IndicatorKind", "Interval", "Losses", "RankBand", "StrictShare"]
 
 
-class Kind(IntEnum):
+class IndicatorKind(IntEnum):
     """What an indicator is about; numbers are those of peyvand.v1.IndicatorKind."""
 
     GOVERNMENT = 1
@@ -46,7 +46,7 @@ class Losses:
 
 
 @dataclass(frozen=True, slots=True)
-class Strict:
+class StrictShare:
     """E: the share of slots in which every link of a service worked at once, with its bounds."""
 
     point: float | None
@@ -66,7 +66,7 @@ class RankBand:
 class Indicator:
     """One number with its bounds, its versions and its time (``as_of`` in epoch seconds). Shares are in [0, 1]."""
 
-    kind: Kind
+    kind: IndicatorKind
     id: str
     window_days: int
     as_of: int
@@ -75,7 +75,7 @@ class Indicator:
     upper: float
     known_share: float
     losses: Losses
-    strict: Strict | None = None
+    strict: StrictShare | None = None
     links_required: int = 0
     links_known: int = 0
     links_absent: int = 0

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core.model.decorators import unfrozen
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.unfrozen import record
 
 __all__ = [
     "FACTS",
-    "Facts",
+    "FactColumns",
     "Measurement",
     "MeasurementColumns",
     "Phases",
@@ -40,7 +40,7 @@ class Phases:
     transfer: float | None = None
 
 
-@record
+@unfrozen
 class Measurement:
     """One published outcome. ``slot_start`` in epoch seconds; ``time`` in epoch seconds, None when shed;
     ``latency`` and ``data_age`` in seconds; ``certificate_expiry`` in epoch seconds. ``stored`` (epoch seconds) and
@@ -66,7 +66,7 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class FactColumns:
     """What was measured beside the outcome, as columns of n rows.
 
     ``numbers`` (8, n) int64 by FACTS: microseconds, epoch seconds of the expiry, -1 unset; ``detail`` (n,) indexes ``details``.
@@ -99,7 +99,7 @@ class MeasurementColumns:
     reason: NDArray[np.uint8]
     latency: NDArray[np.int64] | None = None
     data_age: NDArray[np.int64] | None = None
-    facts: Facts | None = None
+    facts: FactColumns | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -116,7 +116,7 @@ class MeasurementColumns:
             reason=self.reason[kept],
             latency=None if latency is None else latency[kept],
             data_age=None if data_age is None else data_age[kept],
-            facts=None if facts is None else Facts(facts.numbers[:, kept], facts.detail[kept], facts.details),
+            facts=None if facts is None else FactColumns(facts.numbers[:, kept], facts.detail[kept], facts.details),
         )
 
 

@@ -11,24 +11,24 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "BUS_KINDS",
-    "KINDS",
+    "PROBE_KINDS",
     "SOAP_KINDS",
     "Auth",
-    "Body",
     "Capture",
+    "DnsQuery",
     "Expect",
-    "Fresh",
+    "FreshnessSource",
     "HeaderExpectation",
     "JsonExpectation",
-    "Line",
+    "LineStep",
+    "Patterns",
     "Probe",
-    "Query",
     "Step",
     "Tls",
     "XmlExpectation",
 ]
 
-KINDS = ("http", "soap", "xroad-rest", "xroad-soap", "grpc", "tcp", "tls", "dns", "journey")
+PROBE_KINDS = ("http", "soap", "xroad-rest", "xroad-soap", "grpc", "tcp", "tls", "dns", "journey")
 """Every kind of probe."""
 
 SOAP_KINDS = ("soap", "xroad-soap")
@@ -72,7 +72,7 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class Patterns:
     """Patterns (RE2): each of ``must`` has to be found, none of ``must_not`` may be."""
 
     must: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ class XmlExpectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class FreshnessSource:
     """Where the age of the data is read: a JSONPath, an XPath or a header holding RFC 3339, epoch seconds, an HTTP date
     or a Jalali date.
     """
@@ -130,21 +130,21 @@ class Expect:
 
     status: tuple[int, ...] = ()
     headers: Mapping[str, HeaderExpectation] = field(default_factory=dict)
-    body: Body = Body()
+    body: Patterns = Patterns()
     json: tuple[JsonExpectation, ...] = ()
     xml: tuple[XmlExpectation, ...] = ()
     namespaces: Mapping[str, str] = field(default_factory=dict)
     schema: object = None
     record: Mapping[str, object] = field(default_factory=dict)
-    fresh: Fresh | None = None
+    fresh: FreshnessSource | None = None
     tls: bool = False
     rcode: tuple[str, ...] = ()
-    answers: Body = Body()
-    authority: Body = Body()
+    answers: Patterns = Patterns()
+    authority: Patterns = Patterns()
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LineStep:
     """One step of a talk over TCP: wait for a line that matches ``expect`` (RE2), then send ``send`` and a line feed,
     then, where asked, go on over TLS. What is empty is skipped. A protocol whose lines end in CRLF wants its CR in ``send``.
     """
@@ -155,7 +155,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class DnsQuery:
     """A DNS question: ``name``, record ``type``, over ``transport`` udp or tcp, recursion desired or not."""
 
     name: str = ""
@@ -217,8 +217,8 @@ class Probe:
     user_id: str = ""
     call: str = ""
     descriptors: str = ""
-    lines: tuple[Line, ...] = ()
+    lines: tuple[LineStep, ...] = ()
     starttls: str = ""
-    query: Query = Query()
+    query: DnsQuery = DnsQuery()
     steps: tuple[Step, ...] = ()
     expect: Expect = Expect()

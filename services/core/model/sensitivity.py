@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 
 __all__ = ["RankSensitivity", "Sensitivity", "SwitchIndex"]
 
@@ -33,7 +33,7 @@ class RankSensitivity:
     ``cases`` combinations were computed; ``mean_rank_shift`` is the mean over them of the mean absolute rank shift.
     """
 
-    kind: Kind
+    kind: IndicatorKind
     cases: int
     mean_rank_shift: float
     switches: tuple[SwitchIndex, ...]

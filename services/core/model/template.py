@@ -9,10 +9,18 @@ from string import Template
 
 from services.core.model.probe import SOAP_KINDS, Probe
 
-__all__ = ["fill", "filled", "names", "partial_texts", "sent_texts", "texts", "value_texts"]
+__all__ = [
+    "fill_placeholders",
+    "fill_probe",
+    "partial_texts",
+    "placeholders",
+    "sent_texts",
+    "template_texts",
+    "value_texts",
+]
 
 
-def names(text: str) -> frozenset[str]:
+def placeholders(text: str) -> frozenset[str]:
     """Return the names a text asks for. ValueError when a ``$`` is followed by neither a name nor another ``$``."""
     template = Template(text)
     if not template.is_valid():
@@ -20,22 +28,22 @@ def names(text: str) -> frozenset[str]:
     return frozenset(template.get_identifiers())
 
 
-def fill(text: str, params: Mapping[str, object]) -> str:
+def fill_placeholders(text: str, params: Mapping[str, object]) -> str:
     """Return the text with its names filled in: texts as they are, numbers and flags as JSON writes them.
 
     ValueError when a name is not in ``params`` or its value is neither text, number nor flag.
     """
-    return Template(text).substitute({name: _written(name, params) for name in sorted(names(text))})
+    return Template(text).substitute({name: _written(name, params) for name in sorted(placeholders(text))})
 
 
-def filled(probe: Probe, params: Mapping[str, object]) -> Probe:
+def fill_probe(probe: Probe, params: Mapping[str, object]) -> Probe:
     """Return the definition with the texts that are sent filled in. ValueError as for fill.
 
     What is expected is filled where it is compiled; the steps of a journey, when their turn comes.
     """
 
     def written(text: str) -> str:
-        return fill(text, params) if "$" in text else text
+        return fill_placeholders(text, params) if "$" in text else text
 
     return replace(
         probe,
@@ -51,13 +59,13 @@ def filled(probe: Probe, params: Mapping[str, object]) -> Probe:
 
 
 def sent_texts(probe: Probe) -> Iterator[str]:
-    """Return the texts of a probe definition that are sent, as ``filled`` fills them."""
+    """Return the texts of a probe definition that are sent, as ``fill_probe`` fills them."""
     yield from probe.headers.values()
     yield from (probe.body, probe.action, probe.client, probe.service, probe.user_id, probe.query.name)
     yield from (line.send for line in probe.lines)
 
 
-def texts(probe: Probe) -> Iterator[str]:
+def template_texts(probe: Probe) -> Iterator[str]:
     """Return the texts of a probe definition that are filled: those that are sent, and those among expected values.
 
     Target URLs are filled too, and stand with the links, the endpoints and the steps of a journey.

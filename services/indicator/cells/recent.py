@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import FACTS, Facts, MeasurementColumns, Outcome, RecentRows, Target
+from services.core.model import FACTS, FactColumns, MeasurementColumns, Outcome, RecentRows, Target
 from services.indicator.cells.columns import Columns
 from services.indicator.cells.packing import pack
 
@@ -157,5 +157,5 @@ def batches(rows: RecentRows, targets: Sequence[Target], vantages: Sequence[str]
             time=time,
             outcome=outcome.astype(np.uint8),
             reason=reason.astype(np.uint8),
-            facts=Facts(numbers[6:], np.arange(len(here)), tuple(rows.details[here])),
+            facts=FactColumns(numbers[6:], np.arange(len(here)), tuple(rows.details[here])),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import Carrier, Estimate, Reconciliation, Register, Traffic, Volume
+from services.core.model import Estimate, Flow, Reconciliation, Register, Traffic, Volume
 from services.indicator.exchanges.agreement import Agreement, Hours, agreement
 from services.indicator.exchanges.silence import SILENCE_DAYS, Silence, silence
 from services.indicator.exchanges.traffic import Assignment, traffic
@@ -28,7 +28,7 @@ class Carried:
     ``since`` is the hour (hours since 1970) of the first exchange, before which nothing is known.
     """
 
-    carriers: tuple[Carrier, ...]
+    carriers: tuple[Flow, ...]
     first_day: int
     exchanges: NDArray[np.int64]
     ok: NDArray[np.int64]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import BusTraffic, Carrier, Register, Traffic, Undeclared
+from services.core.model import BusTraffic, Flow, Register, Traffic, Undeclared
 
 __all__ = ["MOST_UNDECLARED", "Assignment", "assign", "traffic"]
 
@@ -28,7 +28,7 @@ class Assignment:
     other: dict[tuple[str, str], list[int]]
 
 
-def assign(register: Register, carriers: Sequence[Carrier]) -> Assignment:
+def assign(register: Register, carriers: Sequence[Flow]) -> Assignment:
     """Assign carriers to the links of a register, which may be another than the one they were logged under."""
     sharing: dict[tuple[str, str], set[str]] = defaultdict(set)
     for route in register.routes:
@@ -47,7 +47,7 @@ def assign(register: Register, carriers: Sequence[Carrier]) -> Assignment:
 
 def traffic(
     declared: set[tuple[str, str]],
-    carriers: Sequence[Carrier],
+    carriers: Sequence[Flow],
     *,
     exchanges: NDArray[np.int64],
     ok: NDArray[np.int64],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import Kind
+from services.core.model import IndicatorKind
 from services.indicator.index.what_if import Imputation, Members, if_fixed
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import LinkShares, add_up, grouping, mean_share
@@ -42,7 +42,9 @@ class Costs:
     gain: NDArray[np.float64]
 
     @classmethod
-    def of(cls, frame: Frame, shares: LinkShares, imputation: Imputation, kind: Kind, entity: str) -> Costs | None:
+    def of(
+        cls, frame: Frame, shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str
+    ) -> Costs | None:
         """Compute them for one set; None where there is none: N/A, an unknown entity, or an endpoint, no set of links."""
         members = _members(frame, shares, kind, entity)
         if members is None:
@@ -61,11 +63,13 @@ class Costs:
         return largest(limit, np.round(self.gain, _DIGITS), np.round(self.lost[self.at], _DIGITS))
 
 
-def _members(frame: Frame, shares: LinkShares, kind: Kind, entity: str) -> Members | None:
+def _members(frame: Frame, shares: LinkShares, kind: IndicatorKind, entity: str) -> Members | None:
     """The links that weigh in one entity's index; None when none does, or there is no such entity."""
-    if kind is Kind.ENDPOINT:
+    if kind is IndicatorKind.ENDPOINT:
         return None
-    if kind is Kind.LINK:  # found by its name: to group all links, each by itself, would cost as much as a government
+    if (
+        kind is IndicatorKind.LINK
+    ):  # found by its name: to group all links, each by itself, would cost as much as a government
         at = bisect_left(frame.links, entity)
         found = at < len(frame.links) and frame.links[at] == entity and shares.slots[at] > 0
         return Members(np.array([at]), np.ones(1)) if found else None

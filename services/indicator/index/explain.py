@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import Kind, Losses, Stage
+from services.core.model import IndicatorKind, Losses, Stage
 from services.indicator.index.costs import Costs, largest
 from services.indicator.index.what_if import Imputation, lower_if_fixed
 from services.indicator.register_arrays import Frame
@@ -82,7 +82,7 @@ def gather(
 
 
 def explain_index(
-    frame: Frame, shares: LinkShares, imputation: Imputation, kind: Kind, entity: str, *, limit: int = 10
+    frame: Frame, shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str, *, limit: int = 10
 ) -> Explanation | None:
     """Explain one indicator; None where ``Costs.of`` knows none.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import Indicator, Interval, Kind, Losses, Stage, Strict
+from services.core.model import Indicator, IndicatorKind, Interval, Losses, Stage, StrictShare
 from services.indicator.calendar import Calendar
 from services.indicator.index.levels import NONE, levels
 from services.indicator.intervals import LEVEL, Margins, Past, Record
@@ -72,7 +72,7 @@ class IndicatorColumns:
     1 - estimate, and are 0 without one. ``level`` is that of services, -1 for all else.
     """
 
-    kind: Kind
+    kind: IndicatorKind
     window_days: int
     ids: tuple[str, ...]
     applies: NDArray[np.bool_]
@@ -107,14 +107,14 @@ class Snapshot:
     method_version: str
     evidence_sequence: int
     windows: tuple[int, ...]
-    columns: Mapping[tuple[Kind, int], IndicatorColumns]
+    columns: Mapping[tuple[IndicatorKind, int], IndicatorColumns]
     links: Mapping[int, LinkColumns]
 
-    def indicator(self, kind: Kind, entity: str, window: int) -> Indicator | None:
+    def indicator(self, kind: IndicatorKind, entity: str, window: int) -> Indicator | None:
         """Return one indicator, or None where there is none: N/A, or unknown to the register."""
         return next(self.rows(kind, window, [entity]), None)
 
-    def rows(self, kind: Kind, window: int, ids: Sequence[str] | None = None) -> Iterator[Indicator]:
+    def rows(self, kind: IndicatorKind, window: int, ids: Sequence[str] | None = None) -> Iterator[Indicator]:
         """Return the indicators of one kind and window in id order; of ``ids`` only, in their order, when given."""
         columns = self.columns[kind, window]
         wanted = range(len(columns.ids)) if ids is None else _positions(columns.ids, ids)
@@ -123,7 +123,7 @@ class Snapshot:
     def _row(self, columns: IndicatorColumns, at: int) -> Indicator:
         strict_lower = float(columns.strict_lower[at])
         low = float(columns.interval_low[at])
-        strict = Strict(_unset(columns.strict_point[at]), strict_lower, float(columns.strict_upper[at]))
+        strict = StrictShare(_unset(columns.strict_point[at]), strict_lower, float(columns.strict_upper[at]))
         return Indicator(
             kind=columns.kind,
             id=columns.ids[at],
@@ -163,16 +163,16 @@ def indicators(
     """
     chosen = frame.windows_days if windows is None else tuple(windows)
     past = Past(record or Record(), frame, evidence, chosen, end_slot)
-    columns: dict[tuple[Kind, int], IndicatorColumns] = {}
+    columns: dict[tuple[IndicatorKind, int], IndicatorColumns] = {}
     links: dict[int, LinkColumns] = {}
     for days in chosen:
         counts = evidence.window(frame, days, end_slot)
         shares = link_shares(frame, counts.slots, counts.counts)
         margins = Margins.of(past, shares, days)
-        for kind in Kind:
+        for kind in IndicatorKind:
             columns[kind, days] = (
                 _of_endpoints(frame, counts, days)
-                if kind is Kind.ENDPOINT
+                if kind is IndicatorKind.ENDPOINT
                 else _of_links(frame, counts, shares, margins, kind, days)
             )
         total = np.array([add_up(shares.omega)])
@@ -198,18 +198,18 @@ def indicators(
 
 
 def _of_links(
-    frame: Frame, counts: WindowCounts, shares: LinkShares, margins: Margins | None, kind: Kind, days: int
+    frame: Frame, counts: WindowCounts, shares: LinkShares, margins: Margins | None, kind: IndicatorKind, days: int
 ) -> IndicatorColumns:
     """CII, bounds and losses of every set of links of this kind (§5)."""
     ids, group, weight = grouping(frame, shares, kind)
     groups, in_force = len(ids), shares.slots > 0
 
     def number(links: NDArray[np.bool_]) -> NDArray[np.int64]:
-        if kind is Kind.LINK:
+        if kind is IndicatorKind.LINK:
             return links.astype(np.int64)
         return np.bincount(group if links.all() else group[links], minlength=groups)
 
-    if kind is Kind.LINK:
+    if kind is IndicatorKind.LINK:
         means, losses = alone(shares), np.where(in_force, shares.profile, 0.0)
     else:
         means = mean_share(shares, group, weight, groups)
@@ -238,7 +238,7 @@ def _of_links(
         links_known=number(in_force & (shares.known > 0)),
         links_absent=number(in_force & frame.absent),
         level=levels(frame, shares.slots, shares.counts, strict_lower)
-        if kind is Kind.SERVICE
+        if kind is IndicatorKind.SERVICE
         else np.full(groups, NONE, dtype=np.int8),
     )
 
@@ -253,7 +253,7 @@ def _of_endpoints(frame: Frame, counts: WindowCounts, days: int) -> IndicatorCol
     estimate = np.where(known > 0, np.clip(stages[Stage.OK], lower, upper), np.nan)
     unset, none = np.full(len(slots), np.nan), np.zeros(len(slots), dtype=np.int64)
     return IndicatorColumns(
-        kind=Kind.ENDPOINT,
+        kind=IndicatorKind.ENDPOINT,
         window_days=days,
         ids=frame.endpoints,
         applies=slots > 0,
@@ -276,7 +276,7 @@ def _of_endpoints(frame: Frame, counts: WindowCounts, days: int) -> IndicatorCol
 
 
 def strict_shares(
-    frame: Frame, counts: WindowCounts, kind: Kind, groups: int
+    frame: Frame, counts: WindowCounts, kind: IndicatorKind, groups: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """E with its bounds (§4): v_s-weighted means over services; a provider, a link and an endpoint have none.
 
@@ -287,13 +287,13 @@ def strict_shares(
     upper = ratio(slots - counts.down, slots, otherwise=np.nan)
     point = ratio(up, judged, otherwise=np.nan)
     match kind:
-        case Kind.SERVICE:
+        case IndicatorKind.SERVICE:
             return point, lower, upper
-        case Kind.GOVERNMENT:
+        case IndicatorKind.GOVERNMENT:
             group = np.zeros(len(frame.services), dtype=np.int64)
-        case Kind.SECTOR:
+        case IndicatorKind.SECTOR:
             group = frame.service_sector
-        case Kind.CONSUMER:
+        case IndicatorKind.CONSUMER:
             group = frame.service_consumer
         case _:
             unset = np.full(groups, np.nan)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import Kind, Stage
+from services.core.model import IndicatorKind, Stage
 from services.indicator.intervals.outages import Spells, SpellSums
 from services.indicator.intervals.sets import Sets
 from services.indicator.register_arrays import Frame
@@ -17,7 +17,13 @@ from services.indicator.verdicts import CauseRows, DayEvidence
 
 __all__ = ["AGGREGATES", "Record"]
 
-AGGREGATES: Final = (Kind.GOVERNMENT, Kind.SECTOR, Kind.CONSUMER, Kind.PROVIDER, Kind.SERVICE)
+AGGREGATES: Final = (
+    IndicatorKind.GOVERNMENT,
+    IndicatorKind.SECTOR,
+    IndicatorKind.CONSUMER,
+    IndicatorKind.PROVIDER,
+    IndicatorKind.SERVICE,
+)
 """The kinds that are sets of links."""
 
 # The last days of a span may still be open: their rows are others at the next look.
@@ -35,8 +41,8 @@ class Record:
         self._frame: Frame | None = None
         self._sums: dict[int, tuple[Sequence[CauseRows], SpellSums]] = {}
         self._met: dict[int, tuple[Sequence[CauseRows], NDArray[np.int64]]] = {}
-        self._losses: dict[int, tuple[CauseRows, Mapping[Kind, NDArray[np.float64]]]] = {}
-        self._sets: dict[Kind, Sets] = {}
+        self._losses: dict[int, tuple[CauseRows, Mapping[IndicatorKind, NDArray[np.float64]]]] = {}
+        self._sets: dict[IndicatorKind, Sets] = {}
 
     def spells(self, window: int, days: Sequence[DayEvidence], slot_seconds: int) -> Spells:
         """Sum the causes over days; ``window``, its length in days, tells apart spans that are asked for by turns."""
@@ -74,14 +80,14 @@ class Record:
 
     def daily(
         self, frame: Frame, days: Sequence[DayEvidence], whole_day: int
-    ) -> Mapping[Kind, Sequence[NDArray[np.float64]]]:
+    ) -> Mapping[IndicatorKind, Sequence[NDArray[np.float64]]]:
         """Return each set's bus-free loss of each day, by kind (sets,) for each of the days, NaN where nothing is known.
 
         Days of which fewer than half of the ``whole_day`` slots are in the span say too little, and are NaN.
         """
         self._see(frame)
-        found: dict[Kind, list[NDArray[np.float64]]] = {kind: [] for kind in AGGREGATES}
-        losses: dict[int, tuple[CauseRows, Mapping[Kind, NDArray[np.float64]]]] = {}
+        found: dict[IndicatorKind, list[NDArray[np.float64]]] = {kind: [] for kind in AGGREGATES}
+        losses: dict[int, tuple[CauseRows, Mapping[IndicatorKind, NDArray[np.float64]]]] = {}
         for day in days:
             rows, of_day = self._losses.get(day.day, (None, None))
             if rows is not day.causes or of_day is None:
@@ -93,7 +99,7 @@ class Record:
         self._losses = losses
         return found
 
-    def sets(self, frame: Frame, kind: Kind) -> Sets:
+    def sets(self, frame: Frame, kind: IndicatorKind) -> Sets:
         """Return the sets of a kind."""
         self._see(frame)
         if kind not in self._sets:
@@ -105,7 +111,7 @@ class Record:
             self._frame = frame
             self._losses, self._sets = {}, {}
 
-    def _of_day(self, frame: Frame, day: DayEvidence) -> dict[Kind, NDArray[np.float64]]:
+    def _of_day(self, frame: Frame, day: DayEvidence) -> dict[IndicatorKind, NDArray[np.float64]]:
         known = day.causes.known[1 + len(frame.agencies) :]
         in_force = (frame.required_from <= day.day) & (day.day < frame.required_until)
         weight = np.where(in_force, frame.weight, 0.0)
@@ -118,7 +124,7 @@ class Record:
         found = {}
         for kind in AGGREGATES:
             group, size = _groups(frame, kind)
-            of_kind = within if kind is Kind.SERVICE else omega
+            of_kind = within if kind is IndicatorKind.SERVICE else omega
             lost = np.bincount(group[losing], of_kind[losing] * loss, size)
             found[kind] = ratio(lost, np.bincount(group, of_kind, size), otherwise=np.nan)
         return found
@@ -138,15 +144,15 @@ def _meet(total: NDArray[np.int64], day: DayEvidence) -> None:
         total += np.maximum(charged, np.maximum(down - day.slots + known, 0) * day.live)
 
 
-def _groups(frame: Frame, kind: Kind) -> tuple[NDArray[np.int64], int]:
+def _groups(frame: Frame, kind: IndicatorKind) -> tuple[NDArray[np.int64], int]:
     match kind:
-        case Kind.SECTOR:
+        case IndicatorKind.SECTOR:
             return frame.sector, len(frame.sectors)
-        case Kind.CONSUMER:
+        case IndicatorKind.CONSUMER:
             return frame.consumer, len(frame.agencies)
-        case Kind.PROVIDER:
+        case IndicatorKind.PROVIDER:
             return frame.provider, len(frame.agencies)
-        case Kind.SERVICE:
+        case IndicatorKind.SERVICE:
             return frame.service, len(frame.services)
         case _:
             return np.zeros(len(frame.links), dtype=np.int64), 1

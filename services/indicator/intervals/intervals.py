@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import Kind, Stage
+from services.core.model import IndicatorKind, Stage
 from services.indicator.calendar import RECORD_DAYS
 from services.indicator.intervals.history import Record
 from services.indicator.intervals.loss_bounds import Bounds
@@ -37,7 +37,7 @@ class Past:
         span = self.span(max(RECORD_DAYS, *windows))
         self.days = list(evidence.days(frame, span))
         self._daily = record.daily(frame, self.days, 86400 // self.calendar.slot_seconds)
-        self._guards: dict[int, dict[Kind, Guard]] = {}
+        self._guards: dict[int, dict[IndicatorKind, Guard]] = {}
         self._spells: dict[int, Spells] = {}
         self._learnt: dict[int, Learnt] = {}
 
@@ -64,7 +64,7 @@ class Past:
             self._learnt[days] = Learnt.of(self.spells(window), len(self.frame.agencies))
         return self._learnt[days]
 
-    def guards(self, window: int) -> dict[Kind, Guard]:
+    def guards(self, window: int) -> dict[IndicatorKind, Guard]:
         """Return the guards of one day, by the days of a window."""
         if window not in self._guards:
             days = len(self.since(window))
@@ -90,7 +90,7 @@ class Margins:
     charged: NDArray[np.float64]
     loss: NDArray[np.float64]
     seen: NDArray[np.bool_]
-    guards: dict[Kind, Guard]
+    guards: dict[IndicatorKind, Guard]
 
     @classmethod
     def of(cls, past: Past, shares: LinkShares, window: int) -> Self | None:
@@ -115,12 +115,14 @@ class Margins:
             guards={kind: guard.over(length) for kind, guard in past.guards(reach).items()},
         )
 
-    def interval(self, kind: Kind, point: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def interval(
+        self, kind: IndicatorKind, point: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the interval's ends around each ``point`` of this kind, NaN where there is none.
 
         A link of which nothing is known is taken to be like the others of its set, as far as they were seen.
         """
-        if kind is Kind.LINK:
+        if kind is IndicatorKind.LINK:
             connected, met, charged, seen = self.connected, self.met, self.charged, self.seen
             found = link_bounds(self.causes, self.past.frame.provider, self.loss)
         else:

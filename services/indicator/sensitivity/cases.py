@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import Kind
+from services.core.model import IndicatorKind
 from services.indicator.index import strict_shares
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import grouping, link_shares, mean_share, ratio, sums
@@ -31,7 +31,7 @@ class Cases:
     ``values`` (states of each switch…, agencies): what agencies are ranked by; NaN where one has no index.
     """
 
-    kind: Kind
+    kind: IndicatorKind
     ids: tuple[str, ...]
     states: tuple[tuple[str, ...], ...]
     base: tuple[int, ...]
@@ -41,7 +41,7 @@ class Cases:
 def compute(
     frame: Frame,
     counted: Mapping[tuple[float, float, int], WindowCounts],
-    kind: Kind,
+    kind: IndicatorKind,
     *,
     windows: Sequence[int],
     window: int,
@@ -54,7 +54,7 @@ def compute(
     left out. E has no provider (§4), so for providers the aggregate is I alone.
     """
     weights = ("service", "link") if volumes is None or not volumes.any() else ("service", "link", "volume")
-    aggregates = ("I", "E") if kind is Kind.CONSUMER else ("I",)
+    aggregates = ("I", "E") if kind is IndicatorKind.CONSUMER else ("I",)
     factors = tuple(f"x{factor:g}" for factor in FACTORS)
     states = (weights, aggregates, factors, factors, tuple(str(days) for days in windows), ("impute", "zero"))
     values = np.empty((*map(len, states), len(frame.agencies)))
@@ -93,14 +93,14 @@ def reweigh(frame: Frame, weights: str, in_force: NDArray[np.bool_], volumes: ND
     return replace(frame, weight=weight, service_weight=sums(frame.service, weight, services))
 
 
-def _values(frame: Frame, counts: WindowCounts, kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _values(frame: Frame, counts: WindowCounts, kind: IndicatorKind) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return I and E of every agency, each (2, agencies): unknown imputed, and counted as not served."""
     shares = link_shares(frame, counts.slots, counts.counts)
     ids, group, weight = grouping(frame, shares, kind)
     means = mean_share(shares, group, weight, len(ids))
     strict, strict_lower, _ = strict_shares(frame, counts, kind, len(ids))
     # Where no joint slot of an agency is known, E is imputed as q is where no link of a service is: from everybody's.
-    everybody = strict_shares(frame, counts, Kind.GOVERNMENT, 1)[0]
+    everybody = strict_shares(frame, counts, IndicatorKind.GOVERNMENT, 1)[0]
     strict = np.where(np.isnan(strict), everybody, strict)
     index, whole = np.array([means.estimate, means.lower]), np.array([strict, strict_lower])
     # Where nothing at all is known of anybody, nobody ranks before anybody.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import uniform
 
-from services.core.model import Kind, RankBand, RankSensitivity, SwitchIndex
+from services.core.model import IndicatorKind, RankBand, RankSensitivity, SwitchIndex
 from services.indicator.index import TOLERANCE
 from services.indicator.register_arrays import Frame
 from services.indicator.sensitivity.cases import SWITCHES, Cases, compute
@@ -30,7 +30,7 @@ class Ranking:
     Agencies without an index in the headline have no rank.
     """
 
-    kind: Kind
+    kind: IndicatorKind
     ranks: dict[str, int]
     bands: dict[str, RankBand]
     moved: RankSensitivity
@@ -47,7 +47,7 @@ def analyse(
     """Rank the agencies as consumers and as providers in every combination of switches; arguments as ``compute`` has."""
     return tuple(
         _ranking(compute(frame, counted, kind, windows=windows, window=window, volumes=volumes))
-        for kind in (Kind.CONSUMER, Kind.PROVIDER)
+        for kind in (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from services.core.model import Kind, ProviderRole, SetIndex, Stage, Structure
+from services.core.model import IndicatorKind, ProviderRole, SetIndex, Stage, Structure
 from services.indicator.index import TOLERANCE, Snapshot
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import LinkShares, add_up, link_shares, mean_share, sums
@@ -33,7 +33,7 @@ def structures(frame: Frame, network: Network, snapshot: Snapshot) -> tuple[Stru
 def _of_window(frame: Frame, network: Network, snapshot: Snapshot, window: int) -> Structure | None:
     links = snapshot.links[window]
     shares = link_shares(frame, links.slots, links.counts)
-    found = structure(frame, network, shares, snapshot.columns[Kind.SERVICE, window].strict_point, window)
+    found = structure(frame, network, shares, snapshot.columns[IndicatorKind.SERVICE, window].strict_point, window)
     return found and replace(
         found,
         as_of=snapshot.as_of,

@@ -10,7 +10,7 @@ import orjson
 from lxml import etree
 
 from services.core.model import Reason
-from services.core.xml import MarkupError, read_markup
+from services.core.xml import XmlError, parse_xml
 from services.prober.checks.check_failed import CheckFailedError
 from services.prober.observation import Observation
 
@@ -49,8 +49,8 @@ class Document:
             # RFC 7303 §3: a byte order mark goes first, then the header, then the XML declaration.
             given = charset[1] if charset and not self._body.startswith(_MARKS) else None
             try:
-                self._root = read_markup(self._body, given)
-            except MarkupError as error:
+                self._root = parse_xml(self._body, given)
+            except XmlError as error:
                 raise CheckFailedError(Reason.XML, f"the body {error}") from error
         return self._root
 

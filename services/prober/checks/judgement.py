@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.core.model import Outcome, Reason, record
+from services.core.model import Outcome, Reason, unfrozen
 from services.prober.checks.check_failed import CheckFailedError
 from services.prober.checks.document import document_of
 from services.prober.checks.failures import check_whole
@@ -25,7 +25,7 @@ DETAIL_LENGTH = 200
 """A detail is cut to this many characters."""
 
 
-@record
+@unfrozen
 class Judgement:
     """What one observation means. ``data_age`` in seconds, None when the answer does not tell."""
 

@@ -14,7 +14,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from services.core.model import Query
+from services.core.model import DnsQuery
 from services.prober.observation import DnsFacts
 
 __all__ = ["MalformedError", "Question", "question_of"]
@@ -68,7 +68,7 @@ class Question:
         )
 
 
-def question_of(query: Query) -> Question:
+def question_of(query: DnsQuery) -> Question:
     """Build the question, without EDNS, as the simplest clients ask. Raises ValueError when it holds no name."""
     try:
         flags = dns.flags.RD if query.recursion else dns.flags.Flag(0)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from string import Template
 
-from services.core.model import BUS_KINDS, SOAP_KINDS, Expect, Fresh, Probe, fill
+from services.core.model import BUS_KINDS, SOAP_KINDS, Expect, FreshnessSource, Probe, fill_placeholders
 from services.prober.expected.cost import least
 from services.prober.expected.expectations import (
     ANYTHING,
@@ -95,7 +95,7 @@ def _field(path: str) -> str:
     return path if path.startswith("$") else f"$.{path}"
 
 
-def _fresh_at(fresh: Fresh | None, namespaces: Mapping[str, str]) -> FreshAt | None:
+def _fresh_at(fresh: FreshnessSource | None, namespaces: Mapping[str, str]) -> FreshAt | None:
     if fresh is None:
         return None
     return FreshAt(
@@ -139,7 +139,7 @@ def fill_value(value: object, params: Mapping[str, object]) -> object:
             return value
         match = Template.pattern.fullmatch(value)
         name = match and (match["braced"] or match["named"])
-        return params[name] if name and name in params else fill(value, params)
+        return params[name] if name and name in params else fill_placeholders(value, params)
     if isinstance(value, Mapping):
         return {key: fill_value(item, params) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -153,7 +153,7 @@ def _fill_text(value: object, params: Mapping[str, object]) -> str:
     ValueError when a name is not in ``params``, or the value is neither text, number nor flag.
     """
     if isinstance(value, str):
-        return fill(value, params)
+        return fill_placeholders(value, params)
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     raise ValueError("an expected value is neither a text, a number, true nor false")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
-from services.core.model import Probe, fill, filled
+from services.core.model import Probe, fill_placeholders, fill_probe
 from services.prober.dns.message import MalformedError, Question, question_of
 from services.prober.dns.udp import exchange
 from services.prober.environment import ProbeEnvironment
@@ -51,8 +51,8 @@ class _Answer:
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> DnsTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises ValueError."""
-    host, port = place_of(fill(target, params), _PORT)
-    query = filled(definition, params).query
+    host, port = place_of(fill_placeholders(target, params), _PORT)
+    query = fill_probe(definition, params).query
     return DnsTarget(environment.outbound, host, port, question_of(query), query.transport, definition.ip)
 
 

@@ -16,7 +16,7 @@ from time import monotonic, perf_counter
 
 import orjson
 
-from services.core.model import Probe, fill, filled
+from services.core.model import Probe, fill_placeholders, fill_probe
 from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import excused
 from services.prober.grpc.call import Server, call, metadata_of
@@ -64,7 +64,7 @@ class GrpcTarget:
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> GrpcTarget:
     """Build a target of a definition, its texts filled in. Raises MissingSecretError, UnusableError and ValueError."""
-    definition, url = filled(definition, params), fill(target, params)
+    definition, url = fill_probe(definition, params), fill_placeholders(target, params)
     host, port = place_of(url)
     method: Method | None = None
     message: bytes | None = None

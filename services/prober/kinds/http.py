@@ -8,7 +8,7 @@ from time import perf_counter
 
 import httpx
 
-from services.core.model import Probe, Tls, fill, filled
+from services.core.model import Probe, Tls, fill_placeholders, fill_probe
 from services.prober.deadline import Deadline
 from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
@@ -49,7 +49,7 @@ class HttpTarget:
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> HttpTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises MissingSecretError and ValueError."""
-    return ready(filled(definition, params), fill(target, params), environment)
+    return ready(fill_probe(definition, params), fill_placeholders(target, params), environment)
 
 
 def ready(definition: Probe, url: str, environment: ProbeEnvironment) -> HttpTarget:

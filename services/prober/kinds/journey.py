@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from services.core.model import Phases, Probe, Reason, Step, fill, names, texts
+from services.core.model import Phases, Probe, Reason, Step, fill_placeholders, placeholders, template_texts
 from services.prober.checks import CHECKS, CaptureError, Finder, UnjudgedError, compile_capture
 from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import excused, missed
@@ -61,14 +61,14 @@ def prepare(
 
     A step may ask for the params, for ``target``, and for what earlier steps capture.
     """
-    given = {**params, "target": fill(target, params)}
+    given = {**params, "target": fill_placeholders(target, params)}
     return Journey(environment, given, tuple(_legs(kinds, definition, given)))
 
 
 def _legs(kinds: Mapping[str, Kind], definition: Probe, given: Mapping[str, object]) -> Iterator[_Leg]:
     known: frozenset[str] = frozenset()
     for step in definition.steps:
-        asked = frozenset[str]().union(*map(names, (step.target, *texts(step.probe))))
+        asked = frozenset[str]().union(*map(placeholders, (step.target, *template_texts(step.probe))))
         captured = asked & known
         yield _Leg(
             step=step,
@@ -160,7 +160,7 @@ async def _make(
         if missed(observation, course.judging, perf_counter() - course.start):
             raise _overtaken(leg, course.judging)
         observation = excused(observation, course.awaited + observation.awaited)
-    if leg.captured & names(step.target):
+    if leg.captured & placeholders(step.target):
         # An answer sent us there: that our egress policy forbids the address is then the answer's fault.
         observation = replace(observation, redirected=True)
     return StepFacts(leg.name, observation, expectations)
@@ -179,8 +179,8 @@ def _ready(leg: _Leg, variables: Mapping[str, object], environment: ProbeEnviron
     step = leg.step
     try:
         expectations = leg.expectations or _expectations(step, variables)
-        if leg.captured & names(step.target):
-            _check_target(step, fill(step.target, variables))
+        if leg.captured & placeholders(step.target):
+            _check_target(step, fill_placeholders(step.target, variables))
         return expectations, leg.kind.prepare(step.probe, step.target, variables, environment)
     except MissingSecretError as error:
         raise _UnusableError(Failure(Phase.PREPARE, Cause.CREDENTIAL, f"step {leg.name}: {error}")) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from services.core.model import Probe, fill, filled
+from services.core.model import Probe, fill_placeholders, fill_probe
 from services.prober.environment import ProbeEnvironment
 from services.prober.kinds import http
 
@@ -16,7 +16,7 @@ def prepare(
     definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment
 ) -> http.HttpTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises MissingSecretError and ValueError."""
-    return http.ready(posting(filled(definition, params)), fill(target, params), environment)
+    return http.ready(posting(fill_probe(definition, params)), fill_placeholders(target, params), environment)
 
 
 def posting(definition: Probe) -> Probe:

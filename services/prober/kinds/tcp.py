@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
 
-from services.core.model import Probe, Tls, fill, filled
+from services.core.model import Probe, Tls, fill_placeholders, fill_probe
 from services.prober.environment import ProbeEnvironment
 from services.prober.expected import Pattern, compile_pattern
 from services.prober.observation import Cause, Observation, Phase
@@ -55,14 +55,14 @@ class TcpTarget:
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> TcpTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises ValueError."""
-    host, port = place_of(fill(target, params))
+    host, port = place_of(fill_placeholders(target, params))
     turns = tuple(
         _Turn(
             expect=compile_pattern(line.expect) if line.expect else None,
             send=line.send.encode() + b"\n" if line.send else b"",
             starttls=line.starttls,
         )
-        for line in filled(definition, params).lines
+        for line in fill_probe(definition, params).lines
     )
     secured = any(turn.starttls for turn in turns)
     return TcpTarget(environment.outbound, host, port, turns, definition.tls if secured else None, definition.ip)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from services.core.model import Probe, Tls, fill
+from services.core.model import Probe, Tls, fill_placeholders
 from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Cause, Observation
 from services.prober.tls.handshake import Handshake
@@ -38,7 +38,7 @@ class TlsTarget:
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> TlsTarget:
     """Build a target of a definition. Raises ValueError."""
-    host, port = place_of(fill(target, params))
+    host, port = place_of(fill_placeholders(target, params))
     way = WAYS[definition.starttls] if definition.starttls else None
     return TlsTarget(environment.outbound, host, port, definition.tls, way, definition.ip)
 

@@ -15,8 +15,8 @@ from uuid import uuid4
 import httpx
 from lxml import etree
 
-from services.core.model import Probe, fill, filled
-from services.core.xml import read_markup
+from services.core.model import Probe, fill_placeholders, fill_probe
+from services.core.xml import parse_xml
 from services.prober.environment import ProbeEnvironment
 from services.prober.kinds import http
 from services.prober.kinds.soap import posting
@@ -49,14 +49,16 @@ def prepare_rest(
 ) -> XroadTarget:
     """Build a target of kind xroad-rest; the service is part of its URL. Raises MissingSecretError and ValueError."""
     number = str(uuid4())
-    written = filled(definition, params)
+    written = fill_probe(definition, params)
     client = "/".join(quote(part, safe="") for part in _parts(definition.client, params, _CLIENT).values())
     headers = {"X-Road-Client": client, "X-Road-Id": number}
     if written.user_id:
         headers["X-Road-UserId"] = written.user_id
     ours = {name.lower() for name in headers}
     headers = {name: value for name, value in written.headers.items() if name.lower() not in ours} | headers
-    return XroadTarget(http.ready(replace(written, headers=headers), fill(target, params), environment), number)
+    return XroadTarget(
+        http.ready(replace(written, headers=headers), fill_placeholders(target, params), environment), number
+    )
 
 
 def prepare_soap(
@@ -64,11 +66,13 @@ def prepare_soap(
 ) -> XroadTarget:
     """Build a target of kind xroad-soap; its body is what stands in soap:Body. Raises MissingSecretError and ValueError."""
     number = str(uuid4())
-    written = filled(definition, params)
+    written = fill_probe(definition, params)
     client = _parts(definition.client, params, _CLIENT)
     service = _parts(definition.service, params, _SERVICE)
     message = _envelope(client, service, written.user_id, number, written.body)
-    return XroadTarget(http.ready(posting(replace(written, body=message)), fill(target, params), environment), number)
+    return XroadTarget(
+        http.ready(posting(replace(written, body=message)), fill_placeholders(target, params), environment), number
+    )
 
 
 async def probe(target: XroadTarget, deadline: float) -> Observation:
@@ -95,7 +99,7 @@ def _renewed(target: http.HttpTarget, old: bytes, new: bytes) -> http.HttpTarget
 
 def _parts(text: str, params: Mapping[str, object], names: Mapping[int, tuple[str, ...]]) -> dict[str, str]:
     """Return the parts of an identifier by name. They are told apart before they are filled in: a param is one part."""
-    parts = [fill(part, params).strip() for part in text.split("/")]
+    parts = [fill_placeholders(part, params).strip() for part in text.split("/")]
     if len(parts) not in names or not all(parts):
         raise ValueError("an X-Road identifier has an empty part, or too few or too many of them")
     return dict(zip(names[len(parts)], parts, strict=True))
@@ -110,7 +114,7 @@ def _envelope(client: Mapping[str, str], service: Mapping[str, str], user: str, 
     for name, text in (("userId", user), ("id", number), ("protocolVersion", "4.0")):
         if text:
             etree.SubElement(header, f"{{{_XROAD}}}{name}").text = text
-    etree.SubElement(envelope, f"{{{_SOAP}}}Body").append(read_markup(body.encode()))
+    etree.SubElement(envelope, f"{{{_SOAP}}}Body").append(parse_xml(body.encode()))
     return etree.tostring(envelope, encoding="UTF-8", xml_declaration=True).decode()
 
 

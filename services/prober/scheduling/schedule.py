@@ -13,7 +13,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from operator import itemgetter
 
-from services.core.model import Target, record
+from services.core.model import Target, unfrozen
 
 __all__ = ["Launch", "Schedule", "ScheduleEntry", "target_hash", "target_phase"]
 
@@ -40,7 +40,7 @@ class ScheduleEntry:
         return self.active_from <= slot_start < self.active_until
 
 
-@record
+@unfrozen
 class Launch:
     """One probe to start at ``due``, for the slot that starts at ``slot_start``; ``latest`` is when it still fits."""
 

@@ -12,36 +12,36 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from services.core.codec import Chunk
+from services.core.codec import RegisterChunk
 from services.core.model import Register
-from services.register.versions import Rows, canonical, from_rows, to_rows
+from services.register.versions import Rows, canonical_json, from_rows, to_rows
 
-__all__ = ["cut", "is_intact", "join"]
+__all__ = ["is_intact", "join_chunks", "split_register"]
 
 _LIMIT = 512 << 10
 
 
-def cut(register: Register) -> dict[Chunk, bytes]:
+def split_register(register: Register) -> dict[RegisterChunk, bytes]:
     """Return the content of each chunk of a register, those of all agencies first; it depends on the register alone."""
     groups: defaultdict[str, Rows] = defaultdict(lambda: defaultdict(list))
     owners = {service.id: service.agency for service in register.services.values()}
     for section, rows in to_rows(register).items():
         for row in rows:
             groups[_agency(section, row, owners)][section].append(row)
-    chunks: dict[Chunk, bytes] = {}
+    chunks: dict[RegisterChunk, bytes] = {}
     for agency in sorted(groups):
         for content in _pack(groups[agency]):
             sha256 = hashlib.sha256(content).hexdigest()
-            chunks[Chunk(agency, f"chunk.{sha256}", sha256, len(content))] = content
+            chunks[RegisterChunk(agency, f"chunk.{sha256}", sha256, len(content))] = content
     return chunks
 
 
-def is_intact(chunk: Chunk, content: bytes) -> bool:
+def is_intact(chunk: RegisterChunk, content: bytes) -> bool:
     """Say whether the content is that whose hash the chunk names."""
     return hashlib.sha256(content).hexdigest() == chunk.sha256
 
 
-def join(contents: Iterable[bytes]) -> Register:
+def join_chunks(contents: Iterable[bytes]) -> Register:
     """Return the register these chunks hold, without versions. ValueError when they hold none."""
     rows: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for content in contents:
@@ -62,10 +62,10 @@ def _pack(rows: Rows) -> Iterator[bytes]:
     size = 0
     for section, some in rows.items():
         for row in some:
-            length = len(canonical(row)) + 1
+            length = len(canonical_json(row)) + 1
             if chunk and size + length > _LIMIT:
-                yield canonical(chunk)
+                yield canonical_json(chunk)
                 chunk, size = {}, 0
             chunk.setdefault(section, []).append(row)
             size += length
-    yield canonical(chunk)
+    yield canonical_json(chunk)

@@ -10,17 +10,17 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from math import inf
 
-from services.core.bus import REGISTER, Bus
-from services.core.codec import Chunk, Manifest, decode_manifest, encode_manifest
+from services.core.bus import REGISTER_BUCKET, Bus
+from services.core.codec import RegisterChunk, RegisterManifest, decode_manifest, encode_manifest
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
 from services.core.model import Register
-from services.register.bus.chunks import cut, is_intact, join
+from services.register.bus.chunks import is_intact, join_chunks, split_register
 from services.register.versions import with_versions
 
 __all__ = [
-    "CURRENT",
-    "PREVIOUS",
+    "CURRENT_KEY",
+    "PREVIOUS_KEY",
     "UnverifiedError",
     "fetch_register",
     "follow_register",
@@ -28,8 +28,8 @@ __all__ = [
     "publish_register",
 ]
 
-CURRENT = "current"
-PREVIOUS = "previous"
+CURRENT_KEY = "current"
+PREVIOUS_KEY = "previous"
 _RETRY_SECONDS = 0.2
 _LOOKS = 10  # how often to look for a chunk that is not there: a replica may lag behind
 
@@ -43,22 +43,22 @@ async def publish_register(bus: Bus, register: Register, *, now: float) -> bool:
 
     BusError when the bus does not acknowledge; the register in force then stays.
     """
-    chunks = cut(register)
-    manifest = Manifest(register.register_version, register.probe_version, now, tuple(chunks))
-    current, previous = await _manifest(bus, CURRENT), await _manifest(bus, PREVIOUS)
+    chunks = split_register(register)
+    manifest = RegisterManifest(register.register_version, register.probe_version, now, tuple(chunks))
+    current, previous = await _manifest(bus, CURRENT_KEY), await _manifest(bus, PREVIOUS_KEY)
     repeated = current is not None and _same(current, manifest)
-    wanting = [chunk for chunk, content in chunks.items() if await bus.kv_get(REGISTER, chunk.key) != content]
+    wanting = [chunk for chunk, content in chunks.items() if await bus.kv_get(REGISTER_BUCKET, chunk.key) != content]
     if repeated and not wanting:
         return False
     for chunk in wanting:
-        await bus.kv_put(REGISTER, chunk.key, chunks[chunk])
+        await bus.kv_put(REGISTER_BUCKET, chunk.key, chunks[chunk])
     if current is not None and not repeated:
-        await bus.kv_put(REGISTER, PREVIOUS, encode_manifest(current))
-    await bus.kv_put(REGISTER, CURRENT, encode_manifest(manifest))
+        await bus.kv_put(REGISTER_BUCKET, PREVIOUS_KEY, encode_manifest(current))
+    await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(manifest))
     if previous is not None and not repeated:
         used = {chunk.key for some in (manifest, current) if some is not None for chunk in some.chunks}
         for key in sorted({chunk.key for chunk in previous.chunks} - used):
-            await bus.kv_delete(REGISTER, key)
+            await bus.kv_delete(REGISTER_BUCKET, key)
     return True
 
 
@@ -67,7 +67,7 @@ async def keep_register(bus: Bus, register: Register, *, now: float) -> bool:
 
     BusError when the bus does not acknowledge.
     """
-    current = await _manifest(bus, CURRENT)
+    current = await _manifest(bus, CURRENT_KEY)
     names = register.register_version, register.probe_version
     if current is not None and (current.register_version, current.probe_version) != names:
         return False
@@ -79,14 +79,14 @@ async def fetch_register(bus: Bus) -> Register | None:
 
     UnverifiedError (a BusError) when a chunk is missing or its hash or a version is wrong.
     """
-    payload = await bus.kv_get(REGISTER, CURRENT)
+    payload = await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)
     while payload is not None:
         try:
             manifest = _decoded(payload)
             return await _whole(manifest, [await _chunk(bus, chunk) for chunk in manifest.chunks])
         except UnverifiedError:
             # Two publications since may have taken the chunks away; then there is a newer manifest to read.
-            newer = await bus.kv_get(REGISTER, CURRENT)
+            newer = await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)
             if newer == payload:
                 raise
             payload = newer
@@ -98,8 +98,8 @@ async def follow_register(bus: Bus) -> AsyncIterator[Register]:
 
     What cannot be verified is an UnverifiedError at the start; later it is logged, and the register in force stays.
     """
-    known: Manifest | None = None
-    async for _, payload in bus.kv_follow(REGISTER, CURRENT):
+    known: RegisterManifest | None = None
+    async for _, payload in bus.kv_follow(REGISTER_BUCKET, CURRENT_KEY):
         if payload is None:
             continue
         try:
@@ -119,7 +119,7 @@ async def follow_register(bus: Bus) -> AsyncIterator[Register]:
         yield register
 
 
-async def _chunk_persistently(bus: Bus, chunk: Chunk) -> bytes:
+async def _chunk_persistently(bus: Bus, chunk: RegisterChunk) -> bytes:
     """Read a chunk, however often the bus fails to answer; UnverifiedError when looking again is no use."""
     looks = 0
     while True:
@@ -141,7 +141,7 @@ async def _is_superseded(bus: Bus, payload: bytes) -> bool:
     """
     while True:
         try:
-            found = await _content(bus, CURRENT)
+            found = await _content(bus, CURRENT_KEY)
         except BusError as error:
             logger().warning("register_read_failed", reason=str(error))
             await asyncio.sleep(_RETRY_SECONDS)
@@ -149,8 +149,8 @@ async def _is_superseded(bus: Bus, payload: bytes) -> bool:
             return found not in (None, payload) and _published(found) >= _published(payload)
 
 
-async def _chunk(bus: Bus, chunk: Chunk) -> bytes:
-    content = await bus.kv_get(REGISTER, chunk.key)
+async def _chunk(bus: Bus, chunk: RegisterChunk) -> bytes:
+    content = await bus.kv_get(REGISTER_BUCKET, chunk.key)
     if content is None:
         raise UnverifiedError(f"the register in force lacks {chunk.key}: publish the register again")
     if not is_intact(chunk, content):
@@ -158,10 +158,10 @@ async def _chunk(bus: Bus, chunk: Chunk) -> bytes:
     return content
 
 
-async def _whole(manifest: Manifest, contents: Sequence[bytes]) -> Register:
+async def _whole(manifest: RegisterManifest, contents: Sequence[bytes]) -> Register:
     try:
         # In a thread: a national register takes long enough to stall a prober's loop.
-        register = await asyncio.to_thread(lambda: with_versions(join(contents)))
+        register = await asyncio.to_thread(lambda: with_versions(join_chunks(contents)))
     except (ValueError, KeyError, TypeError) as error:
         raise UnverifiedError(f"the register in force cannot be read by this version: {error}") from error
     for name in ("register_version", "probe_version"):
@@ -172,7 +172,7 @@ async def _whole(manifest: Manifest, contents: Sequence[bytes]) -> Register:
     return register
 
 
-async def _manifest(bus: Bus, key: str) -> Manifest | None:
+async def _manifest(bus: Bus, key: str) -> RegisterManifest | None:
     """Return a manifest; None when there is none, or one that cannot be read and is to be replaced."""
     payload = await _content(bus, key)
     try:
@@ -184,12 +184,12 @@ async def _manifest(bus: Bus, key: str) -> Manifest | None:
 async def _content(bus: Bus, key: str) -> bytes | None:
     """Return a value; None when there is none, or one that cannot be put together and is to be replaced."""
     try:
-        return await bus.kv_get(REGISTER, key)
+        return await bus.kv_get(REGISTER_BUCKET, key)
     except TornValueError:
         return None
 
 
-def _decoded(payload: bytes) -> Manifest:
+def _decoded(payload: bytes) -> RegisterManifest:
     try:
         return decode_manifest(payload)
     except ValueError as error:
@@ -204,7 +204,7 @@ def _published(payload: bytes) -> float:
         return -inf
 
 
-def _same(one: Manifest, other: Manifest) -> bool:
+def _same(one: RegisterManifest, other: RegisterManifest) -> bool:
     return (one.register_version, one.probe_version, one.chunks) == (
         other.register_version,
         other.probe_version,

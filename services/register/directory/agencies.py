@@ -7,9 +7,9 @@ from pathlib import Path
 
 from services.core.model import Agency, Service
 from services.register.reading import (
-    Findings,
-    Row,
-    Table,
+    CsvRow,
+    CsvTable,
+    FaultList,
     read_choice,
     read_day,
     read_id,
@@ -19,26 +19,26 @@ from services.register.reading import (
     read_whole,
 )
 
-__all__ = ["AGENCIES", "SERVICES", "agencies_table", "agency", "service", "services_table"]
+__all__ = ["AGENCIES", "SERVICES", "agencies_table", "read_agency", "read_service_row", "services_table"]
 
 AGENCIES = "agencies.csv"
 SERVICES = "services.csv"
 
 
-def agencies_table(directory: Path, findings: Findings) -> Table:
+def agencies_table(directory: Path, findings: FaultList) -> CsvTable:
     """Return the rows of agencies.csv."""
     required = ("id", "name_en", "name_fa", "sector")
     optional = ("staff", "satisfaction", "until", "merged_into")
     return read_table(directory / AGENCIES, findings, required=required, optional=optional, key="id")
 
 
-def services_table(directory: Path, findings: Findings) -> Table:
+def services_table(directory: Path, findings: FaultList) -> CsvTable:
     """Return the rows of services.csv."""
     required = ("id", "agency", "name_en", "name_fa")
     return read_table(directory / SERVICES, findings, required=required, optional=("channel", "weight"), key="id")
 
 
-def agency(row: Row, agencies: Container[str] | None) -> Agency:
+def read_agency(row: CsvRow, agencies: Container[str] | None) -> Agency:
     """One agency; ``agencies`` are the ids there are."""
     _check_names(row)
     name = row.read("id", read_id, "")
@@ -57,7 +57,7 @@ def agency(row: Row, agencies: Container[str] | None) -> Agency:
     )
 
 
-def service(row: Row, agencies: Container[str] | None) -> Service:
+def read_service_row(row: CsvRow, agencies: Container[str] | None) -> Service:
     """One service; ``agencies`` are the ids there are."""
     _check_names(row)
     if not row.text("agency"):
@@ -72,6 +72,6 @@ def service(row: Row, agencies: Container[str] | None) -> Service:
     )
 
 
-def _check_names(row: Row) -> None:
+def _check_names(row: CsvRow) -> None:
     if not row.text("name_en") and not row.text("name_fa"):
         row.fault("name_en", "is empty, and so is name_fa: one of them must be given")

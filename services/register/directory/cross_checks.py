@@ -7,13 +7,13 @@ from datetime import date
 
 from services.core.model import Link, Register
 from services.register.directory.policy import PolicyReading
-from services.register.probes import Probes
-from services.register.reading import Findings, Table, fold
+from services.register.probes import ProbeDefinitions
+from services.register.reading import CsvTable, FaultList, fold
 
 __all__ = ["check_links", "check_probes"]
 
 
-def check_probes(probes: Probes, policy: PolicyReading, findings: Findings) -> None:
+def check_probes(probes: ProbeDefinitions, policy: PolicyReading, findings: FaultList) -> None:
     """Check that every probe leaves half its slot free, so that its phase can be spread (docs/design.md §6)."""
     slot = policy.policy.slot_seconds
     for definition in probes.definitions.values():
@@ -23,7 +23,7 @@ def check_probes(probes: Probes, policy: PolicyReading, findings: Findings) -> N
             findings.add(definition.timeout, reason)
 
 
-def check_links(links: Table, register: Register) -> None:
+def check_links(links: CsvTable, register: Register) -> None:
     """Check that no inquiry is required twice at a time and that the links of a service have some weight."""
     same: defaultdict[tuple[str, str, str], list[Link]] = defaultdict(list)
     weights: defaultdict[str, float] = defaultdict(float)

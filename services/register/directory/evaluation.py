@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from services.core.model import Announced, Dimension, Evaluation, EvaluationRound
+from services.core.model import AnnouncedAgency, Dimension, Evaluation, EvaluationRound
 from services.register.reading import (
-    Block,
-    Findings,
-    Place,
+    FaultList,
+    Location,
+    YamlMapping,
     fold,
     name_key,
     read_count,
@@ -44,7 +44,7 @@ _ROUND = (
 )
 
 
-def read_evaluation(directory: Path, findings: Findings) -> Evaluation | None:
+def read_evaluation(directory: Path, findings: FaultList) -> Evaluation | None:
     """Read the official rounds, in order of their numbers; None without the file. What is null or absent was not stated."""
     path = directory / EVALUATION
     if not path.exists():
@@ -61,7 +61,7 @@ def read_evaluation(directory: Path, findings: Findings) -> Evaluation | None:
     )
 
 
-def _dimensions(block: Block) -> dict[str, Dimension]:
+def _dimensions(block: YamlMapping) -> dict[str, Dimension]:
     found: dict[str, Dimension] = {}
     for given in block.blocks("model", ("id", *_NAMES, "aim")):
         name = given.need("id", read_id, "")
@@ -72,7 +72,7 @@ def _dimensions(block: Block) -> dict[str, Dimension]:
     return found
 
 
-def _rounds(block: Block, dimensions: dict[str, Dimension]) -> tuple[EvaluationRound, ...]:
+def _rounds(block: YamlMapping, dimensions: dict[str, Dimension]) -> tuple[EvaluationRound, ...]:
     if "rounds" not in block:
         block.findings.add(block.place, "key `rounds` is missing")
         return ()
@@ -88,7 +88,7 @@ def _rounds(block: Block, dimensions: dict[str, Dimension]) -> tuple[EvaluationR
     return tuple(found[number] for number in sorted(found))
 
 
-def _round(given: Block, dimensions: dict[str, Dimension]) -> EvaluationRound:
+def _round(given: YamlMapping, dimensions: dict[str, Dimension]) -> EvaluationRound:
     number = given.need("round", read_count, 0)
     growth = given.read("growth_since_round_1_percent_more_than", read_weight, None)
     if growth is not None and number == 1:
@@ -108,7 +108,7 @@ def _round(given: Block, dimensions: dict[str, Dimension]) -> EvaluationRound:
     )
 
 
-def _percents(given: Block, dimensions: dict[str, Dimension]) -> dict[str, float | None]:
+def _percents(given: YamlMapping, dimensions: dict[str, Dimension]) -> dict[str, float | None]:
     scores = given.block("dimension_percent", None)
     if scores is None:
         return {}
@@ -118,11 +118,11 @@ def _percents(given: Block, dimensions: dict[str, Dimension]) -> dict[str, float
     return {key: scores.read(key, _read_percent, None) for key in scores.keys}
 
 
-def _announced(given: Block) -> tuple[Announced, ...]:
-    found: list[Announced] = []
-    places: dict[str, Place] = {}
+def _announced(given: YamlMapping) -> tuple[AnnouncedAgency, ...]:
+    found: list[AnnouncedAgency] = []
+    places: dict[str, Location] = {}
     for one in given.blocks("announced_top_agencies", _NAMES):
-        named = Announced(*_names(one))
+        named = AnnouncedAgency(*_names(one))
         for key, name in (("name_en", named.name_en), ("name_fa", named.name_fa)):
             same = name_key(name)
             if same and same in places:
@@ -132,14 +132,14 @@ def _announced(given: Block) -> tuple[Announced, ...]:
     return tuple(found)
 
 
-def _names(given: Block) -> tuple[str, str]:
+def _names(given: YamlMapping) -> tuple[str, str]:
     name_en, name_fa = (given.read(key, read_name, "") for key in _NAMES)
     if not name_en and not name_fa:
         given.findings.add(given.place, "one of `name_en` and `name_fa` must be given")
     return name_en, name_fa
 
 
-def _texts(given: Block, key: str) -> tuple[str, ...]:
+def _texts(given: YamlMapping, key: str) -> tuple[str, ...]:
     found = []
     for scalar in given.scalars(key):
         if scalar.null or not scalar.text.strip():

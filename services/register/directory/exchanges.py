@@ -9,7 +9,7 @@ from pathlib import Path
 from services.core.model import ExchangeRoute, Maintenance, Member
 from services.register.directory.agencies import AGENCIES
 from services.register.directory.links import LINKS
-from services.register.reading import Findings, Table, fold, read_moment, read_name, read_party, read_table
+from services.register.reading import CsvTable, FaultList, fold, read_moment, read_name, read_party, read_table
 
 __all__ = ["EXCHANGE", "MAINTENANCE", "MEMBERS", "read_maintenance", "read_members", "read_routes"]
 
@@ -19,7 +19,7 @@ MAINTENANCE = "maintenance.csv"
 _NEVER = datetime.fromtimestamp(0, UTC)
 
 
-def read_members(directory: Path, findings: Findings, agencies: Container[str] | None) -> tuple[Member, ...]:
+def read_members(directory: Path, findings: FaultList, agencies: Container[str] | None) -> tuple[Member, ...]:
     """Read the X-Road members, by id."""
     members: dict[str, Member] = {}
     for row in _optional(directory / MEMBERS, findings, ("member", "agency")).rows:
@@ -32,7 +32,7 @@ def read_members(directory: Path, findings: Findings, agencies: Container[str] |
     return tuple(members[name] for name in sorted(members))
 
 
-def read_routes(directory: Path, findings: Findings, links: Container[str] | None) -> tuple[ExchangeRoute, ...]:
+def read_routes(directory: Path, findings: FaultList, links: Container[str] | None) -> tuple[ExchangeRoute, ...]:
     """Read the exchanges that serve links, by client, service and link."""
     routes: set[tuple[str, str, str]] = set()
     for row in _optional(directory / EXCHANGE, findings, ("client", "service", "link")).rows:
@@ -47,7 +47,7 @@ def read_routes(directory: Path, findings: Findings, links: Container[str] | Non
 
 
 def read_maintenance(
-    directory: Path, findings: Findings, subjects: Container[str] | None, zone: tzinfo
+    directory: Path, findings: FaultList, subjects: Container[str] | None, zone: tzinfo
 ) -> tuple[Maintenance, ...]:
     """Return what was announced, in order of time; ``subjects`` are the ids of agencies, links and endpoints."""
     announced = []
@@ -63,8 +63,8 @@ def read_maintenance(
     return tuple(sorted(announced, key=lambda item: (item.start, item.subject, item.end, item.note)))
 
 
-def _optional(path: Path, findings: Findings, columns: tuple[str, ...]) -> Table:
-    return read_table(path, findings, required=columns) if path.exists() else Table()
+def _optional(path: Path, findings: FaultList, columns: tuple[str, ...]) -> CsvTable:
+    return read_table(path, findings, required=columns) if path.exists() else CsvTable()
 
 
 def _read_service(text: str) -> str:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from services.core.model import ALWAYS, Endpoint, Link, Policy, Service
 from services.register.directory.agencies import AGENCIES, SERVICES
-from services.register.directory.params import params, target
-from services.register.probes import Definition, Probes
+from services.register.directory.params import read_params, read_target_cell
+from services.register.probes import ProbeDefinition, ProbeDefinitions
 from services.register.reading import (
-    Findings,
-    Place,
-    Row,
-    Table,
+    CsvRow,
+    CsvTable,
+    FaultList,
+    Location,
     fold,
     read_count,
     read_day,
@@ -26,7 +26,7 @@ from services.register.reading import (
     read_weight,
 )
 
-__all__ = ["ENDPOINTS", "LINKS", "Around", "endpoint", "endpoints_table", "link", "links_table"]
+__all__ = ["ENDPOINTS", "LINKS", "ReadContext", "endpoints_table", "links_table", "read_endpoint", "read_link"]
 
 LINKS = "links.csv"
 ENDPOINTS = "endpoints.csv"
@@ -35,35 +35,35 @@ _LINK_OPTIONAL = ("required_from", "required_until", "live_from", *_PROBED, "lat
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class ReadContext:
     """The rest of the register, as far as targets refer to it; None for a file that could not be read."""
 
-    agencies: Mapping[str, Place] | None
-    services: Mapping[str, Place] | None
+    agencies: Mapping[str, Location] | None
+    services: Mapping[str, Location] | None
     owners: Mapping[str, Service]
-    probes: Probes
-    vantages: Mapping[str, Place] | None
+    probes: ProbeDefinitions
+    vantages: Mapping[str, Location] | None
     policy: Policy
 
 
-def links_table(directory: Path, findings: Findings) -> Table:
+def links_table(directory: Path, findings: FaultList) -> CsvTable:
     """Return the rows of links.csv."""
     required = ("id", "service", "provider", "data_item")
     table = read_table(directory / LINKS, findings, required=required, optional=_LINK_OPTIONAL, key="id")
     if any(row.text("probe") and "live_from" not in row.cells for row in table.rows):
         reason = "column `live_from` is missing: without it every link counts as absent, yet some have a probe"
-        findings.add(Place(str(directory / LINKS), 1, 1), reason)
+        findings.add(Location(str(directory / LINKS), 1, 1), reason)
     return table
 
 
-def endpoints_table(directory: Path, findings: Findings) -> Table:
+def endpoints_table(directory: Path, findings: FaultList) -> CsvTable:
     """Return the rows of endpoints.csv."""
     required = ("id", "agency", "probe", "target")
     optional = ("service", "params", "vantages")
     return read_table(directory / ENDPOINTS, findings, required=required, optional=optional, key="id")
 
 
-def link(row: Row, around: Around) -> Link:
+def read_link(row: CsvRow, around: ReadContext) -> Link:
     """One link, with the policy's defaults filled in."""
     for column in ("service", "provider", "data_item"):
         if not row.text(column):
@@ -82,7 +82,7 @@ def link(row: Row, around: Around) -> Link:
     )
     if required_from and required_until and required_until <= required_from:
         row.fault("required_until", "is not after required_from")
-    records = params(row)
+    records = read_params(row)
     return Link(
         id=row.read("id", read_id, ""),
         service=service,
@@ -92,7 +92,7 @@ def link(row: Row, around: Around) -> Link:
         required_until=required_until,
         live_from=live_from,
         probe=fold(row.text("probe")),
-        target=target(row, definition, records, required=live_from is not None),
+        target=read_target_cell(row, definition, records, required=live_from is not None),
         params=records or ({},),
         vantages=_vantages(row, around.vantages),
         latency_ms=latency,
@@ -102,19 +102,19 @@ def link(row: Row, around: Around) -> Link:
     )
 
 
-def endpoint(row: Row, around: Around) -> Endpoint:
+def read_endpoint(row: CsvRow, around: ReadContext) -> Endpoint:
     """One endpoint; it is judged by the policy's default latency."""
     if not row.text("agency"):
         row.fault("agency", "is empty")
     definition = _definition(row, around, required=True)
     _check_timeout(row, definition, around.policy.default_latency_ms)
-    records = params(row)
+    records = read_params(row)
     return Endpoint(
         id=row.read("id", read_id, ""),
         agency=row.reference("agency", around.agencies, AGENCIES),
         service=row.reference("service", around.services, SERVICES) or None,
         probe=fold(row.text("probe")),
-        target=target(row, definition, records, required=True),
+        target=read_target_cell(row, definition, records, required=True),
         params=records or ({},),
         vantages=_vantages(row, around.vantages),
     )
@@ -124,14 +124,14 @@ def _read_live(text: str) -> date:
     return ALWAYS if fold(text) == "always" else read_day(text)
 
 
-def _definition(row: Row, around: Around, *, required: bool) -> Definition | None:
+def _definition(row: CsvRow, around: ReadContext, *, required: bool) -> ProbeDefinition | None:
     if required and not row.text("probe"):
         row.fault("probe", "is empty: what is live must be probed")
     definition = around.probes.definitions.get(row.reference("probe", around.probes.ids, "probes.yaml"))
     return definition if definition is not None and definition.sound else None
 
 
-def _check_timeout(row: Row, definition: Definition | None, latency_ms: int) -> None:
+def _check_timeout(row: CsvRow, definition: ProbeDefinition | None, latency_ms: int) -> None:
     """Check that answers twice as slow as the limit are waited for: judging again needs them (docs/method.md §7)."""
     if definition is not None and definition.probe.timeout * 1000 < 2 * latency_ms:
         column = "latency_ms" if row.text("latency_ms") else "probe"
@@ -141,7 +141,7 @@ def _check_timeout(row: Row, definition: Definition | None, latency_ms: int) -> 
         )
 
 
-def _vantages(row: Row, known: Mapping[str, Place] | None) -> tuple[str, ...]:
+def _vantages(row: CsvRow, known: Mapping[str, Location] | None) -> tuple[str, ...]:
     """Ids between spaces or semicolons."""
     found = set()
     for name in re.split(r"[;\s]+", fold(row.text("vantages"))):

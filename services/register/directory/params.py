@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from services.core.errors import Fault
-from services.core.model import BUS_KINDS, Probe, fill, filled, names, partial_texts, sent_texts
-from services.register.probes import GIVEN, Definition, is_action, is_message, is_request
-from services.register.reading import Findings, Row, holds_control, read_domain, read_target, unfit_for_grpc
+from services.core.model import BUS_KINDS, Probe, fill_placeholders, fill_probe, partial_texts, placeholders, sent_texts
+from services.register.probes import GIVEN_VARIABLES, ProbeDefinition, is_grpc_request, is_soap_action, is_soap_message
+from services.register.reading import CsvRow, FaultList, holds_control, read_domain, read_target, unfit_for_grpc
 
-__all__ = ["params", "target"]
+__all__ = ["read_params", "read_target_cell"]
 
 
-def params(row: Row) -> tuple[dict[str, object], ...] | None:
+def read_params(row: CsvRow) -> tuple[dict[str, object], ...] | None:
     """Return the records of a row, one that is empty where the cell is; None, with a fault, when they cannot be used."""
     try:
         value = json.loads(row.text("params") or "{}", object_pairs_hook=_object, parse_constant=_refuse)
@@ -44,8 +44,8 @@ def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is not a JSON number")
 
 
-def target(
-    row: Row, definition: Definition | None, records: tuple[Mapping[str, object], ...] | None, *, required: bool
+def read_target_cell(
+    row: CsvRow, definition: ProbeDefinition | None, records: tuple[Mapping[str, object], ...] | None, *, required: bool
 ) -> str:
     """Return the target as written; each record must fill it, and everything else its probe sends or expects."""
     text = row.text("target")
@@ -53,7 +53,7 @@ def target(
         if required:
             row.fault("target", "is empty: what is live must be probed")
         return ""
-    wanted = row.findings.attempt(row.at("target"), "target", names, text, None)
+    wanted = row.findings.attempt(row.at("target"), "target", placeholders, text, None)
     if wanted is None:
         return text
     if definition is not None:
@@ -69,10 +69,10 @@ def target(
 
 
 def _faults(
-    row: Row, definition: Definition | None, record: Mapping[str, object], target: str, wanted: frozenset[str]
+    row: CsvRow, definition: ProbeDefinition | None, record: Mapping[str, object], target: str, wanted: frozenset[str]
 ) -> list[Fault]:
     """Return what is wrong with one record."""
-    row = replace(row, findings=Findings())
+    row = replace(row, findings=FaultList())
     missing = sorted(wanted - record.keys())
     for name in missing:
         row.fault("params", f"`{name}` is missing, which the target or probe asks for by `${{{name}}}`")
@@ -81,8 +81,8 @@ def _faults(
     return row.findings.faults
 
 
-def _check_filled(row: Row, definition: Definition | None, params: Mapping[str, object], target: str) -> None:
-    url = row.findings.attempt(row.at("params"), "params", lambda text: fill(text, params), target, None)
+def _check_filled(row: CsvRow, definition: ProbeDefinition | None, params: Mapping[str, object], target: str) -> None:
+    url = row.findings.attempt(row.at("params"), "params", lambda text: fill_placeholders(text, params), target, None)
     if definition is None:
         if url is not None:
             row.findings.attempt(row.at("target"), "target", lambda text: read_target(text, None), url, None)
@@ -95,29 +95,29 @@ def _check_filled(row: Row, definition: Definition | None, params: Mapping[str, 
         _check_steps(row, probe, params, url)
 
 
-def _check_texts(row: Row, probe: Probe, params: Mapping[str, object]) -> None:
+def _check_texts(row: CsvRow, probe: Probe, params: Mapping[str, object]) -> None:
     before = len(row.findings.faults)
     for text in dict.fromkeys((*sent_texts(probe), *partial_texts(probe))):
-        row.findings.attempt(row.at("params"), "params", lambda text: fill(text, params), text, None)
+        row.findings.attempt(row.at("params"), "params", lambda text: fill_placeholders(text, params), text, None)
     if len(row.findings.faults) > before:
         return
-    _check_sent(row, filled(probe, params))
+    _check_sent(row, fill_probe(probe, params))
     for key in ("client", "service") if probe.kind in BUS_KINDS else ():
         written = getattr(probe, key)
-        if written and not all(fill(part, params).strip() for part in written.split("/")):
+        if written and not all(fill_placeholders(part, params).strip() for part in written.split("/")):
             row.fault("params", f"they leave a part of `{key}` empty")
 
 
-def _check_steps(row: Row, journey: Probe, params: Mapping[str, object], url: str) -> None:
+def _check_steps(row: CsvRow, journey: Probe, params: Mapping[str, object], url: str) -> None:
     """Check each step of a journey, as far as it can be known without what earlier steps capture."""
     captured: dict[str, object] = {}
-    for name in sorted(params.keys() & GIVEN.union(*(step.capture for step in journey.steps))):
+    for name in sorted(params.keys() & GIVEN_VARIABLES.union(*(step.capture for step in journey.steps))):
         row.fault("params", f"`{name}` is given or captured by the steps of probe `{journey.name}` themselves")
     for step in journey.steps:
         known = {**params, "target": url, **captured}
-        if captured.keys().isdisjoint(names(step.target)):
+        if captured.keys().isdisjoint(placeholders(step.target)):
             try:
-                read_target(fill(step.target, known), step.probe.kind)
+                read_target(fill_placeholders(step.target, known), step.probe.kind)
             except ValueError as error:
                 row.fault("target", f"of step `{step.probe.name}`: {error}")
         _check_texts(row, step.probe, known)
@@ -125,21 +125,21 @@ def _check_steps(row: Row, journey: Probe, params: Mapping[str, object], url: st
         captured |= dict.fromkeys(step.capture, "0")
 
 
-def _check_sent(row: Row, probe: Probe) -> None:
+def _check_sent(row: CsvRow, probe: Probe) -> None:
     """Check what the params have made of texts where not every character can stand."""
     _check_headers(row, probe)
     for line in probe.lines:
         if len(line.send.splitlines()) > 1:
             row.fault("params", "they put a line break into a line to send")
-    if not is_message(probe, probe.body):
+    if not is_soap_message(probe, probe.body):
         row.fault("params", f"they make the body of probe `{probe.name}` something that is not XML")
-    if not is_request(probe, probe.body):
+    if not is_grpc_request(probe, probe.body):
         row.fault("params", f"they make the body of probe `{probe.name}` something that is not JSON")
     if probe.kind == "dns":
         row.findings.attempt(row.at("params"), "params", read_domain, probe.query.name, "")
 
 
-def _check_headers(row: Row, probe: Probe) -> None:
+def _check_headers(row: CsvRow, probe: Probe) -> None:
     """Check what stands in headers, of HTTP, gRPC or messages of X-Road."""
     for name, text in probe.headers.items():
         unfit = unfit_for_grpc(name, text) if probe.kind == "grpc" else ""
@@ -150,5 +150,5 @@ def _check_headers(row: Row, probe: Probe) -> None:
     for key in ("action", "client", "service", "user_id"):
         if holds_control(getattr(probe, key)):
             row.fault("params", f"they put a control character into `{key}`")
-    if not is_action(probe.action):
+    if not is_soap_action(probe.action):
         row.fault("params", "they put a quote or a backslash into `action`")

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.core.model import Egress, Government, Policy, Vantage
 from services.register.reading import (
-    Block,
-    Findings,
-    Place,
+    FaultList,
+    Location,
+    YamlMapping,
     read_control_target,
     read_count,
     read_document,
@@ -51,11 +51,11 @@ class PolicyReading:
 
     policy: Policy
     zone: tzinfo
-    block: Block | None
-    vantages: dict[str, Place] | None
+    block: YamlMapping | None
+    vantages: dict[str, Location] | None
 
 
-def read_policy(directory: Path, findings: Findings) -> PolicyReading:
+def read_policy(directory: Path, findings: FaultList) -> PolicyReading:
     """Read the policy of a register directory; with faults, whatever of it could be read and defaults for the rest."""
     block = read_document(directory / FILE, findings, keys=_KEYS)
     if block is None:
@@ -99,7 +99,7 @@ def _read_share(text: str) -> float:
     return share
 
 
-def _government(block: Block) -> Government:
+def _government(block: YamlMapping) -> Government:
     if "government" not in block:
         block.findings.add(block.place, "key `government` is missing")
         return _DEFAULT.government
@@ -113,7 +113,7 @@ def _government(block: Block) -> Government:
     )
 
 
-def _windows(block: Block) -> tuple[int, ...]:
+def _windows(block: YamlMapping) -> tuple[int, ...]:
     if "windows_days" not in block:
         return _DEFAULT.windows_days
     windows = [
@@ -125,13 +125,13 @@ def _windows(block: Block) -> tuple[int, ...]:
     return tuple(sorted(windows)) or _DEFAULT.windows_days
 
 
-def _vantages(block: Block) -> tuple[tuple[Vantage, ...], dict[str, Place] | None]:
+def _vantages(block: YamlMapping) -> tuple[tuple[Vantage, ...], dict[str, Location] | None]:
     if "vantages" not in block:
         block.findings.add(block.place, "key `vantages` is missing")
         return (), None
     before = len(block.findings.faults)
     vantages: list[Vantage] = []
-    places: dict[str, Place] = {}
+    places: dict[str, Location] = {}
     for given in block.blocks("vantages", ("id", "control_targets")):
         name = given.need("id", read_id, "")
         if name in places:
@@ -143,7 +143,7 @@ def _vantages(block: Block) -> tuple[tuple[Vantage, ...], dict[str, Place] | Non
     return tuple(sorted(vantages, key=lambda vantage: vantage.id)), places
 
 
-def _control_targets(vantage: Block) -> tuple[str, ...]:
+def _control_targets(vantage: YamlMapping) -> tuple[str, ...]:
     targets = [
         vantage.findings.attempt(scalar.place, "control_targets", read_control_target, scalar.text, "")
         for scalar in vantage.scalars("control_targets")
@@ -154,7 +154,7 @@ def _control_targets(vantage: Block) -> tuple[str, ...]:
     return tuple(targets)
 
 
-def _egress(block: Block) -> Egress:
+def _egress(block: YamlMapping) -> Egress:
     given = block.block("egress", ("allow", "allow_loopback"))
     if given is None:
         return Egress()
@@ -165,7 +165,7 @@ def _egress(block: Block) -> Egress:
     return Egress(tuple(sorted(allow)), given.read("allow_loopback", read_flag, _DEFAULT.egress.allow_loopback))
 
 
-def _levels(block: Block) -> tuple[float, float]:
+def _levels(block: YamlMapping) -> tuple[float, float]:
     if "levels" not in block:
         return _DEFAULT.levels
     shares = [

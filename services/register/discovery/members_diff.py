@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.core.model import Member
-from services.register.discovery.xroad_lists import Directory
+from services.register.discovery.xroad_lists import XRoadDirectory
 
-__all__ = ["Membership", "compare"]
+__all__ = ["MembersDiff", "compare_members"]
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class MembersDiff:
     """How they differ, each by identifier: ``added`` is listed and without a row, ``removed`` are rows of what is not listed
     any more. ``apart`` are rows of instances whose clients no list names, of which nothing can be said.
     """
@@ -39,7 +39,7 @@ class Membership:
             yield f"not compared: {len(self.apart)} rows of {instances}, of which no clients are listed"
 
 
-def compare(directory: Directory, members: Sequence[Member]) -> Membership:
+def compare_members(directory: XRoadDirectory, members: Sequence[Member]) -> MembersDiff:
     """Hold members.csv against what is listed. A subsystem has a row when its member has one, and a member when a subsystem
     of it has one, since those are told apart.
     """
@@ -53,7 +53,7 @@ def compare(directory: Directory, members: Sequence[Member]) -> Membership:
         if member not in rows:
             added |= names - rows
     known = [member for member in members if _instance(member.id) in directory.instances]
-    return Membership(
+    return MembersDiff(
         added=tuple(sorted(added)),
         removed=tuple(member for member in known if member.id not in listed),
         apart=tuple(member for member in members if _instance(member.id) not in directory.instances),

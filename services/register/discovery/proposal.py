@@ -14,7 +14,7 @@ import yaml
 
 from services.core.errors import Fault, InputError
 
-__all__ = ["LINK_COLUMNS", "Import", "LeftOut", "slug", "to_csv", "to_yaml", "write_files"]
+__all__ = ["LINK_COLUMNS", "Omission", "RegisterProposal", "slug", "to_csv", "to_yaml", "write_files"]
 
 LINK_COLUMNS = (
     "id",
@@ -36,7 +36,7 @@ LINK_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class Omission:
     """What has no endpoint or agency of its own in the new register, where it stood (line 0: the file), and why."""
 
     file: str
@@ -50,11 +50,11 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Import:
+class RegisterProposal:
     """The files of a register directory by name, and what was left out."""
 
     files: dict[str, str]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[Omission, ...]
 
 
 def write_files(files: dict[str, str], out: Path) -> None:

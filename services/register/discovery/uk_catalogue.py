@@ -14,9 +14,9 @@ from datetime import date
 from pathlib import Path
 
 from services.core.errors import Fault, InputError
-from services.register.discovery.proposal import LINK_COLUMNS, Import, LeftOut, slug, to_csv, to_yaml
+from services.register.discovery.proposal import LINK_COLUMNS, Omission, RegisterProposal, slug, to_csv, to_yaml
 from services.register.discovery.xroad_import import import_xroad
-from services.register.reading import Findings, Row, read_http_url, read_table
+from services.register.reading import CsvRow, FaultList, read_http_url, read_table
 
 __all__ = ["IMPORTERS", "import_uk_api_catalogue"]
 
@@ -53,19 +53,19 @@ _ANSWERS = [200, 204, 400, 401, 403, 404, 405, 406, 415]
 
 @dataclass(frozen=True, slots=True)
 class _Api:
-    row: Row
+    row: CsvRow
     id: str
     agency: str
     name: str
     url: str
 
 
-def import_uk_api_catalogue(file: Path, epoch: date) -> Import:
+def import_uk_api_catalogue(file: Path, epoch: date) -> RegisterProposal:
     """Read the catalogue ``file`` and the organisations beside it; ``epoch`` is that of the new register.
 
     InputError with every fault when they are not what they should be.
     """
-    findings = Findings()
+    findings = FaultList()
     rows = read_table(file, findings, required=_CATALOGUE).rows
     beside = next((file.with_name(name) for name in _ORGANISATION_FILES if file.with_name(name).exists()), None)
     organisations = read_table(beside, findings, required=_ORGANISATIONS).rows if beside else []
@@ -79,13 +79,13 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> Import:
     agencies = sorted({api.agency for api in apis})
     endpoints, left_out = _endpoints(apis)
     unused = [
-        LeftOut(
+        Omission(
             row.place.file, row.place.line, row.text("name"), "has no API in the catalogue, so it is no agency here"
         )
         for row in organisations
         if slug(row.text("id")) not in agencies
     ]
-    return Import(
+    return RegisterProposal(
         files={
             "agencies.csv": to_csv(
                 ("id", "name_en", "name_fa", "sector"),
@@ -103,17 +103,20 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> Import:
     )
 
 
-def _from_one(files: Sequence[Path], epoch: date) -> Import:
+def _from_one(files: Sequence[Path], epoch: date) -> RegisterProposal:
     if len(files) != 1:
         raise InputError("the catalogue", [Fault(str(files[1]), 0, 0, "one file is read: name the catalogue alone")])
     return import_uk_api_catalogue(files[0], epoch)
 
 
-IMPORTERS: dict[str, Callable[[Sequence[Path], date], Import]] = {"uk-api-catalogue": _from_one, "xroad": import_xroad}
+IMPORTERS: dict[str, Callable[[Sequence[Path], date], RegisterProposal]] = {
+    "uk-api-catalogue": _from_one,
+    "xroad": import_xroad,
+}
 """Kind → importer of its files."""
 
 
-def _apis(rows: Iterable[Row]) -> list[_Api]:
+def _apis(rows: Iterable[CsvRow]) -> list[_Api]:
     """One service per API, its id folded from its name; an id already taken gets its agency in front, then a number."""
     apis: list[_Api] = []
     taken: set[str] = set()
@@ -126,11 +129,11 @@ def _apis(rows: Iterable[Row]) -> list[_Api]:
     return apis
 
 
-def _endpoints(apis: list[_Api]) -> tuple[list[tuple[str, ...]], list[LeftOut]]:
+def _endpoints(apis: list[_Api]) -> tuple[list[tuple[str, ...]], list[Omission]]:
     """One endpoint per address; where several APIs share one it tells them nothing apart and belongs to the agency."""
     sharing = Counter((api.agency, api.url) for api in apis)
     endpoints: dict[tuple[str, str], tuple[str, ...]] = {}
-    left_out: list[LeftOut] = []
+    left_out: list[Omission] = []
     for api in apis:
         reason = _unusable(api.url)
         if not reason:
@@ -143,7 +146,7 @@ def _endpoints(apis: list[_Api]) -> tuple[list[tuple[str, ...]], list[LeftOut]]:
                     f"shares its URL with {sharing[api.agency, api.url] - 1} others: endpoint `{name}` stands for all"
                 )
         if reason:
-            left_out.append(LeftOut(api.row.place.file, api.row.place.line, api.name, reason))
+            left_out.append(Omission(api.row.place.file, api.row.place.line, api.name, reason))
     return list(endpoints.values()), left_out
 
 

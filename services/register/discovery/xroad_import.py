@@ -13,8 +13,8 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from services.core.errors import Fault, InputError
-from services.register.discovery.proposal import LINK_COLUMNS, Import, LeftOut, slug, to_csv, to_yaml
-from services.register.discovery.xroad_lists import Directory, SecurityServer, read_into
+from services.register.discovery.proposal import LINK_COLUMNS, Omission, RegisterProposal, slug, to_csv, to_yaml
+from services.register.discovery.xroad_lists import ListedServer, XRoadDirectory, read_into
 from services.register.reading import read_target
 
 __all__ = ["import_xroad", "read_lists"]
@@ -23,17 +23,17 @@ _MESSAGES_PORT = 5500  # of a security server towards others
 _CONTROL = "tcp://192.0.2.1:443"  # an address of no one (RFC 5737), to be replaced
 
 
-def import_xroad(files: Sequence[Path], epoch: date) -> Import:
+def import_xroad(files: Sequence[Path], epoch: date) -> RegisterProposal:
     """Read the lists in ``files``; ``epoch`` is that of the new register. InputError with the fault of each bad file."""
     directory = read_lists(files)
     ids = _ids(directory)
     instance = min(directory.members).partition("/")[0]
-    return Import(_files(directory, ids, instance, epoch), tuple(_unknown(directory, files[0].name)))
+    return RegisterProposal(_files(directory, ids, instance, epoch), tuple(_unknown(directory, files[0].name)))
 
 
-def read_lists(files: Sequence[Path]) -> Directory:
+def read_lists(files: Sequence[Path]) -> XRoadDirectory:
     """Read what the lists in ``files`` say together. InputError with the fault of each bad file."""
-    directory = Directory()
+    directory = XRoadDirectory()
     faults = []
     for file in files:
         try:
@@ -49,7 +49,7 @@ def read_lists(files: Sequence[Path]) -> Directory:
     return directory
 
 
-def _ids(directory: Directory) -> dict[str, str]:
+def _ids(directory: XRoadDirectory) -> dict[str, str]:
     """An agency id for each member: its name folded; where another has it, or nothing is left, its class and code."""
     ids: dict[str, str] = {}
     taken: set[str] = set()
@@ -66,7 +66,7 @@ def _ids(directory: Directory) -> dict[str, str]:
     return ids
 
 
-def _files(directory: Directory, ids: dict[str, str], instance: str, epoch: date) -> dict[str, str]:
+def _files(directory: XRoadDirectory, ids: dict[str, str], instance: str, epoch: date) -> dict[str, str]:
     servers = sorted(directory.servers)
     offers = sorted((ids[_member(o.client)] if o.client else "", o.client, o.service) for o in directory.offers)
     names = _server_ids(servers, ids)
@@ -105,15 +105,15 @@ def _member(identifier: str) -> str:
     return "/".join(identifier.split("/")[:3])
 
 
-def _server_ids(servers: Sequence[SecurityServer], ids: dict[str, str]) -> dict[SecurityServer, str]:
-    found: dict[SecurityServer, str] = {}
+def _server_ids(servers: Sequence[ListedServer], ids: dict[str, str]) -> dict[ListedServer, str]:
+    found: dict[ListedServer, str] = {}
     for server in servers:
         name = slug(f"{ids[server.owner][:40]}-{server.id.rpartition('/')[2]}")
         found[server] = name if name not in found.values() else slug(f"{len(found) + 1}-{name}")
     return found
 
 
-def _target(server: SecurityServer) -> str:
+def _target(server: ListedServer) -> str:
     """Where a security server takes messages; empty when its address cannot be one."""
     try:
         return read_target(f"tcp://{_host(server.address)}:{_MESSAGES_PORT}", "tcp")
@@ -138,14 +138,14 @@ def _policy(instance: str, epoch: date) -> dict[str, object]:
     }
 
 
-def _unknown(directory: Directory, file: str) -> Iterator[LeftOut]:
+def _unknown(directory: XRoadDirectory, file: str) -> Iterator[Omission]:
     """Everything the lists do not say, each with what to do about it."""
     for member, name in sorted(directory.members.items()):
         if not name:
-            yield LeftOut(file, 0, member, "its name is not listed: give one in agencies.csv")
+            yield Omission(file, 0, member, "its name is not listed: give one in agencies.csv")
     for server in sorted(directory.servers):
         if not _target(server):
-            yield LeftOut(
+            yield Omission(
                 file, 0, server.id, "its address cannot be connected to: in sources.yaml, but without an endpoint"
             )
     whole = (
@@ -155,12 +155,12 @@ def _unknown(directory: Directory, file: str) -> Iterator[LeftOut]:
         ("control targets", f"policy.yaml names {_CONTROL}, which answers nobody: name what your network must reach"),
     )
     for what, reason in whole:
-        yield LeftOut(file, 0, what, reason)
+        yield Omission(file, 0, what, reason)
     if directory.offers:
-        yield LeftOut(
+        yield Omission(
             file, 0, "xroad_services.csv", "says who offers what and who may call it: start links.csv from it"
         )
     else:
-        yield LeftOut(file, 0, "X-Road services", "none are listed: add answers of listMethods and allowedMethods")
+        yield Omission(file, 0, "X-Road services", "none are listed: add answers of listMethods and allowedMethods")
     if directory.servers:
-        yield LeftOut(file, 0, "sources.yaml", "names the servers; who asks, and through which URL, is for you to say")
+        yield Omission(file, 0, "sources.yaml", "names the servers; who asks, and through which URL, is for you to say")

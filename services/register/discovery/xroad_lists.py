@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 from lxml import etree
 
-from services.core.xml import MarkupError, read_markup
+from services.core.xml import XmlError, parse_xml
 
-__all__ = ["Directory", "Offer", "SecurityServer", "read_into"]
+__all__ = ["ListedServer", "Offer", "XRoadDirectory", "read_into"]
 
 _BOM = b"\xef\xbb\xbf"
 _MEMBER = ("xRoadInstance", "memberClass", "memberCode")
@@ -30,7 +30,7 @@ _JSON = {
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class SecurityServer:
+class ListedServer:
     """A security server: its identifier (owner/SERVER) and its address."""
 
     id: str
@@ -48,14 +48,14 @@ class Offer:
 
 
 @dataclass(slots=True)
-class Directory:
+class XRoadDirectory:
     """What all lists say together: names by member, subsystems by member, servers, offers, and the instances whose members and
     subsystems are all listed.
     """
 
     members: dict[str, str] = field(default_factory=dict)
     subsystems: dict[str, set[str]] = field(default_factory=dict)
-    servers: set[SecurityServer] = field(default_factory=set)
+    servers: set[ListedServer] = field(default_factory=set)
     offers: set[Offer] = field(default_factory=set)
     instances: set[str] = field(default_factory=set)
 
@@ -76,15 +76,15 @@ class Directory:
         self.instances.add(self.add(parts, name).partition("/")[0])
 
 
-def read_into(directory: Directory, content: bytes) -> None:
+def read_into(directory: XRoadDirectory, content: bytes) -> None:
     """Add what one list says. Raises ValueError when it is none of the four, or cannot be read."""
     content = content.removeprefix(_BOM)
     if content.lstrip()[:1] == b"{":
         _json(directory, content)
         return
     try:
-        root = read_markup(content.strip())
-    except MarkupError as error:
+        root = parse_xml(content.strip())
+    except XmlError as error:
         raise ValueError(str(error)) from None
     found = 0
     for name, read in (
@@ -109,12 +109,12 @@ def _parts(element: etree._Element | None, names: Sequence[str]) -> list[str]:
     return [text for text in texts if text is not None]
 
 
-def _clients(directory: Directory, element: etree._Element, _: etree._Element | None) -> None:
+def _clients(directory: XRoadDirectory, element: etree._Element, _: etree._Element | None) -> None:
     for member in element.iterfind("{*}member"):
         directory.add_client(_parts(member.find("{*}id"), _CLIENT), member.findtext("{*}name") or "")
 
 
-def _methods(directory: Directory, element: etree._Element, envelope: etree._Element | None) -> None:
+def _methods(directory: XRoadDirectory, element: etree._Element, envelope: etree._Element | None) -> None:
     """Read services; of allowedMethods the header of the message says who may call them."""
     client = ""
     if envelope is not None and (asked := _parts(envelope.find(".//{*}Header/{*}client"), _CLIENT)):
@@ -123,12 +123,12 @@ def _methods(directory: Directory, element: etree._Element, envelope: etree._Ele
         _offer(directory, _parts(service, _SERVICE), client)
 
 
-def _offer(directory: Directory, parts: Sequence[str], client: str) -> None:
+def _offer(directory: XRoadDirectory, parts: Sequence[str], client: str) -> None:
     provider = directory.add(parts[:-1])
     directory.offers.add(Offer(f"{provider}/{_escaped(parts[-1])}", provider, client))
 
 
-def _shared(directory: Directory, element: etree._Element, _: etree._Element | None) -> None:
+def _shared(directory: XRoadDirectory, element: etree._Element, _: etree._Element | None) -> None:
     """Read the members of shared-params.xml with their subsystems, and the servers of those that own one."""
     instance = element.findtext("{*}instanceIdentifier") or ""
     owners: dict[str, tuple[str, ...]] = {}
@@ -145,10 +145,10 @@ def _shared(directory: Directory, element: etree._Element, _: etree._Element | N
             raise ValueError("it holds a security server without a code or a known owner")
         name = directory.add(owner)
         address = (server.findtext("{*}address") or "").strip()
-        directory.servers.add(SecurityServer(f"{name}/{_escaped(code)}", name, address))
+        directory.servers.add(ListedServer(f"{name}/{_escaped(code)}", name, address))
 
 
-def _json(directory: Directory, content: bytes) -> None:
+def _json(directory: XRoadDirectory, content: bytes) -> None:
     try:
         value = orjson.loads(content)
     except orjson.JSONDecodeError as error:

@@ -1,19 +1,19 @@
 """Probe definitions as probes.yaml states them."""
 
-from services.register.probes.grpc_call import is_request
-from services.register.probes.journey import GIVEN
-from services.register.probes.probes import Definition, Probes, names_asked, read_probes
-from services.register.probes.references import as_written
-from services.register.probes.soap_message import is_action, is_message
+from services.register.probes.grpc_call import is_grpc_request
+from services.register.probes.journey import GIVEN_VARIABLES
+from services.register.probes.probes import ProbeDefinition, ProbeDefinitions, read_probes, required_params
+from services.register.probes.references import with_written_references
+from services.register.probes.soap_message import is_soap_action, is_soap_message
 
 __all__ = [
-    "GIVEN",
-    "Definition",
-    "Probes",
-    "as_written",
-    "is_action",
-    "is_message",
-    "is_request",
-    "names_asked",
+    "GIVEN_VARIABLES",
+    "ProbeDefinition",
+    "ProbeDefinitions",
+    "is_grpc_request",
+    "is_soap_action",
+    "is_soap_message",
     "read_probes",
+    "required_params",
+    "with_written_references",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.core.model import Auth
 from services.register.probes.references import read_secret_reference
-from services.register.reading import Block, is_header_name, read_choice, read_http_url, read_name
+from services.register.reading import YamlMapping, is_header_name, read_choice, read_http_url, read_name
 
 __all__ = ["read_auth"]
 
@@ -22,7 +22,7 @@ _OPTIONAL = {"oauth2": ("scope",)}
 _SECRETS = ("password", "token", "key", "client_secret")
 
 
-def read_auth(block: Block, directory: Path) -> Auth:
+def read_auth(block: YamlMapping, directory: Path) -> Auth:
     """Read how a probe proves who it is: a mapping, or ``none``."""
     if not block.is_block("auth") and block.value("auth") == "none":
         return Auth()

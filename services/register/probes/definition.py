@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from services.core.model import KINDS, Line, Probe, Query, Step, Tls, names
+from services.core.model import PROBE_KINDS, DnsQuery, LineStep, Probe, Step, Tls, placeholders
 from services.register.probes.auth import read_auth
 from services.register.probes.expectations import read_expect
 from services.register.probes.grpc_call import check_call, read_call, read_descriptors
@@ -15,7 +15,7 @@ from services.register.probes.patterns import read_pattern
 from services.register.probes.references import read_file_reference, read_text_file
 from services.register.probes.soap_message import check_message, read_action
 from services.register.reading import (
-    Block,
+    YamlMapping,
     holds_control,
     is_header_name,
     read_choice,
@@ -60,7 +60,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 _NEEDED = {"soap": ("body",), "xroad-rest": ("client",), "xroad-soap": ("client", "service", "body")}
 _NEEDED |= {"dns": ("query",), "journey": ("steps",)}
 
-STEP_KINDS = tuple(kind for kind in KINDS if kind != "journey")
+STEP_KINDS = tuple(kind for kind in PROBE_KINDS if kind != "journey")
 """Kinds that a step of a journey can be of."""
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -87,12 +87,12 @@ _QUERY_TYPES = (
 )
 
 
-def read_definition(name: str, block: Block, directory: Path) -> Probe:
+def read_definition(name: str, block: YamlMapping, directory: Path) -> Probe:
     """Read one definition; what it lacks or cannot be used becomes a fault."""
-    return _read(name, block, directory, kinds=KINDS, extra=())
+    return _read(name, block, directory, kinds=PROBE_KINDS, extra=())
 
 
-def _read(name: str, block: Block, directory: Path, *, kinds: tuple[str, ...], extra: tuple[str, ...]) -> Probe:
+def _read(name: str, block: YamlMapping, directory: Path, *, kinds: tuple[str, ...], extra: tuple[str, ...]) -> Probe:
     kind = block.need("kind", lambda text: read_choice(text, *kinds), "")
     own = _KEYS.get(kind, (*_READERS, "expect"))  # of an unknown kind, every key there is
     keys = ("kind", *extra, *own)
@@ -111,10 +111,10 @@ def _read(name: str, block: Block, directory: Path, *, kinds: tuple[str, ...], e
     return probe
 
 
-def _plain(key: str, read: Callable[[str], Any]) -> Callable[[Block, Path], Any]:
+def _plain(key: str, read: Callable[[str], Any]) -> Callable[[YamlMapping, Path], Any]:
     """Return a reader of one value of text."""
 
-    def reader(block: Block, _directory: Path) -> Any:
+    def reader(block: YamlMapping, _directory: Path) -> Any:
         return block.read(key, read, getattr(_DEFAULT, key))
 
     return reader
@@ -124,11 +124,11 @@ _DEFAULT = Probe(name="", kind="http")
 
 
 def _template(text: str) -> str:
-    names(text)
+    placeholders(text)
     return text.strip()
 
 
-def _headers(block: Block, _directory: Path) -> dict[str, str]:
+def _headers(block: YamlMapping, _directory: Path) -> dict[str, str]:
     headers: dict[str, str] = {}
     given = block.block("headers", None)
     for name in given.nodes if given else ():
@@ -145,13 +145,13 @@ def _headers(block: Block, _directory: Path) -> dict[str, str]:
 
 
 def _read_header(text: str) -> str:
-    names(text)
+    placeholders(text)
     if holds_control(text):
         raise ValueError("holds a control character")
     return text.strip()
 
 
-def _body(block: Block, directory: Path) -> str:
+def _body(block: YamlMapping, directory: Path) -> str:
     """Return a text, or the content of ``file:PATH``."""
     scalar = block.scalar("body")
     if scalar is None or scalar.null:
@@ -161,11 +161,11 @@ def _body(block: Block, directory: Path) -> str:
         body = block.findings.attempt(scalar.place, "body", lambda text: read_text_file(text, directory), body, "")
     if len(body.encode()) > _BODY_LIMIT:
         block.fault("body", f"is larger than {_BODY_LIMIT >> 10} KiB")
-    block.findings.attempt(scalar.place, "body", names, body, None)
+    block.findings.attempt(scalar.place, "body", placeholders, body, None)
     return body
 
 
-def _tls(block: Block, directory: Path) -> Tls:
+def _tls(block: YamlMapping, directory: Path) -> Tls:
     given = block.block("tls", ("ca", "server_name", "verify", "certificate", "key"))
     if given is None:
         return Tls()
@@ -184,14 +184,14 @@ def _tls(block: Block, directory: Path) -> Tls:
     )
 
 
-def _descriptors(block: Block, directory: Path) -> str:
+def _descriptors(block: YamlMapping, directory: Path) -> str:
     return block.read("descriptors", lambda text: read_descriptors(text, directory), "")
 
 
-def _lines(block: Block, _directory: Path) -> tuple[Line, ...]:
+def _lines(block: YamlMapping, _directory: Path) -> tuple[LineStep, ...]:
     items = block.blocks("lines", ("expect", "send", "starttls"))
     lines = tuple(
-        Line(
+        LineStep(
             expect=item.read("expect", read_pattern, ""),
             send=item.read("send", _read_line, ""),
             starttls=item.read("starttls", read_flag, False),
@@ -207,7 +207,7 @@ def _lines(block: Block, _directory: Path) -> tuple[Line, ...]:
 
 
 def _read_line(text: str) -> str:
-    names(text)
+    placeholders(text)
     # A line feed ends what is sent; protocols that want CRLF are written with a `\r` at the end, as for blackbox_exporter.
     line = text.removesuffix("\r")
     if "\n" in line or "\r" in line:
@@ -215,11 +215,11 @@ def _read_line(text: str) -> str:
     return text
 
 
-def _query(block: Block, _directory: Path) -> Query:
+def _query(block: YamlMapping, _directory: Path) -> DnsQuery:
     given = block.block("query", ("name", "type", "transport", "recursion"))
     if given is None:
-        return Query()
-    return Query(
+        return DnsQuery()
+    return DnsQuery(
         name=given.need("name", _read_query_name, ""),
         type=given.read("type", _read_type, "A"),
         transport=given.read("transport", lambda text: read_choice(text, "udp", "tcp"), "udp"),
@@ -228,7 +228,7 @@ def _query(block: Block, _directory: Path) -> Query:
 
 
 def _read_query_name(text: str) -> str:
-    return text.strip() if names(text) else read_domain(text)
+    return text.strip() if placeholders(text) else read_domain(text)
 
 
 def _read_type(text: str) -> str:
@@ -237,18 +237,18 @@ def _read_type(text: str) -> str:
     return name
 
 
-def _service(block: Block, _directory: Path) -> str:
+def _service(block: YamlMapping, _directory: Path) -> str:
     """Return a service of X-Road, or the name of one for the health check of gRPC."""
     kind = block.scalar("kind")
     of_grpc = kind is not None and kind.text.strip() == "grpc"
     return block.read("service", _template if of_grpc else read_service, "")
 
 
-def _steps(block: Block, directory: Path) -> tuple[Step, ...]:
+def _steps(block: YamlMapping, directory: Path) -> tuple[Step, ...]:
     return read_steps(block, lambda name, item: _read(name, item, directory, kinds=STEP_KINDS, extra=EXTRA))
 
 
-_READERS: Mapping[str, Callable[[Block, Path], Any]] = {
+_READERS: Mapping[str, Callable[[YamlMapping, Path], Any]] = {
     "version": _plain("version", lambda text: read_choice(text, "1.1", "2")),
     "method": _plain("method", lambda text: read_choice(text.upper(), *_METHODS)),
     "headers": _headers,

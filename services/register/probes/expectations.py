@@ -8,19 +8,19 @@ from pathlib import Path
 
 from services.core.model import (
     SOAP_KINDS,
-    Body,
     Expect,
-    Fresh,
+    FreshnessSource,
     HeaderExpectation,
     JsonExpectation,
+    Patterns,
     XmlExpectation,
-    names,
+    placeholders,
     value_texts,
 )
 from services.register.probes.json_schema import check_schema
 from services.register.probes.patterns import read_path, read_pattern, read_record_path, read_xpath
 from services.register.probes.references import read_json_file
-from services.register.reading import Block, fold, read_choice, read_flag, read_name, read_whole
+from services.register.reading import YamlMapping, fold, read_choice, read_flag, read_name, read_whole
 
 __all__ = ["read_expect"]
 
@@ -53,7 +53,7 @@ _RCODES = (
 )
 
 
-def read_expect(probe: Block, kind: str, directory: Path) -> Expect:
+def read_expect(probe: YamlMapping, kind: str, directory: Path) -> Expect:
     """Read the expectations of one probe definition."""
     block = probe.block("expect", _KEYS.get(kind, ()))
     if block is None:
@@ -99,7 +99,7 @@ def _read_rcode(text: str) -> str:
     return code
 
 
-def _headers(block: Block) -> dict[str, HeaderExpectation]:
+def _headers(block: YamlMapping) -> dict[str, HeaderExpectation]:
     """Read header expectations: a pattern, or a mapping of ``must``, ``must_not`` and ``optional``."""
     given = block.block("headers", None)
     headers: dict[str, HeaderExpectation] = {}
@@ -118,18 +118,18 @@ def _headers(block: Block) -> dict[str, HeaderExpectation]:
     return headers
 
 
-def _patterns_of(block: Block, key: str) -> Body:
+def _patterns_of(block: YamlMapping, key: str) -> Patterns:
     given = block.block(key, ("must", "must_not"))
-    return Body(must=_patterns(given, "must"), must_not=_patterns(given, "must_not")) if given else Body()
+    return Patterns(must=_patterns(given, "must"), must_not=_patterns(given, "must_not")) if given else Patterns()
 
 
-def _patterns(block: Block, key: str) -> tuple[str, ...]:
+def _patterns(block: YamlMapping, key: str) -> tuple[str, ...]:
     return tuple(
         block.findings.attempt(scalar.place, key, read_pattern, scalar.text, "") for scalar in block.scalars(key)
     )
 
 
-def _json(block: Block) -> JsonExpectation:
+def _json(block: YamlMapping) -> JsonExpectation:
     equals = block.value("equals")
     if "equals" in block and equals is None:
         block.fault("equals", "null cannot be compared: write `type: null`")
@@ -146,14 +146,14 @@ def _read_type(text: str) -> str:
     return read_choice(text, *_TYPES)
 
 
-def _xml(block: Block, xpath: Callable[[str], str]) -> XmlExpectation:
+def _xml(block: YamlMapping, xpath: Callable[[str], str]) -> XmlExpectation:
     scalar = block.scalar("equals")
     if scalar is not None:
-        block.findings.attempt(scalar.place, "equals", names, scalar.text, None)
+        block.findings.attempt(scalar.place, "equals", placeholders, scalar.text, None)
     return XmlExpectation(path=block.need("path", xpath, "/*"), equals=None if scalar is None else scalar.text)
 
 
-def _namespaces(block: Block) -> dict[str, str]:
+def _namespaces(block: YamlMapping) -> dict[str, str]:
     given = block.block("namespaces", None)
     namespaces: dict[str, str] = {}
     for prefix in given.nodes if given else ():
@@ -166,7 +166,7 @@ def _namespaces(block: Block) -> dict[str, str]:
     return namespaces
 
 
-def _schema(block: Block, directory: Path) -> object:
+def _schema(block: YamlMapping, directory: Path) -> object:
     """Read a JSON Schema: a mapping, or ``file:PATH`` of one."""
     if "schema" not in block:
         return None
@@ -178,7 +178,7 @@ def _schema(block: Block, directory: Path) -> object:
         return None
 
 
-def _record(block: Block, read: Callable[[str], str]) -> dict[str, object]:
+def _record(block: YamlMapping, read: Callable[[str], str]) -> dict[str, object]:
     given = block.block("record", None)
     record: dict[str, object] = {}
     for path in given.nodes if given else ():
@@ -189,7 +189,7 @@ def _record(block: Block, read: Callable[[str], str]) -> dict[str, object]:
     return record
 
 
-def _xml_record(block: Block, xpath: Callable[[str], str]) -> dict[str, object]:
+def _xml_record(block: YamlMapping, xpath: Callable[[str], str]) -> dict[str, object]:
     """Read a test record of XML, where every value is a text."""
     record = _record(block, xpath)
     for path, value in record.items():
@@ -198,19 +198,19 @@ def _xml_record(block: Block, xpath: Callable[[str], str]) -> dict[str, object]:
     return record
 
 
-def _check_texts(block: Block, key: str, value: object) -> None:
+def _check_texts(block: YamlMapping, key: str, value: object) -> None:
     for text in value_texts(value):
-        block.findings.attempt(block.at(key), key, names, text, None)
+        block.findings.attempt(block.at(key), key, placeholders, text, None)
 
 
-def _fresh(block: Block, keys: tuple[str, ...], xpath: Callable[[str], str]) -> Fresh | None:
+def _fresh(block: YamlMapping, keys: tuple[str, ...], xpath: Callable[[str], str]) -> FreshnessSource | None:
     given = block.block("fresh", keys)
     if given is None:
         return None
     if sum(key in given for key in keys) != 1:
         block.fault("fresh", f"needs one of {', '.join(f'`{key}`' for key in keys)}")
         return None
-    return Fresh(
+    return FreshnessSource(
         path=given.need("path", read_path, "$") if "path" in given else "",
         xpath=given.need("xpath", xpath, "/*") if "xpath" in given else "",
         header=given.need("header", read_name, "") if "header" in given else "",

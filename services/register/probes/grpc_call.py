@@ -9,9 +9,9 @@ from typing import Final
 
 from services.core.model import Probe
 from services.register.probes.references import read_file_reference
-from services.register.reading import Block, unfit_for_grpc
+from services.register.reading import YamlMapping, unfit_for_grpc
 
-__all__ = ["check_call", "is_request", "read_call", "read_descriptors"]
+__all__ = ["check_call", "is_grpc_request", "read_call", "read_descriptors"]
 
 _CALL: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*/[A-Za-z_]\w*", re.ASCII)
 
@@ -36,7 +36,7 @@ def read_descriptors(text: str, directory: Path) -> str:
     return reference
 
 
-def is_request(probe: Probe, body: str) -> bool:
+def is_grpc_request(probe: Probe, body: str) -> bool:
     """Whether what a probe sends, filled in, is JSON; of kinds that send something else, always."""
     if probe.kind != "grpc" or not body:
         return True
@@ -47,7 +47,7 @@ def is_request(probe: Probe, body: str) -> bool:
     return True
 
 
-def check_call(probe: Probe, block: Block) -> None:
+def check_call(probe: Probe, block: YamlMapping) -> None:
     """Add a fault for what does not go with the call, or with the health check where there is none."""
     if probe.kind != "grpc":
         return
@@ -56,7 +56,7 @@ def check_call(probe: Probe, block: Block) -> None:
     for key in ("body", "descriptors"):
         if key in block and "call" not in block:
             block.fault(key, "is for a `call`: the health check needs none")
-    if "$" not in probe.body and not is_request(probe, probe.body):
+    if "$" not in probe.body and not is_grpc_request(probe, probe.body):
         block.fault("body", "is not JSON")
     for name, text in probe.headers.items():
         if unfit := unfit_for_grpc(name, text):

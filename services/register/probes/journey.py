@@ -9,16 +9,16 @@ from dataclasses import replace
 
 import re2
 
-from services.core.model import Capture, Probe, Step, names, texts
+from services.core.model import Capture, Probe, Step, placeholders, template_texts
 from services.register.probes.patterns import read_path, read_pattern, read_xpath
-from services.register.reading import Block, Findings, read_choice, read_duration, read_name
+from services.register.reading import FaultList, YamlMapping, read_choice, read_duration, read_name
 
-__all__ = ["EXTRA", "GIVEN", "read_steps"]
+__all__ = ["EXTRA", "GIVEN_VARIABLES", "read_steps"]
 
 EXTRA = ("name", "target", "capture")
 """The keys of a step beside those of its kind."""
 
-GIVEN = frozenset({"target"})
+GIVEN_VARIABLES = frozenset({"target"})
 """What every step of a journey knows: the target of its link or endpoint."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -26,7 +26,7 @@ _PLACES = ("json", "xpath", "header", "pattern")
 _DEFAULT = Probe(name="", kind="journey")
 
 
-def read_steps(block: Block, read: Callable[[str, Block], Probe]) -> tuple[Step, ...]:
+def read_steps(block: YamlMapping, read: Callable[[str, YamlMapping], Probe]) -> tuple[Step, ...]:
     """Read the steps of a journey; ``read`` reads the definition of one, by its name."""
     items = block.blocks("steps", None)
     limit = _limit(block)
@@ -45,29 +45,29 @@ def read_steps(block: Block, read: Callable[[str, Block], Probe]) -> tuple[Step,
     return tuple(steps)
 
 
-def _limit(block: Block) -> float:
+def _limit(block: YamlMapping) -> float:
     """Return the journey's own timeout in seconds; a bad one has its fault elsewhere and limits nothing."""
     if "timeout" not in block:
         return _DEFAULT.timeout
-    return replace(block, findings=Findings()).read("timeout", read_duration, math.inf)
+    return replace(block, findings=FaultList()).read("timeout", read_duration, math.inf)
 
 
 def _read_target(text: str) -> str:
-    names(text)
+    placeholders(text)
     return text.strip()
 
 
-def _check_order(steps: Sequence[Step], items: Sequence[Block]) -> None:
+def _check_order(steps: Sequence[Step], items: Sequence[YamlMapping]) -> None:
     """Check that no step asks for what only itself or a later one captures."""
     captured = [step.capture.keys() for step in steps]
     for number, (step, item) in enumerate(zip(steps, items, strict=True)):
         asked: set[str] = set()
-        for text in (step.target, *texts(step.probe)):
+        for text in (step.target, *template_texts(step.probe)):
             try:
-                asked |= names(text)
+                asked |= placeholders(text)
             except ValueError:
                 continue  # it has its fault where it stands
-        before = GIVEN.union(*captured[:number])
+        before = GIVEN_VARIABLES.union(*captured[:number])
         for variable in sorted(asked - before):
             later = next((other.probe.name for other in steps[number:] if variable in other.capture), None)
             if later is not None:
@@ -75,7 +75,7 @@ def _check_order(steps: Sequence[Step], items: Sequence[Block]) -> None:
                 item.findings.add(item.place, reason)
 
 
-def _captures(block: Block, namespaces: Mapping[str, str]) -> dict[str, Capture]:
+def _captures(block: YamlMapping, namespaces: Mapping[str, str]) -> dict[str, Capture]:
     given = block.block("capture", None)
     captures: dict[str, Capture] = {}
     for variable in given.nodes if given else ():
@@ -83,7 +83,7 @@ def _captures(block: Block, namespaces: Mapping[str, str]) -> dict[str, Capture]
         item = given.block(variable, (*_PLACES, "encode"))
         if not _VARIABLE.fullmatch(variable):
             given.findings.add(given.key_at(variable), f"`{variable}` is not a name for a variable")
-        elif variable in GIVEN:
+        elif variable in GIVEN_VARIABLES:
             given.findings.add(given.key_at(variable), f"`{variable}` is given, and cannot be captured")
         if item is None:
             continue

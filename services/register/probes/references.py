@@ -14,7 +14,13 @@ from pathlib import Path
 
 from services.core.model import Probe
 
-__all__ = ["as_written", "read_file_reference", "read_json_file", "read_secret_reference", "read_text_file"]
+__all__ = [
+    "read_file_reference",
+    "read_json_file",
+    "read_secret_reference",
+    "read_text_file",
+    "with_written_references",
+]
 
 _FILE = "file:"
 _MARK = "/./"
@@ -61,7 +67,7 @@ def read_json_file(text: str, directory: Path) -> object:
         raise ValueError(f"{text} is not JSON: {error.msg} at line {error.lineno}") from None
 
 
-def as_written(probe: Probe) -> Probe:
+def with_written_references(probe: Probe) -> Probe:
     """Return the probe with its references as they are written in probes.yaml, those of a journey's steps too."""
     auth, tls = probe.auth, probe.tls
     return replace(
@@ -75,7 +81,7 @@ def as_written(probe: Probe) -> Probe:
         ),
         tls=replace(tls, ca=_written(tls.ca), certificate=_written(tls.certificate), key=_written(tls.key)),
         descriptors=_written(probe.descriptors),
-        steps=tuple(replace(step, probe=as_written(step.probe)) for step in probe.steps),
+        steps=tuple(replace(step, probe=with_written_references(step.probe)) for step in probe.steps),
     )
 
 

@@ -6,11 +6,11 @@ from typing import Final
 
 from lxml import etree
 
-from services.core.model import SOAP_KINDS, Probe, names
-from services.core.xml import MarkupError, read_markup
-from services.register.reading import Block, holds_control
+from services.core.model import SOAP_KINDS, Probe, placeholders
+from services.core.xml import XmlError, parse_xml
+from services.register.reading import YamlMapping, holds_control
 
-__all__ = ["check_message", "is_action", "is_message", "read_action"]
+__all__ = ["check_message", "is_soap_action", "is_soap_message", "read_action"]
 
 _ENVELOPES: Final = {
     "1.1": "http://schemas.xmlsoap.org/soap/envelope/",
@@ -21,35 +21,35 @@ _SENT_AS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 def read_action(text: str) -> str:
     """Read a SOAP action."""
-    names(text)
-    if not is_action(text) or holds_control(text):
+    placeholders(text)
+    if not is_soap_action(text) or holds_control(text):
         raise ValueError("holds a quote, a backslash or a control character")
     return text.strip()
 
 
-def is_action(text: str) -> bool:
+def is_soap_action(text: str) -> bool:
     """Whether a SOAP action can be sent between quotes, as it is."""
     return not {'"', "\\"} & set(text)
 
 
-def is_message(probe: Probe, body: str) -> bool:
+def is_soap_message(probe: Probe, body: str) -> bool:
     """Whether what a probe sends, filled in, is XML; of kinds that send something else, always."""
     if probe.kind not in SOAP_KINDS:
         return True
     try:
-        read_markup(body.encode())
-    except MarkupError:
+        parse_xml(body.encode())
+    except XmlError:
         return False
     return True
 
 
-def check_message(probe: Probe, block: Block) -> None:
+def check_message(probe: Probe, block: YamlMapping) -> None:
     """Add a fault when the body is not the message that the definition's kind sends, its placeholders in place."""
     if probe.kind not in SOAP_KINDS or not probe.body:
         return
     try:
-        root = read_markup(probe.body.encode())
-    except MarkupError as error:
+        root = parse_xml(probe.body.encode())
+    except XmlError as error:
         block.fault("body", str(error))
         return
     encoding = root.getroottree().docinfo.encoding
@@ -61,13 +61,13 @@ def check_message(probe: Probe, block: Block) -> None:
         _check_wrapper(root, probe.service, block)
 
 
-def _check_envelope(root: etree._Element, version: str, block: Block) -> None:
+def _check_envelope(root: etree._Element, version: str, block: YamlMapping) -> None:
     uri = _ENVELOPES[version]
     if root.tag != f"{{{uri}}}Envelope" or root.find(f"{{{uri}}}Body") is None:
         block.fault("body", f"is not an envelope of SOAP {version}: Envelope with Body, of namespace {uri}")
 
 
-def _check_wrapper(root: etree._Element, service: str, block: Block) -> None:
+def _check_wrapper(root: etree._Element, service: str, block: YamlMapping) -> None:
     """PR-MESS §2.3: one element, named as the service."""
     name = etree.QName(root)
     if name.namespace in _ENVELOPES.values():

@@ -8,8 +8,8 @@ from services.register.reading.addresses import (
     read_server_name,
     read_target,
 )
-from services.register.reading.csv_table import Row, Table, read_table
-from services.register.reading.faults import Findings, Place
+from services.register.reading.csv_table import CsvRow, CsvTable, read_table
+from services.register.reading.faults import FaultList, Location
 from services.register.reading.headers import holds_control, is_header_name, unfit_for_grpc
 from services.register.reading.values import (
     fold,
@@ -29,14 +29,14 @@ from services.register.reading.values import (
     read_whole,
 )
 from services.register.reading.xroad_ids import read_client, read_party, read_service
-from services.register.reading.yaml_document import Block, read_document
+from services.register.reading.yaml_document import YamlMapping, read_document
 
 __all__ = [
-    "Block",
-    "Findings",
-    "Place",
-    "Row",
-    "Table",
+    "CsvRow",
+    "CsvTable",
+    "FaultList",
+    "Location",
+    "YamlMapping",
     "fold",
     "holds_control",
     "is_header_name",

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from services.register.reading.faults import Findings, Place, read_source
+from services.register.reading.faults import FaultList, Location, read_source
 from services.register.reading.values import fold, read_id
 
-__all__ = ["Cell", "Row", "Table", "read_table"]
+__all__ = ["CsvCell", "CsvRow", "CsvTable", "read_table"]
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -26,22 +26,22 @@ _PLAIN = re.compile(r"[^,\n]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CsvCell:
     """What is written between two commas, unquoted and stripped, and where it begins."""
 
     text: str
-    place: Place
+    place: Location
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """One row: its cells by column name, where it begins, and where faults go."""
 
-    place: Place
-    cells: Mapping[str, Cell]
-    findings: Findings
+    place: Location
+    cells: Mapping[str, CsvCell]
+    findings: FaultList
 
-    def at(self, column: str) -> Place:
+    def at(self, column: str) -> Location:
         """Where the cell begins; the row when the file lacks the column."""
         cell = self.cells.get(column)
         return cell.place if cell else self.place
@@ -75,35 +75,35 @@ class Row:
 
 
 @dataclass(slots=True)
-class Table:
+class CsvTable:
     """The rows that can be read, and every id declared, also by rows with faults; None when some may be missing."""
 
-    rows: list[Row] = field(default_factory=list)
-    ids: dict[str, Place] | None = field(default_factory=dict)
+    rows: list[CsvRow] = field(default_factory=list)
+    ids: dict[str, Location] | None = field(default_factory=dict)
 
 
 def read_table(
-    path: Path, findings: Findings, *, required: tuple[str, ...], optional: tuple[str, ...] = (), key: str = ""
-) -> Table:
+    path: Path, findings: FaultList, *, required: tuple[str, ...], optional: tuple[str, ...] = (), key: str = ""
+) -> CsvTable:
     """Read a CSV file; faults: no file, no UTF-8, unknown, missing or repeated columns, rows of the wrong length,
     and, with ``key``, ids that are empty, bad or repeated.
     """
     text = read_source(path, findings)
     if text is None:
-        return Table(ids=None)
+        return CsvTable(ids=None)
     before = len(findings.faults)
     lines = _rows(text, str(path), findings)
     header = next(lines, None)
     if header is None:
-        findings.add(Place(str(path), 1, 1), "the file is empty: its first line names the columns")
-        return Table(ids=None)
+        findings.add(Location(str(path), 1, 1), "the file is empty: its first line names the columns")
+        return CsvTable(ids=None)
     names = [fold(cell.text) for cell in header]
     complete = _check_header(header, required, optional, findings)
     if len(set(names)) < len(names):
-        return Table(ids=None)
-    table = Table()
+        return CsvTable(ids=None)
+    table = CsvTable()
     for cells in lines:
-        row = Row(cells[0].place, dict(zip(names, cells, strict=False)), findings)
+        row = CsvRow(cells[0].place, dict(zip(names, cells, strict=False)), findings)
         whole = _check_length(cells, names, findings)
         declared = _declare(row, key, table) if key else True
         if whole and declared and complete:
@@ -117,7 +117,9 @@ def read_table(
 _UNCLOSED = "a quote opens here and never closes"
 
 
-def _check_header(header: list[Cell], required: tuple[str, ...], optional: tuple[str, ...], findings: Findings) -> bool:
+def _check_header(
+    header: list[CsvCell], required: tuple[str, ...], optional: tuple[str, ...], findings: FaultList
+) -> bool:
     names = [fold(cell.text) for cell in header]
     for number, (name, cell) in enumerate(zip(names, header, strict=True)):
         if name not in required + optional:
@@ -130,7 +132,7 @@ def _check_header(header: list[Cell], required: tuple[str, ...], optional: tuple
     return not missing
 
 
-def _check_length(cells: list[Cell], names: list[str], findings: Findings) -> bool:
+def _check_length(cells: list[CsvCell], names: list[str], findings: FaultList) -> bool:
     if len(cells) == len(names):
         return True
     place = cells[0].place if len(cells) < len(names) else cells[len(names)].place
@@ -139,7 +141,7 @@ def _check_length(cells: list[Cell], names: list[str], findings: Findings) -> bo
     return False
 
 
-def _declare(row: Row, key: str, table: Table) -> bool:
+def _declare(row: CsvRow, key: str, table: CsvTable) -> bool:
     if key not in row.cells or table.ids is None:
         return False
     name = row.need(key, read_id, "")
@@ -152,12 +154,12 @@ def _declare(row: Row, key: str, table: Table) -> bool:
     return True
 
 
-def _rows(text: str, file: str, findings: Findings) -> Iterator[list[Cell]]:
+def _rows(text: str, file: str, findings: FaultList) -> Iterator[list[CsvCell]]:
     """Return the cells of each line that is not blank; a quoted cell may run over lines."""
     position, line, begin = 0, 1, 0
-    cells: list[Cell] = []
+    cells: list[CsvCell] = []
     while position < len(text) or cells:
-        place = Place(file, line, position - begin + 1)
+        place = Location(file, line, position - begin + 1)
         quoted = _QUOTED.match(text, position)
         if quoted:
             value = quoted[1].replace('""', '"')
@@ -166,7 +168,7 @@ def _rows(text: str, file: str, findings: Findings) -> Iterator[list[Cell]]:
                 line, begin = line + breaks, text.rindex("\n", position, end) + 1
             surplus = _PLAIN.match(text, end)
             if surplus and surplus[0]:
-                findings.add(Place(file, line, end - begin + 1), "text follows the closing quote")
+                findings.add(Location(file, line, end - begin + 1), "text follows the closing quote")
                 end = surplus.end()
         elif opened := _OPEN.match(text, position):
             findings.add(place.shifted(opened.end() - position - 1), _UNCLOSED)
@@ -175,7 +177,7 @@ def _rows(text: str, file: str, findings: Findings) -> Iterator[list[Cell]]:
             plain = _PLAIN.match(text, position)
             assert plain is not None  # it matches nothing too
             value, end = plain[0], plain.end()
-        cells.append(Cell(value.strip(), place))
+        cells.append(CsvCell(value.strip(), place))
         position = end + 1
         if text[end : end + 1] == ",":
             continue

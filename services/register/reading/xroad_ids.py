@@ -5,7 +5,7 @@ They are kept as written: they must equal those in the logs.
 
 from __future__ import annotations
 
-from services.core.model import names
+from services.core.model import placeholders
 from services.register.reading.headers import holds_control
 from services.register.reading.values import fold
 
@@ -35,7 +35,7 @@ def read_service(text: str) -> str:
 
 
 def _check(text: str) -> None:
-    names(text)
+    placeholders(text)
     if holds_control(text):
         raise ValueError("holds a control character")
 

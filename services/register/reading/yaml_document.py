@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import yaml
 
-from services.register.reading.faults import Findings, Place, read_source
+from services.register.reading.faults import FaultList, Location, read_source
 
-__all__ = ["Block", "Scalar", "read_document"]
+__all__ = ["YamlMapping", "YamlScalar", "read_document"]
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 _DEPTH = 30
 
 
-def read_document(path: Path, findings: Findings, *, keys: tuple[str, ...] | None) -> Block | None:
+def read_document(path: Path, findings: FaultList, *, keys: tuple[str, ...] | None) -> YamlMapping | None:
     """Read the mapping a YAML file holds, an empty one for an empty file; None, with a fault, if there is none to be had.
     ``keys`` as for Block.block.
     """
@@ -37,38 +37,38 @@ def read_document(path: Path, findings: Findings, *, keys: tuple[str, ...] | Non
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        place = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
         findings.add(place, f"not YAML: {error.problem or error.context}")
         return None
     except yaml.reader.ReaderError as error:
         before = text[: error.position].split("\n")
-        findings.add(Place(file, len(before), len(before[-1]) + 1), "not YAML: a control character")
+        findings.add(Location(file, len(before), len(before[-1]) + 1), "not YAML: a control character")
         return None
     except RecursionError:
-        findings.add(Place(file), "not YAML we can use: nested too deeply")
+        findings.add(Location(file), "not YAML we can use: nested too deeply")
         return None
     if node is None:
-        return Block(Place(file, 1, 1), {}, {}, findings)
+        return YamlMapping(Location(file, 1, 1), {}, {}, findings)
     return _block(node, file, findings, keys, "the file")
 
 
 @dataclass(frozen=True, slots=True)
-class Scalar:
+class YamlScalar:
     """One text of a document, and where it stands; ``null`` when nothing is written."""
 
     text: str
-    place: Place
+    place: Location
     null: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class YamlMapping:
     """A mapping of a document: its values by key, where it begins, and where faults go."""
 
-    place: Place
+    place: Location
     nodes: Mapping[str, yaml.Node]
-    keys: Mapping[str, Place]
-    findings: Findings
+    keys: Mapping[str, Location]
+    findings: FaultList
 
     def __contains__(self, key: str) -> bool:
         return key in self.nodes
@@ -77,11 +77,11 @@ class Block:
         """Tell whether a mapping stands under ``key``."""
         return isinstance(self.nodes.get(key), yaml.MappingNode)
 
-    def key_at(self, key: str) -> Place:
+    def key_at(self, key: str) -> Location:
         """Where ``key`` itself stands; the block when it has no such key."""
         return self.keys.get(key, self.place)
 
-    def at(self, key: str) -> Place:
+    def at(self, key: str) -> Location:
         """Where the value of ``key`` begins; the block when it has no such key."""
         return _place(self.nodes[key], self.place.file) if key in self.nodes else self.place
 
@@ -89,7 +89,7 @@ class Block:
         """Record a fault of one value."""
         self.findings.add(self.at(key), f"{key}: {reason}")
 
-    def scalar(self, key: str) -> Scalar | None:
+    def scalar(self, key: str) -> YamlScalar | None:
         """Return the text under ``key``; None when it is not there, and, with a fault, when it is no text."""
         if key not in self.nodes:
             return None
@@ -113,18 +113,18 @@ class Block:
             return default
         return self.read(key, read, default)
 
-    def block(self, key: str, keys: tuple[str, ...] | None) -> Block | None:
+    def block(self, key: str, keys: tuple[str, ...] | None) -> YamlMapping | None:
         """Return the mapping under ``key``, which may hold only ``keys`` (None: any); None when there is none."""
         if key not in self.nodes:
             return None
         return _block(self.nodes[key], self.place.file, self.findings, keys, key)
 
-    def blocks(self, key: str, keys: tuple[str, ...] | None) -> list[Block]:
+    def blocks(self, key: str, keys: tuple[str, ...] | None) -> list[YamlMapping]:
         """Return the mappings in the list under ``key``."""
         blocks = (_block(node, self.place.file, self.findings, keys, key) for node in self._list(key))
         return [block for block in blocks if block is not None]
 
-    def scalars(self, key: str) -> list[Scalar]:
+    def scalars(self, key: str) -> list[YamlScalar]:
         """Return the texts in the list under ``key``."""
         scalars = (_scalar(node, self.place.file, key, self.findings) for node in self._list(key))
         return [scalar for scalar in scalars if scalar is not None]
@@ -149,16 +149,18 @@ class Block:
         return list(node.value)
 
 
-def _place(node: yaml.Node, file: str) -> Place:
-    return Place(file, node.start_mark.line + 1, node.start_mark.column + 1)
+def _place(node: yaml.Node, file: str) -> Location:
+    return Location(file, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
-def _block(node: yaml.Node, file: str, findings: Findings, keys: tuple[str, ...] | None, name: str) -> Block | None:
+def _block(
+    node: yaml.Node, file: str, findings: FaultList, keys: tuple[str, ...] | None, name: str
+) -> YamlMapping | None:
     if not isinstance(node, yaml.MappingNode):
         findings.add(_place(node, file), f"{name}: is not a mapping of keys to values")
         return None
     nodes: dict[str, yaml.Node] = {}
-    places: dict[str, Place] = {}
+    places: dict[str, Location] = {}
     for key, value in node.value:
         place = _place(key, file)
         if not isinstance(key, yaml.ScalarNode):
@@ -170,10 +172,10 @@ def _block(node: yaml.Node, file: str, findings: Findings, keys: tuple[str, ...]
         else:
             nodes[key.value] = value
             places[key.value] = place
-    return Block(_place(node, file), nodes, places, findings)
+    return YamlMapping(_place(node, file), nodes, places, findings)
 
 
-def _scalar(node: yaml.Node, file: str, name: str, findings: Findings) -> Scalar | None:
+def _scalar(node: yaml.Node, file: str, name: str, findings: FaultList) -> YamlScalar | None:
     place = _place(node, file)
     if not isinstance(node, yaml.ScalarNode):
         findings.add(place, f"{name}: is not a single value")
@@ -181,7 +183,7 @@ def _scalar(node: yaml.Node, file: str, name: str, findings: Findings) -> Scalar
     if not _encodable(node.value):
         findings.add(place, f"{name}: holds half a character (a lone surrogate)")
         return None
-    return Scalar(node.value, place, null=node.style is None and node.value in {"", "null", "~"})
+    return YamlScalar(node.value, place, null=node.style is None and node.value in {"", "null", "~"})
 
 
 def _value(node: yaml.Node, depth: int) -> object:

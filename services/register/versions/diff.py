@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.core.model import Register
-from services.register.versions.rows import canonical, to_rows
+from services.register.versions.rows import canonical_json, to_rows
 
-__all__ = ["Changes", "Denominator", "Difference", "diff_registers"]
+__all__ = ["Denominator", "RegisterDiff", "SectionChanges", "diff_registers"]
 
 _KEYS = {"probes": "name"}
 _ROW_SECTIONS = ("members", "routes", "maintenance")
@@ -29,7 +29,7 @@ class Denominator:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class SectionChanges:
     """Ids added and removed, and for ids in both the fields that changed: (old, new)."""
 
     added: tuple[str, ...]
@@ -41,13 +41,13 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RegisterDiff:
     """All that differs, by section in the order of serial.to_rows; versions and denominators as (old, new)."""
 
     register_version: tuple[str, str]
     probe_version: tuple[str, str]
     denominator: tuple[Denominator, Denominator]
-    sections: Mapping[str, Changes]
+    sections: Mapping[str, SectionChanges]
 
     def to_json(self) -> dict[str, Any]:
         """Return the difference as JSON values."""
@@ -85,10 +85,10 @@ class Difference:
                 yield from _section_lines(changes)
 
 
-def diff_registers(old: Register, new: Register) -> Difference:
+def diff_registers(old: Register, new: Register) -> RegisterDiff:
     """Return what differs between two registers, both with their versions computed."""
     before, after = _keyed(old), _keyed(new)
-    return Difference(
+    return RegisterDiff(
         register_version=(old.register_version, new.register_version),
         probe_version=(old.probe_version, new.probe_version),
         denominator=(_denominator(old), _denominator(new)),
@@ -111,7 +111,7 @@ def _keyed(register: Register) -> dict[str, dict[str, dict[str, Any]]]:
     keyed: dict[str, dict[str, dict[str, Any]]] = {}
     for section, rows in to_rows(register, portable=True, whole=True).items():
         if section in _ROW_SECTIONS:
-            keyed[section] = {canonical(row).decode(): row for row in rows}
+            keyed[section] = {canonical_json(row).decode(): row for row in rows}
         elif section == "policy":
             keyed[section] = {"policy": rows[0]}
         elif section == "evaluation":
@@ -127,7 +127,7 @@ def _evaluation_rows(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
     yield from ((f"round {one['round']}", one) for one in row["rounds"])
 
 
-def _changes(before: Mapping[str, dict[str, Any]], after: Mapping[str, dict[str, Any]]) -> Changes:
+def _changes(before: Mapping[str, dict[str, Any]], after: Mapping[str, dict[str, Any]]) -> SectionChanges:
     changed = {
         name: {
             field: (before[name][field], value) for field, value in after[name].items() if before[name][field] != value
@@ -135,10 +135,12 @@ def _changes(before: Mapping[str, dict[str, Any]], after: Mapping[str, dict[str,
         for name in sorted(before.keys() & after.keys())
         if before[name] != after[name]
     }
-    return Changes(tuple(sorted(after.keys() - before.keys())), tuple(sorted(before.keys() - after.keys())), changed)
+    return SectionChanges(
+        tuple(sorted(after.keys() - before.keys())), tuple(sorted(before.keys() - after.keys())), changed
+    )
 
 
-def _section_lines(changes: Changes) -> Iterator[str]:
+def _section_lines(changes: SectionChanges) -> Iterator[str]:
     yield from (f"  + {name}" for name in changes.added)
     yield from (f"  - {name}" for name in changes.removed)
     for name, fields in changes.changed.items():
@@ -148,7 +150,7 @@ def _section_lines(changes: Changes) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    return canonical(value).decode()
+    return canonical_json(value).decode()
 
 
 def _pair(old: Any, new: Any) -> dict[str, Any]:

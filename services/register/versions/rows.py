@@ -32,9 +32,9 @@ from services.core.model import (
     Register,
     Service,
 )
-from services.register.probes import as_written
+from services.register.probes import with_written_references
 
-__all__ = ["Rows", "canonical", "from_rows", "to_rows", "with_versions"]
+__all__ = ["Rows", "canonical_json", "from_rows", "to_rows", "with_versions"]
 
 Rows = dict[str, list[dict[str, Any]]]
 """Section name → its rows."""
@@ -62,7 +62,7 @@ _EVALUATION = TypeAdapter(list[Evaluation])
 _POLICY = TypeAdapter(list[Policy])
 
 
-def canonical(value: object) -> bytes:
+def canonical_json(value: object) -> bytes:
     """Return the one JSON text of a value: keys sorted, no white space, UTF-8."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
@@ -87,7 +87,7 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
         "services": rows(_SERVICES, by_id(register.services)),
         "links": list(map(_packed, rows(_LINKS, by_id(register.links)))),
         "endpoints": list(map(_packed, rows(_ENDPOINTS, by_id(register.endpoints)))),
-        "probes": rows(_PROBES, map(as_written, probes) if portable else probes, sparse=not whole),
+        "probes": rows(_PROBES, map(with_written_references, probes) if portable else probes, sparse=not whole),
         "members": rows(_MEMBERS, register.members),
         "routes": rows(_ROUTES, register.routes),
         "maintenance": rows(_MAINTENANCE, register.maintenance),
@@ -157,4 +157,4 @@ def with_versions(register: Register) -> Register:
 
 
 def _hash(value: object) -> str:
-    return hashlib.sha256(canonical(value)).hexdigest()
+    return hashlib.sha256(canonical_json(value)).hexdigest()

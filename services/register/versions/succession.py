@@ -6,21 +6,21 @@ from collections.abc import Mapping
 
 from services.core.errors import Fault
 from services.core.model import Policy, Register
-from services.register.reading import Findings, Place, fold
+from services.register.reading import FaultList, Location, fold
 
-__all__ = ["against"]
+__all__ = ["check_succession"]
 
 _Identities = dict[str, tuple[str, ...]]
 
 
-def against(new: Register, places: Mapping[tuple[str, str], Place], old: Register) -> tuple[Fault, ...]:
+def check_succession(new: Register, places: Mapping[tuple[str, str], Location], old: Register) -> tuple[Fault, ...]:
     """Return the faults of ``new`` as the successor of ``old``; ``places`` are those of ``new`` (load.Reading).
 
     A link's (service, provider, data_item) never change. No id is used again for something else: an agency, a service
     or an endpoint of which nothing is the same but the id. Another calendar, in slot_seconds or timezone, needs a later
     epoch, and an epoch never becomes an earlier one: what lies before it is not on the bus any more.
     """
-    findings = Findings()
+    findings = FaultList()
     _check_links(new, places, old, findings)
     now, before = _identities(new), _identities(old)
     for section, identities in now.items():
@@ -32,7 +32,7 @@ def against(new: Register, places: Mapping[tuple[str, str], Place], old: Registe
     return tuple(sorted(findings.faults))
 
 
-def _check_calendar(new: Policy, places: Mapping[tuple[str, str], Place], old: Policy, findings: Findings) -> None:
+def _check_calendar(new: Policy, places: Mapping[tuple[str, str], Location], old: Policy, findings: FaultList) -> None:
     if new.epoch <= old.epoch:
         for part in ("slot_seconds", "timezone"):
             before, now = getattr(old, part), getattr(new, part)
@@ -44,7 +44,7 @@ def _check_calendar(new: Policy, places: Mapping[tuple[str, str], Place], old: P
         findings.add(places["policy", "epoch"], reason)
 
 
-def _check_links(new: Register, places: Mapping[tuple[str, str], Place], old: Register, findings: Findings) -> None:
+def _check_links(new: Register, places: Mapping[tuple[str, str], Location], old: Register, findings: FaultList) -> None:
     for name in new.links.keys() & old.links.keys():
         now, before = new.links[name], old.links[name]
         changes = [

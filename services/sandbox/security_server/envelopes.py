@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from lxml import etree
 
-from services.core.xml import MarkupError, read_markup
+from services.core.xml import XmlError, parse_xml
 
 __all__ = ["HEALTH", "MULTIPART", "RECORDS", "XML", "Question", "fault", "multipart", "read_question", "soap"]
 
@@ -43,8 +43,8 @@ class Question:
 def read_question(body: bytes) -> Question:
     """Read a question. ValueError with a fault code for what is none."""
     try:
-        root = read_markup(body)
-    except MarkupError:
+        root = parse_xml(body)
+    except XmlError:
         raise ValueError(_INVALID) from None
     client, server = (
         _party(root.find("{*}Header/{*}client")),

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
-from services.core.model import Carrier, ExchangeSummary, Parties
-from services.register.attribution import Mapping
+from services.core.model import ExchangeSummary, Flow, Parties
+from services.register.attribution import Attributor
 
 __all__ = ["SCHEMA", "attribute", "clients", "kept", "number", "trim"]
 
@@ -53,11 +53,11 @@ def number(database: sqlite3.Connection, bus: str, of: ExchangeSummary) -> int:
     return int(found[0])
 
 
-def kept(database: sqlite3.Connection) -> list[tuple[int, Carrier]]:
+def kept(database: sqlite3.Connection) -> list[tuple[int, Flow]]:
     """Return every carrier with its number, in the order of numbers."""
     rows = database.execute(_KEPT)
     return [
-        (number, Carrier(bus, consumer, provider, client, service, link, bool(shared), bool(meta)))
+        (number, Flow(bus, consumer, provider, client, service, link, bool(shared), bool(meta)))
         for number, bus, consumer, provider, client, service, link, shared, meta in rows
     ]
 
@@ -67,7 +67,7 @@ def clients(database: sqlite3.Connection) -> frozenset[str]:
     return frozenset(client for (client,) in database.execute("SELECT DISTINCT client FROM carrier"))
 
 
-def attribute(database: sqlite3.Connection, mapping: Mapping, of: Collection[str]) -> None:
+def attribute(database: sqlite3.Connection, mapping: Attributor, of: Collection[str]) -> None:
     """Attribute the carriers of some clients by a mapping."""
     changed = []
     for carrier, one in kept(database):

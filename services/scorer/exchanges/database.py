@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
-from services.core.model import Carrier, ExchangeSummary, Register
+from services.core.model import ExchangeSummary, Flow, Register
 from services.indicator.calendar import Calendar
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 from services.scorer.exchanges import carriers, summaries
 from services.scorer.exchanges import hourly as hours
 from services.scorer.exchanges.hourly import HOUR_SECONDS
@@ -62,7 +62,7 @@ FROM (
 class Reading:
     """What was taken in by one moment, whatever comes meanwhile."""
 
-    carriers: tuple[Carrier, ...]
+    carriers: tuple[Flow, ...]
     ids: tuple[int, ...]
     database: sqlite3.Connection
 
@@ -163,7 +163,7 @@ class Exchanges:
         with self._translated():
             return carriers.clients(self._database)
 
-    def attribute(self, register: Register, mapping: Mapping, clients: Collection[str]) -> None:
+    def attribute(self, register: Register, mapping: Attributor, clients: Collection[str]) -> None:
         """Attribute all that is kept of some clients by the ``mapping`` of a register, however old it is.
 
         Summaries that a collector publishes later are attributed by it.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import Kind, Register
+from services.core.model import IndicatorKind, Register
 from services.indicator.register_arrays import Frame
 
 __all__ = ["Members", "agency_members", "having"]
@@ -24,7 +24,7 @@ class Members:
 
     links: tuple[str, ...]
     endpoints: tuple[str, ...]
-    rows: Mapping[Kind, NDArray[np.int64]]
+    rows: Mapping[IndicatorKind, NDArray[np.int64]]
     target_rows: NDArray[np.int64]
 
 
@@ -42,10 +42,10 @@ def agency_members(register: Register, frame: Frame) -> Mapping[str, Members]:
                 links=tuple(link_ids[links[row]].tolist()),
                 endpoints=tuple(endpoint_ids[endpoints[row]].tolist()),
                 rows={
-                    Kind.CONSUMER: np.array([row], dtype=np.int64),
-                    Kind.SERVICE: services[row],
-                    Kind.LINK: links[row],
-                    Kind.ENDPOINT: endpoints[row],
+                    IndicatorKind.CONSUMER: np.array([row], dtype=np.int64),
+                    IndicatorKind.SERVICE: services[row],
+                    IndicatorKind.LINK: links[row],
+                    IndicatorKind.ENDPOINT: endpoints[row],
                 },
                 target_rows=np.concatenate([links[row], len(frame.links) + endpoints[row]]),
             )

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from services.core.bus import Message
+from services.core.bus import StoredMessage
 from services.core.errors import BusError, GapError
 from services.core.log import Logger
 from services.core.model import ExchangeSummary
@@ -64,7 +64,7 @@ class MeasurementReader:
             full = len(messages) >= READ_MESSAGES or sum(len(message.data) for message in messages) >= READ_BYTES
             await asyncio.sleep(0 if full else READ_POLL_SECONDS)
 
-    async def _take_all(self, messages: Sequence[Message]) -> None:
+    async def _take_all(self, messages: Sequence[StoredMessage]) -> None:
         async with self._turns.lock:
             until = time.monotonic() + TURN_SECONDS
             for message in messages:
@@ -73,7 +73,7 @@ class MeasurementReader:
                     await asyncio.sleep(0)
                     until = time.monotonic() + TURN_SECONDS
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: StoredMessage) -> None:
         try:
             columns = columns_of(message)
         except ValueError as error:
@@ -119,7 +119,7 @@ class ExchangeReader:
                     self._log.warning("summaries_left_out", count=left_out, up_to=position.sequence)
             await asyncio.sleep(0 if len(messages) >= READ_MESSAGES else EXCHANGES_POLL_SECONDS)
 
-    def _summaries(self, message: Message) -> tuple[float, str, list[ExchangeSummary]] | None:
+    def _summaries(self, message: StoredMessage) -> tuple[float, str, list[ExchangeSummary]] | None:
         try:
             return message.time, *summaries_of(message)
         except ValueError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.core.bus import Bus, Message, StreamState
+from services.core.bus import Bus, StoredMessage, StreamState
 from services.core.log import logger
 from services.scorer.state import Kept, Position, hole, resume
 
@@ -30,7 +30,7 @@ class Intake:
             logger().warning("gap_passed_over", stream=self._stream, reading_from=start.sequence + 1)
         return start
 
-    async def read(self, position: Position, *, limit: int, now: float) -> list[Message]:
+    async def read(self, position: Position, *, limit: int, now: float) -> list[StoredMessage]:
         """Return the messages that follow ``position``, at most ``limit``; ``now`` in seconds of any steady clock.
 
         Raises GapError, and BusError when the bus does not answer.

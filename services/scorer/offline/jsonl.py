@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.core.codec import measurement_from_json, micros, summary_from_json
+from services.core.codec import measurement_from_json, summary_from_json, to_micros
 from services.core.errors import Fault, InputError
 from services.core.model import ExchangeSummary, Measurement, MeasurementColumns, Register, Target
 
@@ -52,14 +52,14 @@ class _Columns:
     def add(self, row: Measurement, *, timings: bool) -> None:
         self.target.append(self.targets.setdefault(row.target, len(self.targets)))
         self.slot_start.append(row.slot_start)
-        self.time.append(micros(row.time))
+        self.time.append(to_micros(row.time))
         self.outcome.append(row.outcome)
         self.reason.append(row.reason)
         self.stored.append(inf if row.stored is None else row.stored)
         self.sequence.append(row.sequence)
         if timings:
-            self.latency.append(micros(row.latency))
-            self.data_age.append(micros(row.data_age))
+            self.latency.append(to_micros(row.latency))
+            self.data_age.append(to_micros(row.data_age))
 
     def lines(self, vantage: str, *, timings: bool) -> MeasurementLines:
         columns = MeasurementColumns(

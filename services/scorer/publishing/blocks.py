@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.core.blocks import BlockColumns, LinkEvidence, SlotBlock
+from services.core.blocks import BlockColumns, EvidenceColumns, SlotBlock
 from services.core.bus import SLOTS_PER_BLOCK, slot_key
 from services.core.codec import ExchangeVolume
-from services.core.model import Kind, Reconciliation, Structure, Traffic
+from services.core.model import IndicatorKind, Reconciliation, Structure, Traffic
 from services.indicator.index import LinkColumns
 from services.indicator.register_arrays import Frame
 from services.indicator.window import Evidence
@@ -28,7 +28,7 @@ __all__ = [
 MOST_TARGETS = 1 << 17
 """Targets whose slots are looked at together: few enough for the memory they take, many enough for a look at each slot."""
 
-AGENCIES_AND_ABOVE = (Kind.GOVERNMENT, Kind.SECTOR, Kind.CONSUMER, Kind.PROVIDER)
+AGENCIES_AND_ABOVE = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 
 
 def government_block(
@@ -45,7 +45,7 @@ def government_block(
     unstamped = (
         replace(one, as_of=0, register_version="", method_version="", evidence_sequence=0) for one in structures
     )
-    (block,) = table.cut([table.all_of((Kind.GOVERNMENT, Kind.SECTOR, Kind.PROVIDER))])
+    (block,) = table.cut([table.all_of((IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.PROVIDER))])
     return replace(block, exchanges=tuple(volumes), structures=tuple(unstamped), traffic=tuple(traffic))
 
 
@@ -70,9 +70,9 @@ def consumer_blocks(
     ]
 
 
-def _evidence(columns: LinkColumns, members: Members) -> LinkEvidence:
-    rows = members.rows[Kind.LINK]
-    return LinkEvidence(
+def _evidence(columns: LinkColumns, members: Members) -> EvidenceColumns:
+    rows = members.rows[IndicatorKind.LINK]
+    return EvidenceColumns(
         window_days=columns.window_days,
         ids=members.links,
         slots=columns.slots[rows],

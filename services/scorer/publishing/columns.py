@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.blocks import BlockColumns
-from services.core.model import Kind
+from services.core.model import IndicatorKind
 from services.indicator.index import IndicatorColumns, Snapshot
 from services.indicator.intervals import LEVEL
 
 __all__ = ["Table"]
 
-Rows = Mapping[Kind, NDArray[np.int64]]
+Rows = Mapping[IndicatorKind, NDArray[np.int64]]
 """Positions among the ids of each kind, kind after kind as a block has them."""
 
 
@@ -28,9 +28,11 @@ class Table:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self._ids = {kind: np.array(snapshot.columns[kind, snapshot.windows[0]].ids, dtype=np.object_) for kind in Kind}
+        self._ids = {
+            kind: np.array(snapshot.columns[kind, snapshot.windows[0]].ids, dtype=np.object_) for kind in IndicatorKind
+        }
 
-    def all_of(self, kinds: Sequence[Kind]) -> Rows:
+    def all_of(self, kinds: Sequence[IndicatorKind]) -> Rows:
         """Return every row of some kinds."""
         return {kind: np.arange(len(self._ids[kind])) for kind in kinds}
 
@@ -69,7 +71,7 @@ class Table:
         ]
 
     def _piece(
-        self, kind: Kind, days: int, blocks: Sequence[Rows]
+        self, kind: IndicatorKind, days: int, blocks: Sequence[Rows]
     ) -> tuple[tuple[NDArray[np.generic], ...], NDArray[np.float64], NDArray[np.int64]]:
         """Return one kind and window of all blocks: block numbers, kinds, ids, windows and levels; shares; counts."""
         columns = self.snapshot.columns[kind, days]

@@ -9,11 +9,11 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from services.core.bus import Bus, Inflight, indicator_subject
+from services.core.bus import BoundedTaskGroup, Bus, indicator_subject
 from services.core.codec import indicator_to_message
 from services.core.errors import BusError
 from services.core.log import Logger
-from services.core.model import Indicator, Kind
+from services.core.model import Indicator, IndicatorKind
 from services.indicator.index import Snapshot
 from services.scorer.index import Scoring
 from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
@@ -22,7 +22,7 @@ __all__ = ["Announcer"]
 
 INFLIGHT = 32
 SHARE = 0.1  # of the time in which indicators are sent at most: an index has the bus and the processor first
-HOURLY, DAILY = AGENCIES_AND_ABOVE, (Kind.SERVICE,)
+HOURLY, DAILY = AGENCIES_AND_ABOVE, (IndicatorKind.SERVICE,)
 
 
 class Announcer:
@@ -32,7 +32,7 @@ class Announcer:
         self._bus = bus
         self._scoring = scoring
         self._log = log
-        self._inflight = Inflight(INFLIGHT)
+        self._inflight = BoundedTaskGroup(INFLIGHT)
         self._snapshot: Snapshot | None = None
         self._offered = asyncio.Event()
 
@@ -93,5 +93,5 @@ class Announcer:
         await self._bus.publish(indicator_subject(*name), payload, message_id=message_id)
 
 
-def _rows(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[Indicator]:
+def _rows(snapshot: Snapshot, kinds: Iterable[IndicatorKind]) -> Iterator[Indicator]:
     return (row for window in snapshot.windows for kind in kinds for row in snapshot.rows(kind, window))

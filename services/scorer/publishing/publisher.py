@@ -21,11 +21,11 @@ from services.core.blocks import (
 )
 from services.core.bus import (
     DETAIL_SECONDS,
-    INDICATOR,
+    INDICATOR_BUCKET,
+    MAX_ATOMIC_PUTS,
     SLOTS_PER_BLOCK,
-    TOGETHER,
+    BoundedTaskGroup,
     Bus,
-    Inflight,
     consumer_key,
     recent_key,
 )
@@ -67,7 +67,7 @@ class Publisher:
         self._digests: dict[str, bytes] = {}
         self._slots: dict[int, dict[str, bytes]] = {}  # digests of slots, which say nothing of as_of, by chunk
         self._keys: set[str] | None = None
-        self._inflight = Inflight(INFLIGHT)
+        self._inflight = BoundedTaskGroup(INFLIGHT)
 
     def encode_slots(
         self, due: Due, chunk: range, evidence: Evidence, now: float, found: list[Slots]
@@ -108,9 +108,9 @@ class Publisher:
         of it may be published again.
         """
         if self._keys is None:
-            await self._bus.kv_tidy(INDICATOR)
+            await self._bus.kv_tidy(INDICATOR_BUCKET)
             patterns = (consumer_key("*"), recent_key("*", "*"))
-            found = [await self._bus.kv_keys(INDICATOR, pattern) for pattern in patterns]
+            found = [await self._bus.kv_keys(INDICATOR_BUCKET, pattern) for pattern in patterns]
             self._keys = set().union(*found)
         self._renew(judgement.snapshot.end_slot)
         blocks, keys = EncodedBlocks(judgement, volumes, reconciled), latest_keys(judgement.members)
@@ -120,7 +120,7 @@ class Publisher:
         await self._put(_noted(blocks.of_consumers(self._digests), consumers, self._keys), self._digests, stamp)
         await self._put(blocks.of_government(consumers), self._digests, stamp)
         gone = self._keys - consumers - keys
-        await self._inflight.each(partial(self._bus.kv_delete, INDICATOR, key) for key in gone)
+        await self._inflight.each(partial(self._bus.kv_delete, INDICATOR_BUCKET, key) for key in gone)
         self._keys = consumers | keys
         return len(consumers)
 
@@ -143,7 +143,7 @@ class Publisher:
         async def put(some: Sequence[Encoded]) -> None:
             # What a block says does not depend on how far the evidence has been read: that is added afterwards.
             values = {one.key: stamp(one.payload) for one in some if one.payload is not None}
-            await self._bus.kv_put_all(INDICATOR, values, ttl=ttl)
+            await self._bus.kv_put_all(INDICATOR_BUCKET, values, ttl=ttl)
             digests.update((one.key, one.digest) for one in some)
 
         new = (None if one.payload is None or digests.get(one.key) == one.digest else one for one in due)
@@ -160,7 +160,7 @@ def _together(new: Iterable[Encoded | None]) -> Iterator[list[Encoded]]:
             small = []
         else:
             small.append(one)
-            if len(small) == TOGETHER:
+            if len(small) == MAX_ATOMIC_PUTS:
                 yield small
                 small = []
     yield small

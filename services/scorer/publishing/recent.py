@@ -11,8 +11,8 @@ from contextlib import suppress
 import numpy as np
 
 from services.core.blocks import RecentBlock, decode_recent
-from services.core.bus import INDICATOR, MEASUREMENTS, Bus, recent_key
-from services.core.model import Kind
+from services.core.bus import INDICATOR_BUCKET, MEASUREMENTS, Bus, recent_key
+from services.core.model import IndicatorKind
 from services.indicator.cells import Recent, batches
 from services.indicator.index import Burns
 from services.indicator.register_arrays import Frame
@@ -42,7 +42,7 @@ def latest_blocks(
         for start in range(0, len(own.target_rows), PART):
             part = slice(start, start + PART)
             here = columns[own.target_rows[part]]
-            counted = own.rows[Kind.LINK][part]
+            counted = own.rows[IndicatorKind.LINK][part]
             yield (
                 recent_key(agency, start // PART),
                 RecentBlock(
@@ -64,7 +64,7 @@ async def recall(bus: Bus, recent: Recent, last: int) -> int:
     BusError.
     """
     sequence, read = last, 0
-    for payload in (await bus.kv_all(INDICATOR, recent_key("*", "*"))).values():
+    for payload in (await bus.kv_all(INDICATOR_BUCKET, recent_key("*", "*"))).values():
         with suppress(ValueError):
             block = decode_recent(payload)
             # Each block holds at least what had come up to its own message; not all are put with every index.

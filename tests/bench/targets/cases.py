@@ -10,13 +10,13 @@ from grpc_health.v1 import health_pb2
 
 from services.core.model.probe import (
     Auth,
-    Body,
     Capture,
+    DnsQuery,
     Expect,
     JsonExpectation,
-    Line,
+    LineStep,
+    Patterns,
     Probe,
-    Query,
     Step,
     Tls,
     XmlExpectation,
@@ -92,13 +92,13 @@ def cases(urls: Urls, authority: Authority) -> Iterator[Case]:
     unary = Probe("unary", "grpc", call=CALL, body='{"link": "one"}', expect=linked)
     yield Case("grpc unary, reflection cached", unary, urls["grpc"])
     yield Case("tcp, connecting only", Probe("tcp", "tcp"), urls["tcp"])
-    lines = (Line(expect="^220 ", send="QUIT\r"), Line(expect="^221 "))
+    lines = (LineStep(expect="^220 ", send="QUIT\r"), LineStep(expect="^221 "))
     yield Case("tcp, two lines", Probe("lines", "tcp", lines=lines), urls["lines"])
     yield Case("tls", Probe("tls", "tls", tls=tls), urls["tls"])
     yield Case("tls by STARTTLS of smtp", Probe("smtp", "tls", tls=tls, starttls="smtp"), urls["smtp"])
     for transport in ("udp", "tcp"):
-        there = Expect(answers=Body(must=(f"IN A {ADDRESS}$",)))
-        name = Probe("dns", "dns", query=Query(NAME, "A", transport), expect=there)
+        there = Expect(answers=Patterns(must=(f"IN A {ADDRESS}$",)))
+        name = Probe("dns", "dns", query=DnsQuery(NAME, "A", transport), expect=there)
         yield Case(f"dns over {transport}", name, urls[f"dns-{transport}"])
     steps = (
         Step(like_http(expect=Expect()), "${target}/login", {"session": Capture(json="$.session", encode="url")}),

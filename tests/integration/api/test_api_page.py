@@ -18,8 +18,8 @@ import pytest
 
 from peyvand.v1 import indicator_service_pb2, indicator_service_pb2_grpc, register_service_pb2
 from services.api.access.clients import read_clients
-from services.core.bus.names import INDICATOR
-from services.core.model.indicator import Kind
+from services.core.bus.names import INDICATOR_BUCKET
+from services.core.model.indicator import IndicatorKind
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from tests.support.block_columns import encoded
@@ -66,12 +66,12 @@ async def _refresh(nats, folder: Path, **options: object) -> None:
     register = load_register(folder / "register")
     async with nats.connect("scorer") as bus:
         for key, block in blocks_of(register, **options).items():
-            await bus.kv_put(INDICATOR, key, encoded(block))
+            await bus.kv_put(INDICATOR_BUCKET, key, encoded(block))
 
 
 async def _until_answers(channel: grpc.aio.Channel) -> None:
     stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-    request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.GOVERNMENT)
+    request = indicator_service_pb2.GetIndicatorRequest(kind=IndicatorKind.GOVERNMENT)
     async with asyncio.timeout(DEADLINE):
         while True:
             try:

@@ -18,7 +18,7 @@ from peyvand.v1 import (
     indicator_service_pb2_grpc,
 )
 from services.api.wiring import NAMES
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.register.bus.publish import publish_register
 from tests.support.cases.api import (
     DEADLINE,
@@ -108,7 +108,7 @@ async def test_the_api_lives_through_a_restart_of_the_bus(launch, nats, register
     """While the bus is gone the api answers with as_of as it was; after its restart it takes in what is new by itself."""
     async with serving(launch, nats, register) as (process, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.GOVERNMENT)
+        request = indicator_service_pb2.GetIndicatorRequest(kind=IndicatorKind.GOVERNMENT)
 
         async def as_of():
             return (await stub.GetIndicator(request, timeout=DEADLINE)).indicator.as_of.seconds
@@ -135,7 +135,7 @@ async def test_sigterm_drains_and_ends_well(launch, nats, register):
         health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         assert (await health.read()).status == SERVING
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        watch = stub.WatchIndicators(indicator_service_pb2.WatchIndicatorsRequest(kind=Kind.GOVERNMENT))
+        watch = stub.WatchIndicators(indicator_service_pb2.WatchIndicatorsRequest(kind=IndicatorKind.GOVERNMENT))
         assert (await watch.read()).indicator.id == "country"
         status, text = process.page("/metrics")
         assert status == 200

@@ -15,11 +15,11 @@ from peyvand.v1 import (
     register_service_pb2_grpc,
 )
 from services.core.blocks.slot_block import encode_slot_block
-from services.core.bus.large_values import LARGEST
-from services.core.bus.names import INDICATOR, REGISTER, kv_stream
-from services.core.bus.topology import initialise
-from services.core.codec.units import timestamp
-from services.core.model.indicator import Kind
+from services.core.bus.large_values import MAX_VALUE_BYTES
+from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, kv_stream
+from services.core.bus.topology import initialise_streams
+from services.core.codec.units import to_timestamp
+from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Outcome, Reason
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
@@ -49,10 +49,10 @@ async def test_slots_are_read_from_the_bus_on_demand(launch, nats, register):
     async with serving(launch, nats, register) as (_, channel):
         async with nats.connect("scorer") as bus:
             block = slot_block_of(register, "land-registry", slot // 64, cells)
-            await bus.kv_put(INDICATOR, f"slot.land-registry.{slot // 64}", encode_slot_block(block))
+            await bus.kv_put(INDICATOR_BUCKET, f"slot.land-registry.{slot // 64}", encode_slot_block(block))
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         request = indicator_service_pb2.GetLinkRequest(
-            link="deed-tax", slots_from=timestamp(slot * 300), slots_to=timestamp((slot + 1) * 300)
+            link="deed-tax", slots_from=to_timestamp(slot * 300), slots_to=to_timestamp((slot + 1) * 300)
         )
         (found,) = (await stub.GetLink(request, timeout=DEADLINE)).slots
         assert (found.verdict, found.reason) == (Outcome.INVALID, Reason.TEST_RECORD)
@@ -62,7 +62,9 @@ async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, re
     """With more providers than fit a message the api answers from the government's block, and from the next one."""
     async with serving(launch, nats, register) as (_, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.PROVIDER, id="civil-registry", window_days=28)
+        request = indicator_service_pb2.GetIndicatorRequest(
+            kind=IndicatorKind.PROVIDER, id="civil-registry", window_days=28
+        )
 
         async def as_of():
             try:
@@ -74,13 +76,15 @@ async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, re
             for moment in (AS_OF + 300, AS_OF + 600):
                 blocks = blocks_of(register, as_of=moment)
                 government = blocks.pop("government")
-                row = next(one for one in government.indicators if one.kind == Kind.PROVIDER and one.window_days == 28)
+                row = next(
+                    one for one in government.indicators if one.kind == IndicatorKind.PROVIDER and one.window_days == 28
+                )
                 many = tuple(replace(row, id=f"agency-{number:05d}") for number in range(10_000))
                 payload = encoded(replace(government, indicators=government.indicators + many))
-                assert len(payload) > LARGEST
+                assert len(payload) > MAX_VALUE_BYTES
                 for key, block in blocks.items():
-                    await bus.kv_put(INDICATOR, key, encoded(block))
-                await bus.kv_put(INDICATOR, "government", payload)
+                    await bus.kv_put(INDICATOR_BUCKET, key, encoded(block))
+                await bus.kv_put(INDICATOR_BUCKET, "government", payload)
 
                 async def refreshed(moment=moment):
                     return await as_of() == moment
@@ -109,15 +113,15 @@ async def test_an_unreadable_block_changes_nothing(launch, nats, register):
     """Bytes that are no block are logged and ignored; what was known stays."""
     async with serving(launch, nats, register) as (process, channel):
         async with nats.connect("scorer") as bus:
-            await bus.kv_put(INDICATOR, "consumer.customs", b"\xff\xff\xff")
-            await bus.kv_put(INDICATOR, "government", b"")
+            await bus.kv_put(INDICATOR_BUCKET, "consumer.customs", b"\xff\xff\xff")
+            await bus.kv_put(INDICATOR_BUCKET, "government", b"")
 
         async def logged():
             return process.events().count("block_unreadable") == 2
 
         await until(logged)
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.LINK, id="permit-tax")
+        request = indicator_service_pb2.GetIndicatorRequest(kind=IndicatorKind.LINK, id="permit-tax")
         assert (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds == AS_OF
 
 
@@ -125,12 +129,12 @@ async def test_who_sees_a_new_government_finds_the_rest_as_new(launch, nats, reg
     """A government block that overtakes the agencies' blocks is held back until they are there."""
     async with serving(launch, nats, register) as (_, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        watch = stub.WatchIndicators(indicator_service_pb2.WatchIndicatorsRequest(kind=Kind.GOVERNMENT))
+        watch = stub.WatchIndicators(indicator_service_pb2.WatchIndicatorsRequest(kind=IndicatorKind.GOVERNMENT))
         assert (await watch.read()).indicator.as_of.seconds == AS_OF
 
         async def look_around():
             seen = (await watch.read()).indicator.as_of.seconds
-            request = indicator_service_pb2.ListIndicatorsRequest(kind=Kind.CONSUMER)
+            request = indicator_service_pb2.ListIndicatorsRequest(kind=IndicatorKind.CONSUMER)
             listed = await stub.ListIndicators(request, timeout=5)
             return seen, {one.as_of.seconds for one in listed.indicators}
 
@@ -150,7 +154,7 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
     async with grpc.aio.insecure_channel(process.listen) as channel:
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         watch = stub.WatchIndicators(
-            indicator_service_pb2.WatchIndicatorsRequest(kind=Kind.GOVERNMENT), wait_for_ready=True
+            indicator_service_pb2.WatchIndicatorsRequest(kind=IndicatorKind.GOVERNMENT), wait_for_ready=True
         )
         seen = asyncio.ensure_future(watch.read())
         async with nats.connect("register") as bus:
@@ -158,13 +162,15 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
         await until(lambda: with_register(channel))
         async with nats.connect("scorer") as bus:
             for key in (government, *blocks.keys() - {government, late}):
-                await bus.kv_put(INDICATOR, key, blocks[key])
+                await bus.kv_put(INDICATOR_BUCKET, key, blocks[key])
             await asyncio.wait({seen}, timeout=0.5)
             assert not seen.done()
-            await bus.kv_put(INDICATOR, late, blocks[late])
+            await bus.kv_put(INDICATOR_BUCKET, late, blocks[late])
         async with asyncio.timeout(DEADLINE):
             assert (await seen).indicator.as_of.seconds == AS_OF
-        request = indicator_service_pb2.GetIndicatorRequest(kind=Kind.CONSUMER, id=late.removeprefix("consumer."))
+        request = indicator_service_pb2.GetIndicatorRequest(
+            kind=IndicatorKind.CONSUMER, id=late.removeprefix("consumer.")
+        )
         assert (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds == AS_OF
 
 
@@ -195,11 +201,11 @@ async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
             return await health_of(channel) == SERVING
 
         await until(refreshed)
-        for bucket in (INDICATOR, REGISTER):
+        for bucket in (INDICATOR_BUCKET, REGISTER_BUCKET):
             await admin.jetstream.delete_stream(kv_stream(bucket))
         await until(refused)
         assert await refreshed()
-        await initialise(admin)
+        await initialise_streams(admin)
         async with nats.connect("register") as bus:
             await publish_register(bus, successor, now=AS_OF + 400)
         async with nats.connect("scorer") as bus:

@@ -19,7 +19,7 @@ from services.collector.ledger.thread import Desk
 from services.collector.metrics import Meters
 from services.collector.records.batch import Batch, Position
 from services.collector.xroad.poller import Puller
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 from tests.support.exchange_records import record as raw
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import answer, forever, serving
@@ -71,7 +71,7 @@ def pulling(tmp_path):
             return left[0] <= 0
 
         with structlog.testing.capture_logs() as lines:
-            async with desk.ledger(tmp_path / f"{state}.sqlite", Mapping(None), int(time.time() * 1000)) as ledger:
+            async with desk.ledger(tmp_path / f"{state}.sqlite", Attributor(None), int(time.time() * 1000)) as ledger:
                 if begun is not None:  # as older versions kept it
                     await desk.do(ledger.take, "ss1", Batch((), (), Position(begun)), now_ms=0)
                 meters, log = Meters(registry), structlog.get_logger()

@@ -14,8 +14,8 @@ from nats.errors import NoRespondersError
 
 from services.core.bus import Bus
 from services.core.bus.names import MEASUREMENTS
-from services.core.bus.snapshots import restore, save
-from services.core.bus.topology import initialise, stream_configs
+from services.core.bus.snapshots import restore_stream, save_stream
+from services.core.bus.topology import initialise_streams, stream_configs
 from services.core.codec import indicator_to_json
 from services.core.errors import BusError, StateError
 from services.core.model.measurement import Measurement
@@ -38,7 +38,8 @@ def _rows(seed: int, ages: range) -> Iterator[Measurement]:
 
 async def _kept(bus: Bus, folder: Path) -> dict[str, int]:
     return {
-        str(config.name): await save(bus, str(config.name), folder / str(config.name)) for config in stream_configs(1)
+        str(config.name): await save_stream(bus, str(config.name), folder / str(config.name))
+        for config in stream_configs(1)
     }
 
 
@@ -67,9 +68,9 @@ async def test_a_restored_bus_gives_the_same_index_and_goes_on(nats: Nats, tmp_p
     shutil.rmtree(scorer.data)
     nats.start()
     async with nats.connect("admin") as admin:
-        await initialise(admin)  # as a deployment does by itself, before anybody restores
-        assert {name: await restore(admin, tmp_path / "kept" / name) for name in kept} == kept
-        await initialise(admin)
+        await initialise_streams(admin)  # as a deployment does by itself, before anybody restores
+        assert {name: await restore_stream(admin, tmp_path / "kept" / name) for name in kept} == kept
+        await initialise_streams(admin)
     shutil.copytree(tmp_path / "scorer-kept", scorer.data)
     async with nats.connect("prober") as prober, nats.connect("api") as reader:
         assert await _published(reader) == published
@@ -88,13 +89,13 @@ async def test_what_is_there_is_never_restored_over(nats: Nats, tmp_path: Path) 
     async with nats.connect("admin") as admin:
         await _kept(admin, tmp_path / "kept")
         with pytest.raises(BusError, match="MEASUREMENTS is there, and has held 1 messages: restore into an empty bus"):
-            await restore(admin, tmp_path / "kept" / MEASUREMENTS)
+            await restore_stream(admin, tmp_path / "kept" / MEASUREMENTS)
         with pytest.raises(StateError, match="does not hold a stream as `peyvand bus backup` keeps it"):
-            await restore(admin, tmp_path)
+            await restore_stream(admin, tmp_path)
         with pytest.raises(StateError, match=r"keeping stream MEASUREMENTS in .* failed: File exists"):
-            await save(admin, MEASUREMENTS, tmp_path / "kept" / MEASUREMENTS)
+            await save_stream(admin, MEASUREMENTS, tmp_path / "kept" / MEASUREMENTS)
         with pytest.raises(BusError, match="keeping stream NONE failed: stream not found"):
-            await save(admin, "NONE", tmp_path / "none")
+            await save_stream(admin, "NONE", tmp_path / "none")
 
 
 async def test_a_server_that_listens_late_for_the_chunks_is_waited_for(
@@ -105,7 +106,7 @@ async def test_a_server_that_listens_late_for_the_chunks_is_waited_for(
         last = await put(prober, _rows(1, range(60, 120)))
     async with nats.connect("admin") as admin:
         kept = tmp_path / MEASUREMENTS
-        await save(admin, MEASUREMENTS, kept)
+        await save_stream(admin, MEASUREMENTS, kept)
         await admin.jetstream.delete_stream(MEASUREMENTS)
         ask, unheard = admin.client.request, [2]
 
@@ -116,7 +117,7 @@ async def test_a_server_that_listens_late_for_the_chunks_is_waited_for(
             return await ask(subject, payload, timeout=timeout)
 
         monkeypatch.setattr(admin.client, "request", request)
-        assert await restore(admin, kept) == last
+        assert await restore_stream(admin, kept) == last
         assert unheard == [0]
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from nats.errors import StaleConnectionError
 
-from services.core.bus import TOGETHER, connect
+from services.core.bus import MAX_ATOMIC_PUTS, connect
 from services.core.bus import stream_configs as bus_streams
-from services.core.bus.embedded import configuration, write_configuration
+from services.core.bus.embedded import server_configuration, write_configuration
 from services.core.bus.names import (
     EXCHANGES,
-    INDICATOR,
+    INDICATOR_BUCKET,
     MEASUREMENTS,
-    REGISTER,
+    REGISTER_BUCKET,
     exchange_subject,
     indicator_subject,
     kv_stream,
@@ -25,7 +25,7 @@ from services.core.bus.names import (
     measurement_subject,
 )
 from services.core.bus.roles import ROLES, load_user, write_users
-from services.core.bus.topology import initialise, stream_configs
+from services.core.bus.topology import initialise_streams, stream_configs
 from services.core.errors import BusError, SettingsError
 from tests.support.nats import Nats
 from tests.support.ports import free_port
@@ -37,11 +37,11 @@ FORBIDDEN = {
     "prober": measurement_subject("other-vantage", 0),
     "collector": exchange_subject("other-bus", 0),
     "scorer": measurement_subject("main", 0),
-    "api": kv_subject(INDICATOR, "government"),
+    "api": kv_subject(INDICATOR_BUCKET, "government"),
     "dump": exchange_subject("xroad", 0),
 }
 ALLOWED = {
-    "register": kv_subject(REGISTER, "current"),
+    "register": kv_subject(REGISTER_BUCKET, "current"),
     "prober": measurement_subject("main", 0),
     "collector": exchange_subject("xroad", 0),
     "scorer": indicator_subject("government", "g", 28),
@@ -125,7 +125,7 @@ async def test_a_failed_reconnection_is_hung_up(nats) -> None:
 async def test_a_silent_server_is_left_for_another(nats, tmp_path: Path) -> None:
     """With more under way than a server that stands still will take, the client goes to the other one and publishes there."""
     other = Nats(tmp_path / "other", free_port())
-    text = configuration(
+    text = server_configuration(
         host="127.0.0.1", port=other.port, store=other.folder / "store", users=write_users(nats.credentials),
         vantage="main", bus="xroad",
     )  # fmt: skip
@@ -134,14 +134,14 @@ async def test_a_silent_server_is_left_for_another(nats, tmp_path: Path) -> None
     try:
         async with asyncio.timeout(60):
             async with connect(other.url, role="admin", credentials=nats.credentials, name="test") as admin:
-                await initialise(admin)
+                await initialise_streams(admin)
             urls = f"{nats.url},{other.url}"
             async with connect(urls, role="scorer", credentials=nats.credentials, name="test") as bus:
                 silent = await _stand_still(bus, {server.port: server for server in (nats, other)})
                 while not bus.connected or bus.client.connected_url.port == silent.port:  # noqa: ASYNC110  # no event
                     await asyncio.sleep(0.05)
-                await bus.kv_put(INDICATOR, "government", b"x")
-                assert await bus.kv_get(INDICATOR, "government") == b"x"
+                await bus.kv_put(INDICATOR_BUCKET, "government", b"x")
+                assert await bus.kv_get(INDICATOR_BUCKET, "government") == b"x"
     finally:
         other.kill()
 
@@ -150,7 +150,7 @@ async def _stand_still(bus, servers: dict[int, Nats]) -> Nats:
     """Have the server stop that the bus is connected to, amidst more than it has taken; the client finds out by its pings."""
     silent = servers[bus.client.connected_url.port]
     silent.pause()
-    puts = [asyncio.create_task(bus.kv_put(INDICATOR, f"slot.a.{n}", bytes(900_000))) for n in range(16)]
+    puts = [asyncio.create_task(bus.kv_put(INDICATOR_BUCKET, f"slot.a.{n}", bytes(900_000))) for n in range(16)]
     while not bus.client._transport._io_writer.transport.get_write_buffer_size():  # noqa: ASYNC110  # no event
         await asyncio.sleep(0.01)
     await bus.client._process_op_err(StaleConnectionError())
@@ -180,7 +180,7 @@ async def test_init_twice_changes_nothing(nats) -> None:
     async with nats.connect("prober") as bus:
         await bus.publish(measurement_subject("main", 0), b"kept", message_id="kept")
     async with nats.connect("admin") as bus:
-        await initialise(bus)
+        await initialise_streams(bus)
         names = {info.config.name for info in await bus.jetstream.streams_info()}
     assert names == {config.name for config in stream_configs(1)}
     async with nats.connect("dump") as bus:
@@ -230,14 +230,14 @@ async def test_what_comes_too_late_reaches_no_later_read(nats) -> None:
 async def test_a_cancellation_that_comes_with_the_acknowledgement_is_heard(nats) -> None:
     """Whoever is cancelled in the very turn of the loop in which the bus answers does not go on as if it were not."""
     async with asyncio.timeout(60), nats.connect("scorer") as bus:
-        task = asyncio.create_task(bus.kv_put(INDICATOR, "government", b"x"))
+        task = asyncio.create_task(bus.kv_put(INDICATOR_BUCKET, "government", b"x"))
         while not bus._client._resp_map:  # noqa: ASYNC110  # a turn of the loop is what is waited for
             await asyncio.sleep(0)
         next(iter(bus._client._resp_map.values())).add_done_callback(lambda _: task.cancel())
         with pytest.raises(asyncio.CancelledError):
             await task
         assert task.cancelled()
-        assert await bus.kv_get(INDICATOR, "government") == b"x"
+        assert await bus.kv_get(INDICATOR_BUCKET, "government") == b"x"
 
 
 async def test_followers_see_every_value_across_a_restart(nats) -> None:
@@ -246,13 +246,13 @@ async def test_followers_see_every_value_across_a_restart(nats) -> None:
 
     async def follow() -> None:
         async with nats.connect("api") as bus:
-            async for item in bus.kv_follow(INDICATOR, "consumer.*"):
+            async for item in bus.kv_follow(INDICATOR_BUCKET, "consumer.*"):
                 await received.put(item)
 
     async def put(bus, key: str, value: bytes) -> None:
         while True:
             try:
-                await bus.publish(kv_subject(INDICATOR, key), value, message_id="", timeout=1)
+                await bus.publish(kv_subject(INDICATOR_BUCKET, key), value, message_id="", timeout=1)
             except BusError:
                 continue
             return
@@ -268,7 +268,7 @@ async def test_followers_see_every_value_across_a_restart(nats) -> None:
         nats.start()
         await put(bus, "consumer.b", b"3")
         assert await received.get() == ("consumer.b", b"3")
-        await bus.kv_delete(INDICATOR, "consumer.a")
+        await bus.kv_delete(INDICATOR_BUCKET, "consumer.a")
         item = await received.get()
         while item == ("consumer.b", b"3"):  # a put that was stored but not acknowledged was made again
             item = await received.get()
@@ -279,13 +279,13 @@ async def test_followers_see_every_value_across_a_restart(nats) -> None:
 async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
     """A key put for a second is gone afterwards, without a tombstone."""
     async with nats.connect("scorer") as bus:
-        await bus.kv_put(INDICATOR, "slot.a.1", b"x", ttl=1)
+        await bus.kv_put(INDICATOR_BUCKET, "slot.a.1", b"x", ttl=1)
     async with nats.connect("api") as bus:
-        assert await bus.kv_get(INDICATOR, "slot.a.1") == b"x"
+        assert await bus.kv_get(INDICATOR_BUCKET, "slot.a.1") == b"x"
         async with asyncio.timeout(20):
-            while await bus.kv_get(INDICATOR, "slot.a.1") is not None:
+            while await bus.kv_get(INDICATOR_BUCKET, "slot.a.1") is not None:
                 continue
-        assert await bus.kv_all(INDICATOR) == {}
+        assert await bus.kv_all(INDICATOR_BUCKET) == {}
 
 
 def test_the_configuration_is_one_the_server_accepts(nats) -> None:
@@ -298,22 +298,22 @@ def test_the_configuration_is_one_the_server_accepts(nats) -> None:
 
 async def test_values_are_put_together_or_not_at_all(nats) -> None:
     """Each is read and followed like one put by itself, goes when its time is up, and none is there when one is refused."""
-    values = {f"slot.a.{number}": bytes([number]) * 5000 for number in range(TOGETHER)}
+    values = {f"slot.a.{number}": bytes([number]) * 5000 for number in range(MAX_ATOMIC_PUTS)}
     async with nats.connect("scorer") as bus, nats.connect("api") as api:
-        await bus.kv_put_all(INDICATOR, values, ttl=2)
-        assert await api.kv_all(INDICATOR, "slot.a.*") == values
+        await bus.kv_put_all(INDICATOR_BUCKET, values, ttl=2)
+        assert await api.kv_all(INDICATOR_BUCKET, "slot.a.*") == values
         async with asyncio.timeout(10):
-            async for key, value in api.kv_follow(INDICATOR, "slot.a.*"):
+            async for key, value in api.kv_follow(INDICATOR_BUCKET, "slot.a.*"):
                 if key == list(values)[-1]:
                     assert value == values[key]
                     break
-        await bus.kv_put_all(INDICATOR, {"slot.b.1": b"one", "slot.b.2": b"two"})
+        await bus.kv_put_all(INDICATOR_BUCKET, {"slot.b.1": b"one", "slot.b.2": b"two"})
         with pytest.raises(BusError, match="maximum payload exceeded"):
-            await bus.kv_put_all(INDICATOR, {"slot.b.1": b"new", "slot.c.1": bytes(2 << 20), "slot.c.2": b""})
+            await bus.kv_put_all(INDICATOR_BUCKET, {"slot.b.1": b"new", "slot.c.1": bytes(2 << 20), "slot.c.2": b""})
         with pytest.raises(BusError, match="not acknowledged"):
-            await bus.kv_put_all(INDICATOR, {f"slot.c.{number}": b"x" for number in range(1001)})
+            await bus.kv_put_all(INDICATOR_BUCKET, {f"slot.c.{number}": b"x" for number in range(1001)})
         async with asyncio.timeout(20):
-            while await api.kv_all(INDICATOR) != {"slot.b.1": b"one", "slot.b.2": b"two"}:  # noqa: ASYNC110  # another process
+            while await api.kv_all(INDICATOR_BUCKET) != {"slot.b.1": b"one", "slot.b.2": b"two"}:  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.1)
 
 
@@ -338,19 +338,19 @@ async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
         nats.connect("api") as api,
     ):
         for number in range(5):
-            await scorer.kv_put(INDICATOR, "consumer.a", b"%d" % number)
-        follower = api.kv_follow(INDICATOR, "consumer.*")
+            await scorer.kv_put(INDICATOR_BUCKET, "consumer.a", b"%d" % number)
+        follower = api.kv_follow(INDICATOR_BUCKET, "consumer.*")
         assert await anext(follower) == ("consumer.a", b"4")
         assert api.following
         following = asyncio.ensure_future(anext(follower))
-        await admin.jetstream.delete_stream(kv_stream(INDICATOR))
+        await admin.jetstream.delete_stream(kv_stream(INDICATOR_BUCKET))
         while api.following:  # noqa: ASYNC110  # another process
             await asyncio.sleep(0.05)
-        await initialise(admin)
+        await initialise_streams(admin)
         while not api.following:  # noqa: ASYNC110  # another process
             await asyncio.sleep(0.05)
-        await scorer.kv_put(INDICATOR, "consumer.a", b"new")
-        await scorer.kv_put(INDICATOR, "consumer.b", b"new")
+        await scorer.kv_put(INDICATOR_BUCKET, "consumer.a", b"new")
+        await scorer.kv_put(INDICATOR_BUCKET, "consumer.b", b"new")
         assert await following == ("consumer.a", b"new")
         assert await anext(follower) == ("consumer.b", b"new")
         await follower.aclose()
@@ -367,14 +367,14 @@ async def test_a_new_bucket_is_found_without_a_sign_of_it(nats, monkeypatch) -> 
         nats.connect("api") as api,
     ):
         for number in range(5):
-            await scorer.kv_put(INDICATOR, "government", b"%d" % number)
-        follower = api.kv_follow(INDICATOR, "government")
+            await scorer.kv_put(INDICATOR_BUCKET, "government", b"%d" % number)
+        follower = api.kv_follow(INDICATOR_BUCKET, "government")
         assert await anext(follower) == ("government", b"4")
         (signs,) = (some for some in api.client._subs.values() if some.subject.startswith("$KV."))
         monkeypatch.setattr(signs, "_cb", _ignore)
-        await admin.jetstream.delete_stream(kv_stream(INDICATOR))
-        await initialise(admin)
-        await scorer.kv_put(INDICATOR, "government", b"new")
+        await admin.jetstream.delete_stream(kv_stream(INDICATOR_BUCKET))
+        await initialise_streams(admin)
+        await scorer.kv_put(INDICATOR_BUCKET, "government", b"new")
         assert await anext(follower) == ("government", b"new")
         await follower.aclose()
 

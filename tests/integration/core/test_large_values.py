@@ -12,8 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.core.bus import Bus, buckets
-from services.core.bus.large_values import LARGEST, PATTERN, Parts
-from services.core.bus.names import INDICATOR, kv_stream, kv_subject
+from services.core.bus.large_values import MAX_VALUE_BYTES, PARTS_PATTERN, ValueParts
+from services.core.bus.names import INDICATOR_BUCKET, kv_stream, kv_subject
 from services.core.errors import TornValueError
 
 KEY = "government"
@@ -44,34 +44,36 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 def value_of(number: int) -> bytes:
-    return bytes([number]) * (2 * LARGEST + 1 + number)
+    return bytes([number]) * (2 * MAX_VALUE_BYTES + 1 + number)
 
 
 async def parts_in(bus: Bus) -> set[str]:
     """Keys of all parts that are there; a tombstone is none."""
     messages = []
     start = 1
-    while some := await bus.read(kv_stream(INDICATOR), start, pattern=kv_subject(INDICATOR, PATTERN)):
+    while some := await bus.read(
+        kv_stream(INDICATOR_BUCKET), start, pattern=kv_subject(INDICATOR_BUCKET, PARTS_PATTERN)
+    ):
         messages += some
         start = some[-1].sequence + 1
-    return {one.subject.removeprefix(kv_subject(INDICATOR, "")) for one in messages if not one.deleted}
+    return {one.subject.removeprefix(kv_subject(INDICATOR_BUCKET, "")) for one in messages if not one.deleted}
 
 
 async def test_a_large_value_is_read_as_it_was_put(nats: Any) -> None:
     """Got, listed and followed a large value is itself; what replaces it, large or small, leaves none of its parts."""
     async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
-        follower = reader.kv_follow(INDICATOR, "*")
+        follower = reader.kv_follow(INDICATOR_BUCKET, "*")
         for value in (value_of(1), value_of(2), b"small", value_of(3)):
-            await writer.kv_put(INDICATOR, KEY, value)
-            assert await reader.kv_get(INDICATOR, KEY) == value
-            assert await reader.kv_all(INDICATOR, "*") == {KEY: value}
+            await writer.kv_put(INDICATOR_BUCKET, KEY, value)
+            assert await reader.kv_get(INDICATOR_BUCKET, KEY) == value
+            assert await reader.kv_all(INDICATOR_BUCKET, "*") == {KEY: value}
             assert await anext(follower) == (KEY, value)
-            assert await parts_in(reader) == set(Parts.of(value).keys(KEY) if len(value) > LARGEST else ())
-        await writer.kv_put_all(INDICATOR, {KEY: b"small", "other": b"too"})
+            assert await parts_in(reader) == set(ValueParts.of(value).keys(KEY) if len(value) > MAX_VALUE_BYTES else ())
+        await writer.kv_put_all(INDICATOR_BUCKET, {KEY: b"small", "other": b"too"})
         assert await parts_in(reader) == set()
         assert {await anext(follower), await anext(follower)} == {(KEY, b"small"), ("other", b"too")}
-        await writer.kv_delete(INDICATOR, KEY)
-        assert await reader.kv_get(INDICATOR, KEY) is None
+        await writer.kv_delete(INDICATOR_BUCKET, KEY)
+        assert await reader.kv_get(INDICATOR_BUCKET, KEY) is None
         assert await anext(follower) == (KEY, None)
         assert await parts_in(reader) == set()
         await follower.aclose()
@@ -80,29 +82,33 @@ async def test_a_large_value_is_read_as_it_was_put(nats: Any) -> None:
 async def test_a_value_that_fits_a_message_is_one(nats: Any) -> None:
     """Up to the limit a value is stored as any client of the bus would store it."""
     async with nats.connect("scorer") as writer, nats.connect("api") as reader:
-        await writer.kv_put(INDICATOR, KEY, b"x" * LARGEST)
-        (message,) = await reader.read(kv_stream(INDICATOR), 1)
-    assert (message.subject, len(message.data), message.parts) == (kv_subject(INDICATOR, KEY), LARGEST, None)
+        await writer.kv_put(INDICATOR_BUCKET, KEY, b"x" * MAX_VALUE_BYTES)
+        (message,) = await reader.read(kv_stream(INDICATOR_BUCKET), 1)
+    assert (message.subject, len(message.data), message.parts) == (
+        kv_subject(INDICATOR_BUCKET, KEY),
+        MAX_VALUE_BYTES,
+        None,
+    )
 
 
 @pytest.mark.parametrize("done", range(PUTS_AND_DELETIONS))
 async def test_a_writer_killed_anywhere_leaves_a_value_to_read(nats: Any, done: int) -> None:
     """Killed before any message of a replacement, the old value or the new one is whole; the next writer tidies up."""
     async with asyncio.timeout(60), nats.connect("scorer") as first, nats.connect("api") as reader:
-        await first.kv_put(INDICATOR, KEY, value_of(1))
-        new = bytes([2]) * (2 * LARGEST + 2)
+        await first.kv_put(INDICATOR_BUCKET, KEY, value_of(1))
+        new = bytes([2]) * (2 * MAX_VALUE_BYTES + 2)
         killed = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", WRITER, nats.url, str(nats.credentials), str(done), str(len(new)))
         )
         assert await killed.wait() == -signal.SIGKILL
         value = value_of(1) if done <= COUNT else new
-        assert await reader.kv_get(INDICATOR, KEY) == value
-        assert set(Parts.of(value).keys(KEY)) <= await parts_in(reader)
+        assert await reader.kv_get(INDICATOR_BUCKET, KEY) == value
+        assert set(ValueParts.of(value).keys(KEY)) <= await parts_in(reader)
         async with nats.connect("scorer") as second:
-            await second.kv_tidy(INDICATOR)
-            assert await parts_in(reader) == set(Parts.of(value).keys(KEY))
-            assert await reader.kv_get(INDICATOR, KEY) == value
-            await second.kv_put(INDICATOR, KEY, b"small")
+            await second.kv_tidy(INDICATOR_BUCKET)
+            assert await parts_in(reader) == set(ValueParts.of(value).keys(KEY))
+            assert await reader.kv_get(INDICATOR_BUCKET, KEY) == value
+            await second.kv_put(INDICATOR_BUCKET, KEY, b"small")
             assert await parts_in(reader) == set()
 
 
@@ -112,16 +118,16 @@ async def test_readers_never_meet_half_a_value(nats: Any) -> None:
 
     async def read(bus: Bus) -> None:
         while not seen or seen[-1] < 12:
-            value = await bus.kv_get(INDICATOR, KEY)
+            value = await bus.kv_get(INDICATOR_BUCKET, KEY)
             assert value is not None
             assert value == value_of(value[0])
             seen.append(value[0])
 
     async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
-        await writer.kv_put(INDICATOR, KEY, value_of(1))
+        await writer.kv_put(INDICATOR_BUCKET, KEY, value_of(1))
         reading = asyncio.ensure_future(read(reader))
         for number in range(2, 13):
-            await writer.kv_put(INDICATOR, KEY, value_of(number))
+            await writer.kv_put(INDICATOR_BUCKET, KEY, value_of(number))
         await reading
     assert seen == sorted(seen)
 
@@ -130,20 +136,20 @@ async def test_a_torn_value_is_told_and_replaced(nats: Any, monkeypatch: pytest.
     """With a part missing a value is no value: reading says so, a list goes without it, a follower waits for the next."""
     monkeypatch.setattr(buckets, "RETRY_SECONDS", 0.01)
     async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
-        await writer.kv_put(INDICATOR, KEY, value_of(1))
-        await writer.kv_put(INDICATOR, "consumer.a", b"whole")
-        await writer.kv_put(INDICATOR, Parts.of(value_of(1)).keys(KEY)[1], b"of something else")
+        await writer.kv_put(INDICATOR_BUCKET, KEY, value_of(1))
+        await writer.kv_put(INDICATOR_BUCKET, "consumer.a", b"whole")
+        await writer.kv_put(INDICATOR_BUCKET, ValueParts.of(value_of(1)).keys(KEY)[1], b"of something else")
         with pytest.raises(
             TornValueError, match="reading government in bucket indicator failed: parts of it are missing"
         ):
-            await reader.kv_get(INDICATOR, KEY)
+            await reader.kv_get(INDICATOR_BUCKET, KEY)
         with capture_logs() as logs:
-            assert await reader.kv_all(INDICATOR, "*") == {}
-            follower = reader.kv_follow(INDICATOR, "*")
+            assert await reader.kv_all(INDICATOR_BUCKET, "*") == {}
+            follower = reader.kv_follow(INDICATOR_BUCKET, "*")
             following = asyncio.ensure_future(anext(follower))
             await until(lambda: len([one for one in logs if one["event"] == "value_torn"]) == 2)
         assert not following.done()
-        await writer.kv_put(INDICATOR, KEY, value_of(2))
+        await writer.kv_put(INDICATOR_BUCKET, KEY, value_of(2))
         assert await following == (KEY, value_of(2))
         await follower.aclose()
 
@@ -154,31 +160,31 @@ async def test_a_put_that_failed_leaves_nothing_once_another_succeeds(nats: Any)
         store = writer._store
 
         async def failing(subject: str, *args: Any, **options: Any) -> int:
-            if subject == kv_subject(INDICATOR, KEY):
+            if subject == kv_subject(INDICATOR_BUCKET, KEY):
                 raise TornValueError("not acknowledged")
             return await store(subject, *args, **options)
 
         writer._store = failing  # type: ignore[method-assign]
         with pytest.raises(TornValueError, match="not acknowledged"):
-            await writer.kv_put(INDICATOR, KEY, value_of(1))
-        assert await reader.kv_get(INDICATOR, KEY) is None
+            await writer.kv_put(INDICATOR_BUCKET, KEY, value_of(1))
+        assert await reader.kv_get(INDICATOR_BUCKET, KEY) is None
         assert len(await parts_in(reader)) == COUNT
         writer._store = store  # type: ignore[method-assign]
-        await writer.kv_put(INDICATOR, KEY, value_of(2))
-        assert await parts_in(reader) == set(Parts.of(value_of(2)).keys(KEY))
+        await writer.kv_put(INDICATOR_BUCKET, KEY, value_of(2))
+        assert await parts_in(reader) == set(ValueParts.of(value_of(2)).keys(KEY))
 
 
 async def test_parts_live_as_long_as_their_value(nats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large value put for a while goes, and its parts after it, by themselves."""
     monkeypatch.setattr(buckets, "_LONGER_SECONDS", 1.0)
     async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
-        await writer.kv_put(INDICATOR, "slot.a.1", value_of(1), ttl=2)
-        assert await reader.kv_get(INDICATOR, "slot.a.1") == value_of(1)
-        while await reader.kv_get(INDICATOR, "slot.a.1") is not None:  # noqa: ASYNC110  # the server's own clock
+        await writer.kv_put(INDICATOR_BUCKET, "slot.a.1", value_of(1), ttl=2)
+        assert await reader.kv_get(INDICATOR_BUCKET, "slot.a.1") == value_of(1)
+        while await reader.kv_get(INDICATOR_BUCKET, "slot.a.1") is not None:  # noqa: ASYNC110  # the server's own clock
             await asyncio.sleep(0.05)
         while await parts_in(reader):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        assert await writer.kv_keys(INDICATOR, ">") == set()
+        assert await writer.kv_keys(INDICATOR_BUCKET, ">") == set()
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -18,8 +18,8 @@ import pytest
 from services.core.bus import connect
 from services.core.bus.names import EXCHANGES, MEASUREMENTS, indicator_subject, measurement_subject
 from services.core.bus.roles import inbox_prefix, permissions, read_user
-from services.core.bus.tls import Encryption
-from services.core.bus.topology import initialise, stream_configs
+from services.core.bus.tls import BusEncryption
+from services.core.bus.topology import initialise_streams, stream_configs
 from services.core.errors import BusError, SettingsError
 from tests.support.ports import free_port
 from tests.support.registers import write_register
@@ -73,7 +73,7 @@ def test_every_user_has_the_permissions_of_its_role(tmp_path: Path) -> None:
 async def test_a_prober_publishes_under_its_own_vantage_only(alone: Deployed) -> None:
     """Vantages share a bus and not each other's subjects."""
     async with alone.connect("admin") as bus:
-        await initialise(bus)
+        await initialise_streams(bus)
     async with alone.connect("prober-north", "prober") as bus:
         assert await bus.publish(measurement_subject("north", 0), b"x", message_id="1", timeout=DEADLINE) == 1
         with pytest.raises(BusError, match="not acknowledged"):
@@ -86,7 +86,7 @@ async def test_only_the_named_authority_is_trusted(alone: Deployed, tmp_path: Pa
     with pytest.raises(BusError, match=r"no certificate of tls://127\.0\.0\.1:\d+ holds: .*verify failed"):
         async with connect(alone.urls, role="api", credentials=api, name="test"):
             pass
-    ours = Encryption(str(alone.secrets / "ca.pem"))
+    ours = BusEncryption(str(alone.secrets / "ca.pem"))
     other = f"tls://localhost:{alone.ports[0]}"
     with pytest.raises(BusError, match=r"no certificate of tls://localhost:\d+ holds: .*Hostname mismatch"):
         async with asyncio.timeout(DEADLINE), connect(other, role="api", credentials=api, name="t", encryption=ours):
@@ -94,7 +94,7 @@ async def test_only_the_named_authority_is_trusted(alone: Deployed, tmp_path: Pa
     (tmp_path / "empty.pem").touch()
     with pytest.raises(SettingsError, match=r"empty\.pem cannot be read as PEM certificates"):
         async with connect(
-            alone.urls, role="api", credentials=api, name="t", encryption=Encryption(str(tmp_path / "empty.pem"))
+            alone.urls, role="api", credentials=api, name="t", encryption=BusEncryption(str(tmp_path / "empty.pem"))
         ):
             pass
 
@@ -169,7 +169,7 @@ async def initialised(admin) -> None:
     """JetStream says that it is not available until the cluster has elected somebody."""
     while True:
         try:
-            await initialise(admin, replicas=3)
+            await initialise_streams(admin, replicas=3)
         except BusError:
             await asyncio.sleep(0.2)
         else:

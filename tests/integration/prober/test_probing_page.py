@@ -20,7 +20,7 @@ import yaml
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import KINDS, Capture, Tls
+from services.core.model.probe import PROBE_KINDS, Capture, Tls
 from services.prober.assignments import assignments
 from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.environment import ProbeEnvironment
@@ -257,7 +257,7 @@ def _all_definitions() -> list[dict[str, object]]:
 def test_every_key_has_an_example() -> None:
     """Each key of each part of a definition is used in an example, a kind's own keys with that kind."""
     shared = set(definition._KEYS["http"])
-    used: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    used: dict[str, set[str]] = {kind: set() for kind in PROBE_KINDS}
     parts: dict[str, set[str]] = {name: set() for name in ("expect", "tls", "auth", "query", "capture")}
     for one in _all_definitions():
         used[str(one["kind"])] |= one.keys()
@@ -267,7 +267,7 @@ def test_every_key_has_an_example() -> None:
             parts[name] |= dict(one.get(name, {})).keys()  # type: ignore[call-overload]
         for capture in dict(one.get("capture", {})).values():  # type: ignore[call-overload]
             parts["capture"] |= capture.keys()
-    for kind in KINDS:
+    for kind in PROBE_KINDS:
         assert set(definition._KEYS[kind]) - shared <= used[kind], kind
     assert shared <= set().union(*used.values())
     assert parts["expect"] >= set().union(*expectations._KEYS.values())
@@ -302,4 +302,4 @@ def test_every_kind_says_what_its_latency_is() -> None:
     """The table of latencies has each kind."""
     table = PAGE.split("| kind | latency is from")[1].split("\n\n")[0]
     named = {name for row in table.splitlines()[2:] for name in row.split("|")[1].replace(",", " ").split()}
-    assert named == set(KINDS)
+    assert named == set(PROBE_KINDS)

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import Capture, Expect, Fresh, JsonExpectation, Probe, Step, XmlExpectation
+from services.core.model.probe import Capture, Expect, FreshnessSource, JsonExpectation, Probe, Step, XmlExpectation
 from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
@@ -102,7 +102,7 @@ async def test_31_items_are_held_to_be_unique_in_no_time() -> None:
         (Expect(xml=(XmlExpectation("//none"),)), Reason.XML),
         (Expect(json=(JsonExpectation("$..last"),)), Reason.JSON),
         (Expect(schema={"type": "object"}), Reason.JSON),
-        (Expect(fresh=Fresh(xpath="//none")), Reason.AGE_UNREADABLE),
+        (Expect(fresh=FreshnessSource(xpath="//none")), Reason.AGE_UNREADABLE),
         (Expect(status=(201,), xml=(XmlExpectation("//last"),)), Reason.STATUS),
     ],
 )

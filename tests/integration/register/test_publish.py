@@ -14,13 +14,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.cli.commands.register import _watch
-from services.core.bus.names import REGISTER, kv_stream
-from services.core.bus.topology import initialise
+from services.core.bus.names import REGISTER_BUCKET, kv_stream
+from services.core.bus.topology import initialise_streams
 from services.core.codec import decode_manifest, encode_manifest
 from services.core.errors import BusError
 from services.core.settings import load_settings
 from services.register.bus.publish import (
-    CURRENT,
+    CURRENT_KEY,
     UnverifiedError,
     fetch_register,
     follow_register,
@@ -41,7 +41,7 @@ async def test_what_is_published_is_fetched(nats: Any, tmp_path: Path) -> None:
         assert await publish_register(writer, register, now=1_700_000_000.0)
         assert await fetch_register(reader) == register
         assert not await publish_register(writer, register, now=1_700_000_001.0)
-        payload = await reader.kv_get(REGISTER, CURRENT)
+        payload = await reader.kv_get(REGISTER_BUCKET, CURRENT_KEY)
         assert decode_manifest(payload).published == 1_700_000_000.0
 
 
@@ -55,8 +55,8 @@ async def test_chunks_are_kept_for_two_versions(nats: Any, tmp_path: Path) -> No
         keys = []
         for number, register in enumerate(versions):
             await publish_register(bus, register, now=float(number))
-            keys.append({chunk.key for chunk in decode_manifest(await bus.kv_get(REGISTER, CURRENT)).chunks})
-        assert set(await bus.kv_all(REGISTER, "chunk.>")) == keys[1] | keys[2]
+            keys.append({chunk.key for chunk in decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks})
+        assert set(await bus.kv_all(REGISTER_BUCKET, "chunk.>")) == keys[1] | keys[2]
         assert keys[0] - keys[1] - keys[2]
         assert await fetch_register(bus) == versions[2]
 
@@ -65,11 +65,11 @@ async def test_a_wrong_chunk_is_refused(nats: Any, tmp_path: Path) -> None:
     """A chunk whose content is not what its key promises, or is gone, is refused; publishing again mends it."""
     async with nats.connect("register") as bus:
         await publish_register(bus, load_register(write_register(tmp_path)), now=0.0)
-        chunk = decode_manifest(await bus.kv_get(REGISTER, CURRENT)).chunks[1]
-        await bus.kv_put(REGISTER, chunk.key, b"{}")
+        chunk = decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks[1]
+        await bus.kv_put(REGISTER_BUCKET, chunk.key, b"{}")
         with pytest.raises(BusError, match=f"{chunk.key} of the register in force has another hash"):
             await fetch_register(bus)
-        await bus.kv_delete(REGISTER, chunk.key)
+        await bus.kv_delete(REGISTER_BUCKET, chunk.key)
         with pytest.raises(BusError, match=f"the register in force lacks {chunk.key}"):
             await fetch_register(bus)
         register = load_register(tmp_path)
@@ -81,12 +81,12 @@ async def test_a_wrong_manifest_is_refused(nats: Any, tmp_path: Path) -> None:
     """Intact chunks under a manifest that leaves one out do not have the versions it names; bytes at random are no manifest."""
     async with nats.connect("register") as bus:
         await publish_register(bus, load_register(write_register(tmp_path)), now=0.0)
-        manifest = decode_manifest(await bus.kv_get(REGISTER, CURRENT))
+        manifest = decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY))
         shorter = type(manifest)(manifest.register_version, manifest.probe_version, 0.0, manifest.chunks[:-1])
-        await bus.kv_put(REGISTER, CURRENT, encode_manifest(shorter))
+        await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(shorter))
         with pytest.raises(UnverifiedError, match="the register in force has register_version"):
             await fetch_register(bus)
-        await bus.kv_put(REGISTER, CURRENT, b"\xff\xff")
+        await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, b"\xff\xff")
         with pytest.raises(UnverifiedError, match="cannot be read"):
             await fetch_register(bus)
 
@@ -107,7 +107,7 @@ async def test_followers_get_each_version(nats: Any, tmp_path: Path) -> None:
         assert await anext(versions) == second
         next_one = asyncio.ensure_future(anext(versions))
         with capture_logs() as logs:
-            await writer.kv_put(REGISTER, CURRENT, b"\xff\xff")
+            await writer.kv_put(REGISTER_BUCKET, CURRENT_KEY, b"\xff\xff")
             await until(lambda: any(entry["event"] == "register_refused" for entry in logs))
         assert not next_one.done()
         await publish_register(writer, third, now=2.0)
@@ -142,17 +142,17 @@ async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, m
     monkeypatch.setattr("services.register.bus.publish._LOOKS", 1)
     async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish_register(writer, first, now=0.0)
-        before = await writer.kv_get(REGISTER, CURRENT)
+        before = await writer.kv_get(REGISTER_BUCKET, CURRENT_KEY)
         versions = follow_register(reader)
         assert await anext(versions) == first
-        answers = {"chunk": [None], CURRENT: [BusError("no answer in time"), before]}
+        answers = {"chunk": [None], CURRENT_KEY: [BusError("no answer in time"), before]}
         monkeypatch.setattr(reader, "kv_get", _first(answers, reader.kv_get))
         next_one = asyncio.ensure_future(anext(versions))
         with capture_logs() as logs:
             await publish_register(writer, second, now=1.0)
             await until(lambda: next_one.done() or any(entry["event"] == "register_refused" for entry in logs))
         assert not next_one.done()
-        await writer.kv_put(REGISTER, CURRENT, await writer.kv_get(REGISTER, CURRENT))
+        await writer.kv_put(REGISTER_BUCKET, CURRENT_KEY, await writer.kv_get(REGISTER_BUCKET, CURRENT_KEY))
         assert await next_one == second
         await versions.aclose()
 
@@ -231,8 +231,8 @@ async def test_a_lost_register_is_published_again(nats: Any, tmp_path: Path) -> 
         versions = follow_register(reader)
         assert await anext(versions) == load_register(directory)
         await versions.aclose()
-        await admin.jetstream.delete_stream(kv_stream(REGISTER))
-        await initialise(admin)
+        await admin.jetstream.delete_stream(kv_stream(REGISTER_BUCKET))
+        await initialise_streams(admin)
         versions = follow_register(reader)
         assert await anext(versions) == load_register(directory)
         await versions.aclose()
@@ -250,7 +250,9 @@ async def test_another_register_in_force_is_left_there(nats: Any, tmp_path: Path
     async with nats.connect("register") as bus:
         assert await keep_register(bus, ours, now=0.0)
         assert not await keep_register(bus, ours, now=1.0)
-        await bus.kv_delete(REGISTER, decode_manifest(await bus.kv_get(REGISTER, CURRENT)).chunks[0].key)
+        await bus.kv_delete(
+            REGISTER_BUCKET, decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks[0].key
+        )
         assert await keep_register(bus, ours, now=2.0)
         assert await fetch_register(bus) == ours
         await publish_register(bus, other, now=3.0)

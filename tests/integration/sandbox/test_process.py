@@ -19,7 +19,7 @@ from pathlib import Path
 
 from services.core.model.outcome import Stage
 from services.core.model.register import Link, Register
-from services.core.model.template import fill
+from services.core.model.template import fill_placeholders
 from services.register.directory.load import load_register
 from services.sandbox.timing import timing
 from tests.support.paths import ROOT
@@ -106,9 +106,9 @@ async def probe(register: Register, link: Link, trust: ssl.SSLContext, at: float
     await asyncio.sleep(max(at - time.time(), 0))
     definition = register.probes[link.probe]
     seen = await ask(
-        fill(link.target, link.params[0]),
+        fill_placeholders(link.target, link.params[0]),
         trust=trust,
-        body=fill(definition.body, link.params[0]).encode(),
+        body=fill_placeholders(definition.body, link.params[0]).encode(),
         seconds=definition.timeout,
         method=definition.method,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import ListenError
-from services.core.model.template import fill
+from services.core.model.template import fill_placeholders
 from services.sandbox.certificates import open_authority
 from services.sandbox.exchanges.parties import data_bus
 from services.sandbox.faults.faults import Mode, Scope
@@ -50,7 +50,7 @@ class Playing:
     async def ask(self, wire: Wire, seconds: float = 5.0) -> Seen:
         key = wire.family.key
         body = f'{{"{key}": "{wire.records[0][key]}"}}'.encode() if wire.family.method == "POST" else b""
-        url = fill(wire.target, wire.records[0])
+        url = fill_placeholders(wire.target, wire.records[0])
         return await ask(url, trust=self.trust, body=body, seconds=seconds, method=wire.family.method)
 
     async def told(self) -> tuple[str, str]:

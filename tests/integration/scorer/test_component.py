@@ -8,8 +8,8 @@ from pathlib import Path
 
 from services.core.blocks.slot_block import decode_slot_block
 from services.core.bus import Bus
-from services.core.bus.names import INDICATOR, INDICATORS, measurement_subject
-from services.core.model.indicator import Kind
+from services.core.bus.names import INDICATOR_BUCKET, INDICATORS, measurement_subject
+from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Outcome, Reason, Stage
 from tests.support.cases.scorer import (
     SLOT,
@@ -38,21 +38,25 @@ async def test_measurements_become_blocks_indicators_and_gauges(nats: Nats, scor
         scorer.start()
         await scorer.serving()
         block = await government(api, sequence)
-        whole = only(block, Kind.GOVERNMENT, "country")
+        whole = only(block, IndicatorKind.GOVERNMENT, "country")
         assert (whole.links_required, whole.links_known, whole.links_absent) == (8, 7, 1)
-        assert {row.kind for row in block.indicators} == {Kind.GOVERNMENT, Kind.SECTOR, Kind.PROVIDER}
+        assert {row.kind for row in block.indicators} == {
+            IndicatorKind.GOVERNMENT,
+            IndicatorKind.SECTOR,
+            IndicatorKind.PROVIDER,
+        }
 
         found = await blocks(api)
         assert set(found) == {"government", *(f"consumer.{agency}" for agency in register.agencies)}
         deeds = found["consumer.land-registry"]
-        assert only(deeds, Kind.LINK, "deed-tax").point == 0.0
-        assert only(deeds, Kind.LINK, "deed-civil").point == 1.0
+        assert only(deeds, IndicatorKind.LINK, "deed-tax").point == 0.0
+        assert only(deeds, IndicatorKind.LINK, "deed-civil").point == 1.0
         evidence = deeds.links[0]
         assert evidence.ids == ("deed-civil", "deed-tax", "transfer-civil", "transfer-customs")
         assert evidence.verdicts[1].tolist() == [0, 1, 0, 0, 0, 0]
-        assert only(found["consumer.tax-office"], Kind.ENDPOINT, "portal").losses.invalid == 1.0
+        assert only(found["consumer.tax-office"], IndicatorKind.ENDPOINT, "portal").losses.invalid == 1.0
 
-        detail = decode_slot_block((await api.kv_get(INDICATOR, f"slot.tax-office.{slot // 64}")) or b"")
+        detail = decode_slot_block((await api.kv_get(INDICATOR_BUCKET, f"slot.tax-office.{slot // 64}")) or b"")
         row = slot - detail.first_slot
         assert detail.vantages == ("main",)
         assert detail.endpoints == ("portal",)

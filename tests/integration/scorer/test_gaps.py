@@ -9,7 +9,7 @@ import pytest
 
 from services.core.bus import Bus
 from services.core.bus.names import MEASUREMENTS
-from services.core.bus.topology import initialise
+from services.core.bus.topology import initialise_streams
 from tests.support.cases.scorer import (
     Scorer,
     blocks,
@@ -33,7 +33,7 @@ async def purge(nats: Nats, stream: str) -> None:
 async def recreate(nats: Nats, stream: str) -> None:
     async with nats.connect("admin") as admin:
         await admin.jetstream.delete_stream(stream)
-        await initialise(admin)
+        await initialise_streams(admin)
 
 
 @pytest.fixture

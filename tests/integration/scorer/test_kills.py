@@ -13,7 +13,7 @@ import pytest
 from services.core.blocks.encode import encode_block
 from services.core.blocks.recent_block import decode_recent
 from services.core.bus import Bus
-from services.core.bus.names import INDICATOR, MEASUREMENTS
+from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.core.model.register import Register
@@ -54,7 +54,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
         return replace(measure("deed-tax", number, Reason.STATUS), detail=f"status 50{number - slot}")
 
     async def told() -> list[str] | None:
-        value = await api.kv_get(INDICATOR, key)
+        value = await api.kv_get(INDICATOR_BUCKET, key)
         return None if value is None else decode_recent(value).failures.details.tolist()
 
     async def burns() -> bool:
@@ -72,7 +72,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
         await put(prober, [failed(slot + 2), failed(slot + 3), measure("deed-tax", slot + 4)])
         scorer.start()
         await eventually(lambda: _equal(told(), [f"status 50{at}" for at in (3, 2, 1, 0)]), "all failures")
-        block = decode_recent(await api.kv_get(INDICATOR, key) or b"")
+        block = decode_recent(await api.kv_get(INDICATOR_BUCKET, key) or b"")
         assert block.burn_failed[:, block.links.index("deed-tax")].tolist() == [4] * 4
         assert block.burn_known[:, block.links.index("deed-tax")].tolist() == [5] * 4
         latest = dict(zip(block.latest.numbers[0].tolist(), block.latest.numbers[2].tolist(), strict=True))

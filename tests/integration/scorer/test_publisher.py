@@ -9,8 +9,8 @@ from typing import cast
 from nats.aio.msg import Msg
 
 from services.core.blocks.slot_block import stamp_slot_block
-from services.core.bus import TOGETHER
-from services.core.bus.names import INDICATOR, kv_subject
+from services.core.bus import MAX_ATOMIC_PUTS
+from services.core.bus.names import INDICATOR_BUCKET, kv_subject
 from services.scorer.index.results import Due
 from services.scorer.publishing.encode import Encoded
 from services.scorer.publishing.publisher import SMALL, Publisher, Slots
@@ -21,7 +21,7 @@ DEADLINE = 30.0
 
 async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None:
     """Blocks of up to SMALL bytes are put in atomic batches of up to TOGETHER, a larger one without a batch; all arrive."""
-    sizes = [SMALL] * (TOGETHER + 20) + [SMALL + 1, SMALL] + [SMALL + 1] * 2 + [10] * 30
+    sizes = [SMALL] * (MAX_ATOMIC_PUTS + 20) + [SMALL + 1, SMALL] + [SMALL + 1] * 2 + [10] * 30
     new = [Encoded(f"slot.a.{at}", bytes([at]), bytes(size)) for at, size in enumerate(sizes)]
     seen: dict[str, Msg] = {}
     complete = asyncio.Event()
@@ -32,21 +32,21 @@ async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None
             complete.set()
 
     async with nats.connect("scorer") as bus, nats.connect("api") as api:
-        await api.client.subscribe(kv_subject(INDICATOR, "slot.>"), cb=heard)
+        await api.client.subscribe(kv_subject(INDICATOR_BUCKET, "slot.>"), cb=heard)
         await api.client.flush()
         due = cast(Due, SimpleNamespace(sequence=7))
         await Publisher(bus).put_slots(due, [Slots({}, new, 60.0)])
         async with asyncio.timeout(DEADLINE):
             await complete.wait()
-        stored = await api.kv_all(INDICATOR, "slot.*.*")
+        stored = await api.kv_all(INDICATOR_BUCKET, "slot.*.*")
     assert stored == {one.key: stamp_slot_block(one.payload or b"", 7) for one in new}
 
     batches: dict[str, list[Msg]] = {}
     for at in range(len(new)):
-        message = seen[kv_subject(INDICATOR, f"slot.a.{at}")]
+        message = seen[kv_subject(INDICATOR_BUCKET, f"slot.a.{at}")]
         batches.setdefault((message.headers or {}).get("Nats-Batch-Id", f"alone {at}"), []).append(message)
-    assert [len(batch) for batch in batches.values()] == [TOGETHER, 20, 1, 1, 1, 1, 30]
-    assert [len(batch) for name, batch in batches.items() if not name.startswith("alone")] == [TOGETHER, 20, 30]
+    assert [len(batch) for batch in batches.values()] == [MAX_ATOMIC_PUTS, 20, 1, 1, 1, 1, 30]
+    assert [len(batch) for name, batch in batches.items() if not name.startswith("alone")] == [MAX_ATOMIC_PUTS, 20, 30]
     for name, batch in batches.items():
         if not name.startswith("alone"):
             assert all((one.headers or {})["Nats-TTL"] == "60s" for one in batch)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from services.core.bus.names import INDICATOR
-from services.core.model.indicator import Kind
+from services.core.bus.names import INDICATOR_BUCKET
+from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Reason
 from tests.support.block_columns import Block
 from tests.support.cases.scorer import (
@@ -50,7 +50,9 @@ async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_pa
         sequence = await put(prober, [measure("permit-land", slot), measure("permit-tax", slot, Reason.STATUS)])
         await government(api, sequence)
         found = await blocks(api)
-        assert [row.id for row in found["consumer.customs"].indicators if row.kind == Kind.LINK][:1] == ["permit-tax"]
+        assert [row.id for row in found["consumer.customs"].indicators if row.kind == IndicatorKind.LINK][:1] == [
+            "permit-tax"
+        ]
 
         changed = without_civil_registry(
             tmp_path / "changed",
@@ -64,8 +66,8 @@ async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_pa
             return now if now and now.indicators[0].register_version == register.register_version else None
 
         block = await eventually(applied, "the new register")
-        assert only(block, Kind.LINK, "permit-land").point == 1.0
-        assert only(block, Kind.LINK, "permit-tax").point == 0.0
+        assert only(block, IndicatorKind.LINK, "permit-land").point == 1.0
+        assert only(block, IndicatorKind.LINK, "permit-tax").point == 0.0
 
         async def removed() -> bool:
             return "consumer.civil-registry" not in await blocks(api)
@@ -87,9 +89,9 @@ async def test_other_calendar_begins_anew_and_reads_the_stream_again(
         old, new = now_slot() - 1000, now_slot() - 10
         sequence = await put(prober, [measure("deed-tax", old), measure("deed-tax", new)])
         await government(api, sequence)
-        some = await api.kv_get(INDICATOR, "consumer.customs")
+        some = await api.kv_get(INDICATOR_BUCKET, "consumer.customs")
         assert some is not None
-        await other.kv_put(INDICATOR, "consumer.forgotten", some)
+        await other.kv_put(INDICATOR_BUCKET, "consumer.forgotten", some)
         epoch = (new - 5) * SLOT
         register = await register_on(nats, without_civil_registry(tmp_path / "changed", epoch=epoch))
 

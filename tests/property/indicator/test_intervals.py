@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.indicator.calendar import RECORD_DAYS
 from services.indicator.index.index import Snapshot, indicators
 from services.indicator.intervals.history import Record
@@ -227,9 +227,9 @@ def test_intervals_are_those_of_the_text_slot_by_slot(case, bus) -> None:
     if not oracle.window(case.register, case.days, case.end_slot):
         return
     brute = Brute(case, bus)
-    for kind in Kind:
+    for kind in IndicatorKind:
         for row in found.rows(kind, case.days):
-            assert (row.interval is None) == (row.point is None or kind is Kind.ENDPOINT)
+            assert (row.interval is None) == (row.point is None or kind is IndicatorKind.ENDPOINT)
             if row.interval is not None and row.point is not None:
                 expected = brute.interval(kind.label, row.id, row.point)
                 got = (row.interval.low, row.interval.high)
@@ -241,9 +241,9 @@ def test_intervals_are_those_of_the_text_slot_by_slot(case, bus) -> None:
 def test_an_interval_holds_its_point(case, bus) -> None:
     """Where there is an interval, 0 ≤ low ≤ point ≤ high ≤ 1 at the level of .95, and there is one where a point is."""
     found = compute(case, frame_of(case, bus, 0.8))
-    for kind in Kind:
+    for kind in IndicatorKind:
         for row in found.rows(kind, case.days):
-            assert (row.interval is None) == (row.point is None or kind is Kind.ENDPOINT)
+            assert (row.interval is None) == (row.point is None or kind is IndicatorKind.ENDPOINT)
             if row.interval is not None and row.point is not None:
                 assert 0.0 <= row.interval.low <= row.point <= row.interval.high <= 1.0
                 assert row.interval.level == 0.95

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.core.model.measurement import MeasurementColumns
 from services.core.model.outcome import Outcome
 from services.indicator.calendar import Calendar
@@ -37,7 +37,7 @@ def test_the_headline_is_one_of_the_cases(case: Case) -> None:
     live = indicators(frame, evidence, end_slot=case.end_slot, windows=[case.days])
     volumes = np.array([case.rng.choice([0, 5, 70]) for _ in frame.links])
     rankings = analyse(frame, found, windows=windows, window=case.days, volumes=volumes)
-    for ranking, kind in zip(rankings, (Kind.CONSUMER, Kind.PROVIDER), strict=True):
+    for ranking, kind in zip(rankings, (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER), strict=True):
         lower = {row.id: row.lower for row in live.rows(kind, case.days)}
         whole = compute(frame, found, kind, windows=windows, window=case.days, volumes=volumes)
         base = dict(zip(whole.ids, whole.values[whole.base], strict=True))
@@ -73,7 +73,7 @@ def test_where_nothing_differs_nothing_matters(outcome: Outcome) -> None:
         assert set(ranking.ranks.values()) == {1}
         assert {(band.low, band.high) for band in ranking.bands.values()} == {(1, 1)}
         assert (ranking.moved.mean_rank_shift, [one.total_order for one in ranking.moved.switches]) == (0.0, [0.0] * 6)
-        assert ranking.moved.cases == (324 if ranking.kind is Kind.CONSUMER else 162) * 2 // 3
+        assert ranking.moved.cases == (324 if ranking.kind is IndicatorKind.CONSUMER else 162) * 2 // 3
 
 
 def test_only_the_switch_that_matters_has_an_index() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.indicator.index.tabulate import BANDS, bands, tabulate_links
 from services.indicator.register_arrays import Frame
 from services.indicator.shares import link_shares
@@ -46,8 +46,8 @@ def test_a_table_by_sector_is_the_index_of_the_sectors(case: Case) -> None:
     """Grouped by its agencies' sectors, a table gives each sector's index, bounds and counts; levels count every service."""
     frame = Frame.of(register_of(case.register))
     found = snapshot(case, frame=frame)
-    links, columns = found.links[case.days], found.columns[Kind.SECTOR, case.days]
-    level = found.columns[Kind.SERVICE, case.days].level
+    links, columns = found.links[case.days], found.columns[IndicatorKind.SECTOR, case.days]
+    level = found.columns[IndicatorKind.SERVICE, case.days].level
     shares = link_shares(frame, links.slots, links.counts)
     rows = tabulate_links(frame, shares, frame.service_sector, len(frame.sectors), level)
     for at, row in enumerate(rows):
@@ -70,7 +70,7 @@ def test_all_services_as_one_group_are_the_government(case: Case) -> None:
     """
     frame = Frame.of(register_of(case.register))
     found = snapshot(case, frame=frame)
-    links, level = found.links[case.days], found.columns[Kind.SERVICE, case.days].level
+    links, level = found.links[case.days], found.columns[IndicatorKind.SERVICE, case.days].level
     shares = link_shares(frame, links.slots, links.counts)
     (row,) = tabulate_links(frame, shares, np.zeros(len(frame.services), np.int64), 1, level)
     required = [link for link in case.links() if any(oracle.in_force(case.register, link, slot) for slot in case.slots)]

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe, XmlExpectation
+from services.core.model.probe import (
+    Expect,
+    FreshnessSource,
+    HeaderExpectation,
+    JsonExpectation,
+    Patterns,
+    Probe,
+    XmlExpectation,
+)
 from services.prober.checks import DETAIL_LENGTH, CheckResult, Verdict, explain
 from services.prober.checks.judgement import judge
 from services.prober.checks.registry import needed
@@ -31,10 +39,12 @@ _PATTERNS = ("id", "clear", "nothing like it", "^$")
 _RECORDS = ("a. 60 IN A 192.0.2.1", "a. 60 IN NS b.")
 
 bodies = st.builds(
-    Body, must=st.lists(st.sampled_from(_PATTERNS), max_size=2).map(tuple), must_not=st.just(()) | st.just(("clear",))
+    Patterns,
+    must=st.lists(st.sampled_from(_PATTERNS), max_size=2).map(tuple),
+    must_not=st.just(()) | st.just(("clear",)),
 )
 record_patterns = st.builds(
-    Body, must=st.sampled_from([(), ("A",), ("MX", "NS")]), must_not=st.sampled_from([(), ("192",)])
+    Patterns, must=st.sampled_from([(), ("A",), ("MX", "NS")]), must_not=st.sampled_from([(), ("192",)])
 )
 expects = st.builds(
     Expect,
@@ -65,7 +75,7 @@ expects = st.builds(
     ).map(tuple),
     schema=st.sampled_from([None, {"type": "object", "required": ["clear"]}]),
     record=st.sampled_from([{}, {"id": "1"}, {"id": "1", "none": "2"}]),
-    fresh=st.sampled_from([None, Fresh(path="$.at"), Fresh(header="x-id")]),
+    fresh=st.sampled_from([None, FreshnessSource(path="$.at"), FreshnessSource(header="x-id")]),
     tls=st.booleans(),
     rcode=st.sampled_from([(), ("NXDOMAIN",)]),
     answers=record_patterns,

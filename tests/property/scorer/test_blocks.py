@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.core.blocks.encode import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
 from services.core.codec import ExchangeVolume
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.indicator.index.index import Snapshot, indicators
 from services.indicator.register_arrays import Frame
 from services.scorer.index.members import agency_members
@@ -30,7 +30,7 @@ def published(columns: BlockColumns, sequence: int) -> Block:
     return decode_block(stamp_block(encode_block(columns), sequence))
 
 
-def rows(snapshot: Snapshot, wanted: dict[Kind, list[str] | None]) -> list[object]:
+def rows(snapshot: Snapshot, wanted: dict[IndicatorKind, list[str] | None]) -> list[object]:
     """The indicators of a block, one by one."""
     return [row for days in snapshot.windows for kind, ids in wanted.items() for row in snapshot.rows(kind, days, ids)]
 
@@ -50,7 +50,9 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
     )
     table = Table(snapshot)
     whole = published(government_block(table, [VOLUME]), sequence)
-    assert list(whole.indicators) == rows(snapshot, dict.fromkeys((Kind.GOVERNMENT, Kind.SECTOR, Kind.PROVIDER)))
+    assert list(whole.indicators) == rows(
+        snapshot, dict.fromkeys((IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.PROVIDER))
+    )
     assert (whole.links, whole.exchanges) == ((), (VOLUME,))
 
     own = {agency: [one.id for one in register.services.values() if one.agency == agency] for agency in frame.agencies}
@@ -69,10 +71,10 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
         assert list(block.indicators) == rows(
             snapshot,
             {
-                Kind.CONSUMER: [agency],
-                Kind.SERVICE: sorted(own[agency]),
-                Kind.LINK: links,
-                Kind.ENDPOINT: sorted(endpoints[agency]),
+                IndicatorKind.CONSUMER: [agency],
+                IndicatorKind.SERVICE: sorted(own[agency]),
+                IndicatorKind.LINK: links,
+                IndicatorKind.ENDPOINT: sorted(endpoints[agency]),
             },
         )
         assert block.exchanges == (replace(VOLUME, consumer=agency),)

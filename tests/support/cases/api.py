@@ -14,7 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from peyvand.v1 import register_service_pb2, register_service_pb2_grpc
-from services.core.bus.names import INDICATOR
+from services.core.bus.names import INDICATOR_BUCKET
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from tests.support.block_columns import encoded
@@ -70,7 +70,7 @@ async def until(condition):
 
 async def put_blocks(bus, register, **options):
     for key, block in blocks_of(register, **options).items():
-        await bus.kv_put(INDICATOR, key, encoded(block))
+        await bus.kv_put(INDICATOR_BUCKET, key, encoded(block))
 
 
 async def health_of(channel, name=""):

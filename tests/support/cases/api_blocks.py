@@ -10,11 +10,11 @@ from collections import defaultdict
 
 import numpy as np
 
-from services.core.blocks.link_evidence import LinkEvidence
+from services.core.blocks.link_evidence import EvidenceColumns
 from services.core.blocks.recent_block import RecentBlock
 from services.core.blocks.slot_block import SlotBlock
 from services.core.codec import ExchangeVolume
-from services.core.model.indicator import Indicator, Interval, Kind, Losses, Strict
+from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, StrictShare
 from services.core.model.measurement import RecentRows
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.structure import ProviderRole, SetIndex, Structure
@@ -55,8 +55,8 @@ def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
             known_share=1.0,
             interval=Interval(point / 2, (1 + point) / 2, 0.95),
             losses=Losses(not_connected=lost, late=1 - point - lost),
-            strict=None if kind in (Kind.PROVIDER, Kind.LINK) else Strict(point, point, point),
-            level=None if kind is not Kind.SERVICE else 1 if any(link.absent for link in members) else 2,
+            strict=None if kind in (IndicatorKind.PROVIDER, IndicatorKind.LINK) else StrictShare(point, point, point),
+            level=None if kind is not IndicatorKind.SERVICE else 1 if any(link.absent for link in members) else 2,
             links_required=len(members),
             links_known=len(members),
             links_absent=sum(link.absent for link in members),
@@ -80,9 +80,9 @@ def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
                 indicator(kind, entity, members, window)
                 for window in windows
                 for kind, groups in (
-                    (Kind.GOVERNMENT, [(register.policy.government.id, links)]),
-                    (Kind.SECTOR, sectors),
-                    (Kind.PROVIDER, grouped(lambda link: link.provider)),
+                    (IndicatorKind.GOVERNMENT, [(register.policy.government.id, links)]),
+                    (IndicatorKind.SECTOR, sectors),
+                    (IndicatorKind.PROVIDER, grouped(lambda link: link.provider)),
                 )
                 for entity, members in groups
             ),
@@ -91,9 +91,9 @@ def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
     }
     for agency, members in grouped(register.consumer):
         kinds = (
-            (Kind.CONSUMER, [(agency, members)]),
-            (Kind.SERVICE, grouped(lambda link: link.service, members)),
-            (Kind.LINK, grouped(lambda link: link.id, members)),
+            (IndicatorKind.CONSUMER, [(agency, members)]),
+            (IndicatorKind.SERVICE, grouped(lambda link: link.service, members)),
+            (IndicatorKind.LINK, grouped(lambda link: link.id, members)),
         )
         blocks[f"consumer.{agency}"] = Block(
             tuple(
@@ -113,7 +113,7 @@ def _evidence(members, good, omega, window):
     for row, link in enumerate(members):
         verdicts[row, 5] = good[link.id]
         verdicts[row, 0 if link.absent else 3] = SLOTS - good[link.id]
-    return LinkEvidence(
+    return EvidenceColumns(
         window,
         tuple(link.id for link in members),
         np.full(len(members), SLOTS, np.int64),

@@ -14,7 +14,7 @@ from peyvand.v1 import indicator_service_pb2_grpc, register_service_pb2_grpc
 from services.api.model.register_view import RegisterView
 from services.api.server import Announcer, listening
 from services.api.wiring import NAMES, Picture, handlers
-from services.core.blocks.read import KeptBlock
+from services.core.blocks.read import BlockReader
 from services.core.log import logger
 from services.core.runtime import Health
 from services.register.directory.load import load_register
@@ -59,7 +59,7 @@ class Api:
 
     def take(self, key, block):
         """Take in one block as it comes from the bus, None when it was deleted."""
-        kept = None if block is None else KeptBlock.of(encoded(block))
+        kept = None if block is None else BlockReader.of(encoded(block))
         self.picture.hub.publish(self.picture.model.take_block(key, kept))
 
     def take_blocks(self, **options):

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
@@ -143,7 +143,7 @@ def measured(found: Snapshot) -> Measured:
     """Return every indicator of a snapshot of one window as plain floats, by (kind label, id)."""
     (days,) = found.windows
     result: Measured = {}
-    for kind in Kind:
+    for kind in IndicatorKind:
         columns = found.columns[kind, days]
         for at, entity in enumerate(columns.ids):
             if not columns.applies[at]:

@@ -10,12 +10,12 @@ import pytest
 from services.collector.ledger.ledger import Ledger
 from services.collector.records.batch import Batch, Position
 from services.collector.records.xroad import read_side
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 from tests.support.exchange_records import both_sides, record
 
 NOW = 1_700_000_500_000
 HOUR, DAY = 3_600_000, 86_400_000
-NOBODY = Mapping(None)
+NOBODY = Attributor(None)
 
 
 def batch(*records, line=1):

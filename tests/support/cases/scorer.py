@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from services.core.bus import Bus
-from services.core.bus.names import INDICATOR, measurement_subject
+from services.core.bus.names import INDICATOR_BUCKET, measurement_subject
 from services.core.codec import encode_measurements
-from services.core.model.indicator import Indicator, Kind
+from services.core.model.indicator import Indicator, IndicatorKind
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
@@ -114,7 +114,7 @@ async def put(bus: Bus, rows: Iterable[Measurement], *, shard: int = 0) -> int:
 
 async def blocks(bus: Bus) -> dict[str, Block]:
     """Every block of indicators that is published, by key."""
-    found = await bus.kv_all(INDICATOR)
+    found = await bus.kv_all(INDICATOR_BUCKET)
     return {key: decode_block(value) for key, value in found.items() if not key.startswith(("slot.", "latest."))}
 
 
@@ -139,7 +139,7 @@ async def government(bus: Bus, sequence: int) -> Block:
     return await eventually(look, "the government's block")
 
 
-def only(block: Block, kind: Kind, name: str, window: int = 7) -> Indicator:
+def only(block: Block, kind: IndicatorKind, name: str, window: int = 7) -> Indicator:
     """One indicator of a block."""
     (found,) = [row for row in block.indicators if (row.kind, row.id, row.window_days) == (kind, name, window)]
     return found

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from services.core.runtime import run
+from services.core.runtime import run_component
 from services.sandbox import component as runner
 from services.sandbox.__main__ import main
 from services.sandbox.faults.faults import Fault, Mode, Scope
@@ -76,4 +76,4 @@ def _timeline(file: Path) -> type[Timeline]:
 if __name__ == "__main__":
     runner.Timeline = _timeline(Path(sys.argv[1]))
     runner.Monitoring = _monitoring(Path(sys.argv[1]).with_suffix(".spoilt"))
-    sys.exit(run("sandbox", main, sys.argv[2:]))
+    sys.exit(run_component("sandbox", main, sys.argv[2:]))

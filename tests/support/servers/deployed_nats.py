@@ -14,7 +14,7 @@ from pathlib import Path
 
 from services.core.bus import Bus, connect
 from services.core.bus.embedded import find_server
-from services.core.bus.tls import Encryption
+from services.core.bus.tls import BusEncryption
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 
@@ -138,7 +138,7 @@ class Deployed:
             role=role or user,
             credentials=self.secrets / "users" / user,
             name=f"test-{user}",
-            encryption=Encryption(str(self.secrets / "ca.pem")),
+            encryption=BusEncryption(str(self.secrets / "ca.pem")),
         ) as bus:
             yield bus
 

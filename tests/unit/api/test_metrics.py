@@ -12,10 +12,10 @@ from services.api.answers.link_shares import gathered
 from services.api.metrics import Standing
 from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
-from services.core.blocks.read import KeptBlock
+from services.core.blocks.read import BlockReader
 from services.core.metrics.table import TABLE
 from services.core.model.exchange import Reconciliation
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.indicator.index.explain import explain_index
 from tests.support.block_columns import encoded
 from tests.support.cases.api_blocks import blocks_of
@@ -49,7 +49,7 @@ def model(register):
     made = ReadModel()
     made.take_register(RegisterView(register))
     for key, block in blocks_of(register).items():
-        made.take_block(key, KeptBlock.of(encoded(block)))
+        made.take_block(key, BlockReader.of(encoded(block)))
     return made
 
 
@@ -102,7 +102,7 @@ def imputed(model, register):
         verdicts[one.ids.index("deed-tax")] = (0, 0, 0, 100, 0, 0)
         verdicts[one.ids.index("deed-civil")] = 0
         links.append(replace(one, verdicts=verdicts))
-    model.take_block("consumer.land-registry", KeptBlock.of(encoded(replace(block, links=tuple(links)))))
+    model.take_block("consumer.land-registry", BlockReader.of(encoded(replace(block, links=tuple(links)))))
     return model
 
 
@@ -110,7 +110,9 @@ def told(model, register, limit=100):
     """What an explanation of the government says of each link's loss and gain, in its order."""
     found = gathered(model.view, model.whole, register.policy.default_window)
     frame = model.view.frame
-    explanation = explain_index(frame, found.shares, found.imputation, Kind.GOVERNMENT, frame.government, limit=limit)
+    explanation = explain_index(
+        frame, found.shares, found.imputation, IndicatorKind.GOVERNMENT, frame.government, limit=limit
+    )
     return {one.link: (one.loss, one.index_if_fixed - explanation.estimate) for one in explanation.links}
 
 
@@ -172,7 +174,7 @@ def test_exchanges_of_links_are_split_by_result(model, register):
         Reconciliation(max(register.links), window, 0, shared=False, silent=True),
     )
     block = replace(blocks_of(register)[key], reconciliations=found)
-    model.take_block(key, KeptBlock.of(encoded(block)))
+    model.take_block(key, BlockReader.of(encoded(block)))
     shown = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_exchanges"}
     pair = (link, consumer, register.links[link].provider)
     assert shown == {(*pair, "ok"): 7, (*pair, "failed"): 2}
@@ -184,7 +186,7 @@ def test_families_are_made_once_per_refresh(model, register):
     first = tuple(standing.collect())
     assert all(one is other for one, other in zip(first, standing.collect(), strict=True))
     for key, block in blocks_of(register, as_of=1_790_000_400, ok=dict.fromkeys(register.links, 50)).items():
-        model.take_block(key, KeptBlock.of(encoded(block)))
+        model.take_block(key, BlockReader.of(encoded(block)))
     second = {family.name: family for family in standing.collect()}
     assert second.keys() == NAMES
     assert second["peyvand_service_index"].samples != {one.name: one for one in first}["peyvand_service_index"].samples

@@ -17,14 +17,14 @@ from services.api import component as readiness
 from services.api import runner
 from services.api.server import Announcer, listening
 from services.api.wiring import NAMES, Picture, handlers
-from services.core.codec.units import timestamp
+from services.core.codec.units import to_timestamp
 from services.core.errors import ListenError
 from services.core.log import logger
 from services.core.runtime import Health
 from tests.support.cases.api_blocks import AS_OF
 
 DEADLINE = 10.0
-SLOW = messages.GetLinkRequest(link="deed-tax", slots_from=timestamp(AS_OF - 300), slots_to=timestamp(AS_OF))
+SLOW = messages.GetLinkRequest(link="deed-tax", slots_from=to_timestamp(AS_OF - 300), slots_to=to_timestamp(AS_OF))
 
 
 def block_reads(api):

@@ -14,7 +14,7 @@ from services.core.codec import decode_summaries
 from services.core.errors import BusError
 from services.core.runtime import Runtime
 from services.core.settings import Settings
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 
 NOW = 1_700_000_500_000
 
@@ -40,7 +40,7 @@ async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path)
     runtime = Runtime(Settings(), CollectorRegistry(), logs.logger(), asyncio.Event())
     desk, sink = Desk(), Sink(fails=2)
 
-    class Named(Mapping):
+    class Named(Attributor):
         def of(self, parties):
             found = super().of(parties)
             return type(found)(consumer=f"agency-{parties.client[-1]}", provider=found.provider)

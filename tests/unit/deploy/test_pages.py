@@ -11,7 +11,7 @@ import yaml
 
 from services.core.metrics.table import TABLE
 from services.core.model.outcome import Reason
-from services.core.settings import Settings, variable
+from services.core.settings import Settings, environment_variable
 from tests.support.commands import command_lines, faults, refused
 from tests.support.helm_chart import render
 from tests.support.paths import ROOT
@@ -67,7 +67,7 @@ def test_flags_and_variables_are_settings(name: str) -> None:
     known = {f"--{setting.replace('_', '-')}" for setting in Settings.model_fields}
     options = {"--replicas", "--dry-run=client"}
     assert set(re.findall(r"`(--[a-z0-9=-]+)", PAGES[name])) - known - options == set()
-    variables = {variable(setting) for setting in Settings.model_fields}
+    variables = {environment_variable(setting) for setting in Settings.model_fields}
     assert set(re.findall(r"\bPEYVAND_[A-Z_0-9]+", PAGES[name])) - variables - STACK_VARIABLES == set()
 
 

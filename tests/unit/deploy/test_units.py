@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.core.bus.roles import ROLES
-from services.core.bus.users import seats
+from services.core.bus.users import accounts
 from services.core.settings import METRICS_PORTS
 from tests.images.units import units_are_sound
 from tests.support.commands import faults, unknown_variables
@@ -65,7 +65,7 @@ def test_units_name_what_exists(unit: Path) -> None:
     assert faults(words) == []
     component = words[0]
     assert unknown_variables(component, _variables(text)) == []
-    users = {seat.name for seat in seats(["%i"], ["%i"])}
+    users = {seat.name for seat in accounts(["%i"], ["%i"])}
     for name, path in (one.split(":") for one in _values(text, "LoadCredential")):
         if name == "ca.pem":
             assert path == "/etc/peyvand/ca.pem"

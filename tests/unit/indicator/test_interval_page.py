@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
@@ -92,7 +92,7 @@ class Example:
         frame, end = Frame.of(register), FIRST // SLOT + failing.shape[1]
         past, counts = Past(Record(), frame, evidence, [DAYS], end), evidence.window(frame, DAYS, end)
         margins = Margins.of(past, link_shares(frame, counts.slots, counts.counts), DAYS)
-        one = indicators(frame, evidence, end_slot=end, windows=[DAYS]).indicator(Kind.SERVICE, "tax", DAYS)
+        one = indicators(frame, evidence, end_slot=end, windows=[DAYS]).indicator(IndicatorKind.SERVICE, "tax", DAYS)
         assert margins is not None
         assert one is not None
         assert one.point is not None
@@ -158,7 +158,7 @@ def test_causes_of_the_example(example: Example) -> None:
 def test_the_service_of_the_example(example: Example) -> None:
     """Causes and guard put together, the bounds of the service and of the bus, and the interval are those of the page."""
     margins = example.margins
-    guard, bus = margins.guards[Kind.SERVICE], margins.causes.bus
+    guard, bus = margins.guards[IndicatorKind.SERVICE], margins.causes.bus
     loss = float(margins.loss.mean())
     both = np.concatenate(
         [(one.variance, one.more, one.more_square) for one in (margins.causes.providers, margins.causes.own)], 1

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from services.core.model.indicator import Indicator, Kind
+from services.core.model.indicator import Indicator, IndicatorKind
 from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage
@@ -81,7 +81,7 @@ def example(measured: tuple[Register, Snapshot]) -> Snapshot:
     return measured[1]
 
 
-def of(example: Snapshot, kind: Kind, entity: str) -> Indicator:
+def of(example: Snapshot, kind: IndicatorKind, entity: str) -> Indicator:
     found = example.indicator(kind, entity, 7)
     assert found is not None
     return found
@@ -93,7 +93,7 @@ def test_the_table_is_what_the_code_computes(example: Snapshot) -> None:
     assert len(rows) == 5
     for name, cells in rows:
         kind, _, entity = name.partition(" ")
-        one = of(example, Kind[kind.upper()], entity or kind)
+        one = of(example, IndicatorKind[kind.upper()], entity or kind)
         strict = None if one.strict is None else one.strict.point
         numbers = (one.point, one.lower, one.upper, one.known_share, strict)
         assert [cell.strip() for cell in cells.split("|")] == ["–" if n is None else f"{n:.4f}" for n in numbers], name
@@ -101,7 +101,7 @@ def test_the_table_is_what_the_code_computes(example: Snapshot) -> None:
 
 def test_the_losses_are_what_the_code_computes(example: Snapshot) -> None:
     """The sentence on where the government loses gives the losses by stage, and their sum."""
-    whole = of(example, Kind.GOVERNMENT, "government")
+    whole = of(example, IndicatorKind.GOVERNMENT, "government")
     found = re.search(
         r"loses (\S+): (\S+) not connected .*?, (\S+) not answered, (\S+) late, (\S+) stale\.", PAGE, re.DOTALL
     )
@@ -122,7 +122,9 @@ def test_the_structure_is_what_the_code_computes(measured: tuple[Register, Snaps
     losses = {role.provider: role.loss for role in whole.providers}
     assert whole.isolates == ("police",)
     assert whole.weakest == "civil-registry"
-    assert sum(losses.values()) == pytest.approx(1 - of(snapshot, Kind.GOVERNMENT, "government").lower, abs=1e-12)
+    assert sum(losses.values()) == pytest.approx(
+        1 - of(snapshot, IndicatorKind.GOVERNMENT, "government").lower, abs=1e-12
+    )
     numbers = [
         whole.pair_coverage_weighted,
         whole.fragmentation,
@@ -141,8 +143,8 @@ def test_a_minister_reads_the_same_numbers(example: Snapshot, name: str) -> None
     """Both pages in short give the example's numbers, of 100 and rounded: the tax office, its bounds, and the whole."""
     text = BRIEFS[name].translate(str.maketrans("۰۱۲۳۴۵۶۷۸۹", "0123456789"))
     (example_text,) = re.findall(r"\*\*(?:An example|یک مثال)\..*?(?=\n\n)", text, re.DOTALL)
-    tax, whole = of(example, Kind.CONSUMER, "tax-office"), of(example, Kind.GOVERNMENT, "government")
-    police = of(example, Kind.CONSUMER, "police")
+    tax, whole = of(example, IndicatorKind.CONSUMER, "tax-office"), of(example, IndicatorKind.GOVERNMENT, "government")
+    police = of(example, IndicatorKind.CONSUMER, "police")
     assert tax.point is not None
     assert whole.point is not None
     shares = [tax.point, 1.0, tax.lower, tax.upper, police.upper, whole.point]

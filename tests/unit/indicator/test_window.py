@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.core.model.measurement import Target
 from services.core.model.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
@@ -141,8 +141,8 @@ def test_a_link_that_joins_a_service_counts_in_closed_days_too():
     evidence = new_evidence(before)
     take(evidence, after.measurements)
     evidence.close(FIRST + 24)
-    assert snapshot(before, evidence).indicator(Kind.SERVICE, "s", 7).strict.lower == 1.0
-    found = snapshot(after, evidence).indicator(Kind.SERVICE, "s", 7)
+    assert snapshot(before, evidence).indicator(IndicatorKind.SERVICE, "s", 7).strict.lower == 1.0
+    found = snapshot(after, evidence).indicator(IndicatorKind.SERVICE, "s", 7)
     assert (found.strict.lower, found.strict.upper) == (0.0, 38 / 48)
     assert_same(measured(snapshot(after, evidence)), truth_of(after))
 

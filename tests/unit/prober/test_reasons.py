@@ -17,11 +17,11 @@ from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import (
     Auth,
-    Body,
     Expect,
-    Fresh,
+    FreshnessSource,
     HeaderExpectation,
     JsonExpectation,
+    Patterns,
     Probe,
     XmlExpectation,
 )
@@ -203,25 +203,25 @@ CASES: dict[Reason, Case] = {
     Reason.NAME_SERVER_FAILED: judged(named(rcode="SERVFAIL"), kind="dns"),
     Reason.STATUS: answered(Expect(), status=404),
     Reason.HEADER: answered(Expect(headers={"X-Absent": HeaderExpectation(must=".")})),
-    Reason.BODY: answered(Expect(body=Body(must_not=("id",)))),
+    Reason.BODY: answered(Expect(body=Patterns(must_not=("id",)))),
     Reason.JSON: answered(Expect(json=(JsonExpectation("$.id", type="string"),))),
     Reason.TEST_RECORD: answered(Expect(record={"id": 2})),
     Reason.BODY_LIMIT: answered(Expect(), failure=Failure(Phase.TRANSFER, Cause.BODY_LIMIT)),
     Reason.ENCODING: answered(Expect(), failure=Failure(Phase.TRANSFER, Cause.ENCODING)),
     Reason.TOO_MANY_REDIRECTS: answered(Expect(), failure=Failure(Phase.TRANSFER, Cause.TOO_MANY_REDIRECTS)),
     Reason.REDIRECT_REFUSED: answered(Expect(), failure=Failure(Phase.CONNECT, Cause.EGRESS), redirected=True),
-    Reason.AGE_UNREADABLE: answered(Expect(fresh=Fresh(path="$.never"))),
+    Reason.AGE_UNREADABLE: answered(Expect(fresh=FreshnessSource(path="$.never"))),
     # No answer on the wire becomes half a character; whatever else might one day, is no pass.
     Reason.CHECK_ERROR: answered(Expect(headers={"X": HeaderExpectation(must=".")}), headers=(("x", "\ud800"),)),
     Reason.XML: answered(Expect(xml=(XmlExpectation("//id"),))),
     Reason.JSON_SCHEMA: answered(Expect(schema={"required": ["name"]})),
     Reason.RCODE: judged(named(rcode="NXDOMAIN"), kind="dns"),
-    Reason.RECORDS: judged(named("a. 60 IN A 192.0.2.1"), Expect(answers=Body(must=("AAAA",))), kind="dns"),
+    Reason.RECORDS: judged(named("a. 60 IN A 192.0.2.1"), Expect(answers=Patterns(must=("AAAA",))), kind="dns"),
     Reason.LINE: failed(Phase.PROCESSING, Cause.LINE),
     Reason.CAPTURE: failed(Phase.TRANSFER, Cause.CAPTURE),
     Reason.NOT_SECURE: answered(Expect(tls=True)),
     Reason.LATE: judged(latency=0.05),
-    Reason.STALE: judged(expect=Expect(fresh=Fresh(path="$.updated")), max_age=60.0),
+    Reason.STALE: judged(expect=Expect(fresh=FreshnessSource(path="$.updated")), max_age=60.0),
 }
 
 

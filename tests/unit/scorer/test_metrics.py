@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
 from services.core.model.exchange import BusTraffic, Reconciliation, Traffic, Volume
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.core.model.measurement import Measurement, MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ExchangeRoute, Link, Register
@@ -117,12 +117,12 @@ def test_intervals_are_shown_of_the_government_and_of_sectors(register: Register
     rows = [
         row
         for window in snapshot.windows
-        for kind in (Kind.GOVERNMENT, Kind.SECTOR)
+        for kind in (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR)
         for row in snapshot.rows(kind, window)
         if row.interval is not None
     ]
-    assert any(row.interval for row in snapshot.rows(Kind.CONSUMER, 28))
-    assert {row.kind for row in rows} == {Kind.GOVERNMENT, Kind.SECTOR}
+    assert any(row.interval for row in snapshot.rows(IndicatorKind.CONSUMER, 28))
+    assert {row.kind for row in rows} == {IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR}
     wanted = {}
     for row in rows:
         assert row.interval is not None
@@ -140,7 +140,7 @@ def test_of_many_agencies_the_first_have_series(
     judgement = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
     Gauges(registry).index(judgement)
     found = samples(registry)
-    for kind in (Kind.CONSUMER, Kind.PROVIDER):
+    for kind in (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER):
         known = [row.id for row in judgement.snapshot.rows(kind, 28)]
         assert len(known) > 2
         shown = [one for one in known if f'peyvand_index_lower{{id="{one}",kind="{kind.label}",window="28"}}' in found]

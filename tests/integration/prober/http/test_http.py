@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Body, Expect
+from services.core.model.probe import Expect, Patterns
 from tests.support.servers.http_server import Request, answer, ask, says, serving
 
 
@@ -64,7 +64,7 @@ async def _maze(request: Request, writer: asyncio.StreamWriter) -> None:
 async def test_03_redirects_are_followed_and_counted() -> None:
     """Redirects are followed, each over a connection of its own, and counted; the last answer is judged."""
     async with serving(_maze) as server:
-        result = await ask(server.url("/3"), Expect(body=Body(must=("arrived",))))
+        result = await ask(server.url("/3"), Expect(body=Patterns(must=("arrived",))))
     assert result.judgement.reason is Reason.OK
     assert (result.observation.redirects, server.connections) == (3, 4)
     assert result.observation.addresses == ("127.0.0.1",) * 4

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Body, Expect, HeaderExpectation, Tls
+from services.core.model.probe import Expect, HeaderExpectation, Patterns, Tls
 from tests.support.servers.authority import Authority
 from tests.support.servers.http2_server import Asked, Reply, ask2, replies, serving_http2
 from tests.support.servers.http_server import says, serving
@@ -26,7 +26,7 @@ async def test_07_08_the_request_arrives_as_set() -> None:
     async with serving_http2(replies(200, b"fine", [("x-from", "them")])) as server:
         result = await ask2(
             server.url("/tax?id=1"),
-            Expect(headers={"X-From": HeaderExpectation("^them$")}, body=Body(must=("^fine$",))),
+            Expect(headers={"X-From": HeaderExpectation("^them$")}, body=Patterns(must=("^fine$",))),
             method="POST",
             body='{"نام": "علی"}\r\n',
             headers={"Host": "tax.example", "X-Who": "me", "TE": "gzip", "Upgrade": "h2c"},
@@ -120,7 +120,7 @@ async def test_10_bodies_are_decoded_when_asked() -> None:
     """A compressed body is decoded as with HTTP/1.1; both lengths tell."""
     packed = gzip.compress(b"clear " * 50)
     async with serving_http2(replies(200, packed, [("content-encoding", "gzip")])) as server:
-        result = await ask2(server.url(), Expect(body=Body(must=("^clear ",))), headers={"Accept-Encoding": "gzip"})
+        result = await ask2(server.url(), Expect(body=Patterns(must=("^clear ",))), headers={"Accept-Encoding": "gzip"})
     assert result.judgement.reason is Reason.OK
     assert (result.observation.raw_length, result.observation.body_length) == (len(packed), 300)
 
@@ -147,7 +147,7 @@ async def test_interim_answers_are_skipped_and_trailers_end_an_answer() -> None:
         reply.trailers([("x-checksum", "1")])
 
     async with serving_http2(handle) as server:
-        result = await ask2(server.url(), Expect(body=Body(must=("^all$",))))
+        result = await ask2(server.url(), Expect(body=Patterns(must=("^all$",))))
     assert (result.judgement.reason, result.observation.status) == (Reason.OK, 200)
     assert result.observation.headers == (("x-real", "yes"),)
 

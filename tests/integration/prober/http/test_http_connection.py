@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Auth, Body, Expect
+from services.core.model.probe import Auth, Expect, Patterns
 from services.core.model.register import Egress
 from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
@@ -127,7 +127,7 @@ async def test_an_answer_may_end_with_the_connection() -> None:
         writer.write(b"HTTP/1.0 200 OK\r\n\r\nall of it")
 
     async with serving(handle) as server:
-        result = await ask(server.url(), Expect(body=Body(must=("^all of it$",))))
+        result = await ask(server.url(), Expect(body=Patterns(must=("^all of it$",))))
     assert result.judgement.reason is Reason.OK
 
 
@@ -141,7 +141,7 @@ async def test_interim_answers_are_skipped() -> None:
         writer.write(b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n")
 
     async with serving(handle) as server:
-        result = await ask(server.url(), Expect(body=Body(must=("^abcdef$",))))
+        result = await ask(server.url(), Expect(body=Patterns(must=("^abcdef$",))))
     assert result.judgement.reason is Reason.OK
     assert result.observation.headers == (("transfer-encoding", "chunked"),)
 

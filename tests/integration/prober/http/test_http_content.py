@@ -11,7 +11,7 @@ from time import monotonic, time
 import pytest
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Body, Expect, Fresh, HeaderExpectation, JsonExpectation
+from services.core.model.probe import Expect, FreshnessSource, HeaderExpectation, JsonExpectation, Patterns
 from tests.support.servers.http_server import Request, answer, ask, says, serving
 
 
@@ -20,7 +20,7 @@ async def test_10_bodies_are_decoded_only_when_asked(encoding: str, pack: object
     """A compressed body is decoded when the definition accepts its encoding, else judged as it is; both lengths tell."""
     plain = b'{"clear": true}' * 20
     packed = pack(plain)  # type: ignore[operator]
-    expect = Expect(body=Body(must=('"clear": true',)))
+    expect = Expect(body=Patterns(must=('"clear": true',)))
     async with serving(says(200, packed, {"Content-Encoding": encoding})) as server:
         asked = await ask(server.url(), expect, headers={"Accept-Encoding": f"{encoding}, br"})
         unasked = await ask(server.url(), expect)
@@ -41,7 +41,9 @@ async def test_11_a_wrong_encoding_claim_fails(body: bytes) -> None:
 async def test_12_an_unknown_encoding_passes_through() -> None:
     """An encoding we do not know is judged as it came."""
     async with serving(says(200, b"zzz", {"Content-Encoding": "rot13"})) as server:
-        result = await ask(server.url(), Expect(body=Body(must=("^zzz$",))), headers={"Accept-Encoding": "gzip, rot13"})
+        result = await ask(
+            server.url(), Expect(body=Patterns(must=("^zzz$",))), headers={"Accept-Encoding": "gzip, rot13"}
+        )
     assert result.judgement.reason is Reason.OK
 
 
@@ -80,7 +82,7 @@ async def test_14_a_bomb_does_not_go_off() -> None:
 async def test_15_16_body_patterns(body: bytes, reason: Reason) -> None:
     """Any forbidden pattern fails; every required one must match."""
     async with serving(says(200, body)) as server:
-        result = await ask(server.url(), Expect(body=Body(must=("all", "cle.r"), must_not=("error", "fatal"))))
+        result = await ask(server.url(), Expect(body=Patterns(must=("all", "cle.r"), must_not=("error", "fatal"))))
     assert result.judgement.reason is reason
 
 
@@ -159,7 +161,7 @@ async def test_stale_by_json_and_by_header() -> None:
     old = time() - 7200
     body = f'{{"updated": {int(old * 1000)}}}'.encode()
     async with serving(says(200, body, {"Last-Modified": formatdate(old, usegmt=True)})) as server:
-        for fresh in (Fresh(path="$.updated"), Fresh(header="Last-Modified")):
+        for fresh in (FreshnessSource(path="$.updated"), FreshnessSource(header="Last-Modified")):
             stale = await ask(server.url(), Expect(fresh=fresh), max_age=3600)
             young = await ask(server.url(), Expect(fresh=fresh), max_age=8000)
             assert stale.judgement.reason is Reason.STALE
@@ -170,7 +172,7 @@ async def test_stale_by_json_and_by_header() -> None:
 async def test_the_age_by_a_header_in_persian() -> None:
     """The age of data is read from a header that holds a Jalali date in Persian digits, as UTF-8."""
     async with serving(says(200, b"", {"X-Updated": "۱۴۰۳/۰۵/۱۲"})) as server:
-        result = await ask(server.url(), Expect(fresh=Fresh(header="X-Updated")), max_age=3600)
+        result = await ask(server.url(), Expect(fresh=FreshnessSource(header="X-Updated")), max_age=3600)
     assert result.judgement.reason is Reason.STALE
     assert result.judgement.data_age == pytest.approx(time() - 1_722_630_600, abs=86_400)
 
@@ -178,7 +180,11 @@ async def test_the_age_by_a_header_in_persian() -> None:
 async def test_age_unreadable() -> None:
     """Data whose age is asked for and cannot be read is INVALID/AGE_UNREADABLE."""
     async with serving(says(200, b'{"updated": "yesterday"}')) as server:
-        for fresh in (Fresh(path="$.updated"), Fresh(path="$.missing"), Fresh(header="Date")):
+        for fresh in (
+            FreshnessSource(path="$.updated"),
+            FreshnessSource(path="$.missing"),
+            FreshnessSource(header="Date"),
+        ):
             result = await ask(server.url(), Expect(fresh=fresh), max_age=3600)
             assert result.judgement.reason is Reason.AGE_UNREADABLE
 

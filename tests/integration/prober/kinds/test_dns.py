@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Body, Expect, Query
+from services.core.model.probe import DnsQuery, Expect, Patterns
 from services.core.model.register import Egress
 from services.prober.attempt import ProbeResult
 from services.prober.environment import ProbeEnvironment
@@ -34,7 +34,7 @@ async def probe(
     expect: Expect | None = None,
     **more: object,
 ) -> ProbeResult:
-    query = Query(name, type_, transport, recursion)
+    query = DnsQuery(name, type_, transport, recursion)
     return await ask(target, expect, kind="dns", query=query, **more)  # type: ignore[arg-type]
 
 
@@ -88,14 +88,14 @@ async def test_32_the_question_arrives_once_as_it_was_defined(transport: str, *,
         ("www.tax.example", "A", Expect(rcode=("NXDOMAIN",)), Reason.RCODE),
         ("other.example", "A", Expect(), Reason.NAME_SERVER_FAILED),
         ("other.example", "A", Expect(rcode=("REFUSED", "NOERROR")), Reason.OK),
-        ("www.tax.example", "A", Expect(answers=Body(must=(r" A 192\.0\.2\.1$", "^www"))), Reason.OK),
-        ("www.tax.example", "A", Expect(answers=Body(must=(r"192\.0\.2\.9",))), Reason.RECORDS),
-        ("www.tax.example", "A", Expect(answers=Body(must_not=(r"192\.0\.2\.2$",))), Reason.RECORDS),
-        ("ns.tax.example", "AAAA", Expect(answers=Body(must=("AAAA",))), Reason.RECORDS),
-        ("ns.tax.example", "AAAA", Expect(authority=Body(must=("^tax.example. 300 IN SOA ns.tax",))), Reason.OK),
-        ("no.tax.example", "A", Expect(rcode=("NXDOMAIN",), authority=Body(must_not=("SOA",))), Reason.RECORDS),
-        ("docs.tax.example", "A", Expect(answers=Body(must=("IN CNAME www.tax.example.$",))), Reason.OK),
-        ("tax.example", "TXT", Expect(answers=Body(must=('^tax.example. 60 IN TXT "v=one"$',))), Reason.OK),
+        ("www.tax.example", "A", Expect(answers=Patterns(must=(r" A 192\.0\.2\.1$", "^www"))), Reason.OK),
+        ("www.tax.example", "A", Expect(answers=Patterns(must=(r"192\.0\.2\.9",))), Reason.RECORDS),
+        ("www.tax.example", "A", Expect(answers=Patterns(must_not=(r"192\.0\.2\.2$",))), Reason.RECORDS),
+        ("ns.tax.example", "AAAA", Expect(answers=Patterns(must=("AAAA",))), Reason.RECORDS),
+        ("ns.tax.example", "AAAA", Expect(authority=Patterns(must=("^tax.example. 300 IN SOA ns.tax",))), Reason.OK),
+        ("no.tax.example", "A", Expect(rcode=("NXDOMAIN",), authority=Patterns(must_not=("SOA",))), Reason.RECORDS),
+        ("docs.tax.example", "A", Expect(answers=Patterns(must=("IN CNAME www.tax.example.$",))), Reason.OK),
+        ("tax.example", "TXT", Expect(answers=Patterns(must=('^tax.example. 60 IN TXT "v=one"$',))), Reason.OK),
     ],
 )
 @TRANSPORTS
@@ -121,7 +121,7 @@ async def test_27_a_name_server_that_fails_has_not_answered(rcode: str) -> None:
 
 async def test_27_a_truncated_answer_is_judged_as_it_is() -> None:
     """Over UDP a truncated answer is not asked for again: its detail says that there was more. TCP brings all of it."""
-    expect = Expect(answers=Body(must=("0000019",)))
+    expect = Expect(answers=Patterns(must=("0000019",)))
     async with naming(answering()) as server:
         result = await probe(server.target(), "large.tax.example", "TXT", expect=expect)
         passed = await probe(server.target(), "large.tax.example", "TXT")
@@ -154,7 +154,9 @@ async def _decoys(asked: Asked) -> None:
 async def test_only_the_answer_is_the_answer(transport: str) -> None:
     """What has another id, another question, or comes from elsewhere is passed over, and the answer is still taken."""
     async with naming(_decoys) as server:
-        result = await probe(server.target(), transport=transport, expect=Expect(answers=Body(must=("192.0.2.1$",))))
+        result = await probe(
+            server.target(), transport=transport, expect=Expect(answers=Patterns(must=("192.0.2.1$",)))
+        )
     assert result.judgement.reason is Reason.OK
     assert len(server.asked) == 1
 

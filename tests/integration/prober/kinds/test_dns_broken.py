@@ -11,7 +11,7 @@ import dns.rrset
 import pytest
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Query
+from services.core.model.probe import DnsQuery
 from services.prober.attempt import ProbeResult
 from tests.support.servers.descriptors import no_descriptor_left
 from tests.support.servers.dns_server import Answer, Asked, naming
@@ -22,7 +22,7 @@ TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp"])
 
 
 async def probe(target: str, *, transport: str = "udp", **more: object) -> ProbeResult:
-    return await ask(target, kind="dns", query=Query("www.tax.example", transport=transport), **more)  # type: ignore[arg-type]
+    return await ask(target, kind="dns", query=DnsQuery("www.tax.example", transport=transport), **more)  # type: ignore[arg-type]
 
 
 async def _timed(target: str, reason: Reason, **more: object) -> ProbeResult:

@@ -12,7 +12,7 @@ import pytest
 
 from peyvand.v1.indicator_service_pb2 import GetLinkRequest, GetLinkResponse
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Auth, Expect, Fresh, JsonExpectation, Tls
+from services.core.model.probe import Auth, Expect, FreshnessSource, JsonExpectation, Tls
 from services.prober.environment import ProbeEnvironment
 from services.prober.grpc.descriptor_cache import Schemas
 from services.prober.transport.egress import EgressRules
@@ -68,7 +68,7 @@ async def test_08_18_json_goes_in_and_out(descriptors: str) -> None:
 
 async def test_the_age_of_data_in_a_grpc_answer(descriptors: str) -> None:
     """A timestamp of the answer tells the age of its data."""
-    fresh = Expect(fresh=Fresh(path="$.slots[0].slot_start"))
+    fresh = Expect(fresh=FreshnessSource(path="$.slots[0].slot_start"))
     async with grpc_serving(_link) as server:
         stale = await ask(server.target, fresh, kind="grpc", call=CALL, descriptors=descriptors, max_age=3600)
         young = await ask(server.target, fresh, kind="grpc", call=CALL, descriptors=descriptors, max_age=8000)

@@ -12,7 +12,18 @@ import pytest
 import structlog
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Auth, Body, Capture, Expect, Fresh, JsonExpectation, Probe, Query, Step, Tls
+from services.core.model.probe import (
+    Auth,
+    Capture,
+    DnsQuery,
+    Expect,
+    FreshnessSource,
+    JsonExpectation,
+    Patterns,
+    Probe,
+    Step,
+    Tls,
+)
 from services.core.model.register import Egress
 from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.environment import ProbeEnvironment
@@ -185,7 +196,7 @@ async def test_30_what_is_captured_shows_nowhere(capsys: pytest.CaptureFixture[s
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b'{"host": "s3cr3t.test", "url": "http://s3cr3t:port/", "split": "s3cr3t\\u0000"}'))
 
-    use = _step("use", "${token}", expect=Expect(body=Body(must=("never",))))
+    use = _step("use", "${token}", expect=Expect(body=Patterns(must=("never",))))
     wrong = _step("wrong", "${target}/${token}", expect=Expect(json=(JsonExpectation("$.x", equals="${token}"),)))
     away = _step("away", "http://${token}/")
     places = {"$.url": use, "$.split": use, "$.host": away, "$": wrong}
@@ -208,7 +219,9 @@ async def test_30_what_is_captured_shows_nowhere(capsys: pytest.CaptureFixture[s
 async def test_cookies_go_to_their_own_site_only() -> None:
     """A cookie goes back to the host that set it and to no other, and no journey begins with one of another journey."""
     async with serving(_site) as home, serving(_site, host="127.0.0.2") as stranger:
-        away = _step("away", stranger.url("/free", host="127.0.0.2"), expect=Expect(body=Body(must=("^cookies: $",))))
+        away = _step(
+            "away", stranger.url("/free", host="127.0.0.2"), expect=Expect(body=Patterns(must=("^cookies: $",)))
+        )
         first = await _travel(home.url(""), LOGIN, away)
         environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
         definition = Probe("test", "journey", steps=(LOGIN,))
@@ -292,7 +305,7 @@ async def test_an_answer_that_leads_where_a_step_cannot_go(kind: str, target: st
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b"", {"X-Next": given}))
 
-    second = Step(Probe("b", kind, query=Query(name="tax.example")), target)
+    second = Step(Probe("b", kind, query=DnsQuery(name="tax.example")), target)
     async with serving(handle) as server:
         result = await _travel(server.url(""), _step("a", "${target}/", {"next": Capture(header="X-Next")}), second)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.INVALID, Reason.CAPTURE)
@@ -314,7 +327,7 @@ async def test_spaces_and_other_letters_in_a_captured_target() -> None:
 
 async def test_late_and_stale_are_of_the_whole() -> None:
     """The journey is late by the sum of its steps, and stale by the oldest data that a step tells of."""
-    fresh = _step("paper", "${target}/paper/p-1", expect=Expect(fresh=Fresh(path="$.updated")))
+    fresh = _step("paper", "${target}/paper/p-1", expect=Expect(fresh=FreshnessSource(path="$.updated")))
     async with serving(_site) as server:
         late = await _travel(server.url(""), LOGIN, ASK, latency=1e-6)
         stale = await _travel(server.url(""), LOGIN, fresh, _step("free", "${target}/free"), max_age=60)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Auth, Body, Expect, Fresh, HeaderExpectation, XmlExpectation
+from services.core.model.probe import Auth, Expect, FreshnessSource, HeaderExpectation, Patterns, XmlExpectation
 from tests.support.servers.http_server import Request, answer, ask, forever, says, serving
 
 SOAP11 = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -144,9 +144,13 @@ async def test_what_is_no_fault(status: int, body: bytes, reason: Reason) -> Non
             "//t:name differs from what is expected",
         ),
         (Expect(record={"//t:age": 7}, namespaces=SPACES), Reason.TEST_RECORD, "//t:age finds nothing"),
-        (Expect(body=Body(must_not=("علی",))), Reason.BODY, "the body matches the forbidden علی"),
+        (Expect(body=Patterns(must_not=("علی",))), Reason.BODY, "the body matches the forbidden علی"),
         (Expect(headers={"x-a": HeaderExpectation("b")}), Reason.HEADER, "header x-a is absent"),
-        (Expect(fresh=Fresh(header="x-a")), Reason.AGE_UNREADABLE, "the answer does not tell the age of its data"),
+        (
+            Expect(fresh=FreshnessSource(header="x-a")),
+            Reason.AGE_UNREADABLE,
+            "the answer does not tell the age of its data",
+        ),
     ],
 )
 async def test_what_an_answer_must_hold(expect: Expect, reason: Reason, detail: str) -> None:

@@ -10,7 +10,7 @@ from time import monotonic
 import pytest
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Line, Tls
+from services.core.model.probe import LineStep, Tls
 from services.core.model.register import Egress
 from services.prober.attempt import ProbeResult
 from services.prober.environment import ProbeEnvironment
@@ -21,15 +21,15 @@ from tests.support.servers.http_server import LOOPBACK, ask, silent, unaccepting
 from tests.support.servers.line_server import Connection, Handler, says_in_turn, talking
 from tests.support.servers.name_server import name_server
 
-GREETED = (Line(expect="^220 "),)
-MAIL = (Line(expect="^220 ", send="EHLO ${who}\r"), Line(expect="^250 OK$"))
+GREETED = (LineStep(expect="^220 "),)
+MAIL = (LineStep(expect="^220 ", send="EHLO ${who}\r"), LineStep(expect="^250 OK$"))
 
 
-async def probe(port: int, *lines: Line, host: str = "127.0.0.1", **more: object) -> ProbeResult:
+async def probe(port: int, *lines: LineStep, host: str = "127.0.0.1", **more: object) -> ProbeResult:
     return await ask(f"tcp://{host}:{port}", kind="tcp", lines=lines, **more)  # type: ignore[arg-type]
 
 
-async def _timed(port: int, reason: Reason, *lines: Line, **more: object) -> ProbeResult:
+async def _timed(port: int, reason: Reason, *lines: LineStep, **more: object) -> ProbeResult:
     start = monotonic()
     result = await probe(port, *lines, timeout=0.3, **more)
     assert 0.29 <= monotonic() - start <= 0.35
@@ -110,7 +110,7 @@ async def test_a_line_is_sent_with_a_line_feed() -> None:
         await connection.hear()
 
     async with talking(handle) as server:
-        result = await probe(server.port, Line(send="QUIT"))
+        result = await probe(server.port, LineStep(send="QUIT"))
         await server.until(lambda: server.heard == [b"QUIT\n", b""])
     assert result.judgement.reason is Reason.OK
 
@@ -123,7 +123,9 @@ async def test_lines_are_cut_wherever_they_arrive() -> None:
             await connection.say(piece)
 
     async with talking(handle) as server:
-        result = await probe(server.port, *(Line(expect=f"^{line}$") for line in ("220 a", "250 b", "354 c", "300 d")))
+        result = await probe(
+            server.port, *(LineStep(expect=f"^{line}$") for line in ("220 a", "250 b", "354 c", "300 d"))
+        )
     assert result.judgement.reason is Reason.OK
 
 
@@ -225,7 +227,7 @@ async def test_36_a_hung_target_delays_no_other() -> None:
     assert hanging == 200
 
 
-SWITCH = (Line(expect="^220", send="STARTTLS\r"), Line(expect="^220", starttls=True), Line(send="NOOP\r"))
+SWITCH = (LineStep(expect="^220", send="STARTTLS\r"), LineStep(expect="^220", starttls=True), LineStep(send="NOOP\r"))
 
 
 async def test_25_a_talk_goes_over_to_tls(tmp_path: Path) -> None:
@@ -238,7 +240,7 @@ async def test_25_a_talk_goes_over_to_tls(tmp_path: Path) -> None:
         await connection.say(b"250 secret\r\n")
 
     async with talking(handle) as server:
-        result = await probe(server.port, *SWITCH, Line(expect="secret"), tls=Tls(ca=authority.reference))
+        result = await probe(server.port, *SWITCH, LineStep(expect="secret"), tls=Tls(ca=authority.reference))
     observation = result.observation
     phases = observation.phases
     parts = [phases.connect, phases.processing, phases.transfer, phases.tls]
@@ -255,7 +257,7 @@ async def test_a_talk_may_begin_with_tls(tmp_path: Path) -> None:
     """With starttls as its first item a talk is over TLS from the start."""
     authority = Authority.make(tmp_path)
     async with talking(says_in_turn(b"220 hi\r\n"), tls=authority.context("127.0.0.1")) as server:
-        result = await probe(server.port, Line(starttls=True), *GREETED, tls=Tls(ca=authority.reference))
+        result = await probe(server.port, LineStep(starttls=True), *GREETED, tls=Tls(ca=authority.reference))
     assert result.judgement.reason is Reason.OK
     assert result.observation.phases.tls is not None
 
@@ -274,7 +276,7 @@ async def test_24_facts_are_reported_when_a_talk_fails_for_its_certificate(tmp_p
 async def test_plain_text_behind_the_agreement_is_refused() -> None:
     """What a server says in plain text after it agreed to TLS is never taken for what it says over TLS."""
     async with talking(says_in_turn(b"220 hi\n", b"220 go\n250 injected\n")) as server:
-        result = await probe(server.port, *SWITCH, Line(expect="injected"))
+        result = await probe(server.port, *SWITCH, LineStep(expect="injected"))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.PROTOCOL_ERROR)
 
 

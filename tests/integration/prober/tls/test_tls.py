@@ -11,7 +11,7 @@ from time import time
 import pytest
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Body, Expect, Tls
+from services.core.model.probe import Expect, Patterns, Tls
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import Request, answer, ask, says, serving
 
@@ -27,7 +27,7 @@ def authority(tmp_path: Path) -> Authority:
 async def test_a_good_certificate_passes(authority: Authority) -> None:
     """A certificate of the profile's authority for the very address passes; tls is a phase, the expiry a fact."""
     async with serving(says(200, b"fine"), tls=authority.context("127.0.0.1", days=(-1, 30))) as server:
-        result = await ask(server.url(), Expect(body=Body(must=("fine",))), tls=Tls(ca=authority.reference))
+        result = await ask(server.url(), Expect(body=Patterns(must=("fine",))), tls=Tls(ca=authority.reference))
     observation = result.observation
     assert result.judgement.reason is Reason.OK
     assert observation.phases.tls is not None
@@ -40,7 +40,7 @@ async def test_a_good_certificate_passes(authority: Authority) -> None:
 async def test_18_large_answers_arrive_whole(authority: Authority) -> None:
     """An answer of many TLS records arrives whole."""
     async with serving(says(200, b"x" * 700_000 + b"end"), tls=authority.context("127.0.0.1")) as server:
-        result = await ask(server.url(), Expect(body=Body(must=("xend$",))), tls=Tls(ca=authority.reference))
+        result = await ask(server.url(), Expect(body=Patterns(must=("xend$",))), tls=Tls(ca=authority.reference))
     assert result.judgement.reason is Reason.OK
     assert result.observation.body_length == 700_003
 

@@ -25,7 +25,7 @@ from services.api.server import Announcer, listening
 from services.api.wiring import NAMES, handlers
 from services.core.errors import SettingsError
 from services.core.log import logger
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.core.runtime import Health
 from services.core.settings import Settings
 from tests.support.cases.api_blocks import AS_OF
@@ -113,7 +113,7 @@ class Stubs:
         return True
 
 
-def _about(kind: Kind, entity: str) -> dict[str, object]:
+def _about(kind: IndicatorKind, entity: str) -> dict[str, object]:
     return {
         "GetIndicator": messages.GetIndicatorRequest(kind=kind, id=entity),
         "ExplainIndicator": messages.ExplainIndicatorRequest(kind=kind, id=entity),
@@ -124,18 +124,18 @@ def _about(kind: Kind, entity: str) -> dict[str, object]:
 async def _rights(stubs: Stubs) -> dict[str, bool]:
     """By question, whether it is answered."""
     questions = {
-        "agency": _about(Kind.PROVIDER, "customs")["GetIndicator"],
-        "own service": _about(Kind.SERVICE, "tax-clearance")["GetIndicator"],
-        "other service": _about(Kind.SERVICE, "title-deed")["GetIndicator"],
-        "link as provider": _about(Kind.LINK, "deed-tax")["GetIndicator"],
-        "other link": _about(Kind.LINK, "deed-civil")["GetIndicator"],
-        "own endpoint": _about(Kind.ENDPOINT, "portal")["GetIndicator"],
-        "other endpoint": _about(Kind.ENDPOINT, "bus")["GetIndicator"],
+        "agency": _about(IndicatorKind.PROVIDER, "customs")["GetIndicator"],
+        "own service": _about(IndicatorKind.SERVICE, "tax-clearance")["GetIndicator"],
+        "other service": _about(IndicatorKind.SERVICE, "title-deed")["GetIndicator"],
+        "link as provider": _about(IndicatorKind.LINK, "deed-tax")["GetIndicator"],
+        "other link": _about(IndicatorKind.LINK, "deed-civil")["GetIndicator"],
+        "own endpoint": _about(IndicatorKind.ENDPOINT, "portal")["GetIndicator"],
+        "other endpoint": _about(IndicatorKind.ENDPOINT, "bus")["GetIndicator"],
     }
     found = {name: await stubs.sees("GetIndicator", request) for name, request in questions.items()}
     for name, link in (("link as provider", "deed-tax"), ("other link", "deed-civil")):
         assert await stubs.sees("GetLink", messages.GetLinkRequest(link=link)) == found[name]
-        watch = _about(Kind.LINK, link)["WatchIndicators"]
+        watch = _about(IndicatorKind.LINK, link)["WatchIndicators"]
         assert await stubs.sees("WatchIndicators", watch) == found[name]
     return found
 
@@ -146,21 +146,23 @@ async def test_the_public_sees_agencies_and_above(secured):
         stubs = Stubs(channel)
         rights = await _rights(stubs)
         assert [name for name, seen in rights.items() if seen] == ["agency"]
-        for method, request in _about(Kind.GOVERNMENT, "country").items():
+        for method, request in _about(IndicatorKind.GOVERNMENT, "country").items():
             assert await stubs.sees(method, request)
-        explained = await stubs.indicators.ExplainIndicator(messages.ExplainIndicatorRequest(kind=Kind.GOVERNMENT))
+        explained = await stubs.indicators.ExplainIndicator(
+            messages.ExplainIndicatorRequest(kind=IndicatorKind.GOVERNMENT)
+        )
         assert explained.providers
         assert not explained.links
         for method, request in (
             ("ListLinks", messages.ListLinksRequest()),
             ("ListServices", register_messages.ListServicesRequest()),
-            ("ListIndicators", messages.ListIndicatorsRequest(kind=Kind.LINK)),
-            ("WatchIndicators", messages.WatchIndicatorsRequest(kind=Kind.SERVICE)),
-            ("GetHistory", messages.GetHistoryRequest(kind=Kind.SERVICE, id="title-deed")),
+            ("ListIndicators", messages.ListIndicatorsRequest(kind=IndicatorKind.LINK)),
+            ("WatchIndicators", messages.WatchIndicatorsRequest(kind=IndicatorKind.SERVICE)),
+            ("GetHistory", messages.GetHistoryRequest(kind=IndicatorKind.SERVICE, id="title-deed")),
         ):
             assert not await stubs.sees(method, request), method
         for method, request in (
-            ("ListIndicators", messages.ListIndicatorsRequest(kind=Kind.CONSUMER)),
+            ("ListIndicators", messages.ListIndicatorsRequest(kind=IndicatorKind.CONSUMER)),
             ("ListAgencies", register_messages.ListAgenciesRequest()),
             ("GetRegister", register_messages.GetRegisterRequest()),
             ("TabulateIndicators", messages.TabulateIndicatorsRequest(attribute="TABULATED_ATTRIBUTE_SECTOR")),
@@ -176,15 +178,17 @@ async def test_an_agency_sees_its_own_besides(secured):
         assert {name for name, seen in rights.items() if not seen} == {"other service", "other link", "other endpoint"}
         links = await stubs.indicators.ListLinks(messages.ListLinksRequest())
         assert {one.link.id for one in links.links} == OF_TAX
-        listed = await stubs.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=Kind.LINK))
+        listed = await stubs.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=IndicatorKind.LINK))
         assert {one.id for one in listed.indicators} == OF_TAX
         services = await stubs.registers.ListServices(register_messages.ListServicesRequest())
         assert [one.id for one in services.services] == ["tax-clearance"]
         explained = await stubs.indicators.ExplainIndicator(
-            messages.ExplainIndicatorRequest(kind=Kind.GOVERNMENT, limit=100)
+            messages.ExplainIndicatorRequest(kind=IndicatorKind.GOVERNMENT, limit=100)
         )
         assert {one.link.id for one in explained.links} == OF_TAX
-        watch = stubs.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=Kind.LINK), timeout=DEADLINE)
+        watch = stubs.indicators.WatchIndicators(
+            messages.WatchIndicatorsRequest(kind=IndicatorKind.LINK), timeout=DEADLINE
+        )
         assert {(await watch.read()).indicator.id for _ in OF_TAX} == OF_TAX
         watch.cancel()
 
@@ -193,7 +197,7 @@ async def test_an_agency_without_anything_watches_nothing(secured):
     """Where nothing is its own, to watch everything of a kind is refused rather than opened to all."""
     async with secured.channel("nowhere.example") as channel:
         stubs = Stubs(channel)
-        assert not await stubs.sees("WatchIndicators", messages.WatchIndicatorsRequest(kind=Kind.LINK))
+        assert not await stubs.sees("WatchIndicators", messages.WatchIndicatorsRequest(kind=IndicatorKind.LINK))
         assert not (await stubs.indicators.ListLinks(messages.ListLinksRequest())).links
 
 
@@ -263,11 +267,11 @@ def test_every_method_has_its_rule():
 
 def test_what_is_unknown_belongs_to_nobody(register):
     """An entity that the register lacks is seen by auditors alone, whatever its kind."""
-    for kind in (Kind.SERVICE, Kind.LINK, Kind.ENDPOINT):
+    for kind in (IndicatorKind.SERVICE, IndicatorKind.LINK, IndicatorKind.ENDPOINT):
         assert EVERYTHING.sees(kind, "gone", register)
         assert not Caller(Role.AGENCY, "tax-office").sees(kind, "gone", register)
         assert not PUBLIC.sees(kind, "gone", register)
-    assert indicator_pb2.IndicatorKind.INDICATOR_KIND_LINK == Kind.LINK
+    assert indicator_pb2.IndicatorKind.INDICATOR_KIND_LINK == IndicatorKind.LINK
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from services.api.answers.link_shares import Gathering, around
 from services.core.blocks.recent_block import encode_recent
 from services.core.blocks.slot_block import encode_slot_block
 from services.core.errors import BusError
-from services.core.model.indicator import Kind, Losses
+from services.core.model.indicator import IndicatorKind, Losses
 from services.core.model.outcome import Outcome, Reason
 from services.indicator.index.explain import explain_index
 from tests.support.cases.api_blocks import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of
@@ -32,7 +32,7 @@ async def explained(api, **asked):
 
 async def test_the_government_is_explained_by_stage_provider_and_link(api):
     """Losses sum to 1 - estimate three times over; the estimate is the published point; the costliest come first."""
-    answer = await explained(api, kind=Kind.GOVERNMENT, limit=100)
+    answer = await explained(api, kind=IndicatorKind.GOVERNMENT, limit=100)
     assert answer.estimate == pytest.approx(answer.indicator.point, abs=1e-12)
     lost = 1 - answer.estimate
     assert total(answer.losses) == pytest.approx(lost, abs=1e-12)
@@ -53,11 +53,11 @@ async def test_the_government_is_explained_by_stage_provider_and_link(api):
 @pytest.mark.parametrize(
     ("kind", "entity", "links"),
     [
-        (Kind.SECTOR, "economy", {"clearance-customs", "clearance-land", "permit-tax"}),
-        (Kind.CONSUMER, "tax-office", {"clearance-customs", "clearance-land"}),
-        (Kind.PROVIDER, "tax-office", {"birth-tax", "deed-tax", "permit-tax"}),
-        (Kind.SERVICE, "title-deed", {"deed-civil", "deed-tax"}),
-        (Kind.LINK, "deed-tax", {"deed-tax"}),
+        (IndicatorKind.SECTOR, "economy", {"clearance-customs", "clearance-land", "permit-tax"}),
+        (IndicatorKind.CONSUMER, "tax-office", {"clearance-customs", "clearance-land"}),
+        (IndicatorKind.PROVIDER, "tax-office", {"birth-tax", "deed-tax", "permit-tax"}),
+        (IndicatorKind.SERVICE, "title-deed", {"deed-civil", "deed-tax"}),
+        (IndicatorKind.LINK, "deed-tax", {"deed-tax"}),
     ],
 )
 async def test_every_kind_is_explained_by_its_own_links(api, kind, entity, links):
@@ -75,7 +75,7 @@ async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
         part = around(model.view, model.whole, link, 28)
         assert len(part.view.register.links) < len(api.register.links)
         found, other = (
-            explain_index(one.view.frame, one.shares, one.imputation, Kind.LINK, link) for one in (part, whole)
+            explain_index(one.view.frame, one.shares, one.imputation, IndicatorKind.LINK, link) for one in (part, whole)
         )
         assert found == other
 
@@ -92,7 +92,9 @@ async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published
     losses = Losses(*whole.shares.profile[:, at].tolist())
 
     def published(one):
-        return replace(one, losses=losses, point=None) if one.kind is Kind.LINK and one.id == "deed-tax" else one
+        return (
+            replace(one, losses=losses, point=None) if one.kind is IndicatorKind.LINK and one.id == "deed-tax" else one
+        )
 
     api.take(
         "consumer.land-registry",
@@ -105,7 +107,8 @@ async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published
     part = around(model.view, model.whole, "deed-tax", 28)
     assert len(part.view.register.links) < len(api.register.links)
     found, other = (
-        explain_index(one.view.frame, one.shares, one.imputation, Kind.LINK, "deed-tax") for one in (part, whole)
+        explain_index(one.view.frame, one.shares, one.imputation, IndicatorKind.LINK, "deed-tax")
+        for one in (part, whole)
     )
     assert 0 < found.estimate < 1
     assert found.estimate == pytest.approx(other.estimate, abs=1e-12)
@@ -113,28 +116,28 @@ async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published
     assert [replace(one, loss=0, losses=None) for one in found.links] == [
         replace(one, loss=0, losses=None) for one in other.links
     ]
-    assert (await explained(api, kind=Kind.LINK, id="deed-tax")).estimate == found.estimate
+    assert (await explained(api, kind=IndicatorKind.LINK, id="deed-tax")).estimate == found.estimate
 
 
 async def test_the_limit_cuts_both_lists(api):
     """At most as many providers and links are named as asked for, ten by default."""
-    answer = await explained(api, kind=Kind.GOVERNMENT, limit=2)
+    answer = await explained(api, kind=IndicatorKind.GOVERNMENT, limit=2)
     assert (len(answer.providers), len(answer.links)) == (2, 2)
-    assert len((await explained(api, kind=Kind.GOVERNMENT)).links) == 8
+    assert len((await explained(api, kind=IndicatorKind.GOVERNMENT)).links) == 8
 
 
 async def test_an_explanation_never_mixes_two_refreshes(api):
     """While only some blocks of a refresh are in, the previous refresh is explained, with its as_of; then the new one."""
     newer = blocks_of(api.register, as_of=AS_OF + 300, ok={"birth-tax": 0, "deed-tax": 0})
     government = newer.pop("government")
-    before = await explained(api, kind=Kind.GOVERNMENT)
+    before = await explained(api, kind=IndicatorKind.GOVERNMENT)
     for key, block in newer.items():
         api.take(key, block)
-        during = await explained(api, kind=Kind.GOVERNMENT)
+        during = await explained(api, kind=IndicatorKind.GOVERNMENT)
         assert during.indicator.as_of.seconds == AS_OF
         assert during.estimate == before.estimate
     api.take("government", government)
-    after = await explained(api, kind=Kind.GOVERNMENT)
+    after = await explained(api, kind=IndicatorKind.GOVERNMENT)
     assert after.indicator.as_of.seconds == AS_OF + 300
     assert after.estimate == pytest.approx(after.indicator.point, abs=1e-12)
     assert after.estimate < before.estimate
@@ -145,18 +148,18 @@ async def test_an_agency_that_left_the_register_holds_nothing_up(api):
     left_behind = blocks_of(api.register)["consumer.customs"]
     api.take("consumer.abolished", left_behind)
     api.take_blocks(as_of=AS_OF + 300)
-    assert (await explained(api, kind=Kind.GOVERNMENT)).indicator.as_of.seconds == AS_OF + 300
+    assert (await explained(api, kind=IndicatorKind.GOVERNMENT)).indicator.as_of.seconds == AS_OF + 300
 
 
 async def test_what_cannot_be_explained_is_refused(api, empty_api, refusal):
     """A limit too large, an unknown link and evidence that has not come yet get their status."""
     ask = api.indicators.ExplainIndicator
-    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=Kind.GOVERNMENT, limit=1001)))
+    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=IndicatorKind.GOVERNMENT, limit=1001)))
     assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "LIMIT_TOO_LARGE")
-    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=Kind.LINK, id="no")))
+    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=IndicatorKind.LINK, id="no")))
     assert (code, info.reason) == (grpc.StatusCode.NOT_FOUND, "LINK_UNKNOWN")
     api.picture.model.whole.clear()
-    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=Kind.GOVERNMENT)))
+    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=IndicatorKind.GOVERNMENT)))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNPUBLISHED")
 
 
@@ -176,7 +179,7 @@ async def test_a_link_is_explained_by_its_evidence(api):
         f"slot.land-registry.{chunk}": encode_slot_block(slot_block_of(api.register, "land-registry", chunk, here)),
         "latest.land-registry.0": encode_recent(recent_block(api.register)),
     }
-    found = (await explained(api, kind=Kind.LINK, id="deed-tax")).findings
+    found = (await explained(api, kind=IndicatorKind.LINK, id="deed-tax")).findings
     assert (found.slots, found.ok, found.late) == (100, 90, 10)
     assert len(here) == 5, "the slots of this test lie in one chunk"
     assert [(one.reason, one.slots, one.share) for one in found.reasons] == [
@@ -207,17 +210,17 @@ async def test_a_link_is_explained_by_what_its_agencies_exchanged(api):
     block = blocks_of(api.register)["consumer.land-registry"]
     api.take("consumer.land-registry", replace(block, reconciliations=(disagreeing(window_days=7), silent())))
     for window in (7, 28):
-        found = (await explained(api, kind=Kind.LINK, id="deed-civil", window_days=window)).findings
+        found = (await explained(api, kind=IndicatorKind.LINK, id="deed-civil", window_days=window)).findings
         one = found.exchanges
         assert (one.consumer, one.provider) == ("land-registry", "civil-registry")
         assert (one.count, one.ok, one.bus_failures, one.provider_failures) == (40, 38, 1, 1)
         assert (one.slots_from.seconds, one.slots_to.seconds) == (COUNTED_FROM, AS_OF)
         assert one.last_slot.seconds == AS_OF - 300
         assert found.HasField("reconciliation") == (window == 7)
-    week = (await explained(api, kind=Kind.LINK, id="deed-civil", window_days=7)).findings.reconciliation
+    week = (await explained(api, kind=IndicatorKind.LINK, id="deed-civil", window_days=7)).findings.reconciliation
     assert (week.exchanges, week.window_days) == (1234, 7)
     assert (week.as_of.seconds, week.last_hour.seconds) == (LOOKED_AT, LAST_HOUR)
-    never = (await explained(api, kind=Kind.LINK, id="deed-tax")).findings
+    never = (await explained(api, kind=IndicatorKind.LINK, id="deed-tax")).findings
     assert not never.HasField("exchanges")
     assert (never.reconciliation.silent, never.reconciliation.as_of.seconds) == (True, LOOKED_AT)
     assert not never.reconciliation.HasField("last_hour")
@@ -229,7 +232,7 @@ async def test_exchanges_of_before_they_had_times_are_told_without(api):
     old = tuple(replace(one, slots_from=None, slots_to=None) for one in block.exchanges)
     reconciled = (replace(disagreeing(), as_of=None, last_hour=None),)
     api.take("consumer.land-registry", replace(block, exchanges=old, reconciliations=reconciled))
-    found = (await explained(api, kind=Kind.LINK, id="deed-civil")).findings
+    found = (await explained(api, kind=IndicatorKind.LINK, id="deed-civil")).findings
     assert (found.exchanges.count, found.reconciliation.exchanges) == (40, 1234)
     assert not any(found.exchanges.HasField(name) for name in ("slots_from", "slots_to"))
     assert not any(found.reconciliation.HasField(name) for name in ("as_of", "last_hour"))
@@ -240,7 +243,7 @@ async def test_an_absent_link_failed_for_being_absent(api):
     chunk = AS_OF // 300 // 64 - 1
     block = slot_block_of(api.register, "land-registry", chunk, {})
     api.bucket.values[f"slot.land-registry.{chunk}"] = encode_slot_block(block)
-    found = (await explained(api, kind=Kind.LINK, id="transfer-customs")).findings
+    found = (await explained(api, kind=IndicatorKind.LINK, id="transfer-customs")).findings
     assert [(one.reason, one.slots, one.share) for one in found.reasons] == [(Reason.ABSENT, 64, 1.0)]
     assert (found.slots, found.not_connected, len(found.latest), len(found.burns)) == (100, 100, 0, 0)
 
@@ -248,7 +251,7 @@ async def test_an_absent_link_failed_for_being_absent(api):
 async def test_evidence_out_of_reach_is_said(api, refusal):
     """When the bus does not answer, a link's explanation is refused as unavailable; the government's needs no bus."""
     api.bucket.error = BusError("gone")
-    request = messages.ExplainIndicatorRequest(kind=Kind.LINK, id="deed-tax")
+    request = messages.ExplainIndicatorRequest(kind=IndicatorKind.LINK, id="deed-tax")
     code, info, _ = await refusal(api.indicators.ExplainIndicator(request))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNREACHABLE")
-    assert not (await explained(api, kind=Kind.GOVERNMENT)).HasField("findings")
+    assert not (await explained(api, kind=IndicatorKind.GOVERNMENT)).HasField("findings")

@@ -16,14 +16,14 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.commands import ask as ask_commands
 from services.core.bus.names import indicator_subject
 from services.core.codec import indicator_to_message
-from services.core.codec.units import timestamp
-from services.core.model.indicator import Indicator, Kind, Losses
+from services.core.codec.units import to_timestamp
+from services.core.model.indicator import Indicator, IndicatorKind, Losses
 
 HOUR = 3600
 FIRST = 1_790_000_000 // HOUR * HOUR
 
 
-def published(hour, *, kind=Kind.GOVERNMENT, entity="country", window=28, point=None):
+def published(hour, *, kind=IndicatorKind.GOVERNMENT, entity="country", window=28, point=None):
     """One indicator as of some hours after the first."""
     share = 0.5 + hour / 1000 if point is None else point
     return Indicator(
@@ -48,8 +48,8 @@ async def kept(api, nats):
         rows = [published(hour) for hour in range(60)]
         rows.insert(31, published(30, point=0.9))
         rows += [published(hour, window=7) for hour in range(3)]
-        rows += [published(hour, kind=Kind.SERVICE, entity="title-deed") for hour in (0, 24)]
-        rows += [published(0, kind=Kind.CONSUMER, entity="abolished")]
+        rows += [published(hour, kind=IndicatorKind.SERVICE, entity="title-deed") for hour in (0, 24)]
+        rows += [published(0, kind=IndicatorKind.CONSUMER, entity="abolished")]
         for number, row in enumerate(rows):
             subject = indicator_subject(row.kind.label, row.id, row.window_days)
             await scorer.publish(subject, indicator_to_message(row).SerializeToString(), message_id=str(number))
@@ -62,7 +62,7 @@ async def asked(api, **question):
     """Every hour of the answer, page after page, and how many pages there were."""
     hours, pages, token = [], 0, ""
     while True:
-        request = messages.GetHistoryRequest(page_token=token, **{"kind": Kind.GOVERNMENT, **question})
+        request = messages.GetHistoryRequest(page_token=token, **{"kind": IndicatorKind.GOVERNMENT, **question})
         page = await api.indicators.GetHistory(request)
         assert len(page.indicators) <= (question.get("page_size") or 100)
         hours += [(one.as_of.seconds - FIRST) / HOUR for one in page.indicators]
@@ -75,7 +75,7 @@ async def asked(api, **question):
 async def test_every_publication_is_told_once_whatever_the_page(kept, size, pages):
     """All pages together tell each hour once, oldest first; what a scorer repeated is told as first published."""
     assert await asked(kept, page_size=size) == ([float(hour) for hour in range(60)], pages)
-    page = await kept.indicators.GetHistory(messages.GetHistoryRequest(kind=Kind.GOVERNMENT, id="country"))
+    page = await kept.indicators.GetHistory(messages.GetHistoryRequest(kind=IndicatorKind.GOVERNMENT, id="country"))
     assert page.indicators[30].point == 0.53
 
 
@@ -85,36 +85,36 @@ async def test_every_publication_is_told_once_whatever_the_page(kept, size, page
 )
 async def test_from_and_to_are_honoured(kept, start, end, hours):
     """Those as of a moment in [from, to) are told and no other, in pages too."""
-    span = {name: timestamp(FIRST + at * HOUR) for name, at in (("from", start), ("to", end)) if at is not None}
+    span = {name: to_timestamp(FIRST + at * HOUR) for name, at in (("from", start), ("to", end)) if at is not None}
     assert (await asked(kept, page_size=2, **span))[0] == hours
 
 
 async def test_windows_kinds_and_entities_are_kept_apart(kept):
     """Each entity and window has a history of its own, also an agency that has left the register."""
     assert (await asked(kept, window_days=7))[0] == [0, 1, 2]
-    assert (await asked(kept, kind=Kind.SERVICE, id="title-deed"))[0] == [0, 24]
-    assert (await asked(kept, kind=Kind.CONSUMER, id="abolished"))[0] == [0]
-    assert (await asked(kept, kind=Kind.CONSUMER, id="tax-office"))[0] == []
+    assert (await asked(kept, kind=IndicatorKind.SERVICE, id="title-deed"))[0] == [0, 24]
+    assert (await asked(kept, kind=IndicatorKind.CONSUMER, id="abolished"))[0] == [0]
+    assert (await asked(kept, kind=IndicatorKind.CONSUMER, id="tax-office"))[0] == []
 
 
 @pytest.mark.parametrize(
     ("question", "code", "reason"),
     [
-        ({"kind": Kind.LINK, "id": "deed-tax"}, grpc.StatusCode.FAILED_PRECONDITION, "HISTORY_IN_ARCHIVE"),
-        ({"kind": Kind.ENDPOINT, "id": "bus"}, grpc.StatusCode.FAILED_PRECONDITION, "HISTORY_IN_ARCHIVE"),
-        ({"kind": Kind.CONSUMER, "id": "nobody"}, grpc.StatusCode.NOT_FOUND, "AGENCY_UNKNOWN"),
-        ({"kind": Kind.CONSUMER, "id": "a.>"}, grpc.StatusCode.NOT_FOUND, "AGENCY_UNKNOWN"),
-        ({"kind": Kind.CONSUMER}, grpc.StatusCode.INVALID_ARGUMENT, "ID_MISSING"),
+        ({"kind": IndicatorKind.LINK, "id": "deed-tax"}, grpc.StatusCode.FAILED_PRECONDITION, "HISTORY_IN_ARCHIVE"),
+        ({"kind": IndicatorKind.ENDPOINT, "id": "bus"}, grpc.StatusCode.FAILED_PRECONDITION, "HISTORY_IN_ARCHIVE"),
+        ({"kind": IndicatorKind.CONSUMER, "id": "nobody"}, grpc.StatusCode.NOT_FOUND, "AGENCY_UNKNOWN"),
+        ({"kind": IndicatorKind.CONSUMER, "id": "a.>"}, grpc.StatusCode.NOT_FOUND, "AGENCY_UNKNOWN"),
+        ({"kind": IndicatorKind.CONSUMER}, grpc.StatusCode.INVALID_ARGUMENT, "ID_MISSING"),
         ({"window_days": 5}, grpc.StatusCode.INVALID_ARGUMENT, "WINDOW_UNKNOWN"),
         ({"page_size": 1001}, grpc.StatusCode.INVALID_ARGUMENT, "PAGE_SIZE_TOO_LARGE"),
         ({"page_token": "no"}, grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"),
-        ({"from": timestamp(9), "to": timestamp(9)}, grpc.StatusCode.INVALID_ARGUMENT, "TIME_RANGE_INVALID"),
+        ({"from": to_timestamp(9), "to": to_timestamp(9)}, grpc.StatusCode.INVALID_ARGUMENT, "TIME_RANGE_INVALID"),
         ({"from": Timestamp(seconds=10**12)}, grpc.StatusCode.INVALID_ARGUMENT, "TIME_RANGE_INVALID"),
     ],
 )
 async def test_what_has_no_history_is_refused(kept, refusal, question, code, reason):
     """Links and endpoints, unknown entities and windows, and bad pages and times each get their status and reason."""
-    request = messages.GetHistoryRequest(**{"kind": Kind.GOVERNMENT, **question})
+    request = messages.GetHistoryRequest(**{"kind": IndicatorKind.GOVERNMENT, **question})
     answered, info, _ = await refusal(kept.indicators.GetHistory(request))
     assert (answered, info.reason) == (code, reason)
 
@@ -122,10 +122,16 @@ async def test_what_has_no_history_is_refused(kept, refusal, question, code, rea
 @pytest.mark.parametrize(
     ("kind", "entity", "whose", "command", "instead"),
     [
-        (Kind.LINK, "deed-tax", "link `deed-tax`", "link deed-tax", ", or GetLink for its slots of the last 48 hours"),
-        (Kind.LINK, "", "any link", "link ID", ", or GetLink for its slots of the last 48 hours"),
-        (Kind.ENDPOINT, "bus", "endpoint `bus`", "endpoint bus", ""),
-        (Kind.ENDPOINT, "", "any endpoint", "endpoint ID", ""),
+        (
+            IndicatorKind.LINK,
+            "deed-tax",
+            "link `deed-tax`",
+            "link deed-tax",
+            ", or GetLink for its slots of the last 48 hours",
+        ),
+        (IndicatorKind.LINK, "", "any link", "link ID", ", or GetLink for its slots of the last 48 hours"),
+        (IndicatorKind.ENDPOINT, "bus", "endpoint `bus`", "endpoint bus", ""),
+        (IndicatorKind.ENDPOINT, "", "any endpoint", "endpoint ID", ""),
     ],
 )
 async def test_who_asks_for_a_history_that_is_not_kept_is_told_what_there_is(
@@ -140,8 +146,8 @@ async def test_who_asks_for_a_history_that_is_not_kept_is_told_what_there_is(
 
 async def test_a_token_belongs_to_its_question(kept, refusal):
     """The token of one window does not continue another."""
-    page = await kept.indicators.GetHistory(messages.GetHistoryRequest(kind=Kind.GOVERNMENT, page_size=5))
-    request = messages.GetHistoryRequest(kind=Kind.GOVERNMENT, window_days=7, page_token=page.next_page_token)
+    page = await kept.indicators.GetHistory(messages.GetHistoryRequest(kind=IndicatorKind.GOVERNMENT, page_size=5))
+    request = messages.GetHistoryRequest(kind=IndicatorKind.GOVERNMENT, window_days=7, page_token=page.next_page_token)
     code, info, _ = await refusal(kept.indicators.GetHistory(request))
     assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
 
@@ -149,7 +155,7 @@ async def test_a_token_belongs_to_its_question(kept, refusal):
 async def test_a_bus_that_does_not_answer_is_told_within_the_deadline(kept, nats, refusal):
     """Without a bus the caller is told so by its own deadline; once the bus is back, so is the history."""
     nats.kill()
-    request = messages.GetHistoryRequest(kind=Kind.GOVERNMENT)
+    request = messages.GetHistoryRequest(kind=IndicatorKind.GOVERNMENT)
     code, info, _ = await refusal(kept.indicators.GetHistory(request, timeout=2))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "HISTORY_UNREACHABLE")
     nats.start()

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.register.directory.load import load_register
 from tests.support.cases.api_blocks import AS_OF, blocks_of
 from tests.support.registers import write_register
@@ -17,7 +17,7 @@ NOT_FOUND = grpc.StatusCode.NOT_FOUND
 
 async def test_the_government_is_the_default(api):
     """Kind government without id and window answers the policy's government over its default window, bounds and all."""
-    answer = await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=Kind.GOVERNMENT))
+    answer = await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=IndicatorKind.GOVERNMENT))
     indicator = answer.indicator
     assert (indicator.id, indicator.window_days, indicator.as_of.seconds) == ("country", 28, AS_OF)
     assert indicator.lower <= indicator.point <= indicator.upper
@@ -39,7 +39,7 @@ async def test_every_published_indicator_is_got_by_its_name(api):
 
 async def test_a_newer_block_replaces_the_answer(api):
     """The cached answer never outlives its block."""
-    request = messages.GetIndicatorRequest(kind=Kind.LINK, id="deed-tax")
+    request = messages.GetIndicatorRequest(kind=IndicatorKind.LINK, id="deed-tax")
     assert (await api.indicators.GetIndicator(request)).indicator.point == 0.9
     api.take_blocks(ok={"deed-tax": 40}, as_of=AS_OF + 300)
     got = (await api.indicators.GetIndicator(request)).indicator
@@ -51,18 +51,18 @@ async def test_a_newer_block_replaces_the_answer(api):
     [
         ({"kind": 0}, (INVALID, "KIND_UNKNOWN", {"kind": "0"})),
         ({"kind": 99}, (INVALID, "KIND_UNKNOWN", {"kind": "99"})),
-        ({"kind": Kind.LINK}, (INVALID, "ID_MISSING", {})),
+        ({"kind": IndicatorKind.LINK}, (INVALID, "ID_MISSING", {})),
         (
-            {"kind": Kind.GOVERNMENT, "window_days": 9},
+            {"kind": IndicatorKind.GOVERNMENT, "window_days": 9},
             (INVALID, "WINDOW_UNKNOWN", {"window_days": "9", "windows_days": "7, 28, 90"}),
         ),
-        ({"kind": Kind.GOVERNMENT, "id": "other"}, (NOT_FOUND, "GOVERNMENT_UNKNOWN", {"government": "other"})),
-        ({"kind": Kind.SECTOR, "id": "no"}, (NOT_FOUND, "SECTOR_UNKNOWN", {"sector": "no"})),
-        ({"kind": Kind.CONSUMER, "id": "no"}, (NOT_FOUND, "AGENCY_UNKNOWN", {"agency": "no"})),
-        ({"kind": Kind.PROVIDER, "id": "no"}, (NOT_FOUND, "AGENCY_UNKNOWN", {"agency": "no"})),
-        ({"kind": Kind.SERVICE, "id": "no"}, (NOT_FOUND, "SERVICE_UNKNOWN", {"service": "no"})),
-        ({"kind": Kind.LINK, "id": "no"}, (NOT_FOUND, "LINK_UNKNOWN", {"link": "no"})),
-        ({"kind": Kind.ENDPOINT, "id": "no"}, (NOT_FOUND, "ENDPOINT_UNKNOWN", {"endpoint": "no"})),
+        ({"kind": IndicatorKind.GOVERNMENT, "id": "other"}, (NOT_FOUND, "GOVERNMENT_UNKNOWN", {"government": "other"})),
+        ({"kind": IndicatorKind.SECTOR, "id": "no"}, (NOT_FOUND, "SECTOR_UNKNOWN", {"sector": "no"})),
+        ({"kind": IndicatorKind.CONSUMER, "id": "no"}, (NOT_FOUND, "AGENCY_UNKNOWN", {"agency": "no"})),
+        ({"kind": IndicatorKind.PROVIDER, "id": "no"}, (NOT_FOUND, "AGENCY_UNKNOWN", {"agency": "no"})),
+        ({"kind": IndicatorKind.SERVICE, "id": "no"}, (NOT_FOUND, "SERVICE_UNKNOWN", {"service": "no"})),
+        ({"kind": IndicatorKind.LINK, "id": "no"}, (NOT_FOUND, "LINK_UNKNOWN", {"link": "no"})),
+        ({"kind": IndicatorKind.ENDPOINT, "id": "no"}, (NOT_FOUND, "ENDPOINT_UNKNOWN", {"endpoint": "no"})),
     ],
 )
 async def test_what_cannot_be_is_refused_by_name(api, refusal, asked, expected):
@@ -78,16 +78,18 @@ async def test_what_cannot_be_is_refused_by_name(api, refusal, asked, expected):
 async def test_before_anything_is_published_the_answer_is_unavailable(empty_api, refusal):
     """Without a register every call is UNAVAILABLE; with it, known entities are UNAVAILABLE and unknown ones NOT_FOUND."""
     ask = empty_api.indicators.GetIndicator
-    link = messages.GetIndicatorRequest(kind=Kind.LINK, id="deed-tax")
+    link = messages.GetIndicatorRequest(kind=IndicatorKind.LINK, id="deed-tax")
     code, info, _ = await refusal(ask(link))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "REGISTER_UNPUBLISHED")
     empty_api.take_register()
     code, info, _ = await refusal(ask(link))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED")
     assert dict(info.metadata) == {"kind": "link", "id": "deed-tax", "window_days": "28"}
-    code, info, _ = await refusal(ask(messages.GetIndicatorRequest(kind=Kind.LINK, id="no")))
+    code, info, _ = await refusal(ask(messages.GetIndicatorRequest(kind=IndicatorKind.LINK, id="no")))
     assert code == NOT_FOUND
-    code, info, _ = await refusal(empty_api.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=Kind.LINK)))
+    code, info, _ = await refusal(
+        empty_api.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=IndicatorKind.LINK))
+    )
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED")
 
 
@@ -97,7 +99,7 @@ async def test_what_never_has_an_indicator_says_so(empty_api, refusal, tmp_path)
     empty_api.register = load_register(write_register(tmp_path / "more", services_csv=services))
     empty_api.take_register()
     empty_api.take_blocks()
-    request = messages.GetIndicatorRequest(kind=Kind.SERVICE, id="tourism")
+    request = messages.GetIndicatorRequest(kind=IndicatorKind.SERVICE, id="tourism")
     code, info, sentence = await refusal(empty_api.indicators.GetIndicator(request))
     assert (code, info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_APPLICABLE")
     assert "`tourism`" in sentence
@@ -109,7 +111,7 @@ async def test_a_first_refresh_that_is_not_whole_is_no_answer(empty_api, refusal
     for key, block in blocks_of(empty_api.register).items():
         if key != "government":
             empty_api.take(key, block)
-    request = messages.GetIndicatorRequest(kind=Kind.GOVERNMENT)
+    request = messages.GetIndicatorRequest(kind=IndicatorKind.GOVERNMENT)
     code, info, _ = await refusal(empty_api.indicators.GetIndicator(request))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED")
 
@@ -117,9 +119,9 @@ async def test_a_first_refresh_that_is_not_whole_is_no_answer(empty_api, refusal
 async def test_what_is_out_of_force_says_so(api, refusal):
     """A link that everything published together leaves out has nothing in force: FAILED_PRECONDITION as well."""
     block = blocks_of(api.register)["consumer.customs"]
-    rows = tuple(row for row in block.indicators if row.kind != Kind.LINK)
+    rows = tuple(row for row in block.indicators if row.kind != IndicatorKind.LINK)
     api.take("consumer.customs", type(block)(rows, block.links, block.exchanges))
-    request = messages.GetIndicatorRequest(kind=Kind.LINK, id="permit-tax")
+    request = messages.GetIndicatorRequest(kind=IndicatorKind.LINK, id="permit-tax")
     code, info, _ = await refusal(api.indicators.GetIndicator(request))
     assert (code, info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_APPLICABLE")
 
@@ -127,23 +129,23 @@ async def test_what_is_out_of_force_says_so(api, refusal):
 async def test_a_deleted_block_takes_its_indicators_with_it(api, refusal):
     """After a block is deleted its entities are unpublished again."""
     api.take("consumer.customs", None)
-    request = messages.GetIndicatorRequest(kind=Kind.LINK, id="permit-tax")
+    request = messages.GetIndicatorRequest(kind=IndicatorKind.LINK, id="permit-tax")
     assert (await refusal(api.indicators.GetIndicator(request)))[0] != grpc.StatusCode.OK
-    listed = await api.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=Kind.CONSUMER))
+    listed = await api.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=IndicatorKind.CONSUMER))
     assert [one.id for one in listed.indicators] == ["civil-registry", "land-registry", "tax-office"]
 
 
 @pytest.mark.parametrize(
     ("kind", "sector", "expected"),
     [
-        (Kind.GOVERNMENT, "", ["country"]),
-        (Kind.SECTOR, "", ["economy", "justice"]),
-        (Kind.CONSUMER, "", ["civil-registry", "customs", "land-registry", "tax-office"]),
-        (Kind.CONSUMER, "justice", ["civil-registry", "land-registry"]),
-        (Kind.PROVIDER, "economy", ["customs", "tax-office"]),
-        (Kind.SERVICE, "economy", ["import-permit", "tax-clearance"]),
-        (Kind.LINK, "economy", ["clearance-customs", "clearance-land", "permit-tax"]),
-        (Kind.ENDPOINT, "", []),
+        (IndicatorKind.GOVERNMENT, "", ["country"]),
+        (IndicatorKind.SECTOR, "", ["economy", "justice"]),
+        (IndicatorKind.CONSUMER, "", ["civil-registry", "customs", "land-registry", "tax-office"]),
+        (IndicatorKind.CONSUMER, "justice", ["civil-registry", "land-registry"]),
+        (IndicatorKind.PROVIDER, "economy", ["customs", "tax-office"]),
+        (IndicatorKind.SERVICE, "economy", ["import-permit", "tax-clearance"]),
+        (IndicatorKind.LINK, "economy", ["clearance-customs", "clearance-land", "permit-tax"]),
+        (IndicatorKind.ENDPOINT, "", []),
     ],
 )
 async def test_lists_are_of_one_kind_and_sector_in_id_order(api, kind, sector, expected):
@@ -157,13 +159,13 @@ async def test_lists_are_of_one_kind_and_sector_in_id_order(api, kind, sector, e
 @pytest.mark.parametrize(
     ("asked", "code", "reason"),
     [
-        ({"kind": Kind.LINK, "sector": "no"}, NOT_FOUND, "SECTOR_UNKNOWN"),
-        ({"kind": Kind.GOVERNMENT, "sector": "justice"}, INVALID, "FILTER_NOT_APPLICABLE"),
-        ({"kind": Kind.LINK, "page_size": 1001}, INVALID, "PAGE_SIZE_TOO_LARGE"),
-        ({"kind": Kind.LINK, "page_token": "what?"}, INVALID, "PAGE_TOKEN_INVALID"),
-        ({"kind": Kind.LINK, "page_token": "سلام"}, INVALID, "PAGE_TOKEN_INVALID"),
+        ({"kind": IndicatorKind.LINK, "sector": "no"}, NOT_FOUND, "SECTOR_UNKNOWN"),
+        ({"kind": IndicatorKind.GOVERNMENT, "sector": "justice"}, INVALID, "FILTER_NOT_APPLICABLE"),
+        ({"kind": IndicatorKind.LINK, "page_size": 1001}, INVALID, "PAGE_SIZE_TOO_LARGE"),
+        ({"kind": IndicatorKind.LINK, "page_token": "what?"}, INVALID, "PAGE_TOKEN_INVALID"),
+        ({"kind": IndicatorKind.LINK, "page_token": "سلام"}, INVALID, "PAGE_TOKEN_INVALID"),
         ({"kind": 0}, INVALID, "KIND_UNKNOWN"),
-        ({"kind": Kind.LINK, "window_days": 1}, INVALID, "WINDOW_UNKNOWN"),
+        ({"kind": IndicatorKind.LINK, "window_days": 1}, INVALID, "WINDOW_UNKNOWN"),
     ],
 )
 async def test_lists_refuse_what_they_cannot_do(api, refusal, asked, code, reason):
@@ -175,16 +177,16 @@ async def test_lists_refuse_what_they_cannot_do(api, refusal, asked, code, reaso
 async def test_pages_go_on_across_refreshes(api, refusal):
     """A token continues behind the last id after blocks came and went, and only for the question it came from."""
     ask = api.indicators.ListIndicators
-    first = await ask(messages.ListIndicatorsRequest(kind=Kind.LINK, page_size=3))
+    first = await ask(messages.ListIndicatorsRequest(kind=IndicatorKind.LINK, page_size=3))
     assert [one.id for one in first.indicators] == ["birth-tax", "clearance-customs", "clearance-land"]
     api.take("consumer.tax-office", None)
     api.take_blocks(as_of=AS_OF + 300)
     api.take("consumer.civil-registry", None)
-    rest = await ask(messages.ListIndicatorsRequest(kind=Kind.LINK, page_token=first.next_page_token))
+    rest = await ask(messages.ListIndicatorsRequest(kind=IndicatorKind.LINK, page_token=first.next_page_token))
     assert [one.id for one in rest.indicators] == [
         *("deed-civil", "deed-tax", "permit-tax", "transfer-civil", "transfer-customs")
     ]
-    other = messages.ListIndicatorsRequest(kind=Kind.LINK, window_days=7, page_token=first.next_page_token)
+    other = messages.ListIndicatorsRequest(kind=IndicatorKind.LINK, window_days=7, page_token=first.next_page_token)
     code, info, _ = await refusal(ask(other))
     assert (code, info.reason) == (INVALID, "PAGE_TOKEN_INVALID")
 
@@ -197,7 +199,7 @@ async def test_a_fault_of_ours_is_internal_and_says_no_more(api, refusal, monkey
 
     monkeypatch.setattr(api.picture.model, "get", explode)
     code, info, sentence = await refusal(
-        api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=Kind.GOVERNMENT))
+        api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=IndicatorKind.GOVERNMENT))
     )
     assert (code, info.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert "secret" not in sentence

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.blocks.slot_block import encode_slot_block
-from services.core.codec.units import timestamp
+from services.core.codec.units import to_timestamp
 from services.core.errors import BusError
 from services.core.model.outcome import Outcome, Reason
 from services.register.directory.load import load_register
@@ -27,7 +27,9 @@ def hold(api, agency, chunk, cells):
 
 async def slots_of(api, link, first, end):
     """Return the slots [first, end) of a link as (number, verdict, reason, {vantage: (outcome, reason)})."""
-    request = messages.GetLinkRequest(link=link, slots_from=timestamp(first * SLOT), slots_to=timestamp(end * SLOT))
+    request = messages.GetLinkRequest(
+        link=link, slots_from=to_timestamp(first * SLOT), slots_to=to_timestamp(end * SLOT)
+    )
     answer = await api.indicators.GetLink(request)
     return [
         (
@@ -169,7 +171,7 @@ async def test_slots_in_which_a_link_is_not_required_are_left_out(api, tmp_path)
 
 async def test_without_an_end_slots_reach_to_what_is_counted(api):
     """slots_to unset means up to as_of, so that a slot still being probed is not told as one without measurement."""
-    request = messages.GetLinkRequest(link="transfer-customs", slots_from=timestamp(AS_OF - 2 * SLOT))
+    request = messages.GetLinkRequest(link="transfer-customs", slots_from=to_timestamp(AS_OF - 2 * SLOT))
     answer = await api.indicators.GetLink(request)
     assert [slot.slot_start.seconds for slot in answer.slots] == [AS_OF - 2 * SLOT, AS_OF - SLOT]
 
@@ -178,7 +180,7 @@ async def test_ten_thousand_slots_and_no_more(api, refusal):
     """The most slots there may be are answered; one more is refused."""
     assert len(await slots_of(api, "transfer-customs", NOW - 10_000, NOW)) == 10_000
     request = messages.GetLinkRequest(
-        link="transfer-customs", slots_from=timestamp((NOW - 10_001) * SLOT), slots_to=timestamp(NOW * SLOT)
+        link="transfer-customs", slots_from=to_timestamp((NOW - 10_001) * SLOT), slots_to=to_timestamp(NOW * SLOT)
     )
     code, info, _ = await refusal(api.indicators.GetLink(request))
     assert (code, info.reason, info.metadata["slots"]) == (INVALID, "SLOTS_TOO_MANY", "10001")
@@ -186,7 +188,7 @@ async def test_ten_thousand_slots_and_no_more(api, refusal):
 
 async def test_bad_questions_about_links_are_refused(api, refusal):
     """Unknown ids, an end without a beginning or before it, and a silent bus get their status."""
-    ask, at = api.indicators.GetLink, timestamp(AS_OF)
+    ask, at = api.indicators.GetLink, to_timestamp(AS_OF)
     expected = (
         (messages.GetLinkRequest(link="no"), grpc.StatusCode.NOT_FOUND, "LINK_UNKNOWN"),
         (messages.GetLinkRequest(), INVALID, "ID_MISSING"),
@@ -201,7 +203,7 @@ async def test_bad_questions_about_links_are_refused(api, refusal):
         got, info, _ = await refusal(api.indicators.ListLinks(messages.ListLinksRequest(**filters)))
         assert (got, info.reason) == (grpc.StatusCode.NOT_FOUND, reason)
     api.bucket.error = BusError("no answer in time")
-    request = messages.GetLinkRequest(link="deed-tax", slots_from=timestamp(AS_OF - 900), slots_to=at)
+    request = messages.GetLinkRequest(link="deed-tax", slots_from=to_timestamp(AS_OF - 900), slots_to=at)
     got, info, sentence = await refusal(ask(request))
     assert (got, info.reason, info.metadata["link"]) == (
         *(grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNREACHABLE", "deed-tax"),

@@ -10,7 +10,7 @@ import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import register_service_pb2
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.register.directory.load import load_register
 from tests.support.block_columns import decode_block, encoded
 from tests.support.cases.api_blocks import AS_OF, blocks_of, structure_of
@@ -50,8 +50,11 @@ def test_a_block_brings_its_structures_and_levels_back(register):
     versions = {"register_version": register.register_version, "method_version": "1", "evidence_sequence": 7}
     assert decode_block(encoded(block)).structures == tuple(replace(one, **versions) for one in block.structures)
     rows = decode_block(encoded(blocks_of(register)["consumer.land-registry"])).indicators
-    assert {row.id: row.level for row in rows if row.kind is Kind.SERVICE} == {"title-deed": 2, "title-transfer": 1}
-    assert {row.level for row in rows if row.kind is not Kind.SERVICE} == {None}
+    assert {row.id: row.level for row in rows if row.kind is IndicatorKind.SERVICE} == {
+        "title-deed": 2,
+        "title-transfer": 1,
+    }
+    assert {row.level for row in rows if row.kind is not IndicatorKind.SERVICE} == {None}
 
 
 async def test_three_bars_stand_beside_each_other(evaluated):
@@ -132,7 +135,9 @@ async def test_every_table_has_the_government_as_its_total(api, attribute):
     assert total.on_paper_per_service == on_paper / len(burdened) == 1 / 5
     assert (total.value, total.HasField("lowest")) == ("", False)
     assert list(total.levels) == [0, 1, 4, 0, 0]
-    government = (await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=Kind.GOVERNMENT))).indicator
+    government = (
+        await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=IndicatorKind.GOVERNMENT))
+    ).indicator
     for name in ("point", "lower", "upper", "known_share"):
         assert getattr(total.index, name) == pytest.approx(getattr(government, name))
     for name in ("services", "services_with_links", "links_absent"):
@@ -150,7 +155,7 @@ async def test_the_index_is_tabulated_by_what_agencies_are_like(api):
     sectors = await ask(messages.TabulateIndicatorsRequest(attribute=_Attribute.TABULATED_ATTRIBUTE_SECTOR))
     shown = {one.value: one.index.point for one in sectors.groups}
     for sector, point in shown.items():
-        request = messages.GetIndicatorRequest(kind=Kind.SECTOR, id=sector)
+        request = messages.GetIndicatorRequest(kind=IndicatorKind.SECTOR, id=sector)
         assert (await api.indicators.GetIndicator(request)).indicator.point == pytest.approx(point)
     agencies = await ask(messages.TabulateIndicatorsRequest(attribute=_Attribute.TABULATED_ATTRIBUTE_AGENCY))
     assert [one.value for one in agencies.groups] == ["civil-registry", "customs", "land-registry", "tax-office"]

@@ -13,8 +13,8 @@ from services.api.model.published import Published
 from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
 from services.api.model.watch import WatchHub
-from services.core.blocks.read import KeptBlock
-from services.core.model.indicator import Kind
+from services.core.blocks.read import BlockReader
+from services.core.model.indicator import IndicatorKind
 from tests.support.block_columns import encoded
 from tests.support.cases.api_blocks import AS_OF, blocks_of
 
@@ -39,7 +39,7 @@ def watchers(api):
 
 async def test_current_ones_come_at_once_and_then_what_changes(api):
     """A watch of a kind begins with every entity and goes on with those that changed, and only with those."""
-    stream = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=Kind.CONSUMER))
+    stream = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=IndicatorKind.CONSUMER))
     assert [one.id for one in await take(stream, 4)] == [
         *("civil-registry", "customs", "land-registry", "tax-office"),
     ]
@@ -56,7 +56,7 @@ async def test_current_ones_come_at_once_and_then_what_changes(api):
 async def test_a_watch_of_named_entities_hears_of_no_other(api):
     """Only the ids asked for, in the window asked for; one not published yet comes as soon as it is."""
     api.take("consumer.customs", None)
-    request = messages.WatchIndicatorsRequest(kind=Kind.LINK, ids=["permit-tax", "deed-tax"], window_days=7)
+    request = messages.WatchIndicatorsRequest(kind=IndicatorKind.LINK, ids=["permit-tax", "deed-tax"], window_days=7)
     stream = api.indicators.WatchIndicators(request)
     assert [(one.id, one.window_days) for one in await take(stream, 1)] == [("deed-tax", 7)]
     api.take_blocks(ok={"birth-tax": 3})
@@ -68,8 +68,8 @@ async def test_a_watch_that_makes_no_sense_is_refused(api, refusal):
     """Unknown kinds, ids and windows end the watch at once with their status."""
     for asked, code, reason in (
         ({"kind": 0}, grpc.StatusCode.INVALID_ARGUMENT, "KIND_UNKNOWN"),
-        ({"kind": Kind.LINK, "ids": ["deed-tax", "no"]}, grpc.StatusCode.NOT_FOUND, "LINK_UNKNOWN"),
-        ({"kind": Kind.LINK, "window_days": 3}, grpc.StatusCode.INVALID_ARGUMENT, "WINDOW_UNKNOWN"),
+        ({"kind": IndicatorKind.LINK, "ids": ["deed-tax", "no"]}, grpc.StatusCode.NOT_FOUND, "LINK_UNKNOWN"),
+        ({"kind": IndicatorKind.LINK, "window_days": 3}, grpc.StatusCode.INVALID_ARGUMENT, "WINDOW_UNKNOWN"),
     ):
         got, info, _ = await refusal(api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(**asked)))
         assert (got, info.reason) == (code, reason)
@@ -77,12 +77,12 @@ async def test_a_watch_that_makes_no_sense_is_refused(api, refusal):
 
 async def test_draining_ends_watches_with_unavailable(api, refusal):
     """A watcher of an api that stops is told UNAVAILABLE, which clients take as: connect again."""
-    stream = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=Kind.GOVERNMENT))
+    stream = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=IndicatorKind.GOVERNMENT))
     await take(stream, 1)
     api.picture.hub.close()
     code, info, _ = await refusal(stream)
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
-    late = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=Kind.GOVERNMENT))
+    late = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=IndicatorKind.GOVERNMENT))
     assert (await refusal(late))[0] == grpc.StatusCode.UNAVAILABLE
 
 
@@ -94,7 +94,7 @@ def hub():
 def changes_of(model, register, **options):
     """What a model with the register says changed with a set of blocks."""
     for key, block in blocks_of(register, windows=(7,), **options).items():
-        yield model.take_block(key, KeptBlock.of(encoded(block)))
+        yield model.take_block(key, BlockReader.of(encoded(block)))
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def model(register):
 
 async def test_a_slow_watcher_gets_the_newest_and_holds_no_more(hub, model, register):
     """A hundred refreshes unsent are one message per entity: the last."""
-    with hub.watch(Kind.LINK, 7, ()) as watch:
+    with hub.watch(IndicatorKind.LINK, 7, ()) as watch:
         for refresh in range(100):
             for change in changes_of(model, register, as_of=AS_OF + refresh):
                 hub.publish(change)
@@ -123,7 +123,7 @@ async def test_a_message_is_made_once_for_all_watchers(hub, model, register, mon
     made = []
     real = Published.message.fget
     monkeypatch.setattr(Published, "message", property(lambda self: made.append(self) or real(self)))
-    watches = [hub.watch(Kind.GOVERNMENT, 7, ["country"]) for _ in range(50)]
+    watches = [hub.watch(IndicatorKind.GOVERNMENT, 7, ["country"]) for _ in range(50)]
     entered = [watch.__enter__() for watch in watches]
     for change in changes_of(model, register):
         hub.publish(change)

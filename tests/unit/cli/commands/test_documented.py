@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from tests.support.cases.api_blocks import blocks_of
 from tests.support.commands import answered, asks_the_api, command_lines
 from tests.support.paths import ROOT
@@ -25,8 +25,10 @@ async def test_what_a_page_says_to_ask_is_answered(api, page, many):
     for key, block in blocks.items():
         api.take(key, replace(block, traffic=(traffic(),) if key == "government" else ()))
     ours = blocks["consumer.civil-registry"]
-    service = next(one for one in ours.indicators if one.kind is Kind.SERVICE and one.window_days == 28)
-    bus = replace(service, kind=Kind.ENDPOINT, id="bus", strict=None, level=None, links_required=0, links_known=0)
+    service = next(one for one in ours.indicators if one.kind is IndicatorKind.SERVICE and one.window_days == 28)
+    bus = replace(
+        service, kind=IndicatorKind.ENDPOINT, id="bus", strict=None, level=None, links_required=0, links_known=0
+    )
     api.take("consumer.civil-registry", replace(ours, indicators=(*ours.indicators, bus)))
     asked = [
         [NAMES.get(word, word) for word in words[1:]]

@@ -10,7 +10,7 @@ from rich.console import Console
 from services.cli.render.probe import Probed, explained, line
 from services.core.model.measurement import Phases, Target
 from services.core.model.outcome import Reason
-from services.core.model.probe import Body, Expect, HeaderExpectation, JsonExpectation, Probe
+from services.core.model.probe import Expect, HeaderExpectation, JsonExpectation, Patterns, Probe
 from services.prober.assignments import Assignment
 from services.prober.attempt import ProbeResult
 from services.prober.checks import Judgement
@@ -34,7 +34,7 @@ NOW = 1_700_000_000
 EXPECT = Expect(
     status=(200,),
     headers={"X-Token": HeaderExpectation(must="^[a-z-]+$", optional=True)},
-    body=Body(must=("clear",), must_not=("error",)),
+    body=Patterns(must=("clear",), must_not=("error",)),
     json=(JsonExpectation("$.id", equals="personal-1"), JsonExpectation("$.clear", type="boolean")),
 )
 GOOD = Observation(

@@ -17,7 +17,7 @@ from services.collector.files.tailer import Follower
 from services.collector.intake import Intake
 from services.collector.ledger.thread import Desk
 from services.collector.metrics import Meters
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 
 NOW = 1_700_000_500_000
 
@@ -80,7 +80,7 @@ def following(tmp_path):
     async def follow(path="logs/*.log"):
         desk, registry = Desk(), CollectorRegistry()
         with structlog.testing.capture_logs() as lines:
-            async with desk.ledger(tmp_path / "state.sqlite", Mapping(None), NOW) as ledger:
+            async with desk.ledger(tmp_path / "state.sqlite", Attributor(None), NOW) as ledger:
                 meters, log = Meters(registry), structlog.get_logger()
                 followed = Followed(ledger, desk, registry, lines)
                 intake = Intake(desk, ledger, meters, log, lambda: followed.now)

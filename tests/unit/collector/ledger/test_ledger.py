@@ -16,7 +16,7 @@ from services.collector.records.formats import read
 from services.collector.records.timeline import Timeline
 from services.core.errors import StateError
 from services.core.model.register import Member
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 from services.register.directory.load import load_register
 from tests.bench.loads.exchange_records import lines
 from tests.support.cases.ledger import DAY, HOUR, NOBODY, NOW, batch, counts
@@ -183,14 +183,14 @@ def test_a_new_register_publishes_what_it_attributes_anew(tmp_path, raw):
     """A register that says who the parties are re-publishes their summaries, and only theirs."""
     register = load_register(write_register(tmp_path / "register"))
     path = tmp_path / "state.sqlite"
-    with Ledger(path, Mapping(register), now_ms=NOW) as ledger:
+    with Ledger(path, Attributor(register), now_ms=NOW) as ledger:
         ledger.take("log", batch(raw(), raw(serviceMemberCode="300", xRequestId="x-2")), now_ms=NOW)
         sent = ledger.unpublished(10)
         ledger.acknowledge(sent)
-        ledger.remap(Mapping(register), now_ms=NOW)
+        ledger.remap(Attributor(register), now_ms=NOW)
         assert ledger.unpublished(10) == []
     known = replace(register, members=(Member("IR/GOV/300", "customs"),))
-    with Ledger(path, Mapping(known), now_ms=NOW) as ledger:
+    with Ledger(path, Attributor(known), now_ms=NOW) as ledger:
         [changed] = ledger.unpublished(10)
         assert (changed.summary.consumer, changed.summary.provider, changed.summary.count) == (
             "_unmapped",
@@ -222,7 +222,7 @@ def test_another_slot_length_is_refused(tmp_path):
         write_register(tmp_path / "register", policy_yaml=("slot_seconds: 300", "slot_seconds: 60"))
     )
     with pytest.raises(StateError) as caught:
-        Ledger(path, Mapping(register), now_ms=NOW)
+        Ledger(path, Attributor(register), now_ms=NOW)
     assert str(caught.value) == (
         f"the collector's state {path} counts in slots of 300 s and the register now says 60 s: "
         "give the collector a new data directory"

@@ -10,7 +10,7 @@ from services.collector.records.formats import read
 from services.collector.records.generic import read_generic
 from services.collector.records.xroad import RecordError, Result
 from services.core.model import Parties
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 from services.register.directory.load import load_register
 from tests.support.registers import write_register
 
@@ -107,7 +107,7 @@ def test_an_id_only_tells_exchanges_apart(line):
 def test_lines_of_both_kinds_stand_in_one_log(line, both):
     """A generic line counts as one exchange that is no orphan, beside records of X-Road."""
     content = b"".join(json.dumps(record).encode() + b"\n" for record in (*both(), line(), line()))
-    with Ledger(None, Mapping(None), now_ms=0) as ledger:
+    with Ledger(None, Attributor(None), now_ms=0) as ledger:
         for batch in read(io.BytesIO(content)):
             ledger.take("log", batch, now_ms=0)
         totals = ledger.totals()
@@ -119,7 +119,7 @@ def test_generic_ids_are_those_of_the_register(line, tmp_path):
     register = load_register(write_register(tmp_path / "register"))
     link = next(iter(register.links.values()))
     consumer = register.consumer(link)
-    mapping = Mapping(register)
+    mapping = Attributor(register)
     names = {"consumer": consumer, "provider": link.provider, "service": link.service}
     known = mapping.of(read_generic(line(**names, data_item=link.data_item)).parties)
     assert (known.consumer, known.provider, known.link, known.shared) == (consumer, link.provider, link.id, False)

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from services.core.bus.concurrency import Inflight
+from services.core.bus.concurrency import BoundedTaskGroup
 from services.core.errors import BusError
 
 
 async def test_no_more_than_so_many_are_under_way() -> None:
     """Places are shared by whoever makes calls, and what turns out to be none takes no place."""
-    inflight, under_way, most, made = Inflight(3), 0, 0, 0
+    inflight, under_way, most, made = BoundedTaskGroup(3), 0, 0, 0
 
     async def call() -> None:
         nonlocal under_way, most, made
@@ -27,7 +27,7 @@ async def test_no_more_than_so_many_are_under_way() -> None:
 
 async def test_a_failure_leaves_all_places_free() -> None:
     """The first failure is raised, the others are cancelled, also those that have not begun, and as many may follow."""
-    inflight, begun = Inflight(4), 0
+    inflight, begun = BoundedTaskGroup(4), 0
 
     async def fail() -> None:
         raise BusError("the bus is gone")

@@ -7,44 +7,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.bus import large_values as parts
-from services.core.bus.large_values import LARGEST, Parts, cut, join, key_behind
+from services.core.bus.large_values import MAX_VALUE_BYTES, ValueParts, join_parts, key_of_part, split_value
 
-SIZES = (0, 1, LARGEST - 1, LARGEST, LARGEST + 1, 3 * LARGEST)
+SIZES = (0, 1, MAX_VALUE_BYTES - 1, MAX_VALUE_BYTES, MAX_VALUE_BYTES + 1, 3 * MAX_VALUE_BYTES)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_what_was_cut_is_joined(size: int) -> None:
     """Any value comes back from its parts, none of which is larger than a message may be."""
     value = b"\xa5" * size
-    found, some = Parts.of(value), cut(value)
-    assert Parts.parse(found.header) == found
+    found, some = ValueParts.of(value), split_value(value)
+    assert ValueParts.parse(found.header) == found
     assert len(some) == found.count == len(set(found.keys("consumer.a")))
-    assert all(len(part) <= LARGEST for part in some)
-    assert join(found, some) == value
+    assert all(len(part) <= MAX_VALUE_BYTES for part in some)
+    assert join_parts(found, some) == value
 
 
 @given(value=st.binary(min_size=2, max_size=40), other=st.binary(min_size=2, max_size=40), data=st.data())
 def test_nothing_but_the_value_itself_is_joined(value: bytes, other: bytes, data: st.DataObject) -> None:
     """Parts that are missing, of another value or in another order give no value."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "LARGEST", 7)
-        found, some = Parts.of(value), cut(value)
+        patch.setattr(parts, "MAX_VALUE_BYTES", 7)
+        found, some = ValueParts.of(value), split_value(value)
         at = data.draw(st.integers(0, len(some) - 1))
-        assert join(found, [*some[:at], None, *some[at + 1 :]]) is None
-        mixed = data.draw(st.permutations(some + cut(other)))[: len(some)]
-        assert join(found, mixed) == (value if b"".join(mixed) == value else None)
+        assert join_parts(found, [*some[:at], None, *some[at + 1 :]]) is None
+        mixed = data.draw(st.permutations(some + split_value(other)))[: len(some)]
+        assert join_parts(found, mixed) == (value if b"".join(mixed) == value else None)
 
 
 @pytest.mark.parametrize("header", ["", "3-1", "x-1-" + "0" * 64, "99999-1-" + "0" * 64, "1-1-" + "0" * 63, "1-1-\n"])
 def test_a_header_that_nobody_can_read_names_no_value(header: str) -> None:
     """It asks for no part, and nothing adds up to it."""
-    found = Parts.parse(header)
+    found = ValueParts.parse(header)
     assert found.keys("government") == []
-    assert join(found, []) is None
+    assert join_parts(found, []) is None
 
 
 def test_parts_tell_whose_they_are() -> None:
     """Keys of parts lead back to the key, and those of different values never meet."""
-    one, other = Parts.of(b"1").keys("consumer.a"), Parts.of(b"2").keys("consumer.a")
-    assert {key_behind(part) for part in one + other} == {"consumer.a"}
+    one, other = ValueParts.of(b"1").keys("consumer.a"), ValueParts.of(b"2").keys("consumer.a")
+    assert {key_of_part(part) for part in one + other} == {"consumer.a"}
     assert not {*one} & {*other}

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from peyvand.v1 import block_pb2, indicator_pb2, outcome_pb2
 from services.core import codec
-from services.core.blocks.link_evidence import LinkEvidence
-from services.core.blocks.read import KeptBlock
+from services.core.blocks.link_evidence import EvidenceColumns
+from services.core.blocks.read import BlockReader
 from services.core.blocks.slot_block import SlotBlock, decode_slot_block, encode_slot_block
 from services.core.codec.indicator import indicator_from_message
 from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary
-from services.core.model.indicator import Indicator, Interval, Kind, Losses, Strict
+from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, StrictShare
 from services.core.model.measurement import Measurement, Phases, Target
 from services.core.model.outcome import Outcome, Reason
 from tests.support.block_columns import Block, decode_block, encoded
@@ -84,7 +84,7 @@ def test_bad_measurement_lines_say_why(text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "decode", [codec.decode_columns, codec.decode_measurements, codec.decode_summaries, KeptBlock.of]
+    "decode", [codec.decode_columns, codec.decode_measurements, codec.decode_summaries, BlockReader.of]
 )
 def test_foreign_bytes_are_refused(decode) -> None:
     """Bytes that are no message of ours raise ValueError, not a protobuf error."""
@@ -102,14 +102,14 @@ def test_ragged_batches_are_refused() -> None:
 
 def test_ragged_blocks_are_refused() -> None:
     """Nor can a block's columns, and a block without a row is none."""
-    row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))
+    row = Indicator(IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))
     for name in ("upper", "links_known", "level", "interval_low"):
         message = block_pb2.IndicatorBlock.FromString(encoded(Block((row,))))
         getattr(message, name).append(1)
         with pytest.raises(ValueError, match="different lengths"):
-            KeptBlock.of(message.SerializeToString())
+            BlockReader.of(message.SerializeToString())
     with pytest.raises(ValueError, match="no indicator"):
-        KeptBlock.of(b"")
+        BlockReader.of(b"")
 
 
 def test_enums_are_those_of_the_contract() -> None:
@@ -117,7 +117,7 @@ def test_enums_are_those_of_the_contract() -> None:
     for ours, theirs, prefix in (
         (Outcome, outcome_pb2.Outcome, "OUTCOME_"),
         (Reason, outcome_pb2.Reason, "REASON_"),
-        (Kind, indicator_pb2.IndicatorKind, "INDICATOR_KIND_"),
+        (IndicatorKind, indicator_pb2.IndicatorKind, "INDICATOR_KIND_"),
     ):
         assert {prefix + one.name: int(one) for one in ours} == {
             name: number for name, number in theirs.items() if number
@@ -142,14 +142,14 @@ def test_heartbeats_survive(leaving: bool, share_from: int | None) -> None:
 
 def test_blocks_survive() -> None:
     """Indicators with and without point, interval and strict share, link evidence and volumes come back from a block."""
-    losses, strict = Losses(0.1, 0.2, 0.1, 0.05, 0.05), Strict(None, 0.1, 0.9)
+    losses, strict = Losses(0.1, 0.2, 0.1, 0.05, 0.05), StrictShare(None, 0.1, 0.9)
     versions = ("r", "p", "m", 2**40)
     interval = Interval(0.3, 0.65, 0.95)
     one = Indicator(
-        Kind.SERVICE, "s", 28, 600, 0.5, 0.4, 0.6, 0.8, losses, strict, 3, 2, 1, *versions, interval=interval
+        IndicatorKind.SERVICE, "s", 28, 600, 0.5, 0.4, 0.6, 0.8, losses, strict, 3, 2, 1, *versions, interval=interval
     )
-    two = Indicator(Kind.LINK, "l", 7, 600, None, 0.0, 1.0, 0.0, Losses(), None, 0, 0, 0, *versions)
-    evidence = LinkEvidence(
+    two = Indicator(IndicatorKind.LINK, "l", 7, 600, None, 0.0, 1.0, 0.0, Losses(), None, 0, 0, 0, *versions)
+    evidence = EvidenceColumns(
         28, ("l", "m"), np.array([5, 6]), np.arange(12).reshape(2, 6), np.array([0.1, 0.2]), np.array([0.3, 0.4])
     )
     volume = codec.ExchangeVolume("c", "p", False, 3, 2, 1, 0, last_slot=300, slots_from=0, slots_to=600)
@@ -164,7 +164,9 @@ def test_blocks_survive() -> None:
 
 def test_blocks_from_before_there_were_intervals_are_read() -> None:
     """A block without the columns of intervals gives the indicators it holds, without intervals."""
-    row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=Interval(0.4, 0.6, 0.95))
+    row = Indicator(
+        IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=Interval(0.4, 0.6, 0.95)
+    )
     message = block_pb2.IndicatorBlock.FromString(encoded(Block((row,))))
     for name in ("interval_low", "interval_high", "interval_level"):
         message.ClearField(name)
@@ -173,7 +175,7 @@ def test_blocks_from_before_there_were_intervals_are_read() -> None:
 
 def test_blocks_from_before_exchanges_had_times_are_read() -> None:
     """A block whose volumes, reconciliations and traffic say no times gives the same without: unset, never 1970."""
-    row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))
+    row = Indicator(IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))
     volume = codec.ExchangeVolume("c", "p", False, 3, 2, 1, 0, last_slot=300, slots_from=0, slots_to=600)
     block = Block((row,), exchanges=(volume,), reconciliations=(disagreeing(),), traffic=(traffic(),))
     message = block_pb2.IndicatorBlock.FromString(encoded(block))
@@ -193,7 +195,7 @@ def test_blocks_from_before_exchanges_had_times_are_read() -> None:
 @pytest.mark.parametrize("interval", [None, Interval(0.0, 0.6, 0.95)])
 def test_an_interval_is_there_or_not(interval) -> None:
     """An indicator's message says whether there is an interval: an end of zero is not none."""
-    row = Indicator(Kind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=interval)
+    row = Indicator(IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=interval)
     assert indicator_from_message(codec.indicator_to_message(row)) == row
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.core.model.exchange import BusTraffic, Carrier, Reconciliation, Undeclared
+from services.core.model.exchange import BusTraffic, Flow, Reconciliation, Undeclared
 from services.core.model.register import ExchangeRoute, Register
 from services.indicator.exchanges.agreement import Hours
 from services.indicator.exchanges.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
@@ -25,11 +25,11 @@ START = date(2026, 3, 1).toordinal()
 END = (FIRST + HOURS) * 3600 - 600
 WINDOWS = {DAYS: Span(range(FIRST, FIRST + HOURS), range(START, START + DAYS), END)}
 CIVIL = "X/G/2/civil/status"
-SHARED = Carrier("xroad", "land-registry", "civil-registry", "X/G/1/land", CIVIL, shared=True)
-OWN = Carrier("xroad", "tax-office", "customs", "X/G/3/tax", "X/G/4/imports", link="clearance-customs")
-NOWHERE = Carrier("xroad", "customs", "civil-registry", "X/G/4/customs", CIVIL)
-UNKNOWN = Carrier("other", "_unmapped", "civil-registry", "X/G/9/who", CIVIL)
-META = Carrier("xroad", "tax-office", "customs", "X/G/3/tax", "X/G/4/getWsdl", meta=True)
+SHARED = Flow("xroad", "land-registry", "civil-registry", "X/G/1/land", CIVIL, shared=True)
+OWN = Flow("xroad", "tax-office", "customs", "X/G/3/tax", "X/G/4/imports", link="clearance-customs")
+NOWHERE = Flow("xroad", "customs", "civil-registry", "X/G/4/customs", CIVIL)
+UNKNOWN = Flow("other", "_unmapped", "civil-registry", "X/G/9/who", CIVIL)
+META = Flow("xroad", "tax-office", "customs", "X/G/3/tax", "X/G/4/getWsdl", meta=True)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
     return replace(found, routes=routes)
 
 
-def carried(*carriers: Carrier, each: int = 10) -> Carried:
+def carried(*carriers: Flow, each: int = 10) -> Carried:
     """What so many exchanges an hour add up to by day, of which one an hour fails."""
     exchanges = np.full((len(carriers), DAYS), each * 24, np.int64)
     return Carried(carriers, START, exchanges, exchanges - 24, FIRST)

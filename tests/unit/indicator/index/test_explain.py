@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from services.core.model.indicator import Kind, Losses
+from services.core.model.indicator import IndicatorKind, Losses
 from services.indicator.index.explain import explain_index, gather
 from services.indicator.index.index import Frame
 from services.indicator.index.what_if import Imputation
@@ -37,10 +37,10 @@ def test_an_explanation_accounts_for_the_whole_loss(case: Case) -> None:
     found = snapshot(case, frame=frame)
     shares = gather(frame, pieces(found, case.days))
     everything = index_of(case)
-    for kind in Kind:
+    for kind in IndicatorKind:
         for entity in found.columns[kind, case.days].ids:
             explanation = explained(frame, shares, kind, entity, limit=100)
-            if kind is Kind.ENDPOINT or (kind.label, entity) not in everything:
+            if kind is IndicatorKind.ENDPOINT or (kind.label, entity) not in everything:
                 assert explanation is None
                 continue
             assert explanation is not None
@@ -83,7 +83,7 @@ def test_what_a_fixed_link_brings_equals_a_full_scoring(case: Case) -> None:
     found = snapshot(case, frame=frame)
     shares = gather(frame, pieces(found, case.days))
     scored = {link["id"]: rescored(case, link["id"]) for link in case.links()}
-    for kind in Kind:
+    for kind in IndicatorKind:
         for entity in found.columns[kind, case.days].ids:
             explanation = explained(frame, shares, kind, entity, limit=100)
             for cost in explanation.links if explanation else ():
@@ -92,7 +92,7 @@ def test_what_a_fixed_link_brings_equals_a_full_scoring(case: Case) -> None:
                 assert abs(cost.lower_if_fixed - truth.lower) <= 1e-12
 
 
-def members(case: Case, kind: Kind, entity: str) -> list[str]:
+def members(case: Case, kind: IndicatorKind, entity: str) -> list[str]:
     """The links of one set, in force or not."""
     consumer = {service["id"]: service["agency"] for service in case.register["services"]}
     sector = {agency["id"]: agency["sector"] for agency in case.register["agencies"]}
@@ -100,21 +100,21 @@ def members(case: Case, kind: Kind, entity: str) -> list[str]:
     def of(link: dict) -> str:
         owner = consumer[link["service"]]
         return {
-            Kind.GOVERNMENT: case.register["government"],
-            Kind.SECTOR: sector[owner],
-            Kind.CONSUMER: owner,
-            Kind.PROVIDER: link["provider"],
-            Kind.SERVICE: link["service"],
-            Kind.LINK: link["id"],
+            IndicatorKind.GOVERNMENT: case.register["government"],
+            IndicatorKind.SECTOR: sector[owner],
+            IndicatorKind.CONSUMER: owner,
+            IndicatorKind.PROVIDER: link["provider"],
+            IndicatorKind.SERVICE: link["service"],
+            IndicatorKind.LINK: link["id"],
         }[kind]
 
     return [link["id"] for link in case.links() if of(link) == entity]
 
 
-SETS = tuple(kind for kind in Kind if kind is not Kind.ENDPOINT)
+SETS = tuple(kind for kind in IndicatorKind if kind is not IndicatorKind.ENDPOINT)
 
 
-def assert_listed_by_gain(case: Case, kinds: Sequence[Kind] = SETS) -> None:
+def assert_listed_by_gain(case: Case, kinds: Sequence[IndicatorKind] = SETS) -> None:
     """Assert that links of every set are listed in the order of what the oracle gains by fixing each, the best first."""
     frame = Frame.of(register_of(case.register))
     found = snapshot(case, frame=frame)
@@ -175,15 +175,15 @@ def test_a_link_from_which_others_are_imputed_comes_before_those_that_lose_as_mu
         if not link.startswith("wide") or link == "wide-4":
             stage = 5 if link.endswith("-1") else 1
             case.measurements += [(False, link, "north", slot, slot * 14_400 * 10**6, stage) for slot in case.slots]
-    assert_listed_by_gain(case, [Kind.GOVERNMENT])
+    assert_listed_by_gain(case, [IndicatorKind.GOVERNMENT])
     frame = Frame.of(register_of(register))
     shares = gather(frame, pieces(snapshot(case, frame=frame), case.days))
-    explanation = explained(frame, shares, Kind.GOVERNMENT, "gov")
+    explanation = explained(frame, shares, IndicatorKind.GOVERNMENT, "gov")
     first, *others = [(cost.link, cost.index_if_fixed - explanation.estimate) for cost in explanation.links]
     assert first == ("wide-4", pytest.approx(1 / 13))
     assert others == [(f"s{n:02}-0", pytest.approx(1 / 26)) for n in range(9)]
     assert explanation.links[0].loss == pytest.approx(1 / 65)
-    tied = explained(frame, shares, Kind.SERVICE, "wide")
+    tied = explained(frame, shares, IndicatorKind.SERVICE, "wide")
     assert [cost.link for cost in tied.links] == [f"wide-{n}" for n in (4, 0, 1, 2, 3)]
 
 
@@ -226,7 +226,14 @@ def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
     shares = gather(frame, pieces(snapshot(case, frame=frame), case.days))
     promised = {
         (kind.label, entity, cost.link): cost
-        for kind in (Kind.GOVERNMENT, Kind.SECTOR, Kind.CONSUMER, Kind.PROVIDER, Kind.SERVICE, Kind.LINK)
+        for kind in (
+            IndicatorKind.GOVERNMENT,
+            IndicatorKind.SECTOR,
+            IndicatorKind.CONSUMER,
+            IndicatorKind.PROVIDER,
+            IndicatorKind.SERVICE,
+            IndicatorKind.LINK,
+        )
         for entity in snapshot(case, frame=frame).columns[kind, case.days].ids
         for cost in getattr(explained(frame, shares, kind, entity, limit=links), "links", ())
     }
@@ -252,8 +259,8 @@ def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
     assert (one.omega == other.omega).all()
     assert (one.counts == other.counts).all()
     assert gather(frame, []).slots.sum() == 0
-    assert explained(frame, gather(frame, []), Kind.GOVERNMENT, "gov") is None
-    assert explained(frame, one, Kind.SERVICE, "zz") is None
+    assert explained(frame, gather(frame, []), IndicatorKind.GOVERNMENT, "gov") is None
+    assert explained(frame, one, IndicatorKind.SERVICE, "zz") is None
 
 
 @settings(max_examples=20, deadline=None)
@@ -262,8 +269,8 @@ def test_the_limit_cuts_the_tail(case: Case) -> None:
     """A limit names those that come first only; the estimate and the losses by stage stay those of the whole."""
     frame = Frame.of(register_of(case.register))
     shares = gather(frame, pieces(snapshot(case, frame=frame), case.days))
-    whole = explained(frame, shares, Kind.GOVERNMENT, "gov", limit=100)
-    short = explained(frame, shares, Kind.GOVERNMENT, "gov", limit=1)
+    whole = explained(frame, shares, IndicatorKind.GOVERNMENT, "gov", limit=100)
+    short = explained(frame, shares, IndicatorKind.GOVERNMENT, "gov", limit=1)
     if whole is not None and short is not None:
         assert (short.estimate, short.losses) == (whole.estimate, whole.losses)
         assert (short.providers, short.links) == (whole.providers[:1], whole.links[:1])

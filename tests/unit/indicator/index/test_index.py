@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.core.model.indicator import Kind, Losses, Strict
+from services.core.model.indicator import IndicatorKind, Losses, StrictShare
 from services.indicator.calendar import Calendar
 from services.indicator.index.index import METHOD_VERSION, Frame, indicators
 from services.indicator.window import Evidence
@@ -66,7 +66,7 @@ def test_a_worked_example():
     measure(case, "k", [5] * 8 + [3, 0])
     measure(case, "m", [5] * 6 + [1, 1] + [None, None])
     found = snapshot(case)
-    government = found.indicator(Kind.GOVERNMENT, "gov", 7)
+    government = found.indicator(IndicatorKind.GOVERNMENT, "gov", 7)
     # ω: k ½, l ½, m ¾, n ¼. q̂: k .8, l 0, m .75, n is imputed from t: .75.
     assert government.lower == pytest.approx((0.5 * 0.8 + 0.75 * 0.6) / 2)
     assert government.known_share == pytest.approx((0.5 + 0.5 + 0.75 * 0.8) / 2)
@@ -81,15 +81,15 @@ def test_a_worked_example():
     )
     assert (government.links_required, government.links_known, government.links_absent) == (4, 3, 1)
     # s is down in every slot, as one of its links is on paper; t is known only where m failed.
-    assert government.strict == Strict(point=0.0, lower=0.0, upper=pytest.approx(0.8 / 2))
-    assert found.indicator(Kind.SERVICE, "t", 7).strict == Strict(point=0.0, lower=0.0, upper=0.8)
-    assert found.indicator(Kind.SERVICE, "t", 7).point is None
-    assert found.indicator(Kind.CONSUMER, "a", 7).point == pytest.approx(0.4)
-    assert found.indicator(Kind.PROVIDER, "c", 7).point == pytest.approx(0.75 * 0.75 / 1.25)
-    assert found.indicator(Kind.PROVIDER, "c", 7).strict is None
-    assert found.indicator(Kind.SECTOR, "x", 7).point == pytest.approx(0.4)
-    assert found.indicator(Kind.LINK, "k", 7).point == pytest.approx(0.8)
-    assert found.indicator(Kind.LINK, "l", 7).losses == Losses(not_connected=1.0)
+    assert government.strict == StrictShare(point=0.0, lower=0.0, upper=pytest.approx(0.8 / 2))
+    assert found.indicator(IndicatorKind.SERVICE, "t", 7).strict == StrictShare(point=0.0, lower=0.0, upper=0.8)
+    assert found.indicator(IndicatorKind.SERVICE, "t", 7).point is None
+    assert found.indicator(IndicatorKind.CONSUMER, "a", 7).point == pytest.approx(0.4)
+    assert found.indicator(IndicatorKind.PROVIDER, "c", 7).point == pytest.approx(0.75 * 0.75 / 1.25)
+    assert found.indicator(IndicatorKind.PROVIDER, "c", 7).strict is None
+    assert found.indicator(IndicatorKind.SECTOR, "x", 7).point == pytest.approx(0.4)
+    assert found.indicator(IndicatorKind.LINK, "k", 7).point == pytest.approx(0.8)
+    assert found.indicator(IndicatorKind.LINK, "l", 7).losses == Losses(not_connected=1.0)
     assert found.links[7].omega.tolist() == pytest.approx([0.25, 0.25, 0.375, 0.125])
     assert found.links[7].share.tolist() == pytest.approx([0.8, 0, 0.75, 0.75])
 
@@ -102,7 +102,11 @@ def test_the_point_is_published_from_the_threshold_on():
         for link in "klm":
             measure(case, link, [5] * known)
         found = snapshot(case)
-        for kind, entity in ((Kind.GOVERNMENT, "gov"), (Kind.SERVICE, "s"), (Kind.LINK, "k")):
+        for kind, entity in (
+            (IndicatorKind.GOVERNMENT, "gov"),
+            (IndicatorKind.SERVICE, "s"),
+            (IndicatorKind.LINK, "k"),
+        ):
             one = found.indicator(kind, entity, 7)
             assert (one.point is not None) == published
             assert one.lower == pytest.approx(known / 10)
@@ -113,10 +117,14 @@ def test_without_any_knowledge_there_is_no_point_and_no_loss():
     """Nothing measured: bounds 0 and 1, no point, no losses, E unset and wide open."""
     case = a_case([("k", "s", "b", "always", 1)])
     found = snapshot(case)
-    for kind, entity in ((Kind.GOVERNMENT, "gov"), (Kind.LINK, "k"), (Kind.ENDPOINT, "portal")):
+    for kind, entity in (
+        (IndicatorKind.GOVERNMENT, "gov"),
+        (IndicatorKind.LINK, "k"),
+        (IndicatorKind.ENDPOINT, "portal"),
+    ):
         one = found.indicator(kind, entity, 7)
         assert (one.point, one.lower, one.upper, one.known_share, one.losses) == (None, 0.0, 1.0, 0.0, Losses())
-    assert found.indicator(Kind.GOVERNMENT, "gov", 7).strict == Strict(None, 0.0, 1.0)
+    assert found.indicator(IndicatorKind.GOVERNMENT, "gov", 7).strict == StrictShare(None, 0.0, 1.0)
 
 
 def test_what_is_not_applicable_has_no_indicator():
@@ -127,21 +135,21 @@ def test_what_is_not_applicable_has_no_indicator():
     )
     measure(case, "z", [5] * 10)
     found = snapshot(case)
-    assert found.indicator(Kind.CONSUMER, "b", 7) is None
-    assert found.indicator(Kind.PROVIDER, "c", 7) is None
-    assert found.indicator(Kind.SERVICE, "t", 7) is None
-    assert found.indicator(Kind.SERVICE, "u", 7) is None
-    assert found.indicator(Kind.SERVICE, "nobody", 7) is None
+    assert found.indicator(IndicatorKind.CONSUMER, "b", 7) is None
+    assert found.indicator(IndicatorKind.PROVIDER, "c", 7) is None
+    assert found.indicator(IndicatorKind.SERVICE, "t", 7) is None
+    assert found.indicator(IndicatorKind.SERVICE, "u", 7) is None
+    assert found.indicator(IndicatorKind.SERVICE, "nobody", 7) is None
     # The weightless link still has an index of its own, and gives none to others.
-    assert found.indicator(Kind.LINK, "z", 7).point == 1.0
-    assert found.indicator(Kind.GOVERNMENT, "gov", 7).lower == 0.0
+    assert found.indicator(IndicatorKind.LINK, "z", 7).point == 1.0
+    assert found.indicator(IndicatorKind.GOVERNMENT, "gov", 7).lower == 0.0
 
 
 def test_before_the_epoch_there_is_no_index():
     """A window without a slot has no indicators at all."""
     case = a_case([("k", "s", "b", "always", 1)], hours=0)
     found = snapshot(case)
-    assert [one for kind in Kind for one in found.rows(kind, 7)] == []
+    assert [one for kind in IndicatorKind for one in found.rows(kind, 7)] == []
 
 
 def test_a_weightless_service_has_an_index_and_no_say():
@@ -150,10 +158,10 @@ def test_a_weightless_service_has_an_index_and_no_say():
     measure(case, "k", [5] * 10)
     measure(case, "m", [0] * 10)
     found = snapshot(case)
-    assert found.indicator(Kind.SERVICE, "t", 7).point == 0.0
-    assert found.indicator(Kind.GOVERNMENT, "gov", 7).point == 1.0
-    assert found.indicator(Kind.GOVERNMENT, "gov", 7).strict == Strict(1.0, 1.0, 1.0)
-    assert found.indicator(Kind.CONSUMER, "b", 7) is None
+    assert found.indicator(IndicatorKind.SERVICE, "t", 7).point == 0.0
+    assert found.indicator(IndicatorKind.GOVERNMENT, "gov", 7).point == 1.0
+    assert found.indicator(IndicatorKind.GOVERNMENT, "gov", 7).strict == StrictShare(1.0, 1.0, 1.0)
+    assert found.indicator(IndicatorKind.CONSUMER, "b", 7) is None
 
 
 def test_endpoints_are_measured_beside_the_index():
@@ -161,11 +169,11 @@ def test_endpoints_are_measured_beside_the_index():
     case = a_case([("portal", "s", "b", "always", 1)])
     measure(case, "portal", [5] * 5 + [1] * 4, endpoint=True)
     found = snapshot(case)
-    one = found.indicator(Kind.ENDPOINT, "portal", 7)
+    one = found.indicator(IndicatorKind.ENDPOINT, "portal", 7)
     assert (one.point, one.lower, one.known_share) == (pytest.approx(5 / 9), 0.5, 0.9)
     assert one.losses.not_answered == pytest.approx(4 / 9)
     assert one.strict is None
-    assert found.indicator(Kind.GOVERNMENT, "gov", 7).known_share == 0.0
+    assert found.indicator(IndicatorKind.GOVERNMENT, "gov", 7).known_share == 0.0
 
 
 def test_a_snapshot_says_what_it_was_computed_from():
@@ -175,8 +183,8 @@ def test_a_snapshot_says_what_it_was_computed_from():
     evidence = Evidence(Calendar.of(register_of(case.register).policy))
     found = indicators(frame, evidence, end_slot=case.end_slot, evidence_sequence=17)
     assert found.windows == (7, 28, 90)
-    assert [one.id for one in found.rows(Kind.LINK, 28)] == ["k", "m"]
-    assert [one.id for one in found.rows(Kind.LINK, 28, ["m", "?", "k"])] == ["m", "k"]
-    one = found.indicator(Kind.LINK, "k", 90)
+    assert [one.id for one in found.rows(IndicatorKind.LINK, 28)] == ["k", "m"]
+    assert [one.id for one in found.rows(IndicatorKind.LINK, 28, ["m", "?", "k"])] == ["m", "k"]
+    one = found.indicator(IndicatorKind.LINK, "k", 90)
     assert (one.as_of, one.window_days, one.evidence_sequence) == ((FIRST + 10) * HOUR, 90, 17)
     assert (one.register_version, one.probe_version, one.method_version) == ("r" * 64, "p" * 64, METHOD_VERSION)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from tests.support.cases.indicator import Case, cases
 from tests.support.cases.indicator_answers import snapshot
 from tests.support.oracles import index as oracle
@@ -13,7 +13,7 @@ from tests.unit.indicator.index.test_index import a_case, measure
 
 def level(case):
     """The level of service s over the case's window."""
-    return snapshot(case).indicator(Kind.SERVICE, "s", 7).level
+    return snapshot(case).indicator(IndicatorKind.SERVICE, "s", 7).level
 
 
 def test_each_level_is_reached_by_what_was_seen():
@@ -30,7 +30,7 @@ def test_each_level_is_reached_by_what_was_seen():
         case.measurements = [row for row in case.measurements if row[1] == "k"]
         measure(case, "l", [5] * (100 - unseen))
         assert level(case) == expected, unseen
-    assert snapshot(case).indicator(Kind.GOVERNMENT, "gov", 7).level is None
+    assert snapshot(case).indicator(IndicatorKind.GOVERNMENT, "gov", 7).level is None
 
 
 def test_connecting_everywhere_is_not_enough():
@@ -50,7 +50,7 @@ def test_levels_equal_a_brute_force(case: Case) -> None:
     shown = snapshot(case)
     for service in case.register["services"]:
         stages = [found.stages[link["id"]] for link in found.in_force if link["service"] == service["id"]]
-        one = shown.indicator(Kind.SERVICE, service["id"], case.days)
+        one = shown.indicator(IndicatorKind.SERVICE, service["id"], case.days)
         if one is None:
             continue
         total, up, _ = found.joint(service["id"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.core.model.indicator import Kind
+from services.core.model.indicator import IndicatorKind
 from services.indicator.index.index import indicators
 from tests.calibration.government import Government
 from tests.calibration.published import LivedDays, frame_of
@@ -26,7 +26,7 @@ def intervals(bus: int, links: dict[int, int]) -> list[tuple[float, float]]:
         verdicts[link, -2 * 288 : -288] = stage
     evidence = LivedDays(frame, verdicts, 300)
     snapshot = indicators(frame, evidence, end_slot=evidence.end_slot, windows=[90])
-    columns = snapshot.columns[Kind.LINK, 90]
+    columns = snapshot.columns[IndicatorKind.LINK, 90]
     return list(zip(columns.interval_low.tolist(), columns.interval_high.tolist(), strict=True))[: len(links)]
 
 

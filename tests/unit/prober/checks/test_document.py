@@ -9,7 +9,7 @@ from lxml import etree
 
 from services.core.model.outcome import Reason
 from services.core.model.probe import Expect, Probe, XmlExpectation
-from services.core.xml import MarkupError, read_markup
+from services.core.xml import XmlError, parse_xml
 from services.prober.checks import Judgement
 from services.prober.checks.document import Document
 from services.prober.checks.judgement import judge
@@ -154,8 +154,8 @@ def test_nothing_else_is_read(tmp_path: Path, document: str) -> None:
 
     def seen(path: Path) -> str:
         try:
-            return etree.tostring(read_markup(document.format(path.as_uri()).encode())).decode().replace(path.name, "")
-        except MarkupError as error:
+            return etree.tostring(parse_xml(document.format(path.as_uri()).encode())).decode().replace(path.name, "")
+        except XmlError as error:
             return str(error)
 
     assert seen(declares) == seen(nonsense) == seen(missing)
@@ -194,7 +194,7 @@ def test_a_body_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many checks want the XML or the JSON of a body, it is parsed once."""
     read = []
     monkeypatch.setattr(
-        "services.prober.checks.document.read_markup", lambda *given: read.append(given) or etree.Element("r")
+        "services.prober.checks.document.parse_xml", lambda *given: read.append(given) or etree.Element("r")
     )
     document = Document(b"<r/>")
     assert read == []

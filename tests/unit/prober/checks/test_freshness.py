@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import Expect, Fresh, Probe
+from services.core.model.probe import Expect, FreshnessSource, Probe
 from services.prober.assignments import assignments
 from services.prober.checks.freshness import parse_moment
 from services.prober.checks.judgement import judge
@@ -244,7 +244,7 @@ def test_steps_of_a_journey_are_read_in_the_policys_timezone() -> None:
     midday = local(2026, 11, 24, 12)
     seen = Observation(time=midday, duration=0.0, latency=0.1, status=200, body=b'{"on": "1405/09/03"}')
     step = compile_expectations(
-        Probe("step", "http", expect=Expect(fresh=Fresh(path="$.on"))), {}, latency=None, max_age=None
+        Probe("step", "http", expect=Expect(fresh=FreshnessSource(path="$.on"))), {}, latency=None, max_age=None
     )
     journey = compile_expectations(Probe("test", "journey"), {}, latency=None, max_age=43200, zone=TEHRAN)
     judgement = judge(replace(seen, steps=(StepFacts("step", seen, step),)), journey)
@@ -254,17 +254,17 @@ def test_steps_of_a_journey_are_read_in_the_policys_timezone() -> None:
 @pytest.mark.parametrize(
     ("fresh", "body", "age"),
     [
-        (Fresh(path="$.updated"), '{"updated": "۱۴۰۵/۰۹/۰۳"}'.encode(), 43200),
-        (Fresh(xpath="/r/@on"), b'<r on="1405/09/03"/>', 43200),
-        (Fresh(xpath="/r/updated"), b"<r><updated> 1405-09-03 00:00:10 </updated></r>", 43190),
-        (Fresh(xpath="string(/r/updated)"), b"<r><updated>1405-09-03</updated></r>", 43200),
-        (Fresh(xpath="number(/r)"), b"<r>1795508400</r>", 600),
-        (Fresh(xpath="/r/none"), b"<r/>", None),
-        (Fresh(xpath="/r"), b"not XML", None),
-        (Fresh(path="$.updated"), b"not JSON", None),
+        (FreshnessSource(path="$.updated"), '{"updated": "۱۴۰۵/۰۹/۰۳"}'.encode(), 43200),
+        (FreshnessSource(xpath="/r/@on"), b'<r on="1405/09/03"/>', 43200),
+        (FreshnessSource(xpath="/r/updated"), b"<r><updated> 1405-09-03 00:00:10 </updated></r>", 43190),
+        (FreshnessSource(xpath="string(/r/updated)"), b"<r><updated>1405-09-03</updated></r>", 43200),
+        (FreshnessSource(xpath="number(/r)"), b"<r>1795508400</r>", 600),
+        (FreshnessSource(xpath="/r/none"), b"<r/>", None),
+        (FreshnessSource(xpath="/r"), b"not XML", None),
+        (FreshnessSource(path="$.updated"), b"not JSON", None),
     ],
 )
-def test_where_the_age_stands(fresh: Fresh, body: bytes, age: float | None) -> None:
+def test_where_the_age_stands(fresh: FreshnessSource, body: bytes, age: float | None) -> None:
     """The time is found by JSONPath or XPath and read in the policy's timezone; without one the age is unreadable."""
     midday = local(2026, 11, 24, 12)
     observation = Observation(time=midday - 0.5, duration=0.5, latency=0.1, status=200, body=body)
@@ -279,7 +279,7 @@ def test_data_from_the_future(ahead: int, age: float | None) -> None:
     """A time up to a day ahead, by a clock or a time zone that differs, is age 0; one further ahead tells no age."""
     now = 1_800_000_000
     seen = Observation(time=now - 0.5, duration=0.5, latency=0.1, status=200, body=b'{"at": %d}' % (now + ahead))
-    definition = Probe("test", "http", expect=Expect(fresh=Fresh(path="$.at")))
+    definition = Probe("test", "http", expect=Expect(fresh=FreshnessSource(path="$.at")))
     judgement = judge(seen, compile_expectations(definition, {}, latency=None, max_age=3600))
     assert judgement.reason is (Reason.AGE_UNREADABLE if age is None else Reason.OK)
     assert judgement.data_age == age

@@ -21,7 +21,7 @@ import pytest
 
 from services.core.model.measurement import Phases, Target
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Body, Expect, Fresh, HeaderExpectation, JsonExpectation, Probe
+from services.core.model.probe import Expect, FreshnessSource, HeaderExpectation, JsonExpectation, Patterns, Probe
 from services.prober.checks import DETAIL_LENGTH, Judgement
 from services.prober.checks.judgement import judge
 from services.prober.expected.compiler import compile_expectations, fill_value
@@ -80,7 +80,9 @@ def test_what_a_failed_connect_means(number: int, cause: Cause) -> None:
 def test_the_lowest_stage_wins() -> None:
     """Of everything wrong with an answer the lowest stage decides."""
     expect = expectations(
-        Expect(headers={"x": HeaderExpectation("y")}, body=Body(must=("never",)), fresh=Fresh(header="date")),
+        Expect(
+            headers={"x": HeaderExpectation("y")}, body=Patterns(must=("never",)), fresh=FreshnessSource(header="date")
+        ),
         latency=0.01,
         max_age=1,
     )
@@ -161,7 +163,7 @@ def test_json_types(value: bytes, kinds: set[str]) -> None:
 
 def test_a_detail_is_short() -> None:
     """A detail is cut, whatever pattern it tells of."""
-    expect = expectations(Expect(body=Body(must=("x" * 1000,))))
+    expect = expectations(Expect(body=Patterns(must=("x" * 1000,))))
     assert len(judge(GOOD, expect).detail) == DETAIL_LENGTH
 
 

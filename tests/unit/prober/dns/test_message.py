@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import Body, Expect, Probe, Query
+from services.core.model.probe import DnsQuery, Expect, Patterns, Probe
 from services.prober.checks import Judgement
 from services.prober.checks.judgement import judge
 from services.prober.dns.message import MalformedError, Question, question_of
@@ -19,7 +19,7 @@ from services.prober.observation import DnsFacts, Observation
 from services.prober.transport.dial import place_of
 
 NUMBER = b"\x12\x34"
-QUESTION = question_of(Query("www.tax.example"))
+QUESTION = question_of(DnsQuery("www.tax.example"))
 ANSWER = "www.tax.example. 60 IN A 192.0.2.1"
 DELEGATION = "tax.example. 300 IN NS ns.tax.example."
 
@@ -41,17 +41,17 @@ def answer_to(question: Question, number: bytes = NUMBER) -> dns.message.Message
     ("facts", "expect", "reason"),
     [
         (DnsFacts("NOERROR"), Expect(), Reason.OK),
-        (DnsFacts("NOERROR"), Expect(answers=Body(must=(".",))), Reason.RECORDS),
+        (DnsFacts("NOERROR"), Expect(answers=Patterns(must=(".",))), Reason.RECORDS),
         (DnsFacts("NXDOMAIN"), Expect(), Reason.RCODE),
         (DnsFacts("YXDOMAIN"), Expect(rcode=("NXDOMAIN",)), Reason.RCODE),
         (DnsFacts("SERVFAIL"), Expect(rcode=("NXDOMAIN",)), Reason.NAME_SERVER_FAILED),
-        (DnsFacts("SERVFAIL"), Expect(rcode=("SERVFAIL",), answers=Body(must=(".",))), Reason.RECORDS),
-        (DnsFacts("NXDOMAIN", (ANSWER,)), Expect(answers=Body(must=("IN A",))), Reason.RCODE),
-        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(answers=Body(must=("NS",))), Reason.RECORDS),
-        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(answers=Body(must_not=("NS",))), Reason.OK),
-        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(authority=Body(must=("NS", "A"))), Reason.RECORDS),
-        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(authority=Body(("NS",), (" A ",))), Reason.OK),
-        (DnsFacts("NOERROR", (ANSWER, DELEGATION)), Expect(answers=Body(("IN A", "IN NS"))), Reason.OK),
+        (DnsFacts("SERVFAIL"), Expect(rcode=("SERVFAIL",), answers=Patterns(must=(".",))), Reason.RECORDS),
+        (DnsFacts("NXDOMAIN", (ANSWER,)), Expect(answers=Patterns(must=("IN A",))), Reason.RCODE),
+        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(answers=Patterns(must=("NS",))), Reason.RECORDS),
+        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(answers=Patterns(must_not=("NS",))), Reason.OK),
+        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(authority=Patterns(must=("NS", "A"))), Reason.RECORDS),
+        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(authority=Patterns(("NS",), (" A ",))), Reason.OK),
+        (DnsFacts("NOERROR", (ANSWER, DELEGATION)), Expect(answers=Patterns(("IN A", "IN NS"))), Reason.OK),
     ],
 )
 def test_27_response_code_then_each_section(facts: DnsFacts, expect: Expect, reason: Reason) -> None:
@@ -63,12 +63,12 @@ def test_27_stages() -> None:
     """A server that cannot answer is NOT_ANSWERED; another response code and wrong records are INVALID."""
     assert judged(DnsFacts("REFUSED"), Expect()).outcome is Outcome.NOT_ANSWERED
     assert judged(DnsFacts("NXDOMAIN"), Expect()).outcome is Outcome.INVALID
-    assert judged(DnsFacts("NOERROR"), Expect(authority=Body(must=("NS",)))).outcome is Outcome.INVALID
+    assert judged(DnsFacts("NOERROR"), Expect(authority=Patterns(must=("NS",)))).outcome is Outcome.INVALID
 
 
 def test_a_detail_says_what_is_missing_and_where() -> None:
     """The detail names the section and the pattern, and that an answer was truncated, but no record found."""
-    expect = Expect(answers=Body(must=("MX",)))
+    expect = Expect(answers=Patterns(must=("MX",)))
     whole, cut = (judged(DnsFacts("NOERROR", (ANSWER,), truncated=flag), expect).detail for flag in (False, True))
     assert whole == "no record of the answer section matches MX"
     assert cut == "no record of the answer section, which is truncated, matches MX"
@@ -77,7 +77,7 @@ def test_a_detail_says_what_is_missing_and_where() -> None:
 @pytest.mark.parametrize("recursion", [True, False])
 def test_a_question_is_what_was_defined(recursion: bool) -> None:
     """The bytes asked hold the number given, one question, the wish for recursion and nothing else."""
-    asked = dns.message.from_wire(question_of(Query("WWW.Tax.example", "MX", recursion=recursion)).asked(NUMBER))
+    asked = dns.message.from_wire(question_of(DnsQuery("WWW.Tax.example", "MX", recursion=recursion)).asked(NUMBER))
     assert (asked.id, asked.flags) == (0x1234, dns.flags.RD if recursion else 0)
     assert [str(question) for question in asked.question] == ["WWW.Tax.example. IN MX"]
     assert (asked.answer, asked.authority, asked.additional, asked.edns) == ([], [], [], -1)
@@ -85,7 +85,7 @@ def test_a_question_is_what_was_defined(recursion: bool) -> None:
 
 def test_a_name_in_other_letters_is_asked_in_ascii() -> None:
     """A name in Persian letters is asked in its ASCII form."""
-    asked = dns.message.from_wire(question_of(Query("مالیات.ir")).asked(NUMBER))
+    asked = dns.message.from_wire(question_of(DnsQuery("مالیات.ir")).asked(NUMBER))
     assert str(asked.question[0]) == "xn--mgbaj6hd62f.ir. IN A"
 
 
@@ -93,12 +93,12 @@ def test_a_name_in_other_letters_is_asked_in_ascii() -> None:
 def test_what_is_no_name_is_refused(name: str) -> None:
     """A name that cannot be asked is refused when the target is made ready."""
     with pytest.raises(ValueError, match="not a domain name"):
-        question_of(Query(name))
+        question_of(DnsQuery(name))
 
 
 def test_an_answer_is_read() -> None:
     """An answer in other upper and lower case is still the answer, and trailing bytes do not spoil it."""
-    wire = answer_to(question_of(Query("WWW.TAX.EXAMPLE"))).to_wire() + b"\0\0"
+    wire = answer_to(question_of(DnsQuery("WWW.TAX.EXAMPLE"))).to_wire() + b"\0\0"
     assert QUESTION.answered(NUMBER, wire) == DnsFacts(
         "NOERROR", (ANSWER.replace("www.tax.example", "WWW.TAX.EXAMPLE"),)
     )
@@ -118,8 +118,8 @@ def test_a_truncated_answer_is_read_as_far_as_it_goes() -> None:
 def test_what_answers_another_question_is_none() -> None:
     """Another number, name, type or class makes it no answer to ours."""
     wire = answer_to(QUESTION).to_wire()
-    assert question_of(Query("www.tax.example", "AAAA")).answered(NUMBER, wire) is None
-    assert question_of(Query("ns.tax.example")).answered(NUMBER, wire) is None
+    assert question_of(DnsQuery("www.tax.example", "AAAA")).answered(NUMBER, wire) is None
+    assert question_of(DnsQuery("ns.tax.example")).answered(NUMBER, wire) is None
     assert QUESTION.answered(b"\x12\x35", wire) is None
     assert QUESTION.answered(NUMBER, wire.replace(b"example\0\0\1\0\1", b"example\0\0\1\0\3")) is None
 

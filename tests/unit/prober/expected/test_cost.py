@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from services.core.model.probe import Capture, Expect, Fresh, JsonExpectation, Probe, XmlExpectation
+from services.core.model.probe import Capture, Expect, FreshnessSource, JsonExpectation, Probe, XmlExpectation
 from services.prober.checks.captures import compile_capture
 from services.prober.expected.compiler import compile_expectations
 from services.prober.expected.cost import least, of_json_path, of_xpath
@@ -58,10 +58,10 @@ def test_the_dearest_expectation_decides() -> None:
         return compile_expectations(Probe("p", "http", expect=expect), {}, latency=None, max_age=None).at_once
 
     straight = JsonExpectation("$.a[0].b")
-    assert at_once(Expect(json=(straight,), record={"a.b": "1"}, fresh=Fresh(path="$.at"))) is None
+    assert at_once(Expect(json=(straight,), record={"a.b": "1"}, fresh=FreshnessSource(path="$.at"))) is None
     assert at_once(Expect(json=(straight,), schema={"type": "object"})) == 4_096
     assert at_once(Expect(json=(straight, JsonExpectation("$..a..b")), schema=True)) == 256
-    assert at_once(Expect(fresh=Fresh(xpath="//at"))) == 16_384
+    assert at_once(Expect(fresh=FreshnessSource(xpath="//at"))) == 16_384
     assert least(()) is None
 
 
@@ -73,7 +73,7 @@ def test_expectations_and_captures_go_to_another_process() -> None:
         json=(JsonExpectation("$..a"),),
         record={"b": None},
         schema={"type": "array"},
-        fresh=Fresh(xpath="//c:at"),
+        fresh=FreshnessSource(xpath="//c:at"),
     )
     made = compile_expectations(Probe("p", "http", expect=expect), {}, latency=1.0, max_age=2.0)
     there = pickle.loads(pickle.dumps(made))

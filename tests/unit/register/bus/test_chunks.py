@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.core.model.register import Register
-from services.register.bus.chunks import cut, is_intact, join
+from services.register.bus.chunks import is_intact, join_chunks, split_register
 from services.register.directory.load import load_register
 from services.register.versions.rows import from_rows, to_rows, with_versions
 from tests.support.registers import write_register
@@ -57,18 +57,18 @@ def test_rows_and_back_is_the_same_register(register: Register) -> None:
 
 def test_chunks_and_back_is_the_same_register(register: Register) -> None:
     """The chunks hold all there is, whatever order they are read in."""
-    contents = list(cut(register).values())
-    assert with_versions(join(contents)) == register
-    assert with_versions(join(reversed(contents))) == register
+    contents = list(split_register(register).values())
+    assert with_versions(join_chunks(contents)) == register
+    assert with_versions(join_chunks(reversed(contents))) == register
 
 
 def test_each_consumer_has_its_chunk(register: Register) -> None:
     """A change of one agency's links touches that agency's chunk and no other."""
-    before = cut(register)
+    before = split_register(register)
     assert [chunk.agency for chunk in before] == ["", "civil-registry", "customs", "land-registry", "tax-office"]
     assert all(is_intact(chunk, content) and chunk.bytes == len(content) for chunk, content in before.items())
     links = {**register.links, "deed-tax": replace(register.links["deed-tax"], weight=9.0)}
-    after = cut(replace(register, links=links))
+    after = split_register(replace(register, links=links))
     assert [chunk.agency for chunk in after if chunk not in before] == ["land-registry"]
 
 
@@ -77,16 +77,16 @@ def test_a_large_agency_is_cut_to_fit_a_message(register: Register) -> None:
     some = register.links["deed-tax"]
     links = {f"l{number}": replace(some, id=f"l{number}", data_item=f"d{number}") for number in range(5000)}
     many = with_versions(replace(register, links=links))
-    chunks = cut(many)
+    chunks = split_register(many)
     assert sum(chunk.agency == "land-registry" for chunk in chunks) > 2
     assert max(chunk.bytes for chunk in chunks) < 600_000
-    assert with_versions(join(chunks.values())) == many
+    assert with_versions(join_chunks(chunks.values())) == many
 
 
 def test_what_is_no_register_is_refused() -> None:
     """Chunks that lack the policy or hold a wrong value are a ValueError that says what is wrong."""
     with pytest.raises(ValueError, match="holds 0 policies"):
-        join([b"{}"])
+        join_chunks([b"{}"])
     policy = {
         "government": {"id": "x", "name_en": "", "name_fa": ""},
         "timezone": "UTC",
@@ -94,4 +94,4 @@ def test_what_is_no_register_is_refused() -> None:
     }
     content = json.dumps({"policy": [policy], "agencies": [{"id": "a", "name_en": "", "name_fa": ""}]}).encode()
     with pytest.raises(ValueError, match=r"0\.sector: Field required"):
-        join([content])
+        join_chunks([content])

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import InputError
-from services.core.model.evaluation import Announced
+from services.core.model.evaluation import AnnouncedAgency
 from services.core.model.register import Register
-from services.register.bus.chunks import cut, join
+from services.register.bus.chunks import join_chunks, split_register
 from services.register.directory.load import load_register
-from services.register.rounds import Growth, agencies_by_name, growths, known_agency
+from services.register.rounds import Growth, agencies_by_name, growths, match_agency
 from services.register.versions.diff import diff_registers
 from services.register.versions.rows import to_rows, with_versions
 from tests.support.registers import EVALUATION, write_register
@@ -78,7 +78,7 @@ def test_rounds_are_kept_as_stated(register: Register) -> None:
     assert third.growth_since_round_1_percent_more_than == 40
     assert third.dimension_percent == {"portal": 80.0, "integration": 50.0, "participation": None}
     assert (third.also_taken_into_account, third.stated_concerns) == (("public satisfaction",), ("islands of data",))
-    assert third.announced_top_agencies[2] == Announced("Nobody We Know", "")
+    assert third.announced_top_agencies[2] == AnnouncedAgency("Nobody We Know", "")
     assert third.stated_next_step == "measure links"
 
 
@@ -96,8 +96,8 @@ def test_facts_as_they_are_kept_are_read(tmp_path: Path) -> None:
     assert fifth.dimension_percent == {"transactional": 70.22, "integration": 50.19}
     assert fifth.also_taken_into_account == ("public satisfaction", "size and number of staff of agencies")
     assert fifth.announced_top_agencies == (
-        Announced("Regulatory Authority (communications)", "سازمان تنظیم مقررات"),
-        Announced("Organization for Collection, and Sale", "سازمان جمع‌آوری و فروش اموال تملیکی"),
+        AnnouncedAgency("Regulatory Authority (communications)", "سازمان تنظیم مقررات"),
+        AnnouncedAgency("Organization for Collection, and Sale", "سازمان جمع‌آوری و فروش اموال تملیکی"),
     )
     assert fifth.stated_next_step == (
         "All rounds so far looked inside single agencies; the next step is how far services are connected to those of "
@@ -127,12 +127,12 @@ def test_rounds_are_in_neither_version_and_travel_all_the_same(register: Registe
     """Both hashes are those of the register without rounds, yet chunks and rows bring every round back."""
     without = load_register(write_register(tmp_path / "without"))
     assert (without.register_version, without.probe_version) == (register.register_version, register.probe_version)
-    assert with_versions(join(cut(register).values())) == register
-    assert [chunk.agency for chunk in cut(register) if chunk not in cut(without)] == [""]
+    assert with_versions(join_chunks(split_register(register).values())) == register
+    assert [chunk.agency for chunk in split_register(register) if chunk not in split_register(without)] == [""]
     rows = json.loads(json.dumps(to_rows(register)))
     twice = {**rows, "evaluation": rows["evaluation"] * 2}
     with pytest.raises(ValueError, match="holds 2 official evaluations"):
-        join([json.dumps(twice).encode()])
+        join_chunks([json.dumps(twice).encode()])
 
 
 def test_a_difference_is_told_round_by_round(register: Register) -> None:
@@ -166,9 +166,9 @@ def test_announced_agencies_are_found_by_name(register: Register) -> None:
     assert register.evaluation is not None
     announced = register.evaluation.rounds[2].announced_top_agencies
     names = agencies_by_name(register)
-    assert [known_agency(names, one) for one in announced] == ["civil-registry", "tax-office", ""]
-    assert known_agency(names, Announced("Customs", "سازمان امور مالیاتی")) == ""
-    assert known_agency(names, Announced("", "")) == ""
+    assert [match_agency(names, one) for one in announced] == ["civil-registry", "tax-office", ""]
+    assert match_agency(names, AnnouncedAgency("Customs", "سازمان امور مالیاتی")) == ""
+    assert match_agency(names, AnnouncedAgency("", "")) == ""
 
 
 def test_every_fault_is_found_at_its_place(tmp_path: Path) -> None:

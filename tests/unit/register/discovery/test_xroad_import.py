@@ -21,7 +21,7 @@ from services.core.errors import InputError, SettingsError
 from services.register.directory.load import load_register
 from services.register.discovery.proposal import write_files
 from services.register.discovery.xroad_import import import_xroad
-from services.register.discovery.xroad_lists import Directory, read_into
+from services.register.discovery.xroad_lists import XRoadDirectory, read_into
 from tests.support.registers import write_register
 
 EPOCH = date(2026, 1, 1)
@@ -112,7 +112,7 @@ def test_every_security_server_is_a_source(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [json.dumps(METHODS), ALLOWED])
 def test_a_byte_order_mark_is_no_content(content: str) -> None:
     """A list that begins with a byte order mark is read as one that does not, as XML and as JSON."""
-    marked, plain = Directory(), Directory()
+    marked, plain = XRoadDirectory(), XRoadDirectory()
     read_into(marked, content.encode("utf-8-sig"))
     read_into(plain, content.encode())
     assert marked == plain
@@ -276,7 +276,7 @@ def test_a_damaged_list_is_read_or_refused(content: bytes, data: st.DataObject) 
     at = data.draw(st.integers(0, len(content)))
     middle = data.draw(st.binary(max_size=6) | st.sampled_from([b"<", b"&", b"[]", b"null", b'"']))
     try:
-        read_into(Directory(), content[:at] + middle + content[at + data.draw(st.integers(0, 20)) :])
+        read_into(XRoadDirectory(), content[:at] + middle + content[at + data.draw(st.integers(0, 20)) :])
     except ValueError:
         return
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import InputError
-from services.core.model.probe import Body, Expect, Line, Query
+from services.core.model.probe import DnsQuery, Expect, LineStep, Patterns
 from services.core.model.register import Register
 from services.register.directory.load import load_register
 from tests.support.registers import PROBES, write_register
@@ -47,12 +47,12 @@ zone:
     )
     probes = _with(tmp_path, probe, endpoints).probes
     assert probes["mail"].lines == (
-        Line(expect="^220"),
-        Line(expect="^250", send="EHLO ${who}\r"),
-        Line(starttls=True),
+        LineStep(expect="^220"),
+        LineStep(expect="^250", send="EHLO ${who}\r"),
+        LineStep(starttls=True),
     )
-    assert probes["zone"].query == Query("${zone}", "SOA", "tcp", recursion=False)
-    assert probes["zone"].expect == Expect(rcode=("NXDOMAIN",), authority=Body(("SOA",), ("hostmaster",)))
+    assert probes["zone"].query == DnsQuery("${zone}", "SOA", "tcp", recursion=False)
+    assert probes["zone"].expect == Expect(rcode=("NXDOMAIN",), authority=Patterns(("SOA",), ("hostmaster",)))
 
 
 def test_27_bad_talks_and_questions_are_faults(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.register.directory.load import load_register, read_directory
-from services.register.versions.succession import against
+from services.register.versions.succession import check_succession
 from tests.support.registers import write_register
 
 
@@ -13,7 +13,7 @@ def successor_faults(tmp_path: Path, **changes: str | tuple[str, str] | None) ->
     """Return the faults of a changed register as the successor of the unchanged one."""
     old = load_register(write_register(tmp_path / "old"))
     new = read_directory(write_register(tmp_path / "new", **changes))
-    return [str(fault).removeprefix(f"{tmp_path}/new/") for fault in against(new.register, new.places, old)]
+    return [str(fault).removeprefix(f"{tmp_path}/new/") for fault in check_succession(new.register, new.places, old)]
 
 
 def test_the_same_register_follows_itself(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from services.core.model.register import ALWAYS, Register
 from services.register.directory.load import load_register
-from services.register.rounds import INTEGRATION, agencies_by_name, known_agency
+from services.register.rounds import INTEGRATION, agencies_by_name, match_agency
 from services.sandbox.exchanges.parties import data_bus
 from services.sandbox.register.register_files import register_files
 from services.sandbox.scenario.scenario import BUS, MEMBER, SCENARIOS, scenario
@@ -81,4 +81,4 @@ def test_official_rounds_are_made_up_and_say_so(tmp_path, name):
     assert latest.dimension_percent[INTEGRATION] == 47.5
     assert (latest.agencies, latest.services_and_subservices) == (len(register.agencies), len(register.services))
     names = agencies_by_name(register)
-    assert all(known_agency(names, named) for named in latest.announced_top_agencies)
+    assert all(match_agency(names, named) for named in latest.announced_top_agencies)

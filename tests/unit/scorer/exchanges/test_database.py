@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
-from services.core.model.exchange import Carrier, ExchangeSummary
+from services.core.model.exchange import ExchangeSummary, Flow
 from services.core.model.register import ExchangeRoute, Member
 from services.indicator.calendar import Calendar
 from services.indicator.exchanges.reconciliation import carriers_of
 from services.indicator.exchanges.traffic import assign, traffic
 from services.indicator.exchanges.volume import volume_change
-from services.register.attribution import Mapping
+from services.register.attribution import Attributor
 from services.register.directory.load import load_register
 from services.scorer.exchanges.database import Exchanges
 from services.scorer.state.position import Position
@@ -53,7 +53,7 @@ def take(exchanges: Exchanges, *rows: ExchangeSummary, stored: float = NOON + 60
     return exchanges.take([(stored, bus, rows)], calendar=CALENDAR)
 
 
-def hours(exchanges: Exchanges, span: range) -> tuple[tuple[Carrier, ...], NDArray[np.int32], NDArray[np.int32]]:
+def hours(exchanges: Exchanges, span: range) -> tuple[tuple[Flow, ...], NDArray[np.int32], NDArray[np.int32]]:
     """All carriers, and what each carried in every hour."""
     with exchanges.reading() as reading:
         return reading.carriers, *reading.hours(range(len(reading.carriers)), span)
@@ -282,7 +282,7 @@ def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
     assert not exchanges.attributed_by(register)
     clients = exchanges.clients()
     assert clients == {client, "tax-office"}
-    exchanges.attribute(register, Mapping(register, clients=clients), clients)
+    exchanges.attribute(register, Attributor(register, clients=clients), clients)
     assert exchanges.attributed_by(register)
     span = range(begin // 3600, begin // 3600 + days * 24)
     carriers, count, ok = hours(exchanges, span)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar, dataclass_transform
 
-__all__ = ["record"]
+__all__ = ["unfrozen"]
 
 T = TypeVar("T")
 
 
 @dataclass_transform(frozen_default=True)
-def record(cls: type[T]) -> type[T]:
+def unfrozen(cls: type[T]) -> type[T]:
     """Make a dataclass that is frozen to mypy alone.
 
     Setting a field of one that is frozen at run time too costs three times as much; for the values of a probe, with their

@@ -183,11 +183,11 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
     _, seconds = _timed(partial(_explained, scoring.frame, shares, imputation, chosen))
     lines.append(f"  one link explained: {seconds / EXPLAINED * 1000:.1f} ms")
     cpu = time.process_time()
-    taken = [_timed(partial(_points, scoring.frame, columns.slots, columns.counts))[1] for _ in range(REPEATS)]
+    took = [_timed(partial(_points, scoring.frame, columns.slots, columns.counts))[1] for _ in range(REPEATS)]
     cpu = time.process_time() - cpu
     lines.append(
-        f"  points and bounds alone, of every kind over one window: {median(taken) * 1000:.1f} ms"
-        f" ({min(taken) * 1000:.1f} to {max(taken) * 1000:.1f}; {cpu / REPEATS * 1000:.1f} ms of CPU)"
+        f"  points and bounds alone, of every kind over one window: {median(took) * 1000:.1f} ms"
+        f" ({min(took) * 1000:.1f} to {max(took) * 1000:.1f}; {cpu / REPEATS * 1000:.1f} ms of CPU)"
     )
     last = columns_of(feed.messages[-1])
     messages = len(feed.messages)

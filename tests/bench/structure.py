@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from statistics import median
 from time import process_time
 
@@ -66,8 +67,8 @@ def _register(agencies: int, links: int) -> Register:
         provider = names[drawn[number]]
         if provider == service.agency:
             provider = names[(drawn[number] + 1) % agencies]
-        live = {} if rng.random() < 0.7 else {"live_from": None}
-        rows[f"l{number:07}"] = Link(f"l{number:07}", service.id, provider, "d", **live)
+        link = Link(f"l{number:07}", service.id, provider, "d")
+        rows[link.id] = link if rng.random() < 0.7 else replace(link, live_from=None)
     return Register(
         agencies={name: Agency(name, name, "", f"x{number % 12}") for number, name in enumerate(names)},
         services={service.id: service for service in services},

@@ -70,7 +70,7 @@ class _System:
 
     register: Register
     bus: Bus
-    ask: Stub
+    ask: indicator_service_pb2_grpc.IndicatorServiceAsyncStub
     scorer: Component
     api: Component
 
@@ -176,7 +176,9 @@ async def _watch(system: _System, slot: int, seen: _Seen) -> None:
         slot = as_of // system.slot
 
 
-async def _answered(system: _System, kind: indicator_pb2.IndicatorKind, name: str, sequence: int, as_of: int) -> int:
+async def _answered(
+    system: _System, kind: indicator_pb2.IndicatorKind.ValueType, name: str, sequence: int, as_of: int
+) -> int:
     """Ask until the answer has taken in the stream up to ``sequence`` and time up to ``as_of``; return its as_of."""
     request = messages.GetIndicatorRequest(kind=kind, id=name, window_days=WINDOW)
     begun = time.monotonic()

@@ -96,7 +96,7 @@ class Sums:
             if kind == "link":
                 free = link_bounds(causes, government.provider, loss)
             else:
-                guard = Guard.of(self._daily[kind][-record_days:]).over(days)
+                guard = Guard.of(list(self._daily[kind][-record_days:])).over(days)
                 free = group_bounds(sets, weight, loss, causes, guard)
             bounds = combine(free, causes.bus)
             share = connected / np.where(whole > 0, whole, 1.0)
@@ -122,12 +122,13 @@ class Sums:
     def _daily_losses(self, kind: str) -> Floats:
         """Each set's bus-free loss of each day, (days, sets), NaN where nothing of it is known."""
         government, losses = self._government, self._life.losses
-        sets, weight = government.sets[kind], government.weight * government.live
+        sets = government.sets[kind]
+        weight: Floats = government.weight * government.live
         if losses is None:
             # Links of one provider lose alike, so they are weighed together.
             of_provider = np.array([_loss(day) for day in self._life.providers])
             losses, group = of_provider[:, sets.pair_provider], sets.pair_group
-            weight = np.bincount(sets.pair, weight, len(sets.pair_group))
+            weight = np.bincount(sets.pair, weight, len(sets.pair_group)).astype(np.float64)
         else:
             group = sets.group
         matrix = csr_array((weight, (group, np.arange(len(group)))), shape=(sets.size, len(group)))

@@ -44,7 +44,7 @@ def live(scenario: Scenario, government: Government, window: int, rng: np.random
         return _by_link(scenario, government, outages, rng)
     states: States = _met(scenario, outages, government.agencies, rng).astype(np.int8)
     if scenario.flapping:
-        states &= flaps(rng, *states.shape, 60 * scenario.flapping // scenario.slot_seconds)
+        states &= flaps(rng, states.shape[0], states.shape[1], 60 * scenario.flapping // scenario.slot_seconds)
     bus: States = np.zeros((len(states), 1), dtype=np.int8)
     if bus_events:
         bus[:] = _met(scenario, bus_events, 1, rng)

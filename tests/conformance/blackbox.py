@@ -147,7 +147,7 @@ def _facts(values: Mapping[str, float]) -> Mapping[str, object]:
         "tls": versions[0].replace(" ", "v") if versions else None,
         "phases": {label for label, _ in _labelled(values, "probe_http_duration_seconds")},
         "serving": serving[0] if serving else None,
-        "code": _CODES.get(values.get("probe_grpc_status_code", -1)),
+        "code": _CODES.get(int(values.get("probe_grpc_status_code", -1))),
         "answers": values.get("probe_dns_answer_rrs"),
         "authority": values.get("probe_dns_authority_rrs"),
         "rcode": None,

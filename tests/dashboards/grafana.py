@@ -29,7 +29,7 @@ def dashboard(name: str, folder: Path = FOLDER) -> dict[str, Any]:
 
 def panels(of: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Its panels in order, rows left out, those within rows taken in."""
-    found = []
+    found: list[dict[str, Any]] = []
     for panel in of["panels"]:
         found += panels(panel) if panel.get("panels") else [] if panel["type"] == "row" else [panel]
     return found

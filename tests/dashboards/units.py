@@ -83,7 +83,7 @@ class Field:
 
     @property
     def _steps(self) -> Sequence[Mapping[str, Any]]:
-        return self._found["thresholds"]["steps"]  # type: ignore[no-any-return]
+        return self._found["thresholds"]["steps"]
 
     def _passed(self, value: float) -> str:
         return [str(step["color"]) for step in self._steps if step["value"] is None or value >= step["value"]][-1]

@@ -182,7 +182,7 @@ async def test_every_answer_moves_when_something_breaks(nats, tmp_path: Path) ->
         assert not failed, "\n".join(failed)
         for name in names():
             drawn = etree.fromstring(picture(story.prometheus, name, view).encode())
-            texts = " ".join(drawn.itertext())
+            texts = " ".join(map(str, drawn.itertext()))
             assert all(panel["title"].split(" · ")[0][:12] in texts for panel in panels(dashboard(name)))
         assert {name: what for one in names() for name, what in _offered(story, one, view)} == {
             "window": ["28", "7", "90"],

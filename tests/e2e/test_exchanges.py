@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,14 @@ def _kill_at_random(running: System, chance: random.Random) -> None:
     """Kill collector and bus at random moments, each once the one before is back."""
     for victim in KILLS:
         moment = time.time() + chance.uniform(0.0, SLOT)
-        running.until(lambda moment=moment: time.time() >= moment, what="the next kill was due")
+        running.until(partial(_reached, moment), what="the next kill was due")
         pid = running.children()[victim]
         os.kill(pid, signal.SIGKILL)
-        running.until(lambda victim=victim, pid=pid: _back(running, victim, pid), what=f"{victim} was back")
+        running.until(partial(_back, running, victim, pid), what=f"{victim} was back")
+
+
+def _reached(moment: float) -> bool:
+    return time.time() >= moment
 
 
 def _back(running: System, victim: str, killed: int) -> bool:
@@ -182,7 +187,7 @@ def test_every_exchange_is_counted_once(system) -> None:
     for row in read_rows(sandbox / "register", "exchange.csv"):
         links.setdefault((row["client"], row["service"]), []).append(row["link"])
     for (_, *pair), row in told.items():
-        serving = links.get(tuple(pair), [])
+        serving = links.get((pair[0], pair[1]), [])
         expected = (serving[0] if len(serving) == 1 else "", len(serving) > 1)
         assert (row.get("link", ""), row.get("shared", False)) == expected
 

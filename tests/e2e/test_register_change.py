@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from peyvand.v1 import indicator_pb2
 from tests.support.oracles import index as oracle
 from tests.support.oracles.witness import Client, read_register, read_truth
 from tests.support.paths import ROOT
@@ -34,6 +35,12 @@ def _rows(path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
+def _now(client: Client) -> indicator_pb2.Indicator:
+    found = client.government()
+    assert found is not None
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.alone
 def test_a_new_register_takes_force_without_a_lost_or_doubled_slot(system) -> None:
@@ -41,7 +48,7 @@ def test_a_new_register_takes_force_without_a_lost_or_doubled_slot(system) -> No
     running = system("--slot", f"{SLOT}s", "--seed", "5")
     client = Client(running.api)
     running.until(lambda: client.government() is not None, what="a first index was published")
-    old = client.government()
+    old = _now(client)
     sandbox = running.data / "sandbox"
     removed = _changed(sandbox / "register", sandbox / "changed")
     where = ("--nats", running.nats, "--credentials", str(running.credentials))
@@ -53,13 +60,13 @@ def test_a_new_register_takes_force_without_a_lost_or_doubled_slot(system) -> No
         return now is not None and now.register_version != old.register_version
 
     running.until(in_force, what="the new register was in force")
-    since = client.government().as_of.seconds
-    running.until(lambda: client.government().as_of.seconds >= since + 3 * SLOT, what="three slots under it passed")
+    since = _now(client).as_of.seconds
+    running.until(lambda: _now(client).as_of.seconds >= since + 3 * SLOT, what="three slots under it passed")
 
     register = read_register(sandbox / "changed")
     assert removed not in {link["id"] for link in register["links"]}
     truth = read_truth(sandbox / "truth.ndjson")
-    government = client.government()
+    government = _now(client)
     end = government.as_of.seconds // SLOT
     live = [link["id"] for link in register["links"] if link["live_from"] is not None]
     told = {link: client.verdicts(link, truth.first_slot, end, SLOT) for link in live}
@@ -72,5 +79,6 @@ def test_a_new_register_takes_force_without_a_lost_or_doubled_slot(system) -> No
     true = oracle.index(register, stages, days=28, end_slot=end)["government", register["government"]]
     assert government.links_required == len(register["links"])
     assert government.known_share == 1
+    assert true.point is not None
     assert government.point == pytest.approx(float(true.point), abs=EXACT)
     client.close()

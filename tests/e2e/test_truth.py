@@ -75,4 +75,5 @@ def _assert_index_is_true(client, register, truth, live) -> None:
         one = published[kind][name]
         assert one.known_share == pytest.approx(1, abs=EXACT), (kind, name)
         for said, exact in ((one.point, true.point), (one.lower, true.lower), (one.upper, true.upper)):
+            assert exact is not None
             assert said == pytest.approx(float(exact), abs=EXACT), (kind, name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -41,7 +42,7 @@ def _containers(checks: Checks, keep: Path | None) -> None:
         with running_engine(keep) as engine:
             steps = (build_base, build_ours, image_is_as_promised, build_stand_ins)
             for step in steps:
-                _do(checks, left.pop(0), lambda step=step: step(engine))
+                _do(checks, left.pop(0), partial(step, engine))
             with running_stack(engine) as stack:
                 for act in (
                     stack.up,

@@ -64,7 +64,7 @@ class Alerting:
     def asked(self, query: str) -> list[dict[str, Any]] | None:
         """What Prometheus answers to a query; None while it does not."""
         answer = ask(self.prometheus, "query", query=query)
-        return None if answer is None else answer["result"]  # type: ignore[no-any-return]
+        return None if answer is None else answer["result"]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from services.core.bus.roles import write_users
 from services.core.bus.topology import initialise_streams
 from tests.support.ports import free_port
 
-__all__ = ["Nats", "running_nats"]
+__all__ = ["Nats", "port_of", "running_nats"]
 
 _WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []  # util-linux; it turns into the server
 
@@ -85,3 +85,9 @@ async def running_nats(folder: Path, vantage: str = "main") -> AsyncIterator[Nat
         yield server
     finally:
         server.kill()
+
+
+def port_of(bus: Bus) -> int | None:
+    """The port of the server to which a client is connected."""
+    url = bus.client.connected_url
+    return None if url is None else url.port

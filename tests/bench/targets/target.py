@@ -74,7 +74,7 @@ def _serve(pem: str, pairs: int, pipe: multiprocessing.connection.Connection) ->
         counts = [0] * (2 * pairs)
         servers = [
             await loop.create_server(
-                lambda number=number: _Answering(counts, number),  # type: ignore[misc]
+                lambda number=number: _Answering(counts, number),
                 "127.0.0.1",
                 0,
                 backlog=4096,

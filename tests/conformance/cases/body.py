@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
+from typing import Any
 
 from services.core.model.outcome import Reason
 from tests.conformance.case import CONFIG_ERROR, FAILS, PASSES, Case
@@ -23,11 +24,11 @@ _HELD = f"expect: {{body: {{must: ['{_CLEAR}']}}}}"
 _THEY_HOLD = f"fail_if_body_not_matches_regexp: ['{_CLEAR}']"
 
 
-def _packed(body: bytes, encoding: str) -> dict[str, object]:
+def _packed(body: bytes, encoding: str) -> dict[str, Any]:
     return {"scene": http(says(200, body, {"Content-Encoding": encoding} if encoding else {}))}
 
 
-def _asked(encoding: str) -> dict[str, object]:
+def _asked(encoding: str) -> dict[str, Any]:
     return {
         "probe": f"kind: http\nheaders: {{Accept-Encoding: {encoding}}}\n{_HELD}",
         "module": f"prober: http\nhttp: {{compression: {encoding}, {_THEY_HOLD}}}",

@@ -16,7 +16,7 @@ _SIX = http(says(), host="::1")
 
 def _way(name: str, scene: Scene, ours: str, theirs: str, reason: Reason, address: tuple[str, ...]) -> Case:
     verdict = PASSES if reason is Reason.OK else FAILS
-    protocol = {("127.0.0.1",): 4, ("::1",): 6}.get(address)
+    protocol = 4 if address == ("127.0.0.1",) else 6 if address == ("::1",) else None
     return Case(
         28,
         name,

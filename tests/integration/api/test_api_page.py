@@ -16,10 +16,9 @@ import grpc
 import grpc.aio
 import pytest
 
-from peyvand.v1 import indicator_service_pb2, indicator_service_pb2_grpc, register_service_pb2
+from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc, register_service_pb2
 from services.api.access.clients import read_clients
 from services.core.bus.names import INDICATOR_BUCKET
-from services.core.model.indicator import IndicatorKind
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from tests.support.block_columns import encoded
@@ -71,7 +70,7 @@ async def _refresh(nats, folder: Path, **options: object) -> None:
 
 async def _until_answers(channel: grpc.aio.Channel) -> None:
     stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-    request = indicator_service_pb2.GetIndicatorRequest(kind=IndicatorKind.GOVERNMENT)
+    request = indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
     async with asyncio.timeout(DEADLINE):
         while True:
             try:
@@ -143,7 +142,7 @@ async def test_the_example_over_tls_runs(nats, client: Path, tmp_path: Path) -> 
     own.rename(tmp_path / "client.pem")
     own_key.rename(tmp_path / "client.key")
     (tmp_path / "clients.yaml").write_text(_blocks("yaml")[0])
-    flags = re.search(r"peyvand api --listen \S+ (.*)", PAGE)[1].replace("clients-ca.pem", "ca.pem")
+    flags = re.findall(r"peyvand api --listen \S+ (.*)", PAGE)[0].replace("clients-ca.pem", "ca.pem")
     named = (("grpc.ssl_target_name_override", "api.example"),)  # nothing resolves the name of the page
     async with _published(nats, tmp_path):
         more = [word if word.startswith("--") else str(tmp_path / word) for word in flags.split()]
@@ -175,6 +174,6 @@ def test_the_list_of_clients_is_one(tmp_path: Path) -> None:
 def test_every_method_is_named() -> None:
     """The table of methods is that of the contract."""
     for name, file in (("IndicatorService", indicator_service_pb2), ("RegisterService", register_service_pb2)):
-        row = re.search(rf"^\| `{name}` \| (.*) \|$", PAGE, re.MULTILINE)[1]
+        [row] = re.findall(rf"^\| `{name}` \| (.*) \|$", PAGE, re.MULTILINE)
         methods = file.DESCRIPTOR.services_by_name[name].methods
         assert re.findall(r"`(\w+)`", row) == [method.name for method in methods]

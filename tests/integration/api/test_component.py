@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -14,11 +15,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from peyvand.v1 import (
+    indicator_pb2,
     indicator_service_pb2,
     indicator_service_pb2_grpc,
 )
 from services.api.wiring import NAMES
-from services.core.model.indicator import IndicatorKind
 from services.register.bus.publish import publish_register
 from tests.support.cases.api import (
     DEADLINE,
@@ -108,7 +109,7 @@ async def test_the_api_lives_through_a_restart_of_the_bus(launch, nats, register
     """While the bus is gone the api answers with as_of as it was; after its restart it takes in what is new by itself."""
     async with serving(launch, nats, register) as (process, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        request = indicator_service_pb2.GetIndicatorRequest(kind=IndicatorKind.GOVERNMENT)
+        request = indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
 
         async def as_of():
             return (await stub.GetIndicator(request, timeout=DEADLINE)).indicator.as_of.seconds
@@ -132,10 +133,13 @@ async def test_the_api_lives_through_a_restart_of_the_bus(launch, nats, register
 async def test_sigterm_drains_and_ends_well(launch, nats, register):
     """On SIGTERM a health watcher hears NOT_SERVING, watches end with UNAVAILABLE, and the process exits with 0."""
     async with serving(launch, nats, register) as (process, channel):
-        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        checks: Any = health_pb2_grpc.HealthStub(channel)
+        health = checks.Watch(health_pb2.HealthCheckRequest())
         assert (await health.read()).status == SERVING
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        watch = stub.WatchIndicators(indicator_service_pb2.WatchIndicatorsRequest(kind=IndicatorKind.GOVERNMENT))
+        watch = stub.WatchIndicators(
+            indicator_service_pb2.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
+        )
         assert (await watch.read()).indicator.id == "country"
         status, text = process.page("/metrics")
         assert status == 200

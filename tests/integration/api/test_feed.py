@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import cast
 
 import grpc
 import grpc.aio
 
 from peyvand.v1 import (
+    indicator_pb2,
     indicator_service_pb2,
     indicator_service_pb2_grpc,
     register_service_pb2,
@@ -63,7 +65,7 @@ async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, re
     async with serving(launch, nats, register) as (_, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         request = indicator_service_pb2.GetIndicatorRequest(
-            kind=IndicatorKind.PROVIDER, id="civil-registry", window_days=28
+            kind=indicator_pb2.INDICATOR_KIND_PROVIDER, id="civil-registry", window_days=28
         )
 
         async def as_of():
@@ -121,7 +123,7 @@ async def test_an_unreadable_block_changes_nothing(launch, nats, register):
 
         await until(logged)
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        request = indicator_service_pb2.GetIndicatorRequest(kind=IndicatorKind.LINK, id="permit-tax")
+        request = indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="permit-tax")
         assert (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds == AS_OF
 
 
@@ -129,12 +131,14 @@ async def test_who_sees_a_new_government_finds_the_rest_as_new(launch, nats, reg
     """A government block that overtakes the agencies' blocks is held back until they are there."""
     async with serving(launch, nats, register) as (_, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        watch = stub.WatchIndicators(indicator_service_pb2.WatchIndicatorsRequest(kind=IndicatorKind.GOVERNMENT))
+        watch = stub.WatchIndicators(
+            indicator_service_pb2.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
+        )
         assert (await watch.read()).indicator.as_of.seconds == AS_OF
 
         async def look_around():
             seen = (await watch.read()).indicator.as_of.seconds
-            request = indicator_service_pb2.ListIndicatorsRequest(kind=IndicatorKind.CONSUMER)
+            request = indicator_service_pb2.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_CONSUMER)
             listed = await stub.ListIndicators(request, timeout=5)
             return seen, {one.as_of.seconds for one in listed.indicators}
 
@@ -154,7 +158,8 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
     async with grpc.aio.insecure_channel(process.listen) as channel:
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         watch = stub.WatchIndicators(
-            indicator_service_pb2.WatchIndicatorsRequest(kind=IndicatorKind.GOVERNMENT), wait_for_ready=True
+            indicator_service_pb2.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT),
+            wait_for_ready=True,
         )
         seen = asyncio.ensure_future(watch.read())
         async with nats.connect("register") as bus:
@@ -167,9 +172,10 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
             assert not seen.done()
             await bus.kv_put(INDICATOR_BUCKET, late, blocks[late])
         async with asyncio.timeout(DEADLINE):
-            assert (await seen).indicator.as_of.seconds == AS_OF
+            answer = cast(indicator_service_pb2.WatchIndicatorsResponse, await seen)
+            assert answer.indicator.as_of.seconds == AS_OF
         request = indicator_service_pb2.GetIndicatorRequest(
-            kind=IndicatorKind.CONSUMER, id=late.removeprefix("consumer.")
+            kind=indicator_pb2.INDICATOR_KIND_CONSUMER, id=late.removeprefix("consumer.")
         )
         assert (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds == AS_OF
 
@@ -184,7 +190,9 @@ async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
         registers = register_service_pb2_grpc.RegisterServiceStub(channel)
 
         async def held():
-            indicator = await indicators.GetIndicator(indicator_service_pb2.GetIndicatorRequest(kind=1), timeout=5)
+            indicator = await indicators.GetIndicator(
+                indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT), timeout=5
+            )
             answer = await registers.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
             return indicator.indicator.as_of.seconds, answer.register_version
 

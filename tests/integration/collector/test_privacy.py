@@ -6,6 +6,7 @@ import gzip
 import json
 import signal
 import time
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
@@ -108,7 +109,12 @@ sources:
 
 async def _answers(address):
     """Every answer of an api that has heard of all 15 exchanges, 14 of them of parties that no register knows."""
-    asked = {"link": "clearance-customs", "service": "tax-clearance", "agency": "tax-office", "window": 7}
+    asked: dict[str, Any] = {
+        "link": "clearance-customs",
+        "service": "tax-clearance",
+        "agency": "tax-office",
+        "window": 7,
+    }
 
     def counts(answers):
         told = dict(reversed(answers))

@@ -164,12 +164,12 @@ async def test_a_put_that_failed_leaves_nothing_once_another_succeeds(nats: Any)
                 raise TornValueError("not acknowledged")
             return await store(subject, *args, **options)
 
-        writer._store = failing  # type: ignore[method-assign]
+        writer._store = failing
         with pytest.raises(TornValueError, match="not acknowledged"):
             await writer.kv_put(INDICATOR_BUCKET, KEY, value_of(1))
         assert await reader.kv_get(INDICATOR_BUCKET, KEY) is None
         assert len(await parts_in(reader)) == COUNT
-        writer._store = store  # type: ignore[method-assign]
+        writer._store = store
         await writer.kv_put(INDICATOR_BUCKET, KEY, value_of(2))
         assert await parts_in(reader) == set(ValueParts.of(value_of(2)).keys(KEY))
 

@@ -6,9 +6,9 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -18,6 +18,7 @@ from services.core.bus.names import REGISTER_BUCKET, kv_stream
 from services.core.bus.topology import initialise_streams
 from services.core.codec import decode_manifest, encode_manifest
 from services.core.errors import BusError
+from services.core.model.register import Register
 from services.core.settings import load_settings
 from services.register.bus.publish import (
     CURRENT_KEY,
@@ -31,6 +32,11 @@ from services.register.directory.load import load_register
 from tests.support.registers import write_register
 
 _CHANGES = (",0.99,2", ",0.99,4")
+
+
+def _followed(reader: Any, *more: Any) -> AsyncGenerator[Register, None]:
+    """The versions as the generator that they are, so that a test can close it."""
+    return cast(AsyncGenerator[Register, None], follow_register(reader, *more))
 
 
 async def test_what_is_published_is_fetched(nats: Any, tmp_path: Path) -> None:
@@ -99,7 +105,7 @@ async def test_followers_get_each_version(nats: Any, tmp_path: Path) -> None:
     )
     third = load_register(write_register(tmp_path / "3", links_csv=(",0.99,2", ",0.99,5")))
     async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
-        versions = follow_register(reader)
+        versions = _followed(reader)
         waiting = asyncio.ensure_future(anext(versions))
         await publish_register(writer, first, now=0.0)
         assert await waiting == first
@@ -123,7 +129,7 @@ async def test_followers_wait_for_a_replica_that_lags(nats: Any, tmp_path: Path,
     )
     async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish_register(writer, first, now=0.0)
-        versions = follow_register(reader)
+        versions = _followed(reader)
         assert await anext(versions) == first
         answers: dict[str, list[Any]] = {"chunk": [None] * 3}
         monkeypatch.setattr(reader, "kv_get", _first(answers, reader.kv_get))
@@ -143,7 +149,7 @@ async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, m
     async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish_register(writer, first, now=0.0)
         before = await writer.kv_get(REGISTER_BUCKET, CURRENT_KEY)
-        versions = follow_register(reader)
+        versions = _followed(reader)
         assert await anext(versions) == first
         answers = {"chunk": [None], CURRENT_KEY: [BusError("no answer in time"), before]}
         monkeypatch.setattr(reader, "kv_get", _first(answers, reader.kv_get))
@@ -162,10 +168,10 @@ def _first(answers: dict[str, list[Any]], then: Callable[[str, str], Any]) -> Ca
 
     async def kv_get(bucket: str, key: str) -> bytes | None:
         if not (some := answers.get(key.partition(".")[0])):
-            return await then(bucket, key)  # type: ignore[no-any-return]
+            return await then(bucket, key)
         if isinstance(answer := some.pop(0), Exception):
             raise answer
-        return answer  # type: ignore[no-any-return]
+        return answer
 
     return kv_get
 
@@ -178,7 +184,7 @@ async def test_followers_survive_the_server(nats: Any, tmp_path: Path) -> None:
     )
     async with asyncio.timeout(60), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish_register(writer, first, now=0.0)
-        versions = follow_register(reader)
+        versions = _followed(reader)
         assert await anext(versions) == first
         nats.kill()
         nats.start()
@@ -204,7 +210,7 @@ async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
         )
     try:
         async with asyncio.timeout(60), nats.connect("scorer") as bus:
-            versions = follow_register(bus)
+            versions = _followed(bus)
             assert await anext(versions) == load_register(directory)
             write_register(directory, links_csv=_CHANGES)
             assert await anext(versions) == load_register(directory)
@@ -228,12 +234,12 @@ async def test_a_lost_register_is_published_again(nats: Any, tmp_path: Path) -> 
     settings = load_settings("bus", ["--nats", nats.url, "--credentials", str(nats.credentials)], {})
     async with asyncio.timeout(60), nats.connect("admin") as admin, nats.connect("scorer") as reader:
         watching = asyncio.ensure_future(_watch(directory, settings, every=0.1))
-        versions = follow_register(reader)
+        versions = _followed(reader)
         assert await anext(versions) == load_register(directory)
         await versions.aclose()
         await admin.jetstream.delete_stream(kv_stream(REGISTER_BUCKET))
         await initialise_streams(admin)
-        versions = follow_register(reader)
+        versions = _followed(reader)
         assert await anext(versions) == load_register(directory)
         await versions.aclose()
         assert not watching.done()

@@ -21,8 +21,8 @@ from services.sandbox.faults.timeline import Span
 from services.sandbox.scenario.scenario import BUS, Scenario, scenario
 from services.sandbox.scenario.wiring import Wire
 from services.sandbox.security_server.monitoring import Monitoring
-from services.sandbox.servers.servers import Servers
-from services.sandbox.sites import CONTROL, Site, sites
+from services.sandbox.servers.servers import Servers, Site
+from services.sandbox.sites import CONTROL, sites
 from services.sandbox.timing import timing
 from tests.support.servers.sandbox_client import Seen, ask
 

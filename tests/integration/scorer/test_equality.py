@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -148,7 +149,7 @@ async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path, z
             sequence = await bring()
             timezone = zone(midnight)
             grace = ("grace_hours: 24", "grace_hours: 1")
-            changes = {"epoch": now - 3 * HOUR, "timezone": timezone, "policy_yaml": grace}
+            changes: dict[str, Any] = {"epoch": now - 3 * HOUR, "timezone": timezone, "policy_yaml": grace}
             first = make_register(tmp_path / "first", **changes)
             second = amend(make_register(tmp_path / "second", **changes), first / "links.csv", timezone)
             register = load_register(first)

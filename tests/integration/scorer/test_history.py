@@ -35,6 +35,7 @@ def begun(folder: Path) -> tuple[Scoring, int]:
     scoring = Scoring(Adopted.of(register), loaded, Position(MEASUREMENTS, "", 0))
     slot = now_slot() - HOUR // 2
     row = measure("deed-tax", slot)
+    assert row.time is not None
     scoring.take(decode_columns(encode_measurements([row])), stored=row.time, sequence=1)
     return scoring, slot + 1
 

@@ -80,16 +80,18 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
 
         async def told() -> bool:
             block = (await blocks(api)).get("government")
-            return bool(block and block.traffic) and {
-                (one.exchanges, one.undeclared_exchanges, one.buses) for one in block.traffic
-            } == {(15, 3, (BusTraffic("xroad", 15),))}
+            if block is None or not block.traffic:
+                return False
+            return {(one.exchanges, one.undeclared_exchanges, one.buses) for one in block.traffic} == {
+                (15, 3, (BusTraffic("xroad", 15),))
+            }
 
         await eventually(told, "the traffic of every window", RECONCILED)
 
         async def looked() -> Block | None:
             found = await blocks(api)
             block, traffic = found["consumer.tax-office"], found["government"].traffic
-            moments = [one.as_of or 0 for one in (*block.reconciliations, *traffic)]
+            moments = [one.as_of or 0 for one in block.reconciliations] + [one.as_of or 0 for one in traffic]
             return block if block.reconciliations and min(moments) > exchanged else None
 
         block = await eventually(looked, "what was found after the slot", RECONCILED)

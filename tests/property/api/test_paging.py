@@ -21,7 +21,8 @@ def shown_in(some):
 def test_pages_hold_everything_shown_once_and_in_order(ids, data):
     """Following tokens with any page sizes yields exactly the shown ids; no page is longer than asked, none but the last ends."""
     shown = set(data.draw(st.lists(st.sampled_from(ids)))) if ids else set()
-    found, token = [], ""
+    found: list[str] = []
+    token = ""
     while True:
         size = data.draw(st.integers(1, 5))
         page = cut(ids, question, size=size, token=token, shown=shown_in(shown))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.collector.ledger.ledger import Ledger
 from services.collector.ledger.pairing import exchanges
 from services.collector.records.batch import Batch, Position
-from services.collector.records.xroad import read_side
+from services.collector.records.xroad import Side, read_side
 from services.register.attribution import Attributor
 
 START = 1_700_000_000_000
@@ -95,13 +95,13 @@ def test_a_client_takes_the_first_producer_within_the_span(told, span, data):
         sorted((side for side in sides if side.producer is kind), key=lambda side: (side.request_in, side.digest))
         for kind in (False, True)
     )
-    expected = set()
+    expected: set[tuple[Side | None, Side | None]] = set()
     for client in clients:
         match = next((one for one in producers if abs(one.request_in - client.request_in) <= span), None)
         if match:
             producers.remove(match)
         expected.add((client, match))
-    expected |= {(None, producer) for producer in producers}
+    expected.update((None, producer) for producer in producers)
     found = exchanges(data.draw(st.permutations(sides)), span) if sides else []
     assert len(found) == len(expected)
     assert {(one.client, one.producer) for one in found} == expected

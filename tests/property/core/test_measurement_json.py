@@ -54,7 +54,7 @@ GOOD = json.loads(
         Measurement(Target("a"), "north", 300, 300.25, OUTCOME_OF[Reason.OK], Reason.OK, 0.5, 7.0, Phases(0.1))
     )
 )
-VALUES = [
+VALUES: list[Any] = [
     *(
         None,
         "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,8 +38,9 @@ def stories(draw):
 def test_counts_equal_counting_anew(story):
     """Whatever slots come, change late, or are skipped: known and failed of every span and link are the brute force's."""
     rng, links, ends, unknown = story
-    frame = SimpleNamespace(links=range(links))
-    truth, burns = {}, Burns(SLOT)
+    frame: Any = SimpleNamespace(links=range(links))
+    truth: dict[Any, Any] = {}
+    burns = Burns(SLOT)
 
     def verdicts(slots):
         nothing = np.full(links, -1, dtype=np.int8)

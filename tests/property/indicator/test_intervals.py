@@ -210,7 +210,7 @@ class Brute:
         free = interval_oracle.set_of(min(1.0, lost / certain), shares, self.causes, guard)
         bus = self.bus()
         exposure = charged / met if met else 1.0
-        _, low, high = interval_oracle.with_bus(free, tuple(exposure * one for one in bus))
+        _, low, high = interval_oracle.with_bus(free, (exposure * bus[0], exposure * bus[1], exposure * bus[2]))
         return min(share * (1 - high), point), max(share * (1 - low), point)
 
 

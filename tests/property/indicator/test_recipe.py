@@ -122,12 +122,12 @@ def test_links_and_sets_are_bounded_as_the_text_says(seed) -> None:
         assert found == pytest.approx(expected, abs=2e-5, rel=2e-4)
     guard = Guard(*(np.array([case.rng.choice([0.0, size]) for _ in range(2)]) for size in (1e-3, 1e-1, 1e-2)))
     sets, weight = Sets.of(group, 2, provider), np.array(case.weight)
-    found = rows(combine(group_bounds(sets, weight, np.array(case.loss), causes, guard), causes.bus))
+    of_sets = rows(combine(group_bounds(sets, weight, np.array(case.loss), causes, guard), causes.bus))
     for at in set(case.group):
         links = [link for link in range(LINKS) if case.group[link] == at]
         guarded = (float(guard.variance[at]), float(guard.more[at]), float(guard.more_square[at]))
         expected = oracle.with_bus(truth.of_set(links, guarded), truth.bus)
-        assert found[at] == pytest.approx(expected, abs=2e-5, rel=2e-4)
+        assert of_sets[at] == pytest.approx(expected, abs=2e-5, rel=2e-4)
 
 
 @settings(deadline=None)
@@ -176,7 +176,7 @@ def test_names_do_not_matter(seed) -> None:
 def test_the_guard_is_the_variance_of_a_mean_of_correlated_days(daily, days) -> None:
     """The guard equals its formula day by day; a day of which nothing is known changes nothing at either end."""
     column = np.array([np.nan, *daily, np.nan])[:, np.newaxis]
-    found = Guard.of(column).over(days)
+    found = Guard.of(list(column)).over(days)
     columns = (found.variance, found.more, found.more_square)
     assert [float(one[0]) for one in columns] == pytest.approx(oracle.guard_of(daily, days), rel=1e-9, abs=1e-12)
 

@@ -25,6 +25,8 @@ def edited(batches: list[MeasurementColumns], register: Register, tau: float, ph
     result = []
     for batch in batches:
         outcomes = []
+        assert batch.latency is not None
+        assert batch.data_age is not None
         rows = zip(batch.target, batch.outcome, batch.latency, batch.data_age, strict=True)
         for target, outcome, latency, age in rows:
             limit = register.links[batch.targets[target].id].max_age_s

@@ -59,7 +59,7 @@ def network(rng: random.Random, *, agencies: int, services: int, links: int, goo
         {"id": f"s{n}", "agency": rng.choice(owners)["id"], "weight": rng.choice([1, 1, 2.5, 0])}
         for n in range(services)
     ]
-    drawn = []
+    drawn: list[dict[str, Any]] = []
     for number in range(links):
         service = rng.choice(rows)
         drawn.append(
@@ -74,7 +74,7 @@ def network(rng: random.Random, *, agencies: int, services: int, links: int, goo
                 "weight": rng.choice([1, 1, 0.1, 0]),
             }
         )
-    register = {
+    register: dict[str, Any] = {
         "government": "gov",
         "timezone": "UTC",
         "epoch": FIRST * HOUR,

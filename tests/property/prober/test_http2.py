@@ -27,7 +27,7 @@ class _Deaf(asyncio.Transport):
     def abort(self) -> None:
         pass
 
-    def get_extra_info(self, *_: object) -> object:  # type: ignore[override]
+    def get_extra_info(self, *_: object) -> object:
         return self
 
     def setsockopt(self, *_: object) -> None:

@@ -7,6 +7,7 @@ import io
 import random
 import tempfile
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -33,7 +34,7 @@ def shuffled(text: str, chance: random.Random) -> str:
     body = rows[1:]
     chance.shuffle(body)
     written = io.StringIO()
-    quoting = chance.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    quoting: Literal[0, 1] = chance.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
     writer = csv.writer(written, lineterminator=chance.choice(("\n", "\r\n")), quoting=quoting)
     for row in (rows[0], *body):
         writer.writerow([" " * chance.randrange(3) + row[column] + " " * chance.randrange(3) for column in columns])
@@ -78,7 +79,8 @@ def test_each_hash_covers_its_part(
     original: Register, tmp_path: Path, file: str, change: tuple[str, str], covered: tuple[bool, bool]
 ) -> None:
     """The denominator's hash changes with the denominator alone, the other with all else."""
-    changed = load_register(write_register(tmp_path, **{file: change}))
+    files: dict[str, Any] = {file: change}
+    changed = load_register(write_register(tmp_path, **files))
     changes = (
         changed.register_version != original.register_version,
         changed.probe_version != original.probe_version,

@@ -56,7 +56,7 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
     assert (whole.links, whole.exchanges) == ((), (VOLUME,))
 
     own = {agency: [one.id for one in register.services.values() if one.agency == agency] for agency in frame.agencies}
-    endpoints = {agency: [] for agency in frame.agencies}
+    endpoints: dict[str, list[str]] = {agency: [] for agency in frame.agencies}
     for endpoint in register.endpoints.values():
         endpoints[endpoint.agency].append(endpoint.id)
     found = agency_members(register, frame)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -37,7 +38,7 @@ class Api(Process):
 @pytest.fixture
 def launch(nats, port, tmp_path):
     """Starts api processes on the test's bus; none outlives the test."""
-    started = []
+    started: list[Api] = []
 
     def start(**flags):
         listen, where = f"127.0.0.1:{port()}", f"127.0.0.1:{port()}"
@@ -74,7 +75,7 @@ async def put_blocks(bus, register, **options):
 
 
 async def health_of(channel, name=""):
-    stub = health_pb2_grpc.HealthStub(channel)
+    stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
         return (await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)).status
     except grpc.aio.AioRpcError:

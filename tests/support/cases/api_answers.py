@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -28,7 +29,7 @@ def _requests(link: str, service: str, agency: str, window: int) -> dict[str, li
     """Requests by RPC: each at least once about these, and one that is refused quoting what it asked for."""
     whom = {"consumer": agency, "provider": agency, "service": service, "link": link, "government": "", "sector": "x"}
     named = [(_KINDS.Value(f"INDICATOR_KIND_{kind.upper()}"), name) for kind, name in whom.items()]
-    some = {"window_days": window}
+    some: dict[str, Any] = {"window_days": window}
     return {
         "GetIndicator": [asked.GetIndicatorRequest(kind=kind, id=name, **some) for kind, name in named],
         "ListIndicators": [asked.ListIndicatorsRequest(kind=kind, **some) for kind, _ in named],
@@ -70,11 +71,13 @@ async def _answer(channel: grpc.aio.Channel, method: MethodDescriptor, request: 
     way, body = f"/{method.containing_service.full_name}/{method.name}", request.SerializeToString()
     try:
         if method.server_streaming:
-            call = channel.unary_stream(way)(body, timeout=_SECONDS)
-            first = await call.read()
+            stream: Any = channel.unary_stream(way)
+            call = stream(body, timeout=_SECONDS)
+            first: bytes = await call.read()
             call.cancel()
             return first
-        return await channel.unary_unary(way)(body, timeout=_SECONDS)
+        unary: Any = channel.unary_unary(way)
+        return bytes(await unary(body, timeout=_SECONDS))
     except grpc.aio.AioRpcError as error:
         return f"{error.code()} {error.details()} {error.trailing_metadata()}".encode()
 

@@ -35,7 +35,7 @@ def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
     """Return every block of bucket `indicator` by key."""
     links = sorted(register.links.values(), key=lambda link: link.id)
     good = {link.id: 0 if link.absent else (ok or {}).get(link.id, 90) for link in links}
-    within = defaultdict(float)
+    within: dict[str, float] = defaultdict(float)
     for link in links:
         within[link.service] += link.weight
     omega = {link.id: register.services[link.service].weight * link.weight / within[link.service] for link in links}

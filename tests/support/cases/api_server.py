@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import grpc.aio
 import pytest
@@ -80,7 +81,7 @@ async def empty_api(register):
     """An api that has neither register nor blocks yet; its clock stands at AS_OF."""
     registry, bucket = CollectorRegistry(), Bucket()
     picture = Picture(registry)
-    picture.bus = bucket
+    picture.bus = cast(Any, bucket)
     answering = handlers(picture, registry, logger(), clock=lambda: float(AS_OF))
     announcer = Announcer(NAMES, Health())
     async with (
@@ -115,7 +116,7 @@ def refusal():
             await (call.read() if hasattr(call, "read") else call)
         error = caught.value
         info = error_details_pb2.ErrorInfo()
-        status = rpc_status.from_call(_Call(error))
+        status = rpc_status.from_call(cast(Any, _Call(error)))
         assert status is not None
         assert status.details[0].Unpack(info)
         assert info.domain == "peyvand"

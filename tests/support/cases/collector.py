@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ DEADLINE = 120.0
 @pytest.fixture
 def collector(nats, tmp_path, port):
     """Starts collectors on the test's bus and state; none outlives the test."""
-    started = []
+    started: list[Process] = []
 
     @contextmanager
     def start(*arguments, data="state"):
@@ -79,7 +80,7 @@ async def stored(bus):
 
 async def in_force(bus):
     """The summaries in force: the highest revision of each key, as the scorer reads them."""
-    best = {}
+    best: dict[Any, Any] = {}
     for message in await stored(bus):
         name, summaries = decode_summaries(message.data)
         for summary in summaries:

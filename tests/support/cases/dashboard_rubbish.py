@@ -25,7 +25,7 @@ def records(
 ) -> list[str]:
     """One side of exchanges between two members that began so many seconds ago, as lines."""
     begun = int((time.time() - age) * 1000)
-    who = {}
+    who: dict[str, str] = {}
     for role, member in (("client", client), ("service", service)):
         names = (f"{role}XRoadInstance", f"{role}MemberClass", f"{role}MemberCode")
         who.update(zip(names, member.split("/"), strict=True))

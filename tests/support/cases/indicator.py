@@ -89,7 +89,7 @@ def cases(draw: st.DrawFn, *, whole: bool = False, weights: Sequence[float] = (0
                 "weight": rng.choice(weights),
             }
         )
-    register = {
+    register: dict[str, Any] = {
         "government": "gov",
         "timezone": timezone,
         "epoch": midnight - rng.randint(0, 4 * 86400),

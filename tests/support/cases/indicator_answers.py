@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from services.core.model.indicator import IndicatorKind
+from services.core.model.indicator import Indicator, IndicatorKind
 from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
@@ -29,6 +29,7 @@ __all__ = [
     "by_vantage",
     "evidence_of",
     "index_of",
+    "indicator_of",
     "measured",
     "pick",
     "register_of",
@@ -124,6 +125,13 @@ def evidence_of(case: Case, rows: Sequence[oracle.Measurement] | None = None) ->
     for batch in batches(by_vantage(case.measurements if rows is None else rows), case.register["slot_seconds"]):
         evidence.take(batch)
     return evidence
+
+
+def indicator_of(found: Snapshot, kind: IndicatorKind, entity: str, window: int = 7) -> Indicator:
+    """One indicator that the snapshot must have."""
+    indicator = found.indicator(kind, entity, window)
+    assert indicator is not None
+    return indicator
 
 
 def snapshot(case: Case, evidence: Evidence | None = None, frame: Frame | None = None) -> Snapshot:

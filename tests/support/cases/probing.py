@@ -91,7 +91,7 @@ class Prober:
         self.environment = ProbeEnvironment()
         self.spool = Spool(folder / "spool", 1 << 20)
         self.spool.open()
-        chosen = Settings(vantage="north", prober="p1", **settings)  # type: ignore[arg-type]
+        chosen = Settings(vantage="north", prober="p1", **settings)
         log = structlog.get_logger()
         metrics = ProberMetrics(self.registry)
         self.publisher = MeasurementPublisher(self.spool, self.sink, metrics, log)

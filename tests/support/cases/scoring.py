@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,16 +116,18 @@ def differences(one: Snapshot, other: Snapshot) -> Iterator[str]:
     for name in ("end_slot", "as_of", "register_version", "evidence_sequence", "windows"):
         if getattr(one, name) != getattr(other, name):
             yield name
-    for mine, theirs in ((one.columns, other.columns), (one.links, other.links)):
+    columns: tuple[tuple[Mapping[Any, Any], Mapping[Any, Any]], ...] = (
+        (one.columns, other.columns),
+        (one.links, other.links),
+    )
+    for mine, theirs in columns:
         assert mine.keys() == theirs.keys()
         for key in mine:
             for field in fields(mine[key]):
-                if not np.array_equal(
-                    *(np.asarray(getattr(side[key], field.name)) for side in (mine, theirs))
-                ) and not (_same_with_nan(getattr(mine[key], field.name), getattr(theirs[key], field.name))):
+                if not _same(getattr(mine[key], field.name), getattr(theirs[key], field.name)):
                     yield f"{key} {field.name}"
 
 
-def _same_with_nan(one: object, other: object) -> bool:
+def _same(one: object, other: object) -> bool:
     mine, theirs = np.asarray(one), np.asarray(other)
-    return mine.dtype.kind == "f" and np.array_equal(mine, theirs, equal_nan=True)
+    return np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f")

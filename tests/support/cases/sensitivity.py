@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -56,18 +57,19 @@ def measured(case: Case, register: Register, *, gap: float = 0.2) -> list[Measur
                 reason = Reason.LATE if late else Reason.STALE if stale else Reason.OK
             rows.append((target, slot * seconds, slot * seconds * 10**6 + rng.randrange(3), reason, latency, age))
         rng.shuffle(rows)
-        target, slot_start, time, reasons, latency, age = map(list, zip(*rows, strict=True)) if rows else [[]] * 6
+        fields: list[list[Any]] = list(map(list, zip(*rows, strict=True))) if rows else [[]] * 6
+        numbers, slots, times, reasons, latencies, ages = fields
         columns.append(
             MeasurementColumns(
                 vantage=vantage,
                 targets=targets,
-                target=np.array(target, np.int64),
-                slot_start=np.array(slot_start, np.int64),
-                time=np.array(time, np.int64),
+                target=np.array(numbers, np.int64),
+                slot_start=np.array(slots, np.int64),
+                time=np.array(times, np.int64),
                 outcome=np.array([OUTCOME_OF[one] for one in reasons], np.uint8),
                 reason=np.array(reasons, np.uint8),
-                latency=np.array(latency, np.int64),
-                data_age=np.array(age, np.int64),
+                latency=np.array(latencies, np.int64),
+                data_age=np.array(ages, np.int64),
             )
         )
     return columns

@@ -16,7 +16,7 @@ measurement = (endpoint?, target id, vantage, slot number, time or None, stage 0
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -128,9 +128,10 @@ class _Index:
         return self.verdicts.get((False, link["id"], slot))
 
     def everything(self) -> dict[tuple[str, str], Result]:
-        of_service, of_government = self.service_profiles(), None
-        weighed = [(Fraction(self.services[one]["weight"]), profile) for one, profile in of_service.items()]
-        of_government = _mean(weighed)
+        of_service = self.service_profiles()
+        of_government = _mean(
+            [(Fraction(self.services[one]["weight"]), profile) for one, profile in of_service.items()]
+        )
         imputed = {
             link["id"]: self.profiles[link["id"]] or of_service.get(link["service"]) or of_government
             for link in self.in_force
@@ -194,10 +195,11 @@ class _Index:
         imputed: dict[str, tuple[Fraction, ...] | None],
     ) -> Result:
         rows = [(weight[link["id"]], self.stages[link["id"]], imputed[link["id"]]) for link in links]
-        total = sum(omega for omega, _, _ in rows)
-        lower = sum(omega * Fraction(stages.count(5), len(stages)) for omega, stages, _ in rows) / total
-        known = sum(omega * Fraction(_known(stages), len(stages)) for omega, stages, _ in rows) / total
-        estimate, losses = None, (Fraction(0),) * 5
+        total = _sum(omega for omega, _, _ in rows)
+        lower = _sum(omega * Fraction(stages.count(5), len(stages)) for omega, stages, _ in rows) / total
+        known = _sum(omega * Fraction(_known(stages), len(stages)) for omega, stages, _ in rows) / total
+        estimate: Fraction | None = None
+        losses: tuple[Fraction, ...] = (Fraction(0),) * 5
         profile = _mean([(omega, profile) for omega, _, profile in rows if omega])
         if all(profile is not None for omega, _, profile in rows if omega) and profile is not None:
             estimate, losses = profile[5], profile[:5]
@@ -233,11 +235,11 @@ class _Index:
         ]
         bounded = [(v, Fraction(up, n), Fraction(n - down, n)) for v, n, up, down in counts if n and v]
         judged = [(v, Fraction(up, up + down)) for v, n, up, down in counts if up + down and v]
-        total, total_judged = sum(v for v, _, _ in bounded), sum(v for v, _ in judged)
+        total, total_judged = _sum(v for v, _, _ in bounded), _sum(v for v, _ in judged)
         if not bounded:
             return None
         return (
-            sum(v * e for v, e in judged) / total_judged if judged else None,
+            _sum(v * e for v, e in judged) / total_judged if judged else None,
             sum(v * low for v, low, _ in bounded) / total,
             sum(v * high for v, _, high in bounded) / total,
         )
@@ -277,6 +279,10 @@ class _Index:
         return results
 
 
+def _sum(parts: Iterable[Fraction]) -> Fraction:
+    return sum(parts, Fraction(0))
+
+
 def _known(stages: list[int | None]) -> int:
     return sum(stage is not None for stage in stages)
 
@@ -287,9 +293,9 @@ def _profile(stages: list[int | None]) -> tuple[Fraction, ...] | None:
     return tuple(Fraction(stages.count(stage), known) for stage in range(6)) if known else None
 
 
-def _mean(rows: list[tuple[Fraction, tuple[Fraction, ...] | None]]) -> tuple[Fraction, ...] | None:
+def _mean(rows: Sequence[tuple[Fraction, tuple[Fraction, ...] | None]]) -> tuple[Fraction, ...] | None:
     weighed = [(weight, profile) for weight, profile in rows if weight and profile is not None]
-    total = sum(weight for weight, _ in weighed)
+    total = _sum(weight for weight, _ in weighed)
     if not weighed:
         return None
-    return tuple(sum(weight * profile[stage] for weight, profile in weighed) / total for stage in range(6))
+    return tuple(_sum(weight * profile[stage] for weight, profile in weighed) / total for stage in range(6))

@@ -118,7 +118,10 @@ class Client:
         while True:
             page = self.stub.ListIndicators(
                 indicator_service_pb2.ListIndicatorsRequest(
-                    kind=kind, window_days=window, page_size=100, page_token=token
+                    kind=indicator_pb2.IndicatorKind.ValueType(kind),
+                    window_days=window,
+                    page_size=100,
+                    page_token=token,
                 ),
                 timeout=10,
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from services.core.runtime import run_component
@@ -65,15 +66,13 @@ def _timeline(file: Path) -> type[Timeline]:
                 fault = Fault(Scope(scope), subject, Mode(mode), 0, 1, 0)
                 for target in self._struck(fault):
                     struck.setdefault(target, []).append(fault)
-            first = {
-                target: min(found, key=lambda one, of=target: self._rank(of, one)) for target, found in struck.items()
-            }
+            first = {target: min(found, key=partial(self._rank, target)) for target, found in struck.items()}
             return {target: Span(target, slot, slot + 1, one.mode, one.scope, 0) for target, one in first.items()}
 
     return Commanded
 
 
 if __name__ == "__main__":
-    runner.Timeline = _timeline(Path(sys.argv[1]))
-    runner.Monitoring = _monitoring(Path(sys.argv[1]).with_suffix(".spoilt"))
+    commands = Path(sys.argv[1])
+    vars(runner).update(Timeline=_timeline(commands), Monitoring=_monitoring(commands.with_suffix(".spoilt")))
     sys.exit(run_component("sandbox", main, sys.argv[2:]))

@@ -121,7 +121,7 @@ async def naming(answer: Answer, host: str = "127.0.0.1") -> AsyncIterator[DnsSe
 
     def take(asked: Asked) -> None:
         server.asked.append(asked)
-        task = asyncio.create_task(answer(asked))  # type: ignore[arg-type]
+        task = asyncio.ensure_future(answer(asked))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.reflection import aio as reflection
@@ -64,7 +64,7 @@ class _Indicators(indicator_service_pb2_grpc.IndicatorServiceServicer):
         self.server = server
         self.handler = handler
 
-    async def GetLink(self, request: GetLinkRequest, context: Any) -> GetLinkResponse:  # type: ignore[override] # noqa: N802
+    async def GetLink(self, request: GetLinkRequest, context: Any) -> GetLinkResponse:  # noqa: N802
         self.server.requests.append(request)
         self.server.metadata.append(dict(context.invocation_metadata()))
         self.server.left.append(context.time_remaining())
@@ -74,8 +74,9 @@ class _Indicators(indicator_service_pb2_grpc.IndicatorServiceServicer):
 class _Sparing(reflection.ReflectionServicer):
     """Reflection that gives only the file asked for, none that it imports."""
 
-    async def ServerReflectionInfo(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        async for answer in super().ServerReflectionInfo(requests, context):
+    async def ServerReflectionInfo(self, requests: Any, context: Any) -> Any:  # noqa: N802
+        answers: Any = super().ServerReflectionInfo(requests, context)
+        async for answer in answers:
             del answer.file_descriptor_response.file_descriptor_proto[1:]
             yield answer
 
@@ -86,11 +87,12 @@ def _describing(server: GrpcServer, version: str, *, sparing: bool) -> grpc.Gene
 
     async def describe(requests: Any, context: Any) -> AsyncIterator[Any]:
         server.described.append(version)
-        async for answer in servicer.ServerReflectionInfo(requests, context):
+        answers: Any = servicer.ServerReflectionInfo(requests, context)
+        async for answer in answers:
             yield answer
 
     handler = grpc.stream_stream_rpc_method_handler(
-        describe,  # type: ignore[arg-type]
+        describe,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
@@ -103,7 +105,7 @@ def _describing(server: GrpcServer, version: str, *, sparing: bool) -> grpc.Gene
 async def grpc_serving(
     handler: GrpcHandler = _echo,
     *,
-    serving: Mapping[str, health_pb2.HealthCheckResponse.ServingStatus] | None = None,
+    serving: Mapping[str, int] | None = None,
     reflects: str = "",
     sparing: bool = False,
     pem: Path | None = None,
@@ -122,7 +124,7 @@ async def grpc_serving(
             f"127.0.0.1:{port}", grpc.ssl_server_credentials([(own, own)], known, client_ca is not None)
         )
     server = GrpcServer(port, pem is not None)
-    indicator_service_pb2_grpc.add_IndicatorServiceServicer_to_server(_Indicators(server, handler), listener)
+    indicator_service_pb2_grpc.add_IndicatorServiceServicer_to_server(cast(Any, _Indicators)(server, handler), listener)
     if serving is not None:
         servicer = health.HealthServicer()
         for service, status in serving.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -171,12 +171,12 @@ def assignment(
     definition: Probe,
     *,
     name: str = "link",
-    params: dict[str, object] | tuple[dict[str, object], ...] = (),
+    params: Mapping[str, object] | tuple[Mapping[str, object], ...] = (),
     latency: float = 2.0,
     max_age: float | None = None,
 ) -> Assignment:
     """An assignment of one link, of consumer `a` to provider `b`; with one test record or several."""
-    records = params if isinstance(params, tuple) and params else (params or {},)
+    records = (params or ({},)) if isinstance(params, tuple) else (params or {},)
     return Assignment(
         ScheduleEntry(Target(name), definition.timeout), definition, "a", "b", url, records, latency, max_age
     )
@@ -189,7 +189,7 @@ async def ask(
     kind: str = "http",
     environment: ProbeEnvironment | None = None,
     egress: Egress = LOOPBACK,
-    params: dict[str, object] | tuple[dict[str, object], ...] = (),
+    params: Mapping[str, object] | tuple[Mapping[str, object], ...] = (),
     latency: float = 2.0,
     max_age: float | None = None,
     **definition: object,

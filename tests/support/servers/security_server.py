@@ -83,7 +83,7 @@ class Logbook:
         if envelope.find(".//{*}Body/{*}getSecurityServerHealthData") is not None:
             return answer(200, soap(self.health), close)
         first, last = (
-            int(envelope.findtext(f".//{{*}}searchCriteria/{{*}}{name}")) for name in ("recordsFrom", "recordsTo")
+            int(envelope.findtext(f".//{{*}}searchCriteria/{{*}}{name}", "")) for name in ("recordsFrom", "recordsTo")
         )
         available = int(time.time() - self.behind) - OFFSET
         self.asked.append((first, last))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -113,6 +114,8 @@ def told(model, register, limit=100):
     explanation = explain_index(
         frame, found.shares, found.imputation, IndicatorKind.GOVERNMENT, frame.government, limit=limit
     )
+    assert explanation is not None
+    assert explanation.estimate is not None
     return {one.link: (one.loss, one.index_if_fixed - explanation.estimate) for one in explanation.links}
 
 
@@ -129,7 +132,8 @@ def test_links_show_what_an_explanation_says_they_lose_and_gain(imputed, registe
 def test_of_each_side_the_link_that_gains_most_is_shown(imputed, register, monkeypatch):
     """With one link per side, it is the one whose repair raises the government's index most, and comes in both metrics."""
     monkeypatch.setattr(gauges, "COSTLIEST", 1)
-    wanted, seen = set(), set()
+    wanted: set[str] = set()
+    seen: set[tuple[str, Any]] = set()
     for name in told(imputed, register):
         link = register.links[name]
         sides = {("consumer", register.consumer(link)), ("provider", link.provider)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -11,8 +12,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
+from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
-from peyvand.v1 import indicator_service_pb2_grpc
 from services.api import component as readiness
 from services.api import runner
 from services.api.server import Announcer, listening
@@ -63,7 +64,10 @@ async def test_calls_under_way_finish_while_the_server_stops(api):
         await entered.wait()
         stopped.set()
         # One that arrives in the very moment of the end may be cancelled rather than turned away.
-        while await code_of(stub.GetIndicator(messages.GetIndicatorRequest(kind=1))) is grpc.StatusCode.OK:
+        while (
+            await code_of(stub.GetIndicator(messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)))
+            is grpc.StatusCode.OK
+        ):
             pass
         assert not call.done()
         proceed.set()
@@ -101,9 +105,10 @@ async def test_a_bus_lost_for_long_is_announced_and_so_is_its_return(api, monkey
         listening("127.0.0.1:0", NAMES, (), announcer) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
-        saying = asyncio.ensure_future(runner._say_health(bus, api.picture.model, announcer))
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=NAMES[0]))
-        heard = []
+        saying = asyncio.ensure_future(runner._say_health(cast(Any, bus), api.picture.model, announcer))
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service=NAMES[0]))
+        heard: list[int] = []
         states = health_pb2.HealthCheckResponse
         for lost, state in (
             ("", states.SERVING),
@@ -115,7 +120,7 @@ async def test_a_bus_lost_for_long_is_announced_and_so_is_its_return(api, monkey
             bus.connected, bus.following = lost != "connected", lost != "following"
             while not heard or heard[-1] != state:
                 heard.append((await watch.read()).status)
-        await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=1))
+        await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT))
         await announcer.drain()
         assert (await watch.read()).status == states.NOT_SERVING
         await announcer.say(serving=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -48,7 +49,7 @@ async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path)
     async with desk.ledger(tmp_path / "state.sqlite", Named(None), NOW) as ledger:
         sides = (read_side(raw(clientSubsystemCode=str(n), xRequestId=f"x-{n}")) for n in range(6))
         await desk.do(ledger.take, "log", Batch(tuple(sides), (), Position(1, 1)), now_ms=NOW)
-        collector = _Collector(runtime, sink, desk, ledger, "v")
+        collector = _Collector(runtime, cast(Any, sink), desk, ledger, "v")
         with pytest.raises(BusError):
             await collector.flush()
         sent = sum(len(summaries) for _, summaries in sink.kept)

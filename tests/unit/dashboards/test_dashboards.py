@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from itertools import combinations
+from typing import Any
 
 import promql_parser
 import pytest
@@ -41,7 +42,7 @@ def panel(request):
     return request.param
 
 
-@pytest.fixture(params=ASKED.values(), ids=ASKED)
+@pytest.fixture(params=list(ASKED.values()), ids=list(ASKED))
 def asked(request):
     return request.param
 
@@ -328,13 +329,13 @@ NOT_SHOWN = {
 
 
 def _selectors(asked):
-    found = []
+    found: list[Any] = []
     promql_parser.walk(promql_parser.parse(interpolated(asked.expression, values_of(asked.dashboard))), found.append)
     return [node for node in found if isinstance(node, promql_parser.VectorSelector)]
 
 
 def _names(node):
-    found = []
+    found: list[Any] = []
     promql_parser.walk(node, found.append)
     return [str(one.name) for one in found if isinstance(one, promql_parser.VectorSelector)]
 

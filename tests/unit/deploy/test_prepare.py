@@ -78,8 +78,8 @@ def test_a_rotation_admits_both_seeds_until_it_is_ended(tmp_path: Path) -> None:
     _prepared(tmp_path, VANTAGES="north south")
     count, seed = _admitted(tmp_path), tmp_path / "users" / "prober-north" / "prober.nk"
     authority = (tmp_path / "ca.pem").read_bytes()
-    users = [PEYVAND, "bus", "users", tmp_path / "users", "--vantage", "north", "--vantage", "south"]
-    out = ["--out", tmp_path / "nats" / "users.conf"]
+    users: list[str | Path] = [PEYVAND, "bus", "users", tmp_path / "users", "--vantage", "north", "--vantage", "south"]
+    out: list[str | Path] = ["--out", tmp_path / "nats" / "users.conf"]
     subprocess.run([*users, *out, "--replace", "prober-north"], check=True, capture_output=True)
     replaced = seed.read_bytes()
     _prepared(tmp_path)

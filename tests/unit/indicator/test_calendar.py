@@ -12,8 +12,8 @@ from services.indicator.calendar import Calendar
 LONG_AGO = 0.0
 
 
-def at(timezone: str, *when: int) -> int:
-    return int(datetime(*when, tzinfo=ZoneInfo(timezone)).timestamp())
+def at(timezone: str, year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> int:
+    return int(datetime(year, month, day, hour, minute, tzinfo=ZoneInfo(timezone)).timestamp())
 
 
 def test_window_is_the_complete_days_and_today_so_far():

@@ -14,7 +14,15 @@ from services.indicator.calendar import Calendar
 from services.indicator.index.index import Frame
 from services.indicator.window import DayState, Evidence
 from tests.support.cases.indicator import Case
-from tests.support.cases.indicator_answers import assert_same, batches, measured, register_of, snapshot, truth_of
+from tests.support.cases.indicator_answers import (
+    assert_same,
+    batches,
+    indicator_of,
+    measured,
+    register_of,
+    snapshot,
+    truth_of,
+)
 
 HOUR = 3600
 MONDAY = date(2024, 5, 13)
@@ -141,9 +149,12 @@ def test_a_link_that_joins_a_service_counts_in_closed_days_too():
     evidence = new_evidence(before)
     take(evidence, after.measurements)
     evidence.close(FIRST + 24)
-    assert snapshot(before, evidence).indicator(IndicatorKind.SERVICE, "s", 7).strict.lower == 1.0
-    found = snapshot(after, evidence).indicator(IndicatorKind.SERVICE, "s", 7)
-    assert (found.strict.lower, found.strict.upper) == (0.0, 38 / 48)
+    calm = indicator_of(snapshot(before, evidence), IndicatorKind.SERVICE, "s").strict
+    assert calm is not None
+    assert calm.lower == 1.0
+    strict = indicator_of(snapshot(after, evidence), IndicatorKind.SERVICE, "s").strict
+    assert strict is not None
+    assert (strict.lower, strict.upper) == (0.0, 38 / 48)
     assert_same(measured(snapshot(after, evidence)), truth_of(after))
 
 
@@ -260,7 +271,12 @@ def test_a_frame_that_judges_alike_counts_nothing_anew(monkeypatch):
     evidence.window(frame_of(case), 7, case.end_slot)
     unpacked = []
     real = DayState.pieces
-    monkeypatch.setattr(DayState, "pieces", lambda state: (unpacked.append(state.day), real(state))[1])
+
+    def counted(state):
+        unpacked.append(state.day)
+        return real(state)
+
+    monkeypatch.setattr(DayState, "pieces", counted)
     weighed = a_case(a_link("l", weight=7), hours=72)
     weighed.register["threshold"] = Fraction(1, 2)
     assert evidence.window(frame_of(weighed), 7, case.end_slot).counts[5].tolist() == [72]

@@ -69,7 +69,7 @@ def test_of_many_targets_those_are_exposed_whose_certificate_expires(
     """
     monkeypatch.setattr("services.prober.metrics.SERIES_BELOW", 3)
     monkeypatch.setattr("services.prober.metrics.EXPIRING_SERIES", 1)
-    soon, lasting = 300.5 + 29 * 86_400, 300.5 + 31 * 86_400
+    soon, lasting = 300 + 29 * 86_400, 301 + 31 * 86_400
 
     def exposed() -> set[str]:
         families = registry.collect()
@@ -90,7 +90,7 @@ def test_of_many_targets_those_are_exposed_whose_certificate_expires(
     assert registry.get_sample_value("probe_success", labels) == 1
     metrics.count_measurement(row(Reason.SHED, "soon"), 0, 0.0)
     assert exposed() == set()
-    metrics.count_measurement(replace(row(Reason.OK, "later"), certificate_expiry=0.0), 200, 0.1)
+    metrics.count_measurement(replace(row(Reason.OK, "later"), certificate_expiry=0), 200, 0.1)
     assert exposed() == {"later"}
 
 

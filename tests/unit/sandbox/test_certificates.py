@@ -3,6 +3,7 @@ from __future__ import annotations
 import ssl
 import stat
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from services.sandbox.certificates import bad_contexts, open_authority
 HOST = "127.1.0.1"
 
 
-def shake(server: ssl.SSLContext, directory, host: str = HOST) -> dict[str, object]:
+def shake(server: ssl.SSLContext, directory, host: str = HOST) -> Any:
     """Shake hands in memory, verifying against the authority; the peer's certificate."""
     client = ssl.create_default_context(cafile=str(directory / "ca.pem"))
     one, two = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -39,11 +39,13 @@ async def _terminate(_: Asked, reply: Reply) -> None:
 
 async def _close(_: Asked, reply: Reply) -> None:
     reply.headers(200)
+    assert reply.talk.transport is not None
     reply.talk.transport.write_eof()
 
 
 async def _abort(_: Asked, reply: Reply) -> None:
     linger = struct.pack("ii", 1, 0)
+    assert reply.talk.transport is not None
     reply.talk.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     reply.talk.transport.abort()
 

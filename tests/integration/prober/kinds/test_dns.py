@@ -145,7 +145,7 @@ async def _decoys(asked: Asked) -> None:
         stranger.bind(("127.0.0.1", 0))
         if asked.transport == "udp":
             forged = dns.message.make_response(asked.message)
-            forged.set_rcode(3)
+            forged.set_rcode(dns.rcode.NXDOMAIN)
             stranger.sendto(forged.to_wire(), asked.peer)
     await answering()(asked)
 

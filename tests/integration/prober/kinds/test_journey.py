@@ -114,6 +114,7 @@ async def test_times_add_up() -> None:
     assert seen.phases.connect == pytest.approx(sum(step.phases.connect or 0.0 for step in steps))
     assert seen.phases.processing == pytest.approx(sum(step.phases.processing or 0.0 for step in steps))
     assert (seen.phases.resolve, seen.phases.tls) == (None, None)
+    assert seen.latency is not None
     assert seen.duration > seen.latency
 
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ async def probe(port: int, *lines: LineStep, host: str = "127.0.0.1", **more: ob
     return await ask(f"tcp://{host}:{port}", kind="tcp", lines=lines, **more)  # type: ignore[arg-type]
 
 
-async def _timed(port: int, reason: Reason, *lines: LineStep, **more: object) -> ProbeResult:
+async def _timed(port: int, reason: Reason, *lines: LineStep, **more: Any) -> ProbeResult:
     start = monotonic()
     result = await probe(port, *lines, timeout=0.3, **more)
     assert 0.29 <= monotonic() - start <= 0.35

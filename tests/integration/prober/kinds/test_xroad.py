@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -37,7 +39,7 @@ def fault(code: str) -> bytes:
 ANSWER = message('<t:getPersonResponse xmlns:t="urn:example:tax"><t:name>علی</t:name></t:getPersonResponse>')
 
 
-async def thrice(url: str, definition: Probe, params: dict[str, object] | None = None) -> None:
+async def thrice(url: str, definition: Probe, params: Mapping[str, object] | tuple[()] = ()) -> None:
     """Probe one target three times, as it is prepared once."""
     environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
     try:
@@ -53,7 +55,7 @@ def parsed(request: Request) -> etree._Element:
 
 
 def found(request: Request, path: str) -> list[str]:
-    return [element.text for element in parsed(request).iterfind(path, SPACES)]
+    return [element.text or "" for element in parsed(request).iterfind(path, SPACES)]
 
 
 async def test_rest_says_who_asks() -> None:
@@ -160,6 +162,8 @@ async def test_soap_says_who_asks_whom() -> None:
     root = parsed(request)
     client, service = root.find(".//xroad:client", SPACES), root.find(".//xroad:service", SPACES)
     assert root.tag == f"{{{SOAP}}}Envelope"
+    assert client is not None
+    assert service is not None
     assert [(etree.QName(part).localname, part.text) for part in client] == [
         ("xRoadInstance", "IR"),
         ("memberClass", "GOV"),
@@ -198,6 +202,8 @@ async def test_members_without_subsystem_or_version(service: str, names: list[st
         await ask(server.url(), kind="xroad-soap", client="IR/GOV/1001", service=service, body="<getPerson/>")
     root = parsed(server.requests[0])
     client, called = root.find(".//xroad:client", SPACES), root.find(".//xroad:service", SPACES)
+    assert client is not None
+    assert called is not None
     assert client.get(f"{{{IDENTIFIERS}}}objectType") == "MEMBER"
     assert [etree.QName(part).localname for part in called] == names
     assert root.find(".//xroad:userId", SPACES) is None
@@ -265,7 +271,7 @@ async def test_a_flag_of_the_bus_goes_before_a_fault() -> None:
 )
 async def test_what_the_register_lets_by_is_our_own_failure(wrong: dict[str, str]) -> None:
     """Identifiers and bodies that no register would hold are UNKNOWN/PROBER_ERROR, never the target's failure."""
-    made = {"client": CLIENT, "service": SERVICE, "body": "<getPerson/>", **wrong}
+    made: dict[str, Any] = {"client": CLIENT, "service": SERVICE, "body": "<getPerson/>", **wrong}
     async with serving(says(200, ANSWER)) as server:
         result = await ask(server.url(), kind="xroad-soap", params={"code": ""}, **made)
     assert (result.judgement.reason, server.connections) == (Reason.PROBER_ERROR, 0)

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -52,7 +53,7 @@ class Secured:
 
     def channel(self, name: str = "", issuer: Authority | None = None) -> grpc.aio.Channel:
         """A channel of whoever shows a certificate of this common name, or none."""
-        shown = (None, None)
+        shown: tuple[bytes | None, bytes | None] = (None, None)
         if name:
             certificate, key = (issuer or self.authority).client(name=name)
             shown = (key.read_bytes(), certificate.read_bytes())
@@ -107,7 +108,7 @@ class Stubs:
             await (call.read() if hasattr(call, "read") else call)
         except grpc.aio.AioRpcError as error:
             info = error_details_pb2.ErrorInfo()
-            rpc_status.from_call(error).details[0].Unpack(info)
+            rpc_status.from_call(cast(Any, error)).details[0].Unpack(info)
             return (error.code(), info.reason) != (grpc.StatusCode.PERMISSION_DENIED, "NOT_VISIBLE")
         call.cancel()
         return True
@@ -115,9 +116,13 @@ class Stubs:
 
 def _about(kind: IndicatorKind, entity: str) -> dict[str, object]:
     return {
-        "GetIndicator": messages.GetIndicatorRequest(kind=kind, id=entity),
-        "ExplainIndicator": messages.ExplainIndicatorRequest(kind=kind, id=entity),
-        "WatchIndicators": messages.WatchIndicatorsRequest(kind=kind, ids=[entity]),
+        "GetIndicator": messages.GetIndicatorRequest(kind=indicator_pb2.IndicatorKind.ValueType(kind), id=entity),
+        "ExplainIndicator": messages.ExplainIndicatorRequest(
+            kind=indicator_pb2.IndicatorKind.ValueType(kind), id=entity
+        ),
+        "WatchIndicators": messages.WatchIndicatorsRequest(
+            kind=indicator_pb2.IndicatorKind.ValueType(kind), ids=[entity]
+        ),
     }
 
 
@@ -149,23 +154,23 @@ async def test_the_public_sees_agencies_and_above(secured):
         for method, request in _about(IndicatorKind.GOVERNMENT, "country").items():
             assert await stubs.sees(method, request)
         explained = await stubs.indicators.ExplainIndicator(
-            messages.ExplainIndicatorRequest(kind=IndicatorKind.GOVERNMENT)
+            messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
         )
         assert explained.providers
         assert not explained.links
         for method, request in (
             ("ListLinks", messages.ListLinksRequest()),
             ("ListServices", register_messages.ListServicesRequest()),
-            ("ListIndicators", messages.ListIndicatorsRequest(kind=IndicatorKind.LINK)),
-            ("WatchIndicators", messages.WatchIndicatorsRequest(kind=IndicatorKind.SERVICE)),
-            ("GetHistory", messages.GetHistoryRequest(kind=IndicatorKind.SERVICE, id="title-deed")),
+            ("ListIndicators", messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK)),
+            ("WatchIndicators", messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_SERVICE)),
+            ("GetHistory", messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_SERVICE, id="title-deed")),
         ):
             assert not await stubs.sees(method, request), method
         for method, request in (
-            ("ListIndicators", messages.ListIndicatorsRequest(kind=IndicatorKind.CONSUMER)),
+            ("ListIndicators", messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_CONSUMER)),
             ("ListAgencies", register_messages.ListAgenciesRequest()),
             ("GetRegister", register_messages.GetRegisterRequest()),
-            ("TabulateIndicators", messages.TabulateIndicatorsRequest(attribute="TABULATED_ATTRIBUTE_SECTOR")),
+            ("TabulateIndicators", messages.TabulateIndicatorsRequest(attribute=messages.TABULATED_ATTRIBUTE_SECTOR)),
         ):
             assert await stubs.sees(method, request), method
 
@@ -178,18 +183,21 @@ async def test_an_agency_sees_its_own_besides(secured):
         assert {name for name, seen in rights.items() if not seen} == {"other service", "other link", "other endpoint"}
         links = await stubs.indicators.ListLinks(messages.ListLinksRequest())
         assert {one.link.id for one in links.links} == OF_TAX
-        listed = await stubs.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=IndicatorKind.LINK))
+        listed = await stubs.indicators.ListIndicators(
+            messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK)
+        )
         assert {one.id for one in listed.indicators} == OF_TAX
         services = await stubs.registers.ListServices(register_messages.ListServicesRequest())
         assert [one.id for one in services.services] == ["tax-clearance"]
         explained = await stubs.indicators.ExplainIndicator(
-            messages.ExplainIndicatorRequest(kind=IndicatorKind.GOVERNMENT, limit=100)
+            messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, limit=100)
         )
         assert {one.link.id for one in explained.links} == OF_TAX
         watch = stubs.indicators.WatchIndicators(
-            messages.WatchIndicatorsRequest(kind=IndicatorKind.LINK), timeout=DEADLINE
+            messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK), timeout=DEADLINE
         )
-        assert {(await watch.read()).indicator.id for _ in OF_TAX} == OF_TAX
+        seen = [cast(messages.WatchIndicatorsResponse, await watch.read()) for _ in OF_TAX]
+        assert {one.indicator.id for one in seen} == OF_TAX
         watch.cancel()
 
 
@@ -197,7 +205,9 @@ async def test_an_agency_without_anything_watches_nothing(secured):
     """Where nothing is its own, to watch everything of a kind is refused rather than opened to all."""
     async with secured.channel("nowhere.example") as channel:
         stubs = Stubs(channel)
-        assert not await stubs.sees("WatchIndicators", messages.WatchIndicatorsRequest(kind=IndicatorKind.LINK))
+        assert not await stubs.sees(
+            "WatchIndicators", messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK)
+        )
         assert not (await stubs.indicators.ListLinks(messages.ListLinksRequest())).links
 
 
@@ -216,7 +226,9 @@ async def test_nobody_comes_in_without_a_certificate_of_that_authority(secured, 
         async with channel:
             stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await stub.GetIndicator(messages.GetIndicatorRequest(kind=1), timeout=DEADLINE)
+                await stub.GetIndicator(
+                    messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT), timeout=DEADLINE
+                )
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -252,7 +264,9 @@ async def test_without_an_authority_everybody_is_the_public(api, tmp_path):
         one.channel() as channel,
     ):
         stubs = Stubs(channel)
-        assert await stubs.sees("GetIndicator", messages.GetIndicatorRequest(kind=1))
+        assert await stubs.sees(
+            "GetIndicator", messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
+        )
         assert not await stubs.sees("GetLink", messages.GetLinkRequest(link="deed-tax"))
 
 
@@ -271,7 +285,7 @@ def test_what_is_unknown_belongs_to_nobody(register):
         assert EVERYTHING.sees(kind, "gone", register)
         assert not Caller(Role.AGENCY, "tax-office").sees(kind, "gone", register)
         assert not PUBLIC.sees(kind, "gone", register)
-    assert indicator_pb2.IndicatorKind.INDICATOR_KIND_LINK == IndicatorKind.LINK
+    assert int(indicator_pb2.INDICATOR_KIND_LINK) == IndicatorKind.LINK
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,11 @@ async def test_traffic_tells_buses_and_undeclared_pairs(carried, refusal):
             "TRAFFIC_UNPUBLISHED",
         ),
         (carried.indicators.GetTraffic(messages.GetTrafficRequest(window_days=5)), invalid, "WINDOW_UNKNOWN"),
-        (carried.indicators.ListLinks(messages.ListLinksRequest(finding=9)), invalid, "FINDING_UNKNOWN"),
+        (
+            carried.indicators.ListLinks(messages.ListLinksRequest(finding=messages.LinkFinding.ValueType(9))),
+            invalid,
+            "FINDING_UNKNOWN",
+        ),
     ):
         got, info, _ = await refusal(call)
         assert (got, info.reason) == (code, reason)

@@ -8,6 +8,7 @@ import grpc
 import numpy as np
 import pytest
 
+from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers.link_shares import Gathering, around
 from services.core.blocks.recent_block import encode_recent
@@ -73,6 +74,8 @@ async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
     whole = await Gathering(model).window(28)
     for link in api.register.links:
         part = around(model.view, model.whole, link, 28)
+        assert part is not None
+        assert whole is not None
         assert len(part.view.register.links) < len(api.register.links)
         found, other = (
             explain_index(one.view.frame, one.shares, one.imputation, IndicatorKind.LINK, link) for one in (part, whole)
@@ -105,16 +108,21 @@ async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published
         ),
     )
     part = around(model.view, model.whole, "deed-tax", 28)
+    assert part is not None
+    assert whole is not None
     assert len(part.view.register.links) < len(api.register.links)
     found, other = (
         explain_index(one.view.frame, one.shares, one.imputation, IndicatorKind.LINK, "deed-tax")
         for one in (part, whole)
     )
+    assert found is not None
+    assert other is not None
+    assert found.estimate is not None
     assert 0 < found.estimate < 1
     assert found.estimate == pytest.approx(other.estimate, abs=1e-12)
     assert astuple(found.losses) == pytest.approx(astuple(other.losses), abs=1e-12)
-    assert [replace(one, loss=0, losses=None) for one in found.links] == [
-        replace(one, loss=0, losses=None) for one in other.links
+    assert [replace(one, loss=0, losses=Losses()) for one in found.links] == [
+        replace(one, loss=0, losses=Losses()) for one in other.links
     ]
     assert (await explained(api, kind=IndicatorKind.LINK, id="deed-tax")).estimate == found.estimate
 
@@ -154,12 +162,16 @@ async def test_an_agency_that_left_the_register_holds_nothing_up(api):
 async def test_what_cannot_be_explained_is_refused(api, empty_api, refusal):
     """A limit too large, an unknown link and evidence that has not come yet get their status."""
     ask = api.indicators.ExplainIndicator
-    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=IndicatorKind.GOVERNMENT, limit=1001)))
+    code, info, _ = await refusal(
+        ask(messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, limit=1001))
+    )
     assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "LIMIT_TOO_LARGE")
-    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=IndicatorKind.LINK, id="no")))
+    code, info, _ = await refusal(
+        ask(messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="no"))
+    )
     assert (code, info.reason) == (grpc.StatusCode.NOT_FOUND, "LINK_UNKNOWN")
     api.picture.model.whole.clear()
-    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=IndicatorKind.GOVERNMENT)))
+    code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNPUBLISHED")
 
 
@@ -251,7 +263,7 @@ async def test_an_absent_link_failed_for_being_absent(api):
 async def test_evidence_out_of_reach_is_said(api, refusal):
     """When the bus does not answer, a link's explanation is refused as unavailable; the government's needs no bus."""
     api.bucket.error = BusError("gone")
-    request = messages.ExplainIndicatorRequest(kind=IndicatorKind.LINK, id="deed-tax")
+    request = messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="deed-tax")
     code, info, _ = await refusal(api.indicators.ExplainIndicator(request))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNREACHABLE")
     assert not (await explained(api, kind=IndicatorKind.GOVERNMENT)).HasField("findings")

@@ -12,6 +12,7 @@ import typer
 from google.protobuf.timestamp_pb2 import Timestamp
 from typer.testing import CliRunner
 
+from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.commands import ask as ask_commands
 from services.core.bus.names import indicator_subject
@@ -75,7 +76,9 @@ async def asked(api, **question):
 async def test_every_publication_is_told_once_whatever_the_page(kept, size, pages):
     """All pages together tell each hour once, oldest first; what a scorer repeated is told as first published."""
     assert await asked(kept, page_size=size) == ([float(hour) for hour in range(60)], pages)
-    page = await kept.indicators.GetHistory(messages.GetHistoryRequest(kind=IndicatorKind.GOVERNMENT, id="country"))
+    page = await kept.indicators.GetHistory(
+        messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, id="country")
+    )
     assert page.indicators[30].point == 0.53
 
 
@@ -138,7 +141,7 @@ async def test_who_asks_for_a_history_that_is_not_kept_is_told_what_there_is(
     kept, refusal, kind, entity, whose, command, instead
 ):
     """The refusal says that no history is kept of a link or endpoint, named or not, and what answers instead."""
-    request = messages.GetHistoryRequest(kind=kind, id=entity)
+    request = messages.GetHistoryRequest(kind=indicator_pb2.IndicatorKind.ValueType(kind), id=entity)
     assert (await refusal(kept.indicators.GetHistory(request)))[2] == (
         f"no history is kept of {whose}: ask ExplainIndicator (`peyvand explain {command}`) for its last failures{instead}"
     )
@@ -146,8 +149,12 @@ async def test_who_asks_for_a_history_that_is_not_kept_is_told_what_there_is(
 
 async def test_a_token_belongs_to_its_question(kept, refusal):
     """The token of one window does not continue another."""
-    page = await kept.indicators.GetHistory(messages.GetHistoryRequest(kind=IndicatorKind.GOVERNMENT, page_size=5))
-    request = messages.GetHistoryRequest(kind=IndicatorKind.GOVERNMENT, window_days=7, page_token=page.next_page_token)
+    page = await kept.indicators.GetHistory(
+        messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, page_size=5)
+    )
+    request = messages.GetHistoryRequest(
+        kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, window_days=7, page_token=page.next_page_token
+    )
     code, info, _ = await refusal(kept.indicators.GetHistory(request))
     assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
 
@@ -155,7 +162,7 @@ async def test_a_token_belongs_to_its_question(kept, refusal):
 async def test_a_bus_that_does_not_answer_is_told_within_the_deadline(kept, nats, refusal):
     """Without a bus the caller is told so by its own deadline; once the bus is back, so is the history."""
     nats.kill()
-    request = messages.GetHistoryRequest(kind=IndicatorKind.GOVERNMENT)
+    request = messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
     code, info, _ = await refusal(kept.indicators.GetHistory(request, timeout=2))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "HISTORY_UNREACHABLE")
     nats.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
+from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.model.indicator import IndicatorKind
 from services.register.directory.load import load_register
@@ -17,7 +18,9 @@ NOT_FOUND = grpc.StatusCode.NOT_FOUND
 
 async def test_the_government_is_the_default(api):
     """Kind government without id and window answers the policy's government over its default window, bounds and all."""
-    answer = await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=IndicatorKind.GOVERNMENT))
+    answer = await api.indicators.GetIndicator(
+        messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
+    )
     indicator = answer.indicator
     assert (indicator.id, indicator.window_days, indicator.as_of.seconds) == ("country", 28, AS_OF)
     assert indicator.lower <= indicator.point <= indicator.upper
@@ -39,7 +42,7 @@ async def test_every_published_indicator_is_got_by_its_name(api):
 
 async def test_a_newer_block_replaces_the_answer(api):
     """The cached answer never outlives its block."""
-    request = messages.GetIndicatorRequest(kind=IndicatorKind.LINK, id="deed-tax")
+    request = messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="deed-tax")
     assert (await api.indicators.GetIndicator(request)).indicator.point == 0.9
     api.take_blocks(ok={"deed-tax": 40}, as_of=AS_OF + 300)
     got = (await api.indicators.GetIndicator(request)).indicator
@@ -78,17 +81,17 @@ async def test_what_cannot_be_is_refused_by_name(api, refusal, asked, expected):
 async def test_before_anything_is_published_the_answer_is_unavailable(empty_api, refusal):
     """Without a register every call is UNAVAILABLE; with it, known entities are UNAVAILABLE and unknown ones NOT_FOUND."""
     ask = empty_api.indicators.GetIndicator
-    link = messages.GetIndicatorRequest(kind=IndicatorKind.LINK, id="deed-tax")
+    link = messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="deed-tax")
     code, info, _ = await refusal(ask(link))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "REGISTER_UNPUBLISHED")
     empty_api.take_register()
     code, info, _ = await refusal(ask(link))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED")
     assert dict(info.metadata) == {"kind": "link", "id": "deed-tax", "window_days": "28"}
-    code, info, _ = await refusal(ask(messages.GetIndicatorRequest(kind=IndicatorKind.LINK, id="no")))
+    code, info, _ = await refusal(ask(messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="no")))
     assert code == NOT_FOUND
     code, info, _ = await refusal(
-        empty_api.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=IndicatorKind.LINK))
+        empty_api.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK))
     )
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED")
 
@@ -99,7 +102,7 @@ async def test_what_never_has_an_indicator_says_so(empty_api, refusal, tmp_path)
     empty_api.register = load_register(write_register(tmp_path / "more", services_csv=services))
     empty_api.take_register()
     empty_api.take_blocks()
-    request = messages.GetIndicatorRequest(kind=IndicatorKind.SERVICE, id="tourism")
+    request = messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_SERVICE, id="tourism")
     code, info, sentence = await refusal(empty_api.indicators.GetIndicator(request))
     assert (code, info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_APPLICABLE")
     assert "`tourism`" in sentence
@@ -111,7 +114,7 @@ async def test_a_first_refresh_that_is_not_whole_is_no_answer(empty_api, refusal
     for key, block in blocks_of(empty_api.register).items():
         if key != "government":
             empty_api.take(key, block)
-    request = messages.GetIndicatorRequest(kind=IndicatorKind.GOVERNMENT)
+    request = messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
     code, info, _ = await refusal(empty_api.indicators.GetIndicator(request))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED")
 
@@ -121,7 +124,7 @@ async def test_what_is_out_of_force_says_so(api, refusal):
     block = blocks_of(api.register)["consumer.customs"]
     rows = tuple(row for row in block.indicators if row.kind != IndicatorKind.LINK)
     api.take("consumer.customs", type(block)(rows, block.links, block.exchanges))
-    request = messages.GetIndicatorRequest(kind=IndicatorKind.LINK, id="permit-tax")
+    request = messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="permit-tax")
     code, info, _ = await refusal(api.indicators.GetIndicator(request))
     assert (code, info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_APPLICABLE")
 
@@ -129,9 +132,11 @@ async def test_what_is_out_of_force_says_so(api, refusal):
 async def test_a_deleted_block_takes_its_indicators_with_it(api, refusal):
     """After a block is deleted its entities are unpublished again."""
     api.take("consumer.customs", None)
-    request = messages.GetIndicatorRequest(kind=IndicatorKind.LINK, id="permit-tax")
+    request = messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="permit-tax")
     assert (await refusal(api.indicators.GetIndicator(request)))[0] != grpc.StatusCode.OK
-    listed = await api.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=IndicatorKind.CONSUMER))
+    listed = await api.indicators.ListIndicators(
+        messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_CONSUMER)
+    )
     assert [one.id for one in listed.indicators] == ["civil-registry", "land-registry", "tax-office"]
 
 
@@ -150,7 +155,9 @@ async def test_a_deleted_block_takes_its_indicators_with_it(api, refusal):
 )
 async def test_lists_are_of_one_kind_and_sector_in_id_order(api, kind, sector, expected):
     """Each kind lists what is published of it; the sector is the consumer's for links and services, else the agency's own."""
-    answer = await api.indicators.ListIndicators(messages.ListIndicatorsRequest(kind=kind, sector=sector))
+    answer = await api.indicators.ListIndicators(
+        messages.ListIndicatorsRequest(kind=indicator_pb2.IndicatorKind.ValueType(kind), sector=sector)
+    )
     assert [one.id for one in answer.indicators] == expected
     assert {one.window_days for one in answer.indicators} <= {28}
     assert answer.next_page_token == ""
@@ -177,16 +184,20 @@ async def test_lists_refuse_what_they_cannot_do(api, refusal, asked, code, reaso
 async def test_pages_go_on_across_refreshes(api, refusal):
     """A token continues behind the last id after blocks came and went, and only for the question it came from."""
     ask = api.indicators.ListIndicators
-    first = await ask(messages.ListIndicatorsRequest(kind=IndicatorKind.LINK, page_size=3))
+    first = await ask(messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, page_size=3))
     assert [one.id for one in first.indicators] == ["birth-tax", "clearance-customs", "clearance-land"]
     api.take("consumer.tax-office", None)
     api.take_blocks(as_of=AS_OF + 300)
     api.take("consumer.civil-registry", None)
-    rest = await ask(messages.ListIndicatorsRequest(kind=IndicatorKind.LINK, page_token=first.next_page_token))
+    rest = await ask(
+        messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, page_token=first.next_page_token)
+    )
     assert [one.id for one in rest.indicators] == [
         *("deed-civil", "deed-tax", "permit-tax", "transfer-civil", "transfer-customs")
     ]
-    other = messages.ListIndicatorsRequest(kind=IndicatorKind.LINK, window_days=7, page_token=first.next_page_token)
+    other = messages.ListIndicatorsRequest(
+        kind=indicator_pb2.INDICATOR_KIND_LINK, window_days=7, page_token=first.next_page_token
+    )
     code, info, _ = await refusal(ask(other))
     assert (code, info.reason) == (INVALID, "PAGE_TOKEN_INVALID")
 
@@ -199,7 +210,7 @@ async def test_a_fault_of_ours_is_internal_and_says_no_more(api, refusal, monkey
 
     monkeypatch.setattr(api.picture.model, "get", explode)
     code, info, sentence = await refusal(
-        api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=IndicatorKind.GOVERNMENT))
+        api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT))
     )
     assert (code, info.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert "secret" not in sentence

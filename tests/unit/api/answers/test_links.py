@@ -199,8 +199,11 @@ async def test_bad_questions_about_links_are_refused(api, refusal):
     for request, code, reason in expected:
         got, info, _ = await refusal(ask(request))
         assert (got, info.reason) == (code, reason)
-    for filters, reason in (({"consumer": "no"}, "AGENCY_UNKNOWN"), ({"service": "no"}, "SERVICE_UNKNOWN")):
-        got, info, _ = await refusal(api.indicators.ListLinks(messages.ListLinksRequest(**filters)))
+    for wanted, reason in (
+        (messages.ListLinksRequest(consumer="no"), "AGENCY_UNKNOWN"),
+        (messages.ListLinksRequest(service="no"), "SERVICE_UNKNOWN"),
+    ):
+        got, info, _ = await refusal(api.indicators.ListLinks(wanted))
         assert (got, info.reason) == (grpc.StatusCode.NOT_FOUND, reason)
     api.bucket.error = BusError("no answer in time")
     request = messages.GetLinkRequest(link="deed-tax", slots_from=to_timestamp(AS_OF - 900), slots_to=at)

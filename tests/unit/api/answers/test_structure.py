@@ -8,8 +8,8 @@ from dataclasses import replace
 import grpc
 import pytest
 
+from peyvand.v1 import indicator_pb2, register_service_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
-from peyvand.v1 import register_service_pb2
 from services.core.model.indicator import IndicatorKind
 from services.register.directory.load import load_register
 from tests.support.block_columns import decode_block, encoded
@@ -136,7 +136,7 @@ async def test_every_table_has_the_government_as_its_total(api, attribute):
     assert (total.value, total.HasField("lowest")) == ("", False)
     assert list(total.levels) == [0, 1, 4, 0, 0]
     government = (
-        await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=IndicatorKind.GOVERNMENT))
+        await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT))
     ).indicator
     for name in ("point", "lower", "upper", "known_share"):
         assert getattr(total.index, name) == pytest.approx(getattr(government, name))
@@ -155,7 +155,7 @@ async def test_the_index_is_tabulated_by_what_agencies_are_like(api):
     sectors = await ask(messages.TabulateIndicatorsRequest(attribute=_Attribute.TABULATED_ATTRIBUTE_SECTOR))
     shown = {one.value: one.index.point for one in sectors.groups}
     for sector, point in shown.items():
-        request = messages.GetIndicatorRequest(kind=IndicatorKind.SECTOR, id=sector)
+        request = messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_SECTOR, id=sector)
         assert (await api.indicators.GetIndicator(request)).indicator.point == pytest.approx(point)
     agencies = await ask(messages.TabulateIndicatorsRequest(attribute=_Attribute.TABULATED_ATTRIBUTE_AGENCY))
     assert [one.value for one in agencies.groups] == ["civil-registry", "customs", "land-registry", "tax-office"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, start_http_server
@@ -24,7 +25,7 @@ def drawn(
     exchanges: Exchanges = NOTHING,
     notes: tuple[str, ...] = (),
     explained: indicator_service_pb2.ExplainIndicatorResponse | None = None,
-    **bars: object,
+    **bars: Any,
 ) -> str:
     """The table as text, with these bars, these exchanges and this explanation."""
     picture = Picture(
@@ -58,7 +59,7 @@ def drawn(
         ({"declared": 0.85}, "three bars: official not stated · declared 85.0 % · measured not publishable"),
     ],
 )
-def test_three_bars_are_one_line(bars: dict[str, object], line: str) -> None:
+def test_three_bars_are_one_line(bars: dict[str, Any], line: str) -> None:
     """Each bar is there with what it says, and a bar that is unset says so instead of 0."""
     assert line in drawn(**bars)
 

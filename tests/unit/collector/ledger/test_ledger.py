@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import tracemalloc
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -143,7 +144,7 @@ def test_a_batch_that_fails_leaves_nothing_behind(tmp_path, raw):
         ledger.take("log", batch(raw()), now_ms=NOW)
         broken = batch(raw(xRequestId="x-2", serviceCode="firm"), line=9)
         with pytest.raises(StateError, match="cannot be written"):
-            ledger.take("log", replace(broken, position=Position(1 << 40, None)), now_ms=NOW)
+            ledger.take("log", replace(broken, position=Position(1 << 40, cast(int, None))), now_ms=NOW)
         assert ledger.position("log") == Position(10, 1)
         assert [s.count for s in ledger.summaries()] == [1]
         ledger.take("log", broken, now_ms=NOW)

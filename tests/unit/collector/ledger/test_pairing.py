@@ -7,7 +7,7 @@ import pytest
 
 from services.collector.ledger.pairing import exchanges
 from services.collector.records.formats import read
-from services.collector.records.xroad import Result, read_side
+from services.collector.records.xroad import Result, Side, read_side
 
 # Names of the expected documents, and ours.
 DERIVED = {
@@ -36,7 +36,7 @@ def sides_of(path):
 
 
 def paired(sides, span_ms=10**9):
-    groups = {}
+    groups: dict[str, list[Side]] = {}
     for side in sides:
         groups.setdefault(side.request, []).append(side)
     return [exchange for group in groups.values() for exchange in exchanges(group, span_ms)]

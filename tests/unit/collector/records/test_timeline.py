@@ -62,6 +62,7 @@ def test_batches_that_are_due_are_joined_and_others_wait_their_turn(raw):
     """Everything due by now comes as one batch with the last position; what is due later comes alone, and is never lost."""
     paced = Paced(iter(small(raw, *(START + n for n in (10, 20, 30, 40)))), due, most=100)
     first = paced.take(START + 25)
+    assert first is not None
     assert (moments_of(first), first.position.line) == ([10, 20], 2)
     assert moments_of(paced.take(START + 25)) == [30]
     assert moments_of(paced.take(START + 99)) == [40]
@@ -82,4 +83,5 @@ def test_a_batch_of_bad_lines_alone_is_due_at_once():
     bad = Batch((), (Reject(1, 1, 3, "it is not JSON"),), Position(4, 1))
     paced = Paced(iter([bad, replace(bad, position=Position(8, 2))]), due, most=100)
     joined = paced.take(START)
+    assert joined is not None
     assert (len(joined.rejects), joined.position) == (2, Position(8, 2))

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 
 from services.core.model.indicator import IndicatorKind
 from tests.support.cases.indicator import Case, cases
-from tests.support.cases.indicator_answers import snapshot
+from tests.support.cases.indicator_answers import indicator_of, snapshot
 from tests.support.oracles import index as oracle
 from tests.unit.indicator.index.test_index import a_case, measure
 
 
 def level(case):
     """The level of service s over the case's window."""
-    return snapshot(case).indicator(IndicatorKind.SERVICE, "s", 7).level
+    return indicator_of(snapshot(case), IndicatorKind.SERVICE, "s").level
 
 
 def test_each_level_is_reached_by_what_was_seen():
@@ -30,7 +30,7 @@ def test_each_level_is_reached_by_what_was_seen():
         case.measurements = [row for row in case.measurements if row[1] == "k"]
         measure(case, "l", [5] * (100 - unseen))
         assert level(case) == expected, unseen
-    assert snapshot(case).indicator(IndicatorKind.GOVERNMENT, "gov", 7).level is None
+    assert indicator_of(snapshot(case), IndicatorKind.GOVERNMENT, "gov").level is None
 
 
 def test_connecting_everywhere_is_not_enough():

@@ -193,9 +193,12 @@ def test_encodings(text: str, written_as: str, content_type: str) -> None:
 def test_a_body_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many checks want the XML or the JSON of a body, it is parsed once."""
     read = []
-    monkeypatch.setattr(
-        "services.prober.checks.document.parse_xml", lambda *given: read.append(given) or etree.Element("r")
-    )
+
+    def counted(*given):
+        read.append(given)
+        return etree.Element("r")
+
+    monkeypatch.setattr("services.prober.checks.document.read_markup", counted)
     document = Document(b"<r/>")
     assert read == []
     assert document.root is document.root

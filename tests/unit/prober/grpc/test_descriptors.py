@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import typing
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import orjson
 import pytest
@@ -31,19 +33,19 @@ def _file(name: str = "tax.proto", *imports: str) -> FileDescriptorProto:
     """A file with a service of one unary and two streaming methods over one message of every sort of field."""
     file = FileDescriptorProto(name=name, package="tax", syntax="proto3", dependency=imports)
     record = file.message_type.add(name="Record")
-    for number, (field, kind, more) in enumerate(
-        [
-            ("national_id", 9, {}),
-            ("clear", 8, {}),
-            ("amount", 3, {}),
-            ("seal", 12, {}),
-            ("updated", 11, {"type_name": ".google.protobuf.Timestamp"}),
-            ("extra", 11, {"type_name": ".google.protobuf.Any"}),
-            ("tags", 9, {"label": 3}),
-        ],
-        start=1,
-    ):
-        record.field.add(name=field, number=number, type=kind, **({"label": 1} | more))  # type: ignore[arg-type]
+    fields: list[tuple[str, int, dict[str, str | int]]] = [
+        ("national_id", 9, {}),
+        ("clear", 8, {}),
+        ("amount", 3, {}),
+        ("seal", 12, {}),
+        ("updated", 11, {"type_name": ".google.protobuf.Timestamp"}),
+        ("extra", 11, {"type_name": ".google.protobuf.Any"}),
+        ("tags", 9, {"label": 3}),
+    ]
+    for number, (field, kind, more) in enumerate(fields, start=1):
+        record.field.add(
+            name=field, number=number, type=cast(typing.Any, kind), **cast(dict[str, typing.Any], {"label": 1} | more)
+        )
     service = file.service.add(name="Inquiry")
     for method, client, server in (("Ask", False, False), ("Watch", False, True), ("Tell", True, False)):
         service.method.add(

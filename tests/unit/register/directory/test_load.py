@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,7 +166,7 @@ def test_a_folder_that_kubernetes_mounts_is_read_and_seen_to_change(tmp_path: Pa
     mounted = tmp_path / "mounted"
     mounted.mkdir()
 
-    def exchange(name: str, **changes: tuple[str, str]) -> None:
+    def exchange(name: str, **changes: Any) -> None:
         (tmp_path / name).mkdir()
         plain = write_register(tmp_path / name, **changes)
         plain.rename(mounted / f"..{name}")

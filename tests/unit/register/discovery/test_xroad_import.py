@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from services.cli.commands.register import app
-from services.collector.config import read_sources
+from services.collector.config import XroadSource, read_sources
 from services.core.errors import InputError, SettingsError
 from services.register.directory.load import load_register
 from services.register.discovery.proposal import write_files
@@ -78,7 +78,10 @@ def test_the_global_configuration_gives_servers_too(data_file: Callable[[str], P
     }
     sources = tmp_path / "dev" / "sources.yaml"
     sources.write_text("xroad: {client: DEV/ORG/1234567-8/TEST, url: http://127.0.0.1/}\n" + sources.read_text())
-    assert [source.server for source in read_sources(sources)] == ["DEV/ORG/1111111-1/ss2", "DEV/ORG/1234567-8/ss1"]
+    assert [source.server for source in read_sources(sources) if isinstance(source, XroadSource)] == [
+        "DEV/ORG/1111111-1/ss2",
+        "DEV/ORG/1234567-8/ss1",
+    ]
 
 
 def test_every_security_server_is_a_source(tmp_path: Path) -> None:
@@ -105,7 +108,9 @@ def test_every_security_server_is_a_source(tmp_path: Path) -> None:
     assert len(load_register(tmp_path / "ir").endpoints) == 4
     sources = tmp_path / "ir" / "sources.yaml"
     sources.write_text("xroad: {client: IR/GOV/1, url: http://127.0.0.1/}\n" + sources.read_text())
-    assert [source.server for source in read_sources(sources)] == [f"IR/GOV/1/ss{number}" for number in range(6)]
+    assert [source.server for source in read_sources(sources) if isinstance(source, XroadSource)] == [
+        f"IR/GOV/1/ss{number}" for number in range(6)
+    ]
     assert [item.name for item in found.left_out][:2] == ["IR/GOV/1/ss4", "IR/GOV/1/ss5"]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from services.register.directory.load import load_register, read_directory
 from services.register.versions.succession import check_succession
 from tests.support.registers import write_register
 
 
-def successor_faults(tmp_path: Path, **changes: str | tuple[str, str] | None) -> list[str]:
+def successor_faults(tmp_path: Path, **changes: Any) -> list[str]:
     """Return the faults of a changed register as the successor of the unchanged one."""
     old = load_register(write_register(tmp_path / "old"))
     new = read_directory(write_register(tmp_path / "new", **changes))

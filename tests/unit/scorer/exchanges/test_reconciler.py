@@ -90,7 +90,7 @@ async def test_what_is_found_says_of_when_it_is(tmp_path: Path) -> None:
     end = EPOCH + 24 * 24 * HOUR - 600
     found = await Reconciler(exchanges, Turns()).run(scoring, calendar.slot_of(end))
     assert found is not None
-    assert {one.as_of for one in (*found.links, *found.traffic)} == {end}
+    assert {link.as_of for link in found.links} | {flow.as_of for flow in found.traffic} == {end}
     told = {(one.link, one.window_days): (one.silent, one.last_hour) for one in found.links}
     for window in (7, 28, 90):
         assert told["clearance-customs", window] == (False, EPOCH + 24 * 24 * HOUR - 1800)

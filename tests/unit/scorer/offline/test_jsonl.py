@@ -40,7 +40,7 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
     return load_register(write_register(tmp_path_factory.mktemp("register")))
 
 
-BAD = {
+BAD: dict[str, tuple[str | bytes, Any]] = {
     "not JSON": (
         f'{line()}\n{{"link": deed}}\n',
         ["m:2:10: not JSON: unexpected character, expected a JSON value"],

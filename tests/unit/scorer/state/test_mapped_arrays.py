@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from services.core.errors import StateError
 from services.scorer.state.mapped_arrays import SMALL, Shelf
@@ -13,7 +15,7 @@ from services.scorer.state.mapped_arrays import SMALL, Shelf
 
 def test_what_is_kept_says_the_same_and_leaves_no_name(tmp_path: Path) -> None:
     """Arrays of all kinds and shapes, empty ones too, come back equal and read-only, and the folder stays empty."""
-    arrays = [
+    arrays: list[NDArray[Any]] = [
         np.arange(SMALL, dtype=np.uint16).reshape(16, -1),
         np.zeros((6, 0), dtype=np.uint8),
         np.arange(7, dtype=np.uint8),

@@ -4,7 +4,7 @@ import sys
 
 from services.core.runtime import run_component
 from services.prober.component import main
-from services.prober.tls.groups import prefer
+from services.prober.tls import prefer
 
 if __name__ == "__main__":
     prefer(sys.argv[1:])

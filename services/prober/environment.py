@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import httpx
 
 from services.prober.checks import WorkerPool
-from services.prober.grpc.descriptor_cache import Schemas
-from services.prober.http.token_cache import Tokens
+from services.prober.grpc import Schemas
+from services.prober.http import Tokens
 from services.prober.secrets import Secrets
-from services.prober.transport.conntrack import TrackingTable
-from services.prober.transport.outbound import Outbound
+from services.prober.transport import Outbound, TrackingTable
 
 __all__ = ["ProbeEnvironment"]
 

@@ -16,7 +16,7 @@ from prometheus_client.utils import floatToGoString
 from services.core.metrics import TABLE, counter, gauge, histogram
 from services.core.model import Measurement, Outcome, Reason, Target
 from services.prober.assignments import Assignment
-from services.prober.transport.conntrack import TrackingTable
+from services.prober.transport import TrackingTable
 
 __all__ = ["EXPIRING_SERIES", "SERIES_BELOW", "LocalCounter", "LocalHistogram", "ProberMetrics"]
 

@@ -20,7 +20,7 @@ from services.prober.metrics import ProberMetrics
 from services.prober.publishing import MeasurementPublisher, Origin, blinded, measured, unmeasured
 from services.prober.scheduling import Launch, Membership, Schedule, Share, Shares
 from services.prober.stall import TICK_SECONDS, LoopStalls, excuse
-from services.prober.transport.egress import EgressRules
+from services.prober.transport import EgressRules
 from services.prober.vantage import CONTROL_SECONDS, CONTROL_TIMEOUT, Bracket, ControlTargets
 
 __all__ = ["Probing"]

@@ -25,8 +25,7 @@ from services.prober.assignments import Assignment
 from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.environment import ProbeEnvironment
 from services.prober.publishing import Origin, measured
-from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
+from services.prober.transport import EgressRules, Outbound
 from services.register.directory import load_register
 
 __all__ = ["probe"]

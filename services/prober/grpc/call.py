@@ -13,14 +13,12 @@ from typing import Final
 
 from services.core.model import Tls
 from services.prober.errors import UnusableError
-from services.prober.http.exchange import Answer, Call, hop
-from services.prober.http.http2 import Http2Connection, Request
+from services.prober.http import Answer, Call, Http2Connection, Request, hop
 from services.prober.observation import Cause, Failure, Phase
-from services.prober.transport.outbound import Outbound
-from services.prober.transport.trace import StoppedError, Trail
+from services.prober.transport import Outbound, StoppedError, Trail
 from services.register.reading import unfit_for_grpc
 
-__all__ = ["Ended", "Server", "call", "metadata_of"]
+__all__ = ["Ended", "GrpcServer", "call_unary", "metadata_of"]
 
 _USER_AGENT = "peyvand-prober/1"
 
@@ -80,7 +78,7 @@ Metadata = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class GrpcServer:
     """Where calls go, and what goes with each; ``tls`` None over plain TCP. Names of metadata are in lower case."""
 
     host: str
@@ -98,8 +96,8 @@ class Ended:
     messages: tuple[bytes, ...] = field(repr=False, default=())
 
 
-async def call(
-    server: Server,
+async def call_unary(
+    server: GrpcServer,
     path: str,
     messages: Iterable[bytes],
     *,
@@ -124,7 +122,7 @@ async def call(
     return Ended(code, tuple(_messages(b"".join(connection.body))) if code == "OK" else ())
 
 
-def _headers(server: Server, path: str, left: float) -> Metadata:
+def _headers(server: GrpcServer, path: str, left: float) -> Metadata:
     """Return the headers of a call that has ``left`` seconds. The server is told of some more, so that our own deadline comes
     first: which of the two ended a call would else be chance, and with it the reason.
     """

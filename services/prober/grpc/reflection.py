@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from services.prober.grpc.call import Server, call
+from services.prober.grpc.call import GrpcServer, call_unary
 from services.prober.grpc.descriptors import (
     AbsentError,
     DescriptorError,
@@ -17,9 +17,8 @@ from services.prober.grpc.descriptors import (
     reflected,
     symbol_question,
 )
-from services.prober.http.exchange import Answer
-from services.prober.transport.outbound import Outbound
-from services.prober.transport.trace import Trail
+from services.prober.http import Answer
+from services.prober.transport import Outbound, Trail
 
 __all__ = ["describe"]
 
@@ -32,7 +31,7 @@ _LIMIT: Final = 1 << 20
 _ROUNDS: Final = 8
 
 
-async def describe(service: str, server: Server, outbound: Outbound, trail: Trail) -> Descriptors:
+async def describe(service: str, server: GrpcServer, outbound: Outbound, trail: Trail) -> Descriptors:
     """Return what a server tells of a service.
 
     Raises StoppedError when no whole answer comes, AbsentError when the server does not know the service, and
@@ -56,10 +55,10 @@ async def describe(service: str, server: Server, outbound: Outbound, trail: Trai
 
 
 async def _ask(
-    path: str, questions: Iterable[bytes], server: Server, outbound: Outbound, trail: Trail
+    path: str, questions: Iterable[bytes], server: GrpcServer, outbound: Outbound, trail: Trail
 ) -> list[bytes] | None:
     """Return the files asked for, None when the server has no reflection at this path."""
-    ended = await call(server, path, questions, limit=_LIMIT, outbound=outbound, trail=trail, answer=Answer())
+    ended = await call_unary(server, path, questions, limit=_LIMIT, outbound=outbound, trail=trail, answer=Answer())
     if ended.code == "UNIMPLEMENTED":
         return None
     if ended.code != "OK":

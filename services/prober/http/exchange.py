@@ -11,9 +11,7 @@ import httpx
 from services.core.model import Tls
 from services.prober.http.http1 import Connection
 from services.prober.http.http2 import Http2Connection, Request
-from services.prober.transport.dial import shaking, talk
-from services.prober.transport.outbound import Outbound
-from services.prober.transport.trace import Trail
+from services.prober.transport import Outbound, Trail, shaking, talk
 
 __all__ = ["Answer", "AnyConnection", "Call", "call_of", "hop"]
 

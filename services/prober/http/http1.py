@@ -10,8 +10,8 @@ from typing import Any, Final
 import httptools
 
 from services.prober.observation import Cause, Phase
-from services.prober.tls.handshake import Handshake
-from services.prober.transport.connection import Stream
+from services.prober.tls import Handshake
+from services.prober.transport import Stream
 
 __all__ = ["Connection", "ends", "said_once"]
 

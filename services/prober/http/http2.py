@@ -26,8 +26,8 @@ from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
 from services.prober.observation import Cause, Phase
-from services.prober.tls.handshake import Handshake
-from services.prober.transport.connection import Stream
+from services.prober.tls import Handshake
+from services.prober.transport import Stream
 
 __all__ = ["Http2Connection", "Request"]
 

@@ -18,8 +18,7 @@ from services.prober.http.exchange import Answer, call_of, hop
 from services.prober.http.token_cache import Issuer, Token, TokenError, Tokens
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.secrets import MissingSecretError, Secrets
-from services.prober.transport.outbound import Outbound
-from services.prober.transport.trace import StoppedError, Trail
+from services.prober.transport import Outbound, StoppedError, Trail
 
 __all__ = ["access_token", "issuer_of"]
 

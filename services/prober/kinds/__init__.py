@@ -1,23 +1,10 @@
-"""One file per probe kind: a target and a deadline in, an observation out."""
+"""One module per kind of probe: a definition and a target in, an observation out."""
 
-from __future__ import annotations
-
-from functools import partial
-
-from services.prober.kinds import dns, grpc, http, journey, soap, tcp, tls, xroad
+from services.prober.kinds.by_name import KINDS
+from services.prober.kinds.http import (
+    HttpTarget,
+    http_target,
+)
 from services.prober.kinds.kind import Kind
 
-__all__ = ["KINDS", "Kind"]
-
-
-KINDS: dict[str, Kind] = {
-    "http": Kind(http.prepare, http.probe),
-    "soap": Kind(soap.prepare, http.probe),
-    "xroad-rest": Kind(xroad.prepare_rest, xroad.probe),
-    "xroad-soap": Kind(xroad.prepare_soap, xroad.probe),
-    "grpc": Kind(grpc.prepare, grpc.probe),
-    "tcp": Kind(tcp.prepare, tcp.probe),
-    "tls": Kind(tls.prepare, tls.probe),
-    "dns": Kind(dns.prepare, dns.probe),
-}
-KINDS["journey"] = Kind(partial(journey.prepare, KINDS), journey.probe)
+__all__ = ["KINDS", "HttpTarget", "Kind", "http_target"]

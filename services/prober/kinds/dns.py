@@ -14,14 +14,21 @@ from time import perf_counter
 from typing import Final
 
 from services.core.model import Probe, fill_placeholders, fill_probe
-from services.prober.dns.message import MalformedError, Question, question_of
-from services.prober.dns.udp import exchange
+from services.prober.dns import MalformedError, Question, exchange, question_of
 from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase
-from services.prober.transport.connection import Stream
-from services.prober.transport.dial import in_turn, look_up, place_of, talk
-from services.prober.transport.outbound import Outbound
-from services.prober.transport.trace import StoppedError, Trail, bounded, observed
+from services.prober.transport import (
+    Outbound,
+    StoppedError,
+    Stream,
+    Trail,
+    bounded,
+    in_turn,
+    look_up,
+    observed,
+    place_of,
+    talk,
+)
 
 __all__ = ["DnsTarget", "prepare", "probe"]
 

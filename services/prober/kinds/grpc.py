@@ -19,25 +19,23 @@ import orjson
 from services.core.model import Probe, fill_placeholders, fill_probe
 from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import excused
-from services.prober.grpc.call import Server, call, metadata_of
-from services.prober.grpc.descriptor_cache import Key
-from services.prober.grpc.descriptors import (
+from services.prober.grpc import (
     HEALTH_CHECK,
     AbsentError,
     AnswerError,
     DescriptorError,
     Descriptors,
+    GrpcServer,
+    Key,
     Method,
+    call_unary,
+    describe,
+    metadata_of,
 )
-from services.prober.grpc.reflection import describe
-from services.prober.http.content_coding import decode_headers
-from services.prober.http.exchange import Answer
-from services.prober.http.oauth2 import access_token, issuer_of
-from services.prober.http.token_cache import Issuer
+from services.prober.http import Answer, Issuer, access_token, decode_headers, issuer_of
 from services.prober.observation import Cause, Failure, Observation, Phase, RpcFacts
 from services.prober.secrets import credential
-from services.prober.transport.dial import place_of
-from services.prober.transport.trace import StoppedError, Trail, bounded
+from services.prober.transport import StoppedError, Trail, bounded, place_of
 
 __all__ = ["GrpcTarget", "prepare", "probe"]
 
@@ -47,7 +45,7 @@ class GrpcTarget:
     """One target, ready to be called. ``method`` and ``message`` are None while only the server can tell them."""
 
     environment: ProbeEnvironment = field(repr=False)
-    server: Server
+    server: GrpcServer
     call: str
     body: str = field(repr=False)
     method: Method | None
@@ -77,7 +75,7 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], enviro
     authority, metadata = metadata_of(definition.headers, credential(definition.auth, environment.secrets))
     return GrpcTarget(
         environment=environment,
-        server=Server(
+        server=GrpcServer(
             host=host,
             port=port,
             tls=definition.tls if url.lower().startswith("grpcs:") else None,
@@ -163,7 +161,7 @@ class _Talk:
         method, message = self.method, self._message
         assert method is not None
         assert message is not None
-        ended = await call(
+        ended = await call_unary(
             self._server,
             method.path,
             [message],

@@ -13,15 +13,26 @@ from services.prober.deadline import Deadline
 from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
 from services.prober.excuses import excused
-from services.prober.http.content_coding import DecodeError, LimitError, decodable, decode, decode_headers
-from services.prober.http.exchange import Answer, AnyConnection, Call, call_of, hop
-from services.prober.http.oauth2 import access_token, issuer_of
-from services.prober.http.token_cache import Issuer
+from services.prober.http import (
+    Answer,
+    AnyConnection,
+    Call,
+    DecodeError,
+    Issuer,
+    LimitError,
+    access_token,
+    call_of,
+    decodable,
+    decode,
+    decode_headers,
+    hop,
+    issuer_of,
+)
 from services.prober.observation import Cause, Failure, Observation, Phase
 from services.prober.secrets import credential
-from services.prober.transport.trace import StoppedError, Trail
+from services.prober.transport import StoppedError, Trail
 
-__all__ = ["HttpTarget", "prepare", "probe", "ready"]
+__all__ = ["HttpTarget", "http_target", "prepare", "probe"]
 
 _USER_AGENT = "peyvand-prober/1"
 _MAX_REDIRECTS = 10
@@ -49,10 +60,10 @@ class HttpTarget:
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> HttpTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises MissingSecretError and ValueError."""
-    return ready(fill_probe(definition, params), fill_placeholders(target, params), environment)
+    return http_target(fill_probe(definition, params), fill_placeholders(target, params), environment)
 
 
-def ready(definition: Probe, url: str, environment: ProbeEnvironment) -> HttpTarget:
+def http_target(definition: Probe, url: str, environment: ProbeEnvironment) -> HttpTarget:
     """Build a target of a definition whose texts are filled in. Raises MissingSecretError, UnusableError and ValueError."""
     headers, body = definition.headers, definition.body
     given = {name.lower() for name in headers}

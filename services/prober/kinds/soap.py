@@ -16,7 +16,7 @@ def prepare(
     definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment
 ) -> http.HttpTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises MissingSecretError and ValueError."""
-    return http.ready(posting(fill_probe(definition, params)), fill_placeholders(target, params), environment)
+    return http.http_target(posting(fill_probe(definition, params)), fill_placeholders(target, params), environment)
 
 
 def posting(definition: Probe) -> Probe:

@@ -16,11 +16,18 @@ from services.core.model import Probe, Tls, fill_placeholders, fill_probe
 from services.prober.environment import ProbeEnvironment
 from services.prober.expected import Pattern, compile_pattern
 from services.prober.observation import Cause, Observation, Phase
-from services.prober.tls.handshake import Handshake
-from services.prober.transport.dial import place_of, shaking, talk
-from services.prober.transport.line_protocol import Lines
-from services.prober.transport.outbound import Outbound
-from services.prober.transport.trace import Trail, bounded, observed, since_connecting
+from services.prober.tls import Handshake
+from services.prober.transport import (
+    Lines,
+    Outbound,
+    Trail,
+    bounded,
+    observed,
+    place_of,
+    shaking,
+    since_connecting,
+    talk,
+)
 
 __all__ = ["TcpTarget", "prepare", "probe"]
 

@@ -13,13 +13,19 @@ from time import perf_counter
 from services.core.model import Probe, Tls, fill_placeholders
 from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Cause, Observation
-from services.prober.tls.handshake import Handshake
-from services.prober.tls.starttls import WAYS, GarbledError, RefusedError, Way
-from services.prober.transport.connection import Stream
-from services.prober.transport.dial import place_of, shaking, talk
-from services.prober.transport.line_protocol import Lines
-from services.prober.transport.outbound import Outbound
-from services.prober.transport.trace import Trail, bounded, observed, since_connecting
+from services.prober.tls import WAYS, GarbledError, Handshake, RefusedError, Way
+from services.prober.transport import (
+    Lines,
+    Outbound,
+    Stream,
+    Trail,
+    bounded,
+    observed,
+    place_of,
+    shaking,
+    since_connecting,
+    talk,
+)
 
 __all__ = ["TlsTarget", "prepare", "probe"]
 

@@ -57,7 +57,7 @@ def prepare_rest(
     ours = {name.lower() for name in headers}
     headers = {name: value for name, value in written.headers.items() if name.lower() not in ours} | headers
     return XroadTarget(
-        http.ready(replace(written, headers=headers), fill_placeholders(target, params), environment), number
+        http.http_target(replace(written, headers=headers), fill_placeholders(target, params), environment), number
     )
 
 
@@ -71,7 +71,8 @@ def prepare_soap(
     service = _parts(definition.service, params, _SERVICE)
     message = _envelope(client, service, written.user_id, number, written.body)
     return XroadTarget(
-        http.ready(posting(replace(written, body=message)), fill_placeholders(target, params), environment), number
+        http.http_target(posting(replace(written, body=message)), fill_placeholders(target, params), environment),
+        number,
     )
 
 

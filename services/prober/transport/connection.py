@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Final, cast
 
 from services.prober.observation import Cause, Failure, Phase
-from services.prober.tls.handshake import Handshake, presented_chain, refused_certificate
+from services.prober.tls import Handshake, presented_chain, refused_certificate
 
 __all__ = ["Stream"]
 

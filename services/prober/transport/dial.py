@@ -14,8 +14,7 @@ import httpx
 from services.core.model import Tls
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.secrets import MissingSecretError
-from services.prober.tls.handshake import Handshake
-from services.prober.tls.verification import Trust
+from services.prober.tls import Handshake, Trust
 from services.prober.transport.connection import Stream
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.os_errors import cause_of, foremost, lacks_family, os_reason

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Final
 
 from services.prober.observation import Cause, Phase
-from services.prober.tls.handshake import Handshake
+from services.prober.tls import Handshake
 from services.prober.transport.connection import Stream
 
 __all__ = ["LINE_LIMIT", "Lines"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from services.core.model import Egress
-from services.prober.tls.contexts import Contexts
-from services.prober.tls.trust_store import TrustStore
+from services.prober.tls import Contexts, TrustStore
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.resolver import Resolver
 

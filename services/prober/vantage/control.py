@@ -8,10 +8,8 @@ from urllib.parse import urlsplit
 
 from services.core.model import Probe, Tls
 from services.prober.environment import ProbeEnvironment
-from services.prober.kinds import http
-from services.prober.transport.dial import addresses_of
-from services.prober.transport.os_errors import os_reason
-from services.prober.transport.trace import StoppedError
+from services.prober.kinds import KINDS, HttpTarget, http_target
+from services.prober.transport import StoppedError, addresses_of, os_reason
 
 __all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "ControlTargets"]
 
@@ -34,7 +32,7 @@ class ControlTargets:
     def __init__(self, targets: tuple[str, ...], environment: ProbeEnvironment) -> None:
         self._environment = environment
         self._tcp = [url for url in targets if url.lower().startswith("tcp:")]
-        self._http = {url: http.ready(_DEFINITION, url, environment) for url in targets if url not in self._tcp}
+        self._http = {url: http_target(_DEFINITION, url, environment) for url in targets if url not in self._tcp}
 
     def __len__(self) -> int:
         """Return how many control targets there are."""
@@ -48,8 +46,8 @@ class ControlTargets:
         )
         return {url: problem for url, problem in zip(urls, answers, strict=True) if problem}
 
-    async def _ask_http(self, target: http.HttpTarget) -> str:
-        observation = await http.probe(target, monotonic() + CONTROL_TIMEOUT)
+    async def _ask_http(self, target: HttpTarget) -> str:
+        observation = await KINDS["http"].probe(target, monotonic() + CONTROL_TIMEOUT)
         if observation.status:
             return ""
         failure = observation.failure

@@ -4,8 +4,8 @@ import sys
 
 from services.core.runtime import run_component
 from services.prober.component import main
-from services.prober.tls import prefer
+from services.prober.tls import restart_with_groups
 
 if __name__ == "__main__":
-    prefer(sys.argv[1:])
+    restart_with_groups(sys.argv[1:])
     sys.exit(run_component("prober", main))

@@ -14,7 +14,7 @@ from services.prober.checks import DETAIL_LENGTH, Check, Judgement, UnjudgedErro
 from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
 from services.prober.expected import Expectations, compile_expectations
-from services.prober.kinds import KINDS, Kind
+from services.prober.kinds import KINDS, ProbeKind
 from services.prober.observation import Observation
 from services.prober.secrets import MissingSecretError, secret_references
 
@@ -39,7 +39,7 @@ class _Ready:
     """A target with everything built that does not change; ``secrets`` are the credentials it was built with, by reference."""
 
     assignment: Assignment
-    kind: Kind
+    kind: ProbeKind
     built: Any
     expectations: Expectations
     checks: tuple[Check, ...]
@@ -80,7 +80,7 @@ class ProbeRunner:
             detail = f"the probe itself failed: {type(error).__name__}"
             return ProbeResult(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail))
         try:
-            judgement = await self._environment.judges.judge(observation, ready.expectations, ready.checks, deadline)
+            judgement = await self._environment.workers.judge(observation, ready.expectations, ready.checks, deadline)
         except UnjudgedError as error:
             judgement = Judgement(Reason.PROBER_ERROR, str(error))
         judgement = _named(self._excused(judgement), assignment, turn)
@@ -88,7 +88,7 @@ class ProbeRunner:
 
     def _excused(self, judgement: Judgement) -> Judgement:
         """Return UNKNOWN in place of a connection that was not made while this machine could make none."""
-        if judgement.reason not in _WITHOUT_CONNECTION or not self._environment.tracking.full():
+        if judgement.reason not in _WITHOUT_CONNECTION or not self._environment.conntrack.full():
             return judgement
         detail = f"the connection-tracking table of this machine was full: {judgement.reason.name.lower()}"
         return Judgement(Reason.LOCAL_RESOURCES, detail)

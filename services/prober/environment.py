@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import httpx
 
 from services.prober.checks import WorkerPool
-from services.prober.grpc import Schemas
-from services.prober.http import Tokens
+from services.prober.grpc import DescriptorCache
+from services.prober.http import TokenCache
 from services.prober.secrets import Secrets
-from services.prober.transport import Outbound, TrackingTable
+from services.prober.transport import ConntrackTable, Outbound
 
 __all__ = ["ProbeEnvironment"]
 
@@ -24,14 +24,14 @@ class ProbeEnvironment:
 
     outbound: Outbound = field(default_factory=Outbound)
     secrets: Secrets = field(default_factory=Secrets)
-    tokens: Tokens = field(default_factory=Tokens)
-    tracking: TrackingTable = field(default_factory=TrackingTable)
-    schemas: Schemas = field(default_factory=Schemas)
-    judges: WorkerPool = field(default_factory=WorkerPool)
+    tokens: TokenCache = field(default_factory=TokenCache)
+    conntrack: ConntrackTable = field(default_factory=ConntrackTable)
+    descriptors: DescriptorCache = field(default_factory=DescriptorCache)
+    workers: WorkerPool = field(default_factory=WorkerPool)
     cookies: httpx.Cookies | None = field(default=None, repr=False)
 
     async def close(self) -> None:
         """End the judging processes, the token requests and the name queries under way."""
-        await self.judges.close()
+        await self.workers.close()
         await self.tokens.close()
         await self.outbound.resolver.close()

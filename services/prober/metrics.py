@@ -16,7 +16,7 @@ from prometheus_client.utils import floatToGoString
 from services.core.metrics import TABLE, counter, gauge, histogram
 from services.core.model import Measurement, Outcome, Reason, Target
 from services.prober.assignments import Assignment
-from services.prober.transport import TrackingTable
+from services.prober.transport import ConntrackTable
 
 __all__ = ["EXPIRING_SERIES", "SERIES_BELOW", "LocalCounter", "LocalHistogram", "ProberMetrics"]
 
@@ -82,7 +82,7 @@ class LocalHistogram(Collector):
 class ProberMetrics:
     """The metrics of one prober. Counters start at zero; gauges are absent until they have a value."""
 
-    def __init__(self, registry: CollectorRegistry, tracking: TrackingTable | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry, tracking: ConntrackTable | None = None) -> None:
         self._outcomes = LocalCounter("peyvand_probe_outcomes_total", Outcome)
         published = (reason for reason in Reason if reason not in _NEVER_PUBLISHED)
         self._reasons = LocalCounter("peyvand_probe_reasons_total", published)
@@ -102,7 +102,7 @@ class ProberMetrics:
         self._series = _TargetSeries()
         for collector in (self._outcomes, self._reasons, self._lag, self._series):
             registry.register(collector)
-        registry.register(_TrackingRatio(tracking or TrackingTable()))
+        registry.register(_TrackingRatio(tracking or ConntrackTable()))
 
     def watch_inflight(self, inflight: Callable[[], int]) -> None:
         """Call this for the number of probes under way whenever it is scraped."""
@@ -158,7 +158,7 @@ class ProberMetrics:
 class _TrackingRatio(Collector):
     """How full the connection-tracking table is when it is scraped; absent where there is none."""
 
-    def __init__(self, tracking: TrackingTable) -> None:
+    def __init__(self, tracking: ConntrackTable) -> None:
         self._tracking = tracking
 
     def collect(self) -> Iterator[GaugeMetricFamily]:

@@ -10,10 +10,10 @@ from time import monotonic
 
 from services.core.model import Auth, Probe
 
-__all__ = ["MissingSecretError", "Secrets", "credential", "secret_references"]
+__all__ = ["MissingSecretError", "Secrets", "credential_header", "secret_references"]
 
 
-def credential(auth: Auth, secrets: Secrets) -> tuple[str, str]:
+def credential_header(auth: Auth, secrets: Secrets) -> tuple[str, str]:
     """Return the name and the value of the header; no name without auth.
 
     The value is empty with oauth2, whose token is asked for when it is needed. Raises MissingSecretError.

@@ -1,10 +1,10 @@
 """DNS messages, and one query over UDP."""
 
 from services.prober.dns.message import (
-    MalformedError,
-    Question,
-    question_of,
+    DnsQuestion,
+    MalformedAnswerError,
+    build_query,
 )
-from services.prober.dns.udp import exchange
+from services.prober.dns.udp import query_udp
 
-__all__ = ["MalformedError", "Question", "exchange", "question_of"]
+__all__ = ["DnsQuestion", "MalformedAnswerError", "build_query", "query_udp"]

@@ -17,18 +17,18 @@ import dns.rrset
 from services.core.model import DnsQuery
 from services.prober.observation import DnsFacts
 
-__all__ = ["MalformedError", "Question", "question_of"]
+__all__ = ["DnsQuestion", "MalformedAnswerError", "build_query"]
 
 _ID: Final = 2
 _HEADER: Final = 12
 
 
-class MalformedError(Exception):
+class MalformedAnswerError(Exception):
     """What came in answer to a question is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DnsQuestion:
     """A question, its id left open: each asking has an id of its own, two bytes that nobody can guess."""
 
     message: dns.message.Message = field(repr=False)
@@ -39,18 +39,18 @@ class Question:
         return number + self.wire[_ID:]
 
     def answered(self, number: bytes, wire: bytes) -> DnsFacts | None:
-        """Read an answer; None for one to another question. Raises MalformedError.
+        """Read an answer; None for one to another question. Raises MalformedAnswerError.
 
         One that says that it is truncated is read as far as it goes.
         """
         if wire[:_ID] != number:
             return None
         if len(wire) < _HEADER:
-            raise MalformedError("the answer is shorter than a DNS header")
+            raise MalformedAnswerError("the answer is shorter than a DNS header")
         try:
             return self._read(self.wire[:_ID] + wire[_ID:])
         except (dns.exception.DNSException, ValueError) as error:
-            raise MalformedError("the answer is not a DNS message") from error
+            raise MalformedAnswerError("the answer is not a DNS message") from error
 
     def _read(self, wire: bytes) -> DnsFacts | None:
         answer = dns.message.from_wire(
@@ -58,9 +58,9 @@ class Question:
         )
         truncated = bool(answer.flags & dns.flags.TC)
         if answer.errors and not truncated:
-            raise MalformedError("the answer is not a whole DNS message")
+            raise MalformedAnswerError("the answer is not a whole DNS message")
         if not answer.flags & dns.flags.QR:
-            raise MalformedError("what came is a question itself")
+            raise MalformedAnswerError("what came is a question itself")
         if not self.message.is_response(answer):
             return None
         return DnsFacts(
@@ -68,12 +68,12 @@ class Question:
         )
 
 
-def question_of(query: DnsQuery) -> Question:
+def build_query(query: DnsQuery) -> DnsQuestion:
     """Build the question, without EDNS, as the simplest clients ask. Raises ValueError when it holds no name."""
     try:
         flags = dns.flags.RD if query.recursion else dns.flags.Flag(0)
         message = dns.message.make_query(query.name, query.type, flags=flags, id=0)
-        return Question(message, message.to_wire())
+        return DnsQuestion(message, message.to_wire())
     except dns.exception.DNSException as error:
         raise ValueError("the question's name is not a domain name") from error
 

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from time import perf_counter
 from typing import Generic, TypeVar
 
-__all__ = ["exchange"]
+__all__ = ["query_udp"]
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class _Exchange(asyncio.DatagramProtocol, Generic[T]):
             self.answered.set_exception(error)
 
 
-async def exchange(address: str, port: int, data: bytes, read: Callable[[bytes], T | None]) -> tuple[T, float]:
+async def query_udp(address: str, port: int, data: bytes, read: Callable[[bytes], T | None]) -> tuple[T, float]:
     """Send a datagram to an IP address; return what ``read`` makes of the answer, and when it came (perf_counter).
 
     ``read`` returns None for what is not the answer. Only this address and port are heard. Raises OSError, and what

@@ -2,34 +2,34 @@
 
 from services.prober.grpc.call import (
     GrpcServer,
+    call_metadata,
     call_unary,
-    metadata_of,
 )
 from services.prober.grpc.descriptor_cache import (
-    Key,
-    Schemas,
+    DescriptorCache,
+    ServiceKey,
 )
 from services.prober.grpc.descriptors import (
     HEALTH_CHECK,
-    AbsentError,
-    AnswerError,
     DescriptorError,
     Descriptors,
-    Method,
+    GrpcAnswerError,
+    GrpcMethod,
+    MethodNotFoundError,
 )
-from services.prober.grpc.reflection import describe
+from services.prober.grpc.reflection import describe_service
 
 __all__ = [
     "HEALTH_CHECK",
-    "AbsentError",
-    "AnswerError",
+    "DescriptorCache",
     "DescriptorError",
     "Descriptors",
+    "GrpcAnswerError",
+    "GrpcMethod",
     "GrpcServer",
-    "Key",
-    "Method",
-    "Schemas",
+    "MethodNotFoundError",
+    "ServiceKey",
+    "call_metadata",
     "call_unary",
-    "describe",
-    "metadata_of",
+    "describe_service",
 ]

@@ -13,17 +13,17 @@ from typing import Final
 
 from services.core.model import Tls
 from services.prober.errors import UnusableError
-from services.prober.http import Answer, Call, Http2Connection, Request, hop
+from services.prober.http import Answer, Http2Connection, Http2Request, WireRequest, send_request
 from services.prober.observation import Cause, Failure, Phase
-from services.prober.transport import Outbound, StoppedError, Trail
+from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace
 from services.register.reading import unfit_for_grpc
 
-__all__ = ["Ended", "GrpcServer", "call_unary", "metadata_of"]
+__all__ = ["CallResult", "GrpcServer", "call_metadata", "call_unary"]
 
 _USER_AGENT = "peyvand-prober/1"
 
 
-def metadata_of(
+def call_metadata(
     headers: Mapping[str, str], credential: tuple[str, str]
 ) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
     """Return the authority (empty unless a header Host gives it) and the metadata, with the credential.
@@ -89,7 +89,7 @@ class GrpcServer:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CallResult:
     """How a call ended: the name of its status code, and the messages of the answer, none unless it is OK."""
 
     code: str
@@ -103,23 +103,23 @@ async def call_unary(
     *,
     limit: int,
     outbound: Outbound,
-    trail: Trail,
+    trace: ProbeTrace,
     answer: Answer,
-) -> Ended:
+) -> CallResult:
     """Call a method and wait for its end; the answer's messages may take ``limit`` bytes together.
 
-    Raises StoppedError when the answer does not come whole, or is no gRPC.
+    Raises ProbeFailedError when the answer does not come whole, or is no gRPC.
     """
     body = b"".join(b"\0" + len(message).to_bytes(4, "big") + message for message in messages)
 
-    def ask() -> Request:
-        return Request(_headers(server, path, trail.deadline - monotonic()), body)
+    def ask() -> Http2Request:
+        return Http2Request(_headers(server, path, trace.deadline - monotonic()), body)
 
-    wire = Call(ask, server.host, server.port, server.tls, limit + _PREFIX, head=False)
-    connection = await hop(wire, outbound, trail, answer)
+    wire = WireRequest(ask, server.host, server.port, server.tls, limit + _PREFIX, head=False)
+    connection = await send_request(wire, outbound, trace, answer)
     assert isinstance(connection, Http2Connection)
     code = _code(connection)
-    return Ended(code, tuple(_messages(b"".join(connection.body))) if code == "OK" else ())
+    return CallResult(code, tuple(_messages(b"".join(connection.body))) if code == "OK" else ())
 
 
 def _headers(server: GrpcServer, path: str, left: float) -> Metadata:
@@ -163,9 +163,9 @@ def _messages(body: bytes) -> Iterator[bytes]:
             raise _broken("the answer ends within a message")
         if body[start - _PREFIX]:
             detail = "the answer is compressed, which was not asked for"
-            raise StoppedError(Failure(Phase.TRANSFER, Cause.ENCODING, detail))
+            raise ProbeFailedError(Failure(Phase.TRANSFER, Cause.ENCODING, detail))
         yield body[start:at]
 
 
-def _broken(detail: str) -> StoppedError:
-    return StoppedError(Failure(Phase.TRANSFER, Cause.PROTOCOL, detail))
+def _broken(detail: str) -> ProbeFailedError:
+    return ProbeFailedError(Failure(Phase.TRANSFER, Cause.PROTOCOL, detail))

@@ -7,28 +7,28 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from services.prober.grpc.descriptors import DescriptorError, Descriptors, read_set
+from services.prober.grpc.descriptors import DescriptorError, Descriptors, read_descriptor_set
 
-__all__ = ["Schemas"]
+__all__ = ["DescriptorCache"]
 
 # What a server has told of itself is asked for again after this many seconds.
 _FRESH_SECONDS: Final = 300.0
 _KEPT: Final = 1024
 
-Key = tuple[str, int, bool, str]
+ServiceKey = tuple[str, int, bool, str]
 """Host, port, whether over TLS, and the name of a service."""
 
 
-class Schemas:
+class DescriptorCache:
     """The descriptors in use, for all targets that share them."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._files: dict[Path, tuple[tuple[int, int, int], Descriptors]] = {}
-        self._reflected: dict[Key, tuple[float, Descriptors]] = {}
+        self._reflected: dict[ServiceKey, tuple[float, Descriptors]] = {}
 
     def __repr__(self) -> str:
-        return f"<Schemas of {len(self._files)} files and {len(self._reflected)} servers>"
+        return f"<DescriptorCache of {len(self._files)} files and {len(self._reflected)} servers>"
 
     def of_file(self, reference: str) -> Descriptors:
         """Return the descriptors in ``file:PATH``, a FileDescriptorSet. Raises DescriptorError."""
@@ -42,21 +42,21 @@ class Schemas:
             data = path.read_bytes()
         except OSError as error:
             raise DescriptorError(f"the descriptors in {path.name} cannot be read") from error
-        descriptors = read_set(data)
+        descriptors = read_descriptor_set(data)
         self._files[path] = (stamp, descriptors)
         return descriptors
 
-    def of_server(self, key: Key) -> Descriptors | None:
+    def of_server(self, key: ServiceKey) -> Descriptors | None:
         """Return what a server has told of a service, however long ago."""
         known = self._reflected.get(key)
         return known and known[1]
 
-    def is_stale(self, key: Key) -> bool:
+    def is_stale(self, key: ServiceKey) -> bool:
         """Whether the server should be asked again when there is time."""
         known = self._reflected.get(key)
         return known is not None and known[0] <= self._clock()
 
-    def keep(self, key: Key, descriptors: Descriptors) -> None:
+    def keep(self, key: ServiceKey, descriptors: Descriptors) -> None:
         """Remember what a server has told; of too many, the one asked longest ago is forgotten."""
         self._reflected.pop(key, None)
         self._reflected[key] = (self._clock() + _FRESH_SECONDS, descriptors)

@@ -39,15 +39,15 @@ from services.prober.errors import UnusableError
 
 __all__ = [
     "HEALTH_CHECK",
-    "AbsentError",
-    "AnswerError",
     "DescriptorError",
     "Descriptors",
-    "Method",
-    "file_question",
-    "read_set",
-    "reflected",
-    "symbol_question",
+    "GrpcAnswerError",
+    "GrpcMethod",
+    "MethodNotFoundError",
+    "file_request",
+    "read_descriptor_set",
+    "reflected_files",
+    "symbol_request",
 ]
 
 _NOT_FOUND: Final = 5
@@ -75,16 +75,16 @@ class DescriptorError(UnusableError):
     """Descriptors, a method or a request that cannot be used; the message holds no values."""
 
 
-class AbsentError(DescriptorError):
+class MethodNotFoundError(DescriptorError):
     """The descriptors have no such method."""
 
 
-class AnswerError(ValueError):
+class GrpcAnswerError(ValueError):
     """An answer that is not a message of its type."""
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class GrpcMethod:
     """A unary method: its path in HTTP/2, and the types of what is asked and answered."""
 
     path: str
@@ -111,7 +111,7 @@ class Method:
         try:
             message.ParseFromString(data)
         except DecodeError as error:
-            raise AnswerError(f"the answer is not a {name}") from error
+            raise GrpcAnswerError(f"the answer is not a {name}") from error
         try:
             return orjson.dumps(
                 MessageToDict(
@@ -122,10 +122,10 @@ class Method:
                 )
             )
         except (Error, TypeError, ValueError, KeyError, AttributeError) as error:
-            raise AnswerError(f"the answer holds in {name} what has no form in JSON") from error
+            raise GrpcAnswerError(f"the answer holds in {name} what has no form in JSON") from error
 
 
-HEALTH_CHECK: Final = Method("/grpc.health.v1.Health/Check", HealthCheckRequest, HealthCheckResponse)
+HEALTH_CHECK: Final = GrpcMethod("/grpc.health.v1.Health/Check", HealthCheckRequest, HealthCheckResponse)
 """The health check of every gRPC server; its request is ``{"service": …}``, its answer ``{"status": …}``."""
 
 
@@ -152,18 +152,20 @@ class Descriptors:
         self.missing = frozenset(missing)
         self._pool = DescriptorPool() if missing else _pool(protos)
 
-    def method(self, call: str) -> Method:
-        """Return the method called ``package.Service/Method``. Raises AbsentError, and DescriptorError when it streams."""
+    def method(self, call: str) -> GrpcMethod:
+        """Return the method called ``package.Service/Method``. Raises MethodNotFoundError, and DescriptorError when it streams."""
         if self.missing:
             raise DescriptorError(f"the descriptors lack {min(self.missing)}, which they import")
         service, _, name = call.partition("/")
         try:
             method = self._pool.FindServiceByName(service).methods_by_name[name]
         except KeyError as error:
-            raise AbsentError(f"the descriptors have no method {call}") from error
+            raise MethodNotFoundError(f"the descriptors have no method {call}") from error
         if method.client_streaming or method.server_streaming:
             raise DescriptorError(f"{call} is a streaming method: only unary ones can be probed")
-        return Method(f"/{call}", GetMessageClass(method.input_type), GetMessageClass(method.output_type), self._pool)
+        return GrpcMethod(
+            f"/{call}", GetMessageClass(method.input_type), GetMessageClass(method.output_type), self._pool
+        )
 
 
 def _pool(protos: Mapping[str, descriptor_pb2.FileDescriptorProto]) -> DescriptorPool:
@@ -183,7 +185,7 @@ def _read_file(data: bytes) -> descriptor_pb2.FileDescriptorProto:
         raise DescriptorError("the descriptors cannot be read") from error
 
 
-def read_set(data: bytes) -> Descriptors:
+def read_descriptor_set(data: bytes) -> Descriptors:
     """Read a FileDescriptorSet, as `protoc --include_imports --descriptor_set_out` writes it. Raises DescriptorError."""
     try:
         files = descriptor_pb2.FileDescriptorSet.FromString(data).file
@@ -192,18 +194,18 @@ def read_set(data: bytes) -> Descriptors:
     return Descriptors(file.SerializeToString() for file in files)
 
 
-def symbol_question(symbol: str) -> bytes:
+def symbol_request(symbol: str) -> bytes:
     """Return the message that asks server reflection for the file that declares a symbol, and what it imports."""
     return ServerReflectionRequest(file_containing_symbol=symbol).SerializeToString()
 
 
-def file_question(name: str) -> bytes:
+def file_request(name: str) -> bytes:
     """Return the message that asks server reflection for a file."""
     return ServerReflectionRequest(file_by_filename=name).SerializeToString()
 
 
-def reflected(answers: Iterable[bytes]) -> list[bytes]:
-    """Return the files in the answers of server reflection. Raises AbsentError when it knows none, DescriptorError."""
+def reflected_files(answers: Iterable[bytes]) -> list[bytes]:
+    """Return the files in the answers of server reflection. Raises MethodNotFoundError when it knows none, DescriptorError."""
     files: list[bytes] = []
     for data in answers:
         try:
@@ -212,7 +214,7 @@ def reflected(answers: Iterable[bytes]) -> list[bytes]:
             raise DescriptorError("the server's reflection cannot be read") from error
         if answer.HasField("error_response"):
             if answer.error_response.error_code == _NOT_FOUND:
-                raise AbsentError("the server's reflection does not know the service")
+                raise MethodNotFoundError("the server's reflection does not know the service")
             raise DescriptorError(f"the server's reflection fails with code {answer.error_response.error_code}")
         files += answer.file_descriptor_response.file_descriptor_proto
     return files

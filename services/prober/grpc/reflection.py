@@ -10,17 +10,17 @@ from typing import Final
 
 from services.prober.grpc.call import GrpcServer, call_unary
 from services.prober.grpc.descriptors import (
-    AbsentError,
     DescriptorError,
     Descriptors,
-    file_question,
-    reflected,
-    symbol_question,
+    MethodNotFoundError,
+    file_request,
+    reflected_files,
+    symbol_request,
 )
 from services.prober.http import Answer
-from services.prober.transport import Outbound, Trail
+from services.prober.transport import Outbound, ProbeTrace
 
-__all__ = ["describe"]
+__all__ = ["describe_service"]
 
 # Both versions have the same messages.
 _PATHS: Final = tuple(
@@ -31,36 +31,36 @@ _LIMIT: Final = 1 << 20
 _ROUNDS: Final = 8
 
 
-async def describe(service: str, server: GrpcServer, outbound: Outbound, trail: Trail) -> Descriptors:
+async def describe_service(service: str, server: GrpcServer, outbound: Outbound, trace: ProbeTrace) -> Descriptors:
     """Return what a server tells of a service.
 
-    Raises StoppedError when no whole answer comes, AbsentError when the server does not know the service, and
+    Raises ProbeFailedError when no whole answer comes, MethodNotFoundError when the server does not know the service, and
     DescriptorError when it does not describe itself: that is no fault of what it serves.
     """
     for path in _PATHS:
-        files = await _ask(path, [symbol_question(service)], server, outbound, trail)
+        files = await _ask(path, [symbol_request(service)], server, outbound, trace)
         if files is None:
             continue
         for _ in range(_ROUNDS):
             descriptors = Descriptors(files)
             if not descriptors.missing:
                 return descriptors
-            questions = [file_question(name) for name in sorted(descriptors.missing)]
+            questions = [file_request(name) for name in sorted(descriptors.missing)]
             try:
-                files += await _ask(path, questions, server, outbound, trail) or []
-            except AbsentError:
+                files += await _ask(path, questions, server, outbound, trace) or []
+            except MethodNotFoundError:
                 break
         raise DescriptorError("the server's reflection is not complete: give descriptors")
     raise DescriptorError("the server offers no reflection: give descriptors")
 
 
 async def _ask(
-    path: str, questions: Iterable[bytes], server: GrpcServer, outbound: Outbound, trail: Trail
+    path: str, questions: Iterable[bytes], server: GrpcServer, outbound: Outbound, trace: ProbeTrace
 ) -> list[bytes] | None:
     """Return the files asked for, None when the server has no reflection at this path."""
-    ended = await call_unary(server, path, questions, limit=_LIMIT, outbound=outbound, trail=trail, answer=Answer())
+    ended = await call_unary(server, path, questions, limit=_LIMIT, outbound=outbound, trace=trace, answer=Answer())
     if ended.code == "UNIMPLEMENTED":
         return None
     if ended.code != "OK":
         raise DescriptorError(f"the server's reflection ends with {ended.code}: give descriptors")
-    return reflected(ended.messages)
+    return reflected_files(ended.messages)

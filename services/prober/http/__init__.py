@@ -9,39 +9,39 @@ from services.prober.http.content_coding import (
 )
 from services.prober.http.exchange import (
     Answer,
-    AnyConnection,
-    Call,
-    call_of,
-    hop,
+    HttpConnection,
+    WireRequest,
+    send_request,
+    wire_request,
 )
 from services.prober.http.http2 import (
     Http2Connection,
-    Request,
+    Http2Request,
 )
 from services.prober.http.oauth2 import (
     access_token,
-    issuer_of,
+    token_issuer,
 )
 from services.prober.http.token_cache import (
-    Issuer,
-    Tokens,
+    TokenCache,
+    TokenIssuer,
 )
 
 __all__ = [
     "Answer",
-    "AnyConnection",
-    "Call",
     "DecodeError",
     "Http2Connection",
-    "Issuer",
+    "Http2Request",
+    "HttpConnection",
     "LimitError",
-    "Request",
-    "Tokens",
+    "TokenCache",
+    "TokenIssuer",
+    "WireRequest",
     "access_token",
-    "call_of",
     "decodable",
     "decode",
     "decode_headers",
-    "hop",
-    "issuer_of",
+    "send_request",
+    "token_issuer",
+    "wire_request",
 ]

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import httpx
 
 from services.core.model import Tls
-from services.prober.http.http1 import Connection
-from services.prober.http.http2 import Http2Connection, Request
-from services.prober.transport import Outbound, Trail, shaking, talk
+from services.prober.http.http1 import Http1Connection
+from services.prober.http.http2 import Http2Connection, Http2Request
+from services.prober.transport import Outbound, ProbeTrace, handshake_factory, run_connection
 
-__all__ = ["Answer", "AnyConnection", "Call", "call_of", "hop"]
+__all__ = ["Answer", "HttpConnection", "WireRequest", "send_request", "wire_request"]
 
 _PORTS = {"http": 80, "https": 443}
 # HTTP/2 says these otherwise, or not at all (RFC 9113, 8.2.2 and 8.3.1).
@@ -22,7 +22,9 @@ _UNSENT = frozenset(
 )
 
 
-def call_of(request: httpx.Request, tls: Tls, body_limit: int, *, compressed: bool, version: str = "1.1") -> Call:
+def wire_request(
+    request: httpx.Request, tls: Tls, body_limit: int, *, compressed: bool, version: str = "1.1"
+) -> WireRequest:
     """Write what one hop sends in this version of HTTP, over TLS by this profile for https.
 
     Raises ValueError when a header would end early.
@@ -32,7 +34,7 @@ def call_of(request: httpx.Request, tls: Tls, body_limit: int, *, compressed: bo
     url = request.url
     if any(b"\r" in part or b"\n" in part for header in request.headers.raw for part in header):
         raise ValueError("a header holds a line break")
-    return Call(
+    return WireRequest(
         wire=_frames(request) if version == "2" else _text(request),
         host=url.raw_host.decode("ascii"),
         port=url.port or _PORTS[url.scheme],
@@ -48,7 +50,7 @@ def _text(request: httpx.Request) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + request.read()
 
 
-def _frames(request: httpx.Request) -> Callable[[], Request]:
+def _frames(request: httpx.Request) -> Callable[[], Http2Request]:
     url = request.url
     headers = [(name.lower(), value) for name, value in request.headers.raw]
     pseudo = (
@@ -57,21 +59,21 @@ def _frames(request: httpx.Request) -> Callable[[], Request]:
         (b":authority", dict(headers)[b"host"]),
         (b":path", url.raw_path),
     )
-    written = Request(pseudo + tuple(header for header in headers if header[0] not in _UNSENT), request.read())
+    written = Http2Request(pseudo + tuple(header for header in headers if header[0] not in _UNSENT), request.read())
     return lambda: written
 
 
-AnyConnection = Connection | Http2Connection
+HttpConnection = Http1Connection | Http2Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class WireRequest:
     """What one hop sends, and where to; ``tls`` None over plain TCP. ``raw_limit`` bounds the body as received, in bytes.
 
     ``wire`` is the request's bytes in HTTP/1.1, or what returns the request for HTTP/2 when it is about to be sent.
     """
 
-    wire: bytes | Callable[[], Request] = field(repr=False)
+    wire: bytes | Callable[[], Http2Request] = field(repr=False)
     host: str
     port: int
     tls: Tls | None
@@ -83,22 +85,22 @@ class Answer:
     """Where the connection of the hop that is under way can be seen, also when the probe is cut off in the middle."""
 
     def __init__(self) -> None:
-        self.connection: AnyConnection | None = None
+        self.connection: HttpConnection | None = None
 
 
-async def hop(call: Call, outbound: Outbound, trail: Trail, answer: Answer) -> AnyConnection:
-    """Ask once over a fresh connection. Raises StoppedError; trail and answer then hold what was learnt before."""
+async def send_request(call: WireRequest, outbound: Outbound, trace: ProbeTrace, answer: Answer) -> HttpConnection:
+    """Ask once over a fresh connection. Raises ProbeFailedError; trace and answer then hold what was learnt before."""
     answer.connection = None
     wire = call.wire
     alpn = "http/1.1" if isinstance(wire, bytes) else "h2"
-    handshake = None if call.tls is None else shaking(call.tls, call.host, outbound, trail, alpn=(alpn,))
+    handshake = None if call.tls is None else handshake_factory(call.tls, call.host, outbound, trace, alpn=(alpn,))
 
-    def make(done: asyncio.Future[None]) -> AnyConnection:
+    def make(done: asyncio.Future[None]) -> HttpConnection:
         shake = handshake and handshake()
         if isinstance(wire, bytes):
-            answer.connection = Connection(done, wire, raw_limit=call.raw_limit, head=call.head, handshake=shake)
+            answer.connection = Http1Connection(done, wire, raw_limit=call.raw_limit, head=call.head, handshake=shake)
         else:
             answer.connection = Http2Connection(done, wire, raw_limit=call.raw_limit, head=call.head, handshake=shake)
         return answer.connection
 
-    return await talk(call.host, call.port, make, outbound, trail)
+    return await run_connection(call.host, call.port, make, outbound, trace)

@@ -11,9 +11,9 @@ import httptools
 
 from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
-from services.prober.transport import Stream
+from services.prober.transport import FreshConnection
 
-__all__ = ["Connection", "ends", "said_once"]
+__all__ = ["Http1Connection", "ends", "said_once"]
 
 _END: Final = re.compile(rb"\n\r?\n")
 _LENGTHS: Final = re.compile(rb"\ncontent-length[ \t]*:([0-9, \t]*)\r?(?=\n)", re.IGNORECASE)
@@ -40,7 +40,7 @@ def said_once(heard: bytes) -> bytes | None:
 _HEADER_LIMIT: Final = 256 * 1024
 
 
-class Connection(Stream):
+class Http1Connection(FreshConnection):
     """Sends ``wire`` once it can, reads one answer. ``raw_limit`` bounds the body as received, in bytes."""
 
     __slots__ = (

@@ -27,9 +27,9 @@ from hyperframe.frame import Frame, GoAwayFrame
 
 from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
-from services.prober.transport import Stream
+from services.prober.transport import FreshConnection
 
-__all__ = ["Http2Connection", "Request"]
+__all__ = ["Http2Connection", "Http2Request"]
 
 _HEADER_LIMIT: Final = 256 * 1024
 _HEADERS_TOO_LARGE: Final = f"the headers are larger than {_HEADER_LIMIT >> 10} KiB"
@@ -42,7 +42,7 @@ _CONFIGURATION: Final = H2Configuration(client_side=True, header_encoding=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Http2Request:
     """One request: its headers, in order, pseudo-headers first, names in lower case; and its body."""
 
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
@@ -70,7 +70,7 @@ class _Patient(H2Connection):
         return frames, events
 
 
-class Http2Connection(Stream):
+class Http2Connection(FreshConnection):
     """Sends the request that ``ask`` returns once it can, reads one answer. ``raw_limit`` bounds the body as received,
     in bytes. Over TLS the server must have agreed to HTTP/2 in the handshake; over plain TCP it is expected to know.
     """
@@ -97,7 +97,7 @@ class Http2Connection(Stream):
     def __init__(
         self,
         done: asyncio.Future[None],
-        ask: Callable[[], Request],
+        ask: Callable[[], Http2Request],
         *,
         raw_limit: int,
         head: bool = False,

@@ -14,13 +14,13 @@ import httpx
 import orjson
 
 from services.core.model import Probe
-from services.prober.http.exchange import Answer, call_of, hop
-from services.prober.http.token_cache import Issuer, Token, TokenError, Tokens
+from services.prober.http.exchange import Answer, send_request, wire_request
+from services.prober.http.token_cache import AccessToken, TokenCache, TokenError, TokenIssuer
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.secrets import MissingSecretError, Secrets
-from services.prober.transport import Outbound, StoppedError, Trail
+from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace
 
-__all__ = ["access_token", "issuer_of"]
+__all__ = ["access_token", "token_issuer"]
 
 # However long probes would wait, a request ends by then.
 _ASKING_SECONDS: Final = 10.0
@@ -41,7 +41,7 @@ _ERRORS: Final = frozenset(
 )
 
 
-def issuer_of(definition: Probe, target: str) -> Issuer | None:
+def token_issuer(definition: Probe, target: str) -> TokenIssuer | None:
     """Return who gives the tokens that a definition needs for ``target`` (a URL), None when it needs none.
 
     The issuer is reached by the target's TLS profile; name override and client certificate are the target's own.
@@ -52,40 +52,42 @@ def issuer_of(definition: Probe, target: str) -> Issuer | None:
     url, home = httpx.URL(auth.token_url), httpx.URL(target)
     if (url.scheme, url.host, url.port) != (home.scheme, home.host, home.port):
         tls = replace(tls, server_name="", certificate="", key="")
-    return Issuer(auth.token_url, auth.client_id, auth.client_secret, auth.scope, tls, definition.ip)
+    return TokenIssuer(auth.token_url, auth.client_id, auth.client_secret, auth.scope, tls, definition.ip)
 
 
-async def access_token(issuer: Issuer, outbound: Outbound, tokens: Tokens, secrets: Secrets, deadline: float) -> str:
-    """Return a token by ``deadline`` (monotonic seconds). Raises StoppedError: that there is none is our own fault."""
+async def access_token(
+    issuer: TokenIssuer, outbound: Outbound, tokens: TokenCache, secrets: Secrets, deadline: float
+) -> str:
+    """Return a token by ``deadline`` (monotonic seconds). Raises ProbeFailedError: that there is none is our own fault."""
     try:
         async with asyncio.timeout(deadline - monotonic()):
             return await tokens.get(issuer, lambda: _ask(issuer, outbound, secrets))
     except TimeoutError as error:
         detail = f"no token from {httpx.URL(issuer.url).host} within the deadline"
-        raise StoppedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, detail)) from error
+        raise ProbeFailedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, detail)) from error
     except TokenError as error:
-        raise StoppedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, str(error))) from error
+        raise ProbeFailedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, str(error))) from error
 
 
-async def _ask(issuer: Issuer, outbound: Outbound, secrets: Secrets) -> Token:
+async def _ask(issuer: TokenIssuer, outbound: Outbound, secrets: Secrets) -> AccessToken:
     """Ask over the way out of all probes, so by its egress rules and trust; redirects are not followed. Raises TokenError."""
     host = httpx.URL(issuer.url).host
-    trail = Trail(monotonic() + _ASKING_SECONDS, issuer.ip)
+    trace = ProbeTrace(monotonic() + _ASKING_SECONDS, issuer.ip)
     try:
         request = _request(issuer, secrets.get(issuer.client_secret))
-        call = call_of(request, issuer.tls, _ANSWER_LIMIT, compressed=False)
+        call = wire_request(request, issuer.tls, _ANSWER_LIMIT, compressed=False)
         async with asyncio.timeout(_ASKING_SECONDS):
-            answer = await hop(call, outbound, trail, Answer())
+            answer = await send_request(call, outbound, trace, Answer())
     except MissingSecretError as error:
         raise TokenError(str(error)) from error
     except TimeoutError as error:
-        raise TokenError(f"no token from {host}: no end in phase {trail.phase.name.lower()}") from error
-    except StoppedError as stopped:
+        raise TokenError(f"no token from {host}: no end in phase {trace.phase.name.lower()}") from error
+    except ProbeFailedError as stopped:
         raise TokenError(f"no token from {host}: {stopped.failure.detail}") from stopped
     return _token(host, answer.status, b"".join(answer.body))
 
 
-def _request(issuer: Issuer, secret: str) -> httpx.Request:
+def _request(issuer: TokenIssuer, secret: str) -> httpx.Request:
     """Write the request; section 2.3.1 wants every issuer to take the client's credentials this way."""
     credentials = b64encode(f"{quote_plus(issuer.client_id)}:{quote_plus(secret)}".encode()).decode()
     asked = {"grant_type": "client_credentials"} | ({"scope": issuer.scope} if issuer.scope else {})
@@ -99,7 +101,7 @@ def _request(issuer: Issuer, secret: str) -> httpx.Request:
     return httpx.Request("POST", issuer.url, headers=headers, content=urlencode(asked).encode())
 
 
-def _token(host: str, status: int, body: bytes) -> Token:
+def _token(host: str, status: int, body: bytes) -> AccessToken:
     """Read an answer (sections 5.1 and 5.2). Raises TokenError."""
     try:
         said = orjson.loads(body.removeprefix(BOM_UTF8))  # RFC 8259, 8.1: it may be ignored
@@ -117,7 +119,7 @@ def _token(host: str, status: int, body: bytes) -> Token:
         raise TokenError(f"no token from {host}: its answer holds none that can be sent")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise TokenError(f"no token from {host}: it gives another kind than bearer tokens")
-    return Token(value, _seconds(said.get("expires_in")))
+    return AccessToken(value, _seconds(said.get("expires_in")))
 
 
 def _seconds(expires_in: object) -> float:

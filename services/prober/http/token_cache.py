@@ -10,7 +10,7 @@ from time import monotonic
 
 from services.core.model import Tls
 
-__all__ = ["Issuer", "Token", "TokenError", "Tokens"]
+__all__ = ["AccessToken", "TokenCache", "TokenError", "TokenIssuer"]
 
 # A token must still be good when the request that bears it arrives.
 _MARGIN_SECONDS = 30.0
@@ -24,7 +24,7 @@ class TokenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Issuer:
+class TokenIssuer:
     """Who gives tokens, to which client, for what, and how it is reached. ``client_secret`` is a reference."""
 
     url: str
@@ -36,25 +36,25 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class AccessToken:
     """An access token, good for ``seconds`` from when it was asked for."""
 
     value: str = field(repr=False)
     seconds: float
 
 
-class Tokens:
+class TokenCache:
     """The tokens in use. Probes that need the same one at the same time share one request."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._known: dict[Issuer, tuple[float, str | TokenError]] = {}
-        self._asked: dict[Issuer, asyncio.Task[str | TokenError]] = {}
+        self._known: dict[TokenIssuer, tuple[float, str | TokenError]] = {}
+        self._asked: dict[TokenIssuer, asyncio.Task[str | TokenError]] = {}
 
     def __repr__(self) -> str:
-        return f"<Tokens of {len(self._known)} issuers>"
+        return f"<TokenCache of {len(self._known)} issuers>"
 
-    async def get(self, issuer: Issuer, ask: Callable[[], Awaitable[Token]]) -> str:
+    async def get(self, issuer: TokenIssuer, ask: Callable[[], Awaitable[AccessToken]]) -> str:
         """Return the issuer's token, from ``ask`` when there is none or it ends soon. Raises TokenError, as ``ask`` does."""
         known = self._known.get(issuer)
         if known is not None and self._clock() < known[0]:
@@ -71,7 +71,7 @@ class Tokens:
             raise TokenError(str(answer))
         return answer
 
-    async def _ask(self, issuer: Issuer, ask: Callable[[], Awaitable[Token]]) -> str | TokenError:
+    async def _ask(self, issuer: TokenIssuer, ask: Callable[[], Awaitable[AccessToken]]) -> str | TokenError:
         asked = self._clock()
         answer: str | TokenError
         try:
@@ -86,7 +86,7 @@ class Tokens:
         self._known[issuer] = (until, answer)
         return answer
 
-    def drop(self, issuer: Issuer, value: str) -> None:
+    def drop(self, issuer: TokenIssuer, value: str) -> None:
         """Forget a token that was refused, unless another has taken its place: the next probe asks anew."""
         known = self._known.get(issuer)
         if known is not None and known[1] == value:

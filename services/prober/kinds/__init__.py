@@ -5,6 +5,6 @@ from services.prober.kinds.http import (
     HttpTarget,
     http_target,
 )
-from services.prober.kinds.kind import Kind
+from services.prober.kinds.kind import ProbeKind
 
-__all__ = ["KINDS", "HttpTarget", "Kind", "http_target"]
+__all__ = ["KINDS", "HttpTarget", "ProbeKind", "http_target"]

@@ -5,19 +5,19 @@ from __future__ import annotations
 from functools import partial
 
 from services.prober.kinds import dns, grpc, http, journey, soap, tcp, tls, xroad
-from services.prober.kinds.kind import Kind
+from services.prober.kinds.kind import ProbeKind
 
 __all__ = ["KINDS"]
 
 
-KINDS: dict[str, Kind] = {
-    "http": Kind(http.prepare, http.probe),
-    "soap": Kind(soap.prepare, http.probe),
-    "xroad-rest": Kind(xroad.prepare_rest, xroad.probe),
-    "xroad-soap": Kind(xroad.prepare_soap, xroad.probe),
-    "grpc": Kind(grpc.prepare, grpc.probe),
-    "tcp": Kind(tcp.prepare, tcp.probe),
-    "tls": Kind(tls.prepare, tls.probe),
-    "dns": Kind(dns.prepare, dns.probe),
+KINDS: dict[str, ProbeKind] = {
+    "http": ProbeKind(http.prepare, http.probe),
+    "soap": ProbeKind(soap.prepare, http.probe),
+    "xroad-rest": ProbeKind(xroad.prepare_rest, xroad.probe),
+    "xroad-soap": ProbeKind(xroad.prepare_soap, xroad.probe),
+    "grpc": ProbeKind(grpc.prepare, grpc.probe),
+    "tcp": ProbeKind(tcp.prepare, tcp.probe),
+    "tls": ProbeKind(tls.prepare, tls.probe),
+    "dns": ProbeKind(dns.prepare, dns.probe),
 }
-KINDS["journey"] = Kind(partial(journey.prepare, KINDS), journey.probe)
+KINDS["journey"] = ProbeKind(partial(journey.prepare, KINDS), journey.probe)

@@ -14,20 +14,20 @@ from time import perf_counter
 from typing import Final
 
 from services.core.model import Probe, fill_placeholders, fill_probe
-from services.prober.dns import MalformedError, Question, exchange, question_of
+from services.prober.dns import DnsQuestion, MalformedAnswerError, build_query, query_udp
 from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase
 from services.prober.transport import (
+    FreshConnection,
     Outbound,
-    StoppedError,
-    Stream,
-    Trail,
-    bounded,
-    in_turn,
-    look_up,
+    ProbeFailedError,
+    ProbeTrace,
     observed,
-    place_of,
-    talk,
+    parse_host_port,
+    resolve_host,
+    run_connection,
+    run_until_deadline,
+    try_addresses,
 )
 
 __all__ = ["DnsTarget", "prepare", "probe"]
@@ -43,7 +43,7 @@ class DnsTarget:
     outbound: Outbound = field(repr=False)
     host: str
     port: int
-    question: Question
+    question: DnsQuestion
     transport: str
     ip: str
 
@@ -58,51 +58,53 @@ class _Answer:
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> DnsTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises ValueError."""
-    host, port = place_of(fill_placeholders(target, params), _PORT)
+    host, port = parse_host_port(fill_placeholders(target, params), _PORT)
     query = fill_probe(definition, params).query
-    return DnsTarget(environment.outbound, host, port, question_of(query), query.transport, definition.ip)
+    return DnsTarget(environment.outbound, host, port, build_query(query), query.transport, definition.ip)
 
 
 async def probe(target: DnsTarget, deadline: float) -> Observation:
     """Ask once, from a port of its own; end by ``deadline`` (monotonic seconds), always."""
-    trail, answer = Trail(deadline, ip=target.ip), _Answer()
+    trace, answer = ProbeTrace(deadline, ip=target.ip), _Answer()
     asking = _ask_over_tcp if target.transport == "tcp" else _ask_over_udp
-    failure = await bounded(trail, asking(target, trail, answer))
-    latency = None if failure else answer.at - trail.first_sent
-    return observed(trail, failure, latency, protocol="DNS", dns=answer.facts)
+    failure = await run_until_deadline(trace, asking(target, trace, answer))
+    latency = None if failure else answer.at - trace.first_sent
+    return observed(trace, failure, latency, protocol="DNS", dns=answer.facts)
 
 
-async def _ask_over_udp(target: DnsTarget, trail: Trail, answer: _Answer) -> None:
+async def _ask_over_udp(target: DnsTarget, trace: ProbeTrace, answer: _Answer) -> None:
     question, number = target.question, os.urandom(2)
 
     def read(data: bytes) -> DnsFacts | None:
         return question.answered(number, data)
 
     async def ask(address: str) -> tuple[DnsFacts, float]:
-        return await exchange(address, target.port, question.asked(number), read)
+        return await query_udp(address, target.port, question.asked(number), read)
 
-    addresses = await look_up(target.host, target.outbound, trail)
-    trail.phase = Phase.PROCESSING
-    trail.first_sent = perf_counter()
+    addresses = await resolve_host(target.host, target.outbound, trace)
+    trace.phase = Phase.PROCESSING
+    trace.first_sent = perf_counter()
     try:
-        answer.facts, answer.at = await in_turn(addresses, ask, trail, silent=Phase.PROCESSING)
-    except MalformedError as error:
-        raise StoppedError(Failure(Phase.PROCESSING, Cause.PROTOCOL, str(error))) from error
+        answer.facts, answer.at = await try_addresses(addresses, ask, trace, silent=Phase.PROCESSING)
+    except MalformedAnswerError as error:
+        raise ProbeFailedError(Failure(Phase.PROCESSING, Cause.PROTOCOL, str(error))) from error
     finally:
-        trail.processing = (answer.at or perf_counter()) - trail.first_sent
+        trace.processing = (answer.at or perf_counter()) - trace.first_sent
 
 
-async def _ask_over_tcp(target: DnsTarget, trail: Trail, answer: _Answer) -> None:
-    stream = await talk(target.host, target.port, lambda done: _Exchange(done, target.question), target.outbound, trail)
+async def _ask_over_tcp(target: DnsTarget, trace: ProbeTrace, answer: _Answer) -> None:
+    stream = await run_connection(
+        target.host, target.port, lambda done: _Exchange(done, target.question), target.outbound, trace
+    )
     answer.facts, answer.at = stream.facts, stream.ended
 
 
-class _Exchange(Stream):
+class _Exchange(FreshConnection):
     """Sends one question and waits for its answer, each behind its length in two bytes (RFC 1035 §4.2.2)."""
 
     __slots__ = ("_number", "_pending", "_question", "facts")
 
-    def __init__(self, done: asyncio.Future[None], question: Question) -> None:
+    def __init__(self, done: asyncio.Future[None], question: DnsQuestion) -> None:
         super().__init__(done)
         self.facts: DnsFacts | None = None
         self._number = os.urandom(2)
@@ -131,7 +133,7 @@ class _Exchange(Stream):
     def _take(self, message: bytes) -> None:
         try:
             self.facts = self._question.answered(self._number, message)
-        except MalformedError as error:
+        except MalformedAnswerError as error:
             self.fail(Cause.PROTOCOL, str(error))
         else:
             if self.facts is not None:

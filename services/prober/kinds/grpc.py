@@ -21,21 +21,21 @@ from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import excused
 from services.prober.grpc import (
     HEALTH_CHECK,
-    AbsentError,
-    AnswerError,
     DescriptorError,
     Descriptors,
+    GrpcAnswerError,
+    GrpcMethod,
     GrpcServer,
-    Key,
-    Method,
+    MethodNotFoundError,
+    ServiceKey,
+    call_metadata,
     call_unary,
-    describe,
-    metadata_of,
+    describe_service,
 )
-from services.prober.http import Answer, Issuer, access_token, decode_headers, issuer_of
+from services.prober.http import Answer, TokenIssuer, access_token, decode_headers, token_issuer
 from services.prober.observation import Cause, Failure, Observation, Phase, RpcFacts
-from services.prober.secrets import credential
-from services.prober.transport import StoppedError, Trail, bounded, place_of
+from services.prober.secrets import credential_header
+from services.prober.transport import ProbeFailedError, ProbeTrace, parse_host_port, run_until_deadline
 
 __all__ = ["GrpcTarget", "prepare", "probe"]
 
@@ -48,14 +48,14 @@ class GrpcTarget:
     server: GrpcServer
     call: str
     body: str = field(repr=False)
-    method: Method | None
+    method: GrpcMethod | None
     message: bytes | None = field(repr=False)
-    issuer: Issuer | None
+    issuer: TokenIssuer | None
     ip: str
     body_limit: int
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ServiceKey:
         """Under which what the server tells of itself is remembered."""
         return self.server.host, self.server.port, self.server.tls is not None, self.call.partition("/")[0]
 
@@ -63,16 +63,16 @@ class GrpcTarget:
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> GrpcTarget:
     """Build a target of a definition, its texts filled in. Raises MissingSecretError, UnusableError and ValueError."""
     definition, url = fill_probe(definition, params), fill_placeholders(target, params)
-    host, port = place_of(url)
-    method: Method | None = None
+    host, port = parse_host_port(url)
+    method: GrpcMethod | None = None
     message: bytes | None = None
     if not definition.call:
         method = HEALTH_CHECK
         message = method.request(orjson.dumps({"service": definition.service}).decode())
     elif definition.descriptors:
-        method = environment.schemas.of_file(definition.descriptors).method(definition.call)
+        method = environment.descriptors.of_file(definition.descriptors).method(definition.call)
         message = method.request(definition.body)
-    authority, metadata = metadata_of(definition.headers, credential(definition.auth, environment.secrets))
+    authority, metadata = call_metadata(definition.headers, credential_header(definition.auth, environment.secrets))
     return GrpcTarget(
         environment=environment,
         server=GrpcServer(
@@ -86,7 +86,7 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], enviro
         body=definition.body,
         method=method,
         message=message,
-        issuer=issuer_of(definition, url),
+        issuer=token_issuer(definition, url),
         ip=definition.ip,
         body_limit=definition.body_limit,
     )
@@ -98,18 +98,18 @@ def _authority(host: str, port: int) -> bytes:
 
 async def probe(target: GrpcTarget, deadline: float) -> Observation:
     """Call once over a fresh connection; end by ``deadline`` (monotonic seconds), always. Raises DescriptorError."""
-    trail, talk = Trail(deadline, target.ip), _Talk(target)
+    trace, talk = ProbeTrace(deadline, target.ip), _Talk(target)
     try:
         await talk.authorize(deadline)
-    except StoppedError as stopped:
-        return talk.observation(trail, stopped.failure)
-    awaited = perf_counter() - trail.start
-    trail = Trail(deadline, target.ip)
-    failure = await bounded(trail, talk.begin(trail))
+    except ProbeFailedError as stopped:
+        return talk.observation(trace, stopped.failure)
+    awaited = perf_counter() - trace.start
+    trace = ProbeTrace(deadline, target.ip)
+    failure = await run_until_deadline(trace, talk.begin(trace))
     if failure is None and talk.method is not None:
-        trail = Trail(deadline, target.ip)  # what came before is not the target's time
-        failure = await bounded(trail, talk.call(trail))
-    observation = replace(talk.observation(trail, failure), awaited=awaited)
+        trace = ProbeTrace(deadline, target.ip)  # what came before is not the target's time
+        failure = await run_until_deadline(trace, talk.call(trace))
+    observation = replace(talk.observation(trace, failure), awaited=awaited)
     await talk.end(deadline)
     return excused(observation, awaited)
 
@@ -128,7 +128,7 @@ class _Talk:
         self._body = b""
 
     async def authorize(self, deadline: float) -> None:
-        """Get a token by ``deadline`` (monotonic seconds), where one is needed. Raises StoppedError."""
+        """Get a token by ``deadline`` (monotonic seconds), where one is needed. Raises ProbeFailedError."""
         target, environment = self.target, self.target.environment
         if target.issuer is not None:
             self._token = await access_token(
@@ -137,27 +137,27 @@ class _Talk:
             bearer = (b"authorization", f"Bearer {self._token}".encode())
             self._server = replace(self._server, metadata=(*self._server.metadata, bearer))
 
-    async def begin(self, trail: Trail) -> None:
-        """Get the method, where it is not there yet. Raises StoppedError and DescriptorError."""
+    async def begin(self, trace: ProbeTrace) -> None:
+        """Get the method, where it is not there yet. Raises ProbeFailedError and DescriptorError."""
         target = self.target
         if self.method is not None:
             return
         try:
-            known = target.environment.schemas.of_server(target.key) or await self._describe(trail)
+            known = target.environment.descriptors.of_server(target.key) or await self._describe(trace)
             self.method = known.method(target.call)
-        except AbsentError:
+        except MethodNotFoundError:
             self._code = "UNIMPLEMENTED"
             return
         self._message = self.method.request(target.body)
 
-    async def _describe(self, trail: Trail) -> Descriptors:
+    async def _describe(self, trace: ProbeTrace) -> Descriptors:
         target = self.target
-        descriptors = await describe(target.key[3], self._server, target.environment.outbound, trail)
-        target.environment.schemas.keep(target.key, descriptors)
+        descriptors = await describe_service(target.key[3], self._server, target.environment.outbound, trace)
+        target.environment.descriptors.keep(target.key, descriptors)
         return descriptors
 
-    async def call(self, trail: Trail) -> None:
-        """Call, and read the answer. Raises StoppedError."""
+    async def call(self, trace: ProbeTrace) -> None:
+        """Call, and read the answer. Raises ProbeFailedError."""
         method, message = self.method, self._message
         assert method is not None
         assert message is not None
@@ -167,7 +167,7 @@ class _Talk:
             [message],
             limit=self.target.body_limit,
             outbound=self.target.environment.outbound,
-            trail=trail,
+            trace=trace,
             answer=self._answer,
         )
         self._code = ended.code
@@ -175,31 +175,31 @@ class _Talk:
             return
         if len(ended.messages) != 1:
             detail = f"the answer holds {len(ended.messages)} messages instead of one"
-            raise StoppedError(Failure(Phase.TRANSFER, Cause.PROTOCOL, detail))
+            raise ProbeFailedError(Failure(Phase.TRANSFER, Cause.PROTOCOL, detail))
         try:
             self._body = method.answer(ended.messages[0])
-        except AnswerError as error:
-            raise StoppedError(Failure(Phase.TRANSFER, Cause.ENCODING, str(error))) from error
+        except GrpcAnswerError as error:
+            raise ProbeFailedError(Failure(Phase.TRANSFER, Cause.ENCODING, str(error))) from error
 
-    def observation(self, trail: Trail, failure: Failure | None) -> Observation:
+    def observation(self, trace: ProbeTrace, failure: Failure | None) -> Observation:
         """Return the facts, of a probe that ends now."""
         seen = self._answer.connection
         said = [*seen.headers, *getattr(seen, "trailers", ())] if seen else []
         return Observation(
-            time=trail.began,
-            duration=perf_counter() - trail.start,
-            phases=trail.phases(),
-            latency=seen.ended - trail.first_sent if seen and failure is None else None,
+            time=trace.began,
+            duration=perf_counter() - trace.start,
+            phases=trace.phases(),
+            latency=seen.ended - trace.first_sent if seen and failure is None else None,
             status=seen.status if seen else 0,
             headers=decode_headers(said),
             body=self._body,
             raw_length=seen.raw_length if seen else 0,
             body_length=len(self._body),
             failure=failure,
-            certificate=trail.certificate,
-            addresses=tuple(trail.addresses),
+            certificate=trace.certificate,
+            addresses=tuple(trace.addresses),
             protocol=seen.protocol if seen and seen.status else "",
-            tls_version=trail.tls_version,
+            tls_version=trace.tls_version,
             rpc=RpcFacts(self._code, self._serving(), health=not self.target.call) if self._code else None,
         )
 
@@ -212,7 +212,7 @@ class _Talk:
         target = self.target
         if self._code == "UNAUTHENTICATED" and target.issuer is not None:
             target.environment.tokens.drop(target.issuer, self._token)
-        if target.method is None and target.environment.schemas.is_stale(target.key):
-            with suppress(TimeoutError, StoppedError, DescriptorError):
+        if target.method is None and target.environment.descriptors.is_stale(target.key):
+            with suppress(TimeoutError, ProbeFailedError, DescriptorError):
                 async with asyncio.timeout(deadline - monotonic()):
-                    await self._describe(Trail(deadline, target.ip))
+                    await self._describe(ProbeTrace(deadline, target.ip))

@@ -15,22 +15,22 @@ from services.prober.errors import UnusableError
 from services.prober.excuses import excused
 from services.prober.http import (
     Answer,
-    AnyConnection,
-    Call,
     DecodeError,
-    Issuer,
+    HttpConnection,
     LimitError,
+    TokenIssuer,
+    WireRequest,
     access_token,
-    call_of,
     decodable,
     decode,
     decode_headers,
-    hop,
-    issuer_of,
+    send_request,
+    token_issuer,
+    wire_request,
 )
 from services.prober.observation import Cause, Failure, Observation, Phase
-from services.prober.secrets import credential
-from services.prober.transport import StoppedError, Trail
+from services.prober.secrets import credential_header
+from services.prober.transport import ProbeFailedError, ProbeTrace
 
 __all__ = ["HttpTarget", "http_target", "prepare", "probe"]
 
@@ -46,11 +46,11 @@ class HttpTarget:
 
     environment: ProbeEnvironment = field(repr=False)
     request: httpx.Request = field(repr=False)
-    call: Call
+    call: WireRequest
     tls: Tls
     version: str
     ip: str
-    issuer: Issuer | None
+    issuer: TokenIssuer | None
     secret_header: str
     cookie: str = field(repr=False)
     follow: bool
@@ -73,7 +73,7 @@ def http_target(definition: Probe, url: str, environment: ProbeEnvironment) -> H
     encoded = [(name.encode(), value.strip().encode()) for name, value in sent.items()]
     try:
         request = httpx.Request(definition.method, url, headers=encoded, content=body.encode() if body else None)
-        issuer = issuer_of(definition, url)
+        issuer = token_issuer(definition, url)
     except httpx.InvalidURL as error:
         raise UnusableError("the target, or its token_url, is not a URL that can be asked") from error
     request.headers.encoding = "utf-8"
@@ -82,14 +82,14 @@ def http_target(definition: Probe, url: str, environment: ProbeEnvironment) -> H
         request.headers.pop("cookie", None)  # else the jar would stay closed
         environment.cookies.set_cookie_header(request)
         _add_cookies(request, cookie)
-    secret_header, secret = credential(definition.auth, environment.secrets)
+    secret_header, secret = credential_header(definition.auth, environment.secrets)
     if secret:
         request.headers[secret_header] = secret
     accepted = request.headers.get("accept-encoding", "").lower()
     return HttpTarget(
         environment=environment,
         request=request,
-        call=call_of(
+        call=wire_request(
             request,
             definition.tls,
             definition.body_limit,
@@ -121,18 +121,18 @@ def _add_cookies(request: httpx.Request, own: str) -> None:
 
 async def probe(target: HttpTarget, deadline: float) -> Observation:
     """Ask once over a fresh connection and see what happens; end by ``deadline`` (monotonic seconds), always."""
-    issuer, trail = target.issuer, Trail(deadline, target.ip)
+    issuer, trace = target.issuer, ProbeTrace(deadline, target.ip)
     if issuer is None:
-        return await _probe(target, trail)
+        return await _probe(target, trace)
     environment, start = target.environment, perf_counter()
     try:
         token = await access_token(issuer, environment.outbound, environment.tokens, environment.secrets, deadline)
-    except StoppedError as stopped:
-        return _observation(target, trail, None, stopped.failure)
+    except ProbeFailedError as stopped:
+        return _observation(target, trace, None, stopped.failure)
     awaited = perf_counter() - start
-    trail = Trail(deadline, target.ip)  # the issuer's time is not the target's
-    observation = await _probe(_bearing(target, token), trail)
-    if observation.status in _TOKEN_REFUSED and not trail.strayed:
+    trace = ProbeTrace(deadline, target.ip)  # the issuer's time is not the target's
+    observation = await _probe(_bearing(target, token), trace)
+    if observation.status in _TOKEN_REFUSED and not trace.strayed:
         target.environment.tokens.drop(issuer, token)
     return excused(replace(observation, awaited=awaited), awaited)
 
@@ -146,37 +146,37 @@ def _bearing(target: HttpTarget, token: str) -> HttpTarget:
     return replace(target, request=request, call=_call_of(target, request, target.tls))
 
 
-def _call_of(target: HttpTarget, request: httpx.Request, tls: Tls) -> Call:
-    return call_of(request, tls, target.body_limit, compressed=bool(target.accepted), version=target.version)
+def _call_of(target: HttpTarget, request: httpx.Request, tls: Tls) -> WireRequest:
+    return wire_request(request, tls, target.body_limit, compressed=bool(target.accepted), version=target.version)
 
 
-async def _probe(target: HttpTarget, trail: Trail) -> Observation:
+async def _probe(target: HttpTarget, trace: ProbeTrace) -> Observation:
     answer = Answer()
     failure: Failure | None = None
     try:
-        async with Deadline(trail.deadline):
-            first = await hop(target.call, target.environment.outbound, trail, answer)
+        async with Deadline(trace.deadline):
+            first = await send_request(target.call, target.environment.outbound, trace, answer)
             if target.follow and first.status in _REDIRECTS and _location(first):
-                await _follow(target, first, trail, answer)
+                await _follow(target, first, trace, answer)
             elif target.environment.cookies is not None:
                 seen = httpx.Response(first.status, headers=first.headers, request=target.request)
                 target.environment.cookies.extract_cookies(seen)
     except TimeoutError:
         failure = Failure(
-            trail.phase, Cause.TIMEOUT, f"no end within the deadline, in phase {trail.phase.name.lower()}"
+            trace.phase, Cause.TIMEOUT, f"no end within the deadline, in phase {trace.phase.name.lower()}"
         )
-    except StoppedError as stopped:
+    except ProbeFailedError as stopped:
         failure = stopped.failure
-    return _observation(target, trail, answer.connection, failure)
+    return _observation(target, trace, answer.connection, failure)
 
 
-def _location(answer: AnyConnection) -> bool:
+def _location(answer: HttpConnection) -> bool:
     return any(name.lower() == b"location" for name, _ in answer.headers)
 
 
-async def _follow(target: HttpTarget, first: AnyConnection, trail: Trail, answer: Answer) -> None:
+async def _follow(target: HttpTarget, first: HttpConnection, trace: ProbeTrace, answer: Answer) -> None:
     """Follow redirects by httpx's rules (methods, cookies, credentials), each hop on a connection of its own."""
-    transport = _Following(target, first, trail, answer)
+    transport = _Following(target, first, trace, answer)
     cookies = target.environment.cookies
     async with httpx.AsyncClient(
         transport=transport, cookies=cookies, follow_redirects=True, max_redirects=_MAX_REDIRECTS, trust_env=False
@@ -185,10 +185,10 @@ async def _follow(target: HttpTarget, first: AnyConnection, trail: Trail, answer
             await client.send(target.request)
         except httpx.TooManyRedirects as error:
             detail = f"more than {_MAX_REDIRECTS} redirects"
-            raise StoppedError(Failure(trail.phase, Cause.TOO_MANY_REDIRECTS, detail)) from error
+            raise ProbeFailedError(Failure(trace.phase, Cause.TOO_MANY_REDIRECTS, detail)) from error
         except (httpx.RemoteProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError) as error:
             detail = "redirected to what is not an http or https URL"
-            raise StoppedError(Failure(trail.phase, Cause.REDIRECT_UNUSABLE, detail)) from error
+            raise ProbeFailedError(Failure(trace.phase, Cause.REDIRECT_UNUSABLE, detail)) from error
         if cookies is not None:
             cookies.jar = client.cookies.jar
 
@@ -196,21 +196,23 @@ async def _follow(target: HttpTarget, first: AnyConnection, trail: Trail, answer
 class _Following(httpx.AsyncBaseTransport):
     """Hands httpx the first answer, then makes the hops it asks for."""
 
-    def __init__(self, target: HttpTarget, first: AnyConnection, trail: Trail, answer: Answer) -> None:
+    def __init__(self, target: HttpTarget, first: HttpConnection, trace: ProbeTrace, answer: Answer) -> None:
         self._target = target
-        self._trail = trail
+        self._trace = trace
         self._answer = answer
-        self._first: AnyConnection | None = first
+        self._first: HttpConnection | None = first
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make one hop; its answer is without body, since only status and headers decide what follows."""
         answer, self._first = self._first, None
         if answer is None:
-            self._trail.redirects += 1
-            answer = await hop(self._call(request), self._target.environment.outbound, self._trail, self._answer)
+            self._trace.redirects += 1
+            answer = await send_request(
+                self._call(request), self._target.environment.outbound, self._trace, self._answer
+            )
         return httpx.Response(answer.status, headers=answer.headers, stream=httpx.ByteStream(b""), request=request)
 
-    def _call(self, request: httpx.Request) -> Call:
+    def _call(self, request: httpx.Request) -> WireRequest:
         first = self._target.request.url
         url = request.url
         if url.scheme not in {"http", "https"}:
@@ -219,13 +221,13 @@ class _Following(httpx.AsyncBaseTransport):
             raise httpx.InvalidURL("there is no such port")
         if first.scheme == "https" and url.scheme == "http":
             detail = "redirected from https to plain http"
-            raise StoppedError(Failure(Phase.CONNECT, Cause.REDIRECT_DOWNGRADED, detail))
+            raise ProbeFailedError(Failure(Phase.CONNECT, Cause.REDIRECT_DOWNGRADED, detail))
         at_home = (url.scheme, url.host, url.port) == (first.scheme, first.host, first.port)
         if not at_home:
-            self._trail.strayed = True
+            self._trace.strayed = True
             # httpx drops Authorization by itself; an API key must not travel to strangers either.
             request.headers.pop(self._target.secret_header, None)
-        if not self._trail.strayed:
+        if not self._trace.strayed:
             # httpx drops a Cookie header wherever a redirect leads.
             _add_cookies(request, self._target.cookie)
         tls = self._target.tls
@@ -234,11 +236,13 @@ class _Following(httpx.AsyncBaseTransport):
         return _call_of(self._target, request, tls)
 
 
-def _observation(target: HttpTarget, trail: Trail, seen: AnyConnection | None, failure: Failure | None) -> Observation:
+def _observation(
+    target: HttpTarget, trace: ProbeTrace, seen: HttpConnection | None, failure: Failure | None
+) -> Observation:
     headers = decode_headers(seen.headers) if seen else ()
     body = b"".join(seen.body) if seen else b""
     raw_length = seen.raw_length if seen else 0
-    latency = seen.ended - trail.first_sent if seen and failure is None else None
+    latency = seen.ended - trace.first_sent if seen and failure is None else None
     if failure is None:
         try:
             body = _decoded(target, headers, body)
@@ -247,9 +251,9 @@ def _observation(target: HttpTarget, trail: Trail, seen: AnyConnection | None, f
         except LimitError as error:
             failure = Failure(Phase.TRANSFER, Cause.BODY_LIMIT, str(error))
     return Observation(
-        time=trail.began,
-        duration=perf_counter() - trail.start,
-        phases=trail.phases(),
+        time=trace.began,
+        duration=perf_counter() - trace.start,
+        phases=trace.phases(),
         latency=latency,
         status=seen.status if seen else 0,
         headers=headers,
@@ -257,12 +261,12 @@ def _observation(target: HttpTarget, trail: Trail, seen: AnyConnection | None, f
         raw_length=raw_length,
         body_length=len(body),
         failure=failure,
-        certificate=trail.certificate,
-        redirects=trail.redirects,
-        redirected=trail.redirects > 0,
-        addresses=tuple(trail.addresses),
+        certificate=trace.certificate,
+        redirects=trace.redirects,
+        redirected=trace.redirects > 0,
+        addresses=tuple(trace.addresses),
         protocol=seen.protocol if seen and seen.status else "",
-        tls_version=trail.tls_version,
+        tls_version=trace.tls_version,
     )
 
 

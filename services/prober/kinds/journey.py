@@ -14,12 +14,12 @@ from services.prober.checks import CHECKS, CaptureError, Finder, UnjudgedError, 
 from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import excused, missed
 from services.prober.expected import Expectations, compile_expectations
-from services.prober.kinds.kind import Kind
+from services.prober.kinds.kind import ProbeKind
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.secrets import MissingSecretError
 from services.register.reading import read_target
 
-__all__ = ["Journey", "prepare", "probe"]
+__all__ = ["JourneyTarget", "prepare", "probe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class _Leg:
     """
 
     step: Step
-    kind: Kind
+    kind: ProbeKind
     finders: tuple[Finder, ...]
     captured: frozenset[str]
     expectations: Expectations | None
@@ -42,7 +42,7 @@ class _Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class Journey:
+class JourneyTarget:
     """One journey, ready to be made again and again; each time begins without cookies and captured variables."""
 
     environment: ProbeEnvironment = field(repr=False)
@@ -51,21 +51,21 @@ class Journey:
 
 
 def prepare(
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, ProbeKind],
     definition: Probe,
     target: str,
     params: Mapping[str, object],
     environment: ProbeEnvironment,
-) -> Journey:
+) -> JourneyTarget:
     """Build a journey whose steps are of ``kinds``. Raises ValueError.
 
     A step may ask for the params, for ``target``, and for what earlier steps capture.
     """
     given = {**params, "target": fill_placeholders(target, params)}
-    return Journey(environment, given, tuple(_legs(kinds, definition, given)))
+    return JourneyTarget(environment, given, tuple(_legs(kinds, definition, given)))
 
 
-def _legs(kinds: Mapping[str, Kind], definition: Probe, given: Mapping[str, object]) -> Iterator[_Leg]:
+def _legs(kinds: Mapping[str, ProbeKind], definition: Probe, given: Mapping[str, object]) -> Iterator[_Leg]:
     known: frozenset[str] = frozenset()
     for step in definition.steps:
         asked = frozenset[str]().union(*map(placeholders, (step.target, *template_texts(step.probe))))
@@ -88,7 +88,7 @@ def _expectations(step: Step, variables: Mapping[str, object]) -> Expectations:
     return compile_expectations(step.probe, variables, latency=None, max_age=None)
 
 
-async def probe(journey: Journey, deadline: float) -> Observation:
+async def probe(journey: JourneyTarget, deadline: float) -> Observation:
     """Make the steps in turn, up to the first that fails; end by ``deadline`` (monotonic seconds), always.
 
     Raises UnjudgedError where an answer could not be judged by then, or judging left too little time for a later step.
@@ -110,7 +110,7 @@ async def probe(journey: Journey, deadline: float) -> Observation:
             break
         steps.append(made)
         answered = perf_counter()
-        judgement = await environment.judges.judge(made.observation, made.expectations, CHECKS, deadline)
+        judgement = await environment.workers.judge(made.observation, made.expectations, CHECKS, deadline)
         if judgement.reason is not Reason.OK:
             break
         failure = await _capture(leg, made.observation, variables, environment, deadline)
@@ -208,7 +208,7 @@ async def _capture(
     """Take what later steps need from the answer; return what stops the journey."""
     for finder in leg.finders:
         try:
-            variables[finder.variable] = await environment.judges.capture(finder, observation, deadline)
+            variables[finder.variable] = await environment.workers.capture(finder, observation, deadline)
         except CaptureError as error:
             detail = f"step {leg.name} gives no value for variable {finder.variable}: {error}"
             return Failure(Phase.TRANSFER, Cause.CAPTURE, detail)

@@ -10,11 +10,11 @@ from services.core.model import Probe
 from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Observation
 
-__all__ = ["Kind"]
+__all__ = ["ProbeKind"]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProbeKind:
     """A kind of probe: what makes its targets ready, once, and what probes one of them by a deadline.
 
     ``prepare(definition, target, params, environment)`` fills in the texts and raises MissingSecretError or ValueError;

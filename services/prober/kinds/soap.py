@@ -9,17 +9,17 @@ from services.core.model import Probe, fill_placeholders, fill_probe
 from services.prober.environment import ProbeEnvironment
 from services.prober.kinds import http
 
-__all__ = ["posting", "prepare"]
+__all__ = ["as_post", "prepare"]
 
 
 def prepare(
     definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment
 ) -> http.HttpTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises MissingSecretError and ValueError."""
-    return http.http_target(posting(fill_probe(definition, params)), fill_placeholders(target, params), environment)
+    return http.http_target(as_post(fill_probe(definition, params)), fill_placeholders(target, params), environment)
 
 
-def posting(definition: Probe) -> Probe:
+def as_post(definition: Probe) -> Probe:
     """Return the definition, its texts filled in, as one of a POST; headers of its own go before those of SOAP."""
     given = {name.lower() for name in definition.headers}
     headers = {name: value for name, value in _headers(definition).items() if name.lower() not in given}

@@ -18,15 +18,15 @@ from services.prober.expected import Pattern, compile_pattern
 from services.prober.observation import Cause, Observation, Phase
 from services.prober.tls import Handshake
 from services.prober.transport import (
-    Lines,
+    LineConnection,
     Outbound,
-    Trail,
-    bounded,
+    ProbeTrace,
+    handshake_factory,
     observed,
-    place_of,
-    shaking,
+    parse_host_port,
+    run_connection,
+    run_until_deadline,
     since_connecting,
-    talk,
 )
 
 __all__ = ["TcpTarget", "prepare", "probe"]
@@ -62,7 +62,7 @@ class TcpTarget:
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> TcpTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises ValueError."""
-    host, port = place_of(fill_placeholders(target, params))
+    host, port = parse_host_port(fill_placeholders(target, params))
     turns = tuple(
         _Turn(
             expect=compile_pattern(line.expect) if line.expect else None,
@@ -77,25 +77,25 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], enviro
 
 async def probe(target: TcpTarget, deadline: float) -> Observation:
     """Connect once, and talk; end by ``deadline`` (monotonic seconds), always."""
-    trail = Trail(deadline, ip=target.ip)
+    trace = ProbeTrace(deadline, ip=target.ip)
     talks: list[_Conversation] = []
-    failure = await bounded(trail, _ask(target, trail, talks))
+    failure = await run_until_deadline(trace, _ask(target, trace, talks))
     if failure is not None and failure.cause in _ENDED and talks and talks[-1].awaited:
         failure = replace(failure, cause=_ENDED[failure.cause], detail=f"no line matches {talks[-1].awaited}")
-    return observed(trail, failure, None if failure else since_connecting(trail, talks[-1]))
+    return observed(trace, failure, None if failure else since_connecting(trace, talks[-1]))
 
 
-async def _ask(target: TcpTarget, trail: Trail, talks: list[_Conversation]) -> None:
-    shake = None if target.tls is None else shaking(target.tls, target.host, target.outbound, trail)
+async def _ask(target: TcpTarget, trace: ProbeTrace, talks: list[_Conversation]) -> None:
+    shake = None if target.tls is None else handshake_factory(target.tls, target.host, target.outbound, trace)
 
     def make(done: asyncio.Future[None]) -> _Conversation:
         talks.append(_Conversation(done, target.turns, shake))
         return talks[-1]
 
-    await talk(target.host, target.port, make, target.outbound, trail)
+    await run_connection(target.host, target.port, make, target.outbound, trace)
 
 
-class _Conversation(Lines):
+class _Conversation(LineConnection):
     """A talk, turn by turn. ``awaited`` is the pattern that other lines came for, empty when none did."""
 
     __slots__ = ("_handshakes", "_last_word", "_turns", "awaited")

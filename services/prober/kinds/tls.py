@@ -13,18 +13,24 @@ from time import perf_counter
 from services.core.model import Probe, Tls, fill_placeholders
 from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Cause, Observation
-from services.prober.tls import WAYS, GarbledError, Handshake, RefusedError, Way
+from services.prober.tls import (
+    STARTTLS_PROTOCOLS,
+    Handshake,
+    StartTlsProtocol,
+    StartTlsRefusedError,
+    StartTlsSyntaxError,
+)
 from services.prober.transport import (
-    Lines,
+    FreshConnection,
+    LineConnection,
     Outbound,
-    Stream,
-    Trail,
-    bounded,
+    ProbeTrace,
+    handshake_factory,
     observed,
-    place_of,
-    shaking,
+    parse_host_port,
+    run_connection,
+    run_until_deadline,
     since_connecting,
-    talk,
 )
 
 __all__ = ["TlsTarget", "prepare", "probe"]
@@ -38,37 +44,37 @@ class TlsTarget:
     host: str
     port: int
     tls: Tls
-    way: Way | None
+    way: StartTlsProtocol | None
     ip: str
 
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> TlsTarget:
     """Build a target of a definition. Raises ValueError."""
-    host, port = place_of(fill_placeholders(target, params))
-    way = WAYS[definition.starttls] if definition.starttls else None
+    host, port = parse_host_port(fill_placeholders(target, params))
+    way = STARTTLS_PROTOCOLS[definition.starttls] if definition.starttls else None
     return TlsTarget(environment.outbound, host, port, definition.tls, way, definition.ip)
 
 
 async def probe(target: TlsTarget, deadline: float) -> Observation:
     """Shake hands once over a fresh connection; end by ``deadline`` (monotonic seconds), always."""
-    trail = Trail(deadline, ip=target.ip)
-    streams: list[Stream] = []
-    failure = await bounded(trail, _ask(target, trail, streams))
-    return observed(trail, failure, None if failure else since_connecting(trail, streams[-1]))
+    trace = ProbeTrace(deadline, ip=target.ip)
+    streams: list[FreshConnection] = []
+    failure = await run_until_deadline(trace, _ask(target, trace, streams))
+    return observed(trace, failure, None if failure else since_connecting(trace, streams[-1]))
 
 
-async def _ask(target: TlsTarget, trail: Trail, streams: list[Stream]) -> None:
-    shake = shaking(target.tls, target.host, target.outbound, trail)
+async def _ask(target: TlsTarget, trace: ProbeTrace, streams: list[FreshConnection]) -> None:
+    shake = handshake_factory(target.tls, target.host, target.outbound, trace)
     way = target.way
 
-    def make(done: asyncio.Future[None]) -> Stream:
+    def make(done: asyncio.Future[None]) -> FreshConnection:
         streams.append(_Secured(done, shake()) if way is None else _Switching(done, shake, way))
         return streams[-1]
 
-    await talk(target.host, target.port, make, target.outbound, trail)
+    await run_connection(target.host, target.port, make, target.outbound, trace)
 
 
-class _Secured(Stream):
+class _Secured(FreshConnection):
     """A connection that is there for its handshake."""
 
     __slots__ = ()
@@ -81,12 +87,12 @@ class _Secured(Stream):
         """Take no notice: what the server says comes after the end."""
 
 
-class _Switching(Lines):
+class _Switching(LineConnection):
     """A connection that goes over to TLS in its protocol's way."""
 
     __slots__ = ("_handshakes", "_talk", "_way")
 
-    def __init__(self, done: asyncio.Future[None], shake: Callable[[], Handshake], way: Way) -> None:
+    def __init__(self, done: asyncio.Future[None], shake: Callable[[], Handshake], way: StartTlsProtocol) -> None:
         super().__init__(done)
         self._handshakes = shake
         self._way = way
@@ -116,9 +122,9 @@ class _Switching(Lines):
             said = step()
         except StopIteration:
             self.switch(self._handshakes())
-        except RefusedError as error:
+        except StartTlsRefusedError as error:
             self.fail(Cause.STARTTLS_REFUSED, str(error))
-        except GarbledError as error:
+        except StartTlsSyntaxError as error:
             self.fail(Cause.PROTOCOL, str(error))
         else:
             if said:

@@ -19,7 +19,7 @@ from services.core.model import Probe, fill_placeholders, fill_probe
 from services.core.xml import parse_xml
 from services.prober.environment import ProbeEnvironment
 from services.prober.kinds import http
-from services.prober.kinds.soap import posting
+from services.prober.kinds.soap import as_post
 from services.prober.observation import Observation
 
 __all__ = ["XroadTarget", "prepare_rest", "prepare_soap", "probe"]
@@ -71,7 +71,7 @@ def prepare_soap(
     service = _parts(definition.service, params, _SERVICE)
     message = _envelope(client, service, written.user_id, number, written.body)
     return XroadTarget(
-        http.http_target(posting(replace(written, body=message)), fill_placeholders(target, params), environment),
+        http.http_target(as_post(replace(written, body=message)), fill_placeholders(target, params), environment),
         number,
     )
 

@@ -12,7 +12,7 @@ from time import monotonic, time
 from services.prober.secrets import MissingSecretError
 from services.prober.tls.verification import read_certificates
 
-__all__ = ["Contexts"]
+__all__ = ["TlsContexts"]
 
 # A replaced certificate or key is noticed within this many seconds.
 _RECHECKED = 10.0
@@ -29,7 +29,7 @@ class _Own:
     recheck: float
 
 
-class Contexts:
+class TlsContexts:
     """TLS contexts, one for each client certificate and choice of protocols: making one takes 4 ms.
 
     They shake hands with anyone: certificates of servers are judged afterwards (services.prober.tls.verification).

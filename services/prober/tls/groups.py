@@ -14,7 +14,7 @@ from typing import Final
 from services.core.errors import SettingsError
 from services.core.settings import Settings, load_settings
 
-__all__ = ["environment", "prefer"]
+__all__ = ["restart_environment", "restart_with_groups"]
 
 _VARIABLE: Final = "OPENSSL_CONF"
 _CONFIGURATION: Final = """\
@@ -31,17 +31,17 @@ Groups = X25519:P-256:X448:P-384:P-521
 """
 
 
-def prefer(argv: Sequence[str]) -> None:
+def restart_with_groups(argv: Sequence[str]) -> None:
     """Begin this process anew where the settings want another order than it started with; else do nothing."""
     try:
-        wanted = environment(load_settings("prober", argv, os.environ), os.environ)
+        wanted = restart_environment(load_settings("prober", argv, os.environ), os.environ)
     except SettingsError:
         return  # whoever runs the component says so
     if wanted is not None:
         os.execve(sys.executable, [sys.executable, "-m", "services.prober", *argv], wanted)  # noqa: S606 - ourselves
 
 
-def environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str] | None:
+def restart_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str] | None:
     """Return the variables to begin anew with, None when there is no need to.
 
     A configuration that OpenSSL was given already is left alone. Raises SettingsError when ours cannot be written.

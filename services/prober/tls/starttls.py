@@ -11,30 +11,30 @@ from dataclasses import dataclass
 from struct import pack
 from typing import Final
 
-__all__ = ["WAYS", "GarbledError", "RefusedError", "Talk", "Way"]
+__all__ = ["STARTTLS_PROTOCOLS", "Dialogue", "StartTlsProtocol", "StartTlsRefusedError", "StartTlsSyntaxError"]
 
-Talk = Generator[bytes, bytes, None]
+Dialogue = Generator[bytes, bytes, None]
 """Yields what to say, perhaps nothing, and is sent one answer each time. It returns where TLS begins.
 
-Raises RefusedError and GarbledError.
+Raises StartTlsRefusedError and StartTlsSyntaxError.
 """
 
 _Reply = Generator[bytes, bytes, tuple[str, list[bytes]]]
 
 
-class RefusedError(Exception):
+class StartTlsRefusedError(Exception):
     """The server does not go over to TLS: it will not, or it does not offer to."""
 
 
-class GarbledError(Exception):
+class StartTlsSyntaxError(Exception):
     """What the server said is not its protocol."""
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class StartTlsProtocol:
     """How one protocol goes over to TLS; its answers are lines, or else single bytes."""
 
-    talk: Callable[[], Talk]
+    talk: Callable[[], Dialogue]
     lines: bool = True
 
 
@@ -43,13 +43,13 @@ _SMTP_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _SMTP_HELLO: Final = b"EHLO prober.invalid\r\n"
 
 
-def _smtp() -> Talk:
+def _smtp() -> Dialogue:
     code, _ = yield from _smtp_reply(b"")
     _agreed("the greeting", code, "220")
     code, texts = yield from _smtp_reply(_SMTP_HELLO)
     _agreed("EHLO", code, "250")
     if not any(text.upper().split()[:1] == [b"STARTTLS"] for text in texts):
-        raise RefusedError("the server does not offer STARTTLS")
+        raise StartTlsRefusedError("the server does not offer STARTTLS")
     code, _ = yield from _smtp_reply(b"STARTTLS\r\n")
     _agreed("STARTTLS", code, "220")
 
@@ -60,7 +60,7 @@ def _smtp_reply(said: bytes) -> _Reply:
     while True:
         match = _SMTP_LINE.fullmatch((yield said))
         if match is None:
-            raise GarbledError("the server does not speak SMTP")
+            raise StartTlsSyntaxError("the server does not speak SMTP")
         said = b""
         texts.append(match[3] or b"")
         if match[2] != b"-":
@@ -69,25 +69,25 @@ def _smtp_reply(said: bytes) -> _Reply:
 
 def _agreed(what: str, code: str, expected: str) -> None:
     if code != expected:
-        raise RefusedError(f"the server's code for {what} is {code}, not {expected}")
+        raise StartTlsRefusedError(f"the server's code for {what} is {code}, not {expected}")
 
 
 _IMAP_TAG: Final = b"a001"
 
 
-def _imap() -> Talk:
+def _imap() -> Dialogue:
     tag, word = _imap_words((yield b""))
     if tag != b"*" or word not in {b"OK", b"BYE", b"PREAUTH"}:
-        raise GarbledError("the server does not speak IMAP")
+        raise StartTlsSyntaxError("the server does not speak IMAP")
     if word != b"OK":
-        raise RefusedError(f"the server greeted with {word.decode()}, after which it does not go over to TLS")
+        raise StartTlsRefusedError(f"the server greeted with {word.decode()}, after which it does not go over to TLS")
     tag, word = _imap_words((yield _IMAP_TAG + b" STARTTLS\r\n"))
     while tag == b"*" and word != b"BYE":
         tag, word = _imap_words((yield b""))
     if (tag, word) in {(b"*", b"BYE"), (_IMAP_TAG, b"NO"), (_IMAP_TAG, b"BAD")}:
-        raise RefusedError(f"the server answered STARTTLS with {word.decode()}")
+        raise StartTlsRefusedError(f"the server answered STARTTLS with {word.decode()}")
     if (tag, word) != (_IMAP_TAG, b"OK"):
-        raise GarbledError("the server does not speak IMAP")
+        raise StartTlsSyntaxError("the server does not speak IMAP")
 
 
 def _imap_words(line: bytes) -> tuple[bytes, bytes]:
@@ -99,15 +99,19 @@ def _imap_words(line: bytes) -> tuple[bytes, bytes]:
 _SSL_REQUEST: Final = pack("!II", 8, 80877103)
 
 
-def _postgres() -> Talk:
+def _postgres() -> Dialogue:
     answer = yield _SSL_REQUEST
     if answer == b"N":
-        raise RefusedError("the server does not offer TLS")
+        raise StartTlsRefusedError("the server does not offer TLS")
     if answer == b"E":
-        raise RefusedError("the server answered the request for TLS with an error")
+        raise StartTlsRefusedError("the server answered the request for TLS with an error")
     if answer != b"S":
-        raise GarbledError("the server does not speak PostgreSQL's protocol")
+        raise StartTlsSyntaxError("the server does not speak PostgreSQL's protocol")
 
 
-WAYS: Mapping[str, Way] = {"smtp": Way(_smtp), "imap": Way(_imap), "postgres": Way(_postgres, lines=False)}
+STARTTLS_PROTOCOLS: Mapping[str, StartTlsProtocol] = {
+    "smtp": StartTlsProtocol(_smtp),
+    "imap": StartTlsProtocol(_imap),
+    "postgres": StartTlsProtocol(_postgres, lines=False),
+}
 """Every protocol that can go over to TLS, by its name in probe definitions."""

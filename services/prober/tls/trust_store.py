@@ -10,7 +10,7 @@ from time import monotonic
 import certifi
 
 from services.prober.secrets import MissingSecretError
-from services.prober.tls.verification import Trust, read_certificates
+from services.prober.tls.verification import ChainVerifier, read_certificates
 
 __all__ = ["TrustStore"]
 
@@ -23,10 +23,10 @@ class TrustStore:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._known: dict[str, tuple[float, int, Trust]] = {}
-        self._facts_only = Trust(())
+        self._known: dict[str, tuple[float, int, ChainVerifier]] = {}
+        self._facts_only = ChainVerifier(())
 
-    def get(self, ca: str, *, verify: bool) -> Trust:
+    def get(self, ca: str, *, verify: bool) -> ChainVerifier:
         """Return what a profile believes: ``ca`` is ``file:PATH``, empty for the system's. Raises MissingSecretError."""
         if not verify:
             return self._facts_only
@@ -38,7 +38,9 @@ class TrustStore:
         try:
             changed = path.stat().st_mtime_ns
             trust = (
-                known[2] if known is not None and known[1] == changed else Trust(read_certificates(path.read_bytes()))
+                known[2]
+                if known is not None and known[1] == changed
+                else ChainVerifier(read_certificates(path.read_bytes()))
             )
         except (OSError, ValueError) as error:
             raise MissingSecretError(f"the authorities in {path.name} cannot be read: {error}") from error

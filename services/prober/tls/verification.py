@@ -29,7 +29,7 @@ from cryptography.x509.verification import (
 
 from services.prober.observation import Cause, CertificateFacts
 
-__all__ = ["Examined", "Trust", "read_certificates"]
+__all__ = ["ChainVerifier", "VerificationResult", "read_certificates"]
 
 _REMEMBERED = 20_000
 _LONGER_CHAINS = 8
@@ -40,7 +40,7 @@ _UNREADABLE = (ValueError, x509.UnsupportedGeneralNameType, x509.DuplicateExtens
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class VerificationResult:
     """Facts of a chain, and why it is not believed (None when it is). Holds until ``until``, epoch seconds."""
 
     facts: CertificateFacts | None
@@ -66,15 +66,15 @@ def read_certificates(pem: bytes) -> list[x509.Certificate]:
     return found
 
 
-class Trust:
+class ChainVerifier:
     """What one TLS profile believes: a set of trust anchors. An empty one only gathers facts."""
 
     def __init__(self, anchors: Sequence[x509.Certificate]) -> None:
         self._store = Store(list(anchors)) if anchors else None
         self._anchors = {_fingerprint(anchor) for anchor in anchors}
-        self._known: OrderedDict[bytes, Examined] = OrderedDict()
+        self._known: OrderedDict[bytes, VerificationResult] = OrderedDict()
 
-    def examine(self, chain: Sequence[bytes], name: str, now: float) -> Examined:
+    def examine(self, chain: Sequence[bytes], name: str, now: float) -> VerificationResult:
         """Facts and belief of a presented chain (DER, leaf first) for a server called ``name``, at epoch ``now``.
 
         The same chain is examined once until one of its dates passes: a signature check costs as much as a handshake.
@@ -94,22 +94,24 @@ class Trust:
             self._known.popitem(last=False)
         return examined
 
-    def _examine(self, chain: Sequence[bytes], name: str, now: float) -> Examined:
+    def _examine(self, chain: Sequence[bytes], name: str, now: float) -> VerificationResult:
         try:
             leaf, *others = (x509.load_der_x509_certificate(der) for der in chain)
             facts = _facts(leaf, others)
         except ValueError as error:
             if self._store is None:
-                return Examined(None, None, "", now + 60)
-            return Examined(None, Cause.CERTIFICATE_UNTRUSTED, f"the certificate cannot be read: {error}", now + 60)
+                return VerificationResult(None, None, "", now + 60)
+            return VerificationResult(
+                None, Cause.CERTIFICATE_UNTRUSTED, f"the certificate cannot be read: {error}", now + 60
+            )
         until = min([moment for moment in _dates([leaf, *others]) if moment > now], default=now + 3600)
         until = min(until, now + 3600)
         if self._store is None:
-            return Examined(facts, None, "", until)
+            return VerificationResult(facts, None, "", until)
         cause, detail = self._doubt(leaf, others, name, now)
         if cause is None:
             facts = replace(facts, chain_expiry=self._longest(leaf, others, name, now))
-        return Examined(facts, cause, detail, until)
+        return VerificationResult(facts, cause, detail, until)
 
     def _doubt(
         self, leaf: x509.Certificate, others: list[x509.Certificate], name: str, now: float

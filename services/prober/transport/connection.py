@@ -17,7 +17,7 @@ from typing import Final, cast
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.tls import Handshake, presented_chain, refused_certificate
 
-__all__ = ["Stream"]
+__all__ = ["FreshConnection"]
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _READ: Final = 64 * 1024
@@ -27,7 +27,7 @@ _NO_PROTOCOL: Final = "no application protocol"
 _NOT_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"})
 
 
-class Stream(asyncio.Protocol, ABC):
+class FreshConnection(asyncio.Protocol, ABC):
     """A connection that shakes hands first where it has a ``handshake``, then hands its bytes to those who build on it.
 
     They override ``ready``, ``received`` and ``finished``, and call ``write``, ``secure``, ``complete`` and ``fail``.

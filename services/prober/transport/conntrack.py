@@ -9,14 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-__all__ = ["TrackingTable"]
+__all__ = ["ConntrackTable"]
 
 _PLACE: Final = Path("/proc/sys/net/netfilter")
 # By the time somebody has waited in vain a few entries may have expired.
 _FULL: Final = 0.95
 
 
-class TrackingTable:
+class ConntrackTable:
     """How full it is, as the kernel says in ``place``."""
 
     def __init__(self, place: Path = _PLACE) -> None:

@@ -9,9 +9,9 @@ from typing import Final
 
 from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
-from services.prober.transport.connection import Stream
+from services.prober.transport.connection import FreshConnection
 
-__all__ = ["LINE_LIMIT", "Lines"]
+__all__ = ["LINE_LIMIT", "LineConnection"]
 
 LINE_LIMIT: Final = 64 * 1024
 """What is longer than this many bytes is no line."""
@@ -19,7 +19,7 @@ LINE_LIMIT: Final = 64 * 1024
 _ALL_LIMIT: Final = 1 << 20
 
 
-class Lines(Stream):
+class LineConnection(FreshConnection):
     """Cuts what arrives into lines for those who build on it: they override ``ready`` and ``line``.
 
     They call ``say`` and ``switch``. The phase is TRANSFER while an answer is under way, PROCESSING while one is awaited.

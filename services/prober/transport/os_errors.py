@@ -9,7 +9,7 @@ from typing import Final
 
 from services.prober.observation import Cause, Failure
 
-__all__ = ["cause_of", "foremost", "lacks_family", "os_reason"]
+__all__ = ["lacks_family", "most_telling", "os_error_cause", "os_error_text"]
 
 _LOCAL: Final = frozenset(
     {
@@ -32,7 +32,7 @@ _TELLING: Final = (Cause.LOCAL_RESOURCES, Cause.UNREACHABLE, Cause.TIMEOUT, Caus
 _UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 
 
-def cause_of(error: OSError) -> Cause:
+def os_error_cause(error: OSError) -> Cause:
     """Tell whether a failed connection attempt is due to us, the network, or the target."""
     number = error.errno
     if number in _LOCAL:
@@ -49,7 +49,7 @@ def lacks_family(error: OSError, address: str) -> bool:
     return ":" in address and error.errno in _NO_FAMILY
 
 
-def foremost(failures: Sequence[Failure]) -> Failure:
+def most_telling(failures: Sequence[Failure]) -> Failure:
     """Return which of the failed attempts at a name's addresses speaks for all: the first that tells most about the target.
 
     A machine without IPv6 must not hide that the target's IPv4 address refuses.
@@ -57,6 +57,6 @@ def foremost(failures: Sequence[Failure]) -> Failure:
     return max(failures, key=lambda failure: _TELLING.index(failure.cause))
 
 
-def os_reason(error: OSError) -> str:
+def os_error_text(error: OSError) -> str:
     """Say what the system says about a failed call, without addresses."""
     return os.strerror(error.errno).lower() if error.errno else "no reason given"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from services.core.model import Egress
-from services.prober.tls import Contexts, TrustStore
+from services.prober.tls import TlsContexts, TrustStore
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.resolver import Resolver
 
@@ -22,4 +22,4 @@ class Outbound:
     egress: EgressRules = field(default_factory=lambda: EgressRules(Egress()))
     resolver: Resolver = field(default_factory=Resolver)
     trust: TrustStore = field(default_factory=TrustStore)
-    contexts: Contexts = field(default_factory=Contexts)
+    contexts: TlsContexts = field(default_factory=TlsContexts)

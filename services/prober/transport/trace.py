@@ -9,47 +9,52 @@ from time import perf_counter, time
 from services.core.model import Phases
 from services.prober.deadline import Deadline
 from services.prober.observation import Cause, CertificateFacts, DnsFacts, Failure, Observation, Phase
-from services.prober.transport.connection import Stream
+from services.prober.transport.connection import FreshConnection
 
-__all__ = ["StoppedError", "Trail", "bounded", "observed", "since_connecting"]
+__all__ = ["ProbeFailedError", "ProbeTrace", "observed", "run_until_deadline", "since_connecting"]
 
 
-async def bounded(trail: Trail, talk: Awaitable[object]) -> Failure | None:
-    """Wait for a talk, until the trail's deadline at the latest. Return what stopped it, None when it ended well."""
+async def run_until_deadline(trace: ProbeTrace, talk: Awaitable[object]) -> Failure | None:
+    """Wait for a talk, until the trace's deadline at the latest. Return what stopped it, None when it ended well."""
     try:
-        async with Deadline(trail.deadline):
+        async with Deadline(trace.deadline):
             await talk
     except TimeoutError:
-        return Failure(trail.phase, Cause.TIMEOUT, f"no end within the deadline, in phase {trail.phase.name.lower()}")
-    except StoppedError as stopped:
+        return Failure(trace.phase, Cause.TIMEOUT, f"no end within the deadline, in phase {trace.phase.name.lower()}")
+    except ProbeFailedError as stopped:
         return stopped.failure
     return None
 
 
 def observed(
-    trail: Trail, failure: Failure | None, latency: float | None, *, protocol: str = "", dns: DnsFacts | None = None
+    trace: ProbeTrace,
+    failure: Failure | None,
+    latency: float | None,
+    *,
+    protocol: str = "",
+    dns: DnsFacts | None = None,
 ) -> Observation:
-    """Return what the trail holds, as the facts of a probe that ends now. ``latency`` in seconds."""
+    """Return what the trace holds, as the facts of a probe that ends now. ``latency`` in seconds."""
     return Observation(
-        time=trail.began,
-        duration=perf_counter() - trail.start,
-        phases=trail.phases(),
+        time=trace.began,
+        duration=perf_counter() - trace.start,
+        phases=trace.phases(),
         latency=latency,
         failure=failure,
-        certificate=trail.certificate,
-        addresses=tuple(trail.addresses),
+        certificate=trace.certificate,
+        addresses=tuple(trace.addresses),
         protocol=protocol,
-        tls_version=trail.tls_version,
+        tls_version=trace.tls_version,
         dns=dns,
     )
 
 
-def since_connecting(trail: Trail, stream: Stream) -> float:
+def since_connecting(trace: ProbeTrace, stream: FreshConnection) -> float:
     """Return the seconds from the start of connecting to the end of the talk over a connection that ended well."""
-    return (trail.connect or 0.0) + stream.ended - stream.connected
+    return (trace.connect or 0.0) + stream.ended - stream.connected
 
 
-class StoppedError(Exception):
+class ProbeFailedError(Exception):
     """A probe that ended without a whole answer."""
 
     def __init__(self, failure: Failure) -> None:
@@ -58,7 +63,7 @@ class StoppedError(Exception):
 
 
 @dataclass(slots=True)
-class Trail:
+class ProbeTrace:
     """What has happened so far; phases add up over connections, in seconds.
 
     ``deadline`` is monotonic, ``began`` epoch seconds, ``start`` and ``first_sent`` perf_counter seconds; ``ip`` is the
@@ -86,7 +91,7 @@ class Trail:
         """Return the phases so far."""
         return Phases(self.resolve, self.connect, self.tls, self.processing, self.transfer)
 
-    def record(self, stream: Stream | None, start: float) -> None:
+    def record(self, stream: FreshConnection | None, start: float) -> None:
         """Add the phases of one connection begun at ``start`` (perf_counter); the one it ended in counts up to now."""
         now = perf_counter()
         if stream is None or not stream.connected:

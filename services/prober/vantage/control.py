@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from services.core.model import Probe, Tls
 from services.prober.environment import ProbeEnvironment
 from services.prober.kinds import KINDS, HttpTarget, http_target
-from services.prober.transport import StoppedError, addresses_of, os_reason
+from services.prober.transport import ProbeFailedError, allowed_addresses, os_error_text
 
 __all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "ControlTargets"]
 
@@ -59,16 +59,16 @@ class ControlTargets:
         problem = "no address"
         try:
             async with asyncio.timeout(CONTROL_TIMEOUT):
-                for address in await addresses_of(parts.hostname or "", self._environment.outbound):
+                for address in await allowed_addresses(parts.hostname or "", self._environment.outbound):
                     try:
                         transport, _ = await loop.create_connection(asyncio.Protocol, address, parts.port or 0)
                     except OSError as error:
-                        problem = os_reason(error)
+                        problem = os_error_text(error)
                     else:
                         transport.abort()
                         return ""
         except TimeoutError:
             return "no connection in time"
-        except StoppedError as stopped:
+        except ProbeFailedError as stopped:
             return str(stopped)
         return problem

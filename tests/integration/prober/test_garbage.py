@@ -12,7 +12,7 @@ import uvloop
 
 from services.core.model.outcome import Reason
 from services.core.model.probe import Tls
-from services.prober.http.http1 import Connection
+from services.prober.http.http1 import Http1Connection
 from services.prober.tls.handshake import Handshake
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import ask, says, serving, silent
@@ -25,7 +25,7 @@ async def _probe(url: str, reason: Reason, **definition: object) -> None:
     try:
         assert (await ask(url, **definition)).judgement.reason is reason  # type: ignore[arg-type]
         async with asyncio.timeout(5):
-            while left := [thing for thing in gc.get_objects() if isinstance(thing, Connection | Handshake)]:
+            while left := [thing for thing in gc.get_objects() if isinstance(thing, Http1Connection | Handshake)]:
                 left.clear()
                 await asyncio.sleep(0.01)
     except TimeoutError:
@@ -65,11 +65,11 @@ def test_a_probe_that_is_cut_off_leaves_nothing(scheme: str, reason: Reason) -> 
 
 def test_a_probe_whose_deadline_passes_unseen_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A probe that is connected when a busy loop misses its deadline is dropped by uvloop without a word, and freed too."""
-    ready = Connection.ready
+    ready = Http1Connection.ready
 
-    def busy(connection: Connection) -> None:
+    def busy(connection: Http1Connection) -> None:
         ready(connection)
         time.sleep(0.2)
 
-    monkeypatch.setattr(Connection, "ready", busy)
+    monkeypatch.setattr(Http1Connection, "ready", busy)
     _assert_nothing_is_left("", Reason.ANSWER_TIMEOUT, timeout=0.1)

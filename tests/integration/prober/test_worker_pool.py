@@ -111,7 +111,7 @@ async def test_large_answers_are_judged_as_small_ones_are(expect: Expect, reason
     small = b"<r><a>1</a><last>1403</last></r>"
     async with _environment() as environment, serving(says(body=LARGE)) as large, serving(says(body=small)) as little:
         seen = [await ask(server.url(), expect, environment=environment) for server in (large, little)]
-        assert environment.judges._idle
+        assert environment.workers._idle
     assert [item.judgement.reason for item in seen] == [reason, reason]
     assert seen[0].judgement.detail == seen[1].judgement.detail
 
@@ -121,7 +121,7 @@ async def test_small_answers_need_no_process() -> None:
     expect = Expect(xml=(XmlExpectation("//a", "1"), XmlExpectation("/r/b[@c = 'x']")))
     async with _environment() as environment, serving(says(body=b'<r><a>1</a><b c="x"/></r>')) as server:
         assert (await ask(server.url(), expect, environment=environment)).judgement.reason is Reason.OK
-        assert not environment.judges._idle
+        assert not environment.workers._idle
 
 
 async def test_a_process_that_ended_is_replaced() -> None:
@@ -129,16 +129,16 @@ async def test_a_process_that_ended_is_replaced() -> None:
     right = Expect(xml=(XmlExpectation("//last"),))
     async with _environment() as environment, serving(says(body=LARGE)) as large, serving(says(body=MANY)) as hostile:
         assert (await ask(large.url(), right, environment=environment)).judgement.reason is Reason.OK
-        (first,) = environment.judges._idle
+        (first,) = environment.workers._idle
         first.kill()
         await first.wait()
         assert (await ask(large.url(), right, environment=environment)).judgement.reason is Reason.OK
-        (second,) = environment.judges._idle
+        (second,) = environment.workers._idle
         late = await ask(hostile.url(), ENDLESS, timeout=0.5, environment=environment)
         assert late.judgement.reason is Reason.PROBER_ERROR
         assert second.returncode is not None
         assert (await ask(large.url(), right, environment=environment)).judgement.reason is Reason.OK
-        (third,) = environment.judges._idle
+        (third,) = environment.workers._idle
     assert third.returncode is not None
 
 
@@ -151,7 +151,7 @@ async def test_what_steps_take_from_large_answers() -> None:
         nothing = await _travel(
             environment, server.url(""), _step("take", year=Capture(xpath="//none")), _step("use", path="/${year}")
         )
-        assert environment.judges._idle
+        assert environment.workers._idle
     assert found.judgement.reason is Reason.OK
     assert [request.path for request in server.requests] == ["/", "/1403", "/"]
     assert nothing.judgement.reason is Reason.CAPTURE
@@ -186,7 +186,7 @@ async def test_judging_is_not_charged_to_the_next_step(busy: float, asked: int) 
         assert (await _travel(environment, server.url(""), judged)).judgement.reason is Reason.OK
         async with AsyncExitStack() as others:
             for _ in range(4):
-                await others.enter_async_context(environment.judges._room)
+                await others.enter_async_context(environment.workers._room)
             journey = asyncio.create_task(_travel(environment, server.url(""), judged, hung, timeout=0.8))
             await server.reaches(2)
             await asyncio.sleep(busy)

@@ -9,9 +9,9 @@ from h2.connection import H2Connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prober.http.http2 import Http2Connection, Request
+from services.prober.http.http2 import Http2Connection, Http2Request
 
-_REQUEST = Request(((b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"tax"), (b":path", b"/")))
+_REQUEST = Http2Request(((b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"tax"), (b":path", b"/")))
 
 
 class _Deaf(asyncio.Transport):

@@ -17,7 +17,7 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Tls
 from services.prober.environment import ProbeEnvironment
 from services.prober.http import oauth2 as oauth
-from services.prober.http.token_cache import Tokens
+from services.prober.http.token_cache import TokenCache
 from services.prober.transport import egress
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
@@ -116,7 +116,7 @@ async def test_a_token_is_shared(environment: ProbeEnvironment) -> None:
 async def test_a_token_is_cached_until_it_expires(expires_in: object, kept: float) -> None:
     """A token is asked for again shortly before it expires, after five minutes when the issuer does not say, within a day."""
     now = [0.0]
-    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), tokens=Tokens(lambda: now[0]))
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), tokens=TokenCache(lambda: now[0]))
     async with pair(issuing(expires_in), says()) as (issuer, target):
         for moment, asked in ((0, 1), (kept - 1, 1), (kept + 1, 2)):
             now[0] = moment

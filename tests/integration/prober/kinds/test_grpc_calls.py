@@ -14,7 +14,7 @@ from peyvand.v1.indicator_service_pb2 import GetLinkRequest, GetLinkResponse
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Expect, FreshnessSource, JsonExpectation, Tls
 from services.prober.environment import ProbeEnvironment
-from services.prober.grpc.descriptor_cache import Schemas
+from services.prober.grpc.descriptor_cache import DescriptorCache
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
 from tests.support.servers.grpc_server import CALL, SERVICE, descriptor_set, ends, grpc_serving
@@ -30,7 +30,7 @@ def descriptors(tmp_path: Path) -> str:
 def environment(clock: list[float] | None = None) -> ProbeEnvironment:
     """A way out that remembers what servers tell, by this clock."""
     now = clock or [0.0]
-    return ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), schemas=Schemas(lambda: now[0]))
+    return ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), descriptors=DescriptorCache(lambda: now[0]))
 
 
 async def _link(request: GetLinkRequest, _: Any) -> GetLinkResponse:

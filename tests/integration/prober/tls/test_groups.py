@@ -16,17 +16,17 @@ import pytest
 
 from services.core.bus.roles import write_users
 from services.core.settings import Settings
-from services.prober.tls.groups import environment
+from services.prober.tls.groups import restart_environment
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import says, serving
 
 X25519, P256 = 0x1D, 0x17
 _CLIENT = """
 import asyncio, ssl, sys
-from services.prober.tls.contexts import Contexts
+from services.prober.tls.contexts import TlsContexts
 
 incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-context = Contexts().get(("http/1.1",))
+context = TlsContexts().get(("http/1.1",))
 tls = context.wrap_bio(incoming, outgoing, server_hostname="tax.example")
 try:
     tls.do_handshake()
@@ -68,7 +68,7 @@ def offered(hello: bytes) -> tuple[list[int], list[int]]:
 @pytest.mark.parametrize("curve", ["prime256v1", "X25519"])
 async def test_x25519_is_offered_first_and_others_still_reach(tmp_path: Path, curve: str) -> None:
     """With the setting a probe brings a share for X25519 alone, and a server that has only another group is reached."""
-    wanted = environment(Settings(prefer_x25519=True, data=tmp_path / "state"), _environ())
+    wanted = restart_environment(Settings(prefer_x25519=True, data=tmp_path / "state"), _environ())
     assert wanted is not None
     context = Authority.make(tmp_path).context("tax.example")
     context.set_ecdh_curve(curve)
@@ -86,8 +86,10 @@ async def test_x25519_is_offered_first_and_others_still_reach(tmp_path: Path, cu
 
 def test_without_the_setting_nothing_changes(tmp_path: Path) -> None:
     """By default, and where OpenSSL was given a configuration already, the process goes on as it is."""
-    assert environment(Settings(data=tmp_path / "state"), {}) is None
-    assert environment(Settings(prefer_x25519=True, data=tmp_path / "state"), {"OPENSSL_CONF": "/own.cnf"}) is None
+    assert restart_environment(Settings(data=tmp_path / "state"), {}) is None
+    assert (
+        restart_environment(Settings(prefer_x25519=True, data=tmp_path / "state"), {"OPENSSL_CONF": "/own.cnf"}) is None
+    )
     assert not (tmp_path / "state").exists()
 
 

@@ -23,7 +23,7 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Tls
 from services.prober.environment import ProbeEnvironment
 from services.prober.secrets import MissingSecretError
-from services.prober.tls.contexts import Contexts
+from services.prober.tls.contexts import TlsContexts
 from services.prober.tls.handshake import refused_certificate
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
@@ -212,7 +212,7 @@ async def test_own_certificate_out_of_its_dates(authority: Authority, days: tupl
 async def test_own_certificate_expires_while_in_use(authority: Authority) -> None:
     """A certificate already loaded is not shown any more once it has expired."""
     now = [time()]
-    contexts = Contexts(wall=lambda: now[0])
+    contexts = TlsContexts(wall=lambda: now[0])
     certificate, key = (f"file:{path}" for path in authority.client(days=(-1, 30)))
     contexts.get((), certificate, key)
     now[0] += 31 * 86_400
@@ -250,7 +250,7 @@ async def test_own_certificate_that_cannot_be_used(authority: Authority, fault: 
 async def test_replaced_files_are_noticed(authority: Authority) -> None:
     """A replaced certificate and key are shown within ten seconds, without a look at the disk before."""
     now = [0.0]
-    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), contexts=Contexts(clock=lambda: now[0])))
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), contexts=TlsContexts(clock=lambda: now[0])))
     files = authority.client(name="old")
     seen: list[Any] = []
     async with serving(noting(seen, says()), tls=demanding(authority)) as server:

@@ -29,7 +29,7 @@ from services.prober.expected.expectations import Expectations
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.publishing.measurement import Origin, blinded, measured
 from services.prober.stall import LoopStalls, excuse
-from services.prober.transport.os_errors import cause_of
+from services.prober.transport.os_errors import os_error_cause
 
 GOOD = Observation(time=1_800_000_000.0, duration=0.2, latency=0.1, status=200, body=b"{}")
 
@@ -74,7 +74,7 @@ def test_failures_that_loopback_cannot_produce(failure: Failure, reason: Reason)
 )
 def test_what_a_failed_connect_means(number: int, cause: Cause) -> None:
     """Errors of this machine's own resources, its connection-tracking table among them, are told from the target's."""
-    assert cause_of(OSError(number, "x")) is cause
+    assert os_error_cause(OSError(number, "x")) is cause
 
 
 def test_the_lowest_stage_wins() -> None:

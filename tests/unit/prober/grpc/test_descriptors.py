@@ -16,16 +16,16 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prober.grpc.call import metadata_of
-from services.prober.grpc.descriptor_cache import Schemas
+from services.prober.grpc.call import call_metadata
+from services.prober.grpc.descriptor_cache import DescriptorCache
 from services.prober.grpc.descriptors import (
     HEALTH_CHECK,
-    AbsentError,
-    AnswerError,
     DescriptorError,
     Descriptors,
-    read_set,
-    reflected,
+    GrpcAnswerError,
+    MethodNotFoundError,
+    read_descriptor_set,
+    reflected_files,
 )
 
 
@@ -89,7 +89,7 @@ def test_paths_and_absent_methods() -> None:
     """A method has its path; a service or method that is not there is absent, a streaming one cannot be probed."""
     assert _TAX.method("tax.Inquiry/Ask").path == "/tax.Inquiry/Ask"
     for call in ("tax.Inquiry/Answer", "tax.Nothing/Ask", "tax.Record/Ask"):
-        with pytest.raises(AbsentError):
+        with pytest.raises(MethodNotFoundError):
             _TAX.method(call)
     for call in ("tax.Inquiry/Watch", "tax.Inquiry/Tell"):
         with pytest.raises(DescriptorError, match="streaming"):
@@ -121,7 +121,7 @@ def test_answers_that_have_no_json() -> None:
     unknown = Any()
     unknown.Pack(Duration())
     for data in (b"\xff", b"\x32" + bytes([unknown.ByteSize()]) + unknown.SerializeToString(), b"\x0a\x01\xff"):
-        with pytest.raises(AnswerError, match=r"tax\.Record"):
+        with pytest.raises(GrpcAnswerError, match=r"tax\.Record"):
             method.answer(data)
 
 
@@ -148,33 +148,33 @@ def test_what_reflection_says() -> None:
     second.file_descriptor_response.file_descriptor_proto.extend([b"b", b"c"])
     unknown.error_response.error_code = 5
     broken.error_response.error_code = 13
-    assert reflected([first.SerializeToString(), second.SerializeToString()]) == [b"a", b"b", b"c"]
-    with pytest.raises(AbsentError):
-        reflected([unknown.SerializeToString()])
+    assert reflected_files([first.SerializeToString(), second.SerializeToString()]) == [b"a", b"b", b"c"]
+    with pytest.raises(MethodNotFoundError):
+        reflected_files([unknown.SerializeToString()])
     with pytest.raises(DescriptorError, match="code 13"):
-        reflected([broken.SerializeToString()])
+        reflected_files([broken.SerializeToString()])
 
 
 @given(st.binary(max_size=200))
 def test_nothing_a_server_says_crashes_us(data: bytes) -> None:
     """Whatever bytes come as descriptors, reflection or answers, they are read or refused in our words."""
-    for read in (lambda: Descriptors([data]), lambda: read_set(data), lambda: reflected([data])):
+    for read in (lambda: Descriptors([data]), lambda: read_descriptor_set(data), lambda: reflected_files([data])):
         with suppress(DescriptorError):
             read()
     for method in (HEALTH_CHECK, _TAX.method("tax.Inquiry/Ask")):
-        with suppress(AnswerError):
+        with suppress(GrpcAnswerError):
             assert isinstance(orjson.loads(method.answer(data)), dict)
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     """Descriptors of a file are read once, and again when it has changed; a file that is none is refused."""
     path = tmp_path / "set.pb"
-    schemas = Schemas()
+    schemas = DescriptorCache()
     path.write_bytes(FileDescriptorSet(file=[_file("tax.proto", *_IMPORTS)]).SerializeToString())
     first = schemas.of_file(f"file:{path}")
     assert schemas.of_file(f"file:{path}") is first
     path.write_bytes(b"")
-    with pytest.raises(AbsentError):
+    with pytest.raises(MethodNotFoundError):
         schemas.of_file(f"file:{path}").method("tax.Inquiry/Ask")
     path.write_bytes(b"no descriptors")
     with pytest.raises(DescriptorError, match="not a descriptor set"):
@@ -183,7 +183,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 
 def test_too_many_servers_are_forgotten_in_turn() -> None:
     """What servers told is remembered for a thousand of them; then the one asked longest ago is forgotten."""
-    schemas = Schemas(lambda: 0.0)
+    schemas = DescriptorCache(lambda: 0.0)
     keys = [("tax.example", port, False, "tax.Inquiry") for port in range(1, 1026)]
     for key in keys:
         schemas.keep(key, _TAX)
@@ -194,7 +194,7 @@ def test_too_many_servers_are_forgotten_in_turn() -> None:
 def test_headers_as_metadata() -> None:
     """Names are in lower case, Host is the authority, a user agent of the definition's own replaces ours."""
     headers = {"Host": "tax.example", "X-Who": " me ", "User-Agent": "monitor/9"}
-    authority, metadata = metadata_of(headers, ("Authorization", "Bearer t"))
+    authority, metadata = call_metadata(headers, ("Authorization", "Bearer t"))
     assert authority == b"tax.example"
     assert dict(metadata) == {b"user-agent": b"monitor/9", b"x-who": b"me", b"authorization": b"Bearer t"}
-    assert metadata_of({}, ("", "")) == (b"", ((b"user-agent", b"peyvand-prober/1"),))
+    assert call_metadata({}, ("", "")) == (b"", ((b"user-agent", b"peyvand-prober/1"),))

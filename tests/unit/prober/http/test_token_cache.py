@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from services.prober.http.token_cache import Issuer, Token, TokenError, Tokens
+from services.prober.http.token_cache import AccessToken, TokenCache, TokenError, TokenIssuer
 
-ISSUER = Issuer("https://sso.example/token", "monitor", "env:SECRET")
+ISSUER = TokenIssuer("https://sso.example/token", "monitor", "env:SECRET")
 
 
 class Clock:
@@ -22,12 +22,12 @@ class Clock:
         return self.now
 
 
-def giving(asked: list[int], seconds: float) -> Callable[[], Awaitable[Token]]:
+def giving(asked: list[int], seconds: float) -> Callable[[], Awaitable[AccessToken]]:
     """Something to ask, which gives numbered tokens and counts how often it was asked."""
 
-    async def ask() -> Token:
+    async def ask() -> AccessToken:
         asked.append(len(asked) + 1)
-        return Token(f"token-{len(asked)}", seconds)
+        return AccessToken(f"token-{len(asked)}", seconds)
 
     return ask
 
@@ -36,7 +36,7 @@ def giving(asked: list[int], seconds: float) -> Callable[[], Awaitable[Token]]:
 async def test_a_token_is_kept_until_shortly_before_it_expires(seconds: float, kept: float) -> None:
     """A token serves until a tenth of its life, at most half a minute, is left; then another is asked for."""
     clock, asked = Clock(), list[int]()
-    tokens = Tokens(clock)
+    tokens = TokenCache(clock)
     assert await tokens.get(ISSUER, giving(asked, seconds)) == "token-1"
     clock.now = kept - 0.01
     assert await tokens.get(ISSUER, giving(asked, seconds)) == "token-1"
@@ -47,7 +47,7 @@ async def test_a_token_is_kept_until_shortly_before_it_expires(seconds: float, k
 async def test_a_token_without_a_life_serves_those_who_wait_for_it() -> None:
     """A token that expires at once is given to those who asked, and the next one asks anew."""
     asked: list[int] = []
-    tokens = Tokens(Clock())
+    tokens = TokenCache(Clock())
     assert await tokens.get(ISSUER, giving(asked, 0.0)) == "token-1"
     assert await tokens.get(ISSUER, giving(asked, 0.0)) == "token-2"
 
@@ -55,7 +55,7 @@ async def test_a_token_without_a_life_serves_those_who_wait_for_it() -> None:
 async def test_only_the_token_refused_is_dropped() -> None:
     """A token that another has replaced by the time it is refused takes nothing with it."""
     asked: list[int] = []
-    tokens = Tokens(Clock())
+    tokens = TokenCache(Clock())
     await tokens.get(ISSUER, giving(asked, 3600.0))
     tokens.drop(ISSUER, "token-1")
     assert await tokens.get(ISSUER, giving(asked, 3600.0)) == "token-2"
@@ -66,9 +66,9 @@ async def test_only_the_token_refused_is_dropped() -> None:
 async def test_a_failing_issuer_is_asked_once_a_second() -> None:
     """For a second after a failure nobody asks again, and everybody hears why there is no token."""
     clock, asked = Clock(), list[int]()
-    tokens = Tokens(clock)
+    tokens = TokenCache(clock)
 
-    async def fail() -> Token:
+    async def fail() -> AccessToken:
         asked.append(0)
         raise TokenError("the issuer is down")
 
@@ -82,12 +82,12 @@ async def test_a_failing_issuer_is_asked_once_a_second() -> None:
 async def test_who_gives_up_does_not_end_the_request() -> None:
     """One request serves all who wait; the one whose time is up leaves it to the others."""
     gate, asked = asyncio.Event(), list[int]()
-    tokens = Tokens()
+    tokens = TokenCache()
 
-    async def ask() -> Token:
+    async def ask() -> AccessToken:
         asked.append(0)
         await gate.wait()
-        return Token("shared", 3600.0)
+        return AccessToken("shared", 3600.0)
 
     waiting = [asyncio.create_task(tokens.get(ISSUER, ask)) for _ in range(10)]
     await asyncio.sleep(0)
@@ -100,9 +100,9 @@ async def test_who_gives_up_does_not_end_the_request() -> None:
 
 async def test_closing_ends_requests_under_way() -> None:
     """After close nothing is asked any more, and whoever waited is told by cancellation."""
-    tokens = Tokens()
+    tokens = TokenCache()
 
-    async def ask() -> Token:
+    async def ask() -> AccessToken:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -116,5 +116,5 @@ async def test_closing_ends_requests_under_way() -> None:
 
 def test_30_tokens_do_not_show() -> None:
     """Neither a token nor the store of tokens shows its value."""
-    assert "s3cr3t" not in repr(Token("s3cr3t", 1.0))
-    assert "s3cr3t" not in repr(Tokens())
+    assert "s3cr3t" not in repr(AccessToken("s3cr3t", 1.0))
+    assert "s3cr3t" not in repr(TokenCache())

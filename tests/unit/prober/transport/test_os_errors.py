@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from services.prober.observation import Cause, Failure, Phase
-from services.prober.transport.os_errors import cause_of, foremost, lacks_family
+from services.prober.transport.os_errors import lacks_family, most_telling, os_error_cause
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from services.prober.transport.os_errors import cause_of, foremost, lacks_family
 )
 def test_whose_fault_a_failed_connection_is(number: int, cause: Cause) -> None:
     """A full connection-tracking table, and whatever else this machine lacks, is our own; the rest is not."""
-    assert cause_of(OSError(number, "")) is cause
+    assert os_error_cause(OSError(number, "")) is cause
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_whose_fault_a_failed_connection_is(number: int, cause: Cause) -> None:
 def test_28_which_address_speaks_for_all(causes: tuple[Cause, ...], speaks: int) -> None:
     """A refusal speaks louder than a missing route, whichever was tried first; of equals the preferred family does."""
     failures = [Failure(Phase.CONNECT, cause, str(number)) for number, cause in enumerate(causes)]
-    assert foremost(failures) is failures[speaks]
+    assert most_telling(failures) is failures[speaks]
 
 
 @pytest.mark.parametrize(

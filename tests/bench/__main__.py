@@ -11,6 +11,7 @@ from tests.bench import bench_probe
 from tests.bench.api import api
 from tests.bench.exchange import exchange
 from tests.bench.national import national
+from tests.bench.passages import passages
 from tests.bench.pipeline import compare_all
 from tests.bench.publishing import publishing
 from tests.bench.saturation import saturation
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "visible": lambda asked: visible(asked.links or 10_000),
     "sensitivity": lambda asked: sensitivity(asked.links or 10_000, asked.days or 28, asked.slot),
     "exchange": lambda asked: exchange(asked.records),
+    "passages": lambda asked: passages(asked.seconds),
 }
 APART = ("scale", "publishing", "api", "visible", "sensitivity")  # they want gigabytes
 
@@ -48,7 +50,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=2000, help="pipeline: how many (default: 2000)")
     parser.add_argument("--interval", type=int, default=10, help="pipeline: seconds between probes (default: 10)")
     parser.add_argument(
-        "--seconds", type=float, default=60.0, help="pipeline, saturation: how long to measure (default: 60)"
+        "--seconds", type=float, default=60.0, help="pipeline, saturation, passages: how long to measure (default: 60)"
     )
     parser.add_argument("--rate", type=int, default=1000, help="saturation: probes/s of its last part (default: 1000)")
     parser.add_argument("--agencies", type=int, default=10_000, help="structure: how many (default: 10000)")

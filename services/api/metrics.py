@@ -17,7 +17,7 @@ from services.api.model.register_view import RegisterView
 from services.core.blocks import BlockReader
 from services.core.metrics import TABLE
 from services.core.model import IndicatorKind
-from services.indicator.index import Costs
+from services.indicator.index import LinkCosts
 
 __all__ = ["AGENCY_SERIES", "COSTLIEST", "EXCHANGE_LINKS", "SERVICE_SERIES", "Standing"]
 
@@ -111,7 +111,7 @@ def _services(column: str) -> Callable[[RegisterView, Mapping[str, BlockReader]]
 def _costs(view: RegisterView, blocks: Mapping[str, BlockReader]) -> Iterator[tuple[tuple[str, ...], float, float]]:
     """Labels, loss and gain of the links that cost the government's index most, of each consumer and of each provider."""
     found, frame = gathered(view, blocks, view.window(0)), view.frame
-    cost = Costs.of(frame, found.shares, found.imputation, IndicatorKind.GOVERNMENT, frame.government)
+    cost = LinkCosts.of(frame, found.shares, found.imputation, IndicatorKind.GOVERNMENT, frame.government)
     if cost is None:
         return
     order = cost.costliest()

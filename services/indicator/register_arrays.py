@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from services.core.model import Register, Target
 
-__all__ = ["Frame"]
+__all__ = ["RegisterArrays"]
 
 NEVER = date.max.toordinal() + 1
 """A day ordinal after every day: ``required_until`` of an open link, ``live_from`` of an absent one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class RegisterArrays:
     """A register as numpy arrays: n links, s services, a agencies, each in id order.
 
     Index arrays over links: ``service``, ``provider``, ``consumer`` (both into ``agencies``), ``sector`` (by consumer).
@@ -62,7 +62,7 @@ class Frame:
     service_weight: NDArray[np.float64]
 
     @classmethod
-    def of(cls, register: Register) -> Frame:
+    def of(cls, register: Register) -> RegisterArrays:
         """Build the arrays. The register must hold together (services.register checks it)."""
         agencies, services = sorted(register.agencies), sorted(register.services)
         links, endpoints = sorted(register.links), sorted(register.endpoints)

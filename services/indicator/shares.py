@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from services.core.model import IndicatorKind, Stage
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 
 __all__ = [
+    "GroupMeans",
     "LinkShares",
-    "Means",
-    "add_up",
-    "alone",
+    "group_sums",
     "grouping",
+    "link_means",
     "link_shares",
     "mean_share",
+    "ordered_sum",
     "ratio",
-    "sums",
     "upper_bound",
 ]
 
@@ -37,7 +37,7 @@ class LinkShares:
     and they are those of the links themselves.
     """
 
-    frame: Frame
+    frame: RegisterArrays
     slots: NDArray[np.int64]
     known: NDArray[np.int64]
     counts: NDArray[np.int64]
@@ -63,7 +63,7 @@ class LinkShares:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Means:
+class GroupMeans:
     """Of each group (m,): the ``total`` weight Σω, the ``estimate`` CII, the bounds ``lower`` and ``upper``, and κ."""
 
     total: NDArray[np.float64]
@@ -87,18 +87,18 @@ def ratio(above: NDArray[Any], below: NDArray[Any], *, otherwise: float) -> NDAr
     return result
 
 
-def sums(group: NDArray[np.int64], values: NDArray[Any], groups: int) -> NDArray[np.float64]:
+def group_sums(group: NDArray[np.int64], values: NDArray[Any], groups: int) -> NDArray[np.float64]:
     """Sum values (…, n) by group (n,) into (…, groups): in link-id order, in double precision (§5)."""
     if values.ndim > 1:
-        return np.array([sums(group, row, groups) for row in values]).reshape(len(values), groups)
+        return np.array([group_sums(group, row, groups) for row in values]).reshape(len(values), groups)
     if groups == 1:
-        return np.array([add_up(values)])
+        return np.array([ordered_sum(values)])
     # bincount adds one after another; np.sum adds in pairs, and then the last bit depends on how many there are.
     return np.asarray(np.bincount(group, weights=values, minlength=groups), dtype=np.float64)
 
 
-def add_up(values: NDArray[Any]) -> float:
-    """Sum values (n,) like ``sums``, all of them: one after another, in double precision."""
+def ordered_sum(values: NDArray[Any]) -> float:
+    """Sum values (n,) like ``group_sums``, all of them: one after another, in double precision."""
     # A row of a sparse matrix is added up term by term in a register: the same sum as bincount's, in a third of the time.
     terms = np.asarray(values, dtype=np.float64)
     row = csr_array((terms, np.zeros(len(terms), np.int32), [0, len(terms)]), shape=(1, 1))
@@ -106,7 +106,10 @@ def add_up(values: NDArray[Any]) -> float:
 
 
 def link_shares(
-    frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64], government: NDArray[np.float64] | None = None
+    frame: RegisterArrays,
+    slots: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    government: NDArray[np.float64] | None = None,
 ) -> LinkShares:
     """Compute q, f, ω and q̂ of every link (§4-5); ``slots`` (n,) in force and ``counts`` (6, n) known per stage.
 
@@ -115,7 +118,7 @@ def link_shares(
     known = counts.sum(axis=0)
     in_force = slots > 0
     weight = frame.weight if in_force.all() else np.where(in_force, frame.weight, 0.0)
-    of_service = sums(frame.service, weight, len(frame.services))
+    of_service = group_sums(frame.service, weight, len(frame.services))
     within = ratio(weight, of_service[frame.service], otherwise=0.0)
     return LinkShares(
         frame=frame,
@@ -132,7 +135,7 @@ def link_shares(
 
 
 def _stage_shares(
-    frame: Frame,
+    frame: RegisterArrays,
     slots: NDArray[np.int64],
     known: NDArray[np.int64],
     counts: NDArray[np.int64],
@@ -153,14 +156,16 @@ def _stage_shares(
         return shares
     services = len(frame.services)
     weight = np.where((slots > 0) & (known > 0), frame.weight, 0.0)
-    of_service = sums(frame.service, weight, services)
-    weighed = np.array([sums(frame.service, weight * row, services) for row in shares])
+    of_service = group_sums(frame.service, weight, services)
+    weighed = np.array([group_sums(frame.service, weight * row, services) for row in shares])
     service_shares = ratio(weighed, of_service[np.newaxis], otherwise=0.0)
     if government is None:
         everywhere = np.zeros(services, dtype=np.int64)
         service_weight = np.where(of_service > 0, frame.service_weight, 0.0)
-        of_government = sums(everywhere, service_weight, 1)
-        everybodys = ratio(sums(everywhere, service_weight * service_shares, 1), of_government, otherwise=otherwise)
+        of_government = group_sums(everywhere, service_weight, 1)
+        everybodys = ratio(
+            group_sums(everywhere, service_weight * service_shares, 1), of_government, otherwise=otherwise
+        )
     else:
         everybodys = government[stages, np.newaxis]
     service = frame.service[unheard]
@@ -181,16 +186,16 @@ def mean_share(
     groups: int,
     *,
     links: NDArray[np.int64] | slice = EVERY,
-) -> Means:
+) -> GroupMeans:
     """Compute CII = Σωq̂/Σω, L = Σωfq/Σω, U = L + 1 - κ and κ = Σωf/Σω of each group (§5).
 
     ``group`` and ``weight`` are those of the ``links``, positions in the frame. CII is NaN where nothing at all is known or
     nothing weighs; then L = 0 and U = 1. Rounding never breaks 0 ≤ L ≤ CII ≤ U ≤ 1.
     """
-    total = sums(group, weight, groups)
+    total = group_sums(group, weight, groups)
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return ratio(sums(group, weight * values, groups), total, otherwise=0.0)
+        return ratio(group_sums(group, weight * values, groups), total, otherwise=0.0)
 
     lower, known_share = mean(shares.lower[links]), mean(shares.known_share[links])
     upper = upper_bound(lower, known_share)
@@ -198,22 +203,22 @@ def mean_share(
     none = total == 0
     if shares.unheard is not None:
         unheard = shares.unheard[links]
-        none |= sums(group, (weight > 0) & unheard, groups) > 0
+        none |= group_sums(group, (weight > 0) & unheard, groups) > 0
         share = np.where(unheard, 0.0, share)
     estimate = np.where(none, np.nan, np.clip(mean(share), lower, upper))
-    return Means(total, estimate, lower, upper, known_share)
+    return GroupMeans(total, estimate, lower, upper, known_share)
 
 
-def alone(shares: LinkShares) -> Means:
+def link_means(shares: LinkShares) -> GroupMeans:
     """Compute the same of every link by itself."""
     in_force = shares.slots > 0
     upper = upper_bound(shares.lower, shares.known_share)
     estimate = np.where(in_force, np.clip(shares.share, shares.lower, upper), np.nan)
-    return Means(in_force.astype(np.float64), estimate, shares.lower, upper, shares.known_share)
+    return GroupMeans(in_force.astype(np.float64), estimate, shares.lower, upper, shares.known_share)
 
 
 def grouping(
-    frame: Frame, shares: LinkShares, kind: IndicatorKind
+    frame: RegisterArrays, shares: LinkShares, kind: IndicatorKind
 ) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.float64]]:
     """Return a kind's entities, which of them each link belongs to, and what it weighs there (§5).
 

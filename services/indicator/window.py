@@ -12,35 +12,23 @@ from numpy.typing import NDArray
 from services.core.model import MeasurementColumns, Outcome, Reason, Target
 from services.indicator.calendar import Calendar
 from services.indicator.cells import (
-    Changes,
-    Columns,
     DayState,
-    Keep,
-    Load,
+    EvidenceChanges,
+    IngestResult,
+    KeepArrays,
+    LoadCells,
+    SlotCells,
     SlotDetail,
-    Slots,
     SlotState,
-    Taken,
+    TargetColumns,
     outcomes,
     reasons,
     stages,
-    verdict,
 )
-from services.indicator.register_arrays import Frame
-from services.indicator.verdicts import Counting, DayEvidence, Judge, WindowCounts
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.verdicts import DayEvidence, EvidenceCounter, Judge, WindowCounts
 
-__all__ = [
-    "Calendar",
-    "Changes",
-    "DayEvidence",
-    "DayState",
-    "Evidence",
-    "SlotDetail",
-    "SlotState",
-    "Taken",
-    "WindowCounts",
-    "verdict",
-]
+__all__ = ["Evidence"]
 
 
 CLOSED_TARGETS = 1 << 16
@@ -55,16 +43,16 @@ class Evidence:
     frame asked for, so a changed register applies to all days alike, and nothing depends on when a day was closed.
     """
 
-    def __init__(self, calendar: Calendar, *, keep: Keep = tuple) -> None:
+    def __init__(self, calendar: Calendar, *, keep: KeepArrays = tuple) -> None:
         """Begin with nothing. ``keep`` says where what is derived of closed days lies: in memory unless told otherwise."""
         self.calendar = calendar
         self._keep = keep
-        self._slots = Slots()
+        self._slots = SlotCells()
         self._packed: dict[date, DayState] = {}
         self._closed_before = calendar.epoch_slot
         self._unsaved_slots: set[int] = set()
         self._unsaved_days: set[date] = set()
-        self._counting: Counting | None = None
+        self._counting: EvidenceCounter | None = None
 
     @classmethod
     def restore(
@@ -75,15 +63,15 @@ class Evidence:
         vantages: Sequence[str],
         slots: Iterable[SlotState],
         days: Iterable[DayState],
-        away: Mapping[int, Load] = MappingProxyType({}),
-        keep: Keep = tuple,
+        away: Mapping[int, LoadCells] = MappingProxyType({}),
+        keep: KeepArrays = tuple,
     ) -> Evidence:
-        """Return the evidence that was saved, in whatever mixture of ages the states are (see ``Changes``).
+        """Return the evidence that was saved, in whatever mixture of ages the states are (see ``EvidenceChanges``).
 
         Slots ``away`` are left where they are, to be loaded when they are looked at.
         """
         evidence = cls(calendar, keep=keep)
-        evidence._slots = Slots(targets, vantages)
+        evidence._slots = SlotCells(targets, vantages)
         for day in days:
             evidence._packed[day.day] = day
             evidence._closed_before = max(evidence._closed_before, calendar.slots_of(day.day).stop)
@@ -103,7 +91,7 @@ class Evidence:
         return max(self._slots, default=None)
 
     @property
-    def columns(self) -> Columns:
+    def columns(self) -> TargetColumns:
         """The columns of targets, for whoever keeps something else of the same measurements."""
         return self._slots.columns
 
@@ -112,7 +100,7 @@ class Evidence:
         """The vantages heard of, in the order of the cells' rows."""
         return tuple(self._slots.vantages)
 
-    def take(self, columns: MeasurementColumns) -> Taken:
+    def take(self, columns: MeasurementColumns) -> IngestResult:
         """Take in one batch. Taking it in again, or in another order, changes nothing (§2, invariant 13)."""
         slot, offset = np.divmod(columns.slot_start, self.calendar.slot_seconds)
         misplaced = (offset != 0) | (slot < self.calendar.epoch_slot)
@@ -122,32 +110,32 @@ class Evidence:
         self._unsaved_slots |= changed.keys()
         if self._counting is not None:
             self._counting.changed(changed)
-        return Taken(
+        return IngestResult(
             accepted=len(rows),
             late=int(late.sum()),
             misplaced=int(misplaced.sum()),
             changed=changed,
         )
 
-    def window(self, frame: Frame, days: int, end_slot: int) -> WindowCounts:
+    def window(self, frame: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
         """Count one window under one register version. Only what changed since the last call is judged anew."""
         return self._count(frame).window(days, end_slot)
 
-    def days(self, frame: Frame, span: range) -> Iterator[DayEvidence]:
+    def days(self, frame: RegisterArrays, span: range) -> Iterator[DayEvidence]:
         """Yield what each day of a span of slots holds, in their order: counts and causes (§6).
 
         Whole closed days are counted once and kept; a part of one is counted at every call.
         """
         return self._count(frame).days(span)
 
-    def verdicts(self, frame: Frame, slots: range) -> NDArray[np.int8]:
+    def verdicts(self, frame: RegisterArrays, slots: range) -> NDArray[np.int8]:
         """Return the verdicts (slots, links) of any slots that are kept, in frame order; -1 = unknown.
 
         A link that is not in force or not live is unknown too. Every closed day among them has to be unpacked.
         """
         return self._count(frame).verdicts(slots)
 
-    def prepare(self, frame: Frame, end_slot: int | None = None) -> Iterator[date]:
+    def prepare(self, frame: RegisterArrays, end_slot: int | None = None) -> Iterator[date]:
         """Count the closed days, then other slots up to ``end_slot``, so that the caller can do other things in between.
 
         Yields the day that is being counted, every time a piece of it is: of a closed day in a few milliseconds, of others
@@ -210,12 +198,12 @@ class Evidence:
                 self._counting.dropped(day)
         return slots, days
 
-    def drain(self) -> Changes:
+    def drain(self) -> EvidenceChanges:
         """Return copies of all that changed since the last call.
 
         It is not offered again: a process that failed to save it must end and start from what is on disk.
         """
-        changes = Changes(
+        changes = EvidenceChanges(
             targets=tuple(self._slots.targets),
             vantages=tuple(self._slots.vantages),
             slots=tuple(SlotState(slot, self._slots[slot].copy()) for slot in sorted(self._unsaved_slots)),
@@ -225,7 +213,7 @@ class Evidence:
         self._unsaved_days.clear()
         return changes
 
-    def let_go(self, load: Callable[[int], Load], load_day: Callable[[date], DayState], *, room: int) -> None:
+    def let_go(self, load: Callable[[int], LoadCells], load_day: Callable[[date], DayState], *, room: int) -> None:
         """Let go of what is saved: of slots all but the newest, which take up to ``room`` bytes, and of closed days.
 
         ``load`` says how to read a slot again, ``load_day`` returns a day that holds the same. What changed since the last
@@ -236,7 +224,7 @@ class Evidence:
             if isinstance(state.stages, bytes) and day not in self._unsaved_days:
                 self._packed[day] = load_day(day)
 
-    def detail(self, frame: Frame, slots: range, targets: Sequence[Target]) -> SlotDetail:
+    def detail(self, frame: RegisterArrays, slots: range, targets: Sequence[Target]) -> SlotDetail:
         """Return the evidence behind some targets' slots, judged by ``frame``.
 
         Every call costs a look at each slot: ask once for ``frame.targets`` and cut, rather than once per agency.
@@ -262,11 +250,11 @@ class Evidence:
                 verdicts[at] = 0
         return SlotDetail(slots.start, self.vantages, verdicts, outcome, reason)
 
-    def _count(self, frame: Frame) -> Counting:
+    def _count(self, frame: RegisterArrays) -> EvidenceCounter:
         counting = self._counting
         if counting is None or counting.judge.frame is not frame:
             judge = Judge(frame, self._slots.columns.of(frame.targets))
             if counting is None or counting.judge.judging != judge.judging:
-                counting = self._counting = Counting(self.calendar, self._slots, self._packed, judge, self._keep)
+                counting = self._counting = EvidenceCounter(self.calendar, self._slots, self._packed, judge, self._keep)
             counting.judge = judge
         return counting

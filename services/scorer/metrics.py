@@ -25,10 +25,10 @@ from services.core.model import (
     Structure,
     link_findings,
 )
-from services.indicator.index import Burns, burning
-from services.indicator.register_arrays import Frame
-from services.indicator.structure import Network
-from services.indicator.window import SlotDetail
+from services.indicator.cells import SlotDetail
+from services.indicator.index import BurnCounter, burning_links
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.structure import AgencyNetwork
 from services.scorer.exchanges import Reconciled
 from services.scorer.index import Judgement, Tallied
 from services.scorer.publishing import AGENCIES_AND_ABOVE
@@ -139,7 +139,9 @@ class Gauges:
         self._islands.show({(str(one.window_days),): len(one.islands) for one in found})
         self._isolates.show({(str(one.window_days),): len(one.isolates) for one in found})
 
-    def links(self, register: Register, frame: Frame, network: Network, last_slot: SlotDetail | None) -> None:
+    def links(
+        self, register: Register, frame: RegisterArrays, network: AgencyNetwork, last_slot: SlotDetail | None
+    ) -> None:
         """Show the register's links, how many have which verdict in the last settled slot, the verdict of each and of the
         data bus, and why not OK.
         """
@@ -163,10 +165,10 @@ class Gauges:
             {(str(endpoint),): one - Outcome.NOT_CONNECTED for one in of_bus if one >= Outcome.NOT_CONNECTED}
         )
 
-    def burns(self, frame: Frame, burns: Burns) -> None:
+    def burns(self, frame: RegisterArrays, burns: BurnCounter) -> None:
         """Show the links that burn their error budget, span by span; of many the fastest. ``links`` comes after it."""
         values: dict[Labels, float] = {}
-        for one in burning(burns.known, burns.failed, frame.slo):
+        for one in burning_links(burns.known, burns.failed, frame.slo):
             fastest = zip(one.links[:BURN_SERIES].tolist(), one.burn[:BURN_SERIES].tolist(), strict=True)
             values.update(((frame.links[link], one.span.label), rate) for link, rate in fastest)
         self._burn.show(values)
@@ -198,7 +200,7 @@ _VERDICTS = ("", *(outcome.name.lower() for outcome in Outcome), "absent")
 """Where a slot's verdict has its name; the first is that of links that are not in force."""
 
 
-def _by_verdict(frame: Frame, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
+def _by_verdict(frame: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
     """Count the links that were in force in a slot by verdict, those on paper apart: of the government every verdict, of a
     consumer each that it has.
     """
@@ -215,7 +217,7 @@ def _by_verdict(frame: Frame, last_slot: SlotDetail) -> Iterator[tuple[Labels, f
                 yield (IndicatorKind.CONSUMER.label, frame.agencies[at], name), count
 
 
-def _not_ok(register: Register, frame: Frame, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
+def _not_ok(register: Register, frame: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
     """Yield the reason of each live link that was not OK in a slot, in id order; those that nothing is known of last.
 
     Of several vantages it is that of the first which saw what the verdict says.

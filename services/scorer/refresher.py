@@ -15,7 +15,7 @@ from functools import partial
 from services.core.codec import ExchangeVolume
 from services.core.errors import BusError
 from services.core.log import Logger
-from services.indicator.window import SlotDetail
+from services.indicator.cells import SlotDetail
 from services.scorer.evidence_lock import Turns
 from services.scorer.exchanges import Exchanges, Reconciled
 from services.scorer.health import Serving

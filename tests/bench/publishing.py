@@ -20,12 +20,12 @@ from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, kv_stream
 from services.core.codec import decode_columns
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.indicator.cells.recent import Recent
-from services.indicator.index.error_budget import Burns
-from services.indicator.index.index import indicators
-from services.indicator.register_arrays import Frame
-from services.indicator.structure.network import Network
-from services.indicator.structure.structure import structures
+from services.indicator.cells.recent import RecentMeasurements
+from services.indicator.index.error_budget import BurnCounter
+from services.indicator.index.index import compute_indicators
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.structure.network import AgencyNetwork
+from services.indicator.structure.structure import structure_by_window
 from services.indicator.window import Evidence
 from services.register.bus.publish import fetch_register, publish_register
 from services.register.versions.rows import with_versions
@@ -74,14 +74,19 @@ class State:
     due: Due
     judgement: Judgement
     evidence: Evidence
-    recent: Recent
-    burns: Burns
+    recent: RecentMeasurements
+    burns: BurnCounter
 
 
 def judged(register: Register) -> State:
     """Measure every link of a register but those of UNHEARD, slot by slot, and compute its index."""
-    frame, calendar, recent, burns = Frame.of(register), Calendar.of(register.policy), Recent(), Burns(SLOT)
-    network, own = Network.of(register, frame), dict(agency_members(register, frame))
+    frame, calendar, recent, burns = (
+        RegisterArrays.of(register),
+        Calendar.of(register.policy),
+        RecentMeasurements(),
+        BurnCounter(SLOT),
+    )
+    network, own = AgencyNetwork.of(register, frame), dict(agency_members(register, frame))
     evidence, rng = Evidence(calendar), np.random.default_rng(5)
     start = calendar.epoch_slot // SLOTS_PER_BLOCK * SLOTS_PER_BLOCK + SLOTS_PER_BLOCK
     for payload in payloads(rng, frame, start, but=UNHEARD):
@@ -93,7 +98,7 @@ def judged(register: Register) -> State:
             evidence.take(at)
         recent.take(at)
     end = start + SLOTS
-    snapshot = indicators(frame, evidence, end_slot=end, evidence_sequence=1)
+    snapshot = compute_indicators(frame, evidence, end_slot=end, evidence_sequence=1)
     burns.update(frame, end, set(), lambda slots: evidence.verdicts(frame, slots))
     judgement = Judgement(
         snapshot=snapshot,
@@ -101,7 +106,7 @@ def judged(register: Register) -> State:
         frame=frame,
         members=own,
         urgent={},
-        structures=structures(frame, network, snapshot),
+        structures=structure_by_window(frame, network, snapshot),
     )
     due = Due(Adopted(register, frame, network, own, {}), end, 1, (range(start, end),), own)
     return State(due, judgement, evidence, recent, burns)

@@ -31,12 +31,12 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar
 from services.indicator.cells.closed_days import DayState
-from services.indicator.cells.packing import pack
-from services.indicator.cells.states import Changes, SlotState
+from services.indicator.cells.packing import pack_cells
+from services.indicator.cells.states import EvidenceChanges, SlotState
 from services.indicator.index.explain import explain_index
 from services.indicator.index.what_if import Imputation
-from services.indicator.register_arrays import Frame
-from services.indicator.shares import LinkShares, alone, grouping, link_shares, mean_share
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.shares import LinkShares, grouping, link_means, link_shares, mean_share
 from services.scorer.decode import columns_of
 from services.scorer.evidence_lock import Turns
 from services.scorer.health import Serving
@@ -88,7 +88,7 @@ def _figures(*command: str) -> Iterator[str]:
 def write(links: int, days: int, data: Path) -> Iterator[str]:
     """Write the state of a scorer that has so many closed days and one that is still open."""
     register = register_of(links)
-    frame, calendar = Frame.of(register), Calendar.of(register.policy)
+    frame, calendar = RegisterArrays.of(register), Calendar.of(register.policy)
     store, rng = Store(data, calendar), np.random.default_rng(3)
     store.load()
     first = calendar.day_of(calendar.epoch_slot)
@@ -104,7 +104,7 @@ def write(links: int, days: int, data: Path) -> Iterator[str]:
         manifest = Manifest(
             position, time=float(end_slot * SLOT), register_version="", end_slot=end_slot, hour=0, day=0
         )
-        store.save(Save(Changes(frame.targets, ("main",), tuple(slots), tuple(closed)), manifest, (), ()))
+        store.save(Save(EvidenceChanges(frame.targets, ("main",), tuple(slots), tuple(closed)), manifest, (), ()))
 
     for at in range(days):
         one = packed[at % len(packed)]
@@ -273,7 +273,7 @@ def _stages(rng: np.random.Generator, links: int, slots: int) -> NDArray[np.int8
 def _cells(rng: np.random.Generator, links: int, slot: int) -> NDArray[np.int64]:
     """One slot in detail, in which one link of a hundred fails: (1, links)."""
     failed = rng.random(links) < 0.01
-    return pack(
+    return pack_cells(
         np.full(links, slot * SLOT),
         slot * SLOT * 1_000_000 + rng.integers(0, SLOT * 500_000, links),
         np.where(failed, np.uint8(Outcome.NOT_CONNECTED), np.uint8(Outcome.OK)),
@@ -281,14 +281,14 @@ def _cells(rng: np.random.Generator, links: int, slot: int) -> NDArray[np.int64]
     )[np.newaxis]
 
 
-def _explained(frame: Frame, shares: LinkShares, imputation: Imputation, links: Sequence[str]) -> None:
+def _explained(frame: RegisterArrays, shares: LinkShares, imputation: Imputation, links: Sequence[str]) -> None:
     for link in links:
         explain_index(frame, shares, imputation, IndicatorKind.LINK, link)
 
 
-def _points(frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+def _points(frame: RegisterArrays, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
     shares = link_shares(frame, slots, counts)
-    alone(shares)
+    link_means(shares)
     for kind in (
         IndicatorKind.SERVICE,
         IndicatorKind.CONSUMER,

@@ -12,10 +12,10 @@ import numpy as np
 
 from services.core.model.outcome import Stage
 from services.core.model.register import Agency, Government, Link, Policy, Register, Service
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import link_shares
-from services.indicator.structure.network import Network
-from services.indicator.structure.structure import structure
+from services.indicator.structure.network import AgencyNetwork
+from services.indicator.structure.structure import compute_structure
 
 __all__ = ["measure_structure"]
 
@@ -33,9 +33,9 @@ def measure_structure(agencies: int, links: int) -> Iterator[str]:
 def _row(agencies: int, links: int) -> str:
     rng = np.random.default_rng(1)
     register = _register(agencies, links)
-    frame = Frame.of(register)
+    frame = RegisterArrays.of(register)
     begun = process_time()
-    network = Network.of(register, frame)
+    network = AgencyNetwork.of(register, frame)
     arranged = process_time() - begun
     seen = rng.integers(0, _SLOTS + 1, links)
     ok = np.where(frame.absent | (rng.random(links) < 0.3), 0, (seen * rng.random(links)).astype(np.int64))
@@ -46,7 +46,7 @@ def _row(agencies: int, links: int) -> str:
     taken = []
     for _ in range(_REPEATS):
         begun = process_time()
-        found = structure(frame, network, link_shares(frame, slots, counts), strict, 28)
+        found = compute_structure(frame, network, link_shares(frame, slots, counts), strict, 28)
         taken.append(process_time() - begun)
         assert found is not None
     span = f"{min(taken):.3f}-{max(taken):.3f}"

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from services.indicator.intervals.outages import Spells, SpellSums
-from services.indicator.intervals.recipe import combine
-from services.indicator.intervals.sets import Causes, Guard, Learnt, group_bounds, link_bounds
-from services.indicator.verdicts.causes import CauseRows
+from services.indicator.intervals.outages import OutageAccumulator, OutageTotals
+from services.indicator.intervals.recipe import combine_with_bus
+from services.indicator.intervals.sets import ClassEstimates, CommonModeGuard, WindowCauses, bound_groups, bound_links
+from services.indicator.verdicts.causes import CauseSums
 from tests.calibration.government import KINDS, Government
 from tests.calibration.published import Published, frame_of
 from tests.calibration.scenarios import SCENARIOS, SEED, WINDOWS
@@ -75,7 +75,7 @@ class Sums:
 
     def __init__(self, life: Life, government: Government, *, young: bool) -> None:
         self._life, self._government, self._young = life, government, young
-        self._spells: dict[int, Spells] = {}
+        self._spells: dict[int, OutageTotals] = {}
         self._daily = {kind: self._daily_losses(kind) for kind in KINDS if kind != "link"}
 
     def intervals(self, days: int) -> dict[str, tuple[Floats, ...]]:
@@ -83,7 +83,7 @@ class Sums:
         government = self._government
         record_days = days if self._young else RECORD_DAYS
         window = self._of(days)
-        causes = Causes.of(window, Learnt.of(self._of(record_days), government.agencies))
+        causes = WindowCauses.of(window, ClassEstimates.of(self._of(record_days), government.agencies))
         if self._life.losses is None:
             loss = causes.providers.loss[government.provider]
         else:
@@ -94,29 +94,31 @@ class Sums:
             sets = government.sets[kind]
             whole, connected = (np.bincount(sets.group, one, sets.size) for one in (government.weight, weight))
             if kind == "link":
-                free = link_bounds(causes, government.provider, loss)
+                free = bound_links(causes, government.provider, loss)
             else:
-                guard = Guard.of(list(self._daily[kind][-record_days:])).over(days)
-                free = group_bounds(sets, weight, loss, causes, guard)
-            bounds = combine(free, causes.bus)
+                guard = CommonModeGuard.of(list(self._daily[kind][-record_days:])).over(days)
+                free = bound_groups(sets, weight, loss, causes, guard)
+            bounds = combine_with_bus(free, causes.bus)
             share = connected / np.where(whole > 0, whole, 1.0)
             found[kind] = tuple(share * (1.0 - loss) for loss in (bounds.loss, bounds.high, bounds.low))
         return found
 
-    def _of(self, days: int) -> Spells:
+    def _of(self, days: int) -> OutageTotals:
         """Sums over the last days, in the order bus, providers, links."""
         if days not in self._spells:
             life, provider = self._life, self._government.provider
-            bus = Spells(*np.zeros((4, 1))) if life.bus is None else _sum(life.bus, days, life.slot_seconds)
+            bus = OutageTotals(*np.zeros((4, 1))) if life.bus is None else _sum(life.bus, days, life.slot_seconds)
             providers = _sum(life.providers, days, life.slot_seconds)
             nothing = np.zeros(len(provider))
             own = (
-                Spells(providers.known[provider], nothing, nothing, nothing)
+                OutageTotals(providers.known[provider], nothing, nothing, nothing)
                 if life.own is None
                 else _sum(life.own, days, life.slot_seconds)
             )
             parts, names = (bus, providers, own), ("known", "down", "outages", "squares")
-            self._spells[days] = Spells(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+            self._spells[days] = OutageTotals(
+                *(np.concatenate([getattr(part, name) for part in parts]) for name in names)
+            )
         return self._spells[days]
 
     def _daily_losses(self, kind: str) -> Floats:
@@ -137,14 +139,14 @@ class Sums:
         return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan).T
 
 
-def _sum(rows: list[CauseRows], days: int, slot_seconds: int) -> Spells:
-    sums = SpellSums(len(rows[0]), slot_seconds)
+def _sum(rows: list[CauseSums], days: int, slot_seconds: int) -> OutageTotals:
+    sums = OutageAccumulator(len(rows[0]), slot_seconds)
     for day in rows[RECORD_DAYS - days :]:
         sums.add(day)
     return sums.spells()
 
 
-def _loss(day: CauseRows) -> Floats:
+def _loss(day: CauseSums) -> Floats:
     return np.where(day.known > 0, day.down / np.maximum(day.known, 1), np.nan)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.intervals.sets import Sets
+from services.indicator.intervals.sets import LinkSets
 from tests.calibration.scenarios import Scenario
 
 KINDS = ("link", "service", "consumer", "provider", "sector", "government")
@@ -27,7 +27,7 @@ class Government:
     provider: NDArray[np.int64]
     live: NDArray[np.bool_]
     weight: NDArray[np.float64]
-    sets: dict[str, Sets]
+    sets: dict[str, LinkSets]
     on_bus: NDArray[np.bool_]
     unheard: NDArray[np.bool_]
 
@@ -61,7 +61,7 @@ class Government:
             provider=provider,
             live=live,
             weight=weight,
-            sets={kind: Sets.of(group, size, provider) for kind, (group, size) in groups.items()},
+            sets={kind: LinkSets.of(group, size, provider) for kind, (group, size) in groups.items()},
             on_bus=on_bus,
             unheard=unheard,
         )

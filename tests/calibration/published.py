@@ -12,11 +12,11 @@ from services.core.model.indicator import IndicatorKind
 from services.core.model.register import ALWAYS, Agency, Endpoint, Link, Policy, Register, Service
 from services.core.model.register import Government as Name
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import indicators
-from services.indicator.register_arrays import Frame
-from services.indicator.verdicts.causes import CauseRows
-from services.indicator.verdicts.counts import Tally, WindowCounts
-from services.indicator.verdicts.day_count import DayCount, at_once
+from services.indicator.index.index import compute_indicators
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.verdicts.causes import CauseSums
+from services.indicator.verdicts.counts import DayCounts, WindowCounts
+from services.indicator.verdicts.day_count import DayCounter, run_to_end
 from services.indicator.verdicts.day_evidence import DayEvidence
 from services.indicator.verdicts.judge import Judge
 from tests.calibration.government import KINDS, Government
@@ -32,10 +32,12 @@ Floats = NDArray[np.float64]
 class Published:
     """Indicators of one life of a government, which is of a register ``frame_of`` it."""
 
-    def __init__(self, scenario: Scenario, government: Government, frame: Frame, rng: np.random.Generator) -> None:
+    def __init__(
+        self, scenario: Scenario, government: Government, frame: RegisterArrays, rng: np.random.Generator
+    ) -> None:
         links, bus = verdicts(scenario, government, RECORD_DAYS, rng)
         evidence = LivedDays(frame, np.vstack([links, bus]), scenario.slot_seconds)
-        self._snapshot = indicators(frame, evidence, end_slot=evidence.end_slot, windows=WINDOWS)
+        self._snapshot = compute_indicators(frame, evidence, end_slot=evidence.end_slot, windows=WINDOWS)
 
     def intervals(self, days: int) -> dict[str, tuple[Floats, ...]]:
         """Point, low and high of every set by kind, over the last ``days``; NaN where none is published."""
@@ -43,7 +45,7 @@ class Published:
         return {kind: (one.point, one.interval_low, one.interval_high) for kind, one in columns.items()}
 
 
-def frame_of(government: Government, scenario: Scenario) -> Frame:
+def frame_of(government: Government, scenario: Scenario) -> RegisterArrays:
     """The register of a government, in the order of its links and sets."""
     sets = government.sets
     agencies = [f"agency-{at:04d}" for at in range(government.agencies)]
@@ -82,13 +84,13 @@ def frame_of(government: Government, scenario: Scenario) -> Frame:
         register_version="",
         probe_version="",
     )
-    return Frame.of(register)
+    return RegisterArrays.of(register)
 
 
 class LivedDays:
     """Verdicts of a frame's targets (targets, slots), counted day by day as closed days are."""
 
-    def __init__(self, frame: Frame, of_targets: NDArray[np.int8], slot_seconds: int) -> None:
+    def __init__(self, frame: RegisterArrays, of_targets: NDArray[np.int8], slot_seconds: int) -> None:
         self._judge = Judge(frame, np.arange(len(frame.targets)))
         self.calendar = Calendar("UTC", datetime.combine(BEGIN, datetime.min.time(), UTC).timestamp(), slot_seconds)
         self.end_slot = self.calendar.first_slot(BEGIN + timedelta(days=RECORD_DAYS))
@@ -98,20 +100,20 @@ class LivedDays:
             for at, of_day in enumerate(np.split(of_targets, RECORD_DAYS, axis=1))
         }
 
-    def _count(self, day: int, of_day: NDArray[np.int8]) -> tuple[Tally, CauseRows]:
-        counting = DayCount(self._judge, day, self._slots, self.calendar.slot_seconds)
+    def _count(self, day: int, of_day: NDArray[np.int8]) -> tuple[DayCounts, CauseSums]:
+        counting = DayCounter(self._judge, day, self._slots, self.calendar.slot_seconds)
         heard = np.flatnonzero(of_day[:, 0] >= 0)
         counting.add(heard, of_day[heard])
-        return at_once(counting.finish())
+        return run_to_end(counting.finish())
 
-    def window(self, frame: Frame, days: int, end_slot: int) -> WindowCounts:
+    def window(self, frame: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
         del end_slot  # there is one
         counts = WindowCounts.zero(frame)
         for day in list(self._days)[-days:]:
             counts.add_day(self._judge, day, self._slots, self._days[day][0])
         return counts.whole()
 
-    def days(self, frame: Frame, span: range) -> Iterator[DayEvidence]:
+    def days(self, frame: RegisterArrays, span: range) -> Iterator[DayEvidence]:
         del span  # it is the record
         for day, (tally, causes) in self._days.items():
             live = self._judge.force(day).live

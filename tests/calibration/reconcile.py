@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.exchanges.agreement import Hours, agreement
+from services.indicator.exchanges.agreement import HourlyCounts, compare_hours
 from services.indicator.exchanges.volume import volume_change
 
 SEED = 20_260_301
@@ -108,7 +108,7 @@ def up_slots(case: Case, hours: int, rng: np.random.Generator) -> NDArray[np.flo
     return up
 
 
-def seen(case: Case, days: int, rng: np.random.Generator, lost: float = 0.0) -> Hours:
+def seen(case: Case, days: int, rng: np.random.Generator, lost: float = 0.0) -> HourlyCounts:
     """One life of every link; ``lost`` is the share of real exchanges that fail while probes are answered."""
     hours = days * 24
     up = up_slots(case, hours, rng)
@@ -120,7 +120,7 @@ def seen(case: Case, days: int, rng: np.random.Generator, lost: float = 0.0) -> 
     def hourly(slots: NDArray[np.generic]) -> NDArray[np.int64]:
         return np.asarray(slots.reshape(LINKS, hours, SLOTS).sum(axis=2), dtype=np.int64)
 
-    return Hours(hourly(exchanges), hourly(ok), hourly(known), hourly(answered & known))
+    return HourlyCounts(hourly(exchanges), hourly(ok), hourly(known), hourly(answered & known))
 
 
 def main() -> None:
@@ -141,8 +141,8 @@ def main() -> None:
 def agreement_line(case: Case, days: int, seed: tuple[int, ...]) -> str:
     """Return the false flags, coverage of both intervals and true flags of one case."""
     rng = np.random.default_rng(seed)
-    fair = agreement(seen(case, days, rng))
-    unfair = agreement(seen(case, days, rng, lost=0.05))
+    fair = compare_hours(seen(case, days, rng))
+    unfair = compare_hours(seen(case, days, rng, lost=0.05))
     truth = long_run(case)
     logs, probes = (
         np.mean((one.low <= truth)[fair.told] & (one.high >= truth)[fair.told]) for one in (fair.logs, fair.probes)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.exchanges.silence import silence
+from services.indicator.exchanges.silence import judge_silence
 
 SEED = 20_261_126
 READ_DAYS = (1, 3, 7, 14, 28, 60, 90)
@@ -89,7 +89,7 @@ def silence_line(case: Case, window: int, read: int, seed: tuple[int, ...]) -> s
         used = use(case, read, np.random.default_rng((*seed, turn))) > 0
         left = used[:idle].copy()
         left[:, begin:] = False
-        found = silence(np.concatenate([used, np.zeros_like(left), left]), begin).silent
+        found = judge_silence(np.concatenate([used, np.zeros_like(left), left]), begin).silent
         quiet = ~used[:, begin:].any(axis=1)
         told.append([part.mean() for part in (*np.split(found, [case.links, case.links + idle]), quiet)])
     false, never, fell, quiet_share = np.mean(told, axis=0).tolist()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model.outcome import Stage
-from services.indicator.verdicts.causes import DOWN, UNKNOWN, CauseRows, cause_states, pause_slots, rows_of
+from services.indicator.verdicts.causes import DOWN, UNKNOWN, CauseSums, cause_states, pause_slots, sum_states
 from tests.calibration.government import Government
 from tests.calibration.processes import Events, batches, flaps, renewal, share_busy, share_down
 from tests.calibration.scenarios import Outages, Scenario
@@ -29,10 +29,10 @@ class Life:
     are what links lose.
     """
 
-    bus: list[CauseRows] | None
-    providers: list[CauseRows]
+    bus: list[CauseSums] | None
+    providers: list[CauseSums]
     slot_seconds: int
-    own: list[CauseRows] | None = None
+    own: list[CauseSums] | None = None
     losses: NDArray[np.float64] | None = None
 
 
@@ -131,7 +131,7 @@ def _by_link(scenario: Scenario, government: Government, outages: Events, rng: n
     verdicts[:, ~government.live] = -1
     by_day = _days_beside(verdicts)
     states = cause_states(government.frame_of_days(RECORD_DAYS), by_day, None)
-    rows = rows_of(states, pause_slots(scenario.slot_seconds))
+    rows = sum_states(states, pause_slots(scenario.slot_seconds))
     ends = 1 + np.cumsum([0, government.agencies * RECORD_DAYS, links * RECORD_DAYS])
     providers, own = (_split(_part(rows, slice(*span))) for span in pairwise(ends.tolist()))
     losses = down.reshape(RECORD_DAYS, scenario.slots_a_day, links).mean(axis=1)
@@ -152,8 +152,8 @@ def _met(scenario: Scenario, events: Events, causes: int, rng: np.random.Generat
     return events.slots(phases, RECORD_DAYS * scenario.slots_a_day, scenario.slot_hours)
 
 
-def _rows(states: States, scenario: Scenario) -> list[CauseRows]:
-    return _split(rows_of(_days_beside(states), pause_slots(scenario.slot_seconds)))
+def _rows(states: States, scenario: Scenario) -> list[CauseSums]:
+    return _split(sum_states(_days_beside(states), pause_slots(scenario.slot_seconds)))
 
 
 def _days_beside(slots: NDArray[Any]) -> NDArray[Any]:
@@ -162,11 +162,11 @@ def _days_beside(slots: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(apart.swapaxes(0, 1)).reshape(apart.shape[1], -1)
 
 
-def _split(rows: CauseRows) -> list[CauseRows]:
+def _split(rows: CauseSums) -> list[CauseSums]:
     """Rows of days that stand side by side, day by day."""
     causes = len(rows) // RECORD_DAYS
     return [_part(rows, slice(day * causes, (day + 1) * causes)) for day in range(RECORD_DAYS)]
 
 
-def _part(rows: CauseRows, part: slice) -> CauseRows:
-    return CauseRows(rows.known[part], rows.down[part], rows.outages[part], rows.head[part], rows.tail[part])
+def _part(rows: CauseSums, part: slice) -> CauseSums:
+    return CauseSums(rows.known[part], rows.down[part], rows.outages[part], rows.head[part], rows.tail[part])

@@ -22,7 +22,7 @@ from services.core.blocks import RecentBlock, SlotBlock, decode_recent, decode_s
 from services.core.codec import from_micros, reconciliation_to_message, to_duration, to_timestamp, volume_to_message
 from services.core.errors import BusError
 from services.core.model import FACTS, Outcome, Reason, RecentRows, Target
-from services.indicator.index import SPANS, burn, burning
+from services.indicator.index import SPANS, burn, burning_links
 
 __all__ = ["Findings"]
 
@@ -187,7 +187,7 @@ def _add_burns(
     known, failed = block.burn_known[:, here], block.burn_failed[:, here]
     slo = np.array([view.register.links[target.id].slo])
     rates = burn(known, failed, slo)[:, 0].tolist()
-    for at, one in enumerate(burning(known, failed, slo)):
+    for at, one in enumerate(burning_links(known, failed, slo)):
         found.burns.add(
             span=one.span.label,
             known=int(known[at, 0]),

@@ -12,7 +12,7 @@ from services.api.model.read_model import ReadModel, block_key
 from services.api.model.register_view import RegisterView
 from services.core.blocks import BlockReader
 from services.core.model import IndicatorKind
-from services.indicator.index import Imputation, gather
+from services.indicator.index import Imputation, gather_shares
 from services.indicator.shares import LinkShares
 
 __all__ = ["Gathered", "Gathering", "around", "gathered"]
@@ -89,7 +89,7 @@ def around(view: RegisterView, blocks: Mapping[str, BlockReader], link: str, win
         ),
         view.published,
     )
-    shares = gather(part.frame, [(evidence.ids, evidence.slots, evidence.verdicts.T)], government)
+    shares = gather_shares(part.frame, [(evidence.ids, evidence.slots, evidence.verdicts.T)], government)
     return Gathered(part, blocks, shares, Imputation.of(part.frame, shares))
 
 
@@ -100,5 +100,5 @@ def gathered(view: RegisterView, blocks: Mapping[str, BlockReader], window_days:
         for evidence in (block.evidence(window_days) for block in blocks.values())
         if evidence is not None
     )
-    shares = gather(view.frame, pieces)
+    shares = gather_shares(view.frame, pieces)
     return Gathered(view, blocks, shares, Imputation.of(view.frame, shares))

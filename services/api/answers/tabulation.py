@@ -15,7 +15,7 @@ from services.api.errors import RefusedError
 from services.api.model.read_model import GOVERNMENT_BLOCK
 from services.core.codec import set_index_to_message, to_timestamp
 from services.core.model import Agency, IndicatorKind, Service
-from services.indicator.index import Group, bands, tabulate_links
+from services.indicator.index import ServiceGroup, quantile_bands, tabulate_links
 
 __all__ = ["Tabulator"]
 
@@ -67,7 +67,9 @@ class Tabulator:
         )
 
 
-def _rows(found: Gathered, group: NDArray[np.int64], groups: int, window_days: int) -> tuple[list[Group], Group]:
+def _rows(
+    found: Gathered, group: NDArray[np.int64], groups: int, window_days: int
+) -> tuple[list[ServiceGroup], ServiceGroup]:
     """Return the groups, and all services as one."""
     frame, shares, level = found.view.frame, found.shares, _levels(found, window_days)
     (total,) = tabulate_links(frame, shares, np.zeros_like(group), 1, level)
@@ -79,7 +81,7 @@ def _heads(found: Gathered, attribute: int) -> tuple[list[_Head], NDArray[np.int
     register, frame = found.view.register, found.view.frame
     services = [register.services[service] for service in frame.services]
     if attribute in _NUMBERS:
-        band, spans = bands([_NUMBERS[attribute](register.agencies[agency]) for agency in frame.agencies])
+        band, spans = quantile_bands([_NUMBERS[attribute](register.agencies[agency]) for agency in frame.agencies])
         heads = [_Head(lowest=low, highest=high) for low, high in spans]
         of_service = band[frame.service_consumer]
         return [*heads, _Head()], np.where(of_service < 0, len(heads), of_service)
@@ -101,7 +103,7 @@ def _levels(found: Gathered, window_days: int) -> NDArray[np.int8]:
     return np.array([published.get(service, -1) for service in found.view.frame.services], dtype=np.int8)
 
 
-def _message(head: _Head, group: Group) -> indicator_service_pb2.TabulatedGroup:
+def _message(head: _Head, group: ServiceGroup) -> indicator_service_pb2.TabulatedGroup:
     message = indicator_service_pb2.TabulatedGroup(
         index=set_index_to_message(group.index),
         agencies=group.agencies,

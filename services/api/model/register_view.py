@@ -12,7 +12,7 @@ import grpc
 from services.api.errors import RefusedError
 from services.core.model import IndicatorKind, Link, Register
 from services.indicator.calendar import Calendar
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 
 __all__ = ["RegisterView"]
 
@@ -32,9 +32,9 @@ class RegisterView:
         self._ids: dict[tuple[IndicatorKind, str], tuple[str, ...]] = {}
 
     @cached_property
-    def frame(self) -> Frame:
+    def frame(self) -> RegisterArrays:
         """The register as arrays, for explanations."""
-        return Frame.of(self.register)
+        return RegisterArrays.of(self.register)
 
     def position(self, link: str) -> int:
         """Return where in the frame a link of the register is."""

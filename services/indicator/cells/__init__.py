@@ -1,26 +1,26 @@
 """Measurements per vantage, target and slot: cells that merge by minimum, recent slots, closed days."""
 
 from services.indicator.cells.closed_days import DayState
-from services.indicator.cells.columns import Columns
+from services.indicator.cells.columns import TargetColumns
 from services.indicator.cells.packing import outcomes, reasons, stages, verdict
-from services.indicator.cells.recent import Recent, batches
-from services.indicator.cells.slots import Load, Slots
-from services.indicator.cells.states import Changes, Keep, SlotDetail, SlotState, Taken
+from services.indicator.cells.recent import RecentMeasurements, recent_batches
+from services.indicator.cells.slots import LoadCells, SlotCells
+from services.indicator.cells.states import EvidenceChanges, IngestResult, KeepArrays, SlotDetail, SlotState
 
 __all__ = [
-    "Changes",
-    "Columns",
     "DayState",
-    "Keep",
-    "Load",
-    "Recent",
+    "EvidenceChanges",
+    "IngestResult",
+    "KeepArrays",
+    "LoadCells",
+    "RecentMeasurements",
+    "SlotCells",
     "SlotDetail",
     "SlotState",
-    "Slots",
-    "Taken",
-    "batches",
+    "TargetColumns",
     "outcomes",
     "reasons",
+    "recent_batches",
     "stages",
     "verdict",
 ]

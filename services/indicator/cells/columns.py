@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from services.core.model import Target
 
-__all__ = ["Columns"]
+__all__ = ["TargetColumns"]
 
 
-class Columns:
+class TargetColumns:
     """Targets in the order they were first heard of: each keeps its column for good, whether a register knows it or not."""
 
     def __init__(self, targets: Sequence[Target] = ()) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from services.core.model import Outcome, Reason
 
-__all__ = ["EMPTY", "outcomes", "pack", "reasons", "stages", "verdict"]
+__all__ = ["EMPTY", "outcomes", "pack_cells", "reasons", "stages", "verdict"]
 
 # A cell is what one vantage says of one target in one slot, as one int64:
 #   UNKNOWN (1 bit) · start of the probe (50 bits) · outcome (3 bits) · reason (8 bits)
@@ -28,7 +28,7 @@ EMPTY: Final = int(np.iinfo(np.int64).max)
 """The cell of a vantage that said nothing."""
 
 
-def pack(
+def pack_cells(
     slot_start: NDArray[np.int64], time: NDArray[np.int64], outcome: NDArray[np.uint8], reason: NDArray[np.uint8]
 ) -> NDArray[np.int64]:
     """Pack measurements into cells; columns (n,) as in MeasurementColumns.

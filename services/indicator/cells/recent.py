@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import FACTS, FactColumns, MeasurementColumns, Outcome, RecentRows, Target
-from services.indicator.cells.columns import Columns
-from services.indicator.cells.packing import pack
+from services.indicator.cells.columns import TargetColumns
+from services.indicator.cells.packing import pack_cells
 
-__all__ = ["FAILURES", "Recent", "batches"]
+__all__ = ["FAILURES", "RecentMeasurements", "recent_batches"]
 
 FAILURES = 5
 """Failures kept per target, over all vantages."""
@@ -40,14 +40,14 @@ _TARGET, _VANTAGE, _SLOT, _OUTCOME, _CELL = (
 )
 
 
-class Recent:
+class RecentMeasurements:
     """What was last measured. Targets and vantages keep their columns and rows for good, as in Evidence, whose ``columns``
     it shares where it is given them.
     """
 
-    def __init__(self, columns: Columns | None = None) -> None:
+    def __init__(self, columns: TargetColumns | None = None) -> None:
         self.vantages: list[str] = []
-        self._columns = Columns() if columns is None else columns
+        self._columns = TargetColumns() if columns is None else columns
         self._latest = np.zeros((0, 0), dtype=_LATEST)
         self._said = np.full((0, 0), "", dtype=np.object_)  # the details of the latest
         self._failed = np.zeros((len(_ROWS), 0), dtype=np.int64)
@@ -64,7 +64,7 @@ class Recent:
         if batch.vantage not in self.vantages:
             self.vantages.append(batch.vantage)
         vantage = self.vantages.index(batch.vantage)
-        cell = pack(batch.slot_start, batch.time, batch.outcome, batch.reason)
+        cell = pack_cells(batch.slot_start, batch.time, batch.outcome, batch.reason)
         own = (column, np.full(len(batch), vantage), batch.slot_start, batch.time, batch.outcome, batch.reason)
         rows = np.vstack([*own, facts.numbers, cell]).astype(np.int64, copy=False)
         table = np.array([text[:DETAIL_CHARACTERS] for text in facts.details] or [""], dtype=np.object_)
@@ -88,7 +88,7 @@ class Recent:
             self._latest = np.pad(self._latest, ((0, more), (0, spare)))
             self._said = np.pad(self._said, ((0, more), (0, spare)), constant_values="")
         there = self._latest[vantage, column]
-        cell = pack(*(there[name] for name in ("slot_start", "time", "outcome", "reason")))
+        cell = pack_cells(*(there[name] for name in ("slot_start", "time", "outcome", "reason")))
         later = rows[_SLOT] > there["slot_start"]
         later |= (rows[_SLOT] == there["slot_start"]) & (rows[_CELL] < cell)
         rows, column = rows[:, later], column[later]
@@ -143,7 +143,9 @@ class Recent:
         return self._columns.of(targets)
 
 
-def batches(rows: RecentRows, targets: Sequence[Target], vantages: Sequence[str]) -> Iterable[MeasurementColumns]:
+def recent_batches(
+    rows: RecentRows, targets: Sequence[Target], vantages: Sequence[str]
+) -> Iterable[MeasurementColumns]:
     """Return rows as batches, one per vantage, to be taken in again; ``targets`` and ``vantages`` are their tables."""
     for at, vantage in enumerate(vantages):
         here = np.flatnonzero(rows.numbers[_VANTAGE] == at)

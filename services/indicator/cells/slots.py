@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import MeasurementColumns, Target
-from services.indicator.cells.columns import Columns
-from services.indicator.cells.packing import EMPTY, pack
+from services.indicator.cells.columns import TargetColumns
+from services.indicator.cells.packing import EMPTY, pack_cells
 
-__all__ = ["Load", "Slots"]
+__all__ = ["LoadCells", "SlotCells"]
 
-Load = Callable[[], NDArray[np.int64]]
+LoadCells = Callable[[], NDArray[np.int64]]
 """Reads the cells of one slot that were put away, as they were then."""
 
 
-class Slots:
+class SlotCells:
     """Slots as int64 arrays (vantages, targets), rows and columns in the order vantages and targets were first heard of.
 
     Slots that are saved may be put away: they are
@@ -25,11 +25,11 @@ class Slots:
     """
 
     def __init__(self, targets: Sequence[Target] = (), vantages: Sequence[str] = ()) -> None:
-        self.columns = Columns(targets)
+        self.columns = TargetColumns(targets)
         self.targets = self.columns.targets
         self.vantages: list[str] = list(vantages)
         self._cells: dict[int, NDArray[np.int64]] = {}
-        self._away: dict[int, Load] = {}
+        self._away: dict[int, LoadCells] = {}
 
     def __iter__(self) -> Iterator[int]:
         yield from self._cells
@@ -72,7 +72,7 @@ class Slots:
                 found.append(slot)
         return found[::-1]
 
-    def put_away(self, slots: Mapping[int, Load]) -> None:
+    def put_away(self, slots: Mapping[int, LoadCells]) -> None:
         """Put slots away, each of which says how it is loaded when it is looked at."""
         for slot, load in slots.items():
             self._cells.pop(slot, None)
@@ -95,7 +95,7 @@ class Slots:
             slot, here = int(slots[part[0]]), rows[part]
             kept, column = self[slot][vantage], columns[batch.target[here]]
             before = kept[column]
-            cells = pack(batch.slot_start[here], batch.time[here], batch.outcome[here], batch.reason[here])
+            cells = pack_cells(batch.slot_start[here], batch.time[here], batch.outcome[here], batch.reason[here])
             np.minimum.at(kept, column, cells)
             differs = kept[column] != before
             if differs.any():

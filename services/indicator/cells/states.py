@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from services.core.model import Target
 from services.indicator.cells.closed_days import DayState
 
-__all__ = ["Changes", "Keep", "SlotDetail", "SlotState", "Taken"]
+__all__ = ["EvidenceChanges", "IngestResult", "KeepArrays", "SlotDetail", "SlotState"]
 
 
-Keep = Callable[[Sequence[NDArray[Any]]], Sequence[NDArray[Any]]]
+KeepArrays = Callable[[Sequence[NDArray[Any]]], Sequence[NDArray[Any]]]
 """Returns arrays that say the same, kept where whoever owns the evidence wants them; nobody changes them any more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Taken:
+class IngestResult:
     """What became of a batch's rows.
 
     ``accepted``; ``late``: their day is closed; ``misplaced``: before the epoch, or not at the start of a slot. Late
@@ -36,7 +36,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class SlotState:
-    """One slot to be saved: int64 cells (vantages, targets), laid out as the id lists of ``Changes``.
+    """One slot to be saved: int64 cells (vantages, targets), laid out as the id lists of ``EvidenceChanges``.
 
     Where ids were added later it is narrower than they are; what is missing is empty.
     """
@@ -46,7 +46,7 @@ class SlotState:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class EvidenceChanges:
     """All that changed since the last drain; the id lists are whole and only ever grow.
 
     Save in this order: id lists, slots, days (ascending, as listed), and last the manifest of what had been taken in,

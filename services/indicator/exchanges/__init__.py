@@ -1,9 +1,17 @@
 """Exchanges beside probes: agreement, silence, volume (docs/exchange.md §4)."""
 
-from services.indicator.exchanges.agreement import AGREEMENT_DAYS, Hours
-from services.indicator.exchanges.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
+from services.indicator.exchanges.agreement import AGREEMENT_DAYS, HourlyCounts
+from services.indicator.exchanges.reconciliation import (
+    DailyFlows,
+    WindowSpan,
+    find_silent_links,
+    flows_per_link,
+    links_with_flows,
+    reconcile_links,
+    traffic_by_window,
+)
 from services.indicator.exchanges.silence import CHANCE, SILENCE_DAYS
-from services.indicator.exchanges.traffic import Assignment, assign
+from services.indicator.exchanges.traffic import FlowsByLink, assign_flows
 from services.indicator.exchanges.volume import VOLUME_WEEKS
 
 __all__ = [
@@ -11,14 +19,14 @@ __all__ = [
     "CHANCE",
     "SILENCE_DAYS",
     "VOLUME_WEEKS",
-    "Assignment",
-    "Carried",
-    "Hours",
-    "Span",
-    "assign",
-    "carriers_of",
-    "compared",
-    "linked",
-    "silences",
-    "traffics",
+    "DailyFlows",
+    "FlowsByLink",
+    "HourlyCounts",
+    "WindowSpan",
+    "assign_flows",
+    "find_silent_links",
+    "flows_per_link",
+    "links_with_flows",
+    "reconcile_links",
+    "traffic_by_window",
 ]

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from services.indicator.intervals import LEVEL, Bounds, Spread, set_bounds
+from services.indicator.intervals import LEVEL, LossBounds, LossMoments, bound_sets
 
-__all__ = ["AGREEMENT_DAYS", "DAY_HOURS", "FLAG_LEVEL", "Agreement", "Hours", "agreement"]
+__all__ = ["AGREEMENT_DAYS", "DAY_HOURS", "FLAG_LEVEL", "Agreement", "HourlyCounts", "compare_hours"]
 
 DAY_HOURS: Final = 24
 
@@ -37,7 +37,7 @@ _MANY: Final = 1e6  # degrees of freedom with which Student's distribution is th
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hours:
+class HourlyCounts:
     """What m links did in each of h consecutive hours, (m, h): ``exchanges``, of which ``ok``; slots ``known``, of
     which ``answered``.
     """
@@ -59,15 +59,15 @@ class Agreement:
 
     compared: NDArray[np.int64]
     told: NDArray[np.bool_]
-    logs: Bounds
-    probes: Bounds
+    logs: LossBounds
+    probes: LossBounds
     difference: Numbers
     difference_low: Numbers
     difference_high: Numbers
     disagrees: NDArray[np.bool_]
 
 
-def agreement(of: Hours) -> Agreement:
+def compare_hours(of: HourlyCounts) -> Agreement:
     """Compare probes and logs of each link, by days that begin with the first hour."""
     both = (of.exchanges > 0) & (of.known > 0)
     exchanges = np.where(both, of.exchanges, 0).astype(np.float64)
@@ -117,7 +117,7 @@ def _ratio(part: Numbers, days: Numbers, total: Numbers) -> tuple[Numbers, Numbe
     return ratio, (used / (used - 1) * (rest**2).sum(axis=1) + 2.0 * beside) / total**2
 
 
-def _bounds(part: Numbers, days: Numbers, total: Numbers, least: Numbers, few: Numbers) -> Bounds:
+def _bounds(part: Numbers, days: Numbers, total: Numbers, least: Numbers, few: Numbers) -> LossBounds:
     """Bound a share that failed: what days tell, and one more day as bad as bad ones were, of ``least`` at least.
 
     ``few`` is by how much variances are raised for want of days.
@@ -127,7 +127,7 @@ def _bounds(part: Numbers, days: Numbers, total: Numbers, least: Numbers, few: N
     ratio = np.clip(ratio, 0.0, 1.0)
     bad, good = (_drawn(np.maximum(sign * rest, 0.0)) / total for sign in (1.0, -1.0))
     more, less = (1.0 - ratio) * np.maximum(bad, least), ratio * np.maximum(good, least)
-    return set_bounds(Spread(ratio, few * variance, more, 2.0 * more**2, less, 2.0 * less**2))
+    return bound_sets(LossMoments(ratio, few * variance, more, 2.0 * more**2, less, 2.0 * less**2))
 
 
 def _drawn(excess: Numbers) -> Numbers:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["by_clock"]
+__all__ = ["align_to_clock"]
 
 _WEEK_HOURS = 168
 
 
-def by_clock(counts: NDArray[np.int64], clock: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.float64]:
+def align_to_clock(counts: NDArray[np.int64], clock: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.float64]:
     """Lay out consecutive hours (m, h) by the local hour that each begins in, ``clock`` (h,), whose last is the latest.
 
     Returns a column for each local hour from the first to the last, (m, l); ``counts`` itself where clocks do not change.

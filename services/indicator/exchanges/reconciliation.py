@@ -9,20 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Estimate, Flow, Reconciliation, Register, Traffic, Volume
-from services.indicator.exchanges.agreement import Agreement, Hours, agreement
-from services.indicator.exchanges.silence import SILENCE_DAYS, Silence, silence
-from services.indicator.exchanges.traffic import Assignment, traffic
+from services.indicator.exchanges.agreement import Agreement, HourlyCounts, compare_hours
+from services.indicator.exchanges.silence import SILENCE_DAYS, Silence, judge_silence
+from services.indicator.exchanges.traffic import FlowsByLink, sum_traffic
 from services.indicator.exchanges.volume import VolumeChange, volume_change
-from services.indicator.intervals import Bounds
-from services.indicator.register_arrays import Frame
+from services.indicator.intervals import LossBounds
+from services.indicator.register_arrays import RegisterArrays
 
-__all__ = ["Carried", "Span", "carriers_of", "compared", "linked", "silences", "traffics"]
+__all__ = [
+    "DailyFlows",
+    "WindowSpan",
+    "find_silent_links",
+    "flows_per_link",
+    "links_with_flows",
+    "reconcile_links",
+    "traffic_by_window",
+]
 
 _HOUR_SECONDS = 3_600
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Carried:
+class DailyFlows:
     """What c ``carriers`` carried on d days of the policy's calendar, from the ordinal ``first_day`` on: (c, d) each.
 
     ``since`` is the hour (hours since 1970) of the first exchange, before which nothing is known.
@@ -36,7 +44,7 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class WindowSpan:
     """A window: its hours since 1970, its days as ordinals, and its end in epoch seconds. All of a policy end together."""
 
     hours: range
@@ -44,22 +52,22 @@ class Span:
     end: int
 
 
-def linked(frame: Frame, found: Assignment) -> list[int]:
+def links_with_flows(frame: RegisterArrays, found: FlowsByLink) -> list[int]:
     """Return the positions of the links of which exchanges are known: those whose probes are needed."""
     links = found.own.keys() | found.shares.keys()
     return [at for at, link in enumerate(frame.links) if link in links]
 
 
-def carriers_of(found: Assignment, links: Sequence[str]) -> list[list[int]]:
+def flows_per_link(found: FlowsByLink, links: Sequence[str]) -> list[list[int]]:
     """Return the positions of each link's own and shared carriers: what is shared is the whole of it for each link."""
     return [[*found.own.get(link, ()), *found.shares.get(link, ())] for link in links]
 
 
-def compared(
+def reconcile_links(
     links: Sequence[str],
-    found: Assignment,
-    of: Hours,
-    windows: Mapping[int, Span],
+    found: FlowsByLink,
+    of: HourlyCounts,
+    windows: Mapping[int, WindowSpan],
     *,
     clock: NDArray[np.int64],
     since: int,
@@ -79,7 +87,9 @@ def compared(
     last = (_HOUR_SECONDS * (first + of.exchanges.shape[1] - 1 - back)).tolist()
     for days, span in windows.items():
         part = slice(span.hours.start - first, None)
-        agreed = agreement(Hours(of.exchanges[:, part], of.ok[:, part], of.known[:, part], of.answered[:, part]))
+        agreed = compare_hours(
+            HourlyCounts(of.exchanges[:, part], of.ok[:, part], of.known[:, part], of.answered[:, part])
+        )
         totals, succeeded = (counts[:, part].sum(axis=1).tolist() for counts in (of.exchanges, of.ok))
         for at in [at for at, total in enumerate(totals) if total]:
             one = Reconciliation(
@@ -96,8 +106,12 @@ def compared(
             yield _with(one, agreed, at)
 
 
-def silences(
-    register: Register, frame: Frame, found: Assignment, carried: Carried, windows: Mapping[int, Span]
+def find_silent_links(
+    register: Register,
+    frame: RegisterArrays,
+    found: FlowsByLink,
+    carried: DailyFlows,
+    windows: Mapping[int, WindowSpan],
 ) -> dict[int, tuple[list[Reconciliation], float | None]]:
     """Return per window the links live on every day of it that are silent, and the share of those in use that is unseen.
 
@@ -109,10 +123,10 @@ def silences(
     return {days: _silent(frame, found, heard, carried, span, days) for days, span in windows.items()}
 
 
-def _heard(register: Register, frame: Frame, found: Assignment, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _heard(register: Register, frame: RegisterArrays, found: FlowsByLink, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell on which days anything is known that may have been exchanged on each link, (links, days)."""
     heard = np.zeros((len(frame.links), used.shape[1]), np.bool_)
-    for row, (link, of) in enumerate(zip(frame.links, carriers_of(found, frame.links), strict=True)):
+    for row, (link, of) in enumerate(zip(frame.links, flows_per_link(found, frame.links), strict=True)):
         pair = register.consumer(register.links[link]), register.links[link].provider
         if carriers := [*of, *found.other.get(pair, ())]:
             heard[row] = used[carriers].any(axis=0)
@@ -120,7 +134,12 @@ def _heard(register: Register, frame: Frame, found: Assignment, used: NDArray[np
 
 
 def _silent(
-    frame: Frame, found: Assignment, heard: NDArray[np.bool_], carried: Carried, span: Span, days: int
+    frame: RegisterArrays,
+    found: FlowsByLink,
+    heard: NDArray[np.bool_],
+    carried: DailyFlows,
+    span: WindowSpan,
+    days: int,
 ) -> tuple[list[Reconciliation], float | None]:
     if span.hours.stop - max(span.hours.start, carried.since) < SILENCE_DAYS * 24:
         return [], None
@@ -129,16 +148,16 @@ def _silent(
     )
     read = int(np.flatnonzero(carried.exchanges.any(axis=0))[0])
     window = span.days.start - carried.first_day
-    judged: Silence = silence(heard[live, read:], max(0, window - read))
+    judged: Silence = judge_silence(heard[live, read:], max(0, window - read))
     links = [frame.links[row] for row in np.flatnonzero(live)[judged.silent].tolist()]
     silent = [Reconciliation(link, days, 0, shared=link in found.shares, silent=True, as_of=span.end) for link in links]
     return silent, judged.unseen
 
 
-def traffics(
-    frame: Frame,
-    carried: Carried,
-    windows: Mapping[int, Span],
+def traffic_by_window(
+    frame: RegisterArrays,
+    carried: DailyFlows,
+    windows: Mapping[int, WindowSpan],
     unseen: Mapping[int, float | None],
 ) -> tuple[Traffic, ...]:
     """Return the traffic of each window."""
@@ -146,7 +165,7 @@ def traffics(
     declared = {(frame.agencies[consumer], frame.agencies[provider]) for consumer, provider in pairs}
     return tuple(
         replace(
-            traffic(
+            sum_traffic(
                 declared,
                 carried.carriers,
                 exchanges=carried.exchanges[:, span.days.start - carried.first_day :].sum(axis=1),
@@ -175,7 +194,7 @@ def _with(one: Reconciliation, of: Agreement, at: int) -> Reconciliation:
     )
 
 
-def _answered(failed: Bounds, at: int) -> Estimate:
+def _answered(failed: LossBounds, at: int) -> Estimate:
     return Estimate(*(float(1.0 - one[at]) for one in (failed.loss, failed.high, failed.low)))
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln
 
-__all__ = ["CHANCE", "SILENCE_DAYS", "Silence", "silence"]
+__all__ = ["CHANCE", "SILENCE_DAYS", "Silence", "judge_silence"]
 
 SILENCE_DAYS: Final = 7
 """Days of 24 hours that are read of a window before anything is called silent: on some days of a week nobody works."""
@@ -39,7 +39,7 @@ class Silence:
     unseen: float | None
 
 
-def silence(used: NDArray[np.bool_], window: int) -> Silence:
+def judge_silence(used: NDArray[np.bool_], window: int) -> Silence:
     """Judge the days from ``window`` on of all days that were read, (m, d): on which of them each link was used.
 
     The first day and the last may be read in part.

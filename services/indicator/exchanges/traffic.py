@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from services.core.model import BusTraffic, Flow, Register, Traffic, Undeclared
 
-__all__ = ["MOST_UNDECLARED", "Assignment", "assign", "traffic"]
+__all__ = ["MOST_UNDECLARED", "FlowsByLink", "assign_flows", "sum_traffic"]
 
 MOST_UNDECLARED = 1_000
 """Of more undeclared pairs only the largest are listed; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class FlowsByLink:
     """Positions of carriers, by link: its ``own``, those it ``shares`` with other links, and by pair of agencies those
     that no link is known of (``other``). Meta services are in none.
     """
@@ -28,12 +28,12 @@ class Assignment:
     other: dict[tuple[str, str], list[int]]
 
 
-def assign(register: Register, carriers: Sequence[Flow]) -> Assignment:
+def assign_flows(register: Register, carriers: Sequence[Flow]) -> FlowsByLink:
     """Assign carriers to the links of a register, which may be another than the one they were logged under."""
     sharing: dict[tuple[str, str], set[str]] = defaultdict(set)
     for route in register.routes:
         sharing[route.client, route.service].add(route.link)
-    found = Assignment(defaultdict(list), defaultdict(list), defaultdict(list))
+    found = FlowsByLink(defaultdict(list), defaultdict(list), defaultdict(list))
     for at, one in enumerate(carriers):
         if one.meta:
             continue
@@ -45,7 +45,7 @@ def assign(register: Register, carriers: Sequence[Flow]) -> Assignment:
     return found
 
 
-def traffic(
+def sum_traffic(
     declared: set[tuple[str, str]],
     carriers: Sequence[Flow],
     *,

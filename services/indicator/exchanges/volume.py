@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.exchanges.clock import by_clock
+from services.indicator.exchanges.clock import align_to_clock
 
 __all__ = ["BLOCK_HOURS", "FEWEST", "MOST_WEEKS", "UNUSUAL", "VOLUME_WEEKS", "VolumeChange", "volume_change"]
 
@@ -56,7 +56,7 @@ def volume_change(counts: NDArray[np.int64], clock: NDArray[np.int64] | None = N
 
     ``clock`` (h,) numbers the local hour that each begins in; without it, clocks never change.
     """
-    laid = counts if clock is None else by_clock(counts, clock)
+    laid = counts if clock is None else align_to_clock(counts, clock)
     recent = laid[:, -(MOST_WEEKS * _WEEK * _DAY + BLOCK_HOURS) :]
     blocks = _blocks(recent)
     pairs = len(counts)

@@ -1,29 +1,36 @@
 """The index of every set of links, its losses, levels and explanation (docs/method.md §3-5, §7)."""
 
-from services.indicator.index.costs import Costs
-from services.indicator.index.error_budget import SPANS, Burns, burn, burning
-from services.indicator.index.explain import Explanation, explain_index, gather
-from services.indicator.index.index import TOLERANCE, IndicatorColumns, LinkColumns, Snapshot, indicators, strict_shares
-from services.indicator.index.tabulate import Group, bands, tabulate_links
+from services.indicator.index.costs import LinkCosts
+from services.indicator.index.error_budget import SPANS, BurnCounter, burn, burning_links
+from services.indicator.index.explain import Explanation, explain_index, gather_shares
+from services.indicator.index.index import (
+    TOLERANCE,
+    IndicatorColumns,
+    LinkColumns,
+    Snapshot,
+    compute_indicators,
+    strict_shares,
+)
+from services.indicator.index.tabulate import ServiceGroup, quantile_bands, tabulate_links
 from services.indicator.index.what_if import Imputation
 
 __all__ = [
     "SPANS",
     "TOLERANCE",
-    "Burns",
-    "Costs",
+    "BurnCounter",
     "Explanation",
-    "Group",
     "Imputation",
     "IndicatorColumns",
     "LinkColumns",
+    "LinkCosts",
+    "ServiceGroup",
     "Snapshot",
-    "bands",
     "burn",
-    "burning",
+    "burning_links",
+    "compute_indicators",
     "explain_index",
-    "gather",
-    "indicators",
+    "gather_shares",
+    "quantile_bands",
     "strict_shares",
     "tabulate_links",
 ]

@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import IndicatorKind
-from services.indicator.index.what_if import Imputation, Members, if_fixed
-from services.indicator.register_arrays import Frame
-from services.indicator.shares import LinkShares, add_up, grouping, mean_share
+from services.indicator.index.what_if import Imputation, WeighedLinks, estimate_if_fixed
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.shares import LinkShares, grouping, mean_share, ordered_sum
 
-__all__ = ["Costs", "largest"]
+__all__ = ["LinkCosts", "largest"]
 
 _DIGITS = 12
 """Gains and losses that agree in so many decimals are equal: closer than that the formulas are not exact (§5)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Costs:
+class LinkCosts:
     """What the k links that weigh in a set, its ``members``, cost its index.
 
     ``estimate`` is NaN when nothing at all is known. ``weight_share`` (k,) is each link's part of the set's weight, ``lost``
@@ -32,7 +32,7 @@ class Costs:
     more than any of the unmeasured ones, though as much is lost on each of them.
     """
 
-    members: Members
+    members: WeighedLinks
     estimate: float
     lower: float
     weight_share: NDArray[np.float64]
@@ -43,8 +43,8 @@ class Costs:
 
     @classmethod
     def of(
-        cls, frame: Frame, shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str
-    ) -> Costs | None:
+        cls, frame: RegisterArrays, shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str
+    ) -> LinkCosts | None:
         """Compute them for one set; None where there is none: N/A, an unknown entity, or an endpoint, no set of links."""
         members = _members(frame, shares, kind, entity)
         if members is None:
@@ -52,10 +52,10 @@ class Costs:
         everywhere = np.zeros(len(members.links), dtype=np.int64)
         means = mean_share(shares, everywhere, members.weight, 1, links=members.links)
         (estimate,), (lower,) = means.estimate.tolist(), means.lower.tolist()
-        weight_share = members.weight / add_up(members.weight)
+        weight_share = members.weight / ordered_sum(members.weight)
         lost = weight_share * (1.0 - shares.share[members.links])
         at = np.flatnonzero((lost > 0) & ~np.isnan(estimate))
-        fixed = if_fixed(frame, shares, imputation, members, at)
+        fixed = estimate_if_fixed(frame, shares, imputation, members, at)
         return cls(members, estimate, lower, weight_share, lost, at, fixed, np.maximum(fixed - estimate, 0.0))
 
     def costliest(self, limit: int | None = None) -> NDArray[np.int64]:
@@ -63,7 +63,7 @@ class Costs:
         return largest(limit, np.round(self.gain, _DIGITS), np.round(self.lost[self.at], _DIGITS))
 
 
-def _members(frame: Frame, shares: LinkShares, kind: IndicatorKind, entity: str) -> Members | None:
+def _members(frame: RegisterArrays, shares: LinkShares, kind: IndicatorKind, entity: str) -> WeighedLinks | None:
     """The links that weigh in one entity's index; None when none does, or there is no such entity."""
     if kind is IndicatorKind.ENDPOINT:
         return None
@@ -72,13 +72,13 @@ def _members(frame: Frame, shares: LinkShares, kind: IndicatorKind, entity: str)
     ):  # found by its name: to group all links, each by itself, would cost as much as a government
         at = bisect_left(frame.links, entity)
         found = at < len(frame.links) and frame.links[at] == entity and shares.slots[at] > 0
-        return Members(np.array([at]), np.ones(1)) if found else None
+        return WeighedLinks(np.array([at]), np.ones(1)) if found else None
     ids, group, weight = grouping(frame, shares, kind)
     at = bisect_left(ids, entity)
     if at == len(ids) or ids[at] != entity:
         return None
     links = np.flatnonzero((group == at) & (weight > 0))
-    return Members(links, weight[links]) if len(links) else None
+    return WeighedLinks(links, weight[links]) if len(links) else None
 
 
 def largest(limit: int | None, *keys: NDArray[np.float64]) -> NDArray[np.int64]:

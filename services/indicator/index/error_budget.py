@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Stage
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 
-__all__ = ["LEAST_FAILED", "SPANS", "Burning", "Burns", "Span", "burn", "burning"]
+__all__ = ["LEAST_FAILED", "SPANS", "BurnCounter", "BurnSpan", "BurningLinks", "burn", "burning_links"]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class BurnSpan:
     """A span of time over which burning faster than ``threshold`` is worth an alert."""
 
     label: str
@@ -32,10 +32,10 @@ class Span:
 
 
 SPANS = (
-    Span("1h", 3600, 14.4, "page"),
-    Span("6h", 6 * 3600, 6.0, "page"),
-    Span("1d", 86_400, 3.0, "ticket"),
-    Span("3d", 3 * 86_400, 1.0, "ticket"),
+    BurnSpan("1h", 3600, 14.4, "page"),
+    BurnSpan("6h", 6 * 3600, 6.0, "page"),
+    BurnSpan("1d", 86_400, 3.0, "ticket"),
+    BurnSpan("3d", 3 * 86_400, 1.0, "ticket"),
 )
 
 LEAST_FAILED = 3
@@ -51,10 +51,10 @@ Verdicts = Callable[[range], NDArray[np.int8]]
 
 
 @dataclass(frozen=True, slots=True)
-class Burning:
+class BurningLinks:
     """Links that burn over one span: positions in the frame and their burns, the fastest first."""
 
-    span: Span
+    span: BurnSpan
     links: NDArray[np.int64]
     burn: NDArray[np.float64]
 
@@ -67,7 +67,9 @@ def burn(known: NDArray[Integer], failed: NDArray[Integer], slo: NDArray[np.floa
     return rate
 
 
-def burning(known: NDArray[Integer], failed: NDArray[Integer], slo: NDArray[np.float64]) -> tuple[Burning, ...]:
+def burning_links(
+    known: NDArray[Integer], failed: NDArray[Integer], slo: NDArray[np.float64]
+) -> tuple[BurningLinks, ...]:
     """Return who burns over each of SPANS. ``known`` and ``failed`` slots are (spans, n), ``slo`` (n,)."""
     found = []
     for span, known_here, failed_here in zip(SPANS, known, failed, strict=True):
@@ -76,11 +78,11 @@ def burning(known: NDArray[Integer], failed: NDArray[Integer], slo: NDArray[np.f
         fast = rate >= span.threshold * (1.0 - TOLERANCE)
         links, rate = links[fast], rate[fast]
         order = np.argsort(-rate, kind="stable")
-        found.append(Burning(span, links[order], rate[order]))
+        found.append(BurningLinks(span, links[order], rate[order]))
     return tuple(found)
 
 
-class Burns:
+class BurnCounter:
     """Known and failed slots of every link over SPANS, counted slot by slot as slots come, change and go.
 
     Two bits per slot and link are kept of the longest span, so that a slot leaves its counts as it entered them.
@@ -88,12 +90,12 @@ class Burns:
 
     def __init__(self, slot_seconds: int) -> None:
         self._lengths = [max(1, span.seconds // slot_seconds) for span in SPANS]
-        self._frame: Frame | None = None
+        self._frame: RegisterArrays | None = None
         self._end = 0
         self._slots: dict[int, tuple[bytes, bytes]] = {}
         self.known = self.failed = np.zeros((len(SPANS), 0), dtype=np.int32)
 
-    def update(self, frame: Frame, end_slot: int, changed: Iterable[int], verdicts: Verdicts) -> None:
+    def update(self, frame: RegisterArrays, end_slot: int, changed: Iterable[int], verdicts: Verdicts) -> None:
         """Count the spans that end at ``end_slot`` exclusive.
 
         ``changed`` are the slots whose verdicts may have changed since the last update. A new frame, or an end before
@@ -102,7 +104,9 @@ class Burns:
         for _ in self.pieces(frame, end_slot, changed, verdicts):
             pass
 
-    def pieces(self, frame: Frame, end_slot: int, changed: Iterable[int], verdicts: Verdicts) -> Iterator[None]:
+    def pieces(
+        self, frame: RegisterArrays, end_slot: int, changed: Iterable[int], verdicts: Verdicts
+    ) -> Iterator[None]:
         """Update in pieces; the counts are right after the last. What changes in between is for the next update."""
         window = range(end_slot - max(self._lengths), end_slot)
         if frame is not self._frame or end_slot < self._end:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import IndicatorKind, Losses, Stage
-from services.indicator.index.costs import Costs, largest
+from services.indicator.index.costs import LinkCosts, largest
 from services.indicator.index.what_if import Imputation, lower_if_fixed
-from services.indicator.register_arrays import Frame
-from services.indicator.shares import LinkShares, add_up, link_shares, sums
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.shares import LinkShares, group_sums, link_shares, ordered_sum
 
-__all__ = ["Explanation", "LinkCost", "ProviderLoss", "explain_index", "gather"]
+__all__ = ["Explanation", "LinkCost", "ProviderLoss", "explain_index", "gather_shares"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Explanation:
     links: tuple[LinkCost, ...]
 
 
-def gather(
-    frame: Frame,
+def gather_shares(
+    frame: RegisterArrays,
     pieces: Iterable[tuple[Sequence[str], NDArray[np.int64], NDArray[np.int64]]],
     government: NDArray[np.float64] | None = None,
 ) -> LinkShares:
@@ -82,13 +82,19 @@ def gather(
 
 
 def explain_index(
-    frame: Frame, shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str, *, limit: int = 10
+    frame: RegisterArrays,
+    shares: LinkShares,
+    imputation: Imputation,
+    kind: IndicatorKind,
+    entity: str,
+    *,
+    limit: int = 10,
 ) -> Explanation | None:
     """Explain one indicator; None where ``Costs.of`` knows none.
 
     At most ``limit`` providers and ``limit`` links are named, those that come first, and none that lost nothing.
     """
-    cost = Costs.of(frame, shares, imputation, kind, entity)
+    cost = LinkCosts.of(frame, shares, imputation, kind, entity)
     if cost is None:
         return None
     if np.isnan(cost.estimate):
@@ -99,7 +105,7 @@ def explain_index(
 
     agencies = len(frame.agencies)
     provider = frame.provider[links]
-    provider_lost, provider_stages = sums(provider, lost, agencies), sums(provider, lost_by_stage, agencies)
+    provider_lost, provider_stages = group_sums(provider, lost, agencies), group_sums(provider, lost_by_stage, agencies)
     provider_links = np.bincount(provider, minlength=agencies)
     worst = largest(limit, provider_lost)
     costliest = cost.costliest(limit)
@@ -107,7 +113,7 @@ def explain_index(
     lower_fixed = lower_if_fixed(shares, members, costliest, cost.lower).tolist()
     return Explanation(
         estimate=cost.estimate,
-        losses=Losses(*(add_up(row) for row in lost_by_stage)),
+        losses=Losses(*(ordered_sum(row) for row in lost_by_stage)),
         providers=tuple(
             ProviderLoss(
                 provider=frame.agencies[one],

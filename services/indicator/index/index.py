@@ -10,32 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Indicator, IndicatorKind, Interval, Losses, Stage, StrictShare
-from services.indicator.calendar import Calendar
-from services.indicator.index.levels import NONE, levels
-from services.indicator.intervals import LEVEL, Margins, Past, Record
-from services.indicator.register_arrays import Frame
+from services.indicator.index.levels import NONE, service_levels
+from services.indicator.intervals import LEVEL, HistorySums, Intervals, OutageHistory
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import (
     LinkShares,
-    add_up,
-    alone,
+    group_sums,
     grouping,
+    link_means,
     link_shares,
     mean_share,
+    ordered_sum,
     ratio,
-    sums,
     upper_bound,
 )
-from services.indicator.verdicts import Countable
-from services.indicator.window import WindowCounts
+from services.indicator.verdicts import EvidenceSource, WindowCounts
 
 __all__ = [
     "METHOD_VERSION",
-    "Calendar",
-    "Frame",
+    "TOLERANCE",
     "IndicatorColumns",
     "LinkColumns",
     "Snapshot",
-    "indicators",
+    "compute_indicators",
     "strict_shares",
 ]
 
@@ -147,14 +144,14 @@ class Snapshot:
         )
 
 
-def indicators(
-    frame: Frame,
-    evidence: Countable,
+def compute_indicators(
+    frame: RegisterArrays,
+    evidence: EvidenceSource,
     *,
     end_slot: int,
     evidence_sequence: int = 0,
     windows: Sequence[int] | None = None,
-    record: Record | None = None,
+    record: HistorySums | None = None,
 ) -> Snapshot:
     """Compute every indicator over windows that end at ``end_slot`` exclusive; ``windows`` defaults to the policy's.
 
@@ -162,20 +159,20 @@ def indicators(
     or without it the result is the same.
     """
     chosen = frame.windows_days if windows is None else tuple(windows)
-    past = Past(record or Record(), frame, evidence, chosen, end_slot)
+    past = OutageHistory(record or HistorySums(), frame, evidence, chosen, end_slot)
     columns: dict[tuple[IndicatorKind, int], IndicatorColumns] = {}
     links: dict[int, LinkColumns] = {}
     for days in chosen:
         counts = evidence.window(frame, days, end_slot)
         shares = link_shares(frame, counts.slots, counts.counts)
-        margins = Margins.of(past, shares, days)
+        margins = Intervals.of(past, shares, days)
         for kind in IndicatorKind:
             columns[kind, days] = (
                 _of_endpoints(frame, counts, days)
                 if kind is IndicatorKind.ENDPOINT
                 else _of_links(frame, counts, shares, margins, kind, days)
             )
-        total = np.array([add_up(shares.omega)])
+        total = np.array([ordered_sum(shares.omega)])
         links[days] = LinkColumns(
             window_days=days,
             ids=frame.links,
@@ -198,7 +195,12 @@ def indicators(
 
 
 def _of_links(
-    frame: Frame, counts: WindowCounts, shares: LinkShares, margins: Margins | None, kind: IndicatorKind, days: int
+    frame: RegisterArrays,
+    counts: WindowCounts,
+    shares: LinkShares,
+    margins: Intervals | None,
+    kind: IndicatorKind,
+    days: int,
 ) -> IndicatorColumns:
     """CII, bounds and losses of every set of links of this kind (§5)."""
     ids, group, weight = grouping(frame, shares, kind)
@@ -210,10 +212,10 @@ def _of_links(
         return np.bincount(group if links.all() else group[links], minlength=groups)
 
     if kind is IndicatorKind.LINK:
-        means, losses = alone(shares), np.where(in_force, shares.profile, 0.0)
+        means, losses = link_means(shares), np.where(in_force, shares.profile, 0.0)
     else:
         means = mean_share(shares, group, weight, groups)
-        lost = np.array([sums(group, weight * stage, groups) for stage in shares.profile])
+        lost = np.array([group_sums(group, weight * stage, groups) for stage in shares.profile])
         losses = ratio(lost, means.total[np.newaxis], otherwise=0.0)
     strict_point, strict_lower, strict_upper = strict_shares(frame, counts, kind, groups)
     point = _published(frame, means.estimate, means.known_share)
@@ -237,13 +239,13 @@ def _of_links(
         links_required=number(in_force),
         links_known=number(in_force & (shares.known > 0)),
         links_absent=number(in_force & frame.absent),
-        level=levels(frame, shares.slots, shares.counts, strict_lower)
+        level=service_levels(frame, shares.slots, shares.counts, strict_lower)
         if kind is IndicatorKind.SERVICE
         else np.full(groups, NONE, dtype=np.int8),
     )
 
 
-def _of_endpoints(frame: Frame, counts: WindowCounts, days: int) -> IndicatorColumns:
+def _of_endpoints(frame: RegisterArrays, counts: WindowCounts, days: int) -> IndicatorColumns:
     """Endpoints by themselves: as links without a register span, imputed from nothing, and never part of the CII."""
     slots, known = counts.endpoint_slots, counts.endpoint_counts.sum(axis=0)
     stages = ratio(counts.endpoint_counts, known[np.newaxis], otherwise=0.0)
@@ -276,7 +278,7 @@ def _of_endpoints(frame: Frame, counts: WindowCounts, days: int) -> IndicatorCol
 
 
 def strict_shares(
-    frame: Frame, counts: WindowCounts, kind: IndicatorKind, groups: int
+    frame: RegisterArrays, counts: WindowCounts, kind: IndicatorKind, groups: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """E with its bounds (§4): v_s-weighted means over services; a provider, a link and an endpoint have none.
 
@@ -301,13 +303,15 @@ def strict_shares(
 
     def mean(values: NDArray[np.float64], over: NDArray[np.bool_]) -> NDArray[np.float64]:
         weight = np.where(over, frame.service_weight, 0.0)
-        weighed = sums(group, weight * np.nan_to_num(values), groups)
-        return ratio(weighed, sums(group, weight, groups), otherwise=np.nan)
+        weighed = group_sums(group, weight * np.nan_to_num(values), groups)
+        return ratio(weighed, group_sums(group, weight, groups), otherwise=np.nan)
 
     return mean(point, judged > 0), mean(lower, slots > 0), mean(upper, slots > 0)
 
 
-def _published(frame: Frame, estimate: NDArray[np.float64], known_share: NDArray[np.float64]) -> NDArray[np.float64]:
+def _published(
+    frame: RegisterArrays, estimate: NDArray[np.float64], known_share: NDArray[np.float64]
+) -> NDArray[np.float64]:
     return np.where(known_share >= frame.publish_threshold - TOLERANCE, estimate, np.nan)
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Stage
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 
-__all__ = ["LEVELS", "NONE", "levels"]
+__all__ = ["LEVELS", "NONE", "service_levels"]
 
 LEVELS = 5
 """How many levels there are, 0 to 4."""
@@ -17,8 +17,8 @@ NONE = -1
 """In place of a level, where there is none."""
 
 
-def levels(
-    frame: Frame, slots: NDArray[np.int64], counts: NDArray[np.int64], strict_lower: NDArray[np.float64]
+def service_levels(
+    frame: RegisterArrays, slots: NDArray[np.int64], counts: NDArray[np.int64], strict_lower: NDArray[np.float64]
 ) -> NDArray[np.int8]:
     """Return each service's level (s,), NONE where no link is in force.
 

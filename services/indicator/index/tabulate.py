@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from services.core.model import SetIndex
 from services.indicator.index.index import TOLERANCE
 from services.indicator.index.levels import LEVELS
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, mean_share
 
-__all__ = ["BANDS", "Group", "bands", "tabulate_links"]
+__all__ = ["BANDS", "ServiceGroup", "quantile_bands", "tabulate_links"]
 
 BANDS = 4
 """Numbers are shown in at most this many bands, of about as many agencies each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ServiceGroup:
     """The services of one group: their index, how many they are, what they must inquire and how far they have come.
 
     ``with_links`` of the ``services`` have a link in force; ``absent`` of the ``index.links`` are absent; ``levels`` counts
@@ -46,7 +46,7 @@ class Group:
         return self.absent / self.with_links if self.with_links else None
 
 
-def bands(values: Sequence[float | None]) -> tuple[NDArray[np.int64], tuple[tuple[float, float], ...]]:
+def quantile_bands(values: Sequence[float | None]) -> tuple[NDArray[np.int64], tuple[tuple[float, float], ...]]:
     """Return the band of each value, -1 without one, and the lowest and highest value of each band, ascending.
 
     Bands begin at the quartiles of the values, so they hold about as many each; equal values share one.
@@ -61,8 +61,8 @@ def bands(values: Sequence[float | None]) -> tuple[NDArray[np.int64], tuple[tupl
 
 
 def tabulate_links(
-    frame: Frame, shares: LinkShares, group: NDArray[np.int64], groups: int, level: NDArray[np.int8]
-) -> list[Group]:
+    frame: RegisterArrays, shares: LinkShares, group: NDArray[np.int64], groups: int, level: NDArray[np.int8]
+) -> list[ServiceGroup]:
     """Compute each group of services: ``group`` (s,) is the one each service is in, ``level`` (s,) its level or -1.
 
     The index is Σωq̂/Σω over the group's links with its bounds (§5); the point is None below the publish threshold.
@@ -77,7 +77,7 @@ def tabulate_links(
     for at in range(groups):
         own = group == at
         found.append(
-            Group(
+            ServiceGroup(
                 index=SetIndex(
                     links=int(links[at]),
                     point=None if np.isnan(point[at]) else float(point[at]),

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Stage
-from services.indicator.register_arrays import Frame
-from services.indicator.shares import LinkShares, ratio, sums
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.shares import LinkShares, group_sums, ratio
 
-__all__ = ["Imputation", "Members", "if_fixed", "lower_if_fixed"]
+__all__ = ["Imputation", "WeighedLinks", "estimate_if_fixed", "lower_if_fixed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
+class WeighedLinks:
     """The links of one set that weigh something in it: positions in the frame (k,), ascending, and weights (k,)."""
 
     links: NDArray[np.int64]
@@ -36,24 +36,24 @@ class Imputation:
     total_weight: float
 
     @classmethod
-    def of(cls, frame: Frame, shares: LinkShares) -> Imputation:
+    def of(cls, frame: RegisterArrays, shares: LinkShares) -> Imputation:
         """Sum up one window."""
         services = len(frame.services)
         weight = np.where(shares.known > 0, frame.weight, 0.0)
-        known = sums(frame.service, weight, services)
-        ok = sums(frame.service, weight * ratio(shares.counts[Stage.OK], shares.known, otherwise=0.0), services)
+        known = group_sums(frame.service, weight, services)
+        ok = group_sums(frame.service, weight * ratio(shares.counts[Stage.OK], shares.known, otherwise=0.0), services)
         service_weight = np.where(known > 0, frame.service_weight, 0.0)
         everywhere = np.zeros(services, dtype=np.int64)
         return cls(
             weight=known,
             ok=ok,
-            total=float(sums(everywhere, service_weight * ratio(ok, known, otherwise=0.0), 1)[0]),
-            total_weight=float(sums(everywhere, service_weight, 1)[0]),
+            total=float(group_sums(everywhere, service_weight * ratio(ok, known, otherwise=0.0), 1)[0]),
+            total_weight=float(group_sums(everywhere, service_weight, 1)[0]),
         )
 
 
-def if_fixed(
-    frame: Frame, shares: LinkShares, imputation: Imputation, members: Members, chosen: NDArray[np.int64]
+def estimate_if_fixed(
+    frame: RegisterArrays, shares: LinkShares, imputation: Imputation, members: WeighedLinks, chosen: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Compute the estimate of a set with one link OK in all its slots in force, for each of the ``chosen`` members.
 
@@ -96,7 +96,7 @@ def if_fixed(
 
 
 def lower_if_fixed(
-    shares: LinkShares, members: Members, chosen: NDArray[np.int64], lower: float
+    shares: LinkShares, members: WeighedLinks, chosen: NDArray[np.int64], lower: float
 ) -> NDArray[np.float64]:
     """Compute L of a set with one link OK in all its slots in force, for each of the ``chosen`` members (§5).
 

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import IndicatorKind, Stage
-from services.indicator.intervals.outages import Spells, SpellSums
-from services.indicator.intervals.sets import Sets
-from services.indicator.register_arrays import Frame
-from services.indicator.shares import ratio, sums
-from services.indicator.verdicts import CauseRows, DayEvidence
+from services.indicator.intervals.outages import OutageAccumulator, OutageTotals
+from services.indicator.intervals.sets import LinkSets
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.shares import group_sums, ratio
+from services.indicator.verdicts import CauseSums, DayEvidence
 
-__all__ = ["AGGREGATES", "Record"]
+__all__ = ["AGGREGATES", "HistorySums"]
 
 AGGREGATES: Final = (
     IndicatorKind.GOVERNMENT,
@@ -30,7 +30,7 @@ AGGREGATES: Final = (
 OPEN_DAYS: Final = 3
 
 
-class Record:
+class HistorySums:
     """Sums of days that stay the same from one look at the evidence to the next.
 
     It is a memory and no more: what it returns depends on the arguments alone. A day is known again by its rows, which
@@ -38,19 +38,19 @@ class Record:
     """
 
     def __init__(self) -> None:
-        self._frame: Frame | None = None
-        self._sums: dict[int, tuple[Sequence[CauseRows], SpellSums]] = {}
-        self._met: dict[int, tuple[Sequence[CauseRows], NDArray[np.int64]]] = {}
-        self._losses: dict[int, tuple[CauseRows, Mapping[IndicatorKind, NDArray[np.float64]]]] = {}
-        self._sets: dict[IndicatorKind, Sets] = {}
+        self._frame: RegisterArrays | None = None
+        self._sums: dict[int, tuple[Sequence[CauseSums], OutageAccumulator]] = {}
+        self._met: dict[int, tuple[Sequence[CauseSums], NDArray[np.int64]]] = {}
+        self._losses: dict[int, tuple[CauseSums, Mapping[IndicatorKind, NDArray[np.float64]]]] = {}
+        self._sets: dict[IndicatorKind, LinkSets] = {}
 
-    def spells(self, window: int, days: Sequence[DayEvidence], slot_seconds: int) -> Spells:
+    def spells(self, window: int, days: Sequence[DayEvidence], slot_seconds: int) -> OutageTotals:
         """Sum the causes over days; ``window``, its length in days, tells apart spans that are asked for by turns."""
         rows = [day.causes for day in days]
         settled = rows[:-OPEN_DAYS]
         kept, total = self._sums.get(window, ((), None))
         if total is None or not _begin(kept, settled):
-            kept, total = (), SpellSums(len(rows[0]), slot_seconds)
+            kept, total = (), OutageAccumulator(len(rows[0]), slot_seconds)
         for row in settled[len(kept) :]:
             total.add(row)
         self._sums[window] = (settled, total)
@@ -79,7 +79,7 @@ class Record:
         return total
 
     def daily(
-        self, frame: Frame, days: Sequence[DayEvidence], whole_day: int
+        self, frame: RegisterArrays, days: Sequence[DayEvidence], whole_day: int
     ) -> Mapping[IndicatorKind, Sequence[NDArray[np.float64]]]:
         """Return each set's bus-free loss of each day, by kind (sets,) for each of the days, NaN where nothing is known.
 
@@ -87,7 +87,7 @@ class Record:
         """
         self._see(frame)
         found: dict[IndicatorKind, list[NDArray[np.float64]]] = {kind: [] for kind in AGGREGATES}
-        losses: dict[int, tuple[CauseRows, Mapping[IndicatorKind, NDArray[np.float64]]]] = {}
+        losses: dict[int, tuple[CauseSums, Mapping[IndicatorKind, NDArray[np.float64]]]] = {}
         for day in days:
             rows, of_day = self._losses.get(day.day, (None, None))
             if rows is not day.causes or of_day is None:
@@ -99,23 +99,23 @@ class Record:
         self._losses = losses
         return found
 
-    def sets(self, frame: Frame, kind: IndicatorKind) -> Sets:
+    def sets(self, frame: RegisterArrays, kind: IndicatorKind) -> LinkSets:
         """Return the sets of a kind."""
         self._see(frame)
         if kind not in self._sets:
-            self._sets[kind] = Sets.of(*_groups(frame, kind), frame.provider)
+            self._sets[kind] = LinkSets.of(*_groups(frame, kind), frame.provider)
         return self._sets[kind]
 
-    def _see(self, frame: Frame) -> None:
+    def _see(self, frame: RegisterArrays) -> None:
         if self._frame is not frame:
             self._frame = frame
             self._losses, self._sets = {}, {}
 
-    def _of_day(self, frame: Frame, day: DayEvidence) -> dict[IndicatorKind, NDArray[np.float64]]:
+    def _of_day(self, frame: RegisterArrays, day: DayEvidence) -> dict[IndicatorKind, NDArray[np.float64]]:
         known = day.causes.known[1 + len(frame.agencies) :]
         in_force = (frame.required_from <= day.day) & (day.day < frame.required_until)
         weight = np.where(in_force, frame.weight, 0.0)
-        within = ratio(weight, sums(frame.service, weight, len(frame.services))[frame.service], otherwise=0.0)
+        within = ratio(weight, group_sums(frame.service, weight, len(frame.services))[frame.service], otherwise=0.0)
         within[known == 0] = 0.0
         omega = frame.service_weight[frame.service] * within
         failed = known - np.minimum(day.counts(Stage.OK), known)
@@ -130,7 +130,7 @@ class Record:
         return found
 
 
-def _begin(kept: Sequence[CauseRows], settled: Sequence[CauseRows]) -> bool:
+def _begin(kept: Sequence[CauseSums], settled: Sequence[CauseSums]) -> bool:
     """Whether days that were summed are the first of these; sums of none have a size too, of an earlier register."""
     same = all(one is other for one, other in zip(kept, settled, strict=False))
     return 0 < len(kept) <= len(settled) and same
@@ -144,7 +144,7 @@ def _meet(total: NDArray[np.int64], day: DayEvidence) -> None:
         total += np.maximum(charged, np.maximum(down - day.slots + known, 0) * day.live)
 
 
-def _groups(frame: Frame, kind: IndicatorKind) -> tuple[NDArray[np.int64], int]:
+def _groups(frame: RegisterArrays, kind: IndicatorKind) -> tuple[NDArray[np.int64], int]:
     match kind:
         case IndicatorKind.SECTOR:
             return frame.sector, len(frame.sectors)

@@ -11,23 +11,28 @@ from numpy.typing import NDArray
 
 from services.core.model import IndicatorKind, Stage
 from services.indicator.calendar import RECORD_DAYS
-from services.indicator.intervals.history import Record
-from services.indicator.intervals.loss_bounds import Bounds
-from services.indicator.intervals.outages import Spells
-from services.indicator.intervals.recipe import combine
-from services.indicator.intervals.sets import Causes, Guard, Learnt, group_bounds, link_bounds
-from services.indicator.register_arrays import Frame
-from services.indicator.shares import LinkShares, grouping, ratio, sums
-from services.indicator.verdicts import Countable, DayEvidence
+from services.indicator.intervals.history import HistorySums
+from services.indicator.intervals.loss_bounds import LossBounds
+from services.indicator.intervals.outages import OutageTotals
+from services.indicator.intervals.recipe import combine_with_bus
+from services.indicator.intervals.sets import ClassEstimates, CommonModeGuard, WindowCauses, bound_groups, bound_links
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.shares import LinkShares, group_sums, grouping, ratio
+from services.indicator.verdicts import DayEvidence, EvidenceSource
 
-__all__ = ["Margins", "Past"]
+__all__ = ["Intervals", "OutageHistory"]
 
 
-class Past:
+class OutageHistory:
     """The days that the intervals of some windows look back on, summed once for all of them."""
 
     def __init__(
-        self, record: Record, frame: Frame, evidence: Countable, windows: Sequence[int], end_slot: int
+        self,
+        record: HistorySums,
+        frame: RegisterArrays,
+        evidence: EvidenceSource,
+        windows: Sequence[int],
+        end_slot: int,
     ) -> None:
         """Look back from ``end_slot`` as far as the longest of the ``windows``, in days, and the record reach."""
         self.record = record
@@ -37,9 +42,9 @@ class Past:
         span = self.span(max(RECORD_DAYS, *windows))
         self.days = list(evidence.days(frame, span))
         self._daily = record.daily(frame, self.days, 86400 // self.calendar.slot_seconds)
-        self._guards: dict[int, dict[IndicatorKind, Guard]] = {}
-        self._spells: dict[int, Spells] = {}
-        self._learnt: dict[int, Learnt] = {}
+        self._guards: dict[int, dict[IndicatorKind, CommonModeGuard]] = {}
+        self._spells: dict[int, OutageTotals] = {}
+        self._learnt: dict[int, ClassEstimates] = {}
 
     def span(self, window: int) -> range:
         """Return the slots of a window of so many days."""
@@ -50,30 +55,30 @@ class Past:
         first = self.calendar.day_of(self.span(window).start).toordinal()
         return [day for day in self.days if day.day >= first]
 
-    def spells(self, window: int) -> Spells:
+    def spells(self, window: int) -> OutageTotals:
         """Return the outages of a window of so many days."""
         days = self.since(window)
         if len(days) not in self._spells:
             self._spells[len(days)] = self.record.spells(window, days, self.calendar.slot_seconds)
         return self._spells[len(days)]
 
-    def learnt(self, window: int) -> Learnt:
+    def learnt(self, window: int) -> ClassEstimates:
         """Return what the outages of a window of so many days say."""
         days = len(self.since(window))
         if days not in self._learnt:
-            self._learnt[days] = Learnt.of(self.spells(window), len(self.frame.agencies))
+            self._learnt[days] = ClassEstimates.of(self.spells(window), len(self.frame.agencies))
         return self._learnt[days]
 
-    def guards(self, window: int) -> dict[IndicatorKind, Guard]:
+    def guards(self, window: int) -> dict[IndicatorKind, CommonModeGuard]:
         """Return the guards of one day, by the days of a window."""
         if window not in self._guards:
             days = len(self.since(window))
-            self._guards[window] = {kind: Guard.of(daily[-days:]) for kind, daily in self._daily.items()}
+            self._guards[window] = {kind: CommonModeGuard.of(daily[-days:]) for kind, daily in self._daily.items()}
         return self._guards[window]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Margins:
+class Intervals:
     """One window's causes, and what of its links depends on them, in frame order.
 
     ``connected`` (n,): the share of a link's known slots in which it was live; the rest, on paper, is exact. Of its live
@@ -82,18 +87,18 @@ class Margins:
     ``guards`` of aggregates by kind.
     """
 
-    past: Past
+    past: OutageHistory
     shares: LinkShares
-    causes: Causes
+    causes: WindowCauses
     connected: NDArray[np.float64]
     met: NDArray[np.float64]
     charged: NDArray[np.float64]
     loss: NDArray[np.float64]
     seen: NDArray[np.bool_]
-    guards: dict[IndicatorKind, Guard]
+    guards: dict[IndicatorKind, CommonModeGuard]
 
     @classmethod
-    def of(cls, past: Past, shares: LinkShares, window: int) -> Self | None:
+    def of(cls, past: OutageHistory, shares: LinkShares, window: int) -> Self | None:
         """Measure a window of so many days, of which ``shares`` are; None while it has no slot."""
         days, reach = past.since(window), max(window, RECORD_DAYS)
         if not days:
@@ -106,7 +111,7 @@ class Margins:
         return cls(
             past=past,
             shares=shares,
-            causes=Causes.of(spells, past.learnt(reach)),
+            causes=WindowCauses.of(spells, past.learnt(reach)),
             connected=ratio(live, shares.known, otherwise=0.0),
             met=ratio(past.record.met(window, days, agencies), live, otherwise=0.0),
             charged=ratio(live - known, live, otherwise=0.0),
@@ -124,30 +129,33 @@ class Margins:
         """
         if kind is IndicatorKind.LINK:
             connected, met, charged, seen = self.connected, self.met, self.charged, self.seen
-            found = link_bounds(self.causes, self.past.frame.provider, self.loss)
+            found = bound_links(self.causes, self.past.frame.provider, self.loss)
         else:
             ids, group, weight = grouping(self.past.frame, self.shares, kind)
             weight = np.where(self.shares.known > 0, weight, 0.0)
             exposed = weight * self.connected
-            whole, part = sums(group, weight, len(ids)), sums(group, exposed, len(ids))
+            whole, part = group_sums(group, weight, len(ids)), group_sums(group, exposed, len(ids))
             connected = ratio(part, whole, otherwise=0.0)
-            met, charged = sums(group, exposed * self.met, len(ids)), sums(group, exposed * self.charged, len(ids))
+            met, charged = (
+                group_sums(group, exposed * self.met, len(ids)),
+                group_sums(group, exposed * self.charged, len(ids)),
+            )
             certain = np.where(self.seen, exposed, 0.0)
-            seen = sums(group, certain, len(ids)) > 0
+            seen = group_sums(group, certain, len(ids)) > 0
             sets = self.past.record.sets(self.past.frame, kind)
-            found = group_bounds(sets, certain, self.loss, self.causes, self.guards[kind])
-        bounds = combine(found, self._bus(ratio(np.minimum(charged, met), met, otherwise=1.0)))
+            found = bound_groups(sets, certain, self.loss, self.causes, self.guards[kind])
+        bounds = combine_with_bus(found, self._bus(ratio(np.minimum(charged, met), met, otherwise=1.0)))
         low = np.where(seen, connected * (1.0 - bounds.high), 0.0)
         high = np.where(seen, connected * (1.0 - bounds.low), connected)
         return np.minimum(low, point), np.maximum(high, point)
 
-    def _bus(self, exposure: NDArray[np.float64]) -> Bounds:
+    def _bus(self, exposure: NDArray[np.float64]) -> LossBounds:
         """Scale the bus's loss to what it took along of what it met."""
         bus = self.causes.bus
-        return Bounds(exposure * bus.loss, exposure * bus.low, exposure * bus.high)
+        return LossBounds(exposure * bus.loss, exposure * bus.low, exposure * bus.high)
 
 
-def _on_paper(frame: Frame, days: Sequence[DayEvidence]) -> NDArray[np.int64]:
+def _on_paper(frame: RegisterArrays, days: Sequence[DayEvidence]) -> NDArray[np.int64]:
     """Count each link's slots in force before it was live: known zeros, whatever was measured (§3)."""
     ordinals = np.array([day.day for day in days])
     before = np.cumsum([0, *(day.slots for day in days)])

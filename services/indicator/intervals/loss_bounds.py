@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-__all__ = ["LEVEL", "SMALLEST_SHAPE", "Bounds", "gamma_ratio", "loss_bounds"]
+__all__ = ["LEVEL", "SMALLEST_SHAPE", "LossBounds", "bound_loss", "gamma_ratio"]
 
 LEVEL: Final = 0.95
 """The share of cases in which an interval is meant to hold the truth."""
@@ -24,7 +24,7 @@ _LOW, _HIGH = (1 - LEVEL) / 2, (1 + LEVEL) / 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bounds:
+class LossBounds:
     """An estimated loss with its bounds, low ≤ loss ≤ high, shares in [0, 1], (m,) each."""
 
     loss: NDArray[np.float64]
@@ -72,12 +72,12 @@ def _table(probability: float) -> _Table:
     return _Table(grid, values, np.append(np.diff(values) / np.diff(grid), 0.0))
 
 
-def loss_bounds(
+def bound_loss(
     loss: NDArray[np.float64],
     variance: NDArray[np.float64],
     more: NDArray[np.float64],
     more_square: NDArray[np.float64],
-) -> Bounds:
+) -> LossBounds:
     """Bound a loss y ≤ ½ of variance v, if one more outage would add w = ``more``, with second moment ``more_square``.
 
     Lower odds o·g(.025; o²/v), or 0 if y = 0; upper odds (o + w)·g(.975; (o + w)²/(v + w₂)), where o = y/(1 - y) and v,
@@ -89,7 +89,7 @@ def loss_bounds(
     raised = odds + more
     low = odds * gamma_ratio(_LOW, _shape(odds, variance))
     high = raised * gamma_ratio(_HIGH, _shape(raised, variance + more_square))
-    return Bounds(loss, np.minimum(loss, low / (1.0 + low)), np.maximum(loss, high / (1.0 + high)))
+    return LossBounds(loss, np.minimum(loss, low / (1.0 + low)), np.maximum(loss, high / (1.0 + high)))
 
 
 def _shape(mean: NDArray[np.float64], variance: NDArray[np.float64]) -> NDArray[np.float64]:

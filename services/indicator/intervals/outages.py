@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.verdicts import CauseRows, pause_slots
+from services.indicator.verdicts import CauseSums, pause_slots
 
-__all__ = ["SpellSums", "Spells"]
+__all__ = ["OutageAccumulator", "OutageTotals"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Spells:
+class OutageTotals:
     """Sums over a span, per cause: K ``known`` and S ``down`` in hours, N ``outages``, Q ``squares`` in hours².
 
     Q is about the sum of the squared lengths of the outages.
@@ -25,12 +25,12 @@ class Spells:
     outages: NDArray[np.float64]
     squares: NDArray[np.float64]
 
-    def part(self, causes: slice) -> Spells:
+    def part(self, causes: slice) -> OutageTotals:
         """Return some of the causes."""
-        return Spells(self.known[causes], self.down[causes], self.outages[causes], self.squares[causes])
+        return OutageTotals(self.known[causes], self.down[causes], self.outages[causes], self.squares[causes])
 
 
-class SpellSums:
+class OutageAccumulator:
     """Sums of days of slots of so many seconds, appended one after another.
 
     Days that an outage goes on between are a chain. A chain with downtime Y and M outages adds 2Y²/(M+1) to Q: the
@@ -48,11 +48,11 @@ class SpellSums:
         self._squares = np.zeros(causes)
         self._tail = np.full(causes, pause_slots(slot_seconds), dtype=np.uint8)
 
-    def copy(self) -> SpellSums:
+    def copy(self) -> OutageAccumulator:
         """Return the same sums, to be added to by themselves."""
         return deepcopy(self)
 
-    def add(self, day: CauseRows) -> None:
+    def add(self, day: CauseSums) -> None:
         """Append a day. A day in which nothing is known of a cause changes nothing of it, and breaks no chain."""
         pause, failing = pause_slots(self._slot_seconds), np.flatnonzero(day.down)
         down, outages = day.down[failing], day.outages[failing].astype(np.int32)
@@ -69,11 +69,11 @@ class SpellSums:
         np.minimum(self._tail + day.tail, pause, out=self._tail)
         self._tail[failing] = day.tail[failing]
 
-    def spells(self) -> Spells:
+    def spells(self) -> OutageTotals:
         """Return the sums in hours."""
         slot_hours = self._slot_seconds / 3600
         squares = self._squares + _chain(self._chain_down, self._chain_outages)
-        return Spells(
+        return OutageTotals(
             known=self._known.astype(np.float64) * slot_hours,
             down=self._down.astype(np.float64) * slot_hours,
             outages=self._outages.astype(np.float64),

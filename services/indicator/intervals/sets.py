@@ -10,56 +10,69 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.intervals.loss_bounds import Bounds
-from services.indicator.intervals.outages import Spells
-from services.indicator.intervals.recipe import Lengths, Spread, bus_bounds, lengths, mirrors, pool, set_bounds, spread
-from services.indicator.shares import ratio, sums
+from services.indicator.intervals.loss_bounds import LossBounds
+from services.indicator.intervals.outages import OutageTotals
+from services.indicator.intervals.recipe import (
+    LossMoments,
+    OutageLengths,
+    bound_bus,
+    bound_sets,
+    cause_moments,
+    estimate_lengths,
+    mirrored_losses,
+    pool_causes,
+)
+from services.indicator.shares import group_sums, ratio
 
-__all__ = ["Causes", "Guard", "Learnt", "Sets", "group_bounds", "link_bounds"]
+__all__ = ["ClassEstimates", "CommonModeGuard", "LinkSets", "WindowCauses", "bound_groups", "bound_links"]
 
 GUARDED_SETS: Final = 512
 """Sets of which the days are looked at together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learnt:
+class ClassEstimates:
     """What a record says of all causes, for every window that looks back on it."""
 
-    providers: Lengths
-    own: Lengths
-    bus: Spells
+    providers: OutageLengths
+    own: OutageLengths
+    bus: OutageTotals
 
     @classmethod
-    def of(cls, record: Spells, agencies: int) -> Learnt:
+    def of(cls, record: OutageTotals, agencies: int) -> ClassEstimates:
         """Learn from a record, in the order bus, agencies, links."""
         providers, own = record.part(slice(1, 1 + agencies)), record.part(slice(1 + agencies, None))
-        return cls(lengths(providers, pool(providers)), lengths(own, pool(own)), record.part(slice(1)))
+        return cls(
+            estimate_lengths(providers, pool_causes(providers)),
+            estimate_lengths(own, pool_causes(own)),
+            record.part(slice(1)),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Causes:
+class WindowCauses:
     """What one window shows of all causes: ``providers`` (agencies,), links' ``own`` faults (n,), and the ``bus``."""
 
-    providers: Spread
-    own: Spread
-    bus: Bounds
+    providers: LossMoments
+    own: LossMoments
+    bus: LossBounds
 
     @classmethod
-    def of(cls, window: Spells, learnt: Learnt) -> Causes:
+    def of(cls, window: OutageTotals, learnt: ClassEstimates) -> WindowCauses:
         """Spread the causes of a window, in the order bus, agencies, links.
 
         A bus of which nothing is known loses nothing and adds no margin.
         """
         first = 1 + len(learnt.providers.mean)
         return cls(
-            providers=spread(window.part(slice(1, first)), learnt.providers),
-            own=spread(window.part(slice(first, None)), learnt.own),
-            bus=bus_bounds(window.part(slice(1)), learnt.bus),
+            providers=cause_moments(window.part(slice(1, first)), learnt.providers),
+            own=cause_moments(window.part(slice(first, None)), learnt.own),
+            bus=bound_bus(window.part(slice(1)), learnt.bus),
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sets:
+class LinkSets:
     """Sets that each of n links belongs to one of, and the m pairs of a set and a provider that links fall into.
 
     ``group`` and ``pair`` (n,) of each link; ``pair_group`` and ``pair_provider`` (m,) of each pair.
@@ -72,7 +85,7 @@ class Sets:
     pair_provider: NDArray[np.int64]
 
     @classmethod
-    def of(cls, group: NDArray[np.int64], size: int, provider: NDArray[np.int64]) -> Sets:
+    def of(cls, group: NDArray[np.int64], size: int, provider: NDArray[np.int64]) -> LinkSets:
         """Find the pairs of links with these sets, of which there are ``size``, and these providers."""
         providers = int(provider.max(initial=0)) + 1
         pairs, pair = np.unique(group * providers + provider, return_inverse=True)
@@ -80,15 +93,15 @@ class Sets:
         return cls(size, group, pair, pair_group, pair_provider)
 
 
-def link_bounds(causes: Causes, provider: NDArray[np.int64], loss: NDArray[np.float64]) -> Bounds:
+def bound_links(causes: WindowCauses, provider: NDArray[np.int64], loss: NDArray[np.float64]) -> LossBounds:
     """Bound each link's bus-free ``loss`` (n,), as an aggregate of its ``provider`` (n,) and its own faults."""
     providers, own = causes.providers, causes.own
     less, less_square = np.zeros_like(loss), np.zeros_like(loss)
-    mirrored = mirrors(loss)
+    mirrored = mirrored_losses(loss)
     failing = provider[mirrored]
     less[mirrored] = np.maximum(providers.less[failing], own.less[mirrored])
     less_square[mirrored] = np.maximum(providers.less_square[failing], own.less_square[mirrored])
-    of = Spread(
+    of = LossMoments(
         loss=loss,
         variance=providers.variance[provider] + own.variance,
         more=np.maximum(providers.more[provider], own.more),
@@ -96,20 +109,20 @@ def link_bounds(causes: Causes, provider: NDArray[np.int64], loss: NDArray[np.fl
         less=less,
         less_square=less_square,
     )
-    return set_bounds(of)
+    return bound_sets(of)
 
 
-def group_bounds(
-    sets: Sets, weight: NDArray[np.float64], loss: NDArray[np.float64], causes: Causes, guard: Guard
-) -> Bounds:
+def bound_groups(
+    sets: LinkSets, weight: NDArray[np.float64], loss: NDArray[np.float64], causes: WindowCauses, guard: CommonModeGuard
+) -> LossBounds:
     """Bound the bus-free loss of each set: y = Σωy/Σω, v = ΣW_c²·v_c, w = max W_c·a_c, w₂ = max W_c²·b_c.
 
     ``weight`` and ``loss`` (n,) are each link's ω and bus-free loss; W_c is the share of ω that depends on cause c. None
     of v, w and w₂ is below the ``guard``'s. Zero throughout where nothing weighs.
     """
     providers, own = causes.providers, causes.own
-    share = ratio(weight, sums(sets.group, weight, sets.size)[sets.group], otherwise=0.0)
-    of_pair = sums(sets.pair, share, len(sets.pair_group))
+    share = ratio(weight, group_sums(sets.group, weight, sets.size)[sets.group], otherwise=0.0)
+    of_pair = group_sums(sets.pair, share, len(sets.pair_group))
     square, square_of_pair = share**2, of_pair**2
 
     provider = sets.pair_provider
@@ -120,14 +133,14 @@ def group_bounds(
         np.maximum.at(found, sets.group, of_links)
         return found
 
-    variance = sums(sets.pair_group, square_of_pair * providers.variance[provider], sets.size)
-    variance += sums(sets.group, square * own.variance, sets.size)
-    of_sets = np.minimum(1.0, sums(sets.group, share * loss, sets.size))
+    variance = group_sums(sets.pair_group, square_of_pair * providers.variance[provider], sets.size)
+    variance += group_sums(sets.group, square * own.variance, sets.size)
+    of_sets = np.minimum(1.0, group_sums(sets.group, share * loss, sets.size))
     less = less_square = np.zeros(sets.size)
-    if len(mirrors(of_sets)):
+    if len(mirrored_losses(of_sets)):
         less = largest(of_pair * providers.less[provider], share * own.less)
         less_square = largest(square_of_pair * providers.less_square[provider], square * own.less_square)
-    of = Spread(
+    of = LossMoments(
         loss=of_sets,
         variance=np.maximum(variance, guard.variance),
         more=np.maximum(largest(of_pair * providers.more[provider], share * own.more), guard.more),
@@ -137,11 +150,11 @@ def group_bounds(
         less=less,
         less_square=less_square,
     )
-    return set_bounds(of)
+    return bound_sets(of)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Guard:
+class CommonModeGuard:
     """What fails together in sets without a common cause known, as days show it, (sets,) each.
 
     ``variance`` of the mean loss over some days; what one ``more`` bad day would add to it, and its ``more_square``.
@@ -152,7 +165,7 @@ class Guard:
     more_square: NDArray[np.float64]
 
     @classmethod
-    def of(cls, daily: Sequence[NDArray[np.float64]]) -> Guard:
+    def of(cls, daily: Sequence[NDArray[np.float64]]) -> CommonModeGuard:
         """Guard a window of one day by the ``daily`` bus-free losses of its record, (sets,) for each day.
 
         The variance is γ₀ + 2·max(γ₁, 0), with γ₀ the variance and γ₁ the lag-1 autocovariance of a day's loss.
@@ -180,6 +193,6 @@ class Guard:
         few = 1.0 + ratio(fourth, second**2, otherwise=0.0)
         return few * (variance + 2.0 * np.maximum(lagged, 0.0)), more, 2.0 * more**2
 
-    def over(self, days: float) -> Guard:
+    def over(self, days: float) -> CommonModeGuard:
         """Guard a window of so many days by the same record."""
-        return Guard(self.variance / days, self.more / days, self.more_square / days**2)
+        return CommonModeGuard(self.variance / days, self.more / days, self.more_square / days**2)

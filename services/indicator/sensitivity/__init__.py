@@ -1,7 +1,7 @@
 """How far choices of method move ranks (docs/method.md §7)."""
 
 from services.indicator.sensitivity.cases import FACTORS
-from services.indicator.sensitivity.ranks import Ranking, analyse
+from services.indicator.sensitivity.ranks import Ranking, analyse_ranks
 from services.indicator.sensitivity.recount import recount_dump
 
-__all__ = ["FACTORS", "Ranking", "analyse", "recount_dump"]
+__all__ = ["FACTORS", "Ranking", "analyse_ranks", "recount_dump"]

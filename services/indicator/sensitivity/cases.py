@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from services.core.model import IndicatorKind
 from services.indicator.index import strict_shares
-from services.indicator.register_arrays import Frame
-from services.indicator.shares import grouping, link_shares, mean_share, ratio, sums
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.shares import group_sums, grouping, link_shares, mean_share, ratio
 from services.indicator.verdicts import WindowCounts
 
-__all__ = ["FACTORS", "SWITCHES", "Cases", "compute", "reweigh"]
+__all__ = ["FACTORS", "SWITCHES", "SwitchCases", "compute_cases", "reweigh"]
 
 SWITCHES: Final = ("weights", "aggregate", "latency limit", "age limit", "window", "unknown")
 
@@ -24,7 +24,7 @@ FACTORS: Final = (0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cases:
+class SwitchCases:
     """All combinations for the agencies in one role.
 
     ``states`` names each switch's states, in the order of SWITCHES; ``base`` is the headline's combination.
@@ -38,15 +38,15 @@ class Cases:
     values: NDArray[np.float64]
 
 
-def compute(
-    frame: Frame,
+def compute_cases(
+    frame: RegisterArrays,
     counted: Mapping[tuple[float, float, int], WindowCounts],
     kind: IndicatorKind,
     *,
     windows: Sequence[int],
     window: int,
     volumes: NDArray[np.int64] | None,
-) -> Cases:
+) -> SwitchCases:
     """Compute every combination for the agencies as consumers or as providers.
 
     ``counted`` says what each window holds with τ and φ times two factors; ``window``, one of ``windows``, is the
@@ -68,10 +68,12 @@ def compute(
                         values[w, a, i, j, k] = of
     one = FACTORS.index(1.0)
     base = (0, 0, one, one, list(windows).index(window), states[-1].index("zero"))
-    return Cases(kind, frame.agencies, states, base, values)
+    return SwitchCases(kind, frame.agencies, states, base, values)
 
 
-def reweigh(frame: Frame, weights: str, in_force: NDArray[np.bool_], volumes: NDArray[np.int64] | None) -> Frame:
+def reweigh(
+    frame: RegisterArrays, weights: str, in_force: NDArray[np.bool_], volumes: NDArray[np.int64] | None
+) -> RegisterArrays:
     """Return the frame with other weights: ``service`` leaves the register's, each service counting by v_s.
 
     ``link``: each link counts by its own w, so a service by those of its links in force. ``volume``: by its exchanges
@@ -85,15 +87,17 @@ def reweigh(frame: Frame, weights: str, in_force: NDArray[np.bool_], volumes: ND
     weight = np.where(counts, frame.weight, 0.0)
     if weights == "volume" and volumes is not None:
         logged = counts & (volumes > 0)
-        of_service = sums(frame.service[logged], volumes[logged], services)
-        links_of_service = sums(frame.service[logged], logged[logged], services)
+        of_service = group_sums(frame.service[logged], volumes[logged], services)
+        links_of_service = group_sums(frame.service[logged], logged[logged], services)
         overall = ratio(np.array([volumes[logged].sum()]), np.array([logged.sum()]), otherwise=1.0)[0]
         typical = np.where(links_of_service > 0, ratio(of_service, links_of_service, otherwise=0.0), overall)
         weight = np.where(counts, np.where(logged, volumes, typical[frame.service]), 0.0)
-    return replace(frame, weight=weight, service_weight=sums(frame.service, weight, services))
+    return replace(frame, weight=weight, service_weight=group_sums(frame.service, weight, services))
 
 
-def _values(frame: Frame, counts: WindowCounts, kind: IndicatorKind) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _values(
+    frame: RegisterArrays, counts: WindowCounts, kind: IndicatorKind
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return I and E of every agency, each (2, agencies): unknown imputed, and counted as not served."""
     shares = link_shares(frame, counts.slots, counts.counts)
     ids, group, weight = grouping(frame, shares, kind)

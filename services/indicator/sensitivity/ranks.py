@@ -12,12 +12,12 @@ from scipy.stats import uniform
 
 from services.core.model import IndicatorKind, RankBand, RankSensitivity, SwitchIndex
 from services.indicator.index import TOLERANCE
-from services.indicator.register_arrays import Frame
-from services.indicator.sensitivity.cases import SWITCHES, Cases, compute
-from services.indicator.sensitivity.sobol import estimate
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.sensitivity.cases import SWITCHES, SwitchCases, compute_cases
+from services.indicator.sensitivity.sobol import estimate_indices
 from services.indicator.verdicts import WindowCounts
 
-__all__ = ["Ranking", "analyse", "rank"]
+__all__ = ["Ranking", "analyse_ranks", "rank_descending"]
 
 BAND: Final = (0.05, 0.95)
 """The part of the cases that a rank band covers."""
@@ -36,22 +36,22 @@ class Ranking:
     moved: RankSensitivity
 
 
-def analyse(
-    frame: Frame,
+def analyse_ranks(
+    frame: RegisterArrays,
     counted: Mapping[tuple[float, float, int], WindowCounts],
     *,
     windows: Sequence[int],
     window: int,
     volumes: NDArray[np.int64] | None = None,
 ) -> tuple[Ranking, ...]:
-    """Rank the agencies as consumers and as providers in every combination of switches; arguments as ``compute`` has."""
+    """Rank the agencies as consumers and as providers in every combination of switches; arguments as ``compute_cases`` has."""
     return tuple(
-        _ranking(compute(frame, counted, kind, windows=windows, window=window, volumes=volumes))
+        _ranking(compute_cases(frame, counted, kind, windows=windows, window=window, volumes=volumes))
         for kind in (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
     )
 
 
-def rank(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def rank_descending(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rank values (…, m), the largest first; those that are equal share the better rank, and NaN has none.
 
     Sums of the same terms agree within 10⁻¹² (§5), so what differs by less is equal.
@@ -67,8 +67,8 @@ def rank(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isnan(values), np.nan, ranks)
 
 
-def _ranking(cases: Cases) -> Ranking:
-    ranks = rank(cases.values)
+def _ranking(cases: SwitchCases) -> Ranking:
+    ranks = rank_descending(cases.values)
     base = ranks[cases.base]
     ranked = np.flatnonzero(~np.isnan(base))
     ranks, base = ranks[..., ranked], base[ranked]
@@ -100,7 +100,7 @@ def _switches(states: Sequence[tuple[str, ...]], shift: NDArray[np.float64]) -> 
     def look_up(points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(shift[tuple(np.minimum(points.astype(np.int64), last))])
 
-    found = estimate(look_up, [uniform(0, len(names)) for names in states])
+    found = estimate_indices(look_up, [uniform(0, len(names)) for names in states])
     return tuple(
         SwitchIndex(switch, names, *(float(values[at]) for values in columns))
         for columns in [(found.total, found.total_error, found.first, found.first_error)]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from services.core.model import MeasurementColumns, Register
 from services.indicator.calendar import Calendar
-from services.indicator.register_arrays import Frame
-from services.indicator.sensitivity.rejudge import Limits, rejudge
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.sensitivity.rejudge import TargetLimits, rejudge
 from services.indicator.verdicts import WindowCounts
 from services.indicator.window import Evidence
 
@@ -25,7 +25,7 @@ CHUNK_SLOTS: Final = 16
 
 def recount_dump(
     register: Register,
-    frame: Frame,
+    frame: RegisterArrays,
     batches: Sequence[MeasurementColumns],
     *,
     end_slot: int,
@@ -63,12 +63,12 @@ class _Rows:
     """A batch, its limits, and its rows in the order of their slots."""
 
     columns: MeasurementColumns
-    limits: Limits
+    limits: TargetLimits
     order: NDArray[np.int64]
 
     @classmethod
     def of(cls, register: Register, columns: MeasurementColumns) -> _Rows:
-        return cls(columns, Limits.of(register, columns.targets), np.argsort(columns.slot_start, kind="stable"))
+        return cls(columns, TargetLimits.of(register, columns.targets), np.argsort(columns.slot_start, kind="stable"))
 
     def of_slots(self, slots: range, slot_seconds: int) -> MeasurementColumns:
         edges = np.array([slots.start, slots.stop]) * slot_seconds

@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from services.core.model import MeasurementColumns, Outcome, Reason, Register, Target
 
-__all__ = ["Limits", "rejudge"]
+__all__ = ["TargetLimits", "rejudge"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Limits:
+class TargetLimits:
     """τ (``latency``) and φ (``age``) of the targets of a set of columns, (targets,) microseconds; -1 = not judged."""
 
     latency: NDArray[np.int64]
     age: NDArray[np.int64]
 
     @classmethod
-    def of(cls, register: Register, targets: tuple[Target, ...]) -> Limits:
+    def of(cls, register: Register, targets: tuple[Target, ...]) -> TargetLimits:
         """Look them up. An endpoint, or a link that the register does not have, is not judged anew."""
         rows = [None if target.endpoint else register.links.get(target.id) for target in targets]
         return cls(
@@ -31,7 +31,7 @@ class Limits:
         )
 
 
-def rejudge(columns: MeasurementColumns, limits: Limits, *, latency: float, age: float) -> MeasurementColumns:
+def rejudge(columns: MeasurementColumns, limits: TargetLimits, *, latency: float, age: float) -> MeasurementColumns:
     """Return the columns as they would have been judged with τ times ``latency`` and φ times ``age``.
 
     Only what was right is judged anew, in the order of the stages: LATE, then STALE, then OK. A factor of 1 leaves a

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import sobol_indices
 
-__all__ = ["REPEATS", "SAMPLES", "SEED", "Indices", "estimate"]
+__all__ = ["REPEATS", "SAMPLES", "SEED", "SobolIndices", "estimate_indices"]
 
 SAMPLES: Final = 1024
 """Rows of each Saltelli sample; a power of two, as Sobol' sequences want it."""
@@ -23,7 +23,7 @@ SEED: Final = 20260321
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Indices:
+class SobolIndices:
     """First and total order of each of d inputs, (d,), and their standard errors. All 0 where nothing varies."""
 
     first: NDArray[np.float64]
@@ -32,9 +32,9 @@ class Indices:
     total_error: NDArray[np.float64]
 
 
-def estimate(
+def estimate_indices(
     function: Callable[[NDArray[np.float64]], NDArray[np.float64]], inputs: Sequence[Any], *, samples: int = SAMPLES
-) -> Indices:
+) -> SobolIndices:
     """Estimate the indices of ``function``, which takes points (d, n) to results (n,).
 
     ``inputs`` are d independent frozen distributions of scipy.stats. Saltelli samples and estimators are those of
@@ -52,4 +52,4 @@ def estimate(
     def error(orders: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(orders.std(axis=0, ddof=1) / np.sqrt(REPEATS))
 
-    return Indices(first.mean(axis=0), error(first), total.mean(axis=0), error(total))
+    return SobolIndices(first.mean(axis=0), error(first), total.mean(axis=0), error(total))

@@ -1,6 +1,6 @@
 """How agencies hang together: islands, silos, resilience (docs/method.md §7)."""
 
-from services.indicator.structure.network import Network
-from services.indicator.structure.structure import structures
+from services.indicator.structure.network import AgencyNetwork
+from services.indicator.structure.structure import structure_by_window
 
-__all__ = ["Network", "structures"]
+__all__ = ["AgencyNetwork", "structure_by_window"]

@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Probe, Register
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 
-__all__ = ["Network"]
+__all__ = ["AgencyNetwork"]
 
 _BUS_KINDS = ("xroad-rest", "xroad-soap")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Network:
+class AgencyNetwork:
     """Index arrays beside a frame's n links.
 
     ``pair`` (n,) which of the m pairs of agencies a link belongs to; ``consumer`` and ``provider`` (m,) of each pair, in
@@ -35,7 +35,7 @@ class Network:
     needed: NDArray[np.int64]
 
     @classmethod
-    def of(cls, register: Register, frame: Frame) -> Network:
+    def of(cls, register: Register, frame: RegisterArrays) -> AgencyNetwork:
         """Arrange a register, whose arrays are ``frame``.
 
         A link goes over the bus when an X-Road probe tries it, or exchange.csv maps exchanges to it.
@@ -52,7 +52,9 @@ class Network:
         )
 
     @classmethod
-    def arrange(cls, frame: Frame, *, agency_sector: NDArray[np.int64], bus: NDArray[np.bool_]) -> Network:
+    def arrange(
+        cls, frame: RegisterArrays, *, agency_sector: NDArray[np.int64], bus: NDArray[np.bool_]
+    ) -> AgencyNetwork:
         """Arrange a frame, given each agency's sector and which links go over the bus."""
         pair, consumer, provider = _combinations(frame.consumer, frame.provider, len(frame.agencies))
         need, needy, needed = _combinations(frame.service, frame.provider, len(frame.agencies))

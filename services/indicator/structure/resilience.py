@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.register_arrays import Frame
-from services.indicator.shares import add_up, ratio, sums
-from services.indicator.structure.network import Network
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.shares import group_sums, ordered_sum, ratio
+from services.indicator.structure.network import AgencyNetwork
 
-__all__ = ["Falls", "falls_of"]
+__all__ = ["NodeLoss", "node_losses"]
 
 
 @dataclass(frozen=True, slots=True)
-class Falls:
+class NodeLoss:
     """How far the government's E falls with each node: ``providers`` (a,) ΔE_p, and the ``bus`` with its ``bus_links``.
 
     ``resilience`` is 1 - max ΔE/E, None when E is 0 or unknown: nothing to lose, or nothing to tell. ``weakest`` is the
@@ -30,7 +30,9 @@ class Falls:
     weakest: int | None
 
 
-def falls_of(frame: Frame, network: Network, in_force: NDArray[np.bool_], strict: NDArray[np.float64]) -> Falls:
+def node_losses(
+    frame: RegisterArrays, network: AgencyNetwork, in_force: NDArray[np.bool_], strict: NDArray[np.float64]
+) -> NodeLoss:
     """Let each node fail by itself; ``in_force`` (n,) links, ``strict`` (s,) E_s of each service, NaN where unset.
 
     A node that fails takes the E_s of every service with a link of it in force with it, whatever the link weighs: E asks
@@ -38,15 +40,15 @@ def falls_of(frame: Frame, network: Network, in_force: NDArray[np.bool_], strict
     """
     agencies = len(frame.agencies)
     weight = np.where(np.isnan(strict), 0.0, frame.service_weight)
-    worth = ratio(weight * np.nan_to_num(strict), np.full(len(weight), add_up(weight)), otherwise=0.0)
-    whole = add_up(worth)
+    worth = ratio(weight * np.nan_to_num(strict), np.full(len(weight), ordered_sum(weight)), otherwise=0.0)
+    whole = ordered_sum(worth)
     needs = np.bincount(network.need[in_force], minlength=len(network.needy)) > 0
-    fall = sums(network.needed, np.where(needs, worth[network.needy], 0.0), agencies)
+    fall = group_sums(network.needed, np.where(needs, worth[network.needy], 0.0), agencies)
     by_bus = network.bus & in_force
     on_bus = np.bincount(frame.service[by_bus], minlength=len(worth)) > 0
-    bus = add_up(np.where(on_bus, worth, 0.0))
+    bus = ordered_sum(np.where(on_bus, worth, 0.0))
     weakest = int(np.argmax(fall))
-    return Falls(
+    return NodeLoss(
         providers=fall,
         bus=bus,
         bus_links=int(by_bus.sum()),

@@ -16,24 +16,26 @@ from scipy.sparse.csgraph import connected_components
 
 from services.core.model import IndicatorKind, ProviderRole, SetIndex, Stage, Structure
 from services.indicator.index import TOLERANCE, Snapshot
-from services.indicator.register_arrays import Frame
-from services.indicator.shares import LinkShares, add_up, link_shares, mean_share, sums
-from services.indicator.structure.network import Network
-from services.indicator.structure.resilience import falls_of
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.shares import LinkShares, group_sums, link_shares, mean_share, ordered_sum
+from services.indicator.structure.network import AgencyNetwork
+from services.indicator.structure.resilience import node_losses
 
-__all__ = ["structure", "structures"]
+__all__ = ["compute_structure", "structure_by_window"]
 
 
-def structures(frame: Frame, network: Network, snapshot: Snapshot) -> tuple[Structure, ...]:
+def structure_by_window(frame: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot) -> tuple[Structure, ...]:
     """Return the structure over each window of a snapshot in which anything is required."""
     found = (_of_window(frame, network, snapshot, window) for window in snapshot.windows)
     return tuple(one for one in found if one is not None)
 
 
-def _of_window(frame: Frame, network: Network, snapshot: Snapshot, window: int) -> Structure | None:
+def _of_window(frame: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot, window: int) -> Structure | None:
     links = snapshot.links[window]
     shares = link_shares(frame, links.slots, links.counts)
-    found = structure(frame, network, shares, snapshot.columns[IndicatorKind.SERVICE, window].strict_point, window)
+    found = compute_structure(
+        frame, network, shares, snapshot.columns[IndicatorKind.SERVICE, window].strict_point, window
+    )
     return found and replace(
         found,
         as_of=snapshot.as_of,
@@ -43,8 +45,8 @@ def _of_window(frame: Frame, network: Network, snapshot: Snapshot, window: int) 
     )
 
 
-def structure(
-    frame: Frame, network: Network, shares: LinkShares, strict: NDArray[np.float64], window_days: int
+def compute_structure(
+    frame: RegisterArrays, network: AgencyNetwork, shares: LinkShares, strict: NDArray[np.float64], window_days: int
 ) -> Structure | None:
     """Compute the structure of one window; None when no link in force weighs anything. ``strict`` (s,) is E_s, NaN unset.
 
@@ -55,12 +57,12 @@ def structure(
     * Reciprocity: the share of working pairs that work the other way too; None when no pair works.
     * Silo gap: CII of links within a sector - CII of those across; None unless both are publishable, so with one sector.
     * Provider concentration: Σ (ω-share of a provider)², the Herfindahl-Hirschman index, from 1/providers to 1.
-    * Resilience N-1: 1 - max ΔE/E over the nodes, the bus as one (``falls_of``).
+    * Resilience N-1: 1 - max ΔE/E over the nodes, the bus as one (``node_losses``).
     """
     pairs, agencies = len(network.consumer), len(frame.agencies)
     counted = shares.omega > 0
     omega = np.where(counted, shares.omega, 0.0)
-    total = add_up(omega)
+    total = ordered_sum(omega)
     if total == 0:
         return None
 
@@ -71,11 +73,11 @@ def structure(
 
     required, working = any_of(counted), any_of(shares.counts[Stage.OK] > 0)
     possible = working | any_of(shares.known < shares.slots)
-    weight = sums(network.pair, omega, pairs)
+    weight = group_sums(network.pair, omega, pairs)
 
     def share(chosen: NDArray[np.bool_]) -> float:
         # Rounding must not lift a part above the whole, whose links are summed in another order.
-        return min(1.0, add_up(np.where(chosen, weight, 0.0)) / total)
+        return min(1.0, ordered_sum(np.where(chosen, weight, 0.0)) / total)
 
     taking_part = np.zeros(agencies, dtype=np.bool_)
     taking_part[network.consumer[required]] = taking_part[network.provider[required]] = True
@@ -84,7 +86,7 @@ def structure(
     island = _components(network, working, agencies)
     could_be = _components(network, possible, agencies)
     within, across = _of_sets(frame, shares, network.within, omega)
-    falls = falls_of(frame, network, shares.slots > 0, strict)
+    falls = node_losses(frame, network, shares.slots > 0, strict)
     roles = _roles(frame, shares, omega / total, falls.providers)
     return Structure(
         window_days=window_days,
@@ -104,24 +106,26 @@ def structure(
         within_sectors=within,
         across_sectors=across,
         silo_gap=None if within.point is None or across.point is None else within.point - across.point,
-        provider_concentration=add_up(np.array([role.share**2 for role in roles])),
+        provider_concentration=ordered_sum(np.array([role.share**2 for role in roles])),
         providers=roles,
         bus_links=falls.bus_links,
         bus_strict_loss=falls.bus,
         resilience=falls.resilience,
         weakest="" if falls.weakest is None else frame.agencies[falls.weakest],
-        declared=min(1.0, add_up(np.where(frame.absent, 0.0, omega)) / total),
+        declared=min(1.0, ordered_sum(np.where(frame.absent, 0.0, omega)) / total),
     )
 
 
-def _components(network: Network, chosen: NDArray[np.bool_], agencies: int) -> NDArray[np.int32]:
+def _components(network: AgencyNetwork, chosen: NDArray[np.bool_], agencies: int) -> NDArray[np.int32]:
     ends = (network.consumer[chosen], network.provider[chosen])
     graph = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(agencies, agencies))
     component: NDArray[np.int32] = connected_components(graph, directed=True, connection="weak")[1]
     return component
 
 
-def _islands(frame: Frame, component: NDArray[np.int32], taking_part: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...]:
+def _islands(
+    frame: RegisterArrays, component: NDArray[np.int32], taking_part: NDArray[np.bool_]
+) -> tuple[tuple[str, ...], ...]:
     members = np.flatnonzero(taking_part)
     members = members[np.argsort(component[members], kind="stable")]
     cuts = np.flatnonzero(np.diff(component[members])) + 1
@@ -129,7 +133,7 @@ def _islands(frame: Frame, component: NDArray[np.int32], taking_part: NDArray[np
     return tuple(sorted(found, key=lambda island: (-len(island), island)))
 
 
-def _reciprocity(network: Network, working: NDArray[np.bool_]) -> float | None:
+def _reciprocity(network: AgencyNetwork, working: NDArray[np.bool_]) -> float | None:
     reverse = network.reverse[working]
     if not len(reverse):
         return None
@@ -137,7 +141,7 @@ def _reciprocity(network: Network, working: NDArray[np.bool_]) -> float | None:
 
 
 def _of_sets(
-    frame: Frame, shares: LinkShares, within: NDArray[np.bool_], omega: NDArray[np.float64]
+    frame: RegisterArrays, shares: LinkShares, within: NDArray[np.bool_], omega: NDArray[np.float64]
 ) -> tuple[SetIndex, SetIndex]:
     """Return the index of the links within a sector, and of those across."""
     group = np.where(within, 0, 1)
@@ -158,13 +162,13 @@ def _of_sets(
 
 
 def _roles(
-    frame: Frame, shares: LinkShares, part: NDArray[np.float64], fall: NDArray[np.float64]
+    frame: RegisterArrays, shares: LinkShares, part: NDArray[np.float64], fall: NDArray[np.float64]
 ) -> tuple[ProviderRole, ...]:
     """Return what hangs on each provider with a link in force; ``part`` (n,) is ω as a share of all of it."""
     agencies = len(frame.agencies)
     links = np.bincount(frame.provider[shares.slots > 0], minlength=agencies)
-    share = sums(frame.provider, part, agencies)
-    loss = sums(frame.provider, part * (1.0 - shares.lower), agencies)
+    share = group_sums(frame.provider, part, agencies)
+    loss = group_sums(frame.provider, part * (1.0 - shares.lower), agencies)
     return tuple(
         ProviderRole(frame.agencies[at], int(links[at]), float(share[at]), float(loss[at]), float(fall[at]))
         for at in np.flatnonzero(links)

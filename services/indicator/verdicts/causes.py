@@ -29,9 +29,19 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from services.core.model import Stage
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 
-__all__ = ["DOWN", "UNKNOWN", "UP", "CauseRows", "cause_states", "counter", "join", "pause_slots", "rows_of"]
+__all__ = [
+    "DOWN",
+    "UNKNOWN",
+    "UP",
+    "CauseSums",
+    "cause_states",
+    "counter_type",
+    "join_sums",
+    "pause_slots",
+    "sum_states",
+]
 
 UNKNOWN, UP, DOWN = -1, 0, 1
 
@@ -46,7 +56,7 @@ def pause_slots(slot_seconds: int) -> int:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CauseRows:
+class CauseSums:
     """Consecutive slots of c causes, summed: what §6 keeps per cause and day.
 
     Slots ``known`` and ``down``, and ``outages`` begun. ``head`` known slots up before the first one down and ``tail``
@@ -69,11 +79,11 @@ class CauseRows:
         def of(kind: DTypeLike) -> NDArray[Any]:
             return np.zeros(causes, dtype=kind)
 
-        kind = counter(slots)
+        kind = counter_type(slots)
         return cls(known=of(kind), down=of(kind), outages=of(kind), head=of(np.uint8), tail=of(np.uint8))
 
 
-def cause_states(frame: Frame, verdicts: NDArray[np.int8], bus: NDArray[np.int8] | None) -> NDArray[np.int8]:
+def cause_states(frame: RegisterArrays, verdicts: NDArray[np.int8], bus: NDArray[np.int8] | None) -> NDArray[np.int8]:
     """Return each cause's state in each slot: UP, DOWN or UNKNOWN, (slots, 1 + agencies + links).
 
     Columns are the bus, the frame's agencies as providers, and the frame's links' own faults. ``verdicts`` (slots, links)
@@ -106,10 +116,10 @@ def cause_states(frame: Frame, verdicts: NDArray[np.int8], bus: NDArray[np.int8]
     return states
 
 
-def rows_of(states: NDArray[np.int8], pause: int) -> CauseRows:
+def sum_states(states: NDArray[np.int8], pause: int) -> CauseSums:
     """Sum consecutive slots (slots, c), in their order; ``pause`` is that of ``pause_slots``."""
     slots, causes = states.shape
-    outages = np.zeros(causes, dtype=counter(slots))
+    outages = np.zeros(causes, dtype=counter_type(slots))
     head, tail = np.zeros(causes, dtype=np.uint8), np.full(causes, pause, dtype=np.uint8)
     before = np.ones(causes, dtype=np.bool_)
     for row in states:
@@ -119,7 +129,7 @@ def rows_of(states: NDArray[np.int8], pause: int) -> CauseRows:
         tail[down] = 0
         before &= ~down
         head += up & before & (head < pause)
-    return CauseRows(
+    return CauseSums(
         known=(states >= UP).sum(axis=0, dtype=outages.dtype),
         down=(states == DOWN).sum(axis=0, dtype=outages.dtype),
         outages=outages,
@@ -128,13 +138,13 @@ def rows_of(states: NDArray[np.int8], pause: int) -> CauseRows:
     )
 
 
-def join(earlier: CauseRows, later: CauseRows, pause: int) -> CauseRows:
-    """Sum two stretches of the same causes, one after the other; equal to ``rows_of`` the slots of both."""
-    kind = counter(int(earlier.known.max(initial=0)) + int(later.known.max(initial=0)))
+def join_sums(earlier: CauseSums, later: CauseSums, pause: int) -> CauseSums:
+    """Sum two stretches of the same causes, one after the other; equal to ``sum_states`` the slots of both."""
+    kind = counter_type(int(earlier.known.max(initial=0)) + int(later.known.max(initial=0)))
     between = np.minimum(earlier.tail + later.head, np.uint8(pause))
     failed, fails = earlier.down > 0, later.down > 0
     goes_on = failed & fails & (between < pause)
-    return CauseRows(
+    return CauseSums(
         known=np.add(earlier.known, later.known, dtype=kind),
         down=np.add(earlier.down, later.down, dtype=kind),
         outages=np.add(earlier.outages, later.outages, dtype=kind) - goes_on,
@@ -147,7 +157,7 @@ def join(earlier: CauseRows, later: CauseRows, pause: int) -> CauseRows:
 _VOTES = np.array([-1, 1, 0], dtype=np.int8)
 
 
-def counter(slots: int) -> np.dtype[np.unsignedinteger[Any]]:
+def counter_type(slots: int) -> np.dtype[np.unsignedinteger[Any]]:
     """Return the type that counts so many slots."""
     # The longest day has 25 hours: with slots of two seconds or more its count fits 16 bits.
     return np.dtype(np.uint16 if slots <= np.iinfo(np.uint16).max else np.uint32)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts import closed_day as bits
-from services.indicator.verdicts.causes import CauseRows, rows_of
+from services.indicator.verdicts.causes import CauseSums, sum_states
 from services.indicator.verdicts.closed_day import Words
 
 __all__ = ["CELLS", "charge", "groups"]
@@ -41,14 +41,14 @@ def groups(begin: NDArray[np.int64], end: int, slots: int) -> Iterator[tuple[sli
 
 
 def charge(
-    frame: Frame,
+    frame: RegisterArrays,
     by_provider: NDArray[np.int64],
     known: Words,
     failed: Words,
     bus: tuple[Words, Words],
     slots: int,
     pause: int,
-) -> Generator[None, None, CauseRows]:
+) -> Generator[None, None, CauseSums]:
     """Return the rows of the causes in the order of ``cause_states``, pausing after every piece.
 
     ``known`` and of these ``failed`` (links, w) say what was seen of live links in so many ``slots``; ``bus`` (1, w)
@@ -56,7 +56,7 @@ def charge(
     ``pause_slots``.
     """
     agencies = len(frame.agencies)
-    rows = CauseRows.empty(1 + agencies + len(frame.links), slots)
+    rows = CauseSums.empty(1 + agencies + len(frame.links), slots)
     bus_known, bus_failed = bus
     _enter(rows, np.zeros(1, dtype=np.int64), bus_known, bus_failed, slots, pause)
     present, begin = np.unique(frame.provider[by_provider], return_index=True)
@@ -96,7 +96,7 @@ def _outvoted(known: Words, failed: Words, start: NDArray[np.int64], slots: int)
     return found
 
 
-def _enter(rows: CauseRows, causes: NDArray[np.int64], known: Words, failed: Words, slots: int, pause: int) -> None:
+def _enter(rows: CauseSums, causes: NDArray[np.int64], known: Words, failed: Words, slots: int, pause: int) -> None:
     """Enter the rows of these ``causes`` (c,), known and down in slots (c, w)."""
     kind = rows.known.dtype
     here, down = bits.count(known, kind), bits.count(failed, kind)
@@ -107,7 +107,7 @@ def _enter(rows: CauseRows, causes: NDArray[np.int64], known: Words, failed: Wor
     for first in range(0, len(failing), step):
         part = failing[first : first + step]
         states = bits.unpack(known[part], slots) + bits.unpack(failed[part], slots)
-        found = rows_of(np.ascontiguousarray(states.T).view(np.int8) - np.int8(1), pause)
+        found = sum_states(np.ascontiguousarray(states.T).view(np.int8) - np.int8(1), pause)
         rows.outages[causes[part]] = found.outages
         rows.head[causes[part]], rows.tail[causes[part]] = found.head, found.tail
 

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from services.indicator.calendar import Calendar
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts.counts import WindowCounts
 from services.indicator.verdicts.day_evidence import DayEvidence
 
-__all__ = ["Countable"]
+__all__ = ["EvidenceSource"]
 
 
-class Countable(Protocol):
+class EvidenceSource(Protocol):
     """What an index is computed from: the evidence, or what was counted of it."""
 
     @property
     def calendar(self) -> Calendar:
         """Slots and days."""
 
-    def window(self, frame: Frame, days: int, end_slot: int) -> WindowCounts:
+    def window(self, frame: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
         """Count one window, as ``Evidence.window``."""
 
-    def days(self, frame: Frame, span: range) -> Iterator[DayEvidence]:
+    def days(self, frame: RegisterArrays, span: range) -> Iterator[DayEvidence]:
         """Yield what each day of a span holds, as ``Evidence.days``."""

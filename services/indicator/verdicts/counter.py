@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indicator.calendar import Calendar
-from services.indicator.cells import DayState, Keep, Slots, stages
-from services.indicator.verdicts.causes import CauseRows, cause_states, join, pause_slots, rows_of
-from services.indicator.verdicts.counts import STAGES, Tally, WindowCounts
-from services.indicator.verdicts.day_count import DayCount, at_once
+from services.indicator.cells import DayState, KeepArrays, SlotCells, stages
+from services.indicator.verdicts.causes import CauseSums, cause_states, join_sums, pause_slots, sum_states
+from services.indicator.verdicts.counts import STAGES, DayCounts, WindowCounts
+from services.indicator.verdicts.day_count import DayCounter, run_to_end
 from services.indicator.verdicts.day_evidence import DayEvidence
 from services.indicator.verdicts.judge import Judge
 from services.indicator.verdicts.slot_verdicts import SlotVerdicts
 
-__all__ = ["Counting"]
+__all__ = ["EvidenceCounter"]
 
 # Causes of days not yet packed are summed in pieces of so many slots, so that a slot that changes costs one piece.
 PIECE_SLOTS = 32
@@ -29,12 +29,12 @@ PIECE_SLOTS = 32
 class _Joined:
     """Pieces of a day: those before the last joined, and the ``whole`` of them."""
 
-    pieces: Sequence[CauseRows]
-    before: CauseRows
-    whole: CauseRows
+    pieces: Sequence[CauseSums]
+    before: CauseSums
+    whole: CauseSums
 
 
-class Counting:
+class EvidenceCounter:
     """What a frame makes of slots in detail and of packed days; both stay the evidence's.
 
     All that is kept here can be made again from them, and is when a frame that judges differently is asked for. Slots of
@@ -42,7 +42,7 @@ class Counting:
     """
 
     def __init__(
-        self, calendar: Calendar, slots: Slots, packed: Mapping[date, DayState], judge: Judge, keep: Keep
+        self, calendar: Calendar, slots: SlotCells, packed: Mapping[date, DayState], judge: Judge, keep: KeepArrays
     ) -> None:
         self.judge = judge
         self._keep = keep
@@ -52,10 +52,10 @@ class Counting:
         self._packed = packed
         self._stale = {slot for slot in slots if calendar.day_of(slot) not in packed}
         self._counted: dict[int, SlotVerdicts] = {}
-        self._open: dict[date, Tally] = {}
-        self._pieces: dict[tuple[date, int], tuple[range, CauseRows]] = {}
+        self._open: dict[date, DayCounts] = {}
+        self._pieces: dict[tuple[date, int], tuple[range, CauseSums]] = {}
         self._joins: dict[date, _Joined] = {}
-        self._whole: dict[date, tuple[Tally, CauseRows]] = {}
+        self._whole: dict[date, tuple[DayCounts, CauseSums]] = {}
         self._settled: dict[int, tuple[tuple[date, date], WindowCounts]] = {}
 
     def changed(self, slots: Iterable[int]) -> None:
@@ -149,7 +149,7 @@ class Counting:
             judged = self.judge.judge(stages(self._slots.read(slot)), self._slots.vantages, day.toordinal())
             self._counted[slot] = SlotVerdicts.pack(judged)
             if day not in self._open:
-                self._open[day] = Tally(self.judge.frame, self._calendar.slot_seconds)
+                self._open[day] = DayCounts(self.judge.frame, self._calendar.slot_seconds)
             self._open[day].add(self.judge, judged)
             self._stale.discard(slot)
             yield
@@ -166,7 +166,7 @@ class Counting:
         for day, slots in self._calendar.days(range(max(start, span.start), min(stop, span.stop))):
             total.add_day(self.judge, day.toordinal(), len(slots), self._tally(day, slots))
 
-    def _tally(self, day: date, slots: range) -> Tally | None:
+    def _tally(self, day: date, slots: range) -> DayCounts | None:
         """Return the counts of some of a day's slots; what is open is counted up to the last of them."""
         if day in self._packed and slots == self._calendar.slots_of(day):
             return self._packed_day(day)[0]
@@ -174,7 +174,7 @@ class Counting:
             return self._open.get(day)
         return self._counted_now(day, slots)[0]
 
-    def _causes(self, day: date, slots: range) -> CauseRows:
+    def _causes(self, day: date, slots: range) -> CauseSums:
         if day not in self._packed:
             starts = range(slots.start // PIECE_SLOTS, -(-slots.stop // PIECE_SLOTS))
             return self._joined(day, [self._piece(day, piece, slots) for piece in starts])
@@ -182,7 +182,7 @@ class Counting:
             return self._packed_day(day)[1]
         return self._counted_now(day, slots)[1]
 
-    def _joined(self, day: date, pieces: Sequence[CauseRows]) -> CauseRows:
+    def _joined(self, day: date, pieces: Sequence[CauseSums]) -> CauseSums:
         """Join the pieces of a day; those of a day that has not changed are the same object as the last time."""
         kept = self._joins.get(day)
         if kept is not None and _same(kept.pieces, pieces):
@@ -195,7 +195,7 @@ class Counting:
         self._joins[day] = _Joined(pieces, before, self._join(before, last))
         return self._joins[day].whole
 
-    def _piece(self, day: date, piece: int, within: range) -> CauseRows:
+    def _piece(self, day: date, piece: int, within: range) -> CauseSums:
         slots = range(max(piece * PIECE_SLOTS, within.start), min((piece + 1) * PIECE_SLOTS, within.stop))
         there, rows = self._pieces.get((day, piece), (None, None))
         if there != slots or rows is None:
@@ -205,20 +205,20 @@ class Counting:
             self._pieces[day, piece] = (slots, rows)
         return rows
 
-    def _packed_day(self, day: date) -> tuple[Tally, CauseRows]:
+    def _packed_day(self, day: date) -> tuple[DayCounts, CauseSums]:
         for _ in self.prepare(day):
             pass
         return self._whole[day]
 
-    def _keep_causes(self, causes: CauseRows) -> CauseRows:
-        return CauseRows(*self._keep([getattr(causes, field.name) for field in fields(causes)]))
+    def _keep_causes(self, causes: CauseSums) -> CauseSums:
+        return CauseSums(*self._keep([getattr(causes, field.name) for field in fields(causes)]))
 
-    def _counted_now(self, day: date, slots: range) -> tuple[Tally, CauseRows]:
-        return at_once(self._count(day, slots))
+    def _counted_now(self, day: date, slots: range) -> tuple[DayCounts, CauseSums]:
+        return run_to_end(self._count(day, slots))
 
-    def _count(self, day: date, slots: range) -> Generator[None, None, tuple[Tally, CauseRows]]:
+    def _count(self, day: date, slots: range) -> Generator[None, None, tuple[DayCounts, CauseSums]]:
         """Count some of a day's slots together."""
-        counted = DayCount(self.judge, day.toordinal(), len(slots), self._calendar.slot_seconds)
+        counted = DayCounter(self.judge, day.toordinal(), len(slots), self._calendar.slot_seconds)
         for targets, verdicts in self._judged(day, slots):
             counted.add(targets, verdicts)
             yield
@@ -246,14 +246,14 @@ class Counting:
             found[targets] = verdicts
         return found
 
-    def _causes_of(self, verdicts: NDArray[np.int8]) -> CauseRows:
+    def _causes_of(self, verdicts: NDArray[np.int8]) -> CauseSums:
         frame, links = self.judge.frame, len(self.judge.links)
         bus = None if frame.bus is None else verdicts[links + frame.bus]
-        return rows_of(cause_states(frame, np.ascontiguousarray(verdicts[:links].T), bus), self._pause)
+        return sum_states(cause_states(frame, np.ascontiguousarray(verdicts[:links].T), bus), self._pause)
 
-    def _join(self, earlier: CauseRows, later: CauseRows) -> CauseRows:
-        return join(earlier, later, self._pause)
+    def _join(self, earlier: CauseSums, later: CauseSums) -> CauseSums:
+        return join_sums(earlier, later, self._pause)
 
 
-def _same(some: Sequence[CauseRows], others: Sequence[CauseRows]) -> bool:
+def _same(some: Sequence[CauseSums], others: Sequence[CauseSums]) -> bool:
     return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))

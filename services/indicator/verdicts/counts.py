@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.register_arrays import Frame
-from services.indicator.verdicts.judge import Judge, Judged
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.verdicts.judge import Judge, JudgedSlot
 
-__all__ = ["Tally", "WindowCounts"]
+__all__ = ["DayCounts", "WindowCounts"]
 
 STAGES = 6
 
 
-class Tally:
+class DayCounts:
     """Counts of one day, or of part of it, under one frame.
 
     ``counts`` (6, targets) slots per verdict, ``up`` and ``down`` (services,) per joint verdict, all in frame order. What
@@ -25,14 +25,14 @@ class Tally:
 
     __slots__ = ("counts", "down", "up")
 
-    def __init__(self, frame: Frame, slot_seconds: int) -> None:
+    def __init__(self, frame: RegisterArrays, slot_seconds: int) -> None:
         # The longest day has 25 hours: with slots of two seconds or more its count fits 16 bits, at half the memory.
         kind = np.uint16 if slot_seconds > 1 else np.uint32
         self.counts: NDArray[np.unsignedinteger[Any]] = np.zeros((STAGES, len(frame.targets)), dtype=kind)
         self.up: NDArray[np.unsignedinteger[Any]] = np.zeros(len(frame.services), dtype=kind)
         self.down: NDArray[np.unsignedinteger[Any]] = np.zeros(len(frame.services), dtype=kind)
 
-    def add(self, judge: Judge, judged: Judged) -> None:
+    def add(self, judge: Judge, judged: JudgedSlot) -> None:
         """Count a slot in."""
         reached = judged.verdict[judge.columns]
         for stage in range(STAGES):
@@ -40,7 +40,7 @@ class Tally:
         self.up += judged.up
         self.down += judged.down
 
-    def remove(self, judge: Judge, judged: Judged) -> None:
+    def remove(self, judge: Judge, judged: JudgedSlot) -> None:
         """Count a slot out that was counted in."""
         reached = judged.verdict[judge.columns]
         for stage in range(STAGES):
@@ -68,7 +68,7 @@ class WindowCounts:
     down: NDArray[np.signedinteger[Any]]
 
     @classmethod
-    def zero(cls, frame: Frame) -> WindowCounts:
+    def zero(cls, frame: RegisterArrays) -> WindowCounts:
         """Start a sum, in half the room: a window has fewer slots than 32 bits count."""
         links, endpoints, services = len(frame.links), len(frame.endpoints), len(frame.services)
 
@@ -97,7 +97,7 @@ class WindowCounts:
             down=self.down.astype(np.int64),
         )
 
-    def add_day(self, judge: Judge, day: int, slots: int, tally: Tally | None) -> None:
+    def add_day(self, judge: Judge, day: int, slots: int, tally: DayCounts | None) -> None:
         """Add a day, of which ``slots`` slots are in the window; those that were measured are counted in ``tally``."""
         force = judge.force(day)
         self.slots[force.in_force] += slots

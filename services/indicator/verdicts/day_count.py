@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 from services.core.model import Stage
 from services.indicator.verdicts import closed_day as bits
-from services.indicator.verdicts.causes import CauseRows, pause_slots
+from services.indicator.verdicts.causes import CauseSums, pause_slots
 from services.indicator.verdicts.charging import charge, groups
 from services.indicator.verdicts.closed_day import Words
-from services.indicator.verdicts.counts import Tally
+from services.indicator.verdicts.counts import DayCounts
 from services.indicator.verdicts.judge import Judge
 
-__all__ = ["DayCount", "at_once"]
+__all__ = ["DayCounter", "run_to_end"]
 
 T = TypeVar("T")
 
 
-class DayCount:
+class DayCounter:
     """Takes in so many ``slots`` of the day with this ordinal; what is not put in is unknown."""
 
     def __init__(self, judge: Judge, day: int, slots: int, slot_seconds: int) -> None:
@@ -31,7 +31,7 @@ class DayCount:
         self._slots, self._pause = slots, pause_slots(slot_seconds)
         self._links = len(frame.links)
         self._bus = None if frame.bus is None else self._links + frame.bus
-        self._tally = Tally(frame, slot_seconds)
+        self._tally = DayCounts(frame, slot_seconds)
         shape = (self._links, bits.width(slots))
         self._known, self._failed = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
         self._bus_known, self._bus_failed = np.zeros((2, 1, shape[1]), dtype=np.uint64)
@@ -50,7 +50,7 @@ class DayCount:
             if bus.any():
                 self._bus_known, self._bus_failed = known[bus], failed[bus]
 
-    def finish(self) -> Generator[None, None, tuple[Tally, CauseRows]]:
+    def finish(self) -> Generator[None, None, tuple[DayCounts, CauseSums]]:
         """Return the counts and the causes once everything is in, pausing between pieces."""
         yield from self._join()
         bus = self._bus_known, self._bus_failed
@@ -79,7 +79,7 @@ class DayCount:
         return found
 
 
-def at_once(work: Generator[None, None, T]) -> T:
+def run_to_end(work: Generator[None, None, T]) -> T:
     """Return what work comes to, done without its pauses."""
     while True:
         try:

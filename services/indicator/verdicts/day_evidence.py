@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.verdicts.causes import CauseRows
+from services.indicator.verdicts.causes import CauseSums
 
 __all__ = ["DayEvidence"]
 
@@ -26,7 +26,7 @@ class DayEvidence:
     slots: int
     tally: NDArray[np.unsignedinteger[Any]]
     live: NDArray[np.bool_]
-    causes: CauseRows
+    causes: CauseSums
 
     def counts(self, stage: int) -> NDArray[np.unsignedinteger[Any]]:
         """Return the known slots (n,) of live links at a stage; worked out at every call, for closed days hold many."""

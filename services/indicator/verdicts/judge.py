@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from services.core.model import Stage, Target
 from services.indicator.cells import verdict
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 
-__all__ = ["DayForce", "Judge", "Judged"]
+__all__ = ["DayRequirements", "Judge", "JudgedSlot"]
 
 
 @dataclass(frozen=True, slots=True)
-class DayForce:
+class DayRequirements:
     """What is in force on one day. Dates are midnights, so a day is in force whole or not at all.
 
     Links (n,): ``in_force``, and ``live``, in force and live. Services (s,): ``service_in_force`` with any link in
@@ -32,7 +32,7 @@ class DayForce:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedSlot:
     """One slot judged: ``verdict`` per column (-1 = unknown), ``up`` and ``down`` per service over its live links."""
 
     verdict: NDArray[np.int8]
@@ -43,14 +43,14 @@ class Judged:
 class Judge:
     """Judges slots by one frame. ``columns`` (targets,) says where the evidence of each of the frame's targets is."""
 
-    def __init__(self, frame: Frame, columns: NDArray[np.int64]) -> None:
+    def __init__(self, frame: RegisterArrays, columns: NDArray[np.int64]) -> None:
         self.frame = frame
         self.judging = frame.judging()
         self.columns = columns
         self.links = columns[: len(frame.links)]
         self._refused: dict[str, NDArray[np.int64]] = {}
         self._changes = np.unique(np.concatenate([frame.required_from, frame.required_until, frame.live_from]))
-        self._forces: dict[int, DayForce] = {}
+        self._forces: dict[int, DayRequirements] = {}
         self._targets = np.full(columns.max(initial=-1) + 1, -1, dtype=np.int64)
         self._targets[columns] = np.arange(len(columns))
         self.by_service = np.argsort(frame.service, kind="stable")
@@ -84,16 +84,16 @@ class Judge:
         heard = heard[live[targets[heard]]]
         return targets[heard], self.verdict(reached, vantages, first)[heard]
 
-    def judge(self, reached: NDArray[np.int8], vantages: Sequence[str], day: int) -> Judged:
+    def judge(self, reached: NDArray[np.int8], vantages: Sequence[str], day: int) -> JudgedSlot:
         """Judge one slot (vantages, columns) of the day with this ordinal. A service is up when all its live links are OK (§4)."""
         of_columns = self.verdict(reached, vantages)
         of_links = of_columns[self.links]
         force = self.force(day)
         down = self._any(force.live & (of_links >= 0) & (of_links < Stage.OK))
         unknown = self._any(force.live & (of_links < 0))
-        return Judged(verdict=of_columns, up=force.service_live & ~down & ~unknown, down=down)
+        return JudgedSlot(verdict=of_columns, up=force.service_live & ~down & ~unknown, down=down)
 
-    def force(self, day: int) -> DayForce:
+    def force(self, day: int) -> DayRequirements:
         """Return what is in force on the day with this ordinal."""
         # Between two dates that the register names all days are alike.
         era = int(np.searchsorted(self._changes, day, side="right"))
@@ -101,7 +101,7 @@ class Judge:
             frame = self.frame
             in_force = (frame.required_from <= day) & (day < frame.required_until)
             live = in_force & (frame.live_from <= day)
-            self._forces[era] = DayForce(
+            self._forces[era] = DayRequirements(
                 in_force=in_force,
                 live=live,
                 service_in_force=self._any(in_force),

@@ -7,7 +7,7 @@ from zlib import compress, decompress
 
 import numpy as np
 
-from services.indicator.verdicts.judge import Judged
+from services.indicator.verdicts.judge import JudgedSlot
 
 __all__ = ["SlotVerdicts"]
 
@@ -23,13 +23,13 @@ class SlotVerdicts:
     down: bytes
 
     @classmethod
-    def pack(cls, judged: Judged) -> SlotVerdicts:
+    def pack(cls, judged: JudgedSlot) -> SlotVerdicts:
         """Pack a slot that was judged."""
         return cls(*(compress(part.tobytes(), _QUICK) for part in (judged.verdict, judged.up, judged.down)))
 
-    def unpack(self) -> Judged:
+    def unpack(self) -> JudgedSlot:
         """Return the slot as it was judged."""
-        return Judged(
+        return JudgedSlot(
             verdict=np.frombuffer(decompress(self.columns), dtype=np.int8),
             up=np.frombuffer(decompress(self.up), dtype=np.bool_),
             down=np.frombuffer(decompress(self.down), dtype=np.bool_),

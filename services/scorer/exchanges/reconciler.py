@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from services.core.model import Reconciliation, Stage, Traffic
 from services.indicator.calendar import Calendar
 from services.indicator.exchanges import (
-    Assignment,
-    Carried,
-    Hours,
-    Span,
-    assign,
-    carriers_of,
-    compared,
-    linked,
-    silences,
-    traffics,
+    DailyFlows,
+    FlowsByLink,
+    HourlyCounts,
+    WindowSpan,
+    assign_flows,
+    find_silent_links,
+    flows_per_link,
+    links_with_flows,
+    reconcile_links,
+    traffic_by_window,
 )
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 from services.scorer.evidence_lock import Turns
 from services.scorer.exchanges.database import Exchanges, Reading
 from services.scorer.exchanges.hourly import HOUR_SECONDS
@@ -80,9 +80,9 @@ class Reconciler:
         hours = _span(calendar, longest).hours
         clock = calendar.local_hours(hours)
         with self._exchanges.reading() as reading:
-            found = await asyncio.to_thread(assign, register, reading.carriers)
+            found = await asyncio.to_thread(assign_flows, register, reading.carriers)
             carried = await asyncio.to_thread(_carried, reading, calendar, longest)
-            rows = await asyncio.to_thread(linked, frame, found)
+            rows = await asyncio.to_thread(links_with_flows, frame, found)
             self._forget(frame, rows, longest, calendar)
             probed = []
             for day, of_day in calendar.days(longest) if rows else ():
@@ -90,7 +90,7 @@ class Reconciler:
                 if of_probes is None:
                     return None
                 probed.append(of_probes)
-            silent = await asyncio.to_thread(silences, register, frame, found, carried, windows)
+            silent = await asyncio.to_thread(find_silent_links, register, frame, found, carried, windows)
             links = [one for of_window, _ in silent.values() for one in of_window]
             whole = min((calendar.start_of(end_slot) - LATE_SECONDS) // HOUR_SECONDS, hours.stop)
             for start in range(0, len(rows), _AT_ONCE):
@@ -99,7 +99,7 @@ class Reconciler:
 
                 def some(names: Sequence[str] = names, part: range = part) -> list[Reconciliation]:
                     of = _hours(reading, found, names, hours, probed, part)
-                    told = compared(names, found, of, windows, clock=clock, since=carried.since, whole=whole)
+                    told = reconcile_links(names, found, of, windows, clock=clock, since=carried.since, whole=whole)
                     return list(told)
 
                 links += await asyncio.to_thread(some)
@@ -108,7 +108,7 @@ class Reconciler:
         links = _remembered(links, max(windows))
         links.sort(key=lambda one: (one.window_days, one.link))
         unseen = {days: share for days, (_, share) in silent.items()}
-        return Reconciled(tuple(links), await asyncio.to_thread(traffics, frame, carried, windows, unseen))
+        return Reconciled(tuple(links), await asyncio.to_thread(traffic_by_window, frame, carried, windows, unseen))
 
     def _forget(self, frame: object, rows: Sequence[int], span: range, calendar: Calendar) -> None:
         """Forget days that were judged by another frame, or of other links, or that have left the longest window."""
@@ -119,7 +119,9 @@ class Reconciler:
         first = calendar.day_of(span.start)
         self._days = {day: kept for day, kept in self._days.items() if day >= first}
 
-    def _day(self, scoring: Scoring, frame: Frame, day: date, slots: range, rows: Sequence[int]) -> _Day | None:
+    def _day(
+        self, scoring: Scoring, frame: RegisterArrays, day: date, slots: range, rows: Sequence[int]
+    ) -> _Day | None:
         if scoring.frame is not frame:
             return None
         kept = self._days.get(day)
@@ -146,7 +148,7 @@ def _remembered(links: Sequence[Reconciliation], longest: int) -> list[Reconcili
     return [replace(one, last_hour=used[one.link]) if one.silent and one.link in used else one for one in links]
 
 
-def _carried(reading: Reading, calendar: Calendar, slots: range) -> Carried:
+def _carried(reading: Reading, calendar: Calendar, slots: range) -> DailyFlows:
     """Sum exchanges by day; the hour in which a day begins counts to it as a whole."""
     span = _span(calendar, slots)
     starts = [_hour(calendar, of_day.start) - span.hours.start for _, of_day in calendar.days(slots)]
@@ -159,14 +161,14 @@ def _carried(reading: Reading, calendar: Calendar, slots: range) -> Carried:
         ok[some] = np.add.reduceat(good, starts, axis=1, dtype=np.int64)
         heard = np.flatnonzero(by_hour.any(axis=0))
         since = min(since, span.hours.start + int(heard[0])) if len(heard) else since
-    return Carried(reading.carriers, span.days.start, exchanges, ok, since)
+    return DailyFlows(reading.carriers, span.days.start, exchanges, ok, since)
 
 
 def _hours(
-    reading: Reading, found: Assignment, links: Sequence[str], hours: range, probed: Sequence[_Day], rows: range
-) -> Hours:
+    reading: Reading, found: FlowsByLink, links: Sequence[str], hours: range, probed: Sequence[_Day], rows: range
+) -> HourlyCounts:
     """Put exchanges and probes of some links side by side; ``rows`` are their positions in what was ``probed``."""
-    carriers = carriers_of(found, links)
+    carriers = flows_per_link(found, links)
     needed = sorted({carrier for of_link in carriers for carrier in of_link})
     by_hour, good = reading.hours(needed, hours)
     at = {carrier: position for position, carrier in enumerate(needed)}
@@ -178,16 +180,16 @@ def _hours(
         within = slice(day.first - hours.start, day.first - hours.start + len(day.known))
         known[:, within] += day.known[:, rows].T
         answered[:, within] += day.answered[:, rows].T
-    return Hours(exchanges, ok, known, answered)
+    return HourlyCounts(exchanges, ok, known, answered)
 
 
 def _hour(calendar: Calendar, slot: int) -> int:
     return calendar.start_of(slot) // HOUR_SECONDS
 
 
-def _span(calendar: Calendar, slots: range) -> Span:
+def _span(calendar: Calendar, slots: range) -> WindowSpan:
     first, last = calendar.day_of(slots.start), calendar.day_of(slots.stop - 1)
-    return Span(
+    return WindowSpan(
         range(_hour(calendar, slots.start), _hour(calendar, slots.stop - 1) + 1),
         range(first.toordinal(), last.toordinal() + 1),
         calendar.start_of(slots.stop),

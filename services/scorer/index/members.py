@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import IndicatorKind, Register
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 
 __all__ = ["Members", "agency_members", "having"]
 
@@ -19,7 +19,7 @@ class Members:
     """One agency's own, in id order.
 
     ``rows`` are positions among a kind's ids in the frame: of the agency as consumer, its services, links and endpoints;
-    ``target_rows`` are positions in ``Frame.targets``.
+    ``target_rows`` are positions in ``RegisterArrays.targets``.
     """
 
     links: tuple[str, ...]
@@ -28,7 +28,7 @@ class Members:
     target_rows: NDArray[np.int64]
 
 
-def agency_members(register: Register, frame: Frame) -> Mapping[str, Members]:
+def agency_members(register: Register, frame: RegisterArrays) -> Mapping[str, Members]:
     """Return the members of every agency that owns a service or an endpoint, by agency in id order."""
     agencies = len(frame.agencies)
     at = {agency: row for row, agency in enumerate(frame.agencies)}
@@ -53,7 +53,7 @@ def agency_members(register: Register, frame: Frame) -> Mapping[str, Members]:
 
 
 def having(own: Mapping[str, Members], targets: NDArray[np.bool_]) -> dict[str, Members]:
-    """Return those to whom any of these targets belongs, ``targets`` by their positions in ``Frame.targets``."""
+    """Return those to whom any of these targets belongs, ``targets`` by their positions in ``RegisterArrays.targets``."""
     return {agency: one for agency, one in own.items() if targets[one.target_rows].any()}
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.core.model import Register, Structure
-from services.indicator.evidence import Counted
+from services.indicator.evidence import FrozenEvidence
 from services.indicator.index import Snapshot
-from services.indicator.register_arrays import Frame
-from services.indicator.structure import Network
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.structure import AgencyNetwork
 from services.scorer.index.members import Members, agency_members
 from services.scorer.index.silent_vantages import Duties, duties
 
@@ -21,17 +21,17 @@ class Adopted:
     """A register with all that is worked out of it once, which takes seconds for a million links."""
 
     register: Register
-    frame: Frame
-    network: Network
+    frame: RegisterArrays
+    network: AgencyNetwork
     members: dict[str, Members]
     duties: Duties
 
     @classmethod
     def of(cls, register: Register) -> Adopted:
         """Work it out."""
-        frame = Frame.of(register)
+        frame = RegisterArrays.of(register)
         return cls(
-            register, frame, Network.of(register, frame), dict(agency_members(register, frame)), duties(register)
+            register, frame, AgencyNetwork.of(register, frame), dict(agency_members(register, frame)), duties(register)
         )
 
 
@@ -56,7 +56,7 @@ class Count:
 
     due: Due
     urgent: Mapping[str, Members]
-    counted: Counted
+    counted: FrozenEvidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Judgement:
 
     snapshot: Snapshot
     register: Register
-    frame: Frame
+    frame: RegisterArrays
     members: dict[str, Members]
     urgent: Mapping[str, Members]
     structures: tuple[Structure, ...] = ()

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK
 from services.core.model import MeasurementColumns
 from services.indicator.calendar import RECORD_DAYS, Calendar
-from services.indicator.cells import Recent
-from services.indicator.evidence import Counted
-from services.indicator.index import Burns, indicators
-from services.indicator.intervals import Record
-from services.indicator.structure import structures
+from services.indicator.cells import RecentMeasurements
+from services.indicator.evidence import FrozenEvidence
+from services.indicator.index import BurnCounter, compute_indicators
+from services.indicator.intervals import HistorySums
+from services.indicator.structure import structure_by_window
 from services.indicator.window import Evidence
 from services.scorer.index.admission import admit, closable
 from services.scorer.index.members import Members, having
@@ -41,8 +41,8 @@ class Scoring:
     def __init__(self, adopted: Adopted, loaded: Loaded, position: Position) -> None:
         self.calendar = Calendar.of(adopted.register.policy)
         self.evidence: Evidence = loaded.evidence
-        self.recent = Recent(self.evidence.columns)
-        self.burns = Burns(self.calendar.slot_seconds)
+        self.recent = RecentMeasurements(self.evidence.columns)
+        self.burns = BurnCounter(self.calendar.slot_seconds)
         self.heard: dict[str, float] = {}  # the start of the newest slot taken in of each vantage, since the start
         self._rejudged: set[int] = set()
         # Up to which slot everything has been due; columns of what came late since then, None for all, and since the last
@@ -54,7 +54,7 @@ class Scoring:
         self._detailed = set(loaded.slots)
         self._saved: Manifest | None = loaded.manifest
         self._dropped_at = 0
-        self._record = Record()
+        self._record = HistorySums()
         # After a start the detail of every slot still kept is published once: a crash may have come before that.
         self._unpublished = set(loaded.slots)
         self._publishing: set[int] = set()
@@ -151,13 +151,15 @@ class Scoring:
     def count(self, end_slot: int) -> Count:
         """Count everything taken in so far, for an index up to ``end_slot`` exclusive, and say what is due of it."""
         uncounted, self._uncounted = self._uncounted, []
-        return Count(self.due(end_slot), self._having(uncounted), Counted.of(self.frame, self.evidence, end_slot))
+        return Count(
+            self.due(end_slot), self._having(uncounted), FrozenEvidence.of(self.frame, self.evidence, end_slot)
+        )
 
     def compute(self, count: Count) -> Judgement:
         """Compute the index of what was counted; nothing else may compute one meanwhile, but more may be taken in."""
         due, counted = count.due, count.counted
         adopted = due.adopted
-        snapshot = indicators(
+        snapshot = compute_indicators(
             adopted.frame,
             counted,
             end_slot=due.end_slot,
@@ -169,7 +171,7 @@ class Scoring:
             register=adopted.register,
             frame=adopted.frame,
             members=adopted.members,
-            structures=structures(adopted.frame, adopted.network, snapshot),
+            structures=structure_by_window(adopted.frame, adopted.network, snapshot),
             urgent=count.urgent,
         )
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from services.core.codec import ExchangeVolume
 from services.core.model import ExchangeSummary, MeasurementColumns, Register, Structure
 from services.indicator.calendar import Calendar
-from services.indicator.index import Snapshot, indicators
-from services.indicator.register_arrays import Frame
-from services.indicator.sensitivity import FACTORS, Ranking, analyse, recount_dump
-from services.indicator.structure import Network, structures
+from services.indicator.index import Snapshot, compute_indicators
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.sensitivity import FACTORS, Ranking, analyse_ranks, recount_dump
+from services.indicator.structure import AgencyNetwork, structure_by_window
 from services.indicator.window import Evidence
 from services.scorer.exchanges import Exchanges
 from services.scorer.index import admit
@@ -91,8 +91,8 @@ def score_batches(
     evidence = Evidence(calendar)
     for batch in batches:
         evidence.take(batch)
-    return indicators(
-        Frame.of(register),
+    return compute_indicators(
+        RegisterArrays.of(register),
         evidence,
         end_slot=calendar.slot_of(at),
         windows=windows,
@@ -102,8 +102,8 @@ def score_batches(
 
 def network(register: Register, snapshot: Snapshot) -> tuple[Structure, ...]:
     """Return how the agencies hang together over each window of a snapshot of this register."""
-    frame = Frame.of(register)
-    return structures(frame, Network.of(register, frame), snapshot)
+    frame = RegisterArrays.of(register)
+    return structure_by_window(frame, AgencyNetwork.of(register, frame), snapshot)
 
 
 def volumes(
@@ -135,15 +135,15 @@ def rankings(
     """
     calendar = Calendar.of(register.policy)
     end_slot = calendar.slot_of(at)
-    frame = Frame.of(register)
+    frame = RegisterArrays.of(register)
     windows = sorted({*register.policy.windows_days, window})
     counted = recount_dump(register, frame, batches, end_slot=end_slot, windows=windows, factors=FACTORS)
     carried = _link_volumes(frame, summaries, calendar.window(window, end_slot), calendar)
-    return analyse(frame, counted, windows=windows, window=window, volumes=carried)
+    return analyse_ranks(frame, counted, windows=windows, window=window, volumes=carried)
 
 
 def _link_volumes(
-    frame: Frame, summaries: Iterable[ExchangeSummary], span: range, calendar: Calendar
+    frame: RegisterArrays, summaries: Iterable[ExchangeSummary], span: range, calendar: Calendar
 ) -> NDArray[np.int64]:
     """Exchanges per link over a span of slots. What is not of exactly one link is of none, and never split by guess.
 

@@ -12,7 +12,7 @@ from services.core.bus import SLOTS_PER_BLOCK, slot_key
 from services.core.codec import ExchangeVolume
 from services.core.model import IndicatorKind, Reconciliation, Structure, Traffic
 from services.indicator.index import LinkColumns
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.window import Evidence
 from services.scorer.index import Members
 from services.scorer.publishing.columns import Table
@@ -83,7 +83,7 @@ def _evidence(columns: LinkColumns, members: Members) -> EvidenceColumns:
 
 
 def slot_blocks(
-    evidence: Evidence, frame: Frame, chunk: range, members: Mapping[str, Members]
+    evidence: Evidence, frame: RegisterArrays, chunk: range, members: Mapping[str, Members]
 ) -> Iterator[tuple[str, SlotBlock]]:
     """Cut one chunk of slots, judged by ``frame``, into a block per agency that has links or endpoints."""
     for some in grouped(members, MOST_TARGETS):

@@ -13,9 +13,9 @@ import numpy as np
 from services.core.blocks import RecentBlock, decode_recent
 from services.core.bus import INDICATOR_BUCKET, MEASUREMENTS, Bus, recent_key
 from services.core.model import IndicatorKind
-from services.indicator.cells import Recent, batches
-from services.indicator.index import Burns
-from services.indicator.register_arrays import Frame
+from services.indicator.cells import RecentMeasurements, recent_batches
+from services.indicator.index import BurnCounter
+from services.indicator.register_arrays import RegisterArrays
 from services.scorer.decode import columns_of
 from services.scorer.index import Members
 
@@ -33,7 +33,7 @@ def latest_keys(members: Mapping[str, Members]) -> set[str]:
 
 
 def latest_blocks(
-    recent: Recent, burns: Burns, frame: Frame, members: Mapping[str, Members]
+    recent: RecentMeasurements, burns: BurnCounter, frame: RegisterArrays, members: Mapping[str, Members]
 ) -> Iterator[tuple[str, RecentBlock]]:
     """Cut what was last measured of the frame's targets into blocks of PART targets per agency."""
     columns = recent.columns_of(frame.targets)
@@ -57,7 +57,7 @@ def latest_blocks(
             )
 
 
-async def recall(bus: Bus, recent: Recent, last: int) -> int:
+async def recall(bus: Bus, recent: RecentMeasurements, last: int) -> int:
     """Take in what was published last, then the measurements stored since, up to message ``last`` of MEASUREMENTS.
 
     Returns how many messages were read again. What cannot be read is left out: the next slot measures again. Raises
@@ -70,7 +70,7 @@ async def recall(bus: Bus, recent: Recent, last: int) -> int:
             # Each block holds at least what had come up to its own message; not all are put with every index.
             sequence = min(sequence, block.evidence_sequence)
             for rows in (block.latest, block.failures):
-                for batch in batches(rows, block.targets, block.vantages):
+                for batch in recent_batches(rows, block.targets, block.vantages):
                     recent.take(batch)
     while sequence < last:
         messages = await bus.read(MEASUREMENTS, sequence + 1, limit=min(500, last - sequence))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.errors import StateError
-from services.indicator.cells import Load, SlotState
+from services.indicator.cells import LoadCells, SlotState
 from services.scorer.state.atomic import damaged
 
 __all__ = ["content", "loader", "path_of", "saved"]
@@ -28,7 +28,7 @@ def content(cells: NDArray[np.int64]) -> bytes:
     return buffer.getvalue()
 
 
-def loader(folder: Path, slot: int) -> Load:
+def loader(folder: Path, slot: int) -> LoadCells:
     """Return what reads a slot's file. It raises StateError when that cannot be used."""
     path = path_of(folder, slot)
 
@@ -44,7 +44,7 @@ def loader(folder: Path, slot: int) -> Load:
     return load
 
 
-def saved(folder: Path, *, room: int) -> tuple[list[SlotState], dict[int, Load]]:
+def saved(folder: Path, *, room: int) -> tuple[list[SlotState], dict[int, LoadCells]]:
     """Return the slots that have a file: the newest with their cells, up to ``room`` bytes of them, the others to be loaded.
 
     Raises StateError when a file cannot be used; one that is left is looked at as far as its length shows.

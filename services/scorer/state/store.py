@@ -17,7 +17,8 @@ import orjson
 from services.core.errors import StateError
 from services.core.model import Target
 from services.indicator.calendar import Calendar
-from services.indicator.window import Changes, Evidence
+from services.indicator.cells import EvidenceChanges
+from services.indicator.window import Evidence
 from services.scorer.state import day_files as days
 from services.scorer.state import slot_files as cells
 from services.scorer.state.atomic import clear_parts, damaged, replace, sync
@@ -43,7 +44,7 @@ class Loaded:
 class Save:
     """All that one save writes, and the slots and days whose files go afterwards."""
 
-    changes: Changes
+    changes: EvidenceChanges
     manifest: Manifest
     dropped_slots: tuple[int, ...]
     dropped_days: tuple[date, ...]

@@ -11,7 +11,7 @@ from services.core.codec import encode_measurements
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 
 __all__ = ["SLOT", "UNHEARD", "payloads", "register_of"]
 
@@ -52,7 +52,7 @@ def register_of(links: int) -> Register:
     )
 
 
-def payloads(rng: np.random.Generator, frame: Frame, slot: int, *, but: str = "") -> Iterator[bytes]:
+def payloads(rng: np.random.Generator, frame: RegisterArrays, slot: int, *, but: str = "") -> Iterator[bytes]:
     """One slot of every link ``but`` those of a service, in batches as probers send them."""
     unheard = frame.services.index(but) if but else -1
     heard = [

@@ -18,7 +18,7 @@ from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.indicator.cells.recent import Recent
+from services.indicator.cells.recent import RecentMeasurements
 from services.indicator.window import Evidence
 from services.scorer.decode import columns_of
 from services.scorer.index.results import Adopted
@@ -108,7 +108,7 @@ async def test_what_came_between_two_indexes_is_read_again(nats: Nats, tmp_path:
                 due = scoring.due(slot + 1)
                 latest = latest_blocks(scoring.recent, scoring.burns, scoring.frame, due.agencies)
                 await publisher.put_latest(due, latest)
-        recent = Recent()
+        recent = RecentMeasurements()
         assert await recall(bus, recent, 3) == 2
     failed = recent.failures(recent.columns_of(scoring.frame.targets))
     assert sorted(failed.numbers[2].tolist()) == [(slot + at) * SLOT for at in (-1, 0, 1)]

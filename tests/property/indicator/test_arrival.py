@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import Frame
-from services.indicator.verdicts.causes import cause_states, rows_of
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.verdicts.causes import cause_states, sum_states
 from services.indicator.window import Evidence
 from tests.support.cases.indicator import Case, amended, cases
 from tests.support.cases.indicator_answers import (
@@ -52,7 +52,7 @@ def test_invariant_06_a_window_counted_in_parts_is_the_window(case: Case) -> Non
     """However the window is cut, closed, saved, restored, asked for and judged by other registers on the way, the result
     is bit for bit that of one go, and the oracle's.
     """
-    frames = [Frame.of(register_of(register)) for register in (case.register, amended(case), amended(case))]
+    frames = [RegisterArrays.of(register_of(register)) for register in (case.register, amended(case), amended(case))]
     whole = measured(snapshot(case, frame=frames[0]))
     calendar = Calendar.of(register_of(case.register).policy)
     evidence = Evidence(calendar)
@@ -92,7 +92,7 @@ def test_days_merge_into_windows_of_a_week_to_a_quarter(case: Case, days: int) -
         for target in links
         if rng.random() < 0.9
     ]
-    frames = [Frame.of(register_of(register)) for register in (case.register, amended(case))]
+    frames = [RegisterArrays.of(register_of(register)) for register in (case.register, amended(case))]
     calendar = Calendar.of(register_of(case.register).policy)
     evidence, saved = Evidence(calendar), _Disk()
     for start in range(first, last, 7 * 86400 // seconds):
@@ -115,7 +115,7 @@ def test_days_merge_into_windows_of_a_week_to_a_quarter(case: Case, days: int) -
 def test_days_and_verdicts_are_those_of_the_oracle(case: Case) -> None:
     """What a span's days hold, by stage and by cause, and its verdicts, are the oracle's, closed or open, cut anywhere."""
     register = register_of(case.register)
-    frame, calendar = Frame.of(register), Calendar.of(register.policy)
+    frame, calendar = RegisterArrays.of(register), Calendar.of(register.policy)
     evidence = evidence_of(case)
     evidence.close(case.rng.choice([*case.slots, case.end_slot]))
     start, stop = sorted(case.rng.choices(range(calendar.epoch_slot, max(calendar.epoch_slot, case.end_slot) + 1), k=2))
@@ -135,7 +135,7 @@ def test_days_and_verdicts_are_those_of_the_oracle(case: Case) -> None:
             assert [day.counts(stage).tolist() for stage in range(6)] == [
                 (here == stage).sum(axis=0).tolist() for stage in range(6)
             ]
-            causes = rows_of(cause_states(frame, here, None), 1)  # slots are of an hour or longer
+            causes = sum_states(cause_states(frame, here, None), 1)  # slots are of an hour or longer
             for field in fields(causes):
                 assert (getattr(day.causes, field.name) == getattr(causes, field.name)).all(), field.name
             at += day.slots
@@ -148,7 +148,7 @@ def test_days_and_verdicts_are_those_of_the_oracle(case: Case) -> None:
 @given(cases())
 def test_invariant_13_copies_delays_and_order_change_nothing(case: Case) -> None:
     """Duplicated, delayed and reordered measurements give bit for bit the same index."""
-    frame = Frame.of(register_of(case.register))
+    frame = RegisterArrays.of(register_of(case.register))
     rows = case.measurements + case.rng.sample(case.measurements, len(case.measurements) // 2)
     case.rng.shuffle(rows)
     evidence = Evidence(Calendar.of(register_of(case.register).policy))
@@ -179,7 +179,7 @@ def test_invariant_13_extra_probes_change_nothing(case: Case) -> None:
 @given(cases())
 def test_a_late_row_is_counted_and_changes_nothing(case: Case) -> None:
     """Rows for a closed day are counted as late and leave the index as it is."""
-    frame = Frame.of(register_of(case.register))
+    frame = RegisterArrays.of(register_of(case.register))
     evidence = evidence_of(case)
     evidence.close(case.end_slot)
     closed = evidence.closed_before

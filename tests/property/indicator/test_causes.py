@@ -13,17 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts import charging
 from services.indicator.verdicts import closed_day as bits
-from services.indicator.verdicts.causes import CauseRows, cause_states, join, pause_slots, rows_of
-from services.indicator.verdicts.day_count import at_once
+from services.indicator.verdicts.causes import CauseSums, cause_states, join_sums, pause_slots, sum_states
+from services.indicator.verdicts.day_count import run_to_end
 
 
-def frame_of(providers: list[int], agencies: int) -> Frame:
+def frame_of(providers: list[int], agencies: int) -> RegisterArrays:
     """Return a frame with a link to each of the providers listed, all of one service of the last agency."""
     names = [f"a{number}" for number in range(agencies)]
-    return Frame.of(
+    return RegisterArrays.of(
         Register(
             agencies={name: Agency(name, name, name, "x") for name in names},
             services={"s": Service("s", names[-1], "s", "s")},
@@ -75,8 +75,8 @@ def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cell
         patch.setattr(charging, "PIECE_CELLS", 4 * cells)
         order = np.argsort(frame.provider, kind="stable")
         charge = charging.charge(frame, order, known, failed, words(of_bus[np.newaxis]), slots, pause)
-        found = at_once(charge)
-    assert rows(found) == rows(rows_of(cause_states(frame, verdicts, of_bus), pause))
+        found = run_to_end(charge)
+    assert rows(found) == rows(sum_states(cause_states(frame, verdicts, of_bus), pause))
 
 
 @settings(deadline=None)
@@ -112,7 +112,7 @@ def brute(column: list[int], pause: int) -> tuple[int, int, int, int, int]:
     return len(known), len(failed), outages, min(failed[0], pause), min(len(known) - 1 - failed[-1], pause)
 
 
-def rows(sums: CauseRows) -> list[tuple[int, ...]]:
+def rows(sums: CauseSums) -> list[tuple[int, ...]]:
     """Return a tuple per cause."""
     columns = (sums.known, sums.down, sums.outages, sums.head, sums.tail)
     return list(zip(*(column.tolist() for column in columns), strict=True))
@@ -139,11 +139,11 @@ def stretches(draw: st.DrawFn) -> tuple[int, list[np.ndarray[Any, Any]]]:
 def test_joined_rows_are_the_rows_of_the_whole_however_they_are_joined(stretched) -> None:
     """Rows equal brute force, joining equals summing the whole, and it does not matter what is joined first."""
     pause, parts = stretched
-    first, second, third = (rows_of(part, pause) for part in parts)
+    first, second, third = (sum_states(part, pause) for part in parts)
     whole = np.concatenate(parts)
-    assert rows(rows_of(whole, pause)) == [brute(whole[:, cause].tolist(), pause) for cause in range(whole.shape[1])]
-    assert rows(join(join(first, second, pause), third, pause)) == rows(rows_of(whole, pause))
-    assert rows(join(first, join(second, third, pause), pause)) == rows(rows_of(whole, pause))
+    assert rows(sum_states(whole, pause)) == [brute(whole[:, cause].tolist(), pause) for cause in range(whole.shape[1])]
+    assert rows(join_sums(join_sums(first, second, pause), third, pause)) == rows(sum_states(whole, pause))
+    assert rows(join_sums(first, join_sums(second, third, pause), pause)) == rows(sum_states(whole, pause))
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_an_outage_ends_after_an_hour_of_known_slots(slot_seconds: int, slots: i
     assert pause == slots
     up = np.zeros((pause, 1), dtype=np.int8)
     down = np.ones((1, 1), dtype=np.int8)
-    assert rows_of(np.vstack([down, up, down]), pause).outages.tolist() == [2]
-    assert rows_of(np.vstack([down, up[1:], down]), pause).outages.tolist() == [1]
+    assert sum_states(np.vstack([down, up, down]), pause).outages.tolist() == [2]
+    assert sum_states(np.vstack([down, up[1:], down]), pause).outages.tolist() == [1]
 
 
 def test_a_day_of_one_second_slots_is_counted_without_overflow() -> None:
     """Two stretches whose slots fit 16 bits each may not fit them together."""
-    half = rows_of(np.tile(np.array([[1], [0]], dtype=np.int8), (25_000, 1)), 2)
+    half = sum_states(np.tile(np.array([[1], [0]], dtype=np.int8), (25_000, 1)), 2)
     assert half.known.dtype == np.uint16
-    assert rows(join(half, half, 2)) == [(100_000, 50_000, 1, 0, 1)]
+    assert rows(join_sums(half, half, 2)) == [(100_000, 50_000, 1, 0, 1)]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.indicator.index.error_budget import SPANS, Burns, burn, burning
+from services.indicator.index.error_budget import SPANS, BurnCounter, burn, burning_links
 
 SLOT = 1800
 LENGTHS = [2, 12, 48, 144]
@@ -40,7 +40,7 @@ def test_counts_equal_counting_anew(story):
     rng, links, ends, unknown = story
     frame: Any = SimpleNamespace(links=range(links))
     truth: dict[Any, Any] = {}
-    burns = Burns(SLOT)
+    burns = BurnCounter(SLOT)
 
     def verdicts(slots):
         nothing = np.full(links, -1, dtype=np.int8)
@@ -72,7 +72,7 @@ def test_who_burns_equals_exact_fractions(data):
         [[data.draw(st.integers(0, int(one))) for one in row] for row in known.reshape(len(SPANS), links)]
     )
     failed = failed.reshape(len(SPANS), links).astype(np.int64)
-    found = burning(known.reshape(len(SPANS), links), failed, np.array(slos, dtype=np.float64))
+    found = burning_links(known.reshape(len(SPANS), links), failed, np.array(slos, dtype=np.float64))
     for at, (span, one) in enumerate(zip(SPANS, found, strict=True)):
         expected = {
             link: Fraction(int(failed[at, link]), int(known[at, link])) / (1 - Fraction(slos[link]))
@@ -95,7 +95,7 @@ def test_who_burns_equals_exact_fractions(data):
 def test_the_hour_at_the_edge(known, failed, burns):
     """At 95 % an hour burns from 72 % failed slots on, that share included, and never below three failed slots."""
     counts = np.array([[known], [0], [0], [0]]), np.array([[failed], [0], [0], [0]])
-    assert bool(len(burning(*counts, np.array([0.95]))[0].links)) is burns
+    assert bool(len(burning_links(*counts, np.array([0.95]))[0].links)) is burns
 
 
 def test_unknown_slots_burn_nothing():

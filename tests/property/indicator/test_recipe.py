@@ -10,17 +10,32 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.indicator.intervals.loss_bounds import Bounds, _table
-from services.indicator.intervals.outages import Spells, SpellSums
-from services.indicator.intervals.recipe import Pool, bus_bounds, combine, lengths, pool, set_bounds, spread
-from services.indicator.intervals.sets import Causes, Guard, Learnt, Sets, group_bounds, link_bounds
-from services.indicator.verdicts.causes import pause_slots, rows_of
+from services.indicator.intervals.loss_bounds import LossBounds, _table
+from services.indicator.intervals.outages import OutageAccumulator, OutageTotals
+from services.indicator.intervals.recipe import (
+    PooledLengths,
+    bound_bus,
+    bound_sets,
+    cause_moments,
+    combine_with_bus,
+    estimate_lengths,
+    pool_causes,
+)
+from services.indicator.intervals.sets import (
+    ClassEstimates,
+    CommonModeGuard,
+    LinkSets,
+    WindowCauses,
+    bound_groups,
+    bound_links,
+)
+from services.indicator.verdicts.causes import pause_slots, sum_states
 from tests.support.oracles import intervals as oracle
 
 HOUR = 3600
 AGENCIES, LINKS = 3, 7
 DAY = 30
-NO_GUARD = Guard(*np.zeros((3, 2)))
+NO_GUARD = CommonModeGuard(*np.zeros((3, 2)))
 CAUSES = 1 + AGENCIES + LINKS
 
 
@@ -46,11 +61,11 @@ class Case:
         states = [self.rng.random() < fails for _ in range(DAY)]
         return [-1 if self.rng.random() < gap else int(states[slot // length]) for slot in range(DAY)]
 
-    def spells(self, last: int) -> Spells:
+    def spells(self, last: int) -> OutageTotals:
         """Sum the last days with the library."""
-        found = SpellSums(CAUSES, self.slot_seconds)
+        found = OutageAccumulator(CAUSES, self.slot_seconds)
         for day in self.days[-last:]:
-            found.add(rows_of(np.array(day, dtype=np.int8).T, pause_slots(self.slot_seconds)))
+            found.add(sum_states(np.array(day, dtype=np.int8).T, pause_slots(self.slot_seconds)))
         return found.spells()
 
     def sums(self, last: int) -> list[oracle.Sums]:
@@ -58,9 +73,9 @@ class Case:
         hours, pause = self.slot_seconds / HOUR, HOUR // self.slot_seconds
         return [oracle.sums([day[cause] for day in self.days[-last:]], hours, pause) for cause in range(CAUSES)]
 
-    def causes(self) -> Causes:
+    def causes(self) -> WindowCauses:
         """Spread the causes with the library."""
-        return Causes.of(self.spells(self.window), Learnt.of(self.spells(len(self.days)), AGENCIES))
+        return WindowCauses.of(self.spells(self.window), ClassEstimates.of(self.spells(len(self.days)), AGENCIES))
 
 
 class Truth:
@@ -87,7 +102,7 @@ class Truth:
         return oracle.set_of(loss, shares, self.causes, guard)
 
 
-def rows(bounds: Bounds) -> list[tuple[float, float, float]]:
+def rows(bounds: LossBounds) -> list[tuple[float, float, float]]:
     """Return loss, low and high of each."""
     return list(zip(bounds.loss.tolist(), bounds.low.tolist(), bounds.high.tolist(), strict=True))
 
@@ -117,12 +132,16 @@ def test_links_and_sets_are_bounded_as_the_text_says(seed) -> None:
     truth = Truth(case)
     causes = case.causes()
     provider, group = np.array(case.provider), np.array(case.group)
-    for link, found in enumerate(rows(combine(link_bounds(causes, provider, np.array(case.loss)), causes.bus))):
+    for link, found in enumerate(
+        rows(combine_with_bus(bound_links(causes, provider, np.array(case.loss)), causes.bus))
+    ):
         expected = oracle.with_bus(truth.of_set([link], (0.0, 0.0, 0.0)), truth.bus)
         assert found == pytest.approx(expected, abs=2e-5, rel=2e-4)
-    guard = Guard(*(np.array([case.rng.choice([0.0, size]) for _ in range(2)]) for size in (1e-3, 1e-1, 1e-2)))
-    sets, weight = Sets.of(group, 2, provider), np.array(case.weight)
-    of_sets = rows(combine(group_bounds(sets, weight, np.array(case.loss), causes, guard), causes.bus))
+    guard = CommonModeGuard(
+        *(np.array([case.rng.choice([0.0, size]) for _ in range(2)]) for size in (1e-3, 1e-1, 1e-2))
+    )
+    sets, weight = LinkSets.of(group, 2, provider), np.array(case.weight)
+    of_sets = rows(combine_with_bus(bound_groups(sets, weight, np.array(case.loss), causes, guard), causes.bus))
     for at in set(case.group):
         links = [link for link in range(LINKS) if case.group[link] == at]
         guarded = (float(guard.variance[at]), float(guard.more[at]), float(guard.more_square[at]))
@@ -138,8 +157,8 @@ def test_bounds_hold_the_loss_and_stay_shares(seed) -> None:
     causes = case.causes()
     provider, group = np.array(case.provider), np.array(case.group)
     found = [
-        link_bounds(causes, provider, np.array(case.loss)),
-        group_bounds(Sets.of(group, 2, provider), np.array(case.weight), np.array(case.loss), causes, NO_GUARD),
+        bound_links(causes, provider, np.array(case.loss)),
+        bound_groups(LinkSets.of(group, 2, provider), np.array(case.weight), np.array(case.loss), causes, NO_GUARD),
         causes.bus,
     ]
     for loss, low, high in (row for bounds in found for row in rows(bounds)):
@@ -157,16 +176,18 @@ def test_names_do_not_matter(seed) -> None:
     loss = np.array(case.loss)
     places = np.concatenate([[0], 1 + np.argsort(new_agency), 1 + AGENCIES + order])
 
-    def renamed(spells: Spells) -> Spells:
-        return Spells(spells.known[places], spells.down[places], spells.outages[places], spells.squares[places])
+    def renamed(spells: OutageTotals) -> OutageTotals:
+        return OutageTotals(spells.known[places], spells.down[places], spells.outages[places], spells.squares[places])
 
     causes = case.causes()
-    other = Causes.of(renamed(case.spells(case.window)), Learnt.of(renamed(case.spells(len(case.days))), AGENCIES))
+    other = WindowCauses.of(
+        renamed(case.spells(case.window)), ClassEstimates.of(renamed(case.spells(len(case.days))), AGENCIES)
+    )
     provider_there = np.array(new_agency)[provider[order]]
-    here, there = link_bounds(causes, provider, loss), link_bounds(other, provider_there, loss[order])
+    here, there = bound_links(causes, provider, loss), bound_links(other, provider_there, loss[order])
     assert there.high == pytest.approx(here.high[order], abs=1e-12)
-    here = group_bounds(Sets.of(group, 2, provider), weight, loss, causes, NO_GUARD)
-    there = group_bounds(Sets.of(group[order], 2, provider_there), weight[order], loss[order], other, NO_GUARD)
+    here = bound_groups(LinkSets.of(group, 2, provider), weight, loss, causes, NO_GUARD)
+    there = bound_groups(LinkSets.of(group[order], 2, provider_there), weight[order], loss[order], other, NO_GUARD)
     assert there.high == pytest.approx(here.high, abs=1e-12)
     assert there.low == pytest.approx(here.low, abs=1e-12)
 
@@ -176,14 +197,14 @@ def test_names_do_not_matter(seed) -> None:
 def test_the_guard_is_the_variance_of_a_mean_of_correlated_days(daily, days) -> None:
     """The guard equals its formula day by day; a day of which nothing is known changes nothing at either end."""
     column = np.array([np.nan, *daily, np.nan])[:, np.newaxis]
-    found = Guard.of(list(column)).over(days)
+    found = CommonModeGuard.of(list(column)).over(days)
     columns = (found.variance, found.more, found.more_square)
     assert [float(one[0]) for one in columns] == pytest.approx(oracle.guard_of(daily, days), rel=1e-9, abs=1e-12)
 
 
-def alone(known: float, down: float, outages: float, squares: float) -> Spells:
+def alone(known: float, down: float, outages: float, squares: float) -> OutageTotals:
     """Return the sums of one cause."""
-    return Spells(*(np.array([float(value)]) for value in (known, down, outages, squares)))
+    return OutageTotals(*(np.array([float(value)]) for value in (known, down, outages, squares)))
 
 
 @pytest.mark.parametrize(
@@ -198,28 +219,28 @@ def alone(known: float, down: float, outages: float, squares: float) -> Spells:
 def test_vectors(sums, low, high) -> None:
     """One cause alone, its own pool, record = window, K = 672 h: the vectors of §6, to their last digit."""
     cause = alone(672, *sums)
-    found = set_bounds(spread(cause, lengths(cause, pool(cause))))
+    found = bound_sets(cause_moments(cause, estimate_lengths(cause, pool_causes(cause))))
     assert [round(float(value[0]), 6) for value in (found.low, found.high)] == [low, high]
 
 
 def test_vector_of_an_unseen_bus() -> None:
     """A bus that was never seen down in a record of 2,160 h: the vector of §6."""
-    found = bus_bounds(alone(672, 0, 0, 0), alone(2160, 0, 0, 0))
+    found = bound_bus(alone(672, 0, 0, 0), alone(2160, 0, 0, 0))
     assert [round(float(value[0]), 6) for value in (found.low, found.high)] == [0.0, 0.003477]
 
 
 def test_a_bus_that_was_down_throughout_may_yet_come_back() -> None:
     """Its loss in the window is 1, but one more time up, as long as those of its record, bounds it from below."""
-    found = bus_bounds(alone(100, 100, 1, 10_000), alone(500, 120, 3, 10_000))
+    found = bound_bus(alone(100, 100, 1, 10_000), alone(500, 120, 3, 10_000))
     assert found.loss[0] == found.high[0] == 1.0
     assert 0.0 < found.low[0] < 1.0
 
 
 def test_an_unknown_bus_changes_nothing() -> None:
     """Where nothing is known of the bus, the providers' bounds are those of the index."""
-    providers = Bounds(*(np.array([value]) for value in (0.1, 0.05, 0.2)))
+    providers = LossBounds(*(np.array([value]) for value in (0.1, 0.05, 0.2)))
     nothing = alone(0, 0, 0, 0)
-    assert rows(combine(providers, bus_bounds(nothing, nothing))) == [pytest.approx((0.1, 0.05, 0.2))]
+    assert rows(combine_with_bus(providers, bound_bus(nothing, nothing))) == [pytest.approx((0.1, 0.05, 0.2))]
 
 
 def test_more_of_the_same_is_known_better() -> None:
@@ -227,7 +248,7 @@ def test_more_of_the_same_is_known_better() -> None:
     widths: list[Any] = []
     for times in (1, 10, 100, 10_000):
         cause = alone(*(times * value for value in (672, 20, 10, 80)))
-        found = set_bounds(spread(cause, lengths(cause, pool(cause))))
+        found = bound_sets(cause_moments(cause, estimate_lengths(cause, pool_causes(cause))))
         widths.append(float((found.high - found.low)[0]))
     assert widths == sorted(widths, reverse=True)
     assert widths[-1] < 1e-3
@@ -236,7 +257,7 @@ def test_more_of_the_same_is_known_better() -> None:
 def test_longer_outages_are_wider() -> None:
     """The same downtime in fewer outages is wider above and below: it is fewer draws."""
     found = [
-        set_bounds(spread(cause, lengths(cause, pool(cause))))
+        bound_sets(cause_moments(cause, estimate_lengths(cause, pool_causes(cause))))
         for cause in (alone(672, 20, outages, 2 * 400 / (outages + 1)) for outages in (1, 2, 5, 20))
     ]
     assert [float(one.high[0]) for one in found] == sorted((float(one.high[0]) for one in found), reverse=True)
@@ -246,7 +267,7 @@ def test_longer_outages_are_wider() -> None:
 def test_always_down_is_mirrored() -> None:
     """What was down all the time has an upper bound of 1, and a lower one that leaves room for one short up-spell."""
     cause = alone(672, 672, 1, 672**2)
-    found = set_bounds(spread(cause, lengths(cause, Pool(2.0, 8.0, 0.0))))
+    found = bound_sets(cause_moments(cause, estimate_lengths(cause, PooledLengths(2.0, 8.0, 0.0))))
     assert float(found.high[0]) == 1.0
     assert 0.9 < float(found.low[0]) < 1.0
 

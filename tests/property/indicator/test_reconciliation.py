@@ -12,23 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.indicator.calendar import Calendar
-from services.indicator.exchanges.agreement import Hours, agreement
+from services.indicator.exchanges.agreement import HourlyCounts, compare_hours
 from services.indicator.exchanges.volume import UNUSUAL, volume_change
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def some_hours(seed: int, days: int = 9, links: int = 3) -> Hours:
+def some_hours(seed: int, days: int = 9, links: int = 3) -> HourlyCounts:
     """Hours of links with all that can be: nights without traffic, hours not probed, whole outages."""
     rng = np.random.default_rng(seed)
     shape = links, days * 24 - int(rng.integers(0, 24))
     exchanges = rng.poisson(rng.choice([0.0, 1.0, 30.0], shape))
     known = rng.choice([0, 6, 12], shape)
     up = np.repeat(rng.random((links, days)) < 0.8, 24, axis=1)[:, : shape[1]]
-    return Hours(exchanges, rng.binomial(exchanges, 0.9 * up), known, rng.binomial(known, 0.95 * up))
+    return HourlyCounts(exchanges, rng.binomial(exchanges, 0.9 * up), known, rng.binomial(known, 0.95 * up))
 
 
-def brute(hours: Hours, link: int) -> tuple[Fraction, float]:
+def brute(hours: HourlyCounts, link: int) -> tuple[Fraction, float]:
     """The difference of one link, and its variance by days, hour by hour in exact rationals."""
     days: dict[int, list[Fraction]] = {}
     for hour in range(hours.exchanges.shape[1]):
@@ -53,7 +53,7 @@ def brute(hours: Hours, link: int) -> tuple[Fraction, float]:
 def test_difference_equals_brute_force(seed: int) -> None:
     """The difference is the exact one, and lies between its bounds, which no narrower variance could give."""
     hours = some_hours(seed)
-    found = agreement(hours)
+    found = compare_hours(hours)
     for link in range(3):
         difference, variance = brute(hours, link)
         assert abs(found.difference[link] - float(difference)) < 1e-12
@@ -67,7 +67,7 @@ def test_difference_equals_brute_force(seed: int) -> None:
 @given(SEEDS)
 def test_intervals_hold_what_was_seen(seed: int) -> None:
     """0 ≤ low ≤ share ≤ high ≤ 1 on both sides; a link disagrees only where the difference's bounds leave out 0."""
-    found = agreement(some_hours(seed))
+    found = compare_hours(some_hours(seed))
     for bounds in (found.logs, found.probes):
         assert (bounds.low >= 0).all()
         assert (bounds.high <= 1).all()
@@ -82,11 +82,11 @@ def test_intervals_hold_what_was_seen(seed: int) -> None:
 def test_links_are_judged_by_themselves(seed: int) -> None:
     """A link's result is the same alone, and hours with only one of the two sides change nothing."""
     hours = some_hours(seed)
-    alone = Hours(hours.exchanges[1:2], hours.ok[1:2], hours.known[1:2], hours.answered[1:2])
+    alone = HourlyCounts(hours.exchanges[1:2], hours.ok[1:2], hours.known[1:2], hours.answered[1:2])
     unprobed = alone.known == 0
     changed = replace(alone, exchanges=alone.exchanges + 7 * unprobed)
-    whole = agreement(hours)
-    for found in (agreement(alone), agreement(changed)):
+    whole = compare_hours(hours)
+    for found in (compare_hours(alone), compare_hours(changed)):
         assert found.difference[0] == whole.difference[1]
         assert found.difference_low[0] == whole.difference_low[1]
         assert found.logs.high[0] == whole.logs.high[1]
@@ -100,7 +100,7 @@ def test_what_agrees_is_never_flagged(seed: int) -> None:
     rng = np.random.default_rng(seed)
     answered = rng.integers(0, 13, (2, 28 * 24))
     exchanges = 12 * rng.poisson(3, answered.shape)
-    found = agreement(Hours(exchanges, exchanges // 12 * answered, np.full_like(answered, 12), answered))
+    found = compare_hours(HourlyCounts(exchanges, exchanges // 12 * answered, np.full_like(answered, 12), answered))
     assert np.abs(found.difference).max() < 1e-12
     assert not found.disagrees.any()
 
@@ -109,10 +109,10 @@ def test_real_calls_that_fail_behind_answered_probes_are_flagged() -> None:
     """A tenth of real exchanges lost every day while every probe is answered is found within a week, too little data not."""
     busy = np.tile(np.where(np.arange(24) // 8 == 1, 40, 2), 7)[None, :]
     all_known = np.full_like(busy, 12)
-    found = agreement(Hours(busy, busy - busy // 10 - (busy == 2), all_known, all_known))
+    found = compare_hours(HourlyCounts(busy, busy - busy // 10 - (busy == 2), all_known, all_known))
     assert found.told.all()
     assert found.disagrees.all()
-    short = agreement(Hours(busy[:, :72], np.zeros_like(busy[:, :72]), all_known[:, :72], all_known[:, :72]))
+    short = compare_hours(HourlyCounts(busy[:, :72], np.zeros_like(busy[:, :72]), all_known[:, :72], all_known[:, :72]))
     assert not short.told.any()
     assert not short.disagrees.any()
 

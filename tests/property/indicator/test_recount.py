@@ -14,7 +14,7 @@ from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.sensitivity.cases import FACTORS
-from services.indicator.sensitivity.rejudge import Limits, rejudge
+from services.indicator.sensitivity.rejudge import TargetLimits, rejudge
 from services.indicator.window import Evidence
 from tests.support.cases.indicator import Case, cases
 from tests.support.cases.sensitivity import PHI_S, TAU_MS, alike, counted, limited, measured
@@ -92,7 +92,7 @@ def test_judged_anew(
     """Only what was right is judged anew, lateness before age; what is not known stays as it was judged."""
     case = alike()
     register = limited(case)
-    limits = Limits.of(register, (Target("a0-a2"), Target("a0-a1")))
+    limits = TargetLimits.of(register, (Target("a0-a2"), Target("a0-a1")))
     assert limits.age.tolist() == [PHI_S * 1_000_000, -1]
     columns = MeasurementColumns(
         vantage="north",

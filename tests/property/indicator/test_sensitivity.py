@@ -13,10 +13,10 @@ from services.core.model.indicator import IndicatorKind
 from services.core.model.measurement import MeasurementColumns
 from services.core.model.outcome import Outcome
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import indicators
-from services.indicator.register_arrays import Frame
-from services.indicator.sensitivity.cases import compute, reweigh
-from services.indicator.sensitivity.ranks import analyse, rank
+from services.indicator.index.index import compute_indicators
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.sensitivity.cases import compute_cases, reweigh
+from services.indicator.sensitivity.ranks import analyse_ranks, rank_descending
 from services.indicator.window import Evidence
 from tests.support.cases.indicator import Case, cases
 from tests.support.cases.indicator_answers import register_of
@@ -34,12 +34,12 @@ def test_the_headline_is_one_of_the_cases(case: Case) -> None:
     evidence = Evidence(Calendar.of(register.policy))
     for batch in batches:
         evidence.take(batch)
-    live = indicators(frame, evidence, end_slot=case.end_slot, windows=[case.days])
+    live = compute_indicators(frame, evidence, end_slot=case.end_slot, windows=[case.days])
     volumes = np.array([case.rng.choice([0, 5, 70]) for _ in frame.links])
-    rankings = analyse(frame, found, windows=windows, window=case.days, volumes=volumes)
+    rankings = analyse_ranks(frame, found, windows=windows, window=case.days, volumes=volumes)
     for ranking, kind in zip(rankings, (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER), strict=True):
         lower = {row.id: row.lower for row in live.rows(kind, case.days)}
-        whole = compute(frame, found, kind, windows=windows, window=case.days, volumes=volumes)
+        whole = compute_cases(frame, found, kind, windows=windows, window=case.days, volumes=volumes)
         base = dict(zip(whole.ids, whole.values[whole.base], strict=True))
         assert {agency: value for agency, value in base.items() if not np.isnan(value)} == lower
         better = {one: sum(other > mine + 1e-12 for other in lower.values()) for one, mine in lower.items()}
@@ -69,7 +69,7 @@ def test_where_nothing_differs_nothing_matters(outcome: Outcome) -> None:
     register = limited(case)
     batches = with_outcome(measured(case, register, gap=0.0), outcome)
     frame, found = counted(case, register, batches, (1, 2))
-    for ranking in analyse(frame, found, windows=(1, 2), window=2, volumes=np.arange(6)):
+    for ranking in analyse_ranks(frame, found, windows=(1, 2), window=2, volumes=np.arange(6)):
         assert set(ranking.ranks.values()) == {1}
         assert {(band.low, band.high) for band in ranking.bands.values()} == {(1, 1)}
         assert (ranking.moved.mean_rank_shift, [one.total_order for one in ranking.moved.switches]) == (0.0, [0.0] * 6)
@@ -92,7 +92,7 @@ def test_only_the_switch_that_matters_has_an_index() -> None:
         for batch in with_outcome(measured(case, register, gap=0.0), Outcome.OK)
     ]
     frame, found = counted(case, register, batches, (1, 2))
-    _, providers = analyse(frame, found, windows=(1, 2), window=2)
+    _, providers = analyse_ranks(frame, found, windows=(1, 2), window=2)
     assert (providers.ranks, providers.bands["a1"].high) == ({"a0": 1, "a1": 1, "a2": 1}, 3)
     indices = {one.switch: (one.total_order, one.first_order) for one in providers.moved.switches}
     assert indices.pop("latency limit") == pytest.approx((1, 1), abs=0.02)
@@ -102,7 +102,7 @@ def test_only_the_switch_that_matters_has_an_index() -> None:
 @given(st.lists(st.sampled_from([0.0, 0.5, 0.5 + 1e-15, 0.5 + 1e-9, 1.0, float("nan")]), max_size=8))
 def test_ranks_count_who_is_better(values: list[float]) -> None:
     """A rank is one more than how many are better by more than rounding; ties share it, and NaN has none."""
-    found = rank(np.array([values, values]))
+    found = rank_descending(np.array([values, values]))
     wanted = [np.nan if np.isnan(own) else 1 + sum(other > own + 1e-12 for other in values) for own in values]
     np.testing.assert_array_equal(found, [wanted, wanted])
 
@@ -117,7 +117,7 @@ WEIGHED = [
 @pytest.mark.parametrize(("weights", "of_links", "of_services"), WEIGHED)
 def test_weights(weights: str, of_links: list[float], of_services: list[float]) -> None:
     """A link without logged exchanges weighs as its service's links do on average, else as all; a service their sum."""
-    frame = Frame.of(register_of(alike().register))
+    frame = RegisterArrays.of(register_of(alike().register))
     found = reweigh(frame, weights, np.ones(6, np.bool_), np.array([10, 30, 50, 0, 0, 0]))
     assert (found.weight.tolist(), found.service_weight.tolist()) == (of_links, of_services)
 
@@ -127,7 +127,7 @@ def test_what_weighs_nothing_never_does() -> None:
     case = alike()
     case.register["links"][0]["weight"] = 0
     case.register["services"][2]["weight"] = 0
-    frame = Frame.of(register_of(case.register))
+    frame = RegisterArrays.of(register_of(case.register))
     in_force = np.array([True, True, True, False, True, True])
     for weights, service_weights in (("link", [1, 1, 0]), ("volume", [7, 7, 0])):
         found = reweigh(frame, weights, in_force, np.full(6, 7))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import uniform
 
-from services.indicator.sensitivity.sobol import estimate
+from services.indicator.sensitivity.sobol import estimate_indices
 
 
 def test_ishigami() -> None:
@@ -18,7 +18,7 @@ def test_ishigami() -> None:
     def ishigami(x: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.sin(x[0]) + 7 * np.sin(x[1]) ** 2 + 0.1 * x[2] ** 4 * np.sin(x[0])
 
-    found = estimate(ishigami, [uniform(-np.pi, 2 * np.pi)] * 3)
+    found = estimate_indices(ishigami, [uniform(-np.pi, 2 * np.pi)] * 3)
     for got, error, wanted in (
         (found.first, found.first_error, (0.3139, 0.4424, 0.0)),
         (found.total, found.total_error, (0.5576, 0.4424, 0.2437)),
@@ -33,7 +33,7 @@ def test_indices_of_a_table_equal_its_exact_variances(seed: int, shape: list[int
     """Sampled indices of a table agree with its analysis of variance over all cells: V(E(Y|i))/V, 1 - V(E(Y|all but i))/V."""
     table = np.random.default_rng(seed).normal(size=shape)
     last = np.array(shape)[:, np.newaxis] - 1
-    found = estimate(
+    found = estimate_indices(
         lambda x: table[tuple(np.minimum(x.astype(int), last))], [uniform(0, states) for states in shape], samples=2048
     )
     for axis in range(len(shape)):

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from services.core.model.register import ExchangeRoute
 from services.core.model.structure import Structure
-from services.indicator.register_arrays import Frame
-from services.indicator.structure.network import Network
-from services.indicator.structure.structure import structures
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.structure.network import AgencyNetwork
+from services.indicator.structure.structure import structure_by_window
 from tests.support.cases.indicator import Case, cases
 from tests.support.cases.indicator_answers import register_of, snapshot
 from tests.support.oracles import structure as oracle_structure
@@ -33,9 +33,9 @@ def structure_of(case: Case, bus: Collection[str] = ()) -> Structure | None:
     """Compute the structure of a case with the library; exchanges of the ``bus`` links are mapped to them."""
     register = register_of(case.register)
     routes = tuple(ExchangeRoute("A/B/C", "A/B/C/D/e", link) for link in sorted(bus))
-    frame = Frame.of(register)
-    network = Network.of(replace(register, routes=routes), frame)
-    found = structures(frame, network, snapshot(case, frame=frame))
+    frame = RegisterArrays.of(register)
+    network = AgencyNetwork.of(replace(register, routes=routes), frame)
+    found = structure_by_window(frame, network, snapshot(case, frame=frame))
     return found[0] if found else None
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.indicator import IndicatorKind
-from services.indicator.index.tabulate import BANDS, bands, tabulate_links
-from services.indicator.register_arrays import Frame
+from services.indicator.index.tabulate import BANDS, quantile_bands, tabulate_links
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import link_shares
 from tests.support.cases.indicator import Case, cases
 from tests.support.cases.indicator_answers import register_of, snapshot, truth_of
@@ -25,7 +25,7 @@ def test_bands_divide_what_is_stated(values: list[float | None]) -> None:
     """Every value is in the one band whose limits hold it, limits never meet, equal values share a band, and as many bands
     are used as values differ, up to four of which none is larger than a quarter and one value's repetitions.
     """
-    band, spans = bands(values)
+    band, spans = quantile_bands(values)
     stated = [value for value in values if value is not None]
     assert [at >= 0 for at in band] == [value is not None for value in values]
     for value, at in zip(values, band, strict=True):
@@ -44,7 +44,7 @@ def test_bands_divide_what_is_stated(values: list[float | None]) -> None:
 @given(cases())
 def test_a_table_by_sector_is_the_index_of_the_sectors(case: Case) -> None:
     """Grouped by its agencies' sectors, a table gives each sector's index, bounds and counts; levels count every service."""
-    frame = Frame.of(register_of(case.register))
+    frame = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, frame=frame)
     links, columns = found.links[case.days], found.columns[IndicatorKind.SECTOR, case.days]
     level = found.columns[IndicatorKind.SERVICE, case.days].level
@@ -68,7 +68,7 @@ def test_all_services_as_one_group_are_the_government(case: Case) -> None:
     """Its burden is that of a brute force over the register: links required in some slot of the window, and those of them
     still on paper, over the services that have any; its index and bounds are the oracle's of the government.
     """
-    frame = Frame.of(register_of(case.register))
+    frame = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, frame=frame)
     links, level = found.links[case.days], found.columns[IndicatorKind.SERVICE, case.days].level
     shares = link_shares(frame, links.slots, links.counts)

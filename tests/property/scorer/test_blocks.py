@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from services.core.blocks.encode import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
 from services.core.codec import ExchangeVolume
 from services.core.model.indicator import IndicatorKind
-from services.indicator.index.index import Snapshot, indicators
-from services.indicator.register_arrays import Frame
+from services.indicator.index.index import Snapshot, compute_indicators
+from services.indicator.register_arrays import RegisterArrays
 from services.scorer.index.members import agency_members
 from services.scorer.publishing.blocks import consumer_blocks, government_block
 from services.scorer.publishing.columns import Table
@@ -40,8 +40,8 @@ def rows(snapshot: Snapshot, wanted: dict[IndicatorKind, list[str] | None]) -> l
 def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None:
     """Every block comes back as the indicators of its own entities, in all windows, to the last bit; N/A is left out."""
     register = register_of(case.register)
-    frame = Frame.of(register)
-    snapshot = indicators(
+    frame = RegisterArrays.of(register)
+    snapshot = compute_indicators(
         frame,
         evidence_of(case),
         end_slot=case.end_slot,
@@ -94,13 +94,13 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
 def test_a_digest_tells_blocks_apart_as_encoding_them_does(case: Case) -> None:
     """Of the same register, blocks of one evidence and of a little more have the same digest where they say the same."""
     register = register_of(case.register)
-    frame = Frame.of(register)
+    frame = RegisterArrays.of(register)
     found = agency_members(register, frame)
     less = case.copy()
     less.measurements = case.measurements[: -case.rng.randint(1, 3)]
     said = []
     for one in (case, case, less):
-        snapshot = indicators(frame, evidence_of(one), end_slot=case.end_slot, evidence_sequence=1)
+        snapshot = compute_indicators(frame, evidence_of(one), end_slot=case.end_slot, evidence_sequence=1)
         said.append(consumer_blocks(Table(snapshot), [*found.values()], [()] * len(found), [()] * len(found)))
     for block, same, other in zip(*said, strict=True):
         assert block_digest(block) == block_digest(same)

@@ -15,7 +15,8 @@ from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import Frame, Snapshot, indicators
+from services.indicator.index.index import Snapshot, compute_indicators
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.window import Evidence
 from tests.support.cases.indicator import VANTAGES, Case
 from tests.support.oracles import index as oracle
@@ -134,10 +135,10 @@ def indicator_of(found: Snapshot, kind: IndicatorKind, entity: str, window: int 
     return indicator
 
 
-def snapshot(case: Case, evidence: Evidence | None = None, frame: Frame | None = None) -> Snapshot:
+def snapshot(case: Case, evidence: Evidence | None = None, frame: RegisterArrays | None = None) -> Snapshot:
     """Compute the index of a case with the library."""
-    return indicators(
-        frame or Frame.of(register_of(case.register)),
+    return compute_indicators(
+        frame or RegisterArrays.of(register_of(case.register)),
         evidence or evidence_of(case),
         end_slot=case.end_slot,
         windows=[case.days],

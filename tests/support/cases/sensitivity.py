@@ -14,7 +14,7 @@ from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.indicator.register_arrays import Frame
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity.cases import FACTORS
 from services.indicator.sensitivity.recount import recount_dump
 from tests.support.cases.indicator import VANTAGES, Case
@@ -76,7 +76,7 @@ def measured(case: Case, register: Register, *, gap: float = 0.2) -> list[Measur
 
 
 def counted(case: Case, register: Register, batches: list[MeasurementColumns], windows: tuple[int, ...]):
-    frame = Frame.of(register)
+    frame = RegisterArrays.of(register)
     return frame, recount_dump(register, frame, batches, end_slot=case.end_slot, windows=windows, factors=FACTORS)
 
 

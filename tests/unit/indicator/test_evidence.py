@@ -11,10 +11,10 @@ import pytest
 
 from services.indicator import window as window_module
 from services.indicator.calendar import Calendar
-from services.indicator.evidence import Counted
-from services.indicator.index.index import indicators
-from services.indicator.intervals.history import Record
-from services.indicator.register_arrays import Frame
+from services.indicator.evidence import FrozenEvidence
+from services.indicator.index.index import compute_indicators
+from services.indicator.intervals.history import HistorySums
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.window import Evidence
 from tests.support.cases.indicator_answers import register_of
 from tests.unit.indicator.test_window import FIRST, a_case, a_link, new_evidence, row, take
@@ -45,7 +45,7 @@ def assert_same(one, other):
 
 
 def evidence_and_frame():
-    evidence, frame = new_evidence(CASE), Frame.of(register_of(CASE.register))
+    evidence, frame = new_evidence(CASE), RegisterArrays.of(register_of(CASE.register))
     take(evidence, rows(range(60), 1))
     evidence.close(FIRST + 24)
     return evidence, frame
@@ -54,20 +54,20 @@ def evidence_and_frame():
 def test_an_index_of_what_was_counted_is_that_of_the_moment() -> None:
     """What is taken in after counting changes nothing of the index that is computed then."""
     evidence, frame = evidence_and_frame()
-    expected = indicators(frame, evidence, end_slot=CASE.end_slot)
-    counted = Counted.of(frame, evidence, CASE.end_slot)
+    expected = compute_indicators(frame, evidence, end_slot=CASE.end_slot)
+    counted = FrozenEvidence.of(frame, evidence, CASE.end_slot)
     take(evidence, rows(range(30, 60), 2))
     evidence.close(FIRST + 48)
-    assert_same(indicators(frame, counted, end_slot=CASE.end_slot), expected)
-    late = indicators(frame, evidence, end_slot=CASE.end_slot)
+    assert_same(compute_indicators(frame, counted, end_slot=CASE.end_slot), expected)
+    late = compute_indicators(frame, evidence, end_slot=CASE.end_slot)
     assert (late.links[7].counts != expected.links[7].counts).any(), "the rows taken in must matter"
 
 
 def test_what_was_not_counted_is_refused() -> None:
     """Another frame, end, window or span than those counted raises, rather than be answered by what is there."""
     evidence, frame = evidence_and_frame()
-    counted = Counted.of(frame, evidence, CASE.end_slot)
-    other = Frame.of(register_of(CASE.register))
+    counted = FrozenEvidence.of(frame, evidence, CASE.end_slot)
+    other = RegisterArrays.of(register_of(CASE.register))
     with pytest.raises(ValueError, match="counted up to slot"):
         counted.window(other, 7, CASE.end_slot)
     with pytest.raises(ValueError, match="counted up to slot"):
@@ -84,7 +84,10 @@ def test_a_day_closed_in_parts_says_the_same(monkeypatch: pytest.MonkeyPatch, ta
     whole, frame = evidence_and_frame()
     monkeypatch.setattr(window_module, "CLOSED_TARGETS", targets)
     evidence, _ = evidence_and_frame()
-    assert_same(indicators(frame, evidence, end_slot=CASE.end_slot), indicators(frame, whole, end_slot=CASE.end_slot))
+    assert_same(
+        compute_indicators(frame, evidence, end_slot=CASE.end_slot),
+        compute_indicators(frame, whole, end_slot=CASE.end_slot),
+    )
     closing = evidence.closing(FIRST + 48)
     day = evidence.calendar.day_of(FIRST) + timedelta(days=1)
     assert next(closing) == day
@@ -104,10 +107,10 @@ def test_nothing_heard_of_closes_nothing() -> None:
 @pytest.mark.parametrize("links", [["one"], ["one", "two", "three", "four"], ["one", "three", "four"]])
 def test_a_memory_outlives_a_register(hours, links) -> None:
     """Who remembers days under one register computes under another, larger or smaller, what is computed from nothing."""
-    kept, evidence = Record(), new_evidence(CASE)
+    kept, evidence = HistorySums(), new_evidence(CASE)
     take(evidence, rows(range(hours), 1))
     end_slot = FIRST + hours
-    indicators(Frame.of(register_of(CASE.register)), evidence, end_slot=end_slot, record=kept)
-    frame = Frame.of(register_of(a_case(*map(a_link, links)).register))
-    fresh = indicators(frame, evidence, end_slot=end_slot)
-    assert_same(indicators(frame, evidence, end_slot=end_slot, record=kept), fresh)
+    compute_indicators(RegisterArrays.of(register_of(CASE.register)), evidence, end_slot=end_slot, record=kept)
+    frame = RegisterArrays.of(register_of(a_case(*map(a_link, links)).register))
+    fresh = compute_indicators(frame, evidence, end_slot=end_slot)
+    assert_same(compute_indicators(frame, evidence, end_slot=end_slot, record=kept), fresh)

@@ -16,13 +16,13 @@ from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import indicators
-from services.indicator.intervals.history import Record
-from services.indicator.intervals.intervals import Margins, Past
-from services.indicator.intervals.loss_bounds import loss_bounds
-from services.indicator.intervals.outages import Spells
-from services.indicator.intervals.recipe import bus_bounds, lengths, pool, set_bounds, spread
-from services.indicator.register_arrays import Frame
+from services.indicator.index.index import compute_indicators
+from services.indicator.intervals.history import HistorySums
+from services.indicator.intervals.intervals import Intervals, OutageHistory
+from services.indicator.intervals.loss_bounds import bound_loss
+from services.indicator.intervals.outages import OutageTotals
+from services.indicator.intervals.recipe import bound_bus, bound_sets, cause_moments, estimate_lengths, pool_causes
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import link_shares
 from services.indicator.window import Evidence
 from tests.support.paths import ROOT
@@ -40,17 +40,17 @@ def said(pattern: str) -> list[str]:
     return list(found.groups())
 
 
-def alone(*sums: float) -> Spells:
+def alone(*sums: float) -> OutageTotals:
     """Return the sums K, S, N and Q of one cause."""
-    return Spells(*(np.array([float(value)]) for value in sums))
+    return OutageTotals(*(np.array([float(value)]) for value in sums))
 
 
 @dataclass(frozen=True)
 class Example:
     """The example's window: its outages, what the margins hold of them, and the service's interval."""
 
-    spells: Spells
-    margins: Margins
+    spells: OutageTotals
+    margins: Intervals
     agencies: tuple[str, ...]
     interval: tuple[float, float, float]
 
@@ -89,10 +89,12 @@ class Example:
                 reason=np.where(failing.ravel(), Reason.LATE, Reason.OK).astype(np.uint8),
             )
         )
-        frame, end = Frame.of(register), FIRST // SLOT + failing.shape[1]
-        past, counts = Past(Record(), frame, evidence, [DAYS], end), evidence.window(frame, DAYS, end)
-        margins = Margins.of(past, link_shares(frame, counts.slots, counts.counts), DAYS)
-        one = indicators(frame, evidence, end_slot=end, windows=[DAYS]).indicator(IndicatorKind.SERVICE, "tax", DAYS)
+        frame, end = RegisterArrays.of(register), FIRST // SLOT + failing.shape[1]
+        past, counts = OutageHistory(HistorySums(), frame, evidence, [DAYS], end), evidence.window(frame, DAYS, end)
+        margins = Intervals.of(past, link_shares(frame, counts.slots, counts.counts), DAYS)
+        one = compute_indicators(frame, evidence, end_slot=end, windows=[DAYS]).indicator(
+            IndicatorKind.SERVICE, "tax", DAYS
+        )
         assert margins is not None
         assert one is not None
         assert one.point is not None
@@ -120,21 +122,21 @@ def test_one_cause_alone() -> None:
     assert len(rows) == 4
     for *sums, low, high in rows:
         cause = alone(known, *map(float, sums))
-        found = set_bounds(spread(cause, lengths(cause, pool(cause))))
+        found = bound_sets(cause_moments(cause, estimate_lengths(cause, pool_causes(cause))))
         assert (f"{found.low[0]:.6f}", f"{found.high[0]:.6f}") == (low, high), sums
 
 
 def test_a_bus_never_down() -> None:
     """The bus that was never seen down has the upper bound that the page gives."""
     window, record, high = said(r"in a window of (\d+) hours and a record of (\S+) has y_B⁺ = (\S+)\.")
-    found = bus_bounds(alone(float(window), 0, 0, 0), alone(float(record.replace(",", "")), 0, 0, 0))
+    found = bound_bus(alone(float(window), 0, 0, 0), alone(float(record.replace(",", "")), 0, 0, 0))
     assert f"{found.high[0]:.6f}" == high
 
 
 def test_causes_of_the_example(example: Example) -> None:
     """Sums, lengths and spreads of the four causes, and the pool of the providers, are those of the page."""
     providers = slice(1, 1 + len(example.agencies))
-    of = pool(example.spells.part(providers))
+    of = pool_causes(example.spells.part(providers))
     assert said(r"m₀ = (\S+), M₀ = (\S+) and θ = (\S+),") == [f"{of.mean:.3f}", f"{of.square:.2f}", f"{of.shape:.3f}"]
     learnt, causes = example.margins.past.learnt(90), example.margins.causes
     places = {name: (learnt.providers, causes.providers, example.agencies.index(name), 1) for name in LINKS.values()}
@@ -165,7 +167,7 @@ def test_the_service_of_the_example(example: Example) -> None:
     )
     by_causes = np.array([0.25 * both[0].sum(), 0.5 * both[1].max(), 0.25 * both[2].max()])
     by_guard = np.array([guard.variance[0], guard.more[0], guard.more_square[0]])
-    found = loss_bounds(np.array([loss]), *np.maximum(by_causes, by_guard)[:, np.newaxis])
+    found = bound_loss(np.array([loss]), *np.maximum(by_causes, by_guard)[:, np.newaxis])
     exposure = margins.charged.mean() / bus.loss[0]
 
     def shown(percent: float) -> str:

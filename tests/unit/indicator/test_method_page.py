@@ -13,10 +13,10 @@ from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import Snapshot, indicators
-from services.indicator.register_arrays import Frame
-from services.indicator.structure.network import Network
-from services.indicator.structure.structure import structures
+from services.indicator.index.index import Snapshot, compute_indicators
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.structure.network import AgencyNetwork
+from services.indicator.structure.structure import structure_by_window
 from services.indicator.window import Evidence
 from tests.support.paths import ROOT
 
@@ -72,7 +72,7 @@ def measured() -> tuple[Register, Snapshot]:
             reason=np.array([REASONS[stage] for _, _, stage in seen], np.uint8),
         )
     )
-    return register, indicators(Frame.of(register), evidence, end_slot=FIRST // SLOT + 10, windows=[7])
+    return register, compute_indicators(RegisterArrays.of(register), evidence, end_slot=FIRST // SLOT + 10, windows=[7])
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +116,8 @@ def test_the_losses_are_what_the_code_computes(example: Snapshot) -> None:
 def test_the_structure_is_what_the_code_computes(measured: tuple[Register, Snapshot]) -> None:
     """The paragraph on the example's structure gives its measures, and they add up as the page says."""
     register, snapshot = measured
-    frame = Frame.of(register)
-    (whole,) = structures(frame, Network.of(register, frame), snapshot)
+    frame = RegisterArrays.of(register)
+    (whole,) = structure_by_window(frame, AgencyNetwork.of(register, frame), snapshot)
     (text,) = re.findall(r"In the worked example (.*?)\n\n", PAGE, re.DOTALL)
     losses = {role.provider: role.loss for role in whole.providers}
     assert whole.isolates == ("police",)

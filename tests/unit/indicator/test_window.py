@@ -11,8 +11,9 @@ from services.core.model.indicator import IndicatorKind
 from services.core.model.measurement import Target
 from services.core.model.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import Frame
-from services.indicator.window import DayState, Evidence
+from services.indicator.cells import DayState
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.window import Evidence
 from tests.support.cases.indicator import Case
 from tests.support.cases.indicator_answers import (
     assert_same,
@@ -63,7 +64,7 @@ def row(link, hour, stage, vantage="north", time=0):
 
 
 def frame_of(case):
-    return Frame.of(register_of(case.register))
+    return RegisterArrays.of(register_of(case.register))
 
 
 def take(evidence, rows):

@@ -21,9 +21,10 @@ from services.core.model.measurement import Measurement, MeasurementColumns, Tar
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ExchangeRoute, Link, Register
 from services.indicator.calendar import Calendar
-from services.indicator.index.error_budget import Burns
-from services.indicator.register_arrays import Frame
-from services.indicator.window import Evidence, SlotDetail
+from services.indicator.cells import SlotDetail
+from services.indicator.index.error_budget import BurnCounter
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.window import Evidence
 from services.register.directory.load import load_register
 from services.scorer import metrics as gauges_module
 from services.scorer.exchanges.reconciler import Reconciled
@@ -251,14 +252,14 @@ def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegist
     """Of more links than the bound those that burn fastest are exposed, span by span; who burns no more has no series."""
     links = BURN_SERIES + 7
     names = [f"link-{at:05d}" for at in range(links)]
-    frame = cast(Frame, SimpleNamespace(links=names, slo=np.full(links, 0.95)))
+    frame = cast(RegisterArrays, SimpleNamespace(links=names, slo=np.full(links, 0.95)))
     known = np.full((4, links), links + 2000)
     # Later links burn faster; of the first span only a few burn at all.
     failed = known - np.arange(links)[::-1]
     failed[0] = 0
     failed[0, :3] = known[0, :3]
     gauges = Gauges(registry)
-    gauges.burns(frame, cast(Burns, SimpleNamespace(known=known, failed=failed)))
+    gauges.burns(frame, cast(BurnCounter, SimpleNamespace(known=known, failed=failed)))
 
     def shown() -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
@@ -270,7 +271,7 @@ def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegist
 
     fastest = set(names[-BURN_SERIES:])
     assert shown() == {"1h": set(names[:3]), "6h": fastest, "1d": fastest, "3d": fastest}
-    gauges.burns(frame, cast(Burns, SimpleNamespace(known=known, failed=np.zeros_like(known))))
+    gauges.burns(frame, cast(BurnCounter, SimpleNamespace(known=known, failed=np.zeros_like(known))))
     assert shown() == {}
 
 

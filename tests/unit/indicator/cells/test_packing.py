@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from services.core.model.outcome import Outcome, Reason
-from services.indicator.cells.packing import EMPTY, outcomes, pack, reasons, stages, verdict
+from services.indicator.cells.packing import EMPTY, outcomes, pack_cells, reasons, stages, verdict
 
 SLOT = 1_700_000_100
 
 
 def cell(outcome: int, time: int | None = 0, reason: int = Reason.OK) -> int:
     when = -1 if time is None else SLOT * 1_000_000 + time
-    packed = pack(
+    packed = pack_cells(
         np.array([SLOT]), np.array([when]), np.array([outcome], dtype=np.uint8), np.array([reason], dtype=np.uint8)
     )
     return int(packed[0])

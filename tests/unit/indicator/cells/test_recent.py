@@ -11,7 +11,7 @@ from services.core.codec import decode_columns, encode_measurements
 from services.core.model.measurement import Measurement, Phases, Target
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.indicator.cells import recent as module
-from services.indicator.cells.recent import FAILURES, Recent, batches
+from services.indicator.cells.recent import FAILURES, RecentMeasurements, recent_batches
 
 TARGETS = [Target("a"), Target("b"), Target("b", endpoint=True), Target("c")]
 REASONS = [Reason.OK, Reason.OK, Reason.SHED, Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE]
@@ -49,7 +49,7 @@ def counts_more(one: Measurement) -> tuple:
     return one.outcome == Outcome.UNKNOWN, one.time is None, one.time or 0, one.outcome, one.reason
 
 
-def seen(recent: Recent, targets: list[Target]) -> tuple[set, list]:
+def seen(recent: RecentMeasurements, targets: list[Target]) -> tuple[set, list]:
     """The latest and the failures as plain rows."""
     columns = recent.columns_of(targets)
     shown = []
@@ -74,7 +74,7 @@ def test_the_latest_and_the_last_failures_stay(sent, chance, often):
     rows = [row for part in sent for row in part]
     shuffled = [*sent, *chance.sample(sent, len(sent) // 2)]
     chance.shuffle(shuffled)
-    recent = Recent()
+    recent = RecentMeasurements()
     for part in shuffled:
         recent.take(decode_columns(encode_measurements(part)))
     latest, failures = seen(recent, TARGETS)
@@ -100,7 +100,7 @@ def test_the_latest_and_the_last_failures_stay(sent, chance, often):
 @given(streams())
 def test_a_block_holds_all_of_it(sent):
     """What is put on the bus and taken in again gives the same, times, phases and details included."""
-    recent, again = Recent(), Recent()
+    recent, again = RecentMeasurements(), RecentMeasurements()
     for part in sent:
         recent.take(decode_columns(encode_measurements(part)))
     columns = recent.columns_of(TARGETS)
@@ -119,7 +119,7 @@ def test_a_block_holds_all_of_it(sent):
         block.burn_failed.tolist(),
     )
     for rows in (back.latest, back.failures):
-        for batch in batches(rows, back.targets, back.vantages):
+        for batch in recent_batches(rows, back.targets, back.vantages):
             again.take(batch)
     assert seen(again, TARGETS) == seen(recent, TARGETS)
     mine, theirs = recent.failures(columns), again.failures(again.columns_of(TARGETS))
@@ -129,4 +129,4 @@ def test_a_block_holds_all_of_it(sent):
 
 def test_nothing_heard_is_nothing_told():
     """Before any measurement, and of targets never heard of, there are no rows."""
-    assert seen(Recent(), TARGETS) == (set(), [])
+    assert seen(RecentMeasurements(), TARGETS) == (set(), [])

@@ -11,10 +11,18 @@ import pytest
 
 from services.core.model.exchange import BusTraffic, Flow, Reconciliation, Undeclared
 from services.core.model.register import ExchangeRoute, Register
-from services.indicator.exchanges.agreement import Hours
-from services.indicator.exchanges.reconciliation import Carried, Span, carriers_of, compared, linked, silences, traffics
-from services.indicator.exchanges.traffic import assign
-from services.indicator.register_arrays import Frame
+from services.indicator.exchanges.agreement import HourlyCounts
+from services.indicator.exchanges.reconciliation import (
+    DailyFlows,
+    WindowSpan,
+    find_silent_links,
+    flows_per_link,
+    links_with_flows,
+    reconcile_links,
+    traffic_by_window,
+)
+from services.indicator.exchanges.traffic import assign_flows
+from services.indicator.register_arrays import RegisterArrays
 from services.register.directory.load import load_register
 from tests.support.registers import write_register
 
@@ -23,7 +31,7 @@ HOURS = DAYS * 24
 FIRST = 500_000
 START = date(2026, 3, 1).toordinal()
 END = (FIRST + HOURS) * 3600 - 600
-WINDOWS = {DAYS: Span(range(FIRST, FIRST + HOURS), range(START, START + DAYS), END)}
+WINDOWS = {DAYS: WindowSpan(range(FIRST, FIRST + HOURS), range(START, START + DAYS), END)}
 CIVIL = "X/G/2/civil/status"
 SHARED = Flow("xroad", "land-registry", "civil-registry", "X/G/1/land", CIVIL, shared=True)
 OWN = Flow("xroad", "tax-office", "customs", "X/G/3/tax", "X/G/4/imports", link="clearance-customs")
@@ -39,24 +47,24 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
     return replace(found, routes=routes)
 
 
-def carried(*carriers: Flow, each: int = 10) -> Carried:
+def carried(*carriers: Flow, each: int = 10) -> DailyFlows:
     """What so many exchanges an hour add up to by day, of which one an hour fails."""
     exchanges = np.full((len(carriers), DAYS), each * 24, np.int64)
-    return Carried(carriers, START, exchanges, exchanges - 24, FIRST)
+    return DailyFlows(carriers, START, exchanges, exchanges - 24, FIRST)
 
 
-def found(register: Register, of: Carried) -> dict[str, Reconciliation]:
+def found(register: Register, of: DailyFlows) -> dict[str, Reconciliation]:
     """All that is found of links that were probed perfectly, by link."""
-    frame, assigned = Frame.of(register), assign(register, of.carriers)
-    links = [frame.links[row] for row in linked(frame, assigned)]
+    frame, assigned = RegisterArrays.of(register), assign_flows(register, of.carriers)
+    links = [frame.links[row] for row in links_with_flows(frame, assigned)]
     both = np.stack([of.exchanges.repeat(24, axis=1) // 24, of.ok.repeat(24, axis=1) // 24], axis=1)
-    carried = np.array([both[carriers].sum(axis=0) for carriers in carriers_of(assigned, links)])
+    carried = np.array([both[carriers].sum(axis=0) for carriers in flows_per_link(assigned, links)])
     exchanges, ok = carried.reshape(len(links), 2, HOURS).transpose(1, 0, 2)
     known = np.full((len(links), HOURS), 12)
-    hours = Hours(exchanges, ok, known, known)
+    hours = HourlyCounts(exchanges, ok, known, known)
     clock = np.arange(FIRST, FIRST + HOURS)
-    told = compared(links, assigned, hours, WINDOWS, clock=clock, since=FIRST, whole=FIRST + HOURS)
-    silent, _ = silences(register, frame, assigned, of, WINDOWS)[DAYS]
+    told = reconcile_links(links, assigned, hours, WINDOWS, clock=clock, since=FIRST, whole=FIRST + HOURS)
+    silent, _ = find_silent_links(register, frame, assigned, of, WINDOWS)[DAYS]
     return {one.link: one for one in (*told, *silent)}
 
 
@@ -92,7 +100,7 @@ def test_everything_says_what_it_was_worked_out_for_and_when_a_link_was_last_use
     assert {link: one.last_hour for link, one in one.items() if not one.silent} == {
         "clearance-customs": (FIRST + 5 * 24 - 1) * 3600
     }
-    assert [one.as_of for one in traffics(Frame.of(register), of, WINDOWS, {DAYS: None})] == [END]
+    assert [one.as_of for one in traffic_by_window(RegisterArrays.of(register), of, WINDOWS, {DAYS: None})] == [END]
 
 
 def test_live_links_without_exchanges_are_silent(register: Register) -> None:
@@ -116,16 +124,18 @@ def test_nothing_is_silent_where_links_in_use_are_as_quiet(register: Register) -
     of = carried(OWN, SHARED)
     of.exchanges[0, 1:] = 0
     assert not any(one.silent for one in found(register, of).values())
-    frame = Frame.of(register)
-    silent = silences(register, frame, assign(register, of.carriers), of, WINDOWS)
-    (one,) = traffics(frame, of, WINDOWS, {days: share for days, (_, share) in silent.items()})
+    frame = RegisterArrays.of(register)
+    silent = find_silent_links(register, frame, assign_flows(register, of.carriers), of, WINDOWS)
+    (one,) = traffic_by_window(frame, of, WINDOWS, {days: share for days, (_, share) in silent.items()})
     assert one.unseen_share == pytest.approx(6 / 7 / (6 / 7 + 3))  # one of three is seen once, none twice
     assert one.read_days == DAYS
 
 
 def test_traffic_tells_buses_and_undeclared_pairs(register: Register) -> None:
     """Pairs without a link and parties nobody knows are undeclared, with volume; meta services count nowhere."""
-    (one,) = traffics(Frame.of(register), carried(SHARED, OWN, NOWHERE, UNKNOWN, META), WINDOWS, {DAYS: None})
+    (one,) = traffic_by_window(
+        RegisterArrays.of(register), carried(SHARED, OWN, NOWHERE, UNKNOWN, META), WINDOWS, {DAYS: None}
+    )
     assert one.exchanges == 40 * HOURS
     assert one.buses == (BusTraffic("xroad", 30 * HOURS), BusTraffic("other", 10 * HOURS))
     assert (one.undeclared_exchanges, one.undeclared_pairs) == (20 * HOURS, 2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.indicator.exchanges.silence import SILENCE_DAYS, silence
+from services.indicator.exchanges.silence import SILENCE_DAYS, judge_silence
 
 
 def days(*rows: str) -> NDArray[np.bool_]:
@@ -16,21 +16,21 @@ def days(*rows: str) -> NDArray[np.bool_]:
 
 def test_nobody_is_silent_before_a_week_was_read() -> None:
     """Six days tell nothing, and no share is estimated of them."""
-    found = silence(np.array([[True] * (SILENCE_DAYS - 1), [False] * (SILENCE_DAYS - 1)]), 0)
+    found = judge_silence(np.array([[True] * (SILENCE_DAYS - 1), [False] * (SILENCE_DAYS - 1)]), 0)
     assert not found.silent.any()
     assert found.unseen is None
 
 
 def test_silence_beside_links_that_are_used_every_day_is_told() -> None:
     """Where all in use were seen again and again, what was never seen is silent; what was seen once is not."""
-    found = silence(days(*["xxxxx.."] * 10, "x..x...", "..x.x..", "......."), 0)
+    found = judge_silence(days(*["xxxxx.."] * 10, "x..x...", "..x.x..", "......."), 0)
     assert found.silent.tolist() == [False] * 12 + [True]
     assert found.unseen == 0.0
 
 
 def test_silence_beside_links_that_are_hardly_used_is_not() -> None:
     """Of ten links seen on one day each, with none on two, about as many again are unseen as are seen twice over."""
-    found = silence(days(*["x......"] * 10, "......."), 0)
+    found = judge_silence(days(*["x......"] * 10, "......."), 0)
     assert not found.silent.any()
     assert found.unseen == pytest.approx(6 / 7 * 55 / (6 / 7 * 55 + 10))
 
@@ -38,22 +38,22 @@ def test_silence_beside_links_that_are_hardly_used_is_not() -> None:
 def test_a_link_with_a_past_is_judged_by_it() -> None:
     """Used on most days before, it has fallen silent; used once in a while, it has not yet, whatever others do."""
     often, seldom = "xxxxx.." * 4 + "." * 7, "x" + "." * 34
-    found = silence(days(*["xxxxx.." * 5] * 20, often, seldom), 28)
+    found = judge_silence(days(*["xxxxx.." * 5] * 20, often, seldom), 28)
     assert found.silent.tolist() == [False] * 20 + [True, False]
 
 
 def test_a_holiday_is_no_silence() -> None:
     """In a week in which hardly anybody works, links that were used on most days before are not silent."""
     often, working = "xxxxx.." * 4, "xxxxx.."
-    holiday = silence(days(*[often + "x......"] * 2, *[often + "." * 7] * 18), 28)
+    holiday = judge_silence(days(*[often + "x......"] * 2, *[often + "." * 7] * 18), 28)
     assert not holiday.silent.any()
-    usual = silence(days(*[often + working] * 18, *[often + "." * 7] * 2), 28)
+    usual = judge_silence(days(*[often + working] * 18, *[often + "." * 7] * 2), 28)
     assert usual.silent.tolist() == [False] * 18 + [True] * 2
 
 
 def test_a_bus_without_any_use_tells_of_nobody() -> None:
     """Where nothing was exchanged at all, the logs are what is silent."""
-    assert not silence(np.zeros((3, 9), np.bool_), 2).silent.any()
+    assert not judge_silence(np.zeros((3, 9), np.bool_), 2).silent.any()
     past = np.zeros((3, 9), np.bool_)
     past[:, :2] = True
-    assert not silence(past, 2).silent.any()
+    assert not judge_silence(past, 2).silent.any()

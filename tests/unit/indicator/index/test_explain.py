@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 
 from services.core.model.indicator import IndicatorKind, Losses
-from services.indicator.index.explain import explain_index, gather
-from services.indicator.index.index import Frame
+from services.indicator.index.explain import explain_index, gather_shares
 from services.indicator.index.what_if import Imputation
+from services.indicator.register_arrays import RegisterArrays
 from tests.support.cases.indicator import Case, cases
 from tests.support.cases.indicator_answers import index_of, register_of, snapshot
 from tests.support.oracles import index as oracle
@@ -33,9 +33,9 @@ def pieces(found, days):
 @given(cases())
 def test_an_explanation_accounts_for_the_whole_loss(case: Case) -> None:
     """For every set of links: the estimate is the index's bit for bit; losses by stage, provider and link each sum to 1 - estimate."""
-    frame = Frame.of(register_of(case.register))
+    frame = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, frame=frame)
-    shares = gather(frame, pieces(found, case.days))
+    shares = gather_shares(frame, pieces(found, case.days))
     everything = index_of(case)
     for kind in IndicatorKind:
         for entity in found.columns[kind, case.days].ids:
@@ -79,9 +79,9 @@ def rescored(case: Case, link: str) -> dict:
 @given(cases())
 def test_what_a_fixed_link_brings_equals_a_full_scoring(case: Case) -> None:
     """For every set and every link in it: index and L if fixed are the oracle's of evidence in which that link is OK."""
-    frame = Frame.of(register_of(case.register))
+    frame = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, frame=frame)
-    shares = gather(frame, pieces(found, case.days))
+    shares = gather_shares(frame, pieces(found, case.days))
     scored = {link["id"]: rescored(case, link["id"]) for link in case.links()}
     for kind in IndicatorKind:
         for entity in found.columns[kind, case.days].ids:
@@ -116,9 +116,9 @@ SETS = tuple(kind for kind in IndicatorKind if kind is not IndicatorKind.ENDPOIN
 
 def assert_listed_by_gain(case: Case, kinds: Sequence[IndicatorKind] = SETS) -> None:
     """Assert that links of every set are listed in the order of what the oracle gains by fixing each, the best first."""
-    frame = Frame.of(register_of(case.register))
+    frame = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, frame=frame)
-    shares = gather(frame, pieces(found, case.days))
+    shares = gather_shares(frame, pieces(found, case.days))
     before = oracle.index_of_measurements(case.register, case.measurements, days=case.days, end_slot=case.end_slot)
     then = {link["id"]: rescored(case, link["id"]) for link in case.links()}
     for kind in kinds:
@@ -176,8 +176,8 @@ def test_a_link_from_which_others_are_imputed_comes_before_those_that_lose_as_mu
             stage = 5 if link.endswith("-1") else 1
             case.measurements += [(False, link, "north", slot, slot * 14_400 * 10**6, stage) for slot in case.slots]
     assert_listed_by_gain(case, [IndicatorKind.GOVERNMENT])
-    frame = Frame.of(register_of(register))
-    shares = gather(frame, pieces(snapshot(case, frame=frame), case.days))
+    frame = RegisterArrays.of(register_of(register))
+    shares = gather_shares(frame, pieces(snapshot(case, frame=frame), case.days))
     explanation = explained(frame, shares, IndicatorKind.GOVERNMENT, "gov")
     first, *others = [(cost.link, cost.index_if_fixed - explanation.estimate) for cost in explanation.links]
     assert first == ("wide-4", pytest.approx(1 / 13))
@@ -222,8 +222,8 @@ def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
             case.measurements += [
                 (False, f"l{n}", "north", slot, slot * 14_400 * 10**6, int(rng.integers(6))) for slot in case.slots
             ]
-    frame = Frame.of(register_of(register))
-    shares = gather(frame, pieces(snapshot(case, frame=frame), case.days))
+    frame = RegisterArrays.of(register_of(register))
+    shares = gather_shares(frame, pieces(snapshot(case, frame=frame), case.days))
     promised = {
         (kind.label, entity, cost.link): cost
         for kind in (
@@ -252,14 +252,14 @@ def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
 @given(cases())
 def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
     """Blocks that know more links than the frame change nothing; links that no block knows are not in force."""
-    frame = Frame.of(register_of(case.register))
+    frame = RegisterArrays.of(register_of(case.register))
     known = pieces(snapshot(case, frame=frame), case.days)
     stranger = (["zz"], np.array([10]), np.full((6, 1), 1))
-    one, other = gather(frame, known), gather(frame, [*known, stranger])
+    one, other = gather_shares(frame, known), gather_shares(frame, [*known, stranger])
     assert (one.omega == other.omega).all()
     assert (one.counts == other.counts).all()
-    assert gather(frame, []).slots.sum() == 0
-    assert explained(frame, gather(frame, []), IndicatorKind.GOVERNMENT, "gov") is None
+    assert gather_shares(frame, []).slots.sum() == 0
+    assert explained(frame, gather_shares(frame, []), IndicatorKind.GOVERNMENT, "gov") is None
     assert explained(frame, one, IndicatorKind.SERVICE, "zz") is None
 
 
@@ -267,8 +267,8 @@ def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
 @given(cases())
 def test_the_limit_cuts_the_tail(case: Case) -> None:
     """A limit names those that come first only; the estimate and the losses by stage stay those of the whole."""
-    frame = Frame.of(register_of(case.register))
-    shares = gather(frame, pieces(snapshot(case, frame=frame), case.days))
+    frame = RegisterArrays.of(register_of(case.register))
+    shares = gather_shares(frame, pieces(snapshot(case, frame=frame), case.days))
     whole = explained(frame, shares, IndicatorKind.GOVERNMENT, "gov", limit=100)
     short = explained(frame, shares, IndicatorKind.GOVERNMENT, "gov", limit=1)
     if whole is not None and short is not None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from services.core.model.indicator import IndicatorKind
-from services.indicator.index.index import indicators
+from services.indicator.index.index import compute_indicators
 from tests.calibration.government import Government
 from tests.calibration.published import LivedDays, frame_of
 from tests.calibration.scenarios import SCENARIOS, Layout
@@ -25,7 +25,7 @@ def intervals(bus: int, links: dict[int, int]) -> list[tuple[float, float]]:
     for link, stage in links.items():
         verdicts[link, -2 * 288 : -288] = stage
     evidence = LivedDays(frame, verdicts, 300)
-    snapshot = indicators(frame, evidence, end_slot=evidence.end_slot, windows=[90])
+    snapshot = compute_indicators(frame, evidence, end_slot=evidence.end_slot, windows=[90])
     columns = snapshot.columns[IndicatorKind.LINK, 90]
     return list(zip(columns.interval_low.tolist(), columns.interval_high.tolist(), strict=True))[: len(links)]
 

@@ -12,10 +12,10 @@ from services.core.model.probe import Probe, Step
 from services.core.model.register import ExchangeRoute
 from services.core.model.structure import SetIndex
 from services.indicator.index.index import METHOD_VERSION
-from services.indicator.register_arrays import Frame
-from services.indicator.structure.network import Network
-from services.indicator.structure.resilience import falls_of
-from services.indicator.structure.structure import structures
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.structure.network import AgencyNetwork
+from services.indicator.structure.resilience import node_losses
+from services.indicator.structure.structure import structure_by_window
 from tests.support.cases.indicator_answers import register_of, snapshot
 from tests.unit.indicator.index.test_index import a_case, measure
 
@@ -25,8 +25,8 @@ ALL = [5] * 10
 def of(case, **changes):
     """The structure of a case's only window; ``changes`` are of the register."""
     register = replace(register_of(case.register), **changes)
-    frame = Frame.of(register)
-    found = structures(frame, Network.of(register, frame), snapshot(case, frame=frame))
+    frame = RegisterArrays.of(register)
+    found = structure_by_window(frame, AgencyNetwork.of(register, frame), snapshot(case, frame=frame))
     return found[0] if found else None
 
 
@@ -132,8 +132,8 @@ def test_a_link_that_is_no_longer_required_takes_nothing_with_it():
     found = of(case, routes=routes)
     assert [(one.provider, one.strict_loss) for one in found.providers] == [("b", 1.0)]
     register = register_of(case.register)
-    frame = Frame.of(register)
+    frame = RegisterArrays.of(register)
     in_force = np.array([True, False])
-    falls = falls_of(frame, Network.of(register, frame), in_force, np.array([1.0, np.nan]))
+    falls = node_losses(frame, AgencyNetwork.of(register, frame), in_force, np.array([1.0, np.nan]))
     assert falls.providers.tolist() == [0.0, 1.0, 0.0]
     assert (found.resilience, found.weakest, found.bus_links, found.bus_strict_loss) == (0.0, "b", 0, 0.0)

@@ -19,8 +19,8 @@ from services.core.errors import StateError
 from services.core.model.exchange import ExchangeSummary, Flow
 from services.core.model.register import ExchangeRoute, Member
 from services.indicator.calendar import Calendar
-from services.indicator.exchanges.reconciliation import carriers_of
-from services.indicator.exchanges.traffic import assign, traffic
+from services.indicator.exchanges.reconciliation import flows_per_link
+from services.indicator.exchanges.traffic import assign_flows, sum_traffic
 from services.indicator.exchanges.volume import volume_change
 from services.register.attribution import Attributor
 from services.register.directory.load import load_register
@@ -289,8 +289,8 @@ def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
     assert {(one.consumer, one.provider, one.link) for one in carriers} == {
         ("tax-office", "customs", "clearance-customs")
     }
-    assigned = carriers_of(assign(register, carriers), ["clearance-customs"])[0]
-    told = traffic(
+    assigned = flows_per_link(assign_flows(register, carriers), ["clearance-customs"])[0]
+    told = sum_traffic(
         {("tax-office", "customs")}, carriers, exchanges=count.sum(axis=1), ok=ok.sum(axis=1), window_days=90
     )
     total = 2 * sum(10 + slot % 24 for slot in span)

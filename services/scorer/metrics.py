@@ -25,12 +25,12 @@ from services.core.model import (
     Structure,
     link_findings,
 )
-from services.indicator.cells import SlotDetail
+from services.indicator.cells import IngestResult, SlotDetail
 from services.indicator.index import BurnCounter, burning_links
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure import AgencyNetwork
 from services.scorer.exchanges import Reconciled
-from services.scorer.index import Judgement, Tallied
+from services.scorer.index import Judgement
 from services.scorer.publishing import AGENCIES_AND_ABOVE
 
 __all__ = ["AGENCY_SERIES", "BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "REASON_SERIES", "Gauges"]
@@ -88,10 +88,10 @@ class Gauges:
         self._rejected = metrics.counter("peyvand_measurements_rejected_total", registry)
         self.refresh_seconds = metrics.histogram("peyvand_scorer_refresh_seconds", registry)
 
-    def taken(self, tallied: Tallied) -> None:
+    def taken(self, result: IngestResult) -> None:
         """Count one batch."""
-        self._taken.inc(tallied.accepted)
-        self._late.inc(tallied.late)
+        self._taken.inc(result.accepted)
+        self._late.inc(result.late)
 
     def rejected(self) -> None:
         """Count one batch that could not be read."""

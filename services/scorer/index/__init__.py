@@ -9,8 +9,7 @@ from services.scorer.index.results import (
 )
 from services.scorer.index.scoring import (
     Scoring,
-    Tallied,
 )
 from services.scorer.index.silent_vantages import Vantages
 
-__all__ = ["Adopted", "Due", "Judgement", "Members", "Scoring", "Tallied", "Vantages", "admit"]
+__all__ = ["Adopted", "Due", "Judgement", "Members", "Scoring", "Vantages", "admit"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK
 from services.core.model import MeasurementColumns
 from services.indicator.calendar import RECORD_DAYS, Calendar
-from services.indicator.cells import RecentMeasurements
+from services.indicator.cells import IngestResult, RecentMeasurements
 from services.indicator.evidence import FrozenEvidence
 from services.indicator.index import BurnCounter, compute_indicators
 from services.indicator.intervals import HistorySums
@@ -23,16 +23,7 @@ from services.scorer.index.members import Members, having
 from services.scorer.index.results import Adopted, Count, Due, Judgement
 from services.scorer.state import Loaded, Manifest, Position, Save
 
-__all__ = ["Scoring", "Tallied"]
-
-
-@dataclass(frozen=True, slots=True)
-class Tallied:
-    """What became of one batch: rows ``accepted``; ``late``; ``misplaced``, in no slot of the policy or in the future."""
-
-    accepted: int
-    late: int
-    misplaced: int
+__all__ = ["Scoring"]
 
 
 class Scoring:
@@ -71,8 +62,11 @@ class Scoring:
         self._touched = None
         self.stale = True
 
-    def take(self, columns: MeasurementColumns, *, stored: float, sequence: int) -> Tallied:
-        """Take in the batch that the stream stored as ``sequence`` at ``stored`` (epoch seconds)."""
+    def take(self, columns: MeasurementColumns, *, stored: float, sequence: int) -> IngestResult:
+        """Take in the batch that the stream stored as ``sequence`` at ``stored`` (epoch seconds).
+
+        Rows that were stored too late for their slot count as late, rows of the future as misplaced.
+        """
         # A stream's clock may step back; what was decided by an earlier step forward holds.
         moment = max(stored, self.manifest.time)
         self.manifest = replace(self.manifest, time=moment)
@@ -92,7 +86,7 @@ class Scoring:
             self._uncounted += late
             if self._touched is not None:
                 self._touched += late
-        return Tallied(taken.accepted, taken.late + admitted.late, taken.misplaced + admitted.early)
+        return replace(taken, late=taken.late + admitted.late, misplaced=taken.misplaced + admitted.early)
 
     def passed(self, sequence: int) -> None:
         """Note that the stream was read up to here."""

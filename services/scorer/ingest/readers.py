@@ -81,15 +81,15 @@ class MeasurementReader:
             self._gauges.rejected()
             self._log.error("batch_rejected", sequence=message.sequence, subject=message.subject, reason=str(error))
             return
-        tallied = self._scoring.take(columns, stored=message.time, sequence=message.sequence)
-        self._gauges.taken(tallied)
-        if tallied.late or tallied.misplaced:
+        result = self._scoring.take(columns, stored=message.time, sequence=message.sequence)
+        self._gauges.taken(result)
+        if result.late or result.misplaced:
             self._log.warning(
                 "measurements_left_out",
                 sequence=message.sequence,
                 vantage=columns.vantage,
-                late=tallied.late,
-                misplaced=tallied.misplaced,
+                late=result.late,
+                misplaced=result.misplaced,
             )
 
 

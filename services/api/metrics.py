@@ -110,18 +110,18 @@ def _services(column: str) -> Callable[[RegisterView, Mapping[str, BlockReader]]
 
 def _costs(view: RegisterView, blocks: Mapping[str, BlockReader]) -> Iterator[tuple[tuple[str, ...], float, float]]:
     """Labels, loss and gain of the links that cost the government's index most, of each consumer and of each provider."""
-    found, frame = gathered(view, blocks, view.window(0)), view.frame
-    cost = LinkCosts.of(frame, found.shares, found.imputation, IndicatorKind.GOVERNMENT, frame.government)
+    found, arrays = gathered(view, blocks, view.window(0)), view.arrays
+    cost = LinkCosts.of(arrays, found.shares, found.imputation, IndicatorKind.GOVERNMENT, arrays.government)
     if cost is None:
         return
     order = cost.costliest()
     links = cost.members.links[cost.at[order]]
     shown = np.zeros(len(links), dtype=np.bool_)
-    for agency in (frame.consumer[links], frame.provider[links]):
+    for agency in (arrays.consumer[links], arrays.provider[links]):
         shown |= (agency < AGENCY_SERIES) & (_before(agency) < COSTLIEST)
     order, links = order[shown], links[shown]
     losses, gains = cost.lost[cost.at[order]].tolist(), cost.gain[order].tolist()
-    for name, loss, gain in zip((frame.links[link] for link in links.tolist()), losses, gains, strict=True):
+    for name, loss, gain in zip((arrays.links[link] for link in links.tolist()), losses, gains, strict=True):
         link = view.register.links[name]
         yield (name, link.service, view.register.consumer(link), link.provider), loss, gain
 

@@ -16,40 +16,40 @@ __all__ = ["FrozenEvidence"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrozenEvidence:
-    """Windows that end at ``end_slot`` exclusive and the days they look back on, under one frame; nothing changes it."""
+    """Windows that end at ``end_slot`` exclusive and the days they look back on, under one register; nothing changes it."""
 
     calendar: Calendar
-    frame: RegisterArrays
+    arrays: RegisterArrays
     end_slot: int
     windows: Mapping[int, WindowCounts]
     past: Sequence[DayEvidence]
 
     @classmethod
-    def of(cls, frame: RegisterArrays, evidence: Evidence, end_slot: int) -> Self:
-        """Count the frame's windows, as the evidence stands."""
-        calendar, windows = evidence.calendar, frame.windows_days
+    def of(cls, arrays: RegisterArrays, evidence: Evidence, end_slot: int) -> Self:
+        """Count the register's windows, as the evidence stands."""
+        calendar, windows = evidence.calendar, arrays.windows_days
         return cls(
             calendar=calendar,
-            frame=frame,
+            arrays=arrays,
             end_slot=end_slot,
-            windows={days: evidence.window(frame, days, end_slot) for days in windows},
-            past=tuple(evidence.days(frame, calendar.window(max(RECORD_DAYS, *windows), end_slot))),
+            windows={days: evidence.window(arrays, days, end_slot) for days in windows},
+            past=tuple(evidence.days(arrays, calendar.window(max(RECORD_DAYS, *windows), end_slot))),
         )
 
-    def window(self, frame: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
-        """Return one of the windows. Raises ValueError for another frame or end, KeyError for a window not counted."""
-        self._check(frame, end_slot)
+    def window(self, arrays: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
+        """Return one of the windows. Raises ValueError for another register or end, KeyError for a window not counted."""
+        self._check(arrays, end_slot)
         return self.windows[days]
 
-    def days(self, frame: RegisterArrays, span: range) -> Iterator[DayEvidence]:
-        """Yield what each day of the whole span counted holds. Raises ValueError for another frame or span."""
+    def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
+        """Yield what each day of the whole span counted holds. Raises ValueError for another register or span."""
         if span:
-            self._check(frame, span.stop)
+            self._check(arrays, span.stop)
         days = list(self.calendar.days(span))
         if [(day.toordinal(), len(slots)) for day, slots in days] != [(one.day, one.slots) for one in self.past]:
             raise ValueError(f"slots {span.start} to {span.stop} are not the span that was counted")
         yield from self.past
 
-    def _check(self, frame: RegisterArrays, end_slot: int) -> None:
-        if frame is not self.frame or end_slot != self.end_slot:
-            raise ValueError(f"counted up to slot {self.end_slot} under register {self.frame.register_version}")
+    def _check(self, arrays: RegisterArrays, end_slot: int) -> None:
+        if arrays is not self.arrays or end_slot != self.end_slot:
+            raise ValueError(f"counted up to slot {self.end_slot} under register {self.arrays.register_version}")

@@ -107,7 +107,7 @@ class RegisterArrays:
         )
 
     def judging(self) -> bytes:
-        """Return a digest of all that judging depends on: two frames with the same one count the same evidence alike.
+        """Return a digest of all that judging depends on: two registers with the same one count the same evidence alike.
 
         Weights, thresholds and the windows asked for are no part of it.
         """

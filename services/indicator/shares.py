@@ -29,7 +29,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class LinkShares:
-    """One window's links in frame order, n of them; those with ``slots`` = 0 are out of every sum.
+    """One window's links in register order, n of them; those with ``slots`` = 0 are out of every sum.
 
     ``known`` slots, ``counts`` (6, n); ``lower`` = f·q and ``known_share`` = f; ``share`` = q̂ (NaN when nothing at all
     is known); ``within`` = w / Σw of the service's links in force (0 when they weigh nothing); ``omega`` = v_s · within.
@@ -37,7 +37,7 @@ class LinkShares:
     and they are those of the links themselves.
     """
 
-    frame: RegisterArrays
+    arrays: RegisterArrays
     slots: NDArray[np.int64]
     known: NDArray[np.int64]
     counts: NDArray[np.int64]
@@ -52,7 +52,7 @@ class LinkShares:
     def profile(self) -> NDArray[np.float64]:
         """The losses (5, n) that sum to 1 - q̂, 0 where q̂ is NaN; worked out when they are first asked for."""
         return _stage_shares(
-            self.frame, self.slots, self.known, self.counts, slice(Stage.OK), self.government, otherwise=0.0
+            self.arrays, self.slots, self.known, self.counts, slice(Stage.OK), self.government, otherwise=0.0
         )
 
     @cached_property
@@ -74,7 +74,7 @@ class GroupMeans:
 
 
 EVERY = slice(None)
-"""All links of a frame, as positions in it."""
+"""All links of a register, as positions in it."""
 
 
 def ratio(above: NDArray[Any], below: NDArray[Any], *, otherwise: float) -> NDArray[np.float64]:
@@ -106,7 +106,7 @@ def ordered_sum(values: NDArray[Any]) -> float:
 
 
 def link_shares(
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     slots: NDArray[np.int64],
     counts: NDArray[np.int64],
     government: NDArray[np.float64] | None = None,
@@ -117,25 +117,25 @@ def link_shares(
     """
     known = counts.sum(axis=0)
     in_force = slots > 0
-    weight = frame.weight if in_force.all() else np.where(in_force, frame.weight, 0.0)
-    of_service = group_sums(frame.service, weight, len(frame.services))
-    within = ratio(weight, of_service[frame.service], otherwise=0.0)
+    weight = arrays.weight if in_force.all() else np.where(in_force, arrays.weight, 0.0)
+    of_service = group_sums(arrays.service, weight, len(arrays.services))
+    within = ratio(weight, of_service[arrays.service], otherwise=0.0)
     return LinkShares(
-        frame=frame,
+        arrays=arrays,
         slots=slots,
         known=known,
         counts=counts,
         lower=ratio(counts[Stage.OK], slots, otherwise=0.0),
         known_share=ratio(known, slots, otherwise=0.0),
-        share=_stage_shares(frame, slots, known, counts, slice(Stage.OK, None), government, otherwise=np.nan)[0],
+        share=_stage_shares(arrays, slots, known, counts, slice(Stage.OK, None), government, otherwise=np.nan)[0],
         within=within,
-        omega=frame.service_weight[frame.service] * within,
+        omega=arrays.service_weight[arrays.service] * within,
         government=government,
     )
 
 
 def _stage_shares(
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     slots: NDArray[np.int64],
     known: NDArray[np.int64],
     counts: NDArray[np.int64],
@@ -154,21 +154,21 @@ def _stage_shares(
     unheard = np.flatnonzero(known == 0)
     if not len(unheard):
         return shares
-    services = len(frame.services)
-    weight = np.where((slots > 0) & (known > 0), frame.weight, 0.0)
-    of_service = group_sums(frame.service, weight, services)
-    weighed = np.array([group_sums(frame.service, weight * row, services) for row in shares])
+    services = len(arrays.services)
+    weight = np.where((slots > 0) & (known > 0), arrays.weight, 0.0)
+    of_service = group_sums(arrays.service, weight, services)
+    weighed = np.array([group_sums(arrays.service, weight * row, services) for row in shares])
     service_shares = ratio(weighed, of_service[np.newaxis], otherwise=0.0)
     if government is None:
         everywhere = np.zeros(services, dtype=np.int64)
-        service_weight = np.where(of_service > 0, frame.service_weight, 0.0)
+        service_weight = np.where(of_service > 0, arrays.service_weight, 0.0)
         of_government = group_sums(everywhere, service_weight, 1)
         everybodys = ratio(
             group_sums(everywhere, service_weight * service_shares, 1), of_government, otherwise=otherwise
         )
     else:
         everybodys = government[stages, np.newaxis]
-    service = frame.service[unheard]
+    service = arrays.service[unheard]
     shares[:, unheard] = np.where(of_service[service] > 0, service_shares[:, service], everybodys)
     return shares
 
@@ -189,7 +189,7 @@ def mean_share(
 ) -> GroupMeans:
     """Compute CII = Σωq̂/Σω, L = Σωfq/Σω, U = L + 1 - κ and κ = Σωf/Σω of each group (§5).
 
-    ``group`` and ``weight`` are those of the ``links``, positions in the frame. CII is NaN where nothing at all is known or
+    ``group`` and ``weight`` are those of the ``links``, positions in the register. CII is NaN where nothing at all is known or
     nothing weighs; then L = 0 and U = 1. Rounding never breaks 0 ≤ L ≤ CII ≤ U ≤ 1.
     """
     total = group_sums(group, weight, groups)
@@ -218,7 +218,7 @@ def link_means(shares: LinkShares) -> GroupMeans:
 
 
 def grouping(
-    frame: RegisterArrays, shares: LinkShares, kind: IndicatorKind
+    arrays: RegisterArrays, shares: LinkShares, kind: IndicatorKind
 ) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.float64]]:
     """Return a kind's entities, which of them each link belongs to, and what it weighs there (§5).
 
@@ -227,16 +227,16 @@ def grouping(
     """
     match kind:
         case IndicatorKind.GOVERNMENT:
-            return (frame.government,), np.zeros(len(frame.links), dtype=np.int64), shares.omega
+            return (arrays.government,), np.zeros(len(arrays.links), dtype=np.int64), shares.omega
         case IndicatorKind.SECTOR:
-            return frame.sectors, frame.sector, shares.omega
+            return arrays.sectors, arrays.sector, shares.omega
         case IndicatorKind.CONSUMER:
-            return frame.agencies, frame.consumer, shares.omega
+            return arrays.agencies, arrays.consumer, shares.omega
         case IndicatorKind.PROVIDER:
-            return frame.agencies, frame.provider, shares.omega
+            return arrays.agencies, arrays.provider, shares.omega
         case IndicatorKind.SERVICE:
-            return frame.services, frame.service, shares.within
+            return arrays.services, arrays.service, shares.within
         case IndicatorKind.LINK:
-            return frame.links, np.arange(len(frame.links)), (shares.slots > 0).astype(np.float64)
+            return arrays.links, np.arange(len(arrays.links)), (shares.slots > 0).astype(np.float64)
         case IndicatorKind.ENDPOINT:
             raise ValueError("an endpoint is no part of the index, so it groups no links")

@@ -40,7 +40,7 @@ class Evidence:
 
     Columns belong to targets in the order they were first heard of, whether a register knows them or not: a register
     that arrives after the measurements finds them. Nothing kept depends on a register. Every number is derived under the
-    frame asked for, so a changed register applies to all days alike, and nothing depends on when a day was closed.
+    register asked for, so a changed register applies to all days alike, and nothing depends on when a day was closed.
     """
 
     def __init__(self, calendar: Calendar, *, keep: KeepArrays = tuple) -> None:
@@ -117,25 +117,25 @@ class Evidence:
             changed=changed,
         )
 
-    def window(self, frame: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
+    def window(self, arrays: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
         """Count one window under one register version. Only what changed since the last call is judged anew."""
-        return self._count(frame).window(days, end_slot)
+        return self._count(arrays).window(days, end_slot)
 
-    def days(self, frame: RegisterArrays, span: range) -> Iterator[DayEvidence]:
+    def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
         """Yield what each day of a span of slots holds, in their order: counts and causes (§6).
 
         Whole closed days are counted once and kept; a part of one is counted at every call.
         """
-        return self._count(frame).days(span)
+        return self._count(arrays).days(span)
 
-    def verdicts(self, frame: RegisterArrays, slots: range) -> NDArray[np.int8]:
-        """Return the verdicts (slots, links) of any slots that are kept, in frame order; -1 = unknown.
+    def verdicts(self, arrays: RegisterArrays, slots: range) -> NDArray[np.int8]:
+        """Return the verdicts (slots, links) of any slots that are kept, in register order; -1 = unknown.
 
         A link that is not in force or not live is unknown too. Every closed day among them has to be unpacked.
         """
-        return self._count(frame).verdicts(slots)
+        return self._count(arrays).verdicts(slots)
 
-    def prepare(self, frame: RegisterArrays, end_slot: int | None = None) -> Iterator[date]:
+    def prepare(self, arrays: RegisterArrays, end_slot: int | None = None) -> Iterator[date]:
         """Count the closed days, then other slots up to ``end_slot``, so that the caller can do other things in between.
 
         Yields the day that is being counted, every time a piece of it is: of a closed day in a few milliseconds, of others
@@ -143,12 +143,12 @@ class Evidence:
         """
         for day in sorted(self._packed):
             if day in self._packed:  # it may have been dropped meanwhile
-                for _ in self._count(frame).prepare(day):
+                for _ in self._count(arrays).prepare(day):
                     yield day
                     if day not in self._packed:
                         break
         if end_slot is not None:
-            for _ in self._count(frame).recount(end_slot):
+            for _ in self._count(arrays).recount(end_slot):
                 yield self.calendar.day_of(end_slot)
 
     def close(self, before: int) -> None:
@@ -224,12 +224,12 @@ class Evidence:
             if isinstance(state.stages, bytes) and day not in self._unsaved_days:
                 self._packed[day] = load_day(day)
 
-    def detail(self, frame: RegisterArrays, slots: range, targets: Sequence[Target]) -> SlotDetail:
-        """Return the evidence behind some targets' slots, judged by ``frame``.
+    def detail(self, arrays: RegisterArrays, slots: range, targets: Sequence[Target]) -> SlotDetail:
+        """Return the evidence behind some targets' slots, judged by ``arrays``.
 
-        Every call costs a look at each slot: ask once for ``frame.targets`` and cut, rather than once per agency.
+        Every call costs a look at each slot: ask once for ``arrays.targets`` and cut, rather than once per agency.
         """
-        counting = self._count(frame)
+        counting = self._count(arrays)
         judge = counting.judge
         columns = self._slots.columns.of(targets)
         row, link = judge.links_among(targets)
@@ -250,10 +250,10 @@ class Evidence:
                 verdicts[at] = 0
         return SlotDetail(slots.start, self.vantages, verdicts, outcome, reason)
 
-    def _count(self, frame: RegisterArrays) -> EvidenceCounter:
+    def _count(self, arrays: RegisterArrays) -> EvidenceCounter:
         counting = self._counting
-        if counting is None or counting.judge.frame is not frame:
-            judge = Judge(frame, self._slots.columns.of(frame.targets))
+        if counting is None or counting.judge.arrays is not arrays:
+            judge = Judge(arrays, self._slots.columns.of(arrays.targets))
             if counting is None or counting.judge.judging != judge.judging:
                 counting = self._counting = EvidenceCounter(self.calendar, self._slots, self._packed, judge, self._keep)
             counting.judge = judge

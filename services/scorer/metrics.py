@@ -140,37 +140,39 @@ class Gauges:
         self._isolates.show({(str(one.window_days),): len(one.isolates) for one in found})
 
     def links(
-        self, register: Register, frame: RegisterArrays, network: AgencyNetwork, last_slot: SlotDetail | None
+        self, register: Register, arrays: RegisterArrays, network: AgencyNetwork, last_slot: SlotDetail | None
     ) -> None:
         """Show the register's links, how many have which verdict in the last settled slot, the verdict of each and of the
         data bus, and why not OK.
         """
         absent = sum(link.absent for link in register.links.values())
         self._links.show({("live",): len(register.links) - absent, ("absent",): absent})
-        self._links_now.show({} if last_slot is None else dict(_by_verdict(frame, last_slot)))
+        self._links_now.show({} if last_slot is None else dict(_by_verdict(arrays, last_slot)))
         verdicts = [] if last_slot is None else last_slot.verdict[0].tolist()
         stages: dict[Labels, float] = {}
-        shown = frame.links if len(frame.links) <= LINK_SERIES else sorted(self._burning & register.links.keys())
+        shown = arrays.links if len(arrays.links) <= LINK_SERIES else sorted(self._burning & register.links.keys())
         for name in shown if verdicts else ():
-            at = bisect_left(frame.links, name)
+            at = bisect_left(arrays.links, name)
             if verdicts[at] >= Outcome.NOT_CONNECTED:
                 link = register.links[name]
                 labels = (name, register.consumer(link), link.provider, "true" if network.bus[at] else "false")
                 stages[labels] = verdicts[at] - Outcome.NOT_CONNECTED
         self._link_stage.show(stages)
-        self._reason.show({} if last_slot is None else dict(islice(_not_ok(register, frame, last_slot), REASON_SERIES)))
+        self._reason.show(
+            {} if last_slot is None else dict(islice(_not_ok(register, arrays, last_slot), REASON_SERIES))
+        )
         endpoint = register.policy.bus
-        of_bus = [] if endpoint is None or frame.bus is None else verdicts[len(frame.links) + frame.bus :][:1]
+        of_bus = [] if endpoint is None or arrays.bus is None else verdicts[len(arrays.links) + arrays.bus :][:1]
         self._data_bus.show(
             {(str(endpoint),): one - Outcome.NOT_CONNECTED for one in of_bus if one >= Outcome.NOT_CONNECTED}
         )
 
-    def burns(self, frame: RegisterArrays, burns: BurnCounter) -> None:
+    def burns(self, arrays: RegisterArrays, burns: BurnCounter) -> None:
         """Show the links that burn their error budget, span by span; of many the fastest. ``links`` comes after it."""
         values: dict[Labels, float] = {}
-        for one in burning_links(burns.known, burns.failed, frame.slo):
+        for one in burning_links(burns.known, burns.failed, arrays.slo):
             fastest = zip(one.links[:BURN_SERIES].tolist(), one.burn[:BURN_SERIES].tolist(), strict=True)
-            values.update(((frame.links[link], one.span.label), rate) for link, rate in fastest)
+            values.update(((arrays.links[link], one.span.label), rate) for link, rate in fastest)
         self._burn.show(values)
         self._burning = {link for link, _ in values}
 
@@ -200,29 +202,29 @@ _VERDICTS = ("", *(outcome.name.lower() for outcome in Outcome), "absent")
 """Where a slot's verdict has its name; the first is that of links that are not in force."""
 
 
-def _by_verdict(frame: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
+def _by_verdict(arrays: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
     """Count the links that were in force in a slot by verdict, those on paper apart: of the government every verdict, of a
     consumer each that it has.
     """
     kinds = len(_VERDICTS)
-    verdict = last_slot.verdict[0, : len(frame.links)].astype(np.int64)
-    verdict = np.where(frame.absent & (verdict != 0), kinds - 1, verdict)
-    cells = frame.consumer * kinds + verdict
-    counts = np.bincount(cells, minlength=len(frame.agencies) * kinds).reshape(-1, kinds)
+    verdict = last_slot.verdict[0, : len(arrays.links)].astype(np.int64)
+    verdict = np.where(arrays.absent & (verdict != 0), kinds - 1, verdict)
+    cells = arrays.consumer * kinds + verdict
+    counts = np.bincount(cells, minlength=len(arrays.agencies) * kinds).reshape(-1, kinds)
     for name, count in zip(_VERDICTS[1:], counts.sum(axis=0)[1:].tolist(), strict=True):
-        yield (IndicatorKind.GOVERNMENT.label, frame.government, name), count
-    for at in np.unique(frame.consumer)[:AGENCY_SERIES].tolist():
+        yield (IndicatorKind.GOVERNMENT.label, arrays.government, name), count
+    for at in np.unique(arrays.consumer)[:AGENCY_SERIES].tolist():
         for name, count in zip(_VERDICTS[1:], counts[at, 1:].tolist(), strict=True):
             if count:
-                yield (IndicatorKind.CONSUMER.label, frame.agencies[at], name), count
+                yield (IndicatorKind.CONSUMER.label, arrays.agencies[at], name), count
 
 
-def _not_ok(register: Register, frame: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
+def _not_ok(register: Register, arrays: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
     """Yield the reason of each live link that was not OK in a slot, in id order; those that nothing is known of last.
 
     Of several vantages it is that of the first which saw what the verdict says.
     """
-    names = frame.links
+    names = arrays.links
     verdict = last_slot.verdict[0, : len(names)]
     reasons = np.full(len(verdict), Reason.NO_MEASUREMENT)
     for vantage in reversed(range(len(last_slot.vantages))):

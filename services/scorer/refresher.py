@@ -169,7 +169,7 @@ class Refresher:
             scoring.published(judgement)
             self._announcer.offer(judgement.snapshot)
         detail = await self._turns.do(
-            partial(scoring.evidence.detail, judgement.frame, range(end_slot - 1, end_slot), judgement.frame.targets)
+            partial(scoring.evidence.detail, judgement.arrays, range(end_slot - 1, end_slot), judgement.arrays.targets)
         )
         await asyncio.to_thread(self._show, count.due, judgement, detail, volumes)
         self._serving.publishes(True)
@@ -193,13 +193,13 @@ class Refresher:
             await self._turns.through(self._publisher.encode_slots(due, chunk, scoring.evidence, self._clock(), found))
             await self._publisher.put_slots(due, found)
             count += sum(len(some.new) for some in found)
-        latest = latest_blocks(scoring.recent, scoring.burns, due.adopted.frame, due.agencies)
+        latest = latest_blocks(scoring.recent, scoring.burns, due.adopted.arrays, due.agencies)
         await self._publisher.put_latest(due, latest)
         return count
 
     def _show(self, due: Due, judgement: Judgement, detail: SlotDetail, volumes: tuple[ExchangeVolume, ...]) -> None:
         gauges = self._gauges
         gauges.index(judgement)
-        gauges.burns(judgement.frame, self._scoring.burns)
-        gauges.links(judgement.register, judgement.frame, due.adopted.network, detail)
+        gauges.burns(judgement.arrays, self._scoring.burns)
+        gauges.links(judgement.register, judgement.arrays, due.adopted.network, detail)
         gauges.exchanges(volumes)

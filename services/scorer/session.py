@@ -140,7 +140,7 @@ class Session:
     async def _load(self, adopted: Adopted) -> Loaded:
         self._serving.begins("reading the evidence")
         started = time.monotonic()
-        loaded = await asyncio.to_thread(self._store.load, adopted.frame.targets)
+        loaded = await asyncio.to_thread(self._store.load, adopted.arrays.targets)
         self._log.info(
             "evidence_read",
             folder=str(self._store.folder),

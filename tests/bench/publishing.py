@@ -80,16 +80,16 @@ class State:
 
 def judged(register: Register) -> State:
     """Measure every link of a register but those of UNHEARD, slot by slot, and compute its index."""
-    frame, calendar, recent, burns = (
+    arrays, calendar, recent, burns = (
         RegisterArrays.of(register),
         Calendar.of(register.policy),
         RecentMeasurements(),
         BurnCounter(SLOT),
     )
-    network, own = AgencyNetwork.of(register, frame), dict(agency_members(register, frame))
+    network, own = AgencyNetwork.of(register, arrays), dict(agency_members(register, arrays))
     evidence, rng = Evidence(calendar), np.random.default_rng(5)
     start = calendar.epoch_slot // SLOTS_PER_BLOCK * SLOTS_PER_BLOCK + SLOTS_PER_BLOCK
-    for payload in payloads(rng, frame, start, but=UNHEARD):
+    for payload in payloads(rng, arrays, start, but=UNHEARD):
         columns = decode_columns(payload)
         for later in range(SLOTS):  # the same batch again, slot by slot: another would be encoded and decoded as well
             at = replace(
@@ -98,17 +98,17 @@ def judged(register: Register) -> State:
             evidence.take(at)
         recent.take(at)
     end = start + SLOTS
-    snapshot = compute_indicators(frame, evidence, end_slot=end, evidence_sequence=1)
-    burns.update(frame, end, set(), lambda slots: evidence.verdicts(frame, slots))
+    snapshot = compute_indicators(arrays, evidence, end_slot=end, evidence_sequence=1)
+    burns.update(arrays, end, set(), lambda slots: evidence.verdicts(arrays, slots))
     judgement = Judgement(
         snapshot=snapshot,
         register=register,
-        frame=frame,
+        arrays=arrays,
         members=own,
         urgent={},
-        structures=structure_by_window(frame, network, snapshot),
+        structures=structure_by_window(arrays, network, snapshot),
     )
-    due = Due(Adopted(register, frame, network, own, {}), end, 1, (range(start, end),), own)
+    due = Due(Adopted(register, arrays, network, own, {}), end, 1, (range(start, end),), own)
     return State(due, judgement, evidence, recent, burns)
 
 
@@ -122,7 +122,7 @@ async def put(publisher: Publisher, state: State, as_of: int) -> None:
         for _ in publisher.encode_slots(due, chunk, state.evidence, time.time(), found):
             pass
         await publisher.put_slots(due, found)
-    latest = latest_blocks(state.recent, state.burns, due.adopted.frame, due.agencies)
+    latest = latest_blocks(state.recent, state.burns, due.adopted.arrays, due.agencies)
     await publisher.put_latest(due, latest)
     await publisher.publish(replace(state.judgement, snapshot=snapshot), (), Reconciled())
 

@@ -88,7 +88,7 @@ def _figures(*command: str) -> Iterator[str]:
 def write(links: int, days: int, data: Path) -> Iterator[str]:
     """Write the state of a scorer that has so many closed days and one that is still open."""
     register = register_of(links)
-    frame, calendar = RegisterArrays.of(register), Calendar.of(register.policy)
+    arrays, calendar = RegisterArrays.of(register), Calendar.of(register.policy)
     store, rng = Store(data, calendar), np.random.default_rng(3)
     store.load()
     first = calendar.day_of(calendar.epoch_slot)
@@ -104,7 +104,7 @@ def write(links: int, days: int, data: Path) -> Iterator[str]:
         manifest = Manifest(
             position, time=float(end_slot * SLOT), register_version="", end_slot=end_slot, hour=0, day=0
         )
-        store.save(Save(EvidenceChanges(frame.targets, ("main",), tuple(slots), tuple(closed)), manifest, (), ()))
+        store.save(Save(EvidenceChanges(arrays.targets, ("main",), tuple(slots), tuple(closed)), manifest, (), ()))
 
     for at in range(days):
         one = packed[at % len(packed)]
@@ -126,7 +126,7 @@ def measure(links: int, days: int, data: Path) -> Iterator[str]:
     store = Store(data, Calendar.of(register.policy))
     adopted, taken = _timed(lambda: Adopted.of(register))
     yield f"  register adopted as arrays: {taken:.2f} s"
-    loaded, taken = _timed(lambda: store.load(adopted.frame.targets))
+    loaded, taken = _timed(lambda: store.load(adopted.arrays.targets))
     yield f"  state read: {taken:.2f} s"
     assert loaded.manifest is not None
     scoring = Scoring(adopted, loaded, loaded.manifest.position)
@@ -140,7 +140,7 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
     turns = Turns()
     end_slot = scoring.manifest.end_slot
     assert end_slot is not None
-    links = len(scoring.frame.links)
+    links = len(scoring.arrays.links)
 
     async with _part(memory, f"closed days judged anew ({days}), open slots, burn rates", lines):
         await turns.through(scoring.prepare(end_slot))
@@ -154,7 +154,7 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
 
     feed, rng, slots = _Feed(), np.random.default_rng(5), TAKEN_SLOTS.get(links, 2)
     for slot in range(end_slot, end_slot + slots):
-        feed.add(payloads(rng, scoring.frame, slot), (slot + 1) * SLOT)
+        feed.add(payloads(rng, scoring.arrays, slot), (slot + 1) * SLOT)
     reader = MeasurementReader(
         scoring, turns, gauges=Gauges(CollectorRegistry()), serving=Serving(Health()), log=logger()
     )
@@ -177,13 +177,13 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
         await _save(scoring, store, turns)
 
     columns = judgement.snapshot.links[DAYS]
-    shares = link_shares(scoring.frame, columns.slots, columns.counts)
-    imputation = Imputation.of(scoring.frame, shares)
-    chosen = [scoring.frame.links[at] for at in rng.integers(0, links, EXPLAINED)]
-    _, seconds = _timed(partial(_explained, scoring.frame, shares, imputation, chosen))
+    shares = link_shares(scoring.arrays, columns.slots, columns.counts)
+    imputation = Imputation.of(scoring.arrays, shares)
+    chosen = [scoring.arrays.links[at] for at in rng.integers(0, links, EXPLAINED)]
+    _, seconds = _timed(partial(_explained, scoring.arrays, shares, imputation, chosen))
     lines.append(f"  one link explained: {seconds / EXPLAINED * 1000:.1f} ms")
     cpu = time.process_time()
-    took = [_timed(partial(_points, scoring.frame, columns.slots, columns.counts))[1] for _ in range(REPEATS)]
+    took = [_timed(partial(_points, scoring.arrays, columns.slots, columns.counts))[1] for _ in range(REPEATS)]
     cpu = time.process_time() - cpu
     lines.append(
         f"  points and bounds alone, of every kind over one window: {median(took) * 1000:.1f} ms"
@@ -281,13 +281,13 @@ def _cells(rng: np.random.Generator, links: int, slot: int) -> NDArray[np.int64]
     )[np.newaxis]
 
 
-def _explained(frame: RegisterArrays, shares: LinkShares, imputation: Imputation, links: Sequence[str]) -> None:
+def _explained(arrays: RegisterArrays, shares: LinkShares, imputation: Imputation, links: Sequence[str]) -> None:
     for link in links:
-        explain_index(frame, shares, imputation, IndicatorKind.LINK, link)
+        explain_index(arrays, shares, imputation, IndicatorKind.LINK, link)
 
 
-def _points(frame: RegisterArrays, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-    shares = link_shares(frame, slots, counts)
+def _points(arrays: RegisterArrays, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+    shares = link_shares(arrays, slots, counts)
     link_means(shares)
     for kind in (
         IndicatorKind.SERVICE,
@@ -296,7 +296,7 @@ def _points(frame: RegisterArrays, slots: NDArray[np.int64], counts: NDArray[np.
         IndicatorKind.SECTOR,
         IndicatorKind.GOVERNMENT,
     ):
-        ids, group, weight = grouping(frame, shares, kind)
+        ids, group, weight = grouping(arrays, shares, kind)
         mean_share(shares, group, weight, len(ids))
 
 

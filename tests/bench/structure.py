@@ -33,20 +33,20 @@ def measure_structure(agencies: int, links: int) -> Iterator[str]:
 def _row(agencies: int, links: int) -> str:
     rng = np.random.default_rng(1)
     register = _register(agencies, links)
-    frame = RegisterArrays.of(register)
+    arrays = RegisterArrays.of(register)
     begun = process_time()
-    network = AgencyNetwork.of(register, frame)
+    network = AgencyNetwork.of(register, arrays)
     arranged = process_time() - begun
     seen = rng.integers(0, _SLOTS + 1, links)
-    ok = np.where(frame.absent | (rng.random(links) < 0.3), 0, (seen * rng.random(links)).astype(np.int64))
+    ok = np.where(arrays.absent | (rng.random(links) < 0.3), 0, (seen * rng.random(links)).astype(np.int64))
     counts = np.zeros((Stage.OK + 1, links), dtype=np.int64)
     counts[Stage.OK], counts[Stage.NOT_CONNECTED] = ok, seen - ok
     slots = np.full(links, _SLOTS, dtype=np.int64)
-    strict = rng.random(len(frame.services))
+    strict = rng.random(len(arrays.services))
     taken = []
     for _ in range(_REPEATS):
         begun = process_time()
-        found = compute_structure(frame, network, link_shares(frame, slots, counts), strict, 28)
+        found = compute_structure(arrays, network, link_shares(arrays, slots, counts), strict, 28)
         taken.append(process_time() - begun)
         assert found is not None
     span = f"{min(taken):.3f}-{max(taken):.3f}"

@@ -33,11 +33,11 @@ class Published:
     """Indicators of one life of a government, which is of a register ``frame_of`` it."""
 
     def __init__(
-        self, scenario: Scenario, government: Government, frame: RegisterArrays, rng: np.random.Generator
+        self, scenario: Scenario, government: Government, arrays: RegisterArrays, rng: np.random.Generator
     ) -> None:
         links, bus = verdicts(scenario, government, RECORD_DAYS, rng)
-        evidence = LivedDays(frame, np.vstack([links, bus]), scenario.slot_seconds)
-        self._snapshot = compute_indicators(frame, evidence, end_slot=evidence.end_slot, windows=WINDOWS)
+        evidence = LivedDays(arrays, np.vstack([links, bus]), scenario.slot_seconds)
+        self._snapshot = compute_indicators(arrays, evidence, end_slot=evidence.end_slot, windows=WINDOWS)
 
     def intervals(self, days: int) -> dict[str, tuple[Floats, ...]]:
         """Point, low and high of every set by kind, over the last ``days``; NaN where none is published."""
@@ -88,10 +88,10 @@ def frame_of(government: Government, scenario: Scenario) -> RegisterArrays:
 
 
 class LivedDays:
-    """Verdicts of a frame's targets (targets, slots), counted day by day as closed days are."""
+    """Verdicts of a register's targets (targets, slots), counted day by day as closed days are."""
 
-    def __init__(self, frame: RegisterArrays, of_targets: NDArray[np.int8], slot_seconds: int) -> None:
-        self._judge = Judge(frame, np.arange(len(frame.targets)))
+    def __init__(self, arrays: RegisterArrays, of_targets: NDArray[np.int8], slot_seconds: int) -> None:
+        self._judge = Judge(arrays, np.arange(len(arrays.targets)))
         self.calendar = Calendar("UTC", datetime.combine(BEGIN, datetime.min.time(), UTC).timestamp(), slot_seconds)
         self.end_slot = self.calendar.first_slot(BEGIN + timedelta(days=RECORD_DAYS))
         self._slots = 86400 // slot_seconds
@@ -106,15 +106,15 @@ class LivedDays:
         counting.add(heard, of_day[heard])
         return run_to_end(counting.finish())
 
-    def window(self, frame: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
+    def window(self, arrays: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
         del end_slot  # there is one
-        counts = WindowCounts.zero(frame)
+        counts = WindowCounts.zero(arrays)
         for day in list(self._days)[-days:]:
             counts.add_day(self._judge, day, self._slots, self._days[day][0])
         return counts.whole()
 
-    def days(self, frame: RegisterArrays, span: range) -> Iterator[DayEvidence]:
+    def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
         del span  # it is the record
         for day, (tally, causes) in self._days.items():
             live = self._judge.force(day).live
-            yield DayEvidence(day, self._slots, tally.counts[:, : len(frame.links)], live, causes)
+            yield DayEvidence(day, self._slots, tally.counts[:, : len(arrays.links)], live, causes)

@@ -39,7 +39,7 @@ class Explainer:
         if kind is IndicatorKind.ENDPOINT:
             return _alone(indicator, await self._findings.of(found, Target(entity, endpoint=True), window_days))
         explanation = await asyncio.to_thread(
-            explain_index, view.frame, found.shares, found.imputation, kind, entity, limit=limit
+            explain_index, view.arrays, found.shares, found.imputation, kind, entity, limit=limit
         )
         if explanation is None:
             raise _no_evidence(kind, entity, window_days)

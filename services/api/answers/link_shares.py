@@ -89,8 +89,8 @@ def around(view: RegisterView, blocks: Mapping[str, BlockReader], link: str, win
         ),
         view.published,
     )
-    shares = gather_shares(part.frame, [(evidence.ids, evidence.slots, evidence.verdicts.T)], government)
-    return Gathered(part, blocks, shares, Imputation.of(part.frame, shares))
+    shares = gather_shares(part.arrays, [(evidence.ids, evidence.slots, evidence.verdicts.T)], government)
+    return Gathered(part, blocks, shares, Imputation.of(part.arrays, shares))
 
 
 def gathered(view: RegisterView, blocks: Mapping[str, BlockReader], window_days: int) -> Gathered:
@@ -100,5 +100,5 @@ def gathered(view: RegisterView, blocks: Mapping[str, BlockReader], window_days:
         for evidence in (block.evidence(window_days) for block in blocks.values())
         if evidence is not None
     )
-    shares = gather_shares(view.frame, pieces)
-    return Gathered(view, blocks, shares, Imputation.of(view.frame, shares))
+    shares = gather_shares(view.arrays, pieces)
+    return Gathered(view, blocks, shares, Imputation.of(view.arrays, shares))

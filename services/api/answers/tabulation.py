@@ -71,19 +71,19 @@ def _rows(
     found: Gathered, group: NDArray[np.int64], groups: int, window_days: int
 ) -> tuple[list[ServiceGroup], ServiceGroup]:
     """Return the groups, and all services as one."""
-    frame, shares, level = found.view.frame, found.shares, _levels(found, window_days)
-    (total,) = tabulate_links(frame, shares, np.zeros_like(group), 1, level)
-    return tabulate_links(frame, shares, group, groups, level), total
+    arrays, shares, level = found.view.arrays, found.shares, _levels(found, window_days)
+    (total,) = tabulate_links(arrays, shares, np.zeros_like(group), 1, level)
+    return tabulate_links(arrays, shares, group, groups, level), total
 
 
 def _heads(found: Gathered, attribute: int) -> tuple[list[_Head], NDArray[np.int64]]:
-    """Return the groups' headings, the one without a value last, and the group of each service in the frame's order."""
-    register, frame = found.view.register, found.view.frame
-    services = [register.services[service] for service in frame.services]
+    """Return the groups' headings, the one without a value last, and the group of each service in register order."""
+    register, arrays = found.view.register, found.view.arrays
+    services = [register.services[service] for service in arrays.services]
     if attribute in _NUMBERS:
-        band, spans = quantile_bands([_NUMBERS[attribute](register.agencies[agency]) for agency in frame.agencies])
+        band, spans = quantile_bands([_NUMBERS[attribute](register.agencies[agency]) for agency in arrays.agencies])
         heads = [_Head(lowest=low, highest=high) for low, high in spans]
-        of_service = band[frame.service_consumer]
+        of_service = band[arrays.service_consumer]
         return [*heads, _Head()], np.where(of_service < 0, len(heads), of_service)
     values = [_VALUES[attribute](service, register.agencies[service.agency]) for service in services]
     return _by_value(values)
@@ -96,11 +96,11 @@ def _by_value(values: Sequence[str]) -> tuple[list[_Head], NDArray[np.int64]]:
 
 
 def _levels(found: Gathered, window_days: int) -> NDArray[np.int8]:
-    """The level of each service as it is published, in the frame's order; -1 where there is none."""
+    """The level of each service as it is published, in register order; -1 where there is none."""
     published: dict[str, float] = {}
     for block in found.blocks.values():
         published.update(zip(*block.column("level", IndicatorKind.SERVICE, window_days), strict=True))
-    return np.array([published.get(service, -1) for service in found.view.frame.services], dtype=np.int8)
+    return np.array([published.get(service, -1) for service in found.view.arrays.services], dtype=np.int8)
 
 
 def _message(head: _Head, group: ServiceGroup) -> indicator_service_pb2.TabulatedGroup:

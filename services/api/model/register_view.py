@@ -32,13 +32,13 @@ class RegisterView:
         self._ids: dict[tuple[IndicatorKind, str], tuple[str, ...]] = {}
 
     @cached_property
-    def frame(self) -> RegisterArrays:
+    def arrays(self) -> RegisterArrays:
         """The register as arrays, for explanations."""
         return RegisterArrays.of(self.register)
 
     def position(self, link: str) -> int:
-        """Return where in the frame a link of the register is."""
-        return bisect_left(self.frame.links, link)
+        """Return where in the register a link of the register is."""
+        return bisect_left(self.arrays.links, link)
 
     @cached_property
     def consumers(self) -> frozenset[str]:

@@ -52,10 +52,10 @@ class WindowSpan:
     end: int
 
 
-def links_with_flows(frame: RegisterArrays, found: FlowsByLink) -> list[int]:
+def links_with_flows(arrays: RegisterArrays, found: FlowsByLink) -> list[int]:
     """Return the positions of the links of which exchanges are known: those whose probes are needed."""
     links = found.own.keys() | found.shares.keys()
-    return [at for at, link in enumerate(frame.links) if link in links]
+    return [at for at, link in enumerate(arrays.links) if link in links]
 
 
 def flows_per_link(found: FlowsByLink, links: Sequence[str]) -> list[list[int]]:
@@ -108,7 +108,7 @@ def reconcile_links(
 
 def find_silent_links(
     register: Register,
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     found: FlowsByLink,
     carried: DailyFlows,
     windows: Mapping[int, WindowSpan],
@@ -119,14 +119,16 @@ def find_silent_links(
     """
     if not carried.exchanges.any():
         return {days: ([], None) for days in windows}
-    heard = _heard(register, frame, found, carried.exchanges > 0)
-    return {days: _silent(frame, found, heard, carried, span, days) for days, span in windows.items()}
+    heard = _heard(register, arrays, found, carried.exchanges > 0)
+    return {days: _silent(arrays, found, heard, carried, span, days) for days, span in windows.items()}
 
 
-def _heard(register: Register, frame: RegisterArrays, found: FlowsByLink, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _heard(
+    register: Register, arrays: RegisterArrays, found: FlowsByLink, used: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Tell on which days anything is known that may have been exchanged on each link, (links, days)."""
-    heard = np.zeros((len(frame.links), used.shape[1]), np.bool_)
-    for row, (link, of) in enumerate(zip(frame.links, flows_per_link(found, frame.links), strict=True)):
+    heard = np.zeros((len(arrays.links), used.shape[1]), np.bool_)
+    for row, (link, of) in enumerate(zip(arrays.links, flows_per_link(found, arrays.links), strict=True)):
         pair = register.consumer(register.links[link]), register.links[link].provider
         if carriers := [*of, *found.other.get(pair, ())]:
             heard[row] = used[carriers].any(axis=0)
@@ -134,7 +136,7 @@ def _heard(register: Register, frame: RegisterArrays, found: FlowsByLink, used: 
 
 
 def _silent(
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     found: FlowsByLink,
     heard: NDArray[np.bool_],
     carried: DailyFlows,
@@ -143,26 +145,26 @@ def _silent(
 ) -> tuple[list[Reconciliation], float | None]:
     if span.hours.stop - max(span.hours.start, carried.since) < SILENCE_DAYS * 24:
         return [], None
-    live = (np.maximum(frame.live_from, frame.required_from) <= span.days.start) & (
-        frame.required_until >= span.days.stop
+    live = (np.maximum(arrays.live_from, arrays.required_from) <= span.days.start) & (
+        arrays.required_until >= span.days.stop
     )
     read = int(np.flatnonzero(carried.exchanges.any(axis=0))[0])
     window = span.days.start - carried.first_day
     judged: Silence = judge_silence(heard[live, read:], max(0, window - read))
-    links = [frame.links[row] for row in np.flatnonzero(live)[judged.silent].tolist()]
+    links = [arrays.links[row] for row in np.flatnonzero(live)[judged.silent].tolist()]
     silent = [Reconciliation(link, days, 0, shared=link in found.shares, silent=True, as_of=span.end) for link in links]
     return silent, judged.unseen
 
 
 def traffic_by_window(
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     carried: DailyFlows,
     windows: Mapping[int, WindowSpan],
     unseen: Mapping[int, float | None],
 ) -> tuple[Traffic, ...]:
     """Return the traffic of each window."""
-    pairs = set(zip(frame.consumer.tolist(), frame.provider.tolist(), strict=True))
-    declared = {(frame.agencies[consumer], frame.agencies[provider]) for consumer, provider in pairs}
+    pairs = set(zip(arrays.consumer.tolist(), arrays.provider.tolist(), strict=True))
+    declared = {(arrays.agencies[consumer], arrays.agencies[provider]) for consumer, provider in pairs}
     return tuple(
         replace(
             sum_traffic(

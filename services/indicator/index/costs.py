@@ -43,10 +43,10 @@ class LinkCosts:
 
     @classmethod
     def of(
-        cls, frame: RegisterArrays, shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str
+        cls, arrays: RegisterArrays, shares: LinkShares, imputation: Imputation, kind: IndicatorKind, entity: str
     ) -> LinkCosts | None:
         """Compute them for one set; None where there is none: N/A, an unknown entity, or an endpoint, no set of links."""
-        members = _members(frame, shares, kind, entity)
+        members = _members(arrays, shares, kind, entity)
         if members is None:
             return None
         everywhere = np.zeros(len(members.links), dtype=np.int64)
@@ -55,7 +55,7 @@ class LinkCosts:
         weight_share = members.weight / ordered_sum(members.weight)
         lost = weight_share * (1.0 - shares.share[members.links])
         at = np.flatnonzero((lost > 0) & ~np.isnan(estimate))
-        fixed = estimate_if_fixed(frame, shares, imputation, members, at)
+        fixed = estimate_if_fixed(arrays, shares, imputation, members, at)
         return cls(members, estimate, lower, weight_share, lost, at, fixed, np.maximum(fixed - estimate, 0.0))
 
     def costliest(self, limit: int | None = None) -> NDArray[np.int64]:
@@ -63,17 +63,17 @@ class LinkCosts:
         return largest(limit, np.round(self.gain, _DIGITS), np.round(self.lost[self.at], _DIGITS))
 
 
-def _members(frame: RegisterArrays, shares: LinkShares, kind: IndicatorKind, entity: str) -> WeighedLinks | None:
+def _members(arrays: RegisterArrays, shares: LinkShares, kind: IndicatorKind, entity: str) -> WeighedLinks | None:
     """The links that weigh in one entity's index; None when none does, or there is no such entity."""
     if kind is IndicatorKind.ENDPOINT:
         return None
     if (
         kind is IndicatorKind.LINK
     ):  # found by its name: to group all links, each by itself, would cost as much as a government
-        at = bisect_left(frame.links, entity)
-        found = at < len(frame.links) and frame.links[at] == entity and shares.slots[at] > 0
+        at = bisect_left(arrays.links, entity)
+        found = at < len(arrays.links) and arrays.links[at] == entity and shares.slots[at] > 0
         return WeighedLinks(np.array([at]), np.ones(1)) if found else None
-    ids, group, weight = grouping(frame, shares, kind)
+    ids, group, weight = grouping(arrays, shares, kind)
     at = bisect_left(ids, entity)
     if at == len(ids) or ids[at] != entity:
         return None

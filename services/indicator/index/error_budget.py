@@ -47,12 +47,12 @@ CELLS = 1 << 26  # verdicts asked for at a time when everything is counted anew
 Integer = np.signedinteger[Any]
 
 Verdicts = Callable[[range], NDArray[np.int8]]
-"""Verdicts (slots, n links) of consecutive slots in frame order: a stage, or -1 where unknown or not live."""
+"""Verdicts (slots, n links) of consecutive slots in register order: a stage, or -1 where unknown or not live."""
 
 
 @dataclass(frozen=True, slots=True)
 class BurningLinks:
-    """Links that burn over one span: positions in the frame and their burns, the fastest first."""
+    """Links that burn over one span: positions in the register and their burns, the fastest first."""
 
     span: BurnSpan
     links: NDArray[np.int64]
@@ -90,28 +90,28 @@ class BurnCounter:
 
     def __init__(self, slot_seconds: int) -> None:
         self._lengths = [max(1, span.seconds // slot_seconds) for span in SPANS]
-        self._frame: RegisterArrays | None = None
+        self._arrays: RegisterArrays | None = None
         self._end = 0
         self._slots: dict[int, tuple[bytes, bytes]] = {}
         self.known = self.failed = np.zeros((len(SPANS), 0), dtype=np.int32)
 
-    def update(self, frame: RegisterArrays, end_slot: int, changed: Iterable[int], verdicts: Verdicts) -> None:
+    def update(self, arrays: RegisterArrays, end_slot: int, changed: Iterable[int], verdicts: Verdicts) -> None:
         """Count the spans that end at ``end_slot`` exclusive.
 
-        ``changed`` are the slots whose verdicts may have changed since the last update. A new frame, or an end before
+        ``changed`` are the slots whose verdicts may have changed since the last update. A new register, or an end before
         the last one, has everything counted anew.
         """
-        for _ in self.pieces(frame, end_slot, changed, verdicts):
+        for _ in self.pieces(arrays, end_slot, changed, verdicts):
             pass
 
     def pieces(
-        self, frame: RegisterArrays, end_slot: int, changed: Iterable[int], verdicts: Verdicts
+        self, arrays: RegisterArrays, end_slot: int, changed: Iterable[int], verdicts: Verdicts
     ) -> Iterator[None]:
         """Update in pieces; the counts are right after the last. What changes in between is for the next update."""
         window = range(end_slot - max(self._lengths), end_slot)
-        if frame is not self._frame or end_slot < self._end:
-            self._frame, self._slots = frame, {}
-            self.known = np.zeros((len(SPANS), len(frame.links)), dtype=np.int32)
+        if arrays is not self._arrays or end_slot < self._end:
+            self._arrays, self._slots = arrays, {}
+            self.known = np.zeros((len(SPANS), len(arrays.links)), dtype=np.int32)
             self.failed = self.known.copy()
             self._end, fresh = window.start, set(window)
         else:
@@ -125,7 +125,7 @@ class BurnCounter:
             for slot in range(self._end - length, min(self._end, end_slot - length)):
                 self._take_off(row, slot)
         self._end = end_slot
-        for run in _runs(sorted(fresh), max(1, CELLS // max(1, len(frame.links)))):
+        for run in _runs(sorted(fresh), max(1, CELLS // max(1, len(arrays.links)))):
             self._enter(run, verdicts(run))
             yield
         for slot in [slot for slot in self._slots if slot < window.start]:

@@ -61,28 +61,28 @@ class Explanation:
 
 
 def gather_shares(
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     pieces: Iterable[tuple[Sequence[str], NDArray[np.int64], NDArray[np.int64]]],
     government: NDArray[np.float64] | None = None,
 ) -> LinkShares:
     """Compute all links' shares from pieces of one window's evidence: each link ids, slots (k,) and counts (6, k).
 
-    Links the frame does not know are left out; links in no piece are not in force. The result serves every explanation
+    Links the register does not know are left out; links in no piece are not in force. The result serves every explanation
     of the window, so keep it while the evidence stays the same. ``government`` is that of ``LinkShares``.
     """
-    at = {link: position for position, link in enumerate(frame.links)}
-    slots = np.zeros(len(frame.links), dtype=np.int64)
-    counts = np.zeros((Stage.OK + 1, len(frame.links)), dtype=np.int64)
+    at = {link: position for position, link in enumerate(arrays.links)}
+    slots = np.zeros(len(arrays.links), dtype=np.int64)
+    counts = np.zeros((Stage.OK + 1, len(arrays.links)), dtype=np.int64)
     for ids, piece_slots, piece_counts in pieces:
         position = np.array([at.get(link, -1) for link in ids], dtype=np.int64)
         known = position >= 0
         slots[position[known]] = piece_slots[known]
         counts[:, position[known]] = piece_counts[:, known]
-    return link_shares(frame, slots, counts, government)
+    return link_shares(arrays, slots, counts, government)
 
 
 def explain_index(
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     shares: LinkShares,
     imputation: Imputation,
     kind: IndicatorKind,
@@ -94,7 +94,7 @@ def explain_index(
 
     At most ``limit`` providers and ``limit`` links are named, those that come first, and none that lost nothing.
     """
-    cost = LinkCosts.of(frame, shares, imputation, kind, entity)
+    cost = LinkCosts.of(arrays, shares, imputation, kind, entity)
     if cost is None:
         return None
     if np.isnan(cost.estimate):
@@ -103,8 +103,8 @@ def explain_index(
     links = members.links
     lost_by_stage = cost.weight_share * shares.profile[:, links]
 
-    agencies = len(frame.agencies)
-    provider = frame.provider[links]
+    agencies = len(arrays.agencies)
+    provider = arrays.provider[links]
     provider_lost, provider_stages = group_sums(provider, lost, agencies), group_sums(provider, lost_by_stage, agencies)
     provider_links = np.bincount(provider, minlength=agencies)
     worst = largest(limit, provider_lost)
@@ -116,7 +116,7 @@ def explain_index(
         losses=Losses(*(ordered_sum(row) for row in lost_by_stage)),
         providers=tuple(
             ProviderLoss(
-                provider=frame.agencies[one],
+                provider=arrays.agencies[one],
                 loss=float(provider_lost[one]),
                 losses=Losses(*provider_stages[:, one].tolist()),
                 links=int(provider_links[one]),
@@ -125,7 +125,7 @@ def explain_index(
         ),
         links=tuple(
             LinkCost(
-                link=frame.links[links[one]],
+                link=arrays.links[links[one]],
                 loss=float(lost[one]),
                 losses=Losses(*lost_by_stage[:, one].tolist()),
                 point=float(shares.share[links[one]]) if shares.known[links[one]] else None,

@@ -45,7 +45,7 @@ TOLERANCE = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class LinkColumns:
-    """The evidence behind one window's links, in frame order; those with ``slots`` = 0 are not in force.
+    """The evidence behind one window's links, in register order; those with ``slots`` = 0 are not in force.
 
     ``slots`` (n,), ``counts`` (6, n) known slots per stage, ``omega`` (n,) the link's share of the government's weight,
     ``share`` (n,) q or what was imputed for it (NaN when nothing at all is known).
@@ -145,7 +145,7 @@ class Snapshot:
 
 
 def compute_indicators(
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     evidence: EvidenceSource,
     *,
     end_slot: int,
@@ -158,24 +158,24 @@ def compute_indicators(
     One register version applies to every window whole (§1). ``record`` is the memory of who asks again and again; with
     or without it the result is the same.
     """
-    chosen = frame.windows_days if windows is None else tuple(windows)
-    past = OutageHistory(record or HistorySums(), frame, evidence, chosen, end_slot)
+    chosen = arrays.windows_days if windows is None else tuple(windows)
+    past = OutageHistory(record or HistorySums(), arrays, evidence, chosen, end_slot)
     columns: dict[tuple[IndicatorKind, int], IndicatorColumns] = {}
     links: dict[int, LinkColumns] = {}
     for days in chosen:
-        counts = evidence.window(frame, days, end_slot)
-        shares = link_shares(frame, counts.slots, counts.counts)
+        counts = evidence.window(arrays, days, end_slot)
+        shares = link_shares(arrays, counts.slots, counts.counts)
         margins = Intervals.of(past, shares, days)
         for kind in IndicatorKind:
             columns[kind, days] = (
-                _of_endpoints(frame, counts, days)
+                _of_endpoints(arrays, counts, days)
                 if kind is IndicatorKind.ENDPOINT
-                else _of_links(frame, counts, shares, margins, kind, days)
+                else _of_links(arrays, counts, shares, margins, kind, days)
             )
         total = np.array([ordered_sum(shares.omega)])
         links[days] = LinkColumns(
             window_days=days,
-            ids=frame.links,
+            ids=arrays.links,
             slots=counts.slots,
             counts=counts.counts,
             omega=ratio(shares.omega, total, otherwise=0.0),
@@ -184,8 +184,8 @@ def compute_indicators(
     return Snapshot(
         end_slot=end_slot,
         as_of=evidence.calendar.start_of(end_slot),
-        register_version=frame.register_version,
-        probe_version=frame.probe_version,
+        register_version=arrays.register_version,
+        probe_version=arrays.probe_version,
         method_version=METHOD_VERSION,
         evidence_sequence=evidence_sequence,
         windows=chosen,
@@ -195,7 +195,7 @@ def compute_indicators(
 
 
 def _of_links(
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     counts: WindowCounts,
     shares: LinkShares,
     margins: Intervals | None,
@@ -203,7 +203,7 @@ def _of_links(
     days: int,
 ) -> IndicatorColumns:
     """CII, bounds and losses of every set of links of this kind (§5)."""
-    ids, group, weight = grouping(frame, shares, kind)
+    ids, group, weight = grouping(arrays, shares, kind)
     groups, in_force = len(ids), shares.slots > 0
 
     def number(links: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -217,8 +217,8 @@ def _of_links(
         means = mean_share(shares, group, weight, groups)
         lost = np.array([group_sums(group, weight * stage, groups) for stage in shares.profile])
         losses = ratio(lost, means.total[np.newaxis], otherwise=0.0)
-    strict_point, strict_lower, strict_upper = strict_shares(frame, counts, kind, groups)
-    point = _published(frame, means.estimate, means.known_share)
+    strict_point, strict_lower, strict_upper = strict_shares(arrays, counts, kind, groups)
+    point = _published(arrays, means.estimate, means.known_share)
     low, high = (point, point) if margins is None else margins.interval(kind, point)
     return IndicatorColumns(
         kind=kind,
@@ -238,14 +238,14 @@ def _of_links(
         strict_upper=strict_upper,
         links_required=number(in_force),
         links_known=number(in_force & (shares.known > 0)),
-        links_absent=number(in_force & frame.absent),
-        level=service_levels(frame, shares.slots, shares.counts, strict_lower)
+        links_absent=number(in_force & arrays.absent),
+        level=service_levels(arrays, shares.slots, shares.counts, strict_lower)
         if kind is IndicatorKind.SERVICE
         else np.full(groups, NONE, dtype=np.int8),
     )
 
 
-def _of_endpoints(frame: RegisterArrays, counts: WindowCounts, days: int) -> IndicatorColumns:
+def _of_endpoints(arrays: RegisterArrays, counts: WindowCounts, days: int) -> IndicatorColumns:
     """Endpoints by themselves: as links without a register span, imputed from nothing, and never part of the CII."""
     slots, known = counts.endpoint_slots, counts.endpoint_counts.sum(axis=0)
     stages = ratio(counts.endpoint_counts, known[np.newaxis], otherwise=0.0)
@@ -257,10 +257,10 @@ def _of_endpoints(frame: RegisterArrays, counts: WindowCounts, days: int) -> Ind
     return IndicatorColumns(
         kind=IndicatorKind.ENDPOINT,
         window_days=days,
-        ids=frame.endpoints,
+        ids=arrays.endpoints,
         applies=slots > 0,
         estimate=estimate,
-        point=_published(frame, estimate, known_share),
+        point=_published(arrays, estimate, known_share),
         lower=lower,
         upper=upper,
         known_share=known_share,
@@ -278,7 +278,7 @@ def _of_endpoints(frame: RegisterArrays, counts: WindowCounts, days: int) -> Ind
 
 
 def strict_shares(
-    frame: RegisterArrays, counts: WindowCounts, kind: IndicatorKind, groups: int
+    arrays: RegisterArrays, counts: WindowCounts, kind: IndicatorKind, groups: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """E with its bounds (§4): v_s-weighted means over services; a provider, a link and an endpoint have none.
 
@@ -292,17 +292,17 @@ def strict_shares(
         case IndicatorKind.SERVICE:
             return point, lower, upper
         case IndicatorKind.GOVERNMENT:
-            group = np.zeros(len(frame.services), dtype=np.int64)
+            group = np.zeros(len(arrays.services), dtype=np.int64)
         case IndicatorKind.SECTOR:
-            group = frame.service_sector
+            group = arrays.service_sector
         case IndicatorKind.CONSUMER:
-            group = frame.service_consumer
+            group = arrays.service_consumer
         case _:
             unset = np.full(groups, np.nan)
             return unset, unset, unset
 
     def mean(values: NDArray[np.float64], over: NDArray[np.bool_]) -> NDArray[np.float64]:
-        weight = np.where(over, frame.service_weight, 0.0)
+        weight = np.where(over, arrays.service_weight, 0.0)
         weighed = group_sums(group, weight * np.nan_to_num(values), groups)
         return ratio(weighed, group_sums(group, weight, groups), otherwise=np.nan)
 
@@ -310,9 +310,9 @@ def strict_shares(
 
 
 def _published(
-    frame: RegisterArrays, estimate: NDArray[np.float64], known_share: NDArray[np.float64]
+    arrays: RegisterArrays, estimate: NDArray[np.float64], known_share: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    return np.where(known_share >= frame.publish_threshold - TOLERANCE, estimate, np.nan)
+    return np.where(known_share >= arrays.publish_threshold - TOLERANCE, estimate, np.nan)
 
 
 def _positions(ids: Sequence[str], wanted: Sequence[str]) -> Iterator[int]:

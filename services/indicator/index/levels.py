@@ -18,7 +18,7 @@ NONE = -1
 
 
 def service_levels(
-    frame: RegisterArrays, slots: NDArray[np.int64], counts: NDArray[np.int64], strict_lower: NDArray[np.float64]
+    arrays: RegisterArrays, slots: NDArray[np.int64], counts: NDArray[np.int64], strict_lower: NDArray[np.float64]
 ) -> NDArray[np.int8]:
     """Return each service's level (s,), NONE where no link is in force.
 
@@ -26,16 +26,16 @@ def service_levels(
     0 isolated · 1 some link was seen OK · 2 every link in force was seen to connect · 3 and 4: E_s is at least the
     policy's ``levels``. Each level asks for those below it. Like E, levels know no weights of links.
     """
-    services = len(frame.services)
+    services = len(arrays.services)
     in_force = slots > 0
 
     def number(links: NDArray[np.bool_]) -> NDArray[np.int64]:
-        return np.bincount(frame.service[links], minlength=services)
+        return np.bincount(arrays.service[links], minlength=services)
 
     required = number(in_force)
     some_works = number(in_force & (counts[Stage.OK] > 0)) > 0
     all_connect = number(in_force & (counts[Stage.NOT_ANSWERED :].sum(axis=0) > 0)) == required
     strict = np.nan_to_num(strict_lower, nan=-1.0)
-    steps = np.stack([some_works, all_connect, strict >= frame.levels[0], strict >= frame.levels[1]])
+    steps = np.stack([some_works, all_connect, strict >= arrays.levels[0], strict >= arrays.levels[1]])
     reached = np.logical_and.accumulate(steps).sum(axis=0)
     return np.where(required > 0, reached, NONE).astype(np.int8)

@@ -61,18 +61,18 @@ def quantile_bands(values: Sequence[float | None]) -> tuple[NDArray[np.int64], t
 
 
 def tabulate_links(
-    frame: RegisterArrays, shares: LinkShares, group: NDArray[np.int64], groups: int, level: NDArray[np.int8]
+    arrays: RegisterArrays, shares: LinkShares, group: NDArray[np.int64], groups: int, level: NDArray[np.int8]
 ) -> list[ServiceGroup]:
     """Compute each group of services: ``group`` (s,) is the one each service is in, ``level`` (s,) its level or -1.
 
     The index is Σωq̂/Σω over the group's links with its bounds (§5); the point is None below the publish threshold.
     """
-    of_link, in_force = group[frame.service], shares.slots > 0
+    of_link, in_force = group[arrays.service], shares.slots > 0
     means = mean_share(shares, of_link, shares.omega, groups)
-    point = np.where(means.known_share >= frame.publish_threshold - TOLERANCE, means.estimate, np.nan)
+    point = np.where(means.known_share >= arrays.publish_threshold - TOLERANCE, means.estimate, np.nan)
     links = np.bincount(of_link[in_force], minlength=groups)
-    absent = np.bincount(of_link[in_force & frame.absent], minlength=groups)
-    needs = np.bincount(frame.service[in_force], minlength=len(group)) > 0
+    absent = np.bincount(of_link[in_force & arrays.absent], minlength=groups)
+    needs = np.bincount(arrays.service[in_force], minlength=len(group)) > 0
     found = []
     for at in range(groups):
         own = group == at
@@ -85,7 +85,7 @@ def tabulate_links(
                     upper=float(means.upper[at]),
                     known_share=float(means.known_share[at]),
                 ),
-                agencies=len(np.unique(frame.service_consumer[own])),
+                agencies=len(np.unique(arrays.service_consumer[own])),
                 services=int(own.sum()),
                 with_links=int((own & needs).sum()),
                 absent=int(absent[at]),

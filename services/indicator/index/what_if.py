@@ -16,7 +16,7 @@ __all__ = ["Imputation", "WeighedLinks", "estimate_if_fixed", "lower_if_fixed"]
 
 @dataclass(frozen=True, slots=True)
 class WeighedLinks:
-    """The links of one set that weigh something in it: positions in the frame (k,), ascending, and weights (k,)."""
+    """The links of one set that weigh something in it: positions in the register (k,), ascending, and weights (k,)."""
 
     links: NDArray[np.int64]
     weight: NDArray[np.float64]
@@ -36,13 +36,13 @@ class Imputation:
     total_weight: float
 
     @classmethod
-    def of(cls, frame: RegisterArrays, shares: LinkShares) -> Imputation:
+    def of(cls, arrays: RegisterArrays, shares: LinkShares) -> Imputation:
         """Sum up one window."""
-        services = len(frame.services)
-        weight = np.where(shares.known > 0, frame.weight, 0.0)
-        known = group_sums(frame.service, weight, services)
-        ok = group_sums(frame.service, weight * ratio(shares.counts[Stage.OK], shares.known, otherwise=0.0), services)
-        service_weight = np.where(known > 0, frame.service_weight, 0.0)
+        services = len(arrays.services)
+        weight = np.where(shares.known > 0, arrays.weight, 0.0)
+        known = group_sums(arrays.service, weight, services)
+        ok = group_sums(arrays.service, weight * ratio(shares.counts[Stage.OK], shares.known, otherwise=0.0), services)
+        service_weight = np.where(known > 0, arrays.service_weight, 0.0)
         everywhere = np.zeros(services, dtype=np.int64)
         return cls(
             weight=known,
@@ -53,7 +53,7 @@ class Imputation:
 
 
 def estimate_if_fixed(
-    frame: RegisterArrays, shares: LinkShares, imputation: Imputation, members: WeighedLinks, chosen: NDArray[np.int64]
+    arrays: RegisterArrays, shares: LinkShares, imputation: Imputation, members: WeighedLinks, chosen: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Compute the estimate of a set with one link OK in all its slots in force, for each of the ``chosen`` members.
 
@@ -61,9 +61,9 @@ def estimate_if_fixed(
     fixed link is known: it also moves I_s of its service and, with it, G₀, and thereby whatever was imputed from them.
     The set's own estimate must be known.
     """
-    services = len(frame.services)
+    services = len(arrays.services)
     known = shares.known[members.links] > 0
-    service = frame.service[members.links]
+    service = arrays.service[members.links]
     own = ratio(imputation.ok, imputation.weight, otherwise=0.0)  # I_s
     guessed = np.bincount(service, weights=np.where(known, 0.0, members.weight), minlength=services)
     by_service = np.where(imputation.weight > 0, guessed, 0.0)
@@ -75,15 +75,15 @@ def estimate_if_fixed(
     link, here, at = members.links[chosen], members.weight[chosen], service[chosen]
     new = ~known[chosen]
     gain = np.where(new, 1.0, 1.0 - np.where(new, 0.0, shares.share[link]))
-    weight_then = imputation.weight[at] + np.where(new, frame.weight[link], 0.0)
-    ok_then = imputation.ok[at] + frame.weight[link] * gain
+    weight_then = imputation.weight[at] + np.where(new, arrays.weight[link], 0.0)
+    ok_then = imputation.ok[at] + arrays.weight[link] * gain
     own_then = ratio(ok_then, weight_then, otherwise=0.0)
     guessed_then = guessed[at] - np.where(new, here, 0.0)
 
     # A service that had no known link and now has one joins G₀.
     unheard, heard_then = imputation.weight[at] == 0, weight_then > 0
-    total_weight_then = imputation.total_weight + np.where(unheard & heard_then, frame.service_weight[at], 0.0)
-    total_then = imputation.total + np.where(heard_then, frame.service_weight[at] * (own_then - own[at]), 0.0)
+    total_weight_then = imputation.total_weight + np.where(unheard & heard_then, arrays.service_weight[at], 0.0)
+    total_then = imputation.total + np.where(heard_then, arrays.service_weight[at] * (own_then - own[at]), 0.0)
     government_then = ratio(total_then, total_weight_then, otherwise=0.0)
 
     from_services_then = from_services - by_service[at] * own[at] + np.where(heard_then, guessed_then * own_then, 0.0)

@@ -38,7 +38,7 @@ class HistorySums:
     """
 
     def __init__(self) -> None:
-        self._frame: RegisterArrays | None = None
+        self._arrays: RegisterArrays | None = None
         self._sums: dict[int, tuple[Sequence[CauseSums], OutageAccumulator]] = {}
         self._met: dict[int, tuple[Sequence[CauseSums], NDArray[np.int64]]] = {}
         self._losses: dict[int, tuple[CauseSums, Mapping[IndicatorKind, NDArray[np.float64]]]] = {}
@@ -79,19 +79,19 @@ class HistorySums:
         return total
 
     def daily(
-        self, frame: RegisterArrays, days: Sequence[DayEvidence], whole_day: int
+        self, arrays: RegisterArrays, days: Sequence[DayEvidence], whole_day: int
     ) -> Mapping[IndicatorKind, Sequence[NDArray[np.float64]]]:
         """Return each set's bus-free loss of each day, by kind (sets,) for each of the days, NaN where nothing is known.
 
         Days of which fewer than half of the ``whole_day`` slots are in the span say too little, and are NaN.
         """
-        self._see(frame)
+        self._see(arrays)
         found: dict[IndicatorKind, list[NDArray[np.float64]]] = {kind: [] for kind in AGGREGATES}
         losses: dict[int, tuple[CauseSums, Mapping[IndicatorKind, NDArray[np.float64]]]] = {}
         for day in days:
             rows, of_day = self._losses.get(day.day, (None, None))
             if rows is not day.causes or of_day is None:
-                of_day = self._of_day(frame, day)
+                of_day = self._of_day(arrays, day)
             losses[day.day] = (day.causes, of_day)
             for kind, rows_of_kind in found.items():
                 enough = 2 * day.slots >= whole_day
@@ -99,31 +99,31 @@ class HistorySums:
         self._losses = losses
         return found
 
-    def sets(self, frame: RegisterArrays, kind: IndicatorKind) -> LinkSets:
+    def sets(self, arrays: RegisterArrays, kind: IndicatorKind) -> LinkSets:
         """Return the sets of a kind."""
-        self._see(frame)
+        self._see(arrays)
         if kind not in self._sets:
-            self._sets[kind] = LinkSets.of(*_groups(frame, kind), frame.provider)
+            self._sets[kind] = LinkSets.of(*_groups(arrays, kind), arrays.provider)
         return self._sets[kind]
 
-    def _see(self, frame: RegisterArrays) -> None:
-        if self._frame is not frame:
-            self._frame = frame
+    def _see(self, arrays: RegisterArrays) -> None:
+        if self._arrays is not arrays:
+            self._arrays = arrays
             self._losses, self._sets = {}, {}
 
-    def _of_day(self, frame: RegisterArrays, day: DayEvidence) -> dict[IndicatorKind, NDArray[np.float64]]:
-        known = day.causes.known[1 + len(frame.agencies) :]
-        in_force = (frame.required_from <= day.day) & (day.day < frame.required_until)
-        weight = np.where(in_force, frame.weight, 0.0)
-        within = ratio(weight, group_sums(frame.service, weight, len(frame.services))[frame.service], otherwise=0.0)
+    def _of_day(self, arrays: RegisterArrays, day: DayEvidence) -> dict[IndicatorKind, NDArray[np.float64]]:
+        known = day.causes.known[1 + len(arrays.agencies) :]
+        in_force = (arrays.required_from <= day.day) & (day.day < arrays.required_until)
+        weight = np.where(in_force, arrays.weight, 0.0)
+        within = ratio(weight, group_sums(arrays.service, weight, len(arrays.services))[arrays.service], otherwise=0.0)
         within[known == 0] = 0.0
-        omega = frame.service_weight[frame.service] * within
+        omega = arrays.service_weight[arrays.service] * within
         failed = known - np.minimum(day.counts(Stage.OK), known)
         losing = np.flatnonzero(failed)
         loss = failed[losing] / known[losing]
         found = {}
         for kind in AGGREGATES:
-            group, size = _groups(frame, kind)
+            group, size = _groups(arrays, kind)
             of_kind = within if kind is IndicatorKind.SERVICE else omega
             lost = np.bincount(group[losing], of_kind[losing] * loss, size)
             found[kind] = ratio(lost, np.bincount(group, of_kind, size), otherwise=np.nan)
@@ -144,15 +144,15 @@ def _meet(total: NDArray[np.int64], day: DayEvidence) -> None:
         total += np.maximum(charged, np.maximum(down - day.slots + known, 0) * day.live)
 
 
-def _groups(frame: RegisterArrays, kind: IndicatorKind) -> tuple[NDArray[np.int64], int]:
+def _groups(arrays: RegisterArrays, kind: IndicatorKind) -> tuple[NDArray[np.int64], int]:
     match kind:
         case IndicatorKind.SECTOR:
-            return frame.sector, len(frame.sectors)
+            return arrays.sector, len(arrays.sectors)
         case IndicatorKind.CONSUMER:
-            return frame.consumer, len(frame.agencies)
+            return arrays.consumer, len(arrays.agencies)
         case IndicatorKind.PROVIDER:
-            return frame.provider, len(frame.agencies)
+            return arrays.provider, len(arrays.agencies)
         case IndicatorKind.SERVICE:
-            return frame.service, len(frame.services)
+            return arrays.service, len(arrays.services)
         case _:
-            return np.zeros(len(frame.links), dtype=np.int64), 1
+            return np.zeros(len(arrays.links), dtype=np.int64), 1

@@ -29,19 +29,19 @@ class OutageHistory:
     def __init__(
         self,
         record: HistorySums,
-        frame: RegisterArrays,
+        arrays: RegisterArrays,
         evidence: EvidenceSource,
         windows: Sequence[int],
         end_slot: int,
     ) -> None:
         """Look back from ``end_slot`` as far as the longest of the ``windows``, in days, and the record reach."""
         self.record = record
-        self.frame = frame
+        self.arrays = arrays
         self.calendar = evidence.calendar
         self._end_slot = end_slot
         span = self.span(max(RECORD_DAYS, *windows))
-        self.days = list(evidence.days(frame, span))
-        self._daily = record.daily(frame, self.days, 86400 // self.calendar.slot_seconds)
+        self.days = list(evidence.days(arrays, span))
+        self._daily = record.daily(arrays, self.days, 86400 // self.calendar.slot_seconds)
         self._guards: dict[int, dict[IndicatorKind, CommonModeGuard]] = {}
         self._spells: dict[int, OutageTotals] = {}
         self._learnt: dict[int, ClassEstimates] = {}
@@ -66,7 +66,7 @@ class OutageHistory:
         """Return what the outages of a window of so many days say."""
         days = len(self.since(window))
         if days not in self._learnt:
-            self._learnt[days] = ClassEstimates.of(self.spells(window), len(self.frame.agencies))
+            self._learnt[days] = ClassEstimates.of(self.spells(window), len(self.arrays.agencies))
         return self._learnt[days]
 
     def guards(self, window: int) -> dict[IndicatorKind, CommonModeGuard]:
@@ -79,7 +79,7 @@ class OutageHistory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Intervals:
-    """One window's causes, and what of its links depends on them, in frame order.
+    """One window's causes, and what of its links depends on them, in register order.
 
     ``connected`` (n,): the share of a link's known slots in which it was live; the rest, on paper, is exact. Of its live
     known slots ``met`` (n,) is the share that surely fell into the bus's downtime, ``charged`` (n,) the share that failed
@@ -103,10 +103,10 @@ class Intervals:
         days, reach = past.since(window), max(window, RECORD_DAYS)
         if not days:
             return None
-        slot_hours, agencies = past.calendar.slot_seconds / 3600, len(past.frame.agencies)
+        slot_hours, agencies = past.calendar.slot_seconds / 3600, len(past.arrays.agencies)
         spells = past.spells(window)
         known = spells.known[1 + agencies :] / slot_hours
-        live = shares.known - _on_paper(past.frame, days)
+        live = shares.known - _on_paper(past.arrays, days)
         length = len(past.span(window)) * slot_hours / 24
         return cls(
             past=past,
@@ -129,9 +129,9 @@ class Intervals:
         """
         if kind is IndicatorKind.LINK:
             connected, met, charged, seen = self.connected, self.met, self.charged, self.seen
-            found = bound_links(self.causes, self.past.frame.provider, self.loss)
+            found = bound_links(self.causes, self.past.arrays.provider, self.loss)
         else:
-            ids, group, weight = grouping(self.past.frame, self.shares, kind)
+            ids, group, weight = grouping(self.past.arrays, self.shares, kind)
             weight = np.where(self.shares.known > 0, weight, 0.0)
             exposed = weight * self.connected
             whole, part = group_sums(group, weight, len(ids)), group_sums(group, exposed, len(ids))
@@ -142,7 +142,7 @@ class Intervals:
             )
             certain = np.where(self.seen, exposed, 0.0)
             seen = group_sums(group, certain, len(ids)) > 0
-            sets = self.past.record.sets(self.past.frame, kind)
+            sets = self.past.record.sets(self.past.arrays, kind)
             found = bound_groups(sets, certain, self.loss, self.causes, self.guards[kind])
         bounds = combine_with_bus(found, self._bus(ratio(np.minimum(charged, met), met, otherwise=1.0)))
         low = np.where(seen, connected * (1.0 - bounds.high), 0.0)
@@ -155,10 +155,10 @@ class Intervals:
         return LossBounds(exposure * bus.loss, exposure * bus.low, exposure * bus.high)
 
 
-def _on_paper(frame: RegisterArrays, days: Sequence[DayEvidence]) -> NDArray[np.int64]:
+def _on_paper(arrays: RegisterArrays, days: Sequence[DayEvidence]) -> NDArray[np.int64]:
     """Count each link's slots in force before it was live: known zeros, whatever was measured (§3)."""
     ordinals = np.array([day.day for day in days])
     before = np.cumsum([0, *(day.slots for day in days)])
-    start = np.searchsorted(ordinals, frame.required_from)
-    end = np.searchsorted(ordinals, np.minimum(frame.required_until, frame.live_from))
+    start = np.searchsorted(ordinals, arrays.required_from)
+    end = np.searchsorted(ordinals, np.minimum(arrays.required_until, arrays.live_from))
     return np.asarray(before[np.maximum(start, end)] - before[start])

@@ -39,7 +39,7 @@ class SwitchCases:
 
 
 def compute_cases(
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     counted: Mapping[tuple[float, float, int], WindowCounts],
     kind: IndicatorKind,
     *,
@@ -57,54 +57,54 @@ def compute_cases(
     aggregates = ("I", "E") if kind is IndicatorKind.CONSUMER else ("I",)
     factors = tuple(f"x{factor:g}" for factor in FACTORS)
     states = (weights, aggregates, factors, factors, tuple(str(days) for days in windows), ("impute", "zero"))
-    values = np.empty((*map(len, states), len(frame.agencies)))
+    values = np.empty((*map(len, states), len(arrays.agencies)))
     for i, latency in enumerate(FACTORS):
         for j, age in enumerate(FACTORS):
             for k, days in enumerate(windows):
                 counts = counted[latency, age, days]
                 for w, weighed in enumerate(weights):
-                    reweighed = reweigh(frame, weighed, counts.slots > 0, volumes)
+                    reweighed = reweigh(arrays, weighed, counts.slots > 0, volumes)
                     for a, of in enumerate(_values(reweighed, counts, kind)[: len(aggregates)]):
                         values[w, a, i, j, k] = of
     one = FACTORS.index(1.0)
     base = (0, 0, one, one, list(windows).index(window), states[-1].index("zero"))
-    return SwitchCases(kind, frame.agencies, states, base, values)
+    return SwitchCases(kind, arrays.agencies, states, base, values)
 
 
 def reweigh(
-    frame: RegisterArrays, weights: str, in_force: NDArray[np.bool_], volumes: NDArray[np.int64] | None
+    arrays: RegisterArrays, weights: str, in_force: NDArray[np.bool_], volumes: NDArray[np.int64] | None
 ) -> RegisterArrays:
-    """Return the frame with other weights: ``service`` leaves the register's, each service counting by v_s.
+    """Return the register with other weights: ``service`` leaves the register's, each service counting by v_s.
 
     ``link``: each link counts by its own w, so a service by those of its links in force. ``volume``: by its exchanges
     in place of w; where none are logged (an absent link logs nothing, and a call that serves several links belongs to
     none of them) by the mean of its service's links, else of all. What weighs nothing in the register never does.
     """
     if weights == "service":
-        return frame
-    services = len(frame.services)
-    counts = in_force & (frame.weight > 0) & (frame.service_weight[frame.service] > 0)
-    weight = np.where(counts, frame.weight, 0.0)
+        return arrays
+    services = len(arrays.services)
+    counts = in_force & (arrays.weight > 0) & (arrays.service_weight[arrays.service] > 0)
+    weight = np.where(counts, arrays.weight, 0.0)
     if weights == "volume" and volumes is not None:
         logged = counts & (volumes > 0)
-        of_service = group_sums(frame.service[logged], volumes[logged], services)
-        links_of_service = group_sums(frame.service[logged], logged[logged], services)
+        of_service = group_sums(arrays.service[logged], volumes[logged], services)
+        links_of_service = group_sums(arrays.service[logged], logged[logged], services)
         overall = ratio(np.array([volumes[logged].sum()]), np.array([logged.sum()]), otherwise=1.0)[0]
         typical = np.where(links_of_service > 0, ratio(of_service, links_of_service, otherwise=0.0), overall)
-        weight = np.where(counts, np.where(logged, volumes, typical[frame.service]), 0.0)
-    return replace(frame, weight=weight, service_weight=group_sums(frame.service, weight, services))
+        weight = np.where(counts, np.where(logged, volumes, typical[arrays.service]), 0.0)
+    return replace(arrays, weight=weight, service_weight=group_sums(arrays.service, weight, services))
 
 
 def _values(
-    frame: RegisterArrays, counts: WindowCounts, kind: IndicatorKind
+    arrays: RegisterArrays, counts: WindowCounts, kind: IndicatorKind
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return I and E of every agency, each (2, agencies): unknown imputed, and counted as not served."""
-    shares = link_shares(frame, counts.slots, counts.counts)
-    ids, group, weight = grouping(frame, shares, kind)
+    shares = link_shares(arrays, counts.slots, counts.counts)
+    ids, group, weight = grouping(arrays, shares, kind)
     means = mean_share(shares, group, weight, len(ids))
-    strict, strict_lower, _ = strict_shares(frame, counts, kind, len(ids))
+    strict, strict_lower, _ = strict_shares(arrays, counts, kind, len(ids))
     # Where no joint slot of an agency is known, E is imputed as q is where no link of a service is: from everybody's.
-    everybody = strict_shares(frame, counts, IndicatorKind.GOVERNMENT, 1)[0]
+    everybody = strict_shares(arrays, counts, IndicatorKind.GOVERNMENT, 1)[0]
     strict = np.where(np.isnan(strict), everybody, strict)
     index, whole = np.array([means.estimate, means.lower]), np.array([strict, strict_lower])
     # Where nothing at all is known of anybody, nobody ranks before anybody.

@@ -37,7 +37,7 @@ class Ranking:
 
 
 def analyse_ranks(
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     counted: Mapping[tuple[float, float, int], WindowCounts],
     *,
     windows: Sequence[int],
@@ -46,7 +46,7 @@ def analyse_ranks(
 ) -> tuple[Ranking, ...]:
     """Rank the agencies as consumers and as providers in every combination of switches; arguments as ``compute_cases`` has."""
     return tuple(
-        _ranking(compute_cases(frame, counted, kind, windows=windows, window=window, volumes=volumes))
+        _ranking(compute_cases(arrays, counted, kind, windows=windows, window=window, volumes=volumes))
         for kind in (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
     )
 

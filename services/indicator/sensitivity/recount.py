@@ -25,7 +25,7 @@ CHUNK_SLOTS: Final = 16
 
 def recount_dump(
     register: Register,
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     batches: Sequence[MeasurementColumns],
     *,
     end_slot: int,
@@ -52,7 +52,7 @@ def recount_dump(
             evidence.close(day.stop)
             evidence.drop(detail_before=day.stop, days_before=calendar.day_of(span.start))
     return {
-        (latency, age, days): evidence.window(frame, days, end_slot)
+        (latency, age, days): evidence.window(arrays, days, end_slot)
         for (latency, age), evidence in pairs.items()
         for days in windows
     }

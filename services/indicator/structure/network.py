@@ -17,7 +17,7 @@ _BUS_KINDS = ("xroad-rest", "xroad-soap")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AgencyNetwork:
-    """Index arrays beside a frame's n links.
+    """Index arrays beside a register's n links.
 
     ``pair`` (n,) which of the m pairs of agencies a link belongs to; ``consumer`` and ``provider`` (m,) of each pair, in
     their order, and ``reverse`` (m,) which pair is the other way round, -1 where none is. ``within`` (n,) the two agencies share a sector. ``bus`` (n,) the link goes over the data bus.
@@ -35,35 +35,35 @@ class AgencyNetwork:
     needed: NDArray[np.int64]
 
     @classmethod
-    def of(cls, register: Register, frame: RegisterArrays) -> AgencyNetwork:
-        """Arrange a register, whose arrays are ``frame``.
+    def of(cls, register: Register, arrays: RegisterArrays) -> AgencyNetwork:
+        """Arrange a register, whose arrays are ``arrays``.
 
         A link goes over the bus when an X-Road probe tries it, or exchange.csv maps exchanges to it.
         """
         routed = {route.link for route in register.routes}
         bus_probes = {probe.name for probe in register.probes.values() if _asks_the_bus(probe)}
-        links = [register.links[link] for link in frame.links]
-        sectors = {sector: at for at, sector in enumerate(frame.sectors)}
-        sector_of = [sectors[register.agencies[agency].sector] for agency in frame.agencies]
+        links = [register.links[link] for link in arrays.links]
+        sectors = {sector: at for at, sector in enumerate(arrays.sectors)}
+        sector_of = [sectors[register.agencies[agency].sector] for agency in arrays.agencies]
         return cls.arrange(
-            frame,
+            arrays,
             agency_sector=np.array(sector_of, dtype=np.int64),
             bus=np.array([link.id in routed or link.probe in bus_probes for link in links], dtype=np.bool_),
         )
 
     @classmethod
     def arrange(
-        cls, frame: RegisterArrays, *, agency_sector: NDArray[np.int64], bus: NDArray[np.bool_]
+        cls, arrays: RegisterArrays, *, agency_sector: NDArray[np.int64], bus: NDArray[np.bool_]
     ) -> AgencyNetwork:
-        """Arrange a frame, given each agency's sector and which links go over the bus."""
-        pair, consumer, provider = _combinations(frame.consumer, frame.provider, len(frame.agencies))
-        need, needy, needed = _combinations(frame.service, frame.provider, len(frame.agencies))
+        """Arrange a register, given each agency's sector and which links go over the bus."""
+        pair, consumer, provider = _combinations(arrays.consumer, arrays.provider, len(arrays.agencies))
+        need, needy, needed = _combinations(arrays.service, arrays.provider, len(arrays.agencies))
         return cls(
             pair=pair,
             consumer=consumer,
             provider=provider,
-            reverse=_reverse(consumer, provider, len(frame.agencies)),
-            within=agency_sector[frame.provider] == frame.sector,
+            reverse=_reverse(consumer, provider, len(arrays.agencies)),
+            within=agency_sector[arrays.provider] == arrays.sector,
             bus=bus,
             need=need,
             needy=needy,

@@ -31,21 +31,21 @@ class NodeLoss:
 
 
 def node_losses(
-    frame: RegisterArrays, network: AgencyNetwork, in_force: NDArray[np.bool_], strict: NDArray[np.float64]
+    arrays: RegisterArrays, network: AgencyNetwork, in_force: NDArray[np.bool_], strict: NDArray[np.float64]
 ) -> NodeLoss:
     """Let each node fail by itself; ``in_force`` (n,) links, ``strict`` (s,) E_s of each service, NaN where unset.
 
     A node that fails takes the E_s of every service with a link of it in force with it, whatever the link weighs: E asks
     whether all links of a service work. E is the v_s-weighted mean over the services that have an E_s (§4).
     """
-    agencies = len(frame.agencies)
-    weight = np.where(np.isnan(strict), 0.0, frame.service_weight)
+    agencies = len(arrays.agencies)
+    weight = np.where(np.isnan(strict), 0.0, arrays.service_weight)
     worth = ratio(weight * np.nan_to_num(strict), np.full(len(weight), ordered_sum(weight)), otherwise=0.0)
     whole = ordered_sum(worth)
     needs = np.bincount(network.need[in_force], minlength=len(network.needy)) > 0
     fall = group_sums(network.needed, np.where(needs, worth[network.needy], 0.0), agencies)
     by_bus = network.bus & in_force
-    on_bus = np.bincount(frame.service[by_bus], minlength=len(worth)) > 0
+    on_bus = np.bincount(arrays.service[by_bus], minlength=len(worth)) > 0
     bus = ordered_sum(np.where(on_bus, worth, 0.0))
     weakest = int(np.argmax(fall))
     return NodeLoss(

@@ -24,17 +24,17 @@ from services.indicator.structure.resilience import node_losses
 __all__ = ["compute_structure", "structure_by_window"]
 
 
-def structure_by_window(frame: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot) -> tuple[Structure, ...]:
+def structure_by_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot) -> tuple[Structure, ...]:
     """Return the structure over each window of a snapshot in which anything is required."""
-    found = (_of_window(frame, network, snapshot, window) for window in snapshot.windows)
+    found = (_of_window(arrays, network, snapshot, window) for window in snapshot.windows)
     return tuple(one for one in found if one is not None)
 
 
-def _of_window(frame: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot, window: int) -> Structure | None:
+def _of_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot, window: int) -> Structure | None:
     links = snapshot.links[window]
-    shares = link_shares(frame, links.slots, links.counts)
+    shares = link_shares(arrays, links.slots, links.counts)
     found = compute_structure(
-        frame, network, shares, snapshot.columns[IndicatorKind.SERVICE, window].strict_point, window
+        arrays, network, shares, snapshot.columns[IndicatorKind.SERVICE, window].strict_point, window
     )
     return found and replace(
         found,
@@ -46,7 +46,7 @@ def _of_window(frame: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot
 
 
 def compute_structure(
-    frame: RegisterArrays, network: AgencyNetwork, shares: LinkShares, strict: NDArray[np.float64], window_days: int
+    arrays: RegisterArrays, network: AgencyNetwork, shares: LinkShares, strict: NDArray[np.float64], window_days: int
 ) -> Structure | None:
     """Compute the structure of one window; None when no link in force weighs anything. ``strict`` (s,) is E_s, NaN unset.
 
@@ -59,7 +59,7 @@ def compute_structure(
     * Provider concentration: Σ (ω-share of a provider)², the Herfindahl-Hirschman index, from 1/providers to 1.
     * Resilience N-1: 1 - max ΔE/E over the nodes, the bus as one (``node_losses``).
     """
-    pairs, agencies = len(network.consumer), len(frame.agencies)
+    pairs, agencies = len(network.consumer), len(arrays.agencies)
     counted = shares.omega > 0
     omega = np.where(counted, shares.omega, 0.0)
     total = ordered_sum(omega)
@@ -85,21 +85,21 @@ def compute_structure(
     realised[network.consumer[working]] = realised[network.provider[working]] = True
     island = _components(network, working, agencies)
     could_be = _components(network, possible, agencies)
-    within, across = _of_sets(frame, shares, network.within, omega)
-    falls = node_losses(frame, network, shares.slots > 0, strict)
-    roles = _roles(frame, shares, omega / total, falls.providers)
+    within, across = _of_sets(arrays, shares, network.within, omega)
+    falls = node_losses(arrays, network, shares.slots > 0, strict)
+    roles = _roles(arrays, shares, omega / total, falls.providers)
     return Structure(
         window_days=window_days,
         pairs_required=int(required.sum()),
         pairs_working=int(working.sum()),
-        pairs_absent=int((required & ~any_of(~frame.absent)).sum()),
+        pairs_absent=int((required & ~any_of(~arrays.absent)).sum()),
         pairs_unknown=int((required & ~any_of(shares.known > 0)).sum()),
         pair_coverage=float(working.sum() / required.sum()),
         pair_coverage_upper=float(possible.sum() / required.sum()),
         pair_coverage_weighted=share(working),
         pair_coverage_weighted_upper=share(possible),
-        isolates=tuple(frame.agencies[at] for at in np.flatnonzero(taking_part & ~realised)),
-        islands=_islands(frame, island, taking_part),
+        isolates=tuple(arrays.agencies[at] for at in np.flatnonzero(taking_part & ~realised)),
+        islands=_islands(arrays, island, taking_part),
         fragmentation=share(required & (island[network.consumer] != island[network.provider])),
         fragmentation_lower=share(required & (could_be[network.consumer] != could_be[network.provider])),
         reciprocity=_reciprocity(network, working),
@@ -111,8 +111,8 @@ def compute_structure(
         bus_links=falls.bus_links,
         bus_strict_loss=falls.bus,
         resilience=falls.resilience,
-        weakest="" if falls.weakest is None else frame.agencies[falls.weakest],
-        declared=min(1.0, ordered_sum(np.where(frame.absent, 0.0, omega)) / total),
+        weakest="" if falls.weakest is None else arrays.agencies[falls.weakest],
+        declared=min(1.0, ordered_sum(np.where(arrays.absent, 0.0, omega)) / total),
     )
 
 
@@ -124,12 +124,12 @@ def _components(network: AgencyNetwork, chosen: NDArray[np.bool_], agencies: int
 
 
 def _islands(
-    frame: RegisterArrays, component: NDArray[np.int32], taking_part: NDArray[np.bool_]
+    arrays: RegisterArrays, component: NDArray[np.int32], taking_part: NDArray[np.bool_]
 ) -> tuple[tuple[str, ...], ...]:
     members = np.flatnonzero(taking_part)
     members = members[np.argsort(component[members], kind="stable")]
     cuts = np.flatnonzero(np.diff(component[members])) + 1
-    found = [tuple(frame.agencies[at] for at in some.tolist()) for some in np.split(members, cuts)]
+    found = [tuple(arrays.agencies[at] for at in some.tolist()) for some in np.split(members, cuts)]
     return tuple(sorted(found, key=lambda island: (-len(island), island)))
 
 
@@ -141,13 +141,13 @@ def _reciprocity(network: AgencyNetwork, working: NDArray[np.bool_]) -> float | 
 
 
 def _of_sets(
-    frame: RegisterArrays, shares: LinkShares, within: NDArray[np.bool_], omega: NDArray[np.float64]
+    arrays: RegisterArrays, shares: LinkShares, within: NDArray[np.bool_], omega: NDArray[np.float64]
 ) -> tuple[SetIndex, SetIndex]:
     """Return the index of the links within a sector, and of those across."""
     group = np.where(within, 0, 1)
     links = np.bincount(group[omega > 0], minlength=2)
     means = mean_share(shares, group, omega, 2)
-    point = np.where(means.known_share >= frame.publish_threshold - TOLERANCE, means.estimate, np.nan)
+    point = np.where(means.known_share >= arrays.publish_threshold - TOLERANCE, means.estimate, np.nan)
     one, other = (
         SetIndex(
             links=int(links[at]),
@@ -162,14 +162,14 @@ def _of_sets(
 
 
 def _roles(
-    frame: RegisterArrays, shares: LinkShares, part: NDArray[np.float64], fall: NDArray[np.float64]
+    arrays: RegisterArrays, shares: LinkShares, part: NDArray[np.float64], fall: NDArray[np.float64]
 ) -> tuple[ProviderRole, ...]:
     """Return what hangs on each provider with a link in force; ``part`` (n,) is ω as a share of all of it."""
-    agencies = len(frame.agencies)
-    links = np.bincount(frame.provider[shares.slots > 0], minlength=agencies)
-    share = group_sums(frame.provider, part, agencies)
-    loss = group_sums(frame.provider, part * (1.0 - shares.lower), agencies)
+    agencies = len(arrays.agencies)
+    links = np.bincount(arrays.provider[shares.slots > 0], minlength=agencies)
+    share = group_sums(arrays.provider, part, agencies)
+    loss = group_sums(arrays.provider, part * (1.0 - shares.lower), agencies)
     return tuple(
-        ProviderRole(frame.agencies[at], int(links[at]), float(share[at]), float(loss[at]), float(fall[at]))
+        ProviderRole(arrays.agencies[at], int(links[at]), float(share[at]), float(loss[at]), float(fall[at]))
         for at in np.flatnonzero(links)
     )

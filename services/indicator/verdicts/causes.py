@@ -83,23 +83,23 @@ class CauseSums:
         return cls(known=of(kind), down=of(kind), outages=of(kind), head=of(np.uint8), tail=of(np.uint8))
 
 
-def cause_states(frame: RegisterArrays, verdicts: NDArray[np.int8], bus: NDArray[np.int8] | None) -> NDArray[np.int8]:
+def cause_states(arrays: RegisterArrays, verdicts: NDArray[np.int8], bus: NDArray[np.int8] | None) -> NDArray[np.int8]:
     """Return each cause's state in each slot: UP, DOWN or UNKNOWN, (slots, 1 + agencies + links).
 
-    Columns are the bus, the frame's agencies as providers, and the frame's links' own faults. ``verdicts`` (slots, links)
-    are stages in frame order, -1 where unknown *and where the link is not in force or not live*. ``bus`` (slots,) is the
+    Columns are the bus, the register's agencies as providers, and the register's links' own faults. ``verdicts`` (slots, links)
+    are stages in register order, -1 where unknown *and where the link is not in force or not live*. ``bus`` (slots,) is the
     verdict of the bus's endpoint likewise, None where the policy names none.
     """
-    slots, agencies = len(verdicts), len(frame.agencies)
-    states = np.full((slots, 1 + agencies + len(frame.links)), UNKNOWN, dtype=np.int8)
+    slots, agencies = len(verdicts), len(arrays.agencies)
+    states = np.full((slots, 1 + agencies + len(arrays.links)), UNKNOWN, dtype=np.int8)
     bus_down = np.zeros(slots, dtype=np.bool_)
     if bus is not None:
         bus_down = (bus >= 0) & (bus < Stage.OK)
         states[:, 0] = np.where(bus < 0, UNKNOWN, bus_down)
-    if not len(frame.links):
+    if not len(arrays.links):
         return states
-    order = np.argsort(frame.provider, kind="stable")
-    present, begin = np.unique(frame.provider[order], return_index=True)
+    order = np.argsort(arrays.provider, kind="stable")
+    present, begin = np.unique(arrays.provider[order], return_index=True)
     # Slot by slot, because a row fits the processor's cache and a day does not.
     for row, verdict, failing in zip(states[:, 1:], verdicts, bus_down, strict=True):
         providers, own = row[:agencies], row[agencies:]
@@ -112,7 +112,7 @@ def cause_states(frame: RegisterArrays, verdicts: NDArray[np.int8], bus: NDArray
             # What fails while the bus is down says nothing of anybody else.
             row[row == DOWN] = UNKNOWN
         else:
-            own -= (own == DOWN) & (providers[frame.provider] == DOWN)
+            own -= (own == DOWN) & (providers[arrays.provider] == DOWN)
     return states
 
 

@@ -41,7 +41,7 @@ def groups(begin: NDArray[np.int64], end: int, slots: int) -> Iterator[tuple[sli
 
 
 def charge(
-    frame: RegisterArrays,
+    arrays: RegisterArrays,
     by_provider: NDArray[np.int64],
     known: Words,
     failed: Words,
@@ -55,11 +55,11 @@ def charge(
     likewise, of the bus. ``by_provider`` (n,) are the positions of the links sorted by provider; ``pause`` is that of
     ``pause_slots``.
     """
-    agencies = len(frame.agencies)
-    rows = CauseSums.empty(1 + agencies + len(frame.links), slots)
+    agencies = len(arrays.agencies)
+    rows = CauseSums.empty(1 + agencies + len(arrays.links), slots)
     bus_known, bus_failed = bus
     _enter(rows, np.zeros(1, dtype=np.int64), bus_known, bus_failed, slots, pause)
-    present, begin = np.unique(frame.provider[by_provider], return_index=True)
+    present, begin = np.unique(arrays.provider[by_provider], return_index=True)
     for chosen, part in groups(begin, len(by_provider), slots):
         links, providers, start = by_provider[part], present[chosen], begin[chosen] - part.start
         links_known, links_failed = known.take(links, axis=0), failed.take(links, axis=0)

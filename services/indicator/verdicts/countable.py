@@ -20,8 +20,8 @@ class EvidenceSource(Protocol):
     def calendar(self) -> Calendar:
         """Slots and days."""
 
-    def window(self, frame: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
+    def window(self, arrays: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
         """Count one window, as ``Evidence.window``."""
 
-    def days(self, frame: RegisterArrays, span: range) -> Iterator[DayEvidence]:
+    def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
         """Yield what each day of a span holds, as ``Evidence.days``."""

@@ -1,4 +1,4 @@
-"""Evidence counted under one frame, so that only what changed is judged anew (docs/method.md §2-4, §6)."""
+"""Evidence counted under one register, so that only what changed is judged anew (docs/method.md §2-4, §6)."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class _Joined:
 
 
 class EvidenceCounter:
-    """What a frame makes of slots in detail and of packed days; both stay the evidence's.
+    """What a register makes of slots in detail and of packed days; both stay the evidence's.
 
-    All that is kept here can be made again from them, and is when a frame that judges differently is asked for. Slots of
+    All that is kept here can be made again from them, and is when a register that judges differently is asked for. Slots of
     days not yet packed are counted one by one as they come and change; packed days whole, once.
     """
 
@@ -85,17 +85,17 @@ class EvidenceCounter:
 
     def window(self, days: int, end_slot: int) -> WindowCounts:
         """Count one window."""
-        frame, calendar = self.judge.frame, self._calendar
+        arrays, calendar = self.judge.arrays, self._calendar
         self._recount(end_slot)
         span = calendar.window(days, end_slot)
         if not span:
-            return WindowCounts.zero(frame).whole()
+            return WindowCounts.zero(arrays).whole()
         first, last = calendar.day_of(span.start), calendar.day_of(span.stop - 1)
         # Days before this one are packed and whole in the window: their sum stays, so it is kept.
         fresh = max(first, min(max(self._packed, default=date.min) + timedelta(days=1), calendar.day_of(span.stop)))
         key, total = self._settled.get(days, (None, None))
         if key != (first, fresh) or total is None:
-            total = WindowCounts.zero(frame)
+            total = WindowCounts.zero(arrays)
             self._add_days(total, span, first, fresh)
             self._settled[days] = ((first, fresh), total)
         total = total.whole()
@@ -149,7 +149,7 @@ class EvidenceCounter:
             judged = self.judge.judge(stages(self._slots.read(slot)), self._slots.vantages, day.toordinal())
             self._counted[slot] = SlotVerdicts.pack(judged)
             if day not in self._open:
-                self._open[day] = DayCounts(self.judge.frame, self._calendar.slot_seconds)
+                self._open[day] = DayCounts(self.judge.arrays, self._calendar.slot_seconds)
             self._open[day].add(self.judge, judged)
             self._stale.discard(slot)
             yield
@@ -240,16 +240,16 @@ class EvidenceCounter:
         yield judge.verdicts(of_columns, (), 0, day.toordinal())
 
     def _verdicts(self, day: date, slots: range) -> NDArray[np.int8]:
-        """Return the verdicts (targets, slots) of one day's slots, in frame order, -1 for a link that is not live."""
+        """Return the verdicts (targets, slots) of one day's slots, in register order, -1 for a link that is not live."""
         found = np.full((len(self.judge.columns), len(slots)), -1, dtype=np.int8)
         for targets, verdicts in self._judged(day, slots):
             found[targets] = verdicts
         return found
 
     def _causes_of(self, verdicts: NDArray[np.int8]) -> CauseSums:
-        frame, links = self.judge.frame, len(self.judge.links)
-        bus = None if frame.bus is None else verdicts[links + frame.bus]
-        return sum_states(cause_states(frame, np.ascontiguousarray(verdicts[:links].T), bus), self._pause)
+        arrays, links = self.judge.arrays, len(self.judge.links)
+        bus = None if arrays.bus is None else verdicts[links + arrays.bus]
+        return sum_states(cause_states(arrays, np.ascontiguousarray(verdicts[:links].T), bus), self._pause)
 
     def _join(self, earlier: CauseSums, later: CauseSums) -> CauseSums:
         return join_sums(earlier, later, self._pause)

@@ -17,20 +17,20 @@ STAGES = 6
 
 
 class DayCounts:
-    """Counts of one day, or of part of it, under one frame.
+    """Counts of one day, or of part of it, under one register.
 
-    ``counts`` (6, targets) slots per verdict, ``up`` and ``down`` (services,) per joint verdict, all in frame order. What
+    ``counts`` (6, targets) slots per verdict, ``up`` and ``down`` (services,) per joint verdict, all in register order. What
     is not live that day is left to the reader to pass over.
     """
 
     __slots__ = ("counts", "down", "up")
 
-    def __init__(self, frame: RegisterArrays, slot_seconds: int) -> None:
+    def __init__(self, arrays: RegisterArrays, slot_seconds: int) -> None:
         # The longest day has 25 hours: with slots of two seconds or more its count fits 16 bits, at half the memory.
         kind = np.uint16 if slot_seconds > 1 else np.uint32
-        self.counts: NDArray[np.unsignedinteger[Any]] = np.zeros((STAGES, len(frame.targets)), dtype=kind)
-        self.up: NDArray[np.unsignedinteger[Any]] = np.zeros(len(frame.services), dtype=kind)
-        self.down: NDArray[np.unsignedinteger[Any]] = np.zeros(len(frame.services), dtype=kind)
+        self.counts: NDArray[np.unsignedinteger[Any]] = np.zeros((STAGES, len(arrays.targets)), dtype=kind)
+        self.up: NDArray[np.unsignedinteger[Any]] = np.zeros(len(arrays.services), dtype=kind)
+        self.down: NDArray[np.unsignedinteger[Any]] = np.zeros(len(arrays.services), dtype=kind)
 
     def add(self, judge: Judge, judged: JudgedSlot) -> None:
         """Count a slot in."""
@@ -51,7 +51,7 @@ class DayCounts:
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """What one window holds, in frame order.
+    """What one window holds, in register order.
 
     Links: ``slots`` in force (n,), ``counts`` (6, n) known slots per stage, override of live_from applied.
     Endpoints: ``endpoint_slots`` (e,), all the window's, and ``endpoint_counts`` (6, e).
@@ -68,9 +68,9 @@ class WindowCounts:
     down: NDArray[np.signedinteger[Any]]
 
     @classmethod
-    def zero(cls, frame: RegisterArrays) -> WindowCounts:
+    def zero(cls, arrays: RegisterArrays) -> WindowCounts:
         """Start a sum, in half the room: a window has fewer slots than 32 bits count."""
-        links, endpoints, services = len(frame.links), len(frame.endpoints), len(frame.services)
+        links, endpoints, services = len(arrays.links), len(arrays.endpoints), len(arrays.services)
 
         def zeros(*shape: int) -> NDArray[np.int32]:
             return np.zeros(shape, dtype=np.int32)

@@ -25,19 +25,19 @@ class DayCounter:
     """Takes in so many ``slots`` of the day with this ordinal; what is not put in is unknown."""
 
     def __init__(self, judge: Judge, day: int, slots: int, slot_seconds: int) -> None:
-        frame = judge.frame
+        arrays = judge.arrays
         self._judge = judge
         self._day = day
         self._slots, self._pause = slots, pause_slots(slot_seconds)
-        self._links = len(frame.links)
-        self._bus = None if frame.bus is None else self._links + frame.bus
-        self._tally = DayCounts(frame, slot_seconds)
+        self._links = len(arrays.links)
+        self._bus = None if arrays.bus is None else self._links + arrays.bus
+        self._tally = DayCounts(arrays, slot_seconds)
         shape = (self._links, bits.width(slots))
         self._known, self._failed = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
         self._bus_known, self._bus_failed = np.zeros((2, 1, shape[1]), dtype=np.uint64)
 
     def add(self, targets: NDArray[np.int64], verdicts: NDArray[np.int8]) -> None:
-        """Put in some ``targets`` of the frame (k,) with their ``verdicts`` (k, slots), as of ``Judge.verdicts``."""
+        """Put in some ``targets`` of the register (k,) with their ``verdicts`` (k, slots), as of ``Judge.verdicts``."""
         stages = bits.stage_words(verdicts)
         for counts, words in zip(self._tally.counts, stages, strict=True):
             counts[targets] = bits.count(words, counts.dtype)
@@ -54,15 +54,15 @@ class DayCounter:
         """Return the counts and the causes once everything is in, pausing between pieces."""
         yield from self._join()
         bus = self._bus_known, self._bus_failed
-        frame, order = self._judge.frame, self._judge.by_provider
-        causes = yield from charge(frame, order, self._known, self._failed, bus, self._slots, self._pause)
+        arrays, order = self._judge.arrays, self._judge.by_provider
+        causes = yield from charge(arrays, order, self._known, self._failed, bus, self._slots, self._pause)
         return self._tally, causes
 
     def _join(self) -> Generator[None]:
         """Count in how many slots each service was up and down (§4): it is what its worst live link is."""
         judge, every = self._judge, bits.among(self._slots)
         live = judge.by_service[judge.force(self._day).live[judge.by_service]]
-        services, begin = np.unique(judge.frame.service[live], return_index=True)
+        services, begin = np.unique(judge.arrays.service[live], return_index=True)
         for chosen, part in groups(begin, len(live), self._slots):
             start = begin[chosen] - part.start
             down = self._any(self._failed[live[part]], start)

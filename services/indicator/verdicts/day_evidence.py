@@ -15,7 +15,7 @@ __all__ = ["DayEvidence"]
 
 @dataclass(frozen=True, slots=True)
 class DayEvidence:
-    """One day of a span of slots, judged by a frame of n links.
+    """One day of a span of slots, judged by a register of n links.
 
     ``day`` its ordinal, ``slots`` how many of its slots are in the span, ``causes`` as of ``cause_states``; of a link that
     is not in force or not live that day nothing is known. ``tally`` (6, n) is what was counted per stage, whether ``live``

@@ -41,27 +41,27 @@ class JudgedSlot:
 
 
 class Judge:
-    """Judges slots by one frame. ``columns`` (targets,) says where the evidence of each of the frame's targets is."""
+    """Judges slots by one register. ``columns`` (targets,) says where the evidence of each of the register's targets is."""
 
-    def __init__(self, frame: RegisterArrays, columns: NDArray[np.int64]) -> None:
-        self.frame = frame
-        self.judging = frame.judging()
+    def __init__(self, arrays: RegisterArrays, columns: NDArray[np.int64]) -> None:
+        self.arrays = arrays
+        self.judging = arrays.judging()
         self.columns = columns
-        self.links = columns[: len(frame.links)]
+        self.links = columns[: len(arrays.links)]
         self._refused: dict[str, NDArray[np.int64]] = {}
-        self._changes = np.unique(np.concatenate([frame.required_from, frame.required_until, frame.live_from]))
+        self._changes = np.unique(np.concatenate([arrays.required_from, arrays.required_until, arrays.live_from]))
         self._forces: dict[int, DayRequirements] = {}
         self._targets = np.full(columns.max(initial=-1) + 1, -1, dtype=np.int64)
         self._targets[columns] = np.arange(len(columns))
-        self.by_service = np.argsort(frame.service, kind="stable")
-        self.by_provider = np.argsort(frame.provider, kind="stable")
+        self.by_service = np.argsort(arrays.service, kind="stable")
+        self.by_provider = np.argsort(arrays.provider, kind="stable")
 
     def verdict(self, reached: NDArray[np.int8], vantages: Sequence[str], first: int = 0) -> NDArray[np.int8]:
         """Return the verdict per column from its stages (vantages, columns, …), which are given up to be changed.
 
         A vantage that does not count for a target is not heard. The columns are those from ``first`` on.
         """
-        if self.frame.restrictions:
+        if self.arrays.restrictions:
             for row, vantage in enumerate(vantages[: len(reached)]):
                 refused = self._refused_columns(vantage)
                 begin, end = np.searchsorted(refused, (first, first + reached.shape[1]))
@@ -71,7 +71,7 @@ class Judge:
     def verdicts(
         self, reached: NDArray[np.int8], vantages: Sequence[str], first: int, day: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
-        """Return which of the frame's targets (k,) are among the columns from ``first`` on, and the verdicts (k, slots) on them.
+        """Return which of the register's targets (k,) are among the columns from ``first`` on, and the verdicts (k, slots) on them.
 
         ``reached`` (vantages, columns, slots) are stages of one day, as in ``verdict``. A link that is not in force or not
         live is unknown: it is a known zero, or nothing, whatever was measured.
@@ -98,9 +98,9 @@ class Judge:
         # Between two dates that the register names all days are alike.
         era = int(np.searchsorted(self._changes, day, side="right"))
         if era not in self._forces:
-            frame = self.frame
-            in_force = (frame.required_from <= day) & (day < frame.required_until)
-            live = in_force & (frame.live_from <= day)
+            arrays = self.arrays
+            in_force = (arrays.required_from <= day) & (day < arrays.required_until)
+            live = in_force & (arrays.live_from <= day)
             self._forces[era] = DayRequirements(
                 in_force=in_force,
                 live=live,
@@ -111,9 +111,9 @@ class Judge:
         return self._forces[era]
 
     def links_among(self, targets: Sequence[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return which of the targets are links of the frame, and the positions of those in it."""
-        links = self.frame.links
-        if targets is self.frame.targets:
+        """Return which of the targets are links of the register, and the positions of those in it."""
+        links = self.arrays.links
+        if targets is self.arrays.targets:
             every = np.arange(len(links))
             return every, every
         pairs = []
@@ -125,12 +125,12 @@ class Judge:
         return found[:, 0], found[:, 1]
 
     def _any(self, links: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        marks = np.zeros(len(self.frame.services), dtype=np.bool_)
-        marks[self.frame.service[links]] = True
+        marks = np.zeros(len(self.arrays.services), dtype=np.bool_)
+        marks[self.arrays.service[links]] = True
         return marks
 
     def _refused_columns(self, vantage: str) -> NDArray[np.int64]:
         if vantage not in self._refused:
-            targets = [at for at, heard in self.frame.restrictions.items() if vantage not in heard]
+            targets = [at for at, heard in self.arrays.restrictions.items() if vantage not in heard]
             self._refused[vantage] = np.sort(self.columns[np.array(targets, dtype=np.int64)])
         return self._refused[vantage]

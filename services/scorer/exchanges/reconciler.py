@@ -71,7 +71,7 @@ class Reconciler:
 
         Raises StateError.
         """
-        calendar, register, frame = scoring.calendar, scoring.register, scoring.frame
+        calendar, register, arrays = scoring.calendar, scoring.register, scoring.arrays
         slots = {days: calendar.window(days, end_slot) for days in register.policy.windows_days}
         longest = max(slots.values(), key=len)
         if not longest:
@@ -82,20 +82,20 @@ class Reconciler:
         with self._exchanges.reading() as reading:
             found = await asyncio.to_thread(assign_flows, register, reading.carriers)
             carried = await asyncio.to_thread(_carried, reading, calendar, longest)
-            rows = await asyncio.to_thread(links_with_flows, frame, found)
-            self._forget(frame, rows, longest, calendar)
+            rows = await asyncio.to_thread(links_with_flows, arrays, found)
+            self._forget(arrays, rows, longest, calendar)
             probed = []
             for day, of_day in calendar.days(longest) if rows else ():
-                of_probes = await self._turns.do(partial(self._day, scoring, frame, day, of_day, rows))
+                of_probes = await self._turns.do(partial(self._day, scoring, arrays, day, of_day, rows))
                 if of_probes is None:
                     return None
                 probed.append(of_probes)
-            silent = await asyncio.to_thread(find_silent_links, register, frame, found, carried, windows)
+            silent = await asyncio.to_thread(find_silent_links, register, arrays, found, carried, windows)
             links = [one for of_window, _ in silent.values() for one in of_window]
             whole = min((calendar.start_of(end_slot) - LATE_SECONDS) // HOUR_SECONDS, hours.stop)
             for start in range(0, len(rows), _AT_ONCE):
                 part = range(start, min(start + _AT_ONCE, len(rows)))
-                names = [frame.links[rows[at]] for at in part]
+                names = [arrays.links[rows[at]] for at in part]
 
                 def some(names: Sequence[str] = names, part: range = part) -> list[Reconciliation]:
                     of = _hours(reading, found, names, hours, probed, part)
@@ -103,16 +103,16 @@ class Reconciler:
                     return list(told)
 
                 links += await asyncio.to_thread(some)
-                if scoring.frame is not frame:
+                if scoring.arrays is not arrays:
                     return None
         links = _remembered(links, max(windows))
         links.sort(key=lambda one: (one.window_days, one.link))
         unseen = {days: share for days, (_, share) in silent.items()}
-        return Reconciled(tuple(links), await asyncio.to_thread(traffic_by_window, frame, carried, windows, unseen))
+        return Reconciled(tuple(links), await asyncio.to_thread(traffic_by_window, arrays, carried, windows, unseen))
 
-    def _forget(self, frame: object, rows: Sequence[int], span: range, calendar: Calendar) -> None:
-        """Forget days that were judged by another frame, or of other links, or that have left the longest window."""
-        judged = (frame, tuple(rows))
+    def _forget(self, arrays: object, rows: Sequence[int], span: range, calendar: Calendar) -> None:
+        """Forget days that were judged by another register, or of other links, or that have left the longest window."""
+        judged = (arrays, tuple(rows))
         if self._judged != judged:
             self._days.clear()
             self._judged = judged
@@ -120,15 +120,15 @@ class Reconciler:
         self._days = {day: kept for day, kept in self._days.items() if day >= first}
 
     def _day(
-        self, scoring: Scoring, frame: RegisterArrays, day: date, slots: range, rows: Sequence[int]
+        self, scoring: Scoring, arrays: RegisterArrays, day: date, slots: range, rows: Sequence[int]
     ) -> _Day | None:
-        if scoring.frame is not frame:
+        if scoring.arrays is not arrays:
             return None
         kept = self._days.get(day)
         if kept is not None:
             return kept
         calendar = scoring.calendar
-        verdicts = scoring.evidence.verdicts(frame, slots)[:, rows]
+        verdicts = scoring.evidence.verdicts(arrays, slots)[:, rows]
         hour = np.arange(slots.start, slots.stop) * calendar.slot_seconds // HOUR_SECONDS
         starts = np.flatnonzero(np.diff(hour, prepend=-1))
         narrow = np.min_scalar_type(-(-HOUR_SECONDS // calendar.slot_seconds))

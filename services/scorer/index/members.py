@@ -1,4 +1,4 @@
-"""Which links, services and endpoints belong to each agency as consumer, as positions in a frame."""
+"""Which links, services and endpoints belong to each agency as consumer, as positions in a register."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Members", "agency_members", "having"]
 class Members:
     """One agency's own, in id order.
 
-    ``rows`` are positions among a kind's ids in the frame: of the agency as consumer, its services, links and endpoints;
+    ``rows`` are positions among a kind's ids in the register: of the agency as consumer, its services, links and endpoints;
     ``target_rows`` are positions in ``RegisterArrays.targets``.
     """
 
@@ -28,15 +28,15 @@ class Members:
     target_rows: NDArray[np.int64]
 
 
-def agency_members(register: Register, frame: RegisterArrays) -> Mapping[str, Members]:
+def agency_members(register: Register, arrays: RegisterArrays) -> Mapping[str, Members]:
     """Return the members of every agency that owns a service or an endpoint, by agency in id order."""
-    agencies = len(frame.agencies)
-    at = {agency: row for row, agency in enumerate(frame.agencies)}
-    owner = np.array([at[register.endpoints[one].agency] for one in frame.endpoints], dtype=np.int64)
-    services, links, endpoints = (_by(of, agencies) for of in (frame.service_consumer, frame.consumer, owner))
-    link_ids, endpoint_ids = (np.array(ids, dtype=np.object_) for ids in (frame.links, frame.endpoints))
+    agencies = len(arrays.agencies)
+    at = {agency: row for row, agency in enumerate(arrays.agencies)}
+    owner = np.array([at[register.endpoints[one].agency] for one in arrays.endpoints], dtype=np.int64)
+    services, links, endpoints = (_by(of, agencies) for of in (arrays.service_consumer, arrays.consumer, owner))
+    link_ids, endpoint_ids = (np.array(ids, dtype=np.object_) for ids in (arrays.links, arrays.endpoints))
     found = {}
-    for row, agency in enumerate(frame.agencies):
+    for row, agency in enumerate(arrays.agencies):
         if len(services[row]) or len(endpoints[row]):
             found[agency] = Members(
                 links=tuple(link_ids[links[row]].tolist()),
@@ -47,7 +47,7 @@ def agency_members(register: Register, frame: RegisterArrays) -> Mapping[str, Me
                     IndicatorKind.LINK: links[row],
                     IndicatorKind.ENDPOINT: endpoints[row],
                 },
-                target_rows=np.concatenate([links[row], len(frame.links) + endpoints[row]]),
+                target_rows=np.concatenate([links[row], len(arrays.links) + endpoints[row]]),
             )
     return found
 

@@ -21,7 +21,7 @@ class Adopted:
     """A register with all that is worked out of it once, which takes seconds for a million links."""
 
     register: Register
-    frame: RegisterArrays
+    arrays: RegisterArrays
     network: AgencyNetwork
     members: dict[str, Members]
     duties: Duties
@@ -29,9 +29,13 @@ class Adopted:
     @classmethod
     def of(cls, register: Register) -> Adopted:
         """Work it out."""
-        frame = RegisterArrays.of(register)
+        arrays = RegisterArrays.of(register)
         return cls(
-            register, frame, AgencyNetwork.of(register, frame), dict(agency_members(register, frame)), duties(register)
+            register,
+            arrays,
+            AgencyNetwork.of(register, arrays),
+            dict(agency_members(register, arrays)),
+            duties(register),
         )
 
 
@@ -65,7 +69,7 @@ class Judgement:
 
     snapshot: Snapshot
     register: Register
-    frame: RegisterArrays
+    arrays: RegisterArrays
     members: dict[str, Members]
     urgent: Mapping[str, Members]
     structures: tuple[Structure, ...] = ()

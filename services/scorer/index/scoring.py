@@ -54,7 +54,7 @@ class Scoring:
     def adopt(self, adopted: Adopted) -> None:
         """Judge by this register from now on; its calendar must be the one scored by."""
         self._adopted = adopted
-        self.register, self.frame = adopted.register, adopted.frame
+        self.register, self.arrays = adopted.register, adopted.arrays
         self.network, self.members, self.duties = adopted.network, adopted.members, adopted.duties
         self.grace = self.register.policy.grace_seconds
         self.manifest = replace(self.manifest, register_version=self.register.register_version)
@@ -105,7 +105,7 @@ class Scoring:
 
         Yields the day that is being counted.
         """
-        yield from self.evidence.prepare(self.frame, end_slot)
+        yield from self.evidence.prepare(self.arrays, end_slot)
         for _ in self._burn(end_slot):
             yield self.calendar.day_of(end_slot)
 
@@ -139,14 +139,14 @@ class Scoring:
         )
 
     def _having(self, touched: Sequence[NDArray[np.int64]]) -> dict[str, Members]:
-        columns = self.evidence.columns.of(self.frame.targets)
+        columns = self.evidence.columns.of(self.arrays.targets)
         return having(self.members, np.isin(columns, np.concatenate([np.zeros(0, np.int64), *touched])))
 
     def count(self, end_slot: int) -> Count:
         """Count everything taken in so far, for an index up to ``end_slot`` exclusive, and say what is due of it."""
         uncounted, self._uncounted = self._uncounted, []
         return Count(
-            self.due(end_slot), self._having(uncounted), FrozenEvidence.of(self.frame, self.evidence, end_slot)
+            self.due(end_slot), self._having(uncounted), FrozenEvidence.of(self.arrays, self.evidence, end_slot)
         )
 
     def compute(self, count: Count) -> Judgement:
@@ -154,7 +154,7 @@ class Scoring:
         due, counted = count.due, count.counted
         adopted = due.adopted
         snapshot = compute_indicators(
-            adopted.frame,
+            adopted.arrays,
             counted,
             end_slot=due.end_slot,
             evidence_sequence=due.sequence,
@@ -163,17 +163,17 @@ class Scoring:
         return Judgement(
             snapshot=snapshot,
             register=adopted.register,
-            frame=adopted.frame,
+            arrays=adopted.arrays,
             members=adopted.members,
-            structures=structure_by_window(adopted.frame, adopted.network, snapshot),
+            structures=structure_by_window(adopted.arrays, adopted.network, snapshot),
             urgent=count.urgent,
         )
 
     def _burn(self, end_slot: int) -> Iterator[None]:
         changed = {slot for slot in self._rejudged if slot < end_slot}
         self._rejudged -= changed
-        frame = self.frame
-        return self.burns.pieces(frame, end_slot, changed, lambda slots: self.evidence.verdicts(frame, slots))
+        arrays = self.arrays
+        return self.burns.pieces(arrays, end_slot, changed, lambda slots: self.evidence.verdicts(arrays, slots))
 
     def unpublished(self) -> None:
         """Note that what was due could not be published: all of it is due again."""

@@ -102,8 +102,8 @@ def score_batches(
 
 def network(register: Register, snapshot: Snapshot) -> tuple[Structure, ...]:
     """Return how the agencies hang together over each window of a snapshot of this register."""
-    frame = RegisterArrays.of(register)
-    return structure_by_window(frame, AgencyNetwork.of(register, frame), snapshot)
+    arrays = RegisterArrays.of(register)
+    return structure_by_window(arrays, AgencyNetwork.of(register, arrays), snapshot)
 
 
 def volumes(
@@ -135,15 +135,15 @@ def rankings(
     """
     calendar = Calendar.of(register.policy)
     end_slot = calendar.slot_of(at)
-    frame = RegisterArrays.of(register)
+    arrays = RegisterArrays.of(register)
     windows = sorted({*register.policy.windows_days, window})
-    counted = recount_dump(register, frame, batches, end_slot=end_slot, windows=windows, factors=FACTORS)
-    carried = _link_volumes(frame, summaries, calendar.window(window, end_slot), calendar)
-    return analyse_ranks(frame, counted, windows=windows, window=window, volumes=carried)
+    counted = recount_dump(register, arrays, batches, end_slot=end_slot, windows=windows, factors=FACTORS)
+    carried = _link_volumes(arrays, summaries, calendar.window(window, end_slot), calendar)
+    return analyse_ranks(arrays, counted, windows=windows, window=window, volumes=carried)
 
 
 def _link_volumes(
-    frame: RegisterArrays, summaries: Iterable[ExchangeSummary], span: range, calendar: Calendar
+    arrays: RegisterArrays, summaries: Iterable[ExchangeSummary], span: range, calendar: Calendar
 ) -> NDArray[np.int64]:
     """Exchanges per link over a span of slots. What is not of exactly one link is of none, and never split by guess.
 
@@ -158,7 +158,7 @@ def _link_volumes(
         key = (row.client, row.service, row.slot_start)
         if calendar.slot_of(row.slot_start) in span and (key not in latest or row.revision > latest[key].revision):
             latest[key] = row
-    at = {link: position for position, link in enumerate(frame.links)}
+    at = {link: position for position, link in enumerate(arrays.links)}
     carried = np.zeros(len(at), np.int64)
     for (client, service, _), row in latest.items():
         named = newest[client, service]

@@ -83,12 +83,12 @@ def _evidence(columns: LinkColumns, members: Members) -> EvidenceColumns:
 
 
 def slot_blocks(
-    evidence: Evidence, frame: RegisterArrays, chunk: range, members: Mapping[str, Members]
+    evidence: Evidence, arrays: RegisterArrays, chunk: range, members: Mapping[str, Members]
 ) -> Iterator[tuple[str, SlotBlock]]:
-    """Cut one chunk of slots, judged by ``frame``, into a block per agency that has links or endpoints."""
+    """Cut one chunk of slots, judged by ``arrays``, into a block per agency that has links or endpoints."""
     for some in grouped(members, MOST_TARGETS):
         rows = np.concatenate([own.target_rows for _, own in some])
-        detail = evidence.detail(frame, chunk, [frame.targets[row] for row in rows.tolist()])
+        detail = evidence.detail(arrays, chunk, [arrays.targets[row] for row in rows.tolist()])
         start = 0
         for agency, own in some:
             here = slice(start, start + len(own.target_rows))

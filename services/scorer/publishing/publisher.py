@@ -81,7 +81,7 @@ class Publisher:
         self._slots = {number: digests for number, digests in self._slots.items() if number >= oldest}
         number, new = chunk.start // SLOTS_PER_BLOCK, list[Encoded]()
         digests = self._slots.setdefault(number, {})
-        for key, block in slot_blocks(evidence, due.adopted.frame, chunk, due.agencies):
+        for key, block in slot_blocks(evidence, due.adopted.arrays, chunk, due.agencies):
             encoded = _encoded(key, encode_slot_block(block))
             if digests.get(key) != encoded.digest:
                 new.append(encoded)

@@ -33,10 +33,10 @@ def latest_keys(members: Mapping[str, Members]) -> set[str]:
 
 
 def latest_blocks(
-    recent: RecentMeasurements, burns: BurnCounter, frame: RegisterArrays, members: Mapping[str, Members]
+    recent: RecentMeasurements, burns: BurnCounter, arrays: RegisterArrays, members: Mapping[str, Members]
 ) -> Iterator[tuple[str, RecentBlock]]:
-    """Cut what was last measured of the frame's targets into blocks of PART targets per agency."""
-    columns = recent.columns_of(frame.targets)
+    """Cut what was last measured of the register's targets into blocks of PART targets per agency."""
+    columns = recent.columns_of(arrays.targets)
     for agency, own in members.items():
         links = len(own.links)
         for start in range(0, len(own.target_rows), PART):

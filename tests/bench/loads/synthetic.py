@@ -52,11 +52,11 @@ def register_of(links: int) -> Register:
     )
 
 
-def payloads(rng: np.random.Generator, frame: RegisterArrays, slot: int, *, but: str = "") -> Iterator[bytes]:
+def payloads(rng: np.random.Generator, arrays: RegisterArrays, slot: int, *, but: str = "") -> Iterator[bytes]:
     """One slot of every link ``but`` those of a service, in batches as probers send them."""
-    unheard = frame.services.index(but) if but else -1
+    unheard = arrays.services.index(but) if but else -1
     heard = [
-        target for target, service in zip(frame.targets, frame.service.tolist(), strict=False) if service != unheard
+        target for target, service in zip(arrays.targets, arrays.service.tolist(), strict=False) if service != unheard
     ]
     for start in range(0, len(heard), _BATCH):
         targets = heard[start : start + _BATCH]

@@ -106,11 +106,11 @@ async def test_what_came_between_two_indexes_is_read_again(nats: Nats, tmp_path:
             await take_all(bus, scoring)
             if row.slot_start <= slot * SLOT:
                 due = scoring.due(slot + 1)
-                latest = latest_blocks(scoring.recent, scoring.burns, scoring.frame, due.agencies)
+                latest = latest_blocks(scoring.recent, scoring.burns, scoring.arrays, due.agencies)
                 await publisher.put_latest(due, latest)
         recent = RecentMeasurements()
         assert await recall(bus, recent, 3) == 2
-    failed = recent.failures(recent.columns_of(scoring.frame.targets))
+    failed = recent.failures(recent.columns_of(scoring.arrays.targets))
     assert sorted(failed.numbers[2].tolist()) == [(slot + at) * SLOT for at in (-1, 0, 1)]
 
 

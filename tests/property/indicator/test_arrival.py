@@ -52,8 +52,8 @@ def test_invariant_06_a_window_counted_in_parts_is_the_window(case: Case) -> Non
     """However the window is cut, closed, saved, restored, asked for and judged by other registers on the way, the result
     is bit for bit that of one go, and the oracle's.
     """
-    frames = [RegisterArrays.of(register_of(register)) for register in (case.register, amended(case), amended(case))]
-    whole = measured(snapshot(case, frame=frames[0]))
+    registers = [RegisterArrays.of(register_of(register)) for register in (case.register, amended(case), amended(case))]
+    whole = measured(snapshot(case, arrays=registers[0]))
     calendar = Calendar.of(register_of(case.register).policy)
     evidence = Evidence(calendar)
     saved = _Disk()
@@ -64,7 +64,7 @@ def test_invariant_06_a_window_counted_in_parts_is_the_window(case: Case) -> Non
         for batch in batches(by_vantage(part), case.register["slot_seconds"]):
             evidence.take(batch)
         if case.rng.random() < 0.6:
-            evidence.window(case.rng.choice(frames), case.days, case.rng.choice([*case.slots, case.end_slot]))
+            evidence.window(case.rng.choice(registers), case.days, case.rng.choice([*case.slots, case.end_slot]))
         if case.rng.random() < 0.7:
             evidence.close(cut)
         if case.rng.random() < 0.5:
@@ -72,7 +72,7 @@ def test_invariant_06_a_window_counted_in_parts_is_the_window(case: Case) -> Non
         if case.rng.random() < 0.5:
             evidence = saved.restart(calendar, evidence)
         taken = max(taken, cut)
-    found = measured(snapshot(case, evidence, frames[0]))
+    found = measured(snapshot(case, evidence, registers[0]))
     assert found == whole
     assert_same(found, truth_of(case))
 
@@ -92,7 +92,7 @@ def test_days_merge_into_windows_of_a_week_to_a_quarter(case: Case, days: int) -
         for target in links
         if rng.random() < 0.9
     ]
-    frames = [RegisterArrays.of(register_of(register)) for register in (case.register, amended(case))]
+    registers = [RegisterArrays.of(register_of(register)) for register in (case.register, amended(case))]
     calendar = Calendar.of(register_of(case.register).policy)
     evidence, saved = Evidence(calendar), _Disk()
     for start in range(first, last, 7 * 86400 // seconds):
@@ -100,14 +100,14 @@ def test_days_merge_into_windows_of_a_week_to_a_quarter(case: Case, days: int) -
         part = [row for row in case.measurements if start <= row[3] < end]
         for batch in batches(by_vantage(part), seconds):
             assert evidence.take(batch).late == 0
-        evidence.window(rng.choice(frames), days, end)
+        evidence.window(rng.choice(registers), days, end)
         evidence.close(end - 86400 // seconds)
         today = calendar.day_of(end)
         evidence.drop(detail_before=end - 3, days_before=today - timedelta(days=days + 1))
         if rng.random() < 0.3:
             evidence = saved.restart(calendar, evidence)
     case.end_slot = last
-    assert_same(measured(snapshot(case, evidence, frames[0])), truth_of(case))
+    assert_same(measured(snapshot(case, evidence, registers[0])), truth_of(case))
 
 
 @examples
@@ -115,40 +115,40 @@ def test_days_merge_into_windows_of_a_week_to_a_quarter(case: Case, days: int) -
 def test_days_and_verdicts_are_those_of_the_oracle(case: Case) -> None:
     """What a span's days hold, by stage and by cause, and its verdicts, are the oracle's, closed or open, cut anywhere."""
     register = register_of(case.register)
-    frame, calendar = RegisterArrays.of(register), Calendar.of(register.policy)
+    arrays, calendar = RegisterArrays.of(register), Calendar.of(register.policy)
     evidence = evidence_of(case)
     evidence.close(case.rng.choice([*case.slots, case.end_slot]))
     start, stop = sorted(case.rng.choices(range(calendar.epoch_slot, max(calendar.epoch_slot, case.end_slot) + 1), k=2))
     truth = oracle.verdicts(case.register, case.measurements)
-    expected = np.full((stop - start, len(frame.links)), -1, dtype=np.int8)
+    expected = np.full((stop - start, len(arrays.links)), -1, dtype=np.int8)
     for link in case.register["links"]:
         for slot in range(start, stop):
             if oracle.in_force(case.register, link, slot) and oracle.live(case.register, link, slot):
-                expected[slot - start, frame.links.index(link["id"])] = truth.get((False, link["id"], slot), -1)
+                expected[slot - start, arrays.links.index(link["id"])] = truth.get((False, link["id"], slot), -1)
     for _ in range(2):  # the second time from what was kept
-        assert (evidence.verdicts(frame, range(start, stop)) == expected).all()
+        assert (evidence.verdicts(arrays, range(start, stop)) == expected).all()
         at = 0
-        for day in evidence.days(frame, range(start, stop)):
+        for day in evidence.days(arrays, range(start, stop)):
             here = expected[at : at + day.slots]
             midnight = oracle.midnight(case.register, date.fromordinal(day.day))
             assert midnight <= (start + at) * case.register["slot_seconds"]
             assert [day.counts(stage).tolist() for stage in range(6)] == [
                 (here == stage).sum(axis=0).tolist() for stage in range(6)
             ]
-            causes = sum_states(cause_states(frame, here, None), 1)  # slots are of an hour or longer
+            causes = sum_states(cause_states(arrays, here, None), 1)  # slots are of an hour or longer
             for field in fields(causes):
                 assert (getattr(day.causes, field.name) == getattr(causes, field.name)).all(), field.name
             at += day.slots
         assert at == stop - start
         if case.rng.random() < 0.5:
-            evidence.window(frame, case.days, case.end_slot)
+            evidence.window(arrays, case.days, case.end_slot)
 
 
 @examples
 @given(cases())
 def test_invariant_13_copies_delays_and_order_change_nothing(case: Case) -> None:
     """Duplicated, delayed and reordered measurements give bit for bit the same index."""
-    frame = RegisterArrays.of(register_of(case.register))
+    arrays = RegisterArrays.of(register_of(case.register))
     rows = case.measurements + case.rng.sample(case.measurements, len(case.measurements) // 2)
     case.rng.shuffle(rows)
     evidence = Evidence(Calendar.of(register_of(case.register).policy))
@@ -156,7 +156,7 @@ def test_invariant_13_copies_delays_and_order_change_nothing(case: Case) -> None
     for part in (rows[:delayed], rows[delayed:], rows):
         for batch in batches(part, case.register["slot_seconds"]):
             evidence.take(batch)
-        found = snapshot(case, evidence, frame)
+        found = snapshot(case, evidence, arrays)
     assert measured(found) == index_of(case)
 
 
@@ -179,18 +179,18 @@ def test_invariant_13_extra_probes_change_nothing(case: Case) -> None:
 @given(cases())
 def test_a_late_row_is_counted_and_changes_nothing(case: Case) -> None:
     """Rows for a closed day are counted as late and leave the index as it is."""
-    frame = RegisterArrays.of(register_of(case.register))
+    arrays = RegisterArrays.of(register_of(case.register))
     evidence = evidence_of(case)
     evidence.close(case.end_slot)
     closed = evidence.closed_before
-    before = measured(snapshot(case, evidence, frame))
+    before = measured(snapshot(case, evidence, arrays))
     late = [(*row[:5], 0) for row in case.measurements if row[3] < closed]
     seconds, first = case.register["slot_seconds"], evidence.calendar.epoch_slot
     taken = [evidence.take(batch) for batch in batches(late, seconds)]
     assert sum(one.late for one in taken) == sum(row[3] >= first for row in late)
     assert sum(one.misplaced for one in taken) == sum(row[3] < first for row in late)
     assert sum(one.accepted for one in taken) == 0
-    assert measured(snapshot(case, evidence, frame)) == before
+    assert measured(snapshot(case, evidence, arrays)) == before
 
 
 class _Disk:

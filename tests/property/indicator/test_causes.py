@@ -21,7 +21,7 @@ from services.indicator.verdicts.day_count import run_to_end
 
 
 def frame_of(providers: list[int], agencies: int) -> RegisterArrays:
-    """Return a frame with a link to each of the providers listed, all of one service of the last agency."""
+    """Return a register with a link to each of the providers listed, all of one service of the last agency."""
     names = [f"a{number}" for number in range(agencies)]
     return RegisterArrays.of(
         Register(
@@ -62,7 +62,7 @@ def slots(draw: st.DrawFn) -> tuple[list[int], np.ndarray[Any, Any], np.ndarray[
 def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cells: int, pause: int) -> None:
     """However long the day and wherever it is cut, charging it as a whole gives what its slots one by one give."""
     providers, verdicts, bus = case
-    frame, verdicts = frame_of(providers, 4), np.tile(verdicts, (times, 1))
+    arrays, verdicts = frame_of(providers, 4), np.tile(verdicts, (times, 1))
     slots = len(verdicts)
     of_bus = np.full(slots, -1, dtype=np.int8) if bus is None else np.tile(bus, times)
 
@@ -73,10 +73,10 @@ def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cell
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(charging, "CELLS", cells)
         patch.setattr(charging, "PIECE_CELLS", 4 * cells)
-        order = np.argsort(frame.provider, kind="stable")
-        charge = charging.charge(frame, order, known, failed, words(of_bus[np.newaxis]), slots, pause)
+        order = np.argsort(arrays.provider, kind="stable")
+        charge = charging.charge(arrays, order, known, failed, words(of_bus[np.newaxis]), slots, pause)
         found = run_to_end(charge)
-    assert rows(found) == rows(sum_states(cause_states(frame, verdicts, of_bus), pause))
+    assert rows(found) == rows(sum_states(cause_states(arrays, verdicts, of_bus), pause))
 
 
 @settings(deadline=None)

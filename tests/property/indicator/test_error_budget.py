@@ -38,7 +38,7 @@ def stories(draw):
 def test_counts_equal_counting_anew(story):
     """Whatever slots come, change late, or are skipped: known and failed of every span and link are the brute force's."""
     rng, links, ends, unknown = story
-    frame: Any = SimpleNamespace(links=range(links))
+    arrays: Any = SimpleNamespace(links=range(links))
     truth: dict[Any, Any] = {}
     burns = BurnCounter(SLOT)
 
@@ -54,8 +54,8 @@ def test_counts_equal_counting_anew(story):
             truth[slot] = np.where(rng.random(links) < unknown, np.int8(-1), row)
         last = end + 1
         if rng.random() < 0.1:
-            frame = SimpleNamespace(links=range(links))
-        burns.update(frame, end, [*range(end - 1, end + 3), *late], verdicts)
+            arrays = SimpleNamespace(links=range(links))
+        burns.update(arrays, end, [*range(end - 1, end + 3), *late], verdicts)
         for at, length in enumerate(LENGTHS):
             for link in range(links):
                 assert (burns.known[at, link], burns.failed[at, link]) == burned(truth, end, link, length)

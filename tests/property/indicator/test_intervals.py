@@ -28,7 +28,7 @@ NOTHING = (0.0, 0.0, 0.0)
 
 
 def frame_of(case: Case, bus: str | None, threshold: float) -> RegisterArrays:
-    """Return the frame of a case whose policy names this bus and publishes from this known share on."""
+    """Return the register of a case whose policy names this bus and publishes from this known share on."""
     register = register_of(case.register)
     return RegisterArrays.of(replace(register, policy=replace(register.policy, bus=bus, publish_threshold=threshold)))
 
@@ -214,9 +214,9 @@ class Brute:
         return min(share * (1 - high), point), max(share * (1 - low), point)
 
 
-def compute(case: Case, frame: RegisterArrays) -> Snapshot:
+def compute(case: Case, arrays: RegisterArrays) -> Snapshot:
     """Compute the snapshot of a case."""
-    return compute_indicators(frame, evidence_of(case), end_slot=case.end_slot, windows=[case.days])
+    return compute_indicators(arrays, evidence_of(case), end_slot=case.end_slot, windows=[case.days])
 
 
 @settings(deadline=None)
@@ -253,14 +253,14 @@ def test_an_interval_holds_its_point(case, bus) -> None:
 @given(cases(), st.sampled_from([None, "portal"]))
 def test_a_memory_changes_nothing(case, bus) -> None:
     """Who remembers, closes days and asks as time goes on gets the bits that are computed at once from nothing."""
-    frame, kept = frame_of(case, bus, 0.0), HistorySums()
+    arrays, kept = frame_of(case, bus, 0.0), HistorySums()
     growing = evidence_of(case)
     slots = 86400 // case.register["slot_seconds"]
     for end_slot in range(case.end_slot - 3 * slots, case.end_slot + 1, max(1, slots // 2)):
         windows = [case.days, 2 * case.days]
         growing.close(end_slot - slots)
-        found = compute_indicators(frame, growing, end_slot=end_slot, windows=windows, record=kept)
-        fresh = compute_indicators(frame, evidence_of(case), end_slot=end_slot, windows=windows)
+        found = compute_indicators(arrays, growing, end_slot=end_slot, windows=windows, record=kept)
+        fresh = compute_indicators(arrays, evidence_of(case), end_slot=end_slot, windows=windows)
         for key, columns in found.columns.items():
             for name in ("interval_low", "interval_high"):
                 here, there = getattr(columns, name), getattr(fresh.columns[key], name)

@@ -49,12 +49,12 @@ def test_switches_of_limits_equal_a_score_of_edited_measurements(case: Case) -> 
     """Each pair of factors counts what the live code counts of measurements that were judged anew one by one."""
     register = limited(case)
     batches = measured(case, register)
-    frame, found = counted(case, register, batches, (case.days,))
+    arrays, found = counted(case, register, batches, (case.days,))
     for tau, phi in product(FACTORS, FACTORS):
         evidence = Evidence(Calendar.of(register.policy))
         for batch in edited(batches, register, tau, phi):
             evidence.take(batch)
-        wanted, got = evidence.window(frame, case.days, case.end_slot), found[tau, phi, case.days]
+        wanted, got = evidence.window(arrays, case.days, case.end_slot), found[tau, phi, case.days]
         for name in ("slots", "counts", "service_slots", "up", "down"):
             assert getattr(got, name).tolist() == getattr(wanted, name).tolist(), (tau, phi, name)
 

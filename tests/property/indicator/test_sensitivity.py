@@ -30,16 +30,16 @@ def test_the_headline_is_one_of_the_cases(case: Case) -> None:
     register = limited(case)
     batches = measured(case, register)
     windows = tuple(sorted({1, 2, case.days}))
-    frame, found = counted(case, register, batches, windows)
+    arrays, found = counted(case, register, batches, windows)
     evidence = Evidence(Calendar.of(register.policy))
     for batch in batches:
         evidence.take(batch)
-    live = compute_indicators(frame, evidence, end_slot=case.end_slot, windows=[case.days])
-    volumes = np.array([case.rng.choice([0, 5, 70]) for _ in frame.links])
-    rankings = analyse_ranks(frame, found, windows=windows, window=case.days, volumes=volumes)
+    live = compute_indicators(arrays, evidence, end_slot=case.end_slot, windows=[case.days])
+    volumes = np.array([case.rng.choice([0, 5, 70]) for _ in arrays.links])
+    rankings = analyse_ranks(arrays, found, windows=windows, window=case.days, volumes=volumes)
     for ranking, kind in zip(rankings, (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER), strict=True):
         lower = {row.id: row.lower for row in live.rows(kind, case.days)}
-        whole = compute_cases(frame, found, kind, windows=windows, window=case.days, volumes=volumes)
+        whole = compute_cases(arrays, found, kind, windows=windows, window=case.days, volumes=volumes)
         base = dict(zip(whole.ids, whole.values[whole.base], strict=True))
         assert {agency: value for agency, value in base.items() if not np.isnan(value)} == lower
         better = {one: sum(other > mine + 1e-12 for other in lower.values()) for one, mine in lower.items()}
@@ -68,8 +68,8 @@ def test_where_nothing_differs_nothing_matters(outcome: Outcome) -> None:
     case = alike()
     register = limited(case)
     batches = with_outcome(measured(case, register, gap=0.0), outcome)
-    frame, found = counted(case, register, batches, (1, 2))
-    for ranking in analyse_ranks(frame, found, windows=(1, 2), window=2, volumes=np.arange(6)):
+    arrays, found = counted(case, register, batches, (1, 2))
+    for ranking in analyse_ranks(arrays, found, windows=(1, 2), window=2, volumes=np.arange(6)):
         assert set(ranking.ranks.values()) == {1}
         assert {(band.low, band.high) for band in ranking.bands.values()} == {(1, 1)}
         assert (ranking.moved.mean_rank_shift, [one.total_order for one in ranking.moved.switches]) == (0.0, [0.0] * 6)
@@ -91,8 +91,8 @@ def test_only_the_switch_that_matters_has_an_index() -> None:
         )
         for batch in with_outcome(measured(case, register, gap=0.0), Outcome.OK)
     ]
-    frame, found = counted(case, register, batches, (1, 2))
-    _, providers = analyse_ranks(frame, found, windows=(1, 2), window=2)
+    arrays, found = counted(case, register, batches, (1, 2))
+    _, providers = analyse_ranks(arrays, found, windows=(1, 2), window=2)
     assert (providers.ranks, providers.bands["a1"].high) == ({"a0": 1, "a1": 1, "a2": 1}, 3)
     indices = {one.switch: (one.total_order, one.first_order) for one in providers.moved.switches}
     assert indices.pop("latency limit") == pytest.approx((1, 1), abs=0.02)
@@ -117,8 +117,8 @@ WEIGHED = [
 @pytest.mark.parametrize(("weights", "of_links", "of_services"), WEIGHED)
 def test_weights(weights: str, of_links: list[float], of_services: list[float]) -> None:
     """A link without logged exchanges weighs as its service's links do on average, else as all; a service their sum."""
-    frame = RegisterArrays.of(register_of(alike().register))
-    found = reweigh(frame, weights, np.ones(6, np.bool_), np.array([10, 30, 50, 0, 0, 0]))
+    arrays = RegisterArrays.of(register_of(alike().register))
+    found = reweigh(arrays, weights, np.ones(6, np.bool_), np.array([10, 30, 50, 0, 0, 0]))
     assert (found.weight.tolist(), found.service_weight.tolist()) == (of_links, of_services)
 
 
@@ -127,8 +127,8 @@ def test_what_weighs_nothing_never_does() -> None:
     case = alike()
     case.register["links"][0]["weight"] = 0
     case.register["services"][2]["weight"] = 0
-    frame = RegisterArrays.of(register_of(case.register))
+    arrays = RegisterArrays.of(register_of(case.register))
     in_force = np.array([True, True, True, False, True, True])
     for weights, service_weights in (("link", [1, 1, 0]), ("volume", [7, 7, 0])):
-        found = reweigh(frame, weights, in_force, np.full(6, 7))
+        found = reweigh(arrays, weights, in_force, np.full(6, 7))
         assert found.service_weight.tolist() == service_weights

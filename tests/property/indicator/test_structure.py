@@ -33,9 +33,9 @@ def structure_of(case: Case, bus: Collection[str] = ()) -> Structure | None:
     """Compute the structure of a case with the library; exchanges of the ``bus`` links are mapped to them."""
     register = register_of(case.register)
     routes = tuple(ExchangeRoute("A/B/C", "A/B/C/D/e", link) for link in sorted(bus))
-    frame = RegisterArrays.of(register)
-    network = AgencyNetwork.of(replace(register, routes=routes), frame)
-    found = structure_by_window(frame, network, snapshot(case, frame=frame))
+    arrays = RegisterArrays.of(register)
+    network = AgencyNetwork.of(replace(register, routes=routes), arrays)
+    found = structure_by_window(arrays, network, snapshot(case, arrays=arrays))
     return found[0] if found else None
 
 

@@ -44,21 +44,21 @@ def test_bands_divide_what_is_stated(values: list[float | None]) -> None:
 @given(cases())
 def test_a_table_by_sector_is_the_index_of_the_sectors(case: Case) -> None:
     """Grouped by its agencies' sectors, a table gives each sector's index, bounds and counts; levels count every service."""
-    frame = RegisterArrays.of(register_of(case.register))
-    found = snapshot(case, frame=frame)
+    arrays = RegisterArrays.of(register_of(case.register))
+    found = snapshot(case, arrays=arrays)
     links, columns = found.links[case.days], found.columns[IndicatorKind.SECTOR, case.days]
     level = found.columns[IndicatorKind.SERVICE, case.days].level
-    shares = link_shares(frame, links.slots, links.counts)
-    rows = tabulate_links(frame, shares, frame.service_sector, len(frame.sectors), level)
+    shares = link_shares(arrays, links.slots, links.counts)
+    rows = tabulate_links(arrays, shares, arrays.service_sector, len(arrays.sectors), level)
     for at, row in enumerate(rows):
         assert row.index.lower == pytest.approx(columns.lower[at], abs=SLACK)
         assert row.index.known_share == pytest.approx(columns.known_share[at], abs=SLACK)
         point = None if np.isnan(columns.point[at]) else pytest.approx(columns.point[at], abs=SLACK)
         assert row.index.point == point
         assert (row.index.links, row.absent) == (columns.links_required[at], columns.links_absent[at])
-        assert row.services == (frame.service_sector == at).sum()
+        assert row.services == (arrays.service_sector == at).sum()
         assert (row.inquiries_per_service is None) == (row.with_links == 0)
-    assert sum(row.with_links for row in rows) == len(set(frame.service[links.slots > 0].tolist()))
+    assert sum(row.with_links for row in rows) == len(set(arrays.service[links.slots > 0].tolist()))
     assert sum(sum(row.levels) for row in rows) == (level >= 0).sum()
 
 
@@ -68,11 +68,11 @@ def test_all_services_as_one_group_are_the_government(case: Case) -> None:
     """Its burden is that of a brute force over the register: links required in some slot of the window, and those of them
     still on paper, over the services that have any; its index and bounds are the oracle's of the government.
     """
-    frame = RegisterArrays.of(register_of(case.register))
-    found = snapshot(case, frame=frame)
+    arrays = RegisterArrays.of(register_of(case.register))
+    found = snapshot(case, arrays=arrays)
     links, level = found.links[case.days], found.columns[IndicatorKind.SERVICE, case.days].level
-    shares = link_shares(frame, links.slots, links.counts)
-    (row,) = tabulate_links(frame, shares, np.zeros(len(frame.services), np.int64), 1, level)
+    shares = link_shares(arrays, links.slots, links.counts)
+    (row,) = tabulate_links(arrays, shares, np.zeros(len(arrays.services), np.int64), 1, level)
     required = [link for link in case.links() if any(oracle.in_force(case.register, link, slot) for slot in case.slots)]
     burdened = {link["service"] for link in required}
     on_paper = [link for link in required if link["live_from"] is None]

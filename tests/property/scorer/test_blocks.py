@@ -40,9 +40,9 @@ def rows(snapshot: Snapshot, wanted: dict[IndicatorKind, list[str] | None]) -> l
 def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None:
     """Every block comes back as the indicators of its own entities, in all windows, to the last bit; N/A is left out."""
     register = register_of(case.register)
-    frame = RegisterArrays.of(register)
+    arrays = RegisterArrays.of(register)
     snapshot = compute_indicators(
-        frame,
+        arrays,
         evidence_of(case),
         end_slot=case.end_slot,
         evidence_sequence=sequence,
@@ -55,12 +55,12 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
     )
     assert (whole.links, whole.exchanges) == ((), (VOLUME,))
 
-    own = {agency: [one.id for one in register.services.values() if one.agency == agency] for agency in frame.agencies}
-    endpoints: dict[str, list[str]] = {agency: [] for agency in frame.agencies}
+    own = {agency: [one.id for one in register.services.values() if one.agency == agency] for agency in arrays.agencies}
+    endpoints: dict[str, list[str]] = {agency: [] for agency in arrays.agencies}
     for endpoint in register.endpoints.values():
         endpoints[endpoint.agency].append(endpoint.id)
-    found = agency_members(register, frame)
-    assert list(found) == [agency for agency in frame.agencies if own[agency] or endpoints[agency]]
+    found = agency_members(register, arrays)
+    assert list(found) == [agency for agency in arrays.agencies if own[agency] or endpoints[agency]]
     volumes = [[replace(VOLUME, consumer=agency)] for agency in found]
     blocks = consumer_blocks(table, [*found.values()], volumes, [()] * len(found))
     payloads = encode_blocks(blocks)
@@ -94,13 +94,13 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
 def test_a_digest_tells_blocks_apart_as_encoding_them_does(case: Case) -> None:
     """Of the same register, blocks of one evidence and of a little more have the same digest where they say the same."""
     register = register_of(case.register)
-    frame = RegisterArrays.of(register)
-    found = agency_members(register, frame)
+    arrays = RegisterArrays.of(register)
+    found = agency_members(register, arrays)
     less = case.copy()
     less.measurements = case.measurements[: -case.rng.randint(1, 3)]
     said = []
     for one in (case, case, less):
-        snapshot = compute_indicators(frame, evidence_of(one), end_slot=case.end_slot, evidence_sequence=1)
+        snapshot = compute_indicators(arrays, evidence_of(one), end_slot=case.end_slot, evidence_sequence=1)
         said.append(consumer_blocks(Table(snapshot), [*found.values()], [()] * len(found), [()] * len(found)))
     for block, same, other in zip(*said, strict=True):
         assert block_digest(block) == block_digest(same)

@@ -135,10 +135,10 @@ def indicator_of(found: Snapshot, kind: IndicatorKind, entity: str, window: int 
     return indicator
 
 
-def snapshot(case: Case, evidence: Evidence | None = None, frame: RegisterArrays | None = None) -> Snapshot:
+def snapshot(case: Case, evidence: Evidence | None = None, arrays: RegisterArrays | None = None) -> Snapshot:
     """Compute the index of a case with the library."""
     return compute_indicators(
-        frame or RegisterArrays.of(register_of(case.register)),
+        arrays or RegisterArrays.of(register_of(case.register)),
         evidence or evidence_of(case),
         end_slot=case.end_slot,
         windows=[case.days],

@@ -76,8 +76,8 @@ def measured(case: Case, register: Register, *, gap: float = 0.2) -> list[Measur
 
 
 def counted(case: Case, register: Register, batches: list[MeasurementColumns], windows: tuple[int, ...]):
-    frame = RegisterArrays.of(register)
-    return frame, recount_dump(register, frame, batches, end_slot=case.end_slot, windows=windows, factors=FACTORS)
+    arrays = RegisterArrays.of(register)
+    return arrays, recount_dump(register, arrays, batches, end_slot=case.end_slot, windows=windows, factors=FACTORS)
 
 
 def alike(*, days: int = 2) -> Case:

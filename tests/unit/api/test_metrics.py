@@ -110,9 +110,9 @@ def imputed(model, register):
 def told(model, register, limit=100):
     """What an explanation of the government says of each link's loss and gain, in its order."""
     found = gathered(model.view, model.whole, register.policy.default_window)
-    frame = model.view.frame
+    arrays = model.view.arrays
     explanation = explain_index(
-        frame, found.shares, found.imputation, IndicatorKind.GOVERNMENT, frame.government, limit=limit
+        arrays, found.shares, found.imputation, IndicatorKind.GOVERNMENT, arrays.government, limit=limit
     )
     assert explanation is not None
     assert explanation.estimate is not None

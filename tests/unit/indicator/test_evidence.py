@@ -45,57 +45,57 @@ def assert_same(one, other):
 
 
 def evidence_and_frame():
-    evidence, frame = new_evidence(CASE), RegisterArrays.of(register_of(CASE.register))
+    evidence, arrays = new_evidence(CASE), RegisterArrays.of(register_of(CASE.register))
     take(evidence, rows(range(60), 1))
     evidence.close(FIRST + 24)
-    return evidence, frame
+    return evidence, arrays
 
 
 def test_an_index_of_what_was_counted_is_that_of_the_moment() -> None:
     """What is taken in after counting changes nothing of the index that is computed then."""
-    evidence, frame = evidence_and_frame()
-    expected = compute_indicators(frame, evidence, end_slot=CASE.end_slot)
-    counted = FrozenEvidence.of(frame, evidence, CASE.end_slot)
+    evidence, arrays = evidence_and_frame()
+    expected = compute_indicators(arrays, evidence, end_slot=CASE.end_slot)
+    counted = FrozenEvidence.of(arrays, evidence, CASE.end_slot)
     take(evidence, rows(range(30, 60), 2))
     evidence.close(FIRST + 48)
-    assert_same(compute_indicators(frame, counted, end_slot=CASE.end_slot), expected)
-    late = compute_indicators(frame, evidence, end_slot=CASE.end_slot)
+    assert_same(compute_indicators(arrays, counted, end_slot=CASE.end_slot), expected)
+    late = compute_indicators(arrays, evidence, end_slot=CASE.end_slot)
     assert (late.links[7].counts != expected.links[7].counts).any(), "the rows taken in must matter"
 
 
 def test_what_was_not_counted_is_refused() -> None:
-    """Another frame, end, window or span than those counted raises, rather than be answered by what is there."""
-    evidence, frame = evidence_and_frame()
-    counted = FrozenEvidence.of(frame, evidence, CASE.end_slot)
+    """Another register, end, window or span than those counted raises, rather than be answered by what is there."""
+    evidence, arrays = evidence_and_frame()
+    counted = FrozenEvidence.of(arrays, evidence, CASE.end_slot)
     other = RegisterArrays.of(register_of(CASE.register))
     with pytest.raises(ValueError, match="counted up to slot"):
         counted.window(other, 7, CASE.end_slot)
     with pytest.raises(ValueError, match="counted up to slot"):
-        counted.window(frame, 7, CASE.end_slot - 1)
+        counted.window(arrays, 7, CASE.end_slot - 1)
     with pytest.raises(KeyError):
-        counted.window(frame, 8, CASE.end_slot)
+        counted.window(arrays, 8, CASE.end_slot)
     with pytest.raises(ValueError, match="are not the span"):
-        list(counted.days(frame, range(FIRST + 24, CASE.end_slot)))
+        list(counted.days(arrays, range(FIRST + 24, CASE.end_slot)))
 
 
 @pytest.mark.parametrize("targets", [1, 2, 100])
 def test_a_day_closed_in_parts_says_the_same(monkeypatch: pytest.MonkeyPatch, targets: int) -> None:
     """However many targets are packed at a time, a closed day holds what was measured, and closes with its last piece."""
-    whole, frame = evidence_and_frame()
+    whole, arrays = evidence_and_frame()
     monkeypatch.setattr(window_module, "CLOSED_TARGETS", targets)
     evidence, _ = evidence_and_frame()
     assert_same(
-        compute_indicators(frame, evidence, end_slot=CASE.end_slot),
-        compute_indicators(frame, whole, end_slot=CASE.end_slot),
+        compute_indicators(arrays, evidence, end_slot=CASE.end_slot),
+        compute_indicators(arrays, whole, end_slot=CASE.end_slot),
     )
     closing = evidence.closing(FIRST + 48)
     day = evidence.calendar.day_of(FIRST) + timedelta(days=1)
     assert next(closing) == day
     assert evidence.closed_before == FIRST + 24
-    before = evidence.verdicts(frame, range(FIRST, FIRST + 60))
+    before = evidence.verdicts(arrays, range(FIRST, FIRST + 60))
     assert set(closing) == {day}
     assert evidence.closed_before == FIRST + 48
-    assert np.array_equal(evidence.verdicts(frame, range(FIRST, FIRST + 60)), before)
+    assert np.array_equal(evidence.verdicts(arrays, range(FIRST, FIRST + 60)), before)
 
 
 def test_nothing_heard_of_closes_nothing() -> None:
@@ -111,6 +111,6 @@ def test_a_memory_outlives_a_register(hours, links) -> None:
     take(evidence, rows(range(hours), 1))
     end_slot = FIRST + hours
     compute_indicators(RegisterArrays.of(register_of(CASE.register)), evidence, end_slot=end_slot, record=kept)
-    frame = RegisterArrays.of(register_of(a_case(*map(a_link, links)).register))
-    fresh = compute_indicators(frame, evidence, end_slot=end_slot)
-    assert_same(compute_indicators(frame, evidence, end_slot=end_slot, record=kept), fresh)
+    arrays = RegisterArrays.of(register_of(a_case(*map(a_link, links)).register))
+    fresh = compute_indicators(arrays, evidence, end_slot=end_slot)
+    assert_same(compute_indicators(arrays, evidence, end_slot=end_slot, record=kept), fresh)

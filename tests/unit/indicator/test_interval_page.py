@@ -89,17 +89,17 @@ class Example:
                 reason=np.where(failing.ravel(), Reason.LATE, Reason.OK).astype(np.uint8),
             )
         )
-        frame, end = RegisterArrays.of(register), FIRST // SLOT + failing.shape[1]
-        past, counts = OutageHistory(HistorySums(), frame, evidence, [DAYS], end), evidence.window(frame, DAYS, end)
-        margins = Intervals.of(past, link_shares(frame, counts.slots, counts.counts), DAYS)
-        one = compute_indicators(frame, evidence, end_slot=end, windows=[DAYS]).indicator(
+        arrays, end = RegisterArrays.of(register), FIRST // SLOT + failing.shape[1]
+        past, counts = OutageHistory(HistorySums(), arrays, evidence, [DAYS], end), evidence.window(arrays, DAYS, end)
+        margins = Intervals.of(past, link_shares(arrays, counts.slots, counts.counts), DAYS)
+        one = compute_indicators(arrays, evidence, end_slot=end, windows=[DAYS]).indicator(
             IndicatorKind.SERVICE, "tax", DAYS
         )
         assert margins is not None
         assert one is not None
         assert one.point is not None
         assert one.interval is not None
-        return cls(past.spells(DAYS), margins, frame.agencies, (one.interval.low, one.interval.high, one.point))
+        return cls(past.spells(DAYS), margins, arrays.agencies, (one.interval.low, one.interval.high, one.point))
 
 
 @pytest.fixture(scope="module")

@@ -116,8 +116,8 @@ def test_the_losses_are_what_the_code_computes(example: Snapshot) -> None:
 def test_the_structure_is_what_the_code_computes(measured: tuple[Register, Snapshot]) -> None:
     """The paragraph on the example's structure gives its measures, and they add up as the page says."""
     register, snapshot = measured
-    frame = RegisterArrays.of(register)
-    (whole,) = structure_by_window(frame, AgencyNetwork.of(register, frame), snapshot)
+    arrays = RegisterArrays.of(register)
+    (whole,) = structure_by_window(arrays, AgencyNetwork.of(register, arrays), snapshot)
     (text,) = re.findall(r"In the worked example (.*?)\n\n", PAGE, re.DOTALL)
     losses = {role.provider: role.loss for role in whole.providers}
     assert whole.isolates == ("police",)

@@ -176,9 +176,9 @@ def test_an_earlier_end_is_counted_afresh_while_slots_are_open():
     case = a_case(a_link("l"))
     evidence = new_evidence(case)
     take(evidence, [row("l", hour, 5) for hour in range(48)])
-    frame = frame_of(case)
+    arrays = frame_of(case)
     for end in (48, 10, 30, 10, 48, 0):
-        found = evidence.window(frame, 7, FIRST + end)
+        found = evidence.window(arrays, 7, FIRST + end)
         assert (found.slots.tolist(), found.counts[5].tolist()) == ([end], [end])
 
 
@@ -186,13 +186,13 @@ def test_the_window_moves_on_past_days_that_are_closed():
     """As days close and the window moves, the sum kept of closed days follows it."""
     case = a_case(a_link("l"), hours=24 * 12)
     rows = [row("l", hour, 5 if hour % 5 else 2) for hour in range(24 * 12)]
-    evidence, frame = new_evidence(case), frame_of(case)
+    evidence, arrays = new_evidence(case), frame_of(case)
     for hour in range(24 * 12):
         take(evidence, [rows[hour]])
         evidence.close(FIRST + hour - 30)
         evidence.drop(detail_before=FIRST + hour - 48, days_before=MONDAY + timedelta(days=hour // 24 - 8))
         start = max(0, (hour + 1) // 24 - 3) * 24
-        found = evidence.window(frame, 3, FIRST + hour + 1)
+        found = evidence.window(arrays, 3, FIRST + hour + 1)
         held = [one[5] for one in rows[start : hour + 1]]
         assert found.counts[:, 0].tolist() == [held.count(stage) for stage in range(6)]
         assert found.slots.tolist() == [len(held)]
@@ -201,13 +201,13 @@ def test_the_window_moves_on_past_days_that_are_closed():
 def test_dropping_forgets_closed_things_only():
     """Detail of slots of open days stays, and so do open days, whatever is asked to be forgotten."""
     case = a_case(a_link("l"))
-    evidence, frame = new_evidence(case), frame_of(case)
+    evidence, arrays = new_evidence(case), frame_of(case)
     take(evidence, [row("l", hour, 5) for hour in range(48)])
     evidence.close(FIRST + 26)
     slots, days = evidence.drop(detail_before=FIRST + 40, days_before=date.max)
     assert slots == tuple(range(FIRST, FIRST + 24))
     assert days == (MONDAY,)
-    found = evidence.window(frame, 7, FIRST + 48)
+    found = evidence.window(arrays, 7, FIRST + 48)
     assert found.counts[5].tolist() == [24]
 
 
@@ -216,10 +216,10 @@ def test_any_prefix_of_a_save_and_a_replay_give_the_same_state(files):
     """A crash after any number of files of a save, then a replay of what the manifest does not cover, loses and doubles nothing."""
     case = a_case(a_link("l"), a_link("m"))
     case.measurements = [row(link, hour, (hour * 7) % 6, time=hour) for hour in range(48) for link in ("l", "m")]
-    frame = frame_of(case)
+    arrays = frame_of(case)
     whole = new_evidence(case)
     take(whole, case.measurements)
-    expected = measured(snapshot(case, whole, frame))
+    expected = measured(snapshot(case, whole, arrays))
 
     evidence = new_evidence(case)
     take(evidence, case.measurements[:70])
@@ -241,9 +241,9 @@ def test_any_prefix_of_a_save_and_a_replay_give_the_same_state(files):
         days=days.values(),
     )
     take(restored, case.measurements[70:])
-    assert measured(snapshot(case, restored, frame)) == expected
+    assert measured(snapshot(case, restored, arrays)) == expected
     restored.close(FIRST + 48)
-    assert measured(snapshot(case, restored, frame)) == expected
+    assert measured(snapshot(case, restored, arrays)) == expected
 
 
 def test_drain_offers_each_change_once():
@@ -290,15 +290,15 @@ def test_a_frame_that_judges_alike_counts_nothing_anew(monkeypatch):
 def test_closed_days_are_counted_ahead_piece_by_piece(monkeypatch):
     """What was prepared is not unpacked again when it is asked for, and a day dropped meanwhile is passed over."""
     case = a_case(a_link("l"), hours=96)
-    evidence, frame = new_evidence(case), frame_of(case)
+    evidence, arrays = new_evidence(case), frame_of(case)
     take(evidence, [row("l", hour, 5) for hour in range(96)])
     evidence.close(FIRST + 72)
-    ahead = evidence.prepare(frame)
+    ahead = evidence.prepare(arrays)
     assert next(ahead) == MONDAY
     evidence.drop(detail_before=FIRST, days_before=MONDAY + timedelta(days=2))
     assert set(ahead) == {MONDAY + timedelta(days=2)}
     monkeypatch.delattr(DayState, "pieces")
-    assert evidence.window(frame, 1, FIRST + 72).counts[5].tolist() == [24]
+    assert evidence.window(arrays, 1, FIRST + 72).counts[5].tolist() == [24]
 
 
 def test_detail_shows_every_vantage_and_the_verdict():
@@ -308,10 +308,10 @@ def test_detail_shows_every_vantage_and_the_verdict():
         a_link("paper", live_from=None),
         a_link("past", required_until=MONDAY + timedelta(days=1)),
     )
-    evidence, frame = new_evidence(case), frame_of(case)
+    evidence, arrays = new_evidence(case), frame_of(case)
     take(evidence, [row("l", 23, 5), row("l", 23, 2, "south"), row("past", 23, 5), row("paper", 23, 5)])
     take(evidence, [row("past", 24, 5)])
-    detail = evidence.detail(frame, range(FIRST + 23, FIRST + 25), [*frame.targets, Target("unheard-of")])
+    detail = evidence.detail(arrays, range(FIRST + 23, FIRST + 25), [*arrays.targets, Target("unheard-of")])
     assert detail.first_slot == FIRST + 23
     assert detail.vantages == ("north", "south")
     assert detail.verdict.tolist() == [
@@ -323,5 +323,5 @@ def test_detail_shows_every_vantage_and_the_verdict():
     assert detail.outcome[1, 0].tolist() == [Outcome.UNKNOWN, Outcome.UNKNOWN]
     assert detail.reason[1, 0].tolist() == [Reason.NO_MEASUREMENT, Reason.NO_MEASUREMENT]
     assert detail.outcome[1, 2].tolist() == [Outcome.OK, Outcome.UNKNOWN]
-    assert evidence.detail(frame, range(FIRST - 1, FIRST), frame.targets).verdict.tolist() == [[0, 0, 0]]
+    assert evidence.detail(arrays, range(FIRST - 1, FIRST), arrays.targets).verdict.tolist() == [[0, 0, 0]]
     assert {array.dtype for array in (detail.verdict, detail.outcome, detail.reason)} == {np.dtype(np.uint8)}

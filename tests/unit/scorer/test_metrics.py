@@ -157,8 +157,8 @@ def test_series_of_what_is_removed_go(register: Register, registry: CollectorReg
     def show(judgement: Judgement, scoring: Scoring, slot: int) -> dict[str, float]:
         gauges.index(judgement)
         slots = range(EPOCH // SLOT + slot, EPOCH // SLOT + slot + 1)
-        detail = scoring.evidence.detail(judgement.frame, slots, judgement.frame.targets)
-        gauges.links(judgement.register, judgement.frame, scoring.network, detail)
+        detail = scoring.evidence.detail(judgement.arrays, slots, judgement.arrays.targets)
+        gauges.links(judgement.register, judgement.arrays, scoring.network, detail)
         return samples(registry)
 
     stage = 'peyvand_link_stage{consumer="civil-registry",link="birth-tax",over_bus="false",provider="tax-office"}'
@@ -196,9 +196,9 @@ def test_beyond_the_limit_links_that_burn_have_series(
     def shown(slots: int) -> set[str]:
         judgement = scoring.judge(first + slots)
         last = range(first + slots - 1, first + slots)
-        gauges.burns(judgement.frame, scoring.burns)
-        detail = scoring.evidence.detail(judgement.frame, last, judgement.frame.targets)
-        gauges.links(judgement.register, judgement.frame, scoring.network, detail)
+        gauges.burns(judgement.arrays, scoring.burns)
+        detail = scoring.evidence.detail(judgement.arrays, last, judgement.arrays.targets)
+        gauges.links(judgement.register, judgement.arrays, scoring.network, detail)
         return {series for series in samples(registry) if series.startswith("peyvand_link_stage")}
 
     assert shown(2) == set()
@@ -222,7 +222,7 @@ def test_links_are_counted_by_verdict(
     gauges = Gauges(registry)
 
     def show(detail: SlotDetail | None) -> dict[tuple[str, str, str], float]:
-        gauges.links(changed, judgement.frame, scoring.network, detail)
+        gauges.links(changed, judgement.arrays, scoring.network, detail)
         series = (
             (re.match(r'peyvand_links_now\{id="(.+)",kind="(.+)",verdict="(.+)"\}', one), value)
             for one, value in samples(registry).items()
@@ -231,7 +231,7 @@ def test_links_are_counted_by_verdict(
 
     assert show(None) == {}
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-    detail = scoring.evidence.detail(judgement.frame, slot, judgement.frame.targets)
+    detail = scoring.evidence.detail(judgement.arrays, slot, judgement.arrays.targets)
     found = show(detail)
     government = {verdict: value for (kind, _, verdict), value in found.items() if kind == "government"}
     nothing = dict.fromkeys(("not_connected", "not_answered", "invalid", "stale"), 0.0)
@@ -252,14 +252,14 @@ def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegist
     """Of more links than the bound those that burn fastest are exposed, span by span; who burns no more has no series."""
     links = BURN_SERIES + 7
     names = [f"link-{at:05d}" for at in range(links)]
-    frame = cast(RegisterArrays, SimpleNamespace(links=names, slo=np.full(links, 0.95)))
+    arrays = cast(RegisterArrays, SimpleNamespace(links=names, slo=np.full(links, 0.95)))
     known = np.full((4, links), links + 2000)
     # Later links burn faster; of the first span only a few burn at all.
     failed = known - np.arange(links)[::-1]
     failed[0] = 0
     failed[0, :3] = known[0, :3]
     gauges = Gauges(registry)
-    gauges.burns(frame, cast(BurnCounter, SimpleNamespace(known=known, failed=failed)))
+    gauges.burns(arrays, cast(BurnCounter, SimpleNamespace(known=known, failed=failed)))
 
     def shown() -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
@@ -271,7 +271,7 @@ def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegist
 
     fastest = set(names[-BURN_SERIES:])
     assert shown() == {"1h": set(names[:3]), "6h": fastest, "1d": fastest, "3d": fastest}
-    gauges.burns(frame, cast(BurnCounter, SimpleNamespace(known=known, failed=np.zeros_like(known))))
+    gauges.burns(arrays, cast(BurnCounter, SimpleNamespace(known=known, failed=np.zeros_like(known))))
     assert shown() == {}
 
 
@@ -283,8 +283,8 @@ def test_the_data_bus_has_a_stage_while_it_is_known(register: Register, registry
         reasons = {"birth-tax": Reason.OK, "permit-tax": Reason.OK}
         scoring, judgement = judged(routed, reasons, bus=reason)
         slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-        detail = scoring.evidence.detail(judgement.frame, slot, judgement.frame.targets)
-        gauges.links(judgement.register, judgement.frame, scoring.network, detail)
+        detail = scoring.evidence.detail(judgement.arrays, slot, judgement.arrays.targets)
+        gauges.links(judgement.register, judgement.arrays, scoring.network, detail)
         found = samples(registry)
         assert found.get('peyvand_data_bus_stage{endpoint="bus"}') == stage
         labels = 'consumer="{}",link="{}",over_bus="{}",provider="tax-office"'
@@ -358,8 +358,8 @@ def test_links_that_are_not_ok_say_why(register: Register, registry: CollectorRe
     scoring, judgement = judged(register, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
     gauges = Gauges(registry)
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-    detail = scoring.evidence.detail(judgement.frame, slot, judgement.frame.targets)
-    gauges.links(register, judgement.frame, scoring.network, detail)
+    detail = scoring.evidence.detail(judgement.arrays, slot, judgement.arrays.targets)
+    gauges.links(register, judgement.arrays, scoring.network, detail)
     found = {series for series in samples(registry) if series.startswith("peyvand_link_reason")}
 
     def series(name: str, reason: str) -> str:

@@ -29,5 +29,5 @@ async def test_full_collections_do_not_look_at_the_register(tmp_path: Path, thaw
     adopted = await _adopted(register)
     assert gc.get_freeze_count() > 0
     gc.collect()
-    own |= {id(adopted), id(adopted.frame), id(adopted.network), id(adopted.members)}
+    own |= {id(adopted), id(adopted.arrays), id(adopted.network), id(adopted.members)}
     assert own.isdisjoint(id(one) for one in gc.get_objects())

@@ -78,7 +78,8 @@ async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
         assert whole is not None
         assert len(part.view.register.links) < len(api.register.links)
         found, other = (
-            explain_index(one.view.frame, one.shares, one.imputation, IndicatorKind.LINK, link) for one in (part, whole)
+            explain_index(one.view.arrays, one.shares, one.imputation, IndicatorKind.LINK, link)
+            for one in (part, whole)
         )
         assert found == other
 
@@ -90,7 +91,7 @@ async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published
     api.take("consumer.land-registry", replace(block, links=blank))
     model = api.picture.model
     whole = await Gathering(model).window(28)
-    at = whole.view.frame.links.index("deed-tax")
+    at = whole.view.arrays.links.index("deed-tax")
     assert whole.shares.known[at] == 0
     losses = Losses(*whole.shares.profile[:, at].tolist())
 
@@ -112,7 +113,7 @@ async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published
     assert whole is not None
     assert len(part.view.register.links) < len(api.register.links)
     found, other = (
-        explain_index(one.view.frame, one.shares, one.imputation, IndicatorKind.LINK, "deed-tax")
+        explain_index(one.view.arrays, one.shares, one.imputation, IndicatorKind.LINK, "deed-tax")
         for one in (part, whole)
     )
     assert found is not None

@@ -55,8 +55,8 @@ def carried(*carriers: Flow, each: int = 10) -> DailyFlows:
 
 def found(register: Register, of: DailyFlows) -> dict[str, Reconciliation]:
     """All that is found of links that were probed perfectly, by link."""
-    frame, assigned = RegisterArrays.of(register), assign_flows(register, of.carriers)
-    links = [frame.links[row] for row in links_with_flows(frame, assigned)]
+    arrays, assigned = RegisterArrays.of(register), assign_flows(register, of.carriers)
+    links = [arrays.links[row] for row in links_with_flows(arrays, assigned)]
     both = np.stack([of.exchanges.repeat(24, axis=1) // 24, of.ok.repeat(24, axis=1) // 24], axis=1)
     carried = np.array([both[carriers].sum(axis=0) for carriers in flows_per_link(assigned, links)])
     exchanges, ok = carried.reshape(len(links), 2, HOURS).transpose(1, 0, 2)
@@ -64,7 +64,7 @@ def found(register: Register, of: DailyFlows) -> dict[str, Reconciliation]:
     hours = HourlyCounts(exchanges, ok, known, known)
     clock = np.arange(FIRST, FIRST + HOURS)
     told = reconcile_links(links, assigned, hours, WINDOWS, clock=clock, since=FIRST, whole=FIRST + HOURS)
-    silent, _ = find_silent_links(register, frame, assigned, of, WINDOWS)[DAYS]
+    silent, _ = find_silent_links(register, arrays, assigned, of, WINDOWS)[DAYS]
     return {one.link: one for one in (*told, *silent)}
 
 
@@ -124,9 +124,9 @@ def test_nothing_is_silent_where_links_in_use_are_as_quiet(register: Register) -
     of = carried(OWN, SHARED)
     of.exchanges[0, 1:] = 0
     assert not any(one.silent for one in found(register, of).values())
-    frame = RegisterArrays.of(register)
-    silent = find_silent_links(register, frame, assign_flows(register, of.carriers), of, WINDOWS)
-    (one,) = traffic_by_window(frame, of, WINDOWS, {days: share for days, (_, share) in silent.items()})
+    arrays = RegisterArrays.of(register)
+    silent = find_silent_links(register, arrays, assign_flows(register, of.carriers), of, WINDOWS)
+    (one,) = traffic_by_window(arrays, of, WINDOWS, {days: share for days, (_, share) in silent.items()})
     assert one.unseen_share == pytest.approx(6 / 7 / (6 / 7 + 3))  # one of three is seen once, none twice
     assert one.read_days == DAYS
 

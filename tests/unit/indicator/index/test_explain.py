@@ -16,9 +16,9 @@ from tests.support.cases.indicator_answers import index_of, register_of, snapsho
 from tests.support.oracles import index as oracle
 
 
-def explained(frame, shares, kind, entity, **options):
+def explained(arrays, shares, kind, entity, **options):
     """Explain one set of links."""
-    return explain_index(frame, shares, Imputation.of(frame, shares), kind, entity, **options)
+    return explain_index(arrays, shares, Imputation.of(arrays, shares), kind, entity, **options)
 
 
 def pieces(found, days):
@@ -33,13 +33,13 @@ def pieces(found, days):
 @given(cases())
 def test_an_explanation_accounts_for_the_whole_loss(case: Case) -> None:
     """For every set of links: the estimate is the index's bit for bit; losses by stage, provider and link each sum to 1 - estimate."""
-    frame = RegisterArrays.of(register_of(case.register))
-    found = snapshot(case, frame=frame)
-    shares = gather_shares(frame, pieces(found, case.days))
+    arrays = RegisterArrays.of(register_of(case.register))
+    found = snapshot(case, arrays=arrays)
+    shares = gather_shares(arrays, pieces(found, case.days))
     everything = index_of(case)
     for kind in IndicatorKind:
         for entity in found.columns[kind, case.days].ids:
-            explanation = explained(frame, shares, kind, entity, limit=100)
+            explanation = explained(arrays, shares, kind, entity, limit=100)
             if kind is IndicatorKind.ENDPOINT or (kind.label, entity) not in everything:
                 assert explanation is None
                 continue
@@ -79,13 +79,13 @@ def rescored(case: Case, link: str) -> dict:
 @given(cases())
 def test_what_a_fixed_link_brings_equals_a_full_scoring(case: Case) -> None:
     """For every set and every link in it: index and L if fixed are the oracle's of evidence in which that link is OK."""
-    frame = RegisterArrays.of(register_of(case.register))
-    found = snapshot(case, frame=frame)
-    shares = gather_shares(frame, pieces(found, case.days))
+    arrays = RegisterArrays.of(register_of(case.register))
+    found = snapshot(case, arrays=arrays)
+    shares = gather_shares(arrays, pieces(found, case.days))
     scored = {link["id"]: rescored(case, link["id"]) for link in case.links()}
     for kind in IndicatorKind:
         for entity in found.columns[kind, case.days].ids:
-            explanation = explained(frame, shares, kind, entity, limit=100)
+            explanation = explained(arrays, shares, kind, entity, limit=100)
             for cost in explanation.links if explanation else ():
                 truth = scored[cost.link][kind.label, entity]
                 assert abs(cost.index_if_fixed - truth.estimate) <= 1e-12
@@ -116,9 +116,9 @@ SETS = tuple(kind for kind in IndicatorKind if kind is not IndicatorKind.ENDPOIN
 
 def assert_listed_by_gain(case: Case, kinds: Sequence[IndicatorKind] = SETS) -> None:
     """Assert that links of every set are listed in the order of what the oracle gains by fixing each, the best first."""
-    frame = RegisterArrays.of(register_of(case.register))
-    found = snapshot(case, frame=frame)
-    shares = gather_shares(frame, pieces(found, case.days))
+    arrays = RegisterArrays.of(register_of(case.register))
+    found = snapshot(case, arrays=arrays)
+    shares = gather_shares(arrays, pieces(found, case.days))
     before = oracle.index_of_measurements(case.register, case.measurements, days=case.days, end_slot=case.end_slot)
     then = {link["id"]: rescored(case, link["id"]) for link in case.links()}
     for kind in kinds:
@@ -128,7 +128,7 @@ def assert_listed_by_gain(case: Case, kinds: Sequence[IndicatorKind] = SETS) -> 
                 continue
             gain = {one: then[one][kind.label, entity].estimate - estimate for one in members(case, kind, entity)}
             for limit in (1, 2, 100):
-                explanation = explained(frame, shares, kind, entity, limit=limit)
+                explanation = explained(arrays, shares, kind, entity, limit=limit)
                 listed = [cost.link for cost in explanation.links]
                 wanted = sorted((one for one in gain.values() if one > 0), reverse=True)[:limit]
                 assert len(listed) == len(wanted)
@@ -176,14 +176,14 @@ def test_a_link_from_which_others_are_imputed_comes_before_those_that_lose_as_mu
             stage = 5 if link.endswith("-1") else 1
             case.measurements += [(False, link, "north", slot, slot * 14_400 * 10**6, stage) for slot in case.slots]
     assert_listed_by_gain(case, [IndicatorKind.GOVERNMENT])
-    frame = RegisterArrays.of(register_of(register))
-    shares = gather_shares(frame, pieces(snapshot(case, frame=frame), case.days))
-    explanation = explained(frame, shares, IndicatorKind.GOVERNMENT, "gov")
+    arrays = RegisterArrays.of(register_of(register))
+    shares = gather_shares(arrays, pieces(snapshot(case, arrays=arrays), case.days))
+    explanation = explained(arrays, shares, IndicatorKind.GOVERNMENT, "gov")
     first, *others = [(cost.link, cost.index_if_fixed - explanation.estimate) for cost in explanation.links]
     assert first == ("wide-4", pytest.approx(1 / 13))
     assert others == [(f"s{n:02}-0", pytest.approx(1 / 26)) for n in range(9)]
     assert explanation.links[0].loss == pytest.approx(1 / 65)
-    tied = explained(frame, shares, IndicatorKind.SERVICE, "wide")
+    tied = explained(arrays, shares, IndicatorKind.SERVICE, "wide")
     assert [cost.link for cost in tied.links] == [f"wide-{n}" for n in (4, 0, 1, 2, 3)]
 
 
@@ -222,8 +222,8 @@ def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
             case.measurements += [
                 (False, f"l{n}", "north", slot, slot * 14_400 * 10**6, int(rng.integers(6))) for slot in case.slots
             ]
-    frame = RegisterArrays.of(register_of(register))
-    shares = gather_shares(frame, pieces(snapshot(case, frame=frame), case.days))
+    arrays = RegisterArrays.of(register_of(register))
+    shares = gather_shares(arrays, pieces(snapshot(case, arrays=arrays), case.days))
     promised = {
         (kind.label, entity, cost.link): cost
         for kind in (
@@ -234,8 +234,8 @@ def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
             IndicatorKind.SERVICE,
             IndicatorKind.LINK,
         )
-        for entity in snapshot(case, frame=frame).columns[kind, case.days].ids
-        for cost in getattr(explained(frame, shares, kind, entity, limit=links), "links", ())
+        for entity in snapshot(case, arrays=arrays).columns[kind, case.days].ids
+        for cost in getattr(explained(arrays, shares, kind, entity, limit=links), "links", ())
     }
     costs = [cost for key, cost in promised.items() if key[0] == "government"]
     assert any(cost.point is None for cost in costs)
@@ -251,26 +251,26 @@ def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
 @settings(max_examples=20, deadline=None)
 @given(cases())
 def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
-    """Blocks that know more links than the frame change nothing; links that no block knows are not in force."""
-    frame = RegisterArrays.of(register_of(case.register))
-    known = pieces(snapshot(case, frame=frame), case.days)
+    """Blocks that know more links than the register change nothing; links that no block knows are not in force."""
+    arrays = RegisterArrays.of(register_of(case.register))
+    known = pieces(snapshot(case, arrays=arrays), case.days)
     stranger = (["zz"], np.array([10]), np.full((6, 1), 1))
-    one, other = gather_shares(frame, known), gather_shares(frame, [*known, stranger])
+    one, other = gather_shares(arrays, known), gather_shares(arrays, [*known, stranger])
     assert (one.omega == other.omega).all()
     assert (one.counts == other.counts).all()
-    assert gather_shares(frame, []).slots.sum() == 0
-    assert explained(frame, gather_shares(frame, []), IndicatorKind.GOVERNMENT, "gov") is None
-    assert explained(frame, one, IndicatorKind.SERVICE, "zz") is None
+    assert gather_shares(arrays, []).slots.sum() == 0
+    assert explained(arrays, gather_shares(arrays, []), IndicatorKind.GOVERNMENT, "gov") is None
+    assert explained(arrays, one, IndicatorKind.SERVICE, "zz") is None
 
 
 @settings(max_examples=20, deadline=None)
 @given(cases())
 def test_the_limit_cuts_the_tail(case: Case) -> None:
     """A limit names those that come first only; the estimate and the losses by stage stay those of the whole."""
-    frame = RegisterArrays.of(register_of(case.register))
-    shares = gather_shares(frame, pieces(snapshot(case, frame=frame), case.days))
-    whole = explained(frame, shares, IndicatorKind.GOVERNMENT, "gov", limit=100)
-    short = explained(frame, shares, IndicatorKind.GOVERNMENT, "gov", limit=1)
+    arrays = RegisterArrays.of(register_of(case.register))
+    shares = gather_shares(arrays, pieces(snapshot(case, arrays=arrays), case.days))
+    whole = explained(arrays, shares, IndicatorKind.GOVERNMENT, "gov", limit=100)
+    short = explained(arrays, shares, IndicatorKind.GOVERNMENT, "gov", limit=1)
     if whole is not None and short is not None:
         assert (short.estimate, short.losses) == (whole.estimate, whole.losses)
         assert (short.providers, short.links) == (whole.providers[:1], whole.links[:1])

@@ -188,9 +188,9 @@ def test_endpoints_are_measured_beside_the_index():
 def test_a_snapshot_says_what_it_was_computed_from():
     """Versions, evidence sequence and the end of the last slot travel with every row; rows come in the order asked."""
     case = a_case([("k", "s", "b", "always", 1), ("m", "t", "c", "always", 1)])
-    frame = RegisterArrays.of(register_of(case.register))
+    arrays = RegisterArrays.of(register_of(case.register))
     evidence = Evidence(Calendar.of(register_of(case.register).policy))
-    found = compute_indicators(frame, evidence, end_slot=case.end_slot, evidence_sequence=17)
+    found = compute_indicators(arrays, evidence, end_slot=case.end_slot, evidence_sequence=17)
     assert found.windows == (7, 28, 90)
     assert [one.id for one in found.rows(IndicatorKind.LINK, 28)] == ["k", "m"]
     assert [one.id for one in found.rows(IndicatorKind.LINK, 28, ["m", "?", "k"])] == ["m", "k"]

@@ -19,13 +19,13 @@ OK, FAILED, UNSEEN = 5, 0, -1
 def intervals(bus: int, links: dict[int, int]) -> list[tuple[float, float]]:
     """Low and high of the first links over 90 days in which the bus was ``bus`` for a day, and each link as given then."""
     government = Government.of(SCENARIO, np.random.default_rng(1))
-    frame = frame_of(government, SCENARIO)
-    verdicts = np.full((len(frame.targets), 90 * 288), OK, dtype=np.int8)
+    arrays = frame_of(government, SCENARIO)
+    verdicts = np.full((len(arrays.targets), 90 * 288), OK, dtype=np.int8)
     verdicts[-1, -2 * 288 : -288] = bus
     for link, stage in links.items():
         verdicts[link, -2 * 288 : -288] = stage
-    evidence = LivedDays(frame, verdicts, 300)
-    snapshot = compute_indicators(frame, evidence, end_slot=evidence.end_slot, windows=[90])
+    evidence = LivedDays(arrays, verdicts, 300)
+    snapshot = compute_indicators(arrays, evidence, end_slot=evidence.end_slot, windows=[90])
     columns = snapshot.columns[IndicatorKind.LINK, 90]
     return list(zip(columns.interval_low.tolist(), columns.interval_high.tolist(), strict=True))[: len(links)]
 

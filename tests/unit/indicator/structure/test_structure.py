@@ -25,8 +25,8 @@ ALL = [5] * 10
 def of(case, **changes):
     """The structure of a case's only window; ``changes`` are of the register."""
     register = replace(register_of(case.register), **changes)
-    frame = RegisterArrays.of(register)
-    found = structure_by_window(frame, AgencyNetwork.of(register, frame), snapshot(case, frame=frame))
+    arrays = RegisterArrays.of(register)
+    found = structure_by_window(arrays, AgencyNetwork.of(register, arrays), snapshot(case, arrays=arrays))
     return found[0] if found else None
 
 
@@ -132,8 +132,8 @@ def test_a_link_that_is_no_longer_required_takes_nothing_with_it():
     found = of(case, routes=routes)
     assert [(one.provider, one.strict_loss) for one in found.providers] == [("b", 1.0)]
     register = register_of(case.register)
-    frame = RegisterArrays.of(register)
+    arrays = RegisterArrays.of(register)
     in_force = np.array([True, False])
-    falls = node_losses(frame, AgencyNetwork.of(register, frame), in_force, np.array([1.0, np.nan]))
+    falls = node_losses(arrays, AgencyNetwork.of(register, arrays), in_force, np.array([1.0, np.nan]))
     assert falls.providers.tolist() == [0.0, 1.0, 0.0]
     assert (found.resilience, found.weakest, found.bus_links, found.bus_strict_loss) == (0.0, "b", 0, 0.0)

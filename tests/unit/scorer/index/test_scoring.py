@@ -116,7 +116,7 @@ def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_
     assert list(count.due.agencies) == ["land-registry"]
     judgement = scoring.compute(count)
     assert set(judgement.urgent) == {"civil-registry", "land-registry"}
-    assert judgement.snapshot.links[7].counts[:, list(scoring.frame.links).index("deed-civil")].sum() == 1
+    assert judgement.snapshot.links[7].counts[:, list(scoring.arrays.links).index("deed-civil")].sum() == 1
     assert not scoring.stale
     scoring.unpublished()
     assert scoring.due(slot + 2).chunks == ahead.chunks

@@ -134,7 +134,7 @@ def test_targets_that_are_known_are_not_made_again(register: Register, saved: Pa
     """What is read back shares the targets of the register, in the order they were first heard of, and makes the others."""
     store = Store(saved, Calendar.of(register.policy))
     alone = store.load().evidence.drain().targets
-    known = Adopted.of(register).frame.targets[1:]
+    known = Adopted.of(register).arrays.targets[1:]
     shared = store.load(known).evidence.drain().targets
     assert shared == alone
     same = [any(one is other for other in known) for one in shared]

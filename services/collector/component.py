@@ -20,6 +20,7 @@ from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError, PeyvandError, SettingsError
 from services.core.model import FLUSH_SECONDS, Register
 from services.core.runtime import Runtime
+from services.core.tasks import cancel_and_wait
 from services.register.attribution import Attributor
 from services.register.bus import follow_register
 
@@ -142,8 +143,7 @@ async def _work(
         runtime.health.serving()
         await runtime.stop.wait()
         runtime.health.not_serving()
-        for task in (following, *reading):  # what is asked of a server may take a minute; nobody waits for it
-            await _end(task)
+        await cancel_and_wait(following, *reading)  # a request to a server may take a minute; do not wait for it
     crew.check()
     try:
         async with asyncio.timeout(_LAST_FLUSH_SECONDS):
@@ -151,13 +151,6 @@ async def _work(
     except (BusError, TimeoutError) as error:
         # Nothing is lost: what is unpublished stays in the ledger for the next start.
         runtime.log.warning("last_publishing_failed", reason=str(error))
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel a task until it is done: on Python 3.11 a wait that is satisfied in the same moment swallows a cancel."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=0.1)
 
 
 async def main(runtime: Runtime) -> None:

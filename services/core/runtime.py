@@ -25,6 +25,7 @@ from services.core import log as logs
 from services.core import metrics
 from services.core.errors import InputError, ListenError, PeyvandError
 from services.core.settings import Settings, load_settings
+from services.core.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -130,10 +131,7 @@ async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) ->
         # What never served has nothing to drain; it may be waiting for a bus that never comes.
         await asyncio.wait({work}, timeout=DRAIN_SECONDS if runtime.health.has_served else 0)
     runtime.health.not_serving()
-    while not work.done():
-        # Libraries that wait by asyncio.wait_for can swallow a cancellation on Python 3.11: ask until it is heard.
-        work.cancel()
-        await asyncio.wait({work}, timeout=0.1)
+    await cancel_and_wait(work)
     if not work.cancelled():
         work.result()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 from services.core.model import Auth, Probe
+from services.core.watched_files import WatchedFiles
 
 __all__ = ["MissingSecretError", "Secrets", "credential_header", "secret_references"]
 
@@ -41,7 +42,7 @@ def _sendable(reference: str, secrets: Secrets) -> str:
 
 
 # A rotated secret is picked up within this many seconds, without a look at the disk for every probe.
-_KEPT_SECONDS = 10.0
+_RECHECK_SECONDS = 10.0
 
 
 class MissingSecretError(Exception):
@@ -60,26 +61,17 @@ def secret_references(definition: Probe) -> Iterator[str]:
 
 
 class Secrets:
-    """Reads secrets and remembers them for ten seconds."""
+    """Reads secrets; those in files again when these have changed, which takes up to ten seconds to notice."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._known: dict[str, tuple[float, str]] = {}
+        self._files: dict[str, WatchedFiles[str]] = {}
 
     def __repr__(self) -> str:
-        return f"<Secrets of {len(self._known)} references>"
+        return f"<Secrets of {len(self._files)} files>"
 
     def get(self, reference: str) -> str:
         """Return the secret behind a reference, without a trailing newline. Raises MissingSecretError."""
-        now = self._clock()
-        known = self._known.get(reference)
-        if known is not None and known[0] > now:
-            return known[1]
-        value = self._read(reference)
-        self._known[reference] = (now + _KEPT_SECONDS, value)
-        return value
-
-    def _read(self, reference: str) -> str:
         kind, _, place = reference.partition(":")
         if kind == "env":
             value = os.environ.get(place)
@@ -88,8 +80,14 @@ class Secrets:
             return value
         if kind != "file":
             raise MissingSecretError("a credential is not given by reference (env:NAME or file:PATH)")
+        watched = self._files.get(place)
+        if watched is None:
+            path = Path(place)
+            watched = self._files[place] = WatchedFiles(
+                (path,), lambda: path.read_text("utf-8").rstrip("\r\n"), interval=_RECHECK_SECONDS, clock=self._clock
+            )
         try:
-            value = Path(place).read_text(encoding="utf-8").rstrip("\r\n")
+            value = watched.get()
         except (OSError, UnicodeDecodeError) as error:
             raise MissingSecretError(f"the file {place} that holds a credential cannot be read") from error
         if not value:

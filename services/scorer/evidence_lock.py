@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
+from services.core.tasks import run_in_thread
+
 __all__ = ["TURN_SECONDS", "Turns"]
 
 T = TypeVar("T")
@@ -25,13 +27,7 @@ class Turns:
     async def do(self, call: Callable[[], T]) -> T:
         """Return what the call returns, made in a thread that has the evidence to itself."""
         async with self.lock:
-            work = asyncio.ensure_future(asyncio.to_thread(call))
-            try:
-                return await asyncio.shield(work)
-            except asyncio.CancelledError:
-                # A thread cannot be cancelled, and nobody may have the evidence before it is done.
-                await asyncio.wait({work})
-                raise
+            return await run_in_thread(call)
 
     async def through(self, pieces: Iterator[object]) -> None:
         """Go through pieces of work likewise, with others in between."""

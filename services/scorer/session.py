@@ -14,6 +14,7 @@ from services.core.bus import EXCHANGES, MEASUREMENTS, STREAMS, Bus
 from services.core.errors import BusError, GapError
 from services.core.model import Register
 from services.core.runtime import Runtime
+from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.register.attribution import Attributor
 from services.scorer.evidence_lock import Turns
@@ -67,7 +68,6 @@ class Session:
         self._turns = Turns()
         self._serving = Serving(runtime.health)
         self._reconciler = Reconciler(exchanges, self._turns)
-        self._saving: asyncio.Future[None] | None = None
 
     async def run(self, registers: asyncio.Queue[Register]) -> Register | None:
         """Score until told to stop (None), or until a register has another calendar (that register).
@@ -127,8 +127,6 @@ class Session:
             pass
         finally:
             self._runtime.health.not_serving("saving the evidence")
-            if self._saving is not None:
-                await self._saving
             await self._save()
         return self._next
 
@@ -230,9 +228,7 @@ class Session:
         async with self._turns.lock:
             save = self._scoring.save()
         if save is not None:
-            # A thread cannot be cancelled: whoever is, leaves it to finish, and it is waited for at the end.
-            self._saving = asyncio.ensure_future(asyncio.to_thread(self._store.save, save))
-            await asyncio.shield(self._saving)
+            await run_in_thread(partial(self._store.save, save))
             await self._turns.do(partial(self._store.let_go, self._scoring.evidence))
 
 

@@ -13,10 +13,9 @@ import grpc
 
 from services.core.errors import SettingsError
 from services.core.settings import Settings
+from services.core.watched_files import WatchedFiles
 
 __all__ = ["Encryption", "credentials_by"]
-
-_Stamp = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +31,27 @@ class Encryption:
 
         ``failed`` is told when changed files are unusable; the ones before them then stay in use.
         """
-        latest = self._stamp()
-        first = self._read()
+        files = (self.certificate, self.key, *(() if self.client_ca is None else (self.client_ca,)))
+        watched = WatchedFiles(files, self._read)
+        latest = _current(watched)
 
         def changed() -> grpc.ServerCertificateConfiguration | None:
             nonlocal latest
             try:
-                stamp = self._stamp()
-                if stamp == latest:
-                    return None
-                found = self._read()
+                current = _current(watched)
             except SettingsError as error:
                 failed(error)
                 return None
-            latest = stamp
-            return found
+            if current is latest:
+                return None
+            latest = current
+            return current
 
         return grpc.dynamic_ssl_server_credentials(
-            first,
+            latest,
             changed,  # type: ignore[arg-type]  # None means that nothing changed, which its types forget
             require_client_authentication=self.client_ca is not None,
         )
-
-    def _files(self) -> tuple[Path, ...]:
-        return (self.certificate, self.key, *(() if self.client_ca is None else (self.client_ca,)))
-
-    def _stamp(self) -> _Stamp:
-        try:
-            return tuple((stat.st_mtime_ns, stat.st_size) for stat in (file.stat() for file in self._files()))
-        except OSError as error:
-            raise SettingsError(f"the api's certificates cannot be read: {error}") from error
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         # gRPC takes any text for a certificate and fails at the first handshake; Python's reader says what is wrong.
@@ -81,6 +71,13 @@ class Encryption:
             [(self.key.read_bytes(), self.certificate.read_bytes())],
             None if self.client_ca is None else self.client_ca.read_bytes(),
         )
+
+
+def _current(watched: WatchedFiles[grpc.ServerCertificateConfiguration]) -> grpc.ServerCertificateConfiguration:
+    try:
+        return watched.get()
+    except OSError as error:
+        raise SettingsError(f"the api's certificates cannot be read: {error}") from error
 
 
 def credentials_by(settings: Settings, failed: Callable[[SettingsError], None]) -> grpc.ServerCredentials | None:

@@ -23,6 +23,7 @@ from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError, Fault, InputError, SettingsError
 from services.core.model import Register
 from services.core.settings import Settings
+from services.core.watched_files import file_stamps
 from services.register.bus import keep_register, publish_register
 from services.register.directory import LoadedRegister, load_register, read_directory
 from services.register.discovery import IMPORTERS, compare_members, read_lists, write_files
@@ -199,7 +200,7 @@ async def _watch(directory: Path, settings: Settings, *, every: float = _KEEP_SE
     Look ``every`` so many seconds whether the bus still has what was published: a bucket may have been made anew.
     """
     clock = asyncio.get_running_loop().time
-    done: frozenset[tuple[str, int, int]] | None = None
+    done: object = None
     published, due = None, 0.0
     async with _bus(settings) as bus:
         while True:
@@ -242,9 +243,9 @@ def _bus(settings: Settings) -> AbstractAsyncContextManager[Bus]:
     return connect_from_settings(settings, role="register", name="register")
 
 
-def _fingerprint(directory: Path) -> frozenset[tuple[str, int, int]]:
+def _fingerprint(directory: Path) -> object:
     try:
-        stats = [(str(path), path.stat()) for path in directory.rglob("*")]
+        paths = sorted(directory.rglob("*"))
+        return paths, file_stamps(paths)
     except OSError:
-        return frozenset()
-    return frozenset((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
+        return ()

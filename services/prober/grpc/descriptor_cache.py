@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from services.core.watched_files import WatchedFiles
 from services.prober.grpc.descriptors import DescriptorError, Descriptors, read_descriptor_set
 
 __all__ = ["DescriptorCache"]
@@ -24,7 +25,7 @@ class DescriptorCache:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._files: dict[Path, tuple[tuple[int, int, int], Descriptors]] = {}
+        self._files: dict[Path, WatchedFiles[Descriptors]] = {}
         self._reflected: dict[ServiceKey, tuple[float, Descriptors]] = {}
 
     def __repr__(self) -> str:
@@ -33,18 +34,13 @@ class DescriptorCache:
     def of_file(self, reference: str) -> Descriptors:
         """Return the descriptors in ``file:PATH``, a FileDescriptorSet. Raises DescriptorError."""
         path = Path(reference.removeprefix("file:"))
+        watched = self._files.get(path)
+        if watched is None:
+            watched = self._files[path] = WatchedFiles((path,), lambda: read_descriptor_set(path.read_bytes()))
         try:
-            found = path.stat()
-            stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
-            known = self._files.get(path)
-            if known is not None and known[0] == stamp:
-                return known[1]
-            data = path.read_bytes()
+            return watched.get()
         except OSError as error:
             raise DescriptorError(f"the descriptors in {path.name} cannot be read") from error
-        descriptors = read_descriptor_set(data)
-        self._files[path] = (stamp, descriptors)
-        return descriptors
 
     def of_server(self, key: ServiceKey) -> Descriptors | None:
         """Return what a server has told of a service, however long ago."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, time
 
+from services.core.watched_files import WatchedFiles
 from services.prober.secrets import MissingSecretError
 from services.prober.tls.verification import read_certificates
 
@@ -20,13 +21,11 @@ _RECHECKED = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Own:
-    """A context that holds our certificate, the files it came from, and the dates it is good between (epoch seconds)."""
+    """A context that holds our certificate, and the dates it is good between (epoch seconds)."""
 
     context: ssl.SSLContext
-    stamp: tuple[object, ...]
     before: float
     after: float
-    recheck: float
 
 
 class TlsContexts:
@@ -40,7 +39,7 @@ class TlsContexts:
         self._clock = clock
         self._wall = wall
         self._plain: dict[tuple[str, ...], ssl.SSLContext] = {}
-        self._own: dict[tuple[tuple[str, ...], str, str], _Own] = {}
+        self._own: dict[tuple[tuple[str, ...], str, str], WatchedFiles[_Own]] = {}
 
     def get(self, alpn: tuple[str, ...] = (), certificate: str = "", key: str = "") -> ssl.SSLContext:
         """Return the context that offers these protocols and, given as ``file:PATH``, this client certificate.
@@ -56,17 +55,18 @@ class TlsContexts:
 
     def _with(self, alpn: tuple[str, ...], certificate: str, key: str) -> ssl.SSLContext:
         wanted = (alpn, certificate, key)
-        paths = Path(certificate.removeprefix("file:")), Path(key.removeprefix("file:"))
-        own = self._own.get(wanted)
-        now = self._clock()
-        if own is None or own.recheck <= now:
-            stamp = tuple(map(_stamp, paths))
-            if own is None or own.stamp != stamp:
-                own = _load(_context(alpn), *paths, stamp, now + _RECHECKED)
-            else:
-                own = _Own(own.context, stamp, own.before, own.after, now + _RECHECKED)
-            self._own[wanted] = own
-        self._check_dates(own, paths[0].name)
+        watched = self._own.get(wanted)
+        if watched is None:
+            paths = Path(certificate.removeprefix("file:")), Path(key.removeprefix("file:"))
+            watched = self._own[wanted] = WatchedFiles(
+                paths, lambda: _load(_context(alpn), *paths), interval=_RECHECKED, clock=self._clock
+            )
+        try:
+            own = watched.get()
+        except OSError as error:
+            name = Path(str(error.filename)).name
+            raise MissingSecretError(f"our file {name} for TLS is missing or cannot be read") from error
+        self._check_dates(own, watched.paths[0].name)
         return own.context
 
     def _check_dates(self, own: _Own, name: str) -> None:
@@ -86,16 +86,7 @@ def _context(alpn: tuple[str, ...]) -> ssl.SSLContext:
     return context
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
-    """Tell one content of a file from another. Raises MissingSecretError."""
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise MissingSecretError(f"our file {path.name} for TLS is missing or cannot be read") from error
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _load(context: ssl.SSLContext, certificate: Path, key: Path, stamp: tuple[object, ...], recheck: float) -> _Own:
+def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> _Own:
     try:
         leaf = read_certificates(certificate.read_bytes())[0]
         # Without a passphrase of its own OpenSSL would ask for one on the terminal.
@@ -111,7 +102,7 @@ def _load(context: ssl.SSLContext, certificate: Path, key: Path, stamp: tuple[ob
     except ValueError as error:
         raise MissingSecretError(f"our client certificate {certificate.name} is none: {error}") from error
     before, after = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
-    return _Own(context, stamp, before, after, recheck)
+    return _Own(context, before, after)
 
 
 def _no_passphrase() -> str:

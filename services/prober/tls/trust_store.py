@@ -9,6 +9,7 @@ from time import monotonic
 
 import certifi
 
+from services.core.watched_files import WatchedFiles
 from services.prober.secrets import MissingSecretError
 from services.prober.tls.verification import ChainVerifier, read_certificates
 
@@ -23,29 +24,27 @@ class TrustStore:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._known: dict[str, tuple[float, int, ChainVerifier]] = {}
+        self._files: dict[str, WatchedFiles[ChainVerifier]] = {}
         self._facts_only = ChainVerifier(())
 
     def get(self, ca: str, *, verify: bool) -> ChainVerifier:
         """Return what a profile believes: ``ca`` is ``file:PATH``, empty for the system's. Raises MissingSecretError."""
         if not verify:
             return self._facts_only
-        known = self._known.get(ca)
-        now = self._clock()
-        if known is not None and known[0] > now:
-            return known[2]
-        path = Path(ca.removeprefix("file:") if ca else _system_bundle())
-        try:
-            changed = path.stat().st_mtime_ns
-            trust = (
-                known[2]
-                if known is not None and known[1] == changed
-                else ChainVerifier(read_certificates(path.read_bytes()))
+        watched = self._files.get(ca)
+        if watched is None:
+            path = Path(ca.removeprefix("file:") if ca else _system_bundle())
+            watched = self._files[ca] = WatchedFiles(
+                (path,),
+                lambda: ChainVerifier(read_certificates(path.read_bytes())),
+                interval=_RECHECKED,
+                clock=self._clock,
             )
+        try:
+            return watched.get()
         except (OSError, ValueError) as error:
-            raise MissingSecretError(f"the authorities in {path.name} cannot be read: {error}") from error
-        self._known[ca] = (now + _RECHECKED, changed, trust)
-        return trust
+            name = watched.paths[0].name
+            raise MissingSecretError(f"the authorities in {name} cannot be read: {error}") from error
 
 
 def _system_bundle() -> str:

@@ -11,7 +11,7 @@ import pytest
 from nats.errors import StaleConnectionError
 
 from services.core.bus import MAX_ATOMIC_PUTS, connect
-from services.core.bus import stream_configs as bus_streams
+from services.core.bus import streams as bus_streams
 from services.core.bus.embedded import server_configuration, write_configuration
 from services.core.bus.names import (
     EXCHANGES,

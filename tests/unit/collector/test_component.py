@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.collector.component import _Crew, _end
+from services.collector.component import _Crew
 from services.core.errors import StateError
 
 
@@ -30,23 +30,3 @@ async def test_the_first_failure_stops_all():
     await working
     with pytest.raises(StateError, match="first"):
         crew.check()
-
-
-async def test_a_task_that_swallows_a_cancel_is_ended():
-    """A task that loses its first cancel to a wait that just succeeded is cancelled again, until it is done."""
-    lost = 0
-
-    async def swallows():
-        nonlocal lost
-        while True:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                lost += 1
-                if lost > 1:
-                    raise
-
-    task = asyncio.create_task(swallows())
-    await asyncio.sleep(0)
-    await _end(task)
-    assert (lost, task.cancelled()) == (2, True)

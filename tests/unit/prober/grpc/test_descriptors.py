@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import typing
 from contextlib import suppress
 from pathlib import Path
@@ -171,6 +172,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "set.pb"
     schemas = DescriptorCache()
     path.write_bytes(FileDescriptorSet(file=[_file("tax.proto", *_IMPORTS)]).SerializeToString())
+    os.utime(path, (0, 0))
     first = schemas.of_file(f"file:{path}")
     assert schemas.of_file(f"file:{path}") is first
     path.write_bytes(b"")

@@ -1,0 +1,51 @@
+"""Ending asyncio tasks whose cancellation a library may swallow, and waiting for threads, which cannot be cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+__all__ = ["cancel_and_wait", "propagate_cancellation", "run_in_thread"]
+
+T = TypeVar("T")
+
+_REPEAT_SECONDS = 0.1
+
+
+@contextmanager
+def propagate_cancellation() -> Iterator[None]:
+    """Raise CancelledError on leaving the context when the task was cancelled in it, even if a library swallowed that.
+
+    On Python 3.11 asyncio.wait_for, which nats-py uses, returns its result when that arrives in the same iteration of the
+    event loop as a cancellation, and nats-py's flush ignores cancellations. A task group cancels each of its tasks only
+    once, so a loop in such a task would never end, nor would the group.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    try:
+        yield
+    finally:
+        if task.cancelling() > before:
+            raise asyncio.CancelledError
+
+
+async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks, again and again while one goes on, until all are done. Results and errors stay with the tasks."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_REPEAT_SECONDS)
+
+
+async def run_in_thread(call: Callable[[], T]) -> T:
+    """Return the result of a call made in a thread. When cancelled, wait for the thread before raising CancelledError."""
+    work = asyncio.ensure_future(asyncio.to_thread(call))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait({work})
+        raise

@@ -1,0 +1,58 @@
+"""Values read from files, and read again when the files have changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from math import inf
+from pathlib import Path
+from typing import Generic, TypeVar
+
+__all__ = ["WatchedFiles", "file_stamps"]
+
+T = TypeVar("T")
+
+_SETTLED_NS = 100_000_000  # longer than one tick of any file system's clock
+
+
+def file_stamps(paths: Sequence[Path]) -> tuple[tuple[int, int, int], ...]:
+    """Return inode, size and modification time (ns) of each file: equal while its content is. Raises OSError."""
+    return tuple((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in (path.stat() for path in paths))
+
+
+class WatchedFiles(Generic[T]):
+    """A value that ``read`` makes of some files.
+
+    ``get`` looks at the files at most every ``interval`` seconds of ``clock`` and calls ``read`` again only when one of
+    them has changed. What ``read`` raises is raised; the next ``get`` then tries again.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        read: Callable[[], T],
+        *,
+        interval: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.paths = paths
+        self._read = read
+        self._interval = interval
+        self._clock = clock
+        self._due = -inf
+        self._stamps: tuple[tuple[int, int, int], ...] = ()
+        self._value: T
+
+    def get(self) -> T:
+        """Return the value of the files as they are. Raises OSError when one is missing, and whatever ``read`` raises."""
+        now = self._clock()
+        if now < self._due:
+            return self._value
+        stamps = file_stamps(self.paths)
+        if not self._stamps or stamps != self._stamps:
+            self._value = self._read()
+            # A file written twice in one tick of the file system's clock keeps its stamp: read a new one once more.
+            settled = time.time_ns() - max(modified for _, _, modified in stamps) > _SETTLED_NS
+            self._stamps = stamps if settled else ()
+        self._due = now + self._interval
+        return self._value

@@ -1,0 +1,65 @@
+"""Tasks that swallow a cancellation, and threads, which cannot be cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from threading import Event
+
+import pytest
+
+from services.core.tasks import cancel_and_wait, propagate_cancellation, run_in_thread
+
+
+async def test_a_task_that_swallows_cancellations_is_cancelled_until_it_ends() -> None:
+    """One that ends by itself, and one that goes on twice, are both done afterwards."""
+    swallowed = 0
+
+    async def stubborn() -> None:
+        nonlocal swallowed
+        while swallowed < 2:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                swallowed += 1
+        await asyncio.sleep(3600)
+
+    tasks = [asyncio.create_task(stubborn()), asyncio.create_task(asyncio.sleep(0))]
+    await asyncio.sleep(0)
+    await cancel_and_wait(*tasks)
+    assert swallowed == 2
+    assert tasks[0].cancelled()
+    assert tasks[1].done()
+
+
+async def test_a_swallowed_cancellation_is_raised_after_all() -> None:
+    """Whatever the code within made of it."""
+
+    async def body() -> None:
+        with propagate_cancellation(), suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+    task = asyncio.create_task(body())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_thread_is_waited_for() -> None:
+    """A cancelled caller ends only when the thread has."""
+    started, released = Event(), Event()
+
+    def work() -> None:
+        started.set()
+        released.wait()
+
+    task = asyncio.create_task(run_in_thread(work))
+    await asyncio.to_thread(started.wait)
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    released.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await run_in_thread(lambda: 7) == 7

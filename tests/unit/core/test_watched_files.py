@@ -1,0 +1,83 @@
+"""Values read from files, and read again when these have changed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from services.core.watched_files import WatchedFiles
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def aged(path: Path) -> None:
+    """Make a file look as if it had been written long ago."""
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+
+
+def test_a_file_is_read_again_only_when_it_has_changed(tmp_path: Path) -> None:
+    """Equal inode, size and time mean an equal content."""
+    path, reads = tmp_path / "file", []
+
+    def read() -> str:
+        reads.append(path.read_text())
+        return reads[-1]
+
+    path.write_text("one")
+    aged(path)
+    watched = WatchedFiles((path,), read)
+    assert [watched.get(), watched.get()] == ["one", "one"]
+    assert len(reads) == 1
+    path.write_text("two!")
+    aged(path)
+    assert [watched.get(), watched.get()] == ["two!", "two!"]
+    assert len(reads) == 2
+
+
+def test_a_file_written_twice_in_a_moment_is_read_twice(tmp_path: Path) -> None:
+    """Contents of one size, written within one tick of the file system's clock, have one stamp."""
+    path = tmp_path / "file"
+    path.write_text("one")
+    watched = WatchedFiles((path,), path.read_text)
+    assert watched.get() == "one"
+    written = path.stat().st_mtime_ns
+    path.write_text("two")
+    os.utime(path, ns=(written, written))
+    assert watched.get() == "two"
+
+
+def test_a_change_is_noticed_within_the_interval(tmp_path: Path) -> None:
+    """Within the interval nothing looks at the disk."""
+    path, clock = tmp_path / "file", Clock()
+    path.write_text("one")
+    watched = WatchedFiles((path,), path.read_text, interval=10.0, clock=clock)
+    assert watched.get() == "one"
+    path.unlink()
+    clock.now = 9.9
+    assert watched.get() == "one"
+    clock.now = 10.0
+    with pytest.raises(FileNotFoundError):
+        watched.get()
+
+
+def test_what_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
+    """An unusable content raises until there is a usable one."""
+    path = tmp_path / "file"
+    path.write_text("1")
+    aged(path)
+    watched = WatchedFiles((path,), lambda: int(path.read_text()))
+    assert watched.get() == 1
+    path.write_text("none")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="none"):
+            watched.get()
+    path.write_text("22")
+    assert watched.get() == 22

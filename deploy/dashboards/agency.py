@@ -103,7 +103,7 @@ def _side(made: Dashboard, side: str, persian: str) -> None:
             thresholds=LOST,
             stacked=True,
             series={
-                stage.name.lower(): [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])]
+                stage.label: [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])]
                 for stage in Stage
                 if stage is not Stage.OK
             },
@@ -180,7 +180,7 @@ def _services(made: Dashboard) -> None:
             steps_only=True,
             links=[its_links],
             series={
-                **{stage.name.lower(): [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])] for stage in Stage},
+                **{stage.label: [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])] for stage in Stage},
                 "unknown": [named(both("Unknown", "نادانسته")), coloured(GREY)],
                 "absent": [named(both("On paper", "روی کاغذ")), coloured(BROWN)],
             },

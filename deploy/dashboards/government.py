@@ -387,11 +387,11 @@ def _base() -> str:
 
 
 def _loss(stage: Stage) -> str:
-    return f'max(peyvand_index_loss{{{_GOVERNMENT},stage="{stage.name.lower()}"}})'
+    return f'max(peyvand_index_loss{{{_GOVERNMENT},stage="{stage.label}"}})'
 
 
 def _step(stage: Stage) -> str:
-    return f"{stage + 2} {'index' if stage is Stage.OK else stage.name.lower().replace('_', ' ')}"
+    return f"{stage + 2} {'index' if stage is Stage.OK else stage.label.replace('_', ' ')}"
 
 
 def _piece(expression: str, step: str) -> str:

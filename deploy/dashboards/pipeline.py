@@ -138,7 +138,7 @@ def _state(made: Dashboard) -> None:
 
 def _probers(made: Dashboard) -> None:
     made.with_row(Row(both("Probers", "کاوشگرها")))
-    stages = {stage.name.lower(): [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])] for stage in Stage}
+    stages = {stage.label: [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])] for stage in Stage}
     made.with_panel(
         lines(
             "Probes by outcome",

@@ -90,7 +90,7 @@ class ProbeRunner:
         """Return UNKNOWN in place of a connection that was not made while this machine could make none."""
         if judgement.reason not in _WITHOUT_CONNECTION or not self._environment.conntrack.full():
             return judgement
-        detail = f"the connection-tracking table of this machine was full: {judgement.reason.name.lower()}"
+        detail = f"the connection-tracking table of this machine was full: {judgement.reason.label}"
         return Judgement(Reason.LOCAL_RESOURCES, detail)
 
     def _is_current(self, ready: _Ready) -> bool:

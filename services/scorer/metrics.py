@@ -16,12 +16,12 @@ from services.core.codec import ExchangeVolume
 from services.core.metrics import GaugeFamily, Labels, LateGauge
 from services.core.model import (
     LINK_FINDINGS,
+    LOSS_STAGES,
     Indicator,
     IndicatorKind,
     Outcome,
     Reason,
     Register,
-    Stage,
     Structure,
     link_findings,
 )
@@ -198,7 +198,7 @@ class Gauges:
         self._buses.show({(bus.bus, str(one.window_days)): bus.exchanges for one in heard for bus in one.buses})
 
 
-_VERDICTS = ("", *(outcome.name.lower() for outcome in Outcome), "absent")
+_VERDICTS = ("", *(outcome.label for outcome in Outcome), "absent")
 """Where a slot's verdict has its name; the first is that of links that are not in force."""
 
 
@@ -235,7 +235,7 @@ def _not_ok(register: Register, arrays: RegisterArrays, last_slot: SlotDetail) -
     for at in (*np.flatnonzero(failed).tolist(), *np.flatnonzero(unknown).tolist()):
         link = register.links[names[at]]
         if not link.absent:
-            why = Reason(int(reasons[at])).name.lower()
+            why = Reason(int(reasons[at])).label
             yield (link.id, register.consumer(link), link.provider, why), 1.0
 
 
@@ -270,4 +270,4 @@ def _interval(row: Indicator) -> Iterable[tuple[str, float]]:
 
 
 def _losses(row: Indicator) -> Iterable[tuple[str, float]]:
-    return ((stage.name.lower(), getattr(row.losses, stage.name.lower())) for stage in Stage if stage < Stage.OK)
+    return ((stage, getattr(row.losses, stage)) for stage in LOSS_STAGES)

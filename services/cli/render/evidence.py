@@ -15,11 +15,10 @@ from peyvand.v1 import block_pb2, indicator_service_pb2, measurement_pb2
 from services.cli.render.format import percent, when
 from services.cli.render.tables import new_table
 from services.cli.render.traffic import told
-from services.core.model import Outcome, Reason
+from services.core.model import STAGES, Outcome, Reason
 
 __all__ = ["findings"]
 
-_STAGES = ("not_connected", "not_answered", "invalid", "late", "stale", "ok")
 _MARKS = {"resolve": "▒", "connect": "░", "tls": "▓", "processing": "█", "transfer": "▄"}
 _BAR_CELLS = 16
 _REASON_CELLS = 30
@@ -49,7 +48,7 @@ def findings(found: indicator_service_pb2.LinkFindings, zone: tzinfo) -> Iterato
 
 
 def _window(found: indicator_service_pb2.LinkFindings) -> Text:
-    counts = {stage: int(getattr(found, stage)) for stage in _STAGES}
+    counts = {stage: int(getattr(found, stage)) for stage in STAGES}
     known = sum(counts.values())
     shown = ", ".join(f"{stage.replace('_', ' ')} {count}" for stage, count in counts.items() if count)
     return Text(f"{found.slots} slots in force, {known} known: {shown or 'none'}")
@@ -144,4 +143,4 @@ def _seconds(length: Duration) -> float:
 
 
 def _word(reason: Reason) -> str:
-    return reason.name.lower().replace("_", " ")
+    return reason.label.replace("_", " ")

@@ -13,11 +13,10 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.render.evidence import findings
 from services.cli.render.format import gain, percent, points, window
 from services.cli.render.tables import new_table
-from services.core.model import IndicatorKind
+from services.core.model import LOSS_STAGES, IndicatorKind
 
 __all__ = ["bounds", "explanation", "indicator_table", "one_indicator", "point", "provenance"]
 
-_STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
 _LEVELS = (
     "isolated",
     "some link works",
@@ -66,7 +65,7 @@ def one_indicator(one: indicator_pb2.Indicator, zone: tzinfo) -> Group:
         table.add_row(
             "strict (all links at once)", f"{_strict(one)}, bounds {_span(one.strict.lower, one.strict.upper)}"
         )
-    for stage in _STAGES:
+    for stage in LOSS_STAGES:
         table.add_row(f"lost: {_words(stage)}", percent(getattr(one.losses, stage)))
     table.add_row("links", f"{one.links_required} required, {one.links_known} known, {one.links_absent} absent")
     if one.HasField("level"):
@@ -113,10 +112,10 @@ def _waterfall(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
     table.add_column("lost", justify="right", no_wrap=True)
     table.add_column("left", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    lost = [float(getattr(answer.losses, stage)) for stage in _STAGES]
+    lost = [float(getattr(answer.losses, stage)) for stage in LOSS_STAGES]
     left = answer.estimate + sum(lost)
     table.add_row("required", "", percent(left), _bar(0, left, "bright_black"))
-    for stage, share in zip(_STAGES, lost, strict=True):
+    for stage, share in zip(LOSS_STAGES, lost, strict=True):
         left -= share
         table.add_row(_words(stage), f"{100 * share:.1f} pp", percent(left), _bar(left, share, "red"))
     table.add_row("answered", "", percent(answer.estimate), _bar(0, answer.estimate, "green"))
@@ -156,7 +155,7 @@ def _links(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
 
 
 def _worst(losses: indicator_pb2.Losses) -> str:
-    return _words(max(_STAGES, key=lambda stage: float(getattr(losses, stage))))
+    return _words(max(LOSS_STAGES, key=lambda stage: float(getattr(losses, stage))))
 
 
 def _words(stage: str) -> str:

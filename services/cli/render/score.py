@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.core.codec import ExchangeVolume
-from services.core.model import Indicator, IndicatorKind, Register, Stage
+from services.core.model import LOSS_STAGES, Indicator, IndicatorKind, Register
 from services.indicator.index import Snapshot
 
 __all__ = ["percent", "show"]
@@ -30,9 +30,8 @@ def show(register: Register, snapshot: Snapshot, volumes: Sequence[ExchangeVolum
     table.add_column("", overflow="fold")
     for name in ("index", "interval", "bounds", "known", "strict", "links", "absent"):
         table.add_column(name, justify="right")
-    for stage in Stage:
-        if stage < Stage.OK:
-            table.add_column(stage.name.lower().replace("_", " "), justify="right")
+    for stage in LOSS_STAGES:
+        table.add_column(stage.replace("_", " "), justify="right")
     for kind in (
         IndicatorKind.GOVERNMENT,
         IndicatorKind.SECTOR,
@@ -65,7 +64,7 @@ def _section(table: Table, kind: IndicatorKind, rows: Sequence[Indicator]) -> No
             if kind is IndicatorKind.ENDPOINT
             else (f"{row.links_known}/{row.links_required}", str(row.links_absent))
         )
-        losses = (getattr(row.losses, stage.name.lower()) for stage in Stage if stage < Stage.OK)
+        losses = (getattr(row.losses, stage) for stage in LOSS_STAGES)
         table.add_row(
             Text(f"  {row.id}"),
             percent(row.point),

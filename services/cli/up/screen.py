@@ -14,10 +14,10 @@ from rich.text import Text
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.render.format import gain, percent
 from services.cli.render.sparkline import sparkline
+from services.core.model import LOSS_STAGES
 
 __all__ = ["Exchanges", "Picture", "left_out", "line", "table"]
 
-_STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
 _TREND = 40
 
 
@@ -69,7 +69,7 @@ def _clock(seconds: float) -> str:
 
 def line(indicator: indicator_pb2.Indicator, probes_per_second: float | None) -> str:
     """One slot in one line, for logs and pipes."""
-    worst = max(_STAGES, key=lambda stage: float(getattr(indicator.losses, stage)))
+    worst = max(LOSS_STAGES, key=lambda stage: float(getattr(indicator.losses, stage)))
     return (
         f"{_clock(indicator.as_of.seconds)}Z  index {_point(indicator)}  bounds {_bounds(indicator)}  "
         f"known {percent(indicator.known_share)}  most lost: {worst} {percent(getattr(indicator.losses, worst))}  "
@@ -96,7 +96,7 @@ def _headline(picture: Picture, indicator: indicator_pb2.Indicator) -> Group:
         f"{indicator.links_required} links, {indicator.links_absent} still on paper",
         "dim",
     )
-    losses = Text("lost: " + "  ".join(f"{stage} {percent(getattr(indicator.losses, stage))}" for stage in _STAGES))
+    losses = Text("lost: " + "  ".join(f"{stage} {percent(getattr(indicator.losses, stage))}" for stage in LOSS_STAGES))
     trend = Text(f"{sparkline(picture.trend[-_TREND:])}  " if picture.trend else "", "cyan") + Text(
         _rate(picture.probes_per_second), "dim"
     )
@@ -129,7 +129,7 @@ def _links(explained: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
     shown.add_column("lost at", no_wrap=True)
     shown.add_column("index if fixed", justify="right")
     for cost in explained.links[:5]:
-        worst = max(_STAGES, key=lambda stage: float(getattr(cost.losses, stage)))
+        worst = max(LOSS_STAGES, key=lambda stage: float(getattr(cost.losses, stage)))
         lost = "still on paper" if cost.link.absent else worst
         shown.add_row(cost.link.id, gain(cost, explained.estimate), lost, percent(cost.index_if_fixed))
     return shown

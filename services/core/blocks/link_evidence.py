@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2
 from services.core.blocks.packed import doubles, message, strings, varints
+from services.core.model import STAGES
 
 __all__ = ["EvidenceColumns", "encode_evidence", "evidence_from_message"]
 
-_STAGES = ("not_connected", "not_answered", "invalid", "late", "stale", "ok")
 _FIELD = block_pb2.IndicatorBlock.DESCRIPTOR.fields_by_name["links"].number
 _NUMBERS = {name: field.number for name, field in block_pb2.LinkEvidence.DESCRIPTOR.fields_by_name.items()}
 
@@ -37,7 +37,7 @@ class EvidenceColumns:
 def encode_evidence(evidence: Sequence[EvidenceColumns]) -> list[bytes]:
     """Each as a field `links` of an IndicatorBlock; many cost little more than one."""
     counts = [varints(_NUMBERS["slots"], [one.slots for one in evidence])]
-    for stage, name in enumerate(_STAGES):
+    for stage, name in enumerate(STAGES):
         counts.append(varints(_NUMBERS[name], [one.verdicts[:, stage] for one in evidence]))
     found, ids, same = [], b"", None
     for one, *columns in zip(evidence, *counts, strict=True):
@@ -55,7 +55,7 @@ def evidence_from_message(message: block_pb2.LinkEvidence) -> EvidenceColumns:
         message.window_days,
         tuple(message.id),
         np.array(message.slots, np.int64),
-        np.array([getattr(message, stage) for stage in _STAGES], np.int64).T,
+        np.array([getattr(message, stage) for stage in STAGES], np.int64).T,
         np.array(message.omega, np.float64),
         np.array(message.share, np.float64),
     )

@@ -19,6 +19,7 @@ from services.core.codec import (
     volume_from_message,
 )
 from services.core.model import (
+    LOSS_STAGES,
     Indicator,
     IndicatorKind,
     Interval,
@@ -31,11 +32,10 @@ from services.core.model import (
 
 __all__ = ["COUNTS", "SHARES", "BlockReader", "IndicatorKey"]
 
-_LOSSES = ("not_connected", "not_answered", "invalid", "late", "stale")
 _STRICT = ("strict_point", "strict_lower", "strict_upper")
 _INTERVAL = ("interval_low", "interval_high")
 
-SHARES = ("point", "lower", "upper", "known_share", *_LOSSES, *_STRICT, *_INTERVAL)
+SHARES = ("point", "lower", "upper", "known_share", *LOSS_STAGES, *_STRICT, *_INTERVAL)
 """Columns of doubles, in the order of BlockColumns.shares."""
 
 COUNTS = ("links_required", "links_known", "links_absent")
@@ -158,7 +158,7 @@ def _reader(message: block_pb2.IndicatorBlock) -> Callable[[int], Indicator]:
     """What gives the indicator in one row of a block whose columns are of one length; making it costs, using it little."""
     kind, ids, window = message.kind, message.id, message.window_days
     point, lower, upper, known_share = message.point, message.lower, message.upper, message.known_share
-    losses = [getattr(message, stage) for stage in _LOSSES]
+    losses = [getattr(message, stage) for stage in LOSS_STAGES]
     strict_point, strict_lower, strict_upper = message.strict_point, message.strict_lower, message.strict_upper
     low, high, level = message.interval_low, message.interval_high, message.level
     required, known, absent = message.links_required, message.links_known, message.links_absent

@@ -27,7 +27,7 @@ from services.core.model.measurement import (
     RecentRows,
     Target,
 )
-from services.core.model.outcome import Outcome, Reason, Stage
+from services.core.model.outcome import LOSS_STAGES, STAGES, Outcome, Reason, Stage
 from services.core.model.probe import (
     BUS_KINDS,
     PROBE_KINDS,
@@ -81,8 +81,10 @@ __all__ = [
     "FACTS",
     "FLUSH_SECONDS",
     "LINK_FINDINGS",
+    "LOSS_STAGES",
     "PROBE_KINDS",
     "SOAP_KINDS",
+    "STAGES",
     "Agency",
     "AnnouncedAgency",
     "Auth",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+
+from services.core.model.outcome import LabelledEnum
 
 __all__ = ["Indicator", "IndicatorKind", "Interval", "Losses", "RankBand", "StrictShare"]
 
 
-class IndicatorKind(IntEnum):
+class IndicatorKind(LabelledEnum):
     """What an indicator is about; numbers are those of peyvand.v1.IndicatorKind."""
 
     GOVERNMENT = 1
@@ -18,11 +19,6 @@ class IndicatorKind(IntEnum):
     SERVICE = 5
     LINK = 6
     ENDPOINT = 7
-
-    @property
-    def label(self) -> str:
-        """The word used in subjects, labels and on the command line."""
-        return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from services.core.model.decorators import unfrozen
 from services.core.model.outcome import Outcome, Reason
+
+if TYPE_CHECKING:  # the values of the register, which the command line needs to start, come without numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "FACTS",

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["OUTCOME_OF", "Outcome", "Reason", "Stage"]
+__all__ = ["LOSS_STAGES", "OUTCOME_OF", "STAGES", "LabelledEnum", "Outcome", "Reason", "Stage"]
 
 
-class Stage(IntEnum):
+class LabelledEnum(IntEnum):
+    """Numbers of the protobuf contract, with a label for people and for metrics."""
+
+    @property
+    def label(self) -> str:
+        """The name in lower case: a label of metrics, a field of messages, a word of the command line."""
+        return self.name.lower()
+
+
+class Stage(LabelledEnum):
     """The stage reached by an inquiry."""
 
     NOT_CONNECTED = 0
@@ -18,7 +27,14 @@ class Stage(IntEnum):
     OK = 5
 
 
-class Outcome(IntEnum):
+STAGES = tuple(stage.label for stage in Stage)
+"""Labels of all stages, in order: fields of LinkEvidence and of the evidence behind a link."""
+
+LOSS_STAGES = STAGES[:-1]
+"""Labels of the stages at which an inquiry is lost: fields of Losses."""
+
+
+class Outcome(LabelledEnum):
     """The judgement of one observation: UNKNOWN, or the stage reached (stage = outcome - 2)."""
 
     UNKNOWN = 1
@@ -35,7 +51,7 @@ class Outcome(IntEnum):
         return None if self is Outcome.UNKNOWN else Stage(self - 2)
 
 
-class Reason(IntEnum):
+class Reason(LabelledEnum):
     """Why an outcome is what it is. Numbers are those of peyvand.v1.Reason; see OUTCOME_OF."""
 
     OK = 1

@@ -74,7 +74,7 @@ def test_flags_and_variables_are_settings(name: str) -> None:
 @page
 def test_what_components_write_is_named_rightly(name: str) -> None:
     """Every metric, reason, event of a log, column and setting that the page names is in a table or in the code."""
-    reasons = {reason.name.lower() for reason in Reason}
+    reasons = {reason.label for reason in Reason}
     code = "".join(file.read_text("utf-8") for file in (ROOT / "services").rglob("*.py"))
     for word in set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", PAGES[name])):
         if word.startswith("peyvand_"):

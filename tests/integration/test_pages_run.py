@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from services.core.bus.roles import write_users
+from tests.support.nats import Nats
 from tests.support.pages import block
 from tests.support.paths import ROOT
 from tests.support.ports import free_base_port, free_first_port, free_port
@@ -78,15 +79,16 @@ def _run(text: str, folder: Path, **more: str) -> str:
     return ended.stdout
 
 
-def _ready(address: str) -> bool:
-    return page(address, "/-/ready")[0] == 200
-
-
 def _until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen within {DEADLINE:.0f} s"
         time.sleep(0.05)
+
+
+def _answers(where: str, path: str) -> bool:
+    """Whether HOST:PORT answers this path with 200."""
+    return page(where, path)[0] == 200
 
 
 @contextmanager
@@ -146,7 +148,7 @@ def test_a_first_register_is_read_and_measured(tmp_path: Path) -> None:
     assert (tmp_path / "peyvand-data" / "live").is_dir()
 
 
-async def test_a_collector_reads_sources_yaml(nats, tmp_path: Path) -> None:
+async def test_a_collector_reads_sources_yaml(nats: Nats, tmp_path: Path) -> None:
     """A collector takes the page's sources.yaml and serves what it exposes; SIGTERM ends it well."""
     (yaml,) = re.findall(r"^### 2\.1 Log files\n```yaml\n(.*?)^```", _text("exchange"), re.MULTILINE | re.DOTALL)
     (tmp_path / "sources.yaml").write_text(yaml.replace("/var/log/xroad", str(tmp_path)))
@@ -155,7 +157,7 @@ async def test_a_collector_reads_sources_yaml(nats, tmp_path: Path) -> None:
     settings = {"PEYVAND_NATS": nats.url, "PEYVAND_CREDENTIALS": str(nats.credentials), "PEYVAND_METRICS": where}
     text = "exec " + block("docs/exchange.md: 5. X-Road in ten minutes 1").text
     with _started(text, tmp_path, PEYVAND_STATE=str(tmp_path / "state"), **settings) as process:
-        _until(lambda: page(where, "/metrics")[0] == 200, "an answer of /metrics")
+        _until(partial(_answers, where, "/metrics"), "an answer of /metrics")
         process.terminate()
         output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 0, output
@@ -171,7 +173,7 @@ def test_the_rules_can_be_run_beside_up(tmp_path: Path) -> None:
     text = block("docs/alerts.md: Alerts 1").text.replace("/tmp/", f"{tmp_path}/")
     with _started(f"{text}wait", tmp_path / "rules", PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"):
         for name, address in where.items():
-            _until(partial(_ready, address), f"{name} being ready")
+            _until(partial(_answers, address, "/-/ready"), f"{name} being ready")
 
 
 @pytest.fixture
@@ -237,7 +239,7 @@ async def tax(tmp_path: Path) -> AsyncIterator[int]:
     (tmp_path / "register").mkdir()
     (tmp_path / "register" / "ca.pem").write_bytes(Path(authority.reference.removeprefix("file:")).read_bytes())
 
-    async def clearance(_request: Request, writer) -> None:
+    async def clearance(_request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b'{"national_id": "0000000000", "clear": "no" }'))
 
     async with serving(clearance, tls=authority.context("tax.example")) as server:
@@ -256,7 +258,8 @@ async def test_the_page_s_first_probe_is_explained_so(tax: int, tmp_path: Path) 
     said = await asyncio.to_thread(_run, command[1].replace("tax.example", f"127.0.0.1:{tax}"), tmp_path)
     shown = [line.split("  ")[0] for line in text.splitlines() if line[:1] in ("✓", "✗")]
     assert [line.split("  ")[0] for line in said.splitlines() if line[:1] in ("✓", "✗")] == shown
-    assert re.findall(r"^INVALID\s+JSON\s+.*", text, re.MULTILINE)[0] in said
+    (outcome,) = re.findall(r"^INVALID\s+JSON\s+.*", text, re.MULTILINE)
+    assert outcome in said
 
 
 def _text(name: str) -> str:

@@ -28,7 +28,7 @@ from tests.support.programs import program
 from tests.support.registers import PROBES, write_register
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import Request, answer, serving
-from tests.support.system import System
+from tests.support.system import COMPONENTS, System
 
 DEADLINE = 120.0
 ASKS_THE_API = "explain|indicator|structure|tabulate|rounds|history"
@@ -139,12 +139,19 @@ def test_the_readme_s_commands_run(sandbox: System, tmp_path: Path) -> None:
 
 
 def test_a_first_register_is_read_and_measured(tmp_path: Path) -> None:
-    """The register of the page is without fault, each of its links is probed once, and `up` takes it."""
-    ports = f"--first-port {free_first_port()} --base-port {free_base_port()} --for 3s"
-    _peyvand(tmp_path / ".venv" / "bin" / "peyvand", up=ports)
+    """The register of the page is without fault, each of its links is probed once, and `up` measures it until Ctrl-C."""
+    first = free_first_port()
+    _peyvand(tmp_path / ".venv" / "bin" / "peyvand", up=f"--first-port {first} --base-port {free_base_port()}")
     said = _run(block("docs/first-register.md: Measure your own register 1").text, tmp_path)
     assert "tax-file-identity" in said
-    _run(block("docs/first-register.md: Measure your own register 2").text, tmp_path)
+    text = "exec " + block("docs/first-register.md: Measure your own register 2").text
+    with _started(text, tmp_path) as process:
+        for component in ("prober", "scorer", "api"):
+            where = f"127.0.0.1:{first + COMPONENTS[component]}"
+            _until(partial(_answers, where, "/metrics"), f"an answer of the {component}'s /metrics")
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=DEADLINE)[0]
+    assert process.returncode == 0, output
     assert (tmp_path / "peyvand-data" / "live").is_dir()
 
 

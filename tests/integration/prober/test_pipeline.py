@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -20,6 +19,7 @@ from services.core.settings import Settings
 from services.prober import pipeline as probing_module
 from services.prober.scheduling.schedule import target_phase
 from tests.support.cases.probing import Prober, register, running, slots
+from tests.support.patient_loop import wall_time
 from tests.support.servers.http_server import forever, says, serving
 
 
@@ -68,12 +68,12 @@ async def test_34_overload_sheds_and_says_so(tmp_path: Path) -> None:
 async def test_34_a_launch_that_comes_too_late_is_shed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A launch whose timeout no longer fits into its slot is UNKNOWN/SHED."""
     late = 0.0
-    monkeypatch.setattr(probing_module, "time", lambda: time.time() + late)
+    monkeypatch.setattr(probing_module, "time", lambda: wall_time() + late)
     async with serving(says()) as server:
         urls = {f"link-{number}": server.url() for number in range(30)}
         async with running(tmp_path, register(urls, slot=6, timeout=2.0)) as prober:
             await prober.sink.until(lambda rows: len(rows) > 3)
-            late = 6.0 - time.time() % 6 + 5.0  # far into the next slot, where every launch is due by 4 s
+            late = 6.0 - wall_time() % 6 + 5.0  # far into the next slot, where every launch is due by 4 s
             rows = await prober.sink.until(lambda rows: any(row.reason is Reason.SHED for row in rows))
     assert any("too late" in row.detail for row in rows if row.reason is Reason.SHED)
 
@@ -85,7 +85,7 @@ def _slow(url: str) -> Register:
 async def test_overrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A probe that has not finished when its slot ends is UNKNOWN/OVERRUN."""
     late = 0.0
-    monkeypatch.setattr(probing_module, "time", lambda: time.time() + late)
+    monkeypatch.setattr(probing_module, "time", lambda: wall_time() + late)
     async with serving(forever) as hung, running(tmp_path, _slow(hung.url())) as prober:
         await hung.reaches(1)
         late = 6.0
@@ -171,13 +171,13 @@ async def test_measured_while_the_bus_is_down(tmp_path: Path) -> None:
 
 def half_run_slot() -> int:
     """A slot length by which the slot that runs is neither young nor near its end, at any time of day."""
-    return next(length for length in range(50_000, 100_000, 997) if 0.2 < time.time() % length / length < 0.7)
+    return next(length for length in range(50_000, 100_000, 997) if 0.2 < wall_time() % length / length < 0.7)
 
 
 def passed_name(slot: int) -> str:
     """The id of a link whose phase in the running slot has passed: it is probed at once."""
     names = (f"link-{number}" for number in itertools.count())
-    return next(name for name in names if target_phase(Target(name)) * slot < time.time() % slot - 1)
+    return next(name for name in names if target_phase(Target(name)) * slot < wall_time() % slot - 1)
 
 
 async def test_stopping_finishes_what_is_under_way(tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
-from time import monotonic, time
+from time import time
 
 import pytest
 
@@ -21,6 +22,7 @@ from services.prober.http.token_cache import TokenCache
 from services.prober.transport import egress
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
+from tests.support.patient_loop import takes
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import LOOPBACK, Handler, Request, Server, answer, ask, forever, says, serving
 
@@ -187,7 +189,6 @@ async def test_37_a_token_url_obeys_the_egress_rules(monkeypatch: pytest.MonkeyP
     assert (issuer.connections, target.connections) == (0, 0)
 
 
-@pytest.mark.alone
 async def test_31_a_slow_issuer_ends_the_probe_in_time_but_not_the_request(environment: ProbeEnvironment) -> None:
     """Who waits for a token ends by its own deadline, and the token that comes later serves the next probe."""
     gate = asyncio.Event()
@@ -197,9 +198,7 @@ async def test_31_a_slow_issuer_ends_the_probe_in_time_but_not_the_request(envir
         writer.write(answer(200, b'{"access_token": "late"}'))
 
     async with pair(slow, says()) as (issuer, target):
-        start = monotonic()
-        result = await ask(target.url(), environment=environment, auth=oauth2(issuer), timeout=0.3)
-        assert 0.29 <= monotonic() - start <= 0.35
+        result = await takes(0.3, ask(target.url(), environment=environment, auth=oauth2(issuer), timeout=0.3))
         assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.OWN_CREDENTIAL)
         assert target.connections == 0
         gate.set()
@@ -218,7 +217,6 @@ def after(seconds: float, handler: Handler) -> Handler:
     return handle
 
 
-@pytest.mark.alone
 async def test_a_slow_issuer_is_not_charged_to_the_target(environment: ProbeEnvironment) -> None:
     """A target that had no time left for its answer because of the token is UNKNOWN; with the token at hand it is OK."""
     async with pair(after(0.8, issuing()), after(0.4, says())) as (issuer, target):
@@ -226,12 +224,13 @@ async def test_a_slow_issuer_is_not_charged_to_the_target(environment: ProbeEnvi
             await ask(target.url(), environment=environment, auth=oauth2(issuer), timeout=1.0) for _ in range(2)
         ]
     assert (late.judgement.outcome, late.judgement.reason) == (Outcome.UNKNOWN, Reason.OWN_CREDENTIAL)
-    assert "getting a token took 8" in late.judgement.detail
+    took = re.search(r"getting a token took (\d+) ms", late.judgement.detail)
+    assert took is not None
+    assert int(took[1]) >= 800
     assert late.observation.addresses == ("127.0.0.1",)
     assert (good.judgement.reason, issuer.connections) == (Reason.OK, 1)
 
 
-@pytest.mark.alone
 async def test_a_quick_issuer_excuses_no_target(environment: ProbeEnvironment) -> None:
     """A target that is silent is seen, also by the probe that asked for the token."""
     async with pair(issuing(), forever) as (issuer, target):
@@ -240,7 +239,6 @@ async def test_a_quick_issuer_excuses_no_target(environment: ProbeEnvironment) -
     assert issuer.connections == 1
 
 
-@pytest.mark.alone
 async def test_31_a_request_for_a_token_ends_by_itself(
     environment: ProbeEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

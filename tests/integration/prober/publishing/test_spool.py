@@ -108,14 +108,13 @@ async def test_kill_9_loses_nothing_that_was_spooled(tmp_path: Path) -> None:
     script = textwrap.dedent("""
         import asyncio, sys
         from pathlib import Path
-        from services.indicator.intervals.history import Record
-        from services.prober.publishing.spool import Spool
+        from services.prober.publishing.spool import Spool, SpooledMessage
 
         async def main():
             spool = Spool(Path(sys.argv[1]), 1 << 30)
             spool.open()
             for number in range(100_000):
-                await spool.add([Record.of("s", number.to_bytes(4, "big") * 1000)], rows=1)
+                await spool.add([SpooledMessage.of("s", number.to_bytes(4, "big") * 1000)], rows=1)
                 print(number, flush=True)
 
         asyncio.run(main())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from services.prober.scheduling.membership import Peer
 from services.prober.scheduling.rendezvous import Shares
 from services.prober.scheduling.schedule import ScheduleEntry
 from tests.support.cases.probing import Prober, register, running
+from tests.support.patient_loop import monotonic, wall_time
 from tests.support.servers.http_server import says, serving
 
 SLOT = 2
@@ -27,7 +27,7 @@ def peer(share_from: int | None) -> Peer:
 
 
 def hear(prober: Prober, share_from: int | None, *, leaving: bool = False) -> None:
-    prober.roster.hear(peer(share_from), leaving=leaving, now=time.monotonic())
+    prober.roster.hear(peer(share_from), leaving=leaving, now=monotonic())
     prober.probing.regroup()
 
 
@@ -41,7 +41,7 @@ async def test_a_share_follows_the_peers(tmp_path: Path) -> None:
     """A prober gives its peer's targets up from the very slot the peer names, and takes them back when it leaves."""
     async with serving(says()) as server, running(tmp_path, register(dict.fromkeys(NAMES, server.url()))) as prober:
         await prober.sink.until(lambda rows: {row.target.id for row in rows} == set(NAMES))
-        given_up = (int(time.time()) // SLOT + 2) * SLOT
+        given_up = (int(wall_time()) // SLOT + 2) * SLOT
         hear(prober, None)
         assert prober.probing.targets == len(NAMES)
         hear(prober, given_up)
@@ -50,7 +50,7 @@ async def test_a_share_follows_the_peers(tmp_path: Path) -> None:
         by_slot = {slot: {r.target.id for r in rows if r.slot_start == slot} for slot in (given_up - SLOT, given_up)}
         assert by_slot == {given_up - SLOT: set(NAMES), given_up: mine()}
         hear(prober, given_up, leaving=True)
-        back = (int(time.time()) // SLOT + 1) * SLOT
+        back = (int(wall_time()) // SLOT + 1) * SLOT
         rows = await prober.sink.until(lambda rows: any(row.slot_start > back for row in rows))
         assert {row.target.id for row in rows if row.slot_start == back} == set(NAMES)
 
@@ -74,7 +74,7 @@ async def test_38_a_new_register_among_peers_loses_no_slot(tmp_path: Path) -> No
             await prober.sink.until(bool)
             prober.probing.use(replace(first, register_version="r2"))
             assert prober.probing.targets == len(NAMES)
-            prober.roster.hear(replace(peer(0), register_version="r2"), leaving=False, now=time.monotonic())
+            prober.roster.hear(replace(peer(0), register_version="r2"), leaving=False, now=monotonic())
             prober.probing.regroup()
             assert prober.probing.targets == len(mine())
             rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) >= 4)
@@ -89,7 +89,7 @@ async def test_33_a_clock_that_is_set_stops_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
 ) -> None:
     """A newcomer whose clock is an hour off, and then set, goes on with the slot that runs; slots leapt over are counted."""
-    monkeypatch.setattr(probing_module, "time", lambda: time.time() + ahead)
+    monkeypatch.setattr(probing_module, "time", lambda: wall_time() + ahead)
     async with serving(says()) as server, running(tmp_path, register(dict.fromkeys(NAMES, server.url()))) as prober:
         hear(prober, 0)  # before the first control round
         if ahead == 0.0:
@@ -98,7 +98,7 @@ async def test_33_a_clock_that_is_set_stops_nobody(
             await prober.probing.sees.wait()
         ahead = 3600.0 - ahead
         before = len(prober.sink.rows)
-        set_at = time.time() + ahead
+        set_at = wall_time() + ahead
         rows = await prober.sink.until(lambda rows: any(row.slot_start >= set_at for row in rows[before:]))
         assert {row.target.id for row in rows[before:]} <= mine()
         leapt = prober.sample("peyvand_probe_leapt_slots_total") or 0

@@ -1,0 +1,95 @@
+"""An event loop whose clock stands still while the machine keeps it from running.
+
+Deadlines and schedules of what runs in this loop alone then come out the same on a busy machine as on an idle one. The
+clock counts how long the loop waited as it had planned to, and the CPU time of its thread; it does not count how long the
+operating system let other processes run first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pytest
+
+__all__ = ["PatientLoop", "loop_clock", "monotonic", "takes", "wall_time"]
+
+T = TypeVar("T")
+
+
+class _Clock:
+    """Seconds that the loop's thread waited or computed."""
+
+    def __init__(self) -> None:
+        self.waited = time.monotonic()
+        self.wall_ahead = 0.0
+        self._cpu = time.pthread_getcpuclockid(threading.get_ident())
+
+    def now(self) -> float:
+        return self.waited + time.clock_gettime(self._cpu)
+
+
+_clock = _Clock()
+
+
+class _Selector(selectors.DefaultSelector):
+    """Waits as long as it is asked to, and tells the clock no more than that."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout == 0 or (ready := super().select(0)):
+            return super().select(0) if timeout == 0 else ready
+        began = time.monotonic()
+        ready = super().select(timeout)
+        took = time.monotonic() - began
+        _clock.waited += took if timeout is None else min(took, timeout)
+        return ready
+
+
+class PatientLoop(asyncio.SelectorEventLoop):
+    """A selector event loop on this clock. All such loops run in the main thread and share it."""
+
+    def __init__(self) -> None:
+        super().__init__(_Selector())
+
+    def time(self) -> float:
+        """Seconds of the loop's own clock."""
+        return _clock.now()
+
+
+def monotonic() -> float:
+    """As time.monotonic, by the clock of patient loops."""
+    return _clock.now()
+
+
+def wall_time() -> float:
+    """As time.time, by the clock of patient loops. It agrees with the machine's clock when `loop_clock` is entered."""
+    return _clock.now() + _clock.wall_ahead
+
+
+@contextmanager
+def loop_clock(package: str) -> Iterator[None]:
+    """Have every module of a package that is loaded read this clock in place of time.monotonic and time.time."""
+    _clock.wall_ahead = time.time() - _clock.now()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in list(sys.modules.items()):
+            if name == package or name.startswith(f"{package}."):
+                contents: dict[str, Any] = vars(module)
+                for own, function in ((monotonic, time.monotonic), (wall_time, time.time)):
+                    if contents.get(function.__name__) is function:
+                        patch.setattr(module, function.__name__, own)
+        yield
+
+
+async def takes(seconds: float, work: Awaitable[T]) -> T:
+    """Await ``work``, which must take as many seconds of the loop's clock, give or take a few hundredths."""
+    began = monotonic()
+    done = await work
+    took = monotonic() - began
+    assert seconds - 0.01 <= took <= seconds + 0.05, f"took {took:.3f} s, not {seconds} s"
+    return done

@@ -1,22 +1,258 @@
-"""The evidence as it was counted at one moment, for indexes that are computed while more is taken in."""
+"""The evidence in memory: slots in detail, closed days, and what is counted of them (docs/method.md §2-3; docs/design.md §6)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
 from typing import Self
 
-from services.indicator.calendar import RECORD_DAYS, Calendar
-from services.indicator.register_arrays import RegisterArrays
-from services.indicator.verdicts import DayEvidence, WindowCounts
-from services.indicator.window import Evidence
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["FrozenEvidence"]
+from services.core.model import MeasurementColumns, Outcome, Reason, Target
+from services.indicator.calendar import RECORD_DAYS, Calendar
+from services.indicator.cells import (
+    DayState,
+    EvidenceChanges,
+    IngestResult,
+    KeepArrays,
+    LoadCells,
+    SlotCells,
+    SlotDetail,
+    SlotState,
+    TargetColumns,
+    outcomes,
+    pack_day,
+    reasons,
+)
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.verdicts import DayEvidence, EvidenceCounter, Judge, WindowCounts
+
+__all__ = ["Evidence", "FrozenEvidence"]
+
+
+class Evidence:
+    """All measurements taken in: slots in detail, and closed days packed to the stages that were reached in them.
+
+    Targets get columns in the order they first appear, whether a register has them or not, so a register that arrives
+    after the measurements finds them. Nothing kept depends on a register: every number is derived under the register
+    asked for. A changed register therefore applies to all days alike, and nothing depends on when a day was closed.
+    """
+
+    def __init__(self, calendar: Calendar, *, keep: KeepArrays = tuple) -> None:
+        """Start empty. ``keep`` stores the arrays derived from closed days; by default they stay in memory."""
+        self.calendar = calendar
+        self._keep = keep
+        self._slots = SlotCells()
+        self._packed: dict[date, DayState] = {}
+        self._closed_before = calendar.epoch_slot
+        self._unsaved_slots: set[int] = set()
+        self._unsaved_days: set[date] = set()
+        self._counter: EvidenceCounter | None = None
+
+    @classmethod
+    def restore(
+        cls,
+        calendar: Calendar,
+        *,
+        targets: Sequence[Target],
+        vantages: Sequence[str],
+        slots: Iterable[SlotState],
+        days: Iterable[DayState],
+        away: Mapping[int, LoadCells] = MappingProxyType({}),
+        keep: KeepArrays = tuple,
+    ) -> Evidence:
+        """Return the evidence that was saved, in whatever mixture of ages the states are (see ``EvidenceChanges``).
+
+        Slots ``away`` stay where they are and are loaded when they are needed.
+        """
+        evidence = cls(calendar, keep=keep)
+        evidence._slots = SlotCells(targets, vantages)
+        for day in days:
+            evidence._packed[day.day] = day
+            evidence._closed_before = max(evidence._closed_before, calendar.slots_of(day.day).stop)
+        for slot in slots:
+            evidence._slots[slot.slot] = slot.cells
+        evidence._slots.put_away(away)
+        return evidence
+
+    @property
+    def closed_before(self) -> int:
+        """Slots before this one belong to closed days; rows of them are late."""
+        return self._closed_before
+
+    @property
+    def last_slot(self) -> int | None:
+        """The latest slot kept in detail, or None."""
+        return max(self._slots, default=None)
+
+    @property
+    def columns(self) -> TargetColumns:
+        """The columns of targets, to be shared with other stores of the same measurements."""
+        return self._slots.columns
+
+    @property
+    def vantages(self) -> tuple[str, ...]:
+        """The vantages seen so far, in the order of the cells' rows."""
+        return tuple(self._slots.vantages)
+
+    def take(self, columns: MeasurementColumns) -> IngestResult:
+        """Take in one batch. Taking it in again, or in another order, changes nothing (§2, invariant 13)."""
+        slot, offset = np.divmod(columns.slot_start, self.calendar.slot_seconds)
+        misplaced = (offset != 0) | (slot < self.calendar.epoch_slot)
+        late = ~misplaced & (slot < self._closed_before)
+        rows = np.flatnonzero(~misplaced & ~late)
+        changed = self._slots.merge(columns, rows, slot[rows])
+        self._unsaved_slots |= changed.keys()
+        if self._counter is not None:
+            self._counter.changed(changed)
+        return IngestResult(
+            accepted=len(rows),
+            late=int(late.sum()),
+            misplaced=int(misplaced.sum()),
+            changed=changed,
+        )
+
+    def window(self, arrays: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
+        """Count one window under one register version. Only what changed since the last call is judged again."""
+        return self._counter_of(arrays).window(days, end_slot)
+
+    def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
+        """Yield the counts and causes (§6) of each day of a span of slots, in order.
+
+        Whole closed days are counted once and kept; a part of one is counted at every call.
+        """
+        return self._counter_of(arrays).days(span)
+
+    def verdicts(self, arrays: RegisterArrays, slots: range) -> NDArray[np.int8]:
+        """Return the verdicts (slots, links) of any slots that are kept, in register order; -1 = unknown.
+
+        A link that is not in force or not live is unknown too. Every closed day among the slots has to be unpacked.
+        """
+        return self._counter_of(arrays).verdicts(slots)
+
+    def prepare(self, arrays: RegisterArrays, end_slot: int | None = None) -> Iterator[date]:
+        """Count the closed days, then the other slots up to ``end_slot``, in pieces, so that the caller can work in between.
+
+        Yields the day being counted after every piece: a few milliseconds of a closed day, one slot of the others. What
+        changes meanwhile is counted when it is needed.
+        """
+        for day in sorted(self._packed):
+            if day in self._packed:  # it may have been dropped meanwhile
+                for _ in self._counter_of(arrays).prepare(day):
+                    yield day
+                    if day not in self._packed:
+                        break
+        if end_slot is not None:
+            for _ in self._counter_of(arrays).recount(end_slot):
+                yield self.calendar.day_of(end_slot)
+
+    def close(self, before: int) -> None:
+        """Close every day that is over before slot ``before``; later rows of it are late."""
+        for _ in self.closing(before):
+            pass
+
+    def closing(self, before: int) -> Iterator[date]:
+        """Close days in pieces, and yield the day being closed after each; a day is closed after its last piece.
+
+        Until then its rows must not change any more: call this only for days that nothing can be admitted to.
+        """
+        for day in sorted({self.calendar.day_of(slot) for slot in self._slots if self._closed_before <= slot < before}):
+            slots = self.calendar.slots_of(day)
+            if slots.stop <= before:
+                self._packed[day] = yield from pack_day(day, slots, self._slots)
+                self._unsaved_days.add(day)
+                self._closed_before = slots.stop
+                if self._counter is not None:
+                    self._counter.packed(day)
+
+    def drop(self, *, detail_before: int, days_before: date) -> tuple[tuple[int, ...], tuple[date, ...]]:
+        """Drop the detail of slots of closed days before ``detail_before``, and the closed days before ``days_before``.
+
+        Returns the slots and the days dropped, so that their files can go too.
+        """
+        slots = tuple(sorted(slot for slot in self._slots if slot < min(detail_before, self._closed_before)))
+        days = tuple(sorted(day for day in self._packed if day < days_before))
+        for slot in slots:
+            del self._slots[slot]
+            self._unsaved_slots.discard(slot)
+        for day in days:
+            del self._packed[day]
+            self._unsaved_days.discard(day)
+            if self._counter is not None:
+                self._counter.dropped(day)
+        return slots, days
+
+    def drain(self) -> EvidenceChanges:
+        """Return copies of all that changed since the last call.
+
+        It is not returned again: a process that failed to save it must stop and start from what is on disk.
+        """
+        changes = EvidenceChanges(
+            targets=tuple(self._slots.targets),
+            vantages=tuple(self._slots.vantages),
+            slots=tuple(SlotState(slot, self._slots[slot].copy()) for slot in sorted(self._unsaved_slots)),
+            days=tuple(self._packed[day] for day in sorted(self._unsaved_days)),
+        )
+        self._unsaved_slots.clear()
+        self._unsaved_days.clear()
+        return changes
+
+    def let_go(self, load: Callable[[int], LoadCells], load_day: Callable[[date], DayState], *, room: int) -> None:
+        """Release the memory of what is saved: all slots but the newest, which take up to ``room`` bytes, and closed days.
+
+        ``load`` returns a function that reads a slot again, ``load_day`` a day that holds the same. What changed since
+        the last ``drain`` stays in memory.
+        """
+        self._slots.put_away({slot: load(slot) for slot in self._slots.oldest(room) if slot not in self._unsaved_slots})
+        for day, state in self._packed.items():
+            if isinstance(state.stages, bytes) and day not in self._unsaved_days:
+                self._packed[day] = load_day(day)
+
+    def detail(self, arrays: RegisterArrays, slots: range, targets: Sequence[Target]) -> SlotDetail:
+        """Return the evidence behind some targets' slots, judged by ``arrays``.
+
+        Every call reads each slot: ask once for ``arrays.targets`` and cut, rather than once per agency.
+        """
+        counter = self._counter_of(arrays)
+        judge = counter.judge
+        columns = self._slots.columns.of(targets)
+        row, link = judge.links_among(targets)
+        verdicts = np.full((len(slots), len(targets)), Outcome.UNKNOWN, dtype=np.uint8)
+        shape = (len(slots), len(targets), len(self._slots.vantages))
+        outcome, reason = np.full(shape, Outcome.UNKNOWN, np.uint8), np.full(shape, Reason.NO_MEASUREMENT, np.uint8)
+        for position, slot in enumerate(slots):
+            if slot in self._slots:
+                reached = counter.judged(slot)
+                measured = columns < len(reached)
+                verdicts[position, measured] = reached[columns[measured]] + Outcome.NOT_CONNECTED
+                cells = self._slots.read(slot)[:, columns].T
+                outcome[position], reason[position] = outcomes(cells), reasons(cells)
+            required = judge.requirements(self.calendar.day_of(slot).toordinal())
+            verdicts[position, row[~required.live[link]]] = Outcome.NOT_CONNECTED
+            verdicts[position, row[~required.in_force[link]]] = 0
+            if slot < self.calendar.epoch_slot:
+                verdicts[position] = 0
+        return SlotDetail(slots.start, self.vantages, verdicts, outcome, reason)
+
+    def _counter_of(self, arrays: RegisterArrays) -> EvidenceCounter:
+        counter = self._counter
+        if counter is None or counter.judge.arrays is not arrays:
+            judge = Judge(arrays, self._slots.columns.of(arrays.targets))
+            if counter is None or counter.judge.digest != judge.digest:
+                counter = self._counter = EvidenceCounter(self.calendar, self._slots, self._packed, judge, self._keep)
+            counter.judge = judge
+        return counter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrozenEvidence:
-    """Windows that end at ``end_slot`` exclusive and the days they look back on, under one register; nothing changes it."""
+    """The evidence as counted at one moment, so that an index can be computed while more is taken in.
+
+    It holds windows that end at ``end_slot`` exclusive, and the days of the longest record, under one register.
+    """
 
     calendar: Calendar
     arrays: RegisterArrays
@@ -26,7 +262,7 @@ class FrozenEvidence:
 
     @classmethod
     def of(cls, arrays: RegisterArrays, evidence: Evidence, end_slot: int) -> Self:
-        """Count the register's windows, as the evidence stands."""
+        """Count the register's windows as the evidence stands."""
         calendar, windows = evidence.calendar, arrays.windows_days
         return cls(
             calendar=calendar,
@@ -42,11 +278,11 @@ class FrozenEvidence:
         return self.windows[days]
 
     def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
-        """Yield what each day of the whole span counted holds. Raises ValueError for another register or span."""
+        """Yield the days of the whole span that was counted. Raises ValueError for another register or span."""
         if span:
             self._check(arrays, span.stop)
-        days = list(self.calendar.days(span))
-        if [(day.toordinal(), len(slots)) for day, slots in days] != [(one.day, one.slots) for one in self.past]:
+        days = [(day.toordinal(), len(slots)) for day, slots in self.calendar.days(span)]
+        if days != [(day.day, day.slots) for day in self.past]:
             raise ValueError(f"slots {span.start} to {span.stop} are not the span that was counted")
         yield from self.past
 

@@ -106,7 +106,7 @@ class RegisterArrays:
             service_weight=np.array([register.services[service].weight for service in services], dtype=np.float64),
         )
 
-    def judging(self) -> bytes:
+    def judging_digest(self) -> bytes:
         """Return a digest of all that judging depends on: two registers with the same one count the same evidence alike.
 
         Weights, thresholds and the windows asked for are no part of it.

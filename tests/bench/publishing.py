@@ -21,12 +21,12 @@ from services.core.codec import decode_columns
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.cells.recent import RecentMeasurements
+from services.indicator.evidence import Evidence
 from services.indicator.index.error_budget import BurnCounter
 from services.indicator.index.index import compute_indicators
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.structure import structure_by_window
-from services.indicator.window import Evidence
 from services.register.bus.publish import fetch_register, publish_register
 from services.register.versions.rows import with_versions
 from services.scorer.exchanges.reconciler import Reconciled

@@ -13,7 +13,7 @@ from services.indicator.intervals.recipe import combine_with_bus
 from services.indicator.intervals.sets import ClassEstimates, CommonModeGuard, WindowCauses, bound_groups, bound_links
 from services.indicator.verdicts.causes import CauseSums
 from tests.calibration.government import KINDS, Government
-from tests.calibration.published import Published, frame_of
+from tests.calibration.published import Published, arrays_of
 from tests.calibration.scenarios import SCENARIOS, SEED, WINDOWS
 from tests.calibration.simulate import RECORD_DAYS, Life, live, truth
 
@@ -42,7 +42,7 @@ def run(scenario_number: int, lives: range) -> dict[tuple[int, str], Found]:
 
     def lived(days: int, rng: np.random.Generator) -> Sums | Published:
         if scenario.published:
-            return Published(scenario, government, frame_of(government, scenario), rng)
+            return Published(scenario, government, arrays_of(government, scenario), rng)
         return Sums(live(scenario, government, days, rng), government, young=scenario.young)
 
     root = np.random.SeedSequence(SEED, spawn_key=(scenario_number,))

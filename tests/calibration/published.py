@@ -15,8 +15,8 @@ from services.indicator.calendar import Calendar
 from services.indicator.index.index import compute_indicators
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts.causes import CauseSums
+from services.indicator.verdicts.closed_day import DayCounter, run_to_end
 from services.indicator.verdicts.counts import DayCounts, WindowCounts
-from services.indicator.verdicts.day_count import DayCounter, run_to_end
 from services.indicator.verdicts.day_evidence import DayEvidence
 from services.indicator.verdicts.judge import Judge
 from tests.calibration.government import KINDS, Government
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 class Published:
-    """Indicators of one life of a government, which is of a register ``frame_of`` it."""
+    """Indicators of one life of a government, which is of a register ``arrays_of`` it."""
 
     def __init__(
         self, scenario: Scenario, government: Government, arrays: RegisterArrays, rng: np.random.Generator
@@ -45,7 +45,7 @@ class Published:
         return {kind: (one.point, one.interval_low, one.interval_high) for kind, one in columns.items()}
 
 
-def frame_of(government: Government, scenario: Scenario) -> RegisterArrays:
+def arrays_of(government: Government, scenario: Scenario) -> RegisterArrays:
     """The register of a government, in the order of its links and sets."""
     sets = government.sets
     agencies = [f"agency-{at:04d}" for at in range(government.agencies)]
@@ -116,5 +116,5 @@ class LivedDays:
     def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
         del span  # it is the record
         for day, (tally, causes) in self._days.items():
-            live = self._judge.force(day).live
+            live = self._judge.requirements(day).live
             yield DayEvidence(day, self._slots, tally.counts[:, : len(arrays.links)], live, causes)

@@ -1,10 +1,9 @@
 """Measurements per vantage, target and slot: cells that merge by minimum, recent slots, closed days."""
 
-from services.indicator.cells.closed_days import DayState
-from services.indicator.cells.columns import TargetColumns
+from services.indicator.cells.closed_days import DayState, pack_day
 from services.indicator.cells.packing import outcomes, reasons, stages, verdict
 from services.indicator.cells.recent import RecentMeasurements, recent_batches
-from services.indicator.cells.slots import LoadCells, SlotCells
+from services.indicator.cells.slots import LoadCells, SlotCells, TargetColumns
 from services.indicator.cells.states import EvidenceChanges, IngestResult, KeepArrays, SlotDetail, SlotState
 
 __all__ = [
@@ -19,6 +18,7 @@ __all__ = [
     "SlotState",
     "TargetColumns",
     "outcomes",
+    "pack_day",
     "reasons",
     "recent_batches",
     "stages",

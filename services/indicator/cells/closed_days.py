@@ -1,33 +1,40 @@
-"""Packed: closed days as the stage of every vantage, target and slot, under no register yet."""
+"""Closed days as the stage of every vantage, target and slot, compressed; no register is applied yet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 from zlib import compress, decompressobj
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DayState"]
+from services.indicator.cells.packing import stages
+from services.indicator.cells.slots import SlotCells
+
+__all__ = ["DayState", "pack_day"]
+
+CLOSED_TARGETS: Final = 1 << 16
+"""Targets of a day that are packed at a time; each slot is read once for so many."""
 
 # Level 6 takes 40 % less room at twice the time; a day is packed once.
-_LEVEL = 6
+_LEVEL: Final = 6
 
-# A piece is taken apart at a time, so that a day of a million targets needs neither its room nor its time at once.
-_PIECE_CELLS = 1 << 20
-_READ = 1 << 16
+# A day is unpacked in pieces, so that a million targets need neither all the room nor all the time at once.
+_PIECE_CELLS: Final = 1 << 20
+_READ: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class DayState:
-    """One closed day as it is kept and saved: what was measured, whatever a register says of it.
+    """One closed day as it is kept and saved: what was measured, under no register.
 
-    ``shape`` (vantages, targets, slots), rows and columns as in the id lists of ``Changes``, which may have grown since.
-    ``stages`` int8, -1 = unknown, compressed: pieces of consecutive targets one after another, each a zlib stream of all
-    vantages of them. A target's slots lie side by side, for they resemble each other most. They are bytes,
-    or a view of a file that holds them.
+    ``shape`` (vantages, targets, slots), rows and columns as in the id lists of ``EvidenceChanges``, which may have grown
+    since. ``stages`` are int8, -1 = unknown: pieces of consecutive targets one after another, each a zlib stream of all
+    vantages of them. A target's slots lie side by side, for they resemble each other most. They are bytes, or a view of
+    a file that holds them.
     """
 
     day: date
@@ -43,23 +50,38 @@ class DayState:
         packed = b"".join(compress(np.ascontiguousarray(piece).tobytes(), _LEVEL) for piece in pieces)
         return cls(day, (vantages, targets, slots), packed)
 
-    @classmethod
-    def joined(cls, day: date, shape: tuple[int, int, int], parts: Sequence[DayState]) -> DayState:
-        """Put together a day of this shape that was packed in parts, consecutive targets each."""
-        return cls(day, shape, b"".join(part.stages for part in parts))
-
     def pieces(self) -> Iterator[tuple[int, NDArray[np.int8]]]:
-        """Yield the stages (vantages, some targets, slots) in arrays of their own, each with its first target."""
+        """Yield the first target and the stages (vantages, some targets, slots) of each piece, in arrays of their own.
+
+        Raises ValueError when the stages end too early.
+        """
         vantages, _, slots = self.shape
-        first, at, packed = 0, 0, memoryview(self.stages)
-        while at < len(packed):
-            stream, found = decompressobj(), bytearray()
+        first, position, packed = 0, 0, memoryview(self.stages)
+        while position < len(packed):
+            stream, unpacked = decompressobj(), bytearray()
             while not stream.eof:
-                read = packed[at : at + _READ]
-                if not read:
+                block = packed[position : position + _READ]
+                if not block:
                     raise ValueError(f"the stages of {self.day} end too early")
-                found += stream.decompress(read)
-                at += len(read) - len(stream.unused_data)
-            piece = np.frombuffer(found, dtype=np.int8).reshape(vantages, len(found) // max(1, vantages * slots), slots)
+                unpacked += stream.decompress(block)
+                position += len(block) - len(stream.unused_data)
+            piece = np.frombuffer(unpacked, dtype=np.int8)
+            piece = piece.reshape(vantages, len(unpacked) // max(1, vantages * slots), slots)
             yield first, piece
             first += piece.shape[1]
+
+
+def pack_day(day: date, slots: range, cells: SlotCells) -> Generator[date, None, DayState]:
+    """Return the day's slots packed, CLOSED_TARGETS targets at a time; yields the day after every piece of work."""
+    vantages, targets = len(cells.vantages), len(cells.targets)
+    packed = []
+    for first in range(0, targets, CLOSED_TARGETS):
+        part = slice(first, min(first + CLOSED_TARGETS, targets))
+        reached = np.full((vantages, part.stop - first, len(slots)), -1, dtype=np.int8)
+        for position, slot in enumerate(slots):
+            if slot in cells:
+                reached[:, :, position] = stages(cells.read(slot)[:vantages, part])
+                yield day
+        packed.append(DayState.pack(day, reached).stages)
+        yield day
+    return DayState(day, (vantages, targets, len(slots)), b"".join(packed))

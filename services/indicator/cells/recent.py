@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import FACTS, FactColumns, MeasurementColumns, Outcome, RecentRows, Target
-from services.indicator.cells.columns import TargetColumns
 from services.indicator.cells.packing import pack_cells
+from services.indicator.cells.slots import TargetColumns
 
 __all__ = ["FAILURES", "RecentMeasurements", "recent_batches"]
 

@@ -14,9 +14,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indicator.exchanges.clock import align_to_clock
-
-__all__ = ["BLOCK_HOURS", "FEWEST", "MOST_WEEKS", "UNUSUAL", "VOLUME_WEEKS", "VolumeChange", "volume_change"]
+__all__ = [
+    "BLOCK_HOURS",
+    "FEWEST",
+    "MOST_WEEKS",
+    "UNUSUAL",
+    "VOLUME_WEEKS",
+    "VolumeChange",
+    "align_to_clock",
+    "volume_change",
+]
 
 BLOCK_HOURS: Final = 6
 VOLUME_WEEKS: Final = 3
@@ -113,3 +120,25 @@ def _trend(counts: _Hours) -> NDArray[np.float64]:
         [(logs[:, lag:] - logs[:, :-lag]) * (_WEEK / lag) for lag in range(_WEEK, days, _WEEK)], axis=1
     )
     return np.where(daily.any(axis=1), np.expm1(np.median(slopes, axis=1)), np.nan)
+
+
+_WEEK_HOURS = 168
+
+
+def align_to_clock(counts: NDArray[np.int64], clock: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.float64]:
+    """Lay out consecutive hours (m, h) by the local hour that each begins in, ``clock`` (h,), whose last is the latest.
+
+    Returns a column for each local hour from the first to the last, (m, l); ``counts`` itself where clocks do not change.
+    """
+    if not clock.size or (np.diff(clock) == 1).all():
+        return counts
+    at = clock - clock.min()
+    times = np.bincount(at)
+    laid = np.zeros((len(counts), len(times)))
+    whole = times[at] == 1
+    laid[:, at[whole]] = counts[:, whole]
+    for hour in np.flatnonzero(times != 1):
+        weeks = np.arange(hour % _WEEK_HOURS, len(times), _WEEK_HOURS)
+        if len(others := weeks[times[weeks] == 1]):
+            laid[:, hour] = np.median(laid[:, others], axis=1)
+    return laid

@@ -1,29 +1,143 @@
-"""Slots of one day as bits, 64 to a word: what holds of many targets in many slots, by few operations on few bytes."""
+"""One closed day counted as a whole, with a bit per slot (docs/method.md §3-4, §6).
+
+A bit per target and slot, 64 to a word, makes the counts and the causes of a day of a million links a matter of a second.
+The rule by which failures are charged to causes is the one of ``causes``.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Generator, Iterator
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from scipy.sparse import csr_array
 
-__all__ = ["Words", "among", "count", "pack", "stage_words", "unpack", "width"]
+from services.core.model import Stage
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.verdicts.causes import CauseSums, pause_slots, sum_states
+from services.indicator.verdicts.counts import DayCounts
+from services.indicator.verdicts.judge import Judge
 
-Words = NDArray[np.uint64]
+__all__ = ["Bits", "DayCounter", "charge_day", "pack_bits", "run_to_end"]
+
+Bits = NDArray[np.uint64]
 """Rows of bits (n, w), a bit per slot; those beyond the last slot are 0."""
 
-WORD = 64
+WORD: Final = 64
+
+CELLS: Final = 1 << 20
+"""Slots of targets that are unpacked at a time, so that they fit the processor's cache."""
+
+PIECE_CELLS: Final = 4 * CELLS
+"""Slots of links that are processed between two pauses."""
+
+T = TypeVar("T")
 
 
-def width(slots: int) -> int:
-    """Return how many words hold so many slots."""
-    return -(-slots // WORD)
+class DayCounter:
+    """Counts a number of ``slots`` of the day with this ordinal; targets that are not added are unknown."""
+
+    def __init__(self, judge: Judge, day: int, slots: int, slot_seconds: int) -> None:
+        arrays = judge.arrays
+        self._judge = judge
+        self._day = day
+        self._slots, self._pause = slots, pause_slots(slot_seconds)
+        self._links = len(arrays.links)
+        self._bus = None if arrays.bus is None else self._links + arrays.bus
+        self._counts = DayCounts(arrays, slot_seconds)
+        shape = (self._links, _words(slots))
+        self._known, self._failed = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
+        self._bus_known, self._bus_failed = np.zeros((2, 1, shape[1]), dtype=np.uint64)
+
+    def add(self, targets: NDArray[np.int64], verdicts: NDArray[np.int8]) -> None:
+        """Add some ``targets`` of the register (k,) with their ``verdicts`` (k, slots), as ``Judge.verdicts`` returns them."""
+        stages = _stage_bits(verdicts)
+        for counts, bits in zip(self._counts.counts, stages, strict=True):
+            counts[targets] = _count_bits(bits, counts.dtype)
+        failed = np.bitwise_or.reduce(stages[: Stage.OK])
+        known = failed | stages[Stage.OK]
+        link = targets < self._links
+        self._known[targets[link]], self._failed[targets[link]] = known[link], failed[link]
+        if self._bus is not None:
+            bus = targets == self._bus
+            if bus.any():
+                self._bus_known, self._bus_failed = known[bus], failed[bus]
+
+    def finish(self) -> Generator[None, None, tuple[DayCounts, CauseSums]]:
+        """Return the counts and the causes once every target is added, pausing between pieces."""
+        yield from self._count_services()
+        bus = self._bus_known, self._bus_failed
+        arrays, order = self._judge.arrays, self._judge.by_provider
+        causes = yield from charge_day(arrays, order, self._known, self._failed, bus, self._slots, self._pause)
+        return self._counts, causes
+
+    def _count_services(self) -> Generator[None]:
+        """Count in how many slots each service was up and down (§4): its worst live link decides."""
+        judge, every = self._judge, pack_bits(np.ones((1, self._slots), dtype=np.bool_))
+        live = judge.by_service[judge.requirements(self._day).live[judge.by_service]]
+        services, begin = np.unique(judge.arrays.service[live], return_index=True)
+        for chosen, rows in _pieces(begin, len(live), self._slots):
+            start = begin[chosen] - rows.start
+            down = np.bitwise_or.reduceat(self._failed[live[rows]], start, axis=0)
+            # A failure is worse than not knowing.
+            not_up = np.bitwise_or.reduceat(self._failed[live[rows]] | ~self._known[live[rows]], start, axis=0)
+            self._counts.down[services[chosen]] = _count_bits(down, self._counts.down.dtype)
+            self._counts.up[services[chosen]] = _count_bits(every & ~not_up, self._counts.up.dtype)
+            yield
 
 
-def pack(flags: NDArray[Any]) -> Words:
+def run_to_end(work: Generator[None, None, T]) -> T:
+    """Return the result of work that pauses, without its pauses."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+
+def charge_day(
+    arrays: RegisterArrays,
+    by_provider: NDArray[np.int64],
+    known: Bits,
+    failed: Bits,
+    bus: tuple[Bits, Bits],
+    slots: int,
+    pause: int,
+) -> Generator[None, None, CauseSums]:
+    """Return the sums of the causes of a day, in the order of ``cause_states``, pausing after every piece.
+
+    ``known`` and ``failed`` (links, w) are the slots in which live links were known and in which they failed; ``bus``
+    (1, w) are the same two of the bus. ``by_provider`` (n,) are the positions of the links sorted by provider; ``pause``
+    is that of ``pause_slots``.
+    """
+    agencies = len(arrays.agencies)
+    sums = CauseSums.empty(1 + agencies + len(arrays.links), slots)
+    bus_known, bus_failed = bus
+    _enter(sums, np.zeros(1, dtype=np.int64), bus_known, bus_failed, slots, pause)
+    present, begin = np.unique(arrays.provider[by_provider], return_index=True)
+    for chosen, rows in _pieces(begin, len(by_provider), slots):
+        links, providers, start = by_provider[rows], present[chosen], begin[chosen] - rows.start
+        links_known, links_failed = known.take(links, axis=0), failed.take(links, axis=0)
+        provider_known = np.bitwise_or.reduceat(links_known, start, axis=0)
+        provider_failed = _outvoted(links_known, links_failed, start, slots)
+        # What fails while the bus is down is unknown to every other cause.
+        links_known &= ~(links_failed & bus_failed)
+        provider_known &= ~(provider_failed & bus_failed)
+        provider_failed &= ~bus_failed
+        size = np.diff(np.append(start, len(links)))
+        links_failed &= ~(bus_failed | np.repeat(provider_failed, size, axis=0))
+        _enter(sums, 1 + providers, provider_known, provider_failed, slots, pause)
+        _enter(sums, 1 + agencies + links, links_known, links_failed, slots, pause)
+        yield
+    return sums
+
+
+def pack_bits(flags: NDArray[Any]) -> Bits:
     """Pack flags (n, slots), 0 or not, into words (n, w)."""
     rows, slots = flags.shape
-    room = width(slots) * WORD
+    room = _words(slots) * WORD
     if slots != room:
         padded = np.zeros((rows, room), dtype=flags.dtype)
         padded[:, :slots] = flags
@@ -32,29 +146,81 @@ def pack(flags: NDArray[Any]) -> Words:
     return np.packbits(flags.reshape(-1)).view(np.uint64).reshape(rows, room // WORD)
 
 
-def unpack(words: Words, slots: int) -> NDArray[np.uint8]:
+def _words(slots: int) -> int:
+    return -(-slots // WORD)
+
+
+def _unpack_bits(bits: Bits, slots: int) -> NDArray[np.uint8]:
     """Return the flags (n, slots) as 0 and 1."""
-    return np.unpackbits(words.view(np.uint8), axis=1)[:, :slots]
+    return np.unpackbits(bits.view(np.uint8), axis=1)[:, :slots]
 
 
-def count(words: Words, kind: DTypeLike) -> NDArray[Any]:
+def _count_bits(bits: Bits, kind: DTypeLike) -> NDArray[Any]:
     """Count the bits of each row, (n,)."""
-    found = np.zeros(len(words), dtype=kind)
-    for column in np.bitwise_count(words).T:
-        found += column
-    return found
+    counts = np.zeros(len(bits), dtype=kind)
+    for column in np.bitwise_count(bits).T:
+        counts += column
+    return counts
 
 
-def among(slots: int) -> Words:
-    """Return a row (1, w) in which every one of so many slots is set."""
-    return pack(np.ones((1, slots), dtype=np.bool_))
-
-
-def stage_words(verdicts: NDArray[np.int8]) -> tuple[Words, ...]:
+def _stage_bits(verdicts: NDArray[np.int8]) -> tuple[Bits, ...]:
     """Return in which slots each stage from 0 to 5 was reached, from ``verdicts`` (n, slots), -1 where unknown."""
     rows, slots = verdicts.shape
-    code = np.zeros((rows, width(slots) * WORD), dtype=np.uint8)
+    code = np.zeros((rows, _words(slots) * WORD), dtype=np.uint8)
     np.add(verdicts, 1, out=code[:, :slots], casting="unsafe")
-    one, two, four = (pack(code & np.uint8(bit)) for bit in (1, 2, 4))
+    one, two, four = (pack_bits(code & np.uint8(bit)) for bit in (1, 2, 4))
     low = ~four
     return one & ~two & low, two & ~one & low, one & two, four & ~one & ~two, four & one, four & two
+
+
+def _pieces(begin: NDArray[np.int64], end: int, slots: int) -> Iterator[tuple[slice, slice]]:
+    """Cut consecutive groups of rows into pieces of whole groups, of PIECE_CELLS or a single group each.
+
+    ``begin`` (g,) is where each group begins, ``end`` where the last ends. Yields the groups and the rows of each piece.
+    """
+    piece = max(1, PIECE_CELLS // max(1, slots))
+    edges = np.append(begin, end)
+    first = 0
+    while first < len(begin):
+        last = max(first + 1, int(np.searchsorted(edges, edges[first] + piece, side="right")) - 1)
+        yield slice(first, last), slice(int(edges[first]), int(edges[last]))
+        first = last
+
+
+def _outvoted(known: Bits, failed: Bits, start: NDArray[np.int64], slots: int) -> Bits:
+    """Return in which slots more links of each group fail than are answered; each begins at its ``start`` (g,)."""
+    outvoted = np.zeros((len(start), known.shape[1]), dtype=np.uint64)
+    suspect = np.bitwise_or.reduceat(failed, start, axis=0).any(axis=1)
+    size = np.diff(np.append(start, len(known)))
+    rows = np.flatnonzero(np.repeat(suspect, size))
+    edges = np.cumsum(np.append(0, size[suspect]))
+    votes = np.zeros((len(edges) - 1, slots), dtype=np.int32)
+    step = _step(slots)
+    for first in range(0, len(rows), step):
+        part = rows[first : first + step]
+        cast = 2 * _unpack_bits(failed[part], slots).view(np.int8) - _unpack_bits(known[part], slots).view(np.int8)
+        inside = np.clip(edges - first, 0, len(part))
+        adding = csr_array((np.ones(len(part), dtype=np.int16), np.arange(len(part)), inside))
+        votes += adding @ cast.astype(np.int16)
+    outvoted[suspect] = pack_bits(votes > 0)
+    return outvoted
+
+
+def _enter(sums: CauseSums, causes: NDArray[np.int64], known: Bits, failed: Bits, slots: int, pause: int) -> None:
+    """Enter the sums of these ``causes`` (c,), known and down in slots (c, w)."""
+    kind = sums.known.dtype
+    slots_known, slots_down = _count_bits(known, kind), _count_bits(failed, kind)
+    sums.known[causes], sums.down[causes] = slots_known, slots_down
+    sums.head[causes] = sums.tail[causes] = np.minimum(slots_known, pause)
+    failing = np.flatnonzero(slots_down)
+    step = _step(slots)
+    for first in range(0, len(failing), step):
+        part = failing[first : first + step]
+        states = _unpack_bits(known[part], slots) + _unpack_bits(failed[part], slots)
+        failing_sums = sum_states(np.ascontiguousarray(states.T).view(np.int8) - np.int8(1), pause)
+        sums.outages[causes[part]] = failing_sums.outages
+        sums.head[causes[part]], sums.tail[causes[part]] = failing_sums.head, failing_sums.tail
+
+
+def _step(slots: int) -> int:
+    return min(max(1, CELLS // max(1, slots)), np.iinfo(np.int16).max)

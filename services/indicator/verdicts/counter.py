@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from services.indicator.calendar import Calendar
 from services.indicator.cells import DayState, KeepArrays, SlotCells, stages
 from services.indicator.verdicts.causes import CauseSums, cause_states, join_sums, pause_slots, sum_states
+from services.indicator.verdicts.closed_day import DayCounter, run_to_end
 from services.indicator.verdicts.counts import STAGES, DayCounts, WindowCounts
-from services.indicator.verdicts.day_count import DayCounter, run_to_end
 from services.indicator.verdicts.day_evidence import DayEvidence
 from services.indicator.verdicts.judge import Judge
 from services.indicator.verdicts.slot_verdicts import SlotVerdicts
@@ -113,7 +113,7 @@ class EvidenceCounter:
                 day=day.toordinal(),
                 slots=len(slots),
                 tally=counts if day in self._packed else counts.copy(),  # what is open goes on being counted
-                live=self.judge.force(day.toordinal()).live,
+                live=self.judge.requirements(day.toordinal()).live,
                 causes=self._causes(day, slots),
             )
 

@@ -99,7 +99,7 @@ class WindowCounts:
 
     def add_day(self, judge: Judge, day: int, slots: int, tally: DayCounts | None) -> None:
         """Add a day, of which ``slots`` slots are in the window; those that were measured are counted in ``tally``."""
-        force = judge.force(day)
+        force = judge.requirements(day)
         self.slots[force.in_force] += slots
         self.counts[0, force.in_force & ~force.live] += slots
         self.endpoint_slots[:] += slots

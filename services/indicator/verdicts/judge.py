@@ -45,12 +45,12 @@ class Judge:
 
     def __init__(self, arrays: RegisterArrays, columns: NDArray[np.int64]) -> None:
         self.arrays = arrays
-        self.judging = arrays.judging()
+        self.digest = arrays.judging_digest()
         self.columns = columns
         self.links = columns[: len(arrays.links)]
         self._refused: dict[str, NDArray[np.int64]] = {}
         self._changes = np.unique(np.concatenate([arrays.required_from, arrays.required_until, arrays.live_from]))
-        self._forces: dict[int, DayRequirements] = {}
+        self._requirements: dict[int, DayRequirements] = {}
         self._targets = np.full(columns.max(initial=-1) + 1, -1, dtype=np.int64)
         self._targets[columns] = np.arange(len(columns))
         self.by_service = np.argsort(arrays.service, kind="stable")
@@ -79,7 +79,7 @@ class Judge:
         targets = np.full(reached.shape[1], -1, dtype=np.int64)
         known_to = self._targets[first : first + len(targets)]
         targets[: len(known_to)] = known_to
-        live = np.append(self.force(day).live, np.ones(len(self.columns) - len(self.links), dtype=np.bool_))
+        live = np.append(self.requirements(day).live, np.ones(len(self.columns) - len(self.links), dtype=np.bool_))
         heard = np.flatnonzero(targets >= 0)
         heard = heard[live[targets[heard]]]
         return targets[heard], self.verdict(reached, vantages, first)[heard]
@@ -88,27 +88,27 @@ class Judge:
         """Judge one slot (vantages, columns) of the day with this ordinal. A service is up when all its live links are OK (§4)."""
         of_columns = self.verdict(reached, vantages)
         of_links = of_columns[self.links]
-        force = self.force(day)
+        force = self.requirements(day)
         down = self._any(force.live & (of_links >= 0) & (of_links < Stage.OK))
         unknown = self._any(force.live & (of_links < 0))
         return JudgedSlot(verdict=of_columns, up=force.service_live & ~down & ~unknown, down=down)
 
-    def force(self, day: int) -> DayRequirements:
+    def requirements(self, day: int) -> DayRequirements:
         """Return what is in force on the day with this ordinal."""
         # Between two dates that the register names all days are alike.
         era = int(np.searchsorted(self._changes, day, side="right"))
-        if era not in self._forces:
+        if era not in self._requirements:
             arrays = self.arrays
             in_force = (arrays.required_from <= day) & (day < arrays.required_until)
             live = in_force & (arrays.live_from <= day)
-            self._forces[era] = DayRequirements(
+            self._requirements[era] = DayRequirements(
                 in_force=in_force,
                 live=live,
                 service_in_force=self._any(in_force),
                 service_live=self._any(live),
                 service_paper=self._any(in_force & ~live),
             )
-        return self._forces[era]
+        return self._requirements[era]
 
     def links_among(self, targets: Sequence[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return which of the targets are links of the register, and the positions of those in it."""

@@ -13,11 +13,10 @@ from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK
 from services.core.model import MeasurementColumns
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.cells import IngestResult, RecentMeasurements
-from services.indicator.evidence import FrozenEvidence
+from services.indicator.evidence import Evidence, FrozenEvidence
 from services.indicator.index import BurnCounter, compute_indicators
 from services.indicator.intervals import HistorySums
 from services.indicator.structure import structure_by_window
-from services.indicator.window import Evidence
 from services.scorer.index.admission import admit, closable
 from services.scorer.index.members import Members, having
 from services.scorer.index.results import Adopted, Count, Due, Judgement

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from services.core.codec import ExchangeVolume
 from services.core.model import ExchangeSummary, MeasurementColumns, Register, Structure
 from services.indicator.calendar import Calendar
+from services.indicator.evidence import Evidence
 from services.indicator.index import Snapshot, compute_indicators
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity import FACTORS, Ranking, analyse_ranks, recount_dump
 from services.indicator.structure import AgencyNetwork, structure_by_window
-from services.indicator.window import Evidence
 from services.scorer.exchanges import Exchanges
 from services.scorer.index import admit
 from services.scorer.offline.jsonl import MeasurementLines

@@ -11,9 +11,9 @@ from services.core.blocks import BlockColumns, EvidenceColumns, SlotBlock
 from services.core.bus import SLOTS_PER_BLOCK, slot_key
 from services.core.codec import ExchangeVolume
 from services.core.model import IndicatorKind, Reconciliation, Structure, Traffic
+from services.indicator.evidence import Evidence
 from services.indicator.index import LinkColumns
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.window import Evidence
 from services.scorer.index import Members
 from services.scorer.publishing.columns import Table
 

@@ -30,7 +30,7 @@ from services.core.bus import (
     recent_key,
 )
 from services.core.codec import ExchangeVolume
-from services.indicator.window import Evidence
+from services.indicator.evidence import Evidence
 from services.scorer.exchanges import Reconciled
 from services.scorer.index import Due, Judgement
 from services.scorer.publishing.blocks import slot_blocks

@@ -18,7 +18,7 @@ from services.core.errors import StateError
 from services.core.model import Target
 from services.indicator.calendar import Calendar
 from services.indicator.cells import EvidenceChanges
-from services.indicator.window import Evidence
+from services.indicator.evidence import Evidence
 from services.scorer.state import day_files as days
 from services.scorer.state import slot_files as cells
 from services.scorer.state.atomic import clear_parts, damaged, replace, sync

@@ -14,8 +14,8 @@ from services.core.bus import Bus
 from services.core.bus.names import INDICATORS, MEASUREMENTS
 from services.core.codec import decode_columns, encode_measurements
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import Snapshot
-from services.indicator.window import Evidence
+from services.indicator.evidence import Evidence
+from services.indicator.index.snapshot import Snapshot
 from services.register.directory.load import load_register
 from services.scorer.index.results import Adopted
 from services.scorer.index.scoring import Scoring

@@ -19,7 +19,7 @@ from services.core.model.outcome import Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.cells.recent import RecentMeasurements
-from services.indicator.window import Evidence
+from services.indicator.evidence import Evidence
 from services.scorer.decode import columns_of
 from services.scorer.index.results import Adopted
 from services.scorer.index.scoring import Scoring

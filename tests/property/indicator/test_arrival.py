@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.indicator.calendar import Calendar
+from services.indicator.evidence import Evidence
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts.causes import cause_states, sum_states
-from services.indicator.window import Evidence
 from tests.support.cases.indicator import Case, amended, cases
 from tests.support.cases.indicator_answers import (
     assert_same,

@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 
 from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.verdicts import charging
-from services.indicator.verdicts import closed_day as bits
+from services.indicator.verdicts import closed_day
 from services.indicator.verdicts.causes import CauseSums, cause_states, join_sums, pause_slots, sum_states
-from services.indicator.verdicts.day_count import run_to_end
+from services.indicator.verdicts.closed_day import Bits, charge_day, pack_bits, run_to_end
 
 
-def frame_of(providers: list[int], agencies: int) -> RegisterArrays:
+def arrays_of(providers: list[int], agencies: int) -> RegisterArrays:
     """Return a register with a link to each of the providers listed, all of one service of the last agency."""
     names = [f"a{number}" for number in range(agencies)]
     return RegisterArrays.of(
@@ -62,20 +61,19 @@ def slots(draw: st.DrawFn) -> tuple[list[int], np.ndarray[Any, Any], np.ndarray[
 def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cells: int, pause: int) -> None:
     """However long the day and wherever it is cut, charging it as a whole gives what its slots one by one give."""
     providers, verdicts, bus = case
-    arrays, verdicts = frame_of(providers, 4), np.tile(verdicts, (times, 1))
+    arrays, verdicts = arrays_of(providers, 4), np.tile(verdicts, (times, 1))
     slots = len(verdicts)
     of_bus = np.full(slots, -1, dtype=np.int8) if bus is None else np.tile(bus, times)
 
-    def words(stages: np.ndarray[Any, Any]) -> tuple[bits.Words, bits.Words]:
-        return bits.pack(stages >= 0), bits.pack((stages >= 0) & (stages < 5))
+    def words(stages: np.ndarray[Any, Any]) -> tuple[Bits, Bits]:
+        return pack_bits(stages >= 0), pack_bits((stages >= 0) & (stages < 5))
 
     known, failed = words(np.ascontiguousarray(verdicts.T))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(charging, "CELLS", cells)
-        patch.setattr(charging, "PIECE_CELLS", 4 * cells)
+        patch.setattr(closed_day, "CELLS", cells)
+        patch.setattr(closed_day, "PIECE_CELLS", 4 * cells)
         order = np.argsort(arrays.provider, kind="stable")
-        charge = charging.charge(arrays, order, known, failed, words(of_bus[np.newaxis]), slots, pause)
-        found = run_to_end(charge)
+        found = run_to_end(charge_day(arrays, order, known, failed, words(of_bus[np.newaxis]), slots, pause))
     assert rows(found) == rows(sum_states(cause_states(arrays, verdicts, of_bus), pause))
 
 
@@ -84,7 +82,7 @@ def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cell
 def test_every_failed_slot_is_charged_to_one_cause_at_most(case) -> None:
     """Slot by slot: the bus charges what fails with it, the majority decides on providers, the rest is links' own."""
     providers, verdicts, bus = case
-    states = cause_states(frame_of(providers, 4), verdicts, bus)
+    states = cause_states(arrays_of(providers, 4), verdicts, bus)
     assert states.shape == (len(verdicts), 1 + 4 + len(providers))
     for slot, row in enumerate(verdicts.tolist()):
         bus_verdict = -1 if bus is None else int(bus[slot])

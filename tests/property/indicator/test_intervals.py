@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from services.core.model.indicator import IndicatorKind
 from services.indicator.calendar import RECORD_DAYS
-from services.indicator.index.index import Snapshot, compute_indicators
+from services.indicator.index.index import compute_indicators
+from services.indicator.index.snapshot import Snapshot
 from services.indicator.intervals.history import HistorySums
 from services.indicator.register_arrays import RegisterArrays
 from tests.support.cases.indicator import Case, cases
@@ -27,7 +28,7 @@ Interval = tuple[float, float, float]
 NOTHING = (0.0, 0.0, 0.0)
 
 
-def frame_of(case: Case, bus: str | None, threshold: float) -> RegisterArrays:
+def arrays_of(case: Case, bus: str | None, threshold: float) -> RegisterArrays:
     """Return the register of a case whose policy names this bus and publishes from this known share on."""
     register = register_of(case.register)
     return RegisterArrays.of(replace(register, policy=replace(register.policy, bus=bus, publish_threshold=threshold)))
@@ -223,7 +224,7 @@ def compute(case: Case, arrays: RegisterArrays) -> Snapshot:
 @given(cases(), st.sampled_from([None, "portal"]))
 def test_intervals_are_those_of_the_text_slot_by_slot(case, bus) -> None:
     """Every published interval equals one computed from verdicts alone, without arrays, days that merge or memories."""
-    found = compute(case, frame_of(case, bus, 0.0))
+    found = compute(case, arrays_of(case, bus, 0.0))
     if not oracle.window(case.register, case.days, case.end_slot):
         return
     brute = Brute(case, bus)
@@ -240,7 +241,7 @@ def test_intervals_are_those_of_the_text_slot_by_slot(case, bus) -> None:
 @given(cases(), st.sampled_from([None, "portal"]))
 def test_an_interval_holds_its_point(case, bus) -> None:
     """Where there is an interval, 0 ≤ low ≤ point ≤ high ≤ 1 at the level of .95, and there is one where a point is."""
-    found = compute(case, frame_of(case, bus, 0.8))
+    found = compute(case, arrays_of(case, bus, 0.8))
     for kind in IndicatorKind:
         for row in found.rows(kind, case.days):
             assert (row.interval is None) == (row.point is None or kind is IndicatorKind.ENDPOINT)
@@ -253,7 +254,7 @@ def test_an_interval_holds_its_point(case, bus) -> None:
 @given(cases(), st.sampled_from([None, "portal"]))
 def test_a_memory_changes_nothing(case, bus) -> None:
     """Who remembers, closes days and asks as time goes on gets the bits that are computed at once from nothing."""
-    arrays, kept = frame_of(case, bus, 0.0), HistorySums()
+    arrays, kept = arrays_of(case, bus, 0.0), HistorySums()
     growing = evidence_of(case)
     slots = 86400 // case.register["slot_seconds"]
     for end_slot in range(case.end_slot - 3 * slots, case.end_slot + 1, max(1, slots // 2)):

@@ -13,9 +13,9 @@ from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
+from services.indicator.evidence import Evidence
 from services.indicator.sensitivity.cases import FACTORS
-from services.indicator.sensitivity.rejudge import TargetLimits, rejudge
-from services.indicator.window import Evidence
+from services.indicator.sensitivity.recount import TargetLimits, rejudge
 from tests.support.cases.indicator import Case, cases
 from tests.support.cases.sensitivity import PHI_S, TAU_MS, alike, counted, limited, measured
 

@@ -13,11 +13,11 @@ from services.core.model.indicator import IndicatorKind
 from services.core.model.measurement import MeasurementColumns
 from services.core.model.outcome import Outcome
 from services.indicator.calendar import Calendar
+from services.indicator.evidence import Evidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity.cases import compute_cases, reweigh
 from services.indicator.sensitivity.ranks import analyse_ranks, rank_descending
-from services.indicator.window import Evidence
 from tests.support.cases.indicator import Case, cases
 from tests.support.cases.indicator_answers import register_of
 from tests.support.cases.sensitivity import TAU_MS, alike, counted, limited, measured

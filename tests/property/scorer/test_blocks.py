@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from services.core.blocks.encode import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
 from services.core.codec import ExchangeVolume
 from services.core.model.indicator import IndicatorKind
-from services.indicator.index.index import Snapshot, compute_indicators
+from services.indicator.index.index import compute_indicators
+from services.indicator.index.snapshot import Snapshot
 from services.indicator.register_arrays import RegisterArrays
 from services.scorer.index.members import agency_members
 from services.scorer.publishing.blocks import consumer_blocks, government_block

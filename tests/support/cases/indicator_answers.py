@@ -15,9 +15,10 @@ from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import Snapshot, compute_indicators
+from services.indicator.evidence import Evidence
+from services.indicator.index.index import compute_indicators
+from services.indicator.index.snapshot import Snapshot
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.window import Evidence
 from tests.support.cases.indicator import VANTAGES, Case
 from tests.support.oracles import index as oracle
 

@@ -17,7 +17,7 @@ from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import Snapshot
+from services.indicator.index.snapshot import Snapshot
 from services.register.directory.load import load_register
 from services.scorer.index.results import Adopted
 from services.scorer.index.scoring import Scoring

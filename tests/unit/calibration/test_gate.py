@@ -11,7 +11,7 @@ from services.indicator.index.index import METHOD_VERSION
 from tests.calibration.cells import cells_of
 from tests.calibration.gate import Found, Sums, run
 from tests.calibration.government import KINDS, Government
-from tests.calibration.published import Published, frame_of
+from tests.calibration.published import Published, arrays_of
 from tests.calibration.scenarios import REPLICATIONS, SCENARIOS, SEED, WINDOWS
 from tests.calibration.simulate import live
 from tests.support.paths import ROOT
@@ -25,7 +25,7 @@ def test_the_gate_puts_intervals_together_as_they_are_published(name: str) -> No
     scenario = next(one for one in SCENARIOS if one.name == name)
     government = Government.of(scenario, np.random.default_rng(1))
     lived = Sums(live(scenario, government, 90, np.random.default_rng(2)), government, young=False)
-    published = Published(scenario, government, frame_of(government, scenario), np.random.default_rng(2))
+    published = Published(scenario, government, arrays_of(government, scenario), np.random.default_rng(2))
     for days in WINDOWS:
         mine, theirs = lived.intervals(days), published.intervals(days)
         for kind in KINDS:

@@ -9,13 +9,12 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from services.indicator import window as window_module
 from services.indicator.calendar import Calendar
-from services.indicator.evidence import FrozenEvidence
+from services.indicator.cells import closed_days
+from services.indicator.evidence import Evidence, FrozenEvidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.intervals.history import HistorySums
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.window import Evidence
 from tests.support.cases.indicator_answers import register_of
 from tests.unit.indicator.test_window import FIRST, a_case, a_link, new_evidence, row, take
 
@@ -82,7 +81,7 @@ def test_what_was_not_counted_is_refused() -> None:
 def test_a_day_closed_in_parts_says_the_same(monkeypatch: pytest.MonkeyPatch, targets: int) -> None:
     """However many targets are packed at a time, a closed day holds what was measured, and closes with its last piece."""
     whole, arrays = evidence_and_frame()
-    monkeypatch.setattr(window_module, "CLOSED_TARGETS", targets)
+    monkeypatch.setattr(closed_days, "CLOSED_TARGETS", targets)
     evidence, _ = evidence_and_frame()
     assert_same(
         compute_indicators(arrays, evidence, end_slot=CASE.end_slot),

@@ -16,6 +16,7 @@ from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ALWAYS, Agency, Endpoint, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
+from services.indicator.evidence import Evidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.intervals.history import HistorySums
 from services.indicator.intervals.intervals import Intervals, OutageHistory
@@ -24,7 +25,6 @@ from services.indicator.intervals.outages import OutageTotals
 from services.indicator.intervals.recipe import bound_bus, bound_sets, cause_moments, estimate_lengths, pool_causes
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import link_shares
-from services.indicator.window import Evidence
 from tests.support.paths import ROOT
 
 FIRST, SLOT, DAYS, SLOTS = 1_772_323_200, 300, 28, 288

@@ -13,11 +13,12 @@ from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service, Vantage
 from services.indicator.calendar import Calendar
-from services.indicator.index.index import Snapshot, compute_indicators
+from services.indicator.evidence import Evidence
+from services.indicator.index.index import compute_indicators
+from services.indicator.index.snapshot import Snapshot
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.structure import structure_by_window
-from services.indicator.window import Evidence
 from tests.support.paths import ROOT
 
 FIRST, SLOT = 1_772_323_200, 300

@@ -12,8 +12,8 @@ from services.core.model.measurement import Target
 from services.core.model.outcome import Outcome, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.cells import DayState
+from services.indicator.evidence import Evidence
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.window import Evidence
 from tests.support.cases.indicator import Case
 from tests.support.cases.indicator_answers import (
     assert_same,
@@ -63,7 +63,7 @@ def row(link, hour, stage, vantage="north", time=0):
     return (False, link, vantage, FIRST + hour, (FIRST + hour) * HOUR * 10**6 + time, stage)
 
 
-def frame_of(case):
+def arrays_of(case):
     return RegisterArrays.of(register_of(case.register))
 
 
@@ -76,8 +76,8 @@ def new_evidence(case):
 
 
 def counts(case, evidence, link):
-    found = evidence.window(frame_of(case), 7, case.end_slot)
-    return found.counts[:, frame_of(case).links.index(link)].tolist()
+    found = evidence.window(arrays_of(case), 7, case.end_slot)
+    return found.counts[:, arrays_of(case).links.index(link)].tolist()
 
 
 def test_rows_are_sorted_into_accepted_late_and_misplaced():
@@ -139,7 +139,7 @@ def test_a_changed_register_applies_to_the_whole_window():
     ):
         after = a_case(a_link("l"), a_link("m", **changes))
         after.measurements = rows
-        found = measured(snapshot(after, evidence, frame_of(after)))
+        found = measured(snapshot(after, evidence, arrays_of(after)))
         assert_same(found, truth_of(after))
 
 
@@ -176,7 +176,7 @@ def test_an_earlier_end_is_counted_afresh_while_slots_are_open():
     case = a_case(a_link("l"))
     evidence = new_evidence(case)
     take(evidence, [row("l", hour, 5) for hour in range(48)])
-    arrays = frame_of(case)
+    arrays = arrays_of(case)
     for end in (48, 10, 30, 10, 48, 0):
         found = evidence.window(arrays, 7, FIRST + end)
         assert (found.slots.tolist(), found.counts[5].tolist()) == ([end], [end])
@@ -186,7 +186,7 @@ def test_the_window_moves_on_past_days_that_are_closed():
     """As days close and the window moves, the sum kept of closed days follows it."""
     case = a_case(a_link("l"), hours=24 * 12)
     rows = [row("l", hour, 5 if hour % 5 else 2) for hour in range(24 * 12)]
-    evidence, arrays = new_evidence(case), frame_of(case)
+    evidence, arrays = new_evidence(case), arrays_of(case)
     for hour in range(24 * 12):
         take(evidence, [rows[hour]])
         evidence.close(FIRST + hour - 30)
@@ -201,7 +201,7 @@ def test_the_window_moves_on_past_days_that_are_closed():
 def test_dropping_forgets_closed_things_only():
     """Detail of slots of open days stays, and so do open days, whatever is asked to be forgotten."""
     case = a_case(a_link("l"))
-    evidence, arrays = new_evidence(case), frame_of(case)
+    evidence, arrays = new_evidence(case), arrays_of(case)
     take(evidence, [row("l", hour, 5) for hour in range(48)])
     evidence.close(FIRST + 26)
     slots, days = evidence.drop(detail_before=FIRST + 40, days_before=date.max)
@@ -216,7 +216,7 @@ def test_any_prefix_of_a_save_and_a_replay_give_the_same_state(files):
     """A crash after any number of files of a save, then a replay of what the manifest does not cover, loses and doubles nothing."""
     case = a_case(a_link("l"), a_link("m"))
     case.measurements = [row(link, hour, (hour * 7) % 6, time=hour) for hour in range(48) for link in ("l", "m")]
-    arrays = frame_of(case)
+    arrays = arrays_of(case)
     whole = new_evidence(case)
     take(whole, case.measurements)
     expected = measured(snapshot(case, whole, arrays))
@@ -269,7 +269,7 @@ def test_a_frame_that_judges_alike_counts_nothing_anew(monkeypatch):
     evidence = new_evidence(case)
     take(evidence, [row("l", hour, 5) for hour in range(72)])
     evidence.close(FIRST + 50)
-    evidence.window(frame_of(case), 7, case.end_slot)
+    evidence.window(arrays_of(case), 7, case.end_slot)
     unpacked = []
     real = DayState.pieces
 
@@ -280,17 +280,17 @@ def test_a_frame_that_judges_alike_counts_nothing_anew(monkeypatch):
     monkeypatch.setattr(DayState, "pieces", counted)
     weighed = a_case(a_link("l", weight=7), hours=72)
     weighed.register["threshold"] = Fraction(1, 2)
-    assert evidence.window(frame_of(weighed), 7, case.end_slot).counts[5].tolist() == [72]
+    assert evidence.window(arrays_of(weighed), 7, case.end_slot).counts[5].tolist() == [72]
     assert unpacked == []
     dated = a_case(a_link("l", live_from=MONDAY + timedelta(days=1)), hours=72)
-    assert evidence.window(frame_of(dated), 7, case.end_slot).counts[:, 0].tolist() == [24, 0, 0, 0, 0, 48]
+    assert evidence.window(arrays_of(dated), 7, case.end_slot).counts[:, 0].tolist() == [24, 0, 0, 0, 0, 48]
     assert unpacked == [MONDAY, MONDAY + timedelta(days=1)]
 
 
 def test_closed_days_are_counted_ahead_piece_by_piece(monkeypatch):
     """What was prepared is not unpacked again when it is asked for, and a day dropped meanwhile is passed over."""
     case = a_case(a_link("l"), hours=96)
-    evidence, arrays = new_evidence(case), frame_of(case)
+    evidence, arrays = new_evidence(case), arrays_of(case)
     take(evidence, [row("l", hour, 5) for hour in range(96)])
     evidence.close(FIRST + 72)
     ahead = evidence.prepare(arrays)
@@ -308,7 +308,7 @@ def test_detail_shows_every_vantage_and_the_verdict():
         a_link("paper", live_from=None),
         a_link("past", required_until=MONDAY + timedelta(days=1)),
     )
-    evidence, arrays = new_evidence(case), frame_of(case)
+    evidence, arrays = new_evidence(case), arrays_of(case)
     take(evidence, [row("l", 23, 5), row("l", 23, 2, "south"), row("past", 23, 5), row("paper", 23, 5)])
     take(evidence, [row("past", 24, 5)])
     detail = evidence.detail(arrays, range(FIRST + 23, FIRST + 25), [*arrays.targets, Target("unheard-of")])

@@ -22,9 +22,9 @@ from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import ExchangeRoute, Link, Register
 from services.indicator.calendar import Calendar
 from services.indicator.cells import SlotDetail
+from services.indicator.evidence import Evidence
 from services.indicator.index.error_budget import BurnCounter
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.window import Evidence
 from services.register.directory.load import load_register
 from services.scorer import metrics as gauges_module
 from services.scorer.exchanges.reconciler import Reconciled

@@ -9,9 +9,9 @@ import pytest
 
 from services.core.model.indicator import IndicatorKind, Losses, StrictShare
 from services.indicator.calendar import Calendar
+from services.indicator.evidence import Evidence
 from services.indicator.index.index import METHOD_VERSION, compute_indicators
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.window import Evidence
 from tests.support.cases.indicator import Case
 from tests.support.cases.indicator_answers import indicator_of, register_of, snapshot
 

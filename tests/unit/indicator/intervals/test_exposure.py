@@ -9,7 +9,7 @@ import numpy as np
 from services.core.model.indicator import IndicatorKind
 from services.indicator.index.index import compute_indicators
 from tests.calibration.government import Government
-from tests.calibration.published import LivedDays, frame_of
+from tests.calibration.published import LivedDays, arrays_of
 from tests.calibration.scenarios import SCENARIOS, Layout
 
 SCENARIO = replace(SCENARIOS[0], layout=Layout(agencies=3, providers=3, services=4, sectors=1, absent=0.0))
@@ -19,7 +19,7 @@ OK, FAILED, UNSEEN = 5, 0, -1
 def intervals(bus: int, links: dict[int, int]) -> list[tuple[float, float]]:
     """Low and high of the first links over 90 days in which the bus was ``bus`` for a day, and each link as given then."""
     government = Government.of(SCENARIO, np.random.default_rng(1))
-    arrays = frame_of(government, SCENARIO)
+    arrays = arrays_of(government, SCENARIO)
     verdicts = np.full((len(arrays.targets), 90 * 288), OK, dtype=np.int8)
     verdicts[-1, -2 * 288 : -288] = bus
     for link, stage in links.items():

@@ -10,7 +10,7 @@ from services.core.model.exchange import ExchangeSummary
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.indicator.calendar import Calendar
-from services.indicator.window import Evidence
+from services.indicator.evidence import Evidence
 from services.register.directory.load import load_register
 from services.scorer.evidence_lock import Turns
 from services.scorer.exchanges.database import Exchanges

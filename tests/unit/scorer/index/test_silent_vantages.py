@@ -12,7 +12,7 @@ from services.core.model.measurement import Measurement, MeasurementColumns, Tar
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.indicator.window import Evidence
+from services.indicator.evidence import Evidence
 from services.register.directory.load import load_register
 from services.scorer.index.results import Adopted
 from services.scorer.index.scoring import Scoring

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Register, Target
+from services.indicator.requirements import RequiredDays
 
 __all__ = ["RegisterArrays"]
-
-NEVER = date.max.toordinal() + 1
-"""A day ordinal after every day: ``required_until`` of an open link, ``live_from`` of an absent one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,8 +21,7 @@ class RegisterArrays:
 
     Index arrays over links: ``service``, ``provider``, ``consumer`` (both into ``agencies``), ``sector`` (by consumer).
     Over services: ``service_consumer``, ``service_sector``. Weights are v_s (``service_weight``) and w (``weight``); ``slo`` (n,) is strictly between 0 and 1.
-    ``required_from``, ``required_until`` and ``live_from`` are day ordinals; a link is in force on the days in
-    [required_from, required_until) and a known zero on those before live_from (docs/method.md §3).
+    ``required`` are the days on which links are in force and live.
     ``targets`` are the links, then the endpoints; ``restrictions`` maps a position in it to the vantages that count
     for that target, where not all do. ``bus`` is the position among the endpoints of the one that is the data bus's own.
     """
@@ -53,9 +49,7 @@ class RegisterArrays:
     weight: NDArray[np.float64]
     slo: NDArray[np.float64]
     absent: NDArray[np.bool_]
-    required_from: NDArray[np.int64]
-    required_until: NDArray[np.int64]
-    live_from: NDArray[np.int64]
+    required: RequiredDays
 
     service_consumer: NDArray[np.int64]
     service_sector: NDArray[np.int64]
@@ -98,9 +92,7 @@ class RegisterArrays:
             weight=np.array([row.weight for row in rows], dtype=np.float64),
             slo=np.array([row.slo for row in rows], dtype=np.float64),
             absent=np.array([row.absent for row in rows], dtype=np.bool_),
-            required_from=_days([row.required_from for row in rows], unset=0),
-            required_until=_days([row.required_until for row in rows], unset=NEVER),
-            live_from=_days([row.live_from for row in rows], unset=NEVER),
+            required=RequiredDays.of(rows),
             service_consumer=service_consumer,
             service_sector=agency_sector[service_consumer],
             service_weight=np.array([register.services[service].weight for service in services], dtype=np.float64),
@@ -114,7 +106,8 @@ class RegisterArrays:
         digest = sha256()
         for ids in (self.agencies, self.services, self.links, self.endpoints):
             digest.update("\n".join([*ids, ""]).encode())
-        for array in (self.service, self.provider, self.required_from, self.required_until, self.live_from):
+        required = self.required
+        for array in (self.service, self.provider, required.start, required.stop, required.live_from):
             digest.update(array.tobytes())
         for target, vantages in sorted(self.restrictions.items()):
             digest.update(f"{target} {sorted(vantages)}\n".encode())
@@ -128,7 +121,3 @@ def _positions(ids: Sequence[str]) -> dict[str, int]:
 
 def _indices(values: Sequence[int]) -> NDArray[np.int64]:
     return np.array(values, dtype=np.int64)
-
-
-def _days(dates: Sequence[date | None], *, unset: int) -> NDArray[np.int64]:
-    return np.array([unset if day is None else day.toordinal() for day in dates], dtype=np.int64)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
-from services.core.model import ALWAYS, Endpoint, Link, Probe, Register, Target
+from services.core.model import Endpoint, Link, Probe, Register, Target
+from services.indicator.calendar import Calendar
+from services.indicator.requirements import probing_span
 from services.prober.scheduling import ScheduleEntry
 
 __all__ = ["Assignment", "assignments"]
@@ -48,9 +50,10 @@ def assignments(register: Register, vantage: str | None) -> dict[Target, Assignm
     the day it is required no more, by midnights in the policy's timezone: outside it, its slots are not judged by what
     is measured (docs/method.md §3).
     """
-    zone = ZoneInfo(register.policy.timezone)
+    calendar = Calendar.of(register.policy)
+    zone = ZoneInfo(calendar.timezone)
     chosen = [
-        _of_link(link, register, zone)
+        _of_link(link, register, calendar, zone)
         for link in register.links.values()
         if not link.absent and _seen_from(link.vantages, vantage)
     ]
@@ -66,18 +69,14 @@ def _seen_from(vantages: tuple[str, ...], vantage: str | None) -> bool:
     return not vantages or vantage is None or vantage in vantages
 
 
-def _midnight(day: date, zone: ZoneInfo) -> float:
-    return datetime.combine(day, time(), zone).timestamp()
-
-
-def _of_link(link: Link, register: Register, zone: ZoneInfo) -> Assignment:
+def _of_link(link: Link, register: Register, calendar: Calendar, zone: ZoneInfo) -> Assignment:
     definition = register.probes[link.probe]
-    begins = [day for day in (link.required_from, link.live_from) if day is not None and day != ALWAYS]
+    active_from, active_until = probing_span(link, calendar)
     entry = ScheduleEntry(
         Target(link.id),
         definition.timeout,
-        active_from=max((_midnight(day, zone) for day in begins), default=float("-inf")),
-        active_until=float("inf") if link.required_until is None else _midnight(link.required_until, zone),
+        active_from=active_from,
+        active_until=active_until,
     )
     return Assignment(
         entry=entry,

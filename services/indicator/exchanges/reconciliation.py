@@ -145,9 +145,7 @@ def _silent(
 ) -> tuple[list[Reconciliation], float | None]:
     if span.hours.stop - max(span.hours.start, carried.since) < SILENCE_DAYS * 24:
         return [], None
-    live = (np.maximum(arrays.live_from, arrays.required_from) <= span.days.start) & (
-        arrays.required_until >= span.days.stop
-    )
+    live = arrays.required.live_throughout(span.days)
     read = int(np.flatnonzero(carried.exchanges.any(axis=0))[0])
     window = span.days.start - carried.first_day
     judged: Silence = judge_silence(heard[live, read:], max(0, window - read))

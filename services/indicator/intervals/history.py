@@ -113,8 +113,7 @@ class HistorySums:
 
     def _of_day(self, arrays: RegisterArrays, day: DayEvidence) -> dict[IndicatorKind, NDArray[np.float64]]:
         known = day.causes.known[1 + len(arrays.agencies) :]
-        in_force = (arrays.required_from <= day.day) & (day.day < arrays.required_until)
-        weight = np.where(in_force, arrays.weight, 0.0)
+        weight = np.where(arrays.required.in_force(day.day), arrays.weight, 0.0)
         within = ratio(weight, group_sums(arrays.service, weight, len(arrays.services))[arrays.service], otherwise=0.0)
         within[known == 0] = 0.0
         omega = arrays.service_weight[arrays.service] * within

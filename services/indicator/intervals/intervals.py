@@ -106,7 +106,9 @@ class Intervals:
         slot_hours, agencies = past.calendar.slot_seconds / 3600, len(past.arrays.agencies)
         spells = past.spells(window)
         known = spells.known[1 + agencies :] / slot_hours
-        live = shares.known - _on_paper(past.arrays, days)
+        # Slots on paper are known zeros, whatever was measured (§3).
+        on_paper = past.arrays.required.slots_on_paper([day.day for day in days], [day.slots for day in days])
+        live = shares.known - on_paper
         length = len(past.span(window)) * slot_hours / 24
         return cls(
             past=past,
@@ -153,12 +155,3 @@ class Intervals:
         """Scale the bus's loss to what it took along of what it met."""
         bus = self.causes.bus
         return LossBounds(exposure * bus.loss, exposure * bus.low, exposure * bus.high)
-
-
-def _on_paper(arrays: RegisterArrays, days: Sequence[DayEvidence]) -> NDArray[np.int64]:
-    """Count each link's slots in force before it was live: known zeros, whatever was measured (§3)."""
-    ordinals = np.array([day.day for day in days])
-    before = np.cumsum([0, *(day.slots for day in days)])
-    start = np.searchsorted(ordinals, arrays.required_from)
-    end = np.searchsorted(ordinals, np.minimum(arrays.required_until, arrays.live_from))
-    return np.asarray(before[np.maximum(start, end)] - before[start])

@@ -49,7 +49,7 @@ class Judge:
         self.columns = columns
         self.links = columns[: len(arrays.links)]
         self._refused: dict[str, NDArray[np.int64]] = {}
-        self._changes = np.unique(np.concatenate([arrays.required_from, arrays.required_until, arrays.live_from]))
+        self._changes = arrays.required.changes()
         self._requirements: dict[int, DayRequirements] = {}
         self._targets = np.full(columns.max(initial=-1) + 1, -1, dtype=np.int64)
         self._targets[columns] = np.arange(len(columns))
@@ -98,9 +98,7 @@ class Judge:
         # Between two dates that the register names all days are alike.
         era = int(np.searchsorted(self._changes, day, side="right"))
         if era not in self._requirements:
-            arrays = self.arrays
-            in_force = (arrays.required_from <= day) & (day < arrays.required_until)
-            live = in_force & (arrays.live_from <= day)
+            in_force, live = self.arrays.required.in_force(day), self.arrays.required.live(day)
             self._requirements[era] = DayRequirements(
                 in_force=in_force,
                 live=live,

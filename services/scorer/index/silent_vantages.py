@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 
-from services.core.model import ALWAYS, Register
+from services.core.model import Register
 from services.indicator.calendar import Calendar
+from services.indicator.requirements import probing_span
 
 __all__ = ["Duties", "Vantages", "duties"]
 
@@ -19,17 +19,14 @@ def duties(register: Register) -> Duties:
     calendar = Calendar.of(register.policy)
     every = tuple(vantage.id for vantage in register.policy.vantages)
     wanted = {
-        (link.vantages or every, link.required_from, link.live_from, link.required_until)
-        for link in register.links.values()
-        if not link.absent
+        (link.vantages or every, probing_span(link, calendar)) for link in register.links.values() if not link.absent
     }
-    wanted |= {(endpoint.vantages or every, None, None, None) for endpoint in register.endpoints.values()}
+    always = float("-inf"), float("inf")
+    wanted |= {(endpoint.vantages or every, always) for endpoint in register.endpoints.values()}
     found: dict[str, set[tuple[float, float]]] = {}
-    for vantages, required_from, live_from, required_until in wanted:
-        begins = max(_midnight(calendar, day) for day in (required_from, live_from))
-        ends = float("inf") if required_until is None else float(calendar.midnight(required_until))
+    for vantages, span in wanted:
         for vantage in vantages:
-            found.setdefault(vantage, set()).add((begins, ends))
+            found.setdefault(vantage, set()).add(span)
     return {vantage: frozenset(spans) for vantage, spans in found.items()}
 
 
@@ -49,7 +46,3 @@ class Vantages:
             if any(begins <= now < ends for begins, ends in spans)
         }
         return {vantage: max(since, heard.get(vantage, since)) for vantage, since in self._since.items()}
-
-
-def _midnight(calendar: Calendar, day: date | None) -> float:
-    return float("-inf") if day is None or day == ALWAYS else float(calendar.midnight(day))

@@ -1,0 +1,112 @@
+"""When a link is in force and when it is live: the rule of docs/method.md §3, for one link and for all of a register.
+
+A link is in force on the days from ``required_from`` up to but not including ``required_until``, and live from ``live_from``
+on. In force and not live, it is a known zero, whatever was measured. Days begin at midnight in the policy's timezone, and
+a slot belongs to a day by its start. An endpoint is in force and live in every slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.model import ALWAYS, Link
+from services.indicator.calendar import Calendar
+
+__all__ = ["RequiredDays", "RequiredSlots", "probing_span"]
+
+NEVER: Final = date.max.toordinal() + 1
+"""A day ordinal after every day: ``required_until`` of an open link, ``live_from`` of an absent one."""
+
+FOREVER: Final = 1 << 62
+"""A slot after every slot."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequiredDays:
+    """The days of n links as ordinals, (n,) each: in force on [``start``, ``stop``), live from ``live_from`` on."""
+
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    live_from: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, links: Sequence[Link]) -> Self:
+        """Read the dates of links."""
+        return cls(
+            start=_ordinals((link.required_from for link in links), unset=0),
+            stop=_ordinals((link.required_until for link in links), unset=NEVER),
+            live_from=_ordinals((link.live_from for link in links), unset=NEVER),
+        )
+
+    def in_force(self, day: int) -> NDArray[np.bool_]:
+        """Return which links are in force on the day with this ordinal."""
+        return np.asarray((self.start <= day) & (day < self.stop))
+
+    def live(self, day: int) -> NDArray[np.bool_]:
+        """Return which links are in force and live on the day with this ordinal."""
+        return np.asarray(self.in_force(day) & (self.live_from <= day))
+
+    def live_throughout(self, days: range) -> NDArray[np.bool_]:
+        """Return which links are in force and live on each of these days."""
+        return np.asarray((np.maximum(self.live_from, self.start) <= days.start) & (self.stop >= days.stop))
+
+    def slots_on_paper(self, days: Sequence[int], slots: Sequence[int]) -> NDArray[np.int64]:
+        """Count each link's slots in force before it was live, given ascending ``days`` and how many ``slots`` each has."""
+        before = np.cumsum([0, *slots])
+        start = np.searchsorted(days, self.start)
+        stop = np.searchsorted(days, np.minimum(self.stop, self.live_from))
+        return np.asarray(before[np.maximum(start, stop)] - before[start])
+
+    def changes(self) -> NDArray[np.int64]:
+        """Return the days, ascending, on which any link comes into force, goes out of it or becomes live."""
+        return np.unique(np.concatenate([self.start, self.stop, self.live_from]))
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredSlots:
+    """The slots of one target: those in which it is ``in_force``, and the first in which it is live."""
+
+    in_force: range
+    live_from: int
+
+    @classmethod
+    def of_link(cls, link: Link, calendar: Calendar) -> RequiredSlots:
+        """Return the slots of a link, from the epoch on."""
+        start = calendar.epoch_slot
+        if link.required_from is not None:
+            start = max(start, calendar.first_slot(link.required_from))
+        stop = FOREVER if link.required_until is None else calendar.first_slot(link.required_until)
+        if link.live_from is None:
+            return cls(range(start, stop), FOREVER)
+        return cls(range(start, stop), start if link.live_from == ALWAYS else calendar.first_slot(link.live_from))
+
+    @classmethod
+    def of_endpoint(cls, calendar: Calendar) -> RequiredSlots:
+        """Return the slots of an endpoint: all from the epoch on."""
+        return cls(range(calendar.epoch_slot, FOREVER), calendar.epoch_slot)
+
+
+def probing_span(link: Link, calendar: Calendar) -> tuple[float, float]:
+    """Return from when until when a link is in force and live, in epoch seconds, infinite where open: when probes count.
+
+    The span of an absent link is empty: it begins at infinity.
+    """
+    if link.live_from is None:
+        return float("inf"), float("inf")
+    start = max(_midnight(day, calendar) for day in (link.required_from, link.live_from))
+    return start, float("inf") if link.required_until is None else float(calendar.midnight(link.required_until))
+
+
+def _midnight(day: date | None, calendar: Calendar) -> float:
+    # Not every timezone has a midnight of the first of all days in epoch seconds.
+    return float("-inf") if day is None or day == ALWAYS else float(calendar.midnight(day))
+
+
+def _ordinals(days: Iterable[date | None], *, unset: int) -> NDArray[np.int64]:
+    return np.array([unset if day is None else day.toordinal() for day in days], dtype=np.int64)

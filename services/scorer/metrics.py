@@ -29,6 +29,7 @@ from services.indicator.cells import IngestResult, SlotDetail
 from services.indicator.index import BurnCounter, burning_links
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure import AgencyNetwork
+from services.indicator.verdicts import counting_vantages, verdict_reasons
 from services.scorer.exchanges import Reconciled
 from services.scorer.index import Judgement
 from services.scorer.publishing import AGENCIES_AND_ABOVE
@@ -158,9 +159,7 @@ class Gauges:
                 labels = (name, register.consumer(link), link.provider, "true" if network.bus[at] else "false")
                 stages[labels] = verdicts[at] - Outcome.NOT_CONNECTED
         self._link_stage.show(stages)
-        self._reason.show(
-            {} if last_slot is None else dict(islice(_not_ok(register, arrays, last_slot), REASON_SERIES))
-        )
+        self._reason.show({} if last_slot is None else dict(_not_ok(register, arrays, last_slot)))
         endpoint = register.policy.bus
         of_bus = [] if endpoint is None or arrays.bus is None else verdicts[len(arrays.links) + arrays.bus :][:1]
         self._data_bus.show(
@@ -220,23 +219,17 @@ def _by_verdict(arrays: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple
 
 
 def _not_ok(register: Register, arrays: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
-    """Yield the reason of each live link that was not OK in a slot, in id order; those that nothing is known of last.
-
-    Of several vantages it is that of the first which saw what the verdict says.
-    """
-    names = arrays.links
-    verdict = last_slot.verdict[0, : len(names)]
-    reasons = np.full(len(verdict), Reason.NO_MEASUREMENT)
-    for vantage in reversed(range(len(last_slot.vantages))):
-        outcome, reason = (of[0, : len(names), vantage] for of in (last_slot.outcome, last_slot.reason))
-        reasons = np.where((outcome == verdict) & (reason != Reason.NO_MEASUREMENT), reason, reasons)
-    unknown = verdict == Outcome.UNKNOWN
-    failed = (verdict != 0) & ~unknown & (verdict != Outcome.OK)
-    for at in (*np.flatnonzero(failed).tolist(), *np.flatnonzero(unknown).tolist()):
-        link = register.links[names[at]]
-        if not link.absent:
-            why = Reason(int(reasons[at])).label
-            yield (link.id, register.consumer(link), link.provider, why), 1.0
+    """Yield the reason of REASON_SERIES live links that were not OK in a slot, in id order; UNKNOWN ones last."""
+    verdict = last_slot.verdict[0, : len(arrays.links)]
+    failed = (verdict >= Outcome.NOT_CONNECTED) & (verdict < Outcome.OK)
+    rows = np.concatenate([np.flatnonzero(some & ~arrays.absent) for some in (failed, verdict == Outcome.UNKNOWN)])
+    rows = rows[:REASON_SERIES]
+    links = [register.links[arrays.links[row]] for row in rows.tolist()]
+    counting = np.array([counting_vantages(link.vantages, last_slot.vantages) for link in links], dtype=np.bool_)
+    counting = counting.reshape(len(links), len(last_slot.vantages))
+    reasons = verdict_reasons(verdict[rows], last_slot.outcome[0, rows], last_slot.reason[0, rows], counting)
+    for link, reason in zip(links, reasons.tolist(), strict=True):
+        yield (link.id, register.consumer(link), link.provider, Reason(reason).label), 1.0
 
 
 _MEASURES = (

@@ -11,24 +11,23 @@ from dataclasses import dataclass
 
 import grpc
 import numpy as np
-from numpy.typing import NDArray
 
 from peyvand.v1 import indicator_service_pb2, measurement_pb2, outcome_pb2
 from services.api.answers.link_shares import Gathered
-from services.api.answers.slots import span_of
 from services.api.errors import RefusedError
 from services.api.model.register_view import RegisterView
 from services.core.blocks import RecentBlock, SlotBlock, decode_recent, decode_slot_block
 from services.core.codec import from_micros, reconciliation_to_message, to_duration, to_timestamp, volume_to_message
 from services.core.errors import BusError
-from services.core.model import FACTS, Outcome, Reason, RecentRows, Target
+from services.core.model import FACTS, RecentRows, Target
 from services.indicator.index import SPANS, burn, burning_links
+from services.indicator.requirements import RequiredSlots
+from services.indicator.verdicts import TargetSlots, counting_vantages
 
 __all__ = ["Findings"]
 
 _READ_SECONDS = 10.0
 _PHASES = FACTS[2:7]
-_NO_REASON = int(Reason.NO_MEASUREMENT)
 
 Read = Callable[[str], Awaitable[Mapping[str, bytes]]]
 """Every value of bucket `indicator` whose key matches a pattern, by key. BusError when the bus does not answer."""
@@ -36,24 +35,22 @@ Read = Callable[[str], Awaitable[Mapping[str, bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A target with what the register says of it; slots in which it is required, and from which on it is live."""
+    """A target with what the register holds of it."""
 
     target: Target
     agency: str
     vantages: tuple[str, ...]
-    first: int
-    end: int
-    live: int
+    required: RequiredSlots
 
     @classmethod
     def of(cls, view: RegisterView, target: Target) -> _Asked:
         register = view.register
         if target.endpoint:
             endpoint = register.endpoints[target.id]
-            first = view.calendar.epoch_slot
-            return cls(target, endpoint.agency, tuple(endpoint.vantages), first, 1 << 62, first)
+            required = RequiredSlots.of_endpoint(view.calendar)
+            return cls(target, endpoint.agency, tuple(endpoint.vantages), required)
         link = register.links[target.id]
-        return cls(target, register.consumer(link), tuple(link.vantages), *span_of(link, view.calendar))
+        return cls(target, register.consumer(link), tuple(link.vantages), RequiredSlots.of_link(link, view.calendar))
 
 
 class Findings:
@@ -113,7 +110,7 @@ def _add_exchanges(found: indicator_service_pb2.LinkFindings, gathered: Gathered
 def _add_reasons(
     found: indicator_service_pb2.LinkFindings, view: RegisterView, asked: _Asked, blocks: Iterable[SlotBlock]
 ) -> None:
-    """Count the reasons of slots that were not OK: of a slot that of the first vantage which saw what the verdict says."""
+    """Count the reasons of slots that were not OK."""
     counts, known = np.zeros(256, dtype=np.int64), 0
     covered: list[int] = []
     for block in blocks:
@@ -122,14 +119,18 @@ def _add_reasons(
             continue
         column = targets.index(asked.target.id) + (len(block.links) if asked.target.endpoint else 0)
         slots = block.first_slot + np.arange(len(block.verdict))
-        inside = (slots >= asked.first) & (slots < asked.end)
-        verdict = np.where(slots < asked.live, Outcome.NOT_CONNECTED, block.verdict[:, column])
-        verdict = np.where(inside, verdict, 0)
-        known += int((verdict >= Outcome.NOT_CONNECTED).sum())
-        reasons = np.where(slots < asked.live, Reason.ABSENT, _reasons(block, column, verdict, asked.vantages))
-        failed = (verdict >= Outcome.NOT_CONNECTED) & (verdict < Outcome.OK)
-        counts += np.bincount(reasons[failed], minlength=len(counts))
-        covered += slots[inside][[0, -1]].tolist() if inside.any() else []
+        judged = TargetSlots.of(
+            slots,
+            asked.required,
+            block.verdict[:, column],
+            block.outcome[:, column],
+            block.reason[:, column],
+            counting_vantages(asked.vantages, block.vantages),
+        )
+        known += int(judged.known.sum())
+        counts += np.bincount(judged.reason[judged.failed], minlength=len(counts))
+        in_force = slots[judged.verdict > 0]
+        covered += in_force[[0, -1]].tolist() if len(in_force) else []
     if not covered:
         return
     found.reasons_known = known
@@ -138,15 +139,6 @@ def _add_reasons(
     for reason in np.argsort(-counts, kind="stable").tolist():
         if counts[reason]:
             found.reasons.add(reason=_reason(reason), slots=int(counts[reason]), share=int(counts[reason]) / known)
-
-
-def _reasons(block: SlotBlock, column: int, verdict: NDArray[np.int64], vantages: tuple[str, ...]) -> NDArray[np.int64]:
-    heard = [at for at, vantage in enumerate(block.vantages) if not vantages or vantage in vantages]
-    same = block.outcome[:, column, heard] == verdict[:, np.newaxis]
-    if not heard:
-        return np.full(len(verdict), _NO_REASON)
-    first = np.take_along_axis(block.reason[:, column, heard], same.argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
-    return np.where(same.any(axis=1), first, _NO_REASON).astype(np.int64)
 
 
 def _add_recent(found: indicator_service_pb2.LinkFindings, block: RecentBlock, asked: _Asked) -> None:

@@ -12,12 +12,13 @@ from peyvand.v1 import indicator_service_pb2
 from services.api.access.rules import caller
 from services.api.answers.blocks import Reconciliations
 from services.api.answers.register_messages import link_message
-from services.api.answers.slots import chunks, slot_key, slot_messages
+from services.api.answers.slots import chunks, slot_messages
 from services.api.errors import RefusedError
 from services.api.model.read_model import ReadModel, block_key
 from services.api.model.register_view import RegisterView
 from services.api.paging import cut
 from services.core.blocks import SlotBlock, decode_slot_block
+from services.core.bus import slot_key
 from services.core.codec import from_timestamp, reconciliation_to_message, volume_to_message
 from services.core.errors import BusError
 from services.core.model import IndicatorKind, Link

@@ -9,88 +9,71 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from peyvand.v1 import indicator_service_pb2, outcome_pb2
 from services.core.blocks import SlotBlock
+from services.core.bus import SLOTS_PER_BLOCK
 from services.core.codec import to_timestamp
-from services.core.model import ALWAYS, Link, Outcome, Reason
+from services.core.model import Link, Outcome, Reason
 from services.indicator.calendar import Calendar
+from services.indicator.requirements import RequiredSlots
+from services.indicator.verdicts import TargetSlots, counting_vantages
 
-__all__ = ["chunks", "slot_key", "slot_messages", "span_of"]
-
-_SLOTS_PER_BLOCK = 64
-_FOREVER = 1 << 62
-
-
-def slot_key(agency: str, chunk: int) -> str:
-    """Key in bucket `indicator` of one consumer agency's slots of one chunk."""
-    return f"slot.{agency}.{chunk}"
+__all__ = ["chunks", "slot_messages"]
 
 
 def chunks(slots: range) -> range:
     """Return the numbers of the chunks that hold these slots."""
-    return range(slots.start // _SLOTS_PER_BLOCK, -(-slots.stop // _SLOTS_PER_BLOCK)) if slots else range(0)
+    return range(slots.start // SLOTS_PER_BLOCK, -(-slots.stop // SLOTS_PER_BLOCK)) if slots else range(0)
 
 
 def slot_messages(
     link: Link, calendar: Calendar, slots: range, blocks: Mapping[int, SlotBlock]
 ) -> Iterator[indicator_service_pb2.Slot]:
     """Yield the link's slots in order; ``blocks`` are by chunk, those that are gone left out."""
-    first, end, live = span_of(link, calendar)
-    wanted = range(max(slots.start, first), min(slots.stop, end))
+    required = RequiredSlots.of_link(link, calendar)
+    wanted = range(max(slots.start, required.in_force.start), min(slots.stop, required.in_force.stop))
     for chunk in chunks(wanted):
+        start = chunk * SLOTS_PER_BLOCK
+        part = range(max(start, wanted.start), min(start + SLOTS_PER_BLOCK, wanted.stop))
         block = blocks.get(chunk)
-        column = block.links.index(link.id) if block is not None and link.id in block.links else None
-        start = chunk * _SLOTS_PER_BLOCK
-        for number in range(max(start, wanted.start), min(start + _SLOTS_PER_BLOCK, wanted.stop)):
-            if number < live:
-                yield _slot(calendar, number, Outcome.NOT_CONNECTED, Reason.ABSENT)
-            elif block is not None:
-                yield _judged(link, calendar, number, block, column)
+        if block is None:
+            # Of slots before the link is live the register alone decides.
+            part = range(part.start, min(part.stop, required.live_from))
+        yield from _of_chunk(link, calendar, required, part, block)
 
 
-def span_of(link: Link, calendar: Calendar) -> tuple[int, int, int]:
-    """Return the first slot in which the link is required, the first in which it no longer is, the first in which it is live."""
-    first = calendar.epoch_slot
-    if link.required_from is not None:
-        first = max(first, calendar.first_slot(link.required_from))
-    end = _FOREVER if link.required_until is None else calendar.first_slot(link.required_until)
-    if link.live_from is None:
-        return first, end, _FOREVER
-    # The first of all days has no midnight in epoch seconds everywhere.
-    return first, end, first if link.live_from == ALWAYS else calendar.first_slot(link.live_from)
-
-
-def _judged(
-    link: Link, calendar: Calendar, number: int, block: SlotBlock, column: int | None
-) -> indicator_service_pb2.Slot:
-    row = number - block.first_slot
-    if column is None or not 0 <= row < len(block.verdict):
-        return _slot(calendar, number, Outcome.UNKNOWN, Reason.NO_MEASUREMENT)
-    verdict = int(block.verdict[row, column]) or int(Outcome.UNKNOWN)
-    reason = int(Reason.NO_MEASUREMENT)
-    reported = []
-    for position, vantage in enumerate(block.vantages):
-        if link.vantages and vantage not in link.vantages:
-            continue
-        outcome = int(block.outcome[row, column, position]) or int(Outcome.UNKNOWN)
-        why = int(block.reason[row, column, position]) or int(Reason.NO_MEASUREMENT)
-        if outcome == verdict and reason == Reason.NO_MEASUREMENT:
-            reason = why  # that of the first vantage which saw what the verdict says
-        reported.append(
-            indicator_service_pb2.VantageOutcome(
-                vantage=vantage,
-                outcome=outcome_pb2.Outcome.ValueType(outcome),
-                reason=outcome_pb2.Reason.ValueType(why),
-            )
+def _of_chunk(
+    link: Link, calendar: Calendar, required: RequiredSlots, slots: range, block: SlotBlock | None
+) -> Iterator[indicator_service_pb2.Slot]:
+    vantages = () if block is None else block.vantages
+    counting = counting_vantages(link.vantages, vantages)
+    verdict = np.zeros(len(slots), dtype=np.uint8)
+    outcome, reason = np.zeros((2, len(slots), len(vantages)), dtype=np.uint8)
+    reported = range(0)
+    if block is not None and link.id in block.links:
+        column = block.links.index(link.id)
+        stop = min(slots.stop, block.first_slot + len(block.verdict))
+        reported = range(max(slots.start, block.first_slot), stop)
+        to = slice(reported.start - slots.start, max(reported.start, stop) - slots.start)
+        rows = slice(reported.start - block.first_slot, max(reported.start, stop) - block.first_slot)
+        verdict[to] = block.verdict[rows, column]
+        outcome[to], reason[to] = block.outcome[rows, column], block.reason[rows, column]
+    judged = TargetSlots.of(np.array(slots, dtype=np.int64), required, verdict, outcome, reason, counting)
+    for row, slot in enumerate(slots):
+        message = indicator_service_pb2.Slot(
+            slot_start=to_timestamp(calendar.start_of(slot)),
+            verdict=outcome_pb2.Outcome.ValueType(int(judged.verdict[row])),
+            reason=outcome_pb2.Reason.ValueType(int(judged.reason[row])),
         )
-    message = _slot(calendar, number, verdict, reason)
-    message.vantages.extend(reported)
-    return message
-
-
-def _slot(calendar: Calendar, number: int, verdict: int, reason: int) -> indicator_service_pb2.Slot:
-    return indicator_service_pb2.Slot(
-        slot_start=to_timestamp(calendar.start_of(number)),
-        verdict=outcome_pb2.Outcome.ValueType(verdict),
-        reason=outcome_pb2.Reason.ValueType(reason),
-    )
+        if slot in reported and slot >= required.live_from:
+            message.vantages.extend(
+                indicator_service_pb2.VantageOutcome(
+                    vantage=vantages[position],
+                    outcome=outcome_pb2.Outcome.ValueType(int(outcome[row, position]) or Outcome.UNKNOWN),
+                    reason=outcome_pb2.Reason.ValueType(int(reason[row, position]) or Reason.NO_MEASUREMENT),
+                )
+                for position in np.flatnonzero(counting).tolist()
+            )
+        yield message

@@ -6,5 +6,17 @@ from services.indicator.verdicts.counter import EvidenceCounter
 from services.indicator.verdicts.counts import WindowCounts
 from services.indicator.verdicts.day_evidence import DayEvidence
 from services.indicator.verdicts.judge import Judge
+from services.indicator.verdicts.target_slots import TargetSlots, counting_vantages, verdict_reasons
 
-__all__ = ["CauseSums", "DayEvidence", "EvidenceCounter", "EvidenceSource", "Judge", "WindowCounts", "pause_slots"]
+__all__ = [
+    "CauseSums",
+    "DayEvidence",
+    "EvidenceCounter",
+    "EvidenceSource",
+    "Judge",
+    "TargetSlots",
+    "WindowCounts",
+    "counting_vantages",
+    "pause_slots",
+    "verdict_reasons",
+]

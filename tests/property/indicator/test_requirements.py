@@ -52,9 +52,7 @@ def test_spans_of_days_add_up(some: list[Link], start: int, length: int) -> None
     required = RequiredDays.of(some)
     span = range(FIRST.toordinal() + start, FIRST.toordinal() + start + length)
     slots = [24 + day % 3 for day in span]
-    per_day = [
-        (required.in_force(day) & ~required.live(day)) * number for day, number in zip(span, slots, strict=True)
-    ]
+    per_day = [(required.in_force(day) & ~required.live(day)) * number for day, number in zip(span, slots, strict=True)]
     assert required.slots_on_paper(list(span), slots).tolist() == np.sum(per_day, axis=0).tolist()
     assert required.live_throughout(span).tolist() == [
         all(required.live(day)[row] for day in span) for row in range(len(some))

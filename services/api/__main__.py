@@ -2,7 +2,7 @@
 
 import sys
 
-from services.api.runner import main
+from services.api.component import main
 from services.core.runtime import run_component
 
 sys.exit(run_component("api", main))

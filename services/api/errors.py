@@ -1,37 +1,53 @@
-"""What the api refuses, and how it says so: a status code, one sentence and a google.rpc.ErrorInfo."""
+"""Why the api refuses a request. ``rpc/status.py`` gives each class its gRPC status.
+
+RequestError                 the request cannot be answered
+├── InvalidRequestError      it cannot be answered as it is, whatever the register holds
+├── UnknownEntityError       the register in force has no such entity
+├── NotApplicableError       the entity has no such answer, now or later
+├── UnavailableError         there is no answer at the moment: retry later
+└── NotVisibleError          the caller's role may not see it
+"""
 
 from __future__ import annotations
 
-from typing import Any, Never
-
-import grpc
-import grpc.aio
-from google.protobuf import any_pb2
-from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
-
-__all__ = ["DOMAIN", "RefusedError"]
-
-DOMAIN = "peyvand"
-"""``ErrorInfo.domain`` of every refusal."""
+__all__ = [
+    "InvalidRequestError",
+    "NotApplicableError",
+    "NotVisibleError",
+    "RequestError",
+    "UnavailableError",
+    "UnknownEntityError",
+]
 
 
-class RefusedError(Exception):
+class RequestError(Exception):
     """A request that cannot be answered.
 
-    ``reason`` is ``ErrorInfo.reason`` (constant, for programs), ``sentence`` is for people, ``about`` is
-    ``ErrorInfo.metadata`` and names the entity.
+    ``reason`` is a constant for programs and becomes ``ErrorInfo.reason``. The message is one sentence for people.
+    ``metadata`` names what the request was about and becomes ``ErrorInfo.metadata``.
     """
 
-    def __init__(self, code: grpc.StatusCode, reason: str, sentence: str, **about: str) -> None:
-        self.code = code
+    def __init__(self, reason: str, message: str, **metadata: str) -> None:
         self.reason = reason
-        self.about = about
-        super().__init__(sentence)
+        self.metadata = metadata
+        super().__init__(message)
 
-    async def abort(self, context: grpc.aio.ServicerContext[Any, Any]) -> Never:
-        """End the call with this status. Raises what ends it."""
-        detail = any_pb2.Any()
-        detail.Pack(error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.about))
-        status = rpc_status.to_status(status_pb2.Status(code=self.code.value[0], message=str(self), details=[detail]))
-        await context.abort(status.code, status.details, status.trailing_metadata)
+
+class InvalidRequestError(RequestError):
+    """The request cannot be answered as it is, whatever the register holds."""
+
+
+class UnknownEntityError(RequestError):
+    """The register in force has no such entity."""
+
+
+class NotApplicableError(RequestError):
+    """The entity has no such answer, now or later."""
+
+
+class UnavailableError(RequestError):
+    """There is no answer at the moment; the same request may succeed later."""
+
+
+class NotVisibleError(RequestError):
+    """The caller's role may not see it."""

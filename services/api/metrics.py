@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from services.api.answers.blocks import three_bars
 from services.api.answers.link_shares import gathered
-from services.api.answers.structure_answers import three_bars
 from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel
 from services.api.model.register_view import RegisterView
 from services.core.blocks import BlockReader

@@ -12,9 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-import grpc
-
-from services.api.errors import RefusedError
+from services.api.errors import InvalidRequestError, RequestError
 
 __all__ = ["DEFAULT_SIZE", "MOST", "Page", "cut", "last_of", "size_of", "token_of"]
 
@@ -37,7 +35,7 @@ def cut(
     """Return the page of sorted ``ids`` that ``token`` asks for, of those that are ``shown`` (None: all).
 
     ``question`` is everything that decides which ids there are (method, kind, filters, window). ``size`` 0 means 100.
-    Raises RefusedError for a size above 1000 or a token that is not of this question.
+    Raises RequestError for a size above 1000 or a token that is not of this question.
     """
     wanted = size_of(size)
     start = bisect_right(ids, last_of(question, token)) if token else 0
@@ -52,10 +50,9 @@ def cut(
 
 
 def size_of(asked: int) -> int:
-    """Return how many a page holds: 100 when 0 are asked for. Raises RefusedError for more than 1000."""
+    """Return how many a page holds: 100 when 0 are asked for. Raises RequestError for more than 1000."""
     if asked > MOST:
-        raise RefusedError(
-            grpc.StatusCode.INVALID_ARGUMENT,
+        raise InvalidRequestError(
             "PAGE_SIZE_TOO_LARGE",
             f"page_size {asked} is more than {MOST}: ask for at most {MOST} and follow next_page_token",
             page_size=str(asked),
@@ -69,7 +66,7 @@ def token_of(question: Sequence[str], last: str) -> str:
 
 
 def last_of(question: Sequence[str], token: str) -> str:
-    """Return what the page before ended with. Raises RefusedError for a token that is not of this question."""
+    """Return what the page before ended with. Raises RequestError for a token that is not of this question."""
     try:
         raw = urlsafe_b64decode(token.encode("ascii"))
         last = raw[_FINGERPRINT_BYTES:].decode()
@@ -84,9 +81,8 @@ def _fingerprint(question: Sequence[str]) -> bytes:
     return blake2b("\0".join(question).encode(), digest_size=_FINGERPRINT_BYTES).digest()
 
 
-def _bad_token(why: str) -> RefusedError:
-    return RefusedError(
-        grpc.StatusCode.INVALID_ARGUMENT,
+def _bad_token(why: str) -> RequestError:
+    return InvalidRequestError(
         "PAGE_TOKEN_INVALID",
         f"page_token {why}: repeat the request that it came from, changing page_size at most, or leave it empty",
     )

@@ -117,7 +117,7 @@ def image_is_as_promised(engine: Engine) -> str:
         raise Failure("it has no health check")
     run = ("docker", "run", "--rm", "--read-only", "--cap-drop", "ALL", "--network", "none")
     look = (
-        "import importlib.util as u, os, shutil, services.prober.component, services.scorer.component, services.api.runner, "
+        "import importlib.util as u, os, shutil, services.prober.component, services.scorer.component, services.api.component, "
         "services.collector.component; print(os.getuid(), [n for n in ('services.sandbox', 'pip', 'setuptools') if "
         "u.find_spec(n)], [c for c in ('nats-server', 'pip', 'pip3') if shutil.which(c)])"
     )

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-import grpc
-
 from services.api.access.roles import Caller
-from services.api.errors import RefusedError
+from services.api.errors import NotVisibleError, RequestError
 from services.api.model.read_model import ReadModel
 from services.core.model import IndicatorKind, Register
 
@@ -28,10 +26,9 @@ def caller() -> Caller:
     return _CALLER.get()
 
 
-def not_visible(who: Caller) -> RefusedError:
+def not_visible(who: Caller) -> RequestError:
     """Return the refusal of what a caller may not see; it says nothing about whether it exists."""
-    return RefusedError(
-        grpc.StatusCode.PERMISSION_DENIED,
+    return NotVisibleError(
         "NOT_VISIBLE",
         f"this is not for the role {who.role}: the public sees agencies and above, an agency also what is its own; "
         "the operator of the api gives roles to certificates",
@@ -102,7 +99,7 @@ class Access:
         self._identify = identify
 
     def admit(self, method: str, request: Any, context: Any) -> None:
-        """Take note of who makes this call. Raises RefusedError when they may not."""
+        """Take note of who makes this call. Raises RequestError when they may not."""
         who = self._identify(context)
         _CALLER.set(who)
         if who.sees_everything:

@@ -9,12 +9,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import grpc
 import numpy as np
 
 from peyvand.v1 import indicator_service_pb2, measurement_pb2, outcome_pb2
 from services.api.answers.link_shares import Gathered
-from services.api.errors import RefusedError
+from services.api.errors import UnavailableError
 from services.api.model.register_view import RegisterView
 from services.core.blocks import RecentBlock, SlotBlock, decode_recent, decode_slot_block
 from services.core.codec import from_micros, reconciliation_to_message, to_duration, to_timestamp, volume_to_message
@@ -60,7 +59,7 @@ class Findings:
         self._read = read
 
     async def of(self, gathered: Gathered, target: Target, window_days: int) -> indicator_service_pb2.LinkFindings:
-        """Return what was found of a target that the register in force has. Raises RefusedError."""
+        """Return what was found of a target that the register in force has. Raises RequestError."""
         view = gathered.view
         asked = _Asked.of(view, target)
         try:
@@ -69,8 +68,7 @@ class Findings:
                     self._read(f"latest.{asked.agency}.*"), self._read(f"slot.{asked.agency}.*")
                 )
         except (BusError, TimeoutError) as error:
-            raise RefusedError(
-                grpc.StatusCode.UNAVAILABLE,
+            raise UnavailableError(
                 "EVIDENCE_UNREACHABLE",
                 f"the evidence of `{target.id}` cannot be read as the bus does not answer: retry",
                 id=target.id,

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-import grpc
-
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.api.answers.evidence import Findings
 from services.api.answers.link_shares import Gathering
 from services.api.answers.register_messages import link_message
-from services.api.errors import RefusedError
+from services.api.errors import RequestError, UnavailableError
 from services.api.model.read_model import GOVERNMENT_BLOCK, block_key
 from services.api.model.register_view import RegisterView
 from services.core.blocks import BlockReader
@@ -32,7 +30,7 @@ class Explainer:
     async def answer(
         self, kind: IndicatorKind, entity: str, window_days: int, limit: int
     ) -> indicator_service_pb2.ExplainIndicatorResponse:
-        """Explain one indicator that is known to be published. Raises RefusedError when its evidence is not there yet."""
+        """Explain one indicator that is known to be published. Raises RequestError when its evidence is not there yet."""
         found = await self._gathering.of(kind, entity, window_days)
         view = found.view
         indicator = _indicator(view, found.blocks, kind, entity, window_days)
@@ -60,9 +58,8 @@ def _indicator(
     return found
 
 
-def _no_evidence(kind: IndicatorKind, entity: str, window_days: int) -> RefusedError:
-    return RefusedError(
-        grpc.StatusCode.UNAVAILABLE,
+def _no_evidence(kind: IndicatorKind, entity: str, window_days: int) -> RequestError:
+    return UnavailableError(
         "EVIDENCE_UNPUBLISHED",
         f"the evidence behind {kind.label} `{entity}` is not published yet: retry later",
         kind=kind.label,

@@ -12,11 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from math import inf
 
-import grpc
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.api.errors import RefusedError
+from services.api.errors import InvalidRequestError, NotApplicableError, RequestError, UnavailableError
 from services.api.model.read_model import ReadModel, named_kind
 from services.api.paging import last_of, size_of, token_of
 from services.core.bus import StoredMessage, indicator_subject
@@ -48,7 +47,7 @@ class History:
     async def answer(
         self, request: indicator_service_pb2.GetHistoryRequest, seconds: float | None
     ) -> indicator_service_pb2.GetHistoryResponse:
-        """Return one page, oldest first; ``seconds`` are left to the caller's deadline. Raises RefusedError."""
+        """Return one page, oldest first; ``seconds`` are left to the caller's deadline. Raises RequestError."""
         kind, entity, days = self._named(request)
         start, end = _span(request)
         question = ("GetHistory", kind.label, entity, str(days), str(start), str(end))
@@ -68,8 +67,7 @@ class History:
                         break
                     page.indicators.append(one)
         except (BusError, TimeoutError) as error:
-            raise RefusedError(
-                grpc.StatusCode.UNAVAILABLE,
+            raise UnavailableError(
                 "HISTORY_UNREACHABLE",
                 f"the history of {kind.label} `{entity}` cannot be read as the bus does not answer: retry",
                 kind=kind.label,
@@ -85,8 +83,7 @@ class History:
         kind, view = named_kind(request.kind), self._model.view
         if kind in _INSTEAD:
             whose = f"{kind.label} `{request.id}`" if request.id else f"any {kind.label}"
-            raise RefusedError(
-                grpc.StatusCode.FAILED_PRECONDITION,
+            raise NotApplicableError(
                 "HISTORY_IN_ARCHIVE",  # for programs, and as docs/api.md promises it stays, though there is no archive
                 f"no history is kept of {whose}: ask ExplainIndicator "
                 f"(`peyvand explain {kind.label} {request.id or 'ID'}`) for its last failures{_INSTEAD[kind]}",
@@ -137,8 +134,8 @@ def _span(request: indicator_service_pb2.GetHistoryRequest) -> tuple[float, floa
     return start, end
 
 
-def _bad_span(why: str) -> RefusedError:
-    return RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "TIME_RANGE_INVALID", why)
+def _bad_span(why: str) -> RequestError:
+    return InvalidRequestError("TIME_RANGE_INVALID", why)
 
 
 def _position(last: str) -> tuple[int, float]:

@@ -41,7 +41,7 @@ class Gathering:
         self._windows: dict[int, Gathered] = {}
 
     async def of(self, kind: IndicatorKind, entity: str, window_days: int) -> Gathered:
-        """Return what explains one entity: the whole window, or as much of it as a link needs. Raises RefusedError."""
+        """Return what explains one entity: the whole window, or as much of it as a link needs. Raises RequestError."""
         if kind is IndicatorKind.LINK:
             found = around(self._model.view, self._model.whole, entity, window_days)
             if found is not None:
@@ -49,7 +49,7 @@ class Gathering:
         return await self.window(window_days)
 
     async def window(self, window_days: int) -> Gathered:
-        """Return the newest whole refresh over one window. Raises RefusedError while no register is in force."""
+        """Return the newest whole refresh over one window. Raises RequestError while no register is in force."""
         async with self._lock:
             view, blocks = self._model.view, self._model.whole
             if self._view is not view or self._blocks is not blocks:

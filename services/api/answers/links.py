@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_service_pb2
@@ -13,7 +12,7 @@ from services.api.access.rules import caller
 from services.api.answers.blocks import Reconciliations
 from services.api.answers.register_messages import link_message
 from services.api.answers.slots import chunks, slot_messages
-from services.api.errors import RefusedError
+from services.api.errors import InvalidRequestError, RequestError, UnavailableError
 from services.api.model.read_model import ReadModel, block_key
 from services.api.model.register_view import RegisterView
 from services.api.paging import cut
@@ -59,7 +58,7 @@ class LinkAnswers:
         )
 
     async def one(self, request: indicator_service_pb2.GetLinkRequest) -> indicator_service_pb2.GetLinkResponse:
-        """Return one link, with its slots when they are asked for. Raises RefusedError."""
+        """Return one link, with its slots when they are asked for. Raises RequestError."""
         view = self._model.view
         days = view.window(request.window_days)
         link = view.register.links[view.entity(IndicatorKind.LINK, request.link)]
@@ -98,8 +97,7 @@ class LinkAnswers:
             raise _bad_range("slots_to is not after slots_from")
         slots = range(int(-(-start // seconds)), int(min(-(-end // seconds), self._clock() // seconds + 1)))
         if len(slots) > MOST_SLOTS:
-            raise RefusedError(
-                grpc.StatusCode.INVALID_ARGUMENT,
+            raise InvalidRequestError(
                 "SLOTS_TOO_MANY",
                 f"{len(slots)} slots are asked for, more than {MOST_SLOTS}: ask for a shorter time",
                 slots=str(len(slots)),
@@ -121,8 +119,7 @@ class LinkAnswers:
                         if value is not None
                     )
         except (BusError, TimeoutError) as error:
-            raise RefusedError(
-                grpc.StatusCode.UNAVAILABLE,
+            raise UnavailableError(
                 "EVIDENCE_UNREACHABLE",
                 f"the slots of link `{link.id}` cannot be read as the bus does not answer: retry, or ask without slots",
                 link=link.id,
@@ -130,9 +127,8 @@ class LinkAnswers:
         return found
 
 
-def _bad_range(why: str) -> RefusedError:
-    return RefusedError(
-        grpc.StatusCode.INVALID_ARGUMENT,
+def _bad_range(why: str) -> RequestError:
+    return InvalidRequestError(
         "SLOT_RANGE_INVALID",
         f"{why}: slots that start in [slots_from, slots_to) are returned",
     )

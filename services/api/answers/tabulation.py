@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-import grpc
 import numpy as np
 from numpy.typing import NDArray
 
 from peyvand.v1 import indicator_service_pb2
 from services.api.answers.link_shares import Gathered, Gathering
-from services.api.errors import RefusedError
+from services.api.errors import InvalidRequestError, UnavailableError
 from services.api.model.read_model import GOVERNMENT_BLOCK
 from services.core.codec import set_index_to_message, to_timestamp
 from services.core.model import Agency, IndicatorKind, Service
@@ -39,11 +38,10 @@ class Tabulator:
         self._gathering = gathering
 
     async def answer(self, attribute: int, window_days: int) -> indicator_service_pb2.TabulateIndicatorsResponse:
-        """Tabulate one window that the policy has. Raises RefusedError: no such attribute, or nothing published yet."""
+        """Tabulate one window that the policy has. Raises RequestError: no such attribute, or nothing published yet."""
         if attribute not in _VALUES and attribute not in _NUMBERS:
             known = ", ".join(name.rpartition("_")[2].lower() for name, number in _Attribute.items() if number)
-            raise RefusedError(
-                grpc.StatusCode.INVALID_ARGUMENT,
+            raise InvalidRequestError(
                 "ATTRIBUTE_UNKNOWN",
                 f"attribute {attribute} is none: ask for one of {known}",
                 attribute=str(attribute),
@@ -51,9 +49,7 @@ class Tabulator:
         found = await self._gathering.window(window_days)
         government = found.blocks.get(GOVERNMENT_BLOCK)
         if government is None:
-            raise RefusedError(
-                grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED", "no index is published yet: retry later"
-            )
+            raise UnavailableError("INDICATOR_UNPUBLISHED", "no index is published yet: retry later")
         heads, group = _heads(found, attribute)
         rows, total = await asyncio.to_thread(_rows, found, group, len(heads), window_days)
         return indicator_service_pb2.TabulateIndicatorsResponse(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-import grpc
-
-from services.api.errors import RefusedError
+from services.api.errors import InvalidRequestError, NotApplicableError, RequestError, UnavailableError
 from services.api.model.published import Published
 from services.api.model.register_view import RegisterView
 from services.core.blocks import BlockReader, IndicatorKey
@@ -26,13 +24,12 @@ def block_key(agency: str) -> str:
 
 
 def named_kind(number: int) -> IndicatorKind:
-    """Return the kind of this number. Raises RefusedError for a number that is none."""
+    """Return the kind of this number. Raises RequestError for a number that is none."""
     try:
         return IndicatorKind(number)
     except ValueError as error:
         kinds = ", ".join(kind.label for kind in IndicatorKind)
-        raise RefusedError(
-            grpc.StatusCode.INVALID_ARGUMENT,
+        raise InvalidRequestError(
             "KIND_UNKNOWN",
             f"kind {number} is none: ask for one of {kinds}",
             kind=str(number),
@@ -70,10 +67,9 @@ class ReadModel:
 
     @property
     def view(self) -> RegisterView:
-        """The register in force. Raises RefusedError as long as there is none."""
+        """The register in force. Raises RequestError as long as there is none."""
         if self._view is None:
-            raise RefusedError(
-                grpc.StatusCode.UNAVAILABLE,
+            raise UnavailableError(
                 "REGISTER_UNPUBLISHED",
                 "no register is in force yet: publish one, or retry",
             )
@@ -159,7 +155,7 @@ class ReadModel:
     def get(self, kind: int, entity: str, window_days: int) -> Published:
         """Return the indicator asked for; an empty id is the government's, window 0 the policy's default.
 
-        Raises RefusedError: unknown kind, window or entity; nothing published; nothing ever to be published.
+        Raises RequestError: unknown kind, window or entity; nothing published; nothing ever to be published.
         """
         found = self._published.get((kind, entity, window_days))
         if found is not None:
@@ -171,19 +167,17 @@ class ReadModel:
             raise self._missing(asked, name, days)
         return found
 
-    def _missing(self, kind: IndicatorKind, entity: str, days: int) -> RefusedError:
+    def _missing(self, kind: IndicatorKind, entity: str, days: int) -> RequestError:
         about = {"kind": kind.label, "id": entity, "window_days": str(days)}
         never = self.view.requires_nothing(kind, entity)
         if never or self._is_current():
             why = "has no required link in the register" if never else f"has nothing in force in the last {days} days"
-            return RefusedError(
-                grpc.StatusCode.FAILED_PRECONDITION,
+            return NotApplicableError(
                 "NOT_APPLICABLE",
                 f"{kind.label} `{entity}` {why}, so it has no indicator",
                 **about,
             )
-        return RefusedError(
-            grpc.StatusCode.UNAVAILABLE,
+        return UnavailableError(
             "INDICATOR_UNPUBLISHED",
             f"no indicator of {kind.label} `{entity}` over {days} days is published yet: retry later",
             **about,

@@ -7,9 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 
-import grpc
-
-from services.api.errors import RefusedError
+from services.api.errors import InvalidRequestError, UnknownEntityError
 from services.core.model import IndicatorKind, Link, Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import RegisterArrays
@@ -63,14 +61,13 @@ class RegisterView:
         return {role: {one: tuple(ids) for one, ids in groups.items()} for role, groups in found.items()}
 
     def window(self, asked: int) -> int:
-        """Return the window asked for, 0 being the policy's default. Raises RefusedError for one it does not have."""
+        """Return the window asked for, 0 being the policy's default. Raises RequestError for one it does not have."""
         policy = self.register.policy
         if asked == 0:
             return policy.default_window
         if asked not in policy.windows_days:
             has = ", ".join(str(days) for days in policy.windows_days)
-            raise RefusedError(
-                grpc.StatusCode.INVALID_ARGUMENT,
+            raise InvalidRequestError(
                 "WINDOW_UNKNOWN",
                 f"there is no window of {asked} days: the policy has {has}",
                 window_days=str(asked),
@@ -79,17 +76,14 @@ class RegisterView:
         return asked
 
     def entity(self, kind: IndicatorKind, asked: str) -> str:
-        """Return the id asked for, the government's when empty. Raises RefusedError for one the register does not know."""
+        """Return the id asked for, the government's when empty. Raises RequestError for one the register does not know."""
         if kind is IndicatorKind.GOVERNMENT and not asked:
             return self.register.policy.government.id
         noun = _NOUN.get(kind, kind.label)
         if not asked:
-            raise RefusedError(
-                grpc.StatusCode.INVALID_ARGUMENT, "ID_MISSING", f"a {kind.label} is asked for without an id: name one"
-            )
+            raise InvalidRequestError("ID_MISSING", f"a {kind.label} is asked for without an id: name one")
         if not self.knows(kind, asked):
-            raise RefusedError(
-                grpc.StatusCode.NOT_FOUND,
+            raise UnknownEntityError(
                 f"{noun.upper()}_UNKNOWN",
                 f"the register in force knows no {noun} `{asked}`",
                 **{noun: asked, "register_version": self.register.register_version},
@@ -142,7 +136,7 @@ class RegisterView:
                 return {endpoint.id: endpoint.agency for endpoint in register.endpoints.values()}
 
     def links(self, *, consumer: str = "", provider: str = "", service: str = "") -> Sequence[str]:
-        """Return the sorted ids of the links that match every filter given. Raises RefusedError for unknown ids."""
+        """Return the sorted ids of the links that match every filter given. Raises RequestError for unknown ids."""
         wanted = {"consumer": consumer, "provider": provider, "service": service}
         groups: list[tuple[str, ...]] = []
         for role, entity in wanted.items():

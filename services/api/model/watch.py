@@ -7,10 +7,9 @@ from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 
-import grpc
 from prometheus_client import Gauge
 
-from services.api.errors import RefusedError
+from services.api.errors import UnavailableError
 from services.api.model.published import Published
 from services.api.model.read_model import Change
 
@@ -39,13 +38,11 @@ class Watch:
         self._wake.set()
 
     async def changes(self) -> AsyncIterator[Published]:
-        """Yield what is held, waiting when there is nothing. Raises RefusedError once the watch is closed."""
+        """Yield what is held, waiting when there is nothing. Raises RequestError once the watch is closed."""
         while True:
             await self._wake.wait()
             if self._closed:
-                raise RefusedError(
-                    grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN", "the api is shutting down: watch again elsewhere"
-                )
+                raise UnavailableError("SHUTTING_DOWN", "the api is shutting down: watch again elsewhere")
             if self._unsent:
                 yield self._unsent.popitem(last=False)[1]
             else:

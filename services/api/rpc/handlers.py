@@ -17,7 +17,8 @@ from google.protobuf.message_factory import GetMessageClass
 from prometheus_client import Counter, Histogram
 
 from services.api.access.rules import Access
-from services.api.errors import RefusedError
+from services.api.errors import RequestError
+from services.api.rpc.status import abort, code_of
 from services.core.log import Logger
 
 __all__ = ["Answer", "Context", "Meters", "service_handlers"]
@@ -126,13 +127,11 @@ class _Border:
             late = context.time_remaining() is not None and context.time_remaining() <= 0
             self._meters.count(self._method, "DEADLINE_EXCEEDED" if late else "CANCELLED")
             return
-        if not isinstance(error, RefusedError):
+        if not isinstance(error, RequestError):
             self._log.error("call_failed", method=self._method, exc_info=error)
-            error = RefusedError(
-                grpc.StatusCode.INTERNAL, "INTERNAL", f"{self._method} failed inside the api: its log says why"
-            )
-        self._meters.count(self._method, error.code.name)
-        await error.abort(context)
+            error = RequestError("INTERNAL", f"{self._method} failed inside the api: its log says why")
+        self._meters.count(self._method, code_of(error).name)
+        await abort(error, context)
 
 
 def _serialised(answer: Answer) -> bytes:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-import grpc
-
 from peyvand.v1 import indicator_service_pb2
 from services.api.access.roles import ABOVE
 from services.api.access.rules import caller, not_visible
-from services.api.answers.blocks import traffic_answer
+from services.api.answers.blocks import structure_answer, traffic_answer
 from services.api.answers.evidence import Findings
 from services.api.answers.explanation import Explainer
 from services.api.answers.history import History
 from services.api.answers.link_shares import Gathering
 from services.api.answers.links import LinkAnswers
-from services.api.answers.structure_answers import structure_answer
 from services.api.answers.tabulation import Tabulator
-from services.api.errors import RefusedError
+from services.api.errors import InvalidRequestError, UnavailableError
 from services.api.model.read_model import ReadModel, named_kind
 from services.api.model.watch import WatchHub
 from services.api.paging import MOST, cut
@@ -56,8 +53,7 @@ class IndicatorServicer:
         days = view.window(request.window_days)
         if request.sector:
             if kind in _WITHOUT_SECTOR:
-                raise RefusedError(
-                    grpc.StatusCode.INVALID_ARGUMENT,
+                raise InvalidRequestError(
                     "FILTER_NOT_APPLICABLE",
                     f"sector does not filter kind {kind.label}: leave it empty",
                     kind=kind.label,
@@ -82,8 +78,7 @@ class IndicatorServicer:
     ) -> indicator_service_pb2.ExplainIndicatorResponse:
         """Losses by stage and provider, and the links that would raise it most if fixed, of those that the caller sees."""
         if request.limit > MOST:
-            raise RefusedError(
-                grpc.StatusCode.INVALID_ARGUMENT,
+            raise InvalidRequestError(
                 "LIMIT_TOO_LARGE",
                 f"limit {request.limit} is more than {MOST}: ask for fewer",
                 limit=str(request.limit),
@@ -156,6 +151,4 @@ class IndicatorServicer:
 
     def _require_published(self) -> None:
         if not self._model.complete:
-            raise RefusedError(
-                grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED", "no index is published yet: retry later"
-            )
+            raise UnavailableError("INDICATOR_UNPUBLISHED", "no index is published yet: retry later")

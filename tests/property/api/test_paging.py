@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.errors import RefusedError
+from services.api.errors import RequestError
 from services.api.paging import MOST, cut
 
 ids = st.lists(st.from_regex(r"[a-z0-9][a-z0-9-]{0,8}", fullmatch=True), unique=True).map(sorted)
@@ -51,10 +51,10 @@ def test_ids_that_stay_are_met_once_whatever_comes_and_goes(ids, gone, size):
 def test_a_token_of_another_question_or_of_nobody_is_refused(ids, token):
     """Neither a token of other filters nor a text that was never a token is taken for a page."""
     real = cut(ids, question, size=1, token="").next_token
-    with pytest.raises(RefusedError, match="page_token"):
+    with pytest.raises(RequestError, match="page_token"):
         cut(ids, ("List", "link", "justice"), size=1, token=real)
     if token not in ("", real):
-        with pytest.raises(RefusedError, match="page_token"):
+        with pytest.raises(RequestError, match="page_token"):
             cut(ids, question, size=1, token=token)
 
 
@@ -63,5 +63,5 @@ def test_sizes_have_a_default_and_a_limit():
     many = [f"{number:05}" for number in range(2000)]
     assert len(cut(many, question, size=0, token="").ids) == 100
     assert len(cut(many, question, size=MOST, token="").ids) == 1000
-    with pytest.raises(RefusedError, match="1001 is more than 1000"):
+    with pytest.raises(RequestError, match="1001 is more than 1000"):
         cut(many, question, size=MOST + 1, token="")

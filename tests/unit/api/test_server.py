@@ -14,8 +14,13 @@ from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
+<<<<<<< HEAD
 from services.api import component as readiness
 from services.api import runner
+=======
+from peyvand.v1 import indicator_service_pb2_grpc
+from services.api import component
+>>>>>>> 712142c8 (Raise domain errors in the api and translate them in rpc)
 from services.api.server import Announcer, listening
 from services.api.wiring import NAMES, Picture, handlers
 from services.core.codec.units import to_timestamp
@@ -97,18 +102,24 @@ async def test_what_cannot_be_listened_on_is_named():
 
 async def test_a_bus_lost_for_long_is_announced_and_so_is_its_return(api, monkeypatch):
     """Health says NOT_SERVING while the bus, or a bucket, has been gone too long, though answers go on, and then SERVING."""
-    monkeypatch.setattr(readiness, "LOST_SECONDS", 0.0)
-    monkeypatch.setattr(runner, "_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(component, "LOST_SECONDS", 0.0)
+    monkeypatch.setattr(component, "_LOOK_SECONDS", 0.001)
     announcer, bus = Announcer(NAMES, Health()), SimpleNamespace(connected=True, following=True)
     async with (
         asyncio.timeout(DEADLINE),
         listening("127.0.0.1:0", NAMES, (), announcer) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
+<<<<<<< HEAD
         saying = asyncio.ensure_future(runner._say_health(cast(Any, bus), api.picture.model, announcer))
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest(service=NAMES[0]))
         heard: list[int] = []
+=======
+        saying = asyncio.ensure_future(component._say_health(bus, api.picture.model, announcer))
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=NAMES[0]))
+        heard = []
+>>>>>>> 712142c8 (Raise domain errors in the api and translate them in rpc)
         states = health_pb2.HealthCheckResponse
         for lost, state in (
             ("", states.SERVING),
@@ -131,11 +142,11 @@ async def test_a_bus_lost_for_long_is_announced_and_so_is_its_return(api, monkey
 
 def test_no_address_is_open_unnoticed():
     """Loopback addresses and names are told from others."""
-    assert runner._is_loopback("127.0.0.1:7410")
-    assert runner._is_loopback("[::1]:7410")
-    assert runner._is_loopback("localhost:7410")
-    assert not runner._is_loopback("0.0.0.0:7410")
-    assert not runner._is_loopback("api.example:7410")
+    assert component._is_loopback("127.0.0.1:7410")
+    assert component._is_loopback("[::1]:7410")
+    assert component._is_loopback("localhost:7410")
+    assert not component._is_loopback("0.0.0.0:7410")
+    assert not component._is_loopback("api.example:7410")
 
 
 def test_a_picture_without_a_bus_says_so():

@@ -1,46 +1,61 @@
-"""Fetches a list that is named by its URL (``peyvand register import xroad URL``)."""
+"""Connections of commands: to the message bus, and to the components that ``peyvand up`` runs on this machine."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from time import monotonic
+import asyncio
+import os
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
-import httpx
+import typer
 
-from services.core.errors import Fault, InputError
+from services.core import log as logs
+from services.core.bus import Bus, connect_from_settings
+from services.core.errors import BusError
+from services.core.settings import Settings, load_settings
 
-__all__ = ["fetch"]
+__all__ = ["bus_settings", "fetch_local", "open_bus"]
 
-_DEADLINE_SECONDS = 30.0
-_LARGEST = 64 << 20
+_NOTICE_SECONDS = 5.0
+_PATIENCE_SECONDS = 30.0
 
-
-def fetch(url: str, folder: Path) -> Path:
-    """Fetch a URL into a file of its own in ``folder``. Raises InputError; nothing beyond 64 MiB or 30 s is waited for."""
-    name = url.split("?", maxsplit=1)[0].rstrip("/").rpartition("/")[2] or "list"
-    path = folder / f"{len(list(folder.iterdir()))}-{name[-60:]}"
-    try:
-        path.write_bytes(_content(url))
-    except httpx.HTTPStatusError as error:
-        raise _refused(url, f"it answered with HTTP status {error.response.status_code}") from error
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise _refused(url, f"it cannot be fetched: {type(error).__name__}") from error
-    return path
+# Without the proxies of the environment: a proxy would look for loopback on its own machine.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def _content(url: str) -> bytes:
-    end = monotonic() + _DEADLINE_SECONDS
-    body = bytearray()
-    # What comes packed is not unpacked: the limit holds for what is kept.
-    headers = {"Accept": "text/xml, application/json;q=0.9", "Accept-Encoding": "identity"}
-    with httpx.stream("GET", url, headers=headers, timeout=_DEADLINE_SECONDS, follow_redirects=True) as answer:
-        answer.raise_for_status()
-        for chunk in answer.iter_raw():
-            body += chunk
-            if len(body) > _LARGEST or monotonic() > end:
-                raise _refused(url, f"it is larger than {_LARGEST >> 20} MiB, or too slow")
-    return bytes(body)
+def bus_settings(nats: str, credentials: str) -> Settings:
+    """Read settings as components do: these flags where they are given, then PEYVAND_*, then a file."""
+    flags = {"--nats": nats, "--credentials": credentials}
+    return load_settings("bus", [word for flag, value in flags.items() if value for word in (flag, value)], os.environ)
 
 
-def _refused(url: str, reason: str) -> InputError:
-    return InputError("what was to be fetched", [Fault(url, 0, 0, reason)])
+@asynccontextmanager
+async def open_bus(
+    settings: Settings, *, role: str, name: str, patience: float | None = _PATIENCE_SECONDS
+) -> AsyncIterator[Bus]:
+    """Connect to the bus within ``patience`` seconds (None: no limit), with a notice on stderr when it takes a while.
+
+    Raises BusError when nothing answers in time, and what connecting raises.
+    """
+    logs.configure_logging("cli", "error")  # errors are printed as one sentence
+    notify = partial(typer.echo, f"waiting for the bus at {settings.nats}", err=True)
+    notice = asyncio.get_running_loop().call_later(_NOTICE_SECONDS, notify)
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(patience):
+                bus = await stack.enter_async_context(connect_from_settings(settings, role=role, name=name))
+        except TimeoutError as error:
+            raise BusError(
+                f"nothing answered as a bus at {settings.nats} within {patience:g} s: start it, or name another with --nats"
+            ) from error
+        finally:
+            notice.cancel()
+        yield bus
+
+
+def fetch_local(address: str, path: str, timeout: float) -> bytes:
+    """GET ``path`` of HOST:PORT on this machine within ``timeout`` seconds. Raises OSError, also for an error status."""
+    with _OPENER.open(f"http://{address}{path}", timeout=timeout) as response:
+        return bytes(response.read())

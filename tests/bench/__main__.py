@@ -17,6 +17,7 @@ from tests.bench.publishing import publishing
 from tests.bench.saturation import saturation
 from tests.bench.scale import scale
 from tests.bench.sensitivity import sensitivity
+from tests.bench.start import start
 from tests.bench.structure import measure_structure
 from tests.bench.visible import visible
 
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "sensitivity": lambda asked: sensitivity(asked.links or 10_000, asked.days or 28, asked.slot),
     "exchange": lambda asked: exchange(asked.records),
     "passages": lambda asked: passages(asked.seconds),
+    "start": lambda _: start(),
 }
 APART = ("scale", "publishing", "api", "visible", "sensitivity")  # they want gigabytes
 

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.testing import CliRunner
 
-from services.cli import __main__ as cli
+from services.cli.commands import COMPONENTS, app
 from services.core.settings import Settings, environment_variable
 
 __all__ = ["answered", "asks_the_api", "command_lines", "faults", "refused", "settings_of", "unknown_variables"]
@@ -19,15 +19,8 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 """What every refusal of a parser is; typer has a click of its own and names only this subclass."""
 
 
-def _app() -> typer.Typer:
-    """`peyvand` with every command it has."""
-    if "probe" not in {one.name for one in cli.app.registered_commands}:
-        cli._add_commands("")
-    return cli.app
-
-
 def _command() -> Any:
-    return typer.main.get_command(_app())
+    return typer.main.get_command(app)
 
 
 def settings_of(component: str) -> set[str]:
@@ -51,7 +44,7 @@ def faults(words: Sequence[str]) -> list[str]:
     command, rest = _command(), list(words)
     while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
         name = rest.pop(0)
-        if name in cli._COMPONENTS:
+        if name in COMPONENTS:
             return [f"{name} has no flag {flag}" for flag in _flags(rest) if flag not in _flags_of(name)]
         if name not in command.commands:
             return [f"there is no command {name}"]
@@ -65,7 +58,7 @@ def refused(words: Sequence[str]) -> str:
 
     Components read their flags by themselves: whether those exist is for ``faults`` to say.
     """
-    if words and words[0] in cli._COMPONENTS:
+    if words and words[0] in COMPONENTS:
         return ""
     command, rest = _leaf(words)
     try:
@@ -77,14 +70,14 @@ def refused(words: Sequence[str]) -> str:
 
 def asks_the_api(words: Sequence[str]) -> bool:
     """Whether the command of this line, without `peyvand`, asks an api for what it shows."""
-    if words and words[0] in cli._COMPONENTS:
+    if words and words[0] in COMPONENTS:
         return False
     return any("--api" in one.opts for one in _leaf(words)[0].params)
 
 
 def answered(words: Sequence[str], address: str) -> str:
     """Run a command that asks the api at this address; what it says when it is refused, empty when it is answered."""
-    result = CliRunner(env={"NO_COLOR": "1", "TERM": "dumb"}).invoke(_app(), [*words, "--api", address])
+    result = CliRunner(env={"NO_COLOR": "1", "TERM": "dumb"}).invoke(app, [*words, "--api", address])
     return "" if result.exit_code == 0 else f"{result.output}{result.exception}"
 
 

@@ -1,99 +1,116 @@
-"""``peyvand indicator``, ``peyvand explain`` and ``peyvand history``: ask the api."""
+"""Commands that query the api: ``indicator``, ``explain``, ``history``, ``structure``, ``tabulate`` and ``rounds``."""
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, tzinfo
-from typing import Annotated, Any
+from itertools import chain
+from typing import Annotated
 
 import typer
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
-from rich.console import Console
 
-from services.cli.api_client import client
-from services.cli.render.history import history as history_picture
-from services.cli.render.indicators import explanation, indicator_table, one_indicator, provenance
-from services.core.model import IndicatorKind
-
-__all__ = ["API", "Address", "AsJson", "Window", "console", "explain", "history", "indicator", "print_json"]
-
-_KINDS = ", ".join(kind.label for kind in IndicatorKind)
-_WITH_HISTORY = ", ".join(
-    kind.label for kind in IndicatorKind if kind not in (IndicatorKind.LINK, IndicatorKind.ENDPOINT)
+from services.cli.commands.options import (
+    API,
+    KINDS,
+    Address,
+    AsJson,
+    EntityId,
+    EntityKind,
+    Window,
+    check_kind,
 )
+from services.cli.moments import parse_moment
 
-KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"One of {_KINDS}.", show_default=False)]
+__all__ = ["ATTRIBUTES", "explain", "history", "indicator", "rounds", "structure", "tabulate"]
+
+ATTRIBUTES = ("channel", "sector", "staff", "satisfaction", "agency")
+"""What the index can be tabulated by: the names of peyvand.v1.TabulatedAttribute."""
+
+
+def _check_attribute(text: str) -> str:
+    if text.lower() not in ATTRIBUTES:
+        raise typer.BadParameter(f"`{text}` cannot be tabulated: name one of {', '.join(ATTRIBUTES)}")
+    return text.lower()
+
+
+Attribute = Annotated[
+    str, typer.Argument(metavar="ATTRIBUTE", help=f"One of {', '.join(ATTRIBUTES)}.", callback=_check_attribute)
+]
+_HISTORY_KINDS = [kind for kind in KINDS if kind not in ("link", "endpoint")]
 HistoryKind = Annotated[
     str,
-    typer.Argument(metavar="KIND", help=f"One of {_WITH_HISTORY}; links and endpoints have none.", show_default=False),
+    typer.Argument(
+        metavar="KIND",
+        help=f"One of {', '.join(_HISTORY_KINDS)}; links and endpoints have none.",
+        show_default=False,
+        callback=check_kind,
+    ),
 ]
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of what; government needs none.", show_default=False)]
-Window = Annotated[int, typer.Option(min=0, help="Days; 0 is the policy's default window.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One protobuf JSON object a line.")]
-Address = Annotated[
-    str, typer.Option("--api", metavar="HOST:PORT", help="The api to ask; tls://HOST:PORT where it encrypts.")
-]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many providers and links to name.")]
 Since = Annotated[str, typer.Option("--from", metavar="TIME", help="Day or time, in the policy's timezone.")]
 Until = Annotated[str, typer.Option("--to", metavar="TIME", help="Up to this day or time, exclusive.")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many providers and links to name.")]
-
-API = "127.0.0.1:7410"
 
 
 def indicator(
-    kind: KindArgument = "",
-    entity: IdArgument = "",
+    kind: EntityKind = "",
+    entity: EntityId = "",
     *,
     window: Window = 0,
     as_json: AsJson = False,
     api: Address = API,
 ) -> None:
-    """Show one indicator, all of a kind, or the government and its sectors."""
-    asked = _kind(kind) if kind else None
-    with client(api) as ask:
-        if asked is not None and (entity or asked is IndicatorKind.GOVERNMENT):
-            one = ask.get(asked, entity, window)
+    """Show one indicator, all of a kind, or government and sectors."""
+    from services.cli.api_client import open_client
+    from services.cli.render.indicators import indicator_details, indicator_table, provenance
+    from services.cli.render.output import new_console, print_message
+
+    with open_client(api) as client:
+        if kind == "government" or (kind and entity):
+            message = client.get(kind, entity, window)
             if as_json:
-                print_json(one)
+                print_message(message)
             else:
-                console().print(one_indicator(one, ask.timezone()))
+                new_console().print(indicator_details(message, client.timezone()))
             return
-        shown = [ask.get(IndicatorKind.GOVERNMENT, "", window)] if asked is None else []
-        listed = ask.all_of(asked or IndicatorKind.SECTOR, window)
+        government = [] if kind else [client.get("government", "", window)]
+        messages = chain(government, client.all_of(kind or "sector", window))
         if as_json:
-            for one in (*shown, *listed):
-                print_json(one)
+            for message in messages:
+                print_message(message)
             return
-        rows = [*shown, *listed]
-        title = "Government and sectors (by consumer)" if asked is None else f"{asked.label} ({len(rows)})"
-        shown_on = console()
-        shown_on.print(indicator_table(rows, title))
+        console, rows = new_console(), list(messages)
+        title = f"{kind} ({len(rows)})" if kind else "Government and sectors (by consumer)"
+        console.print(indicator_table(rows, title))
         if rows:
-            shown_on.print(provenance(rows[0], ask.timezone()))
+            console.print(provenance(rows[0], client.timezone()))
 
 
 def explain(
-    kind: KindArgument = IndicatorKind.GOVERNMENT.label,
-    entity: IdArgument = "",
+    kind: EntityKind = "government",
+    entity: EntityId = "",
     *,
     window: Window = 0,
     limit: Limit = 10,
     as_json: AsJson = False,
     api: Address = API,
 ) -> None:
-    """Show why an indicator is what it is: losses by stage and provider, and the links whose repair would raise it most."""
-    with client(api) as ask:
-        answer = ask.explain(_kind(kind), entity, window, limit)
+    """Show where an indicator loses, by stage, provider and link.
+
+    Links whose repair would raise it most come first.
+    """
+    from services.cli.api_client import open_client
+    from services.cli.render.indicators import explanation
+    from services.cli.render.output import new_console, print_message
+
+    with open_client(api) as client:
+        answer = client.explain(kind, entity, window, limit)
         if as_json:
-            print_json(answer)
+            print_message(answer)
         else:
-            console().print(explanation(answer, ask.timezone()))
+            new_console().print(explanation(answer, client.timezone()))
 
 
 def history(
-    kind: HistoryKind = IndicatorKind.GOVERNMENT.label,
-    entity: IdArgument = "",
+    kind: HistoryKind = "government",
+    entity: EntityId = "",
     *,
     window: Window = 0,
     since: Since = "",
@@ -101,53 +118,76 @@ def history(
     as_json: AsJson = False,
     api: Address = API,
 ) -> None:
-    """Show how an indicator went: what was published hourly (services: daily) in the last 400 days."""
-    with client(api) as ask:
-        zone = ask.timezone()
-        span = {"since": _moment(since, zone), "until": _moment(until, zone)}
-        found = ask.history(_kind(kind), entity, window, **span)
-        if as_json:
-            for one in found:
-                print_json(one)
-            return
-        shown_on, rows = console(), list(found)
-        if rows:
-            shown_on.print(history_picture(rows, zone, shown_on.width))
-        else:
-            shown_on.print("nothing was published in that time")
+    """Show how an indicator changed over the last 400 days.
 
-
-def _moment(text: str, zone: tzinfo) -> float | None:
-    """A day or a time in ISO 8601 as epoch seconds, in the policy's timezone unless it names another."""
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"`{text}` is neither a day (2026-03-21) nor a time (2026-03-21T08:00)") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
-
-
-def _kind(text: str) -> IndicatorKind:
-    try:
-        return IndicatorKind[text.upper()]
-    except KeyError as error:
-        raise typer.BadParameter(f"`{text}` is no kind: name one of {_KINDS}") from error
-
-
-def console() -> Console:
-    """Return what a person's tables are printed on."""
-    return Console(highlight=False)
-
-
-def print_json(message: Message, **beside: Message | None) -> None:
-    """Print a message as one line of JSON, its fields named as in the contract.
-
-    ``beside`` are fields of other answers; those that are None are left out.
+    It is published hourly, of services daily.
     """
-    fields = _fields(message) | {name: _fields(other) for name, other in beside.items() if other is not None}
-    typer.echo(json.dumps(fields, ensure_ascii=False))
+    from services.cli.api_client import open_client
+    from services.cli.render.history import history_chart
+    from services.cli.render.output import new_console, print_message
+
+    with open_client(api) as client:
+        zone = client.timezone()
+        messages = client.history(
+            kind, entity, window, since=parse_moment(since, zone), until=parse_moment(until, zone)
+        )
+        if as_json:
+            for message in messages:
+                print_message(message)
+            return
+        console, rows = new_console(), list(messages)
+        console.print(history_chart(rows, zone, console.width) if rows else "nothing was published in that time")
 
 
-def _fields(message: Message) -> dict[str, Any]:
-    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+def structure(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
+    """Show which agencies reach each other: islands and silos.
+
+    It shows as well what a failure of one provider, or of the data bus, would cost.
+    """
+    from services.cli.api_client import open_client
+    from services.cli.render.output import new_console, print_message
+    from services.cli.render.rounds import three_bars_table
+    from services.cli.render.structure import structure_tables
+
+    with open_client(api) as client:
+        answer = client.structure(window)
+        if as_json:
+            print_message(answer)
+        else:
+            new_console().print(
+                structure_tables(answer.structure, client.timezone()), three_bars_table(answer.three_bars)
+            )
+
+
+def tabulate(attribute: Attribute, *, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
+    """Show the index by an attribute of services or their agencies."""
+    from services.cli.api_client import open_client
+    from services.cli.render.output import new_console, print_message
+    from services.cli.render.structure import tabulation_table
+
+    with open_client(api) as client:
+        answer = client.tabulate(attribute, window)
+        if as_json:
+            print_message(answer)
+        else:
+            new_console().print(tabulation_table(answer, attribute, client.timezone()))
+
+
+def rounds(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
+    """Show the official rounds, and the three bars side by side.
+
+    As JSON the bars are `three_bars`, beside the fields of the rounds' answer; before a first index there are none.
+    """
+    from services.cli.api_client import open_client
+    from services.cli.render.output import new_console, print_message
+    from services.cli.render.rounds import rounds_tables, three_bars_table
+
+    with open_client(api) as client:
+        answer, three_bars = client.rounds(), client.three_bars(window)
+    if as_json:
+        print_message(answer, three_bars=three_bars)
+        return
+    console = new_console()
+    console.print(rounds_tables(answer))
+    if three_bars is not None:
+        console.print(three_bars_table(three_bars))

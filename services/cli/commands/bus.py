@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from services.cli.reaching import reached
-from services.core.bus import (
-    accounts,
-    authorization_file,
-    initialise_streams,
-    read_users,
-    replace_seed,
-    restore_stream,
-    retire_seeds,
-    save_stream,
-    stream_configs,
-    write_configuration,
-    write_seeds,
-)
-from services.core.settings import Settings, load_settings
+from services.cli.commands.options import Credentials, Nats, command_group
 
-__all__ = ["app", "bus_settings"]
+__all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True)
-
-Nats = Annotated[str, typer.Option(help="URL of the message bus.")]
-Credentials = Annotated[str, typer.Option(help="Folder of the roles' nkey seeds.")]
-
-
-def bus_settings(nats: str, credentials: str) -> Settings:
-    """Settings as components read them: these flags where they are given, then PEYVAND_*, then a file."""
-    given = {"--nats": nats, "--credentials": credentials}
-    return load_settings("bus", [word for flag, value in given.items() if value for word in (flag, value)], os.environ)
+app = command_group("Prepare, back up and restore the message bus.")
 
 
 @app.command()
@@ -50,11 +25,19 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Create every stream and bucket, or bring them up to date; doing it again changes nothing."""
+    """Create every stream and bucket, or bring them up to date.
+
+    Doing it again changes nothing.
+    """
+    import asyncio
+
+    from services.cli.connections import bus_settings, open_bus
+    from services.core.bus import initialise_streams, stream_configs
+
     settings = bus_settings(nats, credentials)
 
     async def run() -> None:
-        async with reached(settings, role="admin", name="bus-init", patience=None) as bus:
+        async with open_bus(settings, role="admin", name="bus-init", patience=None) as bus:
             await initialise_streams(bus, replicas=replicas)
 
     asyncio.run(run())
@@ -68,10 +51,15 @@ def backup(
     credentials: Credentials = "",
 ) -> None:
     """Keep every stream and bucket in files, while the bus goes on."""
+    import asyncio
+
+    from services.cli.connections import bus_settings, open_bus
+    from services.core.bus import save_stream, stream_configs
+
     settings = bus_settings(nats, credentials)
 
     async def run() -> None:
-        async with reached(settings, role="admin", name="bus-backup") as bus:
+        async with open_bus(settings, role="admin", name="bus-backup") as bus:
             for config in stream_configs(1):
                 last = await save_stream(bus, str(config.name), folder / str(config.name))
                 typer.echo(f"{config.name}: kept up to message {last}")
@@ -79,17 +67,25 @@ def backup(
     asyncio.run(run())
 
 
-@app.command("restore")
-def restore_(
+@app.command()
+def restore(
     folder: Annotated[Path, typer.Argument(help="What `peyvand bus backup` wrote.")],
     nats: Nats = "",
     credentials: Credentials = "",
 ) -> None:
-    """Put back every stream and bucket of a backup, with its sequences, into a bus that is empty."""
+    """Put back every stream and bucket of a backup.
+
+    Sequence numbers stay the same. The bus must be empty.
+    """
+    import asyncio
+
+    from services.cli.connections import bus_settings, open_bus
+    from services.core.bus import restore_stream, stream_configs
+
     settings = bus_settings(nats, credentials)
 
     async def run() -> None:
-        async with reached(settings, role="admin", name="bus-restore") as bus:
+        async with open_bus(settings, role="admin", name="bus-restore") as bus:
             for config in stream_configs(1):
                 last = await restore_stream(bus, folder / str(config.name))
                 typer.echo(f"{config.name}: restored up to message {last}")
@@ -108,7 +104,20 @@ def users(
     ] = "",
     retire: Annotated[bool, typer.Option("--retire", help="Remove the seeds that were replaced.")] = False,
 ) -> None:
-    """Make the seeds that are missing, and the server's list of users; reload the server to have it admit them."""
+    """Make missing seeds, and the server's list of users.
+
+    Reload the server to have it admit them.
+    """
+    from services.core.bus import (
+        accounts,
+        authorization_file,
+        read_users,
+        replace_seed,
+        retire_seeds,
+        write_configuration,
+        write_seeds,
+    )
+
     everyone = accounts(vantage, bus or ["xroad"])
     made = write_seeds(folder, everyone)
     if replace:
@@ -116,5 +125,6 @@ def users(
     retired = retire_seeds(folder, everyone) if retire else ()
     known = list(read_users(folder, everyone))
     write_configuration(out, authorization_file(known))
-    told = {"made": made, "replaced": (replace,) if replace else (), "retired": retired}
-    typer.echo("; ".join([f"{out} lists {len(known)} users", *(f"{k}: {', '.join(v)}" for k, v in told.items() if v)]))
+    changes = {"made": made, "replaced": (replace,) if replace else (), "retired": retired}
+    parts = [f"{what}: {', '.join(names)}" for what, names in changes.items() if names]
+    typer.echo("; ".join([f"{out} lists {len(known)} users", *parts]))

@@ -1,15 +1,36 @@
-"""How numbers and times are written for a person, the same by every command. Pure: values in, text out."""
+"""Numbers, times and tables as every command writes them. Pure: values in, text or an empty table out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal
+from itertools import pairwise
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from rich import box
+from rich.table import Table
 
-from peyvand.v1 import indicator_service_pb2
+from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.core.model import LOSS_STAGES
 
-__all__ = ["gain", "percent", "points", "when", "window"]
+__all__ = [
+    "bounds",
+    "gain",
+    "largest_loss",
+    "mean_cells",
+    "new_table",
+    "percent",
+    "point",
+    "points",
+    "share_range",
+    "sparkline",
+    "stage_name",
+    "when",
+    "window",
+]
+
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 def percent(share: float) -> str:
@@ -17,9 +38,34 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def share_range(lower: float, upper: float) -> str:
+    """Two shares as a range of percentages."""
+    return f"{100 * lower:.1f}-{100 * upper:.1f} %"
+
+
 def points(share: float) -> str:
-    """A part of an index in percentage points with two significant digits: of many links each has a small part."""
+    """A part of an index in percentage points with two significant digits, since each of many links has a small part."""
     return f"{Decimal(f'{100 * share:.1e}'):f} pp"
+
+
+def point(indicator: indicator_pb2.Indicator) -> str:
+    """The point of an indicator, or that there is none to publish."""
+    return percent(indicator.point) if indicator.HasField("point") else "not publishable"
+
+
+def bounds(indicator: indicator_pb2.Indicator) -> str:
+    """The bounds L and U of an indicator."""
+    return share_range(indicator.lower, indicator.upper)
+
+
+def largest_loss(losses: indicator_pb2.Losses) -> str:
+    """The stage at which most is lost."""
+    return max(LOSS_STAGES, key=lambda stage: float(getattr(losses, stage)))
+
+
+def stage_name(stage: str) -> str:
+    """A stage in words."""
+    return stage.replace("_", " ")
 
 
 def gain(cost: indicator_service_pb2.LinkCost, estimate: float) -> str:
@@ -28,10 +74,41 @@ def gain(cost: indicator_service_pb2.LinkCost, estimate: float) -> str:
 
 
 def when(moment: Timestamp, zone: tzinfo) -> str:
-    """Say when something was, in ``zone``."""
+    """A moment in ``zone``."""
     return f"{datetime.fromtimestamp(moment.seconds, zone):%Y-%m-%d %H:%M:%S}"
 
 
 def window(days: int, as_of: Timestamp, zone: tzinfo) -> str:
-    """Say over which days something counts, and in which timezone its times are told."""
+    """The days over which something counts, with the timezone of its times."""
     return f"last {days} days as of {when(as_of, zone)} {zone}"
+
+
+def mean_cells(values: Sequence[float | None], width: int) -> list[float | None]:
+    """Return at most ``width`` values, each the mean of consecutive ones; None where all of them are None."""
+    if len(values) <= width:
+        return list(values)
+    edges = [round(cell * len(values) / width) for cell in range(width + 1)]
+    parts = [[value for value in values[start:end] if value is not None] for start, end in pairwise(edges)]
+    return [sum(part) / len(part) if part else None for part in parts]
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Return a bar per value, scaled between the lowest and the highest; a blank for None."""
+    present = [value for value in values if value is not None]
+    low, high = min(present, default=0.0), max(present, default=0.0)
+    if high == low:
+        return "".join(" " if value is None else _BARS[3] for value in values)
+    top = len(_BARS) - 1
+    return "".join(" " if value is None else _BARS[round((value - low) / (high - low) * top)] for value in values)
+
+
+def new_table(title: str | None = None, *, gap: int = 2, footer: bool = False) -> Table:
+    """Return a table without lines between columns, ``gap`` apart, so that ids and numbers fit side by side in 80 columns."""
+    return Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, gap - 1, 0, 0),
+        show_footer=footer,
+    )

@@ -1,4 +1,4 @@
-"""What a person sees of probes made by hand: one explained at length, or each in a line. Pure: values in, text out.
+"""What ``peyvand probe`` shows: a report of one probe, or a line for each. Pure: values in, text out.
 
 Nothing of a body, a header or a secret is shown, nor what params and captures fill in: targets stand as written.
 """
@@ -20,77 +20,77 @@ from services.prober.attempt import ProbeResult
 from services.prober.checks import CheckResult, Verdict, explain
 from services.prober.observation import CertificateFacts, Failure, Observation, Phase
 
-__all__ = ["Probed", "explained", "line"]
+__all__ = ["ProbeRun", "probe_line", "probe_report"]
 
 _STYLES: Final = {Outcome.OK: "green", Outcome.UNKNOWN: "dim", Outcome.LATE: "yellow", Outcome.STALE: "yellow"}
 _MARKS: Final = {Verdict.PASSED: ("✓", "green"), Verdict.FAILED: ("✗", "red"), Verdict.NOT_JUDGED: ("·", "dim")}
 _COLOURS: Final = {"resolve": "magenta", "connect": "blue", "tls": "cyan", "processing": "green", "transfer": "yellow"}
-_NAMED: Final = 8
+_MAX_NAMES: Final = 8
 _DAY: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
-    """One target and what became of it; ``now`` in epoch seconds."""
+class ProbeRun:
+    """One target and the result of probing it; ``now`` in epoch seconds."""
 
     assignment: Assignment
     result: ProbeResult
     now: float
 
     @property
-    def who(self) -> str:
-        """Who asks whom."""
+    def parties(self) -> str:
+        """Which agency asks which, or that it is an endpoint."""
         item = self.assignment
         return "endpoint" if item.target.endpoint else f"{item.consumer} asks {item.provider}"
 
 
-def line(probed: Probed, ids: int, *, narrow: bool = False) -> Text:
-    """One target in one line: id in ``ids`` columns, outcome, latency, reason, what was wrong, who asks whom.
+def probe_line(run: ProbeRun, width: int, *, narrow: bool = False) -> Text:
+    """Return a run in one line: id in ``width`` columns, outcome, latency, reason, detail, parties.
 
-    Where it is ``narrow``, the latency makes room for the rest.
+    A ``narrow`` line goes without the latency.
     """
-    judgement, latency = probed.result.judgement, probed.result.observation.latency
+    judgement, latency = run.result.judgement, run.result.observation.latency
     took = "-" if latency is None else _milliseconds(latency)
-    text = Text(f"{probed.assignment.target.id:<{ids}}  ")
+    text = Text(f"{run.assignment.target.id:<{width}}  ")
     text.append(f"{judgement.outcome.name:<13}", style=_STYLES.get(judgement.outcome, "red"))
     detail = f": {judgement.detail}" if judgement.detail else ""
     reason = "" if judgement.outcome is Outcome.OK else f"{judgement.reason.name}{detail}  "
     text.append(f"  {reason}" if narrow else f"  {took:>10}  {reason}")
-    text.append(probed.who, style="dim")
+    text.append(run.parties, style="dim")
     return text
 
 
-def explained(probed: Probed, width: int) -> RenderableType:
-    """One target at length, for a terminal of ``width`` columns."""
-    observation = probed.result.observation
-    parts: list[RenderableType] = [_headline(probed)]
+def probe_report(run: ProbeRun, width: int) -> RenderableType:
+    """Return a run at length, for a terminal of ``width`` columns."""
+    observation = run.result.observation
+    parts: list[RenderableType] = [_headline(run)]
     phases = _phases(observation.phases, width)
     if phases is not None:
         parts += ["", phases]
-    facts = list(_facts(probed))
+    facts = list(_facts(run))
     if facts:
-        parts += ["", _labelled(facts)]
-    if probed.result.judgement.reason is Reason.PROBER_ERROR:  # what could not be judged cannot be explained either
+        parts += ["", _grid(facts)]
+    if run.result.judgement.reason is Reason.PROBER_ERROR:  # there is no judgement to explain
         return Group(*parts)
     if observation.steps:
         for number, step in enumerate(observation.steps, 1):
             results = explain(step.observation, step.expectations)
             parts += ["", _step(number, step.name, step.observation, results), _checks(results, indent=2)]
-        results = explain(observation, probed.result.expectations)[len(observation.steps) :]
+        results = explain(observation, run.result.expectations)[len(observation.steps) :]
     else:
-        results = explain(observation, probed.result.expectations)
-    # When nothing at all was seen (our own crash, our own credential), there is nothing that checks could say.
+        results = explain(observation, run.result.expectations)
+    # Without an observation (our own crash, our own credential) the checks have nothing to work on.
     if results and (observation.phases != Phases() or observation.failure is not None):
         parts += ["", _checks(results)]
     return Group(*parts)
 
 
-def _headline(probed: Probed) -> Group:
-    item, judgement = probed.assignment, probed.result.judgement
-    title = Text.assemble((item.target.id, "bold"), f"  {probed.who}")
+def _headline(run: ProbeRun) -> Group:
+    item, judgement = run.assignment, run.result.judgement
+    title = Text.assemble((item.target.id, "bold"), f"  {run.parties}")
     how = Text(f"{item.definition.kind} probe {item.definition.name} at {item.url}", style="dim")
     if len(item.params) > 1:
-        how.append(f", test record {probed.result.turn + 1} of {len(item.params)}")
+        how.append(f", test record {run.result.turn + 1} of {len(item.params)}")
     outcome = Text(judgement.outcome.name, style=f"bold {_STYLES.get(judgement.outcome, 'red')}")
     if judgement.outcome is not Outcome.OK:
         outcome.append(f"  {judgement.reason.name}")
@@ -100,7 +100,7 @@ def _headline(probed: Probed) -> Group:
 
 
 def _phases(phases: Phases, width: int) -> Table | None:
-    """Draw each phase from where the one before ended, in proportion."""
+    """Return the phases as bars in proportion, each from where the one before ended."""
     known = [(field.name, getattr(phases, field.name)) for field in fields(phases)]
     known = [(name, seconds) for name, seconds in known if seconds is not None]
     total = sum(seconds for _, seconds in known)
@@ -124,48 +124,48 @@ def _phases(phases: Phases, width: int) -> Table | None:
     return table
 
 
-def _facts(probed: Probed) -> Iterator[tuple[str, str]]:
-    """Yield what was seen beside the checks, by its label."""
-    seen = probed.result.observation
-    if seen.latency is not None:
-        yield "latency", f"{_milliseconds(seen.latency)}, limit {_milliseconds(probed.assignment.latency)}"
-    if seen.addresses:
-        yield ("address" if len(seen.addresses) == 1 else "tried"), ", ".join(seen.addresses)
-    spoken = [seen.protocol] if seen.protocol else []
-    spoken += [seen.tls_version] if seen.tls_version else []
+def _facts(run: ProbeRun) -> Iterator[tuple[str, str]]:
+    """Yield labels and values of what was observed beside the checks."""
+    observed = run.result.observation
+    if observed.latency is not None:
+        yield "latency", f"{_milliseconds(observed.latency)}, limit {_milliseconds(run.assignment.latency)}"
+    if observed.addresses:
+        yield ("address" if len(observed.addresses) == 1 else "tried"), ", ".join(observed.addresses)
+    spoken = [observed.protocol] if observed.protocol else []
+    spoken += [observed.tls_version] if observed.tls_version else []
     if spoken:
         yield "spoken", " over ".join(spoken)
-    if seen.redirects:
-        yield "redirects", str(seen.redirects)
-    yield from _answer(seen)
-    if probed.result.judgement.data_age is not None:
-        yield "data age", _age(probed.result.judgement.data_age)
-    if seen.certificate is not None:
-        failures = (seen.failure, *(step.observation.failure for step in seen.steps))
-        yield from _certificate(seen.certificate, next(filter(None, failures), None), probed.now)
+    if observed.redirects:
+        yield "redirects", str(observed.redirects)
+    yield from _answer(observed)
+    if run.result.judgement.data_age is not None:
+        yield "data age", _age(run.result.judgement.data_age)
+    if observed.certificate is not None:
+        failures = (observed.failure, *(step.observation.failure for step in observed.steps))
+        yield from _certificate(observed.certificate, next(filter(None, failures), None), run.now)
 
 
-def _answer(seen: Observation) -> Iterator[tuple[str, str]]:
-    if seen.status:
-        yield "status", str(seen.status)
-    if seen.raw_length or seen.body_length:
-        decoded = f", {seen.body_length:,} decoded" if seen.body_length != seen.raw_length else ""
-        yield "body", f"{seen.raw_length:,} bytes{decoded}"
-    if seen.rpc is not None:
-        yield "call", " ".join(filter(None, (seen.rpc.code, seen.rpc.serving)))
-    if seen.dns is not None:
-        cut = ", truncated" if seen.dns.truncated else ""
+def _answer(observed: Observation) -> Iterator[tuple[str, str]]:
+    if observed.status:
+        yield "status", str(observed.status)
+    if observed.raw_length or observed.body_length:
+        decoded = f", {observed.body_length:,} decoded" if observed.body_length != observed.raw_length else ""
+        yield "body", f"{observed.raw_length:,} bytes{decoded}"
+    if observed.rpc is not None:
+        yield "call", " ".join(filter(None, (observed.rpc.code, observed.rpc.serving)))
+    if observed.dns is not None:
+        cut = ", truncated" if observed.dns.truncated else ""
         yield (
             "records",
-            f"{seen.dns.rcode}: {len(seen.dns.answers)} answers, {len(seen.dns.authority)} of authority{cut}",
+            f"{observed.dns.rcode}: {len(observed.dns.answers)} answers, {len(observed.dns.authority)} of authority{cut}",
         )
 
 
 def _certificate(facts: CertificateFacts, failure: Failure | None, now: float) -> Iterator[tuple[str, str]]:
     yield "certificate", facts.subject or "without a subject"
     if facts.names:
-        more = f" and {len(facts.names) - _NAMED} more" if len(facts.names) > _NAMED else ""
-        yield "names", ", ".join(facts.names[:_NAMED]) + more
+        more = f" and {len(facts.names) - _MAX_NAMES} more" if len(facts.names) > _MAX_NAMES else ""
+        yield "names", ", ".join(facts.names[:_MAX_NAMES]) + more
     yield "valid", f"{_date(facts.not_before)} to {_date(facts.not_after)}, {_left(facts.not_after, now)}"
     if facts.earliest_expiry != facts.not_after:
         yield "earliest", f"{_date(facts.earliest_expiry)}, {_left(facts.earliest_expiry, now)}"
@@ -177,7 +177,7 @@ def _certificate(facts: CertificateFacts, failure: Failure | None, now: float) -
         yield "chain", "not verified"
 
 
-def _labelled(facts: Sequence[tuple[str, str]]) -> Table:
+def _grid(facts: Sequence[tuple[str, str]]) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -186,14 +186,14 @@ def _labelled(facts: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def _step(number: int, name: str, seen: Observation, results: Sequence[CheckResult]) -> Text:
+def _step(number: int, name: str, observed: Observation, results: Sequence[CheckResult]) -> Text:
     failed = any(result.verdict is Verdict.FAILED for result in results)
     mark, style = _MARKS[Verdict.FAILED if failed else Verdict.PASSED]
     text = Text.assemble((mark, style), " ", (f"step {number}: {name}", "bold"))
-    told = [_milliseconds(seen.latency)] if seen.latency is not None else []
-    told += [f"status {seen.status}"] if seen.status else []
-    told += [f"{seen.redirects} redirect{'s' * (seen.redirects != 1)}"] if seen.redirects else []
-    return text.append(f"  {', '.join(told)}")
+    facts = [_milliseconds(observed.latency)] if observed.latency is not None else []
+    facts += [f"status {observed.status}"] if observed.status else []
+    facts += [f"{observed.redirects} redirect{'s' * (observed.redirects != 1)}"] if observed.redirects else []
+    return text.append(f"  {', '.join(facts)}")
 
 
 def _checks(results: Sequence[CheckResult], indent: int = 0) -> Table:

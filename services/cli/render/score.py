@@ -1,86 +1,124 @@
-"""What ``peyvand score`` shows a person: the government, then whoever loses most, always with bounds."""
+"""What ``peyvand score`` prints: indicators with their bounds, or rank bands and what moves them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from services.cli.render.format import stage_name
+from services.core import codec
 from services.core.codec import ExchangeVolume
-from services.core.model import LOSS_STAGES, Indicator, IndicatorKind, Register
+from services.core.model import LOSS_STAGES, Indicator, IndicatorKind, RankSensitivity, Register, Sensitivity
 from services.indicator.index import Snapshot
+from services.indicator.sensitivity import Ranking
 
-__all__ = ["percent", "show"]
+__all__ = ["MAX_ROWS", "score_tables", "sensitivity_json", "sensitivity_tables"]
 
-WORST = 10
-"""How many of a kind are shown, worst lower bound first."""
+MAX_ROWS = 10
+"""How many entities of a kind are shown, those with the lowest lower bound first."""
+
+_KINDS = (
+    IndicatorKind.GOVERNMENT,
+    IndicatorKind.SECTOR,
+    IndicatorKind.PROVIDER,
+    IndicatorKind.CONSUMER,
+    IndicatorKind.SERVICE,
+    IndicatorKind.LINK,
+    IndicatorKind.ENDPOINT,
+)
 
 
-def show(register: Register, snapshot: Snapshot, volumes: Sequence[ExchangeVolume]) -> None:
-    """Print the snapshot's only window."""
+def score_tables(register: Register, snapshot: Snapshot, volumes: Sequence[ExchangeVolume]) -> Group:
+    """Return the only window of a snapshot, and what agencies exchanged."""
     (window,) = snapshot.windows
-    console = Console(highlight=False)
-    until = datetime.fromtimestamp(snapshot.as_of, ZoneInfo(register.policy.timezone)).isoformat(" ", "minutes")
-    console.print(f"Cross-agency Integration Index, {window} days up to {until}")
-    table = Table(box=None, pad_edge=False)
-    table.add_column("", overflow="fold")
-    for name in ("index", "interval", "bounds", "known", "strict", "links", "absent"):
-        table.add_column(name, justify="right")
-    for stage in LOSS_STAGES:
-        table.add_column(stage.replace("_", " "), justify="right")
-    for kind in (
-        IndicatorKind.GOVERNMENT,
-        IndicatorKind.SECTOR,
-        IndicatorKind.PROVIDER,
-        IndicatorKind.CONSUMER,
-        IndicatorKind.SERVICE,
-        IndicatorKind.LINK,
-        IndicatorKind.ENDPOINT,
-    ):
-        rows = sorted(snapshot.rows(kind, window), key=lambda row: row.lower)
-        _section(table, kind, rows)
-    console.print(table)
-    if volumes:
-        console.print(_exchanges(volumes))
+    table = _table(
+        "", "index", "interval", "bounds", "known", "strict", "links", "absent", *map(stage_name, LOSS_STAGES)
+    )
+    for kind in _KINDS:
+        _add_section(table, kind, sorted(snapshot.rows(kind, window), key=lambda row: row.lower))
     read = f", evidence up to message {snapshot.evidence_sequence}" if snapshot.evidence_sequence else ""
-    console.print(f"register {snapshot.register_version[:12]}, method {snapshot.method_version}{read}")
+    return Group(
+        Text(f"Cross-agency Integration Index, {window} days up to {_end(register, snapshot)}"),
+        table,
+        *([_exchanges(volumes)] if volumes else ()),
+        Text(_versions(snapshot) + read),
+    )
 
 
-def _section(table: Table, kind: IndicatorKind, rows: Sequence[Indicator]) -> None:
+def sensitivity_tables(register: Register, snapshot: Snapshot, rankings: Sequence[Ranking]) -> Group:
+    """Return the only window of a snapshot: per role every agency by rank, and the switches by how far they move ranks."""
+    (window,) = snapshot.windows
+    parts: list[RenderableType] = [
+        Text(f"Rank bands and what moves them, {window} days up to {_end(register, snapshot)}")
+    ]
+    for ranking in rankings:
+        moved = ranking.moved
+        parts += [
+            _ranks(snapshot, ranking, window),
+            Text(f"{moved.cases} cases, moving an agency by {moved.mean_rank_shift:.2f} ranks on average; why:"),
+            _switches(moved),
+        ]
+    if not any("volume" in ranking.moved.switches[0].states for ranking in rankings):
+        parts.append(Text("No weights by volume: no exchange of a single link in the window (--exchanges)."))
+    return Group(*parts, Text(_versions(snapshot)))
+
+
+def sensitivity_json(snapshot: Snapshot, rankings: Sequence[Ranking]) -> Iterator[str]:
+    """Yield lines of JSON: the Indicators of the only window, agencies with their rank bands, then the Sensitivity."""
+    (window,) = snapshot.windows
+    bands = {ranking.kind: ranking.bands for ranking in rankings}
+    for row in (row for kind in IndicatorKind for row in snapshot.rows(kind, window)):
+        yield codec.indicator_to_json(replace(row, rank_band=bands.get(row.kind, {}).get(row.id)))
+    yield codec.sensitivity_to_json(
+        Sensitivity(
+            window_days=window,
+            as_of=snapshot.as_of,
+            ranks=tuple(ranking.moved for ranking in rankings),
+            register_version=snapshot.register_version,
+            probe_version=snapshot.probe_version,
+            method_version=snapshot.method_version,
+        )
+    )
+
+
+def _table(first: str, *numbers: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(first, overflow="fold")
+    for heading in numbers:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _add_section(table: Table, kind: IndicatorKind, rows: Sequence[Indicator]) -> None:
     if not rows:
         return
-    left_out = len(rows) - WORST
-    more = f" (worst {WORST} of {len(rows)})" if left_out > 0 else ""
+    more = f" (worst {MAX_ROWS} of {len(rows)})" if len(rows) > MAX_ROWS else ""
     table.add_section()
     table.add_row(Text(kind.label + more, style="bold"))
-    for row in rows[:WORST]:
-        strict = "" if row.strict is None else percent(row.strict.point)
-        links = (
-            ("", "")
-            if kind is IndicatorKind.ENDPOINT
-            else (f"{row.links_known}/{row.links_required}", str(row.links_absent))
-        )
-        losses = (getattr(row.losses, stage) for stage in LOSS_STAGES)
+    for row in rows[:MAX_ROWS]:
+        links = f"{row.links_known}/{row.links_required}", str(row.links_absent)
         table.add_row(
             Text(f"  {row.id}"),
-            percent(row.point),
-            "" if row.interval is None else f"{percent(row.interval.low)} to {percent(row.interval.high)}",
-            f"{percent(row.lower)} to {percent(row.upper)}",
-            percent(row.known_share),
-            strict,
-            *links,
-            *("" if row.point is None else percent(loss) for loss in losses),
+            _percent(row.point),
+            "" if row.interval is None else _range(row.interval.low, row.interval.high),
+            _range(row.lower, row.upper),
+            _percent(row.known_share),
+            "" if row.strict is None else _percent(row.strict.point),
+            *(("", "") if kind is IndicatorKind.ENDPOINT else links),
+            *("" if row.point is None else _percent(getattr(row.losses, stage)) for stage in LOSS_STAGES),
         )
 
 
 def _exchanges(volumes: Iterable[ExchangeVolume]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("exchanges", "of", "count", "ok", "bus failed", "provider failed"):
-        table.add_column(name, justify="left" if name in ("exchanges", "of") else "right")
+    for heading in ("exchanges", "of", "count", "ok", "bus failed", "provider failed"):
+        table.add_column(heading, justify="left" if heading in ("exchanges", "of") else "right")
     for volume in volumes:
         numbers = (volume.count, volume.ok, volume.bus_failures, volume.provider_failures)
         meta = " (meta services)" if volume.meta else ""
@@ -88,6 +126,49 @@ def _exchanges(volumes: Iterable[ExchangeVolume]) -> Table:
     return table
 
 
-def percent(share: float | None) -> str:
-    """A share as a percentage; one that is not publishable is shown as such."""
+def _ranks(snapshot: Snapshot, ranking: Ranking, window: int) -> Table:
+    table = _table(f"as {ranking.kind.label}", "rank", "band", "index", "bounds")
+    order = sorted(ranking.ranks, key=lambda agency: (ranking.ranks[agency], agency))
+    for row in snapshot.rows(ranking.kind, window, order):
+        band = ranking.bands[row.id]
+        table.add_row(
+            Text(f"  {row.id}"),
+            str(ranking.ranks[row.id]),
+            f"{band.low} to {band.high}",
+            _percent(row.point),
+            _range(row.lower, row.upper),
+        )
+    return table
+
+
+def _switches(moved: RankSensitivity) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("switch", "states"):
+        table.add_column(heading)
+    for heading in ("total order", "±", "first order", "±"):
+        table.add_column(heading, justify="right")
+    for switch in moved.switches:
+        numbers = (switch.total_order, switch.total_order_error, switch.first_order, switch.first_order_error)
+        applies = len(switch.states) > 1
+        table.add_row(
+            switch.switch,
+            ", ".join(switch.states) if applies else "does not apply",
+            *(f"{number:.3f}" if applies else "" for number in numbers),
+        )
+    return table
+
+
+def _end(register: Register, snapshot: Snapshot) -> str:
+    return datetime.fromtimestamp(snapshot.as_of, ZoneInfo(register.policy.timezone)).isoformat(" ", "minutes")
+
+
+def _versions(snapshot: Snapshot) -> str:
+    return f"register {snapshot.register_version[:12]}, method {snapshot.method_version}"
+
+
+def _percent(share: float | None) -> str:
     return "n/a" if share is None else f"{share:.1%}"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{_percent(low)} to {_percent(high)}"

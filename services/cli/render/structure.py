@@ -1,4 +1,4 @@
-"""What ``peyvand structure`` and ``peyvand tabulate`` show a person. Pure: messages in, renderables out."""
+"""What ``peyvand structure`` and ``peyvand tabulate`` show. Pure: messages in, renderables out."""
 
 from __future__ import annotations
 
@@ -11,72 +11,75 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.cli.render.format import percent, window
-from services.cli.render.tables import new_table
+from services.cli.render.format import new_table, percent, share_range, window
 
-__all__ = ["structure_tables", "tabulation"]
+__all__ = ["structure_tables", "tabulation_table"]
 
-_SHOWN = 10
+_MAX_ROWS = 10
 _NONE = "-"
 
 
-def structure_tables(one: indicator_pb2.Structure, zone: tzinfo) -> Group:
-    """Return the measures with what they mean, the islands, and the providers that most hangs on."""
-    parts: list[RenderableType] = [_measures(one), _islands(one)]
-    roles = sorted(one.providers, key=lambda role: (-role.loss, role.provider))[:_SHOWN]
+def structure_tables(structure: indicator_pb2.Structure, zone: tzinfo) -> Group:
+    """Return the measures with what they mean, the islands, and the providers that most depends on."""
+    parts: list[RenderableType] = [_measures(structure), _islands(structure)]
+    roles = sorted(structure.providers, key=lambda role: (-role.loss, role.provider))[:_MAX_ROWS]
     if roles:
-        parts.append(_providers(roles, len(one.providers)))
-    said = f"{window(one.window_days, one.as_of, zone)} · register {one.register_version[:12]}"
-    return Group(*parts, Text(f"{said} · method {one.method_version}", "dim"))
+        parts.append(_providers(roles, len(structure.providers)))
+    source = f"{window(structure.window_days, structure.as_of, zone)} · register {structure.register_version[:12]}"
+    return Group(*parts, Text(f"{source} · method {structure.method_version}", "dim"))
 
 
-def _measures(one: indicator_pb2.Structure) -> Table:
+def _measures(structure: indicator_pb2.Structure) -> Table:
     table = new_table("How the agencies hang together")
     table.add_column("measure", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("meaning", overflow="fold")
-    on_paper = f"{one.pairs_absent} on paper only, {one.pairs_unknown} unknown"
+    on_paper = f"{structure.pairs_absent} on paper only, {structure.pairs_unknown} unknown"
     table.add_row(
         "pair coverage",
-        _bounded(one.pair_coverage, one.pair_coverage_upper),
-        f"{one.pairs_working} of {one.pairs_required} required pairs seen to work; {on_paper}",
+        _bounded(structure.pair_coverage, structure.pair_coverage_upper),
+        f"{structure.pairs_working} of {structure.pairs_required} required pairs seen to work; {on_paper}",
     )
     table.add_row(
         "  weighted",
-        _bounded(one.pair_coverage_weighted, one.pair_coverage_weighted_upper),
+        _bounded(structure.pair_coverage_weighted, structure.pair_coverage_weighted_upper),
         "the same by the weight of the pairs' links",
     )
-    largest = max((len(island.agencies) for island in one.islands), default=0)
-    table.add_row("islands", str(len(one.islands)), f"of agencies that reach each other; the largest has {largest}")
-    table.add_row("isolates", str(len(one.isolates)), "agencies required to take part and in no pair that works")
+    largest = max((len(island.agencies) for island in structure.islands), default=0)
+    table.add_row(
+        "islands", str(len(structure.islands)), f"of agencies that reach each other; the largest has {largest}"
+    )
+    table.add_row("isolates", str(len(structure.isolates)), "agencies required to take part and in no pair that works")
     table.add_row(
         "fragmentation",
-        _bounded(one.fragmentation_lower, one.fragmentation),
+        _bounded(structure.fragmentation_lower, structure.fragmentation),
         "weight of required pairs whose agencies are on different islands",
     )
-    table.add_row("reciprocity", _share(one.reciprocity), "working pairs that work the other way too")
-    sides = f"{_index(one.within_sectors)} within, {_index(one.across_sectors)} across"
-    table.add_row("silo gap", _gap(one.silo_gap), f"index within sectors less index across them: {sides}")
-    table.add_row("concentration", f"{one.provider_concentration:.3f}", "Herfindahl index of the providers' weight")
-    table.add_row("resilience N-1", _share(one.resilience), _weakest(one))
-    table.add_row("declared", percent(one.declared), "weight of the links that are not on paper")
+    table.add_row("reciprocity", _share(structure.reciprocity), "working pairs that work the other way too")
+    sides = f"{_index(structure.within_sectors)} within, {_index(structure.across_sectors)} across"
+    table.add_row("silo gap", _gap(structure.silo_gap), f"index within sectors less index across them: {sides}")
+    table.add_row(
+        "concentration", f"{structure.provider_concentration:.3f}", "Herfindahl index of the providers' weight"
+    )
+    table.add_row("resilience N-1", _share(structure.resilience), _weakest(structure))
+    table.add_row("declared", percent(structure.declared), "weight of the links that are not on paper")
     return table
 
 
-def _weakest(one: indicator_pb2.Structure) -> str:
-    if math.isnan(one.resilience):
+def _weakest(structure: indicator_pb2.Structure) -> str:
+    if math.isnan(structure.resilience):
         return "no service had all its links at once, or nothing is known of that: nothing to lose"
-    node = one.weakest or f"the data bus ({one.bus_links} links)"
+    node = structure.weakest or f"the data bus ({structure.bus_links} links)"
     return f"strict share left if {node} failed"
 
 
-def _islands(one: indicator_pb2.Structure) -> Table:
-    table = new_table(_cut("Islands", len(one.islands)))
+def _islands(structure: indicator_pb2.Structure) -> Table:
+    table = new_table(_cut("Islands", len(structure.islands)))
     table.add_column("agencies", justify="right", no_wrap=True)
     table.add_column("which", overflow="fold")
-    for island in one.islands[:_SHOWN]:
-        names = ", ".join(island.agencies[:_SHOWN])
-        more = len(island.agencies) - _SHOWN
+    for island in structure.islands[:_MAX_ROWS]:
+        names = ", ".join(island.agencies[:_MAX_ROWS])
+        more = len(island.agencies) - _MAX_ROWS
         table.add_row(str(len(island.agencies)), f"{names} and {more} more" if more > 0 else names)
     return table
 
@@ -97,21 +100,20 @@ def _providers(roles: Iterable[indicator_pb2.ProviderRole], of: int) -> Table:
     return table
 
 
-def tabulation(answer: indicator_service_pb2.TabulateIndicatorsResponse, attribute: str, zone: tzinfo) -> Group:
+def tabulation_table(answer: indicator_service_pb2.TabulateIndicatorsResponse, attribute: str, zone: tzinfo) -> Group:
     """Return a row per group, and one of all: index with bounds, sizes, inquiries per service, how many still on paper.
 
     Times are in ``zone``, the policy's timezone.
     """
     table = new_table(f"Index by {attribute}", gap=1)
-    table.show_edge = False  # two columns more
+    table.show_edge = False  # saves two columns
     table.add_column(attribute, overflow="fold")
     for heading in ("index", "bounds", "agencies", "services", "links", "per\nservice", "on\npaper", "levels 0-4"):
         table.add_column(heading, justify="right", no_wrap=True)
     for group in answer.groups:
         table.add_row(_name(group), *_group(group))
-    if answer.HasField("total"):  # an api of before does not tell it
-        table.add_section()
-        table.add_row("all", *_group(answer.total), style="bold")
+    table.add_section()
+    table.add_row("all", *_group(answer.total), style="bold")
     why = "per service: links in force and those still on paper, over services with any; it says nothing of causes"
     return Group(table, Text(), Text(f"{window(answer.window_days, answer.as_of, zone)} · {why}", "dim"))
 
@@ -120,7 +122,7 @@ def _group(group: indicator_service_pb2.TabulatedGroup) -> tuple[str, ...]:
     index = group.index
     return (
         _index(index) if index.links else "n/a",
-        f"{100 * index.lower:.1f}-{100 * index.upper:.1f} %" if index.links else "n/a",
+        share_range(index.lower, index.upper) if index.links else "n/a",
         str(group.agencies),
         str(group.services),
         str(index.links),
@@ -137,13 +139,13 @@ def _name(group: indicator_service_pb2.TabulatedGroup) -> str:
 
 
 def _cut(title: str, number: int) -> str:
-    return f"{title} (first {_SHOWN} of {number})" if number > _SHOWN else title
+    return f"{title} (first {_MAX_ROWS} of {number})" if number > _MAX_ROWS else title
 
 
 def _bounded(lower: float, upper: float) -> str:
-    """A share, with both ends where what nobody saw keeps them apart."""
-    shown = percent(lower)
-    return shown if shown == percent(upper) else f"{100 * lower:.1f}-{100 * upper:.1f} %"
+    """A share, as a range where unknown pairs keep its bounds apart."""
+    text = percent(lower)
+    return text if text == percent(upper) else share_range(lower, upper)
 
 
 def _share(value: float) -> str:
@@ -154,7 +156,7 @@ def _gap(value: float) -> str:
     return _NONE if math.isnan(value) else f"{100 * value:+.1f} pp"
 
 
-def _index(one: indicator_pb2.SetIndex) -> str:
-    if not one.links:
+def _index(index: indicator_pb2.SetIndex) -> str:
+    if not index.links:
         return "no links"
-    return percent(one.point) if one.HasField("point") else "not publishable"
+    return percent(index.point) if index.HasField("point") else "not publishable"

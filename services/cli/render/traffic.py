@@ -1,8 +1,8 @@
-"""What ``peyvand exchange`` and ``peyvand explain link`` show of exchanges beside probes. Pure: messages in, renderables out."""
+"""Exchanges beside probes, as ``peyvand exchange`` and ``peyvand explain link`` show them. Pure: messages in, renderables out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,33 +11,32 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
-from services.cli.render.format import percent, window
-from services.cli.render.tables import new_table
+from services.cli.render.format import new_table, percent, window
 from services.indicator.exchanges import AGREEMENT_DAYS, CHANCE, SILENCE_DAYS, VOLUME_WEEKS
 
-__all__ = ["told", "traffic_tables"]
+__all__ = ["NEEDED_DAYS", "reconciliation_lines", "traffic_tables"]
 
-_SHOWN = 20
+_MAX_ROWS = 20
 
 NEEDED_DAYS = {
     "hold links against their probes": round(AGREEMENT_DAYS),
     "call one silent": SILENCE_DAYS,
     "call its volume unusual": 7 * VOLUME_WEEKS,
 }
-"""What exchanges may say of links, and how many days of them that takes."""
+"""What exchanges can show of links, and how many days of exchanges that takes."""
 
 
 def traffic_tables(
-    traffic: reconciliation_pb2.Traffic, found: Iterable[indicator_service_pb2.LinkStatus], zone: tzinfo
+    traffic: reconciliation_pb2.Traffic, links: Sequence[indicator_service_pb2.LinkStatus], zone: tzinfo
 ) -> Group:
-    """Return what went over which bus, what nobody declared, and every link of which exchanges say something.
+    """Return what went over which bus, what nobody declared, and the links that exchanges show something of.
 
     Times are in ``zone``, the policy's timezone.
     """
     span = _window(traffic, zone)
     if not traffic.exchanges:
         return Group(Text(f"no exchange was logged in {span}: a collector reads the data bus's logs"))
-    buses = ", ".join(f"{one.bus} {one.exchanges:,} ({percent(one.share)})" for one in traffic.buses)
+    buses = ", ".join(f"{bus.bus} {bus.exchanges:,} ({percent(bus.share)})" for bus in traffic.buses)
     parts: list[RenderableType] = [Text.assemble((f"{traffic.exchanges:,} exchanges in {span}", "bold"), f": {buses}")]
     if traffic.undeclared_pairs:
         share = percent(traffic.undeclared_exchanges / traffic.exchanges)
@@ -50,23 +49,18 @@ def traffic_tables(
         ]
     else:
         parts.append(Text("All between agencies with a link in the register."))
-    links = list(found)
-    parts += [
-        Text(f"Links of which exchanges say something: {len(links):,}"),
-        *([_links(links, zone)] if links else ()),
-    ]
-    return Group(*parts, *_not_yet(traffic))
+    parts.append(Text(f"Links of which exchanges say something: {len(links):,}"))
+    if links:
+        parts.append(_links(links, zone))
+    return Group(*parts, *_missing_history(traffic))
 
 
-def _window(one: reconciliation_pb2.Traffic | reconciliation_pb2.Reconciliation, zone: tzinfo) -> str:
-    """Say which window; a scorer of before that was kept does not say its end."""
-    if not one.HasField("as_of"):
-        return f"the last {one.window_days} days"
-    return f"the {window(one.window_days, one.as_of, zone)}"
+def _window(message: reconciliation_pb2.Traffic | reconciliation_pb2.Reconciliation, zone: tzinfo) -> str:
+    return f"the {window(message.window_days, message.as_of, zone)}"
 
 
-def _not_yet(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
-    """Yield what cannot be said yet, and what it takes."""
+def _missing_history(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
+    """Yield what needs more days of exchanges."""
     missing = [f"{days} to {what}" for what, days in NEEDED_DAYS.items() if traffic.read_days < days]
     if missing:
         yield Text(
@@ -83,32 +77,32 @@ def _not_yet(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
 
 
 def _length(days: float) -> str:
-    """Say how long that is; an hour counts as soon as it has begun."""
+    """A number of days, or of hours below two days; an hour counts as soon as it has begun."""
     hours = max(1, round(24 * days))
     return f"{days:.1f} days" if hours >= 48 else f"up to {hours} hour{'s' if hours > 1 else ''}"
 
 
-def told(one: reconciliation_pb2.Reconciliation, zone: tzinfo) -> Iterator[RenderableType]:
-    """Yield in sentences what exchanges say of one link, with times in ``zone``."""
-    span = _window(one, zone)
-    last = f"; last one between {_hour(one.last_hour, zone)}" if one.HasField("last_hour") else ""
-    if one.silent:
+def reconciliation_lines(link: reconciliation_pb2.Reconciliation, zone: tzinfo) -> Iterator[Text]:
+    """Yield sentences about the exchanges of one link, with times in ``zone``."""
+    span = _window(link, zone)
+    last = f"; last one between {_hour(link.last_hour, zone)}" if link.HasField("last_hour") else ""
+    if link.silent:
         yield Text(f"Nothing was exchanged on it in {span}, although it was live all the time{last}.", "yellow")
         return
-    whose = "on the X-Road service that it shares with other links" if one.shared else "on it"
-    yield Text(f"{one.exchanges:,} exchanges {whose} in {span}{_trend(one)}{last}.")
-    if one.HasField("difference"):
-        verdict = "They disagree beyond chance" if one.disagrees else "No more apart than by chance"
+    where = "on the X-Road service that it shares with other links" if link.shared else "on it"
+    yield Text(f"{link.exchanges:,} exchanges {where} in {span}{_trend(link)}{last}.")
+    if link.HasField("difference"):
+        verdict = "They disagree beyond chance" if link.disagrees else "No more apart than by chance"
         yield Text(
-            f"Of {one.compared:,} in hours with probes {_estimate(one.logs)} succeeded as logged, "
-            f"{_estimate(one.probes)} as probes say. {verdict}: {_difference(one.difference)}.",
-            "red" if one.disagrees else "",
+            f"Of {link.compared:,} in hours with probes {_estimate(link.logs)} succeeded as logged, "
+            f"{_estimate(link.probes)} as probes say. {verdict}: {_difference(link.difference)}.",
+            "red" if link.disagrees else "",
         )
     else:
         yield Text("Too few days with exchanges and probes to hold one against the other.", "dim")
-    if one.volume.unusual:
+    if link.volume.unusual:
         yield Text(
-            f"Unusual volume: {one.volume.recent:,} in the last six whole hours, {one.volume.expected:,.0f} expected.",
+            f"Unusual volume: {link.volume.recent:,} in the last six whole hours, {link.volume.expected:,.0f} expected.",
             "yellow",
         )
 
@@ -118,45 +112,46 @@ def _undeclared(traffic: reconciliation_pb2.Traffic) -> Table:
     table.add_column("consumer → provider", overflow="fold")
     for heading in ("exchanges", "ok"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for one in traffic.undeclared[:_SHOWN]:
-        table.add_row(Text(f"{one.consumer} → {one.provider}"), f"{one.exchanges:,}", f"{one.ok:,}")
-    if traffic.undeclared_pairs > _SHOWN:
-        table.add_row(f"and {traffic.undeclared_pairs - _SHOWN:,} more", "", "")
+    for pair in traffic.undeclared[:_MAX_ROWS]:
+        table.add_row(Text(f"{pair.consumer} → {pair.provider}"), f"{pair.exchanges:,}", f"{pair.ok:,}")
+    if traffic.undeclared_pairs > _MAX_ROWS:
+        table.add_row(f"and {traffic.undeclared_pairs - _MAX_ROWS:,} more", "", "")
     return table
 
 
-def _links(found: list[indicator_service_pb2.LinkStatus], zone: tzinfo) -> Table:
+def _links(links: Sequence[indicator_service_pb2.LinkStatus], zone: tzinfo) -> Table:
     """Return a row per link: exchanges are those of the window, the last may lie before it."""
     table = new_table()
     table.add_column("link", overflow="fold")
     table.add_column("exchanges", justify="right", no_wrap=True)
     table.add_column("last one\nbetween")
     table.add_column("what", overflow="fold", ratio=1)
-    for status in found:
-        one = status.reconciliation
-        words = [
-            *(["silent: live all the time, and not used in the logs read"] if one.silent else ()),
-            *([f"logs {_estimate(one.logs)}, probes {_estimate(one.probes)}"] if one.disagrees else ()),
-            *([f"{one.volume.recent:,} lately, {one.volume.expected:,.0f} expected"] if one.volume.unusual else ()),
+    for status in links:
+        link = status.reconciliation
+        findings = [
+            *(["silent: live all the time, and not used in the logs read"] if link.silent else ()),
+            *([f"logs {_estimate(link.logs)}, probes {_estimate(link.probes)}"] if link.disagrees else ()),
+            *([f"{link.volume.recent:,} lately, {link.volume.expected:,.0f} expected"] if link.volume.unusual else ()),
         ]
-        last = _hour(one.last_hour, zone) if one.HasField("last_hour") else ""
-        table.add_row(status.link.id, f"{one.exchanges:,}{' shared' if one.shared else ''}", last, "\n".join(words))
+        last = _hour(link.last_hour, zone) if link.HasField("last_hour") else ""
+        count = f"{link.exchanges:,}{' shared' if link.shared else ''}"
+        table.add_row(status.link.id, count, last, "\n".join(findings))
     return table
 
 
 def _hour(start: Timestamp, zone: tzinfo) -> str:
-    """Say between when and when an hour lies: one of UTC, which in ``zone`` may go from half past to half past."""
+    """The begin and end of an hour of UTC, which in ``zone`` may go from half past to half past."""
     first, last = (datetime.fromtimestamp(start.seconds + after, zone) for after in (0, 3600))
     return f"{first:%Y-%m-%d %H:%M} and {last:%H:%M}"
 
 
-def _estimate(one: reconciliation_pb2.Estimate) -> str:
-    return f"{percent(one.value)} ({100 * one.low:.1f}-{100 * one.high:.1f})"
+def _estimate(share: reconciliation_pb2.Estimate) -> str:
+    return f"{percent(share.value)} ({100 * share.low:.1f}-{100 * share.high:.1f})"
 
 
-def _difference(one: reconciliation_pb2.Estimate) -> str:
-    return f"{100 * one.value:+.1f} pp ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
+def _difference(share: reconciliation_pb2.Estimate) -> str:
+    return f"{100 * share.value:+.1f} pp ({100 * share.low:+.1f} to {100 * share.high:+.1f})"
 
 
-def _trend(one: reconciliation_pb2.Reconciliation) -> str:
-    return f", {100 * one.volume.trend:+.1f} % a week" if one.volume.HasField("trend") else ""
+def _trend(link: reconciliation_pb2.Reconciliation) -> str:
+    return f", {100 * link.volume.trend:+.1f} % a week" if link.volume.HasField("trend") else ""

@@ -1,1 +1,5 @@
-"""TODO-FACE."""
+"""``peyvand up``: the processes of the whole system on one machine, and the screen that shows it."""
+
+from services.cli.up.up import Plan, run
+
+__all__ = ["Plan", "run"]

@@ -1,4 +1,4 @@
-"""What a person sees while ``peyvand up`` runs: one table that updates, or one line per slot. Pure: values in, text out."""
+"""What ``peyvand up`` shows: one table that updates, or one line per slot. Pure: values in, text out."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.cli.render.format import gain, percent
-from services.cli.render.sparkline import sparkline
+from services.cli.render.format import bounds, gain, largest_loss, percent, point, sparkline
 from services.core.model import LOSS_STAGES
 
-__all__ = ["Exchanges", "Picture", "left_out", "line", "table"]
+__all__ = ["ExchangeCounts", "SystemState", "late_note", "slot_line", "system_panel"]
 
-_TREND = 40
+_TREND_CELLS = 40
+_MAX_ROWS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Exchanges:
-    """What the collector says: records read, exchanges of which it has both sides, and of which it has one."""
+class ExchangeCounts:
+    """The collector's counters: records read, exchanges logged by both sides, and by one side."""
 
     records: int = 0
     paired: int = 0
@@ -31,14 +31,14 @@ class Exchanges:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """What is known at one moment; ``indicator`` is None until the first index is published."""
+class SystemState:
+    """What the screen shows at one moment; ``indicator`` is None until the first index is published."""
 
     title: str
     started: float
     now: float
     indicator: indicator_pb2.Indicator | None
-    explained: indicator_service_pb2.ExplainIndicatorResponse | None
+    explanation: indicator_service_pb2.ExplainIndicatorResponse | None
     three_bars: indicator_pb2.ThreeBars | None
     providers: tuple[indicator_pb2.Indicator, ...]
     trend: tuple[float, ...]
@@ -47,16 +47,100 @@ class Picture:
     waiting_for: str
     addresses: str
     next_steps: str
-    exchanges: Exchanges = Exchanges()
+    exchanges: ExchangeCounts = ExchangeCounts()
 
 
-def _point(indicator: indicator_pb2.Indicator) -> str:
-    """The point where one is published; otherwise why there is none."""
-    return percent(indicator.point) if indicator.HasField("point") else "not publishable"
+def slot_line(indicator: indicator_pb2.Indicator, probes_per_second: float | None) -> str:
+    """Return one slot in one line, for logs and pipes."""
+    worst = largest_loss(indicator.losses)
+    return (
+        f"{_clock(indicator.as_of.seconds)}Z  index {point(indicator)}  bounds {bounds(indicator)}  "
+        f"known {percent(indicator.known_share)}  most lost: {worst} {percent(getattr(indicator.losses, worst))}  "
+        f"{_rate(probes_per_second)}"
+    )
 
 
-def _bounds(indicator: indicator_pb2.Indicator) -> str:
-    return f"{100 * indicator.lower:.1f}-{100 * indicator.upper:.1f} %"
+def late_note(late: int) -> str:
+    """Return the warning that the index is without measurements which came too late."""
+    return (
+        f"{late:,} measurements came after the grace of their slots and count for nothing, so the index is without them; "
+        "see docs/alerts.md, MeasurementsLate"
+    )
+
+
+def system_panel(state: SystemState) -> RenderableType:
+    """Return the whole screen, for a terminal of at least 80 columns."""
+    parts: list[RenderableType] = []
+    if state.indicator is None:
+        parts.append(Text(f"{state.waiting_for} ({state.now - state.started:.0f} s)"))
+    else:
+        parts += _headline(state, state.indicator)
+        if state.three_bars is not None:
+            parts.append(_three_bars(state.three_bars))
+        parts.append(_providers(state))
+        if state.explanation is not None:
+            parts.append(_links(state.explanation))
+    if state.exchanges.records:
+        counts = state.exchanges
+        parts.append(
+            Text(
+                f"data bus: {counts.paired:,} exchanges logged by both sides, {counts.orphans:,} by one so far; "
+                f"{counts.records:,} records"
+            )
+        )
+    parts.extend(Text(note, "yellow") for note in state.notes)
+    parts.append(Text(state.addresses, "dim"))
+    parts.append(Text(state.next_steps, "cyan"))
+    return Panel(Group(*parts), title=state.title, title_align="left")
+
+
+def _headline(state: SystemState, indicator: indicator_pb2.Indicator) -> list[Text]:
+    losses = "  ".join(f"{stage} {percent(getattr(indicator.losses, stage))}" for stage in LOSS_STAGES)
+    trend = f"{sparkline(state.trend[-_TREND_CELLS:])}  " if state.trend else ""
+    return [
+        Text.assemble(
+            ("Cross-agency Integration Index  ", "bold"),
+            (point(indicator), "bold green" if indicator.HasField("point") else "bold yellow"),
+            f"   bounds {bounds(indicator)}   known {percent(indicator.known_share)}",
+        ),
+        Text(
+            f"of 100 required inquiries, as of {_clock(indicator.as_of.seconds)} UTC; "
+            f"{indicator.links_required} links, {indicator.links_absent} still on paper",
+            "dim",
+        ),
+        Text(f"lost: {losses}"),
+        Text(trend, "cyan") + Text(_rate(state.probes_per_second), "dim"),
+    ]
+
+
+def _three_bars(three_bars: indicator_pb2.ThreeBars) -> Text:
+    """The three bars in one line: side by side, never merged."""
+    official = percent(three_bars.official) if three_bars.HasField("official") else "not stated"
+    measured = percent(three_bars.measured) if three_bars.HasField("measured") else "not publishable"
+    name = f"official, round {three_bars.official_round}" if three_bars.official_round else "official"
+    return Text(f"three bars: {name} {official} · declared {percent(three_bars.declared)} · measured {measured}")
+
+
+def _providers(state: SystemState) -> Table:
+    table = Table(title="Worst providers", title_justify="left", expand=True, box=box.SIMPLE_HEAD)
+    table.add_column("provider", ratio=3, no_wrap=True)
+    for heading in ("index", "bounds", "links"):
+        table.add_column(heading, justify="right")
+    for provider in sorted(state.providers, key=lambda provider: (provider.lower, provider.id))[:_MAX_ROWS]:
+        table.add_row(provider.id, point(provider), bounds(provider), str(provider.links_required))
+    return table
+
+
+def _links(explanation: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
+    table = Table(title="Costliest links", title_justify="left", expand=True, box=box.SIMPLE_HEAD)
+    table.add_column("link", ratio=3, no_wrap=True)
+    table.add_column("gain", justify="right", no_wrap=True)
+    table.add_column("lost at", no_wrap=True)
+    table.add_column("index if fixed", justify="right")
+    for cost in explanation.links[:_MAX_ROWS]:
+        lost = "still on paper" if cost.link.absent else largest_loss(cost.losses)
+        table.add_row(cost.link.id, gain(cost, explanation.estimate), lost, percent(cost.index_if_fixed))
+    return table
 
 
 def _rate(probes_per_second: float | None) -> str:
@@ -65,98 +149,3 @@ def _rate(probes_per_second: float | None) -> str:
 
 def _clock(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")
-
-
-def line(indicator: indicator_pb2.Indicator, probes_per_second: float | None) -> str:
-    """One slot in one line, for logs and pipes."""
-    worst = max(LOSS_STAGES, key=lambda stage: float(getattr(indicator.losses, stage)))
-    return (
-        f"{_clock(indicator.as_of.seconds)}Z  index {_point(indicator)}  bounds {_bounds(indicator)}  "
-        f"known {percent(indicator.known_share)}  most lost: {worst} {percent(getattr(indicator.losses, worst))}  "
-        f"{_rate(probes_per_second)}"
-    )
-
-
-def left_out(late: int) -> str:
-    """What a person must know of measurements that came too late: the index is without them."""
-    return (
-        f"{late:,} measurements came after the grace of their slots and count for nothing, so the index is without them; "
-        "see docs/alerts.md, MeasurementsLate"
-    )
-
-
-def _headline(picture: Picture, indicator: indicator_pb2.Indicator) -> Group:
-    index = Text.assemble(
-        ("Cross-agency Integration Index  ", "bold"),
-        (_point(indicator), "bold green" if indicator.HasField("point") else "bold yellow"),
-        f"   bounds {_bounds(indicator)}   known {percent(indicator.known_share)}",
-    )
-    meaning = Text(
-        f"of 100 required inquiries, as of {_clock(indicator.as_of.seconds)} UTC; "
-        f"{indicator.links_required} links, {indicator.links_absent} still on paper",
-        "dim",
-    )
-    losses = Text("lost: " + "  ".join(f"{stage} {percent(getattr(indicator.losses, stage))}" for stage in LOSS_STAGES))
-    trend = Text(f"{sparkline(picture.trend[-_TREND:])}  " if picture.trend else "", "cyan") + Text(
-        _rate(picture.probes_per_second), "dim"
-    )
-    return Group(index, meaning, losses, trend)
-
-
-def _bars(three: indicator_pb2.ThreeBars) -> Text:
-    """The three bars in one line: side by side, never merged."""
-    official = percent(three.official) if three.HasField("official") else "not stated"
-    measured = percent(three.measured) if three.HasField("measured") else "not publishable"
-    name = f"official, round {three.official_round}" if three.official_round else "official"
-    return Text(f"three bars: {name} {official} · declared {percent(three.declared)} · measured {measured}")
-
-
-def _providers(picture: Picture) -> Table:
-    shown = Table(title="Worst providers", title_justify="left", expand=True, box=box.SIMPLE_HEAD)
-    shown.add_column("provider", ratio=3, no_wrap=True)
-    shown.add_column("index", justify="right")
-    shown.add_column("bounds", justify="right")
-    shown.add_column("links", justify="right")
-    for indicator in sorted(picture.providers, key=lambda one: (one.lower, one.id))[:5]:
-        shown.add_row(indicator.id, _point(indicator), _bounds(indicator), str(indicator.links_required))
-    return shown
-
-
-def _links(explained: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
-    shown = Table(title="Costliest links", title_justify="left", expand=True, box=box.SIMPLE_HEAD)
-    shown.add_column("link", ratio=3, no_wrap=True)
-    shown.add_column("gain", justify="right", no_wrap=True)
-    shown.add_column("lost at", no_wrap=True)
-    shown.add_column("index if fixed", justify="right")
-    for cost in explained.links[:5]:
-        worst = max(LOSS_STAGES, key=lambda stage: float(getattr(cost.losses, stage)))
-        lost = "still on paper" if cost.link.absent else worst
-        shown.add_row(cost.link.id, gain(cost, explained.estimate), lost, percent(cost.index_if_fixed))
-    return shown
-
-
-def _carried(exchanges: Exchanges) -> Text:
-    return Text(
-        f"data bus: {exchanges.paired:,} exchanges logged by both sides, {exchanges.orphans:,} by one so far; "
-        f"{exchanges.records:,} records"
-    )
-
-
-def table(picture: Picture) -> RenderableType:
-    """The whole picture, for a terminal of at least 80 columns."""
-    parts: list[RenderableType] = []
-    if picture.indicator is None:
-        parts.append(Text(f"{picture.waiting_for} ({picture.now - picture.started:.0f} s)"))
-    else:
-        parts.append(_headline(picture, picture.indicator))
-        if picture.three_bars is not None:
-            parts.append(_bars(picture.three_bars))
-        parts.append(_providers(picture))
-        if picture.explained is not None:
-            parts.append(_links(picture.explained))
-    if picture.exchanges.records:
-        parts.append(_carried(picture.exchanges))
-    parts.extend(Text(note, "yellow") for note in picture.notes)
-    parts.append(Text(picture.addresses, "dim"))
-    parts.append(Text(picture.next_steps, "cyan"))
-    return Panel(Group(*parts), title=picture.title, title_align="left")

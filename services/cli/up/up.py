@@ -1,4 +1,4 @@
-"""``peyvand up``: the whole system on this machine, with one table that updates."""
+"""Starts the whole system on this machine, shows it, and stops it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.cli.loopback import fetch
-from services.cli.up.monitor import Watching
-from services.cli.up.processes import Child, ComponentError, component_command, running
+from services.cli.connections import fetch_local
+from services.cli.up.monitor import Monitor
+from services.cli.up.processes import ComponentError, SupervisedProcess, component_command, running
+from services.core import log as logs
 from services.core.bus import (
     connect,
     find_server,
@@ -29,7 +30,7 @@ from services.core.model import Register
 from services.register.bus import publish_register
 from services.register.directory import load_register
 
-__all__ = ["Plan", "up"]
+__all__ = ["Plan", "run"]
 
 _POLL_SECONDS = 0.05
 _SANDBOX_ALIAS = "civil-registration"  # the real exchange sample is one member calling itself; this agency answers it
@@ -39,7 +40,7 @@ _COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "sandbox"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What was asked for. ``register`` is None for the sandbox; ``seconds`` None means until Ctrl-C."""
+    """What to run. ``register`` is None for the sandbox; ``seconds`` None means until Ctrl-C."""
 
     data: Path
     register: Path | None
@@ -69,7 +70,7 @@ class Plan:
 
     @property
     def components(self) -> list[str]:
-        """What is started, in this order."""
+        """The components to start, in this order."""
         return [name for name in _COMPONENTS if name != "sandbox" or self.register is None]
 
 
@@ -89,8 +90,8 @@ def _check_ports(plan: Plan) -> None:
 
 
 @contextmanager
-def _owned(data: Path) -> Iterator[None]:
-    """The data folder, held by one ``peyvand up`` at a time."""
+def _locked(data: Path) -> Iterator[None]:
+    """Lock the data folder, for one ``peyvand up`` at a time."""
     data.mkdir(parents=True, exist_ok=True)
     with (data / "lock").open("w") as lock:
         try:
@@ -103,7 +104,7 @@ def _owned(data: Path) -> Iterator[None]:
 
 
 def _prepare(plan: Plan) -> None:
-    """A sandbox begins anew each time, in a folder that says so; nothing measured of a real register is ever removed."""
+    """Empty the folder of a sandbox, which a marker names as such; evidence of a real register is never removed."""
     marker = plan.data / "sandbox-data"
     state = [path for path in plan.data.iterdir() if path.name not in ("lock", marker.name)]
     if plan.register is None:
@@ -116,7 +117,7 @@ def _prepare(plan: Plan) -> None:
         raise SettingsError(f"{plan.data} holds a sandbox: name another folder with --data, or remove it")
 
 
-def _children(plan: Plan) -> tuple[Child, list[Child]]:
+def _processes(plan: Plan) -> tuple[SupervisedProcess, list[SupervisedProcess]]:
     credentials = plan.data / "credentials"
     users = write_users(credentials)
     config = plan.data / "nats.conf"
@@ -130,17 +131,17 @@ def _children(plan: Plan) -> tuple[Child, list[Child]]:
     )
     write_configuration(config, text)
     logs = plan.data / "logs"
-    server = Child("nats-server", [find_server(), "-c", str(config)], logs / "nats-server.log")
-    reads: dict[str, object] = {}
+    server = SupervisedProcess("nats-server", [find_server(), "-c", str(config)], logs / "nats-server.log")
+    collected: dict[str, object] = {}
     needs: dict[str, Path] = {}
     if plan.exchanges is not None:
-        reads = {"replay": plan.exchanges, "alias": _SANDBOX_ALIAS if plan.register is None else ""}
+        collected = {"replay": plan.exchanges, "alias": _SANDBOX_ALIAS if plan.register is None else ""}
     elif plan.register is None:
         needs["collector"] = plan.data / "sandbox" / "sources.yaml"
-        reads = {"sources": needs["collector"]}
-    own: dict[str, dict[str, object]] = {
+        collected = {"sources": needs["collector"]}
+    flags: dict[str, dict[str, object]] = {
         "api": {"listen": plan.api},
-        "collector": reads,
+        "collector": collected,
         "sandbox": {
             "scenario": plan.scenario,
             "seed": plan.seed,
@@ -150,8 +151,8 @@ def _children(plan: Plan) -> tuple[Child, list[Child]]:
             "traffic": plan.traffic,
         },
     }
-    children = [
-        Child(
+    components = [
+        SupervisedProcess(
             name,
             component_command(
                 name,
@@ -160,7 +161,7 @@ def _children(plan: Plan) -> tuple[Child, list[Child]]:
                     "credentials": credentials,
                     "data": plan.data / name,
                     "metrics": plan.metrics(name),
-                    **own.get(name, {}),
+                    **flags.get(name, {}),
                 },
             ),
             logs / f"{name}.log",
@@ -168,24 +169,24 @@ def _children(plan: Plan) -> tuple[Child, list[Child]]:
         )
         for name in plan.components
     ]
-    return server, children
+    return server, components
 
 
-def _serving(where: str) -> bool:
+def _is_serving(address: str) -> bool:
     try:
-        fetch(where, "/health", timeout=1)
+        fetch_local(address, "/health", timeout=1)
     except OSError:
         return False
     return True
 
 
 async def _publish(plan: Plan, directory: Path) -> Register:
-    """Make the bus ready and put the register in force."""
+    """Initialise the bus and put the register in force."""
     url, credentials = f"nats://127.0.0.1:{plan.nats_port}", plan.data / "credentials"
     async with connect(url, role="admin", credentials=credentials, name="up") as bus:
         await initialise_streams(bus)
     if plan.register is None:
-        while not await asyncio.to_thread(_serving, plan.metrics("sandbox")):  # noqa: ASYNC110  # another process
+        while not await asyncio.to_thread(_is_serving, plan.metrics("sandbox")):  # noqa: ASYNC110  # another process
             await asyncio.sleep(_POLL_SECONDS)
     register = load_register(directory)
     async with connect(url, role="register", credentials=credentials, name="up") as bus:
@@ -193,8 +194,8 @@ async def _publish(plan: Plan, directory: Path) -> Register:
     return register
 
 
-async def _failure(children: Sequence[Child]) -> None:
-    """Return only by raising, when a component cannot be kept running."""
+async def _raise_failure(children: Sequence[SupervisedProcess]) -> None:
+    """Wait until a process cannot be kept running. Raises ComponentError then."""
     waits = {asyncio.ensure_future(child.failed.wait()): child for child in children}
     try:
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -202,12 +203,12 @@ async def _failure(children: Sequence[Child]) -> None:
         for wait in waits:
             wait.cancel()
     child = waits[done.pop()]
-    raise ComponentError(f"{child.name} does not stay up; its log {child.log} ends: {child.last_words()}")
+    raise ComponentError(f"{child.name} does not stay up; its log {child.log} ends: {child.last_line()}")
 
 
 @asynccontextmanager
-async def _until(seconds: float | None) -> AsyncIterator[asyncio.Event]:
-    """An event set by Ctrl-C, SIGTERM, or the end of the time asked for."""
+async def _stop_event(seconds: float | None) -> AsyncIterator[asyncio.Event]:
+    """Yield an event that is set by Ctrl-C, by SIGTERM, or after ``seconds``."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -220,21 +221,21 @@ async def _until(seconds: float | None) -> AsyncIterator[asyncio.Event]:
             timer.cancel()
 
 
-async def up(plan: Plan) -> None:
-    """Start everything, show it, and end all of it. Raises PeyvandError when something cannot be started or kept up."""
+async def run(plan: Plan) -> None:
+    """Start everything, show it, and stop it. Raises PeyvandError when something cannot be started or kept up."""
+    logs.configure_logging("cli", "error")  # errors are printed as one sentence
     if plan.register is not None:
-        load_register(plan.register)  # a bad register is refused before anything starts
-    with _owned(plan.data):
+        load_register(plan.register)  # refuse a bad register before anything starts
+    with _locked(plan.data):
         _check_ports(plan)
         _prepare(plan)
-        server, components = _children(plan)
-        directory = plan.register or plan.data / "sandbox" / "register"
+        server, components = _processes(plan)
         started = time.time()
-        async with _until(plan.seconds) as stop, running(server, components):
-            watching = Watching(plan.api, plan.metrics, [server, *components], started)
+        async with _stop_event(plan.seconds) as stop, running(server, components):
+            monitor = Monitor(plan.api, plan.metrics, [server, *components], started)
             tasks = [
-                asyncio.create_task(_run(plan, directory, watching)),
-                asyncio.create_task(_failure([server, *components])),
+                asyncio.create_task(_publish_and_show(plan, monitor)),
+                asyncio.create_task(_raise_failure([server, *components])),
                 asyncio.create_task(stop.wait()),
             ]
             try:
@@ -245,14 +246,9 @@ async def up(plan: Plan) -> None:
                 await asyncio.gather(*tasks, return_exceptions=True)
             for task in done:
                 task.result()
-    _farewell(plan, watching)
+    missing = "" if monitor.has_index else "; no index was published yet, which takes one whole slot"
+    print(f"Ended. Evidence, logs and truth stay in {plan.data}{missing}.")
 
 
-async def _run(plan: Plan, directory: Path, watching: Watching) -> None:
-    register = await _publish(plan, directory)
-    await watching.show(register)
-
-
-def _farewell(plan: Plan, watching: Watching) -> None:
-    ended = "" if watching.seen else "; no index was published yet, which takes one whole slot"
-    print(f"Ended. Evidence, logs and truth stay in {plan.data}{ended}.")
+async def _publish_and_show(plan: Plan, monitor: Monitor) -> None:
+    await monitor.show(await _publish(plan, plan.register or plan.data / "sandbox" / "register"))

@@ -5,6 +5,7 @@ from services.scorer.offline.jsonl import (
     read_summaries,
 )
 from services.scorer.offline.score import (
+    Admitted,
     admitted,
     last_end,
     network,
@@ -14,6 +15,7 @@ from services.scorer.offline.score import (
 )
 
 __all__ = [
+    "Admitted",
     "admitted",
     "last_end",
     "network",

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli import reaching
-from services.cli.loopback import fetch
+from services.cli import connections
 from services.core.bus.roles import write_users
 from services.core.errors import BusError
 from services.core.settings import Settings
@@ -21,12 +20,12 @@ async def test_a_bus_that_is_not_there_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever waits for a bus learns soon that it is waited for, and after some time that there is none."""
-    monkeypatch.setattr(reaching, "_SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "_NOTICE_SECONDS", 0.05)
     write_users(tmp_path)
     settings = Settings(nats=f"nats://127.0.0.1:{free_port()}", credentials=tmp_path)
     async with asyncio.timeout(60):
         with pytest.raises(BusError, match=rf"nothing answered as a bus at {settings.nats} within 1 s: start it"):
-            async with reaching.reached(settings, role="dump", name="dump", patience=1.0):
+            async with connections.open_bus(settings, role="dump", name="dump", patience=1.0):
                 pytest.fail("there is no bus")
     assert capsys.readouterr().err == f"waiting for the bus at {settings.nats}\n"
 
@@ -49,9 +48,9 @@ def test_loopback_is_asked_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None
         serving.start()
         try:
             address = f"127.0.0.1:{server.server_port}"
-            assert fetch(address, "/health", timeout=5) == b"/health"
+            assert connections.fetch_local(address, "/health", timeout=5) == b"/health"
             with pytest.raises(OSError, match="503"):
-                fetch(address, "/other", timeout=5)
+                connections.fetch_local(address, "/other", timeout=5)
         finally:
             server.shutdown()
             serving.join()

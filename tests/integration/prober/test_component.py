@@ -209,7 +209,7 @@ async def test_probing_once_by_hand(tmp_path: Path, arguments: list[str]) -> Non
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
-            "import typer; from services.cli.commands.probe_command import probe; typer.run(probe)",
+            "import typer; from services.cli.commands.probe import probe; typer.run(probe)",
             str(folder),
             *arguments,
             cwd=ROOT,
@@ -238,7 +238,7 @@ async def test_probing_by_hand_what_is_not_there(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "import typer; from services.cli.commands.probe_command import probe; typer.run(probe)",
+        "import typer; from services.cli.commands.probe import probe; typer.run(probe)",
         str(folder),
         "--link",
         "transfer-customs",

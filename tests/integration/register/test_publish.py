@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from services.cli.commands.register import _watch
+from services.cli.register_publisher import _watch
 from services.core.bus.names import REGISTER_BUCKET, kv_stream
 from services.core.bus.topology import initialise_streams
 from services.core.codec import decode_manifest, encode_manifest

@@ -83,7 +83,7 @@ def test_default_moment_is_the_end_of_the_newest_slot(tmp_path: Path) -> None:
     assert (first["point"], first["as_of"]) == (1.0, "2026-03-01T00:01:42Z")
     refused = peyvand("score", "--register", folder, "--measurements", file, "--at", "noon")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr == "peyvand: 'noon' is not a time such as 2026-03-01T12:00:00+03:30 or 2026-03-01\n"
+    assert refused.stderr == "peyvand: `noon` is neither a day (2026-03-21) nor a time (2026-03-21T08:00+03:30)\n"
 
 
 def test_bad_files_are_refused_with_every_fault(tmp_path: Path) -> None:

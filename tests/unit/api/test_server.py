@@ -14,13 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
-<<<<<<< HEAD
-from services.api import component as readiness
-from services.api import runner
-=======
-from peyvand.v1 import indicator_service_pb2_grpc
 from services.api import component
->>>>>>> 712142c8 (Raise domain errors in the api and translate them in rpc)
 from services.api.server import Announcer, listening
 from services.api.wiring import NAMES, Picture, handlers
 from services.core.codec.units import to_timestamp
@@ -110,16 +104,10 @@ async def test_a_bus_lost_for_long_is_announced_and_so_is_its_return(api, monkey
         listening("127.0.0.1:0", NAMES, (), announcer) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
-<<<<<<< HEAD
-        saying = asyncio.ensure_future(runner._say_health(cast(Any, bus), api.picture.model, announcer))
+        saying = asyncio.ensure_future(component._say_health(cast(Any, bus), api.picture.model, announcer))
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest(service=NAMES[0]))
         heard: list[int] = []
-=======
-        saying = asyncio.ensure_future(component._say_health(bus, api.picture.model, announcer))
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=NAMES[0]))
-        heard = []
->>>>>>> 712142c8 (Raise domain errors in the api and translate them in rpc)
         states = health_pb2.HealthCheckResponse
         for lost, state in (
             ("", states.SERVING),

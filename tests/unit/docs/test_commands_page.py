@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from services.cli.__main__ import _COMPONENTS
+from services.cli.commands import COMPONENTS
 from tests.support.commands import _command, faults
 from tests.support.paths import ROOT
 
@@ -27,7 +27,7 @@ def test_every_command_has_a_row() -> None:
     """Each command of `peyvand` begins a line of a table, and each component is named."""
     missing = [path for path in _paths() if not any(re.match(rf"{path}\b", line) for line in LINES)]
     assert missing == []
-    assert [name for name in _COMPONENTS if f"`{name}`" not in PAGE] == []
+    assert [name for name in COMPONENTS if f"`{name}`" not in PAGE] == []
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if " " in line or line in _paths()])

@@ -18,6 +18,7 @@ from services.cli.commands import ask as ask_commands
 from services.core.bus.names import indicator_subject
 from services.core.codec import indicator_to_message
 from services.core.codec.units import to_timestamp
+from services.core.errors import SettingsError
 from services.core.model.indicator import Indicator, IndicatorKind, Losses
 
 HOUR = 3600
@@ -213,4 +214,5 @@ async def test_json_tells_every_publication(history):
     hours = [json.loads(line)["as_of"] for line in text.splitlines()]
     assert (len(hours), hours[0], hours[-1]) == (24, "2026-09-21T21:00:00Z", "2026-09-22T20:00:00Z")
     assert "nothing was published" in await history("--from", "2027-01-01")
-    assert "neither a day" in await history("--from", "tomorrow")
+    with pytest.raises(SettingsError, match="neither a day"):
+        await history("--from", "tomorrow")

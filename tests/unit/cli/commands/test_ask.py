@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from services.api.server import Announcer, listening
 from services.api.wiring import NAMES
-from services.cli import api_client as ask_client
+from services.cli import api_client
 from services.cli.commands import ask as ask_commands
 from services.core.blocks.recent_block import encode_recent
 from services.core.blocks.slot_block import encode_slot_block
@@ -134,7 +134,7 @@ async def test_an_api_that_is_not_there_is_one_sentence(ask, port, monkeypatch):
     async with listening("127.0.0.1:0", NAMES, (), Announcer(NAMES, Health())) as other:
         with pytest.raises(ApiError, match=rf"^what answers at 127.0.0.1:{other} is no api of ours \(UNIMPLEMENTED\)"):
             await ask("indicator", at=f"127.0.0.1:{other}")
-    monkeypatch.setattr(ask_client, "_SECONDS", 0.2)
+    monkeypatch.setattr(api_client, "_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(ApiError, match=f"^api at {where} did not answer within 0.2 s"):

@@ -3,12 +3,12 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import sys
+from types import SimpleNamespace
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from services.cli.commands.exchange import exchange
+from services.cli.__main__ import main
 from services.core.codec import summary_from_json
 from tests.support.exchange_records import PERSONAL
 from tests.support.registers import write_register
@@ -18,12 +18,18 @@ TEXT = "text of at most 255 characters without control characters"
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run(monkeypatch, capsys):
     """Runs ``peyvand exchange`` with arguments, on a terminal wide enough for the whole table."""
-    app = typer.Typer()
-    app.command()(exchange)
     monkeypatch.setenv("COLUMNS", "400")
-    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    def peyvand(*arguments):
+        monkeypatch.setattr(sys, "argv", ["peyvand", "exchange", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return SimpleNamespace(exit_code=ended.value.code, stdout=out, stderr=err, output=out + err)
+
+    return peyvand
 
 
 def line(record):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from dataclasses import replace
 
 import pytest
@@ -134,21 +133,3 @@ async def test_a_link_is_explained_by_its_exchanges(api, ask):
     assert "No more apart than by chance: -10.0 pp" in text
     hold(api, replace(calm, logs=None, probes=None, difference=None))
     assert "Too few days with exchanges and probes" in await ask("explain", "link", "deed-civil")
-
-
-async def test_what_a_scorer_of_before_put_is_told_without_times(api, ask):
-    """Where volumes, links and traffic say no times none are made up: no epoch, no empty place."""
-    block = blocks_of(api.register)["consumer.land-registry"]
-    hold(api, traffic=replace(TRAFFIC, as_of=None))
-    old = replace(
-        block,
-        exchanges=tuple(replace(one, slots_from=None, slots_to=None) for one in block.exchanges),
-        reconciliations=(replace(CIVIL, as_of=None, last_hour=None),),
-    )
-    api.take("consumer.land-registry", old)
-    text = " ".join((await ask("explain", "link", "deed-civil")).split())
-    assert "asked civil-registry 40 times, on all their links together: 38 answered" in text
-    assert "that it shares with other links in the last 28 days, -25.0 % a week. Of 1,200" in text
-    carried = await ask("exchange")
-    assert "2,000 exchanges in the last 28 days: xroad" in carried
-    assert not {"1970", "2026"} & set(re.findall(r"\d{4}(?=-)", carried))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from services.cli import register_publisher
 from services.cli.commands import register as register_commands
 from services.cli.commands.register import app
 from services.core.bus.roles import write_users
@@ -70,7 +71,7 @@ def test_publishing_without_a_bus_ends(
     tmp_path: Path, port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When no bus answers the command gives up at its deadline, and says which bus it asked."""
-    monkeypatch.setattr(register_commands, "_DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(register_publisher, "_DEADLINE_SECONDS", 0.3)
     write_users(tmp_path / "credentials")
     url = f"nats://127.0.0.1:{port()}"
     directory = write_register(tmp_path / "register")

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from services.cli.api_client import Client
-from services.cli.commands import structure_commands
+from services.cli.commands import ask as ask_commands
 from services.core.errors import ApiError
 from services.register.directory.load import load_register
 from tests.support.cases.api_blocks import blocks_of
@@ -23,7 +23,7 @@ def ask(api):
     """Runs one command against the api, in a thread as the server shares the loop; returns what it printed."""
     app = typer.Typer()
     for name in ("structure", "tabulate", "rounds"):
-        app.command(name)(getattr(structure_commands, name))
+        app.command(name)(getattr(ask_commands, name))
 
     async def run(*words, width="110"):
         environment = {"COLUMNS": width, "NO_COLOR": "1", "TERM": "dumb"}

@@ -12,28 +12,28 @@ from prometheus_client import CollectorRegistry, start_http_server
 from rich.console import Console
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.cli.up.monitor import Watching
-from services.cli.up.screen import Exchanges, Picture, left_out, table
+from services.cli.up.monitor import Monitor
+from services.cli.up.screen import ExchangeCounts, SystemState, late_note, system_panel
 from services.core.metrics.factory import counter
 from services.register.directory.load import load_register
 from tests.support.registers import write_register
 
-NOTHING = Exchanges()
+NOTHING = ExchangeCounts()
 
 
 def drawn(
-    exchanges: Exchanges = NOTHING,
+    exchanges: ExchangeCounts = NOTHING,
     notes: tuple[str, ...] = (),
     explained: indicator_service_pb2.ExplainIndicatorResponse | None = None,
     **bars: Any,
 ) -> str:
     """The table as text, with these bars, these exchanges and this explanation."""
-    picture = Picture(
+    state = SystemState(
         title="t",
         started=0.0,
         now=1.0,
         indicator=indicator_pb2.Indicator(point=0.5, lower=0.5, upper=0.5, known_share=1.0),
-        explained=explained,
+        explanation=explained,
         three_bars=indicator_pb2.ThreeBars(**bars) if bars else None,
         providers=(),
         trend=(),
@@ -45,7 +45,7 @@ def drawn(
         exchanges=exchanges,
     )
     text = io.StringIO()
-    Console(file=text, width=100).print(table(picture))
+    Console(file=text, width=100).print(system_panel(state))
     return text.getvalue()
 
 
@@ -72,7 +72,7 @@ def test_without_bars_there_is_no_line() -> None:
 def test_what_the_data_bus_carried_is_one_line() -> None:
     """Exchanges are told as soon as any record of one was read, and not before."""
     assert "data bus" not in drawn()
-    told = drawn(Exchanges(records=2460, paired=1200, orphans=7))
+    told = drawn(ExchangeCounts(records=2460, paired=1200, orphans=7))
     assert "data bus: 1,200 exchanges logged by both sides, 7 by one so far; 2,460 records" in told
 
 
@@ -87,7 +87,7 @@ def test_a_link_is_told_with_what_the_index_gains() -> None:
 
 def test_what_came_too_late_is_told_in_the_table() -> None:
     """A person who looks at the index sees that it is without some measurements, and where to read on."""
-    told = " ".join(drawn(notes=(left_out(1234),)).replace("│", " ").split())
+    told = " ".join(drawn(notes=(late_note(1234),)).replace("│", " ").split())
     assert (
         "1,234 measurements came after the grace of their slots and count for nothing, so the index is without them; "
         "see docs/alerts.md, MeasurementsLate"
@@ -102,7 +102,7 @@ async def test_what_came_too_late_is_told_once_while_it_grows(
     late = counter("peyvand_measurements_late_total", registry)
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
     where = f"127.0.0.1:{server.server_port}"
-    watching = Watching(where, lambda _: where, (), 0.0)
+    watching = Monitor(where, lambda _: where, (), 0.0)
     showing = asyncio.create_task(watching.show(load_register(write_register(tmp_path))))
     said: list[str] = []
 
@@ -116,9 +116,9 @@ async def test_what_came_too_late_is_told_once_while_it_grows(
     try:
         await lines(1)
         late.inc(3)
-        assert (await lines(2))[1] == left_out(3)
+        assert (await lines(2))[1] == late_note(3)
         late.inc(4)
-        assert (await lines(3))[2] == left_out(7)
+        assert (await lines(3))[2] == late_note(7)
     finally:
         showing.cancel()
         await asyncio.wait({showing})

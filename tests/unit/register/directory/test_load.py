@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.cli.commands.register import _fingerprint
+from services.cli.register_publisher import _fingerprint
 from services.core.errors import InputError
 from services.core.model.probe import Auth, JsonExpectation
 from services.core.model.register import ALWAYS, ExchangeRoute, Maintenance, Member

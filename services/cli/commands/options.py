@@ -1,0 +1,63 @@
+"""Arguments and options that several commands share.
+
+Modules of this room declare commands: they import nothing heavy until a command runs, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "API",
+    "KINDS",
+    "Address",
+    "AsJson",
+    "Credentials",
+    "EntityId",
+    "EntityKind",
+    "Nats",
+    "Window",
+    "check_kind",
+    "command_group",
+]
+
+API = "127.0.0.1:7410"
+
+KINDS = ("government", "sector", "consumer", "provider", "service", "link", "endpoint")
+"""The labels of Kind, whose own module imports numpy."""
+
+
+def command_group(summary: str, epilog: str | None = None) -> typer.Typer:
+    """Return an empty group of commands with plain help, quick to print and without boxes that squeeze the text."""
+    return typer.Typer(
+        help=summary,
+        epilog=epilog,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"default_map": {"help": False}},  # for a flag that is None typer imports pydantic
+    )
+
+
+def check_kind(text: str) -> str:
+    """Return the label of a kind in lower case; "" stays. Raises BadParameter for anything else."""
+    if text and text.lower() not in KINDS:
+        raise typer.BadParameter(f"`{text}` is no kind: name one of {', '.join(KINDS)}")
+    return text.lower()
+
+
+EntityKind = Annotated[
+    str,
+    typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.", show_default=False, callback=check_kind),
+]
+EntityId = Annotated[str, typer.Argument(metavar="ID", help="Of what; government needs none.", show_default=False)]
+Window = Annotated[int, typer.Option(min=0, help="Days; 0 is the policy's default window.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One protobuf JSON object a line.")]
+Address = Annotated[
+    str, typer.Option("--api", metavar="HOST:PORT", help="The api to ask; tls://HOST:PORT where it encrypts.")
+]
+Nats = Annotated[str, typer.Option(help="URL of the message bus.")]
+Credentials = Annotated[str, typer.Option(help="Folder of the roles' nkey seeds.")]

@@ -1,0 +1,66 @@
+"""``peyvand up``: the whole system on this machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.core.errors import SettingsError
+
+__all__ = ["up"]
+
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _seconds(text: str) -> float:
+    """A duration such as 60s, 5m or 90, in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)", text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a duration such as 60s or 5m")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def up(
+    register: Annotated[Path | None, typer.Option(help="register directory to measure", metavar="DIR")] = None,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="measure a simulated government")] = False,
+    scenario: Annotated[str, typer.Option(help="sandbox: small or national")] = "small",
+    seed: Annotated[int, typer.Option(help="sandbox: seed of the scenario and its faults")] = 1,
+    slot: Annotated[str, typer.Option(help="sandbox: slot length, whole seconds")] = "4s",
+    faults: Annotated[float, typer.Option(help="sandbox: intensity of the injected faults, 0 for none")] = 1.0,
+    traffic: Annotated[float, typer.Option(help="sandbox: exchanges a second over the data bus")] = 4.0,
+    seconds: Annotated[str | None, typer.Option("--for", help="end by itself after this long, such as 60s")] = None,
+    data: Annotated[Path | None, typer.Option(help="folder of all state", metavar="DIR")] = None,
+    exchanges: Annotated[Path | None, typer.Option(help="X-Road exchange log to replay", metavar="FILE")] = None,
+    first_port: Annotated[int, typer.Option(help="gRPC port; bus, metrics: the ports after it")] = 7410,
+    base_port: Annotated[int, typer.Option(help="sandbox: first port of the simulated agencies")] = 7500,
+) -> None:
+    """Run everything on this machine, with one table that updates.
+
+    Ctrl-C stops all of it.
+    """
+    import asyncio
+
+    from services.cli.up import Plan, run
+
+    if sandbox == (register is not None):
+        raise SettingsError("`peyvand up` needs either --sandbox or --register DIR")
+    length = _seconds(slot)
+    if length < 2 or length != int(length):
+        raise SettingsError(f"--slot {slot} must be whole seconds, 2 or more")
+    plan = Plan(
+        data=data or Path("peyvand-data") / ("sandbox" if sandbox else "live"),
+        register=register,
+        scenario=scenario,
+        seed=seed,
+        slot=int(length),
+        faults=faults,
+        traffic=traffic,
+        first_port=first_port,
+        base_port=base_port,
+        seconds=None if seconds is None else _seconds(seconds),
+        exchanges=exchanges,
+    )
+    asyncio.run(run(plan))

@@ -1,0 +1,71 @@
+"""Streams of the bus as JSON lines, for ``peyvand dump``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+import typer
+
+from services.cli.connections import open_bus
+from services.core import codec
+from services.core.bus import EXCHANGES, MEASUREMENTS, Bus, StoredMessage
+from services.core.errors import SettingsError
+from services.core.settings import Settings
+from services.scorer.decode import columns_of, summaries_of
+
+__all__ = ["print_stream"]
+
+_Rows = Iterator[tuple[int, Callable[[], str]]]
+"""The start of each row's slot, and what returns the row as a line of JSON."""
+
+
+async def print_stream(what: str, settings: Settings, *, begin: float, end: float) -> None:
+    """Print the rows of a stream whose slots start in [begin, end), in epoch seconds.
+
+    A message that the scorer would refuse is left out, with a sentence on stderr. Raises SettingsError and BusError.
+    """
+    if what not in _STREAMS:
+        raise SettingsError(f"there is no {what!r} to dump: say measurements or exchanges")
+    stream, rows = _STREAMS[what]
+    async with open_bus(settings, role="dump", name="dump") as bus:
+        async for message in _messages(bus, stream):
+            try:
+                for slot_start, line in rows(message):
+                    if begin <= slot_start < end:
+                        typer.echo(line())
+            except ValueError as error:
+                typer.echo(f"message {message.sequence} of {stream} is left out: {error}", err=True)
+
+
+async def _messages(bus: Bus, stream: str) -> AsyncIterator[StoredMessage]:
+    """Yield every message from the first kept to the one that is the last now."""
+    state = await bus.stream_state(stream)
+    read_to = state.first - 1
+    while read_to < state.last:
+        messages = await bus.read(stream, read_to + 1)
+        if not messages:
+            return
+        for message in messages:
+            if message.sequence <= state.last:
+                yield message
+        read_to = messages[-1].sequence
+
+
+def _measurements(message: StoredMessage) -> _Rows:
+    columns_of(message)  # raises ValueError where the scorer refuses the message
+    for row in codec.decode_measurements(message.data):
+        stamped = replace(row, stored=message.time, sequence=message.sequence)
+        yield row.slot_start, partial(codec.measurement_to_json, stamped)
+
+
+def _exchanges(message: StoredMessage) -> _Rows:
+    for row in summaries_of(message)[1]:
+        yield row.slot_start, partial(codec.summary_to_json, row)
+
+
+_STREAMS: dict[str, tuple[str, Callable[[StoredMessage], _Rows]]] = {
+    "measurements": (MEASUREMENTS, _measurements),
+    "exchanges": (EXCHANGES, _exchanges),
+}

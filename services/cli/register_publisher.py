@@ -1,0 +1,109 @@
+"""Publishes a register, once or whenever its files change."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import typer
+
+from services.cli.render.register import register_summary
+from services.core import log as logs
+from services.core.bus import Bus, connect_from_settings
+from services.core.errors import BusError, InputError
+from services.core.model import Register
+from services.core.settings import Settings
+from services.core.watched_files import file_stamps
+from services.register.bus import keep_register, publish_register
+from services.register.directory import load_register
+
+__all__ = ["run"]
+
+_POLL_SECONDS = 0.5
+_KEEP_SECONDS = 60.0
+_DEADLINE_SECONDS = 30.0
+
+
+async def run(directory: Path, settings: Settings, *, watch: bool) -> None:
+    """Publish the register; with ``watch`` go on until a signal. Raises PeyvandError when it cannot be published."""
+    logs.configure_logging("register", settings.log_level)
+    work = asyncio.ensure_future(_watch(directory, settings) if watch else _publish_now(directory, settings))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    await asyncio.wait({work})
+    if not work.cancelled():
+        work.result()
+    elif not watch:
+        raise typer.Exit(130)
+
+
+async def _publish_now(directory: Path, settings: Settings) -> None:
+    load_register(directory)  # refuse a bad register before waiting for the bus
+    try:
+        async with asyncio.timeout(_DEADLINE_SECONDS), _bus(settings) as bus:
+            await _publish_once(bus, directory)
+    except TimeoutError as error:
+        raise BusError(
+            f"publishing register {directory} did not end within {_DEADLINE_SECONDS:g} s: "
+            f"is the bus at {settings.nats} running?"
+        ) from error
+
+
+async def _watch(directory: Path, settings: Settings, *, every: float = _KEEP_SECONDS) -> None:
+    """Publish now, and again when the files have changed and then stayed the same for one poll.
+
+    Check every ``every`` seconds whether the bus still has what was published: a bucket may have been created anew.
+    """
+    clock = asyncio.get_running_loop().time
+    tried: object = None
+    published, due = None, 0.0
+    async with _bus(settings) as bus:
+        while True:
+            stamp = _fingerprint(directory)
+            if stamp != tried:
+                if tried is not None:
+                    await asyncio.sleep(_POLL_SECONDS)
+                if _fingerprint(directory) == stamp:
+                    try:
+                        published = await _publish_once(bus, directory)
+                        tried, due = stamp, clock() + every
+                    except InputError as error:  # a bad register stays bad until it changes
+                        typer.echo(f"{error.report()}; the register in force stays", err=True)
+                        tried = stamp
+                    except BusError as error:
+                        typer.echo(f"{error}; trying again", err=True)
+            elif published is not None and clock() >= due:
+                await _keep(bus, directory, published)
+                due = clock() + every
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _keep(bus: Bus, directory: Path, register: Register) -> None:
+    try:
+        if await keep_register(bus, register, now=time.time()):
+            typer.echo(f"register {directory} was lost and is in force again: {register_summary(register)}")
+    except BusError as error:
+        typer.echo(f"{error}; trying again", err=True)
+
+
+async def _publish_once(bus: Bus, directory: Path) -> Register:
+    register = load_register(directory)
+    published = await publish_register(bus, register, now=time.time())
+    state = "is in force" if published else "was already in force"
+    typer.echo(f"register {directory} {state}: {register_summary(register)}")
+    return register
+
+
+def _bus(settings: Settings) -> AbstractAsyncContextManager[Bus]:
+    return connect_from_settings(settings, role="register", name="register")
+
+
+def _fingerprint(directory: Path) -> object:
+    try:
+        paths = sorted(directory.rglob("*"))
+        return paths, file_stamps(paths)
+    except OSError:
+        return ()

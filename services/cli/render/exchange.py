@@ -1,0 +1,85 @@
+"""What ``peyvand exchange`` shows of log files. Pure: values in, renderables out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from rich.table import Table
+from rich.text import Text
+
+from services.cli.render.format import new_table
+from services.collector.offline import Digest
+from services.core.model import DURATION_BUCKETS, ExchangeSummary
+
+__all__ = ["exchange_table", "exchange_totals"]
+
+
+@dataclass(slots=True)
+class _Row:
+    """The exchanges of one pair of parties over all slots."""
+
+    count: int = 0
+    ok: int = 0
+    bus_failures: int = 0
+    provider_failures: int = 0
+    orphans: int = 0
+    duration_buckets: list[int] = field(default_factory=lambda: [0] * DURATION_BUCKETS)
+
+    def add(self, other: ExchangeSummary | _Row) -> None:
+        self.count += other.count
+        self.ok += other.ok
+        self.bus_failures += other.bus_failures
+        self.provider_failures += other.provider_failures
+        self.orphans += other.orphans
+        self.duration_buckets = [a + b for a, b in zip(self.duration_buckets, other.duration_buckets, strict=True)]
+
+    def quantile(self, share: float) -> str:
+        """Bucket bound in ms that this share of exchanges did not exceed."""
+        passed = 0
+        for bucket, count in enumerate(self.duration_buckets[:-1]):
+            passed += count
+            if passed >= share * self.count:
+                return f"{2 ** (bucket / 2):.0f}"
+        return f"> {2 ** ((DURATION_BUCKETS - 2) / 2):.0f}"
+
+    def cells(self) -> list[str]:
+        return [
+            f"{self.count:,}",
+            f"{self.ok:,}",
+            f"{self.bus_failures:,} / {self.provider_failures:,}",
+            f"{self.orphans:,}",
+            f"{self.quantile(0.5)} / {self.quantile(0.95)}",
+        ]
+
+
+def exchange_table(summaries: Iterable[ExchangeSummary]) -> Table:
+    """Return a row per pair of parties, and one of all."""
+    rows: dict[tuple[str, ...], _Row] = {}
+    for summary in summaries:
+        kind = "meta" if summary.meta else "shared" if summary.shared else summary.link
+        key = (summary.consumer, summary.provider, summary.client or "?", summary.service or "?", kind)
+        rows.setdefault(key, _Row()).add(summary)
+    total = _Row()
+    for row in rows.values():
+        total.add(row)
+    table = new_table(gap=1, footer=bool(rows))
+    table.add_column("consumer → provider\nclient → X-Road service, link", footer="total", overflow="fold", ratio=1)
+    names = ("count", "ok", "failed: bus /\nprovider", "one\nside", "50 / 95 %\n≤ ms")
+    for name, footer in zip(names, total.cells(), strict=True):
+        table.add_column(name, footer=footer, justify="right", no_wrap=True)
+    for (consumer, provider, client, service, kind), row in sorted(rows.items()):
+        # Text, since identifiers come from outside and must not be read as markup.
+        parties = Text.assemble(f"{consumer} → {provider}\n", (f"{client}\n→ {service}", "dim"))
+        table.add_row(parties + Text(f"\n{kind}" if kind else "", "cyan"), *row.cells())
+    return table
+
+
+def exchange_totals(digest: Digest) -> str:
+    """Return how many records were read, and how many exchanges they make."""
+    taken, totals = digest.taken, digest.totals
+    return (
+        f"{taken.read:,} records read, {taken.duplicates:,} seen before, {taken.rejected:,} rejected: "
+        f"{totals.exchanges:,} exchanges, {totals.exchanges - totals.orphans:,} logged by both sides, "
+        f"{totals.orphans:,} by one"
+    )

@@ -1,0 +1,90 @@
+"""What ``peyvand`` imports before a command runs: help does not keep people waiting."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+import typer
+
+from peyvand.v1 import indicator_service_pb2
+from services.cli.commands import COMPONENTS, app
+from services.cli.commands.ask import ATTRIBUTES
+from services.cli.commands.options import KINDS
+from services.cli.commands.register import IMPORTED
+from services.core.model import IndicatorKind
+from services.register.discovery import IMPORTERS
+
+HEAVY = {
+    "asyncio",
+    "google.protobuf",
+    "grpc",
+    "httpx",
+    "nats",
+    "numpy",
+    "peyvand",
+    "prometheus_client",
+    "pydantic",
+    "rich",
+    "scipy",
+    "structlog",
+    "yaml",
+}
+
+RUN = """
+import sys
+from services.cli.__main__ import main
+try:
+    main()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+COMMANDS: dict[str, Any] = getattr(typer.main.get_command(app), "commands", {})
+HELP = [[], *([name] for name in COMMANDS)]
+HELP += [[name, sub] for name, group in COMMANDS.items() for sub in getattr(group, "commands", ())]
+
+
+@pytest.mark.parametrize("words", HELP, ids=" ".join)
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    """The help of every command is printed without the packages that its work needs, in 80 columns."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *words, "--help"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "Usage: peyvand" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    commands = done.stdout.partition("Commands:")[2]
+    assert "..." not in commands  # no command's sentence is cut
+    assert not HEAVY & set(done.stderr.split())
+
+
+def test_help_words_are_those_of_the_code() -> None:
+    """What help lists without importing the code is what the code has."""
+    assert tuple(kind.label for kind in IndicatorKind) == KINDS
+    assert tuple(IMPORTERS) == IMPORTED
+    names = [name for name, number in indicator_service_pb2.TabulatedAttribute.items() if number]
+    assert sorted(ATTRIBUTES) == sorted(name.removeprefix("TABULATED_ATTRIBUTE_").lower() for name in names)
+
+
+def test_the_version_is_the_installed_one() -> None:
+    """--version prints the version of the package, and nothing else."""
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli", "--version"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == f"{version('peyvand')}\n"
+
+
+def test_a_component_reads_its_own_flags() -> None:
+    """`peyvand prober --help` is the prober's help, with its settings."""
+    assert "prober" in COMPONENTS
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli", "prober", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "--spool-limit" in done.stdout

@@ -1,20 +1,26 @@
-"""Structured logs: one canonical line per unit of work, JSON on stdout, no secrets, no personal data."""
+"""Structured logs: one canonical line per unit of work, JSON on stdout, no secrets, no personal data.
+
+The command line starts without structlog, so it is imported where a process first logs.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
-import structlog
+if TYPE_CHECKING:
+    from structlog.stdlib import BoundLogger
 
 __all__ = ["Logger", "configure_logging", "logger"]
 
-Logger = structlog.stdlib.BoundLogger
+Logger: TypeAlias = "BoundLogger"
 
 
 def configure_logging(component: str, level: str) -> None:
     """Set up logging of this process; ``level`` is debug, info, warning or error."""
+    import structlog  # noqa: PLC0415  # see above
+
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -31,5 +37,7 @@ def configure_logging(component: str, level: str) -> None:
 
 
 def logger() -> Logger:
-    """The logger of this process."""
-    return cast(Logger, structlog.get_logger())
+    """Return the logger of this process."""
+    import structlog  # noqa: PLC0415  # see above
+
+    return cast("Logger", structlog.get_logger())

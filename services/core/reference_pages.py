@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 
 from services.core.metrics import TABLE, Metric
@@ -73,12 +74,13 @@ def settings_page() -> str:
 
 
 def _settings_rows() -> Iterator[str]:
-    for name, field in Settings.model_fields.items():
-        owner, colon, meaning = (field.description or "").partition(": ")
+    for setting in fields(Settings):
+        name, description = setting.name, setting.metadata["help"]
+        owner, colon, meaning = description.partition(": ")
         if not colon or owner not in METRICS_PORTS:
-            owner, meaning = "all", field.description or ""
+            owner, meaning = "all", description
         flag, environment = f"`--{name.replace('_', '-')}`", f"`{environment_variable(name)}`"
-        default = _COMPUTED.get(name) or (f"`{field.default}`" if str(field.default) else "none")
+        default = _COMPUTED.get(name) or (f"`{setting.default}`" if str(setting.default) else "none")
         yield _row(f"`{name}`", owner, flag, environment, default, meaning)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 import typer
@@ -26,10 +27,10 @@ def _command() -> Any:
 def settings_of(component: str) -> set[str]:
     """The settings that a component reads: everybody's and its own."""
     found = set()
-    for name, field in Settings.model_fields.items():
-        owner, colon, _ = (field.description or "").partition(": ")
+    for setting in fields(Settings):
+        owner, colon, _ = setting.metadata["help"].partition(": ")
         if not colon or owner == component:
-            found.add(name)
+            found.add(setting.name)
     return found
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -85,7 +86,7 @@ def register(
 class Prober:
     """A Probing that runs, and all it needs."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, **settings: Any) -> None:
         self.sink = Sink()
         self.registry = CollectorRegistry()
         self.environment = ProbeEnvironment()

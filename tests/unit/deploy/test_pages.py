@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from tests.support.commands import command_lines, faults, refused
 from tests.support.helm_chart import render
 from tests.support.paths import ROOT
 from tests.support.programs import module
+
+SETTINGS = [setting.name for setting in fields(Settings)]
 
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("alerts", "operating")}
 TOOLS = {
@@ -64,10 +67,10 @@ def test_the_runbook_s_commands_are_accepted() -> None:
 @page
 def test_flags_and_variables_are_settings(name: str) -> None:
     """Every flag in the text is a setting, or an option of the command that is named with it; every PEYVAND_* is one."""
-    known = {f"--{setting.replace('_', '-')}" for setting in Settings.model_fields}
+    known = {f"--{setting.replace('_', '-')}" for setting in SETTINGS}
     options = {"--replicas", "--dry-run=client"}
     assert set(re.findall(r"`(--[a-z0-9=-]+)", PAGES[name])) - known - options == set()
-    variables = {environment_variable(setting) for setting in Settings.model_fields}
+    variables = {environment_variable(setting) for setting in SETTINGS}
     assert set(re.findall(r"\bPEYVAND_[A-Z_0-9]+", PAGES[name])) - variables - STACK_VARIABLES == set()
 
 

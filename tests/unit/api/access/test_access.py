@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,7 +70,7 @@ def _renew(authority: Authority, folder: Path, days: float = 30) -> None:
     (folder / "server.pem").write_text(line + certificate)
 
 
-def _settings(folder: Path, authority: Authority, **more: str) -> Settings:
+def _settings(folder: Path, authority: Authority, **more: Any) -> Settings:
     _renew(authority, folder)
     return Settings(certificate=str(folder / "server.pem"), key=str(folder / "server.key"), **more)
 
@@ -336,6 +337,6 @@ def test_files_that_are_no_certificates_are_named(tmp_path):
         ({"client_ca": str(tmp_path / "bad.pem")}, "--client-ca"),
     ):
         with pytest.raises(SettingsError, match=flag):
-            credentials_by(good.model_copy(update=change), lambda _: None)
+            credentials_by(replace(good, **cast(Any, change)), lambda _: None)
     with pytest.raises(SettingsError, match="--clients needs --client-ca"):
-        identify_by(good.model_copy(update={"clients": "clients.yaml"}))
+        identify_by(replace(good, clients="clients.yaml"))

@@ -150,7 +150,7 @@ async def _probe_all(
 
     async def attempt(assignment: Assignment) -> ProbeResult:
         async with semaphore:
-            return await attempts.probe(assignment, assignment.definition.timeout, assignment.turn(slot_number))
+            return await attempts.probe(assignment, assignment.turn(slot_number))
 
     results = []
     try:

@@ -1,9 +1,13 @@
-"""One attempt at one target: from its assignment to an observation and its judgement. The border of all probes."""
+"""One probe of one target: sets its deadline, runs its kind, judges the answer, applies excuses. Never raises.
+
+Every kind ends by the deadline it is given: `deadline.Deadline` cuts off whatever it waits for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from time import monotonic, perf_counter, time
 from typing import Any
 
@@ -13,20 +17,20 @@ from services.prober.assignments import Assignment
 from services.prober.checks import DETAIL_LENGTH, Check, Judgement, UnjudgedError, needed
 from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
+from services.prober.excuses import NO_CONNECTION, LoopStalls, circumstances, excused
 from services.prober.expected import Expectations, compile_expectations
 from services.prober.kinds import KINDS, ProbeKind
 from services.prober.observation import Observation
 from services.prober.secrets import MissingSecretError, secret_references
 
-__all__ = ["ProbeResult", "ProbeRunner"]
+__all__ = ["PreparedTarget", "ProbeResult", "ProbeRunner"]
 
 _NOTHING = Expectations()
-_WITHOUT_CONNECTION = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT, Reason.CONNECT_TIMEOUT})
 
 
 @unfrozen
 class ProbeResult:
-    """What one attempt saw, what it means, what was expected of it, and which of the params it asked for."""
+    """What one probe saw and what it means; what was expected of it, and the number of the params it was made with."""
 
     observation: Observation
     judgement: Judgement
@@ -35,8 +39,8 @@ class ProbeResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
-    """A target with everything built that does not change; ``secrets`` are the credentials it was built with, by reference."""
+class PreparedTarget:
+    """A target with everything built that does not change; ``secrets`` are the credentials in it, by reference."""
 
     assignment: Assignment
     kind: ProbeKind
@@ -47,66 +51,80 @@ class _Ready:
 
 
 class ProbeRunner:
-    """Probes assignments, each made ready when it is first probed.
+    """Probes assignments. Each is prepared when it is first probed.
 
-    Building all of a national register at once would stall the loop for a second, and stalls falsify latencies.
+    Preparing a whole national register at once would stall the loop for a second, and stalls falsify latencies.
     """
 
-    def __init__(self, environment: ProbeEnvironment, log: Logger) -> None:
+    def __init__(
+        self,
+        environment: ProbeEnvironment,
+        log: Logger,
+        *,
+        stalls: LoopStalls | None = None,
+        clock: Callable[[], float] = time,
+    ) -> None:
         self._environment = environment
         self._log = log
-        self._ready: dict[tuple[Target, int], _Ready] = {}
+        self._stalls = stalls or LoopStalls()
+        self._clock = clock
+        self._prepared: dict[tuple[Target, int], PreparedTarget] = {}
 
-    def forget(self) -> None:
-        """Drop what was built: the definitions may have changed."""
-        self._ready.clear()
+    def forget(self) -> dict[tuple[Target, int], PreparedTarget]:
+        """Prepare every target anew, since definitions may have changed; return the former ones, for the caller to free."""
+        prepared, self._prepared = self._prepared, {}
+        return prepared
 
-    async def probe(self, assignment: Assignment, timeout: float, turn: int = 0) -> ProbeResult:
-        """Probe once, within ``timeout`` seconds. Never raises: a crash of ours is UNKNOWN/PROBER_ERROR.
+    async def probe(self, assignment: Assignment, turn: int = 0, *, slot_end: float = inf) -> ProbeResult:
+        """Probe once, with the params of number ``turn``. A crash of our own is UNKNOWN/PROBER_ERROR.
 
-        ``turn`` says which of the assignment's params are filled in.
+        A probe that ends after ``slot_end`` (epoch seconds) is UNKNOWN/OVERRUN.
         """
-        began, start = time(), perf_counter()
-        deadline = monotonic() + timeout
+        began, start, began_monotonic = time(), perf_counter(), monotonic()
+        deadline = began_monotonic + assignment.definition.timeout
+        expectations = _NOTHING
         try:
-            ready = self._make_ready(assignment, turn)
-            observation = await ready.kind.probe(ready.built, deadline)
-        except MissingSecretError as error:
-            return ProbeResult(Observation(began, perf_counter() - start), Judgement(Reason.OWN_CREDENTIAL, str(error)))
-        except UnusableError as error:
-            return ProbeResult(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, str(error)))
+            target = self._prepare(assignment, turn)
+            observation = await target.kind.probe(target.built, deadline)
+        except (MissingSecretError, UnusableError) as error:
+            reason = Reason.OWN_CREDENTIAL if isinstance(error, MissingSecretError) else Reason.PROBER_ERROR
+            observation, judgement = Observation(began, perf_counter() - start), Judgement(reason, str(error))
         except Exception as error:  # noqa: BLE001 - the border: a crash is recorded, never a dead prober
             self._log.exception("probe_crashed", target=assignment.target.id, endpoint=assignment.target.endpoint)
             detail = f"the probe itself failed: {type(error).__name__}"
-            return ProbeResult(Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail))
-        try:
-            judgement = await self._environment.workers.judge(observation, ready.expectations, ready.checks, deadline)
-        except UnjudgedError as error:
-            judgement = Judgement(Reason.PROBER_ERROR, str(error))
-        judgement = _named(self._excused(judgement), assignment, turn)
-        return ProbeResult(observation, judgement, ready.expectations, turn)
+            observation, judgement = Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail)
+        else:
+            expectations = target.expectations
+            try:
+                judgement = await self._environment.workers.judge(observation, expectations, target.checks, deadline)
+            except UnjudgedError as error:
+                judgement = Judgement(Reason.PROBER_ERROR, str(error))
+            judgement = _name_record(judgement, assignment, turn)
+        overran = self._clock() > slot_end
+        if overran or judgement.reason is not Reason.OK:
+            ours = circumstances(
+                observation,
+                assignment.latency,
+                stalled=self._stalls.seconds(began_monotonic, monotonic()),
+                # Looking at the table costs more than all other excuses together.
+                conntrack_full=judgement.reason in NO_CONNECTION and self._environment.conntrack.full(),
+                overran=overran,
+            )
+            judgement = excused(judgement, ours)
+        return ProbeResult(observation, judgement, expectations, turn)
 
-    def _excused(self, judgement: Judgement) -> Judgement:
-        """Return UNKNOWN in place of a connection that was not made while this machine could make none."""
-        if judgement.reason not in _WITHOUT_CONNECTION or not self._environment.conntrack.full():
-            return judgement
-        detail = f"the connection-tracking table of this machine was full: {judgement.reason.label}"
-        return Judgement(Reason.LOCAL_RESOURCES, detail)
-
-    def _is_current(self, ready: _Ready) -> bool:
-        return all(self._environment.secrets.get(reference) == secret for reference, secret in ready.secrets.items())
-
-    def _make_ready(self, assignment: Assignment, turn: int) -> _Ready:
-        ready = self._ready.get((assignment.target, turn))
-        if ready is not None and ready.assignment is assignment and self._is_current(ready):
-            return ready
+    def _prepare(self, assignment: Assignment, turn: int) -> PreparedTarget:
+        """Return the target as prepared before, or prepare it. Raises MissingSecretError and UnusableError."""
+        prepared = self._prepared.get((assignment.target, turn))
+        if prepared is not None and prepared.assignment is assignment and self._has_current_secrets(prepared):
+            return prepared
         definition, params = assignment.definition, assignment.params[turn]
         secrets = {reference: self._environment.secrets.get(reference) for reference in secret_references(definition)}
         kind = KINDS[definition.kind]
         expectations = compile_expectations(
             definition, params, latency=assignment.latency, max_age=assignment.max_age, zone=assignment.zone
         )
-        ready = _Ready(
+        prepared = PreparedTarget(
             assignment=assignment,
             kind=kind,
             built=kind.prepare(definition, assignment.url, params, self._environment),
@@ -114,12 +132,15 @@ class ProbeRunner:
             checks=needed(expectations),
             secrets=secrets,
         )
-        self._ready[assignment.target, turn] = ready
-        return ready
+        self._prepared[assignment.target, turn] = prepared
+        return prepared
+
+    def _has_current_secrets(self, prepared: PreparedTarget) -> bool:
+        return all(self._environment.secrets.get(reference) == secret for reference, secret in prepared.secrets.items())
 
 
-def _named(judgement: Judgement, assignment: Assignment, turn: int) -> Judgement:
-    """Return the judgement with the test record named that was asked for, where it failed and there are others."""
+def _name_record(judgement: Judgement, assignment: Assignment, turn: int) -> Judgement:
+    """Return the judgement with the number of the test record in its detail, where there are several."""
     if len(assignment.params) == 1 or judgement.outcome is Outcome.OK:
         return judgement
     detail = f"test record {turn + 1} of {len(assignment.params)}: {judgement.detail}"

@@ -1,95 +1,197 @@
-"""The prober as a component: follows the register, probes on schedule, publishes what it saw, stops in order."""
+"""The prober as a component: adopts each register, probes on schedule, publishes, stops in order."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
-from time import time
+from time import monotonic, time
+from typing import Any
 
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import PeyvandError, SettingsError
+from services.core.log import Logger
+from services.core.model import Register
 from services.core.runtime import Runtime
+from services.core.settings import Settings
+from services.prober.assignments import Plan, plan_of
+from services.prober.attempt import ProbeRunner
 from services.prober.environment import ProbeEnvironment
+from services.prober.excuses import TICK_SECONDS, LoopStalls
 from services.prober.heartbeats import PeerHeartbeats
+from services.prober.launcher import Launcher
 from services.prober.metrics import ProberMetrics
-from services.prober.pipeline import Probing
-from services.prober.publishing import MeasurementPublisher, Spool
+from services.prober.pipeline import HeldMeasurement, Pipeline
+from services.prober.publishing import MeasurementPublisher, Origin, Spool
 from services.prober.scheduling import Membership
+from services.prober.transport import EgressRules
+from services.prober.vantage import CONTROL_TIMEOUT, Bracket, ControlLoop, ControlTargets
 from services.register.bus import follow_register
 
-__all__ = ["main"]
+__all__ = ["Prober", "main"]
 
 # Finishing, a last control round and draining fit into runtime.DRAIN_SECONDS.
 _FINISH_SECONDS = 1.2
 _DRAIN_SECONDS = 0.6
-# The middle collections of the garbage collector to a full one, which stalls the loop for half a second where 60,000
-# targets are probed. Probes leave next to nothing behind, and the young collections find that.
-_TO_A_FULL_ONE = 10_000
+# Middle collections of the garbage collector to a full one, which stalls the loop for half a second where 60,000 targets
+# are probed. Probes leave next to nothing behind, and the young collections find that.
+_COLLECTIONS_PER_FULL = 10_000
+
+
+class Prober:
+    """The parts of a prober, put together: the launcher starts what the pipeline measures and the control loop releases."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        environment: ProbeEnvironment,
+        publisher: MeasurementPublisher,
+        membership: Membership,
+        metrics: ProberMetrics,
+        log: Logger,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._log = log
+        self._stalls = LoopStalls(CONTROL_TIMEOUT)
+        self._bracket: Bracket[HeldMeasurement] = Bracket(CONTROL_TIMEOUT)
+        self._runner = ProbeRunner(environment, log, stalls=self._stalls, clock=clock)
+        self._plan: Plan | None = None
+        pipeline = Pipeline(self._runner, self._bracket, publisher, metrics)
+        self.launcher = Launcher(settings.inflight, pipeline, membership, metrics, log, clock)
+        self.control_loop = ControlLoop(
+            settings.vantage, self._bracket, pipeline.release, publisher.flush, metrics, log
+        )
+        metrics.watch_inflight(lambda: self.launcher.inflight)
+
+    async def adopt(self, register: Register) -> None:
+        """Probe by this register from now on, but not before a first control round.
+
+        Raises SettingsError, and keeps the register in use, when the policy does not have our vantage or has control
+        targets that cannot be checked.
+        """
+        vantage = self._settings.vantage
+        # In a thread, and what is no longer needed is freed there: each would stall the loop at national size.
+        plan = await asyncio.to_thread(plan_of, register, vantage)
+        try:
+            targets = ControlTargets(plan.control_targets, self._environment)
+        except ValueError as error:
+            raise SettingsError(f"the control targets of vantage {vantage} cannot be checked: {error}") from error
+        self._environment.outbound.egress = EgressRules(register.policy.egress)
+        self._bracket.remembered = self._stalls.remembered = plan.longest_timeout + 2 * CONTROL_TIMEOUT
+        self.control_loop.use(targets)
+        self._keep_from_collector(plan)
+        await self.control_loop.first_round.wait()
+        self._log.info(
+            "register_in_use",
+            register_version=register.register_version,
+            probe_version=register.probe_version,
+            targets=len(plan.assignments),
+        )
+        former_plan, self._plan = self._plan, plan
+        former_targets = self._runner.forget()
+        self.launcher.use(
+            plan, Origin(vantage, self._settings.prober, register.register_version, register.probe_version)
+        )
+        if former_plan is not None:
+            await asyncio.to_thread(_free, former_targets, former_plan.assignments)
+
+    async def run(self) -> None:
+        """Run the control loop until ``finish`` has ended it."""
+        ticking = asyncio.create_task(self._tick())
+        try:
+            await self.control_loop.run()
+        finally:
+            ticking.cancel()
+
+    async def finish(self, seconds: float) -> None:
+        """Launch nothing more, let probes finish for that long, and end the control loop with what they measured."""
+        await self.launcher.finish(seconds)
+        self.control_loop.stop()
+
+    async def _tick(self) -> None:
+        while True:
+            self._stalls.tick(monotonic())
+            await asyncio.sleep(TICK_SECONDS)
+
+    def _keep_from_collector(self, plan: Plan) -> None:
+        """Keep what stays from full collections, which would stall the loop for as long as some probes take.
+
+        One collection is made before the first probe. Targets are prepared at the first probe of each of their turns, so
+        after as many slots there is nothing left to prepare.
+        """
+        if self._plan is None:
+            gc.collect()
+        gc.freeze()
+        for slots in range(1, plan.turns + 1):
+            asyncio.get_running_loop().call_later(slots * plan.slot_seconds + plan.longest_timeout, gc.freeze)
+
+
+def _free(*tables: dict[Any, Any]) -> None:
+    """Drop values one by one, so that other threads can run in between."""
+    for table in tables:
+        while table:
+            table.popitem()
 
 
 async def main(runtime: Runtime) -> None:
-    """Probe until told to stop; then stop scheduling, finish what is under way, flush and leave."""
+    """Probe until told to stop; then stop launching, finish what is under way, flush and leave."""
     settings = runtime.settings
-    gc.set_threshold(*gc.get_threshold()[:2], _TO_A_FULL_ONE)
+    gc.set_threshold(*gc.get_threshold()[:2], _COLLECTIONS_PER_FULL)
     spool = Spool(settings.data / "spool", settings.spool_limit)
     with closing(spool):
         spool.open()
         if spool.broken or spool.pending:
             runtime.log.info("spool_found", batches=len(spool.pending), broken=spool.broken)
         name = f"prober-{settings.prober}"
-        async with (
-            connect_from_settings(settings, role="prober", name=name) as bus,
-            _environment() as environment,
-        ):
+        async with connect_from_settings(settings, role="prober", name=name) as bus, _environment() as environment:
             runtime.watch_bus(lambda: bus.connected)
             try:
-                await _probe(runtime, bus, spool, environment)
+                await _run(runtime, bus, spool, environment)
             except* PeyvandError as group:
                 raise group.exceptions[0] from group
 
 
-async def _probe(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvironment) -> None:
+async def _run(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvironment) -> None:
     settings, log = runtime.settings, runtime.log
     metrics = ProberMetrics(runtime.registry)
     publisher = MeasurementPublisher(spool, bus, metrics, log)
-    roster = Membership(settings.prober, round(time(), 6))  # a heartbeat holds microseconds
-    probing = Probing(settings, environment, publisher, roster, metrics, log)
-    peers = PeerHeartbeats(settings.vantage, bus, roster, probing, metrics, log)
-    metrics.watch_inflight(lambda: probing.inflight)
+    membership = Membership(settings.prober, round(time(), 6))  # a heartbeat holds microseconds
+    prober = Prober(settings, environment, publisher, membership, metrics, log)
+    heartbeats = PeerHeartbeats(settings.vantage, bus, membership, prober.launcher, metrics, log)
     async with asyncio.TaskGroup() as group:
         # What an earlier run could not send goes first, and does not wait for a register.
         sending = group.create_task(publisher.send())
-        following = group.create_task(_follow(bus, probing, runtime))
-        sharing = group.create_task(peers.run())
-        pulse = group.create_task(probing.pulse())
+        following = group.create_task(_follow(bus, prober, runtime))
+        sharing = group.create_task(heartbeats.run())
+        running = group.create_task(prober.run())
         await runtime.stop.wait()
         runtime.health.not_serving()
         for task in (following, sharing):
             task.cancel()
         await asyncio.wait({following, sharing})
-        probing.launch_no_more()
-        await peers.leave()
-        await probing.stop(_FINISH_SECONDS)
-        await asyncio.wait({pulse})
+        prober.launcher.stop_launching()
+        await heartbeats.leave()
+        await prober.finish(_FINISH_SECONDS)
+        await asyncio.wait({running})
         sending.cancel()
         await asyncio.wait({sending})
         await publisher.drain(_DRAIN_SECONDS)
         log.info("drained", left_in_spool=len(spool.pending))
 
 
-async def _follow(bus: Bus, probing: Probing, runtime: Runtime) -> None:
-    """Use each register as it comes into force; serve from the first control round on."""
+async def _follow(bus: Bus, prober: Prober, runtime: Runtime) -> None:
+    """Adopt each register as it comes into force; serve once the first is in use."""
     async for register in follow_register(bus):
         try:
-            probing.use(register)
+            await prober.adopt(register)
         except SettingsError as error:
-            if probing.origin is None:
+            if prober.launcher.origin is None:
                 raise
             runtime.log.warning("register_not_used", reason=str(error))
             continue
-        await probing.sees.wait()
         runtime.health.serving()
 
 

@@ -1,30 +1,194 @@
-"""Time of a probe that was ours: what the target then had too little of is not its fault. Pure."""
+"""Is it our own fault? What turns the verdict of a probe into UNKNOWN because of the prober itself: one ordered list. Pure.
+
+attempt.py applies the list when a probe has ended, pipeline.py again when the control rounds around it are known. The
+observation stays as it is: an excuse replaces the judgement only.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from services.prober.observation import Cause, Failure, Observation
+from services.core.model import Outcome, Reason, unfrozen
+from services.prober.checks import Judgement
+from services.prober.observation import Observation
 
-__all__ = ["excused", "missed"]
+__all__ = [
+    "EXCUSES",
+    "NO_CONNECTION",
+    "TICK_SECONDS",
+    "Circumstances",
+    "Excuse",
+    "LoopStalls",
+    "circumstances",
+    "excused",
+    "is_our_timeout",
+]
 
-# As for stalls: a timeout is the target's own unless it went without this share of it.
-_MISSED_SHARE: Final = 0.1
+# A timeout is the target's own unless we took more than this share of its time.
+_OUR_SHARE: Final = 0.1
+_TIMEOUTS: Final = frozenset(
+    {
+        Reason.RESOLVE_TIMEOUT,
+        Reason.CONNECT_TIMEOUT,
+        Reason.TLS_TIMEOUT,
+        Reason.ANSWER_TIMEOUT,
+        Reason.BODY_TIMEOUT,
+    }
+)
+NO_CONNECTION: Final = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT, Reason.CONNECT_TIMEOUT})
+"""What a full connection-tracking table looks like to a probe."""
 
 
-def missed(observation: Observation, ours: float, of: float) -> bool:
-    """Whether the target timed out in a probe of which ``ours`` of ``of`` seconds were not its own."""
-    return observation.failure is not None and observation.failure.timed_out and ours > _MISSED_SHARE * of
+@unfrozen
+class Circumstances:
+    """The prober's own part in one probe, in seconds.
 
-
-def excused(observation: Observation, awaited: float) -> Observation:
-    """Return the observation, in place of a timeout of the target with ours where ``awaited`` seconds of it went to a token.
-
-    A token that came at once excuses nothing: else a silent target would never be seen where tokens are short-lived.
+    The probe ran for ``duration``, during which the loop stood still for ``stalled``; ``latency`` and its ``limit`` (τ)
+    are the target's. Its last request (of a journey: of the last ``step``) ran for ``tried``, after ``awaited`` for a
+    token; ``timed_out`` says that the deadline ended it.
     """
+
+    duration: float = 0.0
+    stalled: float = 0.0
+    latency: float | None = None
+    limit: float = 0.0
+    step: str = ""
+    tried: float = 0.0
+    awaited: float = 0.0
+    timed_out: bool = False
+    conntrack_full: bool = False
+    overran: bool = False
+    blind: bool = False
+
+
+def circumstances(
+    observation: Observation, limit: float, *, stalled: float = 0.0, conntrack_full: bool = False, overran: bool = False
+) -> Circumstances:
+    """Return the circumstances of a probe that has ended; ``limit`` (τ) and ``stalled`` in seconds."""
+    step = observation.steps[-1] if observation.steps else None
+    last = step.observation if step else observation
+    return Circumstances(
+        duration=observation.duration,
+        stalled=stalled,
+        latency=observation.latency,
+        limit=limit,
+        step=step.name if step else "",
+        tried=last.duration,
+        awaited=last.awaited,
+        timed_out=last.failure is not None and last.failure.timed_out,
+        conntrack_full=conntrack_full,
+        overran=overran,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Excuse:
+    """One fault of ours: ``applies`` returns what happened, empty when it does not excuse the judgement."""
+
+    name: str
+    reason: Reason
+    applies: Callable[[Judgement, Circumstances], str]
+
+
+def _overran(_judgement: Judgement, ours: Circumstances) -> str:
+    return "the probe did not finish within its slot" if ours.overran else ""
+
+
+def _awaited_token(judgement: Judgement, ours: Circumstances) -> str:
+    """Excuse a timeout of a target whose time was partly spent on a token. A token that came at once excuses nothing."""
+    if not _timed_out(judgement, ours) or ours.awaited <= _OUR_SHARE * (ours.awaited + ours.tried):
+        return ""
+    where = f"step {ours.step}: " if ours.step else ""
+    return f"{where}getting a token took {ours.awaited * 1000:.0f} ms of the time the target had for its answer"
+
+
+def _conntrack_full(judgement: Judgement, ours: Circumstances) -> str:
+    """Excuse a connection that was not made while this machine could make none."""
+    if judgement.reason not in NO_CONNECTION or not ours.conntrack_full:
+        return ""
+    return f"the connection-tracking table of this machine was full: {judgement.reason.label}"
+
+
+def _stalled(judgement: Judgement, ours: Circumstances) -> str:
+    """Excuse a lateness that the prober's own stall explains: a loop that does not run sees every answer late."""
+    if judgement.reason is Reason.LATE:
+        explains = ours.latency is not None and ours.latency - ours.stalled <= ours.limit
+    else:
+        explains = _timed_out(judgement, ours) and ours.stalled > _OUR_SHARE * ours.duration
+    if not explains or not ours.stalled:
+        return ""
+    return f"the prober stood still for {ours.stalled * 1000:.0f} ms of a probe that ended {judgement.reason.name}"
+
+
+def _blind(judgement: Judgement, ours: Circumstances) -> str:
+    """Excuse everything, an OK included, while control targets failed: the vantage could not see."""
+    if not ours.blind or judgement.outcome is Outcome.UNKNOWN:
+        return ""
+    return f"a control target failed around the probe, which saw {judgement.reason.name}"
+
+
+def _timed_out(judgement: Judgement, ours: Circumstances) -> bool:
+    """Whether the deadline decided the judgement; a line can also be missing because the other side hung up."""
+    return judgement.reason in _TIMEOUTS or (judgement.reason is Reason.LINE and ours.timed_out)
+
+
+EXCUSES: Final[tuple[Excuse, ...]] = (
+    Excuse("overrun", Reason.OVERRUN, _overran),
+    Excuse("token", Reason.OWN_CREDENTIAL, _awaited_token),
+    Excuse("conntrack", Reason.LOCAL_RESOURCES, _conntrack_full),
+    Excuse("stall", Reason.PROBER_ERROR, _stalled),
+    Excuse("blind vantage", Reason.VANTAGE_BLIND, _blind),
+)
+"""The first that applies gives the reason."""
+
+
+def excused(judgement: Judgement, ours: Circumstances) -> Judgement:
+    """Return the judgement, or in its place UNKNOWN by the first excuse that applies."""
+    for excuse in EXCUSES:
+        detail = excuse.applies(judgement, ours)
+        if detail:
+            return Judgement(excuse.reason, detail)
+    return judgement
+
+
+def is_our_timeout(observation: Observation, ours: float, total: float) -> bool:
+    """Whether the deadline ended a probe while ``ours`` of ``total`` seconds were not the target's."""
     failure = observation.failure
-    if failure is None or not missed(observation, awaited, awaited + observation.duration):
-        return observation
-    detail = f"getting a token took {awaited * 1000:.0f} ms of the time the target had for its answer"
-    return replace(observation, failure=Failure(failure.phase, Cause.CREDENTIAL, detail))
+    return failure is not None and failure.timed_out and ours > _OUR_SHARE * total
+
+
+TICK_SECONDS: Final = 0.05
+"""How often the loop shows that it runs."""
+
+_NOTICED_SECONDS: Final = 0.05
+
+
+class LoopStalls:
+    """The spans in which ticks of the loop came late, for the last ``remembered`` seconds. Times are monotonic seconds."""
+
+    def __init__(self, remembered: float = 0.0) -> None:
+        self.remembered = remembered
+        self._last: float | None = None
+        self._spans: deque[tuple[float, float]] = deque()
+
+    def tick(self, now: float) -> None:
+        """Record that the loop ran at ``now``."""
+        if self._is_late(now):
+            self._spans.append((self._expected(), now))
+        self._last = now
+        while self._spans and self._spans[0][1] < now - self.remembered:
+            self._spans.popleft()
+
+    def seconds(self, began: float, ended: float) -> float:
+        """Return how much of [began, ended] was stalled, including a stall that has not ended yet."""
+        spans = [*self._spans, (self._expected(), ended)] if self._is_late(ended) else self._spans
+        return sum(max(0.0, min(ended, until) - max(began, since)) for since, until in spans)
+
+    def _expected(self) -> float:
+        return (self._last or 0.0) + TICK_SECONDS
+
+    def _is_late(self, now: float) -> bool:
+        return self._last is not None and now - self._last > TICK_SECONDS + _NOTICED_SECONDS

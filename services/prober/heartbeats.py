@@ -1,8 +1,8 @@
-"""The probers of one vantage among themselves: this one says that it is alive and hears which others are.
+"""Heartbeats between the probers of one vantage: this one sends its own and receives those of the others.
 
-While the bus is down nobody is heard. A prober keeps to the last known shares until the others have been silent for
-SILENT_SECONDS, as if they had died, and then probes everything: they may have, targets probed twice count once, and what
-nobody probes is lost.
+While the bus is down none arrive. A prober keeps the last known shares until the others have been silent for
+SILENT_SECONDS, as if they had died, and then probes everything: they may have died, targets probed twice count once, and
+what nobody probes is lost.
 """
 
 from __future__ import annotations
@@ -15,77 +15,77 @@ from services.core.bus import Bus, heartbeat_subject
 from services.core.codec import Heartbeat, decode_heartbeat, encode_heartbeat
 from services.core.errors import BusError
 from services.core.log import Logger
+from services.prober.launcher import Launcher
 from services.prober.metrics import ProberMetrics
-from services.prober.pipeline import Probing
 from services.prober.scheduling import HEARTBEAT_SECONDS, Membership, MembershipChange, Peer
 
 __all__ = ["PeerHeartbeats"]
 
 
 class PeerHeartbeats:
-    """Heartbeats of one vantage, sent and heard; who is in ``roster`` decides what ``probing`` probes."""
+    """Keeps ``membership`` current, which decides the share that ``launcher`` launches."""
 
     def __init__(
-        self, vantage: str, bus: Bus, roster: Membership, probing: Probing, metrics: ProberMetrics, log: Logger
+        self, vantage: str, bus: Bus, membership: Membership, launcher: Launcher, metrics: ProberMetrics, log: Logger
     ) -> None:
         self._vantage = vantage
         self._bus = bus
-        self._roster = roster
-        self._probing = probing
+        self._membership = membership
+        self._launcher = launcher
         self._metrics = metrics
         self._log = log
 
     async def run(self) -> None:
-        """Send and hear heartbeats for ever."""
+        """Send and receive heartbeats until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            group.create_task(self._miss())
-            group.create_task(self._speak())
+            group.create_task(self._receive_all())
+            group.create_task(self._expire())
+            group.create_task(self._send_all())
 
     async def leave(self) -> None:
-        """Say that this prober stops, so that the others take its share at once."""
+        """Announce that this prober stops, so that the others take its share at once."""
         await self._send(leaving=True)
 
-    async def _speak(self) -> None:
-        """Send a heartbeat every two seconds, and at once when there is something that the others should know."""
-        news = self._probing.news
+    async def _send_all(self) -> None:
+        """Send a heartbeat every two seconds, and at once when the launcher has something to announce."""
+        announce = self._launcher.announce
         while True:
-            news.clear()
+            announce.clear()
             await self._send()
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT_SECONDS):
-                    await news.wait()
+                    await announce.wait()
 
     async def _send(self, *, leaving: bool = False) -> None:
         if not self._bus.connected:
             return
-        origin = self._probing.origin
+        origin = self._launcher.origin
         heartbeat = Heartbeat(
             vantage=self._vantage,
-            prober=self._roster.prober,
+            prober=self._membership.prober,
             time=time(),
-            started=self._roster.started,
+            started=self._membership.started,
             register_version="" if origin is None else origin.register_version,
             probe_version="" if origin is None else origin.probe_version,
-            targets=self._probing.targets,
+            targets=self._launcher.targets,
             leaving=leaving,
-            share_from=self._probing.share_from,
+            share_from=self._launcher.share_from,
         )
         try:
-            await self._bus.send(heartbeat_subject(self._vantage, self._roster.prober), encode_heartbeat(heartbeat))
+            await self._bus.send(heartbeat_subject(self._vantage, self._membership.prober), encode_heartbeat(heartbeat))
         except BusError as error:
             self._log.debug("heartbeat_failed", reason=str(error))
 
-    async def _listen(self) -> None:
+    async def _receive_all(self) -> None:
         async for payload in self._bus.listen(heartbeat_subject(self._vantage, "*")):
             try:
                 heartbeat = decode_heartbeat(payload)
             except ValueError as error:
                 self._log.warning("heartbeat_rejected", reason=str(error))
             else:
-                self._hear(heartbeat)
+                self._receive(heartbeat)
 
-    def _hear(self, heartbeat: Heartbeat) -> None:
+    def _receive(self, heartbeat: Heartbeat) -> None:
         peer = Peer(
             prober=heartbeat.prober,
             started=heartbeat.started,
@@ -93,29 +93,29 @@ class PeerHeartbeats:
             probe_version=heartbeat.probe_version,
             share_from=heartbeat.share_from,
         )
-        news = self._roster.hear(peer, leaving=heartbeat.leaving, now=monotonic())
-        if news is MembershipChange.ARRIVED:
-            # Who has just started should not wait for our next heartbeat to learn of us.
-            self._probing.news.set()
-        if news is MembershipChange.DOUBLED:
+        change = self._membership.receive(peer, leaving=heartbeat.leaving, now=monotonic())
+        if change is MembershipChange.ARRIVED:
+            # A prober that has just started should not wait for our next heartbeat.
+            self._launcher.announce.set()
+        if change is MembershipChange.DOUBLED:
             self._log.error(
                 "prober_doubled",
                 peer=peer.prober,
                 started=peer.started,
                 advice="two processes have this --prober: both probe its whole share, so nothing is lost; rename one",
             )
-        elif news is not None:
-            self._log.info(f"peer_{news.value}", peer=peer.prober, started=peer.started)
+        elif change is not None:
+            self._log.info(f"peer_{change.value}", peer=peer.prober, started=peer.started)
         self._regroup()
 
-    async def _miss(self) -> None:
-        """Notice who has fallen silent."""
+    async def _expire(self) -> None:
+        """Remove peers that have fallen silent."""
         while True:
             self._regroup()
-            await asyncio.sleep(self._roster.next_loss(monotonic()))
-            for peer in self._roster.lose(monotonic()):
+            await asyncio.sleep(self._membership.next_expiry(monotonic()))
+            for peer in self._membership.expire(monotonic()):
                 self._log.warning("peer_lost", peer=peer.prober, started=peer.started)
 
     def _regroup(self) -> None:
-        self._metrics.set_peers(len(self._roster))
-        self._probing.regroup()
+        self._metrics.set_peers(len(self._membership))
+        self._launcher.regroup()

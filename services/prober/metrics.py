@@ -122,12 +122,12 @@ class ProberMetrics:
             self._shed.inc()
         self._series.keep(row, status, duration)
 
-    def set_targets(self, assignments: Mapping[Target, Assignment]) -> None:
-        """Record what this prober probes from now on."""
-        endpoints = sum(target.endpoint for target in assignments)
-        self._targets.labels("link").set(len(assignments) - endpoints)
+    def set_targets(self, targets: frozenset[Target], assignments: Mapping[Target, Assignment]) -> None:
+        """Record which of the assignments are this prober's share from now on."""
+        endpoints = sum(target.endpoint for target in targets)
+        self._targets.labels("link").set(len(targets) - endpoints)
         self._targets.labels("endpoint").set(endpoints)
-        self._series.set_targets(assignments)
+        self._series.set_targets(targets, assignments)
 
     def set_peers(self, alive: int) -> None:
         """Record how many probers of this vantage are alive, this one included."""
@@ -174,28 +174,27 @@ class _TargetSeries(Collector):
 
     def __init__(self) -> None:
         self._last: dict[Target, tuple[Measurement, int, float]] = {}
-        self._labels: dict[Target, tuple[str, str, str]] = {}
+        self._targets: frozenset[Target] = frozenset()
+        self._assignments: Mapping[Target, Assignment] = {}
         self._every = True
 
     def keep(self, row: Measurement, status: int, duration: float) -> None:
         """Keep the last measurement of a target that is exposed."""
-        if row.target not in self._labels:
+        if row.target not in self._targets:
             return
         if self._every or (_expires_soon(row) and (row.target in self._last or len(self._last) < EXPIRING_SERIES)):
             self._last[row.target] = (row, status, duration)
         else:
             self._last.pop(row.target, None)
 
-    def set_targets(self, assignments: Mapping[Target, Assignment]) -> None:
+    def set_targets(self, targets: frozenset[Target], assignments: Mapping[Target, Assignment]) -> None:
         """Expose these targets and no others; if there are many, those whose certificate expires soon."""
-        self._every = len(assignments) < SERIES_BELOW
-        self._labels = {
-            target: (target.id, assignment.consumer, assignment.provider) for target, assignment in assignments.items()
-        }
+        self._every = len(targets) < SERIES_BELOW
+        self._targets, self._assignments = targets, assignments
         self._last = {
             target: last
             for target, last in self._last.items()
-            if target in self._labels and (self._every or _expires_soon(last[0]))
+            if target in targets and (self._every or _expires_soon(last[0]))
         }
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -210,10 +209,11 @@ class _TargetSeries(Collector):
                 "probe_ssl_earliest_cert_expiry",
             )
         }
+        assignments = self._assignments
         for target, last in list(self._last.items()):
-            labels = self._labels.get(target)
-            if labels is not None:
-                _add_samples(families, labels, *last)
+            assignment = assignments.get(target)
+            if assignment is not None:
+                _add_samples(families, (target.id, assignment.consumer, assignment.provider), *last)
         yield from families.values()
 
 

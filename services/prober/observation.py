@@ -119,7 +119,8 @@ class Observation:
     gRPC answer stands there as JSON. ``redirects`` counts those followed, ``redirected`` says that the failure belongs
     to a later address than the target's own. ``protocol`` is what was spoken (`HTTP/1.1`, `HTTP/2`, …) and
     ``tls_version`` over what (`TLSv1.3`), empty without TLS. ``steps`` are those a journey made, in order.
-    ``awaited`` is how many seconds before ``time`` the probe waited for a token.
+    ``awaited`` is how many seconds the probe waited for a token before ``time``; of a step that a journey's deadline ended,
+    for those of earlier steps too.
     """
 
     time: float

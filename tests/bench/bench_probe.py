@@ -79,7 +79,7 @@ async def _measure(case: Case, probes: int, at_once: int) -> _Cost:
     async def work(item: Assignment, count: int) -> None:
         rows = []
         for _ in range(count):
-            result = await attempts.probe(item, definition.timeout)
+            result = await attempts.probe(item)
             assert result.judgement.reason is Reason.OK, (case.name, result.judgement, result.observation)
             rows.append(measured(item.target, 0, result.observation, result.judgement, origin))
         encode_measurements(rows)

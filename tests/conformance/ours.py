@@ -51,7 +51,7 @@ async def ask_ours(case: Case, stage: Stage, place: Place) -> Seen:
     said = io.StringIO()
     log = structlog.wrap_logger(structlog.PrintLogger(said), processors=[structlog.processors.KeyValueRenderer()])
     try:
-        result = await ProbeRunner(environment, log).probe(assignment, assignment.definition.timeout)
+        result = await ProbeRunner(environment, log).probe(assignment)
     finally:
         await environment.close()
     reason = result.judgement.reason

@@ -18,7 +18,6 @@ import orjson
 
 from services.core.model import Probe, fill_placeholders, fill_probe
 from services.prober.environment import ProbeEnvironment
-from services.prober.excuses import excused
 from services.prober.grpc import (
     HEALTH_CHECK,
     DescriptorError,
@@ -111,7 +110,7 @@ async def probe(target: GrpcTarget, deadline: float) -> Observation:
         failure = await run_until_deadline(trace, talk.call(trace))
     observation = replace(talk.observation(trace, failure), awaited=awaited)
     await talk.end(deadline)
-    return excused(observation, awaited)
+    return observation
 
 
 class _Talk:

@@ -12,7 +12,6 @@ from services.core.model import Probe, Tls, fill_placeholders, fill_probe
 from services.prober.deadline import Deadline
 from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
-from services.prober.excuses import excused
 from services.prober.http import (
     Answer,
     DecodeError,
@@ -134,7 +133,7 @@ async def probe(target: HttpTarget, deadline: float) -> Observation:
     observation = await _probe(_bearing(target, token), trace)
     if observation.status in _TOKEN_REFUSED and not trace.strayed:
         target.environment.tokens.drop(issuer, token)
-    return excused(replace(observation, awaited=awaited), awaited)
+    return replace(observation, awaited=awaited)
 
 
 def _bearing(target: HttpTarget, token: str) -> HttpTarget:

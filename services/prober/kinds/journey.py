@@ -12,7 +12,7 @@ import httpx
 from services.core.model import Phases, Probe, Reason, Step, fill_placeholders, placeholders, template_texts
 from services.prober.checks import CHECKS, CaptureError, Finder, UnjudgedError, compile_capture
 from services.prober.environment import ProbeEnvironment
-from services.prober.excuses import excused, missed
+from services.prober.excuses import is_our_timeout
 from services.prober.expected import Expectations, compile_expectations
 from services.prober.kinds.kind import ProbeKind
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
@@ -156,10 +156,11 @@ async def _make(
     observation = await leg.kind.probe(built, min(course.deadline, end))
     if leg.captured:
         observation = _discreet(observation)
-    if course.deadline < end:
-        if missed(observation, course.judging, perf_counter() - course.start):
+    if course.deadline < end and observation.failure is not None:
+        if is_our_timeout(observation, course.judging, perf_counter() - course.start):
             raise _overtaken(leg, course.judging)
-        observation = excused(observation, course.awaited + observation.awaited)
+        # It was the journey's time that ran out, so the tokens of earlier steps took of it as well.
+        observation = replace(observation, awaited=course.awaited + observation.awaited)
     if leg.captured & placeholders(step.target):
         # An answer sent us there: that our egress policy forbids the address is then the answer's fault.
         observation = replace(observation, redirected=True)
@@ -236,7 +237,6 @@ def _observation(
         protocol=last.protocol,
         tls_version=last.tls_version,
         steps=tuple(steps),
-        awaited=sum(item.awaited for item in seen),
     )
 
 

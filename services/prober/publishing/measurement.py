@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from services.core.model import Measurement, Outcome, Reason, Target
+from services.core.model import Measurement, Reason, Target
 from services.prober.checks import Judgement
 from services.prober.observation import Observation
 
-__all__ = ["Origin", "blinded", "measured", "unmeasured"]
+__all__ = ["Origin", "measured", "unmeasured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,3 @@ def unmeasured(target: Target, slot_start: int, reason: Reason, detail: str, ori
         probe_version=origin.probe_version,
         prober=origin.prober,
     )
-
-
-def blinded(measured: Measurement) -> Measurement:
-    """Return what is left of a measurement when its vantage was blind: that it is unknown, and why.
-
-    What was unknown for another reason keeps its own.
-    """
-    if measured.outcome is Outcome.UNKNOWN:
-        return measured
-    detail = f"a control target failed around the probe, which saw {measured.reason.name}"
-    return replace(measured, outcome=Outcome.UNKNOWN, reason=Reason.VANTAGE_BLIND, detail=detail)

@@ -1,7 +1,7 @@
 """When each target is probed, and by which of the probers of a vantage (docs/probing.md §5)."""
 
 from services.prober.scheduling.membership import HEARTBEAT_SECONDS, Membership, MembershipChange, Peer
-from services.prober.scheduling.rendezvous import Share, Shares
+from services.prober.scheduling.rendezvous import Rendezvous, Share
 from services.prober.scheduling.schedule import Launch, Schedule, ScheduleEntry
 
 __all__ = [
@@ -10,8 +10,8 @@ __all__ = [
     "Membership",
     "MembershipChange",
     "Peer",
+    "Rendezvous",
     "Schedule",
     "ScheduleEntry",
     "Share",
-    "Shares",
 ]

@@ -1,7 +1,7 @@
-"""Which probers of a vantage are alive, by the heartbeats heard. Pure.
+"""Which probers of a vantage are alive, by the heartbeats received. Pure.
 
-A heartbeat ages by the clock of whoever hears it, from the moment it is heard: clocks of different machines need not
-agree. A process is told from another of the same id by when it started.
+A heartbeat ages by the clock of its receiver, from the moment it arrives: clocks of different machines need not agree. The
+time of its start tells a process from another one with the same id.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from enum import Enum
 __all__ = ["HEARTBEAT_SECONDS", "SILENT_SECONDS", "Membership", "MembershipChange", "Peer"]
 
 HEARTBEAT_SECONDS = 2.0
-"""How often a prober says that it is alive."""
+"""How often a prober sends a heartbeat."""
 
 SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
-"""A prober not heard for this long is taken for dead: two heartbeats may get lost."""
+"""A prober without a heartbeat for this long counts as dead: two heartbeats may get lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What one heartbeat says; ``started`` tells processes of one id apart.
+    """What one heartbeat states; ``started`` distinguishes processes with the same id.
 
     ``share_from`` is the start of the first slot of which it probes its whole share, None while it probes nothing.
     """
@@ -33,7 +33,7 @@ class Peer:
 
 
 class MembershipChange(Enum):
-    """What a heartbeat may tell that was not known."""
+    """What a heartbeat may change."""
 
     ARRIVED = "arrived"
     LEFT = "left"
@@ -41,70 +41,73 @@ class MembershipChange(Enum):
 
 
 @dataclass(slots=True)
-class _Heard:
+class _Process:
     peer: Peer
-    at: float
+    last_heartbeat: float
     replaced: bool = False
     doubled: bool = False
 
 
 class Membership:
-    """The processes that probe from one vantage, this one among them: ``prober``, ``started`` at that epoch second.
+    """The processes that probe from one vantage, including this one: ``prober``, ``started`` at that epoch second.
 
-    All other times are any one clock's seconds.
+    All other times are seconds of any one clock.
     """
 
     def __init__(self, prober: str, started: float) -> None:
         self.prober = prober
         self.started = started
-        self._heard: dict[tuple[str, float], _Heard] = {}
+        self._processes: dict[tuple[str, float], _Process] = {}
 
     def __len__(self) -> int:
-        """Return how many are alive, with this one."""
-        return 1 + sum(not heard.replaced for heard in self._heard.values())
+        """Return how many are alive, this one included."""
+        return 1 + sum(not process.replaced for process in self._processes.values())
 
-    def hear(self, peer: Peer, *, leaving: bool, now: float) -> MembershipChange | None:
-        """Take in a heartbeat; return what is new, None when nothing is.
+    def receive(self, peer: Peer, *, leaving: bool, now: float) -> MembershipChange | None:
+        """Take in a heartbeat; return what it changes, None when nothing.
 
-        A process that is new and has the id of another replaces it: it was started again. If the other one speaks
-        again, there are two of one id, and both are alive: each probes the same share, so nothing is lost.
+        A new process with the id of another replaces it: it was started again. If the replaced process sends another
+        heartbeat, two processes have one id and both are alive; each probes the same share, so nothing is lost.
         """
         key = (peer.prober, peer.started)
         if key == (self.prober, self.started):
             return None
-        known = self._heard.pop(key, None)
+        former = self._processes.pop(key, None)
         if leaving:
-            return MembershipChange.LEFT if known else None
-        namesakes = [heard for (name, _), heard in self._heard.items() if name == peer.prober and not heard.replaced]
-        if known is None:
-            for heard in namesakes:
-                heard.replaced = True
-            self._heard[key] = _Heard(peer, now)
+            return MembershipChange.LEFT if former else None
+        namesakes = [
+            process for (name, _), process in self._processes.items() if name == peer.prober and not process.replaced
+        ]
+        if former is None:
+            for process in namesakes:
+                process.replaced = True
+            self._processes[key] = _Process(peer, now)
             return MembershipChange.ARRIVED
         doubled = bool(namesakes) or peer.prober == self.prober
-        self._heard[key] = _Heard(peer, now, doubled=doubled)
-        return MembershipChange.DOUBLED if doubled and not known.doubled else None
+        self._processes[key] = _Process(peer, now, doubled=doubled)
+        return MembershipChange.DOUBLED if doubled and not former.doubled else None
 
-    def lose(self, now: float) -> list[Peer]:
-        """Forget who was not heard for SILENT_SECONDS; return those of them that were not replaced."""
-        silent = {key: heard for key, heard in self._heard.items() if heard.at + SILENT_SECONDS <= now}
+    def expire(self, now: float) -> list[Peer]:
+        """Remove processes without a heartbeat for SILENT_SECONDS; return those that were not replaced."""
+        silent = {key: item for key, item in self._processes.items() if item.last_heartbeat + SILENT_SECONDS <= now}
         for key in silent:
-            del self._heard[key]
-        return [heard.peer for heard in silent.values() if not heard.replaced]
+            del self._processes[key]
+        return [process.peer for process in silent.values() if not process.replaced]
 
-    def next_loss(self, now: float) -> float:
-        """Seconds until somebody may have to be forgotten."""
-        return min((heard.at for heard in self._heard.values()), default=now) + SILENT_SECONDS - now
+    def next_expiry(self, now: float) -> float:
+        """Return the seconds until a process may expire."""
+        oldest = min((process.last_heartbeat for process in self._processes.values()), default=now)
+        return oldest + SILENT_SECONDS - now
 
-    def sharing(self, register_version: str, probe_version: str) -> dict[str, int]:
-        """Return since which slot each other prober takes its share, by its id.
+    def active_peers(self, register_version: str, probe_version: str) -> dict[str, int]:
+        """Return the first slot of which each other prober probes its share, by its id.
 
-        Whoever works from another version may not have the same targets, and does not count; nor does this prober.
+        Probers with another version may not have the same targets, and are left out.
         """
-        shares: dict[str, int] = {}
-        for heard in self._heard.values():
-            peer = heard.peer
+        active: dict[str, int] = {}
+        for process in self._processes.values():
+            peer = process.peer
             same = (peer.register_version, peer.probe_version) == (register_version, probe_version)
-            if same and peer.share_from is not None and not heard.replaced and peer.prober != self.prober:
-                shares[peer.prober] = min(peer.share_from, shares.get(peer.prober, peer.share_from))
-        return shares
+            if same and peer.share_from is not None and not process.replaced and peer.prober != self.prober:
+                active[peer.prober] = min(peer.share_from, active.get(peer.prober, peer.share_from))
+        return active

@@ -1,6 +1,7 @@
 """Whether the vantage itself can see: control targets, and probes bracketed by their rounds (docs/design.md §3)."""
 
 from services.prober.vantage.bracketing import Bracket
-from services.prober.vantage.control import CONTROL_SECONDS, CONTROL_TIMEOUT, ControlTargets
+from services.prober.vantage.control import CONTROL_TIMEOUT, ControlTargets
+from services.prober.vantage.control_loop import ControlLoop
 
-__all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "Bracket", "ControlTargets"]
+__all__ = ["CONTROL_TIMEOUT", "Bracket", "ControlLoop", "ControlTargets"]

@@ -38,22 +38,22 @@ class ControlTargets:
         """Return how many control targets there are."""
         return len(self._http) + len(self._tcp)
 
-    async def ask(self) -> dict[str, str]:
+    async def check(self) -> dict[str, str]:
         """Ask each once; return those that failed, with why. Empty means the vantage sees."""
         urls = [*self._http, *self._tcp]
         answers = await asyncio.gather(
-            *(self._ask_http(target) for target in self._http.values()), *(self._ask_tcp(url) for url in self._tcp)
+            *(self._check_http(target) for target in self._http.values()), *(self._check_tcp(url) for url in self._tcp)
         )
         return {url: problem for url, problem in zip(urls, answers, strict=True) if problem}
 
-    async def _ask_http(self, target: HttpTarget) -> str:
+    async def _check_http(self, target: HttpTarget) -> str:
         observation = await KINDS["http"].probe(target, monotonic() + CONTROL_TIMEOUT)
         if observation.status:
             return ""
         failure = observation.failure
         return failure.detail if failure else "no answer"
 
-    async def _ask_tcp(self, url: str) -> str:
+    async def _check_tcp(self, url: str) -> str:
         parts = urlsplit(url)
         loop = asyncio.get_running_loop()
         problem = "no address"

@@ -10,7 +10,7 @@ import pytest
 
 from services.core.model.measurement import Target
 from services.core.model.outcome import Reason
-from services.prober import pipeline as probing_module
+from services.prober import launcher
 from services.prober.scheduling.schedule import target_phase
 from tests.support.cases.probing import register, running
 from tests.support.patient_loop import monotonic
@@ -38,7 +38,7 @@ async def test_34_overload_is_shared_by_chance(tmp_path: Path, monkeypatch: pyte
     """Where more is due than a prober can launch, each target is probed or shed, once a slot, early and late ones alike;
     none reads as failed.
     """
-    monkeypatch.setattr(probing_module, "_AT_ONCE", 1)
+    monkeypatch.setattr(launcher, "_LAUNCHES_AT_ONCE", 1)
     async with serving(says()) as server:
         urls = {f"link-{number}": server.url() for number in range(LINKS)}
         async with running(tmp_path, register(urls, slot=2, timeout=0.5)) as prober:
@@ -57,7 +57,7 @@ async def test_34_overload_is_shared_by_chance(tmp_path: Path, monkeypatch: pyte
 
 async def test_34_who_falls_behind_once_sheds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the loop stood still, what was due meanwhile is launched late and not shed: it is soon done."""
-    monkeypatch.setattr(probing_module, "_AT_ONCE", 1)
+    monkeypatch.setattr(launcher, "_LAUNCHES_AT_ONCE", 1)
     async with serving(says()) as server:
         urls = {f"link-{number}": server.url() for number in range(100)}
         async with running(tmp_path, register(urls, slot=6, timeout=1.0)) as prober:

@@ -16,9 +16,9 @@ from services.core.model.measurement import Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Egress, Endpoint, Register, Vantage
 from services.core.settings import Settings
-from services.prober import pipeline as probing_module
+from services.prober.assignments import plan_of
 from services.prober.scheduling.schedule import target_phase
-from tests.support.cases.probing import Prober, register, running, slots
+from tests.support.cases.probing import Clock, RunningProber, register, running, slots
 from tests.support.patient_loop import wall_time
 from tests.support.servers.http_server import forever, says, serving
 
@@ -65,15 +65,14 @@ async def test_34_overload_sheds_and_says_so(tmp_path: Path) -> None:
     assert all(row.outcome is Outcome.UNKNOWN and row.time is None for row in shed)
 
 
-async def test_34_a_launch_that_comes_too_late_is_shed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_34_a_launch_that_comes_too_late_is_shed(tmp_path: Path) -> None:
     """A launch whose timeout no longer fits into its slot is UNKNOWN/SHED."""
-    late = 0.0
-    monkeypatch.setattr(probing_module, "time", lambda: wall_time() + late)
+    clock = Clock()
     async with serving(says()) as server:
         urls = {f"link-{number}": server.url() for number in range(30)}
-        async with running(tmp_path, register(urls, slot=6, timeout=2.0)) as prober:
+        async with running(tmp_path, register(urls, slot=6, timeout=2.0), clock=clock) as prober:
             await prober.sink.until(lambda rows: len(rows) > 3)
-            late = 6.0 - wall_time() % 6 + 5.0  # far into the next slot, where every launch is due by 4 s
+            clock.ahead = 6.0 - wall_time() % 6 + 5.0  # far into the next slot, where every launch is due by 4 s
             rows = await prober.sink.until(lambda rows: any(row.reason is Reason.SHED for row in rows))
     assert any("too late" in row.detail for row in rows if row.reason is Reason.SHED)
 
@@ -82,13 +81,12 @@ def _slow(url: str) -> Register:
     return register({"link": url}, slot=6, timeout=2.5)
 
 
-async def test_overrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_overrun(tmp_path: Path) -> None:
     """A probe that has not finished when its slot ends is UNKNOWN/OVERRUN."""
-    late = 0.0
-    monkeypatch.setattr(probing_module, "time", lambda: wall_time() + late)
-    async with serving(forever) as hung, running(tmp_path, _slow(hung.url())) as prober:
+    clock = Clock()
+    async with serving(forever) as hung, running(tmp_path, _slow(hung.url()), clock=clock) as prober:
         await hung.reaches(1)
-        late = 6.0
+        clock.ahead = 6.0
         await prober.sink.until(lambda rows: any(row.reason is Reason.OVERRUN for row in rows))
         assert prober.sample("peyvand_probe_overruns_total") == 1
 
@@ -126,7 +124,7 @@ async def test_38_a_new_register_loses_and_doubles_no_slot(tmp_path: Path) -> No
             for version in ("r2", "r3", "r4"):
                 known = len(prober.sink.rows)
                 await prober.sink.until(lambda rows, known=known: len(rows) > known + 12)  # type: ignore[misc]
-                prober.probing.use(replace(first, register_version=version))
+                await prober.prober.adopt(replace(first, register_version=version))
             rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) >= 5)
     whole = sorted({row.slot_start for row in rows})[1:4]
     for name in urls:
@@ -210,41 +208,41 @@ async def test_series_per_target(tmp_path: Path) -> None:
 
 async def test_a_vantage_the_register_does_not_know(tmp_path: Path) -> None:
     """A prober whose vantage is not in the policy is told so in one sentence."""
-    prober = Prober(tmp_path)
-    prober.probing._settings = Settings(vantage="west")
+    made = RunningProber(tmp_path, Clock())
+    made.prober._settings = Settings(vantage="west")
     with pytest.raises(SettingsError, match="west is not in the register's policy"):
-        prober.probing.use(register({}))
-    prober.spool.close()
-    await prober.environment.close()
+        await made.prober.adopt(register({}))
+    await made.close()
 
 
 async def test_what_is_made_ready_is_kept_from_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After each slot in which some record has its first turn, what was made ready for it is frozen."""
     delays = []
     monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda delay, _act: delays.append(delay))
-    prober = Prober(tmp_path)
-    prober.probing.use(register({"link": "http://127.0.0.1:9/"}, params=({"a": 1}, {"a": 2}, {"a": 3})))
+    made = RunningProber(tmp_path, Clock())
+    three = register({"link": "http://127.0.0.1:9/"}, params=({"a": 1}, {"a": 2}, {"a": 3}))
+    made.prober._keep_from_collector(plan_of(three, "north"))
     assert delays == [2.5, 4.5, 6.5]
     monkeypatch.undo()
-    prober.spool.close()
-    await prober.environment.close()
+    await made.close()
 
 
 @pytest.mark.parametrize("target", ["http://10.0.0.256/", "http://xn--a/"])
 async def test_control_targets_that_cannot_be_asked(tmp_path: Path, target: str) -> None:
     """A register with such control targets is not used, and what the one before says goes on as it was."""
-    prober = Prober(tmp_path)
+    made = RunningProber(tmp_path, Clock())
+    made.prober.control_loop.first_round.set()
     first = register({})
-    prober.probing.use(first)
-    egress = prober.environment.outbound.egress
+    await made.prober.adopt(first)
+    egress = made.environment.outbound.egress
     policy = replace(first.policy, egress=Egress(), vantages=(Vantage("north", (target,)),))
-    with pytest.raises(SettingsError, match="the control targets of vantage north cannot be asked"):
-        prober.probing.use(replace(first, policy=policy, register_version="r2"))
-    assert prober.probing.origin is not None
-    assert prober.probing.origin.register_version == "r1"
-    assert prober.environment.outbound.egress is egress
-    prober.spool.close()
-    await prober.environment.close()
+    with pytest.raises(SettingsError, match="the control targets of vantage north cannot be checked"):
+        await made.prober.adopt(replace(first, policy=policy, register_version="r2"))
+    assert made.launcher.origin is not None
+    assert made.launcher.origin.register_version == "r1"
+    assert made.environment.outbound.egress is egress
+    made.launcher.stop_launching()
+    await made.close()
 
 
 async def test_the_scheme_of_a_control_target_is_case_insensitive(tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ async def _probe_page(folder: Path, *, wrong: bool = False) -> dict[str, ProbeRe
             attempts = ProbeRunner(environment, structlog.get_logger())
             try:
                 return {
-                    target.id: await attempts.probe(assigned, 5.0)
+                    target.id: await attempts.probe(assigned)
                     for target, assigned in assignments(read, None).items()
                     if target.endpoint
                 }

@@ -37,7 +37,7 @@ async def _environment() -> AsyncIterator[ProbeEnvironment]:
 
 async def _travel(environment: ProbeEnvironment, target: str, *steps: Step, timeout: float = 30.0) -> ProbeResult:
     item = assignment(target, Probe("test", "journey", steps=steps, timeout=timeout))
-    return await ProbeRunner(environment, structlog.get_logger()).probe(item, timeout)
+    return await ProbeRunner(environment, structlog.get_logger()).probe(item)
 
 
 def _step(name: str, expect: Expect | None = None, *, path: str = "/", **capture: Capture) -> Step:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.measurement import Target
-from services.prober.scheduling.rendezvous import Share, Shares
+from services.prober.scheduling.rendezvous import Rendezvous, Share
 from services.prober.scheduling.schedule import Launch, Schedule, ScheduleEntry
 
 SLOT = 60
@@ -20,9 +20,9 @@ def entries(chosen: set[tuple[str, bool]]) -> list[ScheduleEntry]:
     return [ScheduleEntry(Target(name, endpoint), 5.0) for name, endpoint in chosen]
 
 
-def owned(of: Shares, chosen: set[str]) -> dict[str, frozenset[Target]]:
+def owned(of: Rendezvous, chosen: set[str]) -> dict[str, frozenset[Target]]:
     """Each prober's own targets when all of them have been probing for long."""
-    return {one: of.of(one, 0, dict.fromkeys(chosen - {one}, 0), SLOT).own for one in chosen}
+    return {one: of.assign(one, 0, dict.fromkeys(chosen - {one}, 0), SLOT).own for one in chosen}
 
 
 @given(chosen=probers, made=targets, newcomer=ids)
@@ -31,7 +31,7 @@ def test_who_joins_or_dies_moves_its_own_share_only(
     chosen: set[str], made: set[tuple[str, bool]], newcomer: str
 ) -> None:
     """With the newcomer every other prober has exactly what it had less what the newcomer has, and the same backwards."""
-    of = Shares(entries(made))
+    of = Rendezvous(entries(made))
     without, beside = owned(of, chosen - {newcomer}), owned(of, chosen | {newcomer})
     taken = beside.pop(newcomer)
     assert without.keys() == beside.keys()
@@ -50,9 +50,10 @@ def test_every_slot_has_a_prober_from_the_first_share_on(
     since: dict[str, int], made: set[tuple[str, bool]], now: int
 ) -> None:
     """Whatever the first slots of their shares, each slot of each target is exactly one prober's once one has begun."""
-    of = Shares(entries(made))
+    of = Rendezvous(entries(made))
     split: list[Share] = [
-        of.of(one, first, {peer: at for peer, at in since.items() if peer != one}, now) for one, first in since.items()
+        of.assign(one, first, {peer: at for peer, at in since.items() if peer != one}, now)
+        for one, first in since.items()
     ]
     for slot in range(now, 8 * SLOT, SLOT):
         probed = [entry.target for share in split for entry in share.entries if entry.covers(slot)]
@@ -75,8 +76,8 @@ def test_no_slot_is_lost_on_the_way_to_a_newcomer_whose_clock_is_wrong(
     by one of the two; and when it leaves, by the other one again.
     """
     made = entries({(f"link-{number}", False) for number in range(20)})
-    of, old, new = Shares(made), Schedule(), Schedule()
-    old.replace(of.of("old", 0, {}, 0).entries, SLOT, 0.0)
+    of, old, new = Rendezvous(made), Schedule(), Schedule()
+    old.replace(of.assign("old", 0, {}, 0).entries, SLOT, 0.0)
     launches: list[Launch] = []
     since = ((joins + ahead) // SLOT + 1) * SLOT
     gone = joins + 3 * SLOT if leaves else 12 * SLOT
@@ -84,11 +85,11 @@ def test_no_slot_is_lost_on_the_way_to_a_newcomer_whose_clock_is_wrong(
         there = now + ahead
         if now == joins:
             slot_start = there // SLOT * SLOT
-            new.replace(of.of("new", since, {"old": 0}, slot_start).entries, SLOT, there)
+            new.replace(of.assign("new", since, {"old": 0}, slot_start).entries, SLOT, there)
         if now == joins + delay:
-            old.replace(of.of("old", 0, {"new": since}, now // SLOT * SLOT).entries, SLOT, now)
+            old.replace(of.assign("old", 0, {"new": since}, now // SLOT * SLOT).entries, SLOT, now)
         if now == gone:
-            old.replace(of.of("old", 0, {}, now // SLOT * SLOT).entries, SLOT, now)
+            old.replace(of.assign("old", 0, {}, now // SLOT * SLOT).entries, SLOT, now)
         launches += [launch for launch in old.take(now) if launch.latest >= now]
         if joins <= now < gone:
             launches += [launch for launch in new.take(there) if launch.latest >= there]

@@ -19,15 +19,17 @@ from services.core.model.measurement import Measurement
 from services.core.model.probe import Probe
 from services.core.model.register import Agency, Government, Link, Policy, Register, Service, Vantage
 from services.core.settings import Settings
+from services.prober.component import Prober
 from services.prober.environment import ProbeEnvironment
+from services.prober.launcher import Launcher
 from services.prober.metrics import ProberMetrics
-from services.prober.pipeline import Probing
 from services.prober.publishing.publisher import MeasurementPublisher
 from services.prober.publishing.spool import Spool
 from services.prober.scheduling.membership import Membership
+from tests.support.patient_loop import wall_time
 from tests.support.servers.http_server import LOOPBACK
 
-__all__ = ["Prober", "register", "running", "slots"]
+__all__ = ["Clock", "RunningProber", "register", "running", "slots"]
 
 
 class Sink:
@@ -83,10 +85,20 @@ def register(
     )
 
 
-class Prober:
-    """A Probing that runs, and all it needs."""
+class Clock:
+    """The wall clock, which a test may set ``ahead`` by some seconds."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, ahead: float = 0.0) -> None:
+        self.ahead = ahead
+
+    def __call__(self) -> float:
+        return wall_time() + self.ahead
+
+
+class RunningProber:
+    """A prober and all it needs; its bus is a list."""
+
+    def __init__(self, folder: Path, clock: Clock, **settings: Any) -> None:
         self.sink = Sink()
         self.registry = CollectorRegistry()
         self.environment = ProbeEnvironment()
@@ -96,30 +108,41 @@ class Prober:
         log = structlog.get_logger()
         metrics = ProberMetrics(self.registry)
         self.publisher = MeasurementPublisher(self.spool, self.sink, metrics, log)
-        self.roster = Membership("p1", 1.0)
-        self.probing = Probing(chosen, self.environment, self.publisher, self.roster, metrics, log)
+        self.membership = Membership("p1", 1.0)
+        self.clock = clock
+        self.prober = Prober(chosen, self.environment, self.publisher, self.membership, metrics, log, clock)
+
+    @property
+    def launcher(self) -> Launcher:
+        return self.prober.launcher
 
     def sample(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
 
+    async def close(self) -> None:
+        self.spool.close()
+        await self.environment.close()
+
 
 @asynccontextmanager
-async def running(folder: Path, first: Register, **settings: object) -> AsyncIterator[Prober]:
+async def running(
+    folder: Path, first: Register, *, clock: Clock | None = None, **settings: object
+) -> AsyncIterator[RunningProber]:
     """A prober at work, stopped in order at the end."""
-    prober = Prober(folder, **settings)
-    prober.probing.use(first)
+    made = RunningProber(folder, clock or Clock(), **settings)
     async with asyncio.TaskGroup() as group:
-        sending = group.create_task(prober.publisher.send())
-        pulse = group.create_task(prober.probing.pulse())
+        sending = group.create_task(made.publisher.send())
+        control = group.create_task(made.prober.run())
+        adopting = group.create_task(made.prober.adopt(first))
         try:
-            yield prober
+            yield made
         finally:
-            await prober.probing.stop(1.0)
-            await asyncio.wait({pulse}, timeout=5)
+            await adopting
+            await made.prober.finish(1.0)
+            await asyncio.wait({control}, timeout=5)
             sending.cancel()
-            await prober.publisher.drain(1.0)
-            prober.spool.close()
-            await prober.environment.close()
+            await made.publisher.drain(1.0)
+            await made.close()
 
 
 def slots(rows: list[Measurement], name: str) -> Counter[int]:

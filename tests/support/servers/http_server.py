@@ -200,7 +200,7 @@ async def ask(
     try:
         attempts = ProbeRunner(way_out, structlog.get_logger())
         item = assignment(url, made, params=params, latency=latency, max_age=max_age)
-        return await attempts.probe(item, made.timeout)
+        return await attempts.probe(item)
     finally:
         if environment is None:
             await way_out.close()

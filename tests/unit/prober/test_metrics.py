@@ -76,11 +76,12 @@ def test_of_many_targets_those_are_exposed_whose_certificate_expires(
         return {one.labels["target"] for family in families for one in family.samples if "target" in one.labels}
 
     few = {Target(name): assignment(Target(name)) for name in ("soon", "lasts")}
-    metrics.set_targets(few)
+    metrics.set_targets(frozenset(few), few)
     metrics.count_measurement(replace(row(Reason.OK, "soon"), certificate_expiry=soon), 200, 0.1)
     metrics.count_measurement(replace(row(Reason.OK, "lasts"), certificate_expiry=lasting), 200, 0.1)
     assert exposed() == {"soon", "lasts"}
-    metrics.set_targets({**few, Target("later"): assignment(Target("later"))})
+    more = {**few, Target("later"): assignment(Target("later"))}
+    metrics.set_targets(frozenset(more), more)
     assert exposed() == {"soon"}
     metrics.count_measurement(replace(row(Reason.OK, "later"), certificate_expiry=soon), 200, 0.1)
     metrics.count_measurement(row(Reason.OK, "lasts"), 200, 0.1)
@@ -100,10 +101,10 @@ def test_a_target_that_went_and_came_back_shows_nothing_old(
     """What was measured of a target while it was on its way to another prober is not exposed when it comes back."""
     here, there = Target("here"), Target("there")
     both = {target: assignment(target) for target in (here, there)}
-    metrics.set_targets({here: both[here]})
+    metrics.set_targets(frozenset({here}), both)
     metrics.count_measurement(row(Reason.OK, "here"), 200, 0.1)
     metrics.count_measurement(row(Reason.OK, "there"), 200, 0.1)
-    metrics.set_targets(both)
+    metrics.set_targets(frozenset(both), both)
     labels = {"consumer": "consumer", "provider": "provider"}
     assert registry.get_sample_value("probe_success", {"target": "here", **labels}) == 1
     assert registry.get_sample_value("probe_success", {"target": "there", **labels}) is None

@@ -26,22 +26,24 @@ from services.core.model.probe import (
     XmlExpectation,
 )
 from services.core.model.register import Egress, Link
-from services.core.settings import Settings
 from services.indicator.calendar import Calendar
 from services.indicator.cells.packing import EMPTY, reasons
-from services.prober.assignments import Assignment
+from services.prober.assignments import Assignment, Plan
 from services.prober.attempt import ProbeRunner
 from services.prober.checks.judgement import judge
 from services.prober.environment import ProbeEnvironment
 from services.prober.expected.compiler import compile_expectations
+from services.prober.launcher import Launcher
 from services.prober.metrics import ProberMetrics
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts
-from services.prober.pipeline import Probing
-from services.prober.publishing.measurement import Origin, blinded, measured
+from services.prober.pipeline import Pipeline
+from services.prober.publishing.measurement import Origin, measured
 from services.prober.scheduling.membership import Membership
+from services.prober.scheduling.rendezvous import Rendezvous
 from services.prober.scheduling.schedule import Launch, ScheduleEntry
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
+from services.prober.vantage.bracketing import Bracket
 
 GOOD = Observation(
     time=1_800_000_000.0,
@@ -100,7 +102,7 @@ def attempted(url: str, definition: Probe, egress: Egress | None = None) -> Case
         )
         try:
             assigned = Assignment(ScheduleEntry(Target("x"), 1.0), definition, "a", "b", url, ({},), 2.0, None)
-            result = await ProbeRunner(environment, structlog.get_logger()).probe(assigned, 1.0)
+            result = await ProbeRunner(environment, structlog.get_logger()).probe(assigned)
         finally:
             await environment.close()
         return result.judgement.reason
@@ -118,39 +120,45 @@ class _Kept:
         self.rows.append(row)
 
 
-async def _scheduled(*, shed: bool) -> Reason:
-    """What the schedule makes of a launch whose turn came too late, or of a probe that ended in a later slot."""
-    kept, environment = _Kept(), ProbeEnvironment()
-    log = structlog.get_logger()
-    metrics = ProberMetrics(CollectorRegistry())
-    roster = Membership("p1", 1.0)
-    probing = Probing(Settings(vantage="north", prober="p1"), environment, kept, roster, metrics, log)  # type: ignore[arg-type]
+def _assigned(target: Target) -> Assignment:
+    entry = ScheduleEntry(target, 1.0)
+    return Assignment(entry, Probe("x", "http"), "a", "b", "http://127.0.0.1:9/", ({},), 2.0, None)
+
+
+def _pipeline(kept: _Kept, environment: ProbeEnvironment, metrics: ProberMetrics) -> Pipeline:
+    runner = ProbeRunner(environment, structlog.get_logger())
+    return Pipeline(runner, Bracket(1.0), kept, metrics)  # type: ignore[arg-type]
+
+
+async def _shed() -> Reason:
+    """What the launcher makes of a launch whose turn came too late."""
+    kept, environment, metrics = _Kept(), ProbeEnvironment(), ProberMetrics(CollectorRegistry())
+    pipeline = _pipeline(kept, environment, metrics)
+    launcher = Launcher(9, pipeline, Membership("p1", 1.0), metrics, structlog.get_logger())
     target = Target("x")
-    assigned = Assignment(
-        ScheduleEntry(target, 1.0), Probe("x", "http"), "a", "b", "http://127.0.0.1:9/", ({},), 2.0, None
-    )
-    probing._assignments[target] = assigned
-    probing.origin = ORIGIN
-    launch = Launch(target=target, slot_start=1000, due=1000.0, latest=1001.0)
-    try:
-        if shed:
-            probing._launch(launch)
-            return kept.rows[0].reason
-        good = await ProbeRunner(environment, log).probe(assigned, 0.1)
-        return probing._judgement(launch, assigned, good, 0.0).reason
-    finally:
-        await environment.close()
+    launcher._plan = Plan(300, {target: _assigned(target)}, Rendezvous(), (), 1.0, 1)
+    launcher.origin = ORIGIN
+    launcher._launch(Launch(target=target, slot_start=1000, due=1000.0, latest=1001.0))
+    await environment.close()
+    return kept.rows[0].reason
 
 
-def _blind() -> Reason:
-    row = measured(
-        Target("x"),
-        1000,
-        GOOD,
-        judge(GOOD, compile_expectations(Probe("x", "http"), {}, latency=None, max_age=None)),
-        ORIGIN,
-    )
-    return blinded(row).reason
+async def _overrun() -> Reason:
+    """What the border of probes makes of a probe that ended after its slot."""
+    environment = ProbeEnvironment()
+    result = await ProbeRunner(environment, structlog.get_logger()).probe(_assigned(Target("x")), slot_end=1000.0)
+    await environment.close()
+    return result.judgement.reason
+
+
+async def _blind() -> Reason:
+    """What the pipeline publishes of a good probe around which a control target failed."""
+    kept, environment, metrics = _Kept(), ProbeEnvironment(), ProberMetrics(CollectorRegistry())
+    good = judge(GOOD, compile_expectations(Probe("x", "http"), {}, latency=None, max_age=None))
+    row = measured(Target("x"), 1000, GOOD, good, ORIGIN)
+    _pipeline(kept, environment, metrics).release(("a", row, 200, 0.1), blind=True)
+    await environment.close()
+    return kept.rows[0].reason
 
 
 def _absent() -> Reason:
@@ -165,8 +173,8 @@ CASES: dict[Reason, Case] = {
     Reason.OK: judged(),
     Reason.NO_MEASUREMENT: lambda: Reason(int(reasons(np.array([EMPTY]))[0])),
     Reason.PROBER_ERROR: attempted("http://127.0.0.1:9/${missing}", Probe("x", "http")),
-    Reason.OVERRUN: lambda: _scheduled(shed=False),
-    Reason.SHED: lambda: _scheduled(shed=True),
+    Reason.OVERRUN: _overrun,
+    Reason.SHED: _shed,
     Reason.VANTAGE_BLIND: _blind,
     Reason.OWN_CREDENTIAL: attempted(
         "http://127.0.0.1:9/", Probe("x", "http", auth=Auth("bearer", token="env:NO_SUCH"))

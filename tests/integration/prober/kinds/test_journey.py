@@ -84,7 +84,7 @@ async def _travel(
     try:
         attempts = ProbeRunner(environment, structlog.get_logger())
         item = assignment(target, definition, params={"person": "0000000000"}, latency=latency, max_age=max_age)
-        return await attempts.probe(item, timeout)
+        return await attempts.probe(item)
     finally:
         await environment.close()
 
@@ -229,7 +229,7 @@ async def test_cookies_go_to_their_own_site_only() -> None:
         attempts = ProbeRunner(environment, structlog.get_logger())
         item = assignment(home.url(""), definition, params={"person": "1"})
         for _ in range(2):
-            assert (await attempts.probe(item, 5.0)).judgement.reason is Reason.OK
+            assert (await attempts.probe(item)).judgement.reason is Reason.OK
         await environment.close()
     assert first.judgement.reason is Reason.OK
     assert [request.header("cookie") for request in home.requests if request.path.startswith("/login")] == [None] * 3

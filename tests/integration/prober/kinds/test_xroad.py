@@ -45,7 +45,7 @@ async def thrice(url: str, definition: Probe, params: Mapping[str, object] | tup
     try:
         attempts, item = ProbeRunner(environment, structlog.get_logger()), assignment(url, definition, params=params)
         for _ in range(3):
-            assert (await attempts.probe(item, 5.0)).judgement.reason is Reason.OK
+            assert (await attempts.probe(item)).judgement.reason is Reason.OK
     finally:
         await environment.close()
 

@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from services.core.model.measurement import Target
-from services.prober import pipeline as probing_module
 from services.prober.scheduling.membership import Peer
-from services.prober.scheduling.rendezvous import Shares
+from services.prober.scheduling.rendezvous import Rendezvous
 from services.prober.scheduling.schedule import ScheduleEntry
-from tests.support.cases.probing import Prober, register, running
+from tests.support.cases.probing import Clock, RunningProber, register, running
 from tests.support.patient_loop import monotonic, wall_time
 from tests.support.servers.http_server import says, serving
 
@@ -26,15 +25,15 @@ def peer(share_from: int | None) -> Peer:
     return Peer("p2", 1.0, "r1", "p1", share_from)
 
 
-def hear(prober: Prober, share_from: int | None, *, leaving: bool = False) -> None:
-    prober.roster.hear(peer(share_from), leaving=leaving, now=monotonic())
-    prober.probing.regroup()
+def hear(prober: RunningProber, share_from: int | None, *, leaving: bool = False) -> None:
+    prober.membership.receive(peer(share_from), leaving=leaving, now=monotonic())
+    prober.launcher.regroup()
 
 
 def mine() -> set[str]:
     """What p1 has beside p2."""
-    of = Shares(ScheduleEntry(Target(name), 0.5) for name in NAMES)
-    return {target.id for target in of.of("p1", 0, {"p2": 0}, 0).own}
+    targets = Rendezvous(ScheduleEntry(Target(name), 0.5) for name in NAMES)
+    return {target.id for target in targets.assign("p1", 0, {"p2": 0}, 0).own}
 
 
 async def test_a_share_follows_the_peers(tmp_path: Path) -> None:
@@ -43,9 +42,9 @@ async def test_a_share_follows_the_peers(tmp_path: Path) -> None:
         await prober.sink.until(lambda rows: {row.target.id for row in rows} == set(NAMES))
         given_up = (int(wall_time()) // SLOT + 2) * SLOT
         hear(prober, None)
-        assert prober.probing.targets == len(NAMES)
+        assert prober.launcher.targets == len(NAMES)
         hear(prober, given_up)
-        assert prober.probing.targets == len(mine()) == prober.sample("peyvand_probe_targets", kind="link")
+        assert prober.launcher.targets == len(mine()) == prober.sample("peyvand_probe_targets", kind="link")
         rows = await prober.sink.until(lambda rows: any(row.slot_start > given_up for row in rows))
         by_slot = {slot: {r.target.id for r in rows if r.slot_start == slot} for slot in (given_up - SLOT, given_up)}
         assert by_slot == {given_up - SLOT: set(NAMES), given_up: mine()}
@@ -61,7 +60,7 @@ async def test_who_has_a_peer_begins_with_the_next_slot(tmp_path: Path) -> None:
         hear(prober, 0)  # before the first control round
         rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) >= 2)
         first = min(row.slot_start for row in rows)
-        assert prober.probing.share_from == first
+        assert prober.launcher.share_from == first
         assert {row.target.id for row in rows if row.slot_start == first} == mine()
 
 
@@ -72,11 +71,11 @@ async def test_38_a_new_register_among_peers_loses_no_slot(tmp_path: Path) -> No
         async with running(tmp_path, first) as prober:
             hear(prober, 0)
             await prober.sink.until(bool)
-            prober.probing.use(replace(first, register_version="r2"))
-            assert prober.probing.targets == len(NAMES)
-            prober.roster.hear(replace(peer(0), register_version="r2"), leaving=False, now=monotonic())
-            prober.probing.regroup()
-            assert prober.probing.targets == len(mine())
+            await prober.prober.adopt(replace(first, register_version="r2"))
+            assert prober.launcher.targets == len(NAMES)
+            prober.membership.receive(replace(peer(0), register_version="r2"), leaving=False, now=monotonic())
+            prober.launcher.regroup()
+            assert prober.launcher.targets == len(mine())
             rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) >= 4)
     whole = sorted({row.slot_start for row in rows})[:3]
     counts = Counter((row.target.id, row.slot_start) for row in rows)
@@ -85,18 +84,19 @@ async def test_38_a_new_register_among_peers_loses_no_slot(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ahead", [0.0, 3600.0])
-async def test_33_a_clock_that_is_set_stops_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
-) -> None:
+async def test_33_a_clock_that_is_set_stops_nobody(tmp_path: Path, ahead: float) -> None:
     """A newcomer whose clock is an hour off, and then set, goes on with the slot that runs; slots leapt over are counted."""
-    monkeypatch.setattr(probing_module, "time", lambda: wall_time() + ahead)
-    async with serving(says()) as server, running(tmp_path, register(dict.fromkeys(NAMES, server.url()))) as prober:
+    clock = Clock(ahead)
+    async with (
+        serving(says()) as server,
+        running(tmp_path, register(dict.fromkeys(NAMES, server.url())), clock=clock) as prober,
+    ):
         hear(prober, 0)  # before the first control round
         if ahead == 0.0:
             await prober.sink.until(bool)
         async with asyncio.timeout(60):
-            await prober.probing.sees.wait()
-        ahead = 3600.0 - ahead
+            await prober.prober.control_loop.first_round.wait()
+        clock.ahead = ahead = 3600.0 - ahead
         before = len(prober.sink.rows)
         set_at = wall_time() + ahead
         rows = await prober.sink.until(lambda rows: any(row.slot_start >= set_at for row in rows[before:]))

@@ -23,7 +23,7 @@ from services.core.codec import Heartbeat, decode_heartbeat, decode_measurements
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Reason
 from services.prober.scheduling.membership import SILENT_SECONDS
-from services.prober.scheduling.rendezvous import Shares
+from services.prober.scheduling.rendezvous import Rendezvous
 from services.prober.scheduling.schedule import ScheduleEntry
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
@@ -43,8 +43,8 @@ async def _page(_: Request, writer: asyncio.StreamWriter) -> None:
 
 def shares(*probers: str) -> dict[str, frozenset[Target]]:
     """What is whose when these probers have been sharing for long."""
-    of = Shares(ScheduleEntry(target, 0.9) for target in TARGETS)
-    return {one: of.of(one, 0, dict.fromkeys(set(probers) - {one}, 0), SLOT).own for one in probers}
+    of = Rendezvous(ScheduleEntry(target, 0.9) for target in TARGETS)
+    return {one: of.assign(one, 0, dict.fromkeys(set(probers) - {one}, 0), SLOT).own for one in probers}
 
 
 @dataclass

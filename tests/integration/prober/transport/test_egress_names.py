@@ -93,6 +93,6 @@ async def test_37_no_control_target_gets_there(trap: Trap, scheme: str, host: st
     """Control targets obey the same rules."""
     url = f"{scheme}://{host}:{trap.port}"
     async with way_out() as (_, environment):
-        failing = await ControlTargets((url,), environment).ask()
+        failing = await ControlTargets((url,), environment).check()
     assert trap.caught == []
     assert "egress" in failing[url]

@@ -198,7 +198,7 @@ def test_a_body_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         read.append(given)
         return etree.Element("r")
 
-    monkeypatch.setattr("services.prober.checks.document.read_markup", counted)
+    monkeypatch.setattr("services.prober.checks.document.parse_xml", counted)
     document = Document(b"<r/>")
     assert read == []
     assert document.root is document.root

@@ -19,16 +19,13 @@ from errno import (
 
 import pytest
 
-from services.core.model.measurement import Phases, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, FreshnessSource, HeaderExpectation, JsonExpectation, Patterns, Probe
-from services.prober.checks import DETAIL_LENGTH, Judgement
+from services.prober.checks import DETAIL_LENGTH
 from services.prober.checks.judgement import judge
 from services.prober.expected.compiler import compile_expectations, fill_value
 from services.prober.expected.expectations import Expectations
-from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
-from services.prober.publishing.measurement import Origin, blinded, measured
-from services.prober.stall import LoopStalls, excuse
+from services.prober.observation import Cause, Failure, Observation, Phase
 from services.prober.transport.os_errors import os_error_cause
 
 GOOD = Observation(time=1_800_000_000.0, duration=0.2, latency=0.1, status=200, body=b"{}")
@@ -180,49 +177,3 @@ def test_placeholders_keep_their_type() -> None:
     assert fill_value(value, params) == {"a": [1350, "born 1350", "$5"], "b": {"c": "علی"}}
     with pytest.raises(ValueError, match="missing"):
         fill_value("${missing}", params)
-
-
-def test_blindness_keeps_what_was_unknown_for_another_reason() -> None:
-    """Even OK becomes UNKNOWN/VANTAGE_BLIND, and an UNKNOWN keeps its own reason."""
-    origin = Origin("north", "p1", "r", "p")
-    row = measured(Target("a"), 0, GOOD, Judgement(Reason.OK), origin)
-    assert (blinded(row).outcome, blinded(row).reason) == (Outcome.UNKNOWN, Reason.VANTAGE_BLIND)
-    shed = replace(row, outcome=Outcome.UNKNOWN, reason=Reason.SHED)
-    assert blinded(shed) is shed
-
-
-def test_a_stall_of_ours_is_no_lateness_of_the_target() -> None:
-    """Lateness that a stall of the prober explains is UNKNOWN/PROBER_ERROR; what it does not explain stays."""
-    late = replace(GOOD, latency=0.5, duration=0.6, phases=Phases())
-    judgement = Judgement(Reason.LATE)
-    assert excuse(judgement, late, 0.3, 0.25).reason is Reason.PROBER_ERROR
-    assert excuse(judgement, late, 0.3, 0.1).reason is Reason.LATE
-    assert excuse(judgement, late, 0.3, 0.0).reason is Reason.LATE
-    timeout = replace(GOOD, latency=None, duration=5.0)
-    assert excuse(Judgement(Reason.ANSWER_TIMEOUT), timeout, 0.3, 0.6).reason is Reason.PROBER_ERROR
-    assert excuse(Judgement(Reason.ANSWER_TIMEOUT), timeout, 0.3, 0.4).reason is Reason.ANSWER_TIMEOUT
-    assert excuse(Judgement(Reason.STATUS), timeout, 0.3, 4.0).reason is Reason.STATUS
-
-
-@pytest.mark.parametrize(("cause", "reason"), [(Cause.LINE_TIMEOUT, Reason.PROBER_ERROR), (Cause.LINE, Reason.LINE)])
-def test_a_stall_of_ours_is_no_missing_line_of_the_target(cause: Cause, reason: Reason) -> None:
-    """A line that a talk waited for to its deadline may have been missed by a stall, in a journey too; not one hung up on."""
-    talk = replace(GOOD, latency=None, status=0, duration=5.0, failure=Failure(Phase.PROCESSING, cause))
-    journey = replace(
-        GOOD, duration=5.0, steps=(StepFacts("first", GOOD, Expectations()), StepFacts("talk", talk, Expectations()))
-    )
-    for seen in (talk, journey):
-        judgement = judge(seen, Expectations())
-        assert judgement.reason is Reason.LINE
-        assert excuse(judgement, seen, 0.3, 0.6).reason is reason
-        assert excuse(judgement, seen, 0.3, 0.4).reason is Reason.LINE
-
-
-def test_stalls_are_what_ticks_missed() -> None:
-    """Ticks that come late make a stall, counted only where it overlaps a probe, and one that lasts counts too."""
-    stalls = LoopStalls(remembered=10.0)
-    for now in (0.0, 0.05, 0.1, 1.1, 1.15):
-        stalls.tick(now)
-    assert stalls.seconds(0.0, 2.0) == pytest.approx(0.95 + 0.8, abs=0.01)
-    assert stalls.seconds(0.5, 1.15) == pytest.approx(0.6)
-    assert stalls.seconds(1.1, 1.2) == 0

@@ -9,7 +9,7 @@ import pytest
 
 from services.core.model.measurement import Target
 from services.prober.scheduling.membership import SILENT_SECONDS, Membership, MembershipChange, Peer
-from services.prober.scheduling.rendezvous import Share, Shares
+from services.prober.scheduling.rendezvous import Rendezvous, Share
 from services.prober.scheduling.schedule import ScheduleEntry, target_phase
 
 SLOT = 300
@@ -19,9 +19,9 @@ TEN = tuple(f"prober-{number}" for number in range(10))
 
 def shares(probers: tuple[str, ...], since: dict[str, int] | None = None, slot_start: int = SLOT) -> dict[str, Share]:
     """What each of these probers probes when all of them hear each other."""
-    of, begins = Shares(ENTRIES), dict.fromkeys(probers, 0) | (since or {})
+    of, begins = Rendezvous(ENTRIES), dict.fromkeys(probers, 0) | (since or {})
     return {
-        prober: of.of(
+        prober: of.assign(
             prober, begins[prober], {peer: begins[peer] for peer in probers if peer != prober}, slot_start=slot_start
         )
         for prober in probers
@@ -36,13 +36,13 @@ def peer(prober: str = "b", started: float = 1.0, share_from: int | None = 0, ve
     return Peer(prober, started, version, "p1", share_from)
 
 
-def sharing(roster: Membership) -> dict[str, int]:
-    return roster.sharing("r1", "p1")
+def sharing(membership: Membership) -> dict[str, int]:
+    return membership.active_peers("r1", "p1")
 
 
 def test_who_is_alone_probes_everything() -> None:
     """Without peers a prober's share is all targets, as they are."""
-    share = Shares(ENTRIES).of("a", 0, {}, SLOT)
+    share = Rendezvous(ENTRIES).assign("a", 0, {}, SLOT)
     assert share.entries == ENTRIES
     assert share.own == {entry.target for entry in ENTRIES}
 
@@ -60,8 +60,8 @@ def test_ten_probers_share_evenly() -> None:
 
 def test_the_order_of_peers_and_targets_does_not_matter() -> None:
     """Probers that learn of each other in another order, with targets in another order, agree."""
-    one = Shares(ENTRIES).of("a", 0, {"b": 0, "c": 0}, SLOT)
-    other = Shares(reversed(ENTRIES)).of("a", 0, {"c": 0, "b": 0}, SLOT)
+    one = Rendezvous(ENTRIES).assign("a", 0, {"b": 0, "c": 0}, SLOT)
+    other = Rendezvous(reversed(ENTRIES)).assign("a", 0, {"c": 0, "b": 0}, SLOT)
     assert one.own == other.own
 
 
@@ -79,16 +79,16 @@ def test_a_newcomer_takes_over_at_the_beginning_of_its_slot() -> None:
 
 def test_what_is_kept_until_a_later_slot_is_not_ones_own() -> None:
     """Targets on their way to a newcomer are probed but counted as the newcomer's."""
-    share = Shares(ENTRIES).of("a", 0, {"b": 2 * SLOT}, SLOT)
+    share = Rendezvous(ENTRIES).assign("a", 0, {"b": 2 * SLOT}, SLOT)
     assert len(share.entries) == len(ENTRIES)
     assert len(share.own) < len(ENTRIES)
-    assert Shares(ENTRIES).of("a", 0, {"b": 2 * SLOT}, 2 * SLOT).own == share.own
+    assert Rendezvous(ENTRIES).assign("a", 0, {"b": 2 * SLOT}, 2 * SLOT).own == share.own
 
 
 def test_the_days_of_a_target_stay() -> None:
     """A target that is active on some days only is not probed outside them, whoever has it."""
     entry = ScheduleEntry(Target("a"), 5.0, active_from=SLOT, active_until=2 * SLOT)
-    (narrowed,) = Shares([entry]).of("a", 4 * SLOT, {}, 3 * SLOT).entries
+    (narrowed,) = Rendezvous([entry]).assign("a", 4 * SLOT, {}, 3 * SLOT).entries
     assert not any(narrowed.covers(slot * SLOT) for slot in range(9))
 
 
@@ -100,66 +100,68 @@ def test_a_share_cannot_be_changed() -> None:
 
 def test_a_peer_counts_from_its_first_heartbeat_until_it_is_silent() -> None:
     """A peer is alive for three heartbeats after its last one, by the clock of who heard it."""
-    roster = Membership("a", 0.0)
-    assert len(roster) == 1
-    assert roster.hear(peer(), leaving=False, now=100.0) is MembershipChange.ARRIVED
-    assert roster.hear(peer(), leaving=False, now=102.0) is None
-    assert (len(roster), sharing(roster)) == (2, {"b": 0})
-    assert roster.next_loss(102.0) == SILENT_SECONDS
-    assert roster.lose(102.0 + SILENT_SECONDS - 0.1) == []
-    assert roster.lose(102.0 + SILENT_SECONDS) == [peer()]
-    assert (len(roster), sharing(roster)) == (1, {})
+    membership = Membership("a", 0.0)
+    assert len(membership) == 1
+    assert membership.receive(peer(), leaving=False, now=100.0) is MembershipChange.ARRIVED
+    assert membership.receive(peer(), leaving=False, now=102.0) is None
+    assert (len(membership), sharing(membership)) == (2, {"b": 0})
+    assert membership.next_expiry(102.0) == SILENT_SECONDS
+    assert membership.expire(102.0 + SILENT_SECONDS - 0.1) == []
+    assert membership.expire(102.0 + SILENT_SECONDS) == [peer()]
+    assert (len(membership), sharing(membership)) == (1, {})
 
 
 def test_a_peer_that_leaves_is_gone_at_once() -> None:
     """The last heartbeat of a prober that stops frees its share, and says so once."""
-    roster = Membership("a", 0.0)
-    roster.hear(peer(), leaving=False, now=0.0)
-    assert roster.hear(peer(), leaving=True, now=1.0) is MembershipChange.LEFT
-    assert sharing(roster) == {}
-    assert roster.hear(peer(), leaving=True, now=1.0) is None
+    membership = Membership("a", 0.0)
+    membership.receive(peer(), leaving=False, now=0.0)
+    assert membership.receive(peer(), leaving=True, now=1.0) is MembershipChange.LEFT
+    assert sharing(membership) == {}
+    assert membership.receive(peer(), leaving=True, now=1.0) is None
 
 
 @pytest.mark.parametrize("other", [peer(share_from=None), peer(version="r2"), peer(version="")])
 def test_a_peer_that_does_not_probe_the_same_takes_nothing(other: Peer) -> None:
     """Who does not probe yet, or by another register, is alive and leaves every target to the others."""
-    roster = Membership("a", 0.0)
-    roster.hear(other, leaving=False, now=0.0)
-    assert (len(roster), sharing(roster)) == (2, {})
+    membership = Membership("a", 0.0)
+    membership.receive(other, leaving=False, now=0.0)
+    assert (len(membership), sharing(membership)) == (2, {})
 
 
 def test_ones_own_heartbeat_is_nobody() -> None:
     """A prober that hears itself is still alone."""
-    roster = Membership("a", 1.5)
-    assert roster.hear(peer("a", 1.5), leaving=False, now=0.0) is None
-    assert (len(roster), sharing(roster)) == (1, {})
+    membership = Membership("a", 1.5)
+    assert membership.receive(peer("a", 1.5), leaving=False, now=0.0) is None
+    assert (len(membership), sharing(membership)) == (1, {})
 
 
 def test_a_prober_started_again_replaces_itself() -> None:
     """After kill -9 and a new start the dead process holds nothing until it would have been missed, and nobody is doubled."""
-    roster = Membership("a", 0.0)
-    roster.hear(peer(started=1.0), leaving=False, now=0.0)
-    assert roster.hear(peer(started=2.0, share_from=None), leaving=False, now=1.0) is MembershipChange.ARRIVED
-    assert (len(roster), sharing(roster)) == (2, {})
-    assert roster.hear(peer(started=2.0, share_from=SLOT), leaving=False, now=3.0) is None
-    assert roster.lose(SILENT_SECONDS) == []
-    assert (len(roster), sharing(roster)) == (2, {"b": SLOT})
+    membership = Membership("a", 0.0)
+    membership.receive(peer(started=1.0), leaving=False, now=0.0)
+    assert membership.receive(peer(started=2.0, share_from=None), leaving=False, now=1.0) is MembershipChange.ARRIVED
+    assert (len(membership), sharing(membership)) == (2, {})
+    assert membership.receive(peer(started=2.0, share_from=SLOT), leaving=False, now=3.0) is None
+    assert membership.expire(SILENT_SECONDS) == []
+    assert (len(membership), sharing(membership)) == (2, {"b": SLOT})
 
 
 def test_two_processes_of_one_id_are_told_of_and_both_alive() -> None:
     """When the replaced process speaks again, both count, and each of them is told of once."""
-    roster = Membership("a", 0.0)
-    roster.hear(peer(started=1.0, share_from=SLOT), leaving=False, now=0.0)
-    roster.hear(peer(started=2.0, share_from=2 * SLOT), leaving=False, now=1.0)
-    heard = [roster.hear(peer(started=1.0 + at % 2, share_from=SLOT), leaving=False, now=2.0 + at) for at in range(4)]
+    membership = Membership("a", 0.0)
+    membership.receive(peer(started=1.0, share_from=SLOT), leaving=False, now=0.0)
+    membership.receive(peer(started=2.0, share_from=2 * SLOT), leaving=False, now=1.0)
+    heard = [
+        membership.receive(peer(started=1.0 + at % 2, share_from=SLOT), leaving=False, now=2.0 + at) for at in range(4)
+    ]
     assert heard == [MembershipChange.DOUBLED, MembershipChange.DOUBLED, None, None]
-    assert (len(roster), sharing(roster)) == (3, {"b": SLOT})
+    assert (len(membership), sharing(membership)) == (3, {"b": SLOT})
 
 
 def test_another_process_of_ones_own_id_takes_nothing() -> None:
     """Whoever has this prober's id has its share: both probe it, and the second heartbeat tells that there are two."""
-    roster = Membership("a", 0.0)
-    assert roster.hear(peer("a", 7.0), leaving=False, now=0.0) is MembershipChange.ARRIVED
-    assert roster.hear(peer("a", 7.0), leaving=False, now=2.0) is MembershipChange.DOUBLED
-    assert roster.hear(peer("a", 7.0), leaving=False, now=4.0) is None
-    assert (len(roster), sharing(roster)) == (2, {})
+    membership = Membership("a", 0.0)
+    assert membership.receive(peer("a", 7.0), leaving=False, now=0.0) is MembershipChange.ARRIVED
+    assert membership.receive(peer("a", 7.0), leaving=False, now=2.0) is MembershipChange.DOUBLED
+    assert membership.receive(peer("a", 7.0), leaving=False, now=4.0) is None
+    assert (len(membership), sharing(membership)) == (2, {})

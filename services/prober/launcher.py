@@ -1,0 +1,171 @@
+"""Launches probes when they are due: what is due, how many at once, what is shed, and which share of the targets is ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import time
+
+from services.core.log import Logger
+from services.core.model import Reason
+from services.prober.assignments import Plan
+from services.prober.metrics import ProberMetrics
+from services.prober.pipeline import Pipeline
+from services.prober.publishing import Origin
+from services.prober.scheduling import Launch, Membership, Schedule, Share
+
+__all__ = ["Launcher"]
+
+# The wall clock may be set while we wait, so look again at least this often.
+_LOOK_SECONDS = 1.0
+# Probes started in one turn of the loop. With more, those under way would wait for their answers to be read: a prober that
+# cannot keep up must launch late, which shows, rather than measure long latencies.
+_LAUNCHES_AT_ONCE = 20
+# By how much of a slot a launch may be late while more is due than can be launched. Which launches are later than that is
+# up to chance and not to the phase of a target.
+_LATE_SHARE = 0.05
+
+
+class Launcher:
+    """Launches this prober's share of a plan, slot after slot, with at most ``limit`` probes under way."""
+
+    def __init__(
+        self,
+        limit: int,
+        pipeline: Pipeline,
+        membership: Membership,
+        metrics: ProberMetrics,
+        log: Logger,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._limit = limit
+        self._pipeline = pipeline
+        self._membership = membership
+        self._metrics = metrics
+        self._log = log
+        self._clock = clock
+        self._plan: Plan | None = None
+        self._schedule = Schedule()
+        self._share = Share()
+        self._peers: dict[str, int] = {}
+        self._inflight: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._behind_since: float | None = None
+        self._stopped = False
+        self.origin: Origin | None = None
+        self.share_from: int | None = None
+        """Start of the first slot of which the whole share is probed; None before the first plan."""
+        self.announce = asyncio.Event()
+        """Set when other probers should know at once what is probed here, or by which register."""
+
+    @property
+    def inflight(self) -> int:
+        """How many probes are under way."""
+        return len(self._inflight)
+
+    @property
+    def targets(self) -> int:
+        """How many links and endpoints there are in this prober's share."""
+        return len(self._share.own)
+
+    def use(self, plan: Plan, origin: Origin) -> None:
+        """Launch by this plan from now on; ``origin`` is written into its measurements."""
+        self._plan, self.origin = plan, origin
+        self.announce.set()
+        if not self._stopped:
+            self._take_share()
+
+    def regroup(self) -> None:
+        """Take another share of the targets if peers came, went, or began to probe theirs."""
+        if self._plan is not None and not self._stopped and self._active_peers() != self._peers:
+            self._take_share()
+
+    def stop_launching(self) -> None:
+        """Leave every launch from now on to other probers."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def finish(self, seconds: float) -> None:
+        """Launch nothing more, let the probes under way finish for that long, and cancel the others."""
+        self.stop_launching()
+        if self._inflight:
+            await asyncio.wait(self._inflight, timeout=seconds)
+        late = set(self._inflight)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _active_peers(self) -> dict[str, int]:
+        assert self.origin is not None
+        return self._membership.active_peers(self.origin.register_version, self.origin.probe_version)
+
+    def _take_share(self) -> None:
+        """Schedule our share of the plan from this moment on.
+
+        Without peers, start at once; with peers, take over at the start of the next slot: none of their targets is left
+        out, and what our own start made late is not ours to shed.
+        """
+        plan, now = self._plan, self._clock()
+        assert plan is not None
+        slot_start = int(now // plan.slot_seconds) * plan.slot_seconds
+        self._peers = self._active_peers()
+        first_slot = slot_start + plan.slot_seconds if self._peers else slot_start
+        if self.share_from is None or self.share_from > first_slot:
+            self.share_from = first_slot
+            self.announce.set()
+        self._share = plan.targets.assign(self._membership.prober, self.share_from, self._peers, slot_start)
+        self._metrics.set_targets(self._share.own, plan.assignments)
+        self._log.info("share_taken", targets=len(self._share.own), of=len(plan.assignments), peers=sorted(self._peers))
+        self._schedule.replace(self._share.entries, plan.slot_seconds, now)
+        self._launch_due()
+
+    def _launch_due(self) -> None:
+        """Launch what is due, each on its own: bursts would be cheaper and falsify latencies."""
+        plan = self._plan
+        assert plan is not None
+        if self._timer is not None:
+            self._timer.cancel()
+        now = self._clock()
+        if self.share_from is not None and self.share_from - now > plan.slot_seconds:
+            self._take_share()  # the clock was set back: what was the next slot is far ahead
+            return
+        room = _LAUNCHES_AT_ONCE
+        while room and (launches := self._schedule.take(now, room)):
+            room -= sum(self._launch(launch) for launch in launches)
+        leapt, self._schedule.leapt = self._schedule.leapt, 0
+        if leapt:
+            self._metrics.count_leapt_slots(leapt)
+            self._log.warning("slots_leapt", slots=leapt)
+        now = self._clock()
+        due = self._schedule.next_due(now)
+        self._behind_since = (self._behind_since or now) if due is not None and due <= now else None
+        delay = _LOOK_SECONDS if due is None else min(_LOOK_SECONDS, max(0.0, due - now))
+        self._timer = asyncio.get_running_loop().call_later(delay, self._launch_due)
+
+    def _launch(self, launch: Launch) -> bool:
+        """Start a probe, or shed it; return whether it was started."""
+        plan, origin, now = self._plan, self.origin, self._clock()
+        assert plan is not None
+        assert origin is not None
+        assignment = plan.assignments[launch.target]
+        self._metrics.observe_lag(now - launch.due)
+        problem = self._reason_to_shed(launch, now, plan.slot_seconds)
+        if problem:
+            self._pipeline.publish_unmeasured(launch, assignment, Reason.SHED, problem, origin)
+            return False
+        probing = self._pipeline.probe(launch, assignment, plan.slot_seconds, origin)
+        task = asyncio.get_running_loop().create_task(probing)
+        self._inflight.add(task)
+        task.add_done_callback(self._inflight.discard)
+        return True
+
+    def _reason_to_shed(self, launch: Launch, now: float, slot_seconds: int) -> str:
+        late = now - launch.due
+        if now > launch.latest:
+            return f"its turn came {late:.1f} s late, too late for this slot"
+        if min(late, now - (self._behind_since or now)) > _LATE_SHARE * slot_seconds:
+            return f"its turn came {late:.1f} s late, for more is due than can be probed"
+        if len(self._inflight) >= self._limit:
+            return f"{len(self._inflight)} probes were under way"
+        return ""

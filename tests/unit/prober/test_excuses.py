@@ -1,0 +1,100 @@
+"""Whether a verdict is our own fault: each excuse alone, and their order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.core.model.measurement import Phases
+from services.core.model.outcome import Outcome, Reason
+from services.prober.checks.judgement import Judgement, judge
+from services.prober.excuses import EXCUSES, Circumstances, LoopStalls, circumstances, excused
+from services.prober.expected.expectations import Expectations
+from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
+
+GOOD = Observation(time=1000.0, duration=0.2, latency=0.1, status=200, body=b"{}")
+
+
+def after_stall(reason: Reason, seen: Observation, stalled: float) -> Reason:
+    """What becomes of a judgement when the loop stood still for so many seconds of the probe."""
+    return excused(Judgement(reason), circumstances(seen, 0.3, stalled=stalled)).reason
+
+
+def test_a_stall_of_ours_is_no_lateness_of_the_target() -> None:
+    """Lateness that a stall of the prober explains is UNKNOWN/PROBER_ERROR; what it does not explain stays."""
+    late = replace(GOOD, latency=0.5, duration=0.6, phases=Phases())
+    assert after_stall(Reason.LATE, late, 0.25) is Reason.PROBER_ERROR
+    assert after_stall(Reason.LATE, late, 0.1) is Reason.LATE
+    assert after_stall(Reason.LATE, late, 0.0) is Reason.LATE
+    timeout = replace(GOOD, latency=None, duration=5.0)
+    assert after_stall(Reason.ANSWER_TIMEOUT, timeout, 0.6) is Reason.PROBER_ERROR
+    assert after_stall(Reason.ANSWER_TIMEOUT, timeout, 0.4) is Reason.ANSWER_TIMEOUT
+    assert after_stall(Reason.STATUS, timeout, 4.0) is Reason.STATUS
+
+
+@pytest.mark.parametrize(("cause", "reason"), [(Cause.LINE_TIMEOUT, Reason.PROBER_ERROR), (Cause.LINE, Reason.LINE)])
+def test_a_stall_of_ours_is_no_missing_line_of_the_target(cause: Cause, reason: Reason) -> None:
+    """A line that a talk waited for to its deadline may have been missed by a stall, in a journey too; not one hung up on."""
+    talk = replace(GOOD, latency=None, status=0, duration=5.0, failure=Failure(Phase.PROCESSING, cause))
+    journey = replace(
+        GOOD, duration=5.0, steps=(StepFacts("first", GOOD, Expectations()), StepFacts("talk", talk, Expectations()))
+    )
+    for seen in (talk, journey):
+        judgement = judge(seen, Expectations())
+        assert judgement.reason is Reason.LINE
+        assert after_stall(judgement.reason, seen, 0.6) is reason
+        assert after_stall(judgement.reason, seen, 0.4) is Reason.LINE
+
+
+def test_a_token_that_took_long_is_no_silence_of_the_target() -> None:
+    """A timeout after more than a tenth of the time went to a token is our credential's; one that came at once excuses nothing."""
+    hung = replace(GOOD, latency=None, duration=1.0, failure=Failure(Phase.PROCESSING, Cause.TIMEOUT))
+    timeout = judge(hung, Expectations())
+    assert timeout.reason is Reason.ANSWER_TIMEOUT
+    assert excused(timeout, circumstances(replace(hung, awaited=0.12), 2.0)).reason is Reason.OWN_CREDENTIAL
+    assert excused(timeout, circumstances(replace(hung, awaited=0.1), 2.0)).reason is Reason.ANSWER_TIMEOUT
+    answered = Judgement(Reason.STATUS)
+    assert excused(answered, circumstances(replace(GOOD, awaited=5.0), 2.0)) is answered
+
+
+def test_blindness_keeps_what_was_unknown_for_another_reason() -> None:
+    """Even OK becomes UNKNOWN/VANTAGE_BLIND, and an UNKNOWN keeps its own reason."""
+    blind = excused(Judgement(Reason.OK), Circumstances(blind=True))
+    assert (blind.outcome, blind.reason) == (Outcome.UNKNOWN, Reason.VANTAGE_BLIND)
+    shed = Judgement(Reason.SHED)
+    assert excused(shed, Circumstances(blind=True)) is shed
+
+
+def test_the_first_excuse_that_applies_gives_the_reason() -> None:
+    """Of several, that which stands first in the list decides; nothing excuses an OK but an overrun and a blind vantage."""
+    names = [excuse.name for excuse in EXCUSES]
+    assert names == ["overrun", "token", "conntrack", "stall", "blind vantage"]
+    everything = Circumstances(
+        duration=1.0, stalled=1.0, tried=0.5, awaited=0.5, timed_out=True, conntrack_full=True, overran=True, blind=True
+    )
+    timeout, reasons = Judgement(Reason.CONNECT_TIMEOUT), []
+    for without in (
+        {},
+        {"overran": False},
+        {"awaited": 0.0},
+        {"conntrack_full": False},
+        {"stalled": 0.0},
+        {"blind": False},
+    ):
+        everything = replace(everything, **without)
+        reasons.append(excused(timeout, everything).reason)
+    assert reasons == [excuse.reason for excuse in EXCUSES] + [Reason.CONNECT_TIMEOUT]
+    ok = Judgement(Reason.OK)
+    ours = Circumstances(duration=1.0, stalled=1.0, tried=0.5, awaited=0.5, timed_out=True, conntrack_full=True)
+    assert excused(ok, ours) is ok
+
+
+def test_stalls_are_what_ticks_missed() -> None:
+    """Ticks that come late make a stall, counted only where it overlaps a probe, and one that lasts counts too."""
+    stalls = LoopStalls(remembered=10.0)
+    for now in (0.0, 0.05, 0.1, 1.1, 1.15):
+        stalls.tick(now)
+    assert stalls.seconds(0.0, 2.0) == pytest.approx(0.95 + 0.8, abs=0.01)
+    assert stalls.seconds(0.5, 1.15) == pytest.approx(0.6)
+    assert stalls.seconds(1.1, 1.2) == 0

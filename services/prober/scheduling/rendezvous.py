@@ -12,8 +12,9 @@ once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,8 @@ class Rendezvous:
     """The targets of one vantage, hashed: 20,000 of them are assigned among ten probers in a few milliseconds."""
 
     def __init__(self, entries: Iterable[ScheduleEntry] = ()) -> None:
-        self._entries = tuple(entries)
+        # By phase, so that a schedule has little left to sort.
+        self._entries = tuple(sorted(entries, key=attrgetter("phase")))
         hashes = (target_hash(entry.target) for entry in self._entries)
         self._hashes = np.fromiter(hashes, np.uint64, len(self._entries))
         self._targets = frozenset(entry.target for entry in self._entries)
@@ -80,8 +82,9 @@ def _narrow(entry: ScheduleEntry, begin: int | None, end: int | None) -> Schedul
     """Return the entry with only the slots from ``begin`` until ``end``."""
     if begin is None and end is None:
         return entry
-    return replace(
-        entry,
-        active_from=entry.active_from if begin is None else max(entry.active_from, begin),
-        active_until=entry.active_until if end is None else min(entry.active_until, end),
+    return ScheduleEntry(
+        entry.target,
+        entry.timeout,
+        entry.active_from if begin is None else max(entry.active_from, begin),
+        entry.active_until if end is None else min(entry.active_until, end),
     )

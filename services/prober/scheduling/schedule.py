@@ -5,10 +5,9 @@ Time is an argument throughout: epoch seconds. A slot is named by its start.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import deque
-from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from operator import itemgetter
@@ -18,12 +17,24 @@ from services.core.model import Target, unfrozen
 __all__ = ["Launch", "Schedule", "ScheduleEntry", "target_hash", "target_phase"]
 
 # Event loop timers come up to half a millisecond early.
-_EARLY = 0.0005
+_EARLY_SECONDS = 0.0005
 # Targets taken over in the middle of a slot start over half a second, or over a millisecond each when they are many.
-_SPREAD = 0.5
-_SPREAD_EACH = 0.001
+_SPREAD_SECONDS = 0.5
+_SPREAD_EACH_SECONDS = 0.001
 # Phases keep clear of the last moment, or the targets there would be shed for every millisecond of lateness.
-_ROOM = 0.95
+_PHASE_ROOM = 0.95
+
+
+@lru_cache(maxsize=1 << 17)
+def target_hash(target: Target) -> int:
+    """Return a hash of a target, 56 bits: the same on every machine and in every run, spread evenly over targets."""
+    name = f"{'endpoint' if target.endpoint else 'link'} {target.id}"
+    return int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
+
+
+def target_phase(target: Target) -> float:
+    """Return where in [0, 1) of a slot's room the phase of a target lies."""
+    return target_hash(target) / (1 << 56)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +45,23 @@ class ScheduleEntry:
     timeout: float
     active_from: float = float("-inf")
     active_until: float = float("inf")
+    phase: float = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "phase", target_phase(self.target))
 
     def covers(self, slot_start: int) -> bool:
-        """Tell whether the slot that starts then is to be probed."""
+        """Whether the slot that starts then is to be probed."""
         return self.active_from <= slot_start < self.active_until
+
+    def last_offset(self, slot_seconds: int) -> float:
+        """Return the seconds after the start of a slot by which a launch is still clear of its last moment."""
+        return (slot_seconds - self.timeout) * _PHASE_ROOM
 
 
 @unfrozen
 class Launch:
-    """One probe to start at ``due``, for the slot that starts at ``slot_start``; ``latest`` is when it still fits."""
+    """One probe to start at ``due``, for the slot that starts at ``slot_start``; after ``latest`` it no longer fits."""
 
     due: float
     target: Target
@@ -50,34 +69,22 @@ class Launch:
     latest: float
 
 
-@lru_cache(maxsize=1 << 17)
-def target_hash(target: Target) -> int:
-    """A hash of a target, 56 bits: the same everywhere and always, spread evenly over targets."""
-    name = f"{'endpoint' if target.endpoint else 'link'} {target.id}"
-    return int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
-
-
-def target_phase(target: Target) -> float:
-    """Where in [0, 1) the phase of a target lies."""
-    return target_hash(target) / (1 << 56)
-
-
 _due = itemgetter(0)
 
 
 class Schedule:
-    """The launches of one prober, slot after slot. Not a slot of a target is lost or doubled when targets change."""
+    """The launches of one prober, slot after slot. No slot of a target is lost or doubled when targets change."""
 
     def __init__(self) -> None:
         self._slot_seconds = 0
         self._entries: dict[Target, ScheduleEntry] = {}
-        self._phases: list[tuple[float, ScheduleEntry]] = []
+        self._offsets: list[tuple[float, ScheduleEntry]] = []
         self._slot = 0
-        # When each is due. A launch is made of it when it is taken: a queue of launches would stall the loop.
+        # When each is due. Launches are made when they are taken: a queue of launches would stall the loop.
         self._queue: deque[tuple[float, ScheduleEntry]] = deque()
         self._taken: set[Target] = set()
         self.leapt = 0
-        """How many slots were leapt over because the machine slept or its clock was set."""
+        """How many slots were skipped because the machine slept or its clock was set."""
 
     def __len__(self) -> int:
         """Return how many targets there are."""
@@ -86,90 +93,83 @@ class Schedule:
     def replace(self, entries: Iterable[ScheduleEntry], slot_seconds: int, now: float) -> None:
         """Probe these targets from ``now`` on.
 
-        In the slot that runs, those launched already are not launched again; those whose phase has passed are launched
-        at once where their timeout still fits. One that was waiting and fits no more is launched too late on purpose,
-        so that it is shed and its slot accounted for; one that is new here leaves this slot to whoever had it.
+        In the current slot, targets already launched are not launched again; those whose phase has passed are launched
+        at once where their timeout still fits. One that was waiting and no longer fits is launched too late on purpose,
+        so that it is shed and its slot accounted for; one that is new here leaves this slot to its former prober.
         """
         fresh = slot_seconds != self._slot_seconds
-        before = {} if fresh else self._entries
+        former = {} if fresh else self._entries
         self._entries = {entry.target: entry for entry in entries}
-        self._phases = sorted(
-            (
-                (target_phase(target) * (slot_seconds - entry.timeout) * _ROOM, entry)
-                for target, entry in self._entries.items()
-            ),
-            key=_due,
+        self._offsets = sorted(
+            ((entry.phase * entry.last_offset(slot_seconds), entry) for entry in self._entries.values()), key=_due
         )
         current = int(now // slot_seconds) * slot_seconds
         if fresh or current != self._slot:
             self._slot_seconds = slot_seconds
             if fresh or not self._queue:
                 self._slot, self._taken = current, set()
-        known = {target for target, entry in before.items() if entry.covers(self._slot)}
-        self._queue = deque(
-            (due, entry)
-            for due, entry in self._due_in(self._slot, now, known)
-            if entry.target in known or self._fits(due, entry)
-        )
+        self._queue = self._remaining(now, former)
 
-    def _fits(self, due: float, entry: ScheduleEntry) -> bool:
-        """Tell whether a launch is as clear of its last moment as phases are."""
-        return due <= self._slot + (self._slot_seconds - entry.timeout) * _ROOM
+    def _remaining(self, now: float, former: dict[Target, ScheduleEntry]) -> deque[tuple[float, ScheduleEntry]]:
+        """Return what is not launched yet in the current slot, by when it is due.
 
-    def _due_in(self, slot: int, now: float, known: Container[Target] = ()) -> list[tuple[float, ScheduleEntry]]:
-        """List what is not taken yet in a slot, by when it is due.
-
-        What is overdue at ``now`` comes at once, a little spread where it is new here: what was merely waiting is few,
-        and a moment later may be too late for it.
+        What is overdue is due at once. Targets that are new here are spread a little; those that were merely waiting are
+        few, and a moment later may be too late for them.
         """
-        due = [
-            (slot + phase, entry)
-            for phase, entry in self._phases
-            if entry.covers(slot) and entry.target not in self._taken
-        ]
-        passed = bisect_left(due, now, key=_due)
-        waiting = [(now, entry) for _, entry in due[:passed] if entry.target in known]
-        new = [entry for _, entry in due[:passed] if entry.target not in known]
-        step = max(_SPREAD / max(len(new), 1), _SPREAD_EACH)
-        taken_over = [(now + number * step, entry) for number, entry in enumerate(new)]
-        return sorted(waiting + taken_over + due[passed:], key=_due) if passed else due
+        slot, taken = self._slot, self._taken
+        queue: list[tuple[float, ScheduleEntry]] = []
+        new: list[ScheduleEntry] = []
+        upcoming: list[tuple[float, ScheduleEntry]] = []
+        for offset, entry in self._offsets:
+            if entry.target in taken or not entry.covers(slot):
+                continue
+            if slot + offset >= now:
+                upcoming.append((slot + offset, entry))
+            elif entry.target in former and former[entry.target].covers(slot):
+                queue.append((now, entry))
+            else:
+                new.append(entry)
+        step = max(_SPREAD_SECONDS / max(len(new), 1), _SPREAD_EACH_SECONDS)
+        taken_over = ((now + number * step, entry) for number, entry in enumerate(new))
+        queue += ((due, entry) for due, entry in taken_over if due <= slot + entry.last_offset(self._slot_seconds))
+        return deque(sorted(queue + upcoming, key=_due) if queue else upcoming)
 
     def next_due(self, now: float) -> float | None:
-        """When the next launch is due, at most a slot ahead; None when there is nothing to probe."""
+        """Return when the next launch is due, at most a slot ahead; None when there is nothing to probe."""
         if not self._entries:
             return None
-        self._turn(now)
+        self._advance(now)
         return self._queue[0][0] if self._queue else float(self._slot + self._slot_seconds)
 
     def take(self, now: float, most: float = float("inf")) -> list[Launch]:
         """Return the first ``most`` launches due by ``now``, in order, each once; after ``latest`` one is to be shed."""
         if not self._entries:
             return []
-        due: list[Launch] = []
-        self._turn(now)
-        while self._queue and len(due) < most and self._queue[0][0] <= now + _EARLY:
-            moment, entry = self._queue.popleft()
+        launches: list[Launch] = []
+        self._advance(now)
+        while self._queue and len(launches) < most and self._queue[0][0] <= now + _EARLY_SECONDS:
+            due, entry = self._queue.popleft()
             self._taken.add(entry.target)
-            due.append(Launch(moment, entry.target, self._slot, self._slot + self._slot_seconds - entry.timeout))
+            launches.append(Launch(due, entry.target, self._slot, self._slot + self._slot_seconds - entry.timeout))
             if not self._queue:
-                self._turn(now)
-        return due
+                self._advance(now)
+        return launches
 
-    def _turn(self, now: float) -> None:
+    def _advance(self, now: float) -> None:
         """Go to the next slot once the queue is empty and its time has come.
 
-        After a leap of more than a slot (a suspended machine, a corrected clock) the slots in between are left as they
-        are, but for ``leapt``: nothing was measured in them, and nothing names them.
+        After a leap of more than a slot (a suspended machine, a corrected clock) the slots in between are skipped and
+        counted in ``leapt``: nothing was measured in them.
         """
-        if self._queue and now + _EARLY >= self._slot - self._slot_seconds:
+        if self._queue and now + _EARLY_SECONDS >= self._slot - self._slot_seconds:
             return
-        current = int((now + _EARLY) // self._slot_seconds) * self._slot_seconds
+        current = int((now + _EARLY_SECONDS) // self._slot_seconds) * self._slot_seconds
         if self._slot == current and not self._queue:
             return
-        step = self._slot + self._slot_seconds
-        near = step <= current <= step + self._slot_seconds
-        self.leapt += 0 if near else max(0, (current - step) // self._slot_seconds)
-        self._slot = step if near else current
+        following = self._slot + self._slot_seconds
+        near = following <= current <= following + self._slot_seconds
+        self.leapt += 0 if near else max(0, (current - following) // self._slot_seconds)
+        self._slot = following if near else current
         self._taken = set()
-        # Phases count from the start of the slot, however late we come to it: no drift, and lateness shows.
-        self._queue = deque(self._due_in(self._slot, float("-inf")))
+        # Offsets count from the start of the slot, however late it is reached: no drift, and lateness shows.
+        self._queue = deque((self._slot + offset, entry) for offset, entry in self._offsets if entry.covers(self._slot))

@@ -1,4 +1,4 @@
-"""Measurements on their way to the bus: gathered, spooled, published, acknowledged."""
+"""Measurements on their way to the bus: collected, spooled, published, acknowledged."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from services.core.model import Measurement
 from services.prober.metrics import ProberMetrics
 from services.prober.publishing.spool import Spool, SpoolBatch, SpooledMessage
 
-__all__ = ["MeasurementPublisher", "MeasurementSink", "records_of"]
+__all__ = ["MeasurementPublisher", "MeasurementSink", "encode_messages"]
 
 _RETRY_SECONDS = 0.2
 # A message may hold 1 MiB; a row takes at most 150 bytes and its detail.
-_ROWS = 2500
+_ROWS_PER_MESSAGE = 2500
 
 
 class MeasurementSink(Protocol):
@@ -29,7 +29,7 @@ class MeasurementSink(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether it answers at this moment."""
+        """Whether the bus is connected at this moment."""
         ...
 
     async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:
@@ -37,17 +37,17 @@ class MeasurementSink(Protocol):
         ...
 
 
-def records_of(rows: Iterable[tuple[str, Measurement]]) -> list[SpooledMessage]:
-    """Encode measurements, each with its consumer agency, into one message per shard and register version."""
+def encode_messages(rows: Iterable[tuple[str, Measurement]]) -> list[SpooledMessage]:
+    """Encode measurements, each with its consumer agency, into messages by vantage, shard and register version."""
     groups: dict[tuple[str, int, str, str], list[Measurement]] = defaultdict(list)
     for consumer, row in rows:
         groups[row.vantage, shard_of(consumer), row.register_version, row.probe_version].append(row)
-    records = []
+    messages = []
     for (vantage, shard, _, _), group in groups.items():
         subject = measurement_subject(vantage, shard)
-        parts = (group[at : at + _ROWS] for at in range(0, len(group), _ROWS))
-        records += [SpooledMessage.of(subject, encode_measurements(part)) for part in parts]
-    return records
+        parts = (group[first : first + _ROWS_PER_MESSAGE] for first in range(0, len(group), _ROWS_PER_MESSAGE))
+        messages += [SpooledMessage.of(subject, encode_measurements(part)) for part in parts]
+    return messages
 
 
 class MeasurementPublisher:
@@ -59,50 +59,54 @@ class MeasurementPublisher:
         self._metrics = metrics
         self._log = log
         self._rows: list[tuple[str, Measurement]] = []
-        self._news = asyncio.Event()
-        self._seen_dropped = 0
+        self._flushed = asyncio.Event()
+        self._reported_drops = 0
 
     def add(self, consumer: str, row: Measurement) -> None:
-        """Take a measurement of a target whose consumer agency is given."""
+        """Add a measurement of a target whose consumer agency is given; the next flush spools it."""
         self._rows.append((consumer, row))
 
     async def flush(self) -> None:
-        """Put everything taken so far on disk and have it sent."""
+        """Put all added measurements on disk, and have them sent."""
         if self._rows:
             rows, self._rows = self._rows, []
-            batch = await self._spool.add(records_of(rows), len(rows))
+            batch = await self._spool.add(encode_messages(rows), len(rows))
             if batch.path is None:
                 self._log.error("spool_write_failed", rows=batch.rows, pending=len(self._spool.pending))
-            self._news.set()
+            self._flushed.set()
         self._report()
 
     async def send(self) -> None:
-        """Send batches, oldest first, for ever."""
+        """Send batches, oldest first, until cancelled."""
         while True:
-            while self._spool.pending:
-                if not await self._send(self._spool.pending[0]):
-                    await asyncio.sleep(_RETRY_SECONDS)
-            self._news.clear()
-            await self._news.wait()
+            await self._send_pending()
+            self._flushed.clear()
+            await self._flushed.wait()
 
     async def drain(self, seconds: float) -> None:
         """Flush, and wait that long for acknowledgements; what is left then stays in the spool."""
         await self.flush()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._spool.pending:
-                    if not await self._send(self._spool.pending[0]):
-                        await asyncio.sleep(_RETRY_SECONDS)
+                await self._send_pending()
         self._report()
 
+    async def _send_pending(self) -> None:
+        while self._spool.pending:
+            if not await self._send(self._spool.pending[0]):
+                await asyncio.sleep(_RETRY_SECONDS)
+
     async def _send(self, batch: SpoolBatch) -> bool:
-        """Send one batch; False when the bus did not take all of it. What is sent again has the same message id."""
+        """Send one batch; return whether the bus took all of it. What is sent again has the same message id."""
         if not self._sink.connected:
             return False
-        records = await self._spool.read(batch)
+        messages = await self._spool.read(batch)
         began = perf_counter()
         results = await asyncio.gather(
-            *(self._sink.publish(record.subject, record.payload, message_id=record.message_id) for record in records),
+            *(
+                self._sink.publish(message.subject, message.payload, message_id=message.message_id)
+                for message in messages
+            ),
             return_exceptions=True,
         )
         for result in results:
@@ -119,7 +123,7 @@ class MeasurementPublisher:
     def _report(self) -> None:
         spool = self._spool
         self._metrics.set_spool(len(spool.pending), spool.size)
-        if spool.dropped > self._seen_dropped:
-            self._metrics.count_dropped(spool.dropped - self._seen_dropped)
+        if spool.dropped > self._reported_drops:
+            self._metrics.count_dropped(spool.dropped - self._reported_drops)
             self._log.error("spool_full", dropped=spool.dropped, measurements=spool.dropped_rows)
-            self._seen_dropped = spool.dropped
+            self._reported_drops = spool.dropped

@@ -1,7 +1,8 @@
-"""Batches the bus has not acknowledged, on disk: they survive kill -9 and outages of the bus (docs/design.md §6).
+"""Where a batch survives a crash: what the bus has not acknowledged, on disk and, up to a bound, in memory (docs/design.md §6).
 
-A batch is one file, written and fsynced as a whole before any of it is published: magic, counts, records, checksum. A
-file that a crash cut short fails its checksum and is dropped; nothing in it had been published.
+A batch is one file, written and synced as a whole before any of it is published: magic, counts, messages, checksum. A
+file that a crash cut short fails its checksum and is dropped; nothing in it had been published. A file is read again only
+if an earlier run left it, or if too much was pending to keep its messages in memory.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ __all__ = ["Spool", "SpoolBatch", "SpooledMessage"]
 
 _MAGIC: Final = b"peyvand spool 1\n"
 _HEAD: Final = struct.Struct("<II")
-_RECORD: Final = struct.Struct("<HHI")
-_DIGEST: Final = 16
+_LENGTHS: Final = struct.Struct("<HHI")
+_DIGEST_BYTES: Final = 16
 _SUFFIX: Final = ".batch"
+_MEMORY_BYTES: Final = 4 << 20
+"""Pending batches of this size in all are kept in memory; later ones are read from disk when their turn comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class SpooledMessage:
 
     @classmethod
     def of(cls, subject: str, payload: bytes) -> SpooledMessage:
-        """Make the record of a payload."""
+        """Make the message of a payload."""
         digest = blake2b(payload, digest_size=16, person=b"peyvand message")
         digest.update(subject.encode())
         return cls(subject, digest.hexdigest(), payload)
@@ -46,51 +49,57 @@ class SpooledMessage:
 
 @dataclass(frozen=True, slots=True)
 class SpoolBatch:
-    """What was spooled by one flush. ``path`` is None when the disk refused it: then only ``kept`` holds it."""
+    """What one flush spooled, with its ``size`` in bytes and the number of measurements in it.
+
+    ``path`` is None when the disk refused it, ``messages`` when they are on disk only.
+    """
 
     path: Path | None
     size: int
     rows: int
-    kept: tuple[SpooledMessage, ...] = ()
+    messages: tuple[SpooledMessage, ...] | None = None
 
 
-def _encode(records: Sequence[SpooledMessage], rows: int) -> bytes:
-    parts = [_MAGIC, _HEAD.pack(len(records), rows)]
-    for record in records:
-        subject, message_id = record.subject.encode(), record.message_id.encode()
-        parts += [_RECORD.pack(len(subject), len(message_id), len(record.payload)), subject, message_id, record.payload]
+def _encode(messages: Sequence[SpooledMessage], rows: int) -> bytes:
+    parts = [_MAGIC, _HEAD.pack(len(messages), rows)]
+    for message in messages:
+        subject, message_id = message.subject.encode(), message.message_id.encode()
+        lengths = _LENGTHS.pack(len(subject), len(message_id), len(message.payload))
+        parts += [lengths, subject, message_id, message.payload]
     content = b"".join(parts)
-    return content + blake2b(content, digest_size=_DIGEST).digest()
+    return content + blake2b(content, digest_size=_DIGEST_BYTES).digest()
 
 
 def _decode(data: bytes) -> tuple[tuple[SpooledMessage, ...], int]:
-    """Read a file back: records and rows. ValueError when it is not whole."""
-    content, digest = data[:-_DIGEST], data[-_DIGEST:]
-    if not content.startswith(_MAGIC) or blake2b(content, digest_size=_DIGEST).digest() != digest:
+    """Read a file: its messages and the number of measurements. ValueError or struct.error when it is not whole."""
+    content, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+    if not content.startswith(_MAGIC) or blake2b(content, digest_size=_DIGEST_BYTES).digest() != digest:
         raise ValueError("not a whole spool file")
-    at = len(_MAGIC)
-    count, rows = _HEAD.unpack_from(content, at)
-    at += _HEAD.size
-    records = []
+    offset = len(_MAGIC)
+    count, rows = _HEAD.unpack_from(content, offset)
+    offset += _HEAD.size
+    messages = []
     for _ in range(count):
-        lengths = _RECORD.unpack_from(content, at)
-        at += _RECORD.size
+        lengths = _LENGTHS.unpack_from(content, offset)
+        offset += _LENGTHS.size
         fields = []
         for length in lengths:
-            fields.append(content[at : at + length])
-            at += length
-        records.append(SpooledMessage(fields[0].decode(), fields[1].decode(), fields[2]))
-    return tuple(records), rows
+            fields.append(content[offset : offset + length])
+            offset += length
+        messages.append(SpooledMessage(fields[0].decode(), fields[1].decode(), fields[2]))
+    return tuple(messages), rows
 
 
 class Spool:
     """The batches of one prober, oldest first. ``limit`` in bytes; beyond it the oldest are dropped and counted."""
 
-    def __init__(self, folder: Path, limit: int) -> None:
+    def __init__(self, folder: Path, limit: int, *, memory_bytes: int = _MEMORY_BYTES) -> None:
         self._folder = folder
         self._limit = limit
+        self._memory_bytes = memory_bytes
         self._lock: BinaryIO | None = None
         self._next = 0
+        self._in_memory = 0
         self.pending: deque[SpoolBatch] = deque()
         self.size = 0
         self.dropped = 0
@@ -98,7 +107,7 @@ class Spool:
         self.broken = 0
 
     def open(self) -> None:
-        """Take possession of the folder and of what an earlier run left. Raises StateError."""
+        """Lock the folder and take over what an earlier run left in it. Raises StateError."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = (self._folder / "lock").open("wb")
@@ -120,33 +129,35 @@ class Spool:
         self._trim()
 
     def close(self) -> None:
-        """Let go of the folder; what is pending stays in it."""
+        """Unlock the folder; what is pending stays in it."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
-    async def add(self, records: Sequence[SpooledMessage], rows: int) -> SpoolBatch:
-        """Put a batch of ``rows`` measurements on disk and return it once it is there for good.
+    async def add(self, messages: Sequence[SpooledMessage], rows: int) -> SpoolBatch:
+        """Put a batch of ``rows`` measurements on disk and return it once it is synced.
 
         A disk that is full or gone does not stop measuring: the batch is then held in memory, under the same limit.
         """
         path = self._folder / f"{self._next:020d}{_SUFFIX}"
         self._next += 1
-        data = _encode(records, rows)
+        data = _encode(messages, rows)
         try:
             await asyncio.to_thread(self._write, path, data)
         except OSError:
-            batch = SpoolBatch(None, len(data), rows, tuple(records))
+            batch = SpoolBatch(None, len(data), rows, tuple(messages))
         else:
-            batch = SpoolBatch(path, len(data), rows)
+            fits = self._in_memory + len(data) <= self._memory_bytes
+            batch = SpoolBatch(path, len(data), rows, tuple(messages) if fits else None)
         self._append(batch)
         self._trim()
         return batch
 
     async def read(self, batch: SpoolBatch) -> tuple[SpooledMessage, ...]:
-        """Return the records of a batch; none when it can no longer be read, which counts as dropped."""
-        if batch.path is None:
-            return batch.kept
+        """Return the messages of a batch; none when its file can no longer be read, which counts as dropped."""
+        if batch.messages is not None:
+            return batch.messages
+        assert batch.path is not None
         try:
             data = await asyncio.to_thread(batch.path.read_bytes)
             return _decode(data)[0]
@@ -156,7 +167,7 @@ class Spool:
             return ()
 
     def acknowledged(self, batch: SpoolBatch) -> None:
-        """Forget a batch: the bus has it."""
+        """Forget a batch that the bus has."""
         if batch in self.pending:
             self._remove(batch)
 
@@ -169,7 +180,7 @@ class Spool:
         except OSError:
             path.unlink(missing_ok=True)
             raise
-        # A new file is there for good only when its folder is.
+        # A new file survives a crash only if its folder is synced too.
         folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
@@ -179,6 +190,7 @@ class Spool:
     def _append(self, batch: SpoolBatch) -> None:
         self.pending.append(batch)
         self.size += batch.size
+        self._in_memory += 0 if batch.messages is None else batch.size
 
     def _trim(self) -> None:
         while self.size > self._limit and self.pending:
@@ -192,5 +204,6 @@ class Spool:
     def _remove(self, batch: SpoolBatch) -> None:
         self.pending.remove(batch)
         self.size -= batch.size
+        self._in_memory -= 0 if batch.messages is None else batch.size
         if batch.path is not None:
             batch.path.unlink(missing_ok=True)

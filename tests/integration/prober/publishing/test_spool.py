@@ -16,8 +16,8 @@ from services.prober.publishing.spool import Spool, SpooledMessage
 from tests.support.paths import ROOT
 
 
-def opened(folder: Path, limit: int = 1 << 20) -> Spool:
-    spool = Spool(folder, limit)
+def opened(folder: Path, limit: int = 1 << 20, memory_bytes: int = 1 << 20) -> Spool:
+    spool = Spool(folder, limit, memory_bytes=memory_bytes)
     spool.open()
     return spool
 
@@ -62,6 +62,25 @@ async def test_a_full_spool_drops_the_oldest_and_counts(tmp_path: Path) -> None:
     assert spool.dropped_rows == 7 * spool.dropped
     assert list(await spool.read(spool.pending[-1])) == records(9, size=300)
     assert sum(path.stat().st_size for path in tmp_path.glob("*.batch")) == spool.size
+    spool.close()
+
+
+async def test_what_fits_into_memory_is_not_read_from_disk(tmp_path: Path) -> None:
+    """Pending batches are kept in memory up to a bound and read from disk beyond it; what is acknowledged makes room."""
+    one = sum(len(message.payload) for message in records(0)) + 400
+    spool = opened(tmp_path, memory_bytes=2 * one)
+    for number in range(4):
+        await spool.add(records(number), rows=1)
+    assert [batch.messages is not None for batch in spool.pending] == [True, True, False, False]
+    assert [list(await spool.read(batch)) for batch in spool.pending] == [records(number) for number in range(4)]
+    for path in sorted(tmp_path.glob("*.batch"))[:3]:
+        path.unlink()
+    assert list(await spool.read(spool.pending[0])) == records(0)
+    assert await spool.read(spool.pending[2]) == ()
+    assert (spool.dropped, len(spool.pending)) == (1, 3)
+    spool.acknowledged(spool.pending[0])
+    kept = await spool.add(records(9), rows=1)
+    assert kept.messages is not None
     spool.close()
 
 

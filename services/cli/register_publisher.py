@@ -17,7 +17,7 @@ from services.core.errors import BusError, InputError
 from services.core.model import Register
 from services.core.settings import Settings
 from services.core.watched_files import file_stamps
-from services.register.bus import keep_register, publish_register
+from services.register.bus import publish_register, republish_if_lost
 from services.register.directory import load_register
 
 __all__ = ["run"]
@@ -83,7 +83,7 @@ async def _watch(directory: Path, settings: Settings, *, every: float = _KEEP_SE
 
 async def _keep(bus: Bus, directory: Path, register: Register) -> None:
     try:
-        if await keep_register(bus, register, now=time.time()):
+        if await republish_if_lost(bus, register, now=time.time()):
             typer.echo(f"register {directory} was lost and is in force again: {register_summary(register)}")
     except BusError as error:
         typer.echo(f"{error}; trying again", err=True)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from tests.bench import bench_probe
+from tests.bench.adoption import adoption
 from tests.bench.api import api
 from tests.bench.exchange import exchange
 from tests.bench.national import national
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "sensitivity": lambda asked: sensitivity(asked.links or 10_000, asked.days or 28, asked.slot),
     "exchange": lambda asked: exchange(asked.records),
     "passages": lambda asked: passages(asked.seconds),
+    "adoption": lambda asked: adoption(asked.links or 10_000),
     "start": lambda _: start(),
 }
 APART = ("scale", "publishing", "api", "visible", "sensitivity")  # they want gigabytes

@@ -29,8 +29,11 @@ class RegisterManifest(_message.Message):
     PROBE_VERSION_FIELD_NUMBER: _builtins.int
     PUBLISHED_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
     probe_version: _builtins.str
+    digest: _builtins.str
+    """SHA-256 of both versions and the hashes of all chunks, a line each, in hexadecimal digits."""
     @_builtins.property
     def published(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -42,10 +45,11 @@ class RegisterManifest(_message.Message):
         probe_version: _builtins.str = ...,
         published: _timestamp_pb2.Timestamp | None = ...,
         chunks: _abc.Iterable[Global___RegisterChunk] | None = ...,
+        digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["published", b"published"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "probe_version", b"probe_version", "published", b"published", "register_version", b"register_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "digest", b"digest", "probe_version", b"probe_version", "published", b"published", "register_version", b"register_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,12 +29,13 @@ class RegisterChunk:
 
 @dataclass(frozen=True, slots=True)
 class RegisterManifest:
-    """What makes up one published register; ``published`` in epoch seconds."""
+    """What makes up one published register; ``published`` in epoch seconds, ``digest`` over versions and chunks."""
 
     register_version: str
     probe_version: str
     published: float
     chunks: tuple[RegisterChunk, ...]
+    digest: str
 
 
 def encode_manifest(manifest: RegisterManifest) -> bytes:
@@ -47,6 +48,7 @@ def encode_manifest(manifest: RegisterManifest) -> bytes:
             register_pb2.RegisterChunk(agency=chunk.agency, key=chunk.key, sha256=chunk.sha256, bytes=chunk.bytes)
             for chunk in manifest.chunks
         ],
+        digest=manifest.digest,
     ).SerializeToString()
 
 
@@ -61,4 +63,5 @@ def decode_manifest(payload: bytes) -> RegisterManifest:
         message.probe_version,
         from_timestamp(message.published),
         tuple(RegisterChunk(chunk.agency, chunk.key, chunk.sha256, chunk.bytes) for chunk in message.chunks),
+        message.digest,
     )

@@ -1,4 +1,4 @@
-"""A register cut into chunks that fit a message, addressed by content, and put together again. Pure.
+"""A register split into chunks that fit a message and are named by their hash, and joined again. Pure.
 
 A national register exceeds the bus's limit of 1 MiB a message. There is a chunk (or several) per consumer agency, with
 its services, their links, and its endpoints, and one for all the rest; a change reaches readers as the chunks it touches.
@@ -6,19 +6,19 @@ its services, their links, and its endpoints, and one for all the rest; a change
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from typing import Any
 
-from services.core.codec import RegisterChunk
+from services.core.codec import RegisterChunk, RegisterManifest
 from services.core.model import Register
 from services.register.versions import Rows, canonical_json, from_rows, to_rows
 
-__all__ = ["is_intact", "join_chunks", "split_register"]
+__all__ = ["is_intact", "join_chunks", "make_manifest", "manifest_digest", "split_register"]
 
-_LIMIT = 512 << 10
+_MAX_CHUNK_BYTES = 512 << 10
 
 
 def split_register(register: Register) -> dict[RegisterChunk, bytes]:
@@ -31,41 +31,56 @@ def split_register(register: Register) -> dict[RegisterChunk, bytes]:
     chunks: dict[RegisterChunk, bytes] = {}
     for agency in sorted(groups):
         for content in _pack(groups[agency]):
-            sha256 = hashlib.sha256(content).hexdigest()
-            chunks[RegisterChunk(agency, f"chunk.{sha256}", sha256, len(content))] = content
+            digest = sha256(content).hexdigest()
+            chunks[RegisterChunk(agency, f"chunk.{digest}", digest, len(content))] = content
     return chunks
 
 
+def make_manifest(register: Register, chunks: Iterable[RegisterChunk], now: float) -> RegisterManifest:
+    """Return the manifest of a register published ``now``, in epoch seconds, in these chunks."""
+    kept = tuple(chunks)
+    digest = manifest_digest(register.register_version, register.probe_version, kept)
+    return RegisterManifest(register.register_version, register.probe_version, now, kept, digest)
+
+
+def manifest_digest(register_version: str, probe_version: str, chunks: Iterable[RegisterChunk]) -> str:
+    """Return the SHA-256 of both versions and the hashes of all chunks, a line each, in hexadecimal digits."""
+    return sha256(
+        "\n".join([register_version, probe_version, *(chunk.sha256 for chunk in chunks)]).encode()
+    ).hexdigest()
+
+
 def is_intact(chunk: RegisterChunk, content: bytes) -> bool:
-    """Say whether the content is that whose hash the chunk names."""
-    return hashlib.sha256(content).hexdigest() == chunk.sha256
+    """Whether a chunk's content has the hash that the chunk names."""
+    return sha256(content).hexdigest() == chunk.sha256
 
 
 def join_chunks(contents: Iterable[bytes]) -> Register:
-    """Return the register these chunks hold, without versions. ValueError when they hold none."""
-    rows: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for content in contents:
-        for section, some in json.loads(content).items():
-            rows[section] += some
-    return from_rows(rows)
+    """Return the register that these chunks hold, without versions. Raises ValueError when they hold none."""
+    return from_rows(map(json.loads, contents))
 
 
-def _agency(section: str, row: dict[str, Any], owners: dict[str, str]) -> str:
+def _agency(section: str, row: Mapping[str, Any], owners: Mapping[str, str]) -> str:
     if section in ("services", "endpoints"):
         return str(row["agency"])
     return owners[row["service"]] if section == "links" else ""
 
 
 def _pack(rows: Rows) -> Iterator[bytes]:
-    """Fill chunks row by row; a chunk goes over the limit only when a single row does."""
-    chunk: Rows = {}
+    """Yield the rows as JSON by section, each time the limit is reached; only a single row may exceed it."""
+    texts: dict[str, list[bytes]] = {}
     size = 0
     for section, some in rows.items():
         for row in some:
-            length = len(canonical_json(row)) + 1
-            if chunk and size + length > _LIMIT:
-                yield canonical_json(chunk)
-                chunk, size = {}, 0
-            chunk.setdefault(section, []).append(row)
-            size += length
-    yield canonical_json(chunk)
+            text = canonical_json(row)
+            if texts and size + len(text) + 1 > _MAX_CHUNK_BYTES:
+                yield _object(texts)
+                texts, size = {}, 0
+            texts.setdefault(section, []).append(text)
+            size += len(text) + 1
+    yield _object(texts)
+
+
+def _object(texts: Mapping[str, list[bytes]]) -> bytes:
+    """Return what canonical_json would return of the rows behind these texts."""
+    return b"{%s}" % b",".join(b'"%s":[%s]' % (name.encode(), b",".join(texts[name])) for name in sorted(texts))

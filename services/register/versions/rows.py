@@ -15,9 +15,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from services.core.model import (
     Agency,
@@ -36,6 +36,8 @@ from services.register.probes import with_written_references
 
 __all__ = ["Rows", "canonical_json", "from_rows", "to_rows", "with_versions"]
 
+T = TypeVar("T")
+
 Rows = dict[str, list[dict[str, Any]]]
 """Section name → its rows."""
 
@@ -50,16 +52,19 @@ _DENOMINATOR = (
     "weight",
 )
 
-_AGENCIES = TypeAdapter(list[Agency])
-_SERVICES = TypeAdapter(list[Service])
-_LINKS = TypeAdapter(list[Link])
-_ENDPOINTS = TypeAdapter(list[Endpoint])
-_PROBES = TypeAdapter(list[Probe])
-_MEMBERS = TypeAdapter(list[Member])
-_ROUTES = TypeAdapter(list[ExchangeRoute])
-_MAINTENANCE = TypeAdapter(list[Maintenance])
-_EVALUATION = TypeAdapter(list[Evaluation])
-_POLICY = TypeAdapter(list[Policy])
+_STRICT = ConfigDict(extra="forbid")  # a key of a later version must not be ignored
+_SECTIONS: Mapping[str, TypeAdapter[Any]] = {
+    "agencies": TypeAdapter(list[Agency], config=_STRICT),
+    "services": TypeAdapter(list[Service], config=_STRICT),
+    "links": TypeAdapter(list[Link], config=_STRICT),
+    "endpoints": TypeAdapter(list[Endpoint], config=_STRICT),
+    "probes": TypeAdapter(list[Probe], config=_STRICT),
+    "members": TypeAdapter(list[Member], config=_STRICT),
+    "routes": TypeAdapter(list[ExchangeRoute], config=_STRICT),
+    "maintenance": TypeAdapter(list[Maintenance], config=_STRICT),
+    "evaluation": TypeAdapter(list[Evaluation], config=_STRICT),
+    "policy": TypeAdapter(list[Policy], config=_STRICT),
+}
 
 
 def canonical_json(value: object) -> bytes:
@@ -73,57 +78,60 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
     ``portable`` gives references to files as written, not as this machine's paths. Probes lack the keys that say what
     they mean without being written, so that a key of a later version changes no hash; ``whole`` gives those too.
     """
-
-    def rows(adapter: TypeAdapter[Any], values: Iterable[object], *, sparse: bool = False) -> list[dict[str, Any]]:
-        dumped: list[dict[str, Any]] = adapter.dump_python(list(values), mode="json", exclude_defaults=sparse)
-        return dumped
-
-    def by_id(values: Mapping[str, object]) -> list[object]:
-        return [values[name] for name in sorted(values)]
-
-    probes = [register.probes[name] for name in sorted(register.probes)]
-    return {
-        "agencies": rows(_AGENCIES, by_id(register.agencies)),
-        "services": rows(_SERVICES, by_id(register.services)),
-        "links": list(map(_packed, rows(_LINKS, by_id(register.links)))),
-        "endpoints": list(map(_packed, rows(_ENDPOINTS, by_id(register.endpoints)))),
-        "probes": rows(_PROBES, map(with_written_references, probes) if portable else probes, sparse=not whole),
-        "members": rows(_MEMBERS, register.members),
-        "routes": rows(_ROUTES, register.routes),
-        "maintenance": rows(_MAINTENANCE, register.maintenance),
-        "evaluation": rows(_EVALUATION, [] if register.evaluation is None else [register.evaluation]),
-        "policy": rows(_POLICY, [register.policy]),
+    probes: Iterable[Probe] = _by_id(register.probes)
+    values: dict[str, Iterable[object]] = {
+        "agencies": _by_id(register.agencies),
+        "services": _by_id(register.services),
+        "links": _by_id(register.links),
+        "endpoints": _by_id(register.endpoints),
+        "probes": map(with_written_references, probes) if portable else probes,
+        "members": register.members,
+        "routes": register.routes,
+        "maintenance": register.maintenance,
+        "evaluation": [] if register.evaluation is None else [register.evaluation],
+        "policy": [register.policy],
     }
+    rows: Rows = {}
+    for section, adapter in _SECTIONS.items():
+        sparse = section == "probes" and not whole
+        rows[section] = adapter.dump_python(list(values[section]), mode="json", exclude_defaults=sparse)
+    for section in ("links", "endpoints"):
+        rows[section] = list(map(_packed, rows[section]))
+    return rows
 
 
-def from_rows(rows: Mapping[str, list[dict[str, Any]]]) -> Register:
-    """Return the register with these rows, in id order, without versions. ValueError when they are not those of one register."""
+def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
+    """Return the register whose rows are in these pieces, in id order, without versions.
 
-    def read(adapter: TypeAdapter[Any], section: str) -> Any:
-        return adapter.validate_python(list(map(_unpacked, rows.get(section, []))))
-
+    ValueError when they are not those of one register, or hold what this version does not know. No step takes longer than
+    one piece does.
+    """
+    values: dict[str, list[Any]] = {section: [] for section in _SECTIONS}
     try:
-        policies = read(_POLICY, "policy")
-        if len(policies) != 1:
-            raise ValueError(f"it holds {len(policies)} policies")
-        evaluations = read(_EVALUATION, "evaluation")
-        if len(evaluations) > 1:
-            raise ValueError(f"it holds {len(evaluations)} official evaluations")
-        return Register(
-            agencies=_by_id(read(_AGENCIES, "agencies")),
-            services=_by_id(read(_SERVICES, "services")),
-            links=_by_id(read(_LINKS, "links")),
-            endpoints=_by_id(read(_ENDPOINTS, "endpoints")),
-            probes={probe.name: probe for probe in sorted(read(_PROBES, "probes"), key=lambda probe: probe.name)},
-            policy=policies[0],
-            members=tuple(read(_MEMBERS, "members")),
-            routes=tuple(read(_ROUTES, "routes")),
-            maintenance=tuple(read(_MAINTENANCE, "maintenance")),
-            evaluation=evaluations[0] if evaluations else None,
-        )
+        for piece in pieces:
+            for section, rows in piece.items():
+                if section not in _SECTIONS:
+                    raise ValueError(f"it holds an unknown section, {section}")
+                values[section] += _SECTIONS[section].validate_python(list(map(_unpacked, rows)))
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+    if len(values["policy"]) != 1:
+        raise ValueError(f"it holds {len(values['policy'])} policies")
+    if len(values["evaluation"]) > 1:
+        raise ValueError(f"it holds {len(values['evaluation'])} official evaluations")
+    return Register(
+        agencies=_keyed(values["agencies"]),
+        services=_keyed(values["services"]),
+        links=_keyed(values["links"]),
+        endpoints=_keyed(values["endpoints"]),
+        probes={probe.name: probe for probe in sorted(values["probes"], key=lambda probe: probe.name)},
+        policy=values["policy"][0],
+        members=tuple(values["members"]),
+        routes=tuple(values["routes"]),
+        maintenance=tuple(values["maintenance"]),
+        evaluation=next(iter(values["evaluation"]), None),
+    )
 
 
 def _packed(row: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +143,11 @@ def _unpacked(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "params": [row["params"]]} if isinstance(row.get("params"), dict) else row
 
 
-def _by_id(values: list[Any]) -> dict[str, Any]:
+def _by_id(values: Mapping[str, T]) -> list[T]:
+    return [values[name] for name in sorted(values)]
+
+
+def _keyed(values: list[Any]) -> dict[str, Any]:
     return {value.id: value for value in sorted(values, key=lambda value: value.id)}
 
 

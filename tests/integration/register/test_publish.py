@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,8 +26,8 @@ from services.register.bus.publish import (
     UnverifiedError,
     fetch_register,
     follow_register,
-    keep_register,
     publish_register,
+    republish_if_lost,
 )
 from services.register.directory.load import load_register
 from tests.support.registers import write_register
@@ -84,13 +85,13 @@ async def test_a_wrong_chunk_is_refused(nats: Any, tmp_path: Path) -> None:
 
 
 async def test_a_wrong_manifest_is_refused(nats: Any, tmp_path: Path) -> None:
-    """Intact chunks under a manifest that leaves one out do not have the versions it names; bytes at random are no manifest."""
+    """A manifest that leaves a chunk out does not have the hash it names; bytes at random are no manifest."""
     async with nats.connect("register") as bus:
         await publish_register(bus, load_register(write_register(tmp_path)), now=0.0)
         manifest = decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY))
-        shorter = type(manifest)(manifest.register_version, manifest.probe_version, 0.0, manifest.chunks[:-1])
+        shorter = replace(manifest, chunks=manifest.chunks[:-1])
         await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(shorter))
-        with pytest.raises(UnverifiedError, match="the register in force has register_version"):
+        with pytest.raises(UnverifiedError, match="the manifest of the register in force has another hash"):
             await fetch_register(bus)
         await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, b"\xff\xff")
         with pytest.raises(UnverifiedError, match="cannot be read"):
@@ -145,7 +146,7 @@ async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, m
         load_register(write_register(tmp_path / "1")),
         load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
     )
-    monkeypatch.setattr("services.register.bus.publish._LOOKS", 1)
+    monkeypatch.setattr("services.register.bus.publish._ATTEMPTS", 1)
     async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish_register(writer, first, now=0.0)
         before = await writer.kv_get(REGISTER_BUCKET, CURRENT_KEY)
@@ -254,15 +255,15 @@ async def test_another_register_in_force_is_left_there(nats: Any, tmp_path: Path
         load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
     )
     async with nats.connect("register") as bus:
-        assert await keep_register(bus, ours, now=0.0)
-        assert not await keep_register(bus, ours, now=1.0)
+        assert await republish_if_lost(bus, ours, now=0.0)
+        assert not await republish_if_lost(bus, ours, now=1.0)
         await bus.kv_delete(
             REGISTER_BUCKET, decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks[0].key
         )
-        assert await keep_register(bus, ours, now=2.0)
+        assert await republish_if_lost(bus, ours, now=2.0)
         assert await fetch_register(bus) == ours
         await publish_register(bus, other, now=3.0)
-        assert not await keep_register(bus, ours, now=4.0)
+        assert not await republish_if_lost(bus, ours, now=4.0)
         assert await fetch_register(bus) == other
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from services.core.model.register import Register
-from services.register.bus.chunks import is_intact, join_chunks, split_register
+from services.register.bus.chunks import is_intact, join_chunks, make_manifest, split_register
 from services.register.directory.load import load_register
-from services.register.versions.rows import from_rows, to_rows, with_versions
+from services.register.versions.rows import canonical_json, from_rows, to_rows, with_versions
 from tests.support.registers import write_register
 
 _PROBES = (
@@ -52,7 +52,7 @@ def register(tmp_path: Path) -> Register:
 
 def test_rows_and_back_is_the_same_register(register: Register) -> None:
     """Nothing is lost or changed on the way through JSON."""
-    assert with_versions(from_rows(to_rows(register))) == register
+    assert with_versions(from_rows([to_rows(register)])) == register
 
 
 def test_chunks_and_back_is_the_same_register(register: Register) -> None:
@@ -95,3 +95,31 @@ def test_what_is_no_register_is_refused() -> None:
     content = json.dumps({"policy": [policy], "agencies": [{"id": "a", "name_en": "", "name_fa": ""}]}).encode()
     with pytest.raises(ValueError, match=r"0\.sector: Field required"):
         join_chunks([content])
+
+
+def test_what_a_later_version_wrote_is_refused(register: Register) -> None:
+    """A key or a section that this version does not know is not ignored: it could mean another way of probing."""
+    rows = to_rows(register)
+    with pytest.raises(ValueError, match=r"0\.colour: Unexpected keyword argument"):
+        from_rows([{**rows, "services": [{**rows["services"][0], "colour": "red"}]}])
+    with pytest.raises(ValueError, match="unknown section, colours"):
+        from_rows([rows, {"colours": []}])
+
+
+def test_a_chunk_is_the_canonical_text_of_its_rows(register: Register) -> None:
+    """Equal rows have equal hashes, whatever order their sections come in."""
+    for content in split_register(register).values():
+        assert canonical_json(json.loads(content)) == content
+
+
+def test_a_manifest_is_known_by_its_versions_and_chunks(register: Register) -> None:
+    """Another version or chunk gives another digest, another time of publication does not."""
+    chunks = split_register(register)
+    manifest = make_manifest(register, chunks, 0.0)
+    assert make_manifest(register, chunks, 1.0).digest == manifest.digest
+    others = [
+        make_manifest(replace(register, register_version="x"), chunks, 0.0),
+        make_manifest(replace(register, probe_version="x"), chunks, 0.0),
+        make_manifest(register, list(chunks)[1:], 0.0),
+    ]
+    assert len({manifest.digest, *(other.digest for other in others)}) == 4

@@ -40,7 +40,7 @@ def test_a_list_is_several_records(tmp_path: Path) -> None:
     one, two = {"who": "a", "host": "h"}, {"who": "b", "host": "h"}
     single, several = _with(tmp_path / "1", one), _with(tmp_path / "2", [one, two])
     assert several.endpoints["talk"].params == (one, two)
-    assert from_rows(to_rows(several)).endpoints == several.endpoints
+    assert from_rows([to_rows(several)]).endpoints == several.endpoints
     assert single.probe_version != several.probe_version
     assert single.register_version == several.register_version
 
@@ -52,7 +52,7 @@ def test_one_record_is_written_as_ever(tmp_path: Path) -> None:
     assert single.probe_version == listed.probe_version
     rows = {row["id"]: row["params"] for row in to_rows(single)["endpoints"]}
     assert (rows["talk"], rows["bus"]) == (one, {})
-    assert from_rows(to_rows(single)).endpoints == single.endpoints
+    assert from_rows([to_rows(single)]).endpoints == single.endpoints
 
 
 @pytest.mark.parametrize("params", [[], [{"who": "a", "host": "h"}, 1], [[]], "a", 1, None])

@@ -68,7 +68,7 @@ def test_a_journey_is_read_and_survives_publication(tmp_path: Path) -> None:
         "order": Capture(header="X-Order"),
     }
     assert journey.steps[2].capture == {"id": Capture(xpath="//c:id")}
-    assert from_rows(to_rows(register, whole=True)).probes["permit"] == journey
+    assert from_rows([to_rows(register, whole=True)]).probes["permit"] == journey
 
 
 def test_faults_of_steps(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A DNS question and the reading of its answer, as bytes and facts. Pure."""
+"""DNS queries, and the parsing of their answers. Pure."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ import dns.rrset
 from services.core.model import DnsQuery
 from services.prober.observation import DnsFacts
 
-__all__ = ["DnsQuestion", "MalformedAnswerError", "build_query"]
+__all__ = ["DnsQuestion", "MalformedAnswerError", "build_question"]
 
-_ID: Final = 2
-_HEADER: Final = 12
+_ID_LENGTH: Final = 2
+_HEADER_LENGTH: Final = 12
 
 
 class MalformedAnswerError(Exception):
-    """What came in answer to a question is no answer."""
+    """What came in answer to a query is not an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class DnsQuestion:
-    """A question, its id left open: each asking has an id of its own, two bytes that nobody can guess."""
+    """A query without its id: each one sent has an id of its own, two bytes that nobody can guess."""
 
     message: dns.message.Message = field(repr=False)
     wire: bytes = field(repr=False)
 
-    def asked(self, number: bytes) -> bytes:
+    def with_id(self, query_id: bytes) -> bytes:
         """Return the bytes to send."""
-        return number + self.wire[_ID:]
+        return query_id + self.wire[_ID_LENGTH:]
 
-    def answered(self, number: bytes, wire: bytes) -> DnsFacts | None:
-        """Read an answer; None for one to another question. Raises MalformedAnswerError.
+    def parse_answer(self, query_id: bytes, wire: bytes) -> DnsFacts | None:
+        """Return the facts of an answer; None for an answer to another query. Raises MalformedAnswerError.
 
-        One that says that it is truncated is read as far as it goes.
+        An answer that is marked as truncated is parsed as far as it goes.
         """
-        if wire[:_ID] != number:
+        if wire[:_ID_LENGTH] != query_id:
             return None
-        if len(wire) < _HEADER:
+        if len(wire) < _HEADER_LENGTH:
             raise MalformedAnswerError("the answer is shorter than a DNS header")
         try:
-            return self._read(self.wire[:_ID] + wire[_ID:])
+            return self._parse(self.wire[:_ID_LENGTH] + wire[_ID_LENGTH:])
         except (dns.exception.DNSException, ValueError) as error:
             raise MalformedAnswerError("the answer is not a DNS message") from error
 
-    def _read(self, wire: bytes) -> DnsFacts | None:
+    def _parse(self, wire: bytes) -> DnsFacts | None:
         answer = dns.message.from_wire(
             wire, keyring=False, one_rr_per_rrset=True, ignore_trailing=True, continue_on_error=True
         )
         truncated = bool(answer.flags & dns.flags.TC)
         if answer.errors and not truncated:
-            raise MalformedAnswerError("the answer is not a whole DNS message")
+            raise MalformedAnswerError("the answer is not a complete DNS message")
         if not answer.flags & dns.flags.QR:
-            raise MalformedAnswerError("what came is a question itself")
+            raise MalformedAnswerError("the answer is itself a query")
         if not self.message.is_response(answer):
             return None
         return DnsFacts(
@@ -68,14 +68,14 @@ class DnsQuestion:
         )
 
 
-def build_query(query: DnsQuery) -> DnsQuestion:
-    """Build the question, without EDNS, as the simplest clients ask. Raises ValueError when it holds no name."""
+def build_question(query: DnsQuery) -> DnsQuestion:
+    """Return the question of a definition's query, without EDNS, as the simplest clients send it. Raises ValueError."""
     try:
         flags = dns.flags.RD if query.recursion else dns.flags.Flag(0)
         message = dns.message.make_query(query.name, query.type, flags=flags, id=0)
         return DnsQuestion(message, message.to_wire())
     except dns.exception.DNSException as error:
-        raise ValueError("the question's name is not a domain name") from error
+        raise ValueError("the query's name is not a domain name") from error
 
 
 def _texts(section: Iterable[dns.rrset.RRset]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""One question in one datagram, and the answer to it."""
+"""One query in one datagram, and its answer."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ T = TypeVar("T")
 
 
 class _Exchange(asyncio.DatagramProtocol, Generic[T]):
-    """Waits for the first datagram that ``read`` finds to be the answer."""
+    """Waits for the first datagram that ``parse`` recognises as the answer."""
 
-    def __init__(self, read: Callable[[bytes], T | None]) -> None:
-        self.answered: asyncio.Future[tuple[T, float]] = asyncio.get_running_loop().create_future()
-        self._read = read
+    def __init__(self, parse: Callable[[bytes], T | None]) -> None:
+        self.answer: asyncio.Future[tuple[T, float]] = asyncio.get_running_loop().create_future()
+        self._parse = parse
 
     def datagram_received(self, data: bytes, _: object) -> None:
-        """Take the answer, and nothing else."""
-        if self.answered.done():
+        """Resolve the future if this is the answer, or if parsing fails."""
+        if self.answer.done():
             return
         try:
-            answer = self._read(data)
+            answer = self._parse(data)
         except Exception as error:  # noqa: BLE001 - a loop swallows what its callbacks raise
-            self.answered.set_exception(error)
+            self.answer.set_exception(error)
         else:
             if answer is not None:
-                self.answered.set_result((answer, perf_counter()))
+                self.answer.set_result((answer, perf_counter()))
 
     def error_received(self, error: Exception) -> None:
-        """Take note that the datagram could not be sent, or was refused where it arrived."""
-        if not self.answered.done():
-            self.answered.set_exception(error)
+        """Fail: the datagram could not be sent, or was refused by its destination."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
-async def query_udp(address: str, port: int, data: bytes, read: Callable[[bytes], T | None]) -> tuple[T, float]:
-    """Send a datagram to an IP address; return what ``read`` makes of the answer, and when it came (perf_counter).
+async def query_udp(address: str, port: int, data: bytes, parse: Callable[[bytes], T | None]) -> tuple[T, float]:
+    """Send a datagram to an IP address; return what ``parse`` makes of the answer, and when it came (perf_counter).
 
-    ``read`` returns None for what is not the answer. Only this address and port are heard. Raises OSError, and what
-    ``read`` raises. Waits for ever: the caller has the deadline.
+    ``parse`` returns None for what is not the answer. Datagrams from other addresses and ports are ignored. Raises OSError,
+    and what ``parse`` raises. Waits without limit: the caller has the deadline.
     """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
-    plug = socket.socket(family, socket.SOCK_DGRAM)
+    sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
-        plug.setblocking(False)
-        plug.connect((address, port))
-        transport, protocol = await loop.create_datagram_endpoint(lambda: _Exchange(read), sock=plug)
+        sock.setblocking(False)
+        sock.connect((address, port))
+        transport, protocol = await loop.create_datagram_endpoint(lambda: _Exchange(parse), sock=sock)
     except BaseException:
-        plug.close()
+        sock.close()
         raise
     try:
         transport.sendto(data)
-        return await protocol.answered
+        return await protocol.answer
     finally:
         transport.abort()

@@ -1,4 +1,4 @@
-"""One gRPC call over one fresh HTTP/2 connection: all that is asked at once, then all of the answer.
+"""One gRPC call over one fresh HTTP/2 connection: the whole request at once, then the whole answer.
 
 Source: gRPC over HTTP2 (grpc/doc/PROTOCOL-HTTP2.md) and HTTP to gRPC Status Code Mapping.
 """
@@ -13,35 +13,15 @@ from typing import Final
 
 from services.core.model import Tls
 from services.prober.errors import UnusableError
-from services.prober.http import Answer, Http2Connection, Http2Request, WireRequest, send_request
+from services.prober.http import Http2Connection, Http2Request, WireRequest, send_request
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace
 from services.register.reading import unfit_for_grpc
 
 __all__ = ["CallResult", "GrpcServer", "call_metadata", "call_unary"]
 
-_USER_AGENT = "peyvand-prober/1"
-
-
-def call_metadata(
-    headers: Mapping[str, str], credential: tuple[str, str]
-) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
-    """Return the authority (empty unless a header Host gives it) and the metadata, with the credential.
-
-    Values of names that end in ``-bin`` stand in base64, as they are sent. Raises UnusableError.
-    """
-    given = {"user-agent": _USER_AGENT} | {
-        name.lower(): value for name, value in (*headers.items(), credential) if value
-    }
-    for name, value in given.items():
-        if unfit := unfit_for_grpc(name, value):
-            raise UnusableError(f"the header {name} {unfit}")
-    authority = given.pop("host", "")
-    return authority.encode(), tuple((name.encode(), value.strip().encode()) for name, value in given.items())
-
-
+_USER_AGENT: Final = "peyvand-prober/1"
 _MARGIN_SECONDS: Final = 0.1
-
 _CODES: Final = (
     "OK",
     "CANCELLED",
@@ -61,8 +41,8 @@ _CODES: Final = (
     "DATA_LOSS",
     "UNAUTHENTICATED",
 )
-# What a status of HTTP means where the answer itself does not tell how the call ended.
-_OF_HTTP: Final = {
+# The code for a status of HTTP where the answer itself does not state how the call ended.
+_HTTP_CODES: Final = {
     400: "INTERNAL",
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
@@ -72,14 +52,14 @@ _OF_HTTP: Final = {
     503: "UNAVAILABLE",
     504: "UNAVAILABLE",
 }
-_PREFIX: Final = 5
+_PREFIX_LENGTH: Final = 5
 
 Metadata = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class GrpcServer:
-    """Where calls go, and what goes with each; ``tls`` None over plain TCP. Names of metadata are in lower case."""
+    """A server, and the metadata of each call to it, names in lower case; ``tls`` None over plain TCP."""
 
     host: str
     port: int
@@ -96,6 +76,21 @@ class CallResult:
     messages: tuple[bytes, ...] = field(repr=False, default=())
 
 
+def call_metadata(headers: Mapping[str, str], credential: tuple[str, str]) -> tuple[bytes, Metadata]:
+    """Return the authority (empty unless a header Host gives it), and the headers and the credential as metadata.
+
+    Values of names that end in ``-bin`` are in base64, as they are sent. Raises UnusableError.
+    """
+    metadata = {"user-agent": _USER_AGENT} | {
+        name.lower(): value for name, value in (*headers.items(), credential) if value
+    }
+    for name, value in metadata.items():
+        if unfit := unfit_for_grpc(name, value):
+            raise UnusableError(f"the header {name} {unfit}")
+    authority = metadata.pop("host", "")
+    return authority.encode(), tuple((name.encode(), value.strip().encode()) for name, value in metadata.items())
+
+
 async def call_unary(
     server: GrpcServer,
     path: str,
@@ -104,27 +99,28 @@ async def call_unary(
     limit: int,
     outbound: Outbound,
     trace: ProbeTrace,
-    answer: Answer,
 ) -> CallResult:
-    """Call a method and wait for its end; the answer's messages may take ``limit`` bytes together.
+    """Call a method and wait for the end of the call; the answer's messages may take ``limit`` bytes together.
 
-    Raises ProbeFailedError when the answer does not come whole, or is no gRPC.
+    Raises ProbeFailedError when the answer is not complete, or not gRPC.
     """
     body = b"".join(b"\0" + len(message).to_bytes(4, "big") + message for message in messages)
 
-    def ask() -> Http2Request:
+    def make_request() -> Http2Request:
         return Http2Request(_headers(server, path, trace.deadline - monotonic()), body)
 
-    wire = WireRequest(ask, server.host, server.port, server.tls, limit + _PREFIX, head=False)
-    connection = await send_request(wire, outbound, trace, answer)
+    request = WireRequest(make_request, server.host, server.port, server.tls, limit + _PREFIX_LENGTH, head=False)
+    connection = await send_request(request, outbound, trace)
     assert isinstance(connection, Http2Connection)
     code = _code(connection)
     return CallResult(code, tuple(_messages(b"".join(connection.body))) if code == "OK" else ())
 
 
 def _headers(server: GrpcServer, path: str, left: float) -> Metadata:
-    """Return the headers of a call that has ``left`` seconds. The server is told of some more, so that our own deadline comes
-    first: which of the two ended a call would else be chance, and with it the reason.
+    """Return the headers of a call that has ``left`` seconds.
+
+    The timeout for the server is longer, so that our own deadline comes first: otherwise chance would decide which of the
+    two ends a call, and with it the reason.
     """
     return (
         (b":method", b"POST"),
@@ -140,31 +136,32 @@ def _headers(server: GrpcServer, path: str, left: float) -> Metadata:
 
 
 def _code(connection: Http2Connection) -> str:
-    """Read how the call ended, from the trailers, or from the headers where there is nothing else."""
+    """Return how the call ended, from the trailers, or from the headers of an answer without body and trailers."""
     last = connection.trailers or ([] if connection.body else connection.headers)
-    said = next((value for name, value in last if name == b"grpc-status"), None)
-    if said is not None:
-        if not said.isdigit():
+    status = next((value for name, value in last if name == b"grpc-status"), None)
+    if status is not None:
+        if not status.isdigit():
             raise _broken("the answer's grpc-status is not a number")
-        return _CODES[int(said)] if len(said) <= 2 and int(said) < len(_CODES) else "UNKNOWN"
+        return _CODES[int(status)] if len(status) <= 2 and int(status) < len(_CODES) else "UNKNOWN"
     if connection.status != 200:
-        return _OF_HTTP.get(connection.status, "UNKNOWN")
+        return _HTTP_CODES.get(connection.status, "UNKNOWN")
     if not any(name == b"content-type" and value.startswith(b"application/grpc") for name, value in connection.headers):
         raise _broken("the answer is HTTP/2, but not gRPC")
     raise _broken("the answer ends without grpc-status")
 
 
 def _messages(body: bytes) -> Iterator[bytes]:
-    at = 0
-    while at < len(body):
-        start = at + _PREFIX
-        at = start + int.from_bytes(body[at + 1 : start], "big")
-        if start > len(body) or at > len(body):
+    end = 0
+    while end < len(body):
+        start = end + _PREFIX_LENGTH
+        compressed, length = body[end], int.from_bytes(body[end + 1 : start], "big")
+        end = start + length
+        if start > len(body) or end > len(body):
             raise _broken("the answer ends within a message")
-        if body[start - _PREFIX]:
-            detail = "the answer is compressed, which was not asked for"
+        if compressed:
+            detail = "the answer is compressed, which was not requested"
             raise ProbeFailedError(Failure(Phase.TRANSFER, Cause.ENCODING, detail))
-        yield body[start:at]
+        yield body[start:end]
 
 
 def _broken(detail: str) -> ProbeFailedError:

@@ -1,34 +1,13 @@
 """HTTP/1.1 and HTTP/2 exchanges, each over a fresh connection, and the OAuth2 tokens they need."""
 
-from services.prober.http.content_coding import (
-    DecodeError,
-    LimitError,
-    decodable,
-    decode,
-    decode_headers,
-)
-from services.prober.http.exchange import (
-    Answer,
-    HttpConnection,
-    WireRequest,
-    send_request,
-    wire_request,
-)
-from services.prober.http.http2 import (
-    Http2Connection,
-    Http2Request,
-)
-from services.prober.http.oauth2 import (
-    access_token,
-    token_issuer,
-)
-from services.prober.http.token_cache import (
-    TokenCache,
-    TokenIssuer,
-)
+from services.prober.http.content_coding import DecodeError, LimitError, decodable, decode_body, decode_headers
+from services.prober.http.exchange import WireRequest, send_request, wire_request
+from services.prober.http.http2 import Http2Connection, Http2Request
+from services.prober.http.http_connection import HttpConnection
+from services.prober.http.oauth2 import access_token, token_issuer
+from services.prober.http.token_cache import TokenCache, TokenIssuer
 
 __all__ = [
-    "Answer",
     "DecodeError",
     "Http2Connection",
     "Http2Request",
@@ -39,7 +18,7 @@ __all__ = [
     "WireRequest",
     "access_token",
     "decodable",
-    "decode",
+    "decode_body",
     "decode_headers",
     "send_request",
     "token_issuer",

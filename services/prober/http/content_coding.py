@@ -1,6 +1,6 @@
-"""Decoding of what an answer holds: headers, and compressed bodies under a limit. Pure.
+"""Decoding of answers: header texts, and compressed bodies up to a limit. Pure.
 
-A small bomb must not become a large body.
+The limit keeps a small compressed body from becoming a huge decoded one.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 
-__all__ = ["DecodeError", "LimitError", "decodable", "decode", "decode_headers"]
+__all__ = ["DecodeError", "LimitError", "decodable", "decode_body", "decode_headers"]
 
-_WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _RAW_DEFLATE = -15
 
 
@@ -23,7 +23,7 @@ class LimitError(Exception):
 
 
 def decode_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
-    """Return headers as text, names in lower case: UTF-8 where a value is that, else Latin-1 (RFC 9110, 5.5)."""
+    """Return headers as text, names in lower case: UTF-8 where a value is valid UTF-8, else Latin-1 (RFC 9110, 5.5)."""
     return tuple((name.decode("latin-1").lower(), _text(value)) for name, value in headers)
 
 
@@ -35,29 +35,29 @@ def _text(value: bytes) -> str:
 
 
 def decodable(encoding: str) -> bool:
-    """Whether bodies of this Content-Encoding can be decoded."""
-    return encoding in _WINDOW
+    """Return whether bodies of this Content-Encoding can be decoded."""
+    return encoding in _WINDOW_BITS
 
 
-def decode(data: bytes, encoding: str, limit: int) -> bytes:
+def decode_body(data: bytes, encoding: str, limit: int) -> bytes:
     """Decode ``data`` into at most ``limit`` bytes. Raises DecodeError and LimitError."""
     try:
-        return _inflate(data, _WINDOW[encoding], limit)
+        return _inflate(data, _WINDOW_BITS[encoding], limit)
     except zlib.error as error:
         if encoding != "deflate":
             raise DecodeError(f"the body is not {encoding}") from error
     try:
-        # Many servers mean the raw format when they say deflate.
+        # Many servers send the raw format as deflate.
         return _inflate(data, _RAW_DEFLATE, limit)
     except zlib.error as error:
         raise DecodeError("the body is not deflate") from error
 
 
-def _inflate(data: bytes, window: int, limit: int) -> bytes:
+def _inflate(data: bytes, window_bits: int, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
-        decoder = zlib.decompressobj(window)
+        decoder = zlib.decompressobj(window_bits)
         part = decoder.decompress(data, limit + 1 - size)
         size += len(part)
         if size > limit:
@@ -66,5 +66,5 @@ def _inflate(data: bytes, window: int, limit: int) -> bytes:
         if not decoder.eof:
             raise zlib.error("the body ends early")
         data = decoder.unused_data
-        if not data or window != _WINDOW["gzip"]:
+        if not data or window_bits != _WINDOW_BITS["gzip"]:
             return b"".join(parts)

@@ -9,96 +9,56 @@ from typing import Any, Final
 
 import httptools
 
+from services.prober.http.http_connection import HEADER_LIMIT, HEADERS_TOO_LARGE, HttpConnection
 from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
-from services.prober.transport import FreshConnection
 
-__all__ = ["Http1Connection", "ends", "said_once"]
+__all__ = ["Http1Connection"]
 
-_END: Final = re.compile(rb"\n\r?\n")
-_LENGTHS: Final = re.compile(rb"\ncontent-length[ \t]*:([0-9, \t]*)\r?(?=\n)", re.IGNORECASE)
-
-
-def ends(heard: bytes) -> bool:
-    """Whether the first head in these bytes of an HTTP/1.1 connection is there to its end."""
-    return _END.search(heard) is not None
+_HEAD_END: Final = re.compile(rb"\n\r?\n")
+_CONTENT_LENGTHS: Final = re.compile(rb"\ncontent-length[ \t]*:([0-9, \t]*)\r?(?=\n)", re.IGNORECASE)
 
 
-def said_once(heard: bytes) -> bytes | None:
-    """Return the bytes with the length in their first head said once; None where it is not said several times alike."""
-    end = _END.search(heard)
-    if end is None:
-        return None
-    head, rest = heard[: end.start() + 1], heard[end.start() + 1 :]
-    said = [length.strip() for line in _LENGTHS.findall(head) for length in line.split(b",")]
-    if len(said) < 2 or len(set(said)) > 1 or not said[0].isdigit():
-        return None
-    status, _, others = _LENGTHS.sub(b"", head).partition(b"\n")
-    return b"%b\nContent-Length: %b\r\n%b%b" % (status, said[0], others, rest)
+class Http1Connection(HttpConnection):
+    """Sends the bytes of one request, reads one answer."""
 
-
-_HEADER_LIMIT: Final = 256 * 1024
-
-
-class Http1Connection(FreshConnection):
-    """Sends ``wire`` once it can, reads one answer. ``raw_limit`` bounds the body as received, in bytes."""
-
-    __slots__ = (
-        "_head",
-        "_header_bytes",
-        "_heard",
-        "_parser",
-        "_until_close",
-        "_wire",
-        "body",
-        "headers",
-        "raw_length",
-        "raw_limit",
-        "status",
-    )
-    protocol: Final = "HTTP/1.1"
+    __slots__ = ("_head_bytes", "_parser", "_request", "_until_close")
+    protocol = "HTTP/1.1"
 
     def __init__(
         self,
         done: asyncio.Future[None],
-        wire: bytes,
+        request: bytes,
         *,
         raw_limit: int,
         head: bool = False,
         handshake: Handshake | None = None,
     ) -> None:
-        super().__init__(done, handshake)
-        self.raw_limit = raw_limit
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.body: list[bytes] = []
-        self.raw_length = 0
-        self.status = 0
-        self._wire = wire
-        self._head = head
+        super().__init__(done, raw_limit=raw_limit, head=head, handshake=handshake)
+        self._request = request
         self._parser: Any = None
-        self._header_bytes = 0
         self._until_close = False
-        self._heard = bytearray()
+        self._head_bytes = bytearray()
 
     def ready(self) -> None:
         """Send the request."""
-        self._parser = self._reading()
+        self._parser = self._new_parser()
         self.sent = perf_counter()
-        self.write(self._wire)
+        self.write(self._request)
 
-    def abandon(self) -> None:
-        """Drop the parser too, which holds us: without it all that a probe leaves behind is freed at once."""
-        super().abandon()
+    def release(self) -> None:
+        """Drop the parser too: it refers back to this object."""
+        super().release()
         self._parser = None
-        self._heard.clear()
+        self._head_bytes.clear()
 
     def received(self, data: bytes) -> None:
-        """Feed the parser."""
+        """Pass the data to the parser."""
         if not self.first_byte:
             self.first_byte = perf_counter()
-        # No more than may be needed: of interim answers there may be any number.
-        if self.phase is Phase.PROCESSING and len(self._heard) <= _HEADER_LIMIT:
-            self._heard += data
+        # The head is kept in case it must be parsed again. It is bounded: there may be any number of interim answers.
+        if self.phase is Phase.PROCESSING and len(self._head_bytes) <= HEADER_LIMIT:
+            self._head_bytes += data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -106,13 +66,14 @@ class Http1Connection(FreshConnection):
         except httptools.HttpParserCallbackError:
             raise
         except httptools.HttpParserError as error:
-            if self.phase is not Phase.PROCESSING or "Content-Length" not in str(error) or not self._read_again():
+            repeated = self.phase is Phase.PROCESSING and "Content-Length" in str(error)
+            if not repeated or not self._parse_again():
                 self.fail(Cause.PROTOCOL, f"the answer is not HTTP: {error}")
 
-    def _reading(self) -> httptools.HttpResponseParser:
+    def _new_parser(self) -> httptools.HttpResponseParser:
         parser = httptools.HttpResponseParser(self)
-        # What consumers' clients read as well: folded headers, lines without CR, chunks beside a length, spaces behind the
-        # size of a chunk (RFC 9112, 5.2, 2.2 and 6.3). Whoever sends it is not broken.
+        # Consumers' clients accept these too: folded headers, lines without CR, chunks beside a length, spaces after the
+        # size of a chunk (RFC 9112, 5.2, 2.2 and 6.3). A server that sends them is not broken.
         parser.set_dangerous_leniencies(
             lenient_headers=True,
             lenient_chunked_length=True,
@@ -121,44 +82,44 @@ class Http1Connection(FreshConnection):
         )
         return parser
 
-    def _read_again(self) -> bool:
-        """Read from the start what says one length several times, once all of its head is there; False for any other."""
-        heard = bytes(self._heard)
-        if not ends(heard):
-            # The parser has stopped, and does so again with whatever comes next.
-            return len(heard) <= _HEADER_LIMIT
-        once = said_once(heard)
-        if once is None:
+    def _parse_again(self) -> bool:
+        """Parse a head that repeats one length from the start, once it is complete; return False for any other head."""
+        head = bytes(self._head_bytes)
+        if _HEAD_END.search(head) is None:
+            # The parser has stopped, and will stop again at whatever comes next.
+            return len(head) <= HEADER_LIMIT
+        single = _with_one_length(head)
+        if single is None:
             return False
-        self._heard.clear()
+        self._head_bytes.clear()
         self.headers.clear()
         self._header_bytes = 0
-        self._parser = self._reading()
-        self.received(once)
+        self._parser = self._new_parser()
+        self.received(single)
         return True
 
-    def finished(self) -> None:
-        """Take note that the peer has no more to say, which ends an answer without a length of its own."""
+    def peer_closed(self) -> None:
+        """Complete an answer without a length of its own; fail any other."""
         if self._until_close and self.phase is Phase.TRANSFER:
             self.complete()
         else:
-            super().finished()
+            super().peer_closed()
 
-    # What the parser calls.
+    # The parser calls these, and on_body.
 
     def on_status(self, _reason: bytes) -> None:
-        """Begin an answer."""
-        if self.ended:  # what follows a whole answer is none of it
+        """Start an answer."""
+        if self.ended:  # what follows a complete answer is not part of it
             return
         self.status = self._parser.get_status_code()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one header."""
+        """Add one header."""
         if self.ended:
             return
         self._header_bytes += len(name) + len(value)
-        if self._header_bytes > _HEADER_LIMIT:
-            self.fail(Cause.PROTOCOL, f"the headers are larger than {_HEADER_LIMIT >> 10} KiB")
+        if self._header_bytes > HEADER_LIMIT:
+            self.fail(Cause.PROTOCOL, HEADERS_TOO_LARGE)
         elif b"\0" in value:
             self.fail(Cause.PROTOCOL, "a header holds a zero byte")
         else:
@@ -168,7 +129,7 @@ class Http1Connection(FreshConnection):
         """Expect the body, if there is one."""
         if self.ended:
             return
-        # Empty reason phrases skip on_status in the parser.
+        # The parser skips on_status when the reason phrase is empty.
         self.status = status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             return
@@ -179,21 +140,11 @@ class Http1Connection(FreshConnection):
             self.complete()
 
     def _chunked(self) -> bool:
-        """Whether the body comes in chunks; one that is coded otherwise alone ends with the connection (RFC 9112, 6.3)."""
+        """Return whether the body comes in chunks; with other codings only, it ends with the connection (RFC 9112, 6.3)."""
         return any(name.lower() == b"transfer-encoding" and b"chunked" in value.lower() for name, value in self.headers)
 
-    def on_body(self, data: bytes) -> None:
-        """Take a part of the body."""
-        if self.ended:
-            return
-        self.raw_length += len(data)
-        if self.raw_length > self.raw_limit:
-            self.fail(Cause.BODY_LIMIT, "the body is larger than its limit")
-        else:
-            self.body.append(data)
-
     def on_message_complete(self) -> None:
-        """End an answer: an interim one, or the one we wait for."""
+        """Complete the answer, or discard an interim one."""
         if self.ended:
             return
         if 100 <= self.status < 200 and self.status != 101:
@@ -202,3 +153,19 @@ class Http1Connection(FreshConnection):
             self.first_byte = 0.0
             return
         self.complete()
+
+
+def _with_one_length(data: bytes) -> bytes | None:
+    """Return the data with one Content-Length in its first head, where that repeats the same one (RFC 9110, 8.6).
+
+    None when the head does not repeat a length, or the lengths differ.
+    """
+    end = _HEAD_END.search(data)
+    if end is None:
+        return None
+    head, rest = data[: end.start() + 1], data[end.start() + 1 :]
+    lengths = [length.strip() for line in _CONTENT_LENGTHS.findall(head) for length in line.split(b",")]
+    if len(lengths) < 2 or len(set(lengths)) > 1 or not lengths[0].isdigit():
+        return None
+    status_line, _, headers = _CONTENT_LENGTHS.sub(b"", head).partition(b"\n")
+    return b"%b\nContent-Length: %b\r\n%b%b" % (status_line, lengths[0], headers, rest)

@@ -1,31 +1,30 @@
-"""OAuth2 access tokens: remembered until shortly before they expire, and shared by all targets of one issuer."""
+"""OAuth2 access tokens, cached until shortly before they expire, and shared by all targets of one issuer."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
 from services.core.model import Tls
+from services.prober.transport import SharedTasks
 
 __all__ = ["AccessToken", "TokenCache", "TokenError", "TokenIssuer"]
 
-# A token must still be good when the request that bears it arrives.
+# A token must still be valid when the request that carries it arrives.
 _MARGIN_SECONDS = 30.0
 _MARGIN_SHARE = 0.1
-# An issuer that fails is not asked by every probe that is due: some lock clients out that insist.
+# Probes do not all repeat a request that failed: some issuers lock out clients that insist.
 _FAILURE_SECONDS = 1.0
 
 
 class TokenError(Exception):
-    """There is no token; the message says why, and holds no secret."""
+    """No token can be had. The message says why, and holds no secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenIssuer:
-    """Who gives tokens, to which client, for what, and how it is reached. ``client_secret`` is a reference."""
+    """An issuer of tokens, for one client and scope, and how it is reached. ``client_secret`` is a reference."""
 
     url: str
     client_id: str
@@ -37,7 +36,7 @@ class TokenIssuer:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """An access token, good for ``seconds`` from when it was asked for."""
+    """An access token, valid for ``seconds`` from when it was requested."""
 
     value: str = field(repr=False)
     seconds: float
@@ -48,55 +47,47 @@ class TokenCache:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._known: dict[TokenIssuer, tuple[float, str | TokenError]] = {}
-        self._asked: dict[TokenIssuer, asyncio.Task[str | TokenError]] = {}
+        self._cache: dict[TokenIssuer, tuple[float, str | TokenError]] = {}
+        self._requests: SharedTasks[TokenIssuer, str | TokenError] = SharedTasks()
 
     def __repr__(self) -> str:
-        return f"<TokenCache of {len(self._known)} issuers>"
+        return f"<TokenCache of {len(self._cache)} issuers>"
 
-    async def get(self, issuer: TokenIssuer, ask: Callable[[], Awaitable[AccessToken]]) -> str:
-        """Return the issuer's token, from ``ask`` when there is none or it ends soon. Raises TokenError, as ``ask`` does."""
-        known = self._known.get(issuer)
-        if known is not None and self._clock() < known[0]:
-            answer = known[1]
+    async def get(self, issuer: TokenIssuer, request: Callable[[], Awaitable[AccessToken]]) -> str:
+        """Return the issuer's token, from ``request`` when none is cached or it expires soon.
+
+        Raises TokenError, as ``request`` does.
+        """
+        cached = self._cache.get(issuer)
+        if cached is not None and self._clock() < cached[0]:
+            answer = cached[1]
         else:
-            task = self._asked.get(issuer)
-            if task is None:
-                task = asyncio.create_task(self._ask(issuer, ask))
-                self._asked[issuer] = task
-                task.add_done_callback(lambda _: self._asked.pop(issuer, None))
-            # Shielded: one probe's deadline must not end the request for the others.
-            answer = await asyncio.shield(task)
+            answer = await self._requests.run(issuer, lambda: self._request(issuer, request))
         if isinstance(answer, TokenError):
             raise TokenError(str(answer))
         return answer
 
-    async def _ask(self, issuer: TokenIssuer, ask: Callable[[], Awaitable[AccessToken]]) -> str | TokenError:
-        asked = self._clock()
+    async def _request(self, issuer: TokenIssuer, request: Callable[[], Awaitable[AccessToken]]) -> str | TokenError:
+        requested = self._clock()
         answer: str | TokenError
         try:
-            token = await ask()
+            token = await request()
         except TokenError as error:
             answer, until = error, self._clock() + _FAILURE_SECONDS
         else:
             answer = token.value
-            until = asked + token.seconds - min(_MARGIN_SECONDS, _MARGIN_SHARE * token.seconds)
+            until = requested + token.seconds - min(_MARGIN_SECONDS, _MARGIN_SHARE * token.seconds)
         now = self._clock()
-        self._known = {other: known for other, known in self._known.items() if now < known[0]}
-        self._known[issuer] = (until, answer)
+        self._cache = {other: cached for other, cached in self._cache.items() if now < cached[0]}
+        self._cache[issuer] = (until, answer)
         return answer
 
     def drop(self, issuer: TokenIssuer, value: str) -> None:
-        """Forget a token that was refused, unless another has taken its place: the next probe asks anew."""
-        known = self._known.get(issuer)
-        if known is not None and known[1] == value:
-            del self._known[issuer]
+        """Forget a token that a target refused, unless another has replaced it: the next probe requests a new one."""
+        cached = self._cache.get(issuer)
+        if cached is not None and cached[1] == value:
+            del self._cache[issuer]
 
     async def close(self) -> None:
-        """Stop asking."""
-        tasks = list(self._asked.values())
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        """Cancel the requests under way."""
+        await self._requests.close()

@@ -1,10 +1,7 @@
 """One module per kind of probe: a definition and a target in, an observation out."""
 
 from services.prober.kinds.by_name import KINDS
-from services.prober.kinds.http import (
-    HttpTarget,
-    http_target,
-)
+from services.prober.kinds.http_target import HttpTarget, build_http_target
 from services.prober.kinds.kind import ProbeKind
 
-__all__ = ["KINDS", "HttpTarget", "ProbeKind", "http_target"]
+__all__ = ["KINDS", "HttpTarget", "ProbeKind", "build_http_target"]

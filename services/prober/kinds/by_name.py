@@ -1,4 +1,4 @@
-"""Every kind of probe by its name in probe definitions."""
+"""The kinds of probe by their names in probe definitions: a new kind is added here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from services.prober.kinds import dns, grpc, http, journey, soap, tcp, tls, xroa
 from services.prober.kinds.kind import ProbeKind
 
 __all__ = ["KINDS"]
-
 
 KINDS: dict[str, ProbeKind] = {
     "http": ProbeKind(http.prepare, http.probe),

@@ -1,7 +1,7 @@
-"""Probe kind `dns`: one question to one name server, over UDP or TCP (docs/probing.md §2).
+"""Probe kind `dns`: one query to one name server, over UDP or TCP (docs/probing.md §2).
 
-The latency is from sending the question to the end of its answer. An answer over UDP that says it is truncated is
-judged as it is and not asked for again over TCP: one attempt.
+The latency is from sending the query to the end of its answer. A truncated answer over UDP is judged as it is, and the
+query is not repeated over TCP: one attempt.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Final
 
 from services.core.model import Probe, fill_placeholders, fill_probe
-from services.prober.dns import DnsQuestion, MalformedAnswerError, build_query, query_udp
+from services.prober.dns import DnsQuestion, MalformedAnswerError, build_question, query_udp
 from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase
 from services.prober.transport import (
@@ -22,7 +22,6 @@ from services.prober.transport import (
     Outbound,
     ProbeFailedError,
     ProbeTrace,
-    observed,
     parse_host_port,
     resolve_host,
     run_connection,
@@ -33,12 +32,14 @@ from services.prober.transport import (
 __all__ = ["DnsTarget", "prepare", "probe"]
 
 _PORT: Final = 53
-_LENGTH: Final = 2
+_ID_LENGTH: Final = 2
+# Of the length before each message over TCP.
+_PREFIX_LENGTH: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class DnsTarget:
-    """One target, ready to be asked; ``transport`` udp or tcp."""
+    """One target, ready to be probed; ``transport`` udp or tcp."""
 
     outbound: Outbound = field(repr=False)
     host: str
@@ -50,89 +51,89 @@ class DnsTarget:
 
 @dataclass(slots=True)
 class _Answer:
-    """What came, and when (perf_counter); None until it did."""
+    """The answer's facts, and when it came (perf_counter); None and 0 before."""
 
     facts: DnsFacts | None = None
-    at: float = 0.0
+    time: float = 0.0
 
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> DnsTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises ValueError."""
     host, port = parse_host_port(fill_placeholders(target, params), _PORT)
     query = fill_probe(definition, params).query
-    return DnsTarget(environment.outbound, host, port, build_query(query), query.transport, definition.ip)
+    return DnsTarget(environment.outbound, host, port, build_question(query), query.transport, definition.ip)
 
 
 async def probe(target: DnsTarget, deadline: float) -> Observation:
-    """Ask once, from a port of its own; end by ``deadline`` (monotonic seconds), always."""
+    """Query once, from a port of its own; end by ``deadline`` (monotonic seconds), always."""
     trace, answer = ProbeTrace(deadline, ip=target.ip), _Answer()
-    asking = _ask_over_tcp if target.transport == "tcp" else _ask_over_udp
-    failure = await run_until_deadline(trace, asking(target, trace, answer))
-    latency = None if failure else answer.at - trace.first_sent
-    return observed(trace, failure, latency, protocol="DNS", dns=answer.facts)
+    query = _query_tcp if target.transport == "tcp" else _query_udp
+    failure = await run_until_deadline(trace, query(target, trace, answer))
+    latency = None if failure else answer.time - trace.first_sent
+    return trace.observation(failure, latency, protocol="DNS", dns=answer.facts)
 
 
-async def _ask_over_udp(target: DnsTarget, trace: ProbeTrace, answer: _Answer) -> None:
-    question, number = target.question, os.urandom(2)
+async def _query_udp(target: DnsTarget, trace: ProbeTrace, answer: _Answer) -> None:
+    question, query_id = target.question, os.urandom(_ID_LENGTH)
 
-    def read(data: bytes) -> DnsFacts | None:
-        return question.answered(number, data)
+    def parse(data: bytes) -> DnsFacts | None:
+        return question.parse_answer(query_id, data)
 
-    async def ask(address: str) -> tuple[DnsFacts, float]:
-        return await query_udp(address, target.port, question.asked(number), read)
+    async def query(address: str) -> tuple[DnsFacts, float]:
+        return await query_udp(address, target.port, question.with_id(query_id), parse)
 
     addresses = await resolve_host(target.host, target.outbound, trace)
     trace.phase = Phase.PROCESSING
     trace.first_sent = perf_counter()
     try:
-        answer.facts, answer.at = await try_addresses(addresses, ask, trace, silent=Phase.PROCESSING)
+        answer.facts, answer.time = await try_addresses(addresses, query, trace, silent=Phase.PROCESSING)
     except MalformedAnswerError as error:
         raise ProbeFailedError(Failure(Phase.PROCESSING, Cause.PROTOCOL, str(error))) from error
     finally:
-        trace.processing = (answer.at or perf_counter()) - trace.first_sent
+        trace.processing = (answer.time or perf_counter()) - trace.first_sent
 
 
-async def _ask_over_tcp(target: DnsTarget, trace: ProbeTrace, answer: _Answer) -> None:
-    stream = await run_connection(
-        target.host, target.port, lambda done: _Exchange(done, target.question), target.outbound, trace
+async def _query_tcp(target: DnsTarget, trace: ProbeTrace, answer: _Answer) -> None:
+    connection = await run_connection(
+        target.host, target.port, lambda done: _TcpQuery(done, target.question), target.outbound, trace
     )
-    answer.facts, answer.at = stream.facts, stream.ended
+    answer.facts, answer.time = connection.facts, connection.ended
 
 
-class _Exchange(FreshConnection):
-    """Sends one question and waits for its answer, each behind its length in two bytes (RFC 1035 §4.2.2)."""
+class _TcpQuery(FreshConnection):
+    """Sends one query and waits for its answer, each after its length in two bytes (RFC 1035 §4.2.2)."""
 
-    __slots__ = ("_number", "_pending", "_question", "facts")
+    __slots__ = ("_buffer", "_query_id", "_question", "facts")
 
     def __init__(self, done: asyncio.Future[None], question: DnsQuestion) -> None:
         super().__init__(done)
         self.facts: DnsFacts | None = None
-        self._number = os.urandom(2)
+        self._buffer = bytearray()
+        self._query_id = os.urandom(_ID_LENGTH)
         self._question = question
-        self._pending = bytearray()
 
     def ready(self) -> None:
-        """Ask."""
+        """Send the query."""
         self.sent = perf_counter()
-        question = self._question.asked(self._number)
-        self.write(len(question).to_bytes(_LENGTH, "big") + question)
+        query = self._question.with_id(self._query_id)
+        self.write(len(query).to_bytes(_PREFIX_LENGTH, "big") + query)
 
     def received(self, data: bytes) -> None:
-        """Read each message that is whole, until the answer."""
+        """Parse each complete message, until the answer."""
         self.first_byte = self.first_byte or perf_counter()
         self.phase = Phase.TRANSFER
-        self._pending += data
-        while not self.ended and len(self._pending) >= _LENGTH:
-            end = _LENGTH + int.from_bytes(self._pending[:_LENGTH], "big")
-            if len(self._pending) < end:
+        self._buffer += data
+        while not self.ended and len(self._buffer) >= _PREFIX_LENGTH:
+            end = _PREFIX_LENGTH + int.from_bytes(self._buffer[:_PREFIX_LENGTH], "big")
+            if len(self._buffer) < end:
                 return
-            message = bytes(self._pending[_LENGTH:end])
-            del self._pending[:end]
-            self._take(message)
+            message = bytes(self._buffer[_PREFIX_LENGTH:end])
+            del self._buffer[:end]
+            self._parse(message)
 
-    def _take(self, message: bytes) -> None:
+    def _parse(self, message: bytes) -> None:
         try:
-            self.facts = self._question.answered(self._number, message)
+            self.facts = self._question.parse_answer(self._query_id, message)
         except MalformedAnswerError as error:
             self.fail(Cause.PROTOCOL, str(error))
         else:

@@ -1,9 +1,9 @@
 """Probe kind `grpc`: the health check, or any unary method, over HTTP/2 (docs/probing.md §2).
 
-A method is known from a descriptor set, or from what the server tells of itself. That is asked over connections of their
-own, outside the target's time: before the first call, and again every few minutes after one. A server that does not
-describe itself leaves us unable to ask: UNKNOWN/PROBER_ERROR. One that describes itself without the service asked for is
-judged as one that has no such method, and one that does not answer our question as one that does not answer.
+A method is known from a descriptor set, or from the server's reflection. Reflection uses connections of its own, outside
+the target's time: before the first call, and again every few minutes after one. A server without reflection cannot be
+probed: UNKNOWN/PROBER_ERROR. A server whose reflection does not know the service is judged as one without the method, and
+one that does not answer reflection as one that does not answer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from services.prober.grpc import (
     call_unary,
     describe_service,
 )
-from services.prober.http import Answer, TokenIssuer, access_token, decode_headers, token_issuer
+from services.prober.http import Http2Connection, TokenIssuer, access_token, decode_headers, token_issuer
 from services.prober.observation import Cause, Failure, Observation, Phase, RpcFacts
 from services.prober.secrets import credential_header
 from services.prober.transport import ProbeFailedError, ProbeTrace, parse_host_port, run_until_deadline
@@ -41,7 +41,7 @@ __all__ = ["GrpcTarget", "prepare", "probe"]
 
 @dataclass(frozen=True, slots=True)
 class GrpcTarget:
-    """One target, ready to be called. ``method`` and ``message`` are None while only the server can tell them."""
+    """One target, ready to be called. ``method`` and ``message`` are None when they depend on the server's reflection."""
 
     environment: ProbeEnvironment = field(repr=False)
     server: GrpcServer
@@ -55,7 +55,7 @@ class GrpcTarget:
 
     @property
     def key(self) -> ServiceKey:
-        """Under which what the server tells of itself is remembered."""
+        """The key of the server's reflected descriptors in their cache."""
         return self.server.host, self.server.port, self.server.tls is not None, self.call.partition("/")[0]
 
 
@@ -97,118 +97,123 @@ def _authority(host: str, port: int) -> bytes:
 
 async def probe(target: GrpcTarget, deadline: float) -> Observation:
     """Call once over a fresh connection; end by ``deadline`` (monotonic seconds), always. Raises DescriptorError."""
-    trace, talk = ProbeTrace(deadline, target.ip), _Talk(target)
-    try:
-        await talk.authorize(deadline)
-    except ProbeFailedError as stopped:
-        return talk.observation(trace, stopped.failure)
-    awaited = perf_counter() - trace.start
-    trace = ProbeTrace(deadline, target.ip)
-    failure = await run_until_deadline(trace, talk.begin(trace))
-    if failure is None and talk.method is not None:
-        trace = ProbeTrace(deadline, target.ip)  # what came before is not the target's time
-        failure = await run_until_deadline(trace, talk.call(trace))
-    observation = replace(talk.observation(trace, failure), awaited=awaited)
-    await talk.end(deadline)
+    trace, call = ProbeTrace(deadline, target.ip), _Call(target)
+    awaited = 0.0
+    if target.issuer is not None:
+        try:
+            await call.authorize(target.issuer, deadline)
+        except ProbeFailedError as failed:
+            return call.observation(trace, failed.failure)
+        awaited = perf_counter() - trace.start
+        trace = ProbeTrace(deadline, target.ip)  # the issuer's time is not the target's
+    failure: Failure | None = None
+    if call.method is None:
+        failure = await run_until_deadline(trace, call.find_method(trace))
+        if call.method is not None:
+            trace = ProbeTrace(deadline, target.ip)  # nor is that of reflection
+    if failure is None and call.method is not None:
+        failure = await run_until_deadline(trace, call.make(trace))
+    observation = call.observation(trace, failure, awaited)
+    await call.finish(deadline)
     return observation
 
 
-class _Talk:
-    """One call, and what is needed for it."""
+class _Call:
+    """One call, and what it needs. ``method`` is None until it is known."""
 
     def __init__(self, target: GrpcTarget) -> None:
-        self.target = target
         self.method = target.method
+        self._target = target
         self._message = target.message
         self._server = target.server
         self._token = ""
-        self._answer = Answer()
         self._code = ""
         self._body = b""
 
-    async def authorize(self, deadline: float) -> None:
-        """Get a token by ``deadline`` (monotonic seconds), where one is needed. Raises ProbeFailedError."""
-        target, environment = self.target, self.target.environment
-        if target.issuer is not None:
-            self._token = await access_token(
-                target.issuer, environment.outbound, environment.tokens, environment.secrets, deadline
-            )
-            bearer = (b"authorization", f"Bearer {self._token}".encode())
-            self._server = replace(self._server, metadata=(*self._server.metadata, bearer))
+    async def authorize(self, issuer: TokenIssuer, deadline: float) -> None:
+        """Add a token, which is there by ``deadline`` (monotonic seconds), to the metadata. Raises ProbeFailedError."""
+        environment = self._target.environment
+        self._token = await access_token(
+            issuer, environment.outbound, environment.tokens, environment.secrets, deadline
+        )
+        bearer = (b"authorization", f"Bearer {self._token}".encode())
+        self._server = replace(self._server, metadata=(*self._server.metadata, bearer))
 
-    async def begin(self, trace: ProbeTrace) -> None:
-        """Get the method, where it is not there yet. Raises ProbeFailedError and DescriptorError."""
-        target = self.target
-        if self.method is not None:
-            return
+    async def find_method(self, trace: ProbeTrace) -> None:
+        """Find the method by reflection; none if the server lacks it. Raises ProbeFailedError and DescriptorError."""
+        target = self._target
         try:
-            known = target.environment.descriptors.of_server(target.key) or await self._describe(trace)
-            self.method = known.method(target.call)
+            descriptors = target.environment.descriptors.of_server(target.key) or await self._describe(trace)
+            self.method = descriptors.method(target.call)
         except MethodNotFoundError:
             self._code = "UNIMPLEMENTED"
             return
         self._message = self.method.request(target.body)
 
     async def _describe(self, trace: ProbeTrace) -> Descriptors:
-        target = self.target
-        descriptors = await describe_service(target.key[3], self._server, target.environment.outbound, trace)
+        target = self._target
+        try:
+            descriptors = await describe_service(target.key[3], self._server, target.environment.outbound, trace)
+        finally:
+            trace.connection = None  # its answer is not the target's
         target.environment.descriptors.keep(target.key, descriptors)
         return descriptors
 
-    async def call(self, trace: ProbeTrace) -> None:
-        """Call, and read the answer. Raises ProbeFailedError."""
+    async def make(self, trace: ProbeTrace) -> None:
+        """Make the call, and decode the answer. Raises ProbeFailedError."""
         method, message = self.method, self._message
         assert method is not None
         assert message is not None
-        ended = await call_unary(
+        target = self._target
+        result = await call_unary(
             self._server,
             method.path,
             [message],
-            limit=self.target.body_limit,
-            outbound=self.target.environment.outbound,
+            limit=target.body_limit,
+            outbound=target.environment.outbound,
             trace=trace,
-            answer=self._answer,
         )
-        self._code = ended.code
-        if ended.code != "OK":
+        self._code = result.code
+        if result.code != "OK":
             return
-        if len(ended.messages) != 1:
-            detail = f"the answer holds {len(ended.messages)} messages instead of one"
+        if len(result.messages) != 1:
+            detail = f"the answer holds {len(result.messages)} messages instead of one"
             raise ProbeFailedError(Failure(Phase.TRANSFER, Cause.PROTOCOL, detail))
         try:
-            self._body = method.answer(ended.messages[0])
+            self._body = method.answer(result.messages[0])
         except GrpcAnswerError as error:
             raise ProbeFailedError(Failure(Phase.TRANSFER, Cause.ENCODING, str(error))) from error
 
-    def observation(self, trace: ProbeTrace, failure: Failure | None) -> Observation:
-        """Return the facts, of a probe that ends now."""
-        seen = self._answer.connection
-        said = [*seen.headers, *getattr(seen, "trailers", ())] if seen else []
+    def observation(self, trace: ProbeTrace, failure: Failure | None, awaited: float = 0.0) -> Observation:
+        """Return the facts of a probe that ends now."""
+        connection = trace.connection
+        answer = connection if isinstance(connection, Http2Connection) else None
         return Observation(
             time=trace.began,
             duration=perf_counter() - trace.start,
             phases=trace.phases(),
-            latency=seen.ended - trace.first_sent if seen and failure is None else None,
-            status=seen.status if seen else 0,
-            headers=decode_headers(said),
+            latency=answer.ended - trace.first_sent if answer and failure is None else None,
+            status=answer.status if answer else 0,
+            headers=decode_headers([*answer.headers, *answer.trailers]) if answer else (),
             body=self._body,
-            raw_length=seen.raw_length if seen else 0,
+            raw_length=answer.raw_length if answer else 0,
             body_length=len(self._body),
             failure=failure,
             certificate=trace.certificate,
             addresses=tuple(trace.addresses),
-            protocol=seen.protocol if seen and seen.status else "",
+            protocol=answer.protocol if answer and answer.status else "",
             tls_version=trace.tls_version,
-            rpc=RpcFacts(self._code, self._serving(), health=not self.target.call) if self._code else None,
+            rpc=RpcFacts(self._code, self._serving(), health=not self._target.call) if self._code else None,
+            awaited=awaited,
         )
 
     def _serving(self) -> str:
-        """Return what a health check says; a status of later versions is a number."""
-        return str(orjson.loads(self._body)["status"]) if self._body and not self.target.call else ""
+        """Return the status in a health check's answer; a status of later versions is a number."""
+        return str(orjson.loads(self._body)["status"]) if self._body and not self._target.call else ""
 
-    async def end(self, deadline: float) -> None:
-        """Drop a token that was refused; ask the server again to describe itself, in the time that is left."""
-        target = self.target
+    async def finish(self, deadline: float) -> None:
+        """Drop a refused token; repeat the reflection when it is due, in the time that is left."""
+        target = self._target
         if self._code == "UNAUTHENTICATED" and target.issuer is not None:
             target.environment.tokens.drop(target.issuer, self._token)
         if target.method is None and target.environment.descriptors.is_stale(target.key):

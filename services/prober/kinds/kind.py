@@ -1,4 +1,4 @@
-"""What a kind of probe is."""
+"""What every kind of probe provides."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["ProbeKind"]
 
 @dataclass(frozen=True, slots=True)
 class ProbeKind:
-    """A kind of probe: what makes its targets ready, once, and what probes one of them by a deadline.
+    """A kind of probe: ``prepare`` builds a target once, ``probe`` probes it by a deadline.
 
-    ``prepare(definition, target, params, environment)`` fills in the texts and raises MissingSecretError or ValueError;
-    ``probe(target, deadline)`` takes what it returned and monotonic seconds.
+    ``prepare(definition, target, params, environment)`` fills in the texts and raises MissingSecretError or ValueError.
+    ``probe(built, deadline)`` takes what it returned and monotonic seconds; it ends by the deadline, always.
     """
 
     prepare: Callable[[Probe, str, Mapping[str, object], ProbeEnvironment], Any]

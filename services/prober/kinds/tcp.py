@@ -1,7 +1,7 @@
-"""Probe kind `tcp`: a connection, and over it perhaps a talk in lines (docs/probing.md §2).
+"""Probe kind `tcp`: a connection, and optionally a dialogue in lines over it (docs/probing.md §2).
 
-Each item of ``lines`` waits for a line that matches ``expect``, then sends ``send`` and a line feed, then goes over to
-TLS; what it lacks it skips. The latency is from the start of connecting to the connection or the end of the talk.
+Each item of ``lines`` waits for a line that matches ``expect``, then sends ``send`` and a line feed, then switches to TLS;
+it skips what it lacks. The latency is from the start of connecting to the connection or to the end of the dialogue.
 """
 
 from __future__ import annotations
@@ -22,17 +22,15 @@ from services.prober.transport import (
     Outbound,
     ProbeTrace,
     handshake_factory,
-    observed,
     parse_host_port,
     run_connection,
     run_until_deadline,
-    since_connecting,
 )
 
 __all__ = ["TcpTarget", "prepare", "probe"]
 
-# Where a talk ends without the line it waits for, other lines say more than how it ended.
-_ENDED: Final[Mapping[Cause, Cause]] = {
+# When other lines came than the expected one, that explains more than how the dialogue ended.
+_UNEXPECTED_LINE: Final[Mapping[Cause, Cause]] = {
     Cause.TIMEOUT: Cause.LINE_TIMEOUT,
     Cause.CLOSED: Cause.LINE,
     Cause.RESET: Cause.LINE,
@@ -41,7 +39,7 @@ _ENDED: Final[Mapping[Cause, Cause]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """One item of a talk: what to wait for, what to say then, and whether TLS begins after it."""
+    """One item of a dialogue: what to wait for, what to send then, and whether TLS starts after it."""
 
     expect: Pattern | None
     send: bytes = field(repr=False)
@@ -50,7 +48,7 @@ class _Turn:
 
 @dataclass(frozen=True, slots=True)
 class TcpTarget:
-    """One target, ready to be asked; ``tls`` None where the talk has no use for it."""
+    """One target, ready to be probed; ``tls`` None where the dialogue does not switch to TLS."""
 
     outbound: Outbound = field(repr=False)
     host: str
@@ -71,77 +69,79 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], enviro
         )
         for line in fill_probe(definition, params).lines
     )
-    secured = any(turn.starttls for turn in turns)
-    return TcpTarget(environment.outbound, host, port, turns, definition.tls if secured else None, definition.ip)
+    tls = definition.tls if any(turn.starttls for turn in turns) else None
+    return TcpTarget(environment.outbound, host, port, turns, tls, definition.ip)
 
 
 async def probe(target: TcpTarget, deadline: float) -> Observation:
-    """Connect once, and talk; end by ``deadline`` (monotonic seconds), always."""
+    """Connect once, and hold the dialogue; end by ``deadline`` (monotonic seconds), always."""
     trace = ProbeTrace(deadline, ip=target.ip)
-    talks: list[_Conversation] = []
-    failure = await run_until_deadline(trace, _ask(target, trace, talks))
-    if failure is not None and failure.cause in _ENDED and talks and talks[-1].awaited:
-        failure = replace(failure, cause=_ENDED[failure.cause], detail=f"no line matches {talks[-1].awaited}")
-    return observed(trace, failure, None if failure else since_connecting(trace, talks[-1]))
+    failure = await run_until_deadline(trace, _connect(target, trace))
+    if failure is None:
+        return trace.observation(None, trace.since_connecting())
+    dialogue = trace.connection
+    if isinstance(dialogue, _Dialogue) and dialogue.unmatched and failure.cause in _UNEXPECTED_LINE:
+        cause = _UNEXPECTED_LINE[failure.cause]
+        failure = replace(failure, cause=cause, detail=f"no line matches {dialogue.unmatched}")
+    return trace.observation(failure, None)
 
 
-async def _ask(target: TcpTarget, trace: ProbeTrace, talks: list[_Conversation]) -> None:
-    shake = None if target.tls is None else handshake_factory(target.tls, target.host, target.outbound, trace)
+async def _connect(target: TcpTarget, trace: ProbeTrace) -> None:
+    make_handshake = None if target.tls is None else handshake_factory(target.tls, target.host, target.outbound)
 
-    def make(done: asyncio.Future[None]) -> _Conversation:
-        talks.append(_Conversation(done, target.turns, shake))
-        return talks[-1]
+    def make(done: asyncio.Future[None]) -> _Dialogue:
+        return _Dialogue(done, target.turns, make_handshake)
 
     await run_connection(target.host, target.port, make, target.outbound, trace)
 
 
-class _Conversation(LineConnection):
-    """A talk, turn by turn. ``awaited`` is the pattern that other lines came for, empty when none did."""
+class _Dialogue(LineConnection):
+    """A dialogue, turn by turn. ``unmatched`` is the expected pattern once other lines came, else empty."""
 
-    __slots__ = ("_handshakes", "_last_word", "_turns", "awaited")
+    __slots__ = ("_make_handshake", "_sent_last", "_turns", "unmatched")
 
     def __init__(
-        self, done: asyncio.Future[None], turns: tuple[_Turn, ...], shake: Callable[[], Handshake] | None
+        self, done: asyncio.Future[None], turns: tuple[_Turn, ...], make_handshake: Callable[[], Handshake] | None
     ) -> None:
         super().__init__(done)
-        self.awaited = ""
-        self._last_word = False
+        self.unmatched = ""
+        self._sent_last = False
         self._turns = list(turns)
-        self._handshakes = shake
+        self._make_handshake = make_handshake
 
     def ready(self) -> None:
-        """Begin, or go on after the handshake."""
-        self._go_on()
+        """Start, or continue after the handshake."""
+        self._advance()
 
     def line(self, line: bytes) -> None:
-        """Take a line: it ends the wait, or is one of those that come before."""
+        """Process a line: the expected one, or one of those before it."""
         turn = self._turns[0]
         assert turn.expect is not None
         if not turn.expect.found(line):
-            self.awaited = turn.expect.text
+            self.unmatched = turn.expect.text
             return
-        self.awaited = ""
+        self.unmatched = ""
         self.phase = Phase.PROCESSING
-        self._act(self._turns.pop(0))
+        self._take(self._turns.pop(0))
 
-    def _go_on(self) -> None:
+    def _advance(self) -> None:
         """Take the turns up to one that waits."""
         if not self._turns:
-            # A reset could overtake what was said last.
-            self.complete(reset=not self._last_word)
+            # A reset could overtake what was sent last.
+            self.complete(reset=not self._sent_last)
         elif self._turns[0].expect is None:
-            self._act(self._turns.pop(0))
+            self._take(self._turns.pop(0))
         else:
             self.sent = self.sent or perf_counter()
 
-    def _act(self, turn: _Turn) -> None:
-        """Say what a turn says, and let the next begin."""
-        self._last_word = bool(turn.send) or turn.starttls
+    def _take(self, turn: _Turn) -> None:
+        """Send what a turn sends, and continue with the next."""
+        self._sent_last = bool(turn.send) or turn.starttls
         if turn.send:
             self.sent = self.sent or perf_counter()
-            self.say(turn.send)
+            self.send(turn.send)
         if turn.starttls:
-            assert self._handshakes is not None
-            self.switch(self._handshakes())
+            assert self._make_handshake is not None
+            self.switch_to_tls(self._make_handshake())
         else:
-            self._go_on()
+            self._advance()

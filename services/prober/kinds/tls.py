@@ -1,4 +1,4 @@
-"""Probe kind `tls`: a handshake and what the certificates say, at once or by STARTTLS (docs/probing.md §2).
+"""Probe kind `tls`: a handshake and the server's certificates, at once or by STARTTLS (docs/probing.md §2).
 
 The latency is from the start of connecting to the end of the handshake.
 """
@@ -26,11 +26,9 @@ from services.prober.transport import (
     Outbound,
     ProbeTrace,
     handshake_factory,
-    observed,
     parse_host_port,
     run_connection,
     run_until_deadline,
-    since_connecting,
 )
 
 __all__ = ["TlsTarget", "prepare", "probe"]
@@ -38,94 +36,94 @@ __all__ = ["TlsTarget", "prepare", "probe"]
 
 @dataclass(frozen=True, slots=True)
 class TlsTarget:
-    """One target, ready to be asked; ``way`` None where TLS begins at once."""
+    """One target, ready to be probed; ``starttls`` None where TLS starts at once."""
 
     outbound: Outbound = field(repr=False)
     host: str
     port: int
     tls: Tls
-    way: StartTlsProtocol | None
+    starttls: StartTlsProtocol | None
     ip: str
 
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> TlsTarget:
     """Build a target of a definition. Raises ValueError."""
     host, port = parse_host_port(fill_placeholders(target, params))
-    way = STARTTLS_PROTOCOLS[definition.starttls] if definition.starttls else None
-    return TlsTarget(environment.outbound, host, port, definition.tls, way, definition.ip)
+    starttls = STARTTLS_PROTOCOLS[definition.starttls] if definition.starttls else None
+    return TlsTarget(environment.outbound, host, port, definition.tls, starttls, definition.ip)
 
 
 async def probe(target: TlsTarget, deadline: float) -> Observation:
-    """Shake hands once over a fresh connection; end by ``deadline`` (monotonic seconds), always."""
+    """Do one handshake over a fresh connection; end by ``deadline`` (monotonic seconds), always."""
     trace = ProbeTrace(deadline, ip=target.ip)
-    streams: list[FreshConnection] = []
-    failure = await run_until_deadline(trace, _ask(target, trace, streams))
-    return observed(trace, failure, None if failure else since_connecting(trace, streams[-1]))
+    failure = await run_until_deadline(trace, _connect(target, trace))
+    return trace.observation(failure, None if failure else trace.since_connecting())
 
 
-async def _ask(target: TlsTarget, trace: ProbeTrace, streams: list[FreshConnection]) -> None:
-    shake = handshake_factory(target.tls, target.host, target.outbound, trace)
-    way = target.way
+async def _connect(target: TlsTarget, trace: ProbeTrace) -> None:
+    make_handshake = handshake_factory(target.tls, target.host, target.outbound)
+    starttls = target.starttls
 
     def make(done: asyncio.Future[None]) -> FreshConnection:
-        streams.append(_Secured(done, shake()) if way is None else _Switching(done, shake, way))
-        return streams[-1]
+        return _TlsConnection(done, make_handshake()) if starttls is None else _Switch(done, make_handshake, starttls)
 
     await run_connection(target.host, target.port, make, target.outbound, trace)
 
 
-class _Secured(FreshConnection):
-    """A connection that is there for its handshake."""
+class _TlsConnection(FreshConnection):
+    """A connection that ends with its handshake."""
 
     __slots__ = ()
 
     def ready(self) -> None:
-        """End: the handshake is all that is wanted. A reset could overtake our part of it."""
+        """End: the handshake is all that is needed. A reset could overtake its last bytes."""
         self.complete(reset=False)
 
     def received(self, data: bytes) -> None:
-        """Take no notice: what the server says comes after the end."""
+        """Ignore what comes after the end."""
 
 
-class _Switching(LineConnection):
-    """A connection that goes over to TLS in its protocol's way."""
+class _Switch(LineConnection):
+    """A connection that switches to TLS by its protocol's dialogue."""
 
-    __slots__ = ("_handshakes", "_talk", "_way")
+    __slots__ = ("_dialogue", "_make_handshake", "_protocol")
 
-    def __init__(self, done: asyncio.Future[None], shake: Callable[[], Handshake], way: StartTlsProtocol) -> None:
+    def __init__(
+        self, done: asyncio.Future[None], make_handshake: Callable[[], Handshake], protocol: StartTlsProtocol
+    ) -> None:
         super().__init__(done)
-        self._handshakes = shake
-        self._way = way
-        self._talk = way.talk()
+        self._make_handshake = make_handshake
+        self._protocol = protocol
+        self._dialogue = protocol.dialogue()
 
     def ready(self) -> None:
-        """Begin, or end once the handshake is done."""
-        if self.secured:
+        """Start the dialogue, or end once the handshake is done."""
+        if self.tls_finished:
             self.complete(reset=False)
         else:
             self.sent = perf_counter()
-            self._go_on(lambda: next(self._talk))
+            self._advance(lambda: next(self._dialogue))
 
     def received(self, data: bytes) -> None:
-        """Take single bytes where the protocol has no lines."""
-        if self._way.lines:
+        """Process single bytes where the protocol has no lines."""
+        if self._protocol.lines:
             super().received(data)
-        elif self.hear(data):
+        elif self.buffer(data):
             self.line(self.take(1))
 
     def line(self, line: bytes) -> None:
-        """Take one answer."""
-        self._go_on(lambda: self._talk.send(line))
+        """Process one answer."""
+        self._advance(lambda: self._dialogue.send(line))
 
-    def _go_on(self, step: Callable[[], bytes]) -> None:
+    def _advance(self, step: Callable[[], bytes]) -> None:
         try:
-            said = step()
+            data = step()
         except StopIteration:
-            self.switch(self._handshakes())
+            self.switch_to_tls(self._make_handshake())
         except StartTlsRefusedError as error:
             self.fail(Cause.STARTTLS_REFUSED, str(error))
         except StartTlsSyntaxError as error:
             self.fail(Cause.PROTOCOL, str(error))
         else:
-            if said:
-                self.say(said)
+            if data:
+                self.send(data)

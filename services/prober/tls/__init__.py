@@ -2,11 +2,7 @@
 
 from services.prober.tls.contexts import TlsContexts
 from services.prober.tls.groups import restart_with_groups
-from services.prober.tls.handshake import (
-    Handshake,
-    presented_chain,
-    refused_certificate,
-)
+from services.prober.tls.handshake import Handshake, handshake_failure, read_failure
 from services.prober.tls.starttls import (
     STARTTLS_PROTOCOLS,
     StartTlsProtocol,
@@ -14,18 +10,16 @@ from services.prober.tls.starttls import (
     StartTlsSyntaxError,
 )
 from services.prober.tls.trust_store import TrustStore
-from services.prober.tls.verification import ChainVerifier
 
 __all__ = [
     "STARTTLS_PROTOCOLS",
-    "ChainVerifier",
     "Handshake",
     "StartTlsProtocol",
     "StartTlsRefusedError",
     "StartTlsSyntaxError",
     "TlsContexts",
     "TrustStore",
-    "presented_chain",
-    "refused_certificate",
+    "handshake_failure",
+    "read_failure",
     "restart_with_groups",
 ]

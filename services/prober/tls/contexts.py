@@ -11,7 +11,7 @@ from time import monotonic, time
 
 from services.core.watched_files import WatchedFiles
 from services.prober.secrets import MissingSecretError
-from services.prober.tls.verification import read_certificates
+from services.prober.tls.certificates import read_certificates
 
 __all__ = ["TlsContexts"]
 

@@ -1,7 +1,7 @@
-"""Which key exchange OpenSSL offers first. It reads that when a process starts, so the process begins anew with it.
+"""The order in which OpenSSL offers key-exchange groups (docs/adr/0052-order-of-key-exchange-groups.md).
 
-Python 3.11 can give a TLS context one group or all, not an order, and a context with one group does not reach servers
-that lack it. OpenSSL's own configuration has the order, and applies to every context.
+OpenSSL reads its configuration when a process starts, so another order needs a restart. Python 3.11 can restrict a TLS
+context to one group, but not order them, and a context with one group does not reach servers that lack it.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ Groups = X25519:P-256:X448:P-384:P-521
 
 
 def restart_with_groups(argv: Sequence[str]) -> None:
-    """Begin this process anew where the settings want another order than it started with; else do nothing."""
+    """Restart this process if the settings require another order than it started with."""
     try:
-        wanted = restart_environment(load_settings("prober", argv, os.environ), os.environ)
+        environment = restart_environment(load_settings("prober", argv, os.environ), os.environ)
     except SettingsError:
-        return  # whoever runs the component says so
-    if wanted is not None:
-        os.execve(sys.executable, [sys.executable, "-m", "services.prober", *argv], wanted)  # noqa: S606 - ourselves
+        return  # the component reports it
+    if environment is not None:
+        os.execve(sys.executable, [sys.executable, "-m", "services.prober", *argv], environment)  # noqa: S606 - ourselves
 
 
 def restart_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str] | None:
-    """Return the variables to begin anew with, None when there is no need to.
+    """Return the environment to restart with, None when no restart is needed.
 
     A configuration that OpenSSL was given already is left alone. Raises SettingsError when ours cannot be written.
     """

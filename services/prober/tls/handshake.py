@@ -1,17 +1,18 @@
-"""The TLS side of one connection, in memory, so that connecting and shaking hands are timed apart."""
+"""The TLS side of one connection, in memory, so that connecting and the handshake are timed apart."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from time import time
 from typing import Any, Final, cast
 
-from services.prober.observation import Cause, Failure
+from services.prober.observation import Cause, CertificateFacts, Failure, Phase
+from services.prober.tls.verification import ChainVerifier
 
-__all__ = ["Handshake", "presented_chain", "refused_certificate"]
+__all__ = ["Handshake", "handshake_failure", "presented_chain", "read_failure", "refused_certificate"]
 
 _DER: Final = 2
-# Alerts a server sends only about our certificate (RFC 8446, 6.2), in OpenSSL's words.
+# Alerts that a server sends only about our certificate (RFC 8446, 6.2), in OpenSSL's words.
 _REFUSED: Final = frozenset(
     {
         "BAD_CERTIFICATE",
@@ -24,6 +25,33 @@ _REFUSED: Final = frozenset(
         "ACCESS_DENIED",
     }
 )
+# OpenSSL's text when the server shares no protocol with us; not every Python has a reason code for it.
+_NO_PROTOCOL: Final = "no application protocol"
+# OpenSSL's reasons when an answer is not TLS at all.
+_NOT_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"})
+
+
+class Handshake:
+    """The TLS side of one connection to the server called ``name``.
+
+    ``certificate`` holds the facts of the presented chain once ``verify`` has seen it, whether it is trusted or not.
+    """
+
+    __slots__ = ("_name", "_verifier", "certificate", "incoming", "outgoing", "tls")
+
+    def __init__(self, context: ssl.SSLContext, name: str, verifier: ChainVerifier) -> None:
+        self.incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
+        self.certificate: CertificateFacts | None = None
+        self._name = name
+        self._verifier = verifier
+
+    def verify(self) -> Failure | None:
+        """Verify the presented chain, before anything is sent; None when it is trusted."""
+        result = self._verifier.verify(presented_chain(self.tls), self._name, time())
+        self.certificate = result.facts
+        return result.cause and Failure(Phase.TLS, result.cause, result.detail)
 
 
 def presented_chain(tls: ssl.SSLObject) -> list[bytes]:
@@ -35,25 +63,35 @@ def presented_chain(tls: ssl.SSLObject) -> list[bytes]:
 
 
 def refused_certificate(error: ssl.SSLError) -> tuple[Cause, str] | None:
-    """Return the cause, and its detail, when the server says that it does not take our certificate, or that it wants one.
+    """Return cause and detail when the server refuses our certificate or requires one; None for any other error.
 
-    Before TLS 1.3 it says so within the handshake, since then after it. An expired one is our own fault.
+    Before TLS 1.3 a server refuses within the handshake, since then after it. An expired certificate is our own fault.
     """
     alert = (error.reason or "").partition("ALERT_")[2]
     if alert not in _REFUSED:
         return None
-    said = alert.lower().replace("_", " ")
     cause = Cause.CREDENTIAL if alert == "CERTIFICATE_EXPIRED" else Cause.CERTIFICATE_REFUSED
-    return cause, f"the server does not take our client certificate: {said}"
+    return cause, f"the server does not accept our client certificate: {alert.lower().replace('_', ' ')}"
 
 
-class Handshake:
-    """The TLS side of one connection. ``accept`` judges the presented chain before anything is sent."""
+def handshake_failure(error: ssl.SSLError, handshake: Handshake) -> tuple[Cause, str]:
+    """Return cause and detail of a handshake that failed."""
+    refused = refused_certificate(error)
+    if refused is not None:
+        # Whether we trust the server comes first. Its certificates are known either way.
+        distrust = handshake.verify() if presented_chain(handshake.tls) else None
+        return (distrust.cause, distrust.detail) if distrust else refused
+    if error.reason in _NOT_TLS:
+        return Cause.TLS_NOT_SPOKEN, "the server answered the TLS handshake with something other than TLS"
+    if _NO_PROTOCOL in str(error):
+        return Cause.PROTOCOL, "the server does not agree to the protocol that was requested"
+    return Cause.FAILED, f"the TLS handshake failed: {_reason(error)}"
 
-    __slots__ = ("accept", "incoming", "outgoing", "tls")
 
-    def __init__(self, context: ssl.SSLContext, name: str, accept: Callable[[list[bytes]], Failure | None]) -> None:
-        self.incoming = ssl.MemoryBIO()
-        self.outgoing = ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
-        self.accept = accept
+def read_failure(error: ssl.SSLError) -> tuple[Cause, str]:
+    """Return cause and detail of a connection that failed after its handshake."""
+    return refused_certificate(error) or (Cause.PROTOCOL, f"the TLS connection failed: {_reason(error)}")
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return (error.reason or "unknown").lower().replace("_", " ")

@@ -11,7 +11,8 @@ import certifi
 
 from services.core.watched_files import WatchedFiles
 from services.prober.secrets import MissingSecretError
-from services.prober.tls.verification import ChainVerifier, read_certificates
+from services.prober.tls.certificates import read_certificates
+from services.prober.tls.verification import ChainVerifier
 
 __all__ = ["TrustStore"]
 

@@ -1,26 +1,15 @@
 """Fresh connections, from a host name to bytes, each phase timed."""
 
+from services.prober.transport.addresses import allowed_addresses, parse_host_port, resolve_host
 from services.prober.transport.connection import FreshConnection
 from services.prober.transport.conntrack import ConntrackTable
-from services.prober.transport.dial import (
-    allowed_addresses,
-    handshake_factory,
-    parse_host_port,
-    resolve_host,
-    run_connection,
-    try_addresses,
-)
+from services.prober.transport.dial import handshake_factory, run_connection, try_addresses
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.line_protocol import LineConnection
 from services.prober.transport.os_errors import os_error_text
 from services.prober.transport.outbound import Outbound
-from services.prober.transport.trace import (
-    ProbeFailedError,
-    ProbeTrace,
-    observed,
-    run_until_deadline,
-    since_connecting,
-)
+from services.prober.transport.shared_tasks import SharedTasks
+from services.prober.transport.trace import ProbeFailedError, ProbeTrace, run_until_deadline
 
 __all__ = [
     "ConntrackTable",
@@ -30,14 +19,13 @@ __all__ = [
     "Outbound",
     "ProbeFailedError",
     "ProbeTrace",
+    "SharedTasks",
     "allowed_addresses",
     "handshake_factory",
-    "observed",
     "os_error_text",
     "parse_host_port",
     "resolve_host",
     "run_connection",
     "run_until_deadline",
-    "since_connecting",
     "try_addresses",
 ]

@@ -1,7 +1,7 @@
-"""The kernel's connection-tracking table: a full one makes connections fail, and no target is to blame for that.
+"""The kernel's connection-tracking table. When it is full, connections fail, and no target is to blame.
 
-Fresh connections fill it (docs/performance-log.md). The kernel then drops what would open another: some calls fail with
-EPERM (services.prober.transport.os_errors), most wait in vain.
+Fresh connections fill it (docs/performance-log.md). The kernel then drops packets that open further ones: some calls fail
+with EPERM (services.prober.transport.os_errors), most time out.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Final
 
 __all__ = ["ConntrackTable"]
 
-_PLACE: Final = Path("/proc/sys/net/netfilter")
-# By the time somebody has waited in vain a few entries may have expired.
+_PROC: Final = Path("/proc/sys/net/netfilter")
+# By the time a connection has timed out, a few entries may have expired.
 _FULL: Final = 0.95
 
 
 class ConntrackTable:
-    """How full it is, as the kernel says in ``place``."""
+    """How full the table is, by the kernel's files in ``folder``."""
 
-    def __init__(self, place: Path = _PLACE) -> None:
-        self._used = place / "nf_conntrack_count"
-        self._limit = place / "nf_conntrack_max"
+    def __init__(self, folder: Path = _PROC) -> None:
+        self._used = folder / "nf_conntrack_count"
+        self._limit = folder / "nf_conntrack_max"
 
     def ratio(self) -> float | None:
         """Return entries used over entries allowed; None where there is no table, or no limit."""
@@ -32,6 +32,6 @@ class ConntrackTable:
         return used / limit if limit else None
 
     def full(self) -> bool:
-        """Tell whether it is, or was a moment ago, too full for another connection."""
+        """Return whether the table is, or just was, too full for another connection."""
         ratio = self.ratio()
         return ratio is not None and ratio >= _FULL

@@ -1,4 +1,4 @@
-"""Where probes may connect to, decided on the very address (docs/probing.md §5, behaviour 37). Pure."""
+"""Addresses that probes may connect to, decided on the resolved address (docs/probing.md §5, behaviour 37). Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["EgressRules"]
 _Network = IPv4Network | IPv6Network
 _Address = IPv4Address | IPv6Address
 
-# Nothing in a register may reach these: they configure the very machine the prober runs on.
+# No register may allow these: from them the prober's own machine is configured.
 _REFUSED: tuple[_Network, ...] = tuple(
     ip_network(text)
     for text in (
@@ -32,14 +32,14 @@ _REFUSED: tuple[_Network, ...] = tuple(
         "fd00:42::42/128",  # metadata of Scaleway
     )
 )
-# An address in these is that of the IPv4 address in its last four bytes.
-_MEANING = (ip_network("64:ff9b::/96"), ip_network("::/96"))
-# One in these may be, where a translator stands on the way (RFC 8215, RFC 2765).
-_CARRYING = (ip_network("64:ff9b:1::/48"), ip_network("::ffff:0:0:0/96"))
+# An address in these stands for the IPv4 address in its last four bytes.
+_EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("::/96"))
+# An address in these may, where a translator is on the way (RFC 8215, RFC 2765).
+_TRANSLATED = (ip_network("64:ff9b:1::/48"), ip_network("::ffff:0:0:0/96"))
 
 
 class EgressRules:
-    """The egress policy of a register, with what is refused always."""
+    """The egress policy of a register, and the addresses that are always refused."""
 
     def __init__(self, egress: Egress) -> None:
         self._allow = tuple(ip_network(text, strict=False) for text in egress.allow)
@@ -47,7 +47,7 @@ class EgressRules:
         self.allows = lru_cache(maxsize=65536)(self._allows)
 
     def _allows(self, address: str) -> bool:
-        """Whether probes may connect to this IP address. An unreadable address is refused, and one with a zone."""
+        """Return whether probes may connect to this IP address. One that cannot be parsed is refused, and one with a zone."""
         if "%" in address:  # only link-local addresses need a zone
             return False
         try:
@@ -67,14 +67,14 @@ class EgressRules:
 
 
 def _forms(address: _Address) -> tuple[_Address, ...]:
-    """Return what is judged of an address: an IPv4 address hidden in an IPv6 one is judged as what it reaches."""
+    """Return the addresses to decide on: an IPv4 address within an IPv6 one counts as what it reaches."""
     if isinstance(address, IPv4Address):
         return (address,)
     low = IPv4Address(int(address) & 0xFFFF_FFFF)
-    means = int(address) > 1 and any(address in network for network in _MEANING)
-    hidden = address.ipv4_mapped or (low if means else None)
-    if hidden is not None:
-        return (hidden,)
-    carried = low if any(address in network for network in _CARRYING) else None
-    tunnelled = (address.sixtofour, carried, *(address.teredo or ()))
+    embedding = int(address) > 1 and any(address in network for network in _EMBEDDING)
+    embedded = address.ipv4_mapped or (low if embedding else None)
+    if embedded is not None:
+        return (embedded,)
+    translated = low if any(address in network for network in _TRANSLATED) else None
+    tunnelled = (address.sixtofour, translated, *(address.teredo or ()))
     return (address, *(form for form in tunnelled if form is not None))

@@ -1,4 +1,4 @@
-"""A connection over which lines are said."""
+"""A connection for protocols that exchange lines."""
 
 from __future__ import annotations
 
@@ -11,76 +11,74 @@ from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
 from services.prober.transport.connection import FreshConnection
 
-__all__ = ["LINE_LIMIT", "LineConnection"]
+__all__ = ["LineConnection"]
 
-LINE_LIMIT: Final = 64 * 1024
-"""What is longer than this many bytes is no line."""
-
-_ALL_LIMIT: Final = 1 << 20
+_LINE_LIMIT: Final = 64 * 1024
+_TOTAL_LIMIT: Final = 1 << 20
 
 
 class LineConnection(FreshConnection):
-    """Cuts what arrives into lines for those who build on it: they override ``ready`` and ``line``.
+    """Splits what arrives into lines for subclasses, which override ``ready`` and ``line``.
 
-    They call ``say`` and ``switch``. The phase is TRANSFER while an answer is under way, PROCESSING while one is awaited.
+    They call ``send`` and ``switch_to_tls``. The phase is PROCESSING until an answer begins, then TRANSFER.
     """
 
-    __slots__ = ("_heard", "_pending")
+    __slots__ = ("_buffer", "_received_bytes")
 
     def __init__(self, done: asyncio.Future[None], handshake: Handshake | None = None) -> None:
         super().__init__(done, handshake)
-        self._pending = bytearray()
-        self._heard = 0
+        self._buffer = bytearray()
+        self._received_bytes = 0
 
     @abstractmethod
     def line(self, line: bytes) -> None:
-        """Take one line, without its LF or CRLF."""
+        """Process one line, without its LF or CRLF."""
 
-    def say(self, data: bytes) -> None:
-        """Send, and await an answer."""
+    def send(self, data: bytes) -> None:
+        """Send, and wait for an answer."""
         self.phase = Phase.PROCESSING
         self.write(data)
 
-    def switch(self, handshake: Handshake) -> None:
-        """Go on over TLS. What the peer has already said beyond the line that agreed to it was said by who knows whom."""
-        if self._pending:
-            self.fail(Cause.PROTOCOL, "the server went on in plain text after it agreed to TLS")
+    def switch_to_tls(self, handshake: Handshake) -> None:
+        """Continue over TLS; fail if plain text is left over, which anyone on the way may have injected."""
+        if self._buffer:
+            self.fail(Cause.PROTOCOL, "the server sent more plain text after it agreed to TLS")
         else:
-            self.secure(handshake)
+            self.start_tls(handshake)
 
-    def hear(self, data: bytes) -> bool:
-        """Keep what arrived, and say whether there may be more."""
+    def buffer(self, data: bytes) -> bool:
+        """Buffer what arrived; return whether the exchange goes on."""
         self.first_byte = self.first_byte or perf_counter()
         self.phase = Phase.TRANSFER
-        self._heard += len(data)
-        self._pending += data
-        if self._heard > _ALL_LIMIT:
-            self.fail(Cause.PROTOCOL, f"the server said more than {_ALL_LIMIT >> 20} MiB")
+        self._received_bytes += len(data)
+        self._buffer += data
+        if self._received_bytes > _TOTAL_LIMIT:
+            self.fail(Cause.PROTOCOL, f"the server sent more than {_TOTAL_LIMIT >> 20} MiB")
         return not self.ended
 
     def take(self, length: int) -> bytes:
-        """Remove and return the first bytes kept."""
-        taken = bytes(self._pending[:length])
-        del self._pending[:length]
+        """Remove and return the first bytes of the buffer."""
+        taken = bytes(self._buffer[:length])
+        del self._buffer[:length]
         return taken
 
     def received(self, data: bytes) -> None:
-        """Hand on each line that is whole."""
-        searched = len(self._pending)
-        if not self.hear(data):
+        """Pass on each complete line."""
+        searched = len(self._buffer)
+        if not self.buffer(data):
             return
         while not self.ended and self.phase is not Phase.TLS:
-            end = self._pending.find(b"\n", searched)
-            if (len(self._pending) if end < 0 else end) > LINE_LIMIT:
-                self.fail(Cause.PROTOCOL, f"a line is longer than {LINE_LIMIT >> 10} KiB")
+            end = self._buffer.find(b"\n", searched)
+            if (len(self._buffer) if end < 0 else end) > _LINE_LIMIT:
+                self.fail(Cause.PROTOCOL, f"a line is longer than {_LINE_LIMIT >> 10} KiB")
             if end < 0 or self.ended:
                 return
             searched = 0
             self.line(self.take(end + 1)[:-1].removesuffix(b"\r"))
 
-    def finished(self) -> None:
-        """Take what the peer said last for a line, even without its line break."""
-        if self._pending:
-            self.line(self.take(len(self._pending)))
+    def peer_closed(self) -> None:
+        """Pass on what is left as a line, even without its line break."""
+        if self._buffer:
+            self.line(self.take(len(self._buffer)))
         if not self.ended and self.phase is not Phase.TLS:
-            super().finished()
+            super().peer_closed()

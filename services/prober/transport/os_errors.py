@@ -1,4 +1,4 @@
-"""What the system's errors mean when a connection cannot be made. Pure."""
+"""Causes of failed connections by the operating system's error. Pure."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _LOCAL: Final = frozenset(
         errno.ENOBUFS,
         errno.ENOMEM,
         errno.EAGAIN,
-        # What the kernel says when the connection-tracking table is full or the machine's own firewall forbids it.
+        # The connection-tracking table is full, or the machine's own firewall forbids the connection.
         errno.EPERM,
         errno.EACCES,
         errno.EAFNOSUPPORT,
     }
 )
-# What the kernel says of an IPv6 address where IPv6 is switched off.
+# What IPv6 addresses fail with where IPv6 is switched off.
 _NO_FAMILY: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 _TELLING: Final = (Cause.LOCAL_RESOURCES, Cause.UNREACHABLE, Cause.TIMEOUT, Cause.REFUSED)
 _UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 
 
 def os_error_cause(error: OSError) -> Cause:
-    """Tell whether a failed connection attempt is due to us, the network, or the target."""
+    """Return whether a failed connection attempt is due to us, the network, or the target."""
     number = error.errno
     if number in _LOCAL:
         return Cause.LOCAL_RESOURCES
@@ -45,12 +45,12 @@ def os_error_cause(error: OSError) -> Cause:
 
 
 def lacks_family(error: OSError, address: str) -> bool:
-    """Tell whether this machine may just not speak IPv6, so that an IPv4 address is still worth a try."""
+    """Return whether this machine may merely lack IPv6, so that an IPv4 address is still worth a try."""
     return ":" in address and error.errno in _NO_FAMILY
 
 
 def most_telling(failures: Sequence[Failure]) -> Failure:
-    """Return which of the failed attempts at a name's addresses speaks for all: the first that tells most about the target.
+    """Return the failure that stands for all attempts at a name's addresses: the first that tells most about the target.
 
     A machine without IPv6 must not hide that the target's IPv4 address refuses.
     """
@@ -58,5 +58,5 @@ def most_telling(failures: Sequence[Failure]) -> Failure:
 
 
 def os_error_text(error: OSError) -> str:
-    """Say what the system says about a failed call, without addresses."""
+    """Return the system's text for a failed call, without addresses."""
     return os.strerror(error.errno).lower() if error.errno else "no reason given"

@@ -1,4 +1,4 @@
-"""The way out of one prober, shared by all its probes."""
+"""The way out of one prober, shared by all its connections."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ __all__ = ["Outbound"]
 
 @dataclass(slots=True)
 class Outbound:
-    """What connections need: egress rules, name resolution, trust anchors and TLS contexts.
-
-    ``egress`` is replaced when the policy changes.
-    """
+    """Egress rules, name resolution, trust anchors and TLS contexts. ``egress`` is replaced when the policy changes."""
 
     egress: EgressRules = field(default_factory=lambda: EgressRules(Egress()))
     resolver: Resolver = field(default_factory=Resolver)

@@ -1,4 +1,4 @@
-"""The running record of one probe, over all the connections it makes."""
+"""The running record of one probe: deadline, phases, connections and what they showed."""
 
 from __future__ import annotations
 
@@ -11,51 +11,11 @@ from services.prober.deadline import Deadline
 from services.prober.observation import Cause, CertificateFacts, DnsFacts, Failure, Observation, Phase
 from services.prober.transport.connection import FreshConnection
 
-__all__ = ["ProbeFailedError", "ProbeTrace", "observed", "run_until_deadline", "since_connecting"]
-
-
-async def run_until_deadline(trace: ProbeTrace, talk: Awaitable[object]) -> Failure | None:
-    """Wait for a talk, until the trace's deadline at the latest. Return what stopped it, None when it ended well."""
-    try:
-        async with Deadline(trace.deadline):
-            await talk
-    except TimeoutError:
-        return Failure(trace.phase, Cause.TIMEOUT, f"no end within the deadline, in phase {trace.phase.name.lower()}")
-    except ProbeFailedError as stopped:
-        return stopped.failure
-    return None
-
-
-def observed(
-    trace: ProbeTrace,
-    failure: Failure | None,
-    latency: float | None,
-    *,
-    protocol: str = "",
-    dns: DnsFacts | None = None,
-) -> Observation:
-    """Return what the trace holds, as the facts of a probe that ends now. ``latency`` in seconds."""
-    return Observation(
-        time=trace.began,
-        duration=perf_counter() - trace.start,
-        phases=trace.phases(),
-        latency=latency,
-        failure=failure,
-        certificate=trace.certificate,
-        addresses=tuple(trace.addresses),
-        protocol=protocol,
-        tls_version=trace.tls_version,
-        dns=dns,
-    )
-
-
-def since_connecting(trace: ProbeTrace, stream: FreshConnection) -> float:
-    """Return the seconds from the start of connecting to the end of the talk over a connection that ended well."""
-    return (trace.connect or 0.0) + stream.ended - stream.connected
+__all__ = ["ProbeFailedError", "ProbeTrace", "run_until_deadline"]
 
 
 class ProbeFailedError(Exception):
-    """A probe that ended without a whole answer."""
+    """A probe ended without a complete answer."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.detail)
@@ -64,10 +24,11 @@ class ProbeFailedError(Exception):
 
 @dataclass(slots=True)
 class ProbeTrace:
-    """What has happened so far; phases add up over connections, in seconds.
+    """The record of one probe so far; phases add up over its connections, in seconds.
 
     ``deadline`` is monotonic, ``began`` epoch seconds, ``start`` and ``first_sent`` perf_counter seconds; ``ip`` is the
-    definition's choice between IPv4 and IPv6; ``strayed`` says that a redirect has led away from the target's own origin.
+    definition's choice between IPv4 and IPv6; ``connection`` is the latest; ``left_origin`` is set once a redirect has
+    led away from the target's own origin.
     """
 
     deadline: float
@@ -82,35 +43,83 @@ class ProbeTrace:
     transfer: float | None = None
     first_sent: float = 0.0
     addresses: list[str] = field(default_factory=list)
+    connection: FreshConnection | None = None
     certificate: CertificateFacts | None = None
     tls_version: str = ""
     redirects: int = 0
-    strayed: bool = False
+    left_origin: bool = False
 
     def phases(self) -> Phases:
         """Return the phases so far."""
         return Phases(self.resolve, self.connect, self.tls, self.processing, self.transfer)
 
-    def record(self, stream: FreshConnection | None, start: float) -> None:
-        """Add the phases of one connection begun at ``start`` (perf_counter); the one it ended in counts up to now."""
+    def timeout(self) -> Failure:
+        """Return the failure of a probe that its deadline ends now."""
+        return Failure(self.phase, Cause.TIMEOUT, f"the deadline passed in phase {self.phase.name.lower()}")
+
+    def record(self, start: float) -> None:
+        """Add what the latest connection, begun at ``start`` (perf_counter), took and showed.
+
+        The phase that it ended in counts up to now.
+        """
         now = perf_counter()
-        if stream is None or not stream.connected:
+        connection = self.connection
+        if connection is None or not connection.connected:
             self.connect = (self.connect or 0.0) + now - start
             return
-        end = stream.ended or now
-        self.phase = stream.phase
-        self.tls_version = stream.tls_version
-        self.connect = (self.connect or 0.0) + stream.connected - start
-        shook = (stream.secured or end) - stream.shaking_since if stream.shaking_since else 0.0
+        end = connection.ended or now
+        tls_started = connection.tls_started
+        self.phase = connection.phase
+        self.tls_version = connection.tls_version
+        self.certificate = self.certificate or connection.certificate
+        self.connect = (self.connect or 0.0) + connection.connected - start
+        handshake = (connection.tls_finished or end) - tls_started if tls_started else 0.0
 
-        def apart(since: float, until: float) -> float:
-            """Seconds between, without a handshake in the middle of the talk: that is a phase of its own."""
-            return until - since - (shook if since <= stream.shaking_since < until else 0.0)
+        def without_handshake(since: float, until: float) -> float:
+            """Return the seconds between, less a handshake in the middle: that is a phase of its own."""
+            return until - since - (handshake if since <= tls_started < until else 0.0)
 
-        if stream.shaking_since:
-            self.tls = (self.tls or 0.0) + shook
-        if stream.sent:
-            self.first_sent = self.first_sent or stream.sent
-            self.processing = (self.processing or 0.0) + apart(stream.sent, stream.first_byte or end)
-        if stream.first_byte:
-            self.transfer = (self.transfer or 0.0) + apart(stream.first_byte, end)
+        if tls_started:
+            self.tls = (self.tls or 0.0) + handshake
+        if connection.sent:
+            self.first_sent = self.first_sent or connection.sent
+            self.processing = (self.processing or 0.0) + without_handshake(
+                connection.sent, connection.first_byte or end
+            )
+        if connection.first_byte:
+            self.transfer = (self.transfer or 0.0) + without_handshake(connection.first_byte, end)
+
+    def since_connecting(self) -> float:
+        """Return the seconds from the start of connecting to the end of the exchange, after one that ended well."""
+        connection = self.connection
+        assert connection is not None
+        return (self.connect or 0.0) + connection.ended - connection.connected
+
+    def observation(
+        self, failure: Failure | None, latency: float | None, *, protocol: str = "", dns: DnsFacts | None = None
+    ) -> Observation:
+        """Return the facts of a probe that ends now. ``latency`` in seconds."""
+        return Observation(
+            time=self.began,
+            duration=perf_counter() - self.start,
+            phases=self.phases(),
+            latency=latency,
+            failure=failure,
+            certificate=self.certificate,
+            addresses=tuple(self.addresses),
+            protocol=protocol,
+            tls_version=self.tls_version,
+            dns=dns,
+        )
+
+
+async def run_until_deadline(trace: ProbeTrace, exchange: Awaitable[object]) -> Failure | None:
+    """Wait for an exchange, until the trace's deadline at the latest. Return its failure, None when it ended well."""
+    try:
+        async with Deadline(trace.deadline):
+            await exchange
+    except TimeoutError:
+        return trace.timeout()
+    except ProbeFailedError as failed:
+        return failed.failure
+    return None

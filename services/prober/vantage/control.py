@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from services.core.model import Probe, Tls
 from services.prober.environment import ProbeEnvironment
-from services.prober.kinds import KINDS, HttpTarget, http_target
+from services.prober.kinds import KINDS, HttpTarget, build_http_target
 from services.prober.transport import ProbeFailedError, allowed_addresses, os_error_text
 
 __all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "ControlTargets"]
@@ -32,7 +32,7 @@ class ControlTargets:
     def __init__(self, targets: tuple[str, ...], environment: ProbeEnvironment) -> None:
         self._environment = environment
         self._tcp = [url for url in targets if url.lower().startswith("tcp:")]
-        self._http = {url: http_target(_DEFINITION, url, environment) for url in targets if url not in self._tcp}
+        self._http = {url: build_http_target(_DEFINITION, url, environment) for url in targets if url not in self._tcp}
 
     def __len__(self) -> int:
         """Return how many control targets there are."""

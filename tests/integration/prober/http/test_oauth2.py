@@ -243,7 +243,7 @@ async def test_31_a_request_for_a_token_ends_by_itself(
     environment: ProbeEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mute issuer is given up after a bound of its own, before the deadline of a patient probe."""
-    monkeypatch.setattr(oauth, "_ASKING_SECONDS", 0.1)
+    monkeypatch.setattr(oauth, "_REQUEST_SECONDS", 0.1)
 
     async def mute(_: Request, __: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()

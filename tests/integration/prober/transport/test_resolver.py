@@ -127,7 +127,7 @@ async def test_what_cannot_be_provoked(code: int, cause: Cause, monkeypatch: pyt
     async def fail(_: Resolver, __: str) -> tuple[str, ...]:
         raise ares.DNSError(code, "said by the library")
 
-    monkeypatch.setattr(Resolver, "_ask", fail)
+    monkeypatch.setattr(Resolver, "_query", fail)
     with pytest.raises(resolve.ResolveError) as raised:
         await Resolver().addresses("www.tax.example")
     assert raised.value.cause is cause

@@ -13,13 +13,13 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import DnsQuery, Expect, Patterns, Probe
 from services.prober.checks import Judgement
 from services.prober.checks.judgement import judge
-from services.prober.dns.message import DnsQuestion, MalformedAnswerError, build_query
+from services.prober.dns.message import DnsQuestion, MalformedAnswerError, build_question
 from services.prober.expected.compiler import compile_expectations
 from services.prober.observation import DnsFacts, Observation
-from services.prober.transport.dial import parse_host_port
+from services.prober.transport.addresses import parse_host_port
 
 NUMBER = b"\x12\x34"
-QUESTION = build_query(DnsQuery("www.tax.example"))
+QUESTION = build_question(DnsQuery("www.tax.example"))
 ANSWER = "www.tax.example. 60 IN A 192.0.2.1"
 DELEGATION = "tax.example. 300 IN NS ns.tax.example."
 
@@ -32,7 +32,7 @@ def judged(facts: DnsFacts, expect: Expect) -> Judgement:
 
 def answer_to(question: DnsQuestion, number: bytes = NUMBER) -> dns.message.Message:
     """Return the answer with one record to a question asked with this number."""
-    response = dns.message.make_response(dns.message.from_wire(question.asked(number)))
+    response = dns.message.make_response(dns.message.from_wire(question.with_id(number)))
     response.answer.append(dns.rrset.from_text("www.tax.example.", 60, "IN", "A", "192.0.2.1"))
     return response
 
@@ -77,7 +77,9 @@ def test_a_detail_says_what_is_missing_and_where() -> None:
 @pytest.mark.parametrize("recursion", [True, False])
 def test_a_question_is_what_was_defined(recursion: bool) -> None:
     """The bytes asked hold the number given, one question, the wish for recursion and nothing else."""
-    asked = dns.message.from_wire(build_query(DnsQuery("WWW.Tax.example", "MX", recursion=recursion)).asked(NUMBER))
+    asked = dns.message.from_wire(
+        build_question(DnsQuery("WWW.Tax.example", "MX", recursion=recursion)).with_id(NUMBER)
+    )
     assert (asked.id, asked.flags) == (0x1234, dns.flags.RD if recursion else 0)
     assert [str(question) for question in asked.question] == ["WWW.Tax.example. IN MX"]
     assert (asked.answer, asked.authority, asked.additional, asked.edns) == ([], [], [], -1)
@@ -85,7 +87,7 @@ def test_a_question_is_what_was_defined(recursion: bool) -> None:
 
 def test_a_name_in_other_letters_is_asked_in_ascii() -> None:
     """A name in Persian letters is asked in its ASCII form."""
-    asked = dns.message.from_wire(build_query(DnsQuery("مالیات.ir")).asked(NUMBER))
+    asked = dns.message.from_wire(build_question(DnsQuery("مالیات.ir")).with_id(NUMBER))
     assert str(asked.question[0]) == "xn--mgbaj6hd62f.ir. IN A"
 
 
@@ -93,13 +95,13 @@ def test_a_name_in_other_letters_is_asked_in_ascii() -> None:
 def test_what_is_no_name_is_refused(name: str) -> None:
     """A name that cannot be asked is refused when the target is made ready."""
     with pytest.raises(ValueError, match="not a domain name"):
-        build_query(DnsQuery(name))
+        build_question(DnsQuery(name))
 
 
 def test_an_answer_is_read() -> None:
     """An answer in other upper and lower case is still the answer, and trailing bytes do not spoil it."""
-    wire = answer_to(build_query(DnsQuery("WWW.TAX.EXAMPLE"))).to_wire() + b"\0\0"
-    assert QUESTION.answered(NUMBER, wire) == DnsFacts(
+    wire = answer_to(build_question(DnsQuery("WWW.TAX.EXAMPLE"))).to_wire() + b"\0\0"
+    assert QUESTION.parse_answer(NUMBER, wire) == DnsFacts(
         "NOERROR", (ANSWER.replace("www.tax.example", "WWW.TAX.EXAMPLE"),)
     )
 
@@ -108,28 +110,28 @@ def test_a_truncated_answer_is_read_as_far_as_it_goes() -> None:
     """An answer that says it is truncated may end anywhere, even within a record; the same without saying so may not."""
     response = answer_to(QUESTION)
     response.answer.append(dns.rrset.from_text("www.tax.example.", 60, "IN", "A", "192.0.2.2"))
-    assert QUESTION.answered(NUMBER, response.to_wire()) is not None
+    assert QUESTION.parse_answer(NUMBER, response.to_wire()) is not None
     with pytest.raises(MalformedAnswerError):
-        QUESTION.answered(NUMBER, response.to_wire()[:-3])
+        QUESTION.parse_answer(NUMBER, response.to_wire()[:-3])
     response.flags |= dns.flags.TC
-    assert QUESTION.answered(NUMBER, response.to_wire()[:-3]) == DnsFacts("NOERROR", (ANSWER,), truncated=True)
+    assert QUESTION.parse_answer(NUMBER, response.to_wire()[:-3]) == DnsFacts("NOERROR", (ANSWER,), truncated=True)
 
 
 def test_what_answers_another_question_is_none() -> None:
     """Another number, name, type or class makes it no answer to ours."""
     wire = answer_to(QUESTION).to_wire()
-    assert build_query(DnsQuery("www.tax.example", "AAAA")).answered(NUMBER, wire) is None
-    assert build_query(DnsQuery("ns.tax.example")).answered(NUMBER, wire) is None
-    assert QUESTION.answered(b"\x12\x35", wire) is None
-    assert QUESTION.answered(NUMBER, wire.replace(b"example\0\0\1\0\1", b"example\0\0\1\0\3")) is None
+    assert build_question(DnsQuery("www.tax.example", "AAAA")).parse_answer(NUMBER, wire) is None
+    assert build_question(DnsQuery("ns.tax.example")).parse_answer(NUMBER, wire) is None
+    assert QUESTION.parse_answer(b"\x12\x35", wire) is None
+    assert QUESTION.parse_answer(NUMBER, wire.replace(b"example\0\0\1\0\1", b"example\0\0\1\0\3")) is None
 
 
 @given(st.binary(max_size=600))
 def test_whatever_comes_is_read_or_malformed(data: bytes) -> None:
     """No bytes make reading fail in another way than saying that they are no answer."""
-    for wire in (data, NUMBER + data, QUESTION.asked(NUMBER)[:2] + b"\x81\x80" + QUESTION.asked(NUMBER)[4:] + data):
+    for wire in (data, NUMBER + data, QUESTION.with_id(NUMBER)[:2] + b"\x81\x80" + QUESTION.with_id(NUMBER)[4:] + data):
         try:
-            facts = QUESTION.answered(NUMBER, wire)
+            facts = QUESTION.parse_answer(NUMBER, wire)
         except MalformedAnswerError:
             continue
         assert facts is None or facts.rcode
@@ -141,7 +143,7 @@ def test_an_answer_with_one_byte_changed_is_read_or_malformed(at: int, byte: int
     wire = bytearray(answer_to(QUESTION).to_wire())
     wire[min(at, len(wire) - 1)] = byte
     try:
-        facts = QUESTION.answered(NUMBER, bytes(wire))
+        facts = QUESTION.parse_answer(NUMBER, bytes(wire))
     except MalformedAnswerError:
         return
     assert facts is None or facts.rcode

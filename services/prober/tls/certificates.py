@@ -1,0 +1,83 @@
+"""X.509 certificates: reading them, and what they state."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
+
+from services.prober.observation import CertificateFacts
+
+__all__ = ["UNREADABLE", "facts_of", "fingerprint", "is_named", "not_after", "not_before", "read_certificates"]
+
+UNREADABLE = (ValueError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension)
+"""What the library raises at extensions that it cannot parse, some of which TLS libraries tolerate."""
+
+
+def read_certificates(pem: bytes) -> list[x509.Certificate]:
+    """Return the certificates in a PEM text, without those that cannot be parsed. Raises ValueError when none is left."""
+    certificates = []
+    marker = b"-----END CERTIFICATE-----"
+    with warnings.catch_warnings():
+        # System bundles hold a few that strict parsers complain about or refuse.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        for part in pem.split(marker)[:-1]:
+            try:
+                block = part[part.index(b"-----BEGIN CERT") :] + marker + b"\n"
+                certificates.append(x509.load_pem_x509_certificate(block))
+            except ValueError:
+                continue
+    if not certificates:
+        raise ValueError("it holds no certificate")
+    return certificates
+
+
+def facts_of(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> CertificateFacts:
+    """Return what a presented chain states."""
+    alternatives = _alternative_names(leaf)
+    names = (
+        *alternatives.get_values_for_type(x509.DNSName),
+        *(str(address) for address in alternatives.get_values_for_type(x509.IPAddress)),
+    )
+    return CertificateFacts(
+        subject=leaf.subject.rfc4514_string(),
+        names=names,
+        not_before=int(not_before(leaf)),
+        not_after=int(not_after(leaf)),
+        earliest_expiry=int(min(map(not_after, [leaf, *others]))),
+    )
+
+
+def is_named(leaf: x509.Certificate, name: str) -> bool:
+    """Return whether the leaf names this server, exactly or by a wildcard for the first label (RFC 9525, 6.3)."""
+    wanted = name.lower()
+    first, _, rest = wanted.partition(".")
+    accepted = {wanted, f"*.{rest}"} if first and rest else {wanted}
+    names = _alternative_names(leaf).get_values_for_type(x509.DNSName)
+    return not accepted.isdisjoint(given.lower() for given in names)
+
+
+def _alternative_names(leaf: x509.Certificate) -> x509.SubjectAlternativeName:
+    """Return the leaf's alternative names, none when they cannot be parsed."""
+    try:
+        return leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, *UNREADABLE):
+        return x509.SubjectAlternativeName([])
+
+
+def fingerprint(certificate: x509.Certificate) -> bytes:
+    """Return a digest that identifies a certificate."""
+    return blake2b(certificate.tbs_certificate_bytes + certificate.signature, digest_size=20).digest()
+
+
+def not_before(certificate: x509.Certificate) -> float:
+    """Return when a certificate becomes valid, epoch seconds."""
+    return certificate.not_valid_before_utc.timestamp()
+
+
+def not_after(certificate: x509.Certificate) -> float:
+    """Return when a certificate expires, epoch seconds."""
+    return certificate.not_valid_after_utc.timestamp()

@@ -1,0 +1,95 @@
+"""Host, port and addresses of a target: those that probes may connect to, in the order to try them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import ip_address
+from time import perf_counter
+
+import httpx
+
+from services.prober.observation import Cause, Failure, Phase
+from services.prober.transport.egress import EgressRules
+from services.prober.transport.outbound import Outbound
+from services.prober.transport.resolver import ResolveError
+from services.prober.transport.trace import ProbeFailedError, ProbeTrace
+
+__all__ = ["allowed_addresses", "parse_host_port", "resolve_host"]
+
+
+def parse_host_port(target: str, default_port: int | None = None) -> tuple[str, int]:
+    """Return host and port of a target URL. The host is ASCII, an IPv6 address without brackets. Raises ValueError."""
+    try:
+        url = httpx.URL(target)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"the target is not a URL: {error}") from error
+    port = url.port or default_port
+    if not url.host or port is None:
+        raise ValueError("the target does not name both host and port")
+    return url.raw_host.decode("ascii"), port
+
+
+async def resolve_host(host: str, outbound: Outbound, trace: ProbeTrace) -> list[str]:
+    """Return ``allowed_addresses`` for the trace's IP version; the trace records the time. Raises ProbeFailedError."""
+    if _is_address(host):
+        return [_allowed_literal(host, trace.ip, outbound.egress)]
+    trace.phase = Phase.RESOLVE
+    start = perf_counter()
+    try:
+        return await allowed_addresses(host, outbound, trace.ip)
+    finally:
+        trace.resolve = (trace.resolve or 0.0) + perf_counter() - start
+
+
+async def allowed_addresses(host: str, outbound: Outbound, ip: str = "prefer-ipv4") -> list[str]:
+    """Return the addresses of a host, a name or an address itself, that the egress policy allows, in the order to try.
+
+    ``ip`` is the definition's choice of IP version. Raises ProbeFailedError.
+    """
+    if _is_address(host):
+        return [_allowed_literal(host, ip, outbound.egress)]
+    try:
+        addresses = await outbound.resolver.addresses(host)
+    except ResolveError as error:
+        raise ProbeFailedError(Failure(Phase.RESOLVE, error.cause, str(error))) from error
+    return _allowed(_by_version(addresses, ip, host), outbound.egress)
+
+
+@lru_cache(maxsize=65536)
+def _allowed_literal(host: str, ip: str, egress: EgressRules) -> str:
+    """Return an address that stands in place of a name. Raises ProbeFailedError, which is not cached."""
+    return _allowed(_by_version((host,), ip, host), egress)[0]
+
+
+@lru_cache(maxsize=65536)
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _by_version(addresses: tuple[str, ...], ip: str, host: str) -> list[str]:
+    """Put the addresses of the preferred IP version first, or keep only those of the required one."""
+    only = not ip.startswith("prefer-")
+    wanted = 6 if ip.endswith("6") else 4
+    ordered = sorted(addresses, key=lambda address: _version(address) != wanted)
+    if only:
+        ordered = [address for address in ordered if _version(address) == wanted]
+    if not ordered:
+        detail = f"{host} has no IPv{wanted} address" if only else f"{host} has no address"
+        raise ProbeFailedError(Failure(Phase.RESOLVE, Cause.FAILED, detail))
+    return ordered
+
+
+def _version(address: str) -> int:
+    return 6 if ":" in address else 4
+
+
+def _allowed(addresses: list[str], egress: EgressRules) -> list[str]:
+    allowed = [address for address in addresses if egress.allows(address)]
+    if not allowed:
+        refused = ", ".join(addresses)
+        raise ProbeFailedError(Failure(Phase.CONNECT, Cause.EGRESS, f"the egress policy does not allow {refused}"))
+    return allowed

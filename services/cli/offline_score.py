@@ -19,7 +19,7 @@ from services.core.model import ExchangeSummary, IndicatorKind, Register
 from services.indicator.index import Snapshot
 from services.register.directory import load_register
 from services.scorer.offline import (
-    Admitted,
+    AdmittedEvidence,
     admitted,
     last_end,
     network,
@@ -38,7 +38,7 @@ class OfflineEvidence:
     """What is scored: the measurements that count, and exchanges, up to ``moment`` in epoch seconds."""
 
     register: Register
-    measurements: Admitted
+    measurements: AdmittedEvidence
     summaries: Sequence[ExchangeSummary]
     moment: float
 

@@ -11,8 +11,8 @@ from services.core.errors import PeyvandError, StateError
 from services.core.model import Register
 from services.core.runtime import Runtime
 from services.register.bus import follow_register
-from services.scorer.exchanges import Exchanges
-from services.scorer.metrics import Gauges
+from services.scorer.exchanges import ExchangeDatabase
+from services.scorer.metrics import ScorerMetrics
 from services.scorer.session import Session
 
 __all__ = ["main"]
@@ -28,9 +28,9 @@ async def main(runtime: Runtime) -> None:
             f"the folder {settings.data} cannot be made: {error.strerror}; name another with --data"
         ) from error
     runtime.health.not_serving("waiting for the bus")
-    gauges = Gauges(runtime.registry)
+    metrics = ScorerMetrics(runtime.registry)
     registers: asyncio.Queue[Register] = asyncio.Queue()
-    with closing(Exchanges(settings.data / "exchanges.sqlite")) as exchanges:
+    with closing(ExchangeDatabase(settings.data / "exchanges.sqlite")) as exchanges:
         async with connect_from_settings(settings, role="scorer", name="scorer") as bus:
             runtime.watch_bus(lambda: bus.connected)
             runtime.health.not_serving("reading the register, or waiting for one")
@@ -39,7 +39,7 @@ async def main(runtime: Runtime) -> None:
                     follower = group.create_task(_follow(bus, registers))
                     register: Register | None = await registers.get()
                     while register is not None:
-                        session = Session(runtime, bus, register, gauges=gauges, exchanges=exchanges, clock=time.time)
+                        session = Session(runtime, bus, register, metrics=metrics, exchanges=exchanges, clock=time.time)
                         register = await session.run(registers)
                     follower.cancel()
             except* PeyvandError as errors:

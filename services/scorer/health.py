@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from services.core.runtime import Health
 
-__all__ = ["Serving"]
+__all__ = ["ReadinessReporter"]
 
 
-class Serving:
+class ReadinessReporter:
     """Puts together what reading and publishing say of themselves, and until the first index what a start is at."""
 
     def __init__(self, health: Health) -> None:

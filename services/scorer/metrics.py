@@ -30,11 +30,11 @@ from services.indicator.index import BurnCounter, burning_links
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure import AgencyNetwork
 from services.indicator.verdicts import counting_vantages, verdict_reasons
-from services.scorer.exchanges import Reconciled
-from services.scorer.index import Judgement
+from services.scorer.exchanges import ReconciliationReport
+from services.scorer.index import IndexResult
 from services.scorer.publishing import AGENCIES_AND_ABOVE
 
-__all__ = ["AGENCY_SERIES", "BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "REASON_SERIES", "Gauges"]
+__all__ = ["AGENCY_SERIES", "BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "REASON_SERIES", "ScorerMetrics"]
 
 AGENCY_SERIES = 1_000
 """Of more consumers or providers, the first by id have series; the api answers for all."""
@@ -52,7 +52,7 @@ PAIR_SERIES = 1_000
 """Of more pairs of agencies, those with the largest volume have series."""
 
 
-class Gauges:
+class ScorerMetrics:
     """Everything the scorer exposes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -116,7 +116,7 @@ class Gauges:
         """Show up to when each vantage was heard from."""
         self._newest.show({(vantage,): moment for vantage, moment in newest.items()})
 
-    def index(self, judgement: Judgement) -> None:
+    def index(self, judgement: IndexResult) -> None:
         """Show one index: government, sectors and agencies, and how the agencies hang together."""
         snapshot = judgement.snapshot
         rows = [
@@ -186,7 +186,7 @@ class Gauges:
             values[*pair, "provider_failure"] = volume.provider_failures
         self._exchanges.show(values)
 
-    def reconciled(self, found: Reconciled) -> None:
+    def reconciled(self, found: ReconciliationReport) -> None:
         """Show what exchanges say of links, and what went over which bus; nothing without any exchange."""
         heard = [one for one in found.traffic if one.exchanges]
         counts = Counter((finding, one.window_days) for one in found.links for finding in link_findings(one))

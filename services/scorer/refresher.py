@@ -16,13 +16,13 @@ from services.core.codec import ExchangeVolume
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.indicator.cells import SlotDetail
-from services.scorer.evidence_lock import Turns
-from services.scorer.exchanges import Exchanges, Reconciled
-from services.scorer.health import Serving
-from services.scorer.index import Adopted, Due, Judgement, Scoring
+from services.scorer.evidence_lock import EvidenceLock
+from services.scorer.exchanges import ExchangeDatabase, ReconciliationReport
+from services.scorer.health import ReadinessReporter
+from services.scorer.index import CompiledRegister, IndexResult, PendingUpdate, Scoring
 from services.scorer.malloc import give_back
-from services.scorer.metrics import Gauges
-from services.scorer.publishing import Announcer, Publisher, Slots, latest_blocks
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.publishing import EncodedSlots, HistoryPublisher, IndexPublisher, latest_blocks
 
 __all__ = ["Refresher"]
 
@@ -41,27 +41,27 @@ class Refresher:
     def __init__(
         self,
         scoring: Scoring,
-        turns: Turns,
-        publisher: Publisher,
-        exchanges: Exchanges,
-        announcer: Announcer,
+        evidence_lock: EvidenceLock,
+        publisher: IndexPublisher,
+        exchanges: ExchangeDatabase,
+        announcer: HistoryPublisher,
         *,
-        gauges: Gauges,
-        serving: Serving,
+        metrics: ScorerMetrics,
+        readiness: ReadinessReporter,
         clock: Callable[[], float],
         bus_clock: Callable[[], Awaitable[float]],
         log: Logger,
     ) -> None:
-        self.adopted: Adopted | None = None
-        self.reconciled = Reconciled()
+        self.adopted: CompiledRegister | None = None
+        self.reconciled = ReconciliationReport()
         self._scoring = scoring
         self._calendar = scoring.calendar
-        self._turns = turns
+        self._evidence_lock = evidence_lock
         self._publisher = publisher
         self._exchanges = exchanges
         self._announcer = announcer
-        self._gauges = gauges
-        self._serving = serving
+        self._metrics = metrics
+        self._readiness = readiness
         self._clock = clock
         self._bus_clock = bus_clock
         self._log = log
@@ -85,7 +85,7 @@ class Refresher:
                 started = time.monotonic()
                 await self._prepare(end_slot)
                 took = await self._refresh(end_slot)
-                await self._turns.through(self._scoring.close())
+                await self._evidence_lock.run_in_slices(self._scoring.close())
                 if time.monotonic() >= give_back_from:
                     await asyncio.to_thread(give_back)
                     give_back_from = time.monotonic() + GIVE_BACK_SECONDS
@@ -104,7 +104,7 @@ class Refresher:
             return False  # publishing says what it comes to
         if seconds <= self._calendar.slot_seconds:
             return False
-        self._serving.publishes(
+        self._readiness.publishes(
             False, f"the clock here is {seconds:.0f} s ahead of the bus's: set the one that is wrong"
         )
         self._log.warning("clock_ahead", seconds=round(seconds, 1))
@@ -117,7 +117,7 @@ class Refresher:
     async def _adopt(self) -> None:
         adopted, self.adopted = self.adopted, None
         if adopted is not None:
-            async with self._turns.lock:
+            async with self._evidence_lock.lock:
                 self._scoring.adopt(adopted)
             self._log.info("register_adopted", register_version=adopted.register.register_version)
 
@@ -126,11 +126,11 @@ class Refresher:
 
         def pieces() -> Iterator[None]:
             for day in self._scoring.prepare(end_slot):
-                self._serving.begins(f"counting the evidence of {day}; {last} comes last")
+                self._readiness.begins(f"counting the evidence of {day}; {last} comes last")
                 yield
 
         started = time.monotonic()
-        await self._turns.through(pieces())
+        await self._evidence_lock.run_in_slices(pieces())
         if not self._counted:
             # Later it is what has changed, and takes no time worth a line.
             self._log.info("evidence_counted", to=str(last), seconds=round(time.monotonic() - started, 3))
@@ -139,27 +139,27 @@ class Refresher:
 
     async def _refresh(self, end_slot: int) -> float:
         """Compute and publish; return the seconds that took from the count on."""
-        scoring, gauges = self._scoring, self._gauges
+        scoring, metrics = self._scoring, self._metrics
         today = self._calendar.day_of(end_slot)
         longest = max(scoring.register.policy.windows_days)
         started = time.monotonic()
-        with gauges.refresh_seconds.time():
+        with metrics.refresh_seconds.time():
             try:
-                self._serving.begins("publishing slots")
-                slot_blocks = await self._put_evidence(await self._turns.do(partial(scoring.due, end_slot)))
-                self._serving.begins("computing the index")
+                self._readiness.begins("publishing slots")
+                slot_blocks = await self._put_evidence(await self._evidence_lock.run(partial(scoring.due, end_slot)))
+                self._readiness.begins("computing the index")
                 started = time.monotonic()
-                count = await self._turns.do(partial(scoring.count, end_slot))
+                count = await self._evidence_lock.run(partial(scoring.count, end_slot))
                 judgement = await asyncio.to_thread(scoring.compute, count)
                 since = today - timedelta(days=longest)
                 summed = partial(self._exchanges.volumes, since, end_slot=end_slot, calendar=self._calendar)
                 volumes = await asyncio.to_thread(summed)
-                self._serving.begins("publishing the index")
+                self._readiness.begins("publishing the index")
                 slot_blocks += await self._put_evidence(count.due)
                 blocks = await self._publisher.publish(judgement, volumes, self.reconciled)
             except BusError as error:
                 scoring.unpublished()
-                self._serving.publishes(False)
+                self._readiness.publishes(False)
                 self._log.warning("publishing_failed", reason=str(error))
                 return time.monotonic() - started
             took = time.monotonic() - started
@@ -168,11 +168,11 @@ class Refresher:
                 self._trimmed = today
             scoring.published(judgement)
             self._announcer.offer(judgement.snapshot)
-        detail = await self._turns.do(
+        detail = await self._evidence_lock.run(
             partial(scoring.evidence.detail, judgement.arrays, range(end_slot - 1, end_slot), judgement.arrays.targets)
         )
         await asyncio.to_thread(self._show, count.due, judgement, detail, volumes)
-        self._serving.publishes(True)
+        self._readiness.publishes(True)
         self._log.info(
             "index_published",
             as_of=judgement.snapshot.as_of,
@@ -182,24 +182,28 @@ class Refresher:
         )
         return took
 
-    async def _put_evidence(self, due: Due) -> int:
+    async def _put_evidence(self, due: PendingUpdate) -> int:
         """Put what is due of slots, a chunk at a time, for after a start it is all of them, and what was last measured.
 
         Returns how many blocks of slots that were.
         """
         scoring, count = self._scoring, 0
         for chunk in due.chunks:
-            found = list[Slots]()
-            await self._turns.through(self._publisher.encode_slots(due, chunk, scoring.evidence, self._clock(), found))
+            found = list[EncodedSlots]()
+            await self._evidence_lock.run_in_slices(
+                self._publisher.encode_slots(due, chunk, scoring.evidence, self._clock(), found)
+            )
             await self._publisher.put_slots(due, found)
             count += sum(len(some.new) for some in found)
         latest = latest_blocks(scoring.recent, scoring.burns, due.adopted.arrays, due.agencies)
         await self._publisher.put_latest(due, latest)
         return count
 
-    def _show(self, due: Due, judgement: Judgement, detail: SlotDetail, volumes: tuple[ExchangeVolume, ...]) -> None:
-        gauges = self._gauges
-        gauges.index(judgement)
-        gauges.burns(judgement.arrays, self._scoring.burns)
-        gauges.links(judgement.register, judgement.arrays, due.adopted.network, detail)
-        gauges.exchanges(volumes)
+    def _show(
+        self, due: PendingUpdate, judgement: IndexResult, detail: SlotDetail, volumes: tuple[ExchangeVolume, ...]
+    ) -> None:
+        metrics = self._metrics
+        metrics.index(judgement)
+        metrics.burns(judgement.arrays, self._scoring.burns)
+        metrics.links(judgement.register, judgement.arrays, due.adopted.network, detail)
+        metrics.exchanges(volumes)

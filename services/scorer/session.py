@@ -17,15 +17,15 @@ from services.core.runtime import Runtime
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.register.attribution import Attributor
-from services.scorer.evidence_lock import Turns
-from services.scorer.exchanges import Exchanges, Reconciler
-from services.scorer.health import Serving
-from services.scorer.index import Adopted, Scoring, Vantages
-from services.scorer.ingest import POLL_SECONDS, ExchangeReader, Intake, MeasurementReader
-from services.scorer.metrics import Gauges
-from services.scorer.publishing import Announcer, Publisher, recall
+from services.scorer.evidence_lock import EvidenceLock
+from services.scorer.exchanges import ExchangeDatabase, Reconciler
+from services.scorer.health import ReadinessReporter
+from services.scorer.index import CompiledRegister, Scoring, VantageWatch
+from services.scorer.ingest import POLL_SECONDS, ExchangeReader, MeasurementReader, StreamCursor
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.publishing import HistoryPublisher, IndexPublisher, recall
 from services.scorer.refresher import Refresher
-from services.scorer.state import Loaded, Store
+from services.scorer.state import LoadedState, Store
 
 __all__ = ["Session"]
 
@@ -38,7 +38,7 @@ SAVE_SECONDS = 1.0
 SAVE_SHARE = 0.05  # of the time at most, so that large states are saved less often
 
 
-class _EndedError(Exception):
+class _SessionEndError(Exception):
     """The session is over: a signal came, or the register has another calendar."""
 
 
@@ -51,13 +51,13 @@ class Session:
         bus: Bus,
         register: Register,
         *,
-        gauges: Gauges,
-        exchanges: Exchanges,
+        metrics: ScorerMetrics,
+        exchanges: ExchangeDatabase,
         clock: Callable[[], float],
     ) -> None:
         self._runtime = runtime
         self._bus = bus
-        self._gauges = gauges
+        self._metrics = metrics
         self._exchanges = exchanges
         self._register = register
         self._clock = clock
@@ -65,16 +65,16 @@ class Session:
         self._next: Register | None = None
         self._calendar = Calendar.of(register.policy)
         self._store = Store(runtime.settings.data, self._calendar)
-        self._turns = Turns()
-        self._serving = Serving(runtime.health)
-        self._reconciler = Reconciler(exchanges, self._turns)
+        self._evidence_lock = EvidenceLock()
+        self._readiness = ReadinessReporter(runtime.health)
+        self._reconciler = Reconciler(exchanges, self._evidence_lock)
 
     async def run(self, registers: asyncio.Queue[Register]) -> Register | None:
         """Score until told to stop (None), or until a register has another calendar (that register).
 
         Raises GapError, StateError.
         """
-        self._serving.begins("working out the register")
+        self._readiness.begins("working out the register")
         adopted = await _adopted(self._register)
         await self._attribute(self._register)
         loaded = await self._load(adopted)
@@ -88,17 +88,17 @@ class Session:
         recalled = await self._patiently(lambda: recall(self._bus, self._scoring.recent, position.sequence))
         self._log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
         reader = MeasurementReader(
-            self._scoring, self._turns, gauges=self._gauges, serving=self._serving, log=self._log
+            self._scoring, self._evidence_lock, metrics=self._metrics, readiness=self._readiness, log=self._log
         )
-        announcer = Announcer(self._bus, self._scoring, log=self._log)
+        announcer = HistoryPublisher(self._bus, self._scoring, log=self._log)
         self._refresher = Refresher(
             self._scoring,
-            self._turns,
-            Publisher(self._bus),
+            self._evidence_lock,
+            IndexPublisher(self._bus),
             self._exchanges,
             announcer,
-            gauges=self._gauges,
-            serving=self._serving,
+            metrics=self._metrics,
+            readiness=self._readiness,
             clock=self._clock,
             bus_clock=self._bus_clock,
             log=self._log,
@@ -123,7 +123,7 @@ class Session:
                     self._save_often(),
                 ):
                     group.create_task(loop)
-        except* _EndedError:
+        except* _SessionEndError:
             pass
         finally:
             self._runtime.health.not_serving("saving the evidence")
@@ -135,8 +135,8 @@ class Session:
             raise BusError("the bus is away")  # which publishing waits for
         return (await self._bus.stream_state(MEASUREMENTS)).now
 
-    async def _load(self, adopted: Adopted) -> Loaded:
-        self._serving.begins("reading the evidence")
+    async def _load(self, adopted: CompiledRegister) -> LoadedState:
+        self._readiness.begins("reading the evidence")
         started = time.monotonic()
         loaded = await asyncio.to_thread(self._store.load, adopted.arrays.targets)
         self._log.info(
@@ -146,12 +146,12 @@ class Session:
             open_from=str(self._calendar.day_of(loaded.evidence.closed_before)),
             seconds=round(time.monotonic() - started, 3),
         )
-        self._serving.begins("looking up the streams")
+        self._readiness.begins("looking up the streams")
         return loaded
 
-    def _intake(self, stream: str) -> Intake:
+    def _intake(self, stream: str) -> StreamCursor:
         needed_from = self._calendar.epoch - self._calendar.slot_seconds
-        return Intake(self._bus, stream, needed_from=needed_from, accept=self._runtime.settings.accept_gap)
+        return StreamCursor(self._bus, stream, needed_from=needed_from, accept=self._runtime.settings.accept_gap)
 
     async def _patiently(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         while True:
@@ -166,14 +166,14 @@ class Session:
     async def _stop(self) -> None:
         await self._runtime.stop.wait()
         self._runtime.health.not_serving("ending")
-        raise _EndedError
+        raise _SessionEndError
 
     async def _adopt(self, registers: asyncio.Queue[Register]) -> None:
         while True:
             register = await registers.get()
             if Calendar.of(register.policy) != self._calendar:
                 self._next = register
-                raise _EndedError
+                raise _SessionEndError
             adopted = await _adopted(register)
             await self._attribute(register)
             self._refresher.adopted = adopted
@@ -196,26 +196,26 @@ class Session:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             self._refresher.reconciled = found
-            self._gauges.reconciled(found)
+            self._metrics.reconciled(found)
             await asyncio.sleep(max(pause, (time.monotonic() - started) / RECONCILE_SHARE))
 
-    async def _watch(self, intake: Intake) -> None:
-        vantages = Vantages()
+    async def _watch(self, intake: StreamCursor) -> None:
+        vantages = VantageWatch()
         while True:
             newest = self._scoring.evidence.last_slot
             if newest is not None:
-                self._gauges.age(self._clock() - self._calendar.start_of(newest))
-            self._gauges.vantages(vantages.newest(self._scoring.duties, self._scoring.heard, self._clock()))
+                self._metrics.age(self._clock() - self._calendar.start_of(newest))
+            self._metrics.vantages(vantages.newest(self._scoring.probing_spans, self._scoring.heard, self._clock()))
             try:
-                self._gauges.behind(await intake.behind(self._scoring.manifest.position))
+                self._metrics.behind(await intake.behind(self._scoring.manifest.position))
             except BusError:
-                self._serving.reads(False)
+                self._readiness.reads(False)
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _watch_streams(self) -> None:
         while True:
             with suppress(BusError):  # the readers tell of it
-                self._gauges.streams({name: await self._bus.stream_state(name) for name in STREAMS})
+                self._metrics.streams({name: await self._bus.stream_state(name) for name in STREAMS})
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _save_often(self) -> None:
@@ -225,15 +225,15 @@ class Session:
             await asyncio.sleep(max(SAVE_SECONDS, (time.monotonic() - started) / SAVE_SHARE))
 
     async def _save(self) -> None:
-        async with self._turns.lock:
+        async with self._evidence_lock.lock:
             save = self._scoring.save()
         if save is not None:
             await run_in_thread(partial(self._store.save, save))
-            await self._turns.do(partial(self._store.let_go, self._scoring.evidence))
+            await self._evidence_lock.run(partial(self._store.let_go, self._scoring.evidence))
 
 
-async def _adopted(register: Register) -> Adopted:
-    adopted = await asyncio.to_thread(Adopted.of, register)
+async def _adopted(register: Register) -> CompiledRegister:
+    adopted = await asyncio.to_thread(CompiledRegister.of, register)
     # A full collection that looks at all objects of a million links would stop every thread for two seconds and more.
     gc.freeze()
     return adopted

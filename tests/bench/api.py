@@ -17,7 +17,7 @@ from services.core.bus.roles import write_users
 from services.core.bus.topology import initialise_streams
 from services.register.bus.publish import publish_register
 from services.register.versions.rows import with_versions
-from services.scorer.publishing.publisher import Publisher
+from services.scorer.publishing.publisher import IndexPublisher
 from tests.bench.component import Component, component
 from tests.bench.loads.synthetic import SLOT, register_of
 from tests.bench.meters.process import cpu_seconds, machine, peak_mib, resident_mib
@@ -47,13 +47,13 @@ def api(links: int) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[Component, str, Publisher, State]]:
+async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[Component, str, IndexPublisher, State]]:
     """A real api process that serves an index of so many links: it, its address, and what may publish another."""
     register = with_versions(register_of(links))
     async with _nats(folder) as nats, nats.connect("scorer") as bus:
         async with nats.connect("register") as writer:
             await publish_register(writer, register, now=time.time())
-        state, publisher = judged(register), Publisher(bus)
+        state, publisher = judged(register), IndexPublisher(bus)
         await put(publisher, state, state.judgement.snapshot.as_of)
         address = f"127.0.0.1:{free_port()}"
         with component("api", nats, folder, listen=address) as process:

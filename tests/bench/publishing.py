@@ -29,10 +29,10 @@ from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.structure import structure_by_window
 from services.register.bus.publish import fetch_register, publish_register
 from services.register.versions.rows import with_versions
-from services.scorer.exchanges.reconciler import Reconciled
+from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.members import agency_members
-from services.scorer.index.results import Adopted, Due, Judgement
-from services.scorer.publishing.publisher import Publisher, Slots
+from services.scorer.index.results import CompiledRegister, IndexResult, PendingUpdate
+from services.scorer.publishing.publisher import EncodedSlots, IndexPublisher
 from services.scorer.publishing.recent import latest_blocks
 from tests.bench.loads.synthetic import SLOT, UNHEARD, payloads, register_of
 from tests.bench.meters.process import cpu_seconds, machine, peak_mib
@@ -71,8 +71,8 @@ def publishing(links: int) -> Iterator[str]:
 class State:
     """What a scorer would publish of half a chunk of slots, every link measured in each."""
 
-    due: Due
-    judgement: Judgement
+    due: PendingUpdate
+    judgement: IndexResult
     evidence: Evidence
     recent: RecentMeasurements
     burns: BurnCounter
@@ -100,7 +100,7 @@ def judged(register: Register) -> State:
     end = start + SLOTS
     snapshot = compute_indicators(arrays, evidence, end_slot=end, evidence_sequence=1)
     burns.update(arrays, end, set(), lambda slots: evidence.verdicts(arrays, slots))
-    judgement = Judgement(
+    judgement = IndexResult(
         snapshot=snapshot,
         register=register,
         arrays=arrays,
@@ -108,23 +108,23 @@ def judged(register: Register) -> State:
         urgent={},
         structures=structure_by_window(arrays, network, snapshot),
     )
-    due = Due(Adopted(register, arrays, network, own, {}), end, 1, (range(start, end),), own)
+    due = PendingUpdate(CompiledRegister(register, arrays, network, own, {}), end, 1, (range(start, end),), own)
     return State(due, judgement, evidence, recent, burns)
 
 
-async def put(publisher: Publisher, state: State, as_of: int) -> None:
+async def put(publisher: IndexPublisher, state: State, as_of: int) -> None:
     """Publish all of it, as of this moment: a slot later every block says something new."""
     due = replace(state.due, end_slot=as_of // SLOT)
     snapshot = replace(state.judgement.snapshot, as_of=as_of, end_slot=due.end_slot)
     publisher._slots.clear()
     for chunk in due.chunks:
-        found = list[Slots]()
+        found = list[EncodedSlots]()
         for _ in publisher.encode_slots(due, chunk, state.evidence, time.time(), found):
             pass
         await publisher.put_slots(due, found)
     latest = latest_blocks(state.recent, state.burns, due.adopted.arrays, due.agencies)
     await publisher.put_latest(due, latest)
-    await publisher.publish(replace(state.judgement, snapshot=snapshot), (), Reconciled())
+    await publisher.publish(replace(state.judgement, snapshot=snapshot), (), ReconciliationReport())
 
 
 async def _published(register: Register) -> list[str]:
@@ -132,7 +132,7 @@ async def _published(register: Register) -> list[str]:
     own = state.due.agencies
     lines = []
     async with _bus() as (server, bus):
-        publisher, rounds = Publisher(bus), []
+        publisher, rounds = IndexPublisher(bus), []
         for number in range(ROUNDS if len(register.links) <= MANY_LINKS else 1):
             meter = _Meter(server)
             await put(publisher, state, state.judgement.snapshot.as_of + number * SLOT)

@@ -38,17 +38,17 @@ from services.indicator.index.what_if import Imputation
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, grouping, link_means, link_shares, mean_share
 from services.scorer.decode import columns_of
-from services.scorer.evidence_lock import Turns
-from services.scorer.health import Serving
-from services.scorer.index.results import Adopted, Judgement
+from services.scorer.evidence_lock import EvidenceLock
+from services.scorer.health import ReadinessReporter
+from services.scorer.index.results import CompiledRegister, IndexResult
 from services.scorer.index.scoring import Scoring
 from services.scorer.ingest.readers import MeasurementReader
-from services.scorer.ingest.stream_cursor import Intake
+from services.scorer.ingest.stream_cursor import StreamCursor
 from services.scorer.malloc import give_back
-from services.scorer.metrics import Gauges
-from services.scorer.state.manifest import Manifest
-from services.scorer.state.position import Position
-from services.scorer.state.store import Save, Store
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.state.manifest import StateManifest
+from services.scorer.state.position import StreamPosition
+from services.scorer.state.store import StateUpdate, Store
 from tests.bench.loads.synthetic import SLOT, payloads, register_of
 from tests.bench.meters.memory import Memory
 from tests.bench.meters.process import machine
@@ -100,11 +100,13 @@ def write(links: int, days: int, data: Path) -> Iterator[str]:
     end_slot = calendar.slots_of(first + timedelta(days=days)).start + OPEN_SLOTS
 
     def save(slots: Sequence[SlotState], closed: Sequence[DayState]) -> None:
-        position = Position(MEASUREMENTS, "bench", 0)
-        manifest = Manifest(
+        position = StreamPosition(MEASUREMENTS, "bench", 0)
+        manifest = StateManifest(
             position, time=float(end_slot * SLOT), register_version="", end_slot=end_slot, hour=0, day=0
         )
-        store.save(Save(EvidenceChanges(arrays.targets, ("main",), tuple(slots), tuple(closed)), manifest, (), ()))
+        store.save(
+            StateUpdate(EvidenceChanges(arrays.targets, ("main",), tuple(slots), tuple(closed)), manifest, (), ())
+        )
 
     for at in range(days):
         one = packed[at % len(packed)]
@@ -124,7 +126,7 @@ def measure(links: int, days: int, data: Path) -> Iterator[str]:
     register = register_of(links)
     yield f"  with the register as objects: {memory.now()}"
     store = Store(data, Calendar.of(register.policy))
-    adopted, taken = _timed(lambda: Adopted.of(register))
+    adopted, taken = _timed(lambda: CompiledRegister.of(register))
     yield f"  register adopted as arrays: {taken:.2f} s"
     loaded, taken = _timed(lambda: store.load(adopted.arrays.targets))
     yield f"  state read: {taken:.2f} s"
@@ -137,16 +139,16 @@ def measure(links: int, days: int, data: Path) -> Iterator[str]:
 
 async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> list[str]:
     lines = list[str]()
-    turns = Turns()
+    evidence_lock = EvidenceLock()
     end_slot = scoring.manifest.end_slot
     assert end_slot is not None
     links = len(scoring.arrays.links)
 
     async with _part(memory, f"closed days judged anew ({days}), open slots, burn rates", lines):
-        await turns.through(scoring.prepare(end_slot))
+        await evidence_lock.run_in_slices(scoring.prepare(end_slot))
         await asyncio.to_thread(give_back)
     async with _part(memory, "then every index of 7, 28 and 90 days", lines):
-        judgement = await _judged(scoring, turns, end_slot)
+        judgement = await _judged(scoring, evidence_lock, end_slot)
     scoring.published(judgement)
     del judgement
     await _given_back(lines)
@@ -156,25 +158,29 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
     for slot in range(end_slot, end_slot + slots):
         feed.add(payloads(rng, scoring.arrays, slot), (slot + 1) * SLOT)
     reader = MeasurementReader(
-        scoring, turns, gauges=Gauges(CollectorRegistry()), serving=Serving(Health()), log=logger()
+        scoring,
+        evidence_lock,
+        metrics=ScorerMetrics(CollectorRegistry()),
+        readiness=ReadinessReporter(Health()),
+        log=logger(),
     )
     async with _part(memory, f"{slots * links:,} measurements decoded, taken in and saved", lines) as spent:
         reading = asyncio.create_task(reader.run(feed, len(feed.messages)))
         await reader.caught_up.wait()
-        await _save(scoring, store, turns)
+        await _save(scoring, store, evidence_lock)
         taken = spent()
     reading.cancel()
     await asyncio.wait({reading})
     lines.append(f"  that is {slots * links / taken[0]:,.0f} a second, {slots * links / taken[1]:,.0f} of CPU")
     end_slot += slots
-    await turns.through(scoring.prepare(end_slot - 1))
-    scoring.published(await _judged(scoring, turns, end_slot - 1))
+    await evidence_lock.run_in_slices(scoring.prepare(end_slot - 1))
+    scoring.published(await _judged(scoring, evidence_lock, end_slot - 1))
     async with _part(memory, "after one more slot: counted, every index", lines):
-        await turns.through(scoring.prepare(end_slot))
-        judgement = await _judged(scoring, turns, end_slot)
+        await evidence_lock.run_in_slices(scoring.prepare(end_slot))
+        judgement = await _judged(scoring, evidence_lock, end_slot)
     scoring.published(judgement)
     async with _part(memory, "what changed saved", lines):
-        await _save(scoring, store, turns)
+        await _save(scoring, store, evidence_lock)
 
     columns = judgement.snapshot.links[DAYS]
     shares = link_shares(scoring.arrays, columns.slots, columns.counts)
@@ -198,22 +204,22 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
     # A day closes once grace has passed.
     scoring.take(last, stored=float((end_slot + OPEN_SLOTS) * SLOT + scoring.grace), sequence=messages)
     async with _part(memory, "a day closed", lines):
-        await turns.through(scoring.close())
+        await evidence_lock.run_in_slices(scoring.close())
     lines.append(f"  memory at its peak: {memory.peak()}")
     lines.append(f"  on disk: {_kept(store.folder) / 2**20:,.0f} MiB kept, {_derived() / 2**20:,.0f} MiB derived")
     return lines
 
 
-async def _judged(scoring: Scoring, turns: Turns, end_slot: int) -> Judgement:
-    count = await turns.do(partial(scoring.count, end_slot))
+async def _judged(scoring: Scoring, evidence_lock: EvidenceLock, end_slot: int) -> IndexResult:
+    count = await evidence_lock.run(partial(scoring.count, end_slot))
     return await asyncio.to_thread(scoring.compute, count)
 
 
-async def _save(scoring: Scoring, store: Store, turns: Turns) -> None:
+async def _save(scoring: Scoring, store: Store, evidence_lock: EvidenceLock) -> None:
     save = scoring.save()
     assert save is not None
     await asyncio.to_thread(store.save, save)
-    await turns.do(partial(store.let_go, scoring.evidence))
+    await evidence_lock.run(partial(store.let_go, scoring.evidence))
 
 
 async def _given_back(lines: list[str]) -> None:
@@ -238,7 +244,7 @@ async def _part(memory: Memory, name: str, lines: list[str]) -> AsyncIterator[Ca
     )
 
 
-class _Feed(Intake):
+class _Feed(StreamCursor):
     """A stream that holds some messages and nothing else."""
 
     def __init__(self) -> None:
@@ -249,7 +255,7 @@ class _Feed(Intake):
             subject = measurement_subject("main", "0")
             self.messages.append(StoredMessage(len(self.messages) + 1, subject, batch, stored))
 
-    async def read(self, position: Position, *, limit: int, now: float) -> list[StoredMessage]:
+    async def read(self, position: StreamPosition, *, limit: int, now: float) -> list[StoredMessage]:
         del now
         return self.messages[position.sequence : position.sequence + limit]
 

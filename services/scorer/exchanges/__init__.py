@@ -1,9 +1,9 @@
 """What data buses carried: volumes in SQLite, replaced by revision, and compared with probes."""
 
-from services.scorer.exchanges.database import Exchanges
+from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.exchanges.reconciler import (
-    Reconciled,
     Reconciler,
+    ReconciliationReport,
 )
 
-__all__ = ["Exchanges", "Reconciled", "Reconciler"]
+__all__ = ["ExchangeDatabase", "Reconciler", "ReconciliationReport"]

@@ -25,10 +25,10 @@ from services.register.attribution import Attributor
 from services.scorer.exchanges import carriers, summaries
 from services.scorer.exchanges import hourly as hours
 from services.scorer.exchanges.hourly import HOUR_SECONDS
-from services.scorer.exchanges.summaries import Replacing
-from services.scorer.state import Position
+from services.scorer.exchanges.summaries import SummaryWriter
+from services.scorer.state import StreamPosition
 
-__all__ = ["KEPT_DAYS", "Exchanges", "Reading"]
+__all__ = ["KEPT_DAYS", "ExchangeDatabase", "ExchangeSnapshot"]
 
 KEPT_DAYS = 14
 """How long a summary can be replaced: the stream and security servers keep 7 days, so no later revision exists."""
@@ -59,7 +59,7 @@ FROM (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reading:
+class ExchangeSnapshot:
     """What was taken in by one moment, whatever comes meanwhile."""
 
     carriers: tuple[Flow, ...]
@@ -71,7 +71,7 @@ class Reading:
         return hours.read(self.database, [self.ids[at] for at in carriers], span)
 
 
-class Exchanges:
+class ExchangeDatabase:
     """Volumes per pair of agencies, meta services apart."""
 
     def __init__(self, path: Path | str) -> None:
@@ -101,18 +101,18 @@ class Exchanges:
         """Close the file."""
         self._database.close()
 
-    def position(self) -> Position | None:
+    def position(self) -> StreamPosition | None:
         """Return the last message taken in, None before the first."""
         with self._translated():
             row = self._database.execute("SELECT stream, created, sequence FROM position").fetchone()
-        return None if row is None else Position(*row)
+        return None if row is None else StreamPosition(*row)
 
     def take(
         self,
         batches: Sequence[tuple[float, str, Sequence[ExchangeSummary]]],
         *,
         calendar: Calendar,
-        position: Position | None = None,
+        position: StreamPosition | None = None,
     ) -> int:
         """Take in batches (when stored in epoch seconds, bus, summaries) up to ``position``.
 
@@ -123,7 +123,7 @@ class Exchanges:
         """
         left_out = 0
         with self._translated(), self._database:
-            replacing = Replacing(self._database, calendar.slot_seconds)
+            replacing = SummaryWriter(self._database, calendar.slot_seconds)
             for stored, bus, rows in batches:
                 span = range(int(stored) - KEPT_DAYS * DAY_SECONDS, int(stored) + DAY_SECONDS)
                 for summary in rows:
@@ -192,11 +192,11 @@ class Exchanges:
         )
 
     @contextmanager
-    def reading(self) -> Iterator[Reading]:
+    def reading(self) -> Iterator[ExchangeSnapshot]:
         """Read on a connection of its own, so that another thread may while summaries are taken in. Raises StateError."""
         with self._translated(), self._reader() as database:
             kept = carriers.kept(database)
-            yield Reading(tuple(one for _, one in kept), tuple(number for number, _ in kept), database)
+            yield ExchangeSnapshot(tuple(one for _, one in kept), tuple(number for number, _ in kept), database)
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:

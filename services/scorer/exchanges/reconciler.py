@@ -26,12 +26,12 @@ from services.indicator.exchanges import (
     traffic_by_window,
 )
 from services.indicator.register_arrays import RegisterArrays
-from services.scorer.evidence_lock import Turns
-from services.scorer.exchanges.database import Exchanges, Reading
+from services.scorer.evidence_lock import EvidenceLock
+from services.scorer.exchanges.database import ExchangeDatabase, ExchangeSnapshot
 from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.index import Scoring
 
-__all__ = ["LATE_SECONDS", "Reconciled", "Reconciler"]
+__all__ = ["LATE_SECONDS", "Reconciler", "ReconciliationReport"]
 
 LATE_SECONDS = 600
 """How long after an hour its volume is judged: collectors stay a minute behind, and are asked again and again."""
@@ -41,7 +41,7 @@ _AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciled:
+class ReconciliationReport:
     """What was found of links and of traffic, in all windows of a policy."""
 
     links: tuple[Reconciliation, ...] = ()
@@ -49,7 +49,7 @@ class Reconciled:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Day:
+class _ProbedDay:
     """Slots known and answered of some links, in consecutive hours from ``first``: (hours, links)."""
 
     first: int
@@ -60,13 +60,13 @@ class _Day:
 class Reconciler:
     """Remembers what closed days say of probes by the hour, so that each is unpacked once."""
 
-    def __init__(self, exchanges: Exchanges, turns: Turns) -> None:
+    def __init__(self, exchanges: ExchangeDatabase, evidence_lock: EvidenceLock) -> None:
         self._exchanges = exchanges
-        self._turns = turns
-        self._days: dict[date, _Day] = {}
+        self._evidence_lock = evidence_lock
+        self._days: dict[date, _ProbedDay] = {}
         self._judged: tuple[object, tuple[int, ...]] = (None, ())
 
-    async def run(self, scoring: Scoring, end_slot: int) -> Reconciled | None:
+    async def run(self, scoring: Scoring, end_slot: int) -> ReconciliationReport | None:
         """Reconcile up to a slot, letting others run in between; None when another register came meanwhile.
 
         Raises StateError.
@@ -75,7 +75,7 @@ class Reconciler:
         slots = {days: calendar.window(days, end_slot) for days in register.policy.windows_days}
         longest = max(slots.values(), key=len)
         if not longest:
-            return Reconciled()
+            return ReconciliationReport()
         windows = {days: _span(calendar, span) for days, span in slots.items() if span}
         hours = _span(calendar, longest).hours
         clock = calendar.local_hours(hours)
@@ -86,7 +86,7 @@ class Reconciler:
             self._forget(arrays, rows, longest, calendar)
             probed = []
             for day, of_day in calendar.days(longest) if rows else ():
-                of_probes = await self._turns.do(partial(self._day, scoring, arrays, day, of_day, rows))
+                of_probes = await self._evidence_lock.run(partial(self._day, scoring, arrays, day, of_day, rows))
                 if of_probes is None:
                     return None
                 probed.append(of_probes)
@@ -108,7 +108,9 @@ class Reconciler:
         links = _remembered(links, max(windows))
         links.sort(key=lambda one: (one.window_days, one.link))
         unseen = {days: share for days, (_, share) in silent.items()}
-        return Reconciled(tuple(links), await asyncio.to_thread(traffic_by_window, arrays, carried, windows, unseen))
+        return ReconciliationReport(
+            tuple(links), await asyncio.to_thread(traffic_by_window, arrays, carried, windows, unseen)
+        )
 
     def _forget(self, arrays: object, rows: Sequence[int], span: range, calendar: Calendar) -> None:
         """Forget days that were judged by another register, or of other links, or that have left the longest window."""
@@ -121,7 +123,7 @@ class Reconciler:
 
     def _day(
         self, scoring: Scoring, arrays: RegisterArrays, day: date, slots: range, rows: Sequence[int]
-    ) -> _Day | None:
+    ) -> _ProbedDay | None:
         if scoring.arrays is not arrays:
             return None
         kept = self._days.get(day)
@@ -136,7 +138,7 @@ class Reconciler:
         at = hour[starts] - hour[0]  # a slot may be longer than an hour
         known[at] = np.add.reduceat(verdicts >= 0, starts, axis=0, dtype=narrow)
         answered[at] = np.add.reduceat(verdicts >= Stage.INVALID, starts, axis=0, dtype=narrow)
-        found = _Day(int(hour[0]), known, answered)
+        found = _ProbedDay(int(hour[0]), known, answered)
         if slots.stop <= scoring.evidence.closed_before:
             self._days[day] = found
         return found
@@ -148,7 +150,7 @@ def _remembered(links: Sequence[Reconciliation], longest: int) -> list[Reconcili
     return [replace(one, last_hour=used[one.link]) if one.silent and one.link in used else one for one in links]
 
 
-def _carried(reading: Reading, calendar: Calendar, slots: range) -> DailyFlows:
+def _carried(reading: ExchangeSnapshot, calendar: Calendar, slots: range) -> DailyFlows:
     """Sum exchanges by day; the hour in which a day begins counts to it as a whole."""
     span = _span(calendar, slots)
     starts = [_hour(calendar, of_day.start) - span.hours.start for _, of_day in calendar.days(slots)]
@@ -165,7 +167,12 @@ def _carried(reading: Reading, calendar: Calendar, slots: range) -> DailyFlows:
 
 
 def _hours(
-    reading: Reading, found: FlowsByLink, links: Sequence[str], hours: range, probed: Sequence[_Day], rows: range
+    reading: ExchangeSnapshot,
+    found: FlowsByLink,
+    links: Sequence[str],
+    hours: range,
+    probed: Sequence[_ProbedDay],
+    rows: range,
 ) -> HourlyCounts:
     """Put exchanges and probes of some links side by side; ``rows`` are their positions in what was ``probed``."""
     carriers = flows_per_link(found, links)

@@ -10,7 +10,7 @@ from services.core.model import ExchangeSummary
 from services.scorer.exchanges import hourly as hours
 from services.scorer.exchanges.hourly import HOUR_SECONDS
 
-__all__ = ["SCHEMA", "Replacing", "trim"]
+__all__ = ["SCHEMA", "SummaryWriter", "trim"]
 
 SCHEMA = """
 CREATE TABLE summary (
@@ -62,7 +62,7 @@ UPDATE volume SET last_slot = coalesce((
 _TRIM_LENGTHS = "DELETE FROM length WHERE NOT EXISTS (SELECT 1 FROM summary WHERE summary.seconds = length.seconds)"
 
 
-class Replacing:
+class SummaryWriter:
     """What summaries change within one transaction, in a policy whose slots last ``slot_seconds``; ``finish`` ends it."""
 
     def __init__(self, database: sqlite3.Connection, slot_seconds: int) -> None:

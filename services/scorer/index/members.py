@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from services.core.model import IndicatorKind, Register
 from services.indicator.register_arrays import RegisterArrays
 
-__all__ = ["Members", "agency_members", "having"]
+__all__ = ["AgencyMembers", "agency_members", "having"]
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
+class AgencyMembers:
     """One agency's own, in id order.
 
     ``rows`` are positions among a kind's ids in the register: of the agency as consumer, its services, links and endpoints;
@@ -28,7 +28,7 @@ class Members:
     target_rows: NDArray[np.int64]
 
 
-def agency_members(register: Register, arrays: RegisterArrays) -> Mapping[str, Members]:
+def agency_members(register: Register, arrays: RegisterArrays) -> Mapping[str, AgencyMembers]:
     """Return the members of every agency that owns a service or an endpoint, by agency in id order."""
     agencies = len(arrays.agencies)
     at = {agency: row for row, agency in enumerate(arrays.agencies)}
@@ -38,7 +38,7 @@ def agency_members(register: Register, arrays: RegisterArrays) -> Mapping[str, M
     found = {}
     for row, agency in enumerate(arrays.agencies):
         if len(services[row]) or len(endpoints[row]):
-            found[agency] = Members(
+            found[agency] = AgencyMembers(
                 links=tuple(link_ids[links[row]].tolist()),
                 endpoints=tuple(endpoint_ids[endpoints[row]].tolist()),
                 rows={
@@ -52,7 +52,7 @@ def agency_members(register: Register, arrays: RegisterArrays) -> Mapping[str, M
     return found
 
 
-def having(own: Mapping[str, Members], targets: NDArray[np.bool_]) -> dict[str, Members]:
+def having(own: Mapping[str, AgencyMembers], targets: NDArray[np.bool_]) -> dict[str, AgencyMembers]:
     """Return those to whom any of these targets belongs, ``targets`` by their positions in ``RegisterArrays.targets``."""
     return {agency: one for agency, one in own.items() if targets[one.target_rows].any()}
 

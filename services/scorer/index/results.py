@@ -10,24 +10,24 @@ from services.indicator.evidence import FrozenEvidence
 from services.indicator.index import Snapshot
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure import AgencyNetwork
-from services.scorer.index.members import Members, agency_members
-from services.scorer.index.silent_vantages import Duties, duties
+from services.scorer.index.members import AgencyMembers, agency_members
+from services.scorer.index.silent_vantages import ProbingSpans, probing_spans
 
-__all__ = ["Adopted", "Count", "Due", "Judgement"]
+__all__ = ["CompiledRegister", "CountedEvidence", "IndexResult", "PendingUpdate"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Adopted:
+class CompiledRegister:
     """A register with all that is worked out of it once, which takes seconds for a million links."""
 
     register: Register
     arrays: RegisterArrays
     network: AgencyNetwork
-    members: dict[str, Members]
-    duties: Duties
+    members: dict[str, AgencyMembers]
+    probing_spans: ProbingSpans
 
     @classmethod
-    def of(cls, register: Register) -> Adopted:
+    def of(cls, register: Register) -> CompiledRegister:
         """Work it out."""
         arrays = RegisterArrays.of(register)
         return cls(
@@ -35,41 +35,41 @@ class Adopted:
             arrays,
             AgencyNetwork.of(register, arrays),
             dict(agency_members(register, arrays)),
-            duties(register),
+            probing_spans(register),
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Due:
+class PendingUpdate:
     """What is new since something was last due, up to ``end_slot`` exclusive and message ``sequence``: the chunks it is in,
     as ranges of slots, and the agencies for whom it counts.
     """
 
-    adopted: Adopted
+    adopted: CompiledRegister
     end_slot: int
     sequence: int
     chunks: tuple[range, ...]
-    agencies: Mapping[str, Members]
+    agencies: Mapping[str, AgencyMembers]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Count:
+class CountedEvidence:
     """The evidence as counted up to the message of what is ``due``; of the agencies, those that anything came late for
     since the count before are the ``urgent`` ones.
     """
 
-    due: Due
-    urgent: Mapping[str, Members]
+    due: PendingUpdate
+    urgent: Mapping[str, AgencyMembers]
     counted: FrozenEvidence
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """One index, the structure over each window, and the agencies whose blocks are ``urgent``, as of ``Count``."""
+class IndexResult:
+    """One index, the structure over each window, and the agencies whose blocks are ``urgent``, as of ``CountedEvidence``."""
 
     snapshot: Snapshot
     register: Register
     arrays: RegisterArrays
-    members: dict[str, Members]
-    urgent: Mapping[str, Members]
+    members: dict[str, AgencyMembers]
+    urgent: Mapping[str, AgencyMembers]
     structures: tuple[Structure, ...] = ()

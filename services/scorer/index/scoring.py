@@ -18,9 +18,9 @@ from services.indicator.index import BurnCounter, compute_indicators
 from services.indicator.intervals import HistorySums
 from services.indicator.structure import structure_by_window
 from services.scorer.index.admission import admit, closable
-from services.scorer.index.members import Members, having
-from services.scorer.index.results import Adopted, Count, Due, Judgement
-from services.scorer.state import Loaded, Manifest, Position, Save
+from services.scorer.index.members import AgencyMembers, having
+from services.scorer.index.results import CompiledRegister, CountedEvidence, IndexResult, PendingUpdate
+from services.scorer.state import LoadedState, StateManifest, StateUpdate, StreamPosition
 
 __all__ = ["Scoring"]
 
@@ -28,7 +28,7 @@ __all__ = ["Scoring"]
 class Scoring:
     """The evidence under the register in force, and how far everything has got."""
 
-    def __init__(self, adopted: Adopted, loaded: Loaded, position: Position) -> None:
+    def __init__(self, adopted: CompiledRegister, loaded: LoadedState, position: StreamPosition) -> None:
         self.calendar = Calendar.of(adopted.register.policy)
         self.evidence: Evidence = loaded.evidence
         self.recent = RecentMeasurements(self.evidence.columns)
@@ -40,9 +40,9 @@ class Scoring:
         self._due_to: int | None = None
         self._touched: list[NDArray[np.int64]] | None = None
         self._uncounted: list[NDArray[np.int64]] = []
-        self.manifest = replace(loaded.manifest or Manifest(position), position=position)
+        self.manifest = replace(loaded.manifest or StateManifest(position), position=position)
         self._detailed = set(loaded.slots)
-        self._saved: Manifest | None = loaded.manifest
+        self._saved: StateManifest | None = loaded.manifest
         self._dropped_at = 0
         self._record = HistorySums()
         # After a start the detail of every slot still kept is published once: a crash may have come before that.
@@ -50,11 +50,11 @@ class Scoring:
         self._publishing: set[int] = set()
         self.adopt(adopted)
 
-    def adopt(self, adopted: Adopted) -> None:
+    def adopt(self, adopted: CompiledRegister) -> None:
         """Judge by this register from now on; its calendar must be the one scored by."""
         self._adopted = adopted
         self.register, self.arrays = adopted.register, adopted.arrays
-        self.network, self.members, self.duties = adopted.network, adopted.members, adopted.duties
+        self.network, self.members, self.probing_spans = adopted.network, adopted.members, adopted.probing_spans
         self.grace = self.register.policy.grace_seconds
         self.manifest = replace(self.manifest, register_version=self.register.register_version)
         self._unpublished |= self._detailed
@@ -108,11 +108,11 @@ class Scoring:
         for _ in self._burn(end_slot):
             yield self.calendar.day_of(end_slot)
 
-    def judge(self, end_slot: int) -> Judgement:
+    def judge(self, end_slot: int) -> IndexResult:
         """Compute the index up to ``end_slot`` exclusive, over everything taken in so far."""
         return self.compute(self.count(end_slot))
 
-    def due(self, end_slot: int) -> Due:
+    def due(self, end_slot: int) -> PendingUpdate:
         """Say what is to be published up to ``end_slot`` exclusive that was not due before."""
         since = self.manifest.end_slot if self._due_to is None else self._due_to
         slots = set(range(end_slot - 1 if since is None else since, end_slot)) | self._unpublished
@@ -121,13 +121,13 @@ class Scoring:
         chunks = sorted({slot // SLOTS_PER_BLOCK for slot in slots})
         for _ in self._burn(end_slot):
             pass
-        agencies: Mapping[str, Members] = self._adopted.members
+        agencies: Mapping[str, AgencyMembers] = self._adopted.members
         if self._touched is not None and end_slot == self._due_to:
             agencies = self._having(self._touched)
         self.stale, self._touched, self._due_to = False, [], end_slot
         self._unpublished = {slot for slot in self._unpublished if slot >= end_slot}
         self._publishing |= slots
-        return Due(
+        return PendingUpdate(
             adopted=self._adopted,
             end_slot=end_slot,
             sequence=self.manifest.position.sequence,
@@ -137,18 +137,18 @@ class Scoring:
             agencies=agencies,
         )
 
-    def _having(self, touched: Sequence[NDArray[np.int64]]) -> dict[str, Members]:
+    def _having(self, touched: Sequence[NDArray[np.int64]]) -> dict[str, AgencyMembers]:
         columns = self.evidence.columns.of(self.arrays.targets)
         return having(self.members, np.isin(columns, np.concatenate([np.zeros(0, np.int64), *touched])))
 
-    def count(self, end_slot: int) -> Count:
+    def count(self, end_slot: int) -> CountedEvidence:
         """Count everything taken in so far, for an index up to ``end_slot`` exclusive, and say what is due of it."""
         uncounted, self._uncounted = self._uncounted, []
-        return Count(
+        return CountedEvidence(
             self.due(end_slot), self._having(uncounted), FrozenEvidence.of(self.arrays, self.evidence, end_slot)
         )
 
-    def compute(self, count: Count) -> Judgement:
+    def compute(self, count: CountedEvidence) -> IndexResult:
         """Compute the index of what was counted; nothing else may compute one meanwhile, but more may be taken in."""
         due, counted = count.due, count.counted
         adopted = due.adopted
@@ -159,7 +159,7 @@ class Scoring:
             evidence_sequence=due.sequence,
             record=self._record,
         )
-        return Judgement(
+        return IndexResult(
             snapshot=snapshot,
             register=adopted.register,
             arrays=adopted.arrays,
@@ -181,7 +181,7 @@ class Scoring:
         self._touched = None
         self.stale = True
 
-    def published(self, judgement: Judgement) -> None:
+    def published(self, judgement: IndexResult) -> None:
         """Note what was published, and with it all that was due."""
         self._publishing = set()
         self.manifest = replace(self.manifest, end_slot=judgement.snapshot.end_slot)
@@ -199,14 +199,14 @@ class Scoring:
             before = closable(stored=self.manifest.time, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
             yield from self.evidence.closing(min(before, self.manifest.end_slot))
 
-    def save(self) -> Save | None:
+    def save(self) -> StateUpdate | None:
         """Return what is to be saved now, None when nothing has happened since the last time."""
         if self.manifest == self._saved:
             return None
         self._saved = self.manifest
         changes = self.evidence.drain()
         slots, days = self._drop()
-        return Save(changes, self.manifest, slots, days)
+        return StateUpdate(changes, self.manifest, slots, days)
 
     def _drop(self) -> tuple[tuple[int, ...], tuple[date, ...]]:
         """Forget what is too old. Every hour is enough."""

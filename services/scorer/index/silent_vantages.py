@@ -8,13 +8,13 @@ from services.core.model import Register
 from services.indicator.calendar import Calendar
 from services.indicator.requirements import probing_span
 
-__all__ = ["Duties", "Vantages", "duties"]
+__all__ = ["ProbingSpans", "VantageWatch", "probing_spans"]
 
-Duties = Mapping[str, frozenset[tuple[float, float]]]
+ProbingSpans = Mapping[str, frozenset[tuple[float, float]]]
 """Spans from when until when (epoch seconds) a vantage has something to probe; one that never has is not in it."""
 
 
-def duties(register: Register) -> Duties:
+def probing_spans(register: Register) -> ProbingSpans:
     """Read of a register which vantages have to measure. Days begin by the policy's timezone."""
     calendar = Calendar.of(register.policy)
     every = tuple(vantage.id for vantage in register.policy.vantages)
@@ -30,13 +30,13 @@ def duties(register: Register) -> Duties:
     return {vantage: frozenset(spans) for vantage, spans in found.items()}
 
 
-class Vantages:
+class VantageWatch:
     """How long each vantage has been waited for; a new one, or one that comes back into the register, from then on."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
-    def newest(self, expected: Duties, heard: Mapping[str, float], now: float) -> dict[str, float]:
+    def newest(self, expected: ProbingSpans, heard: Mapping[str, float], now: float) -> dict[str, float]:
         """Return per vantage that has to measure ``now`` the start of the newest slot ``heard`` of, or since when it has
         been waited for, where that is later; in epoch seconds.
         """

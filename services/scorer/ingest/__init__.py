@@ -5,6 +5,6 @@ from services.scorer.ingest.readers import (
     ExchangeReader,
     MeasurementReader,
 )
-from services.scorer.ingest.stream_cursor import Intake
+from services.scorer.ingest.stream_cursor import StreamCursor
 
-__all__ = ["POLL_SECONDS", "ExchangeReader", "Intake", "MeasurementReader"]
+__all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader", "StreamCursor"]

@@ -12,13 +12,13 @@ from services.core.log import Logger
 from services.core.model import ExchangeSummary
 from services.indicator.calendar import Calendar
 from services.scorer.decode import columns_of, summaries_of
-from services.scorer.evidence_lock import TURN_SECONDS, Turns
-from services.scorer.exchanges import Exchanges
-from services.scorer.health import Serving
+from services.scorer.evidence_lock import SLICE_SECONDS, EvidenceLock
+from services.scorer.exchanges import ExchangeDatabase
+from services.scorer.health import ReadinessReporter
 from services.scorer.index import Scoring
-from services.scorer.ingest.stream_cursor import Intake
-from services.scorer.metrics import Gauges
-from services.scorer.state import Position
+from services.scorer.ingest.stream_cursor import StreamCursor
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.state import StreamPosition
 
 __all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader"]
 
@@ -33,15 +33,23 @@ EXCHANGES_POLL_SECONDS = 1.0
 class MeasurementReader:
     """Takes in MEASUREMENTS. ``caught_up`` is set once everything is in that was there when reading began."""
 
-    def __init__(self, scoring: Scoring, turns: Turns, *, gauges: Gauges, serving: Serving, log: Logger) -> None:
+    def __init__(
+        self,
+        scoring: Scoring,
+        evidence_lock: EvidenceLock,
+        *,
+        metrics: ScorerMetrics,
+        readiness: ReadinessReporter,
+        log: Logger,
+    ) -> None:
         self.caught_up = asyncio.Event()
         self._scoring = scoring
-        self._turns = turns
-        self._gauges = gauges
-        self._serving = serving
+        self._evidence_lock = evidence_lock
+        self._metrics = metrics
+        self._readiness = readiness
         self._log = log
 
-    async def run(self, intake: Intake, backlog: int) -> None:
+    async def run(self, intake: StreamCursor, backlog: int) -> None:
         """Read on for good; ``backlog`` is the last message that was there at the start. Raises GapError."""
         while True:
             try:
@@ -49,40 +57,40 @@ class MeasurementReader:
             except GapError:
                 raise
             except BusError as error:
-                self._serving.reads(False)
+                self._readiness.reads(False)
                 self._log.warning("bus_read_failed", reason=str(error))
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             await self._take_all(messages)
             left = backlog - self._scoring.manifest.position.sequence
             if left > 0:
-                self._serving.begins(f"reading what was measured, {left} messages left")
+                self._readiness.begins(f"reading what was measured, {left} messages left")
             elif not self.caught_up.is_set():
                 self._log.info("caught_up", sequence=self._scoring.manifest.position.sequence)
                 self.caught_up.set()
-            self._serving.reads(True)
+            self._readiness.reads(True)
             full = len(messages) >= READ_MESSAGES or sum(len(message.data) for message in messages) >= READ_BYTES
             await asyncio.sleep(0 if full else READ_POLL_SECONDS)
 
     async def _take_all(self, messages: Sequence[StoredMessage]) -> None:
-        async with self._turns.lock:
-            until = time.monotonic() + TURN_SECONDS
+        async with self._evidence_lock.lock:
+            until = time.monotonic() + SLICE_SECONDS
             for message in messages:
                 self._take(message)
                 if time.monotonic() >= until:
                     await asyncio.sleep(0)
-                    until = time.monotonic() + TURN_SECONDS
+                    until = time.monotonic() + SLICE_SECONDS
 
     def _take(self, message: StoredMessage) -> None:
         try:
             columns = columns_of(message)
         except ValueError as error:
             self._scoring.passed(message.sequence)
-            self._gauges.rejected()
+            self._metrics.rejected()
             self._log.error("batch_rejected", sequence=message.sequence, subject=message.subject, reason=str(error))
             return
         result = self._scoring.take(columns, stored=message.time, sequence=message.sequence)
-        self._gauges.taken(result)
+        self._metrics.taken(result)
         if result.late or result.misplaced:
             self._log.warning(
                 "measurements_left_out",
@@ -96,12 +104,12 @@ class MeasurementReader:
 class ExchangeReader:
     """Takes in EXCHANGES."""
 
-    def __init__(self, exchanges: Exchanges, calendar: Calendar, *, log: Logger) -> None:
+    def __init__(self, exchanges: ExchangeDatabase, calendar: Calendar, *, log: Logger) -> None:
         self._exchanges = exchanges
         self._calendar = calendar
         self._log = log
 
-    async def run(self, intake: Intake, position: Position) -> None:
+    async def run(self, intake: StreamCursor, position: StreamPosition) -> None:
         """Read on from a position for good. Raises GapError, StateError."""
         while True:
             try:
@@ -112,7 +120,7 @@ class ExchangeReader:
                 await asyncio.sleep(EXCHANGES_POLL_SECONDS)  # the other reader tells of it
                 continue
             if messages:
-                position = Position(position.stream, position.created, messages[-1].sequence)
+                position = StreamPosition(position.stream, position.created, messages[-1].sequence)
                 batches = [batch for message in messages if (batch := self._summaries(message)) is not None]
                 left_out = self._exchanges.take(batches, calendar=self._calendar, position=position)
                 if left_out:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from services.core.bus import Bus, StoredMessage, StreamState
 from services.core.log import logger
-from services.scorer.state import Kept, Position, hole, resume
+from services.scorer.state import StreamBounds, StreamPosition, missing_messages, resume
 
-__all__ = ["Intake"]
+__all__ = ["StreamCursor"]
 
 LOOK_SECONDS = 5.0
 """How often a stream that brings nothing is asked whether it is still the same."""
 
 
-class Intake:
+class StreamCursor:
     """Reads one stream in order. A stream that was made anew, or lost messages, is a GapError, not silence."""
 
     def __init__(self, bus: Bus, stream: str, *, needed_from: float, accept: bool) -> None:
@@ -22,7 +22,7 @@ class Intake:
         self._accept = accept
         self._looked = 0.0
 
-    async def resume(self, position: Position | None) -> Position:
+    async def resume(self, position: StreamPosition | None) -> StreamPosition:
         """Return where to go on reading. Raises GapError, and BusError when the bus does not answer."""
         kept = await self._kept(position.sequence if position else 0)
         start = resume(self._stream, position, kept, needed_from=self._needed_from, accept=self._accept)
@@ -30,7 +30,7 @@ class Intake:
             logger().warning("gap_passed_over", stream=self._stream, reading_from=start.sequence + 1)
         return start
 
-    async def read(self, position: Position, *, limit: int, now: float) -> list[StoredMessage]:
+    async def read(self, position: StreamPosition, *, limit: int, now: float) -> list[StoredMessage]:
         """Return the messages that follow ``position``, at most ``limit``; ``now`` in seconds of any steady clock.
 
         Raises GapError, and BusError when the bus does not answer.
@@ -39,7 +39,7 @@ class Intake:
         expected = position.sequence + 1
         for message in messages:
             if message.sequence != expected and not self._accept:
-                raise hole(self._stream, expected - 1, message.sequence)
+                raise missing_messages(self._stream, expected - 1, message.sequence)
             expected = message.sequence + 1
         if messages:
             self._looked = now
@@ -48,14 +48,14 @@ class Intake:
             self._looked = now
         return messages
 
-    async def behind(self, position: Position) -> int:
+    async def behind(self, position: StreamPosition) -> int:
         """Return how many messages are still to be read."""
         return max(0, (await self._bus.stream_state(self._stream)).last - position.sequence)
 
-    async def _kept(self, taken: int = 0) -> Kept:
+    async def _kept(self, taken: int = 0) -> StreamBounds:
         state = await self._bus.stream_state(self._stream)
         oldest = await self._stored(state, state.first)
-        return Kept(state.created, state.first, state.last, oldest, await self._stored(state, taken))
+        return StreamBounds(state.created, state.first, state.last, oldest, await self._stored(state, taken))
 
     async def _stored(self, state: StreamState, sequence: int) -> float | None:
         """When the message of exactly this sequence was stored, None when it is not there."""

@@ -5,7 +5,7 @@ from services.scorer.offline.jsonl import (
     read_summaries,
 )
 from services.scorer.offline.score import (
-    Admitted,
+    AdmittedEvidence,
     admitted,
     last_end,
     network,
@@ -15,7 +15,7 @@ from services.scorer.offline.score import (
 )
 
 __all__ = [
-    "Admitted",
+    "AdmittedEvidence",
     "admitted",
     "last_end",
     "network",

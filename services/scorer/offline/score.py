@@ -18,15 +18,15 @@ from services.indicator.index import Snapshot, compute_indicators
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity import FACTORS, Ranking, analyse_ranks, recount_dump
 from services.indicator.structure import AgencyNetwork, structure_by_window
-from services.scorer.exchanges import Exchanges
+from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.index import admit
 from services.scorer.offline.jsonl import MeasurementLines
 
-__all__ = ["Admitted", "admitted", "last_end", "network", "rankings", "score_batches", "volumes"]
+__all__ = ["AdmittedEvidence", "admitted", "last_end", "network", "rankings", "score_batches", "volumes"]
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class AdmittedEvidence:
     """What counts of the measurements in files: ``batches``, complete up to message ``sequence`` of the stream (0 when the
     files do not say), and how many rows were left out as ``late`` or ``early``, a slot in the future.
     """
@@ -37,7 +37,7 @@ class Admitted:
     early: int
 
 
-def admitted(register: Register, lines: Sequence[MeasurementLines], *, up_to: int | None = None) -> Admitted:
+def admitted(register: Register, lines: Sequence[MeasurementLines], *, up_to: int | None = None) -> AdmittedEvidence:
     """Leave out what the scorer left out, and what came after message ``up_to`` of the stream.
 
     Admission is decided by when the stream stored a message, or one before it (a stream's clock may step back). Rows that
@@ -61,7 +61,7 @@ def admitted(register: Register, lines: Sequence[MeasurementLines], *, up_to: in
             )
         )
     others = [part.columns.rows(np.flatnonzero(part.sequence == 0)) for part in lines]
-    return Admitted(
+    return AdmittedEvidence(
         batches=tuple(batch for batch in (*(one.columns for one in found), *others) if len(batch)),
         sequence=int(sequences.max(initial=0)) if up_to is None else up_to,
         late=sum(one.late for one in found),
@@ -111,7 +111,7 @@ def volumes(
 ) -> tuple[ExchangeVolume, ...]:
     """Return what each pair of agencies exchanged in the window; of each summary the highest revision counts."""
     calendar = Calendar.of(register.policy)
-    exchanges = Exchanges(":memory:")
+    exchanges = ExchangeDatabase(":memory:")
     try:
         exchanges.take([(row.slot_start, "", [row]) for row in summaries], calendar=calendar)
         end_slot = calendar.slot_of(at)

@@ -14,8 +14,8 @@ from services.core.model import IndicatorKind, Reconciliation, Structure, Traffi
 from services.indicator.evidence import Evidence
 from services.indicator.index import LinkColumns
 from services.indicator.register_arrays import RegisterArrays
-from services.scorer.index import Members
-from services.scorer.publishing.columns import Table
+from services.scorer.index import AgencyMembers
+from services.scorer.publishing.columns import IndicatorTable
 
 __all__ = [
     "AGENCIES_AND_ABOVE",
@@ -32,7 +32,7 @@ AGENCIES_AND_ABOVE = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorK
 
 
 def government_block(
-    table: Table,
+    table: IndicatorTable,
     volumes: Iterable[ExchangeVolume],
     structures: Iterable[Structure] = (),
     traffic: Iterable[Traffic] = (),
@@ -50,8 +50,8 @@ def government_block(
 
 
 def consumer_blocks(
-    table: Table,
-    members: Sequence[Members],
+    table: IndicatorTable,
+    members: Sequence[AgencyMembers],
     volumes: Sequence[Iterable[ExchangeVolume]],
     reconciliations: Sequence[Iterable[Reconciliation]],
 ) -> list[BlockColumns]:
@@ -70,7 +70,7 @@ def consumer_blocks(
     ]
 
 
-def _evidence(columns: LinkColumns, members: Members) -> EvidenceColumns:
+def _evidence(columns: LinkColumns, members: AgencyMembers) -> EvidenceColumns:
     rows = members.rows[IndicatorKind.LINK]
     return EvidenceColumns(
         window_days=columns.window_days,
@@ -83,7 +83,7 @@ def _evidence(columns: LinkColumns, members: Members) -> EvidenceColumns:
 
 
 def slot_blocks(
-    evidence: Evidence, arrays: RegisterArrays, chunk: range, members: Mapping[str, Members]
+    evidence: Evidence, arrays: RegisterArrays, chunk: range, members: Mapping[str, AgencyMembers]
 ) -> Iterator[tuple[str, SlotBlock]]:
     """Cut one chunk of slots, judged by ``arrays``, into a block per agency that has links or endpoints."""
     for some in grouped(members, MOST_TARGETS):
@@ -108,9 +108,9 @@ def slot_blocks(
             )
 
 
-def grouped(members: Mapping[str, Members], most: int) -> Iterator[list[tuple[str, Members]]]:
+def grouped(members: Mapping[str, AgencyMembers], most: int) -> Iterator[list[tuple[str, AgencyMembers]]]:
     """Yield agencies that have links or endpoints, so many at a time that these are some ``most``."""
-    group, targets = list[tuple[str, Members]](), 0
+    group, targets = list[tuple[str, AgencyMembers]](), 0
     for agency, own in members.items():
         if len(own.target_rows):
             group.append((agency, own))

@@ -17,13 +17,13 @@ from services.core.model import IndicatorKind
 from services.indicator.index import IndicatorColumns, Snapshot
 from services.indicator.intervals import LEVEL
 
-__all__ = ["Table"]
+__all__ = ["IndicatorTable"]
 
 Rows = Mapping[IndicatorKind, NDArray[np.int64]]
 """Positions among the ids of each kind, kind after kind as a block has them."""
 
 
-class Table:
+class IndicatorTable:
     """The indicators of one snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:

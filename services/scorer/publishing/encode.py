@@ -11,19 +11,19 @@ from services.core.blocks import block_digest, encode_block, encode_blocks
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.codec import ExchangeVolume
 from services.core.model import Reconciliation
-from services.scorer.exchanges import Reconciled
-from services.scorer.index import Judgement
+from services.scorer.exchanges import ReconciliationReport
+from services.scorer.index import IndexResult
 from services.scorer.publishing.blocks import consumer_blocks, government_block, grouped
-from services.scorer.publishing.columns import Table
+from services.scorer.publishing.columns import IndicatorTable
 
-__all__ = ["Encoded", "EncodedBlocks"]
+__all__ = ["BlockEncoder", "EncodedBlock"]
 
 ENCODED_TARGETS = 4096
 """Links and endpoints of agencies whose blocks are encoded together, in some ten milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedBlock:
     """A block to be put under a key, and a digest of what it says; None in place of one that says what is there already."""
 
     key: str
@@ -31,12 +31,14 @@ class Encoded:
     payload: bytes | None
 
 
-class EncodedBlocks:
+class BlockEncoder:
     """Every agency's block, and the government's, encoded as they are asked for."""
 
-    def __init__(self, judgement: Judgement, volumes: Iterable[ExchangeVolume], reconciled: Reconciled) -> None:
+    def __init__(
+        self, judgement: IndexResult, volumes: Iterable[ExchangeVolume], reconciled: ReconciliationReport
+    ) -> None:
         self._judgement = judgement
-        self._table = Table(judgement.snapshot)
+        self._table = IndicatorTable(judgement.snapshot)
         self._traffic = reconciled.traffic
         self._volumes: dict[str, list[ExchangeVolume]] = defaultdict(list)
         for volume in volumes:
@@ -47,7 +49,7 @@ class EncodedBlocks:
             if link is not None:
                 self._reconciliations[judgement.register.consumer(link)].append(one)
 
-    def of_consumers(self, there: Mapping[str, bytes]) -> Iterator[Encoded]:
+    def of_consumers(self, there: Mapping[str, bytes]) -> Iterator[EncodedBlock]:
         """Yield those that have an indicator, the urgent ones first; ``there`` are digests by key."""
         ordered = {**self._judgement.urgent, **self._judgement.members}
         for some in grouped(ordered, ENCODED_TARGETS):
@@ -64,9 +66,9 @@ class EncodedBlocks:
             for (key, digest), block, is_new in zip(said, blocks, new, strict=True):
                 payload = next(payloads) if is_new else None
                 if len(block.ids):
-                    yield Encoded(key, digest, payload)
+                    yield EncodedBlock(key, digest, payload)
 
-    def of_government(self, consumers: Collection[str]) -> Iterator[Encoded]:
+    def of_government(self, consumers: Collection[str]) -> Iterator[EncodedBlock]:
         """Yield it if it has an indicator, with the volumes of whoever is not among these keys."""
         others = [
             volume
@@ -76,4 +78,4 @@ class EncodedBlocks:
         ]
         block = government_block(self._table, others, self._judgement.structures, self._traffic)
         if len(block.ids):
-            yield Encoded(GOVERNMENT_KEY, block_digest(block), encode_block(block))
+            yield EncodedBlock(GOVERNMENT_KEY, block_digest(block), encode_block(block))

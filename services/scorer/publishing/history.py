@@ -18,14 +18,14 @@ from services.indicator.index import Snapshot
 from services.scorer.index import Scoring
 from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 
-__all__ = ["Announcer"]
+__all__ = ["HistoryPublisher"]
 
 INFLIGHT = 32
 SHARE = 0.1  # of the time in which indicators are sent at most: an index has the bus and the processor first
 HOURLY, DAILY = AGENCIES_AND_ABOVE, (IndicatorKind.SERVICE,)
 
 
-class Announcer:
+class HistoryPublisher:
     """Sends agencies and above every hour, services every day, in all windows; notes in ``scoring`` what has been sent."""
 
     def __init__(self, bus: Bus, scoring: Scoring, *, log: Logger) -> None:

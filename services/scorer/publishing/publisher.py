@@ -31,13 +31,13 @@ from services.core.bus import (
 )
 from services.core.codec import ExchangeVolume
 from services.indicator.evidence import Evidence
-from services.scorer.exchanges import Reconciled
-from services.scorer.index import Due, Judgement
+from services.scorer.exchanges import ReconciliationReport
+from services.scorer.index import IndexResult, PendingUpdate
 from services.scorer.publishing.blocks import slot_blocks
-from services.scorer.publishing.encode import Encoded, EncodedBlocks
+from services.scorer.publishing.encode import BlockEncoder, EncodedBlock
 from services.scorer.publishing.recent import latest_keys
 
-__all__ = ["Publisher", "Slots"]
+__all__ = ["EncodedSlots", "IndexPublisher"]
 
 INFLIGHT = 32
 """Calls under way at once: enough to keep the bus's disk busy, few enough for its answer to stay prompt."""
@@ -47,15 +47,15 @@ SMALL = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Slots:
+class EncodedSlots:
     """A chunk of slots to be put for ``ttl`` seconds: what is ``new`` of it, and ``digests`` by key of what is there."""
 
     digests: dict[str, bytes]
-    new: list[Encoded]
+    new: list[EncodedBlock]
     ttl: float
 
 
-class Publisher:
+class IndexPublisher:
     """Remembers what it has put, so that a block that says the same as before is put again only with a new ``as_of``.
 
     Which blocks are there already it asks the bus: whoever put them may have ended before it could remember.
@@ -70,7 +70,7 @@ class Publisher:
         self._inflight = BoundedTaskGroup(INFLIGHT)
 
     def encode_slots(
-        self, due: Due, chunk: range, evidence: Evidence, now: float, found: list[Slots]
+        self, due: PendingUpdate, chunk: range, evidence: Evidence, now: float, found: list[EncodedSlots]
     ) -> Iterator[None]:
         """Encode what is due of a chunk and says something new, from the evidence as it stands; ``now`` in epoch seconds.
 
@@ -79,28 +79,32 @@ class Publisher:
         seconds = evidence.calendar.slot_seconds
         oldest = (due.end_slot - DETAIL_SECONDS // seconds) // SLOTS_PER_BLOCK
         self._slots = {number: digests for number, digests in self._slots.items() if number >= oldest}
-        number, new = chunk.start // SLOTS_PER_BLOCK, list[Encoded]()
+        number, new = chunk.start // SLOTS_PER_BLOCK, list[EncodedBlock]()
         digests = self._slots.setdefault(number, {})
         for key, block in slot_blocks(evidence, due.adopted.arrays, chunk, due.agencies):
             encoded = _encoded(key, encode_slot_block(block))
             if digests.get(key) != encoded.digest:
                 new.append(encoded)
             yield
-        found.append(Slots(digests, new, max(60.0, (number + 1) * SLOTS_PER_BLOCK * seconds + DETAIL_SECONDS - now)))
+        found.append(
+            EncodedSlots(digests, new, max(60.0, (number + 1) * SLOTS_PER_BLOCK * seconds + DETAIL_SECONDS - now))
+        )
 
-    async def put_slots(self, due: Due, slots: Iterable[Slots]) -> None:
+    async def put_slots(self, due: PendingUpdate, slots: Iterable[EncodedSlots]) -> None:
         """Put what was encoded of slots. Raises BusError."""
         stamp = partial(stamp_slot_block, evidence_sequence=due.sequence)
         for some in slots:
             await self._put(some.new, some.digests, stamp, ttl=some.ttl)
 
-    async def put_latest(self, due: Due, latest: Iterable[tuple[str, RecentBlock]]) -> None:
+    async def put_latest(self, due: PendingUpdate, latest: Iterable[tuple[str, RecentBlock]]) -> None:
         """Put what was last measured, encoded while others are under way. Raises BusError."""
         self._renew(due.end_slot)
         stamp = partial(stamp_recent, evidence_sequence=due.sequence)
         await self._put((_encoded(key, encode_recent(block)) for key, block in latest), self._digests, stamp)
 
-    async def publish(self, judgement: Judgement, volumes: Iterable[ExchangeVolume], reconciled: Reconciled) -> int:
+    async def publish(
+        self, judgement: IndexResult, volumes: Iterable[ExchangeVolume], reconciled: ReconciliationReport
+    ) -> int:
         """Put the agencies' blocks, encoded while others are under way, then the government's; delete those of agencies that
         have none any more.
 
@@ -113,7 +117,7 @@ class Publisher:
             found = [await self._bus.kv_keys(INDICATOR_BUCKET, pattern) for pattern in patterns]
             self._keys = set().union(*found)
         self._renew(judgement.snapshot.end_slot)
-        blocks, keys = EncodedBlocks(judgement, volumes, reconciled), latest_keys(judgement.members)
+        blocks, keys = BlockEncoder(judgement, volumes, reconciled), latest_keys(judgement.members)
         self._keys |= keys
         consumers = set[str]()
         stamp = partial(stamp_block, evidence_sequence=judgement.snapshot.evidence_sequence)
@@ -132,7 +136,7 @@ class Publisher:
 
     async def _put(
         self,
-        due: Iterable[Encoded],
+        due: Iterable[EncodedBlock],
         digests: dict[str, bytes],
         stamp: Callable[[bytes], bytes],
         *,
@@ -140,7 +144,7 @@ class Publisher:
     ) -> None:
         """Put what differs from what was put before; the next are encoded while some are under way."""
 
-        async def put(some: Sequence[Encoded]) -> None:
+        async def put(some: Sequence[EncodedBlock]) -> None:
             # What a block says does not depend on how far the evidence has been read: that is added afterwards.
             values = {one.key: stamp(one.payload) for one in some if one.payload is not None}
             await self._bus.kv_put_all(INDICATOR_BUCKET, values, ttl=ttl)
@@ -150,9 +154,9 @@ class Publisher:
         await self._inflight.each(partial(put, some) if some else None for some in _together(new))
 
 
-def _together(new: Iterable[Encoded | None]) -> Iterator[list[Encoded]]:
+def _together(new: Iterable[EncodedBlock | None]) -> Iterator[list[EncodedBlock]]:
     """Yield what is put in one go, small blocks together and others alone; nothing for None, before which none waits."""
-    small = list[Encoded]()
+    small = list[EncodedBlock]()
     for one in new:
         if one is None or len(one.payload or b"") > SMALL:
             yield small
@@ -166,11 +170,11 @@ def _together(new: Iterable[Encoded | None]) -> Iterator[list[Encoded]]:
     yield small
 
 
-def _encoded(key: str, payload: bytes) -> Encoded:
-    return Encoded(key, sha256(payload).digest(), payload)
+def _encoded(key: str, payload: bytes) -> EncodedBlock:
+    return EncodedBlock(key, sha256(payload).digest(), payload)
 
 
-def _noted(due: Iterable[Encoded], *notes: set[str]) -> Iterator[Encoded]:
+def _noted(due: Iterable[EncodedBlock], *notes: set[str]) -> Iterator[EncodedBlock]:
     """What is due, its keys noted before it is put."""
     for one in due:
         for note in notes:

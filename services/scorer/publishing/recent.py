@@ -17,7 +17,7 @@ from services.indicator.cells import RecentMeasurements, recent_batches
 from services.indicator.index import BurnCounter
 from services.indicator.register_arrays import RegisterArrays
 from services.scorer.decode import columns_of
-from services.scorer.index import Members
+from services.scorer.index import AgencyMembers
 
 __all__ = ["latest_blocks", "latest_keys", "recall"]
 
@@ -25,7 +25,7 @@ PART = 512
 """Targets in one block, so that even with every failure's detail it stays below the bus's limit of 1 MiB."""
 
 
-def latest_keys(members: Mapping[str, Members]) -> set[str]:
+def latest_keys(members: Mapping[str, AgencyMembers]) -> set[str]:
     """Return the keys of all parts of these agencies' blocks."""
     return {
         recent_key(agency, part) for agency, own in members.items() for part in range(-(-len(own.target_rows) // PART))
@@ -33,7 +33,7 @@ def latest_keys(members: Mapping[str, Members]) -> set[str]:
 
 
 def latest_blocks(
-    recent: RecentMeasurements, burns: BurnCounter, arrays: RegisterArrays, members: Mapping[str, Members]
+    recent: RecentMeasurements, burns: BurnCounter, arrays: RegisterArrays, members: Mapping[str, AgencyMembers]
 ) -> Iterator[tuple[str, RecentBlock]]:
     """Cut what was last measured of the register's targets into blocks of PART targets per agency."""
     columns = recent.columns_of(arrays.targets)

@@ -1,16 +1,25 @@
 """The evidence on disk: files that survive a crash at any moment."""
 
-from services.scorer.state.manifest import Manifest
+from services.scorer.state.manifest import StateManifest
 from services.scorer.state.position import (
-    Kept,
-    Position,
-    hole,
+    StreamBounds,
+    StreamPosition,
+    missing_messages,
     resume,
 )
 from services.scorer.state.store import (
-    Loaded,
-    Save,
+    LoadedState,
+    StateUpdate,
     Store,
 )
 
-__all__ = ["Kept", "Loaded", "Manifest", "Position", "Save", "Store", "hole", "resume"]
+__all__ = [
+    "LoadedState",
+    "StateManifest",
+    "StateUpdate",
+    "Store",
+    "StreamBounds",
+    "StreamPosition",
+    "missing_messages",
+    "resume",
+]

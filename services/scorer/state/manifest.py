@@ -8,16 +8,16 @@ from typing import Any
 import orjson
 
 from services.core.errors import StateError
-from services.scorer.state.position import Position
+from services.scorer.state.position import StreamPosition
 
-__all__ = ["Manifest"]
+__all__ = ["StateManifest"]
 
 _FORMAT = 1  # of everything in the folder
 _REMEDY = "move its folder away to start anew from what MEASUREMENTS still holds"
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class StateManifest:
     """Written last, so whatever it describes is on disk.
 
     ``position`` the last message of MEASUREMENTS taken in; ``time`` the latest moment (epoch seconds) at which any of
@@ -25,7 +25,7 @@ class Manifest:
     before the first); ``hour`` and ``day`` of the last indicators sent to INDICATORS (None before the first).
     """
 
-    position: Position
+    position: StreamPosition
     time: float = 0.0
     register_version: str = ""
     end_slot: int | None = None
@@ -37,13 +37,13 @@ class Manifest:
         return orjson.dumps({"format": _FORMAT, **asdict(self)}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     @classmethod
-    def decode(cls, content: bytes, where: str) -> Manifest:
+    def decode(cls, content: bytes, where: str) -> StateManifest:
         """Read the content of the file ``where``. Raises StateError when it is not a manifest."""
         try:
             fields: dict[str, Any] = orjson.loads(content)
             if (found := fields.pop("format")) != _FORMAT:
                 raise StateError(f"{where} has format {found}, and this version reads {_FORMAT}: {_REMEDY}")
-            position = Position(**fields.pop("position"))
+            position = StreamPosition(**fields.pop("position"))
             return cls(position, **fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StateError(f"{where} is not a manifest of the scorer: {_REMEDY}") from error

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from services.core.errors import StateError
 
-__all__ = ["Shelf"]
+__all__ = ["MappedArrays"]
 
 ALIGNMENT = 64
 SMALL = 1 << 18
 """Below this many bytes memory is cheaper than a file: of 10⁴ links all of 90 days takes some 20 MB."""
 
 
-class Shelf:
+class MappedArrays:
     """Keeps arrays in files without a name in a folder; they are gone with the last array, or the process, whichever ends.
 
     So a crash leaves nothing behind, and nothing derived is ever read back: it is derived again (ADR 20).

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from services.core.errors import GapError
 
-__all__ = ["Kept", "Position", "hole", "resume"]
+__all__ = ["StreamBounds", "StreamPosition", "missing_messages", "resume"]
 
 _REMEDY = "re-score that time offline, then start once with --accept-gap yes: what is gone stays unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class StreamPosition:
     """How far a stream has been taken in: its name, when it was created, the last sequence."""
 
     stream: str
@@ -22,7 +22,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StreamBounds:
     """What a stream holds: when it was created, its first and last sequence, and when the first was stored (epoch
     seconds, None when it is empty).
 
@@ -41,7 +41,9 @@ class Kept:
         return self.taken is not None and self.taken < datetime.fromisoformat(self.created).timestamp()
 
 
-def resume(stream: str, position: Position | None, kept: Kept, *, needed_from: float, accept: bool) -> Position:
+def resume(
+    stream: str, position: StreamPosition | None, kept: StreamBounds, *, needed_from: float, accept: bool
+) -> StreamPosition:
     """Return the position to read on from.
 
     Without a position nothing has been taken in, so every message counts from sequence 1. Messages that are gone are
@@ -52,7 +54,7 @@ def resume(stream: str, position: Position | None, kept: Kept, *, needed_from: f
 
     Raises GapError.
     """
-    start = Position(stream, kept.created, max(kept.first, 1) - 1)
+    start = StreamPosition(stream, kept.created, max(kept.first, 1) - 1)
     if position is not None and position.created != kept.created and not kept.restored:
         if accept:
             return start
@@ -69,12 +71,12 @@ def resume(stream: str, position: Position | None, kept: Kept, *, needed_from: f
             f"has lost its latest messages and numbers new ones like them: {_REMEDY}"
         )
     if kept.first <= taken + 1:
-        return Position(stream, kept.created, taken)
+        return StreamPosition(stream, kept.created, taken)
     if accept or (kept.oldest is not None and kept.oldest <= needed_from):
         return start
     raise GapError(f"messages {taken + 1} to {kept.first - 1} of stream {stream} are gone, not taken in: {_REMEDY}")
 
 
-def hole(stream: str, taken: int, found: int) -> GapError:
+def missing_messages(stream: str, taken: int, found: int) -> GapError:
     """Return the error for messages missing between two that are there."""
     return GapError(f"messages {taken + 1} to {found - 1} of stream {stream} are gone, not taken in: {_REMEDY}")

@@ -22,30 +22,30 @@ from services.indicator.evidence import Evidence
 from services.scorer.state import day_files as days
 from services.scorer.state import slot_files as cells
 from services.scorer.state.atomic import clear_parts, damaged, replace, sync
-from services.scorer.state.manifest import Manifest
-from services.scorer.state.mapped_arrays import Shelf
+from services.scorer.state.manifest import StateManifest
+from services.scorer.state.mapped_arrays import MappedArrays
 
-__all__ = ["SLOTS_ROOM", "Loaded", "Save", "Store"]
+__all__ = ["SLOTS_ROOM", "LoadedState", "StateUpdate", "Store"]
 
 SLOTS_ROOM = 64 << 20
 """Bytes of slots in detail that are kept at hand; 48 hours of 10⁴ links fit. Older ones are in their files only."""
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedState:
     """What was on disk; ``slots`` are those in detail. Without a manifest the evidence is empty."""
 
-    manifest: Manifest | None
+    manifest: StateManifest | None
     evidence: Evidence
     slots: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Save:
+class StateUpdate:
     """All that one save writes, and the slots and days whose files go afterwards."""
 
     changes: EvidenceChanges
-    manifest: Manifest
+    manifest: StateManifest
     dropped_slots: tuple[int, ...]
     dropped_days: tuple[date, ...]
 
@@ -63,20 +63,20 @@ class Store:
         self._manifest = self.folder / "manifest.json"
         self._ids_written = (-1, -1)  # none, not even an empty list
 
-    def load(self, known: Sequence[Target] = ()) -> Loaded:
+    def load(self, known: Sequence[Target] = ()) -> LoadedState:
         """Read everything back. Targets among those ``known`` are the very same: a million take 110 MB.
 
         Raises StateError when a file cannot be used.
         """
-        keep = Shelf(self.folder).keep
+        keep = MappedArrays(self.folder).keep
         try:
             for folder in (self._slots, self._days):
                 folder.mkdir(parents=True, exist_ok=True)
                 clear_parts(folder)
             if not self._manifest.exists():
                 self._clear()
-                return Loaded(None, Evidence(self._calendar, keep=keep), ())
-            manifest = Manifest.decode(self._manifest.read_bytes(), str(self._manifest))
+                return LoadedState(None, Evidence(self._calendar, keep=keep), ())
+            manifest = StateManifest.decode(self._manifest.read_bytes(), str(self._manifest))
             ids = _ids(self._ids, known)
             slots, away = cells.saved(self._slots, room=SLOTS_ROOM)
             closed = tuple(days.mapped(self._days))
@@ -89,9 +89,9 @@ class Store:
         evidence = Evidence.restore(
             self._calendar, targets=targets, vantages=vantages, slots=slots, days=closed, away=away, keep=keep
         )
-        return Loaded(manifest, evidence, tuple(sorted([*away, *(state.slot for state in slots)])))
+        return LoadedState(manifest, evidence, tuple(sorted([*away, *(state.slot for state in slots)])))
 
-    def save(self, save: Save) -> None:
+    def save(self, save: StateUpdate) -> None:
         """Write what changed, the manifest last; then remove what is no longer needed.
 
         Raises StateError; what is on disk then is still whole, and the process must end and start from it.
@@ -116,7 +116,7 @@ class Store:
         for path in (*self._slots.iterdir(), *self._days.iterdir(), self._ids):
             path.unlink(missing_ok=True)
 
-    def _write(self, save: Save) -> None:
+    def _write(self, save: StateUpdate) -> None:
         changes = save.changes
         sizes = (len(changes.targets), len(changes.vantages))
         if sizes != self._ids_written:

@@ -17,11 +17,11 @@ from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.indicator.index.snapshot import Snapshot
 from services.register.directory.load import load_register
-from services.scorer.index.results import Adopted
+from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
-from services.scorer.publishing.history import Announcer
-from services.scorer.state.position import Position
-from services.scorer.state.store import Loaded
+from services.scorer.publishing.history import HistoryPublisher
+from services.scorer.state.position import StreamPosition
+from services.scorer.state.store import LoadedState
 from tests.support.cases.scorer import SLOT, eventually, make_register, measure, now_slot
 from tests.support.nats import Nats
 
@@ -31,8 +31,8 @@ HOUR = 3600 // SLOT
 def begun(folder: Path) -> tuple[Scoring, int]:
     """A scorer that knows of one measurement, and the end of its slot."""
     register = load_register(make_register(folder / "register"))
-    loaded = Loaded(None, Evidence(Calendar.of(register.policy)), ())
-    scoring = Scoring(Adopted.of(register), loaded, Position(MEASUREMENTS, "", 0))
+    loaded = LoadedState(None, Evidence(Calendar.of(register.policy)), ())
+    scoring = Scoring(CompiledRegister.of(register), loaded, StreamPosition(MEASUREMENTS, "", 0))
     slot = now_slot() - HOUR // 2
     row = measure("deed-tax", slot)
     assert row.time is not None
@@ -41,9 +41,9 @@ def begun(folder: Path) -> tuple[Scoring, int]:
 
 
 @asynccontextmanager
-async def announcing(bus: Bus, scoring: Scoring) -> AsyncIterator[Announcer]:
+async def announcing(bus: Bus, scoring: Scoring) -> AsyncIterator[HistoryPublisher]:
     """An announcer that runs."""
-    announcer = Announcer(bus, scoring, log=structlog.get_logger())
+    announcer = HistoryPublisher(bus, scoring, log=structlog.get_logger())
     task = asyncio.create_task(announcer.run())
     try:
         yield announcer

@@ -21,14 +21,14 @@ from services.indicator.calendar import Calendar
 from services.indicator.cells.recent import RecentMeasurements
 from services.indicator.evidence import Evidence
 from services.scorer.decode import columns_of
-from services.scorer.index.results import Adopted
+from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
 from services.scorer.publishing.blocks import consumer_blocks, government_block
-from services.scorer.publishing.columns import Table
-from services.scorer.publishing.publisher import Publisher
+from services.scorer.publishing.columns import IndicatorTable
+from services.scorer.publishing.publisher import IndexPublisher
 from services.scorer.publishing.recent import latest_blocks, recall
-from services.scorer.state.position import Position
-from services.scorer.state.store import Loaded
+from services.scorer.state.position import StreamPosition
+from services.scorer.state.store import LoadedState
 from tests.support.block_columns import Block, decode_block
 from tests.support.cases.scorer import (
     SLOT,
@@ -94,7 +94,7 @@ async def test_what_came_between_two_indexes_is_read_again(nats: Nats, tmp_path:
     slot = now_slot() - 6
     scoring = fresh(register)
     async with nats.connect("prober") as prober, nats.connect("scorer") as bus:
-        publisher = Publisher(bus)
+        publisher = IndexPublisher(bus)
         for row in (
             measure("deed-tax", slot, Reason.STATUS),
             measure(
@@ -120,8 +120,8 @@ async def _equal(found: Awaitable[list[str] | None], wanted: list[str]) -> bool:
 
 def fresh(register: Register) -> Scoring:
     """What a scorer knows that has read nothing yet."""
-    loaded = Loaded(None, Evidence(Calendar.of(register.policy)), ())
-    return Scoring(Adopted.of(register), loaded, Position(MEASUREMENTS, "", 0))
+    loaded = LoadedState(None, Evidence(Calendar.of(register.policy)), ())
+    return Scoring(CompiledRegister.of(register), loaded, StreamPosition(MEASUREMENTS, "", 0))
 
 
 async def take_all(bus: Bus, scoring: Scoring) -> None:
@@ -137,7 +137,7 @@ async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
 
     scoring = fresh(load_register(folder))
     await take_all(bus, scoring)
-    table = Table(scoring.judge(as_of // SLOT).snapshot)
+    table = IndicatorTable(scoring.judge(as_of // SLOT).snapshot)
     none = [()] * len(scoring.members)
     cut = consumer_blocks(table, [*scoring.members.values()], none, none)
     found = {f"consumer.{agency}": block for agency, block in zip(scoring.members, cut, strict=True)}

@@ -11,9 +11,9 @@ from nats.aio.msg import Msg
 from services.core.blocks.slot_block import stamp_slot_block
 from services.core.bus import MAX_ATOMIC_PUTS
 from services.core.bus.names import INDICATOR_BUCKET, kv_subject
-from services.scorer.index.results import Due
-from services.scorer.publishing.encode import Encoded
-from services.scorer.publishing.publisher import SMALL, Publisher, Slots
+from services.scorer.index.results import PendingUpdate
+from services.scorer.publishing.encode import EncodedBlock
+from services.scorer.publishing.publisher import SMALL, EncodedSlots, IndexPublisher
 from tests.support.nats import Nats
 
 DEADLINE = 30.0
@@ -22,7 +22,7 @@ DEADLINE = 30.0
 async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None:
     """Blocks of up to SMALL bytes are put in atomic batches of up to TOGETHER, a larger one without a batch; all arrive."""
     sizes = [SMALL] * (MAX_ATOMIC_PUTS + 20) + [SMALL + 1, SMALL] + [SMALL + 1] * 2 + [10] * 30
-    new = [Encoded(f"slot.a.{at}", bytes([at]), bytes(size)) for at, size in enumerate(sizes)]
+    new = [EncodedBlock(f"slot.a.{at}", bytes([at]), bytes(size)) for at, size in enumerate(sizes)]
     seen: dict[str, Msg] = {}
     complete = asyncio.Event()
 
@@ -34,8 +34,8 @@ async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None
     async with nats.connect("scorer") as bus, nats.connect("api") as api:
         await api.client.subscribe(kv_subject(INDICATOR_BUCKET, "slot.>"), cb=heard)
         await api.client.flush()
-        due = cast(Due, SimpleNamespace(sequence=7))
-        await Publisher(bus).put_slots(due, [Slots({}, new, 60.0)])
+        due = cast(PendingUpdate, SimpleNamespace(sequence=7))
+        await IndexPublisher(bus).put_slots(due, [EncodedSlots({}, new, 60.0)])
         async with asyncio.timeout(DEADLINE):
             await complete.wait()
         stored = await api.kv_all(INDICATOR_BUCKET, "slot.*.*")

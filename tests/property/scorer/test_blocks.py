@@ -16,7 +16,7 @@ from services.indicator.index.snapshot import Snapshot
 from services.indicator.register_arrays import RegisterArrays
 from services.scorer.index.members import agency_members
 from services.scorer.publishing.blocks import consumer_blocks, government_block
-from services.scorer.publishing.columns import Table
+from services.scorer.publishing.columns import IndicatorTable
 from tests.support.block_columns import Block, decode_block
 from tests.support.cases.indicator import Case, cases
 from tests.support.cases.indicator_answers import evidence_of, register_of
@@ -49,7 +49,7 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
         evidence_sequence=sequence,
         windows=sorted({1, case.days, case.days + 2}),
     )
-    table = Table(snapshot)
+    table = IndicatorTable(snapshot)
     whole = published(government_block(table, [VOLUME]), sequence)
     assert list(whole.indicators) == rows(
         snapshot, dict.fromkeys((IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.PROVIDER))
@@ -102,7 +102,7 @@ def test_a_digest_tells_blocks_apart_as_encoding_them_does(case: Case) -> None:
     said = []
     for one in (case, case, less):
         snapshot = compute_indicators(arrays, evidence_of(one), end_slot=case.end_slot, evidence_sequence=1)
-        said.append(consumer_blocks(Table(snapshot), [*found.values()], [()] * len(found), [()] * len(found)))
+        said.append(consumer_blocks(IndicatorTable(snapshot), [*found.values()], [()] * len(found), [()] * len(found)))
     for block, same, other in zip(*said, strict=True):
         assert block_digest(block) == block_digest(same)
         assert (block_digest(block) == block_digest(other)) == (encode_block(block) == encode_block(other))

@@ -19,9 +19,9 @@ from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.index.snapshot import Snapshot
 from services.register.directory.load import load_register
-from services.scorer.index.results import Adopted
+from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
-from services.scorer.state.position import Position
+from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import Store
 from tests.support.registers import write_register
 
@@ -29,7 +29,7 @@ __all__ = ["SLOT", "START", "CrashError", "Run", "crash", "differences", "regist
 
 SLOT = 300
 START = 1_772_388_000  # 2026-03-01T18:00:00Z: in Tehran the day ends 30 slots later
-START_OF_STREAM = Position("MEASUREMENTS", "monday", 0)
+START_OF_STREAM = StreamPosition("MEASUREMENTS", "monday", 0)
 REASONS = [Reason.OK] * 6 + [Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE, Reason.SHED]
 
 
@@ -89,7 +89,7 @@ class Run:
         self.store = Store(folder, Calendar.of(register.policy))
         loaded = self.store.load()
         position = loaded.manifest.position if loaded.manifest else START_OF_STREAM
-        self.scoring = Scoring(Adopted.of(register), loaded, position)
+        self.scoring = Scoring(CompiledRegister.of(register), loaded, position)
 
     def take(self, message: Stored) -> None:
         self.scoring.take(decode_columns(message.payload), stored=message.time, sequence=message.sequence)

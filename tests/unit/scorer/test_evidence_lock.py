@@ -8,14 +8,14 @@ from threading import Event, get_ident
 
 import pytest
 
-from services.scorer import evidence_lock as turns_module
-from services.scorer.evidence_lock import Turns
+from services.scorer import evidence_lock as module
+from services.scorer.evidence_lock import EvidenceLock
 
 
 async def test_others_have_their_turn_between_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """While somebody goes through pieces, another who wants the evidence gets it before they are all done."""
-    monkeypatch.setattr(turns_module, "TURN_SECONDS", 0.0)
-    turns, said = Turns(), list[str]()
+    monkeypatch.setattr(module, "SLICE_SECONDS", 0.0)
+    evidence_lock, said = EvidenceLock(), list[str]()
 
     def pieces() -> Iterator[None]:
         for number in range(100):
@@ -23,11 +23,11 @@ async def test_others_have_their_turn_between_pieces(monkeypatch: pytest.MonkeyP
             yield
 
     async def other() -> None:
-        async with turns.lock:
+        async with evidence_lock.lock:
             said.append("other")
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(turns.through(pieces()))
+        group.create_task(evidence_lock.run_in_slices(pieces()))
         await asyncio.sleep(0)
         group.create_task(other())
     assert [one for one in said if one != "other"] == [f"piece {number}" for number in range(100)]
@@ -36,33 +36,33 @@ async def test_others_have_their_turn_between_pieces(monkeypatch: pytest.MonkeyP
 
 async def test_work_is_done_beside_the_loop_and_its_error_is_raised() -> None:
     """A call runs in another thread; what it returns is returned, what it raises is raised, and the turn ends."""
-    turns = Turns()
-    assert await turns.do(get_ident) != get_ident()
+    evidence_lock = EvidenceLock()
+    assert await evidence_lock.run(get_ident) != get_ident()
 
     def fails() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await turns.do(fails)
-    assert not turns.lock.locked()
+        await evidence_lock.run(fails)
+    assert not evidence_lock.lock.locked()
 
 
 async def test_nobody_has_the_evidence_before_a_cancelled_thread_is_done() -> None:
     """Who is cancelled keeps the turn until the thread has ended, as it cannot be stopped."""
-    turns, begun, go_on = Turns(), Event(), Event()
+    evidence_lock, begun, go_on = EvidenceLock(), Event(), Event()
 
     def work() -> None:
         begun.set()
         assert go_on.wait(60)
 
-    working = asyncio.create_task(turns.do(work))
+    working = asyncio.create_task(evidence_lock.run(work))
     async with asyncio.timeout(60):
         assert await asyncio.to_thread(begun.wait, 60)
         working.cancel()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert turns.lock.locked()
+        assert evidence_lock.lock.locked()
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await working
-    assert not turns.lock.locked()
+    assert not evidence_lock.lock.locked()

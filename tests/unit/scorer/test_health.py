@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from services.core.runtime import Health
-from services.scorer.health import Serving
+from services.scorer.health import ReadinessReporter
 
 
 def test_a_start_says_what_it_is_at_until_there_is_an_index() -> None:
     """Reading alone is not serving; the first index ends the start, and nothing that begins later takes it back."""
     health = Health()
-    serving = Serving(health)
+    serving = ReadinessReporter(health)
     serving.begins("reading the evidence")
     assert str(health) == "NOT_SERVING: reading the evidence"
     serving.reads(True)
@@ -25,7 +25,7 @@ def test_a_start_says_what_it_is_at_until_there_is_an_index() -> None:
 def test_what_fails_is_said_before_what_has_begun() -> None:
     """A bus that does not answer is the reason, during a start as well as later, and the only one while there are two."""
     health = Health()
-    serving = Serving(health)
+    serving = ReadinessReporter(health)
     serving.begins("reading the evidence")
     serving.reads(False)
     assert str(health) == "NOT_SERVING: the bus cannot be read"

@@ -27,12 +27,12 @@ from services.indicator.index.error_budget import BurnCounter
 from services.indicator.register_arrays import RegisterArrays
 from services.register.directory.load import load_register
 from services.scorer import metrics as gauges_module
-from services.scorer.exchanges.reconciler import Reconciled
-from services.scorer.index.results import Adopted, Judgement
+from services.scorer.exchanges.reconciler import ReconciliationReport
+from services.scorer.index.results import CompiledRegister, IndexResult
 from services.scorer.index.scoring import Scoring
-from services.scorer.metrics import BURN_SERIES, LINK_SERIES, PAIR_SERIES, Gauges
-from services.scorer.state.position import Position
-from services.scorer.state.store import Loaded
+from services.scorer.metrics import BURN_SERIES, LINK_SERIES, PAIR_SERIES, ScorerMetrics
+from services.scorer.state.position import StreamPosition
+from services.scorer.state.store import LoadedState
 from tests.support.registers import write_register
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
@@ -70,10 +70,12 @@ def measured(
 
 def judged(
     register: Register, reasons: dict[str, Reason], slots: int = 1, bus: Reason | None = None
-) -> tuple[Scoring, Judgement]:
+) -> tuple[Scoring, IndexResult]:
     """The judgement of the first slots after the epoch, of which the first is measured by both vantages."""
     scoring = Scoring(
-        Adopted.of(register), Loaded(None, Evidence(Calendar.of(register.policy)), ()), Position("M", "", 0)
+        CompiledRegister.of(register),
+        LoadedState(None, Evidence(Calendar.of(register.policy)), ()),
+        StreamPosition("M", "", 0),
     )
     for vantage in ("north", "south"):
         scoring.take(measured(reasons, vantage=vantage, bus=bus), stored=EPOCH + 310.0, sequence=1)
@@ -82,7 +84,7 @@ def judged(
 
 def test_only_counters_exist_before_anything_is_known(registry: CollectorRegistry) -> None:
     """Counters are there at zero; no gauge is, not even at zero."""
-    Gauges(registry)
+    ScorerMetrics(registry)
     found = {series for series in samples(registry) if "_created" not in series and "refresh" not in series}
     assert found == {
         "peyvand_measurements_total",
@@ -93,7 +95,7 @@ def test_only_counters_exist_before_anything_is_known(registry: CollectorRegistr
 
 def test_point_and_losses_are_absent_below_the_threshold(register: Register, registry: CollectorRegistry) -> None:
     """What is not publishable has bounds and a known share, and neither a point nor the losses that give it away."""
-    gauges = Gauges(registry)
+    gauges = ScorerMetrics(registry)
     everything = dict.fromkeys(register.links, Reason.OK)
     gauges.index(judged(register, everything)[1])
     labels = '{id="country",kind="government",window="28"}'
@@ -110,7 +112,7 @@ def test_point_and_losses_are_absent_below_the_threshold(register: Register, reg
 
 def test_intervals_are_shown_of_the_government_and_of_sectors(register: Register, registry: CollectorRegistry) -> None:
     """Both ends around each point that has one; agencies, of which there may be thousands, have no series of it."""
-    gauges = Gauges(registry)
+    gauges = ScorerMetrics(registry)
     judgement = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
     gauges.index(judgement)
     found = {one: value for one, value in samples(registry).items() if one.startswith("peyvand_index_interval")}
@@ -139,7 +141,7 @@ def test_of_many_agencies_the_first_have_series(
     """Beyond so many consumers and providers by id the page stays as long as it is; government and sectors are on it."""
     monkeypatch.setattr(gauges_module, "AGENCY_SERIES", 2)
     judgement = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
-    Gauges(registry).index(judgement)
+    ScorerMetrics(registry).index(judgement)
     found = samples(registry)
     for kind in (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER):
         known = [row.id for row in judgement.snapshot.rows(kind, 28)]
@@ -151,10 +153,10 @@ def test_of_many_agencies_the_first_have_series(
 
 def test_series_of_what_is_removed_go(register: Register, registry: CollectorRegistry) -> None:
     """A link that becomes unknown and an agency that leaves the register leave no series behind."""
-    gauges = Gauges(registry)
+    gauges = ScorerMetrics(registry)
     scoring, judgement = judged(register, {"birth-tax": Reason.STALE, "permit-tax": Reason.OK})
 
-    def show(judgement: Judgement, scoring: Scoring, slot: int) -> dict[str, float]:
+    def show(judgement: IndexResult, scoring: Scoring, slot: int) -> dict[str, float]:
         gauges.index(judgement)
         slots = range(EPOCH // SLOT + slot, EPOCH // SLOT + slot + 1)
         detail = scoring.evidence.detail(judgement.arrays, slots, judgement.arrays.targets)
@@ -184,10 +186,12 @@ def test_beyond_the_limit_links_that_burn_have_series(
     """Of more than ten thousand links the stage is exposed of those that burn: alerts of them need it."""
     monkeypatch.setattr("services.scorer.metrics.LINK_SERIES", len(register.links) - 1)
     assert LINK_SERIES == 10_000
-    gauges = Gauges(registry)
+    gauges = ScorerMetrics(registry)
     why = {"birth-tax": Reason.SERVER_ERROR, "permit-tax": Reason.OK}
     scoring = Scoring(
-        Adopted.of(register), Loaded(None, Evidence(Calendar.of(register.policy)), ()), Position("M", "", 0)
+        CompiledRegister.of(register),
+        LoadedState(None, Evidence(Calendar.of(register.policy)), ()),
+        StreamPosition("M", "", 0),
     )
     first = EPOCH // SLOT
     for slot in range(3):
@@ -219,7 +223,7 @@ def test_links_are_counted_by_verdict(
     live = sorted(link.id for link in changed.links.values() if not link.absent and link is not later)
     late, unmeasured, *fine = live
     scoring, judgement = judged(changed, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
-    gauges = Gauges(registry)
+    gauges = ScorerMetrics(registry)
 
     def show(detail: SlotDetail | None) -> dict[tuple[str, str, str], float]:
         gauges.links(changed, judgement.arrays, scoring.network, detail)
@@ -258,7 +262,7 @@ def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegist
     failed = known - np.arange(links)[::-1]
     failed[0] = 0
     failed[0, :3] = known[0, :3]
-    gauges = Gauges(registry)
+    gauges = ScorerMetrics(registry)
     gauges.burns(arrays, cast(BurnCounter, SimpleNamespace(known=known, failed=failed)))
 
     def shown() -> dict[str, set[str]]:
@@ -278,7 +282,7 @@ def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegist
 def test_the_data_bus_has_a_stage_while_it_is_known(register: Register, registry: CollectorRegistry) -> None:
     """The stage of the endpoint that the policy names, as the last settled slot has it; links over it say so."""
     routed = replace(register, routes=(ExchangeRoute("client", "service", "birth-tax"),))
-    gauges = Gauges(registry)
+    gauges = ScorerMetrics(registry)
     for reason, stage in ((Reason.SERVER_ERROR, 1.0), (Reason.OK, 5.0), (None, None)):
         reasons = {"birth-tax": Reason.OK, "permit-tax": Reason.OK}
         scoring, judgement = judged(routed, reasons, bus=reason)
@@ -294,7 +298,7 @@ def test_the_data_bus_has_a_stage_while_it_is_known(register: Register, registry
 
 def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
     """Of too many pairs, those with the largest volume have series; earlier ones go."""
-    gauges = Gauges(registry)
+    gauges = ScorerMetrics(registry)
     pairs = [ExchangeVolume(f"a{n}", "b", False, n, n, 0, 0, 0) for n in range(PAIR_SERIES + 5)]
     gauges.exchanges(pairs)
     found = samples(registry)
@@ -312,15 +316,17 @@ def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
 
 def test_findings_are_counted_per_window(registry: CollectorRegistry) -> None:
     """Silent, disagreeing and unusual links are counted, zeros too, per window with exchanges; nothing before any."""
-    gauges = Gauges(registry)
-    gauges.reconciled(Reconciled(traffic=(Traffic(7, 0, 0, 0, (), ()),)))
+    gauges = ScorerMetrics(registry)
+    gauges.reconciled(ReconciliationReport(traffic=(Traffic(7, 0, 0, 0, (), ()),)))
     assert not any("finding" in series or "undeclared" in series for series in samples(registry))
     links = (
         Reconciliation("a", 7, 0, shared=False, silent=True),
         Reconciliation("b", 7, 9, shared=False, silent=False, disagrees=True, volume=Volume(9, 1.0, 8.0, True, None)),
         Reconciliation("b", 28, 9, shared=False, silent=False),
     )
-    gauges.reconciled(Reconciled(links, tuple(Traffic(days, 9, 2, 1, (BusTraffic("x", 9),), ()) for days in (7, 28))))
+    gauges.reconciled(
+        ReconciliationReport(links, tuple(Traffic(days, 9, 2, 1, (BusTraffic("x", 9),), ()) for days in (7, 28)))
+    )
     found = samples(registry)
     counts = {
         series.removeprefix("peyvand_link_findings"): value for series, value in found.items() if "finding" in series
@@ -336,7 +342,7 @@ def test_findings_are_counted_per_window(registry: CollectorRegistry) -> None:
 
 def test_how_agencies_hang_together_has_few_series(register: Register, registry: CollectorRegistry) -> None:
     """Ten measures and two counts a window; what does not apply, such as the gap of one silent side, has no series."""
-    gauges = Gauges(registry)
+    gauges = ScorerMetrics(registry)
     _, judgement = judged(register, dict.fromkeys(register.links, Reason.OK))
     gauges.index(judgement)
     found = samples(registry)
@@ -356,7 +362,7 @@ def test_links_that_are_not_ok_say_why(register: Register, registry: CollectorRe
     names = sorted(link.id for link in register.links.values() if not link.absent)
     late, unmeasured, *fine = names
     scoring, judgement = judged(register, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
-    gauges = Gauges(registry)
+    gauges = ScorerMetrics(registry)
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
     detail = scoring.evidence.detail(judgement.arrays, slot, judgement.arrays.targets)
     gauges.links(register, judgement.arrays, scoring.network, detail)
@@ -373,7 +379,7 @@ def test_links_that_are_not_ok_say_why(register: Register, registry: CollectorRe
 
 def test_vantages_have_series_while_they_are_waited_for(registry: CollectorRegistry) -> None:
     """Each has the time it was last heard from; one that has nothing to measure any more has no series."""
-    gauges = Gauges(registry)
+    gauges = ScorerMetrics(registry)
     gauges.vantages({"north": 900.0, "south": 600.0})
     gauges.vantages({"north": 1200.0})
     found = {series: value for series, value in samples(registry).items() if series.startswith("peyvand_vantage")}
@@ -382,7 +388,7 @@ def test_vantages_have_series_while_they_are_waited_for(registry: CollectorRegis
 
 def test_streams_show_what_is_kept_of_them(registry: CollectorRegistry) -> None:
     """Messages, bytes and the newest sequence of each stream are series of their own."""
-    Gauges(registry).streams({"MEASUREMENTS": StreamState("2026", 5, 9, 4, 700, 0.0)})
+    ScorerMetrics(registry).streams({"MEASUREMENTS": StreamState("2026", 5, 9, 4, 700, 0.0)})
     found = samples(registry)
     assert {name: found[f'peyvand_stream_{name}{{stream="MEASUREMENTS"}}'] for name in _STREAM} == _STREAM
 

@@ -22,16 +22,16 @@ from services.core.runtime import Health
 from services.indicator.calendar import Calendar
 from services.register.directory.load import load_register
 from services.scorer import refresher as refreshing
-from services.scorer.evidence_lock import Turns
-from services.scorer.exchanges.database import Exchanges
-from services.scorer.health import Serving
-from services.scorer.index.results import Adopted
+from services.scorer.evidence_lock import EvidenceLock
+from services.scorer.exchanges.database import ExchangeDatabase
+from services.scorer.health import ReadinessReporter
+from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
-from services.scorer.metrics import Gauges
-from services.scorer.publishing.history import Announcer
-from services.scorer.publishing.publisher import Publisher
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.publishing.history import HistoryPublisher
+from services.scorer.publishing.publisher import IndexPublisher
 from services.scorer.refresher import LATE_SECONDS, LATE_SHARE, Refresher
-from services.scorer.state.position import Position
+from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import Store
 from tests.support.registers import write_register
 
@@ -128,17 +128,19 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setattr(refreshing, "AHEAD_SECONDS", 0)
     monkeypatch.setattr(refreshing, "time", SimpleNamespace(monotonic=lambda: clock.now))
     scoring = Scoring(
-        Adopted.of(register), Store(tmp_path / "state", calendar).load(), Position("MEASUREMENTS", "monday", 0)
+        CompiledRegister.of(register),
+        Store(tmp_path / "state", calendar).load(),
+        StreamPosition("MEASUREMENTS", "monday", 0),
     )
     bus = cast(Bus, sink)
     refresher = Refresher(
         scoring,
-        Turns(),
-        Publisher(bus),
-        Exchanges(tmp_path / "exchanges.sqlite"),
-        Announcer(bus, scoring, log=logger()),
-        gauges=Gauges(CollectorRegistry()),
-        serving=Serving(Health()),
+        EvidenceLock(),
+        IndexPublisher(bus),
+        ExchangeDatabase(tmp_path / "exchanges.sqlite"),
+        HistoryPublisher(bus, scoring, log=logger()),
+        metrics=ScorerMetrics(CollectorRegistry()),
+        readiness=ReadinessReporter(Health()),
         clock=clock,
         bus_clock=sink.moment,
         log=logger(),

@@ -24,8 +24,8 @@ from services.indicator.exchanges.traffic import assign_flows, sum_traffic
 from services.indicator.exchanges.volume import volume_change
 from services.register.attribution import Attributor
 from services.register.directory.load import load_register
-from services.scorer.exchanges.database import Exchanges
-from services.scorer.state.position import Position
+from services.scorer.exchanges.database import ExchangeDatabase
+from services.scorer.state.position import StreamPosition
 from tests.support.registers import write_register
 
 CALENDAR = Calendar("UTC", 0.0, 300)
@@ -43,17 +43,17 @@ def volume(
     return ExchangeVolume(of, to, meta, 10 * slots, 8 * slots, slots, slots, last)
 
 
-def volumes(exchanges: Exchanges, *, since: date = DAY) -> tuple[ExchangeVolume, ...]:
+def volumes(exchanges: ExchangeDatabase, *, since: date = DAY) -> tuple[ExchangeVolume, ...]:
     """What was counted from a day on, without the span, which one test is about."""
     found = exchanges.volumes(since, end_slot=CALENDAR.slot_of(NOON), calendar=CALENDAR)
     return tuple(replace(one, slots_from=None, slots_to=None) for one in found)
 
 
-def take(exchanges: Exchanges, *rows: ExchangeSummary, stored: float = NOON + 60, bus: str = "xroad") -> int:
+def take(exchanges: ExchangeDatabase, *rows: ExchangeSummary, stored: float = NOON + 60, bus: str = "xroad") -> int:
     return exchanges.take([(stored, bus, rows)], calendar=CALENDAR)
 
 
-def hours(exchanges: Exchanges, span: range) -> tuple[tuple[Flow, ...], NDArray[np.int32], NDArray[np.int32]]:
+def hours(exchanges: ExchangeDatabase, span: range) -> tuple[tuple[Flow, ...], NDArray[np.int32], NDArray[np.int32]]:
     """All carriers, and what each carried in every hour."""
     with exchanges.reading() as reading:
         return reading.carriers, *reading.hours(range(len(reading.carriers)), span)
@@ -67,7 +67,7 @@ def test_highest_revision_counts_in_any_order() -> None:
         for revision in (1, 2, 3)
     ]
     for seed in range(20):
-        exchanges = Exchanges(":memory:")
+        exchanges = ExchangeDatabase(":memory:")
         shuffled = random.Random(seed).sample(rows * 2, len(rows) * 2)
         for row in shuffled:
             take(exchanges, row)
@@ -77,7 +77,7 @@ def test_highest_revision_counts_in_any_order() -> None:
 
 def test_volumes_say_from_when_to_when_they_count() -> None:
     """From the first day's midnight to the index's end, and beyond it where later slots came in: every slot is inside."""
-    exchanges = Exchanges(":memory:")
+    exchanges = ExchangeDatabase(":memory:")
     calendar = Calendar("Asia/Tehran", 0.0, 300)
     customs = replace(BASE, provider="customs", service="X/G/3/customs/get")
     early, late = replace(BASE, slot_start=NOON - 9 * 3600), replace(customs, slot_start=NOON + 600)
@@ -96,7 +96,7 @@ def test_volumes_say_from_when_to_when_they_count() -> None:
 
 def test_pairs_buses_and_meta_services_count_apart() -> None:
     """One pair's volume is split by meta services only; the same slot on two buses is two slots."""
-    exchanges = Exchanges(":memory:")
+    exchanges = ExchangeDatabase(":memory:")
     take(
         exchanges,
         BASE,
@@ -114,7 +114,7 @@ def test_pairs_buses_and_meta_services_count_apart() -> None:
 
 def test_revision_may_name_another_pair() -> None:
     """A summary mapped to another agency in a later revision leaves the first one's volume."""
-    exchanges = Exchanges(":memory:")
+    exchanges = ExchangeDatabase(":memory:")
     take(exchanges, BASE)
     take(exchanges, replace(BASE, provider="customs", revision=2))
     assert volumes(exchanges) == (volume(to="customs"),)
@@ -133,7 +133,7 @@ def test_the_last_slot_is_one_that_holds_exchanges() -> None:
     ]
     chance = random.Random(7)
     for _ in range(100):
-        exchanges = Exchanges(":memory:")
+        exchanges = ExchangeDatabase(":memory:")
         force: dict[tuple[str, str, int], ExchangeSummary] = {}
         for _ in range(8):
             bus, some = chance.choice(("xroad", "other")), chance.sample(rows, 4)
@@ -155,7 +155,7 @@ def test_the_last_slot_is_one_that_holds_exchanges() -> None:
 
 def test_too_old_and_future_summaries_are_left_out() -> None:
     """What could no longer be replaced, or has not happened, is counted as left out and changes nothing."""
-    exchanges = Exchanges(":memory:")
+    exchanges = ExchangeDatabase(":memory:")
     old, future = replace(BASE, slot_start=NOON - 15 * 86_400), replace(BASE, slot_start=NOON + 2 * 86_400)
     far = [replace(BASE, slot_start=slot) for slot in (-(1 << 62), 1 << 62)]
     assert take(exchanges, old, future, *far, BASE) == 4
@@ -166,12 +166,12 @@ def test_too_old_and_future_summaries_are_left_out() -> None:
 def test_position_is_kept_with_what_was_taken_in(tmp_path: Path) -> None:
     """Volumes and position survive together, and taking everything in again changes nothing."""
     path = tmp_path / "exchanges.sqlite"
-    exchanges = Exchanges(path)
+    exchanges = ExchangeDatabase(path)
     assert exchanges.position() is None
-    position = Position("EXCHANGES", "monday", 17)
+    position = StreamPosition("EXCHANGES", "monday", 17)
     exchanges.take([(NOON + 60, "xroad", [BASE])], calendar=CALENDAR, position=position)
     exchanges.close()
-    again = Exchanges(path)
+    again = ExchangeDatabase(path)
     assert again.position() == position
     again.take([(NOON + 60, "xroad", [BASE])], calendar=CALENDAR, position=position)
     assert volumes(again) == (volume(),)
@@ -180,7 +180,7 @@ def test_position_is_kept_with_what_was_taken_in(tmp_path: Path) -> None:
 
 def test_trim_forgets_days_beyond_the_window() -> None:
     """Days older than the window go; the window's own volumes stay although their summaries went."""
-    exchanges = Exchanges(":memory:")
+    exchanges = ExchangeDatabase(":memory:")
     moments = [NOON + day * 86_400 for day in range(0, 60, 10)]
     for moment in moments:
         take(exchanges, replace(BASE, slot_start=moment), stored=moment + 60)
@@ -198,7 +198,7 @@ def test_hours_follow_revisions_and_mappings(tmp_path: Path) -> None:
     linked = replace(BASE, link="tax-civil", revision=2, count=7, ok=7)
     later = replace(BASE, slot_start=NOON + 3900)
     for order in ((BASE, linked, later), (later, linked, BASE), (linked, later, BASE, linked)):
-        exchanges = Exchanges(tmp_path / f"{len(list(tmp_path.iterdir()))}.sqlite")
+        exchanges = ExchangeDatabase(tmp_path / f"{len(list(tmp_path.iterdir()))}.sqlite")
         take(exchanges, *order, stored=NOON + 7200)
         carriers, count, ok = hours(exchanges, range(hour - 1, hour + 2))
         found = {one.link: (row.tolist(), good.tolist()) for one, row, good in zip(carriers, count, ok, strict=True)}
@@ -208,7 +208,7 @@ def test_hours_follow_revisions_and_mappings(tmp_path: Path) -> None:
 
 def test_hours_of_nothing() -> None:
     """Before the first exchange there is no carrier."""
-    exchanges = Exchanges(":memory:")
+    exchanges = ExchangeDatabase(":memory:")
     carriers, count, _ = hours(exchanges, range(5, 9))
     assert (carriers, count.shape) == ((), (0, 4))
     exchanges.close()
@@ -216,7 +216,7 @@ def test_hours_of_nothing() -> None:
 
 def test_hours_are_trimmed_with_their_carriers() -> None:
     """Hours older than the window go, and carriers that nothing is left of."""
-    exchanges = Exchanges(":memory:")
+    exchanges = ExchangeDatabase(":memory:")
     take(exchanges, BASE, replace(BASE, service="X/G/2/civil/other", slot_start=NOON + 86_400), stored=NOON + 90_000)
     exchanges.trim(date(2026, 3, 30), 28, calendar=CALENDAR)
     carriers, count, _ = hours(exchanges, range(NOON // 3600, NOON // 3600 + 48))
@@ -241,7 +241,7 @@ def test_slots_of_another_length_replace_what_they_overlap(former_seconds: int, 
         rows = [replace(BASE, slot_start=at, revision=revision, count=n, ok=n) for at, n in slots.items()]
         return [replace(row, bus_failures=0, provider_failures=0) for row in rows]
 
-    exchanges = Exchanges(":memory:")
+    exchanges = ExchangeDatabase(":memory:")
     former_rows = counted(begin, former_seconds, 5)
     exchanges.take([(NOON + 60, "xroad", former_rows)], calendar=before)
     rows = counted(again, seconds, 1000)
@@ -274,7 +274,7 @@ def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
     row = replace(BASE, consumer="_unmapped", provider="customs", client=client, service=service)
     generic = replace(row, client="tax-office", service="customs/tax-clearance/imports")
     begin, days = NOON // 3600 * 3600, 60
-    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
     for hour in range(0, days * 24, 24):
         slots = [begin + (hour + of_day) * 3600 for of_day in range(24)]
         rows = [replace(one, slot_start=slot, count=10 + slot // 3600 % 24) for slot in slots for one in (row, generic)]
@@ -310,7 +310,7 @@ def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
 def test_what_comes_while_it_is_read_is_not_seen(tmp_path: Path) -> None:
     """A reading is one moment's, whatever is taken in before it ends."""
     span = range(NOON // 3600, NOON // 3600 + 1)
-    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
     take(exchanges, BASE)
     with exchanges.reading() as reading:
         take(exchanges, replace(BASE, revision=2, count=12), replace(BASE, service="X/G/2/civil/other"))
@@ -322,11 +322,11 @@ def test_what_comes_while_it_is_read_is_not_seen(tmp_path: Path) -> None:
 def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     """A file of another format is named with what to do, and left as it is."""
     path = tmp_path / "exchanges.sqlite"
-    Exchanges(path).close()
+    ExchangeDatabase(path).close()
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(StateError) as caught:
-        Exchanges(path)
+        ExchangeDatabase(path)
     assert str(caught.value) == (
         f"the exchange volumes in {path} have format 99, and this version writes 1: move the file away to start anew from "
         "what EXCHANGES still holds"
@@ -338,7 +338,7 @@ def test_damaged_file_is_a_state_error(tmp_path: Path) -> None:
     path = tmp_path / "exchanges.sqlite"
     path.write_bytes(b"not a database, but long enough to look like a page of one " * 20)
     with pytest.raises(StateError) as caught:
-        Exchanges(path)
+        ExchangeDatabase(path)
     assert str(caught.value) == (
         f"the exchange volumes in {path} cannot be used: file is not a database; make room, or move the file away"
     )

@@ -12,13 +12,13 @@ from services.core.model.outcome import OUTCOME_OF, Reason
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.register.directory.load import load_register
-from services.scorer.evidence_lock import Turns
-from services.scorer.exchanges.database import Exchanges
+from services.scorer.evidence_lock import EvidenceLock
+from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.exchanges.reconciler import Reconciler
-from services.scorer.index.results import Adopted
+from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
-from services.scorer.state.position import Position
-from services.scorer.state.store import Loaded
+from services.scorer.state.position import StreamPosition
+from services.scorer.state.store import LoadedState
 from tests.support.registers import write_register
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
@@ -36,8 +36,10 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
     """
     register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
-    scoring = Scoring(Adopted.of(register), Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
-    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    scoring = Scoring(
+        CompiledRegister.of(register), LoadedState(None, Evidence(calendar), ()), StreamPosition("M", "", 0)
+    )
+    exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
     rows, summaries = [], []
     for hour in range(DAYS * 24):
         at, down = EPOCH + hour * HOUR, hour % 10 == 3
@@ -50,7 +52,7 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
     scoring.evidence.take(decode_columns(encode_measurements(rows)))
     exchanges.take([(EPOCH + DAYS * 24 * HOUR, "xroad", summaries)], calendar=calendar)
     end_slot = calendar.slot_of(EPOCH + DAYS * 24 * HOUR)
-    reconciler = Reconciler(exchanges, Turns())
+    reconciler = Reconciler(exchanges, EvidenceLock())
     first = await reconciler.run(scoring, end_slot)
     assert first is not None
     week = next(one for one in first.links if one.link == "clearance-customs" and one.window_days == 7)
@@ -77,8 +79,10 @@ async def test_what_is_found_says_of_when_it_is(tmp_path: Path) -> None:
     """All of it is as of the end asked for; a link tells its last hour, also in a window in which it fell silent."""
     register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
-    scoring = Scoring(Adopted.of(register), Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
-    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
+    scoring = Scoring(
+        CompiledRegister.of(register), LoadedState(None, Evidence(calendar), ()), StreamPosition("M", "", 0)
+    )
+    exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
     other = replace(
         BASE, consumer="civil-registry", provider="tax-office", client="X/G/1", service="X/G/3/d", link="birth-tax"
     )
@@ -88,7 +92,7 @@ async def test_what_is_found_says_of_when_it_is(tmp_path: Path) -> None:
         rows = [replace(one, slot_start=at + 300) for at in moments for one in both]
         exchanges.take([(moments[-1] + HOUR, "xroad", rows)], calendar=calendar)
     end = EPOCH + 24 * 24 * HOUR - 600
-    found = await Reconciler(exchanges, Turns()).run(scoring, calendar.slot_of(end))
+    found = await Reconciler(exchanges, EvidenceLock()).run(scoring, calendar.slot_of(end))
     assert found is not None
     assert {link.as_of for link in found.links} | {flow.as_of for flow in found.traffic} == {end}
     told = {(one.link, one.window_days): (one.silent, one.last_hour) for one in found.links}
@@ -103,13 +107,15 @@ async def test_nothing_carried_is_nothing_found(tmp_path: Path) -> None:
     """Without any exchange no link is silent and no bus is named; before the first slot there is no window at all."""
     register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
-    scoring = Scoring(Adopted.of(register), Loaded(None, Evidence(calendar), ()), Position("M", "", 0))
-    exchanges = Exchanges(tmp_path / "exchanges.sqlite")
-    found = await Reconciler(exchanges, Turns()).run(scoring, calendar.epoch_slot + 3000)
+    scoring = Scoring(
+        CompiledRegister.of(register), LoadedState(None, Evidence(calendar), ()), StreamPosition("M", "", 0)
+    )
+    exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
+    found = await Reconciler(exchanges, EvidenceLock()).run(scoring, calendar.epoch_slot + 3000)
     assert found is not None
     assert found.links == ()
     assert {(one.exchanges, one.buses) for one in found.traffic} == {(0, ())}
-    before = await Reconciler(exchanges, Turns()).run(scoring, calendar.epoch_slot)
+    before = await Reconciler(exchanges, EvidenceLock()).run(scoring, calendar.epoch_slot)
     assert before is not None
     assert before.traffic == ()
     exchanges.close()

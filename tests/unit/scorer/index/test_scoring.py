@@ -12,7 +12,7 @@ from services.core.codec import decode_columns, decode_measurements, encode_meas
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
-from services.scorer.index.results import Adopted
+from services.scorer.index.results import CompiledRegister
 from services.scorer.offline.jsonl import read_measurements
 from services.scorer.offline.score import admitted, score_batches
 from tests.support.cases.scoring import SLOT, START, Run, differences, register, stream
@@ -32,7 +32,7 @@ def test_a_dump_scores_alike(register: Register, tmp_path: Path, seed: int) -> N
     run = Run(register, tmp_path / "state")
     for message in messages:
         if message.sequence == len(messages) - 20:
-            run.scoring.adopt(Adopted.of(changed))
+            run.scoring.adopt(CompiledRegister.of(changed))
         run.take(message)
     assert run.scoring.evidence.closed_before == START // SLOT + 30, "a day must close before the register changes"
     file = tmp_path / "dump"

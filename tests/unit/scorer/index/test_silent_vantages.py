@@ -14,11 +14,11 @@ from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.register.directory.load import load_register
-from services.scorer.index.results import Adopted
+from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
-from services.scorer.index.silent_vantages import Vantages, duties
-from services.scorer.state.position import Position
-from services.scorer.state.store import Loaded
+from services.scorer.index.silent_vantages import VantageWatch, probing_spans
+from services.scorer.state.position import StreamPosition
+from services.scorer.state.store import LoadedState
 from tests.support.registers import write_register
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
@@ -52,18 +52,18 @@ def test_who_probes_nothing_is_not_waited_for(register: Register) -> None:
         "paper": replace(register.links["birth-tax"], id="paper", vantages=("south",), live_from=None),
     }
     some = replace(register, links=links, endpoints={})
-    assert duties(some) == {"north": {(midnight(begins), midnight(ends))}}
+    assert probing_spans(some) == {"north": {(midnight(begins), midnight(ends))}}
     later = replace(links["live"], id="later", required_from=date(2026, 6, 1), required_until=None)
     spans = {(midnight(begins), midnight(ends)), (midnight(date(2026, 6, 1)), float("inf"))}
-    assert duties(replace(some, links={**links, "later": later})) == {"north": spans}
-    every = duties(register)
+    assert probing_spans(replace(some, links={**links, "later": later})) == {"north": spans}
+    every = probing_spans(register)
     assert set(every) == {"north", "south"}
     assert ALL in every["south"], "a target that names no vantage is seen from all"
 
 
 def test_a_vantage_is_as_new_as_what_was_heard_of_it() -> None:
     """From the start of waiting on, the newest slot; one that is never heard stays at that start."""
-    vantages = Vantages()
+    vantages = VantageWatch()
     expected = {"north": EVER, "south": EVER}
     assert vantages.newest(expected, {"north": 400.0}, 1000.0) == {"north": 1000.0, "south": 1000.0}
     assert vantages.newest(expected, {"north": 1500.0}, 1700.0) == {"north": 1500.0, "south": 1000.0}
@@ -71,7 +71,7 @@ def test_a_vantage_is_as_new_as_what_was_heard_of_it() -> None:
 
 def test_a_vantage_that_comes_back_is_waited_for_anew() -> None:
     """One that leaves the register is shown no longer; back in it, it has as much time as a new one."""
-    vantages = Vantages()
+    vantages = VantageWatch()
     vantages.newest({"north": EVER, "south": EVER}, {}, 1000.0)
     assert vantages.newest({"north": EVER}, {"south": 1200.0}, 2000.0) == {"north": 1000.0}
     back = vantages.newest({"north": EVER, "south": EVER}, {"south": 1200.0}, 9000.0)
@@ -80,7 +80,7 @@ def test_a_vantage_that_comes_back_is_waited_for_anew() -> None:
 
 def test_a_vantage_is_waited_for_while_it_has_something_to_probe() -> None:
     """Before the first day of its links, after their last and in between, where none is required, it is not shown."""
-    vantages = Vantages()
+    vantages = VantageWatch()
     expected = {"north": frozenset({(100.0, 200.0), (300.0, 400.0)})}
     assert [vantages.newest(expected, {}, now) for now in (99.0, 100.0, 199.0, 200.0, 300.0)] == [
         {},
@@ -94,7 +94,9 @@ def test_a_vantage_is_waited_for_while_it_has_something_to_probe() -> None:
 def test_what_is_taken_in_was_heard(register: Register) -> None:
     """The newest slot of each vantage, whatever the order; rows that count for nothing say nothing of a vantage."""
     scoring = Scoring(
-        Adopted.of(register), Loaded(None, Evidence(Calendar.of(register.policy)), ()), Position("M", "", 0)
+        CompiledRegister.of(register),
+        LoadedState(None, Evidence(Calendar.of(register.policy)), ()),
+        StreamPosition("M", "", 0),
     )
     stored = EPOCH + 10 * SLOT + 1.0
     for vantage, slot in (("north", 9), ("north", 8), ("south", 7)):

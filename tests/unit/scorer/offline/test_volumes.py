@@ -10,7 +10,7 @@ from pathlib import Path
 from services.core.model.exchange import ExchangeSummary
 from services.indicator.calendar import Calendar
 from services.register.directory.load import load_register
-from services.scorer.exchanges.database import Exchanges
+from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.offline.score import volumes
 from tests.support.registers import write_register
 
@@ -28,7 +28,7 @@ def test_dumped_summaries_are_attributed_as_the_scorer_attributes_them(tmp_path:
     named = replace(before, consumer="tax-office", link="clearance-customs", revision=2)
     rows = [replace(before, slot_start=NOON - day * DAY) for day in range(20)]
     rows += [replace(named, slot_start=NOON - day * DAY) for day in range(5)]
-    online = Exchanges(tmp_path / "exchanges.sqlite")
+    online = ExchangeDatabase(tmp_path / "exchanges.sqlite")
     online.take([(row.slot_start + 60, "xroad", [row]) for row in rows], calendar=calendar)
     end = calendar.slot_of(NOON + 600)
     since = calendar.day_of(end) - timedelta(days=28)

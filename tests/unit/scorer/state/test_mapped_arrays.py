@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.core.errors import StateError
-from services.scorer.state.mapped_arrays import SMALL, Shelf
+from services.scorer.state.mapped_arrays import SMALL, MappedArrays
 
 
 def test_what_is_kept_says_the_same_and_leaves_no_name(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_what_is_kept_says_the_same_and_leaves_no_name(tmp_path: Path) -> None:
         np.arange(SMALL, dtype=np.uint32)[::-3],
         np.zeros(0, dtype=np.uint16),
     ]
-    kept = Shelf(tmp_path).keep(arrays)
+    kept = MappedArrays(tmp_path).keep(arrays)
     for one, other in zip(arrays, kept, strict=True):
         assert (one.dtype, one.shape) == (other.dtype, other.shape)
         assert (one == other).all()
@@ -33,7 +33,7 @@ def test_what_is_kept_says_the_same_and_leaves_no_name(tmp_path: Path) -> None:
 def test_small_arrays_stay_in_memory(tmp_path: Path) -> None:
     """A file for a few numbers is not worth it: the very arrays come back."""
     arrays = [np.arange(10, dtype=np.uint16)]
-    assert Shelf(tmp_path).keep(arrays) is arrays
+    assert MappedArrays(tmp_path).keep(arrays) is arrays
 
 
 def test_a_folder_that_is_gone_is_a_state_error(tmp_path: Path) -> None:
@@ -41,4 +41,4 @@ def test_a_folder_that_is_gone_is_a_state_error(tmp_path: Path) -> None:
     with pytest.raises(
         StateError, match=f"closed days in {tmp_path / 'gone'}: No such file or directory; make room there"
     ):
-        Shelf(tmp_path / "gone").keep([np.zeros(SMALL, dtype=np.uint8)])
+        MappedArrays(tmp_path / "gone").keep([np.zeros(SMALL, dtype=np.uint8)])

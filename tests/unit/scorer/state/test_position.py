@@ -5,36 +5,36 @@ from __future__ import annotations
 import pytest
 
 from services.core.errors import GapError
-from services.scorer.state.position import Kept, Position, hole, resume
+from services.scorer.state.position import StreamBounds, StreamPosition, missing_messages, resume
 
 REMEDY = "re-score that time offline, then start once with --accept-gap yes: what is gone stays unknown"
 EPOCH = 1_000.0
 
 
-def go(position: Position | None, kept: Kept, *, accept: bool = False) -> Position:
+def go(position: StreamPosition | None, kept: StreamBounds, *, accept: bool = False) -> StreamPosition:
     return resume("MEASUREMENTS", position, kept, needed_from=EPOCH, accept=accept)
 
 
-def at(sequence: int, created: str = "monday") -> Position:
-    return Position("MEASUREMENTS", created, sequence)
+def at(sequence: int, created: str = "monday") -> StreamPosition:
+    return StreamPosition("MEASUREMENTS", created, sequence)
 
 
 @pytest.mark.parametrize(
     ("position", "kept", "start"),
     [
-        (None, Kept("monday", 0, 0, None), 0),
-        (None, Kept("monday", 1, 9, 5_000.0), 0),
-        (at(5), Kept("monday", 1, 9, 5_000.0), 5),
-        (at(5), Kept("monday", 6, 9, 5_000.0), 5),
-        (at(9), Kept("monday", 1, 9, 5_000.0), 9),
-        (at(9), Kept("monday", 10, 9, None), 9),
-        (None, Kept("monday", 7, 9, EPOCH), 6),
-        (at(3), Kept("monday", 7, 9, EPOCH - 1), 6),
+        (None, StreamBounds("monday", 0, 0, None), 0),
+        (None, StreamBounds("monday", 1, 9, 5_000.0), 0),
+        (at(5), StreamBounds("monday", 1, 9, 5_000.0), 5),
+        (at(5), StreamBounds("monday", 6, 9, 5_000.0), 5),
+        (at(9), StreamBounds("monday", 1, 9, 5_000.0), 9),
+        (at(9), StreamBounds("monday", 10, 9, None), 9),
+        (None, StreamBounds("monday", 7, 9, EPOCH), 6),
+        (at(3), StreamBounds("monday", 7, 9, EPOCH - 1), 6),
     ],
 )
-def test_no_harmful_gap(position: Position | None, kept: Kept, start: int) -> None:
+def test_no_harmful_gap(position: StreamPosition | None, kept: StreamBounds, start: int) -> None:
     """Reading goes on when nothing is gone, or only what was stored before the epoch."""
-    assert go(position, kept) == Position("MEASUREMENTS", "monday", start)
+    assert go(position, kept) == StreamPosition("MEASUREMENTS", "monday", start)
 
 
 @pytest.mark.parametrize(
@@ -42,18 +42,22 @@ def test_no_harmful_gap(position: Position | None, kept: Kept, start: int) -> No
     [
         (
             None,
-            Kept("monday", 7, 9, 5_000.0),
+            StreamBounds("monday", 7, 9, 5_000.0),
             f"messages 1 to 6 of stream MEASUREMENTS are gone, not taken in: {REMEDY}",
         ),
-        (None, Kept("monday", 7, 6, None), f"messages 1 to 6 of stream MEASUREMENTS are gone, not taken in: {REMEDY}"),
+        (
+            None,
+            StreamBounds("monday", 7, 6, None),
+            f"messages 1 to 6 of stream MEASUREMENTS are gone, not taken in: {REMEDY}",
+        ),
         (
             at(3),
-            Kept("monday", 7, 9, 5_000.0),
+            StreamBounds("monday", 7, 9, 5_000.0),
             f"messages 4 to 6 of stream MEASUREMENTS are gone, not taken in: {REMEDY}",
         ),
         (
             at(3),
-            Kept("tuesday", 1, 9, EPOCH - 1),
+            StreamBounds("tuesday", 1, 9, EPOCH - 1),
             (
                 "stream MEASUREMENTS was created anew at tuesday, after the scorer had taken in messages up to 3 of the one "
                 f"created at monday; what came after them is gone: {REMEDY}"
@@ -61,7 +65,7 @@ def test_no_harmful_gap(position: Position | None, kept: Kept, start: int) -> No
         ),
         (
             at(12),
-            Kept("monday", 1, 9, 5_000.0),
+            StreamBounds("monday", 1, 9, 5_000.0),
             (
                 "stream MEASUREMENTS ends at message 9, but the scorer had taken in messages up to 12: the bus has lost its "
                 f"latest messages and numbers new ones like them: {REMEDY}"
@@ -69,17 +73,20 @@ def test_no_harmful_gap(position: Position | None, kept: Kept, start: int) -> No
         ),
     ],
 )
-def test_gap_is_refused(position: Position | None, kept: Kept, sentence: str) -> None:
+def test_gap_is_refused(position: StreamPosition | None, kept: StreamBounds, sentence: str) -> None:
     """A gap that may matter is refused with what is missing, and passed over from the first message kept when accepted."""
     with pytest.raises(GapError) as caught:
         go(position, kept)
     assert str(caught.value) == sentence
-    assert go(position, kept, accept=True) == Position("MEASUREMENTS", kept.created, kept.first - 1)
+    assert go(position, kept, accept=True) == StreamPosition("MEASUREMENTS", kept.created, kept.first - 1)
 
 
 def test_hole_between_messages_is_named() -> None:
     """Messages missing in the middle are named by their numbers."""
-    assert str(hole("EXCHANGES", 4, 7)) == f"messages 5 to 6 of stream EXCHANGES are gone, not taken in: {REMEDY}"
+    assert (
+        str(missing_messages("EXCHANGES", 4, 7))
+        == f"messages 5 to 6 of stream EXCHANGES are gone, not taken in: {REMEDY}"
+    )
 
 
 RESTORED = "2026-11-25T04:40:42.125040744Z"
@@ -88,11 +95,13 @@ MOMENT = 1795581642.125  # the same in epoch seconds, cut to milliseconds
 
 def test_a_restored_stream_goes_on_where_it_was_taken_in() -> None:
     """A stream created anew that holds the very message at the position, stored before its creation, is a backup's copy."""
-    assert go(at(5), Kept(RESTORED, 1, 9, 5_000.0, taken=MOMENT - 60)) == Position("MEASUREMENTS", RESTORED, 5)
+    assert go(at(5), StreamBounds(RESTORED, 1, 9, 5_000.0, taken=MOMENT - 60)) == StreamPosition(
+        "MEASUREMENTS", RESTORED, 5
+    )
 
 
 @pytest.mark.parametrize("taken", [None, MOMENT + 1])
 def test_a_stream_that_reached_the_position_by_new_messages_is_not_the_same(taken: float | None) -> None:
     """A message stored after the creation only bears the number of the one taken in, and none proves nothing."""
     with pytest.raises(GapError, match="was created anew at"):
-        go(at(5), Kept(RESTORED, 1, 9, 5_000.0, taken=taken))
+        go(at(5), StreamBounds(RESTORED, 1, 9, 5_000.0, taken=taken))

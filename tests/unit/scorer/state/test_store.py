@@ -11,7 +11,7 @@ import pytest
 from services.core.errors import StateError
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.scorer.index.results import Adopted
+from services.scorer.index.results import CompiledRegister
 from services.scorer.state import atomic
 from services.scorer.state import mapped_arrays as shelf
 from services.scorer.state import store as store_module
@@ -134,7 +134,7 @@ def test_targets_that_are_known_are_not_made_again(register: Register, saved: Pa
     """What is read back shares the targets of the register, in the order they were first heard of, and makes the others."""
     store = Store(saved, Calendar.of(register.policy))
     alone = store.load().evidence.drain().targets
-    known = Adopted.of(register).arrays.targets[1:]
+    known = CompiledRegister.of(register).arrays.targets[1:]
     shared = store.load(known).evidence.drain().targets
     assert shared == alone
     same = [any(one is other for other in known) for one in shared]

@@ -10,12 +10,12 @@ from random import SystemRandom
 from time import time
 
 from services.collector.config import FileSource, Source, read_sources
-from services.collector.files import Follower, LogFile, Replayer
+from services.collector.files import FileTailer, LogFile, Replayer
 from services.collector.intake import Intake
-from services.collector.ledger import Desk, Ledger
-from services.collector.metrics import Meters
+from services.collector.ledger import Ledger, LedgerExecutor
+from services.collector.metrics import CollectorMetrics
 from services.collector.publisher import messages, publish
-from services.collector.xroad import Puller
+from services.collector.xroad import ServerPoller
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError, PeyvandError, SettingsError
 from services.core.model import FLUSH_SECONDS, Register
@@ -37,7 +37,7 @@ def _now_ms() -> int:
     return int(time() * 1000)
 
 
-class _Crew:
+class _Supervisor:
     """Tasks that work until the stop; the first that fails brings it about, so that all end in good order."""
 
     def __init__(self, stop: asyncio.Event) -> None:
@@ -61,29 +61,29 @@ class _Crew:
 class _Collector:
     """One run of the component, between its start and its stop."""
 
-    def __init__(self, runtime: Runtime, bus: Bus, desk: Desk, ledger: Ledger, version: str) -> None:
-        self._runtime, self._bus, self._desk, self._ledger = runtime, bus, desk, ledger
+    def __init__(self, runtime: Runtime, bus: Bus, executor: LedgerExecutor, ledger: Ledger, version: str) -> None:
+        self._runtime, self._bus, self._executor, self._ledger = runtime, bus, executor, ledger
         self._register_version = version
-        self._meters = Meters(runtime.registry)
-        self._intake = Intake(desk, ledger, self._meters, runtime.log, _now_ms)
+        self._metrics = CollectorMetrics(runtime.registry)
+        self._intake = Intake(executor, ledger, self._metrics, runtime.log, _now_ms)
 
     async def follow(self, registers: AsyncIterator[Register]) -> None:
         """Attribute by each new register version as it comes into force."""
         async for register in registers:
             mapping = _mapping(register, self._runtime.settings.alias)
-            await self._desk.do(self._ledger.remap, mapping, now_ms=_now_ms())
+            await self._executor.run(self._ledger.remap, mapping, now_ms=_now_ms())
             self._register_version = register.register_version
             self._runtime.log.info("register_in_force", register_version=register.register_version)
 
     async def read(self, source: Source, turns: Semaphore) -> None:
         """Read one source until the stop."""
-        self._meters.source_named(source.id)
+        self._metrics.source_named(source.id)
         if isinstance(source, FileSource):
-            await Follower(source, self._intake, self._meters, self._runtime.log, self._wait).run()
+            await FileTailer(source, self._intake, self._metrics, self._runtime.log, self._wait).run()
             return
         chance = SystemRandom().random
-        await Puller(
-            source, self._intake, self._meters, self._runtime.log, turns, now=time, chance=chance, wait=self._wait
+        await ServerPoller(
+            source, self._intake, self._metrics, self._runtime.log, turns, now=time, chance=chance, wait=self._wait
         ).run()
 
     async def replay(self, log: LogFile) -> None:
@@ -115,12 +115,12 @@ class _Collector:
 
     async def flush(self) -> None:
         """Publish every summary that the bus has not acknowledged. Raises BusError; what it has acknowledged stays so."""
-        self._meters.show(await self._desk.do(self._ledger.totals))
-        while pending := await self._desk.do(self._ledger.unpublished, _SEND_SUMMARIES):
+        self._metrics.show(await self._executor.run(self._ledger.totals))
+        while pending := await self._executor.run(self._ledger.unpublished, _SEND_SUMMARIES):
             for message in messages(self._runtime.settings.bus, self._register_version, pending):
                 await publish(self._bus, message)
-                await self._desk.do(self._ledger.acknowledge, message.summaries)
-            self._meters.show(await self._desk.do(self._ledger.totals))
+                await self._executor.run(self._ledger.acknowledge, message.summaries)
+            self._metrics.show(await self._executor.run(self._ledger.totals))
 
 
 def _mapping(register: Register, alias: str) -> Attributor:
@@ -132,7 +132,7 @@ def _mapping(register: Register, alias: str) -> Attributor:
 async def _work(
     collector: _Collector, runtime: Runtime, registers: AsyncIterator[Register], sources: Sequence[Source]
 ) -> None:
-    crew = _Crew(runtime.stop)
+    crew = _Supervisor(runtime.stop)
     async with asyncio.TaskGroup() as tasks:
         following = tasks.create_task(crew.work(collector.follow(registers)))
         if runtime.settings.replay:
@@ -159,13 +159,13 @@ async def main(runtime: Runtime) -> None:
     sources = read_sources(Path(settings.sources)) if settings.sources else ()
     if sources and settings.replay:
         raise SettingsError("a replay moves time, which sources do not: give --replay or --sources, not both")
-    desk = Desk()
+    executor = LedgerExecutor()
     name = f"collector-{settings.bus}"
     async with connect_from_settings(settings, role="collector", name=name) as bus:
         runtime.watch_bus(lambda: bus.connected)
         registers = follow_register(bus)
         register = await anext(registers)
         mapping, span_ms = _mapping(register, settings.alias), round(settings.span_days * _DAY_MS)
-        async with desk.ledger(settings.data / _DATABASE, mapping, _now_ms(), span_ms) as ledger:
-            collector = _Collector(runtime, bus, desk, ledger, register.register_version)
+        async with executor.ledger(settings.data / _DATABASE, mapping, _now_ms(), span_ms) as ledger:
+            collector = _Collector(runtime, bus, executor, ledger, register.register_version)
             await _work(collector, runtime, registers, sources)

@@ -6,11 +6,11 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from services.collector.ledger import Taken, Totals
-from services.collector.records import Health
+from services.collector.ledger import BatchResult, LedgerTotals
+from services.collector.records import ServerHealth
 from services.core import metrics
 
-__all__ = ["FAILURES", "SERVICES", "Meters"]
+__all__ = ["FAILURES", "SERVICES", "CollectorMetrics"]
 
 FAILURES: Final = ("fault", "status", "timeout", "tls", "transport", "too_large", "unreadable")
 """How a source can fail."""
@@ -19,7 +19,7 @@ SERVICES: Final = 1000
 """So many services of a security server are shown at most."""
 
 
-class Meters:
+class CollectorMetrics:
     """Every metric of the collector; counters are zero from the start."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -40,7 +40,7 @@ class Meters:
         self._mean = metrics.gauge("peyvand_exchange_health_duration_seconds", registry)
         self._known: dict[str, set[str]] = {}
 
-    def took(self, taken: Taken) -> None:
+    def took(self, taken: BatchResult) -> None:
         """Count what was taken in."""
         self._records.inc(taken.read)
         self._rejected.inc(taken.rejected)
@@ -57,7 +57,7 @@ class Meters:
         self._newest_ms[source] = max(moment_ms, self._newest_ms.get(source, 0))
         self._newest.labels(source).set(self._newest_ms[source] / 1000)
 
-    def show(self, totals: Totals) -> None:
+    def show(self, totals: LedgerTotals) -> None:
         """Show what waits: for its other side, and for the bus."""
         self._orphans.set(totals.orphans)
         self._unpublished.set(totals.unpublished)
@@ -81,7 +81,7 @@ class Meters:
         """Count a second of a source of which nothing can be read."""
         self._skipped.labels(source).inc()
 
-    def health(self, source: str, health: Health) -> None:
+    def health(self, source: str, health: ServerHealth) -> None:
         """Show what a security server says of the services behind it, up to SERVICES of them, and no longer of others."""
         shown = sorted(health.services, key=lambda one: one.service)[:SERVICES]
         names = {one.service for one in shown}

@@ -7,29 +7,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from services.collector.ledger import Pending
+from services.collector.ledger import PendingSummary
 from services.core import codec
 from services.core.bus import Bus, exchange_subject, shard_of
 
-__all__ = ["Message", "messages", "publish"]
+__all__ = ["SummaryMessage", "messages", "publish"]
 
 _MOST_SUMMARIES = 500
 _LARGEST_PAYLOAD = 900_000  # bytes; NATS takes 1 MiB
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class SummaryMessage:
     """One ExchangeSummaryBatch, ready to be published. The id follows from the content, so sending it again is harmless."""
 
     subject: str
     payload: bytes
     id: str
-    summaries: tuple[Pending, ...]
+    summaries: tuple[PendingSummary, ...]
 
 
-def messages(bus: str, register_version: str, pending: Sequence[Pending]) -> Iterator[Message]:
+def messages(bus: str, register_version: str, pending: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
     """Make the messages of one data bus that carry ``pending``, by shard of the consumer agency."""
-    shards: dict[int, list[Pending]] = defaultdict(list)
+    shards: dict[int, list[PendingSummary]] = defaultdict(list)
     for one in pending:
         shards[shard_of(one.summary.consumer)].append(one)
     for shard, some in sorted(shards.items()):
@@ -37,7 +37,7 @@ def messages(bus: str, register_version: str, pending: Sequence[Pending]) -> Ite
             yield from _fitting(bus, register_version, shard, some[start : start + _MOST_SUMMARIES])
 
 
-def _fitting(bus: str, register_version: str, shard: int, some: Sequence[Pending]) -> Iterator[Message]:
+def _fitting(bus: str, register_version: str, shard: int, some: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
     payload = codec.encode_summaries(bus, register_version, [one.summary for one in some])
     if len(payload) > _LARGEST_PAYLOAD and len(some) > 1:
         half = len(some) // 2
@@ -45,9 +45,9 @@ def _fitting(bus: str, register_version: str, shard: int, some: Sequence[Pending
         yield from _fitting(bus, register_version, shard, some[half:])
         return
     digest = blake2b(payload, digest_size=16).hexdigest()
-    yield Message(exchange_subject(bus, shard), payload, f"exchange-{bus}-{digest}", tuple(some))
+    yield SummaryMessage(exchange_subject(bus, shard), payload, f"exchange-{bus}-{digest}", tuple(some))
 
 
-async def publish(bus: Bus, message: Message) -> None:
+async def publish(bus: Bus, message: SummaryMessage) -> None:
     """Publish one message. Raises BusError when it is not acknowledged."""
     await bus.publish(message.subject, message.payload, message_id=message.id)

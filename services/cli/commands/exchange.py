@@ -44,13 +44,13 @@ def exchange(
 def _summarise(files: list[Path], register: Path | None, *, as_json: bool, skip_bad: bool, span_days: float) -> None:
     from services.cli.render.exchange import exchange_table, exchange_totals
     from services.cli.render.output import new_console
-    from services.collector.offline import digest
+    from services.collector.offline import digest_logs
     from services.core.codec import summary_to_json
     from services.register.attribution import Attributor
     from services.register.directory import load_register
 
     mapping = Attributor(load_register(register) if register else None)
-    with digest(files, mapping, span_ms=round(span_days * 86_400_000), skip_bad=skip_bad) as found:
+    with digest_logs(files, mapping, span_ms=round(span_days * 86_400_000), skip_bad=skip_bad) as found:
         for fault in found.faults:
             typer.echo(str(fault), err=True)
         if as_json:

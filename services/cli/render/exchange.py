@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.cli.render.format import new_table
-from services.collector.offline import Digest
+from services.collector.offline import LogDigest
 from services.core.model import DURATION_BUCKETS, ExchangeSummary
 
 __all__ = ["exchange_table", "exchange_totals"]
@@ -75,7 +75,7 @@ def exchange_table(summaries: Iterable[ExchangeSummary]) -> Table:
     return table
 
 
-def exchange_totals(digest: Digest) -> str:
+def exchange_totals(digest: LogDigest) -> str:
     """Return how many records were read, and how many exchanges they make."""
     taken, totals = digest.taken, digest.totals
     return (

@@ -2,6 +2,6 @@
 
 from services.collector.files.log_file import LogFile
 from services.collector.files.replayer import Replayer
-from services.collector.files.tailer import Follower
+from services.collector.files.tailer import FileTailer
 
-__all__ = ["Follower", "LogFile", "Replayer"]
+__all__ = ["FileTailer", "LogFile", "Replayer"]

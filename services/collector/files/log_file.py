@@ -10,7 +10,7 @@ from io import FileIO
 from pathlib import Path
 from typing import IO
 
-from services.collector.records import GZIP, START, Batch, Position, UnreadableError, beginning, read
+from services.collector.records import GZIP, START, RecordBatch, SourcePosition, UnreadableError, beginning, read
 from services.core.errors import Fault, InputError
 
 __all__ = ["LogFile"]
@@ -61,8 +61,8 @@ class LogFile:
         return None if found is None else blake2b(found, digest_size=16).hexdigest()
 
     def batches(
-        self, start: Position = START, *, size: int = 1000, settled: bool = True, grows: bool = False
-    ) -> Generator[Batch, None, None]:
+        self, start: SourcePosition = START, *, size: int = 1000, settled: bool = True, grows: bool = False
+    ) -> Generator[RecordBatch, None, None]:
         """Batches of up to ``size`` lines from ``start`` on, of a file that is not ``settled`` as far as its whole lines go,
         of one that ``grows`` as far as its records go.
         """

@@ -16,16 +16,16 @@ from stat import S_ISREG
 from services.collector.files.log_file import LogFile
 from services.core.errors import Fault, InputError
 
-__all__ = ["Held", "Key", "Sight"]
+__all__ = ["FileKey", "FileState", "OpenFiles"]
 
 _MOST = 64  # of the 1,024 descriptors that a process has by default, with several sources
 
-Key = tuple[Path, tuple[int, int]]
+FileKey = tuple[Path, tuple[int, int]]
 """A file: where it lies, or lay when it was last found, and its device and number there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class FileState:
     """What a look at a file shows: how to read it, its size in bytes, when it was written (ns); whether it is ``gone`` from the
     path that is followed, and whether it is ``removed``, so that it has no other name either.
     """
@@ -36,19 +36,19 @@ class Sight:
     gone: bool = False
     removed: bool = False
 
-    def same(self, before: Sight | None) -> bool:
+    def same(self, before: FileState | None) -> bool:
         """Tell whether nothing was written since another look."""
         return before is not None and (self.size, self.written_ns) == (before.size, before.written_ns)
 
 
-class Held:
+class OpenFiles:
     """The files of ``pattern``, of which up to ``most`` stay open until ``close``. For one thread."""
 
     def __init__(self, pattern: Path, most: int = _MOST) -> None:
         self._pattern, self._most = pattern, most
         self._open: dict[tuple[int, int], tuple[Path, FileIO]] = {}
 
-    def look(self) -> dict[Key, Sight]:
+    def look(self) -> dict[FileKey, FileState]:
         """Find the files at the path, and after them those that are gone from it and still open. Raises InputError when the
         folder cannot be looked into, which is not the same as nothing in it.
         """
@@ -62,10 +62,10 @@ class Held:
                 found[path, file] = replace(found[path, file], log=log)
             else:
                 state = os.fstat(stream.fileno())
-                found[path, file] = Sight(log, state.st_size, state.st_mtime_ns, True, state.st_nlink == 0)
+                found[path, file] = FileState(log, state.st_size, state.st_mtime_ns, True, state.st_nlink == 0)
         return found
 
-    def _hold(self, found: dict[Key, Sight]) -> None:
+    def _hold(self, found: dict[FileKey, FileState]) -> None:
         """Open the files written last, as far as they may be read: reading tells of the others."""
         for path, file in sorted(found, key=lambda key: found[key].written_ns)[-self._most :]:
             if file in self._open:
@@ -80,7 +80,7 @@ class Held:
             else:
                 stream.close()  # another stands there already, for the next look
 
-    def let_go(self, keys: Iterable[Key]) -> None:
+    def let_go(self, keys: Iterable[FileKey]) -> None:
         """Close these, and of what is left those written longest ago that are too many."""
         for _, file in keys:
             if file in self._open:
@@ -95,7 +95,7 @@ class Held:
             self._open.popitem()[1][1].close()
 
 
-def _files(pattern: Path) -> dict[Key, Sight]:
+def _files(pattern: Path) -> dict[FileKey, FileState]:
     folder, name = pattern.parent, pattern.name
     found = {}
     try:
@@ -110,5 +110,5 @@ def _files(pattern: Path) -> dict[Key, Sight]:
         except OSError:
             continue  # it went away while we looked
         if S_ISREG(state.st_mode):
-            found[path, (state.st_dev, state.st_ino)] = Sight(LogFile(path), state.st_size, state.st_mtime_ns)
+            found[path, (state.st_dev, state.st_ino)] = FileState(LogFile(path), state.st_size, state.st_mtime_ns)
     return found

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from services.collector.files.log_file import LogFile
 from services.collector.intake import Intake
 from services.collector.ledger import Ledger
-from services.collector.records import START, Batch, Extent, Paced, Timeline
+from services.collector.records import START, LogExtent, PacedBatches, RecordBatch, ReplayTimeline
 from services.core.errors import StateError
 from services.core.log import Logger
 
@@ -36,8 +36,8 @@ class Replayer:
 
     async def run(self, seconds: float) -> None:
         """Replay the log within ``seconds``, until its end or the stop. Raises StateError when the state is another log's."""
-        name, desk = self._source.path.name, self._intake.desk
-        identity = await desk.do(self._source.identity)
+        name, executor = self._source.path.name, self._intake.executor
+        identity = await executor.run(self._source.identity)
         position = await self._intake.position(identity)
         if position is None:
             if self._ledger.timeline is not None:
@@ -47,10 +47,10 @@ class Replayer:
             extent = await self._extent()
             if extent is None:
                 return
-            await desk.do(self._ledger.replay, identity, Timeline.over(extent, self._now_ms(), seconds))
+            await executor.run(self._ledger.replay, identity, ReplayTimeline.over(extent, self._now_ms(), seconds))
             position = START
-        batches = Paced(self._source.batches(position, size=_READ_LINES), self._due, _TAKE_LINES)
-        while (batch := await desk.do(batches.take, self._now_ms())) is not None:
+        batches = PacedBatches(self._source.batches(position, size=_READ_LINES), self._due, _TAKE_LINES)
+        while (batch := await executor.run(batches.take, self._now_ms())) is not None:
             if await self._wait((self._due(batch) - self._now_ms()) / 1000):
                 return
             await self._intake.take(identity, name, batch)
@@ -58,17 +58,17 @@ class Replayer:
                 self._intake.reached(name, self._due(batch))
         self._log.info("replay_finished", source=name)
 
-    async def _extent(self) -> Extent | None:
+    async def _extent(self) -> LogExtent | None:
         """Read the whole log once for what it spans; None when the stop comes first."""
-        extent = Extent()
+        extent = LogExtent()
         batches = self._source.batches()
-        while (batch := await self._intake.desk.do(next, batches, None)) is not None:
+        while (batch := await self._intake.executor.run(next, batches, None)) is not None:
             for side in batch.sides:
                 extent = extent.and_at(side.request_in)
             if await self._wait(0):
                 return None
         return extent
 
-    def _due(self, batch: Batch) -> int:
+    def _due(self, batch: RecordBatch) -> int:
         assert self._ledger.timeline is not None
         return self._ledger.timeline.place(batch.newest or 0)

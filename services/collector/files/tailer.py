@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from services.collector.config import FileSource
-from services.collector.files.open_files import Held, Key, Sight
+from services.collector.files.open_files import FileKey, FileState, OpenFiles
 from services.collector.intake import Intake
-from services.collector.metrics import Meters
+from services.collector.metrics import CollectorMetrics
 from services.collector.records import START, Reject
 from services.core.errors import InputError
 from services.core.log import Logger
 
-__all__ = ["Follower"]
+__all__ = ["FileTailer"]
 
 _TAKE_LINES = 50_000  # the more together, the fewer pages and summaries change more than once
 
 
-class Follower:
+class FileTailer:
     """Looks at the files of one source again and again. ``wait`` waits so many seconds and tells whether the stop came.
 
     A file has settled when two looks in a row find it the same: then its last line is read although nothing ends it, if it is
@@ -27,14 +27,19 @@ class Follower:
     """
 
     def __init__(
-        self, source: FileSource, intake: Intake, meters: Meters, log: Logger, wait: Callable[[float], Awaitable[bool]]
+        self,
+        source: FileSource,
+        intake: Intake,
+        metrics: CollectorMetrics,
+        log: Logger,
+        wait: Callable[[float], Awaitable[bool]],
     ) -> None:
-        self._source, self._intake, self._meters, self._log, self._wait = source, intake, meters, log, wait
-        self._held = Held(source.path)
-        self._seen: dict[Key, Sight] = {}
-        self._done: dict[Key, Sight] = {}
-        self._bad: set[Key] = set()
-        self._waiting: dict[Key, int] = {}
+        self._source, self._intake, self._metrics, self._log, self._wait = source, intake, metrics, log, wait
+        self._held = OpenFiles(source.path)
+        self._seen: dict[FileKey, FileState] = {}
+        self._done: dict[FileKey, FileState] = {}
+        self._bad: set[FileKey] = set()
+        self._waiting: dict[FileKey, int] = {}
         self._found: bool | None = None  # whether there ever was a file; None before the first look
         self._folder = ""  # why it cannot be looked into, as it was told
 
@@ -45,12 +50,12 @@ class Follower:
             while not await self._look() and not await self._wait(self._source.every):
                 pass
         finally:
-            await self._intake.desk.do(self._held.close)
+            await self._intake.executor.run(self._held.close)
 
     async def _look(self) -> bool:
         """Look once, and tell whether the stop came meanwhile."""
         try:
-            found = await self._intake.desk.do(self._held.look)
+            found = await self._intake.executor.run(self._held.look)
         except InputError as error:
             if self._folder != error.report():
                 self._folder = error.report()
@@ -66,11 +71,11 @@ class Follower:
                 over.append(key)
             if await self._wait(0):
                 return True
-        await self._intake.desk.do(self._held.let_go, over)
+        await self._intake.executor.run(self._held.let_go, over)
         self._keep(found)
         return False
 
-    def _keep(self, found: dict[Key, Sight]) -> None:
+    def _keep(self, found: dict[FileKey, FileState]) -> None:
         """Remember of the files what this look showed, and show how the source is."""
         self._seen = found
         self._done = {key: sight for key, sight in self._done.items() if key in found}
@@ -80,14 +85,14 @@ class Follower:
             self._log.info("no_file_found", source=self._source.id, path=str(self._source.path))
         self._found = bool(self._found or found)
         if not self._bad:
-            self._meters.source_up(self._source.id)
+            self._metrics.source_up(self._source.id)
             if self._found:
                 self._intake.reached(self._source.id)
 
-    async def _read(self, key: Key, sight: Sight, *, settled: bool) -> None:
+    async def _read(self, key: FileKey, sight: FileState, *, settled: bool) -> None:
         """Read on in a file; one that cannot be read is tried again when it has changed."""
         try:
-            beginning = await self._intake.desk.do(sight.log.beginning, settled=settled)
+            beginning = await self._intake.executor.run(sight.log.beginning, settled=settled)
             if beginning is not None:
                 await self._take(key, f"{self._source.id} {key[0].name} {beginning}", sight, settled=settled)
         except InputError as error:
@@ -99,15 +104,15 @@ class Follower:
             self._done[key] = sight
 
     def _failed(self, error: InputError) -> None:
-        self._meters.source_failed(self._source.id, "unreadable")
+        self._metrics.source_failed(self._source.id, "unreadable")
         self._log.warning("source_failed", source=self._source.id, failure="unreadable", reason=error.report())
 
-    async def _take(self, key: Key, name: str, sight: Sight, *, settled: bool) -> None:
+    async def _take(self, key: FileKey, name: str, sight: FileState, *, settled: bool) -> None:
         position = await self._intake.position(name) or START
-        if position.offset > sight.size and not await self._intake.desk.do(sight.log.packed):
+        if position.offset > sight.size and not await self._intake.executor.run(sight.log.packed):
             position = START  # it was emptied, and begins again
         batches = sight.log.batches(position, size=_TAKE_LINES, settled=settled, grows=True)
-        while (batch := await self._intake.desk.do(next, batches, None)) is not None:
+        while (batch := await self._intake.executor.run(next, batches, None)) is not None:
             if batch.waiting is not None:
                 self._waits(key, batch.waiting)
             else:
@@ -115,7 +120,7 @@ class Follower:
             if await self._wait(0):
                 return
 
-    def _waits(self, key: Key, line: Reject) -> None:
+    def _waits(self, key: FileKey, line: Reject) -> None:
         """Tell once of a line that waits for its end."""
         if self._waiting.get(key) != line.number:
             self._waiting[key] = line.number

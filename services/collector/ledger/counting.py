@@ -8,19 +8,19 @@ from itertools import islice
 from typing import Final
 
 from services.collector.ledger import sides
-from services.collector.ledger.pairing import exchanges
-from services.collector.ledger.parties import Pairs
-from services.collector.ledger.summary import Tally
-from services.collector.records import Side, Timeline
+from services.collector.ledger.pairing import pair_sides
+from services.collector.ledger.parties import PartyPairs
+from services.collector.ledger.summary import SummaryCounts
+from services.collector.records import ReplayTimeline, Side
 from services.register.attribution import Attributor
 
-__all__ = ["MOST_SIDES", "Counting"]
+__all__ = ["MOST_SIDES", "BatchCounter"]
 
 MOST_SIDES: Final = 64
 """Sides that are kept of one request id: an exchange has two, and an id that is used again has a few."""
 
 
-class Counting:
+class BatchCounter:
     """What one transaction counts: it keeps sides, and tells how summaries change by them.
 
     Spans and times are in milliseconds, those of the clocks that stamped the records.
@@ -29,17 +29,17 @@ class Counting:
     def __init__(
         self,
         database: sqlite3.Connection,
-        pairs: Pairs,
+        pairs: PartyPairs,
         mapping: Attributor,
         slot_seconds: int,
-        timeline: Timeline | None,
+        timeline: ReplayTimeline | None,
     ) -> None:
         self._database = database
         self._pairs = pairs
         self._mapping = mapping
         self._slot_seconds = slot_seconds
         self._timeline = timeline
-        self.changes: dict[tuple[int, int], Tally] = {}
+        self.changes: dict[tuple[int, int], SummaryCounts] = {}
         """By how much the summary of a pair and a slot changes."""
         self.refused: list[Side] = []
         """Sides beyond the MOST_SIDES of their request id."""
@@ -86,7 +86,7 @@ class Counting:
         for request, known in sides.apart(self._database, self._pairs, horizon_ms, apart):
             pairs = [
                 [side for side in (exchange.client, exchange.producer) if side]
-                for exchange in exchanges(known, before_ms)
+                for exchange in pair_sides(known, before_ms)
             ]
             kept = [side for pair in pairs if all(side.request_in >= oldest for side in pair) for side in pair]
             self._add(kept, -1, before_ms)
@@ -99,12 +99,12 @@ class Counting:
         return [(side, self._pairs.number(side.parties, self._mapping)) for side in of_request]
 
     def _add(self, of_request: Sequence[Side], sign: int, span_ms: int) -> None:
-        for exchange in exchanges(of_request, span_ms):
+        for exchange in pair_sides(of_request, span_ms):
             seen = exchange.seen
             moment = seen.request_in if self._timeline is None else self._timeline.place(seen.request_in)
             slot = moment // (self._slot_seconds * 1000) * self._slot_seconds
             key = self._pairs.number(seen.parties, self._mapping), slot
             tally = self.changes.get(key)
             if tally is None:
-                tally = self.changes[key] = Tally()
+                tally = self.changes[key] = SummaryCounts()
             tally.take(exchange, sign)

@@ -16,22 +16,22 @@ from typing import Self
 
 from services.collector.ledger import sides
 from services.collector.ledger import summary_rows as cells
-from services.collector.ledger.counting import MOST_SIDES, Counting
-from services.collector.ledger.parties import Pairs
+from services.collector.ledger.counting import MOST_SIDES, BatchCounter
+from services.collector.ledger.parties import PartyPairs
 from services.collector.ledger.schema import open_database
-from services.collector.ledger.summary import Tally, summary
-from services.collector.ledger.summary_rows import Cell, Totals
-from services.collector.records import START, Batch, Position, Reject, Side, Timeline
+from services.collector.ledger.summary import SummaryCounts, summary
+from services.collector.ledger.summary_rows import LedgerTotals, SummaryRow
+from services.collector.records import START, RecordBatch, Reject, ReplayTimeline, Side, SourcePosition
 from services.core.errors import StateError
 from services.core.model import ExchangeSummary
 from services.register.attribution import Attributor
 
-__all__ = ["PAIRING_SPAN_MS", "Ledger", "Pending", "Taken"]
+__all__ = ["PAIRING_SPAN_MS", "BatchResult", "Ledger", "PendingSummary"]
 
 PAIRING_SPAN_MS = 10 * 86_400_000
 """Security servers keep their records for 7 days, so a side may come that late; three more for an outage of ours."""
 
-_TOTALS = (Tally.FIELDS.index("count"), Tally.FIELDS.index("orphans"))
+_TOTALS = (SummaryCounts.FIELDS.index("count"), SummaryCounts.FIELDS.index("orphans"))
 _HOUR_MS = 3_600_000
 _CLEARING_MS = 86_400_000
 _BEGUN = "begun "  # and the name of a source: from when on it was asked for its first batch, in ms
@@ -39,7 +39,7 @@ _TOO_MANY = f"{MOST_SIDES} other records have its xRequestId"
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class BatchResult:
     """What became of batches: records read, of these seen before, or older than the pairing span or than all that was asked
     for; lines rejected; and how many more exchanges have both sides.
 
@@ -53,8 +53,8 @@ class Taken:
     paired: int = 0
     refused: tuple[Reject, ...] = ()
 
-    def __add__(self, other: Taken) -> Taken:
-        return Taken(
+    def __add__(self, other: BatchResult) -> BatchResult:
+        return BatchResult(
             self.read + other.read,
             self.duplicates + other.duplicates,
             self.expired + other.expired,
@@ -64,7 +64,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingSummary:
     """A summary with the pair it belongs to, so that it can be marked as published."""
 
     pair: int
@@ -120,7 +120,7 @@ class Ledger:
 
     def _load(self) -> None:
         self._facts: dict[str, int] = dict(self._database.execute("SELECT name, value FROM fact"))
-        self._pairs = Pairs(self._database)
+        self._pairs = PartyPairs(self._database)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -153,23 +153,23 @@ class Ledger:
         return self._facts["revision"]
 
     @property
-    def timeline(self) -> Timeline | None:
+    def timeline(self) -> ReplayTimeline | None:
         """How the log is replayed; None until ``replay`` was called."""
         if "replay_first" not in self._facts:
             return None
-        return Timeline(*(self._facts[f"replay_{name}"] for name in Timeline.__slots__))
+        return ReplayTimeline(*(self._facts[f"replay_{name}"] for name in ReplayTimeline.__slots__))
 
-    def replay(self, source: str, timeline: Timeline) -> None:
+    def replay(self, source: str, timeline: ReplayTimeline) -> None:
         """Place every exchange on this timeline, once and for all, and begin to read ``source``."""
         with self._transaction():
-            for name in Timeline.__slots__:
+            for name in ReplayTimeline.__slots__:
                 self._keep(f"replay_{name}", getattr(timeline, name))
             self._move(source, START)
 
-    def position(self, source: str) -> Position | None:
+    def position(self, source: str) -> SourcePosition | None:
         """Where reading of a source goes on; None when it was never begun."""
         row = self._database.execute("SELECT offset, line FROM source WHERE name = ?", (source,)).fetchone()
-        return Position(*row) if row else None
+        return SourcePosition(*row) if row else None
 
     def rename(self, source: str, name: str) -> None:
         """Keep the position of a source under another name from now on, unless one is kept under that already."""
@@ -177,7 +177,7 @@ class Ledger:
             self._database.execute("UPDATE OR IGNORE source SET name = ? WHERE name = ?", (name, source))
             self._database.execute("DELETE FROM source WHERE name = ?", (source,))
 
-    def _move(self, source: str, position: Position) -> None:
+    def _move(self, source: str, position: SourcePosition) -> None:
         row = (source, position.offset, position.line)
         self._database.execute("INSERT OR REPLACE INTO source VALUES (?, ?, ?)", row)
 
@@ -194,7 +194,7 @@ class Ledger:
             if changed := self._pairs.remap(mapping):
                 cells.revise(self._database, changed, self._revise(now_ms))
 
-    def take(self, source: str, batch: Batch, *, now_ms: int, asked_from_ms: int | None = None) -> Taken:
+    def take(self, source: str, batch: RecordBatch, *, now_ms: int, asked_from_ms: int | None = None) -> BatchResult:
         """Count a batch and move on in its source, in one transaction.
 
         ``asked_from_ms`` says from when on the source was asked for it, where it is one that is asked. That of its first batch
@@ -224,7 +224,7 @@ class Ledger:
                 # The median, so that one clock gone wrong does not make everybody else's records look old.
                 self._forget_before(min(now_ms, sorted(fresh)[len(fresh) // 2]) - self._span_ms)
         refused = _places(batch, counting.refused)
-        return Taken(
+        return BatchResult(
             read=len(batch.sides),
             duplicates=len(batch.sides) - expired - len(fresh) - len(refused),
             expired=expired,
@@ -245,10 +245,10 @@ class Ledger:
         slot_ms = self._facts["slot_seconds"] * 1000
         return 0 if moment_ms is None else -(-moment_ms // slot_ms) * slot_ms
 
-    def _counting(self) -> Counting:
-        return Counting(self._database, self._pairs, self._mapping, self._facts["slot_seconds"], self.timeline)
+    def _counting(self) -> BatchCounter:
+        return BatchCounter(self._database, self._pairs, self._mapping, self._facts["slot_seconds"], self.timeline)
 
-    def _change(self, counting: Counting, now_ms: int) -> None:
+    def _change(self, counting: BatchCounter, now_ms: int) -> None:
         """Add what was counted to summaries and their totals."""
         if changes := {key: tally for key, tally in counting.changes.items() if tally}:
             cells.change(self._database, changes, self._revise(now_ms))
@@ -285,7 +285,7 @@ class Ledger:
                 self._pairs.turn()
         self._keep("cleared", (done + due) % sides.SLICES)
         # A side may be up to a span away from the one that decided the slot.
-        oldest = (self.timeline or Timeline()).place(horizon - _HOUR_MS - self._span_ms) // 1000
+        oldest = (self.timeline or ReplayTimeline()).place(horizon - _HOUR_MS - self._span_ms) // 1000
         exchanges, orphans = cells.forget(self._database, oldest - self._facts["slot_seconds"])
         self._add_to_totals(-exchanges, -orphans)
 
@@ -293,26 +293,26 @@ class Ledger:
         """Every summary kept that counts at least one exchange, by pair and slot."""
         return map(self._summary, cells.counted(self._database))
 
-    def unpublished(self, limit: int) -> list[Pending]:
+    def unpublished(self, limit: int) -> list[PendingSummary]:
         """Summaries the bus has not acknowledged at their present revision, the longest waiting first."""
-        return [Pending(cell.pair, self._summary(cell)) for cell in cells.unpublished(self._database, limit)]
+        return [PendingSummary(cell.pair, self._summary(cell)) for cell in cells.unpublished(self._database, limit)]
 
-    def acknowledge(self, sent: Sequence[Pending]) -> None:
+    def acknowledge(self, sent: Sequence[PendingSummary]) -> None:
         """Mark what the bus has acknowledged; what changed since stays unpublished."""
         with self._transaction():
             marks = [(one.pair, one.summary.slot_start, one.summary.revision) for one in sent]
             cells.acknowledge(self._database, marks)
 
-    def totals(self) -> Totals:
+    def totals(self) -> LedgerTotals:
         """Sum over all summaries kept."""
-        return Totals(self._facts["exchanges"], self._facts["orphans"], cells.waiting(self._database))
+        return LedgerTotals(self._facts["exchanges"], self._facts["orphans"], cells.waiting(self._database))
 
-    def _summary(self, cell: Cell) -> ExchangeSummary:
+    def _summary(self, cell: SummaryRow) -> ExchangeSummary:
         parties, attribution = self._pairs.parties(cell.pair), self._pairs.attribution(cell.pair)
         return summary(parties, attribution, cell.slot, cell.revision, cell.tally)
 
 
-def _places(batch: Batch, refused: Sequence[Side]) -> tuple[Reject, ...]:
+def _places(batch: RecordBatch, refused: Sequence[Side]) -> tuple[Reject, ...]:
     """Say where those of a batch stood that were refused, usually none."""
     those = set(map(id, refused))
     return (

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.collector.records import Result, Side
+from services.collector.records import ExchangeResult, Side
 from services.core.model import Parties
 
-__all__ = ["Exchange", "exchanges"]
+__all__ = ["PairedExchange", "pair_sides"]
 
 
 def _between(start: int | None, end: int | None) -> int | None:
     return None if start is None or end is None else end - start
 
 
-class Exchange(msgspec.Struct, frozen=True, gc=False):
+class PairedExchange(msgspec.Struct, frozen=True, gc=False):
     """One exchange as logged by one side or by both. Durations in milliseconds; None where a stamp or a side is missing.
 
     The sides' clocks differ, so durations measured across them (``request_network``, ``response_network``) may be
@@ -44,9 +44,9 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
         return (self.client is None or self.producer is None) and not self.seen.whole
 
     @property
-    def result(self) -> Result:
+    def result(self) -> ExchangeResult:
         """How it ended: a failure either side saw is a failure; the client's view names it."""
-        if self.seen.result is Result.OK and self.producer is not None:
+        if self.seen.result is ExchangeResult.OK and self.producer is not None:
             return self.producer.result
         return self.seen.result
 
@@ -134,7 +134,7 @@ def _order(side: Side) -> tuple[int, bytes]:
     return side.request_in, side.digest
 
 
-def exchanges(sides: Sequence[Side], span_ms: int) -> list[Exchange]:
+def pair_sides(sides: Sequence[Side], span_ms: int) -> list[PairedExchange]:
     """Find the exchanges behind the distinct sides that share one request id: a function of their set, not of their order.
 
     Sides pair when their requests came in within ``span_ms`` of each other; the earliest client first. What is left
@@ -142,21 +142,21 @@ def exchanges(sides: Sequence[Side], span_ms: int) -> list[Exchange]:
     """
     if len(sides) == 1:
         side = sides[0]
-        return [Exchange(None, side) if side.producer else Exchange(side, None)]
+        return [PairedExchange(None, side) if side.producer else PairedExchange(side, None)]
     if len(sides) == 2 and sides[0].producer != sides[1].producer:  # as nearly all do
         producer, client = sides if sides[0].producer else (sides[1], sides[0])
         if abs(producer.request_in - client.request_in) <= span_ms:
-            return [Exchange(client, producer)]
+            return [PairedExchange(client, producer)]
     producers = sorted((side for side in sides if side.producer), key=_order)
     found, at = [], 0
     for client in sorted((side for side in sides if not side.producer), key=_order):
         # Who came too early for this client did so for all that follow.
         while at < len(producers) and producers[at].request_in < client.request_in - span_ms:
-            found.append(Exchange(None, producers[at]))
+            found.append(PairedExchange(None, producers[at]))
             at += 1
         if at < len(producers) and producers[at].request_in <= client.request_in + span_ms:
-            found.append(Exchange(client, producers[at]))
+            found.append(PairedExchange(client, producers[at]))
             at += 1
         else:
-            found.append(Exchange(client, None))
-    return [*found, *(Exchange(None, producer) for producer in producers[at:])]
+            found.append(PairedExchange(client, None))
+    return [*found, *(PairedExchange(None, producer) for producer in producers[at:])]

@@ -14,10 +14,10 @@ from itertools import count
 from services.core.model import Parties
 from services.register.attribution import Attribution, Attributor
 
-__all__ = ["Pairs"]
+__all__ = ["PartyPairs"]
 
 
-class Pairs:
+class PartyPairs:
     """Pairs by number, as in the table. Changes belong into a transaction; after a rollback, make this anew."""
 
     def __init__(self, database: sqlite3.Connection) -> None:

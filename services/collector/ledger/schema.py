@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from services.collector.ledger.summary import Tally
+from services.collector.ledger.summary import SummaryCounts
 from services.collector.ledger.summary_rows import added
 from services.core.errors import StateError
 
@@ -25,7 +25,7 @@ CREATE TABLE pair (
 );
 CREATE TABLE request (id BLOB PRIMARY KEY, newest INTEGER NOT NULL, sides BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE cell (
-    pair INTEGER NOT NULL, slot INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in Tally.FIELDS)},
+    pair INTEGER NOT NULL, slot INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in SummaryCounts.FIELDS)},
     buckets BLOB NOT NULL, revision INTEGER NOT NULL, published INTEGER NOT NULL,
     PRIMARY KEY (pair, slot)
 ) WITHOUT ROWID;

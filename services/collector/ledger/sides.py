@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from services.collector.ledger.parties import Pairs
-from services.collector.records import Result, Side
+from services.collector.ledger.parties import PartyPairs
+from services.collector.records import ExchangeResult, Side
 
 __all__ = ["SLICES", "apart", "forget", "keep", "known", "named"]
 
@@ -43,7 +43,7 @@ def _packed(side: Side, pair: int) -> bytes:
     )
 
 
-def _unpacked(request: bytes, sides: bytes, pairs: Pairs) -> Iterator[Side]:
+def _unpacked(request: bytes, sides: bytes, pairs: PartyPairs) -> Iterator[Side]:
     for digest, kind, result, pair, request_in, out, back, response_out, sent, received in _SIDE.iter_unpack(sides):
         yield Side(
             digest,
@@ -54,7 +54,7 @@ def _unpacked(request: bytes, sides: bytes, pairs: Pairs) -> Iterator[Side]:
             None if out == _NONE else out,
             None if back == _NONE else back,
             response_out,
-            Result(result),
+            ExchangeResult(result),
             None if sent == _NONE else sent,
             None if received == _NONE else received,
             kind == 2,
@@ -62,7 +62,7 @@ def _unpacked(request: bytes, sides: bytes, pairs: Pairs) -> Iterator[Side]:
 
 
 def known(
-    database: sqlite3.Connection, requests: Sequence[bytes], pairs: Pairs, oldest_ms: int
+    database: sqlite3.Connection, requests: Sequence[bytes], pairs: PartyPairs, oldest_ms: int
 ) -> dict[bytes, list[Side]]:
     """Find the sides already there of each request id that has any; of an id whose newest side is older, none are."""
     found: dict[bytes, list[Side]] = {}
@@ -78,7 +78,7 @@ def known(
 
 
 def apart(
-    database: sqlite3.Connection, pairs: Pairs, oldest_ms: int, span_ms: int
+    database: sqlite3.Connection, pairs: PartyPairs, oldest_ms: int, span_ms: int
 ) -> Iterator[tuple[bytes, list[Side]]]:
     """Find each request id whose sides lie further apart than a span, but none whose newest side is older. All of the table
     is read; it may not be changed meanwhile.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from services.collector.ledger.pairing import Exchange
+from services.collector.ledger.pairing import PairedExchange
 from services.core.model import DURATION_BUCKETS, ExchangeSummary, Parties
 from services.register.attribution import Attribution
 
-__all__ = ["Tally", "bucket_of", "summary"]
+__all__ = ["SummaryCounts", "bucket_of", "summary"]
 
 _BOUNDS = [2 ** (i / 2) for i in range(DURATION_BUCKETS - 1)]
 
@@ -18,7 +18,7 @@ def bucket_of(duration_ms: float) -> int:
     return bisect_left(_BOUNDS, duration_ms)
 
 
-class Tally:
+class SummaryCounts:
     """Counts of one (client, service, slot). Adding an exchange and taking it back are exact inverses: every field is a
     whole number, the skew being kept in half milliseconds.
     """
@@ -45,7 +45,7 @@ class Tally:
         self.numbers = numbers or [0] * len(self.FIELDS)
         self.buckets = buckets or [0] * DURATION_BUCKETS
 
-    def take(self, exchange: Exchange, sign: int) -> None:
+    def take(self, exchange: PairedExchange, sign: int) -> None:
         """Add an exchange (``sign`` 1), or take it back (-1)."""
         numbers, duration, skew = self.numbers, exchange.duration, exchange.skew
         numbers[0] += sign
@@ -69,7 +69,7 @@ class Tally:
 
 
 def summary(
-    parties: Parties, attribution: Attribution, slot_start: int, revision: int, tally: Tally
+    parties: Parties, attribution: Attribution, slot_start: int, revision: int, tally: SummaryCounts
 ) -> ExchangeSummary:
     """Write the tally as the summary that replaces earlier ones of its (client, service, slot)."""
     count, ok, bus, provider, request_bytes, response_bytes, orphans, skew_halves, skew_count, duration = tally.numbers

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from services.collector.ledger.summary import Tally
+from services.collector.ledger.summary import SummaryCounts
 from services.core.model import DURATION_BUCKETS
 
 __all__ = [
-    "Cell",
-    "Totals",
+    "LedgerTotals",
+    "SummaryRow",
     "acknowledge",
     "added",
     "change",
@@ -31,33 +31,33 @@ _BUCKETS = struct.Struct(f"<{DURATION_BUCKETS}q")
 _SUMS = "coalesce(sum(count), 0), coalesce(sum(orphans), 0)"
 _NUMBER = np.dtype("<i8")
 _LARGEST = 1 << 61  # that a sum may be, so that two of them stay within the 64 bits of the table
-_LEAST = [0 if name in Tally.SUMS and name != "skew_halves" else -_LARGEST for name in Tally.FIELDS]
+_LEAST = [0 if name in SummaryCounts.SUMS and name != "skew_halves" else -_LARGEST for name in SummaryCounts.FIELDS]
 
 
 def _sum(name: str, least: int) -> str:
     """Write how a number changes: a sum stays within its bounds, beyond which it is not exact any more."""
     changed = f"{name} + excluded.{name}"
-    return f"{name} = max({least}, min({_LARGEST}, {changed}))" if name in Tally.SUMS else f"{name} = {changed}"
+    return f"{name} = max({least}, min({_LARGEST}, {changed}))" if name in SummaryCounts.SUMS else f"{name} = {changed}"
 
 
-_CHANGE = f"""INSERT INTO cell VALUES ({", ".join("?" * (len(Tally.FIELDS) + 5))}) ON CONFLICT (pair, slot) DO UPDATE SET
-{", ".join(map(_sum, Tally.FIELDS, _LEAST))},
+_CHANGE = f"""INSERT INTO cell VALUES ({", ".join("?" * (len(SummaryCounts.FIELDS) + 5))}) ON CONFLICT (pair, slot) DO UPDATE SET
+{", ".join(map(_sum, SummaryCounts.FIELDS, _LEAST))},
 buckets = added(buckets, excluded.buckets), revision = excluded.revision"""  # noqa: S608  # names of ours
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class SummaryRow:
     """The tally of one pair in one slot (epoch seconds)."""
 
     pair: int
     slot: int
-    tally: Tally
+    tally: SummaryCounts
     revision: int
     published: int
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class LedgerTotals:
     """Exchanges in the summaries kept, those with one side only, and summaries not yet acknowledged by the bus."""
 
     exchanges: int
@@ -70,19 +70,19 @@ def added(one: bytes, other: bytes) -> bytes:
     return (np.frombuffer(one, _NUMBER) + np.frombuffer(other, _NUMBER)).tobytes()
 
 
-def _cell(row: Sequence[Any]) -> Cell:
+def _cell(row: Sequence[Any]) -> SummaryRow:
     pair, slot, *numbers, buckets, revision, published = row
     # Where sums had no bounds yet, SQLite went over to floating point beyond 64 bits.
     within = [min(max(int(number), least), _LARGEST) for number, least in zip(numbers, _LEAST, strict=True)]
-    return Cell(pair, slot, Tally(within, list(_BUCKETS.unpack(buckets))), revision, published)
+    return SummaryRow(pair, slot, SummaryCounts(within, list(_BUCKETS.unpack(buckets))), revision, published)
 
 
-def _row(key: tuple[int, int], tally: Tally, revision: int) -> tuple[Any, ...]:
+def _row(key: tuple[int, int], tally: SummaryCounts, revision: int) -> tuple[Any, ...]:
     numbers = [min(max(number, -_LARGEST), _LARGEST) for number in tally.numbers]
     return (*key, *numbers, _BUCKETS.pack(*tally.buckets), revision, 0)
 
 
-def change(database: sqlite3.Connection, changes: Mapping[tuple[int, int], Tally], revision: int) -> None:
+def change(database: sqlite3.Connection, changes: Mapping[tuple[int, int], SummaryCounts], revision: int) -> None:
     """Add to the tally of each (pair, slot), which is then at ``revision``; in the order of the table, so that what lies
     together is touched together. Sums stop at 2^61 and at 0 (skew at both signs of it), and are exact in between.
     """
@@ -94,12 +94,12 @@ def revise(database: sqlite3.Connection, pairs: Sequence[int], revision: int) ->
     database.executemany("UPDATE cell SET revision = ? WHERE pair = ?", [(revision, pair) for pair in pairs])
 
 
-def counted(database: sqlite3.Connection) -> Iterator[Cell]:
+def counted(database: sqlite3.Connection) -> Iterator[SummaryRow]:
     """Every cell that counts at least one exchange, by pair and slot."""
     return map(_cell, database.execute("SELECT * FROM cell WHERE count > 0 ORDER BY pair, slot"))
 
 
-def unpublished(database: sqlite3.Connection, limit: int) -> list[Cell]:
+def unpublished(database: sqlite3.Connection, limit: int) -> list[SummaryRow]:
     """Cells the bus has not acknowledged at their present revision, the longest waiting first."""
     rows = database.execute("SELECT * FROM cell WHERE revision > published ORDER BY revision LIMIT ?", (limit,))
     return [_cell(row) for row in rows]

@@ -1,16 +1,16 @@
 """Log records of any format, read into sides of exchanges."""
 
 from services.collector.records.answers import (
-    AnswerError,
     FaultError,
+    ServerAnswerError,
     read_answer,
     read_envelope,
 )
 from services.collector.records.batch import (
     START,
-    Batch,
-    Position,
+    RecordBatch,
     Reject,
+    SourcePosition,
 )
 from services.collector.records.formats import (
     GZIP,
@@ -20,33 +20,33 @@ from services.collector.records.formats import (
     read_all,
 )
 from services.collector.records.health_data import (
-    Health,
+    ServerHealth,
     read_health,
 )
 from services.collector.records.timeline import (
-    Extent,
-    Paced,
-    Timeline,
+    LogExtent,
+    PacedBatches,
+    ReplayTimeline,
 )
 from services.collector.records.xroad import (
-    Result,
+    ExchangeResult,
     Side,
 )
 
 __all__ = [
     "GZIP",
     "START",
-    "AnswerError",
-    "Batch",
-    "Extent",
+    "ExchangeResult",
     "FaultError",
-    "Health",
-    "Paced",
-    "Position",
+    "LogExtent",
+    "PacedBatches",
+    "RecordBatch",
     "Reject",
-    "Result",
+    "ReplayTimeline",
+    "ServerAnswerError",
+    "ServerHealth",
     "Side",
-    "Timeline",
+    "SourcePosition",
     "UnreadableError",
     "beginning",
     "read",

@@ -13,7 +13,7 @@ from lxml import etree
 from services.collector.records.bulk import check_objects, decode_records, split_records
 from services.core.xml import XmlError, parse_xml
 
-__all__ = ["Answer", "AnswerError", "FaultError", "read_answer", "read_envelope", "read_records"]
+__all__ = ["FaultError", "RecordsAnswer", "ServerAnswerError", "read_answer", "read_envelope", "read_records"]
 
 _FAULT_CODE = re.compile(r"[\w.:-]{1,200}", re.ASCII)
 _LARGEST_PART = 256 << 20  # bytes after decompression; an answer holds some 10,000 records
@@ -23,11 +23,11 @@ _MOST_PARTS = 16
 _BYTE = re.compile(r"\(byte (\d+)\)")
 
 
-class AnswerError(ValueError):
+class ServerAnswerError(ValueError):
     """An answer that cannot be taken; the message never quotes its content beyond a fault code."""
 
 
-class FaultError(AnswerError):
+class FaultError(ServerAnswerError):
     """The server answered with a SOAP fault, told by its code alone."""
 
     def __init__(self, code: str) -> None:
@@ -36,7 +36,7 @@ class FaultError(AnswerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RecordsAnswer:
     """What a security server answered: sides, or the text of each record where not all of them can be read;
     ``next_records_from`` in epoch seconds is None when there is nothing more.
     """
@@ -56,7 +56,7 @@ def _parts(body: bytes) -> list[tuple[bytes, bytes]]:
         if not blank:
             break
         found.append((header.lower(), content))
-    raise AnswerError("the multipart answer ends before its closing boundary")
+    raise ServerAnswerError("the multipart answer ends before its closing boundary")
 
 
 def read_envelope(text: bytes) -> etree._Element:
@@ -64,10 +64,10 @@ def read_envelope(text: bytes) -> etree._Element:
     try:
         root = parse_xml(text.strip())
     except XmlError as error:
-        raise AnswerError(f"its XML part {error}") from None
+        raise ServerAnswerError(f"its XML part {error}") from None
     document: Any = root.getroottree().docinfo  # its stubs do not know the doctype
     if document.doctype:
-        raise AnswerError("its XML part has a document type declaration, which is not accepted")
+        raise ServerAnswerError("its XML part has a document type declaration, which is not accepted")
     code = root.findtext(".//{*}Fault/faultcode") or root.findtext(".//{*}Fault/{*}Code/{*}Value")
     if code is not None:
         raise FaultError(code.strip())
@@ -79,7 +79,7 @@ def _whole(root: etree._Element, name: str) -> int | None:
     if text is None:
         return None
     if not (text.strip().isascii() and text.strip().isdigit() and len(text.strip()) <= 15):
-        raise AnswerError(f"{name} must be a whole number")
+        raise ServerAnswerError(f"{name} must be a whole number")
     return int(text)
 
 
@@ -88,10 +88,10 @@ def _inflate(content: bytes, largest: int) -> bytes:
     try:
         data = inflater.decompress(content, largest)
     except zlib.error:
-        raise AnswerError("its attachment is not valid gzip") from None
+        raise ServerAnswerError("its attachment is not valid gzip") from None
     if not inflater.eof:
         over = len(data) >= largest
-        raise AnswerError(
+        raise ServerAnswerError(
             f"its attachment is larger than {largest >> 20} MiB"
             if over
             else "the gzip data of its attachment end early"
@@ -107,7 +107,7 @@ def read_records(document: bytes) -> list[Any]:
     """
     # Every record is an object and takes a brace; braces within their texts make this stricter, never laxer.
     if document.count(b"{") > _MOST_RECORDS + 1:
-        raise AnswerError(_TOO_MANY)
+        raise ServerAnswerError(_TOO_MANY)
     if (sides := decode_records(document)) is not None:
         return _few(sides)
     try:
@@ -115,16 +115,16 @@ def read_records(document: bytes) -> list[Any]:
             check_objects(document)
         return _few(split_records(document))
     except msgspec.ValidationError:
-        raise AnswerError("its JSON must be a list of records") from None
+        raise ServerAnswerError("its JSON must be a list of records") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise AnswerError(f"it is not JSON from {_place(document, str(error))} on") from None
+        raise ServerAnswerError(f"it is not JSON from {_place(document, str(error))} on") from None
     except RecursionError:
-        raise AnswerError("its JSON is nested too deep") from None
+        raise ServerAnswerError("its JSON is nested too deep") from None
 
 
 def _few(records: list[Any]) -> list[Any]:
     if len(records) > _MOST_RECORDS:
-        raise AnswerError(_TOO_MANY)
+        raise ServerAnswerError(_TOO_MANY)
     return records
 
 
@@ -136,25 +136,25 @@ def _place(document: bytes, message: str) -> str:
     return f"line {line}, column {column}"
 
 
-def read_answer(body: bytes, largest: int = _LARGEST_PART) -> Answer:
+def read_answer(body: bytes, largest: int = _LARGEST_PART) -> RecordsAnswer:
     """Read a raw answer: multipart, or a bare SOAP envelope. Raises AnswerError, with the code of a SOAP fault.
 
     ``largest`` bounds the bytes of the attachment after decompression.
     """
     if body.lstrip().startswith(b"<"):
         read_envelope(body)
-        raise AnswerError("it is a SOAP message without records")
+        raise ServerAnswerError("it is a SOAP message without records")
     parts = _parts(body.lstrip())
     root = next((read_envelope(content) for header, content in parts if b"text/xml" in header), None)
     if root is None:
-        raise AnswerError("it has no text/xml part")
+        raise ServerAnswerError("it has no text/xml part")
     attachment = next((content for header, content in parts if b"application/gzip" in header), None)
     if attachment is None:
-        raise AnswerError("it has no application/gzip part")
+        raise ServerAnswerError("it has no application/gzip part")
     records = read_records(_inflate(attachment, largest))
     count = _whole(root, "recordsCount")
     if count != len(records):
-        raise AnswerError(
+        raise ServerAnswerError(
             f"recordsCount is {'missing' if count is None else count}, its attachment holds {len(records)}"
         )
-    return Answer(records, _whole(root, "nextRecordsFrom"))
+    return RecordsAnswer(records, _whole(root, "nextRecordsFrom"))

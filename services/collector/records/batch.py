@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from services.collector.records.xroad import Side
 from services.core.errors import Fault
 
-__all__ = ["START", "Batch", "Position", "Reject"]
+__all__ = ["START", "RecordBatch", "Reject", "SourcePosition"]
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class SourcePosition:
     """How far a file was read: ``offset`` bytes (after decompression) and ``line`` lines, or records of a document."""
 
     offset: int = 0
     line: int = 0
 
 
-START = Position()
+START = SourcePosition()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,7 +42,7 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RecordBatch:
     """Sides in file order with what was rejected among them, and the position after them.
 
     ``waiting`` is the line at that position where it is left for later: nothing ends it, and so far it is no record.
@@ -52,7 +52,7 @@ class Batch:
 
     sides: tuple[Side, ...]
     rejects: tuple[Reject, ...]
-    position: Position
+    position: SourcePosition
     waiting: Reject | None = None
     places: tuple[int, ...] = ()
 
@@ -61,9 +61,9 @@ class Batch:
         """When the newest request of these sides came in, in milliseconds since 1970; None where there are none."""
         return max((side.request_in for side in self.sides), default=None)
 
-    def followed_by(self, other: Batch) -> Batch:
+    def followed_by(self, other: RecordBatch) -> RecordBatch:
         """Join with the batch that comes next in the file."""
-        return Batch(
+        return RecordBatch(
             self.sides + other.sides, self.rejects + other.rejects, other.position, places=self.places + other.places
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from services.collector.records.fields import FLAGS, NUMBERS
 
-__all__ = ["TableError", "is_header", "read_header", "read_row"]
+__all__ = ["RowError", "is_header", "read_header", "read_row"]
 
 _HEADER = re.compile(rb'\s*"?[A-Za-z_]\w*"?\s*[,;\t]')
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
@@ -22,7 +22,7 @@ _FLAGS = {"true": True, "false": False, "t": True, "f": False, "1": True, "0": F
 _DURATIONS = ("totalDuration", "producerDurationProducerView")
 
 
-class TableError(ValueError):
+class RowError(ValueError):
     """A row, or a whole table, that cannot be read; the message never quotes a cell."""
 
 
@@ -36,9 +36,9 @@ def _cells(line: bytes, delimiter: str) -> list[str]:
         text = line.decode("utf-8").rstrip("\r\n")
         rows = list(csv.reader([text], delimiter=delimiter, strict=True))
     except UnicodeDecodeError:
-        raise TableError("it is not UTF-8") from None
+        raise RowError("it is not UTF-8") from None
     except csv.Error:
-        raise TableError("it is not CSV: a quote is out of place, or a cell is too long") from None
+        raise RowError("it is not CSV: a quote is out of place, or a cell is too long") from None
     return rows[0] if rows else []
 
 
@@ -48,7 +48,7 @@ def read_header(line: bytes) -> tuple[str, tuple[str, ...]]:
     delimiter = chr(found[0][-1]) if found else ","
     names = tuple(cell.strip() for cell in _cells(line, delimiter))
     if len(set(names)) < len(names):
-        raise TableError("a column is there twice")
+        raise RowError("a column is there twice")
     return delimiter, names
 
 
@@ -56,7 +56,7 @@ def read_row(line: bytes, delimiter: str, names: Sequence[str]) -> dict[str, Any
     """Read a row as the raw record it stands for. Raises TableError."""
     cells = _cells(line, delimiter)
     if len(cells) != len(names):
-        raise TableError(f"it has {len(cells)} cells under {len(names)} columns")
+        raise RowError(f"it has {len(cells)} cells under {len(names)} columns")
     raw = {name: _value(name, cell.strip()) for name, cell in zip(names, cells, strict=True)}
     if raw.get("responseOutTs") is None:
         duration = next((raw[name] for name in _DURATIONS if type(raw.get(name)) is int), None)

@@ -16,10 +16,10 @@ from typing import IO, Any
 
 import orjson
 
-from services.collector.records.answers import AnswerError, read_answer, read_records
-from services.collector.records.batch import START, Batch, Position, Reject
+from services.collector.records.answers import ServerAnswerError, read_answer, read_records
+from services.collector.records.batch import START, RecordBatch, Reject, SourcePosition
 from services.collector.records.bulk import RawRecord, decode_line
-from services.collector.records.csv_rows import TableError, is_header, read_header, read_row
+from services.collector.records.csv_rows import RowError, is_header, read_header, read_row
 from services.collector.records.generic import is_generic, read_generic
 from services.collector.records.xroad import RecordError, Side, read_side
 
@@ -68,8 +68,8 @@ def beginning(stream: IO[bytes], *, settled: bool) -> bytes | None:
 
 
 def read(
-    stream: IO[bytes], start: Position = START, *, size: int = 1000, settled: bool = True, grows: bool = False
-) -> Iterator[Batch]:
+    stream: IO[bytes], start: SourcePosition = START, *, size: int = 1000, settled: bool = True, grows: bool = False
+) -> Iterator[RecordBatch]:
     """Batches of up to ``size`` lines from ``start`` on. Raises UnreadableError where the file as a whole fails.
 
     Of a file that is not ``settled``, being written still, whole lines are read and everything else is left for later.
@@ -91,11 +91,11 @@ def read(
         raise UnreadableError("its gzip data end early") from None
     except (gzip.BadGzipFile, zlib.error):
         raise UnreadableError("its gzip data are damaged") from None
-    except (AnswerError, TableError) as error:
+    except (ServerAnswerError, RowError) as error:
         raise UnreadableError(str(error)) from error
 
 
-def _document(stream: _Content, start: Position, size: int) -> Iterator[Batch]:
+def _document(stream: _Content, start: SourcePosition, size: int) -> Iterator[RecordBatch]:
     body = stream.read(_LARGEST_DOCUMENT + 1).removeprefix(_BOM)
     if len(body) > _LARGEST_DOCUMENT:
         raise UnreadableError("it is one document of more than 256 MiB: split it, or turn it into one record a line")
@@ -103,17 +103,17 @@ def _document(stream: _Content, start: Position, size: int) -> Iterator[Batch]:
     yield from _chunks(records, start.line, size)
 
 
-def _chunks(records: list[Any], first: int, size: int) -> Iterator[Batch]:
+def _chunks(records: list[Any], first: int, size: int) -> Iterator[RecordBatch]:
     rest = iter(enumerate(records[first:], first + 1))
     while chunk := list(islice(rest, size)):
         sides, rejects, places = _read_each(map(_record, chunk))
-        yield Batch(sides, rejects, Position(0, chunk[-1][0]), places=places)
+        yield RecordBatch(sides, rejects, SourcePosition(0, chunk[-1][0]), places=places)
 
 
-def read_all(records: list[Any], position: Position) -> Batch:
+def read_all(records: list[Any], position: SourcePosition) -> RecordBatch:
     """Read every record of an answer as one batch, after which its source is at ``position``."""
     sides, rejects, places = _read_each(map(_record, enumerate(records, 1)))
-    return Batch(sides, rejects, position, places=places)
+    return RecordBatch(sides, rejects, position, places=places)
 
 
 def _record(numbered: tuple[int, Any]) -> tuple[int, Any, int]:
@@ -164,8 +164,8 @@ def _table(stream: _Content) -> _Parse:
 
 
 def _lines(
-    stream: _Content, start: Position, size: int, row: _Parse | None, *, settled: bool, grows: bool
-) -> Iterator[Batch]:
+    stream: _Content, start: SourcePosition, size: int, row: _Parse | None, *, settled: bool, grows: bool
+) -> Iterator[RecordBatch]:
     """Lines of JSON, or rows of a table under its header, which is line 1."""
     stream.seek(start.offset)
     offset, number = start.offset, start.line
@@ -187,14 +187,14 @@ def _lines(
         sides, rejects, places = _read_each(_decode(some(), row))
         if number == before:
             break
-        yield Batch(sides, rejects, Position(offset, number), places=places)
+        yield RecordBatch(sides, rejects, SourcePosition(offset, number), places=places)
     if last is not None:
         line, length = last
         sides, rejects, places = _read_each(_decode([(number + 1, line, length)], row))
         if sides:
-            yield Batch(sides, (), Position(offset + length, number + 1), places=places)
+            yield RecordBatch(sides, (), SourcePosition(offset + length, number + 1), places=places)
         elif rejects:
-            yield Batch((), (), Position(offset, number), waiting=rejects[0])
+            yield RecordBatch((), (), SourcePosition(offset, number), waiting=rejects[0])
 
 
 def _decode(lines: Iterable[tuple[int, bytes | None, int]], row: _Parse | None) -> Iterator[tuple[int, Any, int]]:
@@ -209,7 +209,7 @@ def _decode(lines: Iterable[tuple[int, bytes | None, int]], row: _Parse | None) 
             yield number, row(text) if row else decode_line(text) or orjson.loads(text), len(text)
         except orjson.JSONDecodeError as error:
             yield number, Reject(number, error.colno, len(text), "it is not JSON"), 0
-        except TableError as error:
+        except RowError as error:
             yield number, Reject(number, 0, len(text), str(error)), 0
 
 

@@ -25,7 +25,7 @@ from services.collector.records.fields import (
     is_stamp,
     is_text,
 )
-from services.collector.records.xroad import RecordError, Result, Side
+from services.collector.records.xroad import ExchangeResult, RecordError, Side
 from services.core.model import Parties, escape_code
 
 __all__ = ["is_generic", "read_generic"]
@@ -114,7 +114,7 @@ def read_generic(raw: Mapping[str, Any]) -> Side:
         request_out=None,
         response_in=None,
         response_out=time + duration,
-        result=Result.OK if raw["ok"] else Result.PROVIDER_FAILURE,
+        result=ExchangeResult.OK if raw["ok"] else ExchangeResult.PROVIDER_FAILURE,
         request_bytes=sizes[0],
         response_bytes=sizes[1],
         whole=True,

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from services.collector.records.answers import AnswerError, read_envelope
+from services.collector.records.answers import ServerAnswerError, read_envelope
 from services.collector.records.fields import is_name
 from services.core.model import escape_code
 
-__all__ = ["Health", "ServiceHealth", "read_health"]
+__all__ = ["ServerHealth", "ServiceHealth", "read_health"]
 
 _PARTS = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode", "serviceCode")
 _MOST_SERVICES = 20_000
@@ -44,33 +44,33 @@ class ServiceHealth:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class ServerHealth:
     """What a security server says of the services behind it; the period in seconds."""
 
     period_seconds: int
     services: tuple[ServiceHealth, ...]
 
 
-def read_health(body: bytes) -> Health:
+def read_health(body: bytes) -> ServerHealth:
     """Read the answer. Raises AnswerError, with the code of a SOAP fault."""
     root = read_envelope(body).find(".//{*}getSecurityServerHealthDataResponse")
     if root is None:
-        raise AnswerError("it is not an answer to getSecurityServerHealthData")
+        raise ServerAnswerError("it is not an answer to getSecurityServerHealthData")
     events = root.findall("{*}servicesEvents/{*}serviceEvents")
     if len(events) > _MOST_SERVICES:
-        raise AnswerError(f"it tells of more than {_MOST_SERVICES} services")
+        raise ServerAnswerError(f"it tells of more than {_MOST_SERVICES} services")
     period = _count(root, "statisticsPeriodSeconds")
     services: dict[str, ServiceHealth] = {}
     for one in map(_service, events):
         services[one.service] = services[one.service] + one if one.service in services else one
-    return Health(period, tuple(services.values()))
+    return ServerHealth(period, tuple(services.values()))
 
 
 def _service(event: etree._Element) -> ServiceHealth:
     """Read what is told of one version of a service; without statistics it was not asked in the period."""
     codes = [event.findtext(f"{{*}}service/{{*}}{name}") for name in _PARTS]
     if not (codes[0] and codes[4] and all(is_name(code) for code in codes if code is not None)):
-        raise AnswerError("it tells of a service without a readable identifier")
+        raise ServerAnswerError("it tells of a service without a readable identifier")
     service = "/".join(escape_code(code) for code in codes if code)
     told = event.find("{*}lastPeriodStatistics")
     if told is None:
@@ -86,7 +86,7 @@ def _service(event: etree._Element) -> ServiceHealth:
 def _count(element: etree._Element, name: str) -> int:
     text = (element.findtext(f"{{*}}{name}") or "").strip()
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise AnswerError(f"{name} must be a whole number")
+        raise ServerAnswerError(f"{name} must be a whole number")
     return int(text)
 
 
@@ -99,5 +99,5 @@ def _number(element: etree._Element, name: str) -> float | None:
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number >= 0):
-        raise AnswerError(f"{name} must be a number")
+        raise ServerAnswerError(f"{name} must be a number")
     return number

@@ -18,7 +18,7 @@ import orjson
 from services.collector.records.fields import AT_FAULTS, AT_ID, AT_NUMBERS, AT_SIZES, FIELDS, reasons
 from services.core.model import Parties, escape_code
 
-__all__ = ["RecordError", "Result", "Side", "read_side", "side_of"]
+__all__ = ["ExchangeResult", "RecordError", "Side", "read_side", "side_of"]
 
 _META = frozenset({"listMethods", "allowedMethods", "listClients", "listCentralServices", "getWsdl", "getOpenAPI"})
 _BUS_FAULTS = ("server.serverproxy", "server.clientproxy", "client.")  # newer servers write them in lower case
@@ -33,7 +33,7 @@ class RecordError(ValueError):
         super().__init__("; ".join(reasons))
 
 
-class Result(IntEnum):
+class ExchangeResult(IntEnum):
     """How an exchange ended. The fault code decides where there is one: one of the bus's own (``Server.ServerProxy…``,
     ``Server.ClientProxy…``, ``Client.…``, in capitals or not) is a failure of the bus, any other a SOAP fault of the
     provider. Without a code the REST status decides: 500 or more, and 401, 403, 408 and 429, with which nothing was
@@ -62,7 +62,7 @@ class Side(msgspec.Struct, frozen=True, gc=False):  # made for every record: a f
     request_out: int | None
     response_in: int | None
     response_out: int
-    result: Result
+    result: ExchangeResult
     request_bytes: int | None
     response_bytes: int | None
     whole: bool = False
@@ -80,12 +80,16 @@ def _parties(*codes: str | None) -> Parties:
     )
 
 
-def _result(fault_code: str | None, status: int | None, *, succeeded: bool) -> Result:
+def _result(fault_code: str | None, status: int | None, *, succeeded: bool) -> ExchangeResult:
     if fault_code and (fault_code := fault_code.strip()):
-        return Result.BUS_FAILURE if fault_code.lower().startswith(_BUS_FAULTS) else Result.PROVIDER_FAILURE
+        return (
+            ExchangeResult.BUS_FAILURE
+            if fault_code.lower().startswith(_BUS_FAULTS)
+            else ExchangeResult.PROVIDER_FAILURE
+        )
     if status:
-        return Result.PROVIDER_FAILURE if status >= 500 or status in _UNANSWERED else Result.OK
-    return Result.OK if succeeded else Result.BUS_FAILURE
+        return ExchangeResult.PROVIDER_FAILURE if status >= 500 or status in _UNANSWERED else ExchangeResult.OK
+    return ExchangeResult.OK if succeeded else ExchangeResult.BUS_FAILURE
 
 
 def _either(new: Any, old: Any, older: Any = None) -> Any:

@@ -1,5 +1,5 @@
 """X-Road security servers, polled for their operational monitoring records."""
 
-from services.collector.xroad.poller import Puller
+from services.collector.xroad.poller import ServerPoller
 
-__all__ = ["Puller"]
+__all__ = ["ServerPoller"]

@@ -10,9 +10,9 @@ from typing import Final, Self
 import httpx
 
 from services.collector.config import XroadSource
-from services.collector.records import AnswerError, FaultError, read_envelope
+from services.collector.records import FaultError, ServerAnswerError, read_envelope
 
-__all__ = ["LARGEST_ANSWER", "SecurityServer", "SourceError"]
+__all__ = ["LARGEST_ANSWER", "SecurityServerClient", "SourceError"]
 
 LARGEST_ANSWER: Final = 16 << 20
 """Bytes an answer may have, packed as its records are: ten times what 10,000 records take."""
@@ -38,7 +38,7 @@ class SourceError(Exception):
         return cls("unreadable", str(error))
 
 
-class SecurityServer:
+class SecurityServerClient:
     """The way to one server; connections are kept, and made anew after a failure, with certificates as they are then."""
 
     def __init__(self, source: XroadSource, *, largest: int = LARGEST_ANSWER) -> None:
@@ -108,7 +108,7 @@ def _check(answer: httpx.Response, body: bytes) -> None:
             read_envelope(body)
         except FaultError as fault:
             raise SourceError.of(fault) from None
-        except AnswerError:
+        except ServerAnswerError:
             pass
         raise SourceError("status", f"it answered with HTTP status {answer.status_code}")
 

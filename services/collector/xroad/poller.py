@@ -8,13 +8,28 @@ from uuid import uuid4
 
 from services.collector.config import XroadSource
 from services.collector.intake import Intake
-from services.collector.metrics import Meters
-from services.collector.records import AnswerError, Batch, Position, read_all, read_answer, read_health
-from services.collector.xroad.client import SecurityServer, SourceError
-from services.collector.xroad.requests import AskError, Span, health_data, onward, operational_data, pause, span
+from services.collector.metrics import CollectorMetrics
+from services.collector.records import (
+    RecordBatch,
+    ServerAnswerError,
+    SourcePosition,
+    read_all,
+    read_answer,
+    read_health,
+)
+from services.collector.xroad.client import SecurityServerClient, SourceError
+from services.collector.xroad.requests import (
+    RecordSpan,
+    StuckAnswerError,
+    health_data,
+    next_position,
+    next_span,
+    operational_data,
+    retry_pause,
+)
 from services.core.log import Logger
 
-__all__ = ["Puller"]
+__all__ = ["ServerPoller"]
 
 _FIRST_SECONDS = 2.0  # within which all servers are first asked
 _NOT_YET = ".invalidrequest"  # newer servers: client.invalid_request
@@ -24,7 +39,7 @@ _PROOFS = 4  # times a second must fail while others can be read, until it is sk
 _OTHERS = (1, 60, 3600)  # how many seconds later those others are
 
 
-class Puller:
+class ServerPoller:
     """One server's turn of rounds. ``now`` is the clock in seconds since 1970, ``chance`` draws from [0, 1), ``wait`` waits
     so many seconds and tells whether the stop came; ``turns`` bounds how many servers' answers are held at once.
     """
@@ -33,7 +48,7 @@ class Puller:
         self,
         source: XroadSource,
         intake: Intake,
-        meters: Meters,
+        metrics: CollectorMetrics,
         log: Logger,
         turns: Semaphore,
         *,
@@ -41,7 +56,7 @@ class Puller:
         chance: Callable[[], float],
         wait: Callable[[float], Awaitable[bool]],
     ) -> None:
-        self._source, self._intake, self._meters, self._log, self._turns = source, intake, meters, log, turns
+        self._source, self._intake, self._metrics, self._log, self._turns = source, intake, metrics, log, turns
         self._now, self._chance, self._wait = now, chance, wait
         # A position says how far these records of this server were read: of others it says nothing.
         self._name = " ".join(filter(None, (source.id, source.server, source.provider)))
@@ -54,28 +69,28 @@ class Puller:
             self._intake.begin(self._source.id)
             await self._intake.rename(self._source.id, self._name)  # as older versions kept it
         stopped = await self._wait(min(self._source.every, _FIRST_SECONDS) * self._chance())
-        async with SecurityServer(self._source) as server:
+        async with SecurityServerClient(self._source) as server:
             while not stopped:
                 try:
                     await (self._health(server) if self._source.health else self._records(server))
                 except SourceError as error:
                     failures += 1
-                    seconds = pause(failures, self._source.every, self._chance())
+                    seconds = retry_pause(failures, self._source.every, self._chance())
                     self._failed(error, failures, seconds)
                 else:
                     failures = 0
-                    self._meters.source_up(self._source.id)
-                    seconds = pause(0, self._source.every, self._chance())
+                    self._metrics.source_up(self._source.id)
+                    seconds = retry_pause(0, self._source.every, self._chance())
                 stopped = await self._wait(seconds)
 
     def _failed(self, error: SourceError, failures: int, seconds: float) -> None:
         self._tell(error, failures=failures, retry_seconds=round(seconds, 1))
 
     def _tell(self, error: SourceError, **more: float) -> None:
-        self._meters.source_failed(self._source.id, error.failure)
+        self._metrics.source_failed(self._source.id, error.failure)
         self._log.warning("source_failed", source=self._source.id, failure=error.failure, reason=str(error), **more)
 
-    async def _records(self, server: SecurityServer) -> None:
+    async def _records(self, server: SecurityServerClient) -> None:
         """One round: follow the server to the end of what it has. Raises SourceError.
 
         Where an answer cannot be used half as many seconds are asked for, so that one bad record does not keep back all
@@ -87,7 +102,7 @@ class Puller:
             if position is not None:
                 self._intake.reached(self._source.id, (position.offset - 1) * 1000)
             begin = None if position is None else position.offset
-            every = span(begin, self._now(), self._source.history, self._source.behind)
+            every = next_span(begin, self._now(), self._source.history, self._source.behind)
             if every is None:
                 return
             asked = every.beginning(self._seconds)
@@ -105,7 +120,9 @@ class Puller:
                 return
             follows = True
 
-    async def _ask_for_less(self, server: SecurityServer, error: SourceError, asked: Span, every: Span) -> None:
+    async def _ask_for_less(
+        self, server: SecurityServerClient, error: SourceError, asked: RecordSpan, every: RecordSpan
+    ) -> None:
         """Ask for half as much from now on. Raises the error where that does not help."""
         if not _may_be_of_span(error):
             raise error
@@ -115,7 +132,9 @@ class Puller:
         else:
             await self._doubt(server, error, asked, every)
 
-    async def _doubt(self, server: SecurityServer, error: SourceError, asked: Span, every: Span) -> None:
+    async def _doubt(
+        self, server: SecurityServerClient, error: SourceError, asked: RecordSpan, every: RecordSpan
+    ) -> None:
         """Skip a second whose answer cannot be used, if it is that second and not the server. Raises SourceError.
 
         A server that is ill as a whole, or now and then, loses nothing: other seconds must be readable meanwhile.
@@ -131,8 +150,8 @@ class Puller:
                 error = again
             else:
                 return
-        await self._take(Batch((), (), Position(asked.last + 1)), asked)
-        self._meters.second_skipped(self._source.id)
+        await self._take(RecordBatch((), (), SourcePosition(asked.last + 1)), asked)
+        self._metrics.second_skipped(self._source.id)
         self._log.warning(
             "second_skipped",
             source=self._source.id,
@@ -141,7 +160,9 @@ class Puller:
             reason=f"what was logged in second {asked.first} is lost, while others can be read: {error}",
         )
 
-    async def _try_others(self, server: SecurityServer, error: SourceError, asked: Span, every: Span) -> None:
+    async def _try_others(
+        self, server: SecurityServerClient, error: SourceError, asked: RecordSpan, every: RecordSpan
+    ) -> None:
         """Look whether any of a few later seconds can be read. Raises SourceError, that of ``asked`` where none can."""
         for later in _OTHERS:
             second = asked.first + later
@@ -149,7 +170,7 @@ class Puller:
                 break
             try:
                 async with self._turns:
-                    await self._ask(server, Span(second, second))
+                    await self._ask(server, RecordSpan(second, second))
             except SourceError as failed:
                 if not _may_be_of_span(failed):
                     raise
@@ -157,7 +178,7 @@ class Puller:
                 return
         raise error
 
-    async def _answer(self, server: SecurityServer, asked: Span) -> bool:
+    async def _answer(self, server: SecurityServerClient, asked: RecordSpan) -> bool:
         """Take in one answer; tells whether the server named where to go on. Raises SourceError."""
         async with self._turns:
             batch, goes_on = await self._ask(server, asked)
@@ -165,26 +186,26 @@ class Puller:
         self._intake.reached(self._source.id, (batch.position.offset - 1) * 1000)
         return goes_on
 
-    async def _take(self, batch: Batch, asked: Span) -> None:
+    async def _take(self, batch: RecordBatch, asked: RecordSpan) -> None:
         await self._intake.take(self._name, self._source.id, batch, asked.first * 1000)
 
-    async def _ask(self, server: SecurityServer, asked: Span) -> tuple[Batch, bool]:
+    async def _ask(self, server: SecurityServerClient, asked: RecordSpan) -> tuple[RecordBatch, bool]:
         """Ask for a span and read the answer. Raises SourceError."""
         source = self._source
         body = await server.ask(operational_data(source.client, source.server, asked, str(uuid4()), source.provider))
         try:
-            return await self._intake.desk.do(_read, body, asked)
-        except (AnswerError, AskError) as error:
+            return await self._intake.executor.run(_read, body, asked)
+        except (ServerAnswerError, StuckAnswerError) as error:
             raise SourceError.of(error) from error
 
-    async def _health(self, server: SecurityServer) -> None:
+    async def _health(self, server: SecurityServerClient) -> None:
         source = self._source
         body = await server.ask(health_data(source.client, source.server, str(uuid4()), source.provider))
         try:
-            found = await self._intake.desk.do(read_health, body)
-        except AnswerError as error:
+            found = await self._intake.executor.run(read_health, body)
+        except ServerAnswerError as error:
             raise SourceError.of(error) from error
-        self._meters.health(self._source.id, found)
+        self._metrics.health(self._source.id, found)
         self._log.info(
             "health_taken", source=self._source.id, services=len(found.services), period_seconds=found.period_seconds
         )
@@ -192,10 +213,12 @@ class Puller:
 
 def _may_be_of_span(error: SourceError) -> bool:
     """Tell whether a failure may be that of something in the span alone, so that it helps to ask for less."""
-    return error.failure in _LESS and not isinstance(error.__cause__, AskError)
+    return error.failure in _LESS and not isinstance(error.__cause__, StuckAnswerError)
 
 
-def _read(body: bytes, asked: Span) -> tuple[Batch, bool]:
+def _read(body: bytes, asked: RecordSpan) -> tuple[RecordBatch, bool]:
     answer = read_answer(body, _LARGEST_RECORDS)
-    batch = read_all(answer.records, Position(onward(asked, answer.next_records_from), len(answer.records)))
+    batch = read_all(
+        answer.records, SourcePosition(next_position(asked, answer.next_records_from), len(answer.records))
+    )
     return batch, answer.next_records_from is not None

@@ -13,7 +13,15 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-__all__ = ["AskError", "Span", "health_data", "onward", "operational_data", "pause", "span"]
+__all__ = [
+    "RecordSpan",
+    "StuckAnswerError",
+    "health_data",
+    "next_position",
+    "next_span",
+    "operational_data",
+    "retry_pause",
+]
 
 _SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 _XROAD: Final = "http://x-road.eu/xsd/xroad.xsd"
@@ -23,12 +31,12 @@ _CLIENT: Final = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode")
 _LONGEST_PAUSE = 900.0
 
 
-class AskError(ValueError):
+class StuckAnswerError(ValueError):
     """A server that answered what cannot be gone on from."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class RecordSpan:
     """The seconds asked for, both included."""
 
     first: int
@@ -39,19 +47,19 @@ class Span:
         """How many they are."""
         return self.last - self.first + 1
 
-    def beginning(self, seconds: int | None) -> Span:
+    def beginning(self, seconds: int | None) -> RecordSpan:
         """Its first so many seconds; all of it, where no number is given."""
-        return self if seconds is None else Span(self.first, min(self.last, self.first + seconds - 1))
+        return self if seconds is None else RecordSpan(self.first, min(self.last, self.first + seconds - 1))
 
 
-def span(position: int | None, now: float, history: float, behind: float) -> Span | None:
+def next_span(position: int | None, now: float, history: float, behind: float) -> RecordSpan | None:
     """What to ask for next: from the position on, or ``history`` seconds back where there is none; None when it is too early."""
     last = int(now - behind) - 1
     first = int(now - history) if position is None else position
-    return Span(first, last) if first <= last else None
+    return RecordSpan(first, last) if first <= last else None
 
 
-def onward(asked: Span, next_records_from: int | None) -> int:
+def next_position(asked: RecordSpan, next_records_from: int | None) -> int:
     """Where to go on after an answer. Raises AskError when the server would have us stand still.
 
     A server that has more than it gives at once, or whose clock is behind, names the second to go on from; else all that
@@ -60,18 +68,18 @@ def onward(asked: Span, next_records_from: int | None) -> int:
     if next_records_from is None:
         return asked.last + 1
     if next_records_from <= asked.first:
-        raise AskError("its nextRecordsFrom does not move on")
+        raise StuckAnswerError("its nextRecordsFrom does not move on")
     return min(next_records_from, asked.last + 1)
 
 
-def pause(failures: int, every: float, chance: float) -> float:
+def retry_pause(failures: int, every: float, chance: float) -> float:
     """Seconds until the next try: ``every`` after success, twice that with each failure, 15 minutes at most, ± 10 % by
     ``chance`` in [0, 1), so that many servers are not asked in one moment.
     """
     return min(every * 2.0 ** min(failures, 30), max(every, _LONGEST_PAUSE)) * (0.9 + 0.2 * chance)
 
 
-def operational_data(client: str, server: str, asked: Span, message_id: str, provider: str = "") -> bytes:
+def operational_data(client: str, server: str, asked: RecordSpan, message_id: str, provider: str = "") -> bytes:
     """Write the request getSecurityServerOperationalData of ``client`` to ``server`` (INSTANCE/CLASS/CODE/SERVER), for
     services of ``provider`` alone where it is given.
     """

@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 
 from services.collector.config import XroadSource
 from services.collector.intake import Intake
-from services.collector.ledger.thread import Desk
-from services.collector.metrics import Meters
-from services.collector.records.batch import Batch, Position
-from services.collector.xroad.poller import Puller
+from services.collector.ledger.executor import LedgerExecutor
+from services.collector.metrics import CollectorMetrics
+from services.collector.records.batch import RecordBatch, SourcePosition
+from services.collector.xroad.poller import ServerPoller
 from services.register.attribution import Attributor
 from tests.support.exchange_records import record as raw
 from tests.support.servers.authority import Authority
@@ -38,11 +38,11 @@ def record(number, seconds, **changes):
 class Pulled:
     """What came of pulling."""
 
-    def __init__(self, registry, ledger, desk, lines):
-        self.registry, self.ledger, self.desk, self.lines = registry, ledger, desk, lines
+    def __init__(self, registry, ledger, executor, lines):
+        self.registry, self.ledger, self.executor, self.lines = registry, ledger, executor, lines
 
     async def exchanges(self):
-        return (await self.desk.do(self.ledger.totals)).exchanges
+        return (await self.executor.run(self.ledger.totals)).exchanges
 
     def sample(self, name, **labels):
         return self.registry.get_sample_value(name, labels)
@@ -57,7 +57,7 @@ def pulling(tmp_path):
 
     @asynccontextmanager
     async def pull(url, rounds=1, chance=0.0, waits=None, state="state", begun=None, now=time.time, **options):
-        desk, registry = Desk(), CollectorRegistry()
+        executor, registry = LedgerExecutor(), CollectorRegistry()
         named = {"server": SERVER, "url": url, "client": CLIENT, "every": 60.0, "timeout": 20.0}
         source = XroadSource("ss1", **named | options)
         left = [rounds + 1]
@@ -71,16 +71,18 @@ def pulling(tmp_path):
             return left[0] <= 0
 
         with structlog.testing.capture_logs() as lines:
-            async with desk.ledger(tmp_path / f"{state}.sqlite", Attributor(None), int(time.time() * 1000)) as ledger:
+            async with executor.ledger(
+                tmp_path / f"{state}.sqlite", Attributor(None), int(time.time() * 1000)
+            ) as ledger:
                 if begun is not None:  # as older versions kept it
-                    await desk.do(ledger.take, "ss1", Batch((), (), Position(begun)), now_ms=0)
-                meters, log = Meters(registry), structlog.get_logger()
-                meters.source_named("ss1")
-                intake = Intake(desk, ledger, meters, log, lambda: int(time.time() * 1000))
+                    await executor.run(ledger.take, "ss1", RecordBatch((), (), SourcePosition(begun)), now_ms=0)
+                metrics, log = CollectorMetrics(registry), structlog.get_logger()
+                metrics.source_named("ss1")
+                intake = Intake(executor, ledger, metrics, log, lambda: int(time.time() * 1000))
                 turns = asyncio.Semaphore(4)
-                puller = Puller(source, intake, meters, log, turns, now=now, chance=lambda: chance, wait=wait)
+                puller = ServerPoller(source, intake, metrics, log, turns, now=now, chance=lambda: chance, wait=wait)
                 await puller.run()
-                yield Pulled(registry, ledger, desk, lines)
+                yield Pulled(registry, ledger, executor, lines)
         assert "CANARY" not in str(lines)
         assert b"CANARY" not in b"".join(path.read_bytes() for path in tmp_path.glob("*.sqlite*"))
 

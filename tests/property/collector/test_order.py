@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.collector.ledger.ledger import Ledger
-from services.collector.ledger.pairing import exchanges
-from services.collector.records.batch import Batch, Position
+from services.collector.ledger.pairing import pair_sides
+from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.xroad import Side, read_side
 from services.register.attribution import Attributor
 
@@ -41,7 +41,7 @@ def records(draw):
 def summaries(batches):
     with Ledger(None, Attributor(None), now_ms=0, span_ms=SPAN, forget=False) as ledger:
         for line, sides in enumerate(batches):
-            ledger.take("log", Batch(tuple(sides), (), Position(0, line)), now_ms=0)
+            ledger.take("log", RecordBatch(tuple(sides), (), SourcePosition(0, line)), now_ms=0)
         found = {replace(s, revision=1) for s in ledger.summaries()}
         totals = ledger.totals()
     return found, totals.exchanges, totals.orphans
@@ -70,7 +70,7 @@ def test_another_span_counts_as_if_it_had_always_been(raw, spans, data):
         for line, span in enumerate((*spans, SPAN)):
             with Ledger(Path(folder) / "state", Attributor(None), now_ms=0, span_ms=span, forget=False) as ledger:
                 some = sides if span == SPAN else data.draw(st.lists(st.sampled_from(sides), max_size=14))
-                ledger.take("log", Batch(tuple(some), (), Position(0, line)), now_ms=0)
+                ledger.take("log", RecordBatch(tuple(some), (), SourcePosition(0, line)), now_ms=0)
                 found = {replace(s, revision=1) for s in ledger.summaries()}
                 totals = ledger.totals()
     assert (found, totals.exchanges, totals.orphans) == summaries([sides])
@@ -102,7 +102,7 @@ def test_a_client_takes_the_first_producer_within_the_span(told, span, data):
             producers.remove(match)
         expected.add((client, match))
     expected.update((None, producer) for producer in producers)
-    found = exchanges(data.draw(st.permutations(sides)), span) if sides else []
+    found = pair_sides(data.draw(st.permutations(sides)), span) if sides else []
     assert len(found) == len(expected)
     assert {(one.client, one.producer) for one in found} == expected
 
@@ -112,7 +112,7 @@ def test_a_client_takes_the_first_producer_within_the_span(told, span, data):
 def test_every_record_is_in_exactly_one_exchange(raw):
     """Distinct records = 2 * pairs + orphans; each exchange has one result and one duration."""
     sides = [read_side(record) for record in raw]
-    found, exchanges, orphans = summaries([sides])
-    assert 2 * (exchanges - orphans) + orphans == len({side.digest for side in sides})
-    assert sum(s.ok + s.bus_failures + s.provider_failures for s in found) == exchanges
-    assert sum(sum(s.duration_buckets) for s in found) == exchanges
+    found, pair_sides, orphans = summaries([sides])
+    assert 2 * (pair_sides - orphans) + orphans == len({side.digest for side in sides})
+    assert sum(s.ok + s.bus_failures + s.provider_failures for s in found) == pair_sides
+    assert sum(sum(s.duration_buckets) for s in found) == pair_sides

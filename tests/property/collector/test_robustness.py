@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.collector.records.answers import AnswerError
+from services.collector.records.answers import ServerAnswerError
 from services.collector.records.bulk import decode_line, decode_records
 from services.collector.records.formats import UnreadableError, read
 from services.collector.records.generic import is_generic, read_generic
@@ -198,7 +198,7 @@ def test_any_health_answer_is_read_or_refused(content):
     """A damaged answer of health data gives counts that are not negative, or a reason."""
     try:
         found = read_health(content)
-    except AnswerError:
+    except ServerAnswerError:
         return
     assert found.period_seconds >= 0
     assert all(one.succeeded >= 0 and one.failed >= 0 and one.service for one in found.services)
@@ -214,5 +214,5 @@ def test_no_entity_is_expanded(depth, width, inside):
     bomb = f"<!DOCTYPE a [{entities}]><a>&e{depth};</a>".encode()
     content = multipart().replace(ENVELOPE.encode(), bomb) if inside else bomb
     assert all_of(content) is None
-    with pytest.raises(AnswerError):
+    with pytest.raises(ServerAnswerError):
         read_health(bomb)

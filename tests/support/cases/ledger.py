@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.collector.ledger.ledger import Ledger
-from services.collector.records.batch import Batch, Position
+from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.xroad import read_side
 from services.register.attribution import Attributor
 from tests.support.exchange_records import both_sides, record
@@ -19,7 +19,7 @@ NOBODY = Attributor(None)
 
 
 def batch(*records, line=1):
-    return Batch(tuple(map(read_side, records)), (), Position(line * 10, line))
+    return RecordBatch(tuple(map(read_side, records)), (), SourcePosition(line * 10, line))
 
 
 def counts(ledger):

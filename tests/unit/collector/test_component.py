@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from services.collector.component import _Crew
+from services.collector.component import _Supervisor
 from services.core.errors import StateError
 
 
 async def test_the_first_failure_stops_all():
     """A task that fails brings about the stop, and its failure is the one that is raised, whatever fails after it."""
     stop = asyncio.Event()
-    crew = _Crew(stop)
+    crew = _Supervisor(stop)
 
     async def fails(reason):
         raise StateError(reason)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from services.collector.ledger.ledger import Pending
+from services.collector.ledger.ledger import PendingSummary
 from services.collector.publisher import messages
 from services.core.bus.names import exchange_subject, shard_of
 from services.core.codec import decode_summaries
@@ -9,7 +9,7 @@ from services.core.model.exchange import ExchangeSummary
 
 def pending(count, consumers=("a", "b", "c"), width=8):
     return [
-        Pending(n, ExchangeSummary(consumers[n % len(consumers)], "p", f"{n:0{width}}", "s", 300, 1, count=1))
+        PendingSummary(n, ExchangeSummary(consumers[n % len(consumers)], "p", f"{n:0{width}}", "s", 300, 1, count=1))
         for n in range(count)
     ]
 
@@ -39,5 +39,5 @@ def test_no_message_exceeds_what_the_bus_takes():
 def test_the_id_follows_from_the_content():
     """The same summaries have the same message id, another revision another."""
     [first], [again] = (list(messages("xroad", "v", pending(1))) for _ in range(2))
-    [newer] = messages("xroad", "v", [Pending(0, ExchangeSummary("a", "p", "00000000", "s", 300, 2, count=1))])
+    [newer] = messages("xroad", "v", [PendingSummary(0, ExchangeSummary("a", "p", "00000000", "s", 300, 2, count=1))])
     assert first.id == again.id != newer.id

@@ -7,8 +7,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.collector.component import _Collector
-from services.collector.ledger.thread import Desk
-from services.collector.records.batch import Batch, Position
+from services.collector.ledger.executor import LedgerExecutor
+from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.xroad import read_side
 from services.core import log as logs
 from services.core.codec import decode_summaries
@@ -39,24 +39,24 @@ async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path)
     """After a failure halfway the acknowledged summaries are not sent again, and all others are."""
     consumers = [f"agency-{n}" for n in range(6)]
     runtime = Runtime(Settings(), CollectorRegistry(), logs.logger(), asyncio.Event())
-    desk, sink = Desk(), Sink(fails=2)
+    executor, sink = LedgerExecutor(), Sink(fails=2)
 
     class Named(Attributor):
         def of(self, parties):
             found = super().of(parties)
             return type(found)(consumer=f"agency-{parties.client[-1]}", provider=found.provider)
 
-    async with desk.ledger(tmp_path / "state.sqlite", Named(None), NOW) as ledger:
+    async with executor.ledger(tmp_path / "state.sqlite", Named(None), NOW) as ledger:
         sides = (read_side(raw(clientSubsystemCode=str(n), xRequestId=f"x-{n}")) for n in range(6))
-        await desk.do(ledger.take, "log", Batch(tuple(sides), (), Position(1, 1)), now_ms=NOW)
-        collector = _Collector(runtime, cast(Any, sink), desk, ledger, "v")
+        await executor.run(ledger.take, "log", RecordBatch(tuple(sides), (), SourcePosition(1, 1)), now_ms=NOW)
+        collector = _Collector(runtime, cast(Any, sink), executor, ledger, "v")
         with pytest.raises(BusError):
             await collector.flush()
         sent = sum(len(summaries) for _, summaries in sink.kept)
-        left = await desk.do(ledger.unpublished, 100)
+        left = await executor.run(ledger.unpublished, 100)
         assert 0 < sent < 6
         assert len(left) == 6 - sent
         sink.fails = 100
         await collector.flush()
-        assert (await desk.do(ledger.totals)).unpublished == 0
+        assert (await executor.run(ledger.totals)).unpublished == 0
     assert sorted(s.consumer for _, summaries in sink.kept for s in summaries) == consumers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from services.collector.files.open_files import Held
+from services.collector.files.open_files import OpenFiles
 
 
 def test_the_files_written_last_are_held(tmp_path):
@@ -12,7 +12,7 @@ def test_the_files_written_last_are_held(tmp_path):
     for number in range(6):
         (tmp_path / f"{number}.log").write_text("x")
         os.utime(tmp_path / f"{number}.log", (number, number))
-    held = Held(tmp_path / "*.log", most=3)
+    held = OpenFiles(tmp_path / "*.log", most=3)
     assert [path.name for path, _ in held.look()] == [f"{number}.log" for number in range(6)]
     held.let_go(())
     for number in range(6):
@@ -31,7 +31,7 @@ def test_a_file_that_is_gone_is_read_by_what_is_held(tmp_path):
     """A file is seen where it lies; when it is gone, where it lay, and it is said when it has no name at all any more."""
     log = tmp_path / "a.log"
     log.write_bytes(b"first\n")
-    held = Held(tmp_path / "*.log")
+    held = OpenFiles(tmp_path / "*.log")
     [(path, file)] = held.look()
     log.rename(tmp_path / "b.log")
     assert list(held.look()) == [(tmp_path / "b.log", file)]

@@ -13,10 +13,10 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from services.collector.config import FileSource
-from services.collector.files.tailer import Follower
+from services.collector.files.tailer import FileTailer
 from services.collector.intake import Intake
-from services.collector.ledger.thread import Desk
-from services.collector.metrics import Meters
+from services.collector.ledger.executor import LedgerExecutor
+from services.collector.metrics import CollectorMetrics
 from services.register.attribution import Attributor
 
 NOW = 1_700_000_500_000
@@ -25,8 +25,8 @@ NOW = 1_700_000_500_000
 class Followed:
     """A follower that looks when it is told to."""
 
-    def __init__(self, ledger, desk, registry, lines):
-        self.ledger, self.desk, self.registry, self.lines = ledger, desk, registry, lines
+    def __init__(self, ledger, executor, registry, lines):
+        self.ledger, self.executor, self.registry, self.lines = ledger, executor, registry, lines
         self.now = NOW
         self.begin, self.ended = asyncio.Event(), asyncio.Event()
 
@@ -44,7 +44,7 @@ class Followed:
             self.ended.clear()
             self.begin.set()
             await self.ended.wait()
-        totals = await self.desk.do(self.ledger.totals)
+        totals = await self.executor.run(self.ledger.totals)
         return totals.exchanges, self.sample("peyvand_exchange_duplicates_total")
 
     def sample(self, name, **labels):
@@ -78,14 +78,14 @@ def following(tmp_path):
 
     @asynccontextmanager
     async def follow(path="logs/*.log"):
-        desk, registry = Desk(), CollectorRegistry()
+        executor, registry = LedgerExecutor(), CollectorRegistry()
         with structlog.testing.capture_logs() as lines:
-            async with desk.ledger(tmp_path / "state.sqlite", Attributor(None), NOW) as ledger:
-                meters, log = Meters(registry), structlog.get_logger()
-                followed = Followed(ledger, desk, registry, lines)
-                intake = Intake(desk, ledger, meters, log, lambda: followed.now)
+            async with executor.ledger(tmp_path / "state.sqlite", Attributor(None), NOW) as ledger:
+                metrics, log = CollectorMetrics(registry), structlog.get_logger()
+                followed = Followed(ledger, executor, registry, lines)
+                intake = Intake(executor, ledger, metrics, log, lambda: followed.now)
                 source = FileSource("logs", tmp_path / path, 1.0)
-                task = asyncio.create_task(Follower(source, intake, meters, log, followed.wait).run())
+                task = asyncio.create_task(FileTailer(source, intake, metrics, log, followed.wait).run())
                 yield followed
                 task.cancel()
                 await asyncio.wait([task])

@@ -8,9 +8,9 @@ import json
 import pytest
 from msgspec import structs
 
-from services.collector.ledger.ledger import Ledger, Taken
+from services.collector.ledger.ledger import BatchResult, Ledger
 from services.collector.publisher import messages
-from services.collector.records.batch import Batch, Position
+from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.formats import read
 from services.collector.records.xroad import read_side
 from services.core import codec
@@ -29,7 +29,7 @@ def test_one_request_id_has_few_sides(raw, size):
     content = ("\n".join(["", *lines[:70], "", *lines[69:], lines[0]]) + "\n").encode()
     with Ledger(None, NOBODY, now_ms=NOW) as ledger:
         taken = [ledger.take("log", some, now_ms=NOW) for some in read(io.BytesIO(content), size=size)]
-        total = sum(taken, Taken())
+        total = sum(taken, BatchResult())
         assert (total.read, total.duplicates, total.rejected, total.paired) == (102, 1, 37, 32)
         places = [(one.number, one.length, one.unit) for some in taken for one in some.refused]
         assert places == [
@@ -74,7 +74,7 @@ def test_sums_stop_before_they_are_too_large_for_the_state(ledger, both, batches
         for line, numbers in enumerate(batches):
             ids = [number.to_bytes(15, "big") for number in numbers]
             some = [structs.replace(side, digest=bytes([side.producer]) + one, request=b"x" + one) for one in ids]
-            ledger.take("log", Batch(tuple(some), (), Position(0, line)), now_ms=NOW)
+            ledger.take("log", RecordBatch(tuple(some), (), SourcePosition(0, line)), now_ms=NOW)
         if side is theirs:
             [found] = told(ledger).values()
             assert (found.slot_start, found.count, found.orphans) == (late, 1200, 1200)

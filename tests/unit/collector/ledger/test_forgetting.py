@@ -7,8 +7,8 @@ import sqlite3
 import pytest
 
 from services.collector.ledger import sides
-from services.collector.ledger.ledger import Ledger, Taken
-from services.collector.ledger.summary_rows import Totals
+from services.collector.ledger.ledger import BatchResult, Ledger
+from services.collector.ledger.summary_rows import LedgerTotals
 from services.collector.records.xroad import read_side
 from tests.support.cases.ledger import DAY, HOUR, NOBODY, NOW, batch, counts
 
@@ -25,9 +25,9 @@ def test_old_records_are_forgotten_and_refused(raw):
         ledger.acknowledge(ledger.unpublished(10))
         ledger.take("log", batch(at(start + 3 * DAY)), now_ms=NOW)
         sides = ledger._database.execute("SELECT count(*) FROM request").fetchone()[0]
-        assert (sides, ledger.totals()) == (1, Totals(exchanges=1, orphans=1, unpublished=1))
-        assert ledger.take("log", batch(at(start)), now_ms=NOW) == Taken(read=1, expired=1)
-        assert ledger.take("log", batch(at(start + 2 * DAY + HOUR)), now_ms=NOW) == Taken(read=1)
+        assert (sides, ledger.totals()) == (1, LedgerTotals(exchanges=1, orphans=1, unpublished=1))
+        assert ledger.take("log", batch(at(start)), now_ms=NOW) == BatchResult(read=1, expired=1)
+        assert ledger.take("log", batch(at(start + 2 * DAY + HOUR)), now_ms=NOW) == BatchResult(read=1)
 
 
 def pairs(ledger):

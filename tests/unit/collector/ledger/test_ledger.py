@@ -10,11 +10,11 @@ from typing import cast
 
 import pytest
 
-from services.collector.ledger.ledger import Ledger, Taken
-from services.collector.ledger.summary_rows import Totals
-from services.collector.records.batch import Position
+from services.collector.ledger.ledger import BatchResult, Ledger
+from services.collector.ledger.summary_rows import LedgerTotals
+from services.collector.records.batch import SourcePosition
 from services.collector.records.formats import read
-from services.collector.records.timeline import Timeline
+from services.collector.records.timeline import ReplayTimeline
 from services.core.errors import StateError
 from services.core.model.register import Member
 from services.register.attribution import Attributor
@@ -27,7 +27,7 @@ from tests.support.registers import write_register
 
 def test_the_real_sample_is_counted_once(ledger, data_file):
     """2,615 exchanges, 1,905 + 710 meta, none orphan; a second reading is all duplicates and changes nothing."""
-    total = Taken()
+    total = BatchResult()
     for _ in range(2):
         with data_file("opmon_dev_5230.ndjson").open("rb") as stream:
             for some in read(stream):
@@ -102,10 +102,10 @@ def test_a_late_side_opens_no_slot_from_before_the_first_question(tmp_path, raw)
     late, within, whole = raw(begun - 1), raw(begun + 299_999, xRequestId="x-2"), raw(begun + 300_000, xRequestId="x-3")
     with Ledger(path, NOBODY, now_ms=NOW) as ledger:
         assert ledger.take("ss", batch(late, within, whole), now_ms=NOW, asked_from_ms=begun + 1).expired == 2
-        assert ledger.take("other", batch(within), now_ms=NOW, asked_from_ms=begun) == Taken(read=1)
+        assert ledger.take("other", batch(within), now_ms=NOW, asked_from_ms=begun) == BatchResult(read=1)
     with Ledger(path, NOBODY, now_ms=NOW) as ledger:
         again = batch(raw(begun - 5, xRequestId="x-4"), line=2)
-        assert ledger.take("ss", again, now_ms=NOW, asked_from_ms=begun + HOUR) == Taken(read=1, expired=1)
+        assert ledger.take("ss", again, now_ms=NOW, asked_from_ms=begun + HOUR) == BatchResult(read=1, expired=1)
         assert [s.slot_start for s in ledger.summaries()] == [begun // 1000, begun // 1000 + 300]
 
 
@@ -113,7 +113,7 @@ def test_a_source_begun_before_that_was_kept_goes_on_as_it_was(ledger, raw):
     """Where only the position of a source is known, and of a file, what came late counts as before."""
     for number, asked in enumerate((None, NOW, NOW)):
         some = batch(raw(NOW - DAY, xRequestId=f"x-{number}"))
-        assert ledger.take("ss", some, now_ms=NOW, asked_from_ms=asked) == Taken(read=1)
+        assert ledger.take("ss", some, now_ms=NOW, asked_from_ms=asked) == BatchResult(read=1)
 
 
 def test_a_repetition_is_no_change(ledger, raw):
@@ -132,7 +132,7 @@ def test_state_survives_and_reading_goes_on(tmp_path, both):
         assert ledger.position("log") is None
         ledger.take("log", batch(ours, line=4), now_ms=NOW)
     with Ledger(path, NOBODY, now_ms=NOW) as ledger:
-        assert ledger.position("log") == Position(40, 4)
+        assert ledger.position("log") == SourcePosition(40, 4)
         assert ledger.totals().unpublished == 1
         ledger.take("log", batch(theirs, line=5), now_ms=NOW)
         assert [(s.count, s.orphans) for s in ledger.summaries()] == [(1, 0)]
@@ -144,8 +144,8 @@ def test_a_batch_that_fails_leaves_nothing_behind(tmp_path, raw):
         ledger.take("log", batch(raw()), now_ms=NOW)
         broken = batch(raw(xRequestId="x-2", serviceCode="firm"), line=9)
         with pytest.raises(StateError, match="cannot be written"):
-            ledger.take("log", replace(broken, position=Position(1 << 40, cast(int, None))), now_ms=NOW)
-        assert ledger.position("log") == Position(10, 1)
+            ledger.take("log", replace(broken, position=SourcePosition(1 << 40, cast(int, None))), now_ms=NOW)
+        assert ledger.position("log") == SourcePosition(10, 1)
         assert [s.count for s in ledger.summaries()] == [1]
         ledger.take("log", broken, now_ms=NOW)
         assert [s.count for s in ledger.summaries()] == [1, 1]
@@ -171,7 +171,7 @@ def test_totals_are_those_of_all_summaries(tmp_path, raw, both):
         ledger.take("log", batch(*both(), both(xRequestId="x-2")[1], raw(xRequestId="x-3")), now_ms=NOW)
         ledger.take("log", batch(both(xRequestId="x-2")[0]), now_ms=NOW)
         ledger.acknowledge(ledger.unpublished(10))
-        expected = Totals(exchanges=3, orphans=1, unpublished=0)
+        expected = LedgerTotals(exchanges=3, orphans=1, unpublished=0)
         assert ledger.totals() == expected
         ledger._database.execute("DELETE FROM fact WHERE name IN ('exchanges', 'orphans')")
     with Ledger(path, NOBODY, now_ms=NOW) as ledger:
@@ -207,8 +207,8 @@ def test_a_timeline_places_exchanges_and_keeps_their_durations(tmp_path, both):
     for part, record in enumerate(both()):
         with Ledger(path, NOBODY, now_ms=NOW) as ledger:
             if part == 0:
-                ledger.replay("log", Timeline(start, 1_800_000_000_000, 7 * DAY, 30_000))
-                assert ledger.position("log") == Position(0, 0)
+                ledger.replay("log", ReplayTimeline(start, 1_800_000_000_000, 7 * DAY, 30_000))
+                assert ledger.position("log") == SourcePosition(0, 0)
             ledger.take("log", batch(record), now_ms=NOW)
             [found] = ledger.summaries()
     assert (found.slot_start, found.count, found.orphans) == (1_800_000_000, 1, 0)
@@ -261,7 +261,7 @@ def test_memory_does_not_grow_with_the_records():
         content = io.BytesIO(b"".join(lines(records)))
         tracemalloc.start()
         with Ledger(None, NOBODY, now_ms=NOW) as ledger:
-            taken = sum((ledger.take("log", some, now_ms=1 << 50) for some in read(content)), Taken())
+            taken = sum((ledger.take("log", some, now_ms=1 << 50) for some in read(content)), BatchResult())
             totals = ledger.totals()
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

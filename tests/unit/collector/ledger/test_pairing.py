@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from services.collector.ledger.pairing import exchanges
+from services.collector.ledger.pairing import pair_sides
 from services.collector.records.formats import read
-from services.collector.records.xroad import Result, Side, read_side
+from services.collector.records.xroad import ExchangeResult, Side, read_side
 
 # Names of the expected documents, and ours.
 DERIVED = {
@@ -39,7 +39,7 @@ def paired(sides, span_ms=10**9):
     groups: dict[str, list[Side]] = {}
     for side in sides:
         groups.setdefault(side.request, []).append(side)
-    return [exchange for group in groups.values() for exchange in exchanges(group, span_ms)]
+    return [exchange for group in groups.values() for exchange in pair_sides(group, span_ms)]
 
 
 def test_the_17_raw_records_give_the_12_expected_documents(data_file):
@@ -70,20 +70,20 @@ def test_the_whole_sample_pairs(data_file):
     assert not any(exchange.orphan for exchange in found)
     assert sum(exchange.parties.meta for exchange in found) == 710
     assert sum(exchange.parties.service.endswith("/RestTest") for exchange in found) == 1905
-    assert {exchange.result for exchange in found} == {Result.OK}
+    assert {exchange.result for exchange in found} == {ExchangeResult.OK}
 
 
 def test_skew_is_half_the_difference_of_the_network_durations(both):
     """A producer clock 5 ms ahead is found out, where both ways take equally long."""
-    [exchange] = exchanges([read_side(record) for record in both()], 1000)
+    [exchange] = pair_sides([read_side(record) for record in both()], 1000)
     assert (exchange.request_network, exchange.response_network, exchange.skew) == (25, 15, 5.0)
 
 
 def test_pairs_only_within_the_span(both):
     """Sides further apart than the span stay orphans; at the span itself they pair."""
     sides = [read_side(record) for record in both()]
-    assert len(exchanges(sides, 35)) == 1
-    assert [exchange.orphan for exchange in exchanges(sides, 34)] == [True, True]
+    assert len(pair_sides(sides, 35)) == 1
+    assert [exchange.orphan for exchange in pair_sides(sides, 34)] == [True, True]
 
 
 def test_a_repeated_request_id_pairs_by_set_not_by_order(raw):
@@ -92,7 +92,7 @@ def test_a_repeated_request_id_pairs_by_set_not_by_order(raw):
         read_side(raw(requestInTs=1_700_000_000_000 + shift, securityServerType=kind))
         for shift, kind in ((0, "Client"), (50, "Client"), (70, "Producer"))
     ]
-    results = {frozenset(exchanges(order, 1000)) for order in itertools.permutations(sides)}
+    results = {frozenset(pair_sides(order, 1000)) for order in itertools.permutations(sides)}
     assert len(results) == 1
     [found] = results
     assert sorted(exchange.orphan for exchange in found) == [False, True]
@@ -101,16 +101,16 @@ def test_a_repeated_request_id_pairs_by_set_not_by_order(raw):
 @pytest.mark.parametrize(
     ("client", "producer", "result"),
     [
-        ({}, {}, Result.OK),
-        ({"succeeded": False}, {}, Result.BUS_FAILURE),
-        ({}, {"statusCode": 500}, Result.PROVIDER_FAILURE),
-        ({"succeeded": False}, {"statusCode": 500}, Result.BUS_FAILURE),
+        ({}, {}, ExchangeResult.OK),
+        ({"succeeded": False}, {}, ExchangeResult.BUS_FAILURE),
+        ({}, {"statusCode": 500}, ExchangeResult.PROVIDER_FAILURE),
+        ({"succeeded": False}, {"statusCode": 500}, ExchangeResult.BUS_FAILURE),
     ],
 )
 def test_a_failure_seen_by_either_side_is_a_failure(both, client, producer, result):
     """What either side saw fail has failed; the client's view names the failure."""
     ours, theirs = both()
-    [exchange] = exchanges([read_side(ours | client), read_side(theirs | producer)], 1000)
+    [exchange] = pair_sides([read_side(ours | client), read_side(theirs | producer)], 1000)
     assert exchange.result is result
 
 
@@ -119,8 +119,8 @@ def test_sizes_come_from_the_client_where_it_has_them(both):
     ours, theirs = both()
     ours["responseSize"] = None
     theirs |= {"requestSize": 111, "responseSize": 222}
-    [exchange] = exchanges([read_side(ours), read_side(theirs)], 1000)
+    [exchange] = pair_sides([read_side(ours), read_side(theirs)], 1000)
     assert (exchange.request_bytes, exchange.response_bytes) == (300, 222)
     ours["requestSize"] = None
-    [orphan] = exchanges([read_side(ours)], 1000)
+    [orphan] = pair_sides([read_side(ours)], 1000)
     assert (orphan.request_bytes, orphan.response_bytes) == (0, 0)

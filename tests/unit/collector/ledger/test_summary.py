@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.collector.ledger.pairing import exchanges
-from services.collector.ledger.summary import Tally, bucket_of, summary
+from services.collector.ledger.pairing import pair_sides
+from services.collector.ledger.summary import SummaryCounts, bucket_of, summary
 from services.collector.records.xroad import read_side
 from services.core.model.exchange import DURATION_BUCKETS
 from services.register.attribution import Attribution
@@ -31,13 +31,13 @@ def test_buckets_are_bounded_by_powers_of_the_square_root_of_two(duration, bucke
 
 
 def exchanges_of(*records):
-    return exchanges([read_side(record) for record in records], 10_000)
+    return pair_sides([read_side(record) for record in records], 10_000)
 
 
 def test_a_summary_counts_one_pair(raw, both):
     """Each count of a summary is what its exchanges add up to."""
     failed = raw(succeeded=False, requestInTs=1_700_000_000_100)
-    tally = Tally()
+    tally = SummaryCounts()
     for exchange in (*exchanges_of(*both()), *exchanges_of(failed), *exchanges_of(raw(statusCode=500))):
         tally.take(exchange, 1)
     found = summary(read_side(raw()).parties, Attribution("a", "b", "l"), 1_699_999_800, 7, tally)
@@ -58,7 +58,7 @@ def test_taking_back_is_the_inverse_of_adding(raw, both):
     """A tally from which everything was taken back is empty, half milliseconds of skew included."""
     ours, theirs = both()
     theirs["responseOutTs"] += 1
-    tally = Tally()
+    tally = SummaryCounts()
     for sign in (1, -1):
         assert bool(tally) == (sign < 0)
         for exchange in (*exchanges_of(ours, theirs), *exchanges_of(raw())):

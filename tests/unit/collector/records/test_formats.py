@@ -10,7 +10,7 @@ import tracemalloc
 
 import pytest
 
-from services.collector.records.batch import Position
+from services.collector.records.batch import SourcePosition
 from services.collector.records.formats import UnreadableError, read
 from services.collector.records.xroad import read_side
 
@@ -132,7 +132,7 @@ def test_bad_lines_are_told_by_place_length_and_reason(raw):
         "log:6: a record must be a JSON object (line of 3 bytes)",
         f"log:7: succeeded must be true or false (line of {len(json.dumps(raw(succeeded=7)))} bytes)",
     ]
-    assert batches[-1].position == Position(len(content) + len(lines([raw(xRequestId="x-2")])), 8)
+    assert batches[-1].position == SourcePosition(len(content) + len(lines([raw(xRequestId="x-2")])), 8)
     assert "CANARY" not in repr(rejects)
 
 

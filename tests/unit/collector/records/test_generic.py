@@ -8,7 +8,7 @@ import pytest
 from services.collector.ledger.ledger import Ledger
 from services.collector.records.formats import read
 from services.collector.records.generic import read_generic
-from services.collector.records.xroad import RecordError, Result
+from services.collector.records.xroad import ExchangeResult, RecordError
 from services.core.model import Parties
 from services.register.attribution import Attributor
 from services.register.directory.load import load_register
@@ -43,7 +43,7 @@ def test_a_line_is_a_whole_exchange(line):
     side = read_generic(line())
     assert side.parties == Parties("land-registry", "civil-registry", "civil-registry/deed/civil status", meta=False)
     assert (side.request_in, side.response_out - side.request_in) == (MOMENT, 120)
-    assert (side.result, side.request_bytes, side.response_bytes) == (Result.OK, 300, 900)
+    assert (side.result, side.request_bytes, side.response_bytes) == (ExchangeResult.OK, 300, 900)
     assert side.whole
 
 
@@ -61,7 +61,7 @@ def test_an_id_tells_equal_exchanges_apart(line):
 
 def test_a_failure_is_the_providers(line):
     """What was not ok counts against the one who had to answer."""
-    assert read_generic(line(ok=False)).result is Result.PROVIDER_FAILURE
+    assert read_generic(line(ok=False)).result is ExchangeResult.PROVIDER_FAILURE
 
 
 @pytest.mark.parametrize(

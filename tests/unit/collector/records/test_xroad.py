@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from services.collector.records.bulk import decode_line
-from services.collector.records.xroad import RecordError, Result, read_side
+from services.collector.records.xroad import ExchangeResult, RecordError, read_side
 from services.core.model import Parties
 from tests.support.exchange_records import PERSONAL
 
@@ -22,7 +22,7 @@ def test_reads_a_whole_record(raw):
     assert (side.request_in, side.request_out) == (1_700_000_000_000, 1_700_000_000_010)
     assert (side.response_in, side.response_out) == (1_700_000_000_110, 1_700_000_000_120)
     assert (side.request_bytes, side.response_bytes) == (300, 900)
-    assert side.result is Result.OK
+    assert side.result is ExchangeResult.OK
 
 
 @pytest.mark.parametrize(
@@ -81,26 +81,35 @@ def test_attachments_make_the_mime_size_the_size(raw):
 @pytest.mark.parametrize(
     ("change", "result"),
     [
-        ({}, Result.OK),
-        ({"statusCode": 404}, Result.OK),
-        ({"statusCode": 500}, Result.PROVIDER_FAILURE),
-        ({"statusCode": 503, "succeeded": False}, Result.PROVIDER_FAILURE),
-        *(({"statusCode": status, "succeeded": False}, Result.OK) for status in (304, 400, 404, 410, 422)),
-        *(({"statusCode": status, "succeeded": False}, Result.PROVIDER_FAILURE) for status in (401, 403, 408, 429)),
-        ({"succeeded": False}, Result.BUS_FAILURE),
-        ({"statusCode": 0, "succeeded": False}, Result.BUS_FAILURE),
-        ({"succeeded": False, "faultCode": "server.serverproxy.service_failed.network_error"}, Result.BUS_FAILURE),
-        ({"succeeded": False, "faultCode": "server.clientproxy.network_error"}, Result.BUS_FAILURE),
-        ({"succeeded": False, "faultCode": "client.invalid_request", "statusCode": 404}, Result.BUS_FAILURE),
-        ({"succeeded": False, "faultCode": "soap:client"}, Result.PROVIDER_FAILURE),
-        ({"succeeded": False, "faultCode": "\n  Server.ClientProxy.NetworkError\n"}, Result.BUS_FAILURE),
-        ({"succeeded": False, "faultCode": "\n soap:Server\n"}, Result.PROVIDER_FAILURE),
-        ({"succeeded": True, "faultCode": " \n"}, Result.OK),
-        ({"succeeded": False, "faultCode": "Server.ClientProxy.NetworkError"}, Result.BUS_FAILURE),
-        ({"succeeded": False, "faultCode": "Server.ServerProxy.UnknownService", "statusCode": 500}, Result.BUS_FAILURE),
-        ({"succeeded": False, "faultCode": "Client.InvalidHttpMethod"}, Result.BUS_FAILURE),
-        ({"succeeded": False, "faultCode": "SOAP-ENV:Server"}, Result.PROVIDER_FAILURE),
-        ({"succeeded": True, "faultCode": "soap:Client"}, Result.PROVIDER_FAILURE),
+        ({}, ExchangeResult.OK),
+        ({"statusCode": 404}, ExchangeResult.OK),
+        ({"statusCode": 500}, ExchangeResult.PROVIDER_FAILURE),
+        ({"statusCode": 503, "succeeded": False}, ExchangeResult.PROVIDER_FAILURE),
+        *(({"statusCode": status, "succeeded": False}, ExchangeResult.OK) for status in (304, 400, 404, 410, 422)),
+        *(
+            ({"statusCode": status, "succeeded": False}, ExchangeResult.PROVIDER_FAILURE)
+            for status in (401, 403, 408, 429)
+        ),
+        ({"succeeded": False}, ExchangeResult.BUS_FAILURE),
+        ({"statusCode": 0, "succeeded": False}, ExchangeResult.BUS_FAILURE),
+        (
+            {"succeeded": False, "faultCode": "server.serverproxy.service_failed.network_error"},
+            ExchangeResult.BUS_FAILURE,
+        ),
+        ({"succeeded": False, "faultCode": "server.clientproxy.network_error"}, ExchangeResult.BUS_FAILURE),
+        ({"succeeded": False, "faultCode": "client.invalid_request", "statusCode": 404}, ExchangeResult.BUS_FAILURE),
+        ({"succeeded": False, "faultCode": "soap:client"}, ExchangeResult.PROVIDER_FAILURE),
+        ({"succeeded": False, "faultCode": "\n  Server.ClientProxy.NetworkError\n"}, ExchangeResult.BUS_FAILURE),
+        ({"succeeded": False, "faultCode": "\n soap:Server\n"}, ExchangeResult.PROVIDER_FAILURE),
+        ({"succeeded": True, "faultCode": " \n"}, ExchangeResult.OK),
+        ({"succeeded": False, "faultCode": "Server.ClientProxy.NetworkError"}, ExchangeResult.BUS_FAILURE),
+        (
+            {"succeeded": False, "faultCode": "Server.ServerProxy.UnknownService", "statusCode": 500},
+            ExchangeResult.BUS_FAILURE,
+        ),
+        ({"succeeded": False, "faultCode": "Client.InvalidHttpMethod"}, ExchangeResult.BUS_FAILURE),
+        ({"succeeded": False, "faultCode": "SOAP-ENV:Server"}, ExchangeResult.PROVIDER_FAILURE),
+        ({"succeeded": True, "faultCode": "soap:Client"}, ExchangeResult.PROVIDER_FAILURE),
     ],
 )
 def test_tells_failures_of_the_bus_from_those_of_the_provider(raw, change, result):

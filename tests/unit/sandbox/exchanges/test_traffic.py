@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.collector.ledger.summary import bucket_of
-from services.collector.records.xroad import Result, read_side
+from services.collector.records.xroad import ExchangeResult, read_side
 from services.core.model.exchange import DURATION_BUCKETS
 from services.sandbox.exchanges.exchange_truth import ExchangeTruth, _bucket, truths
 from services.sandbox.exchanges.logbook import records
@@ -26,9 +26,9 @@ MADE = scenario("small", seed=1, base_port=7500, times=TIMES)
 DATA_BUS = data_bus(MADE)
 LINKS = {link for route in DATA_BUS.routes for link in route.links}
 ENDINGS = {
-    Result.OK: Ending.OK,
-    Result.BUS_FAILURE: Ending.BUS_FAILURE,
-    Result.PROVIDER_FAILURE: Ending.PROVIDER_FAILURE,
+    ExchangeResult.OK: Ending.OK,
+    ExchangeResult.BUS_FAILURE: Ending.BUS_FAILURE,
+    ExchangeResult.PROVIDER_FAILURE: Ending.PROVIDER_FAILURE,
 }
 LINE = Timeline(MADE.wires, bus=BUS, seed=1, first_slot=FIRST)
 

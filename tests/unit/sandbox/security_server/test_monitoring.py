@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from services.collector.config import XroadSource, read_sources
-from services.collector.records.answers import AnswerError, FaultError, read_answer
+from services.collector.records.answers import FaultError, ServerAnswerError, read_answer
 from services.collector.records.health_data import ServiceHealth, read_health
 from services.collector.records.xroad import read_side
-from services.collector.xroad.requests import Span as Asked
+from services.collector.xroad.requests import RecordSpan as Asked
 from services.collector.xroad.requests import health_data, operational_data
 from services.sandbox.exchanges.logbook import records
 from services.sandbox.exchanges.mediation import Ending
@@ -197,7 +197,7 @@ def test_what_is_no_question_gets_a_fault(body):
     """Whatever is sent is answered, by a SOAP fault with status 500."""
     reply = Server().monitoring.reply(0, None, Request(b"/", body))
     assert reply.response.startswith(b"HTTP/1.1 500 ")
-    with pytest.raises(AnswerError, match=r"fault Client\.InvalidRequest"):
+    with pytest.raises(ServerAnswerError, match=r"fault Client\.InvalidRequest"):
         read_answer(reply.response.partition(b"\r\n\r\n")[2])
 
 

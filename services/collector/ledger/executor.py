@@ -13,19 +13,19 @@ from typing import ParamSpec, TypeVar
 from services.collector.ledger.ledger import PAIRING_SPAN_MS, Ledger
 from services.register.attribution import Attributor
 
-__all__ = ["Desk"]
+__all__ = ["LedgerExecutor"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Desk:
+class LedgerExecutor:
     """The one thread that uses the ledger and reads the source, so that the event loop never waits for a disk."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
 
-    async def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do it there, after everything asked for earlier."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work, *args, **kwargs))
 
@@ -36,7 +36,7 @@ class Desk:
         """Open the ledger; it is closed after everything that was asked for."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            ledger = await self.do(Ledger, path, mapping, now_ms=now_ms, span_ms=span_ms)
+            ledger = await self.run(Ledger, path, mapping, now_ms=now_ms, span_ms=span_ms)
             try:
                 yield ledger
             finally:

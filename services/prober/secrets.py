@@ -13,55 +13,16 @@ from services.core.watched_files import WatchedFiles
 
 __all__ = ["MissingSecretError", "Secrets", "credential_header", "secret_references"]
 
-
-def credential_header(auth: Auth, secrets: Secrets) -> tuple[str, str]:
-    """Return the name and the value of the header; no name without auth.
-
-    The value is empty with oauth2, whose token is asked for when it is needed. Raises MissingSecretError.
-    """
-    if auth.kind == "none":
-        return "", ""
-    if auth.kind == "api_key":
-        return auth.header, _sendable(auth.key, secrets)
-    if auth.kind == "basic":
-        given = f"{auth.username}:{secrets.get(auth.password)}"
-        return "Authorization", f"Basic {b64encode(given.encode()).decode()}"
-    if auth.kind == "bearer":
-        return "Authorization", f"Bearer {_sendable(auth.token, secrets)}"
-    if auth.kind == "oauth2":
-        return "Authorization", ""
-    raise ValueError(f"auth kind {auth.kind} is unknown")
-
-
-def _sendable(reference: str, secrets: Secrets) -> str:
-    """Return a secret that stands in a header as it is, as all do that issuers give."""
-    secret = secrets.get(reference)
-    if not all(" " <= character <= "~" for character in secret):
-        raise MissingSecretError(f"the credential {reference} cannot be sent: it holds more than printable ASCII")
-    return secret
-
-
 # A rotated secret is picked up within this many seconds, without a look at the disk for every probe.
 _RECHECK_SECONDS = 10.0
 
 
 class MissingSecretError(Exception):
-    """Our own credential is missing, unreadable or of no use; the message names the reference, never the value."""
-
-
-def secret_references(definition: Probe) -> Iterator[str]:
-    """Return the references to secrets that a definition is built with, those of a journey's steps too.
-
-    The secret of an OAuth2 client is not among them: it is read when a token is asked for.
-    """
-    auth = definition.auth
-    yield from filter(None, (auth.password, auth.token, auth.key))
-    for step in definition.steps:
-        yield from secret_references(step.probe)
+    """A credential of our own is missing, unreadable or unusable. The message names the reference, never the value."""
 
 
 class Secrets:
-    """Reads secrets; those in files again when these have changed, which takes up to ten seconds to notice."""
+    """Reads secrets, those in files again when these have changed."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -72,24 +33,62 @@ class Secrets:
 
     def get(self, reference: str) -> str:
         """Return the secret behind a reference, without a trailing newline. Raises MissingSecretError."""
-        kind, _, place = reference.partition(":")
+        kind, _, name = reference.partition(":")
         if kind == "env":
-            value = os.environ.get(place)
+            value = os.environ.get(name)
             if not value:
-                raise MissingSecretError(f"the variable {place} that holds a credential is not set")
+                raise MissingSecretError(f"the variable {name} that holds a credential is not set")
             return value
         if kind != "file":
             raise MissingSecretError("a credential is not given by reference (env:NAME or file:PATH)")
-        watched = self._files.get(place)
+        watched = self._files.get(name)
         if watched is None:
-            path = Path(place)
-            watched = self._files[place] = WatchedFiles(
+            path = Path(name)
+            watched = self._files[name] = WatchedFiles(
                 (path,), lambda: path.read_text("utf-8").rstrip("\r\n"), interval=_RECHECK_SECONDS, clock=self._clock
             )
         try:
             value = watched.get()
         except (OSError, UnicodeDecodeError) as error:
-            raise MissingSecretError(f"the file {place} that holds a credential cannot be read") from error
+            raise MissingSecretError(f"the file {name} that holds a credential cannot be read") from error
         if not value:
-            raise MissingSecretError(f"the file {place} that holds a credential is empty")
+            raise MissingSecretError(f"the file {name} that holds a credential is empty")
         return value
+
+
+def secret_references(definition: Probe) -> Iterator[str]:
+    """Return the references to the secrets that targets of a definition are built with, its steps' included.
+
+    The secret of an OAuth2 client is not among them: it is read when a token is requested.
+    """
+    auth = definition.auth
+    yield from filter(None, (auth.password, auth.token, auth.key))
+    for step in definition.steps:
+        yield from secret_references(step.probe)
+
+
+def credential_header(auth: Auth, secrets: Secrets) -> tuple[str, str]:
+    """Return name and value of the header that authenticates a probe; no name without auth (docs/probing.md §4).
+
+    The value is empty with oauth2, whose token is requested when it is needed. Raises MissingSecretError.
+    """
+    if auth.kind == "none":
+        return "", ""
+    if auth.kind == "api_key":
+        return auth.header, _header_value(auth.key, secrets)
+    if auth.kind == "basic":
+        credentials = f"{auth.username}:{secrets.get(auth.password)}"
+        return "Authorization", f"Basic {b64encode(credentials.encode()).decode()}"
+    if auth.kind == "bearer":
+        return "Authorization", f"Bearer {_header_value(auth.token, secrets)}"
+    if auth.kind == "oauth2":
+        return "Authorization", ""
+    raise ValueError(f"auth kind {auth.kind} is unknown")
+
+
+def _header_value(reference: str, secrets: Secrets) -> str:
+    """Return a secret that is sent in a header as it is. Raises MissingSecretError."""
+    secret = secrets.get(reference)
+    if not all(" " <= character <= "~" for character in secret):
+        raise MissingSecretError(f"the credential {reference} cannot be sent: it holds more than printable ASCII")
+    return secret

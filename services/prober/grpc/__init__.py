@@ -1,14 +1,7 @@
-"""gRPC calls over HTTP/2, and the descriptors that describe their methods."""
+"""gRPC calls over HTTP/2, and the descriptors of their methods."""
 
-from services.prober.grpc.call import (
-    GrpcServer,
-    call_metadata,
-    call_unary,
-)
-from services.prober.grpc.descriptor_cache import (
-    DescriptorCache,
-    ServiceKey,
-)
+from services.prober.grpc.call import GrpcServer, call_metadata, call_unary
+from services.prober.grpc.descriptor_cache import DescriptorCache, ServiceKey
 from services.prober.grpc.descriptors import (
     HEALTH_CHECK,
     DescriptorError,

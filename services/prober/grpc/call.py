@@ -13,16 +13,16 @@ from typing import Final
 
 from services.core.model import Tls
 from services.prober.errors import UnusableError
-from services.prober.http import Http2Connection, Http2Request, WireRequest, send_request
+from services.prober.http import USER_AGENT, Http2Connection, Http2Request, WireRequest, send_request
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace
 from services.register.reading import unfit_for_grpc
 
 __all__ = ["CallResult", "GrpcServer", "call_metadata", "call_unary"]
 
-_USER_AGENT: Final = "peyvand-prober/1"
 _MARGIN_SECONDS: Final = 0.1
-_CODES: Final = (
+# By number.
+_CODES: Final = [
     "OK",
     "CANCELLED",
     "UNKNOWN",
@@ -40,7 +40,7 @@ _CODES: Final = (
     "UNAVAILABLE",
     "DATA_LOSS",
     "UNAUTHENTICATED",
-)
+]
 # The code for a status of HTTP where the answer itself does not state how the call ended.
 _HTTP_CODES: Final = {
     400: "INTERNAL",
@@ -81,7 +81,7 @@ def call_metadata(headers: Mapping[str, str], credential: tuple[str, str]) -> tu
 
     Values of names that end in ``-bin`` are in base64, as they are sent. Raises UnusableError.
     """
-    metadata = {"user-agent": _USER_AGENT} | {
+    metadata = {"user-agent": USER_AGENT} | {
         name.lower(): value for name, value in (*headers.items(), credential) if value
     }
     for name, value in metadata.items():

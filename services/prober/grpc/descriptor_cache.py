@@ -1,4 +1,4 @@
-"""Descriptors in use: of files, read again when they have changed, and of servers that describe themselves."""
+"""Descriptors in use: of files, read again when they have changed, and of servers with reflection."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from services.prober.grpc.descriptors import DescriptorError, Descriptors, read_
 
 __all__ = ["DescriptorCache"]
 
-# What a server has told of itself is asked for again after this many seconds.
+# Reflection is repeated after this many seconds.
 _FRESH_SECONDS: Final = 300.0
-_KEPT: Final = 1024
+_MAX_SERVERS: Final = 1024
 
 ServiceKey = tuple[str, int, bool, str]
 """Host, port, whether over TLS, and the name of a service."""
@@ -43,18 +43,18 @@ class DescriptorCache:
             raise DescriptorError(f"the descriptors in {path.name} cannot be read") from error
 
     def of_server(self, key: ServiceKey) -> Descriptors | None:
-        """Return what a server has told of a service, however long ago."""
-        known = self._reflected.get(key)
-        return known and known[1]
+        """Return the reflected descriptors of a server's service, however old; None when there are none."""
+        cached = self._reflected.get(key)
+        return cached and cached[1]
 
     def is_stale(self, key: ServiceKey) -> bool:
-        """Whether the server should be asked again when there is time."""
-        known = self._reflected.get(key)
-        return known is not None and known[0] <= self._clock()
+        """Return whether reflection should be repeated when there is time."""
+        cached = self._reflected.get(key)
+        return cached is not None and cached[0] <= self._clock()
 
     def keep(self, key: ServiceKey, descriptors: Descriptors) -> None:
-        """Remember what a server has told; of too many, the one asked longest ago is forgotten."""
+        """Cache reflected descriptors, in place of the oldest if there are too many."""
         self._reflected.pop(key, None)
         self._reflected[key] = (self._clock() + _FRESH_SECONDS, descriptors)
-        if len(self._reflected) > _KEPT:
+        if len(self._reflected) > _MAX_SERVERS:
             del self._reflected[next(iter(self._reflected))]

@@ -1,8 +1,8 @@
-"""Methods of gRPC services as descriptors describe them: JSON to the message that is asked, the answer's message to JSON.
+"""Methods of gRPC services by their descriptors: JSON to request messages, answer messages to JSON.
 
-The one module of the prober that speaks protobuf: messages of other parties' services are known only by descriptors.
-JSON is protobuf's own mapping with field names as in the .proto file, fields without presence always there: 64-bit
-numbers are texts, bytes are base64.
+The only module of the prober that uses protobuf: messages of other parties' services are known only by descriptors. JSON
+is protobuf's own mapping, with field names as in the .proto file and fields without presence always there: 64-bit numbers
+are texts, bytes are base64.
 """
 
 from __future__ import annotations
@@ -11,23 +11,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from types import ModuleType
+from importlib import import_module
 from typing import Final
 
 import orjson
-from google.protobuf import (
-    any_pb2,
-    api_pb2,
-    descriptor_pb2,
-    duration_pb2,
-    empty_pb2,
-    field_mask_pb2,
-    source_context_pb2,
-    struct_pb2,
-    timestamp_pb2,
-    type_pb2,
-    wrappers_pb2,
-)
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import Default, DescriptorPool
 from google.protobuf.json_format import Error, MessageToDict, Parse
 from google.protobuf.message import DecodeError, Message
@@ -51,22 +39,22 @@ __all__ = [
 ]
 
 _NOT_FOUND: Final = 5
-_MODULES: tuple[ModuleType, ...] = (
-    any_pb2,
-    api_pb2,
-    descriptor_pb2,
-    duration_pb2,
-    empty_pb2,
-    field_mask_pb2,
-    source_context_pb2,
-    struct_pb2,
-    timestamp_pb2,
-    type_pb2,
-    wrappers_pb2,
-)
-_WELL_KNOWN: Final[Mapping[str, descriptor_pb2.FileDescriptorProto]] = {
-    module.DESCRIPTOR.name: descriptor_pb2.FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb)
-    for module in _MODULES
+_WELL_KNOWN_FILES: Final = [
+    "any",
+    "api",
+    "descriptor",
+    "duration",
+    "empty",
+    "field_mask",
+    "source_context",
+    "struct",
+    "timestamp",
+    "type",
+    "wrappers",
+]
+_WELL_KNOWN: Final[Mapping[str, FileDescriptorProto]] = {
+    descriptor.name: FileDescriptorProto.FromString(descriptor.serialized_pb)
+    for descriptor in (import_module(f"google.protobuf.{name}_pb2").DESCRIPTOR for name in _WELL_KNOWN_FILES)
 }
 _FIELD = re.compile(r'no field named "(\w+)"|[Ff]ailed to parse (\w+) field')
 
@@ -76,7 +64,7 @@ class DescriptorError(UnusableError):
 
 
 class MethodNotFoundError(DescriptorError):
-    """The descriptors have no such method."""
+    """The descriptors, or the server's reflection, lack the method."""
 
 
 class GrpcAnswerError(ValueError):
@@ -85,7 +73,7 @@ class GrpcAnswerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class GrpcMethod:
-    """A unary method: its path in HTTP/2, and the types of what is asked and answered."""
+    """A unary method: its path in HTTP/2, and the types of request and answer."""
 
     path: str
     input: type[Message] = field(repr=False)
@@ -93,15 +81,15 @@ class GrpcMethod:
     pool: DescriptorPool = field(repr=False, default_factory=Default)
 
     def request(self, text: str) -> bytes:
-        """Return the message that a JSON text says, empty for an empty one. Raises DescriptorError."""
+        """Return the message that a JSON text describes, an empty one for no text. Raises DescriptorError."""
         message, name = self.input(), self.input.DESCRIPTOR.full_name
         try:
             Parse(text or "{}", message, descriptor_pool=self.pool)
             return message.SerializeToString()
         except (Error, DecodeError, TypeError, ValueError) as error:
-            # What protobuf says may hold values, which may be personal; the names of an object's fields are none.
-            found = _FIELD.search(str(error)) if text.lstrip().startswith("{") else None
-            where = f": its field `{found[1] or found[2]}`" if found else ""
+            # The library's text may hold values, which may be personal data. Names of fields are not.
+            match = _FIELD.search(str(error)) if text.lstrip().startswith("{") else None
+            where = f": its field `{match[1] or match[2]}`" if match else ""
             raise DescriptorError(f"the body is not JSON that fits {name}{where}") from error
 
     def answer(self, data: bytes) -> bytes:
@@ -122,7 +110,7 @@ class GrpcMethod:
                 )
             )
         except (Error, TypeError, ValueError, KeyError, AttributeError) as error:
-            raise GrpcAnswerError(f"the answer holds in {name} what has no form in JSON") from error
+            raise GrpcAnswerError(f"the answer's {name} cannot be expressed in JSON") from error
 
 
 HEALTH_CHECK: Final = GrpcMethod("/grpc.health.v1.Health/Check", HealthCheckRequest, HealthCheckResponse)
@@ -130,30 +118,30 @@ HEALTH_CHECK: Final = GrpcMethod("/grpc.health.v1.Health/Check", HealthCheckRequ
 
 
 class Descriptors:
-    """The services and messages of .proto files, each serialized as FileDescriptorProto, in any order.
+    """The services of .proto files, each file serialised as FileDescriptorProto, in any order.
 
-    The well-known types of protobuf need not be among them. Raises DescriptorError.
+    The well-known types of protobuf may be missing. Raises DescriptorError.
     """
 
     def __init__(self, files: Iterable[bytes]) -> None:
         protos = {proto.name: proto for proto in map(_read_file, files)}
         missing: set[str] = set()
-        asked = [name for proto in protos.values() for name in proto.dependency]
-        while asked:
-            name = asked.pop()
+        imported = [name for proto in protos.values() for name in proto.dependency]
+        while imported:
+            name = imported.pop()
             if name in protos:
                 continue
             if name in _WELL_KNOWN:
                 protos[name] = _WELL_KNOWN[name]
-                asked += protos[name].dependency
+                imported += protos[name].dependency
             else:
                 missing.add(name)
-        #: Files that are imported and not there.
+        #: Files that are imported but not there.
         self.missing = frozenset(missing)
         self._pool = DescriptorPool() if missing else _pool(protos)
 
     def method(self, call: str) -> GrpcMethod:
-        """Return the method called ``package.Service/Method``. Raises MethodNotFoundError, and DescriptorError when it streams."""
+        """Return the method ``package.Service/Method``. Raises MethodNotFoundError, and DescriptorError for streaming methods."""
         if self.missing:
             raise DescriptorError(f"the descriptors lack {min(self.missing)}, which they import")
         service, _, name = call.partition("/")
@@ -168,7 +156,7 @@ class Descriptors:
         )
 
 
-def _pool(protos: Mapping[str, descriptor_pb2.FileDescriptorProto]) -> DescriptorPool:
+def _pool(protos: Mapping[str, FileDescriptorProto]) -> DescriptorPool:
     pool = DescriptorPool()
     try:
         for name in TopologicalSorter({name: proto.dependency for name, proto in protos.items()}).static_order():
@@ -178,9 +166,9 @@ def _pool(protos: Mapping[str, descriptor_pb2.FileDescriptorProto]) -> Descripto
     return pool
 
 
-def _read_file(data: bytes) -> descriptor_pb2.FileDescriptorProto:
+def _read_file(data: bytes) -> FileDescriptorProto:
     try:
-        return descriptor_pb2.FileDescriptorProto.FromString(data)
+        return FileDescriptorProto.FromString(data)
     except DecodeError as error:
         raise DescriptorError("the descriptors cannot be read") from error
 
@@ -188,24 +176,24 @@ def _read_file(data: bytes) -> descriptor_pb2.FileDescriptorProto:
 def read_descriptor_set(data: bytes) -> Descriptors:
     """Read a FileDescriptorSet, as `protoc --include_imports --descriptor_set_out` writes it. Raises DescriptorError."""
     try:
-        files = descriptor_pb2.FileDescriptorSet.FromString(data).file
+        files = FileDescriptorSet.FromString(data).file
     except DecodeError as error:
         raise DescriptorError("the file is not a descriptor set") from error
     return Descriptors(file.SerializeToString() for file in files)
 
 
 def symbol_request(symbol: str) -> bytes:
-    """Return the message that asks server reflection for the file that declares a symbol, and what it imports."""
+    """Return the reflection request for the file that declares a symbol."""
     return ServerReflectionRequest(file_containing_symbol=symbol).SerializeToString()
 
 
 def file_request(name: str) -> bytes:
-    """Return the message that asks server reflection for a file."""
+    """Return the reflection request for a file."""
     return ServerReflectionRequest(file_by_filename=name).SerializeToString()
 
 
 def reflected_files(answers: Iterable[bytes]) -> list[bytes]:
-    """Return the files in the answers of server reflection. Raises MethodNotFoundError when it knows none, DescriptorError."""
+    """Return the files in answers of reflection. Raises MethodNotFoundError when the server knows none, DescriptorError."""
     files: list[bytes] = []
     for data in answers:
         try:

@@ -14,8 +14,9 @@ from services.prober.http.http2 import Http2Connection, Http2Request
 from services.prober.http.http_connection import HttpConnection
 from services.prober.transport import Outbound, ProbeTrace, handshake_factory, run_connection
 
-__all__ = ["WireRequest", "send_request", "wire_request"]
+__all__ = ["USER_AGENT", "WireRequest", "send_request", "wire_request"]
 
+USER_AGENT = "peyvand-prober/1"
 _PORTS = {"http": 80, "https": 443}
 # HTTP/2 expresses these otherwise, or not at all (RFC 9113, 8.2.2 and 8.3.1).
 _HTTP1_ONLY = frozenset(

@@ -14,7 +14,7 @@ import httpx
 import orjson
 
 from services.core.model import Probe
-from services.prober.http.exchange import send_request, wire_request
+from services.prober.http.exchange import USER_AGENT, send_request, wire_request
 from services.prober.http.token_cache import AccessToken, TokenCache, TokenError, TokenIssuer
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.secrets import MissingSecretError, Secrets
@@ -92,7 +92,7 @@ def _token_request(issuer: TokenIssuer, secret: str) -> httpx.Request:
     credentials = b64encode(f"{quote_plus(issuer.client_id)}:{quote_plus(secret)}".encode()).decode()
     form = {"grant_type": "client_credentials"} | ({"scope": issuer.scope} if issuer.scope else {})
     headers = {
-        "User-Agent": "peyvand-prober/1",
+        "User-Agent": USER_AGENT,
         "Accept": "application/json",
         "Connection": "close",
         "Authorization": f"Basic {credentials}",

@@ -9,12 +9,10 @@ import httpx
 from services.core.model import Probe, Tls
 from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
-from services.prober.http import TokenIssuer, WireRequest, token_issuer, wire_request
+from services.prober.http import USER_AGENT, TokenIssuer, WireRequest, token_issuer, wire_request
 from services.prober.secrets import credential_header
 
 __all__ = ["HttpTarget", "add_cookies", "build_http_target"]
-
-_USER_AGENT = "peyvand-prober/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment
     """Build a target of a definition whose texts are filled in. Raises MissingSecretError, UnusableError and ValueError."""
     headers, body = definition.headers, definition.body
     names = {name.lower() for name in headers}
-    defaults = {"User-Agent": _USER_AGENT, "Accept": "*/*", "Connection": "close"}
+    defaults = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
     sent = {name: value for name, value in defaults.items() if name.lower() not in names} | dict(headers)
     # httpx encodes text as ASCII only.
     encoded = [(name.encode(), value.strip().encode()) for name, value in sent.items()]

@@ -17,11 +17,11 @@ from services.prober.tls.verification import ChainVerifier
 __all__ = ["TrustStore"]
 
 # A replaced CA file is noticed within this many seconds.
-_RECHECKED = 10.0
+_RECHECK_SECONDS = 10.0
 
 
 class TrustStore:
-    """The trust of each TLS profile, read once and again when its file changes."""
+    """The verifier of each TLS profile."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -29,16 +29,17 @@ class TrustStore:
         self._facts_only = ChainVerifier(())
 
     def get(self, ca: str, *, verify: bool) -> ChainVerifier:
-        """Return what a profile believes: ``ca`` is ``file:PATH``, empty for the system's. Raises MissingSecretError."""
+        """Return a profile's verifier; ``ca`` is ``file:PATH``, empty for the system's. Raises MissingSecretError."""
         if not verify:
             return self._facts_only
         watched = self._files.get(ca)
         if watched is None:
-            path = Path(ca.removeprefix("file:") if ca else _system_bundle())
+            system = ssl.get_default_verify_paths().cafile or certifi.where()
+            path = Path(ca.removeprefix("file:") if ca else system)
             watched = self._files[ca] = WatchedFiles(
                 (path,),
                 lambda: ChainVerifier(read_certificates(path.read_bytes())),
-                interval=_RECHECKED,
+                interval=_RECHECK_SECONDS,
                 clock=self._clock,
             )
         try:
@@ -46,7 +47,3 @@ class TrustStore:
         except (OSError, ValueError) as error:
             name = watched.paths[0].name
             raise MissingSecretError(f"the authorities in {name} cannot be read: {error}") from error
-
-
-def _system_bundle() -> str:
-    return ssl.get_default_verify_paths().cafile or certifi.where()

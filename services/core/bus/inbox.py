@@ -1,4 +1,4 @@
-"""Answers of several messages each, on one subscription for all of them."""
+"""Replies of several messages to one request, on one subscription for all requests."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["ReplyInbox"]
 
 
 class ReplyInbox:
-    """Tells apart, by the last token of the subject they come on, which request messages answer.
+    """Sorts replies to requests by the last token of their subject.
 
-    No token comes twice, so what arrives after nobody waits for it any more reaches nobody. The client subscribes anew
-    after a reconnection.
+    No token is used twice, so a reply that arrives after its request was given up is dropped. The client renews the
+    subscription after a reconnection.
     """
 
     def __init__(self, inbox: str) -> None:
@@ -26,17 +26,17 @@ class ReplyInbox:
 
     @classmethod
     async def subscribed(cls, client: Client) -> ReplyInbox:
-        """Subscribe to an inbox of our own, for as long as the client lives."""
+        """Subscribe to a new inbox, for as long as the client lives."""
         replies = cls(client.new_inbox())
         await client.subscribe(f"{replies._inbox}.*", cb=replies._take)
         return replies
 
     @contextmanager
     def expected(self) -> Iterator[tuple[str, asyncio.Queue[Msg]]]:
-        """Give a subject to be answered on, and the queue that holds what has come on it until the context is left."""
+        """Yield a reply subject and the queue of what arrives on it until the context is left."""
         self._last += 1
         subject = f"{self._inbox}.{self._last}"
-        # A queue of our own: next_msg waits by asyncio.wait_for, which on Python 3.11 can swallow a cancellation.
+        # Not next_msg of nats-py: it uses asyncio.wait_for, which on Python 3.11 can swallow a cancellation.
         queue = self._waiting[subject] = asyncio.Queue()
         try:
             yield subject, queue

@@ -1,7 +1,7 @@
-"""Values too large for one message: cut into parts, and put together again only when whole. Pure.
+"""Values too large for one message: split into parts, and joined only when all are there. Pure.
 
-The parts of a value stand under keys of their own, `part.<key>.<generation>.<n>`, the generation being the beginning of
-the value's hash; the key itself holds no more than what they must add up to, as a header of the message.
+Part ``n`` is stored under the key `part.<key>.<generation>.<n>`, where the generation is the beginning of the value's hash.
+The message under the key itself is empty; its header holds count, size and hash of the whole value.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from hashlib import sha256
 __all__ = ["MAX_VALUE_BYTES", "PARTS_HEADER", "PARTS_PATTERN", "ValueParts", "join_parts", "key_of_part", "split_value"]
 
 MAX_VALUE_BYTES = 1_000_000
-"""Bytes of the largest value that stays whole, and of a part: a message may have 1 MiB, its headers included."""
+"""Bytes of the largest value stored as one message, and of a part: a message may have 1 MiB with its headers."""
 
 PARTS_HEADER = "Peyvand-Parts"
-"""The header of a message whose value is kept as parts: `<count>-<size>-<sha256>`."""
+"""The header of a message whose value is stored as parts: `<count>-<size>-<sha256>`."""
 
 PARTS_PATTERN = "part.>"
-"""Every key of a part."""
+"""Matches every key of a part."""
 
-_WRITTEN = re.compile(r"([0-9]{1,4})-([0-9]{1,12})-([0-9a-f]{64})", re.ASCII)
-_GENERATION = 32  # hexadecimal digits of the hash: enough for two values of one key never to share any
+_HEADER = re.compile(r"([0-9]{1,4})-([0-9]{1,12})-([0-9a-f]{64})", re.ASCII)
+_GENERATION_DIGITS = 32  # of the hash: enough that two values of one key never share a generation
 
 
 @dataclass(frozen=True, slots=True)
 class ValueParts:
-    """What the parts of one value add up to: how many, bytes in all, and the hash of the whole."""
+    """The number of parts of one value, its size in bytes and its hash."""
 
     count: int
     size: int
@@ -41,34 +41,34 @@ class ValueParts:
 
     @classmethod
     def parse(cls, header: str) -> ValueParts:
-        """Read a header; one that cannot be read names parts that add up to nothing."""
-        found = _WRITTEN.fullmatch(header)
-        return cls(int(found[1]), int(found[2]), found[3]) if found else cls(0, -1, header)
+        """Read a header; one that cannot be read describes no value that any parts join to."""
+        match = _HEADER.fullmatch(header)
+        return cls(int(match[1]), int(match[2]), match[3]) if match else cls(0, -1, header)
 
     @property
     def header(self) -> str:
-        """What a header says of them."""
+        """The value of PARTS_HEADER."""
         return f"{self.count}-{self.size}-{self.sha256}"
 
     def keys(self, key: str) -> list[str]:
-        """Return where the parts of a key's value stand, in order."""
-        return [f"part.{key}.{self.sha256[:_GENERATION]}.{at}" for at in range(self.count)]
+        """Return the keys of the parts, in order."""
+        return [f"part.{key}.{self.sha256[:_GENERATION_DIGITS]}.{number}" for number in range(self.count)]
 
 
 def split_value(value: bytes) -> list[bytes]:
-    """Cut a value into its parts, all but the last of LARGEST bytes."""
+    """Split a value into parts, all but the last of MAX_VALUE_BYTES."""
     return [value[start : start + MAX_VALUE_BYTES] for start in range(0, len(value), MAX_VALUE_BYTES)]
 
 
 def join_parts(parts: ValueParts, contents: Sequence[bytes | None]) -> bytes | None:
-    """Return the value; None when a part is missing or they are not those of this value."""
-    found = [content for content in contents if content is not None]
-    if len(found) != len(contents) or sum(map(len, found)) != parts.size:
+    """Return the value; None when a part is missing or the parts are not those of this value."""
+    present = [content for content in contents if content is not None]
+    if len(present) != len(contents) or sum(map(len, present)) != parts.size:
         return None
-    value = b"".join(found)
+    value = b"".join(present)
     return value if sha256(value).hexdigest() == parts.sha256 else None
 
 
 def key_of_part(part: str) -> str:
-    """Return the key whose value a part belongs to."""
+    """Return the key of the value that a part belongs to."""
     return part.removeprefix("part.").rsplit(".", 2)[0]

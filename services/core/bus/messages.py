@@ -1,4 +1,4 @@
-"""What direct get returns: stored messages and their headers."""
+"""Stored messages as direct get returns them, and their headers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 class StoredMessage:
     """One stored message; ``time`` is when the stream stored it, in epoch seconds; ``deleted`` marks a KV tombstone.
 
-    ``parts`` are those that hold the value of a KV entry where it is too large for one message.
+    ``parts`` describes the parts of a KV value that is too large for one message.
     """
 
     sequence: int
@@ -41,7 +41,7 @@ class StoredMessage:
 class StreamState:
     """When a stream was created (as the server writes it) and the sequences it holds; last = first - 1 when empty.
 
-    ``messages`` are kept of it, of ``size`` bytes. ``now`` is the server's clock at the answer, in epoch seconds.
+    It holds ``messages`` of ``size`` bytes together. ``now`` is the server's clock, in epoch seconds.
     """
 
     created: str
@@ -53,17 +53,17 @@ class StreamState:
 
 
 def key_of(bucket: str, subject: str) -> str:
-    """The key of a KV bucket behind a subject."""
+    """Return the key of a KV bucket that a subject stands for."""
     return subject.removeprefix(kv_subject(bucket, ""))
 
 
 def status_of(reply: Msg) -> str | None:
-    """The status of a reply that carries no stored message, such as 404 or 204 (the end of a batch)."""
+    """Return the status of a reply without a stored message, such as 404 or 204 (the end of a batch)."""
     return (reply.headers or {}).get("Status")
 
 
 def status_text(reply: Msg) -> str:
-    """What the server says of a status."""
+    """Return the server's description of a status."""
     return (reply.headers or {}).get("Description", "no reason given")
 
 
@@ -74,19 +74,19 @@ def is_deleted(reply: Msg) -> bool:
 
 
 def moment_of(text: str) -> float:
-    """What the server writes of a moment, RFC 3339 with nanoseconds and always UTC, in epoch seconds to the microsecond."""
+    """Return a time written by the server, RFC 3339 with nanoseconds in UTC, in epoch seconds to the microsecond."""
     return datetime.fromisoformat(text.rstrip("Z")[:26]).replace(tzinfo=UTC).timestamp()
 
 
 def message_of(reply: Msg) -> StoredMessage:
-    """The stored message a reply carries."""
+    """Return the stored message in a reply."""
     headers = reply.headers or {}
-    written = headers.get(PARTS_HEADER)
+    parts = headers.get(PARTS_HEADER)
     return StoredMessage(
         sequence=int(headers["Nats-Sequence"]),
         subject=headers["Nats-Subject"],
         data=reply.data,
         time=moment_of(headers["Nats-Time-Stamp"]),
         deleted=is_deleted(reply),
-        parts=None if written is None else ValueParts.parse(written),
+        parts=None if parts is None else ValueParts.parse(parts),
     )

@@ -34,7 +34,7 @@ REGISTER_BUCKET = "register"
 INDICATOR_BUCKET = "indicator"
 
 STREAMS = (MEASUREMENTS, EXCHANGES, INDICATORS, f"KV_{REGISTER_BUCKET}", f"KV_{INDICATOR_BUCKET}")
-"""Every stream, those behind buckets among them."""
+"""Every stream, those of buckets included."""
 
 SHARDS = 16
 
@@ -49,50 +49,50 @@ DETAIL_SECONDS = 48 * 3600
 
 
 def shard_of(consumer: str) -> int:
-    """The shard of a consumer agency: CRC32 of its id modulo 16."""
+    """Return the shard of a consumer agency: CRC32 of its id modulo 16."""
     return crc32(consumer.encode()) % SHARDS
 
 
 def measurement_subject(vantage: str, number: int | str) -> str:
-    """Subject of the measurements of one vantage and shard."""
+    """Return the subject of the measurements of one vantage and shard."""
     return f"peyvand.v1.measurement.{vantage}.{number}"
 
 
 def exchange_subject(bus: str, number: int | str) -> str:
-    """Subject of the exchange summaries of one data bus and shard."""
+    """Return the subject of the exchange summaries of one data bus and shard."""
     return f"peyvand.v1.exchange.{bus}.{number}"
 
 
 def indicator_subject(kind: str, entity: str, window_days: int | str) -> str:
-    """Subject of one published indicator."""
+    """Return the subject of one published indicator."""
     return f"peyvand.v1.indicator.{kind}.{entity}.{window_days}"
 
 
 def consumer_key(agency: str) -> str:
-    """Key in bucket ``indicator`` of an agency's block; ``*`` matches every agency."""
+    """Return the key in bucket ``indicator`` of an agency's block; ``*`` matches every agency."""
     return f"consumer.{agency}"
 
 
 def slot_key(agency: str, number: int | str) -> str:
-    """Key in bucket ``indicator`` of an agency's slot block, by first slot // SLOTS_PER_BLOCK; ``*`` matches every one."""
+    """Return the key in bucket ``indicator`` of an agency's slot block, by first slot // SLOTS_PER_BLOCK; ``*`` matches every one."""
     return f"slot.{agency}.{number}"
 
 
 def recent_key(agency: str, part: int | str) -> str:
-    """Key in bucket ``indicator`` of one part of what was last measured of an agency's targets; ``*`` matches every one."""
+    """Return the key in bucket ``indicator`` of one part of what was last measured of an agency's targets; ``*`` matches every one."""
     return f"latest.{agency}.{part}"
 
 
 def heartbeat_subject(vantage: str, prober: str) -> str:
-    """Subject on which one prober says that it is alive."""
+    """Return the subject of the heartbeats of one prober."""
     return f"peyvand.v1.heartbeat.{vantage}.{prober}"
 
 
 def kv_stream(bucket: str) -> str:
-    """The stream behind a KV bucket."""
+    """Return the stream of a KV bucket."""
     return f"KV_{bucket}"
 
 
 def kv_subject(bucket: str, key: str) -> str:
-    """The subject behind a key (or pattern of keys) of a KV bucket."""
+    """Return the subject of a key (or pattern of keys) of a KV bucket."""
     return f"$KV.{bucket}.{key}"

@@ -1,6 +1,6 @@
-"""nats-py's client, and the connections it leaves open.
+"""nats-py's client, patched where it leaves connections open.
 
-It does not say which connection it has, so its private names are used here, and nowhere else.
+It has no public name for its connection, so this module, and no other, uses its private names.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ _CANCELLATIONS = 5
 
 
 class PatchedNatsClient(Client):
-    """A client that waits for no server that says nothing: not to leave it, and not to go to another."""
+    """A client that waits for no silent server, neither when it disconnects nor when it reconnects to another."""
 
     async def leave(self) -> None:
-        """Close the connection, and end it where that takes too long; what was still to be sent is then lost."""
+        """Close the connection, and abort it when that takes too long, in which case unsent data is lost."""
         try:
-            # A handshake under way would be waited for without end: nobody tells its connection that it is closed.
+            # Closing would wait for ever for a handshake under way: its connection is never told to close.
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.close()
         except OSError:  # the server is gone or silent
-            self._let_go()
-        await self._reconnect_no_more()
+            self._abort()
+        await self._stop_reconnecting()
 
-    def hang_up(self) -> None:
-        """End a connection that failed before it was one: nats-py forgets it where it tries again, and leaves it open."""
+    def abort_handshake(self) -> None:
+        """Abort a connection that failed while connecting: nats-py forgets it when it retries, and leaves it open."""
         if self.is_connecting:
-            self._let_go()
+            self._abort()
 
-    async def _reconnect_no_more(self) -> None:
-        """End the task that reconnects: nats-py cancels it once, and where a handshake ends at that moment it goes on."""
+    async def _stop_reconnecting(self) -> None:
+        """End the task that reconnects: nats-py cancels it once, which a handshake that ends at that moment swallows."""
         task = self._reconnection_task
         for _ in range(_CANCELLATIONS):
             if task is None or task.done():
@@ -43,20 +43,20 @@ class PatchedNatsClient(Client):
             task.cancel()
             await asyncio.wait({task}, timeout=_CLOSE_SECONDS / _CANCELLATIONS)
             self._status = Client.CLOSED
-            self._let_go()
+            self._abort()
 
     async def _attempt_reconnect(self) -> None:
-        # nats-py would first wait until the connection is closed, which asyncio does when all that was written is sent:
-        # to a server that takes nothing any more, never.
-        self._let_go()
+        # nats-py would first wait until the connection is closed, which asyncio does once all written data is sent: never,
+        # if the server has stopped reading.
+        self._abort()
         await super()._attempt_reconnect()
 
-    def _let_go(self) -> None:
+    def _abort(self) -> None:
         transport: Any = self._transport
-        writer = None if transport is None else transport._io_writer  # noqa: SLF001  # it is nowhere else
+        writer = None if transport is None else transport._io_writer  # noqa: SLF001  # there is no public name
         if writer is None:
             return
         if writer.transport is None:
-            # So asyncio leaves it where the server ended the handshake; it can be closed with the connection beneath.
+            # asyncio leaves it so when the server ended the TLS handshake; the connection below can still be closed.
             writer._transport = transport._bare_io_writer.transport  # noqa: SLF001
         writer.transport.abort()

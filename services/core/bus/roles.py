@@ -1,7 +1,7 @@
-"""Who may do what on the bus: one nkey user per role, with least privilege (docs/design.md §5.2).
+"""Roles on the bus: one nkey user per role, with least privilege (docs/design.md §5.2).
 
-Nobody but admin may create a JetStream consumer: whoever may could have messages delivered to subjects on which it may
-not publish. Everything is therefore read by direct get, and each user has an inbox prefix of its own, its public key.
+Only admin may create a JetStream consumer: with one, a user could have messages delivered to subjects on which it may not
+publish. Everything is therefore read by direct get, and each user has its own inbox prefix, made of its public key.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ROLES = ("admin", "register", "prober", "collector", "scorer", "api", "dump")
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """Subjects a user may publish and subscribe to; its own inbox comes on top."""
+    """Subjects that a user may publish and subscribe to, besides its own inbox."""
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One nkey user: the public key names it, the seed proves it and is never logged."""
+    """One nkey user: its public key identifies it; its seed is secret and never logged."""
 
     role: str
     public_key: str
@@ -64,7 +64,7 @@ class User:
 
 
 def _get(*streams: str) -> tuple[str, ...]:
-    """Subjects of direct get, whole stream and by last subject."""
+    """Return the subjects of direct get, by sequence and by last subject."""
     return tuple(f"$JS.API.DIRECT.GET.{stream}{tail}" for stream in streams for tail in ("", ".>"))
 
 
@@ -73,14 +73,14 @@ def _info(*streams: str) -> tuple[str, ...]:
 
 
 def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
-    """Permissions per role; the prober's are those of one vantage, the collector's those of one data bus."""
+    """Return the permissions of each role; the prober's are for one vantage, the collector's for one data bus."""
     register = kv_stream(REGISTER_BUCKET)
     indicator = kv_stream(INDICATOR_BUCKET)
     register_changes = kv_subject(REGISTER_BUCKET, ">")
     heartbeats = heartbeat_subject(vantage, "*")
     streams = (MEASUREMENTS, EXCHANGES)
     return {
-        "admin": Permissions(("$JS.API.>", "$JS.SNAPSHOT.>")),  # the second to keep streams in files and put them back
+        "admin": Permissions(("$JS.API.>", "$JS.SNAPSHOT.>")),  # the second for backup and restore
         "register": Permissions((register_changes, *_get(register), *_info(register)), (register_changes,)),
         "prober": Permissions(
             (measurement_subject(vantage, "*"), heartbeats, *_get(register)), (register_changes, heartbeats)
@@ -90,8 +90,8 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
             (
                 kv_subject(INDICATOR_BUCKET, ">"),
                 indicator_subject("*", "*", "*"),
-                *_get(register, *streams, indicator),  # its own publication is what it remembers by
-                *_info(*streams, INDICATORS, register, indicator),  # how full they are is on its /metrics
+                *_get(register, *streams, indicator),  # it resumes from its own publications
+                *_info(*streams, INDICATORS, register, indicator),  # it exposes their sizes on /metrics
             ),
             (register_changes, measurement_subject("*", "*"), exchange_subject("*", "*")),
         ),
@@ -104,7 +104,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
 
 
 def inbox_prefix(public_key: str) -> str:
-    """The inbox prefix that belongs to one user alone."""
+    """Return the inbox prefix of one user."""
     return f"_INBOX.{public_key}"
 
 
@@ -132,7 +132,7 @@ def read_user(path: Path, role: str) -> User:
 
 
 def write_seed(path: Path) -> None:
-    """Make a new user's seed, readable by its owner alone."""
+    """Create the seed of a new user, readable by its owner only."""
     seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -140,7 +140,7 @@ def write_seed(path: Path) -> None:
 
 
 def write_users(credentials: Path) -> dict[str, User]:
-    """Create the seeds that are missing under ``credentials`` (0600, in a 0700 folder); return all users by role."""
+    """Create missing seeds in the folder ``credentials`` (files 0600, folder 0700); return all users by role."""
     credentials.mkdir(mode=0o700, parents=True, exist_ok=True)
     for role in ROLES:
         path = _seed_path(credentials, role)

@@ -1,7 +1,7 @@
-"""Streams kept in files and put back, with every sequence, by JetStream's own snapshots.
+"""Backup and restore of streams, with every sequence, by JetStream's own snapshots.
 
-A stream's folder holds what the `nats` command line keeps of it too, so that either can put it back: ``stream.tar.s2``, the
-server's archive as it came, and ``backup.json``, its configuration and state, which is written last.
+The folder of a backup has the layout of the `nats` command line, so that either can restore it: ``stream.tar.s2``, the
+server's archive as received, and ``backup.json``, the stream's configuration and state, which is written last.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ __all__ = ["restore_stream", "save_stream"]
 _ARCHIVE, _DESCRIPTION = "stream.tar.s2", "backup.json"
 _CHUNK_BYTES = 128 << 10
 _SECONDS = 30.0  # for each step, not for the whole
-_INTEREST_SECONDS = 10.0  # for the servers of a cluster to hear which of them listens for the chunks
+_INTEREST_SECONDS = 10.0  # until every server of a cluster knows which of them is subscribed to the chunks
 
 
 async def save_stream(bus: Streams, stream: str, folder: Path) -> int:
-    """Write a stream as it is now into a new folder; returns its last sequence. Needs role admin.
+    """Write a stream as it is now into a new folder; return its last sequence. Needs role admin.
 
-    Raises BusError when the bus does not give it whole, StateError when the folder cannot be written or is there already.
+    Raises BusError when the bus does not send it whole, StateError when the folder exists or cannot be written.
     """
     what = f"keeping stream {stream}"
     subject = bus.client.new_inbox()
@@ -39,11 +39,11 @@ async def save_stream(bus: Streams, stream: str, folder: Path) -> int:
     request = {"deliver_subject": subject, "chunk_size": _CHUNK_BYTES, "no_consumers": True}
     try:
         folder.mkdir(parents=True)
-        answer = await _ask(bus, f"$JS.API.STREAM.SNAPSHOT.{stream}", json.dumps(request).encode(), what)
+        answer = await _request(bus, f"$JS.API.STREAM.SNAPSHOT.{stream}", json.dumps(request).encode(), what)
         with (folder / _ARCHIVE).open("wb") as archive:
             await _receive(bus, queue, archive, what)
-        described = {"config": answer["config"], "state": answer["state"]}
-        (folder / _DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n", "utf-8")
+        description = {"config": answer["config"], "state": answer["state"]}
+        (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", "utf-8")
     except OSError as error:
         raise StateError(f"{what} in {folder} failed: {error.strerror}") from error
     finally:
@@ -52,7 +52,7 @@ async def save_stream(bus: Streams, stream: str, folder: Path) -> int:
 
 
 async def _receive(bus: Streams, queue: asyncio.Queue[Msg], archive: IO[bytes], what: str) -> None:
-    """Write chunks until the empty one that ends them; the server sends on while the earlier ones are acknowledged."""
+    """Write chunks until the empty one that ends them; each is acknowledged, which makes the server send more."""
     while True:
         try:
             async with asyncio.timeout(_SECONDS):
@@ -69,65 +69,65 @@ async def _receive(bus: Streams, queue: asyncio.Queue[Msg], archive: IO[bytes], 
 
 
 async def restore_stream(bus: Streams, folder: Path) -> int:
-    """Put back a stream that `save_stream` kept; returns its last sequence. An empty stream gives way to it. Needs role admin.
+    """Restore a stream that `save_stream` wrote; return its last sequence. It replaces an empty one. Needs role admin.
 
-    Raises BusError when the bus has a stream of that name with messages in it or refuses, StateError when the folder does
-    not hold a stream as it was kept.
+    Raises BusError when the bus refuses or has a stream of that name that held messages, StateError when the folder does
+    not hold a backup.
     """
     try:
-        described = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
-        stream, last = str(described["config"]["name"]), int(described["state"]["last_seq"])
+        description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
+        stream, last = str(description["config"]["name"]), int(description["state"]["last_seq"])
         archive = (folder / _ARCHIVE).open("rb")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StateError(f"{folder} does not hold a stream as `peyvand bus backup` keeps it: {error}") from error
     what = f"restoring stream {stream}"
     with archive:
-        await _make_way(bus, stream)
-        answer = await _ask(bus, f"$JS.API.STREAM.RESTORE.{stream}", json.dumps(described).encode(), what)
-        answered: dict[str, Any] = {}
+        await _delete_empty(bus, stream)
+        answer = await _request(bus, f"$JS.API.STREAM.RESTORE.{stream}", json.dumps(description).encode(), what)
+        reply: dict[str, Any] = {}
         for chunk in _chunks(archive):
-            answered = await _hand_over(bus, answer["deliver_subject"], chunk, what)
-    found = int(answered.get("state", {}).get("last_seq", -1))
-    if found != last:
-        raise BusError(f"{what} failed: it ends at message {found}, and was kept up to {last}")
+            reply = await _send_chunk(bus, answer["deliver_subject"], chunk, what)
+    restored = int(reply.get("state", {}).get("last_seq", -1))
+    if restored != last:
+        raise BusError(f"{what} failed: it ends at message {restored}, and was kept up to {last}")
     return last
 
 
 def _chunks(archive: IO[bytes]) -> Iterator[bytes]:
-    """The archive in pieces, and an empty one that ends it."""
+    """Yield the archive in chunks, and an empty one that ends it."""
     while chunk := archive.read(_CHUNK_BYTES):
         yield chunk
     yield b""
 
 
-async def _make_way(bus: Streams, stream: str) -> None:
-    """Remove a stream that never held a message. Raises BusError for one that did."""
+async def _delete_empty(bus: Streams, stream: str) -> None:
+    """Delete a stream that never held a message. Raises BusError if it did."""
     try:
         state = await bus.stream_state(stream)
     except BusError:
-        return  # there is none; whatever else it is, the restore will say
+        return  # it does not exist; any other problem, the restore will report
     if state.last > 0:
         raise BusError(f"stream {stream} is there, and has held {state.last} messages: restore into an empty bus")
-    await _ask(bus, f"$JS.API.STREAM.DELETE.{stream}", b"", f"making way for stream {stream}")
+    await _request(bus, f"$JS.API.STREAM.DELETE.{stream}", b"", f"making way for stream {stream}")
 
 
-async def _hand_over(bus: Streams, subject: str, chunk: bytes, what: str) -> dict[str, Any]:
-    """Give one chunk to whichever server restores.
+async def _send_chunk(bus: Streams, subject: str, chunk: bytes, what: str) -> dict[str, Any]:
+    """Send one chunk to the server that restores.
 
-    In a cluster that may be another one than ours, which can hear where the chunks are listened for after it passed on the
-    answer that names the subject. A chunk nobody listened for reached nobody, so it may be given again.
+    In a cluster this may be another server than ours, and our server may learn of its subscription only after passing on
+    the answer that names the subject. A chunk without a subscriber reached no server, so it is sent again.
     """
     deadline = time.monotonic() + _INTEREST_SECONDS
     while True:
         try:
-            return await _ask(bus, subject, chunk, what)
+            return await _request(bus, subject, chunk, what)
         except BusError as error:
             if not isinstance(error.__cause__, nats.errors.NoRespondersError) or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.05)
 
 
-async def _ask(bus: Streams, subject: str, payload: bytes, what: str) -> dict[str, Any]:
+async def _request(bus: Streams, subject: str, payload: bytes, what: str) -> dict[str, Any]:
     try:
         reply = await bus.client.request(subject, payload, timeout=_SECONDS)
     except (nats.errors.Error, OSError, TimeoutError) as error:

@@ -1,7 +1,7 @@
-"""Streams: publishing, reading, following. Every call has a deadline; failures are BusError.
+"""Streams: publishing, reading, following. Every call has a deadline; failures raise BusError.
 
-Streams and buckets are read by batched direct get (nats-server 2.11 or newer), which needs no JetStream consumer,
-keeps no position on the server and therefore cannot lose one; a core subscription merely says when to look.
+Streams and buckets are read by batched direct get (nats-server 2.11 or newer). It needs no JetStream consumer, so there is
+no position on the server that could be lost; a core subscription only signals when to read.
 """
 
 from __future__ import annotations
@@ -27,42 +27,42 @@ from services.core.tasks import propagate_cancellation
 __all__ = ["RETRY_SECONDS", "Streams", "error_text"]
 
 RETRY_SECONDS = 0.2
-"""How long to wait before asking again a bus that did not answer."""
+"""How long to wait before a failed request is repeated."""
 
-_LOOK_SECONDS = 1.0  # how long a follower waits for a sign before it looks anyway
-_SAME_SECONDS = 5.0  # how often one that hears nothing makes sure that the stream is the one it has read
-_A_MOMENT = timedelta(milliseconds=1)  # more than is lost of a time of storing on its way through a float
+_POLL_SECONDS = 1.0  # how long a follower waits for a signal before it reads anyway
+_RECHECK_SECONDS = 5.0  # how often an idle follower checks that the stream is still the one it has read
+_TIME_ERROR = timedelta(milliseconds=1)  # more than a stored time loses as a float
 _BATCH_BYTES = 8 << 20
 _TRANSIENT = (nats.errors.Error, OSError, TimeoutError)
 
 
 class Streams:
-    """What a component may ask of streams, over one connection."""
+    """Streams over one connection."""
 
     def __init__(self, client: Client, role: str, replies: ReplyInbox) -> None:
         self._client = client
         self._role = role
         self._replies = replies
-        self._failing: set[asyncio.Event] = set()  # the signs of followers that could not read when they last looked
+        self._failing: set[asyncio.Event] = set()  # signals of followers whose last read failed
         self.jetstream: JetStreamContext = client.jetstream()
 
     @property
     def client(self) -> Client:
-        """The connection itself, for what no component asks of streams: keeping them in files and putting them back."""
+        """The connection itself, for backup and restore."""
         return self._client
 
     @property
     def connected(self) -> bool:
-        """Whether the server answers at this moment."""
+        """Whether the server is connected at this moment."""
         return self._client.is_connected
 
     @property
     def following(self) -> bool:
-        """Whether whatever is followed could be read when it was last looked at: a stream may be gone from a good server."""
+        """Whether every follower's last read succeeded: a stream may be gone from a server that is up."""
         return not self._failing
 
     async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:
-        """Publish to a stream and return the sequence it was stored at, once it is on disk.
+        """Publish to a stream and return the sequence of the message once it is on disk.
 
         The same ``message_id`` within two minutes is stored once. Raises BusError when not acknowledged in time.
         """
@@ -89,37 +89,37 @@ class Streams:
         return int(ack.seq)
 
     async def follow(self, stream: str, start: int, *, pattern: str = ">") -> AsyncIterator[StoredMessage]:
-        """Every message of a stream from ``start`` on, for ever, across disconnections.
+        """Yield every message of a stream from ``start`` on, for ever, across disconnections.
 
-        When the stream is deleted and made again, every message of the new one; of one that was restored to an earlier
-        state, all that it holds as soon as another is stored.
+        When the stream is deleted and created again, every message of the new one follows; when it was restored to an
+        earlier state, everything it holds follows as soon as another message is stored.
         """
-        sign, clock = asyncio.Event(), asyncio.get_running_loop().time
-        newest, due = 0.0, clock() + _SAME_SECONDS
+        signal, clock = asyncio.Event(), asyncio.get_running_loop().time
+        newest, due = 0.0, clock() + _RECHECK_SECONDS
 
         async def on_message(_: Msg) -> None:
-            sign.set()
+            signal.set()
 
         with propagate_cancellation():
             subscription = await self._client.subscribe(pattern, cb=on_message)
         try:
             while True:
-                told = sign.is_set()
-                sign.clear()
+                signalled = signal.is_set()
+                signal.clear()
                 try:
                     messages = await self.read(stream, start, pattern=pattern)
-                    if not messages and newest and (told or clock() >= due):
-                        due = clock() + _SAME_SECONDS
-                        if await self._is_anew(stream, start, newest, pattern):
+                    if not messages and newest and (signalled or clock() >= due):
+                        due = clock() + _RECHECK_SECONDS
+                        if await self._is_recreated(stream, start, newest, pattern):
                             logger().warning("stream_made_anew", stream=stream, read_before=start - 1)
                             start = 1
                             continue
                 except BusError as error:
-                    self._failing.add(sign)
+                    self._failing.add(signal)
                     logger().warning("bus_read_failed", stream=stream, reason=str(error))
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
-                self._failing.discard(sign)
+                self._failing.discard(signal)
                 for message in messages:
                     yield message
                 if messages:
@@ -127,29 +127,29 @@ class Streams:
                     newest = max(newest, *(message.time for message in messages))
                     continue
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_SECONDS):
-                        await sign.wait()
+                    async with asyncio.timeout(_POLL_SECONDS):
+                        await signal.wait()
         finally:
-            self._failing.discard(sign)
+            self._failing.discard(signal)
             if self._client.is_connected:
                 await subscription.unsubscribe()
 
-    async def _is_anew(self, stream: str, start: int, newest: float, pattern: str) -> bool:
-        """Whether the stream is another than the one of which all before ``start`` was read, up to the time ``newest``.
+    async def _is_recreated(self, stream: str, start: int, newest: float, pattern: str) -> bool:
+        """Whether the stream is no longer the one that was read up to ``start``, the last message stored at ``newest``.
 
-        Then its sequences have begun anew, and of those before ``start`` one was stored later. A replica that lags behind
-        has none, and few roles may ask for when a stream was created.
+        If it was created again, its sequences began again, so a sequence before ``start`` was stored later than ``newest``.
+        A replica that lags behind has no such message. Few roles may request the time at which a stream was created.
         """
-        since = datetime.fromtimestamp(newest, UTC) + _A_MOMENT
+        since = datetime.fromtimestamp(newest, UTC) + _TIME_ERROR
         later = await self.read(stream, start, pattern=pattern, limit=1, since=since)
         return bool(later) and later[0].sequence < start
 
     async def stream_state(self, stream: str) -> StreamState:
-        """When a stream was created and which sequences it holds. Raises BusError when there is no such stream."""
+        """Return when a stream was created and which sequences it holds. Raises BusError when there is no such stream."""
         answer = await self._stream_info(stream, {})
         state = answer["state"]
         last = int(state["last_seq"])
-        # A stream that never held a message says first_seq 0.
+        # first_seq is 0 in a stream that never held a message.
         first = int(state["first_seq"]) or last + 1
         now = moment_of(answer["ts"])
         return StreamState(answer["created"], first, last, int(state["messages"]), int(state["bytes"]), now)
@@ -164,9 +164,9 @@ class Streams:
         timeout: float = 5.0,
         since: datetime | None = None,
     ) -> list[StoredMessage]:
-        """Up to ``limit`` stored messages from sequence ``start`` on, in order; empty when there are none yet.
+        """Return up to ``limit`` stored messages from sequence ``start`` on, in order; empty when there are none yet.
 
-        With ``since`` those that were stored at or after that moment, whatever ``start`` is.
+        With ``since``, those stored at or after that time, whatever ``start`` is.
         """
         what = f"reading stream {stream} from {since or start}"
         first = {"seq": start} if since is None else {"start_time": since.isoformat()}
@@ -195,7 +195,7 @@ class Streams:
             raise BusError(f"sending on {subject} as {self._role} failed: {error_text(error)}") from error
 
     async def listen(self, subject: str) -> AsyncIterator[bytes]:
-        """What is sent on core NATS from now on, for ever."""
+        """Yield what is sent on core NATS from now on, for ever."""
         with propagate_cancellation():
             subscription = await self._client.subscribe(subject)
         try:
@@ -206,7 +206,7 @@ class Streams:
                 await subscription.unsubscribe()
 
     async def _stream_info(self, stream: str, request: dict[str, str]) -> dict[str, Any]:
-        what = f"asking for the state of stream {stream}"
+        what = f"reading the state of stream {stream}"
         reply = await self._request(f"$JS.API.STREAM.INFO.{stream}", json.dumps(request).encode(), what)
         answer: dict[str, Any] = json.loads(reply.data)
         if "error" in answer:
@@ -222,7 +222,7 @@ class Streams:
 
 
 def error_text(error: BaseException) -> str:
-    """What went wrong, in words: nats-py raises some errors without a text."""
+    """Return what went wrong in words: nats-py raises some errors without a text."""
     if isinstance(error, nats.errors.NoRespondersError):
         return "no stream listens there; has `peyvand bus init` run?"
     if isinstance(error, TimeoutError):

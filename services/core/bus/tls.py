@@ -1,4 +1,4 @@
-"""Where the bus is, and how a connection to it is encrypted (docs/design.md §5.2: TLS between hosts)."""
+"""The bus's URLs, and TLS to it (docs/design.md §5.2: TLS between hosts)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["BusEncryption", "is_encrypted", "parse_urls"]
 
 @dataclass(frozen=True, slots=True)
 class BusEncryption:
-    """PEM files: the authorities that the bus's certificate must come from (the system's when empty), and the
-    certificate and key shown to the bus where it asks for them (none when empty).
+    """PEM files: the authorities that may issue the bus's certificate (the system's when empty), and a client certificate
+    with its key for a bus that requires one (none when empty).
     """
 
     authorities: str = ""
@@ -40,16 +40,16 @@ class BusEncryption:
 
 
 def parse_urls(urls: str) -> list[str]:
-    """URLs of the bus's servers from one text, separated by commas. Raises SettingsError when one is none of ours."""
-    found = [url.strip() for url in urls.split(",") if url.strip()]
-    schemes = {urlsplit(url).scheme for url in found}
-    if not found or not schemes <= {"nats", "tls"}:
+    """Return the URLs of the bus's servers, separated by commas in ``urls``. Raises SettingsError for other schemes."""
+    addresses = [url.strip() for url in urls.split(",") if url.strip()]
+    schemes = {urlsplit(url).scheme for url in addresses}
+    if not addresses or not schemes <= {"nats", "tls"}:
         raise SettingsError(f"--nats {urls!r} must be nats://HOST:PORT or tls://HOST:PORT, several separated by commas")
     if len(schemes) > 1:
         raise SettingsError(f"--nats {urls!r} mixes nats:// and tls://: either all servers are encrypted or none is")
-    return found
+    return addresses
 
 
 def is_encrypted(urls: str) -> bool:
-    """Whether these URLs ask for encryption. It then comes first of all, so that nobody on the way can talk it away."""
+    """Whether these URLs require TLS. The handshake then comes first, so that nobody on the way can strip it."""
     return urls.strip().startswith("tls://")

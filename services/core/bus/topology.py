@@ -1,4 +1,4 @@
-"""Streams and buckets, and how ``peyvand bus init`` makes them (docs/design.md §5)."""
+"""Streams and buckets as ``peyvand bus init`` creates them (docs/design.md §5)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _stream(name: str, pattern: str, days: int, replicas: int) -> StreamConfig:
 
 
 def _bucket(name: str, replicas: int) -> StreamConfig:
-    """A KV bucket with one value per key, laid out as every NATS client expects it."""
+    """Return the stream of a KV bucket with one value per key, in the layout of all NATS clients."""
     return StreamConfig(
         name=kv_stream(name),
         subjects=[kv_subject(name, ">")],
@@ -61,7 +61,7 @@ def _bucket(name: str, replicas: int) -> StreamConfig:
 
 
 def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
-    """Every stream, KV buckets among them, as it should be."""
+    """Return the configuration of every stream, those of buckets included."""
     return (
         _stream(MEASUREMENTS, measurement_subject("*", "*"), 7, replicas),
         _stream(EXCHANGES, exchange_subject("*", "*"), 7, replicas),
@@ -72,31 +72,31 @@ def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
 
 
 async def initialise_streams(bus: Bus, *, replicas: int | None = None) -> None:
-    """Create or bring up to date every stream and bucket; doing it again changes nothing. Needs role admin.
+    """Create or update every stream and bucket; repeating it changes nothing. Needs role admin.
 
-    Without ``replicas`` what is there keeps as many copies as it has; what is new gets as many as the others, 1 where there
-    are none. Raises BusError when the bus refuses, for instance for want of permission.
+    Without ``replicas``, existing streams keep their number of replicas, and new ones get the largest of those, or 1.
+    Raises BusError when the bus refuses, for example because permission is missing.
     """
-    doing = "asking for copies of streams"
+    step = "reading the replicas of streams"
     try:
-        there = {} if replicas else await _copies(bus)
-        usual = replicas or max(there.values(), default=1)
-        for config in stream_configs(usual):
-            doing = f"creating stream {config.name}"
-            wanted = config.evolve(num_replicas=there.get(str(config.name), usual))
+        existing = {} if replicas else await _replicas(bus)
+        default = replicas or max(existing.values(), default=1)
+        for config in stream_configs(default):
+            step = f"creating stream {config.name}"
+            wanted = config.evolve(num_replicas=existing.get(str(config.name), default))
             try:
                 await bus.jetstream.update_stream(wanted)
             except nats.js.errors.NotFoundError:
                 await bus.jetstream.add_stream(wanted)
     except (nats.errors.Error, TimeoutError) as error:
-        raise BusError(f"{doing} failed: {error}; is this the admin credential?") from error
+        raise BusError(f"{step} failed: {error}; is this the admin credential?") from error
 
 
-async def _copies(bus: Bus) -> dict[str, int]:
-    """How many copies each of our streams and buckets has that is there."""
-    found: dict[str, int] = {}
+async def _replicas(bus: Bus) -> dict[str, int]:
+    """Return the number of replicas of each of our streams that exists."""
+    replicas: dict[str, int] = {}
     for config in stream_configs(1):
         name = str(config.name)
         with suppress(nats.js.errors.NotFoundError):
-            found[name] = (await bus.jetstream.stream_info(name)).config.num_replicas or 1
-    return found
+            replicas[name] = (await bus.jetstream.stream_info(name)).config.num_replicas or 1
+    return replicas

@@ -1,8 +1,8 @@
-"""The users of a bus that several hosts share: a folder with one user's seed each, and the server's list of them all.
+"""User accounts of a bus that several hosts share: a folder of seeds, and the server's list of users.
 
-``<folder>/<user>/<role>.nk`` is what the process of that user is given as its credentials folder. A prober's user is that
-of a vantage, a collector's that of a data bus; the other roles are users by their own name. While a seed is being
-replaced, the one before stays beside it (``<role>.nk.before``) and the server admits both.
+``<folder>/<account>/`` is the credentials folder of the process that uses the account; it holds ``<role>.nk``. Each vantage
+has an account for its probers, each data bus one for its collector; the other roles have one each, named after the role.
+While a seed is being replaced, the previous one stays beside it (``<role>.nk.before``) and the server accepts both.
 """
 
 from __future__ import annotations
@@ -26,20 +26,26 @@ __all__ = [
     "write_seeds",
 ]
 
-_BEFORE = ".before"
-
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One user to be: its name, its role, what it may do."""
+    """One account: its name, its role, and the permissions of its user."""
 
     name: str
     role: str
-    allowed: Permissions
+    permissions: Permissions
+
+    def seed_path(self, folder: Path) -> Path:
+        """Return the file of the seed."""
+        return folder / self.name / f"{self.role}.nk"
+
+    def previous_path(self, folder: Path) -> Path:
+        """Return the file of the previous seed, which exists while the seed is being replaced."""
+        return folder / self.name / f"{self.role}.nk.before"
 
 
 def accounts(vantages: Sequence[str], buses: Sequence[str]) -> tuple[Account, ...]:
-    """Everyone whom a bus with these vantages and data buses admits."""
+    """Return all accounts of a bus with these vantages and data buses."""
     found: list[Account] = []
     for role in ROLES:
         if role == "prober":
@@ -51,60 +57,55 @@ def accounts(vantages: Sequence[str], buses: Sequence[str]) -> tuple[Account, ..
     return tuple(found)
 
 
-def _path(folder: Path, seat: Account) -> Path:
-    return folder / seat.name / f"{seat.role}.nk"
-
-
-def write_seeds(folder: Path, everyone: Iterable[Account]) -> tuple[str, ...]:
-    """Make the seeds that are missing (0600, in folders 0700); return the names of their users."""
-    made = []
-    for seat in everyone:
-        path = _path(folder, seat)
+def write_seeds(folder: Path, members: Iterable[Account]) -> tuple[str, ...]:
+    """Create missing seeds (files 0600, folders 0700); return the names of their accounts."""
+    created = []
+    for account in members:
+        path = account.seed_path(folder)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             write_seed(path)
-            made.append(seat.name)
-    return tuple(made)
+            created.append(account.name)
+    return tuple(created)
 
 
-def replace_seed(folder: Path, everyone: Iterable[Account], name: str) -> None:
-    """Give a user a new seed and keep the one before until `retire_seeds`. Raises SettingsError when that is not to be."""
-    chosen = {seat.name: seat for seat in everyone}
-    if name not in chosen:
-        raise SettingsError(f"there is no user {name!r}: it is one of {', '.join(chosen)}")
-    path = _path(folder, chosen[name])
-    before = path.with_name(path.name + _BEFORE)
-    if before.exists():
+def replace_seed(folder: Path, members: Iterable[Account], name: str) -> None:
+    """Replace the seed of an account, keeping the previous one until `retire_seeds`.
+
+    Raises SettingsError when there is no such account, or its seed is being replaced already.
+    """
+    by_name = {account.name: account for account in members}
+    if name not in by_name:
+        raise SettingsError(f"there is no user {name!r}: it is one of {', '.join(by_name)}")
+    path, previous = by_name[name].seed_path(folder), by_name[name].previous_path(folder)
+    if previous.exists():
         raise SettingsError(f"the seed of {name} is being replaced already: end that first with --retire")
     if path.exists():
-        path.rename(before)
+        path.rename(previous)
     write_seed(path)
 
 
-def retire_seeds(folder: Path, everyone: Iterable[Account]) -> tuple[str, ...]:
-    """Remove every seed that was replaced; return the names of their users."""
+def retire_seeds(folder: Path, members: Iterable[Account]) -> tuple[str, ...]:
+    """Remove every previous seed; return the names of their accounts."""
     retired = []
-    for seat in everyone:
-        path = _path(folder, seat)
-        before = path.with_name(path.name + _BEFORE)
-        if before.exists():
-            before.unlink()
-            retired.append(seat.name)
+    for account in members:
+        previous = account.previous_path(folder)
+        if previous.exists():
+            previous.unlink()
+            retired.append(account.name)
     return tuple(retired)
 
 
-def read_users(folder: Path, everyone: Iterable[Account]) -> Iterator[tuple[User, Permissions]]:
-    """Every user of the folder with what it may do, twice while its seed is being replaced. Raises SettingsError."""
-    for seat in everyone:
-        path = _path(folder, seat)
-        yield read_user(path, seat.role), seat.allowed
-        before = path.with_name(path.name + _BEFORE)
-        if before.exists():
-            yield read_user(before, seat.role), seat.allowed
+def read_users(folder: Path, members: Iterable[Account]) -> Iterator[tuple[User, Permissions]]:
+    """Yield the user of each account with its permissions, and that of a previous seed. Raises SettingsError."""
+    for account in members:
+        yield read_user(account.seed_path(folder), account.role), account.permissions
+        if (previous := account.previous_path(folder)).exists():
+            yield read_user(previous, account.role), account.permissions
 
 
 def user_entry(user: User, allowed: Permissions) -> Mapping[str, object]:
-    """What the server's configuration says of one user; its own inbox comes on top of its role's subjects."""
+    """Return one user of the server's configuration, which may also subscribe to its own inbox."""
     return {
         "nkey": user.public_key,
         "permissions": {
@@ -115,6 +116,6 @@ def user_entry(user: User, allowed: Permissions) -> Mapping[str, object]:
 
 
 def authorization_file(users: Iterable[tuple[User, Permissions]]) -> str:
-    """The file that deploy/nats/*.conf include. It holds no secret."""
+    """Return the file that deploy/nats/*.conf include. It holds no secret."""
     block = {"users": [user_entry(user, allowed) for user, allowed in users]}
     return f"# Made by `peyvand bus users`; edits here are lost.\nauthorization: {json.dumps(block, indent=2)}\n"

@@ -82,7 +82,7 @@ class HistoryPublisher:
     async def _send_all(self, rows: Iterator[Indicator]) -> None:
         while some := list(islice(rows, 4 * INFLIGHT)):
             started = time.monotonic()
-            await self._inflight.each(partial(self._send, row) for row in some)
+            await self._inflight.run(partial(self._send, row) for row in some)
             await asyncio.sleep((time.monotonic() - started) * (1 / SHARE - 1))
 
     async def _send(self, row: Indicator) -> None:

@@ -112,7 +112,7 @@ class IndexPublisher:
         of it may be published again.
         """
         if self._keys is None:
-            await self._bus.kv_tidy(INDICATOR_BUCKET)
+            await self._bus.kv_remove_orphans(INDICATOR_BUCKET)
             patterns = (consumer_key("*"), recent_key("*", "*"))
             found = [await self._bus.kv_keys(INDICATOR_BUCKET, pattern) for pattern in patterns]
             self._keys = set().union(*found)
@@ -124,7 +124,7 @@ class IndexPublisher:
         await self._put(_noted(blocks.of_consumers(self._digests), consumers, self._keys), self._digests, stamp)
         await self._put(blocks.of_government(consumers), self._digests, stamp)
         gone = self._keys - consumers - keys
-        await self._inflight.each(partial(self._bus.kv_delete, INDICATOR_BUCKET, key) for key in gone)
+        await self._inflight.run(partial(self._bus.kv_delete, INDICATOR_BUCKET, key) for key in gone)
         self._keys = consumers | keys
         return len(consumers)
 
@@ -151,7 +151,7 @@ class IndexPublisher:
             digests.update((one.key, one.digest) for one in some)
 
         new = (None if one.payload is None or digests.get(one.key) == one.digest else one for one in due)
-        await self._inflight.each(partial(put, some) if some else None for some in _together(new))
+        await self._inflight.run(partial(put, some) if some else None for some in _together(new))
 
 
 def _together(new: Iterable[EncodedBlock | None]) -> Iterator[list[EncodedBlock]]:

@@ -358,8 +358,8 @@ async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
 
 async def test_a_new_bucket_is_found_without_a_sign_of_it(nats, monkeypatch) -> None:
     """A follower that missed every sign of what is put in a bucket made anew finds it all the same."""
-    monkeypatch.setattr(bus_streams, "_SAME_SECONDS", 0.1)
-    monkeypatch.setattr(bus_streams, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(bus_streams, "_RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr(bus_streams, "_POLL_SECONDS", 0.1)
     async with (
         asyncio.timeout(60),
         nats.connect("admin") as admin,

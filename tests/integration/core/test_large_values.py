@@ -36,7 +36,7 @@ async def main(url, credentials, n, size):
         return await store(self, *args, **options)
     Streams._store = counted
     async with connect(url, role="scorer", credentials=Path(credentials), name="scorer") as bus:
-        await bus.kv_tidy("indicator")
+        await bus.kv_remove_orphans("indicator")
         await bus.kv_put("indicator", "government", bytes([2]) * int(size))
 
 asyncio.run(main(*sys.argv[1:]))
@@ -105,7 +105,7 @@ async def test_a_writer_killed_anywhere_leaves_a_value_to_read(nats: Any, done: 
         assert await reader.kv_get(INDICATOR_BUCKET, KEY) == value
         assert set(ValueParts.of(value).keys(KEY)) <= await parts_in(reader)
         async with nats.connect("scorer") as second:
-            await second.kv_tidy(INDICATOR_BUCKET)
+            await second.kv_remove_orphans(INDICATOR_BUCKET)
             assert await parts_in(reader) == set(ValueParts.of(value).keys(KEY))
             assert await reader.kv_get(INDICATOR_BUCKET, KEY) == value
             await second.kv_put(INDICATOR_BUCKET, KEY, b"small")
@@ -176,7 +176,7 @@ async def test_a_put_that_failed_leaves_nothing_once_another_succeeds(nats: Any)
 
 async def test_parts_live_as_long_as_their_value(nats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large value put for a while goes, and its parts after it, by themselves."""
-    monkeypatch.setattr(buckets, "_LONGER_SECONDS", 1.0)
+    monkeypatch.setattr(buckets, "_EXTRA_SECONDS", 1.0)
     async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
         await writer.kv_put(INDICATOR_BUCKET, "slot.a.1", value_of(1), ttl=2)
         assert await reader.kv_get(INDICATOR_BUCKET, "slot.a.1") == value_of(1)

@@ -70,7 +70,7 @@ class Sink:
     async def moment(self) -> float:
         return self.clock.now - self.behind
 
-    async def kv_tidy(self, bucket: str) -> None:
+    async def kv_remove_orphans(self, bucket: str) -> None:
         pass
 
     async def kv_keys(self, _bucket: str, _pattern: str) -> set[str]:

@@ -21,7 +21,7 @@ async def test_no_more_than_so_many_are_under_way() -> None:
         await asyncio.sleep(0)
         under_way -= 1
 
-    await asyncio.gather(*(inflight.each([call, None, call, call, None] * 4) for _ in range(2)))
+    await asyncio.gather(*(inflight.run([call, None, call, call, None] * 4) for _ in range(2)))
     assert (most, made, under_way) == (3, 24, 0)
 
 
@@ -39,7 +39,7 @@ async def test_a_failure_leaves_all_places_free() -> None:
 
     for _ in range(3):
         with pytest.raises(BusError, match="the bus is gone"):
-            await inflight.each([fail, wait, wait, wait])
+            await inflight.run([fail, wait, wait, wait])
     assert begun == 0
 
     async def meet() -> None:
@@ -47,4 +47,4 @@ async def test_a_failure_leaves_all_places_free() -> None:
 
     together = asyncio.Barrier(4)
     async with asyncio.timeout(5):
-        await inflight.each([meet] * 8)
+        await inflight.run([meet] * 8)

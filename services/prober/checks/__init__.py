@@ -1,6 +1,6 @@
 """From what a probe saw to what it means: the checks of an answer, in order, and the processes for large answers (docs/probing.md §1)."""
 
-from services.prober.checks.captures import CaptureError, Finder, compile_capture
+from services.prober.checks.captures import CaptureError, CompiledCapture, compile_capture
 from services.prober.checks.explanation import CheckResult, Verdict, explain
 from services.prober.checks.judgement import DETAIL_LENGTH, Judgement
 from services.prober.checks.registry import CHECKS, Check, needed
@@ -12,7 +12,7 @@ __all__ = [
     "CaptureError",
     "Check",
     "CheckResult",
-    "Finder",
+    "CompiledCapture",
     "Judgement",
     "UnjudgedError",
     "Verdict",

@@ -1,6 +1,6 @@
-"""What a step of a journey takes from its answer for later steps. Pure.
+"""Captures: what a step of a journey takes from its answer for later steps. Pure.
 
-What is found may be a token or personal: it is never part of a message or a repr.
+A captured value may be a token or personal, so it is never part of a message or a repr.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from services.prober.checks.xml_values import texts
 from services.prober.expected import compile_path, compile_pattern, compile_xpath
 from services.prober.observation import Observation
 
-__all__ = ["CaptureError", "Finder", "compile_capture"]
+__all__ = ["CaptureError", "CompiledCapture", "compile_capture"]
 
-_LENGTH: Final = 1 << 16
-# Persian words hold characters that are not printable and mean no harm: only controls and line ends are refused.
+_MAX_LENGTH: Final = 1 << 16
+# Persian words contain harmless characters that are not printable, so only controls and line ends are refused.
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _ENCODE: Final[Mapping[str, Callable[[str], str]]] = {
     "": str,
@@ -34,14 +34,14 @@ _ENCODE: Final[Mapping[str, Callable[[str], str]]] = {
 
 
 class CaptureError(Exception):
-    """An answer gives no value for a variable; the message says why, without what was found."""
+    """An answer has no value for a variable; the message states why, without the value."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finder:
+class CompiledCapture:
     """A capture, compiled: ``find`` returns the value of ``variable``, None where there is none.
 
-    ``at_once`` is the size of an answer in bytes up to which it is quick, None where it always is.
+    ``at_once`` is the size of an answer in bytes up to which it runs in the loop, None where it always does.
     """
 
     variable: str
@@ -50,32 +50,35 @@ class Finder:
     find: Callable[[Observation], object] = field(repr=False)
     at_once: int | None = None
 
-    def __reduce__(self) -> tuple[Callable[..., Finder], tuple[str, Capture, dict[str, str]]]:
-        """Go to another process as it is written."""
+    def __reduce__(self) -> tuple[Callable[..., CompiledCapture], tuple[str, Capture, dict[str, str]]]:
+        """Pickle as written in the definition."""
         return compile_capture, (self.variable, self.capture, dict(self.namespaces))
 
     def value(self, observation: Observation) -> object:
         """Return the value: a text, a number or a flag. Raises CaptureError."""
         try:
-            found = self.find(observation)
-        except CheckFailedError as wrong:
-            raise CaptureError(wrong.detail) from wrong
-        if found is None or found == "":
+            value = self.find(observation)
+        except CheckFailedError as failed:
+            raise CaptureError(failed.detail) from failed
+        if value is None or value == "":
             raise CaptureError("nothing was found")
-        if not isinstance(found, str | bool | int | float):
+        if not isinstance(value, str | bool | int | float):
             raise CaptureError("what was found is neither text, number nor flag")
-        if isinstance(found, str):
-            if len(found) > _LENGTH:
-                raise CaptureError(f"what was found is longer than {_LENGTH} characters")
-            # It goes into headers and lines: what could end one early is not taken from a stranger.
-            if any(unicodedata.category(character) in _CONTROLS for character in found):
+        if isinstance(value, str):
+            if len(value) > _MAX_LENGTH:
+                raise CaptureError(f"what was found is longer than {_MAX_LENGTH} characters")
+            # It goes into headers and lines, and nothing from a stranger may end one of those early.
+            if any(unicodedata.category(character) in _CONTROLS for character in value):
                 raise CaptureError("what was found holds a control character")
-            return _ENCODE[self.capture.encode](found)
-        return found if not self.capture.encode else _ENCODE[self.capture.encode](json.dumps(found))
+            return _ENCODE[self.capture.encode](value)
+        return value if not self.capture.encode else _ENCODE[self.capture.encode](json.dumps(value))
 
 
-def compile_capture(variable: str, capture: Capture, namespaces: Mapping[str, str]) -> Finder:
-    """Compile a capture, its XPath by the step's ``namespaces``. Raises re2.error, JSONPathError or XPathError on what the register should have refused."""
+def compile_capture(variable: str, capture: Capture, namespaces: Mapping[str, str]) -> CompiledCapture:
+    """Compile a capture, its XPath with the step's ``namespaces``.
+
+    Raises re2.error, JSONPathError or XPathError on what the register should have refused.
+    """
     at_once: int | None = None
     if capture.json:
         find, at_once = _json(capture.json), compile_path(capture.json).at_once
@@ -85,32 +88,32 @@ def compile_capture(variable: str, capture: Capture, namespaces: Mapping[str, st
         find = _pattern(capture.pattern)
     else:
         find = _header(capture.header.lower())
-    return Finder(variable, capture, namespaces, find, at_once)
+    return CompiledCapture(variable, capture, namespaces, find, at_once)
 
 
 def _header(name: str) -> Callable[[Observation], object]:
-    return lambda seen: next((value.strip() for given, value in seen.headers if given == name), None)
+    return lambda observation: next((value.strip() for header, value in observation.headers if header == name), None)
 
 
 def _json(path: str) -> Callable[[Observation], object]:
     query = compile_path(path)
 
-    def find(seen: Observation) -> object:
-        return next(iter(query.values(document_of(seen).value)), None)
+    def find(observation: Observation) -> object:
+        return next(iter(query.values(document_of(observation).value)), None)
 
     return find
 
 
 def _xpath(path: str, namespaces: Mapping[str, str]) -> Callable[[Observation], object]:
     query = compile_xpath(path, namespaces)
-    return lambda seen: next((text.strip() for text in texts(query, document_of(seen))), None)
+    return lambda observation: next((text.strip() for text in texts(query, document_of(observation))), None)
 
 
 def _pattern(text: str) -> Callable[[Observation], object]:
     pattern = compile_pattern(text)
 
-    def find(seen: Observation) -> object:
-        match = pattern.compiled.search(seen.body)
+    def find(observation: Observation) -> object:
+        match = pattern.compiled.search(observation.body)
         group = match and match.group(1)
         if group is None:
             return None

@@ -1,4 +1,4 @@
-"""How a check says that an answer is not what it should be."""
+"""The exception by which a check reports that an answer is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["CheckFailedError"]
 
 
 class CheckFailedError(Exception):
-    """The first thing found wrong with an answer; ``detail`` holds neither secrets nor values found."""
+    """The first thing wrong with an answer; ``detail`` holds neither secrets nor values of the answer."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)

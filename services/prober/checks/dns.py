@@ -1,4 +1,4 @@
-"""DNS answers: response code, records. Pure."""
+"""Checks of DNS answers: response code, records. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_rcode(observation: Observation, expectations: Expectations) -> None:
 
 
 def check_records(observation: Observation, expectations: Expectations) -> None:
-    """Check each section of the answer: every pattern matches some record, no forbidden one any."""
+    """Check each section of the answer: every pattern matches a record, no forbidden one matches any."""
     dns = observation.dns
     if dns is None:
         return
@@ -34,10 +34,10 @@ def check_records(observation: Observation, expectations: Expectations) -> None:
     _check_records(f"record of the authority section{cut}", dns.authority, expectations.authority)
 
 
-def _check_records(what: str, found: tuple[str, ...], expected: Records) -> None:
+def _check_records(what: str, records: tuple[str, ...], expected: Records) -> None:
     for pattern in expected.must_not:
-        if any(pattern.found(record.encode()) for record in found):
+        if any(pattern.matches(record.encode()) for record in records):
             raise CheckFailedError(Reason.RECORDS, f"a {what} matches the forbidden {pattern.text}")
     for pattern in expected.must:
-        if not any(pattern.found(record.encode()) for record in found):
+        if not any(pattern.matches(record.encode()) for record in records):
             raise CheckFailedError(Reason.RECORDS, f"no {what} matches {pattern.text}")

@@ -1,4 +1,4 @@
-"""The body of an answer as JSON or as XML, read when first asked for and once. Pure."""
+"""The body of an answer as JSON or as XML, parsed once, when it is first needed. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MARKS: Final = (BOM_UTF8, b"\xff\xfe", b"\xfe\xff")
 
 
 class Document:
-    """One body. ``content_type`` is its header: what it says of the encoding goes before what the XML itself says."""
+    """One body. The encoding in ``content_type``, its header, takes precedence over that of the XML itself."""
 
     def __init__(self, body: bytes, content_type: str = "") -> None:
         self._body = body
@@ -35,7 +35,7 @@ class Document:
         """The body as a JSON value. Raises CheckFailedError when it is not JSON."""
         if not self._read:
             try:
-                self._value = orjson.loads(self._body.removeprefix(BOM_UTF8))  # RFC 8259 §8.1: it may be ignored
+                self._value = orjson.loads(self._body.removeprefix(BOM_UTF8))  # RFC 8259 §8.1 allows it
             except orjson.JSONDecodeError as error:
                 raise CheckFailedError(Reason.JSON, "the body is not JSON") from error
             self._read = True
@@ -47,15 +47,15 @@ class Document:
         if self._root is None:
             charset = _CHARSET.search(self._content_type)
             # RFC 7303 §3: a byte order mark goes first, then the header, then the XML declaration.
-            given = charset[1] if charset and not self._body.startswith(_MARKS) else None
+            encoding = charset[1] if charset and not self._body.startswith(_MARKS) else None
             try:
-                self._root = parse_xml(self._body, given)
+                self._root = parse_xml(self._body, encoding)
             except XmlError as error:
                 raise CheckFailedError(Reason.XML, f"the body {error}") from error
         return self._root
 
 
 def document_of(observation: Observation) -> Document:
-    """Return the body of an answer as a document."""
+    """Return the body of an answer as a document that is not parsed yet."""
     content_type = next((value for name, value in observation.headers if name == "content-type"), "")
     return Document(observation.body, content_type)

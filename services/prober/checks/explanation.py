@@ -1,4 +1,4 @@
-"""Every check of one observation with its verdict, for a person: the same checks in the same order as judging. Pure."""
+"""Every check of one observation with its verdict, for `peyvand probe`: the checks of judging, in the same order. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.prober.checks.failures import check_whole
 from services.prober.checks.freshness import age_of, check_time
 from services.prober.checks.judgement import judge
 from services.prober.checks.registry import CHECKS
-from services.prober.checks.wording import found, parts
+from services.prober.checks.wording import seen, single_items
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 
 
 class Verdict(Enum):
-    """What became of one check; NOT_JUDGED when nothing came that could be checked."""
+    """The result of one check; NOT_JUDGED when there was nothing to check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -33,7 +33,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check: ``what`` must hold, whether it does, the reason it gives when not, and what was found.
+    """One check: ``what`` must hold, whether it does, the reason when it does not, and what was seen.
 
     Neither secrets nor values of bodies, records and headers are part of it.
     """
@@ -45,16 +45,16 @@ class CheckResult:
 
 
 def explain(observation: Observation, expectations: Expectations) -> tuple[CheckResult, ...]:
-    """List what is judged, in order: the reason of the first that failed is the one ``judge`` gives.
+    """Return all checks in order; the reason of the first that failed is that of ``judge``. Never raises.
 
-    Of a journey each step is one check; its own checks are those of its observation. Never raises.
+    Each step of a journey is one check; the checks within it are those of its own observation.
     """
     if observation.steps:
-        return tuple(_of_journey(observation, expectations))
-    return tuple(_of_answer(observation, expectations))
+        return tuple(_explain_journey(observation, expectations))
+    return tuple(_explain_answer(observation, expectations))
 
 
-def _of_journey(journey: Observation, expectations: Expectations) -> Iterator[CheckResult]:
+def _explain_journey(journey: Observation, expectations: Expectations) -> Iterator[CheckResult]:
     oldest: float | None = None
     judged = True
     for step in journey.steps:
@@ -67,20 +67,20 @@ def _of_journey(journey: Observation, expectations: Expectations) -> Iterator[Ch
             oldest = max(judgement.data_age, oldest or 0.0)
     if journey.failure is not None:
         judged = False
-        yield _tried("the journey could go on to its end", "", check_whole, journey, headers_judged=True)
-    yield from _of_time(journey, expectations, oldest, judged=judged)
+        yield _run_check("the journey could go on to its end", "", check_whole, journey, headers_judged=True)
+    yield from _explain_time(journey, expectations, oldest, judged=judged)
 
 
-def _of_answer(observation: Observation, expectations: Expectations) -> Iterator[CheckResult]:
+def _explain_answer(observation: Observation, expectations: Expectations) -> Iterator[CheckResult]:
     document = document_of(observation)
     judged = True
     for check in CHECKS:
-        for what, part in parts(check, observation, expectations):
+        for what, part in single_items(check, observation, expectations):
             result = CheckResult(what, Verdict.NOT_JUDGED)
             if judged:
-                result = _tried(what, found(check, observation), check.run, observation, part, document)
+                result = _run_check(what, seen(check, observation), check.run, observation, part, document)
             failed = result.verdict is Verdict.FAILED
-            # What always holds unless something breaks is worth a line only then, but for the first.
+            # Checks that hold unless something breaks are shown only when they fail, except the first.
             if failed or check is CHECKS[0] or check.reads or (judged and check.about):
                 yield result
             judged = judged and not (failed and check.decides)
@@ -88,14 +88,14 @@ def _of_answer(observation: Observation, expectations: Expectations) -> Iterator
     if expectations.fresh is not None:
         result = CheckResult("the age of the data is told", Verdict.NOT_JUDGED)
         if judged:
-            result = _tried(result.what, "", age_of, observation, document, expectations)
+            result = _run_check(result.what, "", age_of, observation, document, expectations)
             if result.verdict is Verdict.PASSED:
                 age = age_of(observation, document, expectations)
         yield result
-    yield from _of_time(observation, expectations, age, judged=judged)
+    yield from _explain_time(observation, expectations, age, judged=judged)
 
 
-def _of_time(
+def _explain_time(
     observation: Observation, expectations: Expectations, age: float | None, *, judged: bool
 ) -> Iterator[CheckResult]:
     latency, limit, oldest = observation.latency, expectations.latency, expectations.max_age
@@ -103,22 +103,22 @@ def _of_time(
         result = CheckResult(f"answered within {limit * 1000:.0f} ms", Verdict.NOT_JUDGED)
         if judged and latency is not None:
             part = replace(expectations, max_age=None)
-            result = _tried(result.what, f"{latency * 1000:.1f} ms", check_time, observation, part, age)
+            result = _run_check(result.what, f"{latency * 1000:.1f} ms", check_time, observation, part, age)
         yield result
     if oldest is not None and (age is not None or expectations.fresh is not None):
         result = CheckResult(f"data no older than {oldest:.0f} s", Verdict.NOT_JUDGED)
         if judged and age is not None:
             part = replace(expectations, latency=None)
-            result = _tried(result.what, f"{age:.0f} s", check_time, observation, part, age)
+            result = _run_check(result.what, f"{age:.0f} s", check_time, observation, part, age)
         yield result
 
 
-def _tried(what: str, seen: str, run: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> CheckResult:
+def _run_check(what: str, evidence: str, run: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> CheckResult:
     try:
         run(*args, **kwargs)
-    except CheckFailedError as wrong:
-        return CheckResult(what, Verdict.FAILED, wrong.reason, wrong.detail)
-    except Exception as error:  # noqa: BLE001 - as judging does: whatever goes wrong in a check is a failed check
+    except CheckFailedError as failed:
+        return CheckResult(what, Verdict.FAILED, failed.reason, failed.detail)
+    except Exception as error:  # noqa: BLE001 - as in judging: whatever goes wrong in a check is a failed check
         detail = f"a check failed to run: {type(error).__name__}"
         return CheckResult(what, Verdict.FAILED, Reason.CHECK_ERROR, detail)
-    return CheckResult(what, Verdict.PASSED, None, seen)
+    return CheckResult(what, Verdict.PASSED, None, evidence)

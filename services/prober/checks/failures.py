@@ -1,4 +1,4 @@
-"""What a failure of each cause, in each phase, means for the target. Pure."""
+"""What stopped a probe, by cause and phase, as a reason. Pure."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ _CONNECTING: dict[tuple[Phase, Cause], Reason] = {
     (Phase.PROCESSING, Cause.CLOSED): Reason.CONNECTION_CLOSED,
     (Phase.TRANSFER, Cause.CLOSED): Reason.CONNECTION_CLOSED,
 }
-# The answer began; its status and headers are judged before these, which are of the same stage.
+# The answer began, so its status and headers, which are of the same stage, are judged before these.
 _AFTER_HEADERS = frozenset({Cause.BODY_LIMIT, Cause.ENCODING})
 
 
 def check_whole(observation: Observation, *, headers_judged: bool) -> None:
-    """Check that nothing stopped the probe; what stops an answer in its body waits until its headers are judged."""
+    """Check that nothing stopped the probe. What stopped an answer in its body waits until its headers are judged."""
     failure = observation.failure
     if failure is not None and (headers_judged or failure.cause not in _AFTER_HEADERS):
-        raise CheckFailedError(_reason_of(failure, redirected=observation.redirected), failure.detail)
+        raise CheckFailedError(_reason_for(failure, redirected=observation.redirected), failure.detail)
 
 
-def _reason_of(failure: Failure, *, redirected: bool) -> Reason:
+def _reason_for(failure: Failure, *, redirected: bool) -> Reason:
     if failure.cause is Cause.EGRESS:
-        # The register's own target is our policy's business; where an answer sends us is the answer's fault.
+        # A target of the register that our policy forbids is our own affair; one an answer redirects to is the answer's fault.
         return Reason.REDIRECT_REFUSED if redirected else Reason.EGRESS_DENIED
     return _ANYWHERE.get(failure.cause) or _CONNECTING[failure.phase, failure.cause]

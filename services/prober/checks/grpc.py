@@ -1,4 +1,4 @@
-"""gRPC answers: how the call ended. Pure."""
+"""Checks of gRPC answers: how the call ended. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 
 
 def check_rpc(observation: Observation) -> None:
-    """Check that the call ended with OK, and that a health check says SERVING."""
+    """Check that the call ended with OK, and that a health check reports SERVING."""
     rpc = observation.rpc
     if rpc is None:
         return
@@ -23,9 +23,9 @@ def check_rpc(observation: Observation) -> None:
     if rpc.code == "NOT_FOUND" and rpc.health:
         raise CheckFailedError(Reason.UNKNOWN_SERVICE, "the health check does not know the service")
     if rpc.code != "OK":
-        # Where something on the way answers in plain HTTP, its status tells more.
-        of_http = f", HTTP status {observation.status}" if observation.status not in {0, 200} else ""
+        # If something on the way answers in plain HTTP, its status says more.
+        http_status = f", HTTP status {observation.status}" if observation.status not in {0, 200} else ""
         reason = Reason.AUTH_REFUSED if rpc.code in _REFUSED else Reason.RPC_FAILED
-        raise CheckFailedError(reason, f"the call ended with {rpc.code}{of_http}")
+        raise CheckFailedError(reason, f"the call ended with {rpc.code}{http_status}")
     if rpc.health and rpc.serving and rpc.serving != "SERVING":
         raise CheckFailedError(Reason.NOT_SERVING, f"the health check says {rpc.serving}")

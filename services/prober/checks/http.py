@@ -1,4 +1,4 @@
-"""HTTP answers: status, headers, body patterns. Pure."""
+"""Checks of HTTP answers: status, headers, body patterns. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["check_answered", "check_body", "check_bus", "check_headers", "check_
 
 
 def check_bus(observation: Observation, expectations: Expectations) -> None:
-    """Check that the provider answered, not the data bus in its place."""
+    """Check that the provider answered, and not the data bus in its place."""
     if expectations.bus and any(name == "x-road-error" for name, _ in observation.headers):
         raise CheckFailedError(Reason.BUS_ERROR, "the data bus answered in the provider's place with X-Road-Error")
 
@@ -41,20 +41,20 @@ def check_status(observation: Observation, expectations: Expectations) -> None:
 
 
 def check_secure(observation: Observation, expectations: Expectations) -> None:
-    """Check that the answer came over TLS where it has to."""
+    """Check that the answer came over TLS where that is required."""
     if expectations.tls and not observation.tls_version:
         raise CheckFailedError(Reason.NOT_SECURE, "the answer came without TLS")
 
 
 def check_headers(observation: Observation, expectations: Expectations) -> None:
-    """Check each header asked for: whether it is there, and what its values match."""
+    """Check each expected header: whether it is there, and what its values match."""
     for check in expectations.headers:
-        values = [value.encode() for given, value in observation.headers if given == check.name]
+        values = [value.encode() for name, value in observation.headers if name == check.name]
         if not values and not check.optional:
             raise CheckFailedError(Reason.HEADER, f"header {check.name} is absent")
-        if values and check.must and not any(map(check.must.found, values)):
+        if values and check.must and not any(map(check.must.matches, values)):
             raise CheckFailedError(Reason.HEADER, f"header {check.name} does not match {check.must.text}")
-        if check.must_not and any(map(check.must_not.found, values)):
+        if check.must_not and any(map(check.must_not.matches, values)):
             raise CheckFailedError(Reason.HEADER, f"header {check.name} matches the forbidden {check.must_not.text}")
 
 
@@ -62,17 +62,17 @@ def check_body(observation: Observation, expectations: Expectations) -> None:
     """Check that the body matches every required pattern and none that is forbidden."""
     if not expectations.must and not expectations.must_not:
         return
-    body = _text(observation.body)
+    body = _valid_utf8(observation.body)
     for pattern in expectations.must_not:
-        if pattern.found(body):
+        if pattern.matches(body):
             raise CheckFailedError(Reason.BODY, f"the body matches the forbidden {pattern.text}")
     for pattern in expectations.must:
-        if not pattern.found(body):
+        if not pattern.matches(body):
             raise CheckFailedError(Reason.BODY, f"the body does not match {pattern.text}")
 
 
-def _text(data: bytes) -> bytes:
-    """Bytes that a pattern can be searched for in: RE2 finds no `.` in a byte that is not UTF-8."""
+def _valid_utf8(data: bytes) -> bytes:
+    """Replace what is not UTF-8: RE2's `.` matches no other bytes."""
     try:
         data.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Answers that are JSON: values at paths, schemas, test records. Pure."""
+"""Checks of JSON answers: values at paths, schemas, test records. Pure."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ def check_record(document: Document, expectations: Expectations) -> None:
 
 
 def _problem(check: JsonCheck, document: Document) -> str:
-    """Say what is wrong at the path, without the values found: they may be personal."""
-    found = check.query.values(document.value)
-    if not found:
+    """Return what is wrong at the path, empty when nothing; without the values, which may be personal."""
+    values = check.query.values(document.value)
+    if not values:
         return f"{check.path} finds nothing"
     if check.type:
-        typed = [value for value in found if check.type in _types(value)]
+        typed = [value for value in values if check.type in _types(value)]
         if not typed:
-            return f"{check.path} is {next(_types(found[0]))}, not {check.type}"
-        found = typed
-    if check.equals is not ANYTHING and not any(_same(value, check.equals) for value in found):
+            return f"{check.path} is {next(_types(values[0]))}, not {check.type}"
+        values = typed
+    if check.equals is not ANYTHING and not any(_same(value, check.equals) for value in values):
         return f"{check.path} differs from what is expected"
     return ""
 
 
 def _types(value: object) -> Iterator[str]:
-    """Name the JSON types of the value; a whole number is an integer as well as a number."""
+    """Yield the JSON types of the value; a whole number is an integer as well as a number."""
     if value is None:
         yield "null"
     elif isinstance(value, bool):
@@ -70,14 +70,14 @@ def _types(value: object) -> Iterator[str]:
         yield "object"
 
 
-def _same(found: object, expected: object) -> bool:
-    """Equality of JSON values: true is not 1, texts compare folded (docs/register.md)."""
-    if isinstance(found, str) and isinstance(expected, str):
-        return found == expected or fold(found) == fold(expected)
-    if isinstance(found, bool) or isinstance(expected, bool):
-        return found is expected
-    if isinstance(found, list) and isinstance(expected, list):
-        return len(found) == len(expected) and all(map(_same, found, expected))
-    if isinstance(found, dict) and isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(_same(found[key], expected[key]) for key in found)
-    return found == expected
+def _same(value: object, expected: object) -> bool:
+    """Whether two JSON values are equal: true is not 1, texts compare folded (docs/register.md)."""
+    if isinstance(value, str) and isinstance(expected, str):
+        return value == expected or fold(value) == fold(expected)
+    if isinstance(value, bool) or isinstance(expected, bool):
+        return value is expected
+    if isinstance(value, list) and isinstance(expected, list):
+        return len(value) == len(expected) and all(map(_same, value, expected))
+    if isinstance(value, dict) and isinstance(expected, dict):
+        return value.keys() == expected.keys() and all(_same(value[key], expected[key]) for key in value)
+    return value == expected

@@ -1,8 +1,8 @@
-"""From what a probe saw to what it means: (outcome, reason, detail). Pure, and never raises (docs/probing.md §2).
+"""Judging: from an observation to outcome, reason and detail. Pure, and never raises (docs/probing.md §2).
 
-The lowest stage wins: what kept the target from being connected comes before what kept it from answering, that before
-wrong content, that before lateness, that before staleness. Within a stage the order of CHECKS decides the reason. A check
-whose fact the probe's kind does not have, or for which nothing is expected, passes.
+The lowest stage wins: a failed connection comes before a missing answer, that before wrong content, that before lateness,
+that before staleness. Within a stage the order of CHECKS decides the reason. A check passes if the kind of probe does not
+have the fact, or if nothing is expected of it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DETAIL_LENGTH = 200
 
 @unfrozen
 class Judgement:
-    """What one observation means. ``data_age`` in seconds, None when the answer does not tell."""
+    """What one observation means. ``data_age`` in seconds, None when the answer does not state it."""
 
     reason: Reason
     detail: str = ""
@@ -40,9 +40,9 @@ class Judgement:
 
 
 def judge(observation: Observation, expectations: Expectations, checks: Sequence[Check] = CHECKS) -> Judgement:
-    """Say what an observation means for the target. A check that itself errors is INVALID/CHECK_ERROR, never a pass.
+    """Return what an observation means for the target. A check that crashes is INVALID/CHECK_ERROR, never a pass.
 
-    ``checks`` may be those that are ``needed`` under the expectations.
+    ``checks`` may be only those ``needed`` under the expectations.
     """
     try:
         if observation.steps:
@@ -53,7 +53,7 @@ def judge(observation: Observation, expectations: Expectations, checks: Sequence
 
 
 def _judge_steps(journey: Observation, expectations: Expectations) -> Judgement:
-    """Judge a journey: it fails as its first step that fails does; its time and its oldest data are those of the whole."""
+    """Judge a journey: by its first step that fails, then by its time and its oldest data."""
     oldest: float | None = None
     for step in journey.steps:
         judgement = judge(step.observation, replace(step.expectations, zone=expectations.zone))
@@ -64,8 +64,8 @@ def _judge_steps(journey: Observation, expectations: Expectations) -> Judgement:
     try:
         check_whole(journey, headers_judged=True)
         check_time(journey, expectations, oldest)
-    except CheckFailedError as wrong:
-        return Judgement(wrong.reason, wrong.detail[:DETAIL_LENGTH], oldest)
+    except CheckFailedError as failed:
+        return Judgement(failed.reason, failed.detail[:DETAIL_LENGTH], oldest)
     return Judgement(Reason.OK, "", oldest)
 
 
@@ -77,6 +77,6 @@ def _judge(observation: Observation, expectations: Expectations, checks: Sequenc
             check.run(observation, expectations, document)
         age = age_of(observation, document, expectations)
         check_time(observation, expectations, age)
-    except CheckFailedError as wrong:
-        return Judgement(wrong.reason, wrong.detail[:DETAIL_LENGTH], age)
+    except CheckFailedError as failed:
+        return Judgement(failed.reason, failed.detail[:DETAIL_LENGTH], age)
     return Judgement(Reason.OK, "", age)

@@ -1,4 +1,4 @@
-"""What is judged of an answer, and in which order: the one list that judging and explaining share. Pure."""
+"""The list of checks, in the order in which they decide, shared by judging and explaining. Pure."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["CHECKS", "Check", "needed"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: ``run`` raises CheckFailedError at the first thing wrong, looking at the expectations in ``reads`` in turn.
+    """One check: ``run`` goes through the expectations in ``reads`` and raises CheckFailedError at the first thing wrong.
 
-    With ``reads`` empty, or nothing expected there, it still holds for observations that have the fact ``about``. Where it
-    ``decides``, nothing after it can be judged once it fails.
+    Without such expectations it still applies to observations that have the fact ``about``. If a check that ``decides``
+    fails, nothing after it can be judged.
     """
 
     title: str
@@ -55,11 +55,11 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("record", lambda _seen, expected, document: check_record(document, expected), ("record",)),
     Check("record", lambda _seen, expected, document: check_xml_record(document, expected), ("xml_record",)),
 )
-"""Every check but those of time, which come last (services.prober.checks.freshness)."""
+"""Every check but that of time, which comes last (services.prober.checks.freshness)."""
 
 
 def needed(expectations: Expectations) -> tuple[Check, ...]:
-    """Return the checks that can fail under these expectations, in order: few of all, and the same for every probe."""
+    """Return the checks that can fail under these expectations, in order: a few, and the same for every probe."""
     return tuple(
         check
         for check in CHECKS

@@ -1,4 +1,4 @@
-"""SOAP answers: the envelope, and faults by who failed. Pure.
+"""Checks of SOAP answers: the envelope, and whether provider or data bus sent a fault. Pure.
 
 Faults are those of SOAP 1.1 §4.4 and SOAP 1.2 part 1 §5.4. X-Road sends its own, with the codes of its message protocol
 (PR-MESS §2.5, PR-REST §4.6): `Client.…`, `Server.ClientProxy.…`, `Server.ServerProxy.…`; a provider's fault keeps its code.
@@ -21,8 +21,8 @@ __all__ = ["check_envelope", "check_fault"]
 
 _SOAP: Final = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
 _CODE: Final = re.compile(r"[A-Za-z][\w.:-]{0,99}", re.ASCII)
-# A provider's own `Client.…` is a qualified name; that of X-Road has no prefix.
-_OF_THE_BUS: Final = re.compile(r"Client\.|([\w.-]+:)?Server\.(Client|Server)Proxy(\.|$)", re.ASCII)
+# A provider's own `Client.…` is a qualified name; X-Road's has no prefix.
+_BUS_FAULT: Final = re.compile(r"Client\.|([\w.-]+:)?Server\.(Client|Server)Proxy(\.|$)", re.ASCII)
 
 
 def check_fault(observation: Observation, expectations: Expectations, document: Document) -> None:
@@ -30,13 +30,13 @@ def check_fault(observation: Observation, expectations: Expectations, document: 
     if not expectations.soap or not observation.body:
         return
     try:
-        fault = _in_body(document.root)
-    except CheckFailedError:  # what is not SOAP is judged by its status first
+        fault = _first_in_body(document.root)
+    except CheckFailedError:  # not XML: its status is judged first
         return
     if fault is None or etree.QName(fault).localname != "Fault" or etree.QName(fault).namespace not in _SOAP:
         return
     code = _code(fault)
-    if expectations.bus and _OF_THE_BUS.match(code):
+    if expectations.bus and _BUS_FAULT.match(code):
         raise CheckFailedError(Reason.BUS_ERROR, f"the data bus answered with fault {code}")
     raise CheckFailedError(Reason.SOAP_FAULT, f"SOAP fault {code or 'without a readable code'}")
 
@@ -51,13 +51,13 @@ def _body(root: etree._Element) -> etree._Element | None:
     return next((root.find(f"{{{uri}}}Body") for uri in _SOAP if root.tag == f"{{{uri}}}Envelope"), None)
 
 
-def _in_body(root: etree._Element) -> etree._Element | None:
+def _first_in_body(root: etree._Element) -> etree._Element | None:
     body = _body(root)
     return None if body is None else next(body.iterchildren(etree.Element), None)
 
 
 def _code(fault: etree._Element) -> str:
-    """Return the code of a fault, of 1.2 its subcode after a slash; its text is never read, it may be personal."""
+    """Return the code of a fault, in SOAP 1.2 with its subcode after a slash. Its text is not read: it may be personal."""
     value = fault.findtext("{*}faultcode")
     if value is not None:
         return _readable(value)

@@ -1,6 +1,6 @@
-"""What a check asks for, in words for a person. Pure.
+"""Checks in words, for `peyvand probe`. Pure.
 
-Expected values are left out, since params and what a journey captured are among them; patterns and paths stand as written.
+Expected values are left out, since params and captured values are among them; patterns and paths are shown as written.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from services.prober.checks.registry import Check
 from services.prober.expected import ANYTHING, Expectations, HeaderCheck, JsonCheck, Pattern, Records, XmlCheck
 from services.prober.observation import Observation
 
-__all__ = ["found", "parts"]
+__all__ = ["seen", "single_items"]
 
 _DEFAULTS: Final[Mapping[str, str]] = {
     "answered": "an answer came",
@@ -32,23 +32,25 @@ _SINGLE: Final[Mapping[str, str]] = {
 }
 
 
-def parts(check: Check, observation: Observation, expectations: Expectations) -> Iterator[tuple[str, Expectations]]:
-    """Split a check into the single items it expects: what each asks for, and the expectations with that item alone.
+def single_items(
+    check: Check, observation: Observation, expectations: Expectations
+) -> Iterator[tuple[str, Expectations]]:
+    """Yield each item that a check expects, in words, with the expectations of that item alone.
 
-    Without items there is what holds by itself, where the observation has what the check is about.
+    Without items, yield what the check requires of every observation that has its fact.
     """
     empty: dict[str, Any] = {
         name: type(value)() for name, value in _values(expectations) if isinstance(value, tuple | Records)
     }
-    alone = replace(expectations, **empty)
-    some = False
+    without_items = replace(expectations, **empty)
+    has_items = False
     for name in check.reads:
         for words, items in _items(check, name, getattr(expectations, name)):
-            some = True
+            has_items = True
             single: dict[str, Any] = {name: items}
-            yield words, replace(alone, **single)
-    if not some and (getattr(observation, check.about) if check.about else not check.reads):
-        yield _DEFAULTS.get(check.title, check.title), alone
+            yield words, replace(without_items, **single)
+    if not has_items and (getattr(observation, check.about) if check.about else not check.reads):
+        yield _DEFAULTS.get(check.title, check.title), without_items
 
 
 def _values(expectations: Expectations) -> Iterator[tuple[str, Any]]:
@@ -58,7 +60,7 @@ def _values(expectations: Expectations) -> Iterator[tuple[str, Any]]:
 def _items(check: Check, name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, tuple):
         for item in value:
-            yield _asked(name, item), (item,)
+            yield _in_words(name, item), (item,)
     elif isinstance(value, Records):
         section = "answer" if name == "answers" else name
         for pattern in value.must_not:
@@ -66,28 +68,28 @@ def _items(check: Check, name: str, value: Any) -> Iterator[tuple[str, Any]]:
         for pattern in value.must:
             yield f"some {section} record matches {pattern.text}", Records(must=(pattern,))
     elif isinstance(value, frozenset) and value:
-        yield f"{check.title} is {' or '.join(str(one) for one in sorted(value))}", value
+        yield f"{check.title} is {' or '.join(map(str, sorted(value)))}", value
     elif value:
         yield _SINGLE.get(check.title, check.title), value
 
 
-def _asked(name: str, item: object) -> str:
+def _in_words(name: str, item: object) -> str:
     if isinstance(item, HeaderCheck):
-        asked = [f"matches {item.must.text}"] if item.must else []
-        asked += [f"does not match {item.must_not.text}"] if item.must_not else []
-        return f"header {item.name} {' and '.join(asked) or 'is there'}{', if it is there' if item.optional else ''}"
+        words = [f"matches {item.must.text}"] if item.must else []
+        words += [f"does not match {item.must_not.text}"] if item.must_not else []
+        return f"header {item.name} {' and '.join(words) or 'is there'}{', if it is there' if item.optional else ''}"
     if isinstance(item, Pattern):
         return f"body {'matches' if name == 'must' else 'does not match'} {item.text}"
     if isinstance(item, JsonCheck | XmlCheck):
-        asked = [f"is of type {item.type}"] if isinstance(item, JsonCheck) and item.type else []
-        unasked = ANYTHING if isinstance(item, JsonCheck) else None
-        asked += [] if item.equals is unasked else ["is as expected"]
-        return f"{'record: ' if 'record' in name else ''}{item.path} {' and '.join(asked) or 'is found'}"
+        words = [f"is of type {item.type}"] if isinstance(item, JsonCheck) and item.type else []
+        any_value = ANYTHING if isinstance(item, JsonCheck) else None
+        words += [] if item.equals is any_value else ["is as expected"]
+        return f"{'record: ' if 'record' in name else ''}{item.path} {' and '.join(words) or 'is found'}"
     return name
 
 
-def found(check: Check, observation: Observation) -> str:
-    """Say what was found, where that is neither secret nor personal; empty elsewhere."""
+def seen(check: Check, observation: Observation) -> str:
+    """Return what was seen if that is neither secret nor personal, else an empty text."""
     if check.title == "status":
         return str(observation.status)
     if check.title == "secure":

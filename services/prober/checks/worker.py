@@ -1,4 +1,4 @@
-"""The process that judges large answers: asked by pickles on its standard input, answers with a line of JSON each."""
+"""The worker process for large answers: reads pickled calls from standard input, writes one line of JSON for each."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from contextlib import suppress
 
 import orjson
 
-from services.prober.checks.captures import CaptureError, Finder
+from services.prober.checks.captures import CaptureError, CompiledCapture
 from services.prober.checks.judgement import judge
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["captured", "judged", "main"]
+__all__ = ["capture_call", "judge_call", "main"]
 
-# The loop that talks to targets goes first.
+# The loop that talks to targets has priority.
 _NICENESS = 5
 
 
-def judged(observation: Observation, expectations: Expectations) -> Mapping[str, object]:
-    """Judge an answer."""
+def judge_call(observation: Observation, expectations: Expectations) -> Mapping[str, object]:
+    """Judge an answer; return the fields of its judgement."""
     judgement = judge(observation, expectations)
     return {"reason": judgement.reason, "detail": judgement.detail, "data_age": judgement.data_age}
 
 
-def captured(finder: Finder, observation: Observation) -> Mapping[str, object]:
-    """Take a value from an answer."""
+def capture_call(finder: CompiledCapture, observation: Observation) -> Mapping[str, object]:
+    """Capture a value from an answer; return it, or the error."""
     try:
         return {"value": finder.value(observation)}
     except CaptureError as error:
@@ -37,18 +37,18 @@ def captured(finder: Finder, observation: Observation) -> Mapping[str, object]:
 
 
 def main() -> None:
-    """Answer until there are no more questions: how long each may take in seconds, what to call, and with what."""
-    with suppress(OSError):  # a service may be forbidden to
+    """Run calls until standard input ends: each is (seconds it may take, function, arguments)."""
+    with suppress(OSError):  # a service manager may forbid it
         os.nice(_NICENESS)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the prober hears it and ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal the prober gets it too, and ends us
     while True:
         try:
-            seconds, question, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - by our own prober
+            seconds, function, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own prober
         except EOFError:
             return
-        # Whoever asked ends us in time. If it cannot, the alarm does: nobody catches it.
+        # The prober ends us at the deadline. If it cannot, the alarm does: nothing catches it.
         signal.setitimer(signal.ITIMER_REAL, seconds)
-        answer = orjson.dumps(question(*arguments))
+        result = orjson.dumps(function(*arguments))
         signal.setitimer(signal.ITIMER_REAL, 0)
-        sys.stdout.buffer.write(answer + b"\n")
+        sys.stdout.buffer.write(result + b"\n")
         sys.stdout.buffer.flush()

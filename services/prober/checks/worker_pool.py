@@ -1,4 +1,7 @@
-"""Judging within a deadline: small answers at once, large ones in processes that are ended when they take too long."""
+"""Judging within a deadline: small answers in the loop, large ones in worker processes that are ended when they take too long.
+
+ADR 43 states why, and ADR 55 why the pool is our own.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ from typing import Any
 import orjson
 
 from services.core.model import Reason
-from services.prober.checks.captures import CaptureError, Finder
+from services.prober.checks.captures import CaptureError, CompiledCapture
 from services.prober.checks.judgement import Judgement, judge
 from services.prober.checks.registry import Check
-from services.prober.checks.worker import captured, judged
+from services.prober.checks.worker import capture_call, judge_call
 from services.prober.deadline import Deadline
 from services.prober.errors import UnusableError
 from services.prober.expected import Expectations
@@ -26,24 +29,24 @@ from services.prober.observation import Observation
 
 __all__ = ["UnjudgedError", "WorkerPool"]
 
-_PROCESSES = 4
-# Judging a large answer may take this long also where it came at the last moment; a process may have to be started first.
-_AT_LEAST = 2.0
-# A process that nobody ends does so itself, this much later.
-_LEFT_ALONE = 2.0
-# What was captured is at most 65,536 characters, percent-encoded up to twelve for each.
-_LINE = 1 << 21
+_MAX_WORKERS = 4
+# Judging a large answer may take this long even if it came at the last moment; a worker may have to be started first.
+_MIN_SECONDS = 2.0
+# A worker that nothing ends does so itself, this much later.
+_ALARM_SECONDS = 2.0
+# What is captured has at most 65,536 characters, percent-encoded with up to twelve for each.
+_MAX_LINE = 1 << 21
 
 
 class UnjudgedError(UnusableError):
-    """An answer that was not judged in time: our own fault, whatever the answer is."""
+    """An answer was not judged in time: our own fault, whatever the answer is."""
 
 
 class WorkerPool:
-    """Judges answers. Processes for large ones are started when first needed, and kept."""
+    """Judges answers. Workers for large ones are started when they are first needed, and kept."""
 
     def __init__(self) -> None:
-        self._room = asyncio.Semaphore(_PROCESSES)
+        self._room = asyncio.Semaphore(_MAX_WORKERS)
         self._idle: list[Process] = []
 
     async def judge(
@@ -51,60 +54,61 @@ class WorkerPool:
     ) -> Judgement:
         """Judge by ``deadline`` (monotonic seconds), or soon after. Raises UnjudgedError.
 
-        ``checks`` are those that are needed under the expectations.
+        ``checks`` are those needed under the expectations.
         """
-        if _at_once(observation, expectations):
+        if _runs_in_loop(observation, expectations):
             return judge(observation, expectations, checks)
-        said = await self._ask(judged, (observation, expectations), deadline)
-        return Judgement(Reason(said["reason"]), said["detail"], said["data_age"])
+        result = await self._call(judge_call, (observation, expectations), deadline)
+        return Judgement(Reason(result["reason"]), result["detail"], result["data_age"])
 
-    async def capture(self, finder: Finder, observation: Observation, deadline: float) -> object:
-        """Take a value from an answer by ``deadline``, or soon after. Raises CaptureError and UnjudgedError."""
-        if finder.at_once is None or len(observation.body) <= finder.at_once:
-            return finder.value(observation)
-        said = await self._ask(captured, (finder, observation), deadline)
-        if "error" in said:
-            raise CaptureError(said["error"])
-        return said["value"]
+    async def capture(self, capture: CompiledCapture, observation: Observation, deadline: float) -> object:
+        """Capture a value from an answer by ``deadline``, or soon after. Raises CaptureError and UnjudgedError."""
+        if capture.at_once is None or len(observation.body) <= capture.at_once:
+            return capture.value(observation)
+        result = await self._call(capture_call, (capture, observation), deadline)
+        if "error" in result:
+            raise CaptureError(result["error"])
+        return result["value"]
 
     async def close(self) -> None:
-        """End the processes."""
+        """End the idle workers."""
         while self._idle:
             await _end(self._idle.pop())
 
-    async def _ask(
-        self, question: Callable[..., Mapping[str, object]], arguments: tuple[object, ...], deadline: float
+    async def _call(
+        self, function: Callable[..., Mapping[str, object]], arguments: tuple[object, ...], deadline: float
     ) -> Mapping[str, Any]:
-        until = max(deadline, monotonic() + _AT_LEAST)
+        until = max(deadline, monotonic() + _MIN_SECONDS)
         try:
             async with Deadline(until), self._room:
-                return await self._answer(question, arguments, until)
+                return await self._call_worker(function, arguments, until)
         except TimeoutError as error:
             raise UnjudgedError("the answer could not be judged in the time of the probe") from error
         except (OSError, asyncio.IncompleteReadError) as error:
             raise UnjudgedError("the process that was to judge the answer ended") from error
 
-    async def _answer(
-        self, question: Callable[..., Mapping[str, object]], arguments: tuple[object, ...], until: float
+    async def _call_worker(
+        self, function: Callable[..., Mapping[str, object]], arguments: tuple[object, ...], until: float
     ) -> Mapping[str, Any]:
-        process = await self._process()
+        worker = await self._worker()
         try:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(pickle.dumps((until + _LEFT_ALONE - monotonic(), question, arguments)))
-            await process.stdin.drain()
-            line = await process.stdout.readuntil(b"\n")
+            assert worker.stdin is not None
+            assert worker.stdout is not None
+            worker.stdin.write(pickle.dumps((until + _ALARM_SECONDS - monotonic(), function, arguments)))
+            await worker.stdin.drain()
+            line = await worker.stdout.readuntil(b"\n")
         except BaseException:
-            await _end(process)
+            await _end(worker)
             raise
-        self._idle.append(process)
+        self._idle.append(worker)
         return dict(orjson.loads(line))
 
-    async def _process(self) -> Process:
+    async def _worker(self) -> Process:
+        """Return an idle worker that is still alive, or start one."""
         while self._idle:
-            process = self._idle.pop()
-            if process.returncode is None:
-                return process
+            worker = self._idle.pop()
+            if worker.returncode is None:
+                return worker
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
@@ -112,18 +116,18 @@ class WorkerPool:
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
-            limit=_LINE,
+            limit=_MAX_LINE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
 
 
-def _at_once(observation: Observation, expectations: Expectations) -> bool:
+def _runs_in_loop(observation: Observation, expectations: Expectations) -> bool:
     if expectations.at_once is not None and len(observation.body) > expectations.at_once:
         return False
-    return not observation.steps or all(_at_once(step.observation, step.expectations) for step in observation.steps)
+    return all(_runs_in_loop(step.observation, step.expectations) for step in observation.steps)
 
 
-async def _end(process: Process) -> None:
+async def _end(worker: Process) -> None:
     with suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
+        worker.kill()
+    await worker.wait()

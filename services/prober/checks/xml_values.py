@@ -1,4 +1,4 @@
-"""Answers that are XML: what XPaths find, test records. Pure."""
+"""Checks of XML answers: what XPaths find, test records. Pure."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ def check_xml_record(document: Document, expectations: Expectations) -> None:
 
 
 def texts(query: XPath, document: Document) -> Iterator[str]:
-    """Return the texts of what an XPath finds: of nodes their content, of a number or flag what XPath's string() says.
+    """Yield the texts of what an XPath finds: the content of nodes, XPath's string() of a number or a flag.
 
     Raises CheckFailedError when the body is not XML.
     """
-    found = query(document.root)
-    for item in found if isinstance(found, list) else (found,):
+    result = query(document.root)
+    for item in result if isinstance(result, list) else (result,):
         yield _text(item)
 
 
 def _problem(check: XmlCheck, document: Document) -> str:
-    """Say what is wrong at the path, without the texts found: they may be personal."""
+    """Return what is wrong at the path, empty when nothing; without the texts, which may be personal."""
     if check.equals is None:
-        # A set of nodes, a text, a number or a flag: what XPath's boolean() calls true was found.
-        found = check.query(document.root)
-        return "" if found and found == found else f"{check.path} finds nothing"  # noqa: PLR0124 - NaN is not itself
+        # Nodes, a text, a number or a flag: as XPath's boolean() has it.
+        result = check.query(document.root)
+        return "" if result and result == result else f"{check.path} finds nothing"  # noqa: PLR0124 - NaN is not itself
     expected = fold(check.equals)
-    seen = [fold(text) for text in texts(check.query, document)]
-    if not seen:
+    folded = [fold(text) for text in texts(check.query, document)]
+    if not folded:
         return f"{check.path} finds nothing"
-    return "" if expected in seen else f"{check.path} differs from what is expected"
+    return "" if expected in folded else f"{check.path} differs from what is expected"
 
 
 def _text(item: object) -> str:
@@ -64,8 +64,8 @@ def _text(item: object) -> str:
         return "true" if item else "false"
     if isinstance(item, float):
         return str(int(item)) if item.is_integer() else str(item).replace("nan", "NaN").replace("inf", "Infinity")
-    if isinstance(item, tuple):  # of the namespace axis: prefix, URI
+    if isinstance(item, tuple):  # from the namespace axis: prefix and URI
         return str(item[1])
     assert isinstance(item, etree._Element)  # noqa: SLF001 - lxml names the class of its nodes no other way
-    # Of comments and processing instructions XPath may not be asked.
+    # lxml does not evaluate an XPath on comments and processing instructions.
     return str(_TEXT_OF(item)) if isinstance(item.tag, str) else item.text or ""

@@ -34,9 +34,9 @@ def compile_expectations(
     max_age: float | None,
     zone: tzinfo = UTC,
 ) -> Expectations:
-    """Compile what a definition expects, the params of a link or endpoint filled in; patterns and paths once per text.
+    """Compile what a definition expects, with the params of a link or endpoint; patterns and paths once per text.
 
-    Dates without a time zone are of ``zone``. Raises ValueError, re2.error, JSONPathError or XPathError on what the
+    Dates without a time zone are read in ``zone``. Raises ValueError, re2.error, JSONPathError or XPathError on what the
     register should have refused.
     """
     expect = definition.expect
@@ -91,7 +91,7 @@ def _pattern_or_none(text: str) -> Pattern | None:
 
 
 def _field(path: str) -> str:
-    """Read a field of a test record, which may be written `person.name` for `$.person.name`."""
+    """Return the path of a field of a test record, which may be written `person.name` for `$.person.name`."""
     return path if path.startswith("$") else f"$.{path}"
 
 
@@ -110,7 +110,7 @@ def _json_checks(expect: Expect, params: Mapping[str, object]) -> tuple[JsonChec
         JsonCheck(
             item.path,
             compile_path(item.path),
-            # A param may be null, and is then compared; what is written in a definition is not.
+            # None in a definition means that the value is not compared; a param may be null, and is compared.
             ANYTHING if item.equals is None else fill_value(item.equals, params),
             item.type,
         )
@@ -130,9 +130,9 @@ def _xml_checks(expect: Expect, params: Mapping[str, object]) -> tuple[XmlCheck,
 
 
 def fill_value(value: object, params: Mapping[str, object]) -> object:
-    """Fill the texts of an expected JSON value, at any depth. ValueError when a name is not in ``params``.
+    """Fill in the texts of an expected JSON value, at any depth. ValueError when a name is not in ``params``.
 
-    A text that is one placeholder and nothing else becomes the parameter itself, so that numbers stay numbers.
+    A text that is one placeholder and nothing else becomes the param itself, so that numbers stay numbers.
     """
     if isinstance(value, str):
         if "$" not in value:
@@ -148,7 +148,7 @@ def fill_value(value: object, params: Mapping[str, object]) -> object:
 
 
 def _fill_text(value: object, params: Mapping[str, object]) -> str:
-    """Fill an expected value where everything is text, as in XML: numbers and flags as JSON writes them.
+    """Fill in an expected value as text, for XML: numbers and flags as JSON writes them.
 
     ValueError when a name is not in ``params``, or the value is neither text, number nor flag.
     """

@@ -29,17 +29,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """An RE2 pattern, as written and as compiled; searched for, not anchored."""
+    """An RE2 pattern, as written and compiled; it matches anywhere in a text."""
 
     text: str
     compiled: Any
 
-    def found(self, data: bytes) -> bool:
-        """Whether it occurs in UTF-8 ``data``."""
+    def matches(self, data: bytes) -> bool:
+        """Whether it matches somewhere in UTF-8 ``data``."""
         return self.compiled.search(data) is not None
 
     def __reduce__(self) -> tuple[Callable[[str], Pattern], tuple[str]]:
-        """Go to another process as text."""
+        """Pickle as text."""
         return compile_pattern, (self.text,)
 
 
@@ -61,14 +61,14 @@ class Records:
     must_not: tuple[Pattern, ...] = ()
 
 
-class _Unasked(Enum):
-    """What no answer is compared with; an Enum, for it is itself in another process too."""
+class _AnyValue(Enum):
+    """An Enum, so that its member is the same object in another process too."""
 
     ANYTHING = "anything"
 
 
-ANYTHING: Final = _Unasked.ANYTHING
-"""Expected of a value where any will do: None is JSON's null, and a value like any other."""
+ANYTHING: Final = _AnyValue.ANYTHING
+"""Expected where any value will do; None is JSON's null, a value like any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,9 @@ class FreshAt:
 class Expectations:
     """What the answer of one target must be. ``latency`` (τ) and ``max_age`` (φ) in seconds; None is not judged.
 
-    ``soap`` wants a SOAP message, and ``bus`` says that the answer comes over X-Road, whose own errors are then told apart.
-    ``record`` is the test record of JSON, ``xml_record`` that of SOAP. Dates that name no time zone are of ``zone``.
-    An answer of up to ``at_once`` bytes is judged at once, a larger one by a process of its own; None is any size.
+    ``soap`` requires a SOAP message; ``bus`` means that the answer comes over X-Road, whose own errors are then kept apart.
+    ``record`` is the test record of JSON, ``xml_record`` that of SOAP. Dates without a time zone are read in ``zone``. An
+    answer of up to ``at_once`` bytes is judged in the loop, a larger one in a worker process; None stands for any size.
     """
 
     status: frozenset[int] = frozenset()

@@ -21,7 +21,7 @@ __all__ = ["Schema", "compile_schema"]
 _Errors = Iterator[ValidationError]
 
 _ANY: Final = "*"
-"""What stands in a path for a key that the schema does not name: such a key may itself be personal."""
+"""Stands in a path for a key that the schema does not name: such a key may itself be personal."""
 
 
 def _pattern(_validator: Any, pattern: str, instance: object, _schema: object) -> _Errors:
@@ -60,7 +60,7 @@ def _unique(_validator: Any, wanted: object, instance: object, _schema: object) 
 
 
 def _canonical(value: object) -> str:
-    """Write a JSON value so that values are equal where their texts are: 1 is 1.0 and not true, keys have no order."""
+    """Return a text that is the same for equal JSON values: 1 is 1.0 and not true, keys have no order."""
     if isinstance(value, dict):
         return f"{{{','.join(sorted(f'{key!r}:{_canonical(item)}' for key, item in value.items()))}}}"
     if isinstance(value, list):
@@ -79,8 +79,7 @@ def _search(pattern: str, text: str) -> bool:
     return _compiled(pattern).search(text) is not None
 
 
-# Python's own regular expressions, and a comparison of every item with every other, would let one answer hold up every
-# probe.
+# Python's regular expressions, and comparing every item with every other, would let one answer hold up every probe.
 _Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {
@@ -94,17 +93,17 @@ _Validator: Any = extend(  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A compiled schema. ``at_once`` is the size of an answer in bytes up to which it is quick."""
+    """A compiled schema. Answers of up to ``at_once`` bytes are checked against it in the loop."""
 
     _validator: Any = field(repr=False)
     at_once: int = SCHEMA
 
     def __reduce__(self) -> tuple[Callable[[object], Schema], tuple[object]]:
-        """Go to another process as JSON."""
+        """Pickle as JSON."""
         return compile_schema, (self._validator.schema,)
 
     def fault(self, value: object) -> str | None:
-        """Say where a JSON value breaks the schema, and which rule, without what was found; None when it does not."""
+        """Return where a JSON value breaks the schema, and which rule, without the value; None when it does not."""
         error = next(self._validator.iter_errors(value), None)
         return None if error is None else f"{error.json_path} breaks the rule `{error.validator}`"
 

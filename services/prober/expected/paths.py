@@ -1,4 +1,4 @@
-"""JSONPaths (RFC 9535) and XPaths (1.0) as probes run them. Pure."""
+"""JSONPaths (RFC 9535) and XPaths (1.0), compiled. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["JsonPath", "XPath", "compile_path", "compile_xpath"]
 class JsonPath:
     """A compiled path. One that leads straight to a single node, as most do, is walked without the library.
 
-    ``at_once`` is the size of an answer in bytes up to which it is quick, None where it always is.
+    ``at_once`` is the size of an answer in bytes up to which it runs in the loop, None where it always does.
     """
 
     __slots__ = ("_keys", "_query", "_text", "at_once")
@@ -30,7 +30,7 @@ class JsonPath:
         self.at_once = of_json_path(text) if self._keys is None else None
 
     def __reduce__(self) -> tuple[Callable[[str], JsonPath], tuple[str]]:
-        """Go to another process as text."""
+        """Pickle as text."""
         return compile_path, (self._text,)
 
     def values(self, document: object) -> Sequence[object]:
@@ -71,18 +71,18 @@ def compile_path(text: str) -> JsonPath:
 
 
 class XPath(etree.XPath):
-    """A compiled XPath. ``at_once`` is the size of an answer in bytes up to which it is quick."""
+    """A compiled XPath. ``at_once`` is the size of an answer in bytes up to which it runs in the loop."""
 
     def __init__(self, path: str, namespaces: frozenset[tuple[str, str]]) -> None:
         """Compile an XPath, its prefixes and their URIs. Raises XPathError."""
-        # Python's regular expressions are left out: they would let one answer hold up every probe.
+        # Without Python's regular expressions, which would let one answer hold up every probe.
         super().__init__(path, namespaces=dict(namespaces), regexp=False, smart_strings=False)
-        self._made_of = (path, namespaces)
+        self._source = (path, namespaces)
         self.at_once = of_xpath(path)
 
     def __reduce__(self) -> tuple[Callable[..., XPath], tuple[str, frozenset[tuple[str, str]]]]:
-        """Go to another process as text."""
-        return _xpath, self._made_of
+        """Pickle as text."""
+        return _xpath, self._source
 
 
 @lru_cache(maxsize=8192)

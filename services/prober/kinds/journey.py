@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from services.core.model import Phases, Probe, Reason, Step, fill_placeholders, placeholders, template_texts
-from services.prober.checks import CHECKS, CaptureError, Finder, UnjudgedError, compile_capture
+from services.prober.checks import CHECKS, CaptureError, CompiledCapture, UnjudgedError, compile_capture
 from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import is_our_timeout
 from services.prober.expected import Expectations, compile_expectations
@@ -31,7 +31,7 @@ class _Leg:
 
     step: Step
     kind: ProbeKind
-    finders: tuple[Finder, ...]
+    finders: tuple[CompiledCapture, ...]
     captured: frozenset[str]
     expectations: Expectations | None
 

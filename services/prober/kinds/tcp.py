@@ -117,7 +117,7 @@ class _Dialogue(LineConnection):
         """Process a line: the expected one, or one of those before it."""
         turn = self._turns[0]
         assert turn.expect is not None
-        if not turn.expect.found(line):
+        if not turn.expect.matches(line):
             self.unmatched = turn.expect.text
             return
         self.unmatched = ""

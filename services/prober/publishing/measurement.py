@@ -1,4 +1,4 @@
-"""What is published of one attempt. Pure."""
+"""Measurements: what is published of each probe. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Origin", "measured", "unmeasured"]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who measures, and by which register."""
+    """Which prober measures, and by which register."""
 
     vantage: str
     prober: str
@@ -24,7 +24,7 @@ class Origin:
 def measured(
     target: Target, slot_start: int, observation: Observation, judgement: Judgement, origin: Origin
 ) -> Measurement:
-    """Write down one attempt for the slot that starts at ``slot_start``, epoch seconds."""
+    """Return the measurement of one probe for the slot that starts at ``slot_start``, epoch seconds."""
     certificate = observation.certificate
     return Measurement(
         target=target,
@@ -45,7 +45,7 @@ def measured(
 
 
 def unmeasured(target: Target, slot_start: int, reason: Reason, detail: str, origin: Origin) -> Measurement:
-    """Write down that nothing was measured in a slot, and why."""
+    """Return a measurement that states that nothing was measured in a slot, and why."""
     return Measurement(
         target=target,
         vantage=origin.vantage,

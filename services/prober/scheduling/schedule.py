@@ -86,10 +86,6 @@ class Schedule:
         self.leapt = 0
         """How many slots were skipped because the machine slept or its clock was set."""
 
-    def __len__(self) -> int:
-        """Return how many targets there are."""
-        return len(self._entries)
-
     def replace(self, entries: Iterable[ScheduleEntry], slot_seconds: int, now: float) -> None:
         """Probe these targets from ``now`` on.
 

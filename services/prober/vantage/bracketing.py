@@ -1,9 +1,9 @@
 """Whether a vantage could see while a probe ran: control results before and after it (docs/probing.md §5, behaviour 35). Pure.
 
-A round asks every control target once; rounds follow one another. A probe is believed when the last round that began
-before it and the first that began after its end both passed, and those in between. So each failed round casts a
-shadow, from the start of the last good round before it to the start of the first good one after it, and a probe that
-touches a shadow saw nothing. Times are any one clock's seconds.
+A round checks every control target once; rounds follow one another. A probe counts if the last round that began before it,
+the first that began after its end, and all in between passed. So each failed round casts a shadow, from the start of the last
+good round before it to the start of the first good one after it, and a probe that touches a shadow is blind. Times are
+seconds of any one clock.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ Held = TypeVar("Held")
 
 
 class Bracket(Generic[Held]):
-    """Holds what probes saw until the next control round, then lets it go with whether the vantage was blind.
+    """Holds results of probes until the next control round, and releases each with whether the vantage was blind.
 
-    ``remembered`` seconds is how long ago a probe that ends now may have begun.
+    A probe that ends now may have begun up to ``remembered`` seconds ago.
     """
 
     def __init__(self, remembered: float) -> None:
@@ -29,21 +29,12 @@ class Bracket(Generic[Held]):
         self._good: float = float("-inf")
         self._blind_since: float | None = float("-inf")
 
-    def __len__(self) -> int:
-        """Return how many are held."""
-        return len(self._held)
-
-    @property
-    def blind(self) -> bool:
-        """True while the last round failed, and before the first one."""
-        return self._blind_since is not None
-
     def hold(self, began: float, ended: float, held: Held) -> None:
-        """Keep what a probe saw between ``began`` and ``ended`` until a round that began after it."""
+        """Hold the result of a probe that ran from ``began`` to ``ended`` until a round that began after it."""
         self._held.append((began, ended, held))
 
     def round(self, began: float, *, passed: bool) -> list[tuple[Held, bool]]:
-        """Take in a finished round that began at ``began``; return what it releases, each with True when blind."""
+        """Take in a finished round that began at ``began``; return the results it releases, each with True when blind."""
         if passed:
             if self._blind_since is not None:
                 self._shadows.append((self._blind_since, began))

@@ -1,4 +1,4 @@
-"""Control targets: what a vantage must always reach; when one fails, the vantage is at fault (docs/design.md §3)."""
+"""Control targets: what a vantage must always reach. If one fails, the vantage is at fault (docs/design.md §3)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from services.prober.transport import ProbeFailedError, allowed_addresses, os_er
 __all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "ControlTargets"]
 
 CONTROL_SECONDS = 0.5
-"""How often control targets are asked. A measurement waits for the round after its probe and for the flush after that,
-and it must be published within FLUSH_SECONDS: one interval, one round, one flush and one fsync fit into them."""
+"""How often control targets are checked. A measurement waits for the round after its probe and for the flush after that,
+and must be published within FLUSH_SECONDS: one interval, one round, one flush and one fsync fit into them."""
 
 CONTROL_TIMEOUT = 1.0
-"""Seconds a control target has. One that needs longer fails its round: what it would release is UNKNOWN either way."""
+"""Seconds that a control target has. A slower one fails its round: what it would release is UNKNOWN either way."""
 
 _DEFINITION = Probe("control", "http", tls=Tls(verify=False), redirects="none", body_limit=1 << 16)
 
@@ -26,7 +26,7 @@ _DEFINITION = Probe("control", "http", tls=Tls(verify=False), redirects="none", 
 class ControlTargets:
     """The control targets of one vantage: ``http(s)://`` (any answer passes) and ``tcp://host:port`` (connecting does).
 
-    Raises ValueError for one that cannot be asked.
+    Raises ValueError for one that cannot be checked.
     """
 
     def __init__(self, targets: tuple[str, ...], environment: ProbeEnvironment) -> None:
@@ -39,12 +39,12 @@ class ControlTargets:
         return len(self._http) + len(self._tcp)
 
     async def check(self) -> dict[str, str]:
-        """Ask each once; return those that failed, with why. Empty means the vantage sees."""
+        """Check each once; return those that failed, with the problem. Empty means that the vantage sees."""
         urls = [*self._http, *self._tcp]
-        answers = await asyncio.gather(
+        problems = await asyncio.gather(
             *(self._check_http(target) for target in self._http.values()), *(self._check_tcp(url) for url in self._tcp)
         )
-        return {url: problem for url, problem in zip(urls, answers, strict=True) if problem}
+        return {url: problem for url, problem in zip(urls, problems, strict=True) if problem}
 
     async def _check_http(self, target: HttpTarget) -> str:
         observation = await KINDS["http"].probe(target, monotonic() + CONTROL_TIMEOUT)
@@ -69,6 +69,6 @@ class ControlTargets:
                         return ""
         except TimeoutError:
             return "no connection in time"
-        except ProbeFailedError as stopped:
-            return str(stopped)
+        except ProbeFailedError as failed:
+            return str(failed)
         return problem

@@ -55,7 +55,6 @@ def test_a_round_that_began_before_the_end_does_not_release() -> None:
     held = bracket((0.0, True))
     held.hold(0.1, 0.7, "a")
     assert held.round(0.5, passed=True) == []
-    assert len(held) == 1
     assert held.round(1.0, passed=True) == [("a", False)]
 
 
@@ -64,4 +63,3 @@ def test_before_the_first_round_all_is_blind() -> None:
     held = bracket()
     held.hold(-0.5, -0.1, "a")
     assert held.round(0.0, passed=True) == [("a", True)]
-    assert not held.blind

@@ -8,9 +8,9 @@ import time
 from services.core import metrics
 from services.core.runtime import Runtime, run_component
 from services.sandbox.component import play
-from services.sandbox.directory import Choices
+from services.sandbox.directory.directory import Choices
 from services.sandbox.faults.faults import Mode
-from services.sandbox.run import Run
+from services.sandbox.logs.run import Run
 from services.sandbox.servers.replies import NOT_FOUND, OK
 
 __all__ = ["main"]

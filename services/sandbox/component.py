@@ -8,20 +8,20 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from services.sandbox.certificates import open_authority
-from services.sandbox.directory import ACCESS, EXCHANGES, Choices, make_directory, settle
-from services.sandbox.exchanges.exchange_truth import ExchangeTruth
-from services.sandbox.exchanges.parties import data_bus
+from services.sandbox.servers.certificates import open_authority
+from services.sandbox.directory.directory import ACCESS, EXCHANGES, Choices, make_directory, settle
+from services.sandbox.logs.exchange_log import ExchangeTruth
+from services.sandbox.exchanges.data_bus import data_bus
 from services.sandbox.exchanges.traffic import Traffic
 from services.sandbox.faults.timeline import Span, Timeline
-from services.sandbox.run import TRUTH, Run
+from services.sandbox.logs.run import TRUTH, Run
 from services.sandbox.scenario.scenario import BUS, scenario
-from services.sandbox.security_server.ailing import ailing
+from services.sandbox.faults.server_faults import ailing
 from services.sandbox.security_server.monitoring import Monitoring
 from services.sandbox.servers.servers import Servers
-from services.sandbox.sites import allow_open_files, sites
+from services.sandbox.servers.sites import allow_open_files, sites
 from services.sandbox.timing import Timing, timing
-from services.sandbox.truth import AccessLog, Truth
+from services.sandbox.logs.truth_log import AccessLog, Truth
 
 __all__ = ["play"]
 

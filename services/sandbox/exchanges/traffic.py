@@ -8,8 +8,8 @@ from hashlib import blake2b
 from itertools import accumulate
 from uuid import UUID
 
-from services.sandbox.exchanges.mediation import Exchange, latest, mediate
-from services.sandbox.exchanges.parties import Bus
+from services.sandbox.exchanges.exchange import Exchange, latest, mediate
+from services.sandbox.exchanges.data_bus import Bus
 from services.sandbox.faults.timeline import Span
 from services.sandbox.timing import Timing
 

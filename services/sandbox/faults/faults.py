@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.core.model import Stage
-from services.sandbox.scenario.wiring import Wire
+from services.sandbox.scenario.addresses import Wire
 
 __all__ = ["BUS_MODES", "CYCLE", "Fault", "Mode", "Scope", "draw"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from services.sandbox.faults.faults import CYCLE, Fault, Mode, Scope, draw
-from services.sandbox.scenario.wiring import Wire
+from services.sandbox.scenario.addresses import Wire
 
 __all__ = ["Span", "Timeline"]
 

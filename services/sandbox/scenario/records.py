@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import orjson
 
-from services.sandbox.scenario.offers import PEOPLE
+from services.sandbox.scenario.service_tables import PEOPLE
 
 __all__ = ["FAMILIES", "Family", "answer", "subject"]
 

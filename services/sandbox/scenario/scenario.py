@@ -15,9 +15,9 @@ from itertools import accumulate
 
 from services.core.errors import SettingsError
 from services.core.model import ALWAYS, Agency, Endpoint, Link, Service
-from services.sandbox.scenario.names import AGENCIES, ITEMS, Item
-from services.sandbox.scenario.offers import ACTIONS, SUBJECTS
-from services.sandbox.scenario.wiring import BUS_HOST, CONTROL_HOST, Wire, portal_host, provider_host, wire
+from services.sandbox.scenario.agency_tables import AGENCIES, ITEMS, Item
+from services.sandbox.scenario.service_tables import ACTIONS, SUBJECTS
+from services.sandbox.scenario.addresses import BUS_HOST, CONTROL_HOST, Wire, portal_host, provider_host, wire
 from services.sandbox.timing import Timing
 
 __all__ = ["ALIAS", "BUS", "MEMBER", "SCENARIOS", "Scenario", "Size", "scenario"]

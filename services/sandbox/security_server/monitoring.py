@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from services.sandbox.exchanges.logbook import records
-from services.sandbox.exchanges.parties import Bus
+from services.sandbox.security_server.operational_data import records
+from services.sandbox.exchanges.data_bus import Bus
 from services.sandbox.exchanges.traffic import Traffic
 from services.sandbox.faults.faults import Mode
 from services.sandbox.faults.timeline import Span
-from services.sandbox.security_server.envelopes import HEALTH, MULTIPART, XML, Question, fault, multipart, read_question
-from services.sandbox.security_server.health import health
+from services.sandbox.security_server.messages import HEALTH, MULTIPART, XML, Question, fault, multipart, read_question
+from services.sandbox.security_server.health_data import health
 from services.sandbox.servers.replies import OK, Reply, Request, response
 
 __all__ = ["OFFSET", "Monitoring"]

@@ -10,7 +10,7 @@ import orjson
 from services.sandbox.faults.faults import Mode, Scope
 from services.sandbox.faults.timeline import Span
 from services.sandbox.scenario.records import answer
-from services.sandbox.scenario.wiring import Wire
+from services.sandbox.scenario.addresses import Wire
 
 __all__ = ["NOT_FOUND", "OK", "Reply", "Request", "bus_reply", "inquiry_reply", "page_reply", "response"]
 

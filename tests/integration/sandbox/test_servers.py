@@ -14,15 +14,15 @@ import pytest
 
 from services.core.errors import ListenError
 from services.core.model.template import fill_placeholders
-from services.sandbox.certificates import open_authority
-from services.sandbox.exchanges.parties import data_bus
+from services.sandbox.servers.certificates import open_authority
+from services.sandbox.exchanges.data_bus import data_bus
 from services.sandbox.faults.faults import Mode, Scope
 from services.sandbox.faults.timeline import Span
 from services.sandbox.scenario.scenario import BUS, Scenario, scenario
-from services.sandbox.scenario.wiring import Wire
+from services.sandbox.scenario.addresses import Wire
 from services.sandbox.security_server.monitoring import Monitoring
 from services.sandbox.servers.servers import Servers, Site
-from services.sandbox.sites import CONTROL, sites
+from services.sandbox.servers.sites import CONTROL, sites
 from services.sandbox.timing import timing
 from tests.support.servers.sandbox_client import Seen, ask
 

@@ -17,7 +17,7 @@ from services.sandbox import component as runner
 from services.sandbox.__main__ import main
 from services.sandbox.faults.faults import Fault, Mode, Scope
 from services.sandbox.faults.timeline import Span, Timeline
-from services.sandbox.security_server.envelopes import MULTIPART, RECORDS, read_question
+from services.sandbox.security_server.messages import MULTIPART, RECORDS, read_question
 from services.sandbox.security_server.monitoring import Monitoring
 from services.sandbox.servers.replies import OK, Reply, Request, response
 

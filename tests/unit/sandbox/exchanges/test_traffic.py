@@ -10,10 +10,10 @@ import pytest
 from services.collector.ledger.summary import bucket_of
 from services.collector.records.xroad import ExchangeResult, read_side
 from services.core.model.exchange import DURATION_BUCKETS
-from services.sandbox.exchanges.exchange_truth import ExchangeTruth, _bucket, truths
-from services.sandbox.exchanges.logbook import records
-from services.sandbox.exchanges.mediation import Ending
-from services.sandbox.exchanges.parties import data_bus
+from services.sandbox.logs.exchange_log import ExchangeTruth, _bucket, truths
+from services.sandbox.security_server.operational_data import records
+from services.sandbox.exchanges.exchange import Ending
+from services.sandbox.exchanges.data_bus import data_bus
 from services.sandbox.exchanges.traffic import Traffic
 from services.sandbox.faults.faults import Mode, Scope
 from services.sandbox.faults.timeline import Span, Timeline

@@ -10,16 +10,16 @@ from services.collector.records.health_data import ServiceHealth, read_health
 from services.collector.records.xroad import read_side
 from services.collector.xroad.requests import RecordSpan as Asked
 from services.collector.xroad.requests import health_data, operational_data
-from services.sandbox.exchanges.logbook import records
-from services.sandbox.exchanges.mediation import Ending
-from services.sandbox.exchanges.parties import data_bus
+from services.sandbox.security_server.operational_data import records
+from services.sandbox.exchanges.exchange import Ending
+from services.sandbox.exchanges.data_bus import data_bus
 from services.sandbox.exchanges.traffic import Traffic
 from services.sandbox.faults.faults import Mode, Scope
 from services.sandbox.faults.timeline import Span
-from services.sandbox.register.register_files import CA, SOURCES, sources_file
+from services.sandbox.directory.register_files import CA, SOURCES, sources_file
 from services.sandbox.scenario.scenario import scenario
-from services.sandbox.security_server.ailing import ailing
-from services.sandbox.security_server.health import PERIOD
+from services.sandbox.faults.server_faults import ailing
+from services.sandbox.security_server.health_data import PERIOD
 from services.sandbox.security_server.monitoring import OFFSET, Monitoring
 from services.sandbox.servers.replies import Request
 from services.sandbox.timing import timing

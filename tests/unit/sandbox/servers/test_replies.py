@@ -9,7 +9,7 @@ import pytest
 from services.sandbox.faults.faults import Mode, Scope
 from services.sandbox.faults.timeline import Span
 from services.sandbox.scenario.scenario import scenario
-from services.sandbox.scenario.wiring import Wire
+from services.sandbox.scenario.addresses import Wire
 from services.sandbox.servers.replies import Request, bus_reply, inquiry_reply, page_reply
 from services.sandbox.timing import timing
 

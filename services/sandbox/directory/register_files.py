@@ -11,8 +11,8 @@ import orjson
 import yaml
 
 from services.core.model import ALWAYS, Link
-from services.sandbox.exchanges.parties import Bus
-from services.sandbox.register.announced import evaluation_rounds
+from services.sandbox.exchanges.data_bus import Bus
+from services.sandbox.directory.evaluation_rounds import evaluation_rounds
 from services.sandbox.scenario.records import FAMILIES, Family
 from services.sandbox.scenario.scenario import BUS, MEMBER, Scenario
 from services.sandbox.security_server.monitoring import OFFSET

@@ -12,12 +12,12 @@ import orjson
 
 from services.core.errors import StateError
 from services.register.directory import load_register
-from services.sandbox.exchanges.parties import Bus
-from services.sandbox.register.register_files import CA, SOURCES, register_files, sources_file
-from services.sandbox.run import Run, choose_run
+from services.sandbox.exchanges.data_bus import Bus
+from services.sandbox.directory.register_files import CA, SOURCES, register_files, sources_file
+from services.sandbox.logs.run import Run, choose_run
 from services.sandbox.scenario.scenario import ALIAS, BUS, MEMBER, Scenario
 from services.sandbox.timing import Timing
-from services.sandbox.truth import Header
+from services.sandbox.logs.truth_log import Header
 
 __all__ = ["ACCESS", "DESCRIPTION", "EXCHANGES", "REGISTER", "Choices", "make_directory", "settle"]
 

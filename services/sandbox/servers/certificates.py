@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from services.core.errors import StateError
-from services.sandbox.register.register_files import CA
+from services.sandbox.directory.register_files import CA
 
 __all__ = ["Authority", "bad_contexts", "open_authority"]
 

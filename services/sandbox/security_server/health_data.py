@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from services.sandbox.exchanges.logbook import Logged, logged
+from services.sandbox.security_server.operational_data import Logged, logged
 from services.sandbox.exchanges.traffic import Traffic
-from services.sandbox.security_server.envelopes import HEALTH, soap
+from services.sandbox.security_server.messages import HEALTH, soap
 
 __all__ = ["PERIOD", "health"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.sandbox.faults.faults import CYCLE
 from services.sandbox.timing import Timing
-from services.sandbox.truth import Header, kept_lines, read_header
+from services.sandbox.logs.truth_log import Header, kept_lines, read_header
 
 __all__ = ["TRUTH", "Run", "choose_run"]
 

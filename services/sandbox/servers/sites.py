@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from services.core.errors import ListenError
 from services.core.model import Endpoint
-from services.sandbox.certificates import Authority, bad_contexts
-from services.sandbox.exchanges.parties import Bus
+from services.sandbox.servers.certificates import Authority, bad_contexts
+from services.sandbox.exchanges.data_bus import Bus
 from services.sandbox.faults.timeline import Span
 from services.sandbox.scenario.scenario import BUS, Scenario
-from services.sandbox.scenario.wiring import Wire
+from services.sandbox.scenario.addresses import Wire
 from services.sandbox.servers.replies import Reply, Request, bus_reply, inquiry_reply, page_reply
 from services.sandbox.servers.servers import Site
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.core.errors import StateError
-from services.sandbox.certificates import bad_contexts, open_authority
+from services.sandbox.servers.certificates import bad_contexts, open_authority
 
 HOST = "127.1.0.1"
 

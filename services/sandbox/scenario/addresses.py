@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from services.core.errors import SettingsError
-from services.sandbox.scenario.names import Item
+from services.sandbox.scenario.agency_tables import Item
 from services.sandbox.scenario.records import FAMILIES, Family, subject
 
 __all__ = ["BUS_HOST", "CONTROL_HOST", "Wire", "portal_host", "provider_host", "security_host", "wire"]

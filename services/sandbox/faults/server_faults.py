@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from random import Random
 
-from services.sandbox.exchanges.parties import Bus
+from services.sandbox.exchanges.data_bus import Bus
 from services.sandbox.faults.faults import Mode, Scope
 from services.sandbox.faults.timeline import Span
 

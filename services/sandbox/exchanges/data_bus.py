@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.sandbox.scenario.scenario import Scenario
-from services.sandbox.scenario.wiring import security_host
+from services.sandbox.scenario.addresses import security_host
 
 __all__ = ["Bus", "Route", "Server", "data_bus"]
 

@@ -19,7 +19,7 @@ import orjson
 
 from services.core.errors import StateError
 from services.core.model import DURATION_BUCKETS
-from services.sandbox.exchanges.mediation import Exchange
+from services.sandbox.exchanges.exchange import Exchange
 from services.sandbox.exchanges.traffic import Traffic
 
 __all__ = ["ExchangeTruth", "truths"]

@@ -5,8 +5,8 @@ import pytest
 from services.core.model.register import ALWAYS, Register
 from services.register.directory.load import load_register
 from services.register.rounds import INTEGRATION, agencies_by_name, match_agency
-from services.sandbox.exchanges.parties import data_bus
-from services.sandbox.register.register_files import register_files
+from services.sandbox.exchanges.data_bus import data_bus
+from services.sandbox.directory.register_files import register_files
 from services.sandbox.scenario.scenario import BUS, MEMBER, SCENARIOS, scenario
 from services.sandbox.timing import timing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.sandbox.scenario.names import rows
+from services.sandbox.scenario.agency_tables import rows
 
 __all__ = ["ACTIONS", "PEOPLE", "SUBJECTS", "Phrase"]
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.sandbox.exchanges.parties import Route, Server
+from services.sandbox.exchanges.data_bus import Route, Server
 from services.sandbox.faults.faults import Mode, Scope
 from services.sandbox.faults.timeline import Span
 from services.sandbox.timing import Timing

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from services.sandbox.exchanges.mediation import Exchange, View
+from services.sandbox.exchanges.exchange import Exchange, View
 from services.sandbox.exchanges.traffic import Traffic
 
 __all__ = ["Logged", "logged", "records"]

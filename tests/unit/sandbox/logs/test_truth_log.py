@@ -8,10 +8,10 @@ import pytest
 from services.core.errors import StateError
 from services.sandbox.faults.faults import CYCLE
 from services.sandbox.faults.timeline import Timeline
-from services.sandbox.run import Run, choose_run
+from services.sandbox.logs.run import Run, choose_run
 from services.sandbox.scenario.scenario import BUS, scenario
 from services.sandbox.timing import timing
-from services.sandbox.truth import AccessLog, Header, Truth, read_header
+from services.sandbox.logs.truth_log import AccessLog, Header, Truth, read_header
 
 TIMES = timing(5)
 MADE = scenario("small", seed=1, base_port=7500, times=TIMES)

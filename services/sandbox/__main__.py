@@ -7,23 +7,23 @@ import time
 
 from services.core import metrics
 from services.core.runtime import Runtime, run_component
-from services.sandbox.component import play
-from services.sandbox.directory.directory import Choices
-from services.sandbox.faults.faults import Mode
-from services.sandbox.logs.run import Run
-from services.sandbox.servers.replies import NOT_FOUND, OK
+from services.sandbox.component import run_sandbox
+from services.sandbox.directory import SandboxOptions
+from services.sandbox.faults import FaultMode
+from services.sandbox.logs import Run
+from services.sandbox.servers import NOT_FOUND, OK
 
 __all__ = ["main"]
 
 
 async def main(runtime: Runtime) -> None:
-    """Play the scenario of the settings until the process is told to stop."""
+    """Simulate the scenario of the settings until the process is stopped."""
     settings = runtime.settings
     answers = metrics.counter("peyvand_sandbox_answers_total", runtime.registry)
-    for sent in (OK, NOT_FOUND, *(mode for mode in Mode if mode not in (Mode.REFUSED, Mode.HUNG))):
+    for sent in (OK, NOT_FOUND, *(mode for mode in FaultMode if mode not in (FaultMode.REFUSED, FaultMode.HUNG))):
         answers.labels(str(sent))
 
-    def ready(run: Run) -> None:
+    def on_ready(run: Run) -> None:
         runtime.health.serving()
         runtime.log.info(
             "sandbox serving",
@@ -35,11 +35,11 @@ async def main(runtime: Runtime) -> None:
             register=str(settings.data / "register"),
         )
 
-    def late(start: int, end: int) -> None:
+    def on_late(start: int, end: int) -> None:
         runtime.log.warning("faults took effect late", from_slot=start, to_slot=end)
 
-    await play(
-        Choices(
+    await run_sandbox(
+        SandboxOptions(
             directory=settings.data,
             scenario=settings.scenario,
             seed=settings.seed,
@@ -50,9 +50,9 @@ async def main(runtime: Runtime) -> None:
         ),
         clock=time.time,
         stop=runtime.stop,
-        ready=ready,
-        answered=lambda sent: answers.labels(sent).inc(),
-        late=late,
+        on_ready=on_ready,
+        on_answer=lambda sent: answers.labels(sent).inc(),
+        on_late=on_late,
     )
 
 

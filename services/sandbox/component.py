@@ -1,4 +1,4 @@
-"""Plays a scenario until told to stop: servers up, register and truths on disk, slot after slot."""
+"""The sandbox: servers, register and truth on disk, slot after slot until it is stopped."""
 
 from __future__ import annotations
 
@@ -8,96 +8,96 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from services.sandbox.servers.certificates import open_authority
-from services.sandbox.directory.directory import ACCESS, EXCHANGES, Choices, make_directory, settle
-from services.sandbox.logs.exchange_log import ExchangeTruth
-from services.sandbox.exchanges.data_bus import data_bus
-from services.sandbox.exchanges.traffic import Traffic
-from services.sandbox.faults.timeline import Span, Timeline
-from services.sandbox.logs.run import TRUTH, Run
-from services.sandbox.scenario.scenario import BUS, scenario
-from services.sandbox.faults.server_faults import ailing
-from services.sandbox.security_server.monitoring import Monitoring
-from services.sandbox.servers.servers import Servers
-from services.sandbox.servers.sites import allow_open_files, sites
-from services.sandbox.timing import Timing, timing
-from services.sandbox.logs.truth_log import AccessLog, Truth
+from services.sandbox.directory import ACCESS, EXCHANGES, SandboxOptions, make_directory, prepare_run
+from services.sandbox.exchanges import SimulatedTraffic, make_data_bus
+from services.sandbox.faults import FaultSpan, FaultTimeline, draw_server_faults
+from services.sandbox.logs import TRUTH, AccessLog, ExchangeLog, Run, TruthLog
+from services.sandbox.scenario import BUS, make_scenario
+from services.sandbox.security_server import Monitoring
+from services.sandbox.servers import Servers, allow_open_files, make_sites, open_authority
+from services.sandbox.timing import Timing, slot_timing
 
-__all__ = ["play"]
+__all__ = ["run_sandbox"]
 
-_FLUSH = 0.2
-"""Seconds a line of the access log may wait."""
+_FLUSH_SECONDS = 0.2
+"""The longest time that a line of the access log stays in memory."""
 
 
-async def play(
-    choices: Choices,
+async def run_sandbox(
+    options: SandboxOptions,
     *,
     clock: Callable[[], float],
     stop: asyncio.Event,
-    ready: Callable[[Run], None],
-    answered: Callable[[str], None],
-    late: Callable[[int, int], None],
+    on_ready: Callable[[Run], None],
+    on_answer: Callable[[str], None],
+    on_late: Callable[[int, int], None],
 ) -> None:
     """Serve the scenario until ``stop`` is set.
 
-    ``ready`` is called once every server listens and every file is there, ``answered`` with the word for every reply
-    written, ``late`` when the states of slots [from, to) were not put in effect in time. Raises ListenError,
+    ``on_ready`` is called once every server listens and every file is written, ``on_answer`` with the name of every reply
+    written, ``on_late`` when the states of slots [from, to) did not take effect in time. Raises ListenError,
     SettingsError, StateError.
     """
-    times = timing(choices.slot)
-    made = scenario(choices.scenario, seed=choices.seed, base_port=choices.base_port, times=times)
-    make_directory(choices.directory)
-    authority = open_authority(choices.directory, datetime.fromtimestamp(clock(), UTC))
-    logs: list[AccessLog] = []
-    links = {wire.link for wire in made.wires}
+    times = slot_timing(options.slot)
+    scenario = make_scenario(options.scenario, seed=options.seed, base_port=options.base_port, times=times)
+    make_directory(options.directory)
+    authority = open_authority(options.directory, datetime.fromtimestamp(clock(), UTC))
+    access_logs: list[AccessLog] = []
+    links = {served.link for served in scenario.served_links}
 
-    def note(name: str, slot: int, sent: str) -> None:
-        answered(sent)
-        if logs and name in links:
-            logs[0].answered(name, slot, clock(), sent)
+    def log_answer(name: str, slot: int, sent: str) -> None:
+        on_answer(sent)
+        if access_logs and name in links:
+            access_logs[0].add(name, slot, clock(), sent)
 
-    bus = data_bus(made)
+    bus = make_data_bus(scenario)
     monitoring = Monitoring(bus, clock)
-    served = sites(made, bus, authority, monitoring=monitoring.reply, clock=clock)
-    allow_open_files(len(served))
-    async with Servers(served, times, clock=clock, answered=note) as servers:
-        run = settle(choices, made, bus, times, clock)
+    sites = make_sites(scenario, bus, authority, monitoring=monitoring.reply, clock=clock)
+    allow_open_files(len(sites))
+    async with Servers(sites, times, clock=clock, answered=log_answer) as servers:
+        run = prepare_run(options, scenario, bus, times, clock)
         first = run.header.first_slot
-        timeline = Timeline(made.wires, bus=BUS, seed=choices.seed, first_slot=first, intensity=choices.faults)
-        traffic = Traffic(
-            bus, rate=choices.traffic, seed=choices.seed, times=times, first_slot=first, state=timeline.state
+        timeline = FaultTimeline(
+            scenario.served_links, bus=BUS, seed=options.seed, first_slot=first, intensity=options.faults
+        )
+        traffic = SimulatedTraffic(
+            bus, rate=options.traffic, seed=options.seed, times=times, first_slot=first, state=timeline.state
         )
         monitoring.follow(traffic)
-        truth = Truth(choices.directory / TRUTH, run.header, timeline, run.kept, run.cycle)
+        truth = TruthLog(options.directory / TRUTH, run.header, timeline, run.kept, run.cycle)
         with (
             contextlib.closing(truth),
-            contextlib.closing(AccessLog(choices.directory / ACCESS, go_on=run.resumed)) as log,
-            contextlib.closing(ExchangeTruth(choices.directory / EXCHANGES, traffic, go_on=run.resumed)) as exchanges,
+            contextlib.closing(AccessLog(options.directory / ACCESS, resumed=run.resumed)) as access,
+            contextlib.closing(ExchangeLog(options.directory / EXCHANGES, traffic, resumed=run.resumed)) as exchanges,
         ):
-            logs.append(log)
+            access_logs.append(access)
+            server_ids = [server.id for server in bus.servers]
 
             @lru_cache(maxsize=4)
-            def state(slot: int) -> Mapping[str, Span]:
-                return {**timeline.state(slot), **ailing(bus, choices.seed, slot, slot - first, choices.faults)}
+            def state(slot: int) -> Mapping[str, FaultSpan]:
+                of_servers = draw_server_faults(server_ids, options.seed, slot, slot - first, options.faults)
+                return {**timeline.state(slot), **of_servers}
 
             def advance(slot: int) -> None:
                 truth.advance(slot)
                 exchanges.advance(slot)
 
             servers.follow(state)
-            await _slots(times, servers, advance, log, clock=clock, stop=stop, ready=lambda: ready(run), late=late)
+            await _run_slots(
+                times, servers, advance, access, clock=clock, stop=stop, on_ready=lambda: on_ready(run), on_late=on_late
+            )
 
 
-async def _slots(
+async def _run_slots(
     times: Timing,
     servers: Servers,
     advance: Callable[[int], None],
-    log: AccessLog,
+    access: AccessLog,
     *,
     clock: Callable[[], float],
     stop: asyncio.Event,
-    ready: Callable[[], None],
-    late: Callable[[int, int], None],
+    on_ready: Callable[[], None],
+    on_late: Callable[[int, int], None],
 ) -> None:
     applied: int | None = None
     while not stop.is_set():
@@ -106,12 +106,12 @@ async def _slots(
             advance(slot)
             servers.apply(slot)
             if applied is None:
-                ready()
+                on_ready()
             elif slot > applied + 1 or clock() > slot * times.slot:
-                late(applied + 1, slot + 1)
+                on_late(applied + 1, slot + 1)
             applied = slot
-        log.flush()
-        # a millisecond more, since a timer may fire that much early
-        pause = min(_FLUSH, max(times.effect(slot + 1) - clock(), 0.0) + 0.001)
+        access.flush()
+        # one millisecond more, since a timer may fire that much early
+        pause = min(_FLUSH_SECONDS, max(times.effect(slot + 1) - clock(), 0.0) + 0.001)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)

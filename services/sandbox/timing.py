@@ -1,12 +1,12 @@
-"""The times a sandbox plays by, all following from the length of a slot. Pure.
+"""The times of a sandbox, all derived from the length of a slot. Pure.
 
-Faults are told apart by a clock on a machine that may be busy, so the margins are as wide as the rules allow:
+Faults are told apart by time on a machine that may be busy, so the margins are as wide as the rules allow:
 
 * A prober starts a probe in [slot start, slot end - timeout), with timeout < slot/2, and the register check wants
   timeout >= 2 x latency limit. A healthy answer takes milliseconds and has the whole latency limit as its margin;
-  a slow one starts its clock when the request is in, can only get slower, and has ``timeout - slow`` to spare.
-* A slot's faults take effect ``lead`` seconds before it begins: in the quiet end of the slot before, when the last
-  probe was accepted at least ``timeout - lead`` earlier. A probe at the very start then meets the new state already.
+  a slow answer is delayed from the moment the request is in, can only get slower, and has ``timeout - slow`` to spare.
+* A slot's faults take effect ``lead`` seconds before it begins, at the quiet end of the slot before, when the last
+  probe was accepted at least ``timeout - lead`` earlier. A probe at the very start then meets the new state.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from services.core.errors import SettingsError
 
-__all__ = ["SHORTEST_SLOT", "Timing", "timing"]
+__all__ = ["SHORTEST_SLOT", "Timing", "slot_timing"]
 
 SHORTEST_SLOT = 2
 LONGEST_SLOT = 3600
@@ -36,12 +36,12 @@ class Timing:
         return int((moment + self.lead) // self.slot)
 
     def effect(self, slot: int) -> float:
-        """When the state of ``slot`` takes effect, in epoch seconds."""
+        """Return when the state of ``slot`` takes effect, in epoch seconds."""
         return slot * self.slot - self.lead
 
 
-def timing(slot: int) -> Timing:
-    """Work out the times for slots of ``slot`` seconds; SettingsError when that is too short or too long to play."""
+def slot_timing(slot: int) -> Timing:
+    """Derive the times for slots of ``slot`` seconds. Raises SettingsError when that is too short or too long."""
     if not SHORTEST_SLOT <= slot <= LONGEST_SLOT:
         raise SettingsError(
             f"a sandbox cannot play slots of {slot} s: choose {SHORTEST_SLOT} to {LONGEST_SLOT} s with --slot"

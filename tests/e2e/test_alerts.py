@@ -10,7 +10,7 @@ import pytest
 
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from services.sandbox.faults.faults import Mode, Scope
+from services.sandbox.faults.faults import FaultMode, FaultScope
 from tests.support.alerting import Alerting, alerting, scaled
 from tests.support.cases.sandbox_register import cut, read_rows
 from tests.support.components import Components, started
@@ -117,7 +117,7 @@ async def test_a_broken_link_is_told_of_once_and_no_fault_of_the_monitor_as_a_ta
             assert told.alerts(about="target") == []
             assert {path for path, _ in told.alerts(alertname="VantageBlind")} == {"/pages"}
 
-            command(faults, [(Scope.LINK, broken["id"], Mode.HTTP_5XX)])
+            command(faults, [(FaultScope.LINK, broken["id"], FaultMode.HTTP_5XX)])
             await components.until(lambda: told.alerts(alertname="LinkBurnsFast"), "the broken link was told of")
             since = _value(told, as_of)
             await components.until(lambda: _value(told, as_of) >= since + 2 * SLOT, "two more slots were judged")

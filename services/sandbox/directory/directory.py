@@ -1,4 +1,4 @@
-"""What lies in a sandbox's directory: the register, the description of the scenario, the logs of the run."""
+"""The directory of a sandbox: the register, the collector's sources, the description of the scenario, the run's logs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import orjson
 
 from services.core.errors import StateError
 from services.register.directory import load_register
-from services.sandbox.exchanges.data_bus import Bus
-from services.sandbox.directory.register_files import CA, SOURCES, register_files, sources_file
-from services.sandbox.logs.run import Run, choose_run
-from services.sandbox.scenario.scenario import ALIAS, BUS, MEMBER, Scenario
+from services.sandbox.directory.register_files import SOURCES, register_files, sources_file
+from services.sandbox.exchanges import DataBus
+from services.sandbox.logs import Run, RunHeader, choose_run
+from services.sandbox.scenario import ALIAS, BUS, MEMBER, Scenario
+from services.sandbox.servers import CA
 from services.sandbox.timing import Timing
-from services.sandbox.logs.truth_log import Header
 
-__all__ = ["ACCESS", "DESCRIPTION", "EXCHANGES", "REGISTER", "Choices", "make_directory", "settle"]
+__all__ = ["ACCESS", "DESCRIPTION", "EXCHANGES", "REGISTER", "SandboxOptions", "make_directory", "prepare_run"]
 
 REGISTER = "register"
 ACCESS = "access.ndjson"
@@ -28,8 +28,8 @@ DESCRIPTION = "scenario.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """What to play and where: ``slot`` in seconds, ``faults`` the intensity (1 is ordinary, 0 none), ``traffic`` in
+class SandboxOptions:
+    """What to simulate and where: ``slot`` in seconds, ``faults`` the intensity (1 is ordinary, 0 none), ``traffic`` in
     exchanges a second over the data bus.
     """
 
@@ -43,48 +43,50 @@ class Choices:
 
 
 def make_directory(directory: Path) -> None:
-    """Make the directory if it is not there; StateError when it cannot be."""
+    """Create the directory if needed. Raises StateError when that fails."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StateError(f"the sandbox cannot make {directory}: {error.strerror}; choose another --data") from error
+        raise StateError(f"the sandbox cannot create {directory}: {error.strerror}; choose another --data") from error
 
 
-def settle(choices: Choices, made: Scenario, bus: Bus, times: Timing, clock: Callable[[], float]) -> Run:
-    """Choose the run, and write its register, the sources of its exchanges and its description.
+def prepare_run(
+    options: SandboxOptions, scenario: Scenario, bus: DataBus, times: Timing, clock: Callable[[], float]
+) -> Run:
+    """Choose the run, and write its register, sources and description. Raises StateError when a file cannot be written.
 
-    The register is tried in a draft first: its version decides whether the run goes on, and the epoch it then gets is
-    no part of that version.
+    The register is written to a draft first: its version decides whether the run is resumed, and the epoch that follows
+    from it is no part of the version.
     """
-    draft = choices.directory / f"{REGISTER}.new"
+    draft = options.directory / f"{REGISTER}.new"
     try:
         shutil.rmtree(draft, ignore_errors=True)
-        _write(draft, register_files(made, bus, times, 0))
-        wanted = Header(
+        _write(draft, register_files(scenario, bus, times, 0))
+        wanted = RunHeader(
             register_version=load_register(draft).register_version,
             slot_seconds=times.slot,
             first_slot=0,
-            seed=choices.seed,
-            scenario=choices.scenario,
-            faults=choices.faults,
-            base_port=choices.base_port,
-            traffic=choices.traffic,
+            seed=options.seed,
+            scenario=options.scenario,
+            faults=options.faults,
+            base_port=options.base_port,
+            traffic=options.traffic,
         )
         shutil.rmtree(draft)
-        run = choose_run(choices.directory, wanted, times, clock())
-        _write(choices.directory / REGISTER, register_files(made, bus, times, run.header.first_slot))
-        description = orjson.dumps(_describe(made, bus, times, run), option=orjson.OPT_INDENT_2).decode()
-        listed = sources_file(bus, times, choices.base_port)
-        _write(choices.directory, {SOURCES: listed, DESCRIPTION: description})
+        run = choose_run(options.directory, wanted, times, clock())
+        _write(options.directory / REGISTER, register_files(scenario, bus, times, run.header.first_slot))
+        description = orjson.dumps(_describe(scenario, bus, times, run), option=orjson.OPT_INDENT_2).decode()
+        sources = sources_file(bus, times, options.base_port)
+        _write(options.directory, {SOURCES: sources, DESCRIPTION: description})
     except OSError as error:
         raise StateError(
-            f"the sandbox cannot write {error.filename or choices.directory}: {error.strerror}; choose another --data"
+            f"the sandbox cannot write {error.filename or options.directory}: {error.strerror}; choose another --data"
         ) from error
     return run
 
 
 def _write(directory: Path, files: dict[str, str]) -> None:
-    """Write files whole, and only those that change, so that whoever watches them is not woken for nothing."""
+    """Write the files that change, atomically; the others stay, so that nothing that watches them wakes."""
     directory.mkdir(exist_ok=True)
     for name, content in files.items():
         path = directory / name
@@ -95,37 +97,37 @@ def _write(directory: Path, files: dict[str, str]) -> None:
         draft.replace(path)
 
 
-def _describe(made: Scenario, bus: Bus, times: Timing, run: Run) -> dict[str, object]:
+def _describe(scenario: Scenario, bus: DataBus, times: Timing, run: Run) -> dict[str, object]:
     return {
-        "scenario": made.name,
-        "seed": made.seed,
+        "scenario": scenario.name,
+        "seed": scenario.seed,
         "slot_seconds": times.slot,
         "first_slot": run.header.first_slot,
         "counts": {
-            "agencies": len(made.agencies),
-            "services": len(made.services),
-            "links": len(made.links),
-            "links_absent": len(made.links) - len(made.wires),
-            "links_live": len(made.wires),
-            "links_tls": sum(wire.tls for wire in made.wires),
-            "links_on_bus": sum(wire.on_bus for wire in made.wires),
-            "endpoints": len(made.endpoints),
+            "agencies": len(scenario.agencies),
+            "services": len(scenario.services),
+            "links": len(scenario.links),
+            "links_absent": len(scenario.links) - len(scenario.served_links),
+            "links_live": len(scenario.served_links),
+            "links_tls": sum(served.tls for served in scenario.served_links),
+            "links_on_bus": sum(served.on_bus for served in scenario.served_links),
+            "endpoints": len(scenario.endpoints),
             "security_servers": len(bus.servers),
             "routes": len(bus.routes),
             "routes_silent": sum(not route.weight for route in bus.routes),
             "routes_undeclared": sum(not route.links for route in bus.routes),
         },
-        "providers": dict(Counter(wire.provider for wire in made.wires).most_common()),
+        "providers": dict(Counter(served.provider for served in scenario.served_links).most_common()),
         "exchange": {
             "member": MEMBER,
-            "agency": made.member_agency,
+            "agency": scenario.member_agency,
             "alias": ALIAS,
-            "link": made.sample_link,
+            "link": scenario.sample_link,
         },
         "unfair": {route.client: {route.service: route.unfair} for route in bus.routes if route.unfair},
         "clocks_ahead_ms": {server.id: server.skew_ms for server in bus.servers},
         "bus": BUS,
-        "control_target": made.control_target,
+        "control_target": scenario.control_target,
         "ca": CA,
         "seconds": {"timeout": times.timeout, "latency": times.latency, "slow": times.slow, "lead": times.lead},
     }

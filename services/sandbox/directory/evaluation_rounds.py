@@ -1,21 +1,21 @@
-"""The official rounds of the simulated government: figures made up, and labelled so. Pure.
+"""The official evaluation rounds of the simulated government, with invented figures labelled as such. Pure.
 
-They say what official rounds really say and leave out what those leave out: the first round states no score.
+They have the same contents and gaps as real official rounds: the first round has no score.
 """
 
 from __future__ import annotations
 
-from services.sandbox.scenario.scenario import Scenario
+from services.sandbox.scenario import Scenario
 
 __all__ = ["evaluation_rounds"]
 
 NOTE = "Simulated: figures of a fictional government, made up for this sandbox."
-_TOP = 3
+_TOP_AGENCIES = 3
 
 
 def evaluation_rounds(made: Scenario) -> dict[str, object]:
     """Return the content of evaluation_rounds.yaml; the last round counts the scenario's agencies and services."""
-    top = [{"name_en": agency.name_en, "name_fa": agency.name_fa} for agency in made.agencies[:_TOP]]
+    top = [{"name_en": agency.name_en, "name_fa": agency.name_fa} for agency in made.agencies[:_TOP_AGENCIES]]
     return {
         "country": "XX",
         "note": NOTE,

@@ -1,4 +1,4 @@
-"""A scenario as the files of a register directory, and as a list of sources of exchanges. Pure: file name -> content."""
+"""A scenario as the files of a register directory, and as the collector's list of sources. Pure: file name to content."""
 
 from __future__ import annotations
 
@@ -11,29 +11,26 @@ import orjson
 import yaml
 
 from services.core.model import ALWAYS, Link
-from services.sandbox.exchanges.data_bus import Bus
 from services.sandbox.directory.evaluation_rounds import evaluation_rounds
-from services.sandbox.scenario.records import FAMILIES, Family
-from services.sandbox.scenario.scenario import BUS, MEMBER, Scenario
-from services.sandbox.security_server.monitoring import OFFSET
+from services.sandbox.exchanges import DataBus
+from services.sandbox.scenario import BUS, FAMILIES, MEMBER, RecordFamily, Scenario
+from services.sandbox.security_server import OFFSET
+from services.sandbox.servers import CA
 from services.sandbox.timing import Timing
 
-__all__ = ["CA", "SOURCES", "register_files", "sources_file"]
-
-CA = "ca.pem"
-"""The certificate of the sandbox's own authority, beside the register directory."""
+__all__ = ["SOURCES", "register_files", "sources_file"]
 
 SOURCES = "sources.yaml"
-"""What a collector reads, beside the register directory."""
+"""The collector's list of sources, beside the register directory."""
 
-_LONGEST_EVERY = 60
+_LONGEST_INTERVAL = 60
 
 _SAMPLE_CLIENT = f"{MEMBER}/TEST"
 _SAMPLE_SERVICE = f"{MEMBER}/TEST/RestTest"
 
 
-def register_files(scenario: Scenario, bus: Bus, times: Timing, first_slot: int) -> dict[str, str]:
-    """Write a register whose epoch is the start of ``first_slot``, in the columns of docs/design.md."""
+def register_files(scenario: Scenario, bus: DataBus, times: Timing, first_slot: int) -> dict[str, str]:
+    """Return a register whose epoch is the start of ``first_slot``, in the columns of docs/register.md."""
     return {
         "agencies.csv": _csv(
             "id name_en name_fa sector staff satisfaction",
@@ -66,15 +63,16 @@ def register_files(scenario: Scenario, bus: Bus, times: Timing, first_slot: int)
     }
 
 
-def sources_file(bus: Bus, times: Timing, port: int) -> str:
-    """Write sources.yaml: every security server at its own address, asked once a slot, a minute at the most; the first one
-    for its counts per service as well.
+def sources_file(bus: DataBus, times: Timing, port: int) -> str:
+    """Return sources.yaml: every security server at its own address, polled once a slot and at least every minute.
+
+    The first one is polled for its health data as well.
     """
     shared = {
         "client": bus.monitor,
         "authority": CA,
         "timeout": "3s",
-        "every": f"{min(times.slot, _LONGEST_EVERY)}s",
+        "every": f"{min(times.slot, _LONGEST_INTERVAL)}s",
         "behind": f"{OFFSET}s",
         "history": "1h",
     }
@@ -82,8 +80,8 @@ def sources_file(bus: Bus, times: Timing, port: int) -> str:
         {"id": server.id, "kind": "xroad", "server": server.name, "url": f"https://{server.host}:{port}/"}
         for server in bus.servers
     ]
-    counts = [{**one, "id": f"{one['id']}-health", "health": True} for one in sources[:1]]
-    return _yaml({"xroad": shared, "sources": [*sources, *counts]})
+    health = [{**source, "id": f"{source['id']}-health", "health": True} for source in sources[:1]]
+    return _yaml({"xroad": shared, "sources": [*sources, *health]})
 
 
 def _csv(columns: str, rows: Iterable[Iterable[object]]) -> str:
@@ -127,17 +125,17 @@ def _page(timeout: str) -> dict[str, object]:
     return {"kind": "http", "timeout": timeout, "expect": {"status": [200], "body": {"must": ["<title>"]}}}
 
 
-def _inquiry(family: Family) -> dict[str, object]:
+def _inquiry(family: RecordFamily) -> dict[str, object]:
     probe: dict[str, object] = {"kind": "http", "method": family.method, "headers": {"Accept": "application/json"}}
     if family.method == "POST":
         probe["headers"] = {"Accept": "application/json", "Content-Type": "application/json"}
         probe["body"] = f'{{"{family.key}": "${{{family.key}}}"}}'
-    known = (family.key, *family.fields)
+    fields = (family.key, *family.fields)
     probe["expect"] = {
         "status": [200],
         "headers": {"content-type": "application/json.*"},
         "json": [{"path": "$.item", "equals": "${item}"}, {"path": "$.valid", "type": "boolean"}],
-        "record": {f"$.{field}": f"${{{field}}}" for field in known},
+        "record": {f"$.{field}": f"${{{field}}}" for field in fields},
         "fresh": {"path": family.fresh_path} if family.fresh_path else {"header": family.fresh_header},
     }
     return probe

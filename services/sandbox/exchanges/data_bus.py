@@ -1,9 +1,10 @@
-"""Who calls what over the simulated data bus: members, security servers, and the routes exchanges take. Pure.
+"""The simulated data bus: its members, its security servers, and the routes that exchanges take. Pure.
 
-Every agency is a member with a subsystem that provides its data, and one client subsystem per subject of its services,
-or, every third one, a single one for all. Its data items have an X-Road service each, but for those of the first agency,
-which answers all inquiries about a person by one. Links of one subsystem that use the same service share a route. A few routes are in no register, one asks about the bus
-itself, some are silent, and on one people are answered worse than probers are.
+Every agency is a member with a subsystem that provides its data, and one client subsystem per subject of its services
+or, every third agency, a single one for all. Each data item has an X-Road service of its own, except for the first
+agency's, which answers all inquiries about one family by one service. Links of one subsystem that use the same service
+share a route. A few routes are in no register, one calls a service of the bus itself, some are silent, and one fails for
+people more often than for probers.
 """
 
 from __future__ import annotations
@@ -12,28 +13,27 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from services.sandbox.scenario.scenario import Scenario
-from services.sandbox.scenario.addresses import security_host
+from services.sandbox.scenario import Scenario, security_host
 
-__all__ = ["Bus", "Route", "Server", "data_bus"]
+__all__ = ["BusServer", "DataBus", "Route", "make_data_bus"]
 
 _INSTANCE = "SANDBOX"
 _SERVERS = 6
 """Security servers that the agencies share."""
 
 _SKEW_MS = 900
-"""How far the clock of a security server may be off; less than the shortest slot."""
+"""The largest error of a security server's clock; less than the shortest slot."""
 
 _SILENT = 1 / 12
 _UNFAIR = 0.3
 _UNDECLARED = (0.03, 0.015, 0.01)
-"""What routes that no register names carry beside all others: an agency, a firm, questions to the bus."""
-_STRANGER = f"{_INSTANCE}/COM/9000/app"
+"""Traffic of the undeclared routes as shares of all other traffic: an agency, a firm, calls to the bus itself."""
+_FIRM = f"{_INSTANCE}/COM/9000/app"
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A security server: INSTANCE/CLASS/CODE/SERVER, its address, and by how much its clock is ahead, in milliseconds."""
+class BusServer:
+    """A security server: INSTANCE/CLASS/CODE/SERVER, its address, and how far its clock is ahead, in milliseconds."""
 
     id: str
     name: str
@@ -42,7 +42,7 @@ class Server:
 
     @property
     def owner(self) -> str:
-        """The member that it belongs to."""
+        """The member that owns it."""
         return self.name.rpartition("/")[0]
 
 
@@ -50,8 +50,8 @@ class Server:
 class Route:
     """A client subsystem that calls a service (X-Road identifiers), through the servers with these numbers.
 
-    ``links`` are those it serves, none if it is in no register. ``weight`` is its share of the traffic; ``unfair`` of its
-    exchanges fail whatever a prober would see. ``rest`` tells its services from those of the bus itself.
+    ``links`` are those it serves, none if it is in no register. ``weight`` is its share of the traffic; a share of
+    ``unfair`` of its exchanges fails whatever a prober would see. ``rest`` is False for services of the bus itself.
     """
 
     client: str
@@ -65,26 +65,26 @@ class Route:
 
     @property
     def provider(self) -> str:
-        """The member or subsystem whose service it is."""
+        """The member or subsystem that provides the service."""
         return self.service.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
-class Bus:
-    """The data bus of a scenario; ``members`` is member -> agency, ``monitor`` the subsystem that may read all records."""
+class DataBus:
+    """The data bus of a scenario; ``members`` maps members to agencies, ``monitor`` is the subsystem that may read all records."""
 
     members: Mapping[str, str]
     monitor: str
-    servers: tuple[Server, ...]
+    servers: tuple[BusServer, ...]
     routes: tuple[Route, ...]
 
 
-def data_bus(made: Scenario) -> Bus:
-    """Lay out the data bus of a scenario; the same scenario gives the same one."""
+def make_data_bus(made: Scenario) -> DataBus:
+    """Return the data bus of a scenario; the same scenario gives the same one."""
     rng = random.Random(f"{made.seed}/bus")
     numbers = {agency.id: number for number, agency in enumerate(made.agencies)}
     servers = tuple(
-        Server(
+        BusServer(
             id=f"ss{number + 1}",
             name=f"{_member(number)}/ss{number + 1}",
             host=security_host(number),
@@ -93,11 +93,11 @@ def data_bus(made: Scenario) -> Bus:
         for number in range(min(_SERVERS, len(made.agencies)))
     )
     declared = _declared(made, numbers, rng)
-    used = [route for route in declared if route.weight > 0]
+    used = sorted((route for route in declared if route.weight > 0), key=lambda route: route.weight)
     if used:
-        middle = sorted(used, key=lambda route: route.weight)[len(used) // 2]
-        declared = [replace(route, unfair=_UNFAIR) if route == middle else route for route in declared]
-    return Bus(
+        median = used[len(used) // 2]
+        declared = [replace(route, unfair=_UNFAIR) if route == median else route for route in declared]
+    return DataBus(
         members={_member(number): agency for agency, number in numbers.items()},
         monitor=f"{_member(0)}/monitoring",
         servers=servers,
@@ -114,55 +114,51 @@ def _server(number: int) -> int:
 
 
 def _declared(made: Scenario, numbers: Mapping[str, int], rng: random.Random) -> list[Route]:
-    """Give every link over the bus a route; volumes are spread widely, and some are none at all."""
+    """Return the routes of the links over the bus; their volumes vary widely, and some are zero."""
     owner = {service.id: service.agency for service in made.services}
     service_of = {link.id: link.service for link in made.links}
     routes: dict[tuple[str, str], Route] = {}
-    for wire in made.wires:
-        if not wire.on_bus:
+    for served in made.served_links:
+        if not served.on_bus:
             continue
-        service = service_of[wire.link]
-        consumer, provider = numbers[owner[service]], numbers[wire.provider]
+        service = service_of[served.link]
+        consumer, provider = numbers[owner[service]], numbers[served.provider]
         subject = service.removeprefix(f"{owner[service]}-").rpartition("-")[0]
         subsystem = "services" if consumer % 3 == 1 else subject
-        asked = wire.item if provider else wire.family.name
-        key = f"{_member(consumer)}/{subsystem}", f"{_member(provider)}/data/{asked}"
+        code = served.item if provider else served.family.name
+        key = f"{_member(consumer)}/{subsystem}", f"{_member(provider)}/data/{code}"
         weight = 0.0 if rng.random() < _SILENT else rng.lognormvariate(0, 1)
-        known = routes.get(key)
-        if known is None:
-            routes[key] = Route(*key, (wire.link,), _server(consumer), _server(provider), weight)
+        route = routes.get(key)
+        if route is None:
+            routes[key] = Route(*key, (served.link,), _server(consumer), _server(provider), weight)
         else:
-            routes[key] = replace(known, links=(*known.links, wire.link), weight=known.weight + weight)
+            routes[key] = replace(route, links=(*route.links, served.link), weight=route.weight + weight)
     return list(routes.values())
 
 
 def _undeclared(
     made: Scenario, declared: Sequence[Route], numbers: Mapping[str, int], rng: random.Random
 ) -> list[Route]:
-    """Add what no register names: an agency that has no link to the provider it asks, a firm, and a question to the bus
-    itself; each is soon seen in the traffic.
+    """Return routes that no register has: an agency without a link to the provider, a firm, and a call to the bus itself.
+
+    Each has enough traffic to appear soon.
     """
     if not declared:
         return []
     owner = {service.id: service.agency for service in made.services}
     linked = {(numbers[owner[link.service]], f"{_member(numbers[link.provider])}/data") for link in made.links}
-    strangers = [
+    unlinked = [
         (agency, route)
         for route in declared
         for agency in range(len(numbers))
         if (agency, route.provider) not in linked and not route.provider.startswith(f"{_member(agency)}/")
     ]
-    unexpected, one = rng.choice(strangers)
-    other, volume = rng.choice(declared), sum(route.weight for route in declared)
-    reporting, firm, question = (share * volume for share in _UNDECLARED)
+    agency, first = rng.choice(unlinked)
+    second, volume = rng.choice(declared), sum(route.weight for route in declared)
+    of_agency, of_firm, of_bus = (share * volume for share in _UNDECLARED)
+    methods = f"{second.provider}/listMethods"
     return [
-        Route(f"{_member(unexpected)}/reporting", one.service, (), _server(unexpected), one.provider_server, reporting),
-        Route(_STRANGER, other.service, (), other.provider_server, other.provider_server, firm),
-        Route(
-            *(one.client, f"{other.provider}/listMethods", ()),
-            one.client_server,
-            other.provider_server,
-            question,
-            rest=False,
-        ),
+        Route(f"{_member(agency)}/reporting", first.service, (), _server(agency), first.provider_server, of_agency),
+        Route(_FIRM, second.service, (), second.provider_server, second.provider_server, of_firm),
+        Route(first.client, methods, (), first.client_server, second.provider_server, of_bus, rest=False),
     ]

@@ -1,7 +1,7 @@
-"""One exchange over the data bus: how it goes, and what its two security servers log of it. Pure.
+"""One exchange over the data bus: its outcome, and what its two security servers log of it. Pure.
 
-It goes as its link is at that time. What is logged is spoiled on purpose: by the servers' clocks, and by records that
-come twice, late or never. Moments are milliseconds since 1970.
+The outcome follows the state of its link at that time. The logs have errors on purpose: clocks that are off, and records
+that come twice, late or never. Moments are milliseconds since 1970.
 """
 
 from __future__ import annotations
@@ -11,27 +11,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.sandbox.exchanges.data_bus import Route, Server
-from services.sandbox.faults.faults import Mode, Scope
-from services.sandbox.faults.timeline import Span
+from services.sandbox.exchanges.data_bus import BusServer, Route
+from services.sandbox.faults import FaultMode, FaultScope, FaultSpan
 from services.sandbox.timing import Timing
 
-__all__ = ["Ending", "Exchange", "View", "latest", "mediate"]
+__all__ = ["ExchangeOutcome", "SideRecord", "SimulatedExchange", "longest_delay", "simulate_exchange"]
 
 _LOST = 0.01  # of either side's records
-_TWICE = 0.01
+_REPEATED = 0.01
 _LATE = 0.03
 _LATE_SLOTS = 2
-_LONGEST_SLOT = 60  # seconds that a slot has at most where lateness is concerned
+_LONGEST_SLOT = 60  # seconds; the limit of a slot where lateness is measured in slots
 _UNREACHABLE = "Server.ServerProxy.ServiceFailed.NetworkError"
 _BUS_DOWN = "Server.ClientProxy.NetworkError"
-_UNKNOWN = 0.02  # of REST answers: that there is no such person
+_NOT_FOUND = 0.02  # of REST answers
 
 _Stamps = tuple[int, int | None, int | None, int]
 
 
-class Ending(StrEnum):
-    """How an exchange ended: that a provider cannot be reached is a failure the bus reports, and "not found" an answer."""
+class ExchangeOutcome(StrEnum):
+    """How an exchange ended; the bus reports an unreachable provider as its own failure, and "not found" is an answer."""
 
     OK = "ok"
     BUS_FAILURE = "bus_failures"
@@ -39,9 +38,11 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """One side's record: stamps of request in and out and response in and out by the clock of its server, whose number
-    is ``server``; ``logged`` are the seconds in which its monitoring took it in, more than one if it came twice.
+class SideRecord:
+    """One side's record, with the stamps of request in and out and response in and out by the clock of its server.
+
+    ``server`` is the server's number; ``logged`` are the seconds in which its monitoring stored the record, more than one
+    if it was stored twice.
     """
 
     server: int
@@ -50,111 +51,123 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """One exchange and what is logged of it; a side that is None never is. ``status`` is the HTTP status of REST, ``skew_ms``
-    the provider's clock less the client's where both sides are logged.
+class SimulatedExchange:
+    """One exchange and its records; a side that is None is never logged.
+
+    ``status`` is the HTTP status of REST, ``skew_ms`` the provider's clock less the client's where both sides are logged.
     """
 
     id: str
     route: Route
-    ending: Ending
+    outcome: ExchangeOutcome
     status: int | None
     fault: str
     request_bytes: int
     response_bytes: int
-    client: View | None
-    producer: View | None
+    client: SideRecord | None
+    producer: SideRecord | None
     skew_ms: int | None = None
 
     @property
     def succeeded(self) -> bool:
-        """What the bus logs of it: X-Road says of every REST status from 400 on that it did not, also of an answer."""
-        return self.ending is not Ending.BUS_FAILURE and (self.status or 0) < 400
+        """Whether the bus logs it as succeeded: X-Road does not for any REST status from 400 on, even of an answer."""
+        return self.outcome is not ExchangeOutcome.BUS_FAILURE and (self.status or 0) < 400
 
     @property
-    def seen(self) -> View:
-        """The record that says when it was: the client's where there is one."""
+    def seen(self) -> SideRecord:
+        """The record that dates the exchange: the client's where there is one."""
         view = self.client or self.producer
         assert view is not None
         return view
 
 
-def latest(times: Timing) -> float:
-    """Seconds between the start of an exchange and its last record, at the most."""
+def longest_delay(times: Timing) -> float:
+    """Return the largest number of seconds between the start of an exchange and its last record."""
     return (_LATE_SLOTS + 1) * min(times.slot, _LONGEST_SLOT) + times.timeout + 4
 
 
-def mediate(
+def simulate_exchange(
     name: str,
     route: Route,
-    span: Span | None,
+    span: FaultSpan | None,
     start: int,
-    servers: Sequence[Server],
+    servers: Sequence[BusServer],
     times: Timing,
     rng: random.Random,
-) -> Exchange:
-    """Let an exchange happen that starts at a moment over a link that is as ``span`` says (None: well)."""
-    ending, status, fault = _end(route, span, rng)
-    client, producer = _stamps(span, start, times, rng)
-    skews = [servers[number].skew_ms for number in (route.client_server, route.provider_server)]
-    length = min(times.slot, _LONGEST_SLOT)
+) -> SimulatedExchange:
+    """Return an exchange that starts at a moment over a link with this fault (None: it works)."""
+    outcome, status, fault = _draw_outcome(route, span, rng)
+    client_stamps, producer_stamps = _draw_stamps(span, start, times, rng)
+    client_skew, producer_skew = servers[route.client_server].skew_ms, servers[route.provider_server].skew_ms
+    slot = min(times.slot, _LONGEST_SLOT)
     lost = rng.random()
-    seen: View | None = _view(route.client_server, client, skews[0], length, rng)
-    answered = None if producer is None else _view(route.provider_server, producer, skews[1], length, rng)
-    if answered is not None and lost < 2 * _LOST:
-        seen, answered = (None, answered) if lost < _LOST else (seen, None)
-    return Exchange(
+    client: SideRecord | None = _log(route.client_server, client_stamps, client_skew, slot, rng)
+    producer: SideRecord | None = None
+    if producer_stamps is not None:
+        producer = _log(route.provider_server, producer_stamps, producer_skew, slot, rng)
+        if lost < _LOST:
+            client = None
+        elif lost < 2 * _LOST:
+            producer = None
+    return SimulatedExchange(
         id=name,
         route=route,
-        ending=ending,
+        outcome=outcome,
         status=status if route.rest else None,
         fault=fault,
         request_bytes=rng.randint(300, 3000),
-        response_bytes=rng.randint(200, 20_000) if ending is Ending.OK else rng.randint(200, 600),
-        client=seen,
-        producer=answered,
-        skew_ms=skews[1] - skews[0] if seen and answered else None,
+        response_bytes=rng.randint(200, 20_000) if outcome is ExchangeOutcome.OK else rng.randint(200, 600),
+        client=client,
+        producer=producer,
+        skew_ms=producer_skew - client_skew if client and producer else None,
     )
 
 
-def _end(route: Route, span: Span | None, rng: random.Random) -> tuple[Ending, int | None, str]:
-    """Say how it ends, with which status and fault code; wrong, late and stale answers are answers to the bus."""
+def _draw_outcome(route: Route, span: FaultSpan | None, rng: random.Random) -> tuple[ExchangeOutcome, int | None, str]:
+    """Return the outcome, the status and the fault code; to the bus, wrong, late and stale answers are answers."""
     mode = span.mode if span else None
-    if span is not None and span.cause is Scope.BUS and mode in (Mode.REFUSED, Mode.HUNG, Mode.HTTP_5XX):
-        return Ending.BUS_FAILURE, None, _BUS_DOWN
-    if mode in (Mode.REFUSED, Mode.TLS_BROKEN, Mode.HUNG):
-        return Ending.BUS_FAILURE, None, _UNREACHABLE
-    chance = 0.0 if mode is Mode.HTTP_5XX else rng.random()
-    if mode is Mode.HTTP_5XX or chance < route.unfair:
-        return Ending.PROVIDER_FAILURE, rng.choice((500, 502, 503)), ""
-    return Ending.OK, 404 if chance >= 1 - _UNKNOWN else 200, ""
+    if _bus_is_down(span):
+        return ExchangeOutcome.BUS_FAILURE, None, _BUS_DOWN
+    if mode in (FaultMode.REFUSED, FaultMode.TLS_BROKEN, FaultMode.HUNG):
+        return ExchangeOutcome.BUS_FAILURE, None, _UNREACHABLE
+    chance = 0.0 if mode is FaultMode.HTTP_5XX else rng.random()
+    if mode is FaultMode.HTTP_5XX or chance < route.unfair:
+        return ExchangeOutcome.PROVIDER_FAILURE, rng.choice((500, 502, 503)), ""
+    return ExchangeOutcome.OK, 404 if chance >= 1 - _NOT_FOUND else 200, ""
 
 
-def _stamps(span: Span | None, start: int, times: Timing, rng: random.Random) -> tuple[_Stamps, _Stamps | None]:
-    """Say when it passed each server, by true time; the provider's side is None where the bus never got there."""
+def _bus_is_down(span: FaultSpan | None) -> bool:
+    modes = (FaultMode.REFUSED, FaultMode.HUNG, FaultMode.HTTP_5XX)
+    return span is not None and span.cause is FaultScope.BUS and span.mode in modes
+
+
+def _draw_stamps(
+    span: FaultSpan | None, start: int, times: Timing, rng: random.Random
+) -> tuple[_Stamps, _Stamps | None]:
+    """Return when it passed each server, in true time; the provider's side is None where the bus did not reach it."""
     mode = span.mode if span else None
     work = round(rng.lognormvariate(3, 0.6))
-    if mode is Mode.HUNG:
+    if mode is FaultMode.HUNG:
         work = round(times.timeout * 1000)
-    elif mode is Mode.SLOW:
+    elif mode is FaultMode.SLOW:
         work += round(times.slow * 1000)
     inside = [rng.randint(1, 4) for _ in range(4)]
     out = start + inside[0]
-    if span is not None and span.cause is Scope.BUS and mode in (Mode.REFUSED, Mode.HUNG, Mode.HTTP_5XX):
+    if _bus_is_down(span):
         return (start, out, None, out + work), None
-    network = rng.randint(1, 8)  # the same both ways, so that skew can be told to the millisecond
-    came = out + network
-    asked = came + inside[1]
-    left = asked + work + inside[2]
+    network = rng.randint(1, 8)  # the same both ways, so that skew can be measured to the millisecond
+    arrived = out + network
+    passed_on = arrived + inside[1]
+    left = passed_on + work + inside[2]
     back = left + network
-    return (start, out, back, back + inside[3]), (came, asked, asked + work, left)
+    return (start, out, back, back + inside[3]), (arrived, passed_on, passed_on + work, left)
 
 
-def _view(server: int, stamps: _Stamps, skew: int, slot: int, rng: random.Random) -> View:
-    """Log a side by the clock of its server: mostly at once, sometimes slots later, sometimes twice."""
+def _log(server: int, stamps: _Stamps, skew: int, slot: int, rng: random.Random) -> SideRecord:
+    """Return the record of a side by the clock of its server: mostly at once, sometimes slots later, sometimes twice."""
     begin, out, back, end = stamps
     late = rng.randint(1, _LATE_SLOTS) * slot if rng.random() < _LATE else 0
     received = (end + skew) // 1000 + 1 + late
-    again = (received + rng.randint(0, slot),) if rng.random() < _TWICE else ()
+    again = (received + rng.randint(0, slot),) if rng.random() < _REPEATED else ()
     own = (begin + skew, out and out + skew, back and back + skew, end + skew)
-    return View(server, own, (received, *again))
+    return SideRecord(server, own, (received, *again))

@@ -1,4 +1,4 @@
-"""What is exchanged over the data bus when: drawn slot by slot from the seed, without end. Pure."""
+"""The exchanges over the data bus, drawn slot by slot from the seed, without end. Pure."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from hashlib import blake2b
 from itertools import accumulate
 from uuid import UUID
 
-from services.sandbox.exchanges.exchange import Exchange, latest, mediate
-from services.sandbox.exchanges.data_bus import Bus
-from services.sandbox.faults.timeline import Span
+from services.sandbox.exchanges.data_bus import DataBus
+from services.sandbox.exchanges.exchange import SimulatedExchange, longest_delay, simulate_exchange
+from services.sandbox.faults import FaultSpan
 from services.sandbox.timing import Timing
 
-__all__ = ["Traffic"]
+__all__ = ["SimulatedTraffic"]
 
 _KEPT = 256
-"""Slots whose exchanges are kept once they are drawn; others are drawn again when they are asked for."""
+"""Slots whose exchanges stay in memory; others are drawn again when they are needed."""
 
 
-class Traffic:
+class SimulatedTraffic:
     """The exchanges of a run that begins with ``first_slot``, ``rate`` a second over all routes.
 
-    ``state`` tells what is wrong in a slot, by link. The same arguments give the same exchanges.
+    ``state`` returns the faults in effect in a slot, by link. The same arguments give the same exchanges.
     """
 
     def __init__(
         self,
-        bus: Bus,
+        bus: DataBus,
         *,
         rate: float,
         seed: int,
         times: Timing,
         first_slot: int,
-        state: Callable[[int], Mapping[str, Span]],
+        state: Callable[[int], Mapping[str, FaultSpan]],
     ) -> None:
         self.bus, self.rate, self.times, self.first_slot = bus, rate, times, first_slot
         self._seed, self._state = seed, state
         self._routes = [route for route in bus.routes if route.weight > 0]
         self._weights = list(accumulate(route.weight for route in self._routes))
-        self._drawn: dict[int, Sequence[Exchange]] = {}
+        self._drawn: dict[int, Sequence[SimulatedExchange]] = {}
 
     @property
     def reach(self) -> int:
-        """How many slots after the slot of an exchange its last record comes, at the most."""
-        return int(latest(self.times) // self.times.slot) + 1
+        """The largest number of slots between an exchange and its last record."""
+        return int(longest_delay(self.times) // self.times.slot) + 1
 
-    def of(self, slot: int) -> Sequence[Exchange]:
+    def of(self, slot: int) -> Sequence[SimulatedExchange]:
         """Return the exchanges that start while the state of a slot is in effect."""
         if slot < self.first_slot or not self._routes:
             return ()
@@ -56,7 +56,7 @@ class Traffic:
             self._drawn[slot] = self._draw(slot)
         return self._drawn[slot]
 
-    def _draw(self, slot: int) -> Sequence[Exchange]:
+    def _draw(self, slot: int) -> Sequence[SimulatedExchange]:
         rng = random.Random(f"{self._seed}/traffic/{slot - self.first_slot}")
         state = self._state(slot)
         begin = round(self.times.effect(slot) * 1000)
@@ -64,8 +64,8 @@ class Traffic:
         for number in range(int(self.rate * self.times.slot + rng.random())):
             route = rng.choices(self._routes, cum_weights=self._weights)[0]
             span = state.get(rng.choice(route.links)) if route.links else None
-            # by the absolute slot, so that another run of the same seed has other ids
+            # the absolute slot gives another run of the same seed other ids
             name = UUID(bytes=blake2b(f"{self._seed}/{slot}/{number}".encode(), digest_size=16).digest())
             start = begin + rng.randrange(self.times.slot * 1000)
-            exchanges.append(mediate(str(name), route, span, start, self.bus.servers, self.times, rng))
+            exchanges.append(simulate_exchange(str(name), route, span, start, self.bus.servers, self.times, rng))
         return exchanges

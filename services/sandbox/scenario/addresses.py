@@ -1,21 +1,21 @@
-"""Where everything answers: addresses, ports, TLS, and whose record each live link asks for. Pure.
+"""Addresses, ports, TLS and records of everything that is served. Pure.
 
-One loopback address per provider (127.1.x.y) and per portal (127.2.x.y), the bus and the control target on 127.3.0.x,
-security servers on 127.3.1.x.
-The k-th live link of a provider is on port base_port + k, so that one link can be refused while its neighbours answer.
+Providers are on 127.1.x.y, portals on 127.2.x.y, the bus and the control target on 127.3.0.x, security servers on
+127.3.1.x. The k-th live link of a provider is on port base_port + k, so that one link can be refused while its
+neighbours answer.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.core.errors import SettingsError
-from services.sandbox.scenario.agency_tables import Item
-from services.sandbox.scenario.records import FAMILIES, Family, subject
+from services.sandbox.scenario.agency_tables import DataItem
+from services.sandbox.scenario.records import FAMILIES, RecordFamily, make_subject
 
-__all__ = ["BUS_HOST", "CONTROL_HOST", "Wire", "portal_host", "provider_host", "security_host", "wire"]
+__all__ = ["BUS_HOST", "CONTROL_HOST", "ServedLink", "portal_host", "provider_host", "security_host", "serve_links"]
 
 BUS_HOST = "127.3.0.1"
 CONTROL_HOST = "127.3.0.2"
@@ -26,9 +26,9 @@ _AGES = (3600, 86400, 7 * 86400)
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
-    """How one live link is served: its address, whether over TLS and over the bus, the records of the two subjects
-    that it knows, and the age limit of the data in seconds.
+class ServedLink:
+    """How one live link is served: its address, whether over TLS and over the bus, the records of two subjects, and the
+    age limit of the data in seconds.
     """
 
     link: str
@@ -38,20 +38,20 @@ class Wire:
     tls: bool
     on_bus: bool
     item: str
-    family: Family
+    family: RecordFamily
     records: tuple[Mapping[str, str], Mapping[str, str]]
     max_age_s: int
 
     @property
     def target(self) -> str:
-        """The URL as the register has it, with the subject still to be filled in."""
+        """The URL as it stands in the register, with a placeholder for the subject."""
         path = f"/{'bus' if self.on_bus else 'api'}/{self.item}"
-        asked = f"?{self.family.key}=${{{self.family.key}}}" if self.family.method == "GET" else ""
-        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}{path}{asked}"
+        query = f"?{self.family.key}=${{{self.family.key}}}" if self.family.method == "GET" else ""
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}{path}{query}"
 
     @property
     def probe(self) -> str:
-        """The name of the probe definition that fits."""
+        """The name of the probe definition of this link."""
         return f"{self.family.name}-{'tls' if self.tls else 'plain'}"
 
 
@@ -70,39 +70,40 @@ def security_host(number: int) -> str:
     return f"127.3.1.{number + 1}"
 
 
-def wire(links: Iterable[tuple[str, Item]], hosts: Mapping[str, str], base_port: int, seed: int) -> tuple[Wire, ...]:
-    """Wire up live links, given as (link id, data item), in this order; SettingsError when the ports run out."""
-    wanted = list(links)
+def serve_links(
+    links: Iterable[tuple[str, DataItem]], hosts: Mapping[str, str], base_port: int, seed: int
+) -> tuple[ServedLink, ...]:
+    """Assign addresses to live links (link id, data item), in this order. Raises SettingsError when the ports run out."""
+    links = list(links)
     rng = random.Random(f"{seed}/wiring")
-    tls = _share(wanted, TLS_SHARE, rng)
-    bus = _share(wanted, BUS_SHARE, rng)
-    used: dict[str, int] = {}
-    wires = []
-    for name, item in wanted:
-        port = base_port + used.setdefault(item.provider, 0)
-        used[item.provider] += 1
+    over_tls, over_bus = _draw_share(links, TLS_SHARE, rng), _draw_share(links, BUS_SHARE, rng)
+    next_port: dict[str, int] = {}
+    served_links = []
+    for link, item in links:
+        port = next_port.get(item.provider, base_port)
+        next_port[item.provider] = port + 1
         if port > 0xFFFF:
-            raise SettingsError(f"the ports from {base_port} on do not suffice for {item.provider}: lower --base-port")
+            raise SettingsError(f"there are too few ports from {base_port} on for {item.provider}: lower --base-port")
         family = FAMILIES[item.family]
-        record, other = subject(family, rng), subject(family, rng)
+        record, other = make_subject(family, rng), make_subject(family, rng)
         while any(record[field] == other[field] for field in (family.key, family.fields[0])):
-            other = subject(family, rng)
-        wires.append(
-            Wire(
-                link=name,
+            other = make_subject(family, rng)
+        served_links.append(
+            ServedLink(
+                link=link,
                 provider=item.provider,
                 host=hosts[item.provider],
                 port=port,
-                tls=name in tls,
-                on_bus=name in bus,
+                tls=link in over_tls,
+                on_bus=link in over_bus,
                 item=item.id,
                 family=family,
                 records=(record, other),
                 max_age_s=rng.choice(_AGES),
             )
         )
-    return tuple(wires)
+    return tuple(served_links)
 
 
-def _share(wanted: list[tuple[str, Item]], share: float, rng: random.Random) -> set[str]:
-    return set(rng.sample([name for name, _ in wanted], round(share * len(wanted))))
+def _draw_share(links: Sequence[tuple[str, DataItem]], share: float, rng: random.Random) -> set[str]:
+    return set(rng.sample([link for link, _ in links], round(share * len(links))))

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - the Persian names are Persian on purpose
-"""The agencies of a scenario and what they can be asked. Tables only.
+"""The agencies of a scenario and the data items they provide. Tables only.
 
 Ids are short enough that agency-subject-action-item stays within the 63 characters of an id: agency 20, subject 16,
 action 8, item 16.
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["AGENCIES", "ITEMS", "AgencyName", "Item", "rows"]
+__all__ = ["AGENCIES", "ITEMS", "AgencyName", "DataItem", "rows"]
 
 
 @dataclass(frozen=True, slots=True)
 class AgencyName:
-    """An agency as it is called; the first ones are the small scenario."""
+    """An agency's id, sector and names; the first ones are the small scenario."""
 
     id: str
     sector: str
@@ -23,8 +23,8 @@ class AgencyName:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """A data item and who answers it; ``family`` (person, firm or property) is what an inquiry is about."""
+class DataItem:
+    """A data item and its provider; ``family`` (person, firm or property) is what an inquiry is about."""
 
     id: str
     provider: str
@@ -32,7 +32,7 @@ class Item:
 
 
 def rows(table: str) -> list[list[str]]:
-    """Cut a table into its cells: a row a line, cells between bars."""
+    """Split a table into cells: a row a line, cells between bars."""
     return [[cell.strip() for cell in line.split("|")] for line in table.strip().splitlines()]
 
 
@@ -148,7 +148,7 @@ public-libraries     | culture   | Public Libraries Foundation                  
 )
 
 ITEMS = tuple(
-    Item(*row)
+    DataItem(*row)
     for row in rows("""
 civil-status     | civil-registration   | person
 kinship          | civil-registration   | person

@@ -1,7 +1,7 @@
-"""What an inquiry asks and what is answered: synthetic people, firms and properties. Pure.
+"""The records that inquiries are about: synthetic people, firms and properties. Pure.
 
-Three families, each with a shape of its own, so that GET and POST, and three ways of telling the age of data, are all
-met on the wire. Nobody here exists.
+Each of three families has its own shape, so that probes meet GET and POST and three ways of dating the data. Nobody in
+them exists.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import orjson
 
 from services.sandbox.scenario.service_tables import PEOPLE
 
-__all__ = ["FAMILIES", "Family", "answer", "subject"]
+__all__ = ["FAMILIES", "RecordFamily", "encode_record", "make_subject"]
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """How one kind of subject is asked about: the HTTP method, the field that identifies it, the other known fields
-    and where the age of the data is told (``path`` holding RFC 3339 or epoch seconds, or a ``header``).
+class RecordFamily:
+    """How one kind of subject is inquired about: the HTTP method, the field that identifies it and the other known fields.
+
+    The age of the data is in a JSON field (``fresh_path``: RFC 3339 or epoch seconds) or in a header (``fresh_header``).
     """
 
     name: str
@@ -34,20 +35,20 @@ class Family:
     fresh_header: str = ""
 
 
-FAMILIES: Mapping[str, Family] = MappingProxyType(
+FAMILIES: Mapping[str, RecordFamily] = MappingProxyType(
     {
         family.name: family
         for family in (
-            Family("person", "GET", "national_id", ("name", "birth_date"), fresh_path="$.updated"),
-            Family("firm", "POST", "firm_id", ("firm_name", "status"), fresh_path="$.updated"),
-            Family("property", "GET", "title_no", ("owner_id", "usage"), fresh_header="last-modified"),
+            RecordFamily("person", "GET", "national_id", ("name", "birth_date"), fresh_path="$.updated"),
+            RecordFamily("firm", "POST", "firm_id", ("firm_name", "status"), fresh_path="$.updated"),
+            RecordFamily("property", "GET", "title_no", ("owner_id", "usage"), fresh_header="last-modified"),
         )
     }
 )
 
 
-def subject(family: Family, rng: random.Random) -> dict[str, str]:
-    """Make up a synthetic subject: its identifying field and its known fields."""
+def make_subject(family: RecordFamily, rng: random.Random) -> dict[str, str]:
+    """Return a synthetic subject: its identifying field and its known fields."""
     if family.name == "person":
         day = f"{rng.randint(1330, 1385)}-{rng.randint(1, 12):02}-{rng.randint(1, 29):02}"
         return {"national_id": _national_id(rng), "name": rng.choice(PEOPLE), "birth_date": day}
@@ -60,14 +61,16 @@ def subject(family: Family, rng: random.Random) -> dict[str, str]:
 
 
 def _national_id(rng: random.Random) -> str:
-    """Ten digits of which the last checks the others, as on an identity card."""
+    """Return ten digits of which the last checks the others, as on an identity card."""
     digits = [rng.randint(0, 9) for _ in range(9)]
     rest = sum(digit * weight for digit, weight in zip(digits, range(10, 1, -1), strict=True)) % 11
     return "".join(map(str, [*digits, rest if rest < 2 else 11 - rest]))
 
 
-def answer(family: Family, item: str, record: Mapping[str, str], updated: float) -> tuple[bytes, tuple[str, ...]]:
-    """Return the JSON body and the extra header lines telling ``record`` as it was at ``updated`` (epoch seconds)."""
+def encode_record(
+    family: RecordFamily, item: str, record: Mapping[str, str], updated: float
+) -> tuple[bytes, tuple[str, ...]]:
+    """Return the JSON body and the extra header lines of ``record`` as it was at ``updated`` (epoch seconds)."""
     content: dict[str, object] = {"item": item, "valid": True, **record}
     if family.fresh_header:
         return orjson.dumps(content), (f"Last-Modified: {formatdate(updated, usegmt=True)}",)

@@ -1,6 +1,6 @@
-"""A simulated government from a name and a seed: agencies, services, required links, addresses. Pure.
+"""A simulated government, drawn from a name and a seed: agencies, services, required links, addresses. Pure.
 
-A few providers answer for most (civil registration, tax, social insurance, the judiciary): the n-th is asked in
+A few providers answer most inquiries (civil registration, tax, social insurance, the judiciary): the n-th is needed in
 proportion to n^-0.9.
 """
 
@@ -15,12 +15,19 @@ from itertools import accumulate
 
 from services.core.errors import SettingsError
 from services.core.model import ALWAYS, Agency, Endpoint, Link, Service
-from services.sandbox.scenario.agency_tables import AGENCIES, ITEMS, Item
+from services.sandbox.scenario.addresses import (
+    BUS_HOST,
+    CONTROL_HOST,
+    ServedLink,
+    portal_host,
+    provider_host,
+    serve_links,
+)
+from services.sandbox.scenario.agency_tables import AGENCIES, ITEMS, DataItem
 from services.sandbox.scenario.service_tables import ACTIONS, SUBJECTS
-from services.sandbox.scenario.addresses import BUS_HOST, CONTROL_HOST, Wire, portal_host, provider_host, wire
 from services.sandbox.timing import Timing
 
-__all__ = ["ALIAS", "BUS", "MEMBER", "SCENARIOS", "Scenario", "Size", "scenario"]
+__all__ = ["ALIAS", "BUS", "MEMBER", "SCENARIOS", "Scenario", "ScenarioSize", "make_scenario"]
 
 BUS = "national-data-bus"
 """The id of the endpoint that is the data bus."""
@@ -28,17 +35,16 @@ BUS = "national-data-bus"
 MEMBER = "DEV/ORG/1234567-8"
 """The only member in the sample of real exchange records; one agency stands for it."""
 
-
 ALIAS = "civil-registration"
-"""The provider that can stand for the other side of that member's exchanges, which are with itself."""
+"""The provider that stands for the other side of that member's exchanges, which are with itself."""
 
 _MOST = 7
-"""Links a service may need."""
+"""The most links that a service needs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """How large a scenario is; ``absent`` is the share of required links that are still on paper."""
+class ScenarioSize:
+    """How large a scenario is; ``absent`` is the share of required links that are not built."""
 
     agencies: int
     services: int
@@ -48,15 +54,15 @@ class Size:
 
 
 SCENARIOS = {
-    "small": Size(agencies=24, services=120, links=300, absent=0.15, portals=8),
+    "small": ScenarioSize(agencies=24, services=120, links=300, absent=0.15, portals=8),
     # the fifth official round: 105 agencies, 2,200 services, an integration score of 50.19 %
-    "national": Size(agencies=105, services=2200, links=6600, absent=0.5, portals=30),
+    "national": ScenarioSize(agencies=105, services=2200, links=6600, absent=0.5, portals=30),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """The register's rows, and the wires behind the live links.
+    """The register's rows, and the served_links behind the live links.
 
     ``member_agency`` stands for MEMBER as a consumer; ``sample_link`` is the live link to ALIAS that its exchanges serve.
     """
@@ -67,15 +73,15 @@ class Scenario:
     services: tuple[Service, ...]
     links: tuple[Link, ...]
     endpoints: tuple[Endpoint, ...]
-    wires: tuple[Wire, ...]
+    served_links: tuple[ServedLink, ...]
     bus_port: int
     control_target: str
     member_agency: str
     sample_link: str
 
 
-def scenario(name: str, *, seed: int, base_port: int, times: Timing) -> Scenario:
-    """Make a scenario; the same arguments make the same one. SettingsError when there is none of this name."""
+def make_scenario(name: str, *, seed: int, base_port: int, times: Timing) -> Scenario:
+    """Return a scenario; the same arguments give the same one. Raises SettingsError for an unknown name."""
     size = SCENARIOS.get(name)
     if size is None:
         raise SettingsError(f"there is no scenario `{name}`: choose {' or '.join(SCENARIOS)} with --scenario")
@@ -86,9 +92,9 @@ def scenario(name: str, *, seed: int, base_port: int, times: Timing) -> Scenario
     absent = set(rng.sample(range(len(required)), round(size.absent * len(required))))
     live = [(_link_id(service, item), item) for n, (service, item) in enumerate(required) if n not in absent]
     hosts = {provider: provider_host(n) for n, provider in enumerate(dict.fromkeys(item.provider for item in ITEMS))}
-    wires = wire(live, hosts, base_port, seed)
-    wired = {each.link: each for each in wires}
-    links = tuple(_link(service, item, wired.get(_link_id(service, item)), times, rng) for service, item in required)
+    served_links = serve_links(live, hosts, base_port, seed)
+    by_link = {served.link: served for served in served_links}
+    links = tuple(_link(service, item, by_link.get(_link_id(service, item)), times, rng) for service, item in required)
     member, sample = _sample(links, services)
     return Scenario(
         name=name,
@@ -97,7 +103,7 @@ def scenario(name: str, *, seed: int, base_port: int, times: Timing) -> Scenario
         services=services,
         links=links,
         endpoints=_endpoints(size, agencies, base_port),
-        wires=wires,
+        served_links=served_links,
         bus_port=base_port,
         control_target=f"http://{CONTROL_HOST}:{base_port}/",
         member_agency=member,
@@ -105,7 +111,7 @@ def scenario(name: str, *, seed: int, base_port: int, times: Timing) -> Scenario
     )
 
 
-def _agencies(size: Size, rng: random.Random) -> tuple[Agency, ...]:
+def _agencies(size: ScenarioSize, rng: random.Random) -> tuple[Agency, ...]:
     return tuple(
         Agency(
             id=name.id,
@@ -119,8 +125,8 @@ def _agencies(size: Size, rng: random.Random) -> tuple[Agency, ...]:
     )
 
 
-def _services(size: Size, agencies: Sequence[Agency], rng: random.Random) -> tuple[Service, ...]:
-    """Spread the services over the agencies; each agency has one at least."""
+def _services(size: ScenarioSize, agencies: Sequence[Agency], rng: random.Random) -> tuple[Service, ...]:
+    """Spread the services over the agencies; each agency has at least one."""
     choices = {
         agency.id: rng.sample([(s, a) for s in SUBJECTS[agency.sector] for a in ACTIONS], k=6 * len(ACTIONS))
         for agency in agencies
@@ -129,8 +135,8 @@ def _services(size: Size, agencies: Sequence[Agency], rng: random.Random) -> tup
     owners += rng.choices(owners, k=size.services - len(owners))
     services = []
     for owner in owners:
-        # an agency chosen more often than it has services to offer gives way to one that has some left
-        agency = owner if choices[owner] else max(choices, key=lambda each: (len(choices[each]), each))
+        # an agency without services left to offer gives way to the one with the most left
+        agency = owner if choices[owner] else max(choices, key=lambda name: (len(choices[name]), name))
         subject, action = choices[agency].pop()
         services.append(
             Service(
@@ -146,11 +152,11 @@ def _services(size: Size, agencies: Sequence[Agency], rng: random.Random) -> tup
 
 
 def _required(
-    size: Size, services: Sequence[Service], agencies: Sequence[Agency], rng: random.Random
-) -> list[tuple[Service, Item]]:
-    """Which service needs which item: about one service in thirty needs none, the others one to seven."""
-    known = {agency.id for agency in agencies}
-    items = [item for item in ITEMS if item.provider in known]
+    size: ScenarioSize, services: Sequence[Service], agencies: Sequence[Agency], rng: random.Random
+) -> list[tuple[Service, DataItem]]:
+    """Return which service needs which item: about one service in thirty needs none, the others one to seven."""
+    present = {agency.id for agency in agencies}
+    items = [item for item in ITEMS if item.provider in present]
     rank = {provider: n + 1 for n, provider in enumerate(dict.fromkeys(item.provider for item in items))}
     share = Counter(item.provider for item in items)
     weights = list(accumulate(rank[item.provider] ** -0.9 / share[item.provider] for item in items))
@@ -164,7 +170,7 @@ def _required(
     required = []
     for number, count in sorted(counts.items()):
         service = services[number]
-        chosen: dict[str, Item] = {}
+        chosen: dict[str, DataItem] = {}
         while len(chosen) < count:
             item = rng.choices(items, cum_weights=weights)[0]
             if item.provider != service.agency:
@@ -173,11 +179,11 @@ def _required(
     return sorted(required, key=lambda pair: _link_id(*pair))
 
 
-def _link_id(service: Service, item: Item) -> str:
+def _link_id(service: Service, item: DataItem) -> str:
     return f"{service.id}-{item.id}"
 
 
-def _link(service: Service, item: Item, served: Wire | None, times: Timing, rng: random.Random) -> Link:
+def _link(service: Service, item: DataItem, served: ServedLink | None, times: Timing, rng: random.Random) -> Link:
     required_from = rng.choice((None, None, date(2024, 3, 20)))
     live_from = rng.choice((ALWAYS, ALWAYS, date(2023, 3, 21)))
     weight = rng.choice((1.0,) * 9 + (2.0,))
@@ -205,8 +211,8 @@ def _link(service: Service, item: Item, served: Wire | None, times: Timing, rng:
     )
 
 
-def _endpoints(size: Size, agencies: Sequence[Agency], base_port: int) -> tuple[Endpoint, ...]:
-    """Return the bus, kept by the post (every scenario has it), and portals, every other one over TLS."""
+def _endpoints(size: ScenarioSize, agencies: Sequence[Agency], base_port: int) -> tuple[Endpoint, ...]:
+    """Return the bus, run by the post (in every scenario), and portals, every other one over TLS."""
     bus = Endpoint(BUS, "national-post", None, "bus", f"https://{BUS_HOST}:{base_port}/status")
     portals = (
         Endpoint(
@@ -228,6 +234,6 @@ def _sample(links: Sequence[Link], services: Sequence[Service]) -> tuple[str, Li
     for link in links:
         if link.provider == ALIAS:
             to_alias.setdefault(owner[link.service], []).append(link)
-    live = {consumer: [link for link in joined if not link.absent] for consumer, joined in to_alias.items()}
-    consumer = min((each for each in live if live[each]), key=lambda each: (len(to_alias[each]), each))
+    live = {consumer: [link for link in links if not link.absent] for consumer, links in to_alias.items()}
+    consumer = min((name for name in live if live[name]), key=lambda name: (len(to_alias[name]), name))
     return consumer, live[consumer][0]

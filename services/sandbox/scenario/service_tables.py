@@ -1,4 +1,4 @@
-"""What the agencies of a sector offer, what can be done with it, and people who do not exist. Tables only."""
+"""The services that agencies of a sector offer, as subjects and actions, and fictional people. Tables only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["ACTIONS", "PEOPLE", "SUBJECTS", "Phrase"]
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """An id and its wording."""
+    """An id and its name in two languages."""
 
     id: str
     en: str

@@ -1,4 +1,4 @@
-"""What is asked of a security server's monitoring, and how it is told: SOAP in, SOAP or multipart out (PR-OPMON). Pure."""
+"""The messages of a security server's monitoring: SOAP in, SOAP or multipart out (X-Road PR-OPMON). Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from lxml import etree
 
 from services.core.xml import XmlError, parse_xml
 
-__all__ = ["HEALTH", "MULTIPART", "RECORDS", "XML", "Question", "fault", "multipart", "read_question", "soap"]
+__all__ = [
+    "HEALTH",
+    "MULTIPART",
+    "RECORDS",
+    "XML",
+    "MonitoringQuery",
+    "multipart_answer",
+    "read_query",
+    "soap_fault",
+    "soap_message",
+]
 
 RECORDS = "getSecurityServerOperationalData"
 HEALTH = "getSecurityServerHealthData"
@@ -21,18 +31,18 @@ _BOUNDARY = "xroadSandbox"
 MULTIPART = f'multipart/related; type="text/xml"; charset=UTF-8; boundary={_BOUNDARY}'
 _CID = "operational-monitoring-data.json.gz"
 _INVALID = "Client.InvalidRequest"
-_DIGITS = 15  # that a second may have
+_MOST_DIGITS = 15  # of a second
 _CLIENT = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One question: RECORDS or HEALTH, who asks, the server it is for, and whose services alone are asked for ("": all).
+class MonitoringQuery:
+    """One query: RECORDS or HEALTH, the client, the server it is for, and the provider whose services it is about ("": all).
 
-    RECORDS are asked for of seconds [first, last].
+    RECORDS are those of seconds [first, last].
     """
 
-    what: str
+    kind: str
     client: str
     server: str
     provider: str = ""
@@ -40,8 +50,8 @@ class Question:
     last: int = 0
 
 
-def read_question(body: bytes) -> Question:
-    """Read a question. ValueError with a fault code for what is none."""
+def read_query(body: bytes) -> MonitoringQuery:
+    """Read a query. Raises ValueError with a fault code for anything else."""
     try:
         root = parse_xml(body)
     except XmlError:
@@ -50,24 +60,24 @@ def read_question(body: bytes) -> Question:
         _party(root.find("{*}Header/{*}client")),
         _party(root.find("{*}Header/{*}securityServer"), "serverCode"),
     )
-    if (asked := root.find(f"{{*}}Body/{{*}}{HEALTH}")) is not None:
-        return Question(HEALTH, client, server, _party(asked.find("{*}filterCriteria/{*}client")))
+    if (query := root.find(f"{{*}}Body/{{*}}{HEALTH}")) is not None:
+        return MonitoringQuery(HEALTH, client, server, _party(query.find("{*}filterCriteria/{*}client")))
     criteria = f"{{*}}Body/{{*}}{RECORDS}/{{*}}searchCriteria"
     seconds = [root.findtext(f"{criteria}/{{*}}{name}", "") for name in ("recordsFrom", "recordsTo")]
-    if not all(text.isdecimal() and len(text) <= _DIGITS for text in seconds):
+    if not all(text.isdecimal() and len(text) <= _MOST_DIGITS for text in seconds):
         raise ValueError(_INVALID)
     first, last = map(int, seconds)
-    return Question(RECORDS, client, server, _party(root.find(f"{criteria}/{{*}}client")), first, last)
+    return MonitoringQuery(RECORDS, client, server, _party(root.find(f"{criteria}/{{*}}client")), first, last)
 
 
 def _party(element: etree._Element | None, last: str = _CLIENT[-1]) -> str:
-    """Write an identifier as INSTANCE/CLASS/CODE and what its last part is; "" where there is none."""
+    """Return an identifier as INSTANCE/CLASS/CODE and its last part, if any; "" without an element."""
     codes = [] if element is None else [element.findtext(f"{{*}}{name}", "") for name in (*_CLIENT[:3], last)]
     return "/".join(code for code in codes if code)
 
 
-def soap(body: str) -> bytes:
-    """Write a SOAP message."""
+def soap_message(body: str) -> bytes:
+    """Return a SOAP message with this body."""
     spaces = {
         "SOAP-ENV": "http://schemas.xmlsoap.org/soap/envelope/",
         "om": "http://x-road.eu/xsd/op-monitoring.xsd",
@@ -80,19 +90,23 @@ def soap(body: str) -> bytes:
     ).encode()
 
 
-def fault(code: str) -> bytes:
-    """Write a SOAP fault."""
-    return soap(f"<SOAP-ENV:Fault><faultcode>{code}</faultcode><faultstring>simulated</faultstring></SOAP-ENV:Fault>")
+def soap_fault(code: str) -> bytes:
+    """Return a SOAP fault."""
+    return soap_message(
+        f"<SOAP-ENV:Fault><faultcode>{code}</faultcode><faultstring>simulated</faultstring></SOAP-ENV:Fault>"
+    )
 
 
-def multipart(given: Sequence[Mapping[str, Any]], onward: int | None) -> bytes:
-    """Write an answer that gives these records; ``onward`` is the second to go on from, None when that is all."""
-    rest = "" if onward is None else f"<om:nextRecordsFrom>{onward}</om:nextRecordsFrom>"
-    envelope = soap(
-        f"<om:{RECORDS}Response><om:recordsCount>{len(given)}</om:recordsCount>"
+def multipart_answer(records: Sequence[Mapping[str, Any]], next_second: int | None) -> bytes:
+    """Return an answer with these records; ``next_second`` is where to go on, None when these are all."""
+    rest = "" if next_second is None else f"<om:nextRecordsFrom>{next_second}</om:nextRecordsFrom>"
+    envelope = soap_message(
+        f"<om:{RECORDS}Response><om:recordsCount>{len(records)}</om:recordsCount>"
         f"<om:records>cid:{_CID}</om:records>{rest}</om:{RECORDS}Response>"
     )
-    mark = f"--{_BOUNDARY}".encode()
-    about = f"content-type:application/gzip\r\ncontent-transfer-encoding: binary\r\ncontent-id: <{_CID}>".encode()
-    packed = gzip.compress(orjson.dumps({"records": given}), mtime=0)
-    return b"\r\n".join((mark, b"content-type:text/xml", b"", envelope, mark, about, b"", packed, mark + b"--", b""))
+    boundary = f"--{_BOUNDARY}".encode()
+    header = f"content-type:application/gzip\r\ncontent-transfer-encoding: binary\r\ncontent-id: <{_CID}>".encode()
+    packed = gzip.compress(orjson.dumps({"records": records}), mtime=0)
+    return b"\r\n".join(
+        (boundary, b"content-type:text/xml", b"", envelope, boundary, header, b"", packed, boundary + b"--", b"")
+    )

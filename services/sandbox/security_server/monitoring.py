@@ -1,8 +1,8 @@
-"""A security server's operational monitoring, as its clients meet it (X-Road PR-OPMON): who is told what. Pure.
+"""The operational monitoring of a security server, and what each client may read (X-Road PR-OPMON). Pure.
 
-Its answer names what is left: at most so many records at once, with the rest of their last second, and none younger
-than ``OFFSET`` seconds by its own clock. The member that owns the server and the monitoring subsystem are given all
-records, anybody else those of its own side of its own exchanges.
+An answer has a limited number of records, with the rest of their last second, none younger than ``OFFSET`` seconds by
+the server's clock, and states where the next one starts. The server's owner and the monitoring subsystem may read all
+records, other clients those of their own side of their own exchanges.
 """
 
 from __future__ import annotations
@@ -10,84 +10,93 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from services.sandbox.security_server.operational_data import records
-from services.sandbox.exchanges.data_bus import Bus
-from services.sandbox.exchanges.traffic import Traffic
-from services.sandbox.faults.faults import Mode
-from services.sandbox.faults.timeline import Span
-from services.sandbox.security_server.messages import HEALTH, MULTIPART, XML, Question, fault, multipart, read_question
-from services.sandbox.security_server.health_data import health
-from services.sandbox.servers.replies import OK, Reply, Request, response
+from services.sandbox.exchanges import DataBus, SimulatedTraffic
+from services.sandbox.faults import FaultMode, FaultSpan
+from services.sandbox.security_server.health_data import health_answer
+from services.sandbox.security_server.messages import (
+    HEALTH,
+    MULTIPART,
+    XML,
+    MonitoringQuery,
+    multipart_answer,
+    read_query,
+    soap_fault,
+)
+from services.sandbox.security_server.operational_data import operational_records
+from services.sandbox.servers import OK, ReceivedRequest, ServerReply, response
 
 __all__ = ["OFFSET", "Monitoring"]
 
 OFFSET = 2
-"""Seconds that records are kept back; real servers keep them for 60, and can be told to."""
+"""Seconds before records are available; 60 on real servers, where it is configurable."""
 
-_MOST_SLOTS = 64  # looked at for one answer
-_LEAST = 20  # records that an answer may hold
+_MOST_SLOTS = 64  # of one answer
+_FEWEST_RECORDS = 20  # that the limit of an answer may be
 _FAULTS = ("Server.InternalError", "Server.ServerProxy.AccessDenied", "Server.ServerProxy.ServiceFailed.Timeout")
 
 
 class Monitoring:
-    """What every security server of a bus answers; ``clock`` is the true time in epoch seconds."""
+    """The monitoring of all security servers of a bus; ``clock`` is the true time in epoch seconds."""
 
-    def __init__(self, bus: Bus, clock: Callable[[], float]) -> None:
+    def __init__(self, bus: DataBus, clock: Callable[[], float]) -> None:
         self._bus, self._clock = bus, clock
-        self._traffic: Traffic | None = None
-        self._most = _LEAST
+        self._traffic: SimulatedTraffic | None = None
+        self._most_records = _FEWEST_RECORDS
 
-    def follow(self, traffic: Traffic) -> None:
-        """Have logged this traffic; before, nothing is."""
+    def follow(self, traffic: SimulatedTraffic) -> None:
+        """Log this traffic; before this call, nothing is logged."""
         self._traffic = traffic
-        # two records an exchange, spread over the servers: some four slots of a server go into an answer
-        self._most = max(_LEAST, round(8 * traffic.rate * traffic.times.slot / len(self._bus.servers)))
+        # with two records an exchange over all servers, an answer holds about four slots of a server
+        self._most_records = max(_FEWEST_RECORDS, round(8 * traffic.rate * traffic.times.slot / len(self._bus.servers)))
 
-    def reply(self, number: int, span: Span | None, request: Request) -> Reply:
-        """Answer a request to the server with this number, which is as ``span`` says (None: well)."""
-        if span is not None and span.mode is Mode.HTTP_5XX:
-            return Reply(span.mode, response(500, XML, fault(_FAULTS[span.variant % len(_FAULTS)])))
+    def reply(self, number: int, span: FaultSpan | None, request: ReceivedRequest) -> ServerReply:
+        """Answer a request to the server with this number, in this fault (None: it works)."""
+        if span is not None and span.mode is FaultMode.HTTP_5XX:
+            return ServerReply(span.mode, response(500, XML, soap_fault(_FAULTS[span.variant % len(_FAULTS)])))
         try:
-            kind, answer = self._answer(number, read_question(request.body))
+            content_type, answer = self._answer(number, read_query(request.body))
         except ValueError as error:
-            return Reply(OK, response(500, XML, fault(str(error))))
-        return Reply(span.mode if span else OK, response(200, kind, answer))
+            return ServerReply(OK, response(500, XML, soap_fault(str(error))))
+        return ServerReply(span.mode if span else OK, response(200, content_type, answer))
 
-    def _answer(self, number: int, asked: Question) -> tuple[str, bytes]:
-        """Return the content type and body of an answer; ValueError with a fault code where there is none."""
+    def _answer(self, number: int, query: MonitoringQuery) -> tuple[str, bytes]:
+        """Return the content type and body of an answer. Raises ValueError with a fault code where there is none."""
         server = self._bus.servers[number]
-        if asked.server != server.name:
+        if query.server != server.name:
             raise ValueError("Server.ServerProxy.UnknownService")
         now = int(self._clock() + server.skew_ms / 1000)
-        if asked.what == HEALTH:
+        if query.kind == HEALTH:
             if self._traffic is None:
                 raise ValueError("Server.InternalError")
-            return XML, health(self._traffic, number, now, asked.provider)
-        return MULTIPART, multipart(*self._given(number, asked, now - OFFSET))
+            return XML, health_answer(self._traffic, number, now, query.provider)
+        return MULTIPART, multipart_answer(*self._select(number, query, now - OFFSET))
 
-    def _given(self, number: int, asked: Question, available: int) -> tuple[Sequence[Mapping[str, Any]], int | None]:
-        """Return the records that can be given now of those asked for, and the second to go on from if that is not all;
-        ``available`` is the first second that none are given of yet. ValueError with a fault code for seconds that have
-        not passed.
+    def _select(
+        self, number: int, query: MonitoringQuery, available: int
+    ) -> tuple[Sequence[Mapping[str, Any]], int | None]:
+        """Return the records of an answer, and the second at which the next answer starts, None for the last one.
+
+        ``available`` is the first second whose records are not available yet. Raises ValueError with a fault code for
+        seconds that have not passed.
         """
-        first, last = asked.first, asked.last
+        first, last = query.first, query.last
         if last < first or first >= available:
             raise ValueError("Client.InvalidRequest")
-        onward = available if last >= available else None
+        next_second = available if last >= available else None
         last = min(last, available - 1)
         if self._traffic is None:
-            return (), onward
-        length = self._traffic.times.slot
-        end = max(first, (self._traffic.first_slot - 1) * length) + _MOST_SLOTS * length
+            return (), next_second
+        slot_seconds = self._traffic.times.slot
+        end = max(first, (self._traffic.first_slot - 1) * slot_seconds) + _MOST_SLOTS * slot_seconds
         if last > end:
-            last, onward = end, end + 1
-        party = "" if self._sees_all(number, asked.client) else asked.client
-        found = records(self._traffic, number, first, last, party=party, provider=asked.provider)
-        if len(found) <= self._most:
-            return found, onward
-        end = int(found[self._most - 1]["monitoringDataTs"])
-        given = [record for record in found if record["monitoringDataTs"] <= end]
-        return given, end + 1 if len(given) < len(found) else onward
+            last, next_second = end, end + 1
+        party = "" if self._sees_all(number, query.client) else query.client
+        records = operational_records(self._traffic, number, first, last, party=party, provider=query.provider)
+        if len(records) <= self._most_records:
+            return records, next_second
+        end = int(records[self._most_records - 1]["monitoringDataTs"])
+        answer = [record for record in records if record["monitoringDataTs"] <= end]
+        return answer, end + 1 if len(answer) < len(records) else next_second
 
     def _sees_all(self, number: int, client: str) -> bool:
         return client in (self._bus.monitor, self._bus.servers[number].owner)

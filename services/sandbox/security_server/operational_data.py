@@ -1,4 +1,4 @@
-"""What a security server has logged: its records in X-Road's own fields, by the second they were taken in. Pure."""
+"""The operational data of a security server: its records in X-Road's fields, by the second they were stored in. Pure."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from services.sandbox.exchanges.exchange import Exchange, View
-from services.sandbox.exchanges.traffic import Traffic
+from services.sandbox.exchanges import SideRecord, SimulatedExchange, SimulatedTraffic
 
-__all__ = ["Logged", "logged", "records"]
+__all__ = ["LogEntry", "log_entries", "operational_records"]
 
 _CLIENT, _PRODUCER = "Client", "Producer"
 _PARTS = ("XRoadInstance", "MemberClass", "MemberCode", "SubsystemCode")
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
-    """A side of an exchange that its server took in at a second by its own clock; ``again`` when it had it already."""
+class LogEntry:
+    """A side of an exchange that its server stored in a second by its clock; ``repeated`` when it was stored before."""
 
-    exchange: Exchange
-    view: View
-    at: int
-    again: bool
+    exchange: SimulatedExchange
+    side: SideRecord
+    second: int
+    repeated: bool
 
     @property
     def produced(self) -> bool:
-        """Tell whether it is the provider's side."""
-        return self.view is self.exchange.producer
+        """Whether it is the provider's side."""
+        return self.side is self.exchange.producer
 
     @property
     def party(self) -> str:
@@ -36,41 +35,42 @@ class Logged:
         return self.exchange.route.provider if self.produced else self.exchange.route.client
 
 
-def logged(traffic: Traffic, server: int, first: int, last: int) -> Iterator[Logged]:
-    """Find what a server took in within seconds [first, last] by its own clock, in no order."""
-    seconds = traffic.times.slot
-    begin = max(first // seconds - traffic.reach, traffic.first_slot)
-    for slot in range(begin, ceil((last + 2) / seconds) + 1):
+def log_entries(traffic: SimulatedTraffic, server: int, first: int, last: int) -> Iterator[LogEntry]:
+    """Yield what a server stored in seconds [first, last] by its clock, in no order."""
+    slot_seconds = traffic.times.slot
+    begin = max(first // slot_seconds - traffic.reach, traffic.first_slot)
+    for slot in range(begin, ceil((last + 2) / slot_seconds) + 1):
         for exchange in traffic.of(slot):
-            for view in (exchange.client, exchange.producer):
-                if view is not None and view.server == server:
-                    for turn, at in enumerate(view.logged):
-                        if first <= at <= last:
-                            yield Logged(exchange, view, at, turn > 0)
+            for side in (exchange.client, exchange.producer):
+                if side is not None and side.server == server:
+                    for number, second in enumerate(side.logged):
+                        if first <= second <= last:
+                            yield LogEntry(exchange, side, second, number > 0)
 
 
-def records(
-    traffic: Traffic, server: int, first: int, last: int, *, party: str = "", provider: str = ""
+def operational_records(
+    traffic: SimulatedTraffic, server: int, first: int, last: int, *, party: str = "", provider: str = ""
 ) -> list[dict[str, Any]]:
-    """Return a server's records of seconds [first, last] by its own clock, in the order it took them in; where they are
-    given, only those on the side of ``party``, and of services of ``provider``.
+    """Return a server's records of seconds [first, last] by its clock, in the order it stored them.
+
+    ``party`` and ``provider`` select the records on that party's side, and those of that provider's services.
     """
-    found = [
-        _record(traffic, one)
-        for one in logged(traffic, server, first, last)
-        if party in ("", one.party) and provider in ("", one.exchange.route.provider)
+    records = [
+        _record(traffic, entry)
+        for entry in log_entries(traffic, server, first, last)
+        if party in ("", entry.party) and provider in ("", entry.exchange.route.provider)
     ]
-    return sorted(found, key=lambda record: (record["monitoringDataTs"], record["messageId"]))
+    return sorted(records, key=lambda record: (record["monitoringDataTs"], record["messageId"]))
 
 
-def _record(traffic: Traffic, one: Logged) -> dict[str, Any]:
-    """Write one record with all that X-Road writes, also what a reader has to leave alone."""
-    exchange, route, hosts = one.exchange, one.exchange.route, traffic.bus.servers
-    request_in, request_out, response_in, response_out = one.view.stamps
+def _record(traffic: SimulatedTraffic, entry: LogEntry) -> dict[str, Any]:
+    """Return one record with every field that X-Road writes, also those that readers must ignore."""
+    exchange, route, servers = entry.exchange, entry.exchange.route, traffic.bus.servers
+    request_in, request_out, response_in, response_out = entry.side.stamps
     fields = {
-        "monitoringDataTs": one.at,
-        "securityServerInternalIp": hosts[one.view.server].host,
-        "securityServerType": _PRODUCER if one.produced else _CLIENT,
+        "monitoringDataTs": entry.second,
+        "securityServerInternalIp": servers[entry.side.server].host,
+        "securityServerType": _PRODUCER if entry.produced else _CLIENT,
         "requestInTs": request_in,
         "requestOutTs": request_out,
         "responseInTs": response_in,
@@ -84,8 +84,8 @@ def _record(traffic: Traffic, one: Logged) -> dict[str, Any]:
         "messageId": exchange.id,
         "messageUserId": f"XX{exchange.id[:8]}",
         "messageProtocolVersion": "1" if route.rest else "4.0",
-        "clientSecurityServerAddress": hosts[route.client_server].host,
-        "serviceSecurityServerAddress": hosts[route.provider_server].host,
+        "clientSecurityServerAddress": servers[route.client_server].host,
+        "serviceSecurityServerAddress": servers[route.provider_server].host,
         "requestSize": exchange.request_bytes,
         "responseSize": exchange.response_bytes,
         "requestAttachmentCount": 0,

@@ -1,1 +1,19 @@
-"""TODO-FACE."""
+"""The servers on loopback: sites, replies, connections and certificates."""
+
+from services.sandbox.servers.certificates import CA, open_authority
+from services.sandbox.servers.replies import NOT_FOUND, OK, ReceivedRequest, ServerReply, response
+from services.sandbox.servers.servers import Servers
+from services.sandbox.servers.sites import allow_open_files, make_sites
+
+__all__ = [
+    "CA",
+    "NOT_FOUND",
+    "OK",
+    "ReceivedRequest",
+    "ServerReply",
+    "Servers",
+    "allow_open_files",
+    "make_sites",
+    "open_authority",
+    "response",
+]

@@ -1,8 +1,8 @@
-"""The sandbox's own certificate authority, and the good and bad TLS servers made with it.
+"""The sandbox's own certificate authority, and the TLS servers signed by it, good and bad.
 
-The authority's key stays beside its certificate (``ca.key``, readable by its owner only), so that a sandbox started
-again is still trusted by probers that read ``ca.pem`` before. Servers' keys are never kept: OpenSSL takes them from a
-file only, so each passes through one that is gone at once.
+The authority's key stays beside its certificate (``ca.key``, readable by its owner only), so that probers that have read
+``ca.pem`` still trust a restarted sandbox. Servers' keys are not kept: OpenSSL reads them from a file only, so each is in
+a temporary file for a moment.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from services.core.errors import StateError
-from services.sandbox.directory.register_files import CA
 
-__all__ = ["Authority", "bad_contexts", "open_authority"]
+__all__ = ["CA", "Authority", "open_authority", "untrusted_contexts"]
+
+CA = "ca.pem"
+"""The certificate of the sandbox's authority, beside the register directory."""
 
 _KEY = "ca.key"
 _YEAR = timedelta(days=365)
@@ -35,28 +37,28 @@ _ELSEWHERE = "127.99.99.99"
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Signs certificates of servers. ``now`` is the moment its certificates are valid around."""
+    """Signs certificates of servers, valid around ``now``."""
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
     now: datetime
 
     def context(self, hosts: Sequence[str]) -> ssl.SSLContext:
-        """Make a TLS server for these IP addresses, trusted by whoever trusts the authority."""
+        """Return the context of a TLS server for these IP addresses, signed by the authority."""
         key = _new_key()
         certificate = _sign(hosts, key, self, self.now - _SKEW, self.now + _YEAR)
         return _context(certificate, key)
 
 
 def open_authority(directory: Path, now: datetime) -> Authority:
-    """Read the authority kept in ``directory``, or found one there when there is none or it ends within a month.
+    """Read the authority in ``directory``, or create one there when there is none or it expires within a month.
 
-    StateError when its files cannot be read or written.
+    Raises StateError when its files cannot be read or written.
     """
     try:
-        kept = _read(directory)
-        if kept and kept[1].not_valid_after_utc > now + timedelta(days=30):
-            return Authority(*kept, now)
+        stored = _read(directory)
+        if stored and stored[1].not_valid_after_utc > now + timedelta(days=30):
+            return Authority(*stored, now)
         key = _new_key()
         name = _name("Peyvand sandbox authority")
         builder = _builder(name, name, key, now - _SKEW, now + 2 * _YEAR)
@@ -77,15 +79,17 @@ def open_authority(directory: Path, now: datetime) -> Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        _keep(directory / _KEY, _key_pem(key), 0o600)
-        _keep(directory / CA, certificate.public_bytes(Encoding.PEM), 0o644)
+        _store(directory / _KEY, _key_pem(key), 0o600)
+        _store(directory / CA, certificate.public_bytes(Encoding.PEM), 0o644)
     except OSError as error:
-        raise StateError(f"the sandbox's authority in {directory} cannot be kept: {error.strerror}") from error
+        raise StateError(
+            f"the sandbox's authority in {directory} cannot be read or written: {error.strerror}; choose another --data"
+        ) from error
     return Authority(key, certificate, now)
 
 
-def bad_contexts(authority: Authority, hosts: Sequence[str]) -> tuple[ssl.SSLContext, ...]:
-    """Make TLS servers that nobody should accept: expired, of another name, self-signed."""
+def untrusted_contexts(authority: Authority, hosts: Sequence[str]) -> tuple[ssl.SSLContext, ...]:
+    """Return the contexts of TLS servers that clients must reject: expired, of another name, self-signed."""
     now = authority.now
     key = _new_key()
     return (
@@ -96,7 +100,7 @@ def bad_contexts(authority: Authority, hosts: Sequence[str]) -> tuple[ssl.SSLCon
 
 
 def _read(directory: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None:
-    """Return the pair kept there; None when there is none, or none that belongs together."""
+    """Return the key and certificate stored there; None when there are none that belong together."""
     try:
         key = load_pem_private_key((directory / _KEY).read_bytes(), None)
         certificate = x509.load_pem_x509_certificate((directory / CA).read_bytes())
@@ -135,7 +139,7 @@ def _sign(
     start: datetime,
     end: datetime,
 ) -> x509.Certificate:
-    """Sign a server's certificate by the authority, or by its own key."""
+    """Sign a server's certificate with the authority's key, or with its own."""
     name = _name(f"sandbox server {hosts[0]}")
     signer = authority.key if authority else key
     issuer = authority.certificate.subject if authority else name
@@ -152,7 +156,7 @@ def _sign(
 
 def _context(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.num_tickets = 0  # every probe makes a connection of its own and never resumes one
+    context.num_tickets = 0  # probes never resume a connection
     descriptor, path = tempfile.mkstemp(suffix=".pem")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -167,8 +171,8 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _keep(path: Path, content: bytes, mode: int) -> None:
-    """Write a file that is whole or not there, never readable by more than ``mode`` says."""
+def _store(path: Path, content: bytes, mode: int) -> None:
+    """Write a file atomically, never readable by more than ``mode`` allows."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

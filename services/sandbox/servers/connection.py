@@ -1,4 +1,4 @@
-"""One accepted connection: reads one request, answers as it was told to when it was accepted, closes."""
+"""One accepted connection: it reads one request, answers in the state of the slot it was accepted in, and closes."""
 
 from __future__ import annotations
 
@@ -9,60 +9,60 @@ from typing import cast
 
 import httptools
 
-from services.sandbox.servers.replies import Reply, Request
+from services.sandbox.servers.replies import ReceivedRequest, ServerReply
 
-__all__ = ["Conduct", "Connection"]
+__all__ = ["ConnectionBehaviour", "ServedConnection"]
 
 _PATIENCE = 30.0
-"""Seconds after which a connection ends whatever happens, so that clients that never leave do not pile up."""
+"""Seconds after which a connection is closed whatever happens, so that idle clients do not accumulate."""
 
 _LARGEST = 1 << 16
-"""Bytes a request may have; more is no inquiry."""
+"""The largest number of bytes in a request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Conduct:
-    """How a connection is treated: what is replied (None: nothing, ever) after how many seconds, and whom to tell
-    when the reply is written.
+class ConnectionBehaviour:
+    """How a connection behaves: ``reply`` answers a request (None: never) after ``delay`` seconds; ``on_written`` is called
+    with the reply that was written.
     """
 
-    reply: Callable[[Request], Reply] | None
+    reply: Callable[[ReceivedRequest], ServerReply] | None
     delay: float
-    written: Callable[[Reply], None]
+    on_written: Callable[[ServerReply], None]
 
 
-class Connection(asyncio.Protocol):
-    """Serves one connection; it is in ``open_`` while it lasts."""
+class ServedConnection(asyncio.Protocol):
+    """Serves one connection, which is in ``transports`` while it is open."""
 
-    def __init__(self, conduct: Conduct, open_: set[asyncio.Transport]) -> None:
-        self._conduct = conduct
-        self._open = open_
+    def __init__(self, behaviour: ConnectionBehaviour, transports: set[asyncio.Transport]) -> None:
+        self._behaviour = behaviour
+        self._transports = transports
         self._parser = httptools.HttpRequestParser(self)
         self._url = bytearray()
         self._body = bytearray()
-        self._asked = False
+        self._complete = False
         self._received = 0
         self._timers: list[asyncio.TimerHandle] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Start the time limit."""
         self._transport = cast(asyncio.Transport, transport)
-        self._open.add(self._transport)
+        self._transports.add(self._transport)
         self._later(_PATIENCE, self._transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the caller's signature
-        """End: an answer still due is not given."""
-        self._open.discard(self._transport)
+        """Cancel an answer that is still due."""
+        self._transports.discard(self._transport)
         for timer in self._timers:
             timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Take in a part of the request."""
+        """Parse a part of the request."""
         self._received += len(data)
         if self._received > _LARGEST:
             self._transport.abort()
             return
-        if self._asked:
+        if self._complete:
             return
         try:
             self._parser.feed_data(data)
@@ -70,30 +70,30 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def on_url(self, url: bytes) -> None:
-        """Take in a part of the path."""
+        """Add a part of the path."""
         self._url += url
 
     def on_body(self, body: bytes) -> None:
-        """Take in a part of the body."""
+        """Add a part of the body."""
         self._body += body
 
     def on_message_complete(self) -> None:
-        """Answer, now or later, or never."""
-        if self._asked or self._conduct.reply is None:
+        """Answer now, later or never."""
+        if self._complete or self._behaviour.reply is None:
             return
-        self._asked = True
-        if self._conduct.delay:
-            self._later(self._conduct.delay, self._answer)
+        self._complete = True
+        if self._behaviour.delay:
+            self._later(self._behaviour.delay, self._answer)
         else:
             self._answer()
 
     def _answer(self) -> None:
-        if self._conduct.reply is None or self._transport.is_closing():
+        if self._behaviour.reply is None or self._transport.is_closing():
             return
-        reply = self._conduct.reply(Request(bytes(self._url), bytes(self._body)))
+        reply = self._behaviour.reply(ReceivedRequest(bytes(self._url), bytes(self._body)))
         self._transport.write(reply.response)
-        self._conduct.written(reply)
+        self._behaviour.on_written(reply)
         self._transport.close()
 
-    def _later(self, seconds: float, act: Callable[[], None]) -> None:
-        self._timers.append(asyncio.get_running_loop().call_later(seconds, act))
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        self._timers.append(asyncio.get_running_loop().call_later(seconds, action))

@@ -1,7 +1,7 @@
-"""Real servers on loopback, each as well or ill as the slot says.
+"""Real servers on loopback, each in the state of the current slot.
 
-How a connection is treated is decided when it is accepted, from the slot then in effect (timing.py says why that is
-safe); only a refusal must happen earlier, by closing the listening socket when the slot takes effect.
+How a connection is served is decided when it is accepted, from the slot then in effect (timing.py explains why that is
+safe). Only a refusal must happen earlier: the listening socket is closed when the slot takes effect.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from types import TracebackType
 from typing import Self
 
 from services.core.errors import ListenError
-from services.sandbox.faults.faults import Mode
-from services.sandbox.faults.timeline import Span
-from services.sandbox.servers.connection import Conduct, Connection
-from services.sandbox.servers.replies import Reply, Request
+from services.sandbox.faults import FaultMode, FaultSpan
+from services.sandbox.servers.connection import ConnectionBehaviour, ServedConnection
+from services.sandbox.servers.replies import ReceivedRequest, ServerReply
 from services.sandbox.timing import Timing
 
 __all__ = ["Answered", "Servers", "Site"]
@@ -32,34 +31,34 @@ _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One listening address: the link or endpoint served there and what it replies in a given state.
+    """One listening address: the link or endpoint served there and its reply in a given fault.
 
-    ``good`` and ``bad`` are its TLS servers (None and empty: plain HTTP).
+    ``good`` and ``bad`` are the contexts of its TLS servers (None and empty: plain HTTP).
     """
 
     name: str
     host: str
     port: int
-    reply: Callable[[Span | None, Request], Reply]
+    reply: Callable[[FaultSpan | None, ReceivedRequest], ServerReply]
     good: ssl.SSLContext | None = None
     bad: tuple[ssl.SSLContext, ...] = ()
 
 
 Answered = Callable[[str, int, str], None]
-"""Told of every reply that was written: the site's name, the slot whose state it followed, the word for it."""
+"""Called after every reply with the site's name, the slot whose state applied, and the reply's name."""
 
 
 class Servers:
-    """All sites, listening from ``async with`` on; ListenError when an address is taken."""
+    """All sites, listening inside ``async with``. Raises ListenError when an address is taken."""
 
     def __init__(self, sites: Sequence[Site], times: Timing, *, clock: Callable[[], float], answered: Answered) -> None:
         self._sites = {site.name: site for site in sites}
         self._times = times
         self._clock = clock
         self._answered = answered
-        self._state: Callable[[int], Mapping[str, Span]] = lambda _: {}
+        self._state: Callable[[int], Mapping[str, FaultSpan]] = lambda _: {}
         self._listening: dict[str, socket.socket] = {}
-        self._open: set[asyncio.Transport] = set()
+        self._transports: set[asyncio.Transport] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -78,20 +77,23 @@ class Servers:
         self._stop_listening()
         for task in self._tasks:
             task.cancel()
-        for transport in list(self._open):
+        for transport in list(self._transports):
             transport.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def follow(self, state: Callable[[int], Mapping[str, Span]]) -> None:
-        """Be in these states from now on: by slot, what is wrong with which site."""
+    def follow(self, state: Callable[[int], Mapping[str, FaultSpan]]) -> None:
+        """Use these states from now on: the faults of a slot, by site."""
         self._state = state
 
     def apply(self, slot: int) -> None:
-        """Refuse where this slot refuses and listen everywhere else; ListenError when an address is lost meanwhile."""
+        """Refuse connections where this slot has a refusal, and listen everywhere else.
+
+        Raises ListenError when an address was lost meanwhile.
+        """
         state = self._state(slot)
         for name, site in self._sites.items():
             span = state.get(name)
-            if span is not None and span.mode is Mode.REFUSED:
+            if span is not None and span.mode is FaultMode.REFUSED:
                 self._refuse(name)
             elif name not in self._listening:
                 self._listen(site)
@@ -107,7 +109,7 @@ class Servers:
             listener.close()
             raise ListenError(
                 f"the sandbox cannot listen on {site.host}:{site.port}: {error.strerror}; "
-                "stop what does or choose other ports with --base-port"
+                "stop what listens there or choose other ports with --base-port"
             ) from error
         self._listening[site.name] = listener
         self._loop.add_reader(listener, self._accept, site, listener)
@@ -126,9 +128,9 @@ class Servers:
         try:
             connected, _ = listener.accept()
         except OSError as error:
-            if error.errno in _FULL:  # no room for another connection: look again when some may have gone
+            if error.errno in _FULL:  # no room for another connection: retry when some may have closed
                 self._loop.remove_reader(listener)
-                self._loop.call_later(0.1, self._look_again, site, listener)
+                self._loop.call_later(0.1, self._resume, site, listener)
             return
         connected.setblocking(False)
         slot = self._times.slot_at(self._clock())
@@ -136,24 +138,24 @@ class Servers:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _look_again(self, site: Site, listener: socket.socket) -> None:
+    def _resume(self, site: Site, listener: socket.socket) -> None:
         if self._listening.get(site.name) is listener:
             self._loop.add_reader(listener, self._accept, site, listener)
 
-    async def _serve(self, site: Site, connected: socket.socket, slot: int, span: Span | None) -> None:
+    async def _serve(self, site: Site, connected: socket.socket, slot: int, span: FaultSpan | None) -> None:
         context = site.good
-        if site.bad and span is not None and span.mode is Mode.TLS_BROKEN:
+        if site.bad and span is not None and span.mode is FaultMode.TLS_BROKEN:
             context = site.bad[span.variant % len(site.bad)]
-        hung = span is not None and span.mode is Mode.HUNG
-        conduct = Conduct(
+        hung = span is not None and span.mode is FaultMode.HUNG
+        behaviour = ConnectionBehaviour(
             reply=None if hung else lambda request: site.reply(span, request),
-            delay=self._times.slow if span is not None and span.mode is Mode.SLOW else 0.0,
-            written=lambda reply: self._answered(site.name, slot, reply.sent),
+            delay=self._times.slow if span is not None and span.mode is FaultMode.SLOW else 0.0,
+            on_written=lambda reply: self._answered(site.name, slot, reply.sent),
         )
-        # a client that leaves during the handshake, as it should on a bad certificate, is nobody's error
+        # a client that leaves during the handshake, as it should on a bad certificate, is no error
         with contextlib.suppress(OSError):
             await self._loop.connect_accepted_socket(
-                lambda: Connection(conduct, self._open),
+                lambda: ServedConnection(behaviour, self._transports),
                 connected,
                 ssl=context,
                 ssl_handshake_timeout=_HANDSHAKE if context else None,

@@ -1,4 +1,4 @@
-"""Every site of a scenario: its links, its portals, its bus, its security servers and its control target."""
+"""The sites of a scenario: its links, portals, bus, security servers and control target."""
 
 from __future__ import annotations
 
@@ -9,63 +9,63 @@ from urllib.parse import urlsplit
 
 from services.core.errors import ListenError
 from services.core.model import Endpoint
-from services.sandbox.servers.certificates import Authority, bad_contexts
-from services.sandbox.exchanges.data_bus import Bus
-from services.sandbox.faults.timeline import Span
-from services.sandbox.scenario.scenario import BUS, Scenario
-from services.sandbox.scenario.addresses import Wire
-from services.sandbox.servers.replies import Reply, Request, bus_reply, inquiry_reply, page_reply
+from services.sandbox.exchanges import DataBus
+from services.sandbox.faults import FaultSpan
+from services.sandbox.scenario import BUS, Scenario, ServedLink
+from services.sandbox.servers.certificates import Authority, untrusted_contexts
+from services.sandbox.servers.replies import ReceivedRequest, ServerReply, bus_reply, inquiry_reply, page_reply
 from services.sandbox.servers.servers import Site
 
-__all__ = ["CONTROL", "allow_open_files", "sites"]
+__all__ = ["CONTROL", "allow_open_files", "make_sites"]
 
 CONTROL = "control-target"
 """The name of the site that always answers."""
 
-Monitoring = Callable[[int, Span | None, Request], Reply]
-"""Answers for the security server of a number."""
+Monitoring = Callable[[int, FaultSpan | None, ReceivedRequest], ServerReply]
+"""Returns the reply of the security server with a number."""
 
 _SPARE = 1024
 """File descriptors for connections, beside one per listening address."""
 
 
-def sites(
-    scenario: Scenario, bus: Bus, authority: Authority, *, monitoring: Monitoring, clock: Callable[[], float]
+def make_sites(
+    scenario: Scenario, bus: DataBus, authority: Authority, *, monitoring: Monitoring, clock: Callable[[], float]
 ) -> tuple[Site, ...]:
-    """Return every site, each host with a certificate of its own; ``clock`` dates the records, and ``monitoring`` answers
-    for security servers, by their number.
+    """Return every site, each host with a certificate of its own.
+
+    ``clock`` dates the records, and ``monitoring`` replies for security servers, by number.
     """
     hosts = sorted(
-        {wire.host for wire in scenario.wires if wire.tls}
-        | {_host(each) for each in scenario.endpoints if each.target.startswith("https:")}
+        {served.host for served in scenario.served_links if served.tls}
+        | {_host(endpoint) for endpoint in scenario.endpoints if endpoint.target.startswith("https:")}
     )
     good = {host: authority.context([host]) for host in hosts}
-    bad = bad_contexts(authority, hosts)
+    bad = untrusted_contexts(authority, hosts)
     links = (
         Site(
-            name=wire.link,
-            host=wire.host,
-            port=wire.port,
-            reply=partial(_inquiry, wire, clock),
-            good=good[wire.host] if wire.tls else None,
-            bad=bad if wire.tls else (),
+            name=served.link,
+            host=served.host,
+            port=served.port,
+            reply=partial(_inquiry, served, clock),
+            good=good[served.host] if served.tls else None,
+            bad=bad if served.tls else (),
         )
-        for wire in scenario.wires
+        for served in scenario.served_links
     )
     names = {agency.id: agency.name_en for agency in scenario.agencies}
     endpoints = (
         Site(
-            name=each.id,
-            host=_host(each),
-            port=urlsplit(each.target).port or 0,
-            reply=_bus if each.id == BUS else partial(_page, names[each.agency]),
-            good=good.get(_host(each)),
+            name=endpoint.id,
+            host=_host(endpoint),
+            port=urlsplit(endpoint.target).port or 0,
+            reply=_bus if endpoint.id == BUS else partial(_page, names[endpoint.agency]),
+            good=good.get(_host(endpoint)),
         )
-        for each in scenario.endpoints
+        for endpoint in scenario.endpoints
     )
     control = urlsplit(scenario.control_target)
-    always = Site(CONTROL, control.hostname or "", control.port or 0, partial(_page, "Control target"))
-    security = (
+    control_site = Site(CONTROL, control.hostname or "", control.port or 0, partial(_page, "Control target"))
+    security_servers = (
         Site(
             name=server.id,
             host=server.host,
@@ -75,13 +75,13 @@ def sites(
         )
         for number, server in enumerate(bus.servers)
     )
-    return (*links, *endpoints, always, *security)
+    return (*links, *endpoints, control_site, *security_servers)
 
 
 def allow_open_files(listening: int) -> None:
-    """Raise this process's soft limit of open files as far as so many listening sites need.
+    """Raise this process's soft limit of open files to what this many listening sites need.
 
-    ListenError when the hard limit is lower than that.
+    Raises ListenError when the hard limit is lower.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = listening + _SPARE
@@ -99,13 +99,15 @@ def _host(endpoint: Endpoint) -> str:
     return urlsplit(endpoint.target).hostname or ""
 
 
-def _inquiry(wire: Wire, clock: Callable[[], float], span: Span | None, request: Request) -> Reply:
-    return inquiry_reply(wire, span, request, clock())
+def _inquiry(
+    served: ServedLink, clock: Callable[[], float], span: FaultSpan | None, request: ReceivedRequest
+) -> ServerReply:
+    return inquiry_reply(served, span, request, clock())
 
 
-def _bus(span: Span | None, request: Request) -> Reply:  # noqa: ARG001 - the bus says the same to everybody
+def _bus(span: FaultSpan | None, request: ReceivedRequest) -> ServerReply:  # noqa: ARG001 - the reply does not depend on the request
     return bus_reply(span)
 
 
-def _page(title: str, span: Span | None, request: Request) -> Reply:  # noqa: ARG001 - so does a page
+def _page(title: str, span: FaultSpan | None, request: ReceivedRequest) -> ServerReply:  # noqa: ARG001 - likewise
     return page_reply(title)

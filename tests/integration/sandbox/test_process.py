@@ -21,12 +21,12 @@ from services.core.model.outcome import Stage
 from services.core.model.register import Link, Register
 from services.core.model.template import fill_placeholders
 from services.register.directory.load import load_register
-from services.sandbox.timing import timing
+from services.sandbox.timing import slot_timing
 from tests.support.paths import ROOT
 from tests.support.servers.sandbox_client import Seen, ask
 
 SLOT = 2
-TIMES = timing(SLOT)
+TIMES = slot_timing(SLOT)
 
 
 @dataclass
@@ -209,7 +209,10 @@ def test_a_second_sandbox_on_the_same_ports(tmp_path, port, base_port):
         )
     assert second.returncode == 1
     assert second.stderr.count("\n") == 1
-    assert f":{first}: Address already in use; stop what does or choose other ports with --base-port" in second.stderr
+    assert (
+        f":{first}: Address already in use; stop what listens there or choose other ports with --base-port"
+        in second.stderr
+    )
 
 
 def test_the_description(tmp_path, port, base_port):

@@ -17,7 +17,7 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from services.sandbox.faults.faults import Mode, Scope
+from services.sandbox.faults.faults import FaultMode, FaultScope
 from tests.support.alerting import deployed
 from tests.support.cases.dashboard_register import AGENCY, LINK, SLOT, first_register, other_register
 from tests.support.cases.dashboard_rubbish import ALONE, STRANGE, STRANGER, send_rubbish, send_unreadable
@@ -49,14 +49,14 @@ PILED = 2000  # messages: more than a scorer reads at once
 SLOW = "social-insurance-job-support-appeal-criminal-record"
 EXPIRED = "social-insurance-allowance-replace-death-record"
 BREAKS = [
-    (Scope.BUS, "", Mode.HTTP_5XX),
-    (Scope.LINK, SLOW, Mode.SLOW),
-    (Scope.LINK, EXPIRED, Mode.TLS_BROKEN),
-    (Scope.LINK, "conscription-identity-card-transfer-employer-dues", Mode.REFUSED),
-    (Scope.LINK, "customs-exemption-issue-insurance-record", Mode.WRONG_RECORD),
-    (Scope.LINK, "environment-solar-amend-insurance-record", Mode.STALE),
+    (FaultScope.BUS, "", FaultMode.HTTP_5XX),
+    (FaultScope.LINK, SLOW, FaultMode.SLOW),
+    (FaultScope.LINK, EXPIRED, FaultMode.TLS_BROKEN),
+    (FaultScope.LINK, "conscription-identity-card-transfer-employer-dues", FaultMode.REFUSED),
+    (FaultScope.LINK, "customs-exemption-issue-insurance-record", FaultMode.WRONG_RECORD),
+    (FaultScope.LINK, "environment-solar-amend-insurance-record", FaultMode.STALE),
     *(
-        (Scope.LINK, link, Mode.HUNG)
+        (FaultScope.LINK, link, FaultMode.HUNG)
         for link in (
             "customs-loan-renew-insurance-record",
             "deeds-registration-clean-record-renew-insurance-record",

@@ -13,18 +13,18 @@ from functools import partial
 from pathlib import Path
 
 from services.core.runtime import run_component
-from services.sandbox import component as runner
+from services.sandbox import component
 from services.sandbox.__main__ import main
-from services.sandbox.faults.faults import Fault, Mode, Scope
-from services.sandbox.faults.timeline import Span, Timeline
-from services.sandbox.security_server.messages import MULTIPART, RECORDS, read_question
+from services.sandbox.faults.faults import FaultMode, FaultScope, InjectedFault
+from services.sandbox.faults.timeline import FaultSpan, FaultTimeline
+from services.sandbox.security_server.messages import MULTIPART, RECORDS, read_query
 from services.sandbox.security_server.monitoring import Monitoring
-from services.sandbox.servers.replies import OK, Reply, Request, response
+from services.sandbox.servers.replies import OK, ReceivedRequest, ServerReply, response
 
 __all__ = ["command", "spoil"]
 
 
-def command(file: Path, faults: Iterable[tuple[Scope, str, Mode]]) -> None:
+def command(file: Path, faults: Iterable[tuple[FaultScope, str, FaultMode]]) -> None:
     """Have a commanded sandbox show these faults, and no others, from its next slot on."""
     new = file.with_suffix(".new")
     new.write_text(json.dumps(list(faults)), "utf-8")
@@ -42,37 +42,37 @@ def _monitoring(file: Path) -> type[Monitoring]:
     class Spoilt(Monitoring):
         """Answers rubbish whenever the second spoilt is among those asked for."""
 
-        def reply(self, number: int, span: Span | None, request: Request) -> Reply:
+        def reply(self, number: int, span: FaultSpan | None, request: ReceivedRequest) -> ServerReply:
             found = super().reply(number, span, request)
             if not file.exists() or found.sent != OK:
                 return found
             server, second = json.loads(file.read_text("utf-8"))
-            asked = read_question(request.body)
-            if number != server or asked.what != RECORDS or not asked.first <= second <= asked.last:
+            query = read_query(request.body)
+            if number != server or query.kind != RECORDS or not query.first <= second <= query.last:
                 return found
-            return Reply(OK, response(200, MULTIPART, b"neither records nor their number"))
+            return ServerReply(OK, response(200, MULTIPART, b"neither records nor their number"))
 
     return Spoilt
 
 
-def _timeline(file: Path) -> type[Timeline]:
-    class Commanded(Timeline):
+def _timeline(file: Path) -> type[FaultTimeline]:
+    class Commanded(FaultTimeline):
         """Of several faults of a target the one of the lowest stage strikes, as in a drawn timeline."""
 
-        def state(self, slot: int) -> Mapping[str, Span]:
+        def state(self, slot: int) -> Mapping[str, FaultSpan]:
             faults = json.loads(file.read_text("utf-8")) if file.exists() else []
-            struck: dict[str, list[Fault]] = {}
+            struck: dict[str, list[InjectedFault]] = {}
             for scope, subject, mode in faults:
-                fault = Fault(Scope(scope), subject, Mode(mode), 0, 1, 0)
-                for target in self._struck(fault):
+                fault = InjectedFault(FaultScope(scope), subject, FaultMode(mode), 0, 1, 0)
+                for target in self._targets(fault):
                     struck.setdefault(target, []).append(fault)
             first = {target: min(found, key=partial(self._rank, target)) for target, found in struck.items()}
-            return {target: Span(target, slot, slot + 1, one.mode, one.scope, 0) for target, one in first.items()}
+            return {target: FaultSpan(target, slot, slot + 1, one.mode, one.scope, 0) for target, one in first.items()}
 
     return Commanded
 
 
 if __name__ == "__main__":
     commands = Path(sys.argv[1])
-    vars(runner).update(Timeline=_timeline(commands), Monitoring=_monitoring(commands.with_suffix(".spoilt")))
+    vars(component).update(FaultTimeline=_timeline(commands), Monitoring=_monitoring(commands.with_suffix(".spoilt")))
     sys.exit(run_component("sandbox", main, sys.argv[2:]))

@@ -5,17 +5,17 @@ import pytest
 from services.core.model.register import ALWAYS, Register
 from services.register.directory.load import load_register
 from services.register.rounds import INTEGRATION, agencies_by_name, match_agency
-from services.sandbox.exchanges.data_bus import data_bus
 from services.sandbox.directory.register_files import register_files
-from services.sandbox.scenario.scenario import BUS, MEMBER, SCENARIOS, scenario
-from services.sandbox.timing import timing
+from services.sandbox.exchanges.data_bus import make_data_bus
+from services.sandbox.scenario.scenario import BUS, MEMBER, SCENARIOS, make_scenario
+from services.sandbox.timing import slot_timing
 
 
 def loaded(tmp_path, name: str, slot: int = 5, first_slot: int = 360_000_000) -> Register:
-    times = timing(slot)
-    made = scenario(name, seed=1, base_port=7500, times=times)
+    times = slot_timing(slot)
+    made = make_scenario(name, seed=1, base_port=7500, times=times)
     tmp_path.mkdir(exist_ok=True)
-    for file, content in register_files(made, data_bus(made), times, first_slot).items():
+    for file, content in register_files(made, make_data_bus(made), times, first_slot).items():
         (tmp_path / file).write_text(content, encoding="utf-8")
     return load_register(tmp_path)
 
@@ -23,7 +23,7 @@ def loaded(tmp_path, name: str, slot: int = 5, first_slot: int = 360_000_000) ->
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_register_loads_as_it_was_made(tmp_path, name):
     """What the register loader reads back equals the scenario: agencies, services, links and endpoints."""
-    made = scenario(name, seed=1, base_port=7500, times=timing(5))
+    made = make_scenario(name, seed=1, base_port=7500, times=slot_timing(5))
     register = loaded(tmp_path, name)
     assert tuple(register.agencies.values()) == tuple(sorted(made.agencies, key=lambda each: each.id))
     assert tuple(register.services.values()) == made.services

@@ -10,40 +10,40 @@ import pytest
 from services.collector.ledger.summary import bucket_of
 from services.collector.records.xroad import ExchangeResult, read_side
 from services.core.model.exchange import DURATION_BUCKETS
-from services.sandbox.logs.exchange_log import ExchangeTruth, _bucket, truths
-from services.sandbox.security_server.operational_data import records
-from services.sandbox.exchanges.exchange import Ending
-from services.sandbox.exchanges.data_bus import data_bus
-from services.sandbox.exchanges.traffic import Traffic
-from services.sandbox.faults.faults import Mode, Scope
-from services.sandbox.faults.timeline import Span, Timeline
-from services.sandbox.scenario.scenario import BUS, SCENARIOS, scenario
-from services.sandbox.timing import timing
+from services.sandbox.exchanges.data_bus import make_data_bus
+from services.sandbox.exchanges.exchange import ExchangeOutcome
+from services.sandbox.exchanges.traffic import SimulatedTraffic
+from services.sandbox.faults.faults import FaultMode, FaultScope
+from services.sandbox.faults.timeline import FaultSpan, FaultTimeline
+from services.sandbox.logs.exchange_log import ExchangeLog, _bucket, exchange_rows
+from services.sandbox.scenario.scenario import BUS, SCENARIOS, make_scenario
+from services.sandbox.security_server.operational_data import operational_records
+from services.sandbox.timing import slot_timing
 
 FIRST = 400_000_000
-TIMES = timing(5)
-MADE = scenario("small", seed=1, base_port=7500, times=TIMES)
-DATA_BUS = data_bus(MADE)
+TIMES = slot_timing(5)
+MADE = make_scenario("small", seed=1, base_port=7500, times=TIMES)
+DATA_BUS = make_data_bus(MADE)
 LINKS = {link for route in DATA_BUS.routes for link in route.links}
 ENDINGS = {
-    ExchangeResult.OK: Ending.OK,
-    ExchangeResult.BUS_FAILURE: Ending.BUS_FAILURE,
-    ExchangeResult.PROVIDER_FAILURE: Ending.PROVIDER_FAILURE,
+    ExchangeResult.OK: ExchangeOutcome.OK,
+    ExchangeResult.BUS_FAILURE: ExchangeOutcome.BUS_FAILURE,
+    ExchangeResult.PROVIDER_FAILURE: ExchangeOutcome.PROVIDER_FAILURE,
 }
-LINE = Timeline(MADE.wires, bus=BUS, seed=1, first_slot=FIRST)
+LINE = FaultTimeline(MADE.served_links, bus=BUS, seed=1, first_slot=FIRST)
 
 
-def traffic(rate: float = 20.0, seed: int = 1, state=LINE.state) -> Traffic:
-    return Traffic(DATA_BUS, rate=rate, seed=seed, times=TIMES, first_slot=FIRST, state=state)
+def traffic(rate: float = 20.0, seed: int = 1, state=LINE.state) -> SimulatedTraffic:
+    return SimulatedTraffic(DATA_BUS, rate=rate, seed=seed, times=TIMES, first_slot=FIRST, state=state)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_link_over_the_bus_has_one_route(name):
     """Each live link over the bus is on one route and no other link is on any; routes are told apart by client and service."""
-    made = scenario(name, seed=1, base_port=7500, times=TIMES)
-    bus = data_bus(made)
+    made = make_scenario(name, seed=1, base_port=7500, times=TIMES)
+    bus = make_data_bus(made)
     served = Counter(link for route in bus.routes for link in route.links)
-    assert served == dict.fromkeys((wire.link for wire in made.wires if wire.on_bus), 1)
+    assert served == dict.fromkeys((served.link for served in made.served_links if served.on_bus), 1)
     assert len({(route.client, route.service) for route in bus.routes}) == len(bus.routes)
     assert any(len(route.links) > 1 for route in bus.routes)
     assert any(route.weight == 0 for route in bus.routes)
@@ -56,8 +56,8 @@ def test_every_link_over_the_bus_has_one_route(name):
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_in_no_register_is_between_agencies_without_a_link(name, seed):
     """An agency asks one that it has no link to, and a firm that is no agency asks another: together a twentieth of all."""
-    made = scenario(name, seed=seed, base_port=7500, times=TIMES)
-    bus = data_bus(made)
+    made = make_scenario(name, seed=seed, base_port=7500, times=TIMES)
+    bus = make_data_bus(made)
     owner = {service.id: service.agency for service in made.services}
     linked = {(owner[link.service], link.provider) for link in made.links}
     undeclared = [route for route in bus.routes if not route.links and route.rest]
@@ -90,36 +90,36 @@ def test_volume_follows_the_rate():
 @pytest.mark.parametrize(
     ("mode", "cause", "ending", "sides"),
     [
-        (Mode.REFUSED, Scope.LINK, Ending.BUS_FAILURE, 2),
-        (Mode.HUNG, Scope.PROVIDER, Ending.BUS_FAILURE, 2),
-        (Mode.HTTP_5XX, Scope.LINK, Ending.PROVIDER_FAILURE, 2),
-        (Mode.HTTP_5XX, Scope.BUS, Ending.BUS_FAILURE, 1),
-        (Mode.REFUSED, Scope.BUS, Ending.BUS_FAILURE, 1),
-        (Mode.WRONG_RECORD, Scope.LINK, Ending.OK, 2),
-        (Mode.SLOW, Scope.LINK, Ending.OK, 2),
+        (FaultMode.REFUSED, FaultScope.LINK, ExchangeOutcome.BUS_FAILURE, 2),
+        (FaultMode.HUNG, FaultScope.PROVIDER, ExchangeOutcome.BUS_FAILURE, 2),
+        (FaultMode.HTTP_5XX, FaultScope.LINK, ExchangeOutcome.PROVIDER_FAILURE, 2),
+        (FaultMode.HTTP_5XX, FaultScope.BUS, ExchangeOutcome.BUS_FAILURE, 1),
+        (FaultMode.REFUSED, FaultScope.BUS, ExchangeOutcome.BUS_FAILURE, 1),
+        (FaultMode.WRONG_RECORD, FaultScope.LINK, ExchangeOutcome.OK, 2),
+        (FaultMode.SLOW, FaultScope.LINK, ExchangeOutcome.OK, 2),
     ],
 )
 def test_exchanges_fail_by_the_faults_of_their_links(mode, cause, ending, sides):
     """An exchange ends as the state of its link says; where the bus is to blame, the provider's side logs nothing."""
     links = {link for route in DATA_BUS.routes for link in route.links}
-    state = {link: Span(link, FIRST, FIRST + 1, mode, cause, 0) for link in links}
+    state = {link: FaultSpan(link, FIRST, FIRST + 1, mode, cause, 0) for link in links}
     found = [one for one in traffic(rate=200, state=lambda _: state).of(FIRST) if one.route.links]
     fair = [one for one in found if not one.route.unfair]
-    assert {one.ending for one in fair} == {ending}
+    assert {one.outcome for one in fair} == {ending}
     both = [one for one in found if one.client and one.producer]
     assert all(one.client for one in found) if sides == 1 else len(both) > 0.9 * len(found)
     assert bool(both) is (sides == 2)
-    if mode in (Mode.SLOW, Mode.HUNG):
-        least = 1000 * (TIMES.slow if mode is Mode.SLOW else TIMES.timeout)
+    if mode in (FaultMode.SLOW, FaultMode.HUNG):
+        least = 1000 * (TIMES.slow if mode is FaultMode.SLOW else TIMES.timeout)
         assert all(one.seen.stamps[3] - one.seen.stamps[0] >= least for one in found)
 
 
 def test_people_may_be_answered_worse_than_probers():
     """On the one unfair route exchanges fail although its link is well."""
     found = [one for n in range(100) for one in traffic(rate=50, state=lambda _: {}).of(FIRST + n)]
-    assert {one.route.unfair > 0 for one in found if one.ending is not Ending.OK} == {True}
-    unfair = [one.ending for one in found if one.route.unfair]
-    assert 0.2 < unfair.count(Ending.PROVIDER_FAILURE) / len(unfair) < 0.4
+    assert {one.route.unfair > 0 for one in found if one.outcome is not ExchangeOutcome.OK} == {True}
+    unfair = [one.outcome for one in found if one.route.unfair]
+    assert 0.2 < unfair.count(ExchangeOutcome.PROVIDER_FAILURE) / len(unfair) < 0.4
 
 
 def test_the_truth_is_what_the_records_say():
@@ -130,7 +130,7 @@ def test_the_truth_is_what_the_records_say():
     copies: Counter[Any] = Counter()
     until = (slots.stop + busy.reach + 1) * TIMES.slot
     for server in range(len(DATA_BUS.servers)):
-        for record in records(busy, server, slots.start * TIMES.slot - 10, until):
+        for record in operational_records(busy, server, slots.start * TIMES.slot - 10, until):
             told.setdefault(record["xRequestId"], {})[record["securityServerType"]] = record
             copies[record["xRequestId"], record["securityServerType"]] += 1
     rows: dict[Any, dict[str, Any]] = {}
@@ -161,7 +161,7 @@ def test_the_truth_is_what_the_records_say():
         copied = [copies[seen["xRequestId"], side] for side in sides]
         row["records"] += sum(copied)
         row["repeated"] += sum(copied) - len(copied)
-    true = [row for slot in slots for row in truths(busy, slot)]
+    true = [row for slot in slots for row in exchange_rows(busy, slot)]
     assert len(true) > 1000
     for fact in true:
         known = rows.pop((fact["slot"], fact["client"], fact["service"]))
@@ -176,20 +176,20 @@ def test_a_rest_record_succeeds_below_400_alone_and_is_read_as_it_ended():
     """As X-Road does, REST failures and "not found" are logged as not succeeded, without a fault code; the collector still
     reads an answer as one, and each ending as it was.
     """
-    states = [{}, {link: Span(link, FIRST, FIRST + 1, Mode.HTTP_5XX, Scope.LINK, 0) for link in LINKS}]
+    states = [{}, {link: FaultSpan(link, FIRST, FIRST + 1, FaultMode.HTTP_5XX, FaultScope.LINK, 0) for link in LINKS}]
     found: Counter[Any] = Counter()
     for state in states:
         busy = traffic(rate=40, state=lambda _, now=state: now)
-        endings = {one.id: one.ending for slot in range(FIRST, FIRST + 20) for one in busy.of(slot)}
+        endings = {one.id: one.outcome for slot in range(FIRST, FIRST + 20) for one in busy.of(slot)}
         for server in range(len(DATA_BUS.servers)):
-            for record in records(busy, server, FIRST * 5, (FIRST + 19) * 5):
+            for record in operational_records(busy, server, FIRST * 5, (FIRST + 19) * 5):
                 status, ending = record.get("statusCode"), endings[record["messageId"]]
                 assert record["succeeded"] is (status is None or status < 400)
                 assert "faultCode" not in record
                 assert ENDINGS[read_side(record).result] is ending
                 found[status, ending] += 1
-    assert {status for status, ending in found if ending is Ending.OK} == {None, 200, 404}
-    assert {status for status, ending in found if ending is Ending.PROVIDER_FAILURE} == {500, 502, 503}
+    assert {status for status, ending in found if ending is ExchangeOutcome.OK} == {None, 200, 404}
+    assert {status for status, ending in found if ending is ExchangeOutcome.PROVIDER_FAILURE} == {500, 502, 503}
 
 
 _PARTS = ("XRoadInstance", "MemberClass", "MemberCode", "SubsystemCode")
@@ -205,9 +205,11 @@ def test_records_come_in_order_and_only_once():
     """Asked span by span or at once, a server gives the same records, in the order it took them in."""
     busy, again = traffic(), traffic()
     start, end = FIRST * 5, (FIRST + 30) * 5
-    at_once = records(busy, 2, start, end)
+    at_once = operational_records(busy, 2, start, end)
     pieces = [
-        record for second in range(start, end + 1, 7) for record in records(again, 2, second, min(second + 6, end))
+        record
+        for second in range(start, end + 1, 7)
+        for record in operational_records(again, 2, second, min(second + 6, end))
     ]
     assert pieces == at_once
     assert at_once == sorted(at_once, key=lambda record: record["monitoringDataTs"])
@@ -216,19 +218,19 @@ def test_records_come_in_order_and_only_once():
 def test_the_truth_of_exchanges_is_written_ahead_and_goes_on(tmp_path):
     """Rows of a slot are there before it begins; started again after a torn line or a pause, the log is as if it never ended."""
     path, whole = tmp_path / "exchanges.ndjson", tmp_path / "whole.ndjson"
-    log = ExchangeTruth(path, traffic(), go_on=False)
+    log = ExchangeLog(path, traffic(), resumed=False)
     log.advance(FIRST)
     log.close()
     assert f'"slot":{FIRST + 1}' in path.read_text()
     path.write_bytes(path.read_bytes()[:-7])
     for slot in (FIRST + 1, FIRST + 50):
-        log = ExchangeTruth(path, traffic(), go_on=True)
+        log = ExchangeLog(path, traffic(), resumed=True)
         log.advance(slot)
         log.close()
-    log = ExchangeTruth(whole, traffic(), go_on=False)
+    log = ExchangeLog(whole, traffic(), resumed=False)
     log.advance(FIRST + 50)
     log.close()
     assert path.read_bytes() == whole.read_bytes()
-    log = ExchangeTruth(path, traffic(seed=2), go_on=False)
+    log = ExchangeLog(path, traffic(seed=2), resumed=False)
     log.close()
     assert path.read_bytes() == b""

@@ -7,28 +7,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.model.outcome import Stage
-from services.sandbox.faults.faults import BUS_MODES, CYCLE, Fault, Mode, Scope, draw
-from services.sandbox.faults.timeline import Timeline
-from services.sandbox.scenario.scenario import BUS, SCENARIOS, scenario
-from services.sandbox.timing import timing
+from services.sandbox.faults.faults import BUS_MODES, CYCLE, FaultMode, FaultScope, InjectedFault, draw_faults
+from services.sandbox.faults.timeline import FaultTimeline
+from services.sandbox.scenario.scenario import BUS, SCENARIOS, make_scenario
+from services.sandbox.timing import slot_timing
 
 FIRST = 350_000_000
-MADE = {name: scenario(name, seed=1, base_port=7500, times=timing(5)) for name in SCENARIOS}
+MADE = {name: make_scenario(name, seed=1, base_port=7500, times=slot_timing(5)) for name in SCENARIOS}
 
 
-def timeline(name: str, seed: int, intensity: float = 1.0) -> Timeline:
-    return Timeline(MADE[name].wires, bus=BUS, seed=seed, first_slot=FIRST, intensity=intensity)
+def timeline(name: str, seed: int, intensity: float = 1.0) -> FaultTimeline:
+    return FaultTimeline(MADE[name].served_links, bus=BUS, seed=seed, first_slot=FIRST, intensity=intensity)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("seed", range(1, 51))
 def test_every_mode_within_six_slots(name, seed):
     """Whatever the seed, every mode, hence every stage, is seen on some link within the first six slots."""
-    wires = scenario(name, seed=seed, base_port=7500, times=timing(5)).wires
-    line = Timeline(wires, bus=BUS, seed=seed, first_slot=FIRST)
+    served_links = make_scenario(name, seed=seed, base_port=7500, times=slot_timing(5)).served_links
+    line = FaultTimeline(served_links, bus=BUS, seed=seed, first_slot=FIRST)
     first_six = (span for slot in range(6) for span in line.state(FIRST + slot).values())
     seen = {span.mode for span in first_six if span.target != BUS}
-    assert seen == set(Mode)
+    assert seen == set(FaultMode)
     assert {mode.stage for mode in seen} == set(Stage) - {Stage.OK}
 
 
@@ -40,8 +40,8 @@ def test_every_stage_keeps_recurring(name):
     for cycle in range(60):
         spans = line.spans(cycle)
         assert {span.mode.stage for span in spans if span.target != BUS} == set(Stage) - {Stage.OK}
-        bus += any(span.cause is Scope.BUS for span in spans)
-        providers += any(span.cause is Scope.PROVIDER for span in spans)
+        bus += any(span.cause is FaultScope.BUS for span in spans)
+        providers += any(span.cause is FaultScope.PROVIDER for span in spans)
     assert bus >= 24
     assert providers >= 30
 
@@ -49,7 +49,7 @@ def test_every_stage_keeps_recurring(name):
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_most_links_are_well_and_the_share_moves(name):
     """In every slot most live links are OK, on average 70 to 95 %, and the share visibly moves from slot to slot."""
-    live = len(MADE[name].wires)
+    live = len(MADE[name].served_links)
     for seed in range(1, 4):
         line = timeline(name, seed)
         shares = [1 - len(line.state(FIRST + slot).keys() - {BUS}) / live for slot in range(20 * CYCLE)]
@@ -61,7 +61,7 @@ def test_most_links_are_well_and_the_share_moves(name):
 def test_the_bus_takes_its_links_with_it():
     """While the bus is in fault, every link over it is no better than the bus, and the bus endpoint itself is in fault."""
     made, line = MADE["small"], timeline("small", 1)
-    on_bus = [wire.link for wire in made.wires if wire.on_bus]
+    on_bus = [served.link for served in made.served_links if served.on_bus]
     down = [slot for slot in range(FIRST, FIRST + 20 * CYCLE) if BUS in line.state(slot)]
     assert down
     for slot in down:
@@ -72,9 +72,9 @@ def test_the_bus_takes_its_links_with_it():
 
 def test_same_seed_same_faults():
     """The same seed draws the same faults, in any order of asking; another seed draws others."""
-    wires = MADE["small"].wires
-    assert draw(wires, 5, 3, 1.0) == draw(wires, 5, 3, 1.0)
-    assert draw(wires, 5, 3, 1.0) != draw(wires, 6, 3, 1.0)
+    served_links = MADE["small"].served_links
+    assert draw_faults(served_links, 5, 3, 1.0) == draw_faults(served_links, 5, 3, 1.0)
+    assert draw_faults(served_links, 5, 3, 1.0) != draw_faults(served_links, 6, 3, 1.0)
     forward, backward = timeline("small", 5), timeline("small", 5)
     ahead = [dict(forward.state(FIRST + slot)) for slot in range(60)]
     back = [dict(backward.state(FIRST + slot)) for slot in reversed(range(60))]
@@ -96,26 +96,28 @@ def test_nothing_is_wrong_before_the_run():
     assert not timeline("small", 1).state(FIRST - 1)
 
 
-def naive(name: str, faults: list[Fault], slot: int) -> dict[str, tuple[Mode, Scope]]:
+def naive(name: str, faults: list[InjectedFault], slot: int) -> dict[str, tuple[FaultMode, FaultScope]]:
     """What is wrong in one slot of the run, worked out link by link from every fault there is."""
     found = {}
     now = [fault for fault in faults if fault.start <= slot < fault.end]
-    for wire in MADE[name].wires:
+    for served in MADE[name].served_links:
         candidates = []
         for fault in now:
             strikes = {
-                Scope.BUS: wire.on_bus,
-                Scope.PROVIDER: fault.subject == wire.provider,
-                Scope.LINK: fault.subject == wire.link,
+                FaultScope.BUS: served.on_bus,
+                FaultScope.PROVIDER: fault.subject == served.provider,
+                FaultScope.LINK: fault.subject == served.link,
             }[fault.scope]
             if not strikes:
                 continue
             mode = fault.mode
-            if mode is Mode.TLS_BROKEN and not wire.tls:
-                mode = Mode.REFUSED
-            candidates.append((mode.stage, list(Scope).index(fault.scope), list(Mode).index(mode), mode, fault.scope))
+            if mode is FaultMode.TLS_BROKEN and not served.tls:
+                mode = FaultMode.REFUSED
+            candidates.append(
+                (mode.stage, list(FaultScope).index(fault.scope), list(FaultMode).index(mode), mode, fault.scope)
+            )
         if candidates:
-            found[wire.link] = min(candidates)[3:]
+            found[served.link] = min(candidates)[3:]
     return found
 
 
@@ -124,8 +126,10 @@ def naive(name: str, faults: list[Fault], slot: int) -> dict[str, tuple[Mode, Sc
 def test_spans_are_what_a_slot_by_slot_recomputation_gives(seed, cycle, intensity):
     """Spans cover exactly the faulty (link, slot) pairs, each once, with the lowest stage and the widest cause."""
     line = timeline("small", seed, intensity)
-    faults = [fault for each in range(cycle + 1) for fault in draw(MADE["small"].wires, seed, each, intensity)]
-    covered: dict[int, dict[str, tuple[Mode, Scope]]] = {slot: {} for slot in range(CYCLE)}
+    faults = [
+        fault for each in range(cycle + 1) for fault in draw_faults(MADE["small"].served_links, seed, each, intensity)
+    ]
+    covered: dict[int, dict[str, tuple[FaultMode, FaultScope]]] = {slot: {} for slot in range(CYCLE)}
     for span in line.spans(cycle):
         assert line.begin(cycle) <= span.start < span.end <= line.begin(cycle + 1)
         for slot in range(span.start, span.end):

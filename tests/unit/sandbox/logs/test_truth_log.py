@@ -7,23 +7,24 @@ import pytest
 
 from services.core.errors import StateError
 from services.sandbox.faults.faults import CYCLE
-from services.sandbox.faults.timeline import Timeline
-from services.sandbox.logs.run import Run, choose_run
-from services.sandbox.scenario.scenario import BUS, scenario
-from services.sandbox.timing import timing
-from services.sandbox.logs.truth_log import AccessLog, Header, Truth, read_header
+from services.sandbox.faults.timeline import FaultTimeline
+from services.sandbox.logs.access_log import AccessLog
+from services.sandbox.logs.run import Run, RunHeader, choose_run, read_header
+from services.sandbox.logs.truth_log import TruthLog
+from services.sandbox.scenario.scenario import BUS, make_scenario
+from services.sandbox.timing import slot_timing
 
-TIMES = timing(5)
-MADE = scenario("small", seed=1, base_port=7500, times=TIMES)
-WANTED = Header("v" * 64, 5, 0, 1, "small", 1.0, 7500)
+TIMES = slot_timing(5)
+MADE = make_scenario("small", seed=1, base_port=7500, times=TIMES)
+WANTED = RunHeader("v" * 64, 5, 0, 1, "small", 1.0, 7500)
 START = 1_800_000_002.0  # epoch seconds, two seconds into a slot
 
 
-def begin(directory: Path, now: float, wanted: Header = WANTED) -> tuple[Run, Truth]:
+def begin(directory: Path, now: float, wanted: RunHeader = WANTED) -> tuple[Run, TruthLog]:
     """Choose a run and open its truth log, as the sandbox does."""
     run = choose_run(directory, wanted, TIMES, now)
-    line = Timeline(MADE.wires, bus=BUS, seed=1, first_slot=run.header.first_slot)
-    return run, Truth(directory / "truth.ndjson", run.header, line, run.kept, run.cycle)
+    line = FaultTimeline(MADE.served_links, bus=BUS, seed=1, first_slot=run.header.first_slot)
+    return run, TruthLog(directory / "truth.ndjson", run.header, line, run.kept, run.cycle)
 
 
 def written(directory: Path) -> list[dict[str, object]]:
@@ -45,7 +46,7 @@ def test_the_truth_is_written_ahead(tmp_path):
     """With a clock that goes from slot to slot, everything true in a slot is on disk a slot and more before it begins."""
     run, truth = begin(tmp_path, START)
     first = run.header.first_slot
-    line = Timeline(MADE.wires, bus=BUS, seed=1, first_slot=first)
+    line = FaultTimeline(MADE.served_links, bus=BUS, seed=1, first_slot=first)
     for slot in range(first - 1, first + 4 * CYCLE):
         truth.advance(slot)
         known = lookup(written(tmp_path)[1:], range(slot, slot + 3))
@@ -85,7 +86,7 @@ def test_a_restart_goes_on_with_the_same_run(tmp_path, away):
     assert (again.header.first_slot, again.header.gaps) == (first, ((last, last + away + 1),))
     truth.advance(last + away)
     truth.close()
-    line = Timeline(MADE.wires, bus=BUS, seed=1, first_slot=first)
+    line = FaultTimeline(MADE.served_links, bus=BUS, seed=1, first_slot=first)
     sure = [*range(first, last), *range(last + away + 1, last + away + 3)]
     known = lookup(written(tmp_path)[1:], range(first, last + away + 3))
     for slot in sure:
@@ -133,7 +134,7 @@ def test_another_run_begins_anew(tmp_path, changed):
     _, truth = begin(tmp_path, START)
     truth.advance(int(START // 5))
     truth.close()
-    wanted = Header(**{**{name: getattr(WANTED, name) for name in WANTED.__slots__}, **changed})
+    wanted = RunHeader(**{**{name: getattr(WANTED, name) for name in WANTED.__slots__}, **changed})
     again, truth = begin(tmp_path, START + 100, wanted)
     truth.close()
     assert not again.resumed
@@ -152,17 +153,17 @@ def test_an_unreadable_truth_log_begins_anew(tmp_path):
 def test_the_access_log(tmp_path):
     """Replies are on disk after a flush, and a log that goes on keeps what was there."""
     path = tmp_path / "access.ndjson"
-    log = AccessLog(path, go_on=False)
-    log.answered("a-link", 7, 35.25, "ok")
+    log = AccessLog(path, resumed=False)
+    log.add("a-link", 7, 35.25, "ok")
     log.flush()
     expected = {"link": "a-link", "slot": 7, "time": 35.25, "sent": "ok"}
     assert [json.loads(line) for line in path.read_text().splitlines()] == [expected]
     log.close()
-    log = AccessLog(path, go_on=True)
-    log.answered("b-link", 8, 40.0, "slow")
+    log = AccessLog(path, resumed=True)
+    log.add("b-link", 8, 40.0, "slow")
     log.close()
     assert [json.loads(line)["link"] for line in path.read_text().splitlines()] == ["a-link", "b-link"]
-    AccessLog(path, go_on=False).close()
+    AccessLog(path, resumed=False).close()
     assert path.read_text() == ""
 
 
@@ -170,8 +171,8 @@ def test_a_log_that_cannot_be_written_is_said(tmp_path):
     """A directory in the way of a log is told with the path and what to do."""
     (tmp_path / "access.ndjson").mkdir()
     with pytest.raises(StateError, match=r"access\.ndjson: Is a directory; make room or choose another --data"):
-        AccessLog(tmp_path / "access.ndjson", go_on=False)
+        AccessLog(tmp_path / "access.ndjson", resumed=False)
     (tmp_path / "truth.ndjson").mkdir()
-    line = Timeline(MADE.wires, bus=BUS, seed=1, first_slot=1)
+    line = FaultTimeline(MADE.served_links, bus=BUS, seed=1, first_slot=1)
     with pytest.raises(StateError, match=r"truth\.ndjson"):
-        Truth(tmp_path / "truth.ndjson", WANTED, line, (), 0)
+        TruthLog(tmp_path / "truth.ndjson", WANTED, line, (), 0)

@@ -7,15 +7,15 @@ from functools import cache
 import pytest
 
 from services.core.errors import SettingsError
-from services.sandbox.scenario.scenario import ALIAS, BUS, SCENARIOS, Scenario, scenario
-from services.sandbox.timing import timing
+from services.sandbox.scenario.scenario import ALIAS, BUS, SCENARIOS, Scenario, make_scenario
+from services.sandbox.timing import slot_timing
 
 SEEDS = range(1, 6)
 
 
 @cache
 def made(name: str, seed: int, base_port: int = 7500) -> Scenario:
-    return scenario(name, seed=seed, base_port=base_port, times=timing(5))
+    return make_scenario(name, seed=seed, base_port=base_port, times=slot_timing(5))
 
 
 COUNTS = {"small": (24, 120, 300, 255), "national": (105, 2200, 6600, 3300)}
@@ -26,14 +26,14 @@ COUNTS = {"small": (24, 120, 300, 255), "national": (105, 2200, 6600, 3300)}
 def test_counts(name, seed):
     """A scenario has exactly the agencies, services, links and live links that its name promises."""
     it = made(name, seed)
-    assert (len(it.agencies), len(it.services), len(it.links), len(it.wires)) == COUNTS[name]
-    assert len(it.wires) == sum(not link.absent for link in it.links)
+    assert (len(it.agencies), len(it.services), len(it.links), len(it.served_links)) == COUNTS[name]
+    assert len(it.served_links) == sum(not link.absent for link in it.links)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_same_seed_same_scenario(name):
     """The same arguments make an equal scenario, another seed makes another one."""
-    assert made(name, 3) == scenario(name, seed=3, base_port=7500, times=timing(5))
+    assert made(name, 3) == make_scenario(name, seed=3, base_port=7500, times=slot_timing(5))
     assert made(name, 3).links != made(name, 4).links
 
 
@@ -59,7 +59,7 @@ def test_ids_and_references_hold(name, seed):
 def test_tls_and_providers(name, seed):
     """At least a third of the live links are over TLS, and four providers answer for a third of all links or more."""
     it = made(name, seed)
-    assert sum(wire.tls for wire in it.wires) >= len(it.wires) / 3
+    assert sum(served.tls for served in it.served_links) >= len(it.served_links) / 3
     asked = sorted((sum(link.provider == agency.id for link in it.links) for agency in it.agencies), reverse=True)
     assert sum(asked[:4]) >= len(it.links) / 3
     assert {link.service for link in it.links} < {service.id for service in it.services}
@@ -71,9 +71,9 @@ def test_addresses(name):
     it = made(name, 1, base_port=20000)
     hosts: dict[str, set[str]] = {}
     ports: dict[str, list[int]] = {}
-    for wire in it.wires:
-        hosts.setdefault(wire.provider, set()).add(wire.host)
-        ports.setdefault(wire.host, []).append(wire.port)
+    for served in it.served_links:
+        hosts.setdefault(served.provider, set()).add(served.host)
+        ports.setdefault(served.host, []).append(served.port)
     assert all(len(found) == 1 for found in hosts.values())
     assert len(ports) == len(hosts)
     assert all(found == list(range(20000, 20000 + len(found))) for found in ports.values())
@@ -89,16 +89,16 @@ def test_the_sample_of_exchanges_fits_a_link(name, seed):
     to_alias = [link for link in it.links if link.provider == ALIAS]
     consumers = Counter(owner[link.service] for link in to_alias)
     live = {owner[link.service] for link in to_alias if not link.absent}
-    assert it.sample_link in {wire.link for wire in it.wires}
+    assert it.sample_link in {served.link for served in it.served_links}
     assert it.member_agency in {owner[link.service] for link in to_alias if link.id == it.sample_link}
     assert consumers[it.member_agency] == min(consumers[each] for each in live)
 
 
 def test_the_wrong_record_is_somebody_elses():
     """The record a wrong answer gives differs from the right one in the identifying field and in the name."""
-    for wire in made("national", 1).wires:
-        for field in (wire.family.key, wire.family.fields[0]):
-            assert wire.records[0][field] != wire.records[1][field]
+    for served in made("national", 1).served_links:
+        for field in (served.family.key, served.family.fields[0]):
+            assert served.records[0][field] != served.records[1][field]
 
 
 def test_what_cannot_be_played_is_refused():
@@ -108,13 +108,13 @@ def test_what_cannot_be_played_is_refused():
     with pytest.raises(SettingsError, match="lower --base-port"):
         made("national", 1, base_port=65500)
     with pytest.raises(SettingsError, match="with --slot"):
-        timing(1)
+        slot_timing(1)
 
 
 @pytest.mark.parametrize("slot", [*range(2, 61), 300, 3600])
 def test_times_keep_the_rules(slot):
     """For every slot, timeout < slot/2, timeout >= 2 x latency limit, and wide margins on both sides of the limit."""
-    times = timing(slot)
+    times = slot_timing(slot)
     assert times.timeout < slot / 2
     assert times.timeout >= 2 * times.latency
     assert times.latency >= 0.4
@@ -125,7 +125,7 @@ def test_times_keep_the_rules(slot):
 
 def test_a_state_takes_effect_before_its_slot():
     """The state of a slot is in effect from ``lead`` before its start until ``lead`` before its end."""
-    times = timing(5)
+    times = slot_timing(5)
     assert times.slot_at(times.effect(200) + 0.001) == 200
     assert times.slot_at(times.effect(200) - 0.001) == 199
     assert times.effect(200) < 1000.0 < times.effect(201)

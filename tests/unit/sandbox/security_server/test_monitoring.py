@@ -10,23 +10,23 @@ from services.collector.records.health_data import ServiceHealth, read_health
 from services.collector.records.xroad import read_side
 from services.collector.xroad.requests import RecordSpan as Asked
 from services.collector.xroad.requests import health_data, operational_data
-from services.sandbox.security_server.operational_data import records
-from services.sandbox.exchanges.exchange import Ending
-from services.sandbox.exchanges.data_bus import data_bus
-from services.sandbox.exchanges.traffic import Traffic
-from services.sandbox.faults.faults import Mode, Scope
-from services.sandbox.faults.timeline import Span
-from services.sandbox.directory.register_files import CA, SOURCES, sources_file
-from services.sandbox.scenario.scenario import scenario
-from services.sandbox.faults.server_faults import ailing
+from services.sandbox.directory.register_files import SOURCES, sources_file
+from services.sandbox.exchanges.data_bus import make_data_bus
+from services.sandbox.exchanges.exchange import ExchangeOutcome
+from services.sandbox.exchanges.traffic import SimulatedTraffic
+from services.sandbox.faults.faults import FaultMode, FaultScope
+from services.sandbox.faults.timeline import FaultSpan, draw_server_faults
+from services.sandbox.scenario.scenario import make_scenario
 from services.sandbox.security_server.health_data import PERIOD
 from services.sandbox.security_server.monitoring import OFFSET, Monitoring
-from services.sandbox.servers.replies import Request
-from services.sandbox.timing import timing
+from services.sandbox.security_server.operational_data import operational_records
+from services.sandbox.servers.certificates import CA
+from services.sandbox.servers.replies import ReceivedRequest
+from services.sandbox.timing import slot_timing
 
 FIRST = 400_000_000
-TIMES = timing(5)
-BUS = data_bus(scenario("small", seed=1, base_port=7500, times=TIMES))
+TIMES = slot_timing(5)
+BUS = make_data_bus(make_scenario("small", seed=1, base_port=7500, times=TIMES))
 START = FIRST * 5
 
 
@@ -35,7 +35,7 @@ class Server:
 
     def __init__(self, number: int = 0, rate: float = 20.0) -> None:
         self.number, self.now = number, START + 400.0
-        self.traffic = Traffic(BUS, rate=rate, seed=1, times=TIMES, first_slot=FIRST, state=lambda _: {})
+        self.traffic = SimulatedTraffic(BUS, rate=rate, seed=1, times=TIMES, first_slot=FIRST, state=lambda _: {})
         self.monitoring = Monitoring(BUS, lambda: self.now)
 
     @property
@@ -48,12 +48,12 @@ class Server:
         return BUS.servers[self.number].name
 
     def sent(
-        self, first: int, last: int, *, name: str = "", client: str = BUS.monitor, span: Span | None = None
+        self, first: int, last: int, *, name: str = "", client: str = BUS.monitor, span: FaultSpan | None = None
     ) -> tuple[bytes, bytes]:
         return self.told(operational_data(client, name or self.name, Asked(first, last), "id"), span)
 
-    def told(self, question: bytes, span: Span | None = None) -> tuple[bytes, bytes]:
-        reply = self.monitoring.reply(self.number, span, Request(b"/", question))
+    def told(self, question: bytes, span: FaultSpan | None = None) -> tuple[bytes, bytes]:
+        reply = self.monitoring.reply(self.number, span, ReceivedRequest(b"/", question))
         head, _, content = reply.response.partition(b"\r\n\r\n")
         return head, content
 
@@ -79,7 +79,7 @@ def test_following_it_gives_every_record_once(number):
             break
         assert answer.next_records_from > first
         first = answer.next_records_from
-    logged = records(server.traffic, number, START - 10, server.available - 1)
+    logged = operational_records(server.traffic, number, START - 10, server.available - 1)
     assert found == [read_side(record) for record in logged]
     assert answers > 3
 
@@ -124,7 +124,7 @@ def test_records_are_given_to_whom_they_belong():
     """The owner of a server sees what its monitoring subsystem sees; another client only its own side of its exchanges."""
     server = Server(rate=20.0)
     server.monitoring.follow(server.traffic)
-    logged = records(server.traffic, 0, START, START + 10)
+    logged = operational_records(server.traffic, 0, START, START + 10)
     assert logged
     for sees_all in (BUS.monitor, BUS.servers[0].owner):
         answer = read_answer(server.sent(START, START + 10, client=sees_all)[1])
@@ -148,7 +148,7 @@ def test_records_of_one_provider_can_be_asked_for():
     provider = served(0)[0]
     question = operational_data(BUS.monitor, server.name, Asked(START, START + 10), "id", provider)
     given = read_answer(server.told(question)[1]).records
-    every = [read_side(record) for record in records(server.traffic, 0, START, START + 10)]
+    every = [read_side(record) for record in operational_records(server.traffic, 0, START, START + 10)]
     assert given == [record for record in every if record.parties.provider == provider]
     assert 0 < len(given) < len(every)
 
@@ -167,7 +167,7 @@ def test_health_data_count_what_was_asked_of_the_services_behind_it():
             view = one.producer
             if view is None or view.server != 1 or not now - PERIOD <= view.logged[0] < now:
                 continue
-            if one.ending is Ending.BUS_FAILURE or (one.status or 0) >= 400:
+            if one.outcome is ExchangeOutcome.BUS_FAILURE or (one.status or 0) >= 400:
                 failed[one.route.service] += 1
             else:
                 took[one.route.service].append(view.stamps[3] - view.stamps[0])
@@ -195,7 +195,7 @@ def test_before_the_run_there_are_no_health_data():
 @pytest.mark.parametrize("body", [b"", b"<", b"<a/>", b"\xff\xfe", b"no xml"])
 def test_what_is_no_question_gets_a_fault(body):
     """Whatever is sent is answered, by a SOAP fault with status 500."""
-    reply = Server().monitoring.reply(0, None, Request(b"/", body))
+    reply = Server().monitoring.reply(0, None, ReceivedRequest(b"/", body))
     assert reply.response.startswith(b"HTTP/1.1 500 ")
     with pytest.raises(ServerAnswerError, match=r"fault Client\.InvalidRequest"):
         read_answer(reply.response.partition(b"\r\n\r\n")[2])
@@ -203,14 +203,20 @@ def test_what_is_no_question_gets_a_fault(body):
 
 def test_an_ailing_server_says_so():
     """A server that fails answers with a SOAP fault; about one in twelve is ill in a slot, none with faults turned off."""
-    head, content = Server().sent(START, START + 10, span=Span("ss1", FIRST, FIRST + 1, Mode.HTTP_5XX, Scope.LINK, 1))
+    head, content = Server().sent(
+        START, START + 10, span=FaultSpan("ss1", FIRST, FIRST + 1, FaultMode.HTTP_5XX, FaultScope.LINK, 1)
+    )
     assert head.startswith(b"HTTP/1.1 500 ")
     with pytest.raises(FaultError, match="AccessDenied"):
         read_answer(content)
-    ill = [span for turn in range(500) for span in ailing(BUS, 1, FIRST + turn, turn, 1.0).values()]
+    ill = [
+        span
+        for turn in range(500)
+        for span in draw_server_faults([server.id for server in BUS.servers], 1, FIRST + turn, turn, 1.0).values()
+    ]
     assert 0.06 < len(ill) / (500 * len(BUS.servers)) < 0.10
-    assert {span.mode for span in ill} == {Mode.REFUSED, Mode.HUNG, Mode.HTTP_5XX, Mode.SLOW}
-    assert not ailing(BUS, 1, FIRST, 0, 0.0)
+    assert {span.mode for span in ill} == {FaultMode.REFUSED, FaultMode.HUNG, FaultMode.HTTP_5XX, FaultMode.SLOW}
+    assert not draw_server_faults([server.id for server in BUS.servers], 1, FIRST, 0, 0.0)
 
 
 @pytest.mark.parametrize("slot", [2, 5, 300])
@@ -220,7 +226,7 @@ def test_the_collector_reads_the_list_of_sources(tmp_path, slot):
     """
     (tmp_path / CA).write_text("")
     path = tmp_path / SOURCES
-    path.write_text(sources_file(BUS, timing(slot), 7500))
+    path.write_text(sources_file(BUS, slot_timing(slot), 7500))
     sources = read_sources(path)
     assert [source.id for source in sources] == [*(server.id for server in BUS.servers), "ss1-health"]
     assert [source.id for source in sources if isinstance(source, XroadSource) and source.health] == ["ss1-health"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.core.errors import StateError
-from services.sandbox.servers.certificates import bad_contexts, open_authority
+from services.sandbox.servers.certificates import open_authority, untrusted_contexts
 
 HOST = "127.1.0.1"
 
@@ -44,7 +44,7 @@ def test_a_good_server_is_trusted(tmp_path):
 )
 def test_a_bad_server_is_refused_for_its_own_reason(tmp_path, variant, reason):
     """Each form of a broken certificate is refused by a verifying client, each for another reason."""
-    context = bad_contexts(open_authority(tmp_path, datetime.now(UTC)), [HOST])[variant]
+    context = untrusted_contexts(open_authority(tmp_path, datetime.now(UTC)), [HOST])[variant]
     with pytest.raises(ssl.SSLCertVerificationError, match=reason):
         shake(context, tmp_path)
 
@@ -75,13 +75,13 @@ def test_private_keys(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     authority = open_authority(tmp_path, datetime.now(UTC))
     authority.context([HOST])
-    bad_contexts(authority, [HOST])
+    untrusted_contexts(authority, [HOST])
     assert not list(scratch.iterdir())
     assert stat.S_IMODE((tmp_path / "ca.key").stat().st_mode) == 0o600
     assert {path.name for path in tmp_path.iterdir()} == {"ca.key", "ca.pem", "scratch"}
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path):
-    """An authority that cannot be kept is told with its directory."""
-    with pytest.raises(StateError, match=r"authority in .*missing cannot be kept"):
+    """An authority that cannot be stored is reported with its directory."""
+    with pytest.raises(StateError, match=r"authority in .*missing cannot be read or written"):
         open_authority(tmp_path / "missing", datetime.now(UTC))

@@ -6,29 +6,33 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from services.sandbox.faults.faults import Mode, Scope
-from services.sandbox.faults.timeline import Span
-from services.sandbox.scenario.scenario import scenario
-from services.sandbox.scenario.addresses import Wire
-from services.sandbox.servers.replies import Request, bus_reply, inquiry_reply, page_reply
-from services.sandbox.timing import timing
+from services.sandbox.faults.faults import FaultMode, FaultScope
+from services.sandbox.faults.timeline import FaultSpan
+from services.sandbox.scenario.addresses import ServedLink
+from services.sandbox.scenario.scenario import make_scenario
+from services.sandbox.servers.replies import ReceivedRequest, bus_reply, inquiry_reply, page_reply
+from services.sandbox.timing import slot_timing
 
 NOW = 1_800_000_000.0
-WIRES = scenario("small", seed=1, base_port=7500, times=timing(5)).wires
+WIRES = make_scenario("small", seed=1, base_port=7500, times=slot_timing(5)).served_links
 FAMILIES = ("person", "firm", "property")
 
 
-def a_wire(family: str) -> Wire:
-    return next(wire for wire in WIRES if wire.family.name == family)
+def a_wire(family: str) -> ServedLink:
+    return next(served for served in WIRES if served.family.name == family)
 
 
-def span(mode: Mode, cause: Scope = Scope.LINK, variant: int = 0) -> Span:
-    return Span("link", 0, 1, mode, cause, variant)
+def span(mode: FaultMode, cause: FaultScope = FaultScope.LINK, variant: int = 0) -> FaultSpan:
+    return FaultSpan("link", 0, 1, mode, cause, variant)
 
 
-def asked(wire: Wire, subject: int = 0) -> Request:
-    number = wire.records[subject][wire.family.key].encode()
-    return Request(b"/?x=" + number, b"") if wire.family.method == "GET" else Request(b"/", b'{"n": "' + number + b'"}')
+def asked(served: ServedLink, subject: int = 0) -> ReceivedRequest:
+    number = served.records[subject][served.family.key].encode()
+    return (
+        ReceivedRequest(b"/?x=" + number, b"")
+        if served.family.method == "GET"
+        else ReceivedRequest(b"/", b'{"n": "' + number + b'"}')
+    )
 
 
 def parse(response: bytes) -> tuple[int, dict[str, str], bytes]:
@@ -50,31 +54,33 @@ def age(family: str, headers: dict[str, str], record: dict[str, object]) -> floa
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("mode", [None, Mode.SLOW, Mode.STALE, Mode.WRONG_RECORD])
+@pytest.mark.parametrize("mode", [None, FaultMode.SLOW, FaultMode.STALE, FaultMode.WRONG_RECORD])
 @pytest.mark.parametrize("subject", [0, 1])
 def test_records(family, mode, subject):
     """An answer holds the asked record, or the other's when wrong, fresh within the age limit, or beyond it when stale."""
-    wire = a_wire(family)
-    reply = inquiry_reply(wire, span(mode) if mode else None, asked(wire, subject), NOW)
+    served = a_wire(family)
+    reply = inquiry_reply(served, span(mode) if mode else None, asked(served, subject), NOW)
     status, headers, body = parse(reply.response)
     record = json.loads(body)
     assert (status, reply.sent) == (200, mode or "ok")
     assert headers["content-type"].startswith("application/json")
-    assert record["item"] == wire.item
-    expected = wire.records[1 - subject if mode is Mode.WRONG_RECORD else subject]
+    assert record["item"] == served.item
+    expected = served.records[1 - subject if mode is FaultMode.WRONG_RECORD else subject]
     assert {field: record[field] for field in expected} == expected
-    assert (age(family, headers, record) > wire.max_age_s) == (mode is Mode.STALE)
+    assert (age(family, headers, record) > served.max_age_s) == (mode is FaultMode.STALE)
 
 
 def test_server_errors():
     """A 5xx comes in four forms when the server is at fault and carries X-Road-Error when, and only when, the bus is."""
-    wire = WIRES[0]
-    forms = [parse(inquiry_reply(wire, span(Mode.HTTP_5XX, variant=n), asked(wire), NOW).response) for n in range(4)]
+    served = WIRES[0]
+    forms = [
+        parse(inquiry_reply(served, span(FaultMode.HTTP_5XX, variant=n), asked(served), NOW).response) for n in range(4)
+    ]
     assert [status for status, _, _ in forms] == [500, 502, 503, 504]
     assert not any("x-road-error" in headers for _, headers, _ in forms)
     for reply in (
-        inquiry_reply(wire, span(Mode.HTTP_5XX, Scope.BUS), asked(wire), NOW),
-        bus_reply(span(Mode.HTTP_5XX, Scope.BUS)),
+        inquiry_reply(served, span(FaultMode.HTTP_5XX, FaultScope.BUS), asked(served), NOW),
+        bus_reply(span(FaultMode.HTTP_5XX, FaultScope.BUS)),
     ):
         status, headers, _ = parse(reply.response)
         assert (status, reply.sent) == (500, "http_5xx")
@@ -84,7 +90,7 @@ def test_server_errors():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_unknown_number_is_not_found(family):
     """Whoever asks for another number is told 404, so that a probe with an unfilled template never passes."""
-    reply = inquiry_reply(a_wire(family), None, Request(b"/?x=${national_id}", b"{}"), NOW)
+    reply = inquiry_reply(a_wire(family), None, ReceivedRequest(b"/?x=${national_id}", b"{}"), NOW)
     assert (parse(reply.response)[0], reply.sent) == (404, "not_found")
 
 
@@ -96,7 +102,7 @@ def test_bus_and_pages():
 
 def test_national_ids_check():
     """The last digit of every synthetic national id checks the other nine, as on a real card."""
-    ids = [record["national_id"] for wire in WIRES if wire.family.name == "person" for record in wire.records]
+    ids = [record["national_id"] for served in WIRES if served.family.name == "person" for record in served.records]
     assert ids
     for each in ids:
         digits = [int(digit) for digit in each]

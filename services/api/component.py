@@ -1,4 +1,4 @@
-"""Runs the api: listens, feeds on the bus, says how it is, and drains."""
+"""Runs the api: listens, feeds the read model from the bus, reports its health, and drains."""
 
 from __future__ import annotations
 
@@ -6,36 +6,35 @@ import asyncio
 import time
 from ipaddress import ip_address
 
-from services.api.access.clients import identify_by
-from services.api.access.tls import credentials_by
+from services.api.access.clients import identifier_from_settings
+from services.api.access.tls import credentials_from_settings
 from services.api.model.feed import Feed
 from services.api.model.read_model import ReadModel
-from services.api.server import Announcer, listening
-from services.api.wiring import NAMES, Picture, handlers
+from services.api.server import HealthReporter, running_server
+from services.api.wiring import SERVICE_NAMES, ServerState, handlers
 from services.core.bus import Bus, connect_from_settings
 from services.core.runtime import Runtime, parse_address
 
 __all__ = ["LOST_SECONDS", "Readiness", "main"]
 
 LOST_SECONDS = 10.0
-"""How long the bus may bring nothing before the api says NOT_SERVING: longer than a restart of the bus takes."""
+"""How long the bus may be gone before the api reports NOT_SERVING: longer than a restart of the bus takes."""
 
-_LOOK_SECONDS = 0.2  # how often health is judged anew
+_POLL_SECONDS = 0.2
 
 
 class Readiness:
-    """Serving means: the register and the government's indicators are there, and the bus brings newer ones.
+    """Ready means: the register and the government's indicators are there, and the bus delivers newer ones.
 
-    While the bus is gone, or there but without the buckets that are followed, the api goes on answering from memory, every
-    number with its ``as_of``; after LOST_SECONDS it says NOT_SERVING so that callers who can choose ask another. The
-    moments are given, in seconds of one clock.
+    While the bus is gone, or is there without the buckets that are followed, the api answers from memory, every number
+    with its ``as_of``. After LOST_SECONDS it is not ready any more, so that callers who can choose use another api.
     """
 
     def __init__(self) -> None:
         self._lost_since: float | None = None
 
-    def judge(self, *, complete: bool, fed: bool, now: float) -> bool:
-        """Return whether to say SERVING now."""
+    def update(self, *, complete: bool, fed: bool, now: float) -> bool:
+        """Return whether the api is ready; ``now`` is in seconds of one clock."""
         if fed:
             self._lost_since = None
         elif self._lost_since is None:
@@ -44,27 +43,29 @@ class Readiness:
 
 
 async def main(runtime: Runtime) -> None:
-    """Serve until told to stop. Raises ListenError, BusError or SettingsError when it cannot."""
+    """Serve until stopped. Raises ListenError, BusError or SettingsError when it cannot."""
     settings, log = runtime.settings, runtime.log
-    picture, announcer = Picture(runtime.registry), Announcer(NAMES, runtime.health)
-    credentials = credentials_by(settings, lambda error: log.error("certificate_not_renewed", reason=str(error)))
-    who = identify_by(settings)
-    answering = handlers(picture, runtime.registry, log, clock=time.time, identify=who)
-    await announcer.say(serving=False)
+    state, reporter = ServerState(runtime.registry), HealthReporter(SERVICE_NAMES, runtime.health)
+    credentials = credentials_from_settings(
+        settings, lambda error: log.error("certificate_not_renewed", reason=str(error))
+    )
+    identify = identifier_from_settings(settings)
+    services = handlers(state, runtime.registry, log, clock=time.time, identify=identify)
+    await reporter.report(serving=False)
     if credentials is None and not _is_loopback(settings.listen):
         log.warning("open_to_all", listen=settings.listen, reason="whoever reaches it sees every link's target")
-    work = asyncio.ensure_future(_work(runtime, picture, announcer))
+    work = asyncio.ensure_future(_work(runtime, state, reporter))
     stopping = asyncio.ensure_future(runtime.stop.wait())
     try:
-        async with listening(settings.listen, NAMES, answering, announcer, credentials) as port:
+        async with running_server(settings.listen, SERVICE_NAMES, services, reporter, credentials) as port:
             log.info("listening", port=port)
             try:
                 await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                await announcer.drain()
-                picture.hub.close()
+                await reporter.drain()
+                state.hub.close()
     finally:
-        # Only now: calls under way may still need the bus.
+        # After the server, as calls under way may still need the bus.
         work.cancel()
         stopping.cancel()
         await asyncio.wait({work, stopping})
@@ -72,28 +73,27 @@ async def main(runtime: Runtime) -> None:
         work.result()
 
 
-async def _work(runtime: Runtime, picture: Picture, announcer: Announcer) -> None:
-    settings = runtime.settings
-    async with connect_from_settings(settings, role="api", name="api") as bus:
-        picture.bus = bus
+async def _work(runtime: Runtime, state: ServerState, reporter: HealthReporter) -> None:
+    async with connect_from_settings(runtime.settings, role="api", name="api") as bus:
+        state.bus = bus
         runtime.watch_bus(lambda: bus.connected)
-        saying = asyncio.ensure_future(_say_health(bus, picture.model, announcer))
+        reporting = asyncio.ensure_future(_report_health(bus, state.model, reporter))
         try:
-            await Feed(bus, picture.model, picture.hub, runtime.log).run()
+            await Feed(bus, state.model, state.hub, runtime.log).run()
         finally:
-            saying.cancel()
+            reporting.cancel()
 
 
-async def _say_health(bus: Bus, model: ReadModel, announcer: Announcer) -> None:
+async def _report_health(bus: Bus, model: ReadModel, reporter: HealthReporter) -> None:
     readiness = Readiness()
     while True:
-        serving = readiness.judge(complete=model.complete, fed=bus.connected and bus.following, now=time.monotonic())
-        await announcer.say(serving=serving)
-        await asyncio.sleep(_LOOK_SECONDS)
+        serving = readiness.update(complete=model.complete, fed=bus.connected and bus.following, now=time.monotonic())
+        await reporter.report(serving=serving)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
-def _is_loopback(where: str) -> bool:
-    host, _ = parse_address(where)
+def _is_loopback(listen: str) -> bool:
+    host, _ = parse_address(listen)
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,7 +1,7 @@
-"""Pages over sorted ids, with opaque tokens that outlive refreshes.
+"""Pages over sorted ids, with opaque tokens that stay valid across refreshes.
 
-A token holds the last id of its page and a fingerprint of the question, so the next page begins behind that id whatever
-came or went meanwhile, and a token never continues another question.
+A token holds the last id of its page and a fingerprint of the query. The next page begins behind that id, whatever was
+added or removed meanwhile, and a token is refused by any other query.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from services.api.errors import InvalidRequestError, RequestError
+from services.api.errors import InvalidRequestError
 
-__all__ = ["DEFAULT_SIZE", "MOST", "Page", "cut", "last_of", "size_of", "token_of"]
+__all__ = ["DEFAULT_SIZE", "MAX_SIZE", "Page", "page_of", "page_size", "page_token", "token_position"]
 
 DEFAULT_SIZE = 100
-MOST = 1000
+MAX_SIZE = 1000
 _FINGERPRINT_BYTES = 8
 
 
@@ -29,59 +29,59 @@ class Page:
     next_token: str
 
 
-def cut(
-    ids: Sequence[str], question: Sequence[str], *, size: int, token: str, shown: Callable[[str], bool] | None = None
+def page_of(
+    ids: Sequence[str], query: Sequence[str], *, size: int, token: str, visible: Callable[[str], bool] | None = None
 ) -> Page:
-    """Return the page of sorted ``ids`` that ``token`` asks for, of those that are ``shown`` (None: all).
+    """Return the page of sorted ``ids`` that follows ``token``, of those that are ``visible`` (None: all).
 
-    ``question`` is everything that decides which ids there are (method, kind, filters, window). ``size`` 0 means 100.
-    Raises RequestError for a size above 1000 or a token that is not of this question.
+    ``query`` is everything that decides which ids there are (method, kind, filters, window). ``size`` 0 means 100.
+    Raises RequestError for a size above 1000 or a token of another query.
     """
-    wanted = size_of(size)
-    start = bisect_right(ids, last_of(question, token)) if token else 0
-    found: list[str] = []
+    limit = page_size(size)
+    start = bisect_right(ids, token_position(query, token)) if token else 0
+    chosen: list[str] = []
     for position in range(start, len(ids)):
-        if shown is not None and not shown(ids[position]):
+        if visible is not None and not visible(ids[position]):
             continue
-        if len(found) == wanted:
-            return Page(tuple(found), token_of(question, found[-1]))
-        found.append(ids[position])
-    return Page(tuple(found), "")
+        if len(chosen) == limit:
+            return Page(tuple(chosen), page_token(query, chosen[-1]))
+        chosen.append(ids[position])
+    return Page(tuple(chosen), "")
 
 
-def size_of(asked: int) -> int:
-    """Return how many a page holds: 100 when 0 are asked for. Raises RequestError for more than 1000."""
-    if asked > MOST:
+def page_size(size: int) -> int:
+    """Return how many ids a page holds: 100 for 0. Raises RequestError above 1000."""
+    if size > MAX_SIZE:
         raise InvalidRequestError(
             "PAGE_SIZE_TOO_LARGE",
-            f"page_size {asked} is more than {MOST}: ask for at most {MOST} and follow next_page_token",
-            page_size=str(asked),
+            f"page_size {size} is more than {MAX_SIZE}: ask for at most {MAX_SIZE} and follow next_page_token",
+            page_size=str(size),
         )
-    return asked or DEFAULT_SIZE
+    return size or DEFAULT_SIZE
 
 
-def token_of(question: Sequence[str], last: str) -> str:
+def page_token(query: Sequence[str], last: str) -> str:
     """Return the token of the page that follows ``last``."""
-    return urlsafe_b64encode(_fingerprint(question) + last.encode()).decode()
+    return urlsafe_b64encode(_fingerprint(query) + last.encode()).decode()
 
 
-def last_of(question: Sequence[str], token: str) -> str:
-    """Return what the page before ended with. Raises RequestError for a token that is not of this question."""
+def token_position(query: Sequence[str], token: str) -> str:
+    """Return the end of the page before. Raises RequestError for a token of another query."""
     try:
         raw = urlsafe_b64decode(token.encode("ascii"))
         last = raw[_FINGERPRINT_BYTES:].decode()
     except ValueError as error:
         raise _bad_token("is not one of ours") from error
-    if raw[:_FINGERPRINT_BYTES] != _fingerprint(question):
+    if raw[:_FINGERPRINT_BYTES] != _fingerprint(query):
         raise _bad_token("belongs to another question")
     return last
 
 
-def _fingerprint(question: Sequence[str]) -> bytes:
-    return blake2b("\0".join(question).encode(), digest_size=_FINGERPRINT_BYTES).digest()
+def _fingerprint(query: Sequence[str]) -> bytes:
+    return blake2b("\0".join(query).encode(), digest_size=_FINGERPRINT_BYTES).digest()
 
 
-def _bad_token(why: str) -> RequestError:
+def _bad_token(why: str) -> InvalidRequestError:
     return InvalidRequestError(
         "PAGE_TOKEN_INVALID",
         f"page_token {why}: repeat the request that it came from, changing page_size at most, or leave it empty",

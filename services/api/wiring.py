@@ -1,4 +1,4 @@
-"""The API services put together over one picture."""
+"""The API services over one state."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import grpc
 from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2, register_service_pb2
-from services.api.access.roles import EVERYTHING, Caller
-from services.api.access.rules import Access
-from services.api.answers.evidence import Findings
-from services.api.answers.history import History
+from services.api.access.roles import UNRESTRICTED, Caller
+from services.api.access.rules import AccessControl
+from services.api.answers.evidence import EvidenceReader
+from services.api.answers.history import HistoryReader
 from services.api.answers.links import LinkAnswers
-from services.api.metrics import Standing
+from services.api.metrics import ReadModelMetrics
 from services.api.model.read_model import ReadModel
 from services.api.model.watch import WatchHub
-from services.api.rpc.handlers import Context, Meters, service_handlers
+from services.api.rpc.handlers import Context, RequestMetrics, service_handlers
 from services.api.rpc.indicator_service import IndicatorServicer
 from services.api.rpc.register_service import RegisterServicer
 from services.core import metrics
@@ -25,68 +25,73 @@ from services.core.bus import INDICATOR_BUCKET, INDICATORS, Bus, StoredMessage
 from services.core.errors import BusError
 from services.core.log import Logger
 
-__all__ = ["NAMES", "Picture", "handlers"]
+__all__ = ["SERVICE_NAMES", "ServerState", "handlers"]
 
 _INDICATORS = indicator_service_pb2.DESCRIPTOR.services_by_name["IndicatorService"]
 _REGISTER = register_service_pb2.DESCRIPTOR.services_by_name["RegisterService"]
 
-NAMES = (_INDICATORS.full_name, _REGISTER.full_name)
-"""The API services by their full names."""
+SERVICE_NAMES = (_INDICATORS.full_name, _REGISTER.full_name)
+"""The full names of the API services."""
 
 
-class Picture:
-    """What the servicers share: the read model, its watchers, and the bus once there is one."""
+class ServerState:
+    """What the servicers share: the read model, its watches, and the bus once it is connected.
+
+    Its methods raise BusError when the bus does not answer.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.model = ReadModel()
-        registry.register(Standing(self.model))
+        registry.register(ReadModelMetrics(self.model))
         self.hub = WatchHub(metrics.gauge("peyvand_api_watchers", registry))
         self.bus: Bus | None = None
 
-    async def read(self, key: str) -> bytes | None:
-        """Return a value of bucket `indicator`. Raises BusError when the bus does not answer."""
-        if self.bus is None:
-            raise BusError(f"reading {key} failed: the bus has not answered yet")
-        return await self.bus.kv_get(INDICATOR_BUCKET, key)
+    async def read_value(self, key: str) -> bytes | None:
+        """Return a value of bucket `indicator`, None where there is none."""
+        return await self._connected(key).kv_get(INDICATOR_BUCKET, key)
 
-    async def read_all(self, pattern: str) -> dict[str, bytes]:
-        """Return every value of bucket `indicator` whose key matches. Raises BusError when the bus does not answer."""
-        if self.bus is None:
-            raise BusError(f"reading {pattern} failed: the bus has not answered yet")
-        return await self.bus.kv_all(INDICATOR_BUCKET, pattern)
+    async def read_values(self, pattern: str) -> dict[str, bytes]:
+        """Return every value of bucket `indicator` whose key matches."""
+        return await self._connected(pattern).kv_all(INDICATOR_BUCKET, pattern)
 
-    async def published(
+    async def read_stream(
         self, subject: str, start: int, since: datetime | None, limit: int, timeout: float
     ) -> list[StoredMessage]:
-        """Return what stream INDICATORS holds of a subject. Raises BusError when the bus does not answer."""
+        """Return messages of a subject from stream INDICATORS."""
+        bus = self._connected(subject)
+        return await bus.read(INDICATORS, start, pattern=subject, limit=limit, timeout=timeout, since=since)
+
+    def _connected(self, name: str) -> Bus:
         if self.bus is None:
-            raise BusError(f"reading {subject} failed: the bus has not answered yet")
-        return await self.bus.read(INDICATORS, start, pattern=subject, limit=limit, timeout=timeout, since=since)
+            raise BusError(f"reading {name} failed: the bus has not answered yet")
+        return self.bus
 
 
 def handlers(
-    picture: Picture,
+    state: ServerState,
     registry: CollectorRegistry,
     log: Logger,
     *,
     clock: Callable[[], float],
-    identify: Callable[[Context], Caller] = lambda _: EVERYTHING,
+    identify: Callable[[Context], Caller] = lambda _: UNRESTRICTED,
 ) -> tuple[grpc.GenericRpcHandler, ...]:
-    """Return the handlers of every API service; ``clock`` is epoch seconds, ``identify`` says who makes a call."""
-    access = Access(picture.model, identify)
-    meters = Meters(
+    """Return the handlers of every API service.
+
+    ``clock`` is in epoch seconds, ``identify`` returns the caller from the context of a call.
+    """
+    access = AccessControl(state.model, identify)
+    requests = RequestMetrics(
         metrics.counter("peyvand_api_requests_total", registry),
         metrics.histogram("peyvand_api_request_seconds", registry),
     )
-    links = LinkAnswers(picture.model, read=picture.read, clock=clock)
-    history = History(picture.model, picture.published)
+    indicators = IndicatorServicer(
+        state.model,
+        state.hub,
+        links=LinkAnswers(state.model, read=state.read_value, clock=clock),
+        history=HistoryReader(state.model, state.read_stream),
+        evidence=EvidenceReader(state.read_values),
+    )
     return (
-        service_handlers(
-            _INDICATORS,
-            IndicatorServicer(picture.model, picture.hub, links, history, Findings(picture.read_all)),
-            access,
-            meters,
-            log,
-        ),
-        service_handlers(_REGISTER, RegisterServicer(picture.model), access, meters, log),
+        service_handlers(_INDICATORS, indicators, access, requests, log),
+        service_handlers(_REGISTER, RegisterServicer(state.model), access, requests, log),
     )

@@ -17,7 +17,7 @@ import typer
 import uvloop
 
 from services.cli.render.output import new_console
-from services.cli.render.probe import ProbeRun, probe_line, probe_report
+from services.cli.render.probe import ProbeRun, run_line, run_report
 from services.core.codec import measurement_to_json
 from services.core.errors import SettingsError
 from services.core.log import Logger
@@ -191,7 +191,7 @@ def _report_printer(chosen: Sequence[Assignment]) -> Callable[[Assignment, Probe
     console = new_console()
 
     def show(assignment: Assignment, result: ProbeResult) -> None:
-        console.print(probe_report(ProbeRun(assignment, result, time()), console.width))
+        console.print(run_report(ProbeRun(assignment, result, time()), console.width))
         if len(chosen) > 1:
             console.rule(style="dim")
 
@@ -205,7 +205,7 @@ def _line_printer(chosen: Sequence[Assignment]) -> Callable[[Assignment, ProbeRe
     cut = console.is_terminal
 
     def show(assignment: Assignment, result: ProbeResult) -> None:
-        text = probe_line(ProbeRun(assignment, result, time()), width, narrow=cut and console.width < _NARROW)
+        text = run_line(ProbeRun(assignment, result, time()), width, narrow=cut and console.width < _NARROW)
         console.print(text, no_wrap=cut, overflow="ellipsis" if cut else None, soft_wrap=not cut)
 
     return show

@@ -14,6 +14,13 @@ from services.core.codec import ExchangeVolume
 from services.core.model.exchange import Reconciliation, Traffic
 from services.core.model.indicator import Indicator
 from services.core.model.structure import Structure
+from tests.support.message_values import (
+    indicator_from_message,
+    reconciliation_from_message,
+    structure_from_message,
+    traffic_from_message,
+    volume_from_message,
+)
 
 __all__ = ["Block", "decode_block", "encoded"]
 
@@ -38,12 +45,12 @@ def decode_block(payload: bytes) -> Block:
     kept = BlockReader.of(payload)
     evidence = (kept.evidence(window) for window in kept.windows)
     return Block(
-        tuple(kept.indicators()),
+        tuple(map(indicator_from_message, kept.indicators())),
         tuple(one for one in evidence if one is not None),
-        kept.exchanges,
-        kept.structures,
-        kept.reconciliations,
-        kept.traffic,
+        tuple(map(volume_from_message, kept.exchanges)),
+        tuple(map(structure_from_message, kept.structures)),
+        tuple(map(reconciliation_from_message, kept.reconciliations)),
+        tuple(map(traffic_from_message, kept.traffic)),
     )
 
 

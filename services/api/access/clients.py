@@ -1,7 +1,8 @@
-"""Which certificate has which role: clients.yaml, and who stands behind a call."""
+"""Roles by certificate: clients.yaml, and the caller behind a gRPC call."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -9,13 +10,13 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
-from services.api.access.roles import EVERYTHING, PUBLIC, Caller, Role
+from services.api.access.roles import PUBLIC, UNRESTRICTED, Caller, Role
 from services.core.errors import SettingsError
 from services.core.settings import Settings
 
-__all__ = ["identify", "identify_by", "read_clients"]
+__all__ = ["identifier", "identifier_from_settings", "read_clients"]
 
-_NAMES = ("x509_subject_alternative_name", "x509_common_name")
+_NAME_PROPERTIES = ("x509_subject_alternative_name", "x509_common_name")
 
 
 class _Client(BaseModel):
@@ -39,43 +40,48 @@ class _Clients(BaseModel):
 
 
 def read_clients(path: Path) -> Mapping[str, Caller]:
-    """Return who has a role, by the name in their certificate. Raises SettingsError that names every fault."""
+    """Return callers by the name in their certificate. Raises SettingsError that names every fault."""
     try:
-        found = _Clients.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        parsed = _Clients.model_validate(yaml.safe_load(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"--clients {path} cannot be read: {error}") from error
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}" for one in error.errors())
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors()
+        )
         raise SettingsError(f"--clients {path} cannot be used: {faults}") from error
-    names = [one.name for one in found.clients]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SettingsError(f"--clients {path} cannot be used: {', '.join(twice)} stands there more than once")
-    return {one.name: Caller(one.role, one.agency) for one in found.clients}
+    counts = Counter(client.name for client in parsed.clients)
+    repeated = sorted(name for name, count in counts.items() if count > 1)
+    if repeated:
+        raise SettingsError(f"--clients {path} cannot be used: {', '.join(repeated)} stands there more than once")
+    return {client.name: Caller(client.role, client.agency) for client in parsed.clients}
 
 
-def identify_by(settings: Settings) -> Callable[[Any], Caller]:
-    """Return what says who makes a call by these settings; where nothing is encrypted everybody sees everything.
+def identifier_from_settings(settings: Settings) -> Callable[[Any], Caller]:
+    """Return a function from a call's context to its caller; without encryption every caller is unrestricted.
 
     Raises SettingsError.
     """
     if not settings.certificate:
-        return lambda _: EVERYTHING
+        return lambda _: UNRESTRICTED
     if settings.clients and not settings.client_ca:
         raise SettingsError("--clients needs --client-ca: without it callers show no certificate")
-    return identify(read_clients(Path(settings.clients)) if settings.clients else {})
+    return identifier(read_clients(Path(settings.clients)) if settings.clients else {})
 
 
-def identify(clients: Mapping[str, Caller]) -> Callable[[Any], Caller]:
-    """Return what says who makes a call: a verified certificate's first name that is listed; otherwise the public."""
+def identifier(clients: Mapping[str, Caller]) -> Callable[[Any], Caller]:
+    """Return a function from a call's context to its caller: by the first listed name of a verified certificate.
 
-    def who(context: Any) -> Caller:
-        shown: Mapping[str, Iterable[bytes]] = context.auth_context()
-        for kind in _NAMES:
-            for name in shown.get(kind, ()):
-                found = clients.get(name.decode("utf-8", "replace"))
-                if found is not None:
-                    return found
+    A caller without such a name is the public.
+    """
+
+    def identify(context: Any) -> Caller:
+        properties: Mapping[str, Iterable[bytes]] = context.auth_context()
+        for kind in _NAME_PROPERTIES:
+            for name in properties.get(kind, ()):
+                caller = clients.get(name.decode("utf-8", "replace"))
+                if caller is not None:
+                    return caller
         return PUBLIC
 
-    return who
+    return identify

@@ -1,7 +1,7 @@
-"""Who asks, and what they may see (docs/design.md §5.4). Pure.
+"""Callers and what they may see (docs/design.md §5.4). Pure.
 
 Link targets and failure details are an attack map. The *public* sees agencies and above; an *agency* also its own services,
-endpoints and links, these as consumer and as provider; an *auditor* sees everything.
+endpoints and links, as consumer and as provider; an *auditor* sees everything.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from enum import StrEnum
 
 from services.core.model import IndicatorKind, Register
 
-__all__ = ["ABOVE", "EVERYTHING", "PUBLIC", "Caller", "Role"]
+__all__ = ["PUBLIC", "PUBLIC_KINDS", "UNRESTRICTED", "Caller", "Role"]
 
-ABOVE = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
-"""Kinds of indicator that everybody sees."""
+PUBLIC_KINDS = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
+"""Kinds of indicator that every caller sees."""
 
 
 class Role(StrEnum):
@@ -27,23 +27,23 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One caller; ``agency`` is the id of the agency that it is of, empty for the other roles."""
+    """One caller; ``agency`` is the id of its agency, empty for the other roles."""
 
     role: Role
     agency: str = ""
 
     @property
     def sees_everything(self) -> bool:
-        """Whether nothing is kept from it."""
+        """Whether nothing is hidden from it."""
         return self.role is Role.AUDITOR
 
     def lists(self, kind: IndicatorKind) -> bool:
-        """Whether it may ask for entities of this kind at all."""
-        return kind in ABOVE or self.role is not Role.PUBLIC
+        """Whether it may list entities of this kind; the list leaves out those it may not see."""
+        return kind in PUBLIC_KINDS or self.role is not Role.PUBLIC
 
     def sees(self, kind: IndicatorKind, entity: str, register: Register) -> bool:
-        """Whether it may see one entity; what the register does not know belongs to nobody."""
-        if self.sees_everything or kind in ABOVE:
+        """Whether it may see one entity. An entity that the register does not have belongs to no agency."""
+        if self.sees_everything or kind in PUBLIC_KINDS:
             return True
         return self.role is Role.AGENCY and self.agency in _owners(kind, entity, register)
 
@@ -63,7 +63,8 @@ def _owners(kind: IndicatorKind, entity: str, register: Register) -> tuple[str, 
             return ()
 
 
-EVERYTHING = Caller(Role.AUDITOR)
-"""Whoever asks where nobody shows a certificate: the embedded default, which listens on loopback."""
+UNRESTRICTED = Caller(Role.AUDITOR)
+"""Every caller of an api that is not encrypted: the embedded default, which listens on loopback."""
 
 PUBLIC = Caller(Role.PUBLIC)
+"""A caller without a certificate that is listed."""

@@ -1,4 +1,4 @@
-"""The door of the api: each call is admitted, or refused, by who asks (docs/design.md §5.4)."""
+"""Admission of calls by their caller's role (docs/design.md §5.4)."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from contextvars import ContextVar
 from typing import Any
 
 from services.api.access.roles import Caller
-from services.api.errors import NotVisibleError, RequestError
+from services.api.errors import NotVisibleError
 from services.api.model.read_model import ReadModel
-from services.core.model import IndicatorKind, Register
+from services.core.model import IndicatorKind
 
-__all__ = ["RULES", "Access", "caller", "not_visible"]
+__all__ = ["RULES", "AccessControl", "current_caller", "not_visible"]
 
 _CALLER: ContextVar[Caller] = ContextVar("caller")
 
-_KINDS = frozenset(int(kind) for kind in IndicatorKind)
+_KINDS = frozenset(map(int, IndicatorKind))
 
 Rule = Callable[[Caller, ReadModel, Any], bool]
-"""Whether a caller may make this request of a method; requests that make no sense are left to the method to refuse."""
+"""Whether a caller may make this request of a method. Requests that make no sense are left to the method to refuse."""
 
 
-def caller() -> Caller:
-    """Return who makes the call under way. LookupError outside of any call."""
+def current_caller() -> Caller:
+    """Return the caller of the call under way. LookupError outside of any call."""
     return _CALLER.get()
 
 
-def not_visible(who: Caller) -> RequestError:
-    """Return the refusal of what a caller may not see; it says nothing about whether it exists."""
+def not_visible(caller: Caller) -> NotVisibleError:
+    """Return the error for what a caller may not see; it does not reveal whether that exists."""
     return NotVisibleError(
         "NOT_VISIBLE",
-        f"this is not for the role {who.role}: the public sees agencies and above, an agency also what is its own; "
+        f"this is not for the role {caller.role}: the public sees agencies and above, an agency also what is its own; "
         "the operator of the api gives roles to certificates",
-        role=who.role,
-        agency=who.agency,
+        role=caller.role,
+        agency=caller.agency,
     )
 
 
@@ -41,40 +41,40 @@ def _everybody(_: Caller, __: ReadModel, ___: Any) -> bool:
     return True
 
 
-def _entity(who: Caller, model: ReadModel, request: Any) -> bool:
-    return _sees(who, model, request.kind, (request.id,))
+def _entity(caller: Caller, model: ReadModel, request: Any) -> bool:
+    return _sees(caller, model, request.kind, (request.id,))
 
 
-def _entities(who: Caller, model: ReadModel, request: Any) -> bool:
-    return _lists(who, model, request) and _sees(who, model, request.kind, request.ids)
+def _entities(caller: Caller, model: ReadModel, request: Any) -> bool:
+    return _kind(caller, model, request) and _sees(caller, model, request.kind, request.ids)
 
 
-def _lists(who: Caller, _: ReadModel, request: Any) -> bool:
-    return request.kind not in _KINDS or who.lists(IndicatorKind(request.kind))
+def _kind(caller: Caller, _: ReadModel, request: Any) -> bool:
+    return request.kind not in _KINDS or caller.lists(IndicatorKind(request.kind))
 
 
-def _link(who: Caller, model: ReadModel, request: Any) -> bool:
-    return _sees(who, model, IndicatorKind.LINK, (request.link,))
+def _link(caller: Caller, model: ReadModel, request: Any) -> bool:
+    return _sees(caller, model, IndicatorKind.LINK, (request.link,))
 
 
-def _links(who: Caller, _: ReadModel, __: Any) -> bool:
-    return who.lists(IndicatorKind.LINK)
+def _links(caller: Caller, _: ReadModel, __: Any) -> bool:
+    return caller.lists(IndicatorKind.LINK)
 
 
-def _services(who: Caller, _: ReadModel, __: Any) -> bool:
-    return who.lists(IndicatorKind.SERVICE)
+def _services(caller: Caller, _: ReadModel, __: Any) -> bool:
+    return caller.lists(IndicatorKind.SERVICE)
 
 
-def _sees(who: Caller, model: ReadModel, kind: int, ids: Iterable[str]) -> bool:
+def _sees(caller: Caller, model: ReadModel, kind: int, ids: Iterable[str]) -> bool:
     if kind not in _KINDS:
         return True
-    register: Register = model.view.register
-    return all(who.sees(IndicatorKind(kind), one, register) for one in ids)
+    register = model.view.register
+    return all(caller.sees(IndicatorKind(kind), entity, register) for entity in ids)
 
 
 RULES: Mapping[str, Rule] = {
     "GetIndicator": _entity,
-    "ListIndicators": _lists,
+    "ListIndicators": _kind,
     "ExplainIndicator": _entity,
     "GetHistory": _entity,
     "WatchIndicators": _entities,
@@ -88,22 +88,22 @@ RULES: Mapping[str, Rule] = {
     "ListServices": _services,
     "ListEvaluationRounds": _everybody,
 }
-"""By method; one that is not here is for auditors alone. Lists leave out what their caller does not see."""
+"""By method; a method without a rule is for auditors alone. Lists leave out what their caller may not see."""
 
 
-class Access:
-    """Admits calls. ``identify`` says who makes one, from the context of the call."""
+class AccessControl:
+    """Admits calls. ``identify`` returns the caller from the context of a call."""
 
     def __init__(self, model: ReadModel, identify: Callable[[Any], Caller]) -> None:
         self._model = model
         self._identify = identify
 
     def admit(self, method: str, request: Any, context: Any) -> None:
-        """Take note of who makes this call. Raises RequestError when they may not."""
-        who = self._identify(context)
-        _CALLER.set(who)
-        if who.sees_everything:
+        """Set the current caller. Raises RequestError when the caller may not make this request."""
+        caller = self._identify(context)
+        _CALLER.set(caller)
+        if caller.sees_everything:
             return
         rule = RULES.get(method)
-        if rule is None or not rule(who, self._model, request):
-            raise not_visible(who)
+        if rule is None or not rule(caller, self._model, request):
+            raise not_visible(caller)

@@ -1,5 +1,6 @@
-"""TLS of the api: the certificate it shows, and the authority of those that callers must show. Files are read again when
-they change, so that a renewed certificate needs no restart.
+"""TLS of the api: its certificate, and the authority of those that callers must show.
+
+Files are read again when they change, so that a renewed certificate needs no restart.
 """
 
 from __future__ import annotations
@@ -15,46 +16,53 @@ from services.core.errors import SettingsError
 from services.core.settings import Settings
 from services.core.watched_files import WatchedFiles
 
-__all__ = ["Encryption", "credentials_by"]
+__all__ = ["TlsFiles", "credentials_from_settings"]
 
 
 @dataclass(frozen=True, slots=True)
-class Encryption:
-    """PEM files: the chain the api shows and its key; ``client_ca`` of whoever must show one of theirs, None for nobody."""
+class TlsFiles:
+    """PEM files: the api's chain and its key; ``client_ca`` of callers that must show a certificate, None for none."""
 
     certificate: Path
     key: Path
     client_ca: Path | None = None
 
     def credentials(self, failed: Callable[[SettingsError], None]) -> grpc.ServerCredentials:
-        """Return what a server listens with. Raises SettingsError when a file is unusable.
+        """Return the credentials of a server. Raises SettingsError when a file is unusable.
 
-        ``failed`` is told when changed files are unusable; the ones before them then stay in use.
+        ``failed`` is called when changed files are unusable; the ones before then stay in use.
         """
-        files = (self.certificate, self.key, *(() if self.client_ca is None else (self.client_ca,)))
+        files = [self.certificate, self.key, *([] if self.client_ca is None else [self.client_ca])]
         watched = WatchedFiles(files, self._read)
-        latest = _current(watched)
+
+        def read() -> grpc.ServerCertificateConfiguration:
+            try:
+                return watched.get()
+            except OSError as error:
+                raise SettingsError(f"the api's certificates cannot be read: {error}") from error
+
+        current = read()
 
         def changed() -> grpc.ServerCertificateConfiguration | None:
-            nonlocal latest
+            nonlocal current
             try:
-                current = _current(watched)
+                latest = read()
             except SettingsError as error:
                 failed(error)
                 return None
-            if current is latest:
+            if latest is current:
                 return None
-            latest = current
-            return current
+            current = latest
+            return latest
 
         return grpc.dynamic_ssl_server_credentials(
-            latest,
-            changed,  # type: ignore[arg-type]  # None means that nothing changed, which its types forget
+            current,
+            changed,  # type: ignore[arg-type]  # None for no change is missing in its types
             require_client_authentication=self.client_ca is not None,
         )
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
-        # gRPC takes any text for a certificate and fails at the first handshake; Python's reader says what is wrong.
+        # gRPC takes any text for a certificate and fails at the first handshake; Python's reader reports what is wrong.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
             context.load_cert_chain(self.certificate, self.key)
@@ -73,15 +81,10 @@ class Encryption:
         )
 
 
-def _current(watched: WatchedFiles[grpc.ServerCertificateConfiguration]) -> grpc.ServerCertificateConfiguration:
-    try:
-        return watched.get()
-    except OSError as error:
-        raise SettingsError(f"the api's certificates cannot be read: {error}") from error
-
-
-def credentials_by(settings: Settings, failed: Callable[[SettingsError], None]) -> grpc.ServerCredentials | None:
-    """Return what the settings say to listen with, None where nothing is to be encrypted. Raises SettingsError."""
+def credentials_from_settings(
+    settings: Settings, failed: Callable[[SettingsError], None]
+) -> grpc.ServerCredentials | None:
+    """Return the credentials of a server, None where nothing is to be encrypted. Raises SettingsError."""
     if bool(settings.certificate) != bool(settings.key):
         raise SettingsError("the api's certificate needs its key: give both --certificate and --key")
     if not settings.certificate:
@@ -89,4 +92,4 @@ def credentials_by(settings: Settings, failed: Callable[[SettingsError], None]) 
             raise SettingsError("--client-ca and --clients need --certificate and --key: roles come by certificate")
         return None
     authority = Path(settings.client_ca) if settings.client_ca else None
-    return Encryption(Path(settings.certificate), Path(settings.key), authority).credentials(failed)
+    return TlsFiles(Path(settings.certificate), Path(settings.key), authority).credentials(failed)

@@ -1,50 +1,44 @@
-"""Answers that come from blocks as a whole: exchanges beside probes, traffic, structure and the three bars (docs/method.md §7)."""
+"""Answers that blocks hold as a whole: reconciliations, traffic, structure and the three bars."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from peyvand.v1 import block_pb2, indicator_pb2, indicator_service_pb2, reconciliation_pb2
 from services.api.errors import InvalidRequestError, UnavailableError
-from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel, block_key
+from services.api.model.read_model import ReadModel
 from services.core.blocks import BlockReader
-from services.core.codec import structure_to_message, to_timestamp, traffic_to_message
-from services.core.model import (
-    LINK_FINDINGS,
-    Indicator,
-    IndicatorKind,
-    Link,
-    Reconciliation,
-    Register,
-    Structure,
-    link_findings,
-)
+from services.core.bus import GOVERNMENT_KEY, consumer_key
+from services.core.model import LINK_FINDINGS, IndicatorKind, Link, Register, link_findings
 from services.register.rounds import INTEGRATION
 
-__all__ = ["Reconciliations", "structure_answer", "three_bars", "traffic_answer"]
+__all__ = ["ReconciliationIndex", "find_volume", "structure_answer", "three_bars", "traffic_answer"]
 
 
-class Reconciliations:
-    """Each block's reconciliations by link and window, looked up in the newest block there is."""
+class ReconciliationIndex:
+    """The reconciliations of the newest blocks by link and window (docs/exchange.md §4)."""
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
-        self._found: dict[str, tuple[BlockReader, dict[tuple[str, int], Reconciliation]]] = {}
+        self._indexed: dict[str, tuple[BlockReader, dict[tuple[str, int], reconciliation_pb2.Reconciliation]]] = {}
 
-    def of(self, link: Link, window_days: int) -> Reconciliation | None:
-        """Return what is known of one link, None where nothing was exchanged and it is not silent."""
-        key = block_key(self._model.view.register.consumer(link))
+    def find(self, link: Link, window_days: int) -> reconciliation_pb2.Reconciliation | None:
+        """Return a link's reconciliation, None where nothing was exchanged and the link is not silent."""
+        key = consumer_key(self._model.view.register.consumer(link))
         block = self._model.blocks.get(key)
         if block is None:
             return None
-        kept, found = self._found.get(key, (None, {}))
-        if kept is not block:
-            found = {(one.link, one.window_days): one for one in block.reconciliations}
-            self._found[key] = block, found
-        return found.get((link.id, window_days))
+        of_block, index = self._indexed.get(key, (None, {}))
+        if of_block is not block:
+            index = {(message.link, message.window_days): message for message in block.reconciliations}
+            self._indexed[key] = block, index
+        return index.get((link.id, window_days))
 
-    def shown(self, finding: int, window_days: int) -> Callable[[str], bool] | None:
-        """Return which links, by id, have this LinkFinding; None where all are asked for. Raises RequestError."""
+    def filter(self, finding: int, window_days: int) -> Callable[[str], bool] | None:
+        """Return a predicate of link ids that holds for links with this LinkFinding; None, for all links, if it is 0.
+
+        Raises RequestError for a number that is no finding.
+        """
         if not finding:
             return None
         if finding > len(LINK_FINDINGS) or finding < 0:
@@ -53,68 +47,73 @@ class Reconciliations:
                 f"finding {finding} is none: ask for one of {', '.join(LINK_FINDINGS)}",
                 finding=str(finding),
             )
-        links, wanted = self._model.view.register.links, LINK_FINDINGS[finding - 1]
+        links, name = self._model.view.register.links, LINK_FINDINGS[finding - 1]
 
-        def has(link: str) -> bool:
-            one = self.of(links[link], window_days)
-            return one is not None and wanted in link_findings(one)
+        def has_finding(link: str) -> bool:
+            message = self.find(links[link], window_days)
+            return message is not None and name in link_findings(message)
 
-        return has
+        return has_finding
 
 
-def traffic_answer(model: ReadModel, asked_days: int) -> indicator_service_pb2.GetTrafficResponse:
+def find_volume(block: BlockReader | None, provider: str) -> block_pb2.ExchangeVolume | None:
+    """Return what the consumer of a block exchanged with a provider, on all their links and without meta services."""
+    volumes = () if block is None else block.exchanges
+    return next((volume for volume in volumes if volume.provider == provider and not volume.meta), None)
+
+
+def traffic_answer(model: ReadModel, window_days: int) -> indicator_service_pb2.GetTrafficResponse:
     """Answer from the government's block. Raises RequestError."""
-    days = model.view.window(asked_days)
-    block = model.blocks.get(GOVERNMENT_BLOCK)
-    found = next((one for one in block.traffic if one.window_days == days), None) if block else None
-    if found is None:
-        raise UnavailableError(
-            "TRAFFIC_UNPUBLISHED",
-            f"exchanges of the last {days} days were not looked at yet: retry later",
-            window_days=str(days),
-        )
-    return indicator_service_pb2.GetTrafficResponse(traffic=traffic_to_message(found))
-
-
-def structure_answer(model: ReadModel, asked_days: int) -> indicator_service_pb2.GetStructureResponse:
-    """Answer from the government's block: structure and bars are of one refresh. Raises RequestError."""
-    view = model.view
-    days = view.window(asked_days)
-    block = model.blocks.get(GOVERNMENT_BLOCK)
-    found = next((one for one in block.structures if one.window_days == days), None) if block else None
-    if block is None or found is None:
-        # What the government has no indicator of has no structure either, and this says why.
-        model.get(IndicatorKind.GOVERNMENT, "", days)
-        raise UnavailableError(
-            "STRUCTURE_UNPUBLISHED",
-            f"no structure over {days} days is published yet: retry later",
-            window_days=str(days),
-        )
-    government = model.get(IndicatorKind.GOVERNMENT, "", days).indicator
-    return indicator_service_pb2.GetStructureResponse(
-        structure=structure_to_message(found), three_bars=three_bars(view.register, found, government)
+    days = model.view.window(window_days)
+    block = model.blocks.get(GOVERNMENT_KEY)
+    for traffic in () if block is None else block.traffic:
+        if traffic.window_days == days:
+            return indicator_service_pb2.GetTrafficResponse(traffic=traffic)
+    raise UnavailableError(
+        "TRAFFIC_UNPUBLISHED",
+        f"exchanges of the last {days} days were not looked at yet: retry later",
+        window_days=str(days),
     )
 
 
-def three_bars(register: Register, found: Structure, government: Indicator) -> indicator_pb2.ThreeBars:
-    """Put the latest official round, the declared coverage and the measured index side by side.
+def structure_answer(model: ReadModel, window_days: int) -> indicator_service_pb2.GetStructureResponse:
+    """Answer from the government's block: structure and bars are of one refresh. Raises RequestError."""
+    view = model.view
+    days = view.window(window_days)
+    # Without an indicator of the government there is no structure either, and this raises the reason.
+    government = model.get(IndicatorKind.GOVERNMENT, "", days).message
+    for structure in model.blocks[GOVERNMENT_KEY].structures:
+        if structure.window_days == days:
+            bars = three_bars(view.register, structure, government)
+            return indicator_service_pb2.GetStructureResponse(structure=structure, three_bars=bars)
+    raise UnavailableError(
+        "STRUCTURE_UNPUBLISHED",
+        f"no structure over {days} days is published yet: retry later",
+        window_days=str(days),
+    )
 
-    The latest round counts even if it states no integration score: an older one would be passed off as news.
+
+def three_bars(
+    register: Register, structure: indicator_pb2.Structure, government: indicator_pb2.Indicator
+) -> indicator_pb2.ThreeBars:
+    """Return the latest official round, the declared coverage and the measured index side by side (docs/method.md §7).
+
+    The latest round counts even if it states no integration score: an older score would be passed off as news.
     """
     rounds = () if register.evaluation is None else register.evaluation.rounds
     official = rounds[-1].dimension_percent.get(INTEGRATION) if rounds else None
-    measured = government.point
+    measured = government.point if government.HasField("point") else None
     return indicator_pb2.ThreeBars(
-        as_of=to_timestamp(found.as_of),
-        register_version=found.register_version,
+        as_of=structure.as_of,
+        register_version=structure.register_version,
         official=None if official is None else official / 100,
         official_round=str(rounds[-1].round) if rounds else "",
-        declared=found.declared,
+        declared=structure.declared,
         measured=measured,
-        verification_ratio=measured / found.declared if measured is not None and found.declared > 0 else None,
+        verification_ratio=measured / structure.declared if measured is not None and structure.declared > 0 else None,
         measured_lower=government.lower,
         measured_upper=government.upper,
-        window_days=found.window_days,
+        window_days=structure.window_days,
         links_required=government.links_required,
         links_absent=government.links_absent,
     )

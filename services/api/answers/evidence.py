@@ -1,6 +1,6 @@
 """The evidence behind one link or endpoint: why its slots failed, what was last measured, how fast its budget burns.
 
-Read from the bus on demand: the blocks of what was last measured, and of the slots kept in detail.
+It is read from the bus on demand, from the blocks of recent measurements and of slots.
 """
 
 from __future__ import annotations
@@ -12,29 +12,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from peyvand.v1 import indicator_service_pb2, measurement_pb2, outcome_pb2
-from services.api.answers.link_shares import Gathered
+from services.api.answers.blocks import find_volume
+from services.api.answers.link_shares import WindowEvidence
 from services.api.errors import UnavailableError
 from services.api.model.register_view import RegisterView
 from services.core.blocks import RecentBlock, SlotBlock, decode_recent, decode_slot_block
-from services.core.codec import from_micros, reconciliation_to_message, to_duration, to_timestamp, volume_to_message
+from services.core.bus import consumer_key, recent_key, slot_key
+from services.core.codec import from_micros, to_duration, to_timestamp
 from services.core.errors import BusError
-from services.core.model import FACTS, RecentRows, Target
+from services.core.model import FACTS, STAGES, RecentRows, Target
 from services.indicator.index import SPANS, burn, burning_links
 from services.indicator.requirements import RequiredSlots
 from services.indicator.verdicts import TargetSlots, counting_vantages
 
-__all__ = ["Findings"]
+__all__ = ["EvidenceReader", "ReadValues"]
 
 _READ_SECONDS = 10.0
 _PHASES = FACTS[2:7]
 
-Read = Callable[[str], Awaitable[Mapping[str, bytes]]]
-"""Every value of bucket `indicator` whose key matches a pattern, by key. BusError when the bus does not answer."""
+ReadValues = Callable[[str], Awaitable[Mapping[str, bytes]]]
+"""Returns every value of bucket `indicator` whose key matches a pattern, by key. BusError when the bus does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """A target with what the register holds of it."""
+class _RegisteredTarget:
+    """A target with what the register lists about it."""
 
     target: Target
     agency: str
@@ -42,7 +44,7 @@ class _Asked:
     required: RequiredSlots
 
     @classmethod
-    def of(cls, view: RegisterView, target: Target) -> _Asked:
+    def of(cls, view: RegisterView, target: Target) -> _RegisteredTarget:
         register = view.register
         if target.endpoint:
             endpoint = register.endpoints[target.id]
@@ -52,20 +54,22 @@ class _Asked:
         return cls(target, register.consumer(link), tuple(link.vantages), RequiredSlots.of_link(link, view.calendar))
 
 
-class Findings:
-    """Finds the evidence of single targets."""
+class EvidenceReader:
+    """Reads the evidence of single targets."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: ReadValues) -> None:
         self._read = read
 
-    async def of(self, gathered: Gathered, target: Target, window_days: int) -> indicator_service_pb2.LinkFindings:
-        """Return what was found of a target that the register in force has. Raises RequestError."""
-        view = gathered.view
-        asked = _Asked.of(view, target)
+    async def of_target(
+        self, window: WindowEvidence, target: Target, window_days: int
+    ) -> indicator_service_pb2.LinkFindings:
+        """Return the evidence of a target of the register in force. Raises RequestError."""
+        view = window.view
+        registered = _RegisteredTarget.of(view, target)
         try:
             async with asyncio.timeout(_READ_SECONDS):
-                latest, slots = await asyncio.gather(
-                    self._read(f"latest.{asked.agency}.*"), self._read(f"slot.{asked.agency}.*")
+                recent, slots = await asyncio.gather(
+                    self._read(recent_key(registered.agency, "*")), self._read(slot_key(registered.agency, "*"))
                 )
         except (BusError, TimeoutError) as error:
             raise UnavailableError(
@@ -73,57 +77,61 @@ class Findings:
                 f"the evidence of `{target.id}` cannot be read as the bus does not answer: retry",
                 id=target.id,
             ) from error
-        found = indicator_service_pb2.LinkFindings()
+        findings = indicator_service_pb2.LinkFindings()
         if not target.endpoint:
-            _add_window(found, gathered, target.id)
-            _add_exchanges(found, gathered, target.id, window_days)
-        _add_reasons(found, view, asked, map(decode_slot_block, slots.values()))
-        for block in map(decode_recent, latest.values()):
+            _add_window(findings, window, target.id)
+            _add_exchanges(findings, window, target.id, window_days)
+        _add_reasons(findings, view, registered, map(decode_slot_block, slots.values()))
+        for block in map(decode_recent, recent.values()):
             if target in block.targets:
-                _add_recent(found, block, asked)
-                _add_burns(found, view, block, target)
-        return found
+                _add_recent(findings, block, registered)
+                _add_burns(findings, view, block, target)
+        return findings
 
 
-def _add_window(found: indicator_service_pb2.LinkFindings, gathered: Gathered, link: str) -> None:
-    at = gathered.view.position(link)
-    found.slots = int(gathered.shares.slots[at])
-    counts = gathered.shares.counts[:, at].tolist()
-    found.not_connected, found.not_answered, found.invalid, found.late, found.stale, found.ok = counts
+def _add_window(findings: indicator_service_pb2.LinkFindings, window: WindowEvidence, link: str) -> None:
+    position = window.view.position(link)
+    findings.slots = int(window.shares.slots[position])
+    for stage, count in zip(STAGES, window.shares.counts[:, position].tolist(), strict=True):
+        setattr(findings, stage, count)
 
 
-def _add_exchanges(found: indicator_service_pb2.LinkFindings, gathered: Gathered, name: str, window_days: int) -> None:
-    register = gathered.view.register
+def _add_exchanges(
+    findings: indicator_service_pb2.LinkFindings, window: WindowEvidence, name: str, window_days: int
+) -> None:
+    register = window.view.register
     link = register.links[name]
-    block = gathered.blocks.get(f"consumer.{register.consumer(link)}")
-    for volume in () if block is None else block.exchanges:
-        if volume.provider == link.provider and not volume.meta:
-            found.exchanges.CopyFrom(volume_to_message(volume))
-            break
-    for one in () if block is None else block.reconciliations:
-        if (one.link, one.window_days) == (name, window_days):
-            found.reconciliation.CopyFrom(reconciliation_to_message(one))
+    block = window.blocks.get(consumer_key(register.consumer(link)))
+    volume = find_volume(block, link.provider)
+    if volume is not None:
+        findings.exchanges.CopyFrom(volume)
+    for reconciliation in () if block is None else block.reconciliations:
+        if (reconciliation.link, reconciliation.window_days) == (name, window_days):
+            findings.reconciliation.CopyFrom(reconciliation)
 
 
 def _add_reasons(
-    found: indicator_service_pb2.LinkFindings, view: RegisterView, asked: _Asked, blocks: Iterable[SlotBlock]
+    findings: indicator_service_pb2.LinkFindings,
+    view: RegisterView,
+    registered: _RegisteredTarget,
+    blocks: Iterable[SlotBlock],
 ) -> None:
     """Count the reasons of slots that were not OK."""
     counts, known = np.zeros(256, dtype=np.int64), 0
     covered: list[int] = []
     for block in blocks:
-        targets = block.endpoints if asked.target.endpoint else block.links
-        if asked.target.id not in targets:
+        targets = block.endpoints if registered.target.endpoint else block.links
+        if registered.target.id not in targets:
             continue
-        column = targets.index(asked.target.id) + (len(block.links) if asked.target.endpoint else 0)
+        column = targets.index(registered.target.id) + (len(block.links) if registered.target.endpoint else 0)
         slots = block.first_slot + np.arange(len(block.verdict))
         judged = TargetSlots.of(
             slots,
-            asked.required,
+            registered.required,
             block.verdict[:, column],
             block.outcome[:, column],
             block.reason[:, column],
-            counting_vantages(asked.vantages, block.vantages),
+            counting_vantages(registered.vantages, block.vantages),
         )
         known += int(judged.known.sum())
         counts += np.bincount(judged.reason[judged.failed], minlength=len(counts))
@@ -131,21 +139,24 @@ def _add_reasons(
         covered += in_force[[0, -1]].tolist() if len(in_force) else []
     if not covered:
         return
-    found.reasons_known = known
-    found.reasons_from.CopyFrom(to_timestamp(view.calendar.start_of(min(covered))))
-    found.reasons_to.CopyFrom(to_timestamp(view.calendar.start_of(max(covered) + 1)))
+    findings.reasons_known = known
+    findings.reasons_from.CopyFrom(to_timestamp(view.calendar.start_of(min(covered))))
+    findings.reasons_to.CopyFrom(to_timestamp(view.calendar.start_of(max(covered) + 1)))
     for reason in np.argsort(-counts, kind="stable").tolist():
         if counts[reason]:
-            found.reasons.add(reason=_reason(reason), slots=int(counts[reason]), share=int(counts[reason]) / known)
+            count = int(counts[reason])
+            findings.reasons.add(reason=outcome_pb2.Reason.ValueType(reason), slots=count, share=count / known)
 
 
-def _add_recent(found: indicator_service_pb2.LinkFindings, block: RecentBlock, asked: _Asked) -> None:
-    at = block.targets.index(asked.target)
-    for rows, shown in ((block.latest, found.latest), (block.failures, found.failures)):
-        for row in np.flatnonzero(rows.numbers[0] == at).tolist():
+def _add_recent(
+    findings: indicator_service_pb2.LinkFindings, block: RecentBlock, registered: _RegisteredTarget
+) -> None:
+    position = block.targets.index(registered.target)
+    for rows, messages in ((block.latest, findings.latest), (block.failures, findings.failures)):
+        for row in np.flatnonzero(rows.numbers[0] == position).tolist():
             vantage = block.vantages[int(rows.numbers[1, row])]
-            if not asked.vantages or vantage in asked.vantages:
-                shown.append(_measurement(asked.target, vantage, rows, row))
+            if not registered.vantages or vantage in registered.vantages:
+                messages.append(_measurement(registered.target, vantage, rows, row))
 
 
 def _measurement(target: Target, vantage: str, rows: RecentRows, row: int) -> measurement_pb2.Measurement:
@@ -157,7 +168,7 @@ def _measurement(target: Target, vantage: str, rows: RecentRows, row: int) -> me
         slot_start=to_timestamp(slot_start),
         time=None if started is None else to_timestamp(started),
         outcome=outcome_pb2.Outcome.ValueType(outcome),
-        reason=_reason(reason),
+        reason=outcome_pb2.Reason.ValueType(reason),
         latency=to_duration(from_micros(fact["latency"])),
         data_age=to_duration(from_micros(fact["data_age"])),
         phases=measurement_pb2.Phases(**{name: to_duration(from_micros(fact[name])) for name in _PHASES}),
@@ -169,24 +180,20 @@ def _measurement(target: Target, vantage: str, rows: RecentRows, row: int) -> me
 
 
 def _add_burns(
-    found: indicator_service_pb2.LinkFindings, view: RegisterView, block: RecentBlock, target: Target
+    findings: indicator_service_pb2.LinkFindings, view: RegisterView, block: RecentBlock, target: Target
 ) -> None:
     if target.endpoint or len(block.burn_known) != len(SPANS):
         return
-    here = [block.links.index(target.id)]
-    known, failed = block.burn_known[:, here], block.burn_failed[:, here]
+    column = [block.links.index(target.id)]
+    known, failed = block.burn_known[:, column], block.burn_failed[:, column]
     slo = np.array([view.register.links[target.id].slo])
     rates = burn(known, failed, slo)[:, 0].tolist()
-    for at, one in enumerate(burning_links(known, failed, slo)):
-        found.burns.add(
-            span=one.span.label,
-            known=int(known[at, 0]),
-            failed=int(failed[at, 0]),
-            burn=rates[at],
-            threshold=one.span.threshold,
-            burning=len(one.links) > 0,
+    for row, burning in enumerate(burning_links(known, failed, slo)):
+        findings.burns.add(
+            span=burning.span.label,
+            known=int(known[row, 0]),
+            failed=int(failed[row, 0]),
+            burn=rates[row],
+            threshold=burning.span.threshold,
+            burning=len(burning.links) > 0,
         )
-
-
-def _reason(number: int) -> outcome_pb2.Reason.ValueType:
-    return outcome_pb2.Reason.ValueType(number)

@@ -1,20 +1,16 @@
-"""Explanations of indicators, from the evidence behind them (docs/method.md §7)."""
+"""Explanations of indicators from the evidence behind them (docs/method.md §7)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.api.answers.evidence import Findings
-from services.api.answers.link_shares import Gathering
+from services.api.answers.evidence import EvidenceReader
+from services.api.answers.link_shares import WindowEvidence, WindowEvidenceCache
 from services.api.answers.register_messages import link_message
-from services.api.errors import RequestError, UnavailableError
-from services.api.model.read_model import GOVERNMENT_BLOCK, block_key
-from services.api.model.register_view import RegisterView
-from services.core.blocks import BlockReader
-from services.core.codec import indicator_to_message
-from services.core.model import Indicator, IndicatorKind, Losses, Target
+from services.api.errors import UnavailableError
+from services.core.codec import losses_to_message
+from services.core.model import IndicatorKind, Register, Target
 from services.indicator.index import Explanation, explain_index
 
 __all__ = ["Explainer"]
@@ -23,42 +19,46 @@ __all__ = ["Explainer"]
 class Explainer:
     """Explains from the newest blocks that were published together."""
 
-    def __init__(self, gathering: Gathering, findings: Findings) -> None:
-        self._gathering = gathering
-        self._findings = findings
+    def __init__(self, windows: WindowEvidenceCache, evidence: EvidenceReader) -> None:
+        self._windows = windows
+        self._evidence = evidence
 
     async def answer(
         self, kind: IndicatorKind, entity: str, window_days: int, limit: int
     ) -> indicator_service_pb2.ExplainIndicatorResponse:
-        """Explain one indicator that is known to be published. Raises RequestError when its evidence is not there yet."""
-        found = await self._gathering.of(kind, entity, window_days)
-        view = found.view
-        indicator = _indicator(view, found.blocks, kind, entity, window_days)
+        """Explain a published indicator. Raises RequestError when its evidence is not published yet."""
+        window = await self._windows.of_entity(kind, entity, window_days)
+        view = window.view
+        indicator = _find(window, kind, entity, window_days)
+        if indicator is None:
+            raise _unpublished(kind, entity, window_days)
         if kind is IndicatorKind.ENDPOINT:
-            return _alone(indicator, await self._findings.of(found, Target(entity, endpoint=True), window_days))
+            # An endpoint is no set of links: its losses by stage and its evidence are the explanation.
+            return indicator_service_pb2.ExplainIndicatorResponse(
+                indicator=indicator,
+                estimate=indicator.point,
+                losses=indicator.losses,
+                findings=await self._evidence.of_target(window, Target(entity, endpoint=True), window_days),
+            )
         explanation = await asyncio.to_thread(
-            explain_index, view.arrays, found.shares, found.imputation, kind, entity, limit=limit
+            explain_index, view.arrays, window.shares, window.imputation, kind, entity, limit=limit
         )
         if explanation is None:
-            raise _no_evidence(kind, entity, window_days)
-        answer = _message(view, indicator, explanation)
+            raise _unpublished(kind, entity, window_days)
+        answer = _message(view.register, indicator, explanation)
         if kind is IndicatorKind.LINK:
-            answer.findings.CopyFrom(await self._findings.of(found, Target(entity), window_days))
+            answer.findings.CopyFrom(await self._evidence.of_target(window, Target(entity), window_days))
         return answer
 
 
-def _indicator(
-    view: RegisterView, blocks: Mapping[str, BlockReader], kind: IndicatorKind, entity: str, window_days: int
-) -> Indicator:
+def _find(window: WindowEvidence, kind: IndicatorKind, entity: str, window_days: int) -> indicator_pb2.Indicator | None:
     """The indicator as published together with the evidence."""
-    block = blocks.get(_block_of(view, kind, entity))
-    found = None if block is None else block.find((kind, entity, window_days))
-    if found is None:
-        raise _no_evidence(kind, entity, window_days)
-    return found
+    key = window.view.block_key(kind, entity)
+    block = None if key is None else window.blocks.get(key)
+    return None if block is None else block.find((kind, entity, window_days))
 
 
-def _no_evidence(kind: IndicatorKind, entity: str, window_days: int) -> RequestError:
+def _unpublished(kind: IndicatorKind, entity: str, window_days: int) -> UnavailableError:
     return UnavailableError(
         "EVIDENCE_UNPUBLISHED",
         f"the evidence behind {kind.label} `{entity}` is not published yet: retry later",
@@ -68,67 +68,29 @@ def _no_evidence(kind: IndicatorKind, entity: str, window_days: int) -> RequestE
     )
 
 
-def _block_of(view: RegisterView, kind: IndicatorKind, entity: str) -> str:
-    register = view.register
-    match kind:
-        case IndicatorKind.CONSUMER:
-            return block_key(entity)
-        case IndicatorKind.SERVICE:
-            return block_key(register.services[entity].agency)
-        case IndicatorKind.LINK:
-            return block_key(register.consumer(register.links[entity]))
-        case IndicatorKind.ENDPOINT:
-            return block_key(register.endpoints[entity].agency)
-        case _:
-            return GOVERNMENT_BLOCK
-
-
-def _alone(
-    indicator: Indicator, findings: indicator_service_pb2.LinkFindings
-) -> indicator_service_pb2.ExplainIndicatorResponse:
-    """An endpoint is no set of links: its losses by stage and its evidence are all there is to say."""
-    return indicator_service_pb2.ExplainIndicatorResponse(
-        indicator=indicator_to_message(indicator),
-        estimate=indicator.point or 0.0,
-        losses=_losses(indicator.losses),
-        findings=findings,
-    )
-
-
 def _message(
-    view: RegisterView, indicator: Indicator, explanation: Explanation
+    register: Register, indicator: indicator_pb2.Indicator, explanation: Explanation
 ) -> indicator_service_pb2.ExplainIndicatorResponse:
-    register = view.register
     return indicator_service_pb2.ExplainIndicatorResponse(
-        indicator=indicator_to_message(indicator),
+        indicator=indicator,
         estimate=explanation.estimate or 0.0,
-        losses=_losses(explanation.losses),
+        losses=losses_to_message(explanation.losses),
         providers=[
             indicator_service_pb2.ProviderLoss(
-                provider=one.provider, loss=one.loss, losses=_losses(one.losses), links=one.links
+                provider=cost.provider, loss=cost.loss, losses=losses_to_message(cost.losses), links=cost.links
             )
-            for one in explanation.providers
+            for cost in explanation.providers
         ],
         links=[
             indicator_service_pb2.LinkCost(
-                link=link_message(register, register.links[one.link]),
-                loss=one.loss,
-                losses=_losses(one.losses),
-                point=one.point,
-                known_share=one.known_share,
-                index_if_fixed=one.index_if_fixed,
-                lower_if_fixed=one.lower_if_fixed,
+                link=link_message(register, register.links[cost.link]),
+                loss=cost.loss,
+                losses=losses_to_message(cost.losses),
+                point=cost.point,
+                known_share=cost.known_share,
+                index_if_fixed=cost.index_if_fixed,
+                lower_if_fixed=cost.lower_if_fixed,
             )
-            for one in explanation.links
+            for cost in explanation.links
         ],
-    )
-
-
-def _losses(losses: Losses) -> indicator_pb2.Losses:
-    return indicator_pb2.Losses(
-        not_connected=losses.not_connected,
-        not_answered=losses.not_answered,
-        invalid=losses.invalid,
-        late=losses.late,
-        stale=losses.stale,
     )

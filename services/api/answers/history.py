@@ -1,7 +1,7 @@
-"""The indicators published over time, read from stream INDICATORS on demand (docs/design.md §5).
+"""Indicators published over time, read from stream INDICATORS on demand (docs/design.md §5).
 
-The stream keeps those of government, sectors and agencies hourly and of services daily, for 400 days. A page is one or
-two reads of a single subject by direct get; nothing is kept here.
+The stream keeps those of government, sectors and agencies hourly and of services daily, for 400 days. A page takes one or
+two reads of a single subject; nothing is kept in memory.
 """
 
 from __future__ import annotations
@@ -15,32 +15,36 @@ from math import inf
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.api.errors import InvalidRequestError, NotApplicableError, RequestError, UnavailableError
-from services.api.model.read_model import ReadModel, named_kind
-from services.api.paging import last_of, size_of, token_of
+from services.api.errors import InvalidRequestError, NotApplicableError, UnavailableError
+from services.api.model.read_model import ReadModel, parse_kind
+from services.api.paging import page_size, page_token, token_position
 from services.core.bus import StoredMessage, indicator_subject
 from services.core.codec import from_timestamp
 from services.core.errors import BusError
 from services.core.model import IndicatorKind
 
-__all__ = ["History", "Read"]
+__all__ = ["HistoryReader", "ReadStream"]
 
-Read = Callable[[str, int, datetime | None, int, float], Awaitable[list[StoredMessage]]]
-"""Reads stream INDICATORS: subject, first sequence or moment of storing, how many at most, seconds it may take."""
+ReadStream = Callable[[str, int, datetime | None, int, float], Awaitable[list[StoredMessage]]]
+"""Reads stream INDICATORS: subject, first sequence or time of storing, maximum of messages, timeout in seconds."""
 
 _READ_SECONDS = 10.0
-_LEFT_SHARE = 0.8  # of a caller's deadline; the rest is for the refusal to reach it
-_AT_ONCE = 500
-_SKEW_SECONDS = 600.0  # what is published as of a moment is stored after it, by clocks that agree this well
+_DEADLINE_SHARE = 0.8  # of what is left to the caller's deadline; the rest is for the error to arrive
+_MAX_MESSAGES = 500
+_SKEW_SECONDS = 600.0
+"""An indicator is stored after its ``as_of``, by clocks that agree to within this."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_INSTEAD = {IndicatorKind.LINK: ", or GetLink for its slots of the last 48 hours", IndicatorKind.ENDPOINT: ""}
-"""Of what no history is kept, and what else there is to ask of it than an explanation."""
+_ALTERNATIVES = {
+    IndicatorKind.LINK: ", or GetLink for its slots of the last 48 hours",
+    IndicatorKind.ENDPOINT: "",
+}
+"""Kinds without a history, and what to request beside an explanation."""
 
 
-class History:
+class HistoryReader:
     """Answers GetHistory."""
 
-    def __init__(self, model: ReadModel, read: Read) -> None:
+    def __init__(self, model: ReadModel, read: ReadStream) -> None:
         self._model = model
         self._read = read
 
@@ -48,24 +52,24 @@ class History:
         self, request: indicator_service_pb2.GetHistoryRequest, seconds: float | None
     ) -> indicator_service_pb2.GetHistoryResponse:
         """Return one page, oldest first; ``seconds`` are left to the caller's deadline. Raises RequestError."""
-        kind, entity, days = self._named(request)
+        kind, entity, days = self._name(request)
         start, end = _span(request)
-        question = ("GetHistory", kind.label, entity, str(days), str(start), str(end))
-        size = size_of(request.page_size)
-        sequence, newest = _position(last_of(question, request.page_token)) if request.page_token else (0, start)
+        query = ("GetHistory", kind.label, entity, str(days), str(start), str(end))
+        size = page_size(request.page_size)
+        sequence, newest = _position(token_position(query, request.page_token)) if request.page_token else (0, start)
         page = indicator_service_pb2.GetHistoryResponse()
         try:
-            async with asyncio.timeout(min(_READ_SECONDS, inf if seconds is None else _LEFT_SHARE * seconds)):
+            async with asyncio.timeout(min(_READ_SECONDS, inf if seconds is None else _DEADLINE_SHARE * seconds)):
                 subject = indicator_subject(kind.label, entity, days)
-                found = self._published(subject, sequence, newest, min(size + 1, _AT_ONCE))
-                async for sequence_here, one in found:
-                    if one.as_of.seconds >= end:
+                indicators = self._published(subject, sequence, newest, min(size + 1, _MAX_MESSAGES))
+                async for stored, indicator in indicators:
+                    if indicator.as_of.seconds >= end:
                         break
                     if len(page.indicators) == size:
                         last = page.indicators[-1].as_of.seconds
-                        page.next_page_token = token_of(question, f"{sequence_here - 1} {last + 1}")
+                        page.next_page_token = page_token(query, f"{stored - 1} {last + 1}")
                         break
-                    page.indicators.append(one)
+                    page.indicators.append(indicator)
         except (BusError, TimeoutError) as error:
             raise UnavailableError(
                 "HISTORY_UNREACHABLE",
@@ -74,48 +78,48 @@ class History:
                 id=entity,
             ) from error
         if not page.indicators and not request.page_token:
-            # Whoever left the register keeps a history; whoever has none must at least be known.
+            # An entity that left the register keeps its history; one without a history must be in the register.
             self._model.view.entity(kind, entity)
             self._model.view.window(days)
         return page
 
-    def _named(self, request: indicator_service_pb2.GetHistoryRequest) -> tuple[IndicatorKind, str, int]:
-        kind, view = named_kind(request.kind), self._model.view
-        if kind in _INSTEAD:
+    def _name(self, request: indicator_service_pb2.GetHistoryRequest) -> tuple[IndicatorKind, str, int]:
+        kind, view = parse_kind(request.kind), self._model.view
+        if kind in _ALTERNATIVES:
             whose = f"{kind.label} `{request.id}`" if request.id else f"any {kind.label}"
             raise NotApplicableError(
-                "HISTORY_IN_ARCHIVE",  # for programs, and as docs/api.md promises it stays, though there is no archive
+                "HISTORY_IN_ARCHIVE",  # a contract of docs/api.md, though there is no archive
                 f"no history is kept of {whose}: ask ExplainIndicator "
-                f"(`peyvand explain {kind.label} {request.id or 'ID'}`) for its last failures{_INSTEAD[kind]}",
+                f"(`peyvand explain {kind.label} {request.id or 'ID'}`) for its last failures{_ALTERNATIVES[kind]}",
                 kind=kind.label,
                 id=request.id,
             )
-        # What cannot be an id is no subject either.
+        # An id becomes part of a subject: anything else must be in the register.
         entity = request.id if _ID.fullmatch(request.id) else view.entity(kind, request.id)
         return kind, entity, request.window_days or view.window(0)
 
     async def _published(
-        self, subject: str, sequence: int, newest: float, at_once: int
+        self, subject: str, sequence: int, newest: float, limit: int
     ) -> AsyncIterator[tuple[int, indicator_pb2.Indicator]]:
-        """Yield what was published as of ``newest`` (epoch seconds) or later and is stored after ``sequence``.
+        """Yield what is stored after ``sequence``, as of ``newest`` (epoch seconds) or later, with its sequence.
 
-        A scorer that starts again may repeat what it published; of equal times the first is told.
+        A scorer that restarts may publish again; of equal times the first is yielded.
         """
         since = None if sequence else max(0.0, newest - _SKEW_SECONDS)
         while True:
             moment = None if since is None else datetime.fromtimestamp(since, UTC)
-            messages = await self._read(subject, sequence + 1, moment, at_once, _READ_SECONDS)
+            messages = await self._read(subject, sequence + 1, moment, limit, _READ_SECONDS)
             for message in messages:
-                one = _indicator(message)
-                if one is not None and one.as_of.seconds >= newest:
-                    newest = one.as_of.seconds + 1
-                    yield message.sequence, one
+                indicator = _decode(message)
+                if indicator is not None and indicator.as_of.seconds >= newest:
+                    newest = indicator.as_of.seconds + 1
+                    yield message.sequence, indicator
             if not messages:
                 return
             sequence, since = messages[-1].sequence, None
 
 
-def _indicator(message: StoredMessage) -> indicator_pb2.Indicator | None:
+def _decode(message: StoredMessage) -> indicator_pb2.Indicator | None:
     try:
         return indicator_pb2.Indicator.FromString(message.data)
     except DecodeError:
@@ -123,7 +127,7 @@ def _indicator(message: StoredMessage) -> indicator_pb2.Indicator | None:
 
 
 def _span(request: indicator_service_pb2.GetHistoryRequest) -> tuple[float, float]:
-    """The moments in epoch seconds between which as_of must lie, the second exclusive."""
+    """Return the moments in epoch seconds between which as_of must lie, the second exclusive."""
     try:
         start = from_timestamp(getattr(request, "from")) if request.HasField("from") else 0.0
         end = from_timestamp(request.to) if request.HasField("to") else inf
@@ -134,7 +138,7 @@ def _span(request: indicator_service_pb2.GetHistoryRequest) -> tuple[float, floa
     return start, end
 
 
-def _bad_span(why: str) -> RequestError:
+def _bad_span(why: str) -> InvalidRequestError:
     return InvalidRequestError("TIME_RANGE_INVALID", why)
 
 

@@ -1,28 +1,27 @@
-"""Every link's share, gathered from the blocks that were published together: what explanations and tables sum over."""
+"""The share of every link, gathered from blocks that were published together: what explanations and tables sum over."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from services.api.model.read_model import ReadModel, block_key
+from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
 from services.core.blocks import BlockReader
-from services.core.model import IndicatorKind
+from services.core.bus import consumer_key
+from services.core.model import LOSS_STAGES, IndicatorKind
 from services.indicator.index import Imputation, gather_shares
 from services.indicator.shares import LinkShares
 
-__all__ = ["Gathered", "Gathering", "around", "gathered"]
+__all__ = ["WindowEvidence", "WindowEvidenceCache", "gather_consumer", "gather_window"]
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """One window of one refresh: the register it is judged by, the blocks it came in, the links' shares, and what those
-    of unknown links were imputed from.
-    """
+class WindowEvidence:
+    """One window of one refresh: the register, the blocks, the links' shares, and what unknown shares are imputed from."""
 
     view: RegisterView
     blocks: Mapping[str, BlockReader]
@@ -30,58 +29,60 @@ class Gathered:
     imputation: Imputation
 
 
-class Gathering:
-    """Gathers a window once per refresh, away from the loop, as it takes its time; whoever asks meanwhile waits for it."""
+class WindowEvidenceCache:
+    """Gathers a window once per refresh, in a thread, as it takes long; concurrent requests wait for it."""
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
         self._lock = asyncio.Lock()
         self._view: RegisterView | None = None
         self._blocks: Mapping[str, BlockReader] | None = None
-        self._windows: dict[int, Gathered] = {}
+        self._windows: dict[int, WindowEvidence] = {}
 
-    async def of(self, kind: IndicatorKind, entity: str, window_days: int) -> Gathered:
-        """Return what explains one entity: the whole window, or as much of it as a link needs. Raises RequestError."""
+    async def of_entity(self, kind: IndicatorKind, entity: str, window_days: int) -> WindowEvidence:
+        """Return what explains one entity: the whole window, or the consumer's part for a link. Raises RequestError."""
         if kind is IndicatorKind.LINK:
-            found = around(self._model.view, self._model.whole, entity, window_days)
-            if found is not None:
-                return found
-        return await self.window(window_days)
+            evidence = gather_consumer(self._model.view, self._model.whole, entity, window_days)
+            if evidence is not None:
+                return evidence
+        return await self.of_window(window_days)
 
-    async def window(self, window_days: int) -> Gathered:
-        """Return the newest whole refresh over one window. Raises RequestError while no register is in force."""
+    async def of_window(self, window_days: int) -> WindowEvidence:
+        """Return the newest complete refresh over one window. Raises RequestError while no register is in force."""
         async with self._lock:
             view, blocks = self._model.view, self._model.whole
             if self._view is not view or self._blocks is not blocks:
                 self._view, self._blocks, self._windows = view, blocks, {}
-            found = self._windows.get(window_days)
-            if found is None:
-                found = await asyncio.to_thread(gathered, view, blocks, window_days)
-                self._windows[window_days] = found
-            return found
+            if window_days not in self._windows:
+                self._windows[window_days] = await asyncio.to_thread(gather_window, view, blocks, window_days)
+            return self._windows[window_days]
 
 
-def around(view: RegisterView, blocks: Mapping[str, BlockReader], link: str, window_days: int) -> Gathered | None:
-    """Return one window as far as an explanation of one link needs it: its consumer's links, in a few milliseconds.
+def gather_consumer(
+    view: RegisterView, blocks: Mapping[str, BlockReader], link: str, window_days: int
+) -> WindowEvidence | None:
+    """Gather the links of one link's consumer, which takes a few milliseconds; None where the blocks do not have it.
 
-    None where the blocks do not have it.
+    The register of the result is reduced to these links.
     """
     register = view.register
-    block = blocks.get(block_key(register.consumer(register.links[link])))
+    block = blocks.get(consumer_key(register.consumer(register.links[link])))
     if block is None or (evidence := block.evidence(window_days)) is None:
         return None
-    links = {one: register.links[one] for one in evidence.ids if one in register.links}
-    services = {one.service: register.services[one.service] for one in links.values()}
+    links = {name: register.links[name] for name in evidence.ids if name in register.links}
     indicator = block.find((IndicatorKind.LINK, link, window_days))
     if link not in links or indicator is None:
         return None
-    # Where nothing is known of its service a link was published with the shares of the government; else they play no part.
-    government = np.array([*astuple(indicator.losses), evidence.share[evidence.ids.index(link)]])
-    agencies = {one.provider for one in links.values()} | {one.agency for one in services.values()}
+    services = {member.service: register.services[member.service] for member in links.values()}
+    # A link of a service of which nothing is known was published with the shares of the government; otherwise they are
+    # not used.
+    losses = [getattr(indicator.losses, stage) for stage in LOSS_STAGES]
+    government = np.array([*losses, evidence.share[evidence.ids.index(link)]])
+    agencies = {member.provider for member in links.values()} | {service.agency for service in services.values()}
     part = RegisterView(
         replace(
             register,
-            agencies={one: register.agencies[one] for one in sorted(agencies)},
+            agencies={agency: register.agencies[agency] for agency in sorted(agencies)},
             services=services,
             links=links,
             endpoints={},
@@ -90,10 +91,10 @@ def around(view: RegisterView, blocks: Mapping[str, BlockReader], link: str, win
         view.published,
     )
     shares = gather_shares(part.arrays, [(evidence.ids, evidence.slots, evidence.verdicts.T)], government)
-    return Gathered(part, blocks, shares, Imputation.of(part.arrays, shares))
+    return WindowEvidence(part, blocks, shares, Imputation.of(part.arrays, shares))
 
 
-def gathered(view: RegisterView, blocks: Mapping[str, BlockReader], window_days: int) -> Gathered:
+def gather_window(view: RegisterView, blocks: Mapping[str, BlockReader], window_days: int) -> WindowEvidence:
     """Gather one window from blocks that were published together."""
     pieces = (
         (evidence.ids, evidence.slots, evidence.verdicts.T)
@@ -101,4 +102,4 @@ def gathered(view: RegisterView, blocks: Mapping[str, BlockReader], window_days:
         if evidence is not None
     )
     shares = gather_shares(view.arrays, pieces)
-    return Gathered(view, blocks, shares, Imputation.of(view.arrays, shares))
+    return WindowEvidence(view, blocks, shares, Imputation.of(view.arrays, shares))

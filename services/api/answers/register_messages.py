@@ -1,4 +1,4 @@
-"""The register as peyvand.v1 messages."""
+"""Parts of the register as peyvand.v1 messages."""
 
 from __future__ import annotations
 
@@ -72,47 +72,49 @@ def evaluation_message(register: Register) -> register_service_pb2.ListEvaluatio
         country=evaluation.country,
         note=evaluation.note,
         dimensions=[
-            register_pb2.Dimension(id=one.id, name_en=one.name_en, name_fa=one.name_fa, aim=one.aim)
-            for one in evaluation.dimensions
+            register_pb2.Dimension(
+                id=dimension.id, name_en=dimension.name_en, name_fa=dimension.name_fa, aim=dimension.aim
+            )
+            for dimension in evaluation.dimensions
         ],
-        rounds=[_round_message(names, one) for one in evaluation.rounds],
+        rounds=[_round_message(names, held) for held in evaluation.rounds],
         growth=[
             register_pb2.RoundGrowth(
-                from_round=one.from_round,
-                to_round=one.to_round,
-                dimension=one.dimension,
-                percentage_points=one.points,
-                percent=one.percent,
+                from_round=growth.from_round,
+                to_round=growth.to_round,
+                dimension=growth.dimension,
+                percentage_points=growth.points,
+                percent=growth.percent,
             )
-            for one in growths(evaluation)
+            for growth in growths(evaluation)
         ],
     )
 
 
 def _round_message(
-    names: Mapping[tuple[str, str], frozenset[str]], one: EvaluationRound
+    names: Mapping[tuple[str, str], frozenset[str]], held: EvaluationRound
 ) -> register_pb2.EvaluationRound:
     return register_pb2.EvaluationRound(
-        round=one.round,
-        held=one.held,
-        agencies=one.agencies,
-        services_and_subservices=one.services_and_subservices,
-        overall_percent=one.overall_percent,
-        growth_since_round_1_percent_more_than=one.growth_since_round_1_percent_more_than,
+        round=held.round,
+        held=held.held,
+        agencies=held.agencies,
+        services_and_subservices=held.services_and_subservices,
+        overall_percent=held.overall_percent,
+        growth_since_round_1_percent_more_than=held.growth_since_round_1_percent_more_than,
         dimensions=[
             register_pb2.DimensionScore(dimension=name, percent=percent)
-            for name, percent in one.dimension_percent.items()
+            for name, percent in held.dimension_percent.items()
             if percent is not None
         ],
-        also_taken_into_account=one.also_taken_into_account,
+        also_taken_into_account=held.also_taken_into_account,
         announced_top_agencies=[
             register_pb2.AnnouncedAgency(
-                name_en=named.name_en, name_fa=named.name_fa, agency=match_agency(names, named)
+                name_en=agency.name_en, name_fa=agency.name_fa, agency=match_agency(names, agency)
             )
-            for named in one.announced_top_agencies
+            for agency in held.announced_top_agencies
         ],
-        stated_next_step=one.stated_next_step,
-        stated_concerns=one.stated_concerns,
+        stated_next_step=held.stated_next_step,
+        stated_concerns=held.stated_concerns,
     )
 
 

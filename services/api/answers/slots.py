@@ -1,8 +1,7 @@
-"""The slots of one link: the verdict of each, why, and what every vantage reported.
+"""The slots of one link as messages: the verdict of each, why, and what every vantage reported.
 
-What the evidence blocks hold is told as it stands, settled or not; slots whose block is gone (blocks are kept for
-48 hours) and slots in which the link is not required are left out. Before it is live, a link is NOT_CONNECTED/ABSENT in
-every slot, whatever was measured (docs/method.md §3).
+Slots are shown as the slot blocks hold them, settled or not. Slots whose block is gone (blocks are kept for 48 hours) and
+slots in which the link is not in force are left out.
 """
 
 from __future__ import annotations
@@ -20,31 +19,31 @@ from services.indicator.calendar import Calendar
 from services.indicator.requirements import RequiredSlots
 from services.indicator.verdicts import TargetSlots, counting_vantages
 
-__all__ = ["chunks", "slot_messages"]
+__all__ = ["block_numbers", "slot_messages"]
 
 
-def chunks(slots: range) -> range:
-    """Return the numbers of the chunks that hold these slots."""
+def block_numbers(slots: range) -> range:
+    """Return the numbers of the blocks that hold these slots."""
     return range(slots.start // SLOTS_PER_BLOCK, -(-slots.stop // SLOTS_PER_BLOCK)) if slots else range(0)
 
 
 def slot_messages(
     link: Link, calendar: Calendar, slots: range, blocks: Mapping[int, SlotBlock]
 ) -> Iterator[indicator_service_pb2.Slot]:
-    """Yield the link's slots in order; ``blocks`` are by chunk, those that are gone left out."""
+    """Yield the link's slots in order, from ``blocks`` by their numbers."""
     required = RequiredSlots.of_link(link, calendar)
-    wanted = range(max(slots.start, required.in_force.start), min(slots.stop, required.in_force.stop))
-    for chunk in chunks(wanted):
-        start = chunk * SLOTS_PER_BLOCK
-        part = range(max(start, wanted.start), min(start + SLOTS_PER_BLOCK, wanted.stop))
-        block = blocks.get(chunk)
+    in_force = range(max(slots.start, required.in_force.start), min(slots.stop, required.in_force.stop))
+    for number in block_numbers(in_force):
+        start = number * SLOTS_PER_BLOCK
+        part = range(max(start, in_force.start), min(start + SLOTS_PER_BLOCK, in_force.stop))
+        block = blocks.get(number)
         if block is None:
-            # Of slots before the link is live the register alone decides.
+            # The verdicts of slots before the link is live follow from the register alone.
             part = range(part.start, min(part.stop, required.live_from))
-        yield from _of_chunk(link, calendar, required, part, block)
+        yield from _of_block(link, calendar, required, part, block)
 
 
-def _of_chunk(
+def _of_block(
     link: Link, calendar: Calendar, required: RequiredSlots, slots: range, block: SlotBlock | None
 ) -> Iterator[indicator_service_pb2.Slot]:
     vantages = () if block is None else block.vantages
@@ -54,10 +53,10 @@ def _of_chunk(
     reported = range(0)
     if block is not None and link.id in block.links:
         column = block.links.index(link.id)
-        stop = min(slots.stop, block.first_slot + len(block.verdict))
-        reported = range(max(slots.start, block.first_slot), stop)
-        to = slice(reported.start - slots.start, max(reported.start, stop) - slots.start)
-        rows = slice(reported.start - block.first_slot, max(reported.start, stop) - block.first_slot)
+        first, last = block.first_slot, block.first_slot + len(block.verdict)
+        reported = range(max(slots.start, first), max(slots.start, first, min(slots.stop, last)))
+        to = slice(reported.start - slots.start, reported.stop - slots.start)
+        rows = slice(reported.start - first, reported.stop - first)
         verdict[to] = block.verdict[rows, column]
         outcome[to], reason[to] = block.outcome[rows, column], block.reason[rows, column]
     judged = TargetSlots.of(np.array(slots, dtype=np.int64), required, verdict, outcome, reason, counting)

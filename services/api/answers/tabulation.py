@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peyvand.v1 import indicator_service_pb2
-from services.api.answers.link_shares import Gathered, Gathering
+from services.api.answers.link_shares import WindowEvidence, WindowEvidenceCache
 from services.api.errors import InvalidRequestError, UnavailableError
-from services.api.model.read_model import GOVERNMENT_BLOCK
+from services.core.bus import GOVERNMENT_KEY
 from services.core.codec import set_index_to_message, to_timestamp
 from services.core.model import Agency, IndicatorKind, Service
 from services.indicator.index import ServiceGroup, quantile_bands, tabulate_links
@@ -19,7 +19,9 @@ from services.indicator.index import ServiceGroup, quantile_bands, tabulate_link
 __all__ = ["Tabulator"]
 
 _Attribute = indicator_service_pb2.TabulatedAttribute
-_VALUES: Mapping[int, Callable[[Service, Agency], str]] = {
+_Heading = indicator_service_pb2.TabulatedGroup
+
+_TEXTS: Mapping[int, Callable[[Service, Agency], str]] = {
     _Attribute.TABULATED_ATTRIBUTE_CHANNEL: lambda service, _: service.channel,
     _Attribute.TABULATED_ATTRIBUTE_SECTOR: lambda _, agency: agency.sector,
     _Attribute.TABULATED_ATTRIBUTE_AGENCY: lambda _, agency: agency.id,
@@ -28,78 +30,77 @@ _NUMBERS: Mapping[int, Callable[[Agency], float | None]] = {
     _Attribute.TABULATED_ATTRIBUTE_STAFF: lambda agency: agency.staff,
     _Attribute.TABULATED_ATTRIBUTE_SATISFACTION: lambda agency: agency.satisfaction,
 }
-_Head = indicator_service_pb2.TabulatedGroup
 
 
 class Tabulator:
     """Groups the services of the newest blocks that were published together."""
 
-    def __init__(self, gathering: Gathering) -> None:
-        self._gathering = gathering
+    def __init__(self, windows: WindowEvidenceCache) -> None:
+        self._windows = windows
 
     async def answer(self, attribute: int, window_days: int) -> indicator_service_pb2.TabulateIndicatorsResponse:
-        """Tabulate one window that the policy has. Raises RequestError: no such attribute, or nothing published yet."""
-        if attribute not in _VALUES and attribute not in _NUMBERS:
-            known = ", ".join(name.rpartition("_")[2].lower() for name, number in _Attribute.items() if number)
+        """Tabulate a window of the policy. Raises RequestError: no such attribute, or nothing published yet."""
+        if attribute not in _TEXTS and attribute not in _NUMBERS:
+            names = ", ".join(name.rpartition("_")[2].lower() for name, number in _Attribute.items() if number)
             raise InvalidRequestError(
                 "ATTRIBUTE_UNKNOWN",
-                f"attribute {attribute} is none: ask for one of {known}",
+                f"attribute {attribute} is none: ask for one of {names}",
                 attribute=str(attribute),
             )
-        found = await self._gathering.window(window_days)
-        government = found.blocks.get(GOVERNMENT_BLOCK)
+        window = await self._windows.of_window(window_days)
+        government = window.blocks.get(GOVERNMENT_KEY)
         if government is None:
             raise UnavailableError("INDICATOR_UNPUBLISHED", "no index is published yet: retry later")
-        heads, group = _heads(found, attribute)
-        rows, total = await asyncio.to_thread(_rows, found, group, len(heads), window_days)
+        headings, group = _groups(window, attribute)
+        rows, total = await asyncio.to_thread(_tabulate, window, group, len(headings), window_days)
         return indicator_service_pb2.TabulateIndicatorsResponse(
             attribute=_Attribute.ValueType(attribute),
             window_days=window_days,
             as_of=to_timestamp(government.as_of),
             register_version=government.register_version,
             method_version=government.method_version,
-            groups=[_message(head, row) for head, row in zip(heads, rows, strict=True) if row.services],
-            total=_message(_Head(), total),
+            groups=[_message(heading, row) for heading, row in zip(headings, rows, strict=True) if row.services],
+            total=_message(_Heading(), total),
         )
 
 
-def _rows(
-    found: Gathered, group: NDArray[np.int64], groups: int, window_days: int
+def _tabulate(
+    window: WindowEvidence, group: NDArray[np.int64], groups: int, window_days: int
 ) -> tuple[list[ServiceGroup], ServiceGroup]:
     """Return the groups, and all services as one."""
-    arrays, shares, level = found.view.arrays, found.shares, _levels(found, window_days)
+    arrays, shares, level = window.view.arrays, window.shares, _levels(window, window_days)
     (total,) = tabulate_links(arrays, shares, np.zeros_like(group), 1, level)
     return tabulate_links(arrays, shares, group, groups, level), total
 
 
-def _heads(found: Gathered, attribute: int) -> tuple[list[_Head], NDArray[np.int64]]:
+def _groups(window: WindowEvidence, attribute: int) -> tuple[list[_Heading], NDArray[np.int64]]:
     """Return the groups' headings, the one without a value last, and the group of each service in register order."""
-    register, arrays = found.view.register, found.view.arrays
-    services = [register.services[service] for service in arrays.services]
+    register, arrays = window.view.register, window.view.arrays
     if attribute in _NUMBERS:
-        band, spans = quantile_bands([_NUMBERS[attribute](register.agencies[agency]) for agency in arrays.agencies])
-        heads = [_Head(lowest=low, highest=high) for low, high in spans]
+        number = _NUMBERS[attribute]
+        band, spans = quantile_bands([number(register.agencies[agency]) for agency in arrays.agencies])
+        headings = [_Heading(lowest=low, highest=high) for low, high in spans]
         of_service = band[arrays.service_consumer]
-        return [*heads, _Head()], np.where(of_service < 0, len(heads), of_service)
-    values = [_VALUES[attribute](service, register.agencies[service.agency]) for service in services]
-    return _by_value(values)
+        return [*headings, _Heading()], np.where(of_service < 0, len(headings), of_service)
+    services = [register.services[service] for service in arrays.services]
+    return _by_text([_TEXTS[attribute](service, register.agencies[service.agency]) for service in services])
 
 
-def _by_value(values: Sequence[str]) -> tuple[list[_Head], NDArray[np.int64]]:
-    order = sorted(set(values), key=lambda value: (not value, value))
-    at = {value: number for number, value in enumerate(order)}
-    return [_Head(value=value) for value in order], np.array([at[value] for value in values], dtype=np.int64)
+def _by_text(texts: Sequence[str]) -> tuple[list[_Heading], NDArray[np.int64]]:
+    order = sorted(set(texts), key=lambda text: (not text, text))
+    numbers = {text: number for number, text in enumerate(order)}
+    return [_Heading(value=text) for text in order], np.array([numbers[text] for text in texts], dtype=np.int64)
 
 
-def _levels(found: Gathered, window_days: int) -> NDArray[np.int8]:
-    """The level of each service as it is published, in register order; -1 where there is none."""
+def _levels(window: WindowEvidence, window_days: int) -> NDArray[np.int8]:
+    """Return the published level of each service in register order, -1 where there is none."""
     published: dict[str, float] = {}
-    for block in found.blocks.values():
+    for block in window.blocks.values():
         published.update(zip(*block.column("level", IndicatorKind.SERVICE, window_days), strict=True))
-    return np.array([published.get(service, -1) for service in found.view.arrays.services], dtype=np.int8)
+    return np.array([published.get(service, -1) for service in window.view.arrays.services], dtype=np.int8)
 
 
-def _message(head: _Head, group: ServiceGroup) -> indicator_service_pb2.TabulatedGroup:
+def _message(heading: _Heading, group: ServiceGroup) -> indicator_service_pb2.TabulatedGroup:
     message = indicator_service_pb2.TabulatedGroup(
         index=set_index_to_message(group.index),
         agencies=group.agencies,
@@ -110,5 +111,5 @@ def _message(head: _Head, group: ServiceGroup) -> indicator_service_pb2.Tabulate
         on_paper_per_service=group.on_paper_per_service,
         levels=group.levels,
     )
-    message.MergeFrom(head)
+    message.MergeFrom(heading)
     return message

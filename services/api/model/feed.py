@@ -1,19 +1,18 @@
-"""Keeps the read model fed from the bus: the register in force and every block of indicators.
+"""Feeds the read model from the bus: the register in force and every block of indicators.
 
-The scorer publishes the government's block last. Two followers may overtake each other, so a new government block is
-held back until the agencies' blocks are there and as new: whoever sees the government's ``as_of`` finds everything else at
-least as new.
+The scorer puts the government's block last. As two followers may overtake each other, a new government's block is held
+back until the agencies' blocks are as new: when the government's ``as_of`` is visible, everything else is at least as new.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from services.api.model.read_model import GOVERNMENT_BLOCK, ReadModel, block_key
+from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
 from services.api.model.watch import WatchHub
 from services.core.blocks import BlockReader
-from services.core.bus import INDICATOR_BUCKET, REGISTER_BUCKET, Bus
+from services.core.bus import GOVERNMENT_KEY, INDICATOR_BUCKET, REGISTER_BUCKET, Bus, consumer_key
 from services.core.codec import decode_manifest
 from services.core.errors import BusError
 from services.core.log import Logger
@@ -22,7 +21,7 @@ from services.register.bus import CURRENT_KEY, follow_register
 
 __all__ = ["Feed"]
 
-_CATCH_UP_SECONDS = 2.0  # without any news: a block that never comes must not hold back the rest for long
+_CATCH_UP_SECONDS = 2.0  # without any new block: one that never comes must not hold back the rest for long
 _RETRY_SECONDS = 0.2
 
 
@@ -34,80 +33,82 @@ class Feed:
         self._model = model
         self._hub = hub
         self._log = log
-        self._moved = asyncio.Event()
+        self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Feed until cancelled. Raises BusError when what the bus holds as the register cannot be trusted."""
+        """Feed until cancelled. Raises BusError when the register on the bus cannot be trusted."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow_register())
-                known = await self._agencies_now()
-                group.create_task(self._follow_agencies(known))
+                payloads = await self._read_agencies()
+                group.create_task(self._follow_agencies(payloads))
                 group.create_task(self._follow_government())
         except ExceptionGroup as failures:
-            # One ends the others; the first one says why.
+            # The first failure cancelled the other tasks.
             raise failures.exceptions[0] from failures
 
     async def _follow_register(self) -> None:
         async for register in follow_register(self._bus):
-            self._model.take_register(RegisterView(register, await self._published(register)))
-            self._moved.set()
+            self._model.replace_register(RegisterView(register, await self._publication_time(register)))
+            self._changed.set()
             self._log.info("register_in_force", register_version=register.register_version, links=len(register.links))
 
-    async def _published(self, register: Register) -> float | None:
-        """When this register was published; None when the bus does not say, or has a newer one by now."""
+    async def _publication_time(self, register: Register) -> float | None:
+        """Return when this register was published; None when the bus does not answer, or has a newer one by now."""
         try:
             payload = await self._bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)
             manifest = None if payload is None else decode_manifest(payload)
         except (BusError, ValueError):
             return None
-        names = register.register_version, register.probe_version
-        return manifest.published if manifest and (manifest.register_version, manifest.probe_version) == names else None
+        versions = register.register_version, register.probe_version
+        if manifest is None or (manifest.register_version, manifest.probe_version) != versions:
+            return None
+        return manifest.published
 
-    async def _agencies_now(self) -> dict[str, bytes]:
-        """Take in every agency's block there is, so that a government's block is never shown without them."""
+    async def _read_agencies(self) -> dict[str, bytes]:
+        """Take every agency's block, so that a government's block is never visible without them. Returns payloads by key."""
         while True:
             try:
-                known = await self._bus.kv_all(INDICATOR_BUCKET, block_key("*"))
+                payloads = await self._bus.kv_all(INDICATOR_BUCKET, consumer_key("*"))
             except BusError as error:
                 self._log.warning("blocks_read_failed", reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            for key, payload in known.items():
-                self._take(key, payload)
-            return known
+            for key, payload in payloads.items():
+                self._replace(key, payload)
+            return payloads
 
-    async def _follow_agencies(self, known: dict[str, bytes]) -> None:
-        async for key, payload in self._bus.kv_follow(INDICATOR_BUCKET, block_key("*")):
-            if payload is None or known.pop(key, None) != payload:
-                self._take(key, payload)
-            self._moved.set()
+    async def _follow_agencies(self, taken: dict[str, bytes]) -> None:
+        async for key, payload in self._bus.kv_follow(INDICATOR_BUCKET, consumer_key("*")):
+            if payload is None or taken.pop(key, None) != payload:
+                self._replace(key, payload)
+            self._changed.set()
 
     async def _follow_government(self) -> None:
-        async for key, payload in self._bus.kv_follow(INDICATOR_BUCKET, GOVERNMENT_BLOCK):
-            block = self._decoded(key, payload)
+        async for key, payload in self._bus.kv_follow(INDICATOR_BUCKET, GOVERNMENT_KEY):
+            block = self._decode(key, payload)
             if block is not None:
-                await self._caught_up(block.as_of)
-                self._hub.publish(self._model.take_block(key, block))
+                await self._wait_for_agencies(block.as_of)
+                self._hub.publish(self._model.replace_block(key, block))
             elif payload is None:
-                self._hub.publish(self._model.take_block(key, None))
+                self._hub.publish(self._model.replace_block(key, None))
 
-    async def _caught_up(self, as_of: int) -> None:
+    async def _wait_for_agencies(self, as_of: int) -> None:
         try:
             while not self._model.agencies_reach(as_of):
-                self._moved.clear()
+                self._changed.clear()
                 async with asyncio.timeout(_CATCH_UP_SECONDS):
-                    await self._moved.wait()
+                    await self._changed.wait()
         except TimeoutError:
             self._log.warning("agencies_behind", as_of=as_of)
 
-    def _take(self, key: str, payload: bytes | None) -> None:
-        block = self._decoded(key, payload)
+    def _replace(self, key: str, payload: bytes | None) -> None:
+        block = self._decode(key, payload)
         if block is not None or payload is None:
-            self._hub.publish(self._model.take_block(key, block))
+            self._hub.publish(self._model.replace_block(key, block))
 
-    def _decoded(self, key: str, payload: bytes | None) -> BlockReader | None:
-        """The block; None when it was deleted or cannot be read: what was known before is still true as of its time."""
+    def _decode(self, key: str, payload: bytes | None) -> BlockReader | None:
+        """Return the block; None when it was deleted or is unreadable: the one before is still true as of its time."""
         if payload is None:
             return None
         try:

@@ -1,171 +1,143 @@
-"""What the api knows: the register in force and every published indicator, in memory, ready to be sent."""
+"""The register in force and every published indicator, in memory."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, OrderedDict
+from functools import partial
 
 from services.api.errors import InvalidRequestError, NotApplicableError, RequestError, UnavailableError
-from services.api.model.published import Published
+from services.api.model.published import BlockChange, PublishedIndicator
 from services.api.model.register_view import RegisterView
 from services.core.blocks import BlockReader, IndicatorKey
-from services.core.model import IndicatorKind, Register
+from services.core.bus import GOVERNMENT_KEY, consumer_key
+from services.core.model import IndicatorKind
 
-__all__ = ["GOVERNMENT_BLOCK", "Change", "ReadModel", "block_key", "named_kind"]
+__all__ = ["ReadModel", "parse_kind"]
 
-GOVERNMENT_BLOCK = "government"
-_CONSUMER_BLOCK = "consumer."
-_ROWS_KEPT = 256
-
-
-def block_key(agency: str) -> str:
-    """Key in bucket `indicator` of what is published about one consumer agency."""
-    return f"{_CONSUMER_BLOCK}{agency}"
+_MAX_INDEXED_BLOCKS = 256
 
 
-def named_kind(number: int) -> IndicatorKind:
+def parse_kind(number: int) -> IndicatorKind:
     """Return the kind of this number. Raises RequestError for a number that is none."""
     try:
         return IndicatorKind(number)
     except ValueError as error:
         kinds = ", ".join(kind.label for kind in IndicatorKind)
         raise InvalidRequestError(
-            "KIND_UNKNOWN",
-            f"kind {number} is none: ask for one of {kinds}",
-            kind=str(number),
+            "KIND_UNKNOWN", f"kind {number} is none: ask for one of {kinds}", kind=str(number)
         ) from error
 
 
 class ReadModel:
-    """The picture the api answers from. Blocks replace each other whole, and are read as far as they are asked for: what
-    was asked once is a dictionary hit until there is a newer block.
+    """What the api answers from. Blocks replace each other whole; an indicator is read from its block when requested.
 
-    ``whole`` is the newest set of blocks of the register's agencies that were published together: what sums over
-    several agencies' evidence is taken from there, so that an explanation never mixes two refreshes.
+    ``blocks`` are the newest blocks by key. ``whole`` is the newest set of blocks of the register's agencies that were
+    published together: sums over several agencies are taken from it, so that an answer never mixes two refreshes.
     """
 
     def __init__(self) -> None:
         self.blocks: dict[str, BlockReader] = {}
         self.whole: dict[str, BlockReader] = {}
         self._view: RegisterView | None = None
-        self._published: dict[IndicatorKey, Published] = {}  # what was asked for, of the newest blocks
-        self._asked: dict[str, dict[IndicatorKey, Published]] = {}  # the same by block
-        self._rows: dict[str, None] = {}  # the blocks last looked into
+        self._requested: dict[IndicatorKey, PublishedIndicator] = {}  # of the newest blocks
+        self._requested_of: dict[str, dict[IndicatorKey, PublishedIndicator]] = {}  # the same by block
+        self._indexed: OrderedDict[str, None] = OrderedDict()  # blocks with an index of their rows, newest use last
+        # Register version and as_of of each block of an agency in the register, and how many blocks have them.
         self._stamps: dict[str, tuple[str, int]] = {}
-        self._stamped: Counter[tuple[str, int]] = Counter()
-        self._moments: Counter[int] = Counter()  # as_of of agencies' blocks
+        self._stamp_counts: Counter[tuple[str, int]] = Counter()
+        self._agency_moments: Counter[int] = Counter()
 
     @property
     def complete(self) -> bool:
         """Whether the register and the government's indicators are there."""
-        return self._view is not None and GOVERNMENT_BLOCK in self.blocks
+        return self._view is not None and GOVERNMENT_KEY in self.blocks
 
     @property
     def current(self) -> RegisterView | None:
-        """The register in force, None as long as there is none."""
+        """The register in force, None before there is one."""
         return self._view
 
     @property
     def view(self) -> RegisterView:
-        """The register in force. Raises RequestError as long as there is none."""
+        """The register in force. Raises RequestError before there is one."""
         if self._view is None:
-            raise UnavailableError(
-                "REGISTER_UNPUBLISHED",
-                "no register is in force yet: publish one, or retry",
-            )
+            raise UnavailableError("REGISTER_UNPUBLISHED", "no register is in force yet: publish one, or retry")
         return self._view
 
-    def take_register(self, view: RegisterView) -> None:
-        """Take in a new version of the register."""
+    def replace_register(self, view: RegisterView) -> None:
+        """Put a new version of the register in force."""
         self._view = view
         for key in {*self._stamps, *self.blocks}:
-            self._stamp(key)
-        self._settle()
+            self._update_stamp(key)
+        self._update_whole()
 
-    def take_block(self, key: str, block: BlockReader | None) -> Change:
-        """Take in a block, None when it was deleted. Returns what to ask for what changed, for watchers."""
+    def replace_block(self, key: str, block: BlockReader | None) -> BlockChange:
+        """Replace a block, with None when it was deleted. Returns what changed, for watchers."""
         before = self.blocks.pop(key, None)
         if block is not None:
             self.blocks[key] = block
-        asked = self._asked.pop(key, {})
-        for place in asked:
-            del self._published[place]
-        self._stamp(key)
-        self._settle()
-        return Change(self, key, before, block, asked)
+        requested = self._requested_of.pop(key, {})
+        for indicator_key in requested:
+            del self._requested[indicator_key]
+        self._update_stamp(key)
+        self._update_whole()
+        return BlockChange(before, block, requested=requested, published=partial(self._published, key))
 
     def agencies_reach(self, as_of: int) -> bool:
-        """Whether no agency's block of the register in force is older than this moment.
+        """Whether no agency's block of the register in force is older than ``as_of``.
 
-        As long as there is no government's block, also whether each agency that links are required of has one.
+        Before the first government's block, also whether every agency that must make an inquiry has a block.
         """
-        if any(moment < as_of for moment in self._moments):
+        if any(moment < as_of for moment in self._agency_moments):
             return False
-        if GOVERNMENT_BLOCK in self.blocks:
+        if GOVERNMENT_KEY in self.blocks:
             return True
-        return self._view is not None and all(block_key(one) in self._stamps for one in self._view.consumers)
+        return self._view is not None and all(consumer_key(agency) in self._stamps for agency in self._view.consumers)
 
-    def find(self, kind: int, entity: str, window_days: int) -> Published | None:
-        """Return what is published under exactly this name, if anything is."""
-        place = kind, entity, window_days
-        found = self._published.get(place)
-        if found is None and self._view is not None:
-            key = self._key_of(self._view.register, kind, entity)
-            found = None if key is None else self.published_in(key, place)
-        return found
+    def find(self, kind: int, entity: str, window_days: int) -> PublishedIndicator | None:
+        """Return what is published under exactly this name, None where nothing is."""
+        key = kind, entity, window_days
+        indicator = self._requested.get(key)
+        if indicator is None and self._view is not None:
+            block = self._view.block_key(kind, entity)
+            indicator = None if block is None else self._published(block, key)
+        return indicator
 
-    def published_in(self, key: str, place: IndicatorKey) -> Published | None:
-        """Return what a block says of a place; made once, and kept until there is a newer block."""
-        found = self._published.get(place)
-        block = self.blocks.get(key)
-        if found is None and block is not None:
-            indicator = block.find(place)
-            self._keep_rows(key)
-            if indicator is not None:
-                found = self._published[place] = self._asked.setdefault(key, {})[place] = Published(indicator)
-        return found
-
-    def _keep_rows(self, key: str) -> None:
-        """Keep in mind where the rows of blocks are that were asked last, and no more of them: it takes memory."""
-        self._rows.pop(key, None)
-        self._rows[key] = None
-        if len(self._rows) > _ROWS_KEPT:
-            oldest = next(iter(self._rows))
-            del self._rows[oldest]
-            if (block := self.blocks.get(oldest)) is not None:
-                block.forget()
-
-    def _key_of(self, register: Register, kind: int, entity: str) -> str | None:
-        """The block an entity's indicator is in, None for one the register does not know."""
-        match kind:
-            case IndicatorKind.LINK:
-                link = register.links.get(entity)
-                return None if link is None else block_key(register.consumer(link))
-            case IndicatorKind.SERVICE:
-                service = register.services.get(entity)
-                return None if service is None else block_key(service.agency)
-            case IndicatorKind.ENDPOINT:
-                endpoint = register.endpoints.get(entity)
-                return None if endpoint is None else block_key(endpoint.agency)
-            case IndicatorKind.CONSUMER:
-                return block_key(entity)
-            case _:
-                return GOVERNMENT_BLOCK
-
-    def get(self, kind: int, entity: str, window_days: int) -> Published:
-        """Return the indicator asked for; an empty id is the government's, window 0 the policy's default.
+    def get(self, kind: int, entity: str, window_days: int) -> PublishedIndicator:
+        """Return an indicator; an empty id is the government's, window 0 the policy's default.
 
         Raises RequestError: unknown kind, window or entity; nothing published; nothing ever to be published.
         """
-        found = self._published.get((kind, entity, window_days))
-        if found is not None:
-            return found
-        asked, days = named_kind(kind), self.view.window(window_days)
-        name = self.view.entity(asked, entity)
-        found = self.find(asked, name, days)
-        if found is None:
-            raise self._missing(asked, name, days)
-        return found
+        indicator = self._requested.get((kind, entity, window_days))
+        if indicator is not None:
+            return indicator
+        parsed, days = parse_kind(kind), self.view.window(window_days)
+        name = self.view.entity(parsed, entity)
+        indicator = self.find(parsed, name, days)
+        if indicator is None:
+            raise self._missing(parsed, name, days)
+        return indicator
+
+    def _published(self, block_key: str, key: IndicatorKey) -> PublishedIndicator | None:
+        """Return an indicator of a block, kept in memory until there is a newer block."""
+        indicator = self._requested.get(key)
+        block = self.blocks.get(block_key)
+        if indicator is None and block is not None:
+            message = block.find(key)
+            self._limit_indexes(block_key)
+            if message is not None:
+                indicator = self._requested[key] = PublishedIndicator(message)
+                self._requested_of.setdefault(block_key, {})[key] = indicator
+        return indicator
+
+    def _limit_indexes(self, block_key: str) -> None:
+        """Drop the row index of the block that was used least recently, beyond a number of blocks: indexes take memory."""
+        self._indexed[block_key] = None
+        self._indexed.move_to_end(block_key)
+        if len(self._indexed) > _MAX_INDEXED_BLOCKS:
+            oldest, _ = self._indexed.popitem(last=False)
+            if (block := self.blocks.get(oldest)) is not None:
+                block.forget()
 
     def _missing(self, kind: IndicatorKind, entity: str, days: int) -> RequestError:
         about = {"kind": kind.label, "id": entity, "window_days": str(days)}
@@ -173,9 +145,7 @@ class ReadModel:
         if never or self._is_current():
             why = "has no required link in the register" if never else f"has nothing in force in the last {days} days"
             return NotApplicableError(
-                "NOT_APPLICABLE",
-                f"{kind.label} `{entity}` {why}, so it has no indicator",
-                **about,
+                "NOT_APPLICABLE", f"{kind.label} `{entity}` {why}, so it has no indicator", **about
             )
         return UnavailableError(
             "INDICATOR_UNPUBLISHED",
@@ -185,66 +155,29 @@ class ReadModel:
 
     def _is_current(self) -> bool:
         """Whether the newest blocks were all published together, and are of the register in force."""
-        if GOVERNMENT_BLOCK not in self.blocks:
-            return False  # it comes last; until then the first refresh is not whole
-        return len(self._stamped) == 1 and next(iter(self._stamped))[0] == self.view.register.register_version
+        if GOVERNMENT_KEY not in self.blocks:
+            return False  # it comes last; until then the first refresh is incomplete
+        return [version for version, _ in self._stamp_counts] == [self.view.register.register_version]
 
-    def _stamp(self, key: str) -> None:
-        """Note what a block was published with, if it is one of those published together for the register in force."""
+    def _update_stamp(self, key: str) -> None:
+        """Note which register and moment a block is of, if the register in force has its agency."""
         before = self._stamps.pop(key, None)
         if before is not None:
             self._count(key, before, -1)
         block = self.blocks.get(key)
-        if block is None or self._view is None:
-            return
-        if key == GOVERNMENT_BLOCK or key.removeprefix(_CONSUMER_BLOCK) in self._view.register.agencies:
+        if block is not None and self._view is not None and (key == GOVERNMENT_KEY or key in self._view.consumer_keys):
             self._stamps[key] = block.register_version, block.as_of
             self._count(key, self._stamps[key], 1)
 
-    def _count(self, key: str, stamp: tuple[str, int], by: int) -> None:
-        self._stamped[stamp] += by
-        if not self._stamped[stamp]:
-            del self._stamped[stamp]
-        if key != GOVERNMENT_BLOCK:
-            self._moments[stamp[1]] += by
-            if not self._moments[stamp[1]]:
-                del self._moments[stamp[1]]
+    def _count(self, key: str, stamp: tuple[str, int], change: int) -> None:
+        self._stamp_counts[stamp] += change
+        if not self._stamp_counts[stamp]:
+            del self._stamp_counts[stamp]
+        if key != GOVERNMENT_KEY:
+            self._agency_moments[stamp[1]] += change
+            if not self._agency_moments[stamp[1]]:
+                del self._agency_moments[stamp[1]]
 
-    def _settle(self) -> None:
-        if len(self._stamped) == 1 and GOVERNMENT_BLOCK in self._stamps:
+    def _update_whole(self) -> None:
+        if len(self._stamp_counts) == 1 and GOVERNMENT_KEY in self._stamps:
             self.whole = {key: self.blocks[key] for key in self._stamps}
-
-
-class Change:
-    """One block in place of another, and what of it is news."""
-
-    def __init__(
-        self,
-        model: ReadModel,
-        key: str,
-        before: BlockReader | None,
-        after: BlockReader | None,
-        asked: Mapping[IndicatorKey, Published],
-    ) -> None:
-        self._model = model
-        self._key = key
-        self._before = before
-        self._after = after
-        self._asked = asked
-
-    def places(self) -> Iterable[IndicatorKey]:
-        """What the new block has indicators of."""
-        return () if self._after is None else self._after.places()
-
-    def __len__(self) -> int:
-        return 0 if self._after is None else len(self._after)
-
-    def news(self, place: IndicatorKey) -> Published | None:
-        """Return what is published now of a place; None where nothing is, or nothing that a watcher is to be told."""
-        here = self._after is not None and place in self._after
-        new = self._model.published_in(self._key, place) if here else None
-        if new is None or self._before is None or self._before.as_of != new.indicator.as_of:
-            return new
-        earlier = self._asked.get(place)
-        old = self._before.find(place) if earlier is None else earlier.indicator
-        return new if old is None or new.differs_from(old) else None

@@ -1,4 +1,4 @@
-"""The register in force, arranged for questions: who is known, in which sector, with which links."""
+"""The register in force with look-ups for requests: entities by kind and sector, links by their parties."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from services.api.errors import InvalidRequestError, UnknownEntityError
+from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import IndicatorKind, Link, Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import RegisterArrays
 
 __all__ = ["RegisterView"]
 
-_NOUN = {IndicatorKind.CONSUMER: "agency", IndicatorKind.PROVIDER: "agency"}
+_NOUNS = {IndicatorKind.CONSUMER: "agency", IndicatorKind.PROVIDER: "agency"}
 
 
 class RegisterView:
-    """One version of the register with its look-ups, each made once when first needed.
+    """One version of the register; each look-up is made when first needed.
 
-    ``published`` is when it was published, in epoch seconds, where that is known.
+    ``published`` is when it was published, in epoch seconds, None where that is unknown.
     """
 
     def __init__(self, register: Register, published: float | None = None) -> None:
@@ -35,13 +36,18 @@ class RegisterView:
         return RegisterArrays.of(self.register)
 
     def position(self, link: str) -> int:
-        """Return where in the register a link of the register is."""
+        """Return the position of a link of the register in ``arrays``."""
         return bisect_left(self.arrays.links, link)
 
     @cached_property
     def consumers(self) -> frozenset[str]:
-        """Every agency that has to make an inquiry."""
+        """Every agency that must make an inquiry."""
         return frozenset(map(self.register.consumer, self.register.links.values()))
+
+    @cached_property
+    def consumer_keys(self) -> frozenset[str]:
+        """The keys of the agencies' blocks."""
+        return frozenset(map(consumer_key, self.register.agencies))
 
     @cached_property
     def sectors(self) -> tuple[str, ...]:
@@ -51,47 +57,47 @@ class RegisterView:
     @cached_property
     def links_by(self) -> dict[str, dict[str, tuple[str, ...]]]:
         """Sorted link ids by ``consumer``, ``provider`` and ``service``, each by id."""
-        found: dict[str, defaultdict[str, list[str]]] = {
+        groups: dict[str, defaultdict[str, list[str]]] = {
             role: defaultdict(list) for role in ("consumer", "provider", "service")
         }
         for link in sorted(self.register.links.values(), key=lambda link: link.id):
-            found["consumer"][self.register.consumer(link)].append(link.id)
-            found["provider"][link.provider].append(link.id)
-            found["service"][link.service].append(link.id)
-        return {role: {one: tuple(ids) for one, ids in groups.items()} for role, groups in found.items()}
+            groups["consumer"][self.register.consumer(link)].append(link.id)
+            groups["provider"][link.provider].append(link.id)
+            groups["service"][link.service].append(link.id)
+        return {role: {entity: tuple(ids) for entity, ids in group.items()} for role, group in groups.items()}
 
-    def window(self, asked: int) -> int:
-        """Return the window asked for, 0 being the policy's default. Raises RequestError for one it does not have."""
+    def window(self, days: int) -> int:
+        """Return a window of the policy, the default for 0. Raises RequestError for one that the policy does not have."""
         policy = self.register.policy
-        if asked == 0:
+        if days == 0:
             return policy.default_window
-        if asked not in policy.windows_days:
-            has = ", ".join(str(days) for days in policy.windows_days)
+        if days not in policy.windows_days:
+            windows = ", ".join(map(str, policy.windows_days))
             raise InvalidRequestError(
                 "WINDOW_UNKNOWN",
-                f"there is no window of {asked} days: the policy has {has}",
-                window_days=str(asked),
-                windows_days=has,
+                f"there is no window of {days} days: the policy has {windows}",
+                window_days=str(days),
+                windows_days=windows,
             )
-        return asked
+        return days
 
-    def entity(self, kind: IndicatorKind, asked: str) -> str:
-        """Return the id asked for, the government's when empty. Raises RequestError for one the register does not know."""
-        if kind is IndicatorKind.GOVERNMENT and not asked:
+    def entity(self, kind: IndicatorKind, entity: str) -> str:
+        """Return an id of the register, the government's for "". Raises RequestError for one that it does not have."""
+        if kind is IndicatorKind.GOVERNMENT and not entity:
             return self.register.policy.government.id
-        noun = _NOUN.get(kind, kind.label)
-        if not asked:
+        noun = _NOUNS.get(kind, kind.label)
+        if not entity:
             raise InvalidRequestError("ID_MISSING", f"a {kind.label} is asked for without an id: name one")
-        if not self.knows(kind, asked):
+        if not self.knows(kind, entity):
             raise UnknownEntityError(
                 f"{noun.upper()}_UNKNOWN",
-                f"the register in force knows no {noun} `{asked}`",
-                **{noun: asked, "register_version": self.register.register_version},
+                f"the register in force knows no {noun} `{entity}`",
+                **{noun: entity, "register_version": self.register.register_version},
             )
-        return asked
+        return entity
 
     def knows(self, kind: IndicatorKind, entity: str) -> bool:
-        """Whether the register in force has this entity."""
+        """Whether the register has this entity."""
         register = self.register
         match kind:
             case IndicatorKind.GOVERNMENT:
@@ -108,18 +114,21 @@ class RegisterView:
                 return entity in register.endpoints
 
     def ids(self, kind: IndicatorKind, sector: str = "") -> tuple[str, ...]:
-        """Return the sorted ids of a kind, those of one sector only if one is given."""
+        """Return the sorted ids of a kind, of one sector only unless it is ""."""
         key = kind, sector
         if key not in self._ids:
-            owners = self._owners(kind)
             agencies = self.register.agencies
             self._ids[key] = tuple(
-                sorted(one for one, owner in owners.items() if not sector or agencies[owner].sector == sector)
+                sorted(
+                    entity
+                    for entity, owner in self._owners(kind).items()
+                    if not sector or agencies[owner].sector == sector
+                )
             )
         return self._ids[key]
 
     def _owners(self, kind: IndicatorKind) -> dict[str, str]:
-        """The agency behind each entity of a kind; those without one (government, sectors) own themselves."""
+        """Return the agency behind each entity of a kind, "" for the government and sectors."""
         register = self.register
         match kind:
             case IndicatorKind.GOVERNMENT:
@@ -135,18 +144,35 @@ class RegisterView:
             case IndicatorKind.ENDPOINT:
                 return {endpoint.id: endpoint.agency for endpoint in register.endpoints.values()}
 
+    def block_key(self, kind: int, entity: str) -> str | None:
+        """Return the key of the block with an entity's indicator, None for an entity that the register does not have."""
+        register = self.register
+        match kind:
+            case IndicatorKind.CONSUMER:
+                return consumer_key(entity)
+            case IndicatorKind.SERVICE:
+                service = register.services.get(entity)
+                return None if service is None else consumer_key(service.agency)
+            case IndicatorKind.LINK:
+                link = register.links.get(entity)
+                return None if link is None else consumer_key(register.consumer(link))
+            case IndicatorKind.ENDPOINT:
+                endpoint = register.endpoints.get(entity)
+                return None if endpoint is None else consumer_key(endpoint.agency)
+            case _:
+                return GOVERNMENT_KEY
+
     def links(self, *, consumer: str = "", provider: str = "", service: str = "") -> Sequence[str]:
         """Return the sorted ids of the links that match every filter given. Raises RequestError for unknown ids."""
-        wanted = {"consumer": consumer, "provider": provider, "service": service}
         groups: list[tuple[str, ...]] = []
-        for role, entity in wanted.items():
+        for role, entity in (("consumer", consumer), ("provider", provider), ("service", service)):
             if entity:
                 self.entity(IndicatorKind.SERVICE if role == "service" else IndicatorKind.CONSUMER, entity)
                 groups.append(self.links_by[role].get(entity, ()))
         if not groups:
             return self.ids(IndicatorKind.LINK)
         smallest = min(groups, key=len)
-        return [one for one in smallest if self._matches(self.register.links[one], consumer, provider, service)]
+        return [link for link in smallest if self._matches(self.register.links[link], consumer, provider, service)]
 
     def _matches(self, link: Link, consumer: str, provider: str, service: str) -> bool:
         return (

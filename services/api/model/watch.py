@@ -1,4 +1,4 @@
-"""Who is told of changes: each watcher holds the newest unsent indicator of every entity it watches, and no more."""
+"""Watches of indicators: each holds the newest unsent indicator of every entity it is about, and no more."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from contextlib import contextmanager
 from prometheus_client import Gauge
 
 from services.api.errors import UnavailableError
-from services.api.model.published import Published
-from services.api.model.read_model import Change
+from services.api.model.published import BlockChange, PublishedIndicator
+from services.core.blocks import IndicatorKey
 
 __all__ = ["Watch", "WatchHub"]
 
 
 class Watch:
-    """One watcher's unsent indicators. A slow watcher skips what was replaced before it could be sent."""
+    """One watcher's unsent indicators. A slow watcher skips those that were replaced before they could be sent."""
 
     def __init__(self) -> None:
-        self._unsent: OrderedDict[str, Published] = OrderedDict()
+        self._unsent: OrderedDict[str, PublishedIndicator] = OrderedDict()
         self._wake = asyncio.Event()
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._unsent)
 
-    def offer(self, published: Published) -> None:
-        """Hold this for sending, in place of anything older about the same entity."""
-        self._unsent[published.indicator.id] = published
+    def offer(self, indicator: PublishedIndicator) -> None:
+        """Hold an indicator for sending, in place of an older one of the same entity."""
+        self._unsent[indicator.message.id] = indicator
         self._wake.set()
 
     def close(self) -> None:
@@ -37,7 +37,7 @@ class Watch:
         self._closed = True
         self._wake.set()
 
-    async def changes(self) -> AsyncIterator[Published]:
+    async def changes(self) -> AsyncIterator[PublishedIndicator]:
         """Yield what is held, waiting when there is nothing. Raises RequestError once the watch is closed."""
         while True:
             await self._wake.wait()
@@ -50,21 +50,21 @@ class Watch:
 
 
 class WatchHub:
-    """Every watch, by what it watches."""
+    """Every watch, by entity and by kind."""
 
     def __init__(self, watchers: Gauge) -> None:
         self._watchers = watchers
-        self._by_entity: defaultdict[tuple[int, str, int], set[Watch]] = defaultdict(set)
+        self._by_key: defaultdict[IndicatorKey, set[Watch]] = defaultdict(set)
         self._by_kind: defaultdict[tuple[int, int], set[Watch]] = defaultdict(set)
         self._watches: set[Watch] = set()
         self._closed = False
 
     @contextmanager
     def watch(self, kind: int, window_days: int, ids: Iterable[str]) -> Iterator[Watch]:
-        """Watch entities of a kind, every one of them when ``ids`` is empty, for as long as the context lasts."""
+        """Watch entities of a kind, all of them when ``ids`` is empty."""
         watch = Watch()
-        places = [(kind, one, window_days) for one in ids]
-        groups = [self._by_entity[place] for place in places] or [self._by_kind[kind, window_days]]
+        keys = [(kind, entity, window_days) for entity in ids]
+        groups = [self._by_key[key] for key in keys] or [self._by_kind[kind, window_days]]
         for group in (*groups, self._watches):
             group.add(watch)
         self._watchers.inc()
@@ -75,29 +75,29 @@ class WatchHub:
         finally:
             for group in (*groups, self._watches):
                 group.discard(watch)
-            for place in places:
-                if not self._by_entity.get(place, True):
-                    del self._by_entity[place]
+            for key in keys:
+                if not self._by_key.get(key, True):
+                    del self._by_key[key]
             self._watchers.dec()
 
-    def publish(self, change: Change) -> None:
-        """Offer what is news to those who watch it. What nobody watches is not looked at."""
+    def publish(self, change: BlockChange) -> None:
+        """Offer what changed to its watchers. Indicators without a watcher are not read."""
         if not self._watches or not len(change):
             return
         kinds = {kind for kind, watches in self._by_kind.items() if watches}
-        if kinds or len(change) < len(self._by_entity):
-            places = [one for one in change.places() if one in self._by_entity or (one[0], one[2]) in kinds]
+        if kinds or len(change) < len(self._by_key):
+            keys = [key for key in change.indicator_keys() if key in self._by_key or (key[0], key[2]) in kinds]
         else:
-            places = list(self._by_entity)
-        for place in places:
-            watches = [*self._by_entity.get(place, ()), *self._by_kind.get((place[0], place[2]), ())]
-            published = change.news(place) if watches else None
-            if published is not None:
+            keys = list(self._by_key)
+        for key in keys:
+            watches = [*self._by_key.get(key, ()), *self._by_kind.get((key[0], key[2]), ())]
+            indicator = change.update(key) if watches else None
+            if indicator is not None:
                 for watch in watches:
-                    watch.offer(published)
+                    watch.offer(indicator)
 
     def close(self) -> None:
-        """End every watch, those to come as well."""
+        """End every watch, later ones as well."""
         self._closed = True
         for watch in self._watches:
             watch.close()

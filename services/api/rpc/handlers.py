@@ -1,4 +1,4 @@
-"""From a servicer to gRPC handlers: one border where requests are counted and every failure gets its status."""
+"""gRPC handlers of a servicer's methods: every call is admitted, counted and timed, and every error gets its status."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from prometheus_client import Counter, Histogram
 
-from services.api.access.rules import Access
+from services.api.access.rules import AccessControl
 from services.api.errors import RequestError
 from services.api.rpc.status import abort, code_of
 from services.core.log import Logger
 
-__all__ = ["Answer", "Context", "Meters", "service_handlers"]
+__all__ = ["Answer", "Context", "RequestMetrics", "service_handlers"]
 
 Answer = Message | bytes
 """What a servicer's method returns: a message, or one that is serialised already."""
@@ -29,62 +29,61 @@ Answer = Message | bytes
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class Meters:
+class RequestMetrics:
     """Counts and times the calls of each method."""
 
     def __init__(self, requests: Counter, seconds: Histogram) -> None:
         self._requests = requests
         self._seconds = seconds
-        self._codes: dict[tuple[str, str], Counter] = {}
+        self._counters: dict[tuple[str, str], Counter] = {}
 
     def count(self, method: str, code: str) -> None:
         """Count one finished call."""
-        child = self._codes.get((method, code))
-        if child is None:
-            child = self._codes[method, code] = self._requests.labels(method=method, code=code)
-        child.inc()
+        counter = self._counters.get((method, code))
+        if counter is None:
+            counter = self._counters[method, code] = self._requests.labels(method=method, code=code)
+        counter.inc()
 
     def timer(self, method: str) -> Callable[[float], None]:
-        """Return what takes the seconds of each call of this method. Both series exist from now on."""
-        self._codes[method, "OK"] = self._requests.labels(method=method, code="OK")
+        """Return a function that takes the seconds of each call of a method. Both series exist from now on."""
+        self._counters[method, "OK"] = self._requests.labels(method=method, code="OK")
         return self._seconds.labels(method=method).observe
 
 
 def service_handlers(
-    service: ServiceDescriptor, servicer: object, access: Access, meters: Meters, log: Logger
+    service: ServiceDescriptor, servicer: object, access: AccessControl, metrics: RequestMetrics, log: Logger
 ) -> grpc.GenericRpcHandler:
-    """Return the handlers of an API service: method GetLink is answered by ``servicer.get_link(request, context)``, for
-    callers whom ``access`` admits.
+    """Return the handlers of an API service, where method GetLink is ``servicer.get_link(request, context)``.
 
     A streaming method is an async generator. AttributeError when the servicer lacks a method of the service.
     """
     return grpc.method_handlers_generic_handler(
         service.full_name,
         {
-            method.name: _handler(method, getattr(servicer, _snake(method.name)), access, meters, log)
+            method.name: _handler(method, getattr(servicer, _snake_case(method.name)), access, metrics, log)
             for method in service.methods
         },
     )
 
 
 def _handler(
-    method: MethodDescriptor, behaviour: Callable[..., Any], access: Access, meters: Meters, log: Logger
+    method: MethodDescriptor, behaviour: Callable[..., Any], access: AccessControl, metrics: RequestMetrics, log: Logger
 ) -> grpc.RpcMethodHandler[Any, Any]:
-    border = _Border(method.name, access, meters, log)
+    runner = _MethodRunner(method.name, access, metrics, log)
     request = GetMessageClass(method.input_type)
     if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(border.stream(behaviour), request.FromString, _serialised)
-    return grpc.unary_unary_rpc_method_handler(border.unary(behaviour), request.FromString, _serialised)
+        return grpc.unary_stream_rpc_method_handler(runner.stream(behaviour), request.FromString, _serialise)
+    return grpc.unary_unary_rpc_method_handler(runner.unary(behaviour), request.FromString, _serialise)
 
 
-class _Border:
+class _MethodRunner:
     """Runs the calls of one method."""
 
-    def __init__(self, method: str, access: Access, meters: Meters, log: Logger) -> None:
+    def __init__(self, method: str, access: AccessControl, metrics: RequestMetrics, log: Logger) -> None:
         self._method = method
         self._access = access
-        self._meters = meters
-        self._observe = meters.timer(method)
+        self._metrics = metrics
+        self._observe = metrics.timer(method)
         self._log = log
 
     def unary(self, behaviour: Callable[[Any, Context], Awaitable[Answer]]) -> Callable[[Any, Context], Awaitable[Any]]:
@@ -98,7 +97,7 @@ class _Border:
                 raise
             finally:
                 self._observe(perf_counter() - started)
-            self._meters.count(self._method, "OK")
+            self._metrics.count(self._method, "OK")
             return answer
 
         return call
@@ -118,25 +117,25 @@ class _Border:
                 raise
             finally:
                 self._observe(perf_counter() - started)
-            self._meters.count(self._method, "OK")
+            self._metrics.count(self._method, "OK")
 
         return call
 
     async def _fail(self, error: BaseException, context: Context) -> None:
         if isinstance(error, asyncio.CancelledError):
             late = context.time_remaining() is not None and context.time_remaining() <= 0
-            self._meters.count(self._method, "DEADLINE_EXCEEDED" if late else "CANCELLED")
+            self._metrics.count(self._method, "DEADLINE_EXCEEDED" if late else "CANCELLED")
             return
         if not isinstance(error, RequestError):
             self._log.error("call_failed", method=self._method, exc_info=error)
-            error = RequestError("INTERNAL", f"{self._method} failed inside the api: its log says why")
-        self._meters.count(self._method, code_of(error).name)
+            error = RequestError("INTERNAL", f"{self._method} failed inside the api: its log has the reason")
+        self._metrics.count(self._method, code_of(error).name)
         await abort(error, context)
 
 
-def _serialised(answer: Answer) -> bytes:
+def _serialise(answer: Answer) -> bytes:
     return answer if isinstance(answer, bytes) else answer.SerializeToString()
 
 
-def _snake(name: str) -> str:
+def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

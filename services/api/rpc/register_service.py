@@ -1,12 +1,12 @@
-"""RegisterService: what the register in force says."""
+"""RegisterService: the register in force."""
 
 from __future__ import annotations
 
 from peyvand.v1 import register_pb2, register_service_pb2
-from services.api.access.rules import caller
+from services.api.access.rules import current_caller
 from services.api.answers.register_messages import agency_message, evaluation_message, service_message
 from services.api.model.read_model import ReadModel
-from services.api.paging import cut
+from services.api.paging import page_of
 from services.api.rpc.handlers import Context
 from services.core.codec import to_timestamp
 from services.core.model import IndicatorKind
@@ -23,7 +23,7 @@ class RegisterServicer:
     async def get_register(
         self, _: register_service_pb2.GetRegisterRequest, __: Context
     ) -> register_service_pb2.GetRegisterResponse:
-        """Metadata and versions of the register in force, with how much it lists."""
+        """Return metadata and versions of the register in force, with how much it lists."""
         view = self._model.view
         register, policy = view.register, view.register.policy
         return register_service_pb2.GetRegisterResponse(
@@ -49,51 +49,51 @@ class RegisterServicer:
     async def list_agencies(
         self, request: register_service_pb2.ListAgenciesRequest, _: Context
     ) -> register_service_pb2.ListAgenciesResponse:
-        """Agencies in id order, of one sector if one is given."""
+        """Return agencies in id order, of one sector if one is given."""
         view = self._model.view
         if request.sector:
             view.entity(IndicatorKind.SECTOR, request.sector)
-        page = cut(
+        page = page_of(
             view.ids(IndicatorKind.CONSUMER, request.sector),
             ("ListAgencies", request.sector),
             size=request.page_size,
             token=request.page_token,
         )
         return register_service_pb2.ListAgenciesResponse(
-            agencies=[agency_message(view.register.agencies[one]) for one in page.ids],
+            agencies=[agency_message(view.register.agencies[agency]) for agency in page.ids],
             next_page_token=page.next_token,
         )
 
     async def list_services(
         self, request: register_service_pb2.ListServicesRequest, _: Context
     ) -> register_service_pb2.ListServicesResponse:
-        """Services in id order, of one agency if one is given."""
-        view = self._model.view
+        """Return services in id order, of one agency if one is given."""
+        view, caller = self._model.view, current_caller()
         if request.agency:
             view.entity(IndicatorKind.CONSUMER, request.agency)
-        services, who = view.register.services, caller()
-        page = cut(
+        services = view.register.services
+        page = page_of(
             view.ids(IndicatorKind.SERVICE),
             ("ListServices", request.agency),
             size=request.page_size,
             token=request.page_token,
-            shown=lambda one: (
-                (not request.agency or services[one].agency == request.agency)
-                and who.sees(IndicatorKind.SERVICE, one, view.register)
+            visible=lambda service: (
+                (not request.agency or services[service].agency == request.agency)
+                and caller.sees(IndicatorKind.SERVICE, service, view.register)
             ),
         )
         return register_service_pb2.ListServicesResponse(
-            services=[self._service(one) for one in page.ids], next_page_token=page.next_token
+            services=[self._service(service) for service in page.ids], next_page_token=page.next_token
         )
 
     async def list_evaluation_rounds(
         self, _: register_service_pb2.ListEvaluationRoundsRequest, __: Context
     ) -> register_service_pb2.ListEvaluationRoundsResponse:
-        """Official rounds as announced, and the growth that follows from them; nothing where the register lists none."""
+        """Return official rounds as announced, with the growth between them; nothing where the register lists none."""
         return evaluation_message(self._model.view.register)
 
-    def _service(self, entity: str) -> register_pb2.Service:
+    def _service(self, service: str) -> register_pb2.Service:
         view = self._model.view
-        links = view.links_by["service"].get(entity, ())
+        links = view.links_by["service"].get(service, ())
         absent = sum(view.register.links[link].absent for link in links)
-        return service_message(view.register.services[entity], required=len(links), absent=absent)
+        return service_message(view.register.services[service], required=len(links), absent=absent)

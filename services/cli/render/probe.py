@@ -20,7 +20,7 @@ from services.prober.attempt import ProbeResult
 from services.prober.checks import CheckResult, Verdict, explain
 from services.prober.observation import CertificateFacts, Failure, Observation, Phase
 
-__all__ = ["ProbeRun", "probe_line", "probe_report"]
+__all__ = ["ProbeRun", "run_line", "run_report"]
 
 _STYLES: Final = {Outcome.OK: "green", Outcome.UNKNOWN: "dim", Outcome.LATE: "yellow", Outcome.STALE: "yellow"}
 _MARKS: Final = {Verdict.PASSED: ("✓", "green"), Verdict.FAILED: ("✗", "red"), Verdict.NOT_JUDGED: ("·", "dim")}
@@ -44,7 +44,7 @@ class ProbeRun:
         return "endpoint" if item.target.endpoint else f"{item.consumer} asks {item.provider}"
 
 
-def probe_line(run: ProbeRun, width: int, *, narrow: bool = False) -> Text:
+def run_line(run: ProbeRun, width: int, *, narrow: bool = False) -> Text:
     """Return a run in one line: id in ``width`` columns, outcome, latency, reason, detail, parties.
 
     A ``narrow`` line goes without the latency.
@@ -60,7 +60,7 @@ def probe_line(run: ProbeRun, width: int, *, narrow: bool = False) -> Text:
     return text
 
 
-def probe_report(run: ProbeRun, width: int) -> RenderableType:
+def run_report(run: ProbeRun, width: int) -> RenderableType:
     """Return a run at length, for a terminal of ``width`` columns."""
     observation = run.result.observation
     parts: list[RenderableType] = [_headline(run)]

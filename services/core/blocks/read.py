@@ -1,34 +1,17 @@
-"""An IndicatorBlock as whoever answers from it keeps it: as it came, and read row by row when asked."""
+"""IndicatorBlocks of bucket `indicator` as they came from the bus, with rows read on demand as messages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from math import isnan
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from peyvand.v1 import block_pb2
+from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
 from services.core.blocks.link_evidence import EvidenceColumns, evidence_from_message
-from services.core.codec import (
-    ExchangeVolume,
-    reconciliation_from_message,
-    structure_from_message,
-    traffic_from_message,
-    volume_from_message,
-)
-from services.core.model import (
-    LOSS_STAGES,
-    Indicator,
-    IndicatorKind,
-    Interval,
-    Losses,
-    Reconciliation,
-    StrictShare,
-    Structure,
-    Traffic,
-)
+from services.core.model import LOSS_STAGES, IndicatorKind
 
 __all__ = ["COUNTS", "SHARES", "BlockReader", "IndicatorKey"]
 
@@ -41,15 +24,17 @@ SHARES = ("point", "lower", "upper", "known_share", *LOSS_STAGES, *_STRICT, *_IN
 COUNTS = ("links_required", "links_known", "links_absent")
 """Columns of counts, in the order of BlockColumns.counts."""
 
-_COLUMNS = ("kind", "id", "window_days", *SHARES[: -len(_INTERVAL)], *COUNTS)
-"""Columns that have a number in every row; intervals and levels are left out in blocks from before there were any."""
+_COLUMNS = ("kind", "id", "window_days", *SHARES, *COUNTS, "level")
 
 IndicatorKey = tuple[int, str, int]
 """What an indicator is of: the number of a kind, an id, days of a window."""
 
 
 class BlockReader:
-    """One value of the bucket, of at least one indicator. A million links are a gigabyte so, and four as objects."""
+    """One value of the bucket, of at least one indicator. A million links take a gigabyte so, and four as objects.
+
+    Messages that are part of the block must not be changed.
+    """
 
     def __init__(self, message: block_pb2.IndicatorBlock) -> None:
         self._message = message
@@ -60,7 +45,7 @@ class BlockReader:
 
     @classmethod
     def of(cls, payload: bytes) -> BlockReader:
-        """Take in a value. Raises ValueError when it is not a consistent IndicatorBlock, or has no indicator."""
+        """Read a value. Raises ValueError when it is not a consistent IndicatorBlock, or has no indicator."""
         try:
             message = block_pb2.IndicatorBlock.FromString(payload)
         except DecodeError as error:
@@ -68,130 +53,134 @@ class BlockReader:
         rows = len(message.kind)
         if not rows:
             raise ValueError("it holds no indicator")
-        # Of the time before there were intervals or levels these are empty.
-        if any(len(getattr(message, name)) != rows for name in _COLUMNS) or any(
-            len(column) not in (0, rows) for column in (message.interval_low, message.interval_high, message.level)
-        ):
+        if any(len(getattr(message, name)) != rows for name in _COLUMNS):
             raise ValueError("columns of different lengths")
         return cls(message)
 
     def __len__(self) -> int:
         return len(self._message.kind)
 
-    def places(self) -> Iterator[IndicatorKey]:
-        """What each row is of."""
+    def keys(self) -> Iterator[IndicatorKey]:
+        """Yield the key of each row."""
         message = self._message
         return zip(message.kind, message.id, message.window_days, strict=True)
 
-    def __contains__(self, place: IndicatorKey) -> bool:
-        return place in self._rows
+    def __contains__(self, key: IndicatorKey) -> bool:
+        return key in self._rows
 
     @cached_property
     def _rows(self) -> dict[IndicatorKey, int]:
-        return {place: row for row, place in enumerate(self.places())}
+        return {key: row for row, key in enumerate(self.keys())}
 
     @cached_property
-    def _read(self) -> Callable[[int], Indicator]:
-        return _reader(self._message)
+    def _read(self) -> Callable[[int], indicator_pb2.Indicator]:
+        return _row_reader(self._message)
 
     def forget(self) -> None:
-        """Let go of what makes finding and reading rows cheap; it is made again when needed."""
+        """Drop what makes finding and reading rows cheap; it is made again when needed."""
         self.__dict__.pop("_rows", None)
         self.__dict__.pop("_read", None)
 
-    def find(self, place: IndicatorKey) -> Indicator | None:
+    def find(self, key: IndicatorKey) -> indicator_pb2.Indicator | None:
         """Return one indicator, None where there is none."""
-        row = self._rows.get(place)
+        row = self._rows.get(key)
         return None if row is None else self._read(row)
 
-    def indicators(self) -> Iterator[Indicator]:
-        """Every row."""
+    def indicators(self) -> Iterator[indicator_pb2.Indicator]:
+        """Yield every row."""
         return map(self._read, range(len(self)))
 
     @property
     def windows(self) -> tuple[int, ...]:
-        """Days of the windows whose links' evidence is here."""
-        return tuple(one.window_days for one in self._message.links)
+        """Days of the windows whose links' evidence is in the block."""
+        return tuple(evidence.window_days for evidence in self._message.links)
 
     def evidence(self, window_days: int) -> EvidenceColumns | None:
         """Return what is known of one window's links, None where the block has none."""
-        for one in self._message.links:
-            if one.window_days == window_days:
-                return evidence_from_message(one)
+        for evidence in self._message.links:
+            if evidence.window_days == window_days:
+                return evidence_from_message(evidence)
         return None
 
     def column(self, name: str, kind: IndicatorKind, window_days: int) -> tuple[list[str], list[float]]:
         """Return ids and values of one column, point or level, for one kind and window; rows without a value left out."""
         message = self._message
         values = np.array(getattr(message, name), dtype=np.float64)
-        if not len(values):
-            return [], []
-        rows = np.array(message.kind) == kind
-        rows &= np.array(message.window_days) == window_days
-        rows &= ~np.isnan(values) if name == "point" else values >= 0
-        at = np.flatnonzero(rows)
-        ids = message.id
-        return [ids[row] for row in at.tolist()], values[at].tolist()
+        chosen = np.array(message.kind) == kind
+        chosen &= np.array(message.window_days) == window_days
+        chosen &= ~np.isnan(values) if name == "point" else values >= 0
+        rows, ids = np.flatnonzero(chosen), message.id
+        return [ids[row] for row in rows.tolist()], values[rows].tolist()
 
     @property
-    def exchanges(self) -> tuple[ExchangeVolume, ...]:
+    def exchanges(self) -> Sequence[block_pb2.ExchangeVolume]:
         """What the bus carried for this consumer."""
-        return tuple(map(volume_from_message, self._message.exchanges))
+        return self._message.exchanges
 
     @property
-    def structures(self) -> tuple[Structure, ...]:
-        """In the government's block, the structure over each window."""
-        return tuple(structure_from_message(one, self._message) for one in self._message.structures)
-
-    @property
-    def reconciliations(self) -> tuple[Reconciliation, ...]:
+    def reconciliations(self) -> Sequence[reconciliation_pb2.Reconciliation]:
         """Exchanges beside probes, of links."""
-        return tuple(map(reconciliation_from_message, self._message.reconciliations))
+        return self._message.reconciliations
 
     @property
-    def traffic(self) -> tuple[Traffic, ...]:
+    def traffic(self) -> Sequence[reconciliation_pb2.Traffic]:
         """In the government's block, what the buses carried over each window."""
-        return tuple(map(traffic_from_message, self._message.traffic))
+        return self._message.traffic
+
+    @property
+    def structures(self) -> Iterator[indicator_pb2.Structure]:
+        """In the government's block, the structure over each window, with the provenance of the block."""
+        block = self._message
+        provenance = indicator_pb2.Structure(
+            as_of=block.as_of,
+            register_version=block.register_version,
+            method_version=block.method_version,
+            evidence_sequence=block.evidence_sequence,
+        )
+        for message in block.structures:
+            structure = indicator_pb2.Structure()
+            structure.CopyFrom(message)
+            structure.MergeFrom(provenance)
+            yield structure
 
 
-def _reader(message: block_pb2.IndicatorBlock) -> Callable[[int], Indicator]:
-    """What gives the indicator in one row of a block whose columns are of one length; making it costs, using it little."""
-    kind, ids, window = message.kind, message.id, message.window_days
-    point, lower, upper, known_share = message.point, message.lower, message.upper, message.known_share
-    losses = [getattr(message, stage) for stage in LOSS_STAGES]
-    strict_point, strict_lower, strict_upper = message.strict_point, message.strict_lower, message.strict_upper
-    low, high, level = message.interval_low, message.interval_high, message.level
-    required, known, absent = message.links_required, message.links_known, message.links_absent
-    with_intervals, with_levels, certainty = len(low) > 0, len(level) > 0, message.interval_level
-    as_of, sequence = message.as_of.seconds, message.evidence_sequence
-    versions = message.register_version, message.probe_version, message.method_version
+def _row_reader(block: block_pb2.IndicatorBlock) -> Callable[[int], indicator_pb2.Indicator]:
+    """Return what reads a row. The columns are looked up once, as each look-up costs as much as reading some rows."""
+    kind, ids, window = block.kind, block.id, block.window_days
+    shares = [getattr(block, name) for name in ("point", "lower", "upper", "known_share", *_STRICT, *_INTERVAL)]
+    losses = [(name, getattr(block, name)) for name in LOSS_STAGES]
+    required, known, absent, level = block.links_required, block.links_known, block.links_absent, block.level
+    versions = block.register_version, block.probe_version, block.method_version
+    as_of, sequence, confidence = block.as_of, block.evidence_sequence, block.interval_level
 
-    def row_of(row: int) -> Indicator:
-        strict = StrictShare(_or_none(strict_point[row]), strict_lower[row], strict_upper[row])
-        interval = Interval(low[row], high[row], certainty) if with_intervals else None
-        return Indicator(
-            kind=IndicatorKind(kind[row]),
+    def read(row: int) -> indicator_pb2.Indicator:
+        point, lower, upper, known_share, strict_point, strict_lower, strict_upper, low, high = [
+            column[row] for column in shares
+        ]
+        strict = indicator_pb2.Strict(point=_or_none(strict_point), lower=strict_lower, upper=strict_upper)
+        return indicator_pb2.Indicator(
+            kind=kind[row],
             id=ids[row],
             window_days=window[row],
             as_of=as_of,
-            point=_or_none(point[row]),
-            lower=lower[row],
-            upper=upper[row],
-            known_share=known_share[row],
-            losses=Losses(*[loss[row] for loss in losses]),
-            strict=None if isnan(strict.lower) else strict,
-            interval=None if interval is None or isnan(interval.low) else interval,
+            point=_or_none(point),
+            lower=lower,
+            upper=upper,
+            known_share=known_share,
+            losses=indicator_pb2.Losses(**{name: column[row] for name, column in losses}),
+            strict=None if isnan(strict_lower) else strict,
+            interval=None if isnan(low) else indicator_pb2.Interval(low=low, high=high, level=confidence),
+            level=level[row] if level[row] >= 0 else None,
             links_required=required[row],
             links_known=known[row],
             links_absent=absent[row],
-            level=level[row] if with_levels and level[row] >= 0 else None,
             register_version=versions[0],
             probe_version=versions[1],
             method_version=versions[2],
             evidence_sequence=sequence,
         )
 
-    return row_of
+    return read
 
 
 def _or_none(value: float) -> float | None:

@@ -2,20 +2,21 @@
 
 from services.core.codec.beside_index import (
     ExchangeVolume,
-    reconciliation_from_message,
     reconciliation_to_message,
     set_index_to_message,
-    structure_from_message,
     structure_to_json,
     structure_to_message,
-    traffic_from_message,
     traffic_to_message,
-    volume_from_message,
     volume_to_message,
 )
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
 from services.core.codec.heartbeat import Heartbeat, decode_heartbeat, encode_heartbeat
-from services.core.codec.indicator import indicator_to_json, indicator_to_message, sensitivity_to_json
+from services.core.codec.indicator import (
+    indicator_to_json,
+    indicator_to_message,
+    losses_to_message,
+    sensitivity_to_json,
+)
 from services.core.codec.measurement import (
     decode_columns,
     decode_measurements,
@@ -44,13 +45,12 @@ __all__ = [
     "from_timestamp",
     "indicator_to_json",
     "indicator_to_message",
+    "losses_to_message",
     "measurement_from_json",
     "measurement_to_json",
-    "reconciliation_from_message",
     "reconciliation_to_message",
     "sensitivity_to_json",
     "set_index_to_message",
-    "structure_from_message",
     "structure_to_json",
     "structure_to_message",
     "summary_from_json",
@@ -58,8 +58,6 @@ __all__ = [
     "to_duration",
     "to_micros",
     "to_timestamp",
-    "traffic_from_message",
     "traffic_to_message",
-    "volume_from_message",
     "volume_to_message",
 ]

@@ -8,21 +8,17 @@ from peyvand.v1 import indicator_pb2
 from services.core.codec.units import to_timestamp
 from services.core.model import (
     Indicator,
-    IndicatorKind,
-    Interval,
     Losses,
-    RankBand,
     RankSensitivity,
     Sensitivity,
-    StrictShare,
 )
 
-__all__ = ["indicator_from_message", "indicator_to_json", "indicator_to_message", "sensitivity_to_json"]
+__all__ = ["indicator_to_json", "indicator_to_message", "losses_to_message", "sensitivity_to_json"]
 
 
 def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
     """The message of one indicator; point and strict are left unset where they do not apply."""
-    losses, strict = row.losses, row.strict
+    strict = row.strict
     return indicator_pb2.Indicator(
         kind=indicator_pb2.IndicatorKind.ValueType(row.kind),
         id=row.id,
@@ -36,13 +32,7 @@ def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
         lower=row.lower,
         upper=row.upper,
         known_share=row.known_share,
-        losses=indicator_pb2.Losses(
-            not_connected=losses.not_connected,
-            not_answered=losses.not_answered,
-            invalid=losses.invalid,
-            late=losses.late,
-            stale=losses.stale,
-        ),
+        losses=losses_to_message(row.losses),
         strict=indicator_pb2.Strict(point=strict.point, lower=strict.lower, upper=strict.upper) if strict else None,
         level=row.level,
         rank_band=indicator_pb2.RankBand(low=row.rank_band.low, high=row.rank_band.high) if row.rank_band else None,
@@ -55,34 +45,14 @@ def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
     )
 
 
-def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
-    """The indicator a message carries."""
-    losses, strict = message.losses, message.strict
-    return Indicator(
-        kind=IndicatorKind(message.kind),
-        id=message.id,
-        window_days=message.window_days,
-        as_of=message.as_of.seconds,
-        point=message.point if message.HasField("point") else None,
-        lower=message.lower,
-        upper=message.upper,
-        known_share=message.known_share,
-        losses=Losses(losses.not_connected, losses.not_answered, losses.invalid, losses.late, losses.stale),
-        strict=StrictShare(strict.point if strict.HasField("point") else None, strict.lower, strict.upper)
-        if message.HasField("strict")
-        else None,
-        interval=Interval(message.interval.low, message.interval.high, message.interval.level)
-        if message.HasField("interval")
-        else None,
-        links_required=message.links_required,
-        links_known=message.links_known,
-        links_absent=message.links_absent,
-        register_version=message.register_version,
-        probe_version=message.probe_version,
-        method_version=message.method_version,
-        evidence_sequence=message.evidence_sequence,
-        level=message.level if message.HasField("level") else None,
-        rank_band=RankBand(message.rank_band.low, message.rank_band.high) if message.HasField("rank_band") else None,
+def losses_to_message(losses: Losses) -> indicator_pb2.Losses:
+    """The message of losses by stage."""
+    return indicator_pb2.Losses(
+        not_connected=losses.not_connected,
+        not_answered=losses.not_answered,
+        invalid=losses.invalid,
+        late=losses.late,
+        stale=losses.stale,
     )
 
 

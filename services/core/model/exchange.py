@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 __all__ = [
     "DURATION_BUCKETS",
@@ -199,7 +199,24 @@ class Traffic:
     as_of: int | None = None
 
 
-def link_findings(one: Reconciliation) -> tuple[str, ...]:
-    """Return which of FINDINGS hold of a link."""
-    held = (one.silent, one.disagrees, one.volume is not None and one.volume.unusual)
-    return tuple(finding for finding, holds in zip(LINK_FINDINGS, held, strict=True) if holds)
+class _HasUnusual(Protocol):
+    @property
+    def unusual(self) -> bool: ...
+
+
+class _HasFindings(Protocol):
+    @property
+    def silent(self) -> bool: ...
+
+    @property
+    def disagrees(self) -> bool: ...
+
+    @property
+    def volume(self) -> _HasUnusual | None: ...
+
+
+def link_findings(reconciliation: _HasFindings) -> tuple[str, ...]:
+    """Return which of LINK_FINDINGS hold of a link, of its Reconciliation or the message of that."""
+    volume = reconciliation.volume
+    holds = reconciliation.silent, reconciliation.disagrees, volume is not None and volume.unusual
+    return tuple(finding for finding, holds_here in zip(LINK_FINDINGS, holds, strict=True) if holds_here)

@@ -19,7 +19,7 @@ from peyvand.v1 import (
     indicator_service_pb2,
     indicator_service_pb2_grpc,
 )
-from services.api.wiring import NAMES
+from services.api.wiring import SERVICE_NAMES
 from services.register.bus.publish import publish_register
 from tests.support.cases.api import (
     DEADLINE,
@@ -44,7 +44,7 @@ async def test_health_says_serving_only_with_register_and_government(launch, nat
     async with grpc.aio.insecure_channel(process.listen) as channel:
 
         async def states(expected):
-            found = {await health_of(channel, name) for name in ("", *NAMES)}
+            found = {await health_of(channel, name) for name in ("", *SERVICE_NAMES)}
             return found == {expected} and process.page("/health")[0] == (200 if expected == SERVING else 503)
 
         await until(lambda: states(NOT_SERVING))
@@ -98,7 +98,7 @@ async def test_a_stranger_needs_nothing_but_reflection(launch, nats, register):
         async with nats.connect("scorer") as bus:
             await put_blocks(bus, register, as_of=AS_OF + 300, ok={"deed-tax": 0})
         names, government, first, second = await asking
-        assert {*NAMES, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"} <= names
+        assert {*SERVICE_NAMES, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"} <= names
         assert (government.id, government.as_of.seconds) == ("country", AS_OF)
         assert first == government
         assert second.as_of.seconds == AS_OF + 300

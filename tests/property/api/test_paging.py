@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.api.errors import RequestError
-from services.api.paging import MOST, cut
+from services.api.paging import MAX_SIZE, page_of
 
 ids = st.lists(st.from_regex(r"[a-z0-9][a-z0-9-]{0,8}", fullmatch=True), unique=True).map(sorted)
 question = ("List", "link", "")
@@ -25,7 +25,7 @@ def test_pages_hold_everything_shown_once_and_in_order(ids, data):
     token = ""
     while True:
         size = data.draw(st.integers(1, 5))
-        page = cut(ids, question, size=size, token=token, shown=shown_in(shown))
+        page = page_of(ids, question, size=size, token=token, visible=shown_in(shown))
         assert len(page.ids) <= size
         found += page.ids
         token = page.next_token
@@ -38,10 +38,10 @@ def test_pages_hold_everything_shown_once_and_in_order(ids, data):
 @given(ids=ids, gone=st.sets(st.integers(0, 50)), size=st.integers(1, 4))
 def test_ids_that_stay_are_met_once_whatever_comes_and_goes(ids, gone, size):
     """Between two pages any ids may vanish, even the one the token names: the others are still met, once each."""
-    page = cut(ids, question, size=size, token="")
+    page = page_of(ids, question, size=size, token="")
     met, left = list(page.ids), [one for at, one in enumerate(ids) if at not in gone]
     while page.next_token:
-        page = cut(left, question, size=size, token=page.next_token)
+        page = page_of(left, question, size=size, token=page.next_token)
         met += page.ids
     assert met == [one for one in ids if one in met]
     assert set(left) <= set(met)
@@ -50,18 +50,18 @@ def test_ids_that_stay_are_met_once_whatever_comes_and_goes(ids, gone, size):
 @given(ids=ids.filter(lambda some: len(some) > 1), token=st.text())
 def test_a_token_of_another_question_or_of_nobody_is_refused(ids, token):
     """Neither a token of other filters nor a text that was never a token is taken for a page."""
-    real = cut(ids, question, size=1, token="").next_token
+    real = page_of(ids, question, size=1, token="").next_token
     with pytest.raises(RequestError, match="page_token"):
-        cut(ids, ("List", "link", "justice"), size=1, token=real)
+        page_of(ids, ("List", "link", "justice"), size=1, token=real)
     if token not in ("", real):
         with pytest.raises(RequestError, match="page_token"):
-            cut(ids, question, size=1, token=token)
+            page_of(ids, question, size=1, token=token)
 
 
 def test_sizes_have_a_default_and_a_limit():
     """Size 0 is 100, 1000 is allowed, more is refused."""
     many = [f"{number:05}" for number in range(2000)]
-    assert len(cut(many, question, size=0, token="").ids) == 100
-    assert len(cut(many, question, size=MOST, token="").ids) == 1000
+    assert len(page_of(many, question, size=0, token="").ids) == 100
+    assert len(page_of(many, question, size=MAX_SIZE, token="").ids) == 1000
     with pytest.raises(RequestError, match="1001 is more than 1000"):
-        cut(many, question, size=MOST + 1, token="")
+        page_of(many, question, size=MAX_SIZE + 1, token="")

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2_grpc, register_service_pb2_grpc
 from services.api.model.register_view import RegisterView
-from services.api.server import Announcer, listening
-from services.api.wiring import NAMES, Picture, handlers
+from services.api.server import HealthReporter, running_server
+from services.api.wiring import SERVICE_NAMES, ServerState, handlers
 from services.core.blocks.read import BlockReader
 from services.core.log import logger
 from services.core.runtime import Health
@@ -45,8 +45,8 @@ class Bucket:
 class Api:
     """The server's picture to change and its stubs to ask."""
 
-    def __init__(self, *, picture, registry, bucket, channel, register, address):
-        self.picture = picture
+    def __init__(self, *, state, registry, bucket, channel, register, address):
+        self.state = state
         self.registry = registry
         self.bucket = bucket
         self.register = register
@@ -56,12 +56,12 @@ class Api:
         self.registers = register_service_pb2_grpc.RegisterServiceStub(channel)
 
     def take_register(self, register=None):
-        self.picture.model.take_register(RegisterView(register or self.register, published=AS_OF - 0.5))
+        self.state.model.replace_register(RegisterView(register or self.register, published=AS_OF - 0.5))
 
     def take(self, key, block):
         """Take in one block as it comes from the bus, None when it was deleted."""
         kept = None if block is None else BlockReader.of(encoded(block))
-        self.picture.hub.publish(self.picture.model.take_block(key, kept))
+        self.state.hub.publish(self.state.model.replace_block(key, kept))
 
     def take_blocks(self, **options):
         for key, block in blocks_of(self.register, **options).items():
@@ -80,23 +80,23 @@ def register(tmp_path):
 async def empty_api(register):
     """An api that has neither register nor blocks yet; its clock stands at AS_OF."""
     registry, bucket = CollectorRegistry(), Bucket()
-    picture = Picture(registry)
-    picture.bus = cast(Any, bucket)
-    answering = handlers(picture, registry, logger(), clock=lambda: float(AS_OF))
-    announcer = Announcer(NAMES, Health())
+    state = ServerState(registry)
+    state.bus = cast(Any, bucket)
+    answering = handlers(state, registry, logger(), clock=lambda: float(AS_OF))
+    announcer = HealthReporter(SERVICE_NAMES, Health())
     async with (
-        listening("127.0.0.1:0", NAMES, answering, announcer) as port,
+        running_server("127.0.0.1:0", SERVICE_NAMES, answering, announcer) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
         yield Api(
-            picture=picture,
+            state=state,
             registry=registry,
             bucket=bucket,
             channel=channel,
             register=register,
             address=f"127.0.0.1:{port}",
         )
-        picture.hub.close()
+        state.hub.close()
 
 
 @pytest.fixture

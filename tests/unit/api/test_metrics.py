@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.api import metrics as gauges
-from services.api.answers.link_shares import gathered
-from services.api.metrics import Standing
+from services.api import metrics
+from services.api.answers.link_shares import gather_window
+from services.api.metrics import ReadModelMetrics
 from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
 from services.core.blocks.read import BlockReader
@@ -35,7 +35,7 @@ NAMES = {
 def exposed(model):
     """Values by metric and labels; every metric has the labels that the table says, in any order."""
     registry = CollectorRegistry()
-    registry.register(Standing(model))
+    registry.register(ReadModelMetrics(model))
     found = {}
     for family in registry.collect():
         for sample in family.samples:
@@ -48,9 +48,9 @@ def exposed(model):
 def model(register):
     """A model with the register and a first set of blocks."""
     made = ReadModel()
-    made.take_register(RegisterView(register))
+    made.replace_register(RegisterView(register))
     for key, block in blocks_of(register).items():
-        made.take_block(key, BlockReader.of(encoded(block)))
+        made.replace_block(key, BlockReader.of(encoded(block)))
     return made
 
 
@@ -58,7 +58,7 @@ def test_nothing_is_shown_before_it_is_known(register):
     """Without a register every family is empty; without blocks only the agencies are there."""
     model = ReadModel()
     assert exposed(model) == {}
-    model.take_register(RegisterView(register))
+    model.replace_register(RegisterView(register))
     assert {name for name, _ in exposed(model)} == {"peyvand_agency_info"}
 
 
@@ -75,7 +75,7 @@ def test_services_have_the_point_and_level_that_are_published(model, register):
         (name, (one.id, register.services[one.id].agency)): value
         for block in model.whole.values()
         for one in block.indicators()
-        if one.kind.label == "service" and one.window_days == window
+        if one.kind == IndicatorKind.SERVICE and one.window_days == window
         for name, value in (("peyvand_service_index", one.point), ("peyvand_service_level", one.level))
     }
     shown = {key: value for key, value in exposed(model).items() if key[0].startswith("peyvand_service")}
@@ -86,7 +86,7 @@ def test_losses_of_links_add_up_to_what_the_government_lost(model, register):
     """While no link is left out, what links cost is what the index lacks, by consumer and provider of each."""
     costs = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_loss"}
     window = register.policy.default_window
-    government = model.get(1, "", window).indicator
+    government = model.get(1, "", window).message
     assert sum(costs.values()) == pytest.approx(1 - government.point)
     for link, service, consumer, provider in costs:
         one = register.links[link]
@@ -95,7 +95,7 @@ def test_losses_of_links_add_up_to_what_the_government_lost(model, register):
 
 @pytest.fixture
 def imputed(model, register):
-    """The same model when of title-deed one link always failed and nothing is known of the other, by block and gathered."""
+    """The same model when of title-deed one link always failed and nothing is known of the other, by block and gather_window."""
     block = blocks_of(register)["consumer.land-registry"]
     links = []
     for one in block.links:
@@ -103,13 +103,13 @@ def imputed(model, register):
         verdicts[one.ids.index("deed-tax")] = (0, 0, 0, 100, 0, 0)
         verdicts[one.ids.index("deed-civil")] = 0
         links.append(replace(one, verdicts=verdicts))
-    model.take_block("consumer.land-registry", BlockReader.of(encoded(replace(block, links=tuple(links)))))
+    model.replace_block("consumer.land-registry", BlockReader.of(encoded(replace(block, links=tuple(links)))))
     return model
 
 
 def told(model, register, limit=100):
     """What an explanation of the government says of each link's loss and gain, in its order."""
-    found = gathered(model.view, model.whole, register.policy.default_window)
+    found = gather_window(model.view, model.whole, register.policy.default_window)
     arrays = model.view.arrays
     explanation = explain_index(
         arrays, found.shares, found.imputation, IndicatorKind.GOVERNMENT, arrays.government, limit=limit
@@ -131,7 +131,7 @@ def test_links_show_what_an_explanation_says_they_lose_and_gain(imputed, registe
 
 def test_of_each_side_the_link_that_gains_most_is_shown(imputed, register, monkeypatch):
     """With one link per side, it is the one whose repair raises the government's index most, and comes in both metrics."""
-    monkeypatch.setattr(gauges, "COSTLIEST", 1)
+    monkeypatch.setattr(metrics, "COSTLIEST_LINKS", 1)
     wanted: set[str] = set()
     seen: set[tuple[str, Any]] = set()
     for name in told(imputed, register):
@@ -149,7 +149,7 @@ def test_of_each_side_the_link_that_gains_most_is_shown(imputed, register, monke
 def test_of_many_links_each_side_shows_its_costliest(model, register, monkeypatch):
     """With one link per side, the costliest of all is shown, and every agency that lost something shows one."""
     every = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_loss"}
-    monkeypatch.setattr(gauges, "COSTLIEST", 1)
+    monkeypatch.setattr(metrics, "COSTLIEST_LINKS", 1)
     few = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_loss"}
     assert few.items() < every.items()
     assert max(every.values()) == max(few.values())
@@ -161,7 +161,7 @@ def test_bars_are_those_of_the_structure(model, register):
     """Declared is always there; measured and official only where there is such a figure."""
     window = str(register.policy.default_window)
     bars = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_three_bars"}
-    government = model.get(1, "", int(window)).indicator
+    government = model.get(1, "", int(window)).message
     assert bars["measured", window] == government.point
     assert ("declared", window) in bars
     assert ("official", window) in bars or register.evaluation is None
@@ -178,7 +178,7 @@ def test_exchanges_of_links_are_split_by_result(model, register):
         Reconciliation(max(register.links), window, 0, shared=False, silent=True),
     )
     block = replace(blocks_of(register)[key], reconciliations=found)
-    model.take_block(key, BlockReader.of(encoded(block)))
+    model.replace_block(key, BlockReader.of(encoded(block)))
     shown = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_exchanges"}
     pair = (link, consumer, register.links[link].provider)
     assert shown == {(*pair, "ok"): 7, (*pair, "failed"): 2}
@@ -186,11 +186,11 @@ def test_exchanges_of_links_are_split_by_result(model, register):
 
 def test_families_are_made_once_per_refresh(model, register):
     """A scrape between two refreshes puts nothing together, and one after a refresh shows the new state."""
-    standing = Standing(model)
+    standing = ReadModelMetrics(model)
     first = tuple(standing.collect())
     assert all(one is other for one, other in zip(first, standing.collect(), strict=True))
     for key, block in blocks_of(register, as_of=1_790_000_400, ok=dict.fromkeys(register.links, 50)).items():
-        model.take_block(key, BlockReader.of(encoded(block)))
+        model.replace_block(key, BlockReader.of(encoded(block)))
     second = {family.name: family for family in standing.collect()}
     assert second.keys() == NAMES
     assert second["peyvand_service_index"].samples != {one.name: one for one in first}["peyvand_service_index"].samples

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api import component
-from services.api.server import Announcer, listening
-from services.api.wiring import NAMES, Picture, handlers
+from services.api.server import HealthReporter, running_server
+from services.api.wiring import SERVICE_NAMES, ServerState, handlers
 from services.core.codec.units import to_timestamp
 from services.core.errors import ListenError
 from services.core.log import logger
@@ -50,8 +50,10 @@ async def test_calls_under_way_finish_while_the_server_stops(api):
     stopped = asyncio.Event()
 
     async def serve(ready):
-        answering = handlers(api.picture, CollectorRegistry(), logger(), clock=lambda: float(AS_OF))
-        async with listening("127.0.0.1:0", NAMES, answering, Announcer(NAMES, Health())) as port:
+        answering = handlers(api.state, CollectorRegistry(), logger(), clock=lambda: float(AS_OF))
+        async with running_server(
+            "127.0.0.1:0", SERVICE_NAMES, answering, HealthReporter(SERVICE_NAMES, Health())
+        ) as port:
             ready.set_result(port)
             await stopped.wait()
 
@@ -88,25 +90,25 @@ async def test_a_deadline_ends_the_work_for_it(api):
 
 async def test_what_cannot_be_listened_on_is_named():
     """A taken address is a ListenError that names it."""
-    async with listening("127.0.0.1:0", NAMES, (), Announcer(NAMES, Health())) as port:
+    async with running_server("127.0.0.1:0", SERVICE_NAMES, (), HealthReporter(SERVICE_NAMES, Health())) as port:
         with pytest.raises(ListenError, match=f"127.0.0.1:{port}.*--listen"):
-            async with listening(f"127.0.0.1:{port}", NAMES, (), Announcer(NAMES, Health())):
+            async with running_server(f"127.0.0.1:{port}", SERVICE_NAMES, (), HealthReporter(SERVICE_NAMES, Health())):
                 pass
 
 
 async def test_a_bus_lost_for_long_is_announced_and_so_is_its_return(api, monkeypatch):
     """Health says NOT_SERVING while the bus, or a bucket, has been gone too long, though answers go on, and then SERVING."""
     monkeypatch.setattr(component, "LOST_SECONDS", 0.0)
-    monkeypatch.setattr(component, "_LOOK_SECONDS", 0.001)
-    announcer, bus = Announcer(NAMES, Health()), SimpleNamespace(connected=True, following=True)
+    monkeypatch.setattr(component, "_POLL_SECONDS", 0.001)
+    announcer, bus = HealthReporter(SERVICE_NAMES, Health()), SimpleNamespace(connected=True, following=True)
     async with (
         asyncio.timeout(DEADLINE),
-        listening("127.0.0.1:0", NAMES, (), announcer) as port,
+        running_server("127.0.0.1:0", SERVICE_NAMES, (), announcer) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
-        saying = asyncio.ensure_future(component._say_health(cast(Any, bus), api.picture.model, announcer))
+        saying = asyncio.ensure_future(component._report_health(cast(Any, bus), api.state.model, announcer))
         stub: Any = health_pb2_grpc.HealthStub(channel)
-        watch = stub.Watch(health_pb2.HealthCheckRequest(service=NAMES[0]))
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICE_NAMES[0]))
         heard: list[int] = []
         states = health_pb2.HealthCheckResponse
         for lost, state in (
@@ -122,7 +124,7 @@ async def test_a_bus_lost_for_long_is_announced_and_so_is_its_return(api, monkey
         await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT))
         await announcer.drain()
         assert (await watch.read()).status == states.NOT_SERVING
-        await announcer.say(serving=True)
+        await announcer.report(serving=True)
         assert not announcer._process.is_serving
         saying.cancel()
         watch.cancel()
@@ -137,7 +139,7 @@ def test_no_address_is_open_unnoticed():
     assert not component._is_loopback("api.example:7410")
 
 
-def test_a_picture_without_a_bus_says_so():
+def test_a_state_without_a_bus_is_an_error():
     """Slots asked for before the bus answered are refused, not hung upon."""
     with pytest.raises(Exception, match="the bus has not answered yet"):
-        asyncio.run(Picture(CollectorRegistry()).read("slot.a.1"))
+        asyncio.run(ServerState(CollectorRegistry()).read_value("slot.a.1"))

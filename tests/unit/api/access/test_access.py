@@ -19,12 +19,12 @@ from prometheus_client import CollectorRegistry
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc, register_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import register_service_pb2 as register_messages
-from services.api.access.clients import identify_by, read_clients
-from services.api.access.roles import EVERYTHING, PUBLIC, Caller, Role
+from services.api.access.clients import identifier_from_settings, read_clients
+from services.api.access.roles import PUBLIC, UNRESTRICTED, Caller, Role
 from services.api.access.rules import RULES
-from services.api.access.tls import credentials_by
-from services.api.server import Announcer, listening
-from services.api.wiring import NAMES, handlers
+from services.api.access.tls import credentials_from_settings
+from services.api.server import HealthReporter, running_server
+from services.api.wiring import SERVICE_NAMES, handlers
 from services.core.errors import SettingsError
 from services.core.log import logger
 from services.core.model.indicator import IndicatorKind
@@ -77,10 +77,12 @@ def _settings(folder: Path, authority: Authority, **more: Any) -> Settings:
 
 @asynccontextmanager
 async def _serving(api, secured: Secured):
-    who = identify_by(secured.settings)
-    answering = handlers(api.picture, CollectorRegistry(), logger(), clock=lambda: float(AS_OF), identify=who)
-    credentials = credentials_by(secured.settings, secured.failed.append)
-    async with listening("127.0.0.1:0", NAMES, answering, Announcer(NAMES, Health()), credentials) as port:
+    who = identifier_from_settings(secured.settings)
+    answering = handlers(api.state, CollectorRegistry(), logger(), clock=lambda: float(AS_OF), identify=who)
+    credentials = credentials_from_settings(secured.settings, secured.failed.append)
+    async with running_server(
+        "127.0.0.1:0", SERVICE_NAMES, answering, HealthReporter(SERVICE_NAMES, Health()), credentials
+    ) as port:
         secured.port = port
         yield secured
 
@@ -283,7 +285,7 @@ def test_every_method_has_its_rule():
 def test_what_is_unknown_belongs_to_nobody(register):
     """An entity that the register lacks is seen by auditors alone, whatever its kind."""
     for kind in (IndicatorKind.SERVICE, IndicatorKind.LINK, IndicatorKind.ENDPOINT):
-        assert EVERYTHING.sees(kind, "gone", register)
+        assert UNRESTRICTED.sees(kind, "gone", register)
         assert not Caller(Role.AGENCY, "tax-office").sees(kind, "gone", register)
         assert not PUBLIC.sees(kind, "gone", register)
     assert int(indicator_pb2.INDICATOR_KIND_LINK) == IndicatorKind.LINK
@@ -324,7 +326,7 @@ def test_a_bad_list_of_clients_is_refused_whole(text, faults, tmp_path):
 def test_settings_that_do_not_go_together_are_one_sentence(settings, sentence):
     """A certificate without key, roles without TLS, files that are not there: the api does not start."""
     with pytest.raises(SettingsError, match=sentence):
-        credentials_by(Settings(**settings), lambda _: None)
+        credentials_from_settings(Settings(**settings), lambda _: None)
 
 
 def test_files_that_are_no_certificates_are_named(tmp_path):
@@ -337,6 +339,6 @@ def test_files_that_are_no_certificates_are_named(tmp_path):
         ({"client_ca": str(tmp_path / "bad.pem")}, "--client-ca"),
     ):
         with pytest.raises(SettingsError, match=flag):
-            credentials_by(replace(good, **cast(Any, change)), lambda _: None)
+            credentials_from_settings(replace(good, **cast(Any, change)), lambda _: None)
     with pytest.raises(SettingsError, match="--clients needs --client-ca"):
-        identify_by(replace(good, clients="clients.yaml"))
+        identifier_from_settings(replace(good, clients="clients.yaml"))

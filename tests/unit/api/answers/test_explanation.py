@@ -10,7 +10,7 @@ import pytest
 
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.api.answers.link_shares import Gathering, around
+from services.api.answers.link_shares import WindowEvidenceCache, gather_consumer
 from services.core.blocks.recent_block import encode_recent
 from services.core.blocks.slot_block import encode_slot_block
 from services.core.errors import BusError
@@ -69,11 +69,11 @@ async def test_every_kind_is_explained_by_its_own_links(api, kind, entity, links
 
 
 async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
-    """What is gathered around one link, a few of a million, explains it to the last bit as the whole window does."""
-    model = api.picture.model
-    whole = await Gathering(model).window(28)
+    """What is gathered gather_consumer one link, a few of a million, explains it to the last bit as the whole window does."""
+    model = api.state.model
+    whole = await WindowEvidenceCache(model).of_window(28)
     for link in api.register.links:
-        part = around(model.view, model.whole, link, 28)
+        part = gather_consumer(model.view, model.whole, link, 28)
         assert part is not None
         assert whole is not None
         assert len(part.view.register.links) < len(api.register.links)
@@ -89,8 +89,8 @@ async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published
     block = blocks_of(api.register)["consumer.land-registry"]
     blank = tuple(replace(one, verdicts=one.verdicts * 0) for one in block.links)
     api.take("consumer.land-registry", replace(block, links=blank))
-    model = api.picture.model
-    whole = await Gathering(model).window(28)
+    model = api.state.model
+    whole = await WindowEvidenceCache(model).of_window(28)
     at = whole.view.arrays.links.index("deed-tax")
     assert whole.shares.known[at] == 0
     losses = Losses(*whole.shares.profile[:, at].tolist())
@@ -108,7 +108,7 @@ async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published
             links=tuple(replace(one, share=np.full(len(one.ids), whole.shares.share[at])) for one in blank),
         ),
     )
-    part = around(model.view, model.whole, "deed-tax", 28)
+    part = gather_consumer(model.view, model.whole, "deed-tax", 28)
     assert part is not None
     assert whole is not None
     assert len(part.view.register.links) < len(api.register.links)
@@ -171,7 +171,7 @@ async def test_what_cannot_be_explained_is_refused(api, empty_api, refusal):
         ask(messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="no"))
     )
     assert (code, info.reason) == (grpc.StatusCode.NOT_FOUND, "LINK_UNKNOWN")
-    api.picture.model.whole.clear()
+    api.state.model.whole.clear()
     code, info, _ = await refusal(ask(messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNPUBLISHED")
 

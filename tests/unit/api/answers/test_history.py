@@ -56,7 +56,7 @@ async def kept(api, nats):
             subject = indicator_subject(row.kind.label, row.id, row.window_days)
             await scorer.publish(subject, indicator_to_message(row).SerializeToString(), message_id=str(number))
     async with nats.connect("api") as bus:
-        api.picture.bus = bus
+        api.state.bus = bus
         yield api
 
 

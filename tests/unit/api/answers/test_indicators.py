@@ -208,7 +208,7 @@ async def test_a_fault_of_ours_is_internal_and_says_no_more(api, refusal, monkey
     def explode(*_):
         raise KeyError("a secret of ours")
 
-    monkeypatch.setattr(api.picture.model, "get", explode)
+    monkeypatch.setattr(api.state.model, "get", explode)
     code, info, sentence = await refusal(
         api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT))
     )

@@ -167,7 +167,7 @@ async def test_what_cannot_be_tabulated_is_refused(api, empty_api, refusal):
     code, info, sentence = await refusal(api.indicators.TabulateIndicators(messages.TabulateIndicatorsRequest()))
     assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ATTRIBUTE_UNKNOWN")
     assert sentence == "attribute 0 is none: ask for one of channel, sector, staff, satisfaction, agency"
-    api.picture.model.whole = {}
+    api.state.model.whole = {}
     request = messages.TabulateIndicatorsRequest(attribute=_Attribute.TABULATED_ATTRIBUTE_CHANNEL)
     code, info, _ = await refusal(api.indicators.TabulateIndicators(request))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "INDICATOR_UNPUBLISHED")

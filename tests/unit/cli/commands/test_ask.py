@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.api.server import Announcer, listening
-from services.api.wiring import NAMES
+from services.api.server import HealthReporter, running_server
+from services.api.wiring import SERVICE_NAMES
 from services.cli import api_client
 from services.cli.commands import ask as ask_commands
 from services.core.blocks.recent_block import encode_recent
@@ -131,7 +131,7 @@ async def test_an_api_that_is_not_there_is_one_sentence(ask, port, monkeypatch):
     nobody = f"127.0.0.1:{port()}"
     with pytest.raises(ApiError, match=f"^api at {nobody} does not answer: start it with `peyvand up`.*--api$"):
         await ask("indicator", at=nobody)
-    async with listening("127.0.0.1:0", NAMES, (), Announcer(NAMES, Health())) as other:
+    async with running_server("127.0.0.1:0", SERVICE_NAMES, (), HealthReporter(SERVICE_NAMES, Health())) as other:
         with pytest.raises(ApiError, match=rf"^what answers at 127.0.0.1:{other} is no api of ours \(UNIMPLEMENTED\)"):
             await ask("indicator", at=f"127.0.0.1:{other}")
     monkeypatch.setattr(api_client, "_TIMEOUT_SECONDS", 0.2)

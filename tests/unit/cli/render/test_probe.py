@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from services.cli.render.probe import ProbeRun, probe_line, probe_report
+from services.cli.render.probe import ProbeRun, run_line, run_report
 from services.core.model.measurement import Phases, Target
 from services.core.model.outcome import Reason
 from services.core.model.probe import Expect, HeaderExpectation, JsonExpectation, Patterns, Probe
@@ -80,7 +80,7 @@ def probed(observation: Observation, expect: Expect = EXPECT, *, judgement: Judg
 
 def picture(seen: ProbeRun, width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    console.print(probe_report(seen, width))
+    console.print(run_report(seen, width))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -114,7 +114,7 @@ def test_everything_that_explains_a_probe_is_there() -> None:
 
 def test_30_neither_values_nor_params_are_shown() -> None:
     """Values of the body and of headers, expected values and params are nowhere in the picture, nor in the line."""
-    text = picture(probed(GOOD)) + str(probe_line(probed(GOOD), 10))
+    text = picture(probed(GOOD)) + str(run_line(probed(GOOD), 10))
     assert "personal" not in text
     assert "hidden-value" not in text
 
@@ -193,7 +193,7 @@ def test_what_was_never_begun_has_no_checks() -> None:
 @pytest.mark.parametrize(("narrow", "latency"), [(False, True), (True, False)])
 def test_one_line(narrow: bool, latency: bool) -> None:
     """A line has id, outcome, reason, detail and who asks whom, and the latency where there is room."""
-    text = probe_line(probed(GOOD), 12, narrow=narrow).plain
+    text = run_line(probed(GOOD), 12, narrow=narrow).plain
     assert text.split()[:2] == ["deed-civil", "INVALID"]
     assert text.endswith("JSON: $.id differs from what is expected  land asks civil")
     assert ("81.0 ms" in text) == latency

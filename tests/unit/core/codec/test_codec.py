@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,13 +14,12 @@ from services.core import codec
 from services.core.blocks.link_evidence import EvidenceColumns
 from services.core.blocks.read import BlockReader
 from services.core.blocks.slot_block import SlotBlock, decode_slot_block, encode_slot_block
-from services.core.codec.indicator import indicator_from_message
 from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary
 from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, StrictShare
 from services.core.model.measurement import Measurement, Phases, Target
 from services.core.model.outcome import Outcome, Reason
 from tests.support.block_columns import Block, decode_block, encoded
-from tests.support.reconciliations import disagreeing, traffic
+from tests.support.message_values import indicator_from_message
 
 micros = st.integers(0, 10**9).map(lambda value: value / 1e6)
 maybe = st.none() | micros
@@ -160,36 +157,6 @@ def test_blocks_survive() -> None:
     assert back.links[0].ids == evidence.ids
     for name in ("slots", "verdicts", "omega", "share"):
         np.testing.assert_array_equal(getattr(back.links[0], name), getattr(evidence, name))
-
-
-def test_blocks_from_before_there_were_intervals_are_read() -> None:
-    """A block without the columns of intervals gives the indicators it holds, without intervals."""
-    row = Indicator(
-        IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=Interval(0.4, 0.6, 0.95)
-    )
-    message = block_pb2.IndicatorBlock.FromString(encoded(Block((row,))))
-    for name in ("interval_low", "interval_high", "interval_level"):
-        message.ClearField(name)
-    assert decode_block(message.SerializeToString()).indicators == (replace(row, interval=None),)
-
-
-def test_blocks_from_before_exchanges_had_times_are_read() -> None:
-    """A block whose volumes, reconciliations and traffic say no times gives the same without: unset, never 1970."""
-    row = Indicator(IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))
-    volume = codec.ExchangeVolume("c", "p", False, 3, 2, 1, 0, last_slot=300, slots_from=0, slots_to=600)
-    block = Block((row,), exchanges=(volume,), reconciliations=(disagreeing(),), traffic=(traffic(),))
-    message = block_pb2.IndicatorBlock.FromString(encoded(block))
-    for some, names in (
-        (message.exchanges, ("slots_from", "slots_to")),
-        (message.reconciliations, ("as_of", "last_hour")),
-        (message.traffic, ("as_of",)),
-    ):
-        for one, name in itertools.product(some, names):
-            one.ClearField(name)
-    back = decode_block(message.SerializeToString())
-    assert back.exchanges == (replace(volume, slots_from=None, slots_to=None),)
-    assert back.reconciliations == (replace(disagreeing(), as_of=None, last_hour=None),)
-    assert back.traffic == (replace(traffic(), as_of=None),)
 
 
 @pytest.mark.parametrize("interval", [None, Interval(0.0, 0.6, 0.95)])

@@ -19,7 +19,7 @@ from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
 from services.prober.excuses import NO_CONNECTION, LoopStalls, circumstances, excused
 from services.prober.expected import Expectations, compile_expectations
-from services.prober.kinds import KINDS, ProbeKind
+from services.prober.kinds import KINDS, JourneyResult, ProbeKind
 from services.prober.observation import Observation
 from services.prober.secrets import MissingSecretError, secret_references
 
@@ -85,7 +85,7 @@ class ProbeRunner:
         expectations = _NOTHING
         try:
             target = self._prepare(assignment, turn)
-            observation = await target.kind.probe(target.built, deadline)
+            seen = await target.kind.probe(target.built, deadline)
         except (MissingSecretError, UnusableError) as error:
             reason = Reason.OWN_CREDENTIAL if isinstance(error, MissingSecretError) else Reason.PROBER_ERROR
             observation, judgement = Observation(began, perf_counter() - start), Judgement(reason, str(error))
@@ -95,6 +95,10 @@ class ProbeRunner:
             observation, judgement = Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail)
         else:
             expectations = target.expectations
+            if isinstance(seen, JourneyResult):
+                observation, expectations = seen.observation, replace(expectations, steps=seen.expectations)
+            else:
+                observation = seen
             try:
                 judgement = await self._environment.workers.judge(observation, expectations, target.checks, deadline)
             except UnjudgedError as error:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from services.core.model import Phases, unfrozen
-from services.prober.expected import Expectations
 
 __all__ = ["Cause", "CertificateFacts", "DnsFacts", "Failure", "Observation", "Phase", "RpcFacts", "StepFacts"]
 
@@ -147,8 +146,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class StepFacts:
-    """What one step of a journey saw, and what it expected of the answer, its variables filled in."""
+    """What one step of a journey saw."""
 
     name: str
     observation: Observation
-    expectations: Expectations

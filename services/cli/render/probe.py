@@ -73,8 +73,9 @@ def run_report(run: ProbeRun, width: int) -> RenderableType:
     if run.result.judgement.reason is Reason.PROBER_ERROR:  # there is no judgement to explain
         return Group(*parts)
     if observation.steps:
-        for number, step in enumerate(observation.steps, 1):
-            results = explain(step.observation, step.expectations)
+        steps = zip(observation.steps, run.result.expectations.steps, strict=True)
+        for number, (step, expected) in enumerate(steps, 1):
+            results = explain(step.observation, expected)
             parts += ["", _step(number, step.name, step.observation, results), _checks(results, indent=2)]
         results = explain(observation, run.result.expectations)[len(observation.steps) :]
     else:

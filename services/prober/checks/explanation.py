@@ -57,8 +57,8 @@ def explain(observation: Observation, expectations: Expectations) -> tuple[Check
 def _explain_journey(journey: Observation, expectations: Expectations) -> Iterator[CheckResult]:
     oldest: float | None = None
     judged = True
-    for step in journey.steps:
-        judgement = judge(step.observation, replace(step.expectations, zone=expectations.zone))
+    for step, expected in zip(journey.steps, expectations.steps, strict=True):
+        judgement = judge(step.observation, replace(expected, zone=expectations.zone))
         passed = judgement.reason is Reason.OK
         verdict = Verdict.PASSED if passed else Verdict.FAILED
         yield CheckResult(f"step {step.name}", verdict, None if passed else judgement.reason, judgement.detail)

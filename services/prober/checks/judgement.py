@@ -55,8 +55,8 @@ def judge(observation: Observation, expectations: Expectations, checks: Sequence
 def _judge_steps(journey: Observation, expectations: Expectations) -> Judgement:
     """Judge a journey: by its first step that fails, then by its time and its oldest data."""
     oldest: float | None = None
-    for step in journey.steps:
-        judgement = judge(step.observation, replace(step.expectations, zone=expectations.zone))
+    for step, expected in zip(journey.steps, expectations.steps, strict=True):
+        judgement = judge(step.observation, replace(expected, zone=expectations.zone))
         if judgement.reason is not Reason.OK:
             return replace(judgement, detail=f"step {step.name}: {judgement.detail}"[:DETAIL_LENGTH])
         if judgement.data_age is not None:

@@ -124,7 +124,8 @@ class WorkerPool:
 def _runs_in_loop(observation: Observation, expectations: Expectations) -> bool:
     if expectations.at_once is not None and len(observation.body) > expectations.at_once:
         return False
-    return all(_runs_in_loop(step.observation, step.expectations) for step in observation.steps)
+    steps = zip(observation.steps, expectations.steps, strict=True)
+    return all(_runs_in_loop(step.observation, expected) for step, expected in steps)
 
 
 async def _end(worker: Process) -> None:

@@ -106,6 +106,7 @@ class Expectations:
     ``soap`` requires a SOAP message; ``bus`` means that the answer comes over X-Road, whose own errors are then kept apart.
     ``record`` is the test record of JSON, ``xml_record`` that of SOAP. Dates without a time zone are read in ``zone``. An
     answer of up to ``at_once`` bytes is judged in the loop, a larger one in a worker process; None stands for any size.
+    ``steps`` are those of each step that a journey took, in order.
     """
 
     status: frozenset[int] = frozenset()
@@ -128,6 +129,7 @@ class Expectations:
     latency: float | None = None
     max_age: float | None = None
     at_once: int | None = None
+    steps: tuple[Expectations, ...] = ()
 
 
 @lru_cache(maxsize=8192)

@@ -14,40 +14,46 @@ from services.prober.checks import CHECKS, CaptureError, CompiledCapture, Unjudg
 from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import is_our_timeout
 from services.prober.expected import Expectations, compile_expectations
-from services.prober.kinds.kind import ProbeKind
+from services.prober.kinds.kind import JourneyResult, ProbeKind
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.secrets import MissingSecretError
+from services.prober.transport import ProbeFailedError
 from services.register.reading import read_target
 
 __all__ = ["JourneyTarget", "prepare", "probe"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Leg:
-    """One step, as far as it can be made ready before earlier ones were made.
+class _PreparedStep:
+    """A step, prepared as far as possible before earlier ones have run.
 
-    ``captured`` are the variables it asks for that earlier steps capture, ``expectations`` None where they are needed.
+    ``captured`` are the variables it needs that earlier steps capture; ``expectations`` are None when there are any.
     """
 
     step: Step
     kind: ProbeKind
-    finders: tuple[CompiledCapture, ...]
+    captures: tuple[CompiledCapture, ...]
     captured: frozenset[str]
     expectations: Expectations | None
 
     @property
     def name(self) -> str:
-        """What the definition calls it."""
+        """The step's name in the definition."""
         return self.step.probe.name
+
+    @property
+    def has_captured_target(self) -> bool:
+        """Whether its target depends on an earlier answer."""
+        return bool(self.captured & placeholders(self.step.target))
 
 
 @dataclass(frozen=True, slots=True)
 class JourneyTarget:
-    """One journey, ready to be made again and again; each time begins without cookies and captured variables."""
+    """One journey, ready to be probed; each run starts without cookies and captured variables."""
 
     environment: ProbeEnvironment = field(repr=False)
-    given: Mapping[str, object]
-    legs: tuple[_Leg, ...]
+    params: Mapping[str, object]
+    steps: tuple[_PreparedStep, ...]
 
 
 def prepare(
@@ -59,187 +65,171 @@ def prepare(
 ) -> JourneyTarget:
     """Build a journey whose steps are of ``kinds``. Raises ValueError.
 
-    A step may ask for the params, for ``target``, and for what earlier steps capture.
+    The placeholders of a step are the params, ``target``, and what earlier steps capture.
     """
-    given = {**params, "target": fill_placeholders(target, params)}
-    return JourneyTarget(environment, given, tuple(_legs(kinds, definition, given)))
+    params = {**params, "target": fill_placeholders(target, params)}
+    return JourneyTarget(environment, params, tuple(_prepared_steps(kinds, definition, params)))
 
 
-def _legs(kinds: Mapping[str, ProbeKind], definition: Probe, given: Mapping[str, object]) -> Iterator[_Leg]:
-    known: frozenset[str] = frozenset()
+def _prepared_steps(
+    kinds: Mapping[str, ProbeKind], definition: Probe, params: Mapping[str, object]
+) -> Iterator[_PreparedStep]:
+    variables: frozenset[str] = frozenset()
     for step in definition.steps:
-        asked = frozenset[str]().union(*map(placeholders, (step.target, *template_texts(step.probe))))
-        captured = asked & known
-        yield _Leg(
+        needed = frozenset[str]().union(*map(placeholders, (step.target, *template_texts(step.probe))))
+        captured = needed & variables
+        yield _PreparedStep(
             step=step,
             kind=kinds[step.probe.kind],
-            finders=tuple(
+            captures=tuple(
                 compile_capture(variable, capture, step.probe.expect.namespaces)
                 for variable, capture in step.capture.items()
             ),
             captured=captured,
-            expectations=None if captured else _expectations(step, given),
+            expectations=None if captured else _expectations(step, params),
         )
-        known |= step.capture.keys()
+        variables |= step.capture.keys()
 
 
 def _expectations(step: Step, variables: Mapping[str, object]) -> Expectations:
-    """Compile what a step expects; its latency and the age of its data are judged with the journey's."""
+    """Compile what a step expects. Its latency and the age of its data are judged with the journey's."""
     return compile_expectations(step.probe, variables, latency=None, max_age=None)
 
 
-async def probe(journey: JourneyTarget, deadline: float) -> Observation:
-    """Make the steps in turn, up to the first that fails; end by ``deadline`` (monotonic seconds), always.
+async def probe(journey: JourneyTarget, deadline: float) -> JourneyResult:
+    """Run the steps in turn, up to the first that fails; end by ``deadline`` (monotonic seconds), always.
 
-    Raises UnjudgedError where an answer could not be judged by then, or judging left too little time for a later step.
+    Raises UnjudgedError when an answer was not judged by then, or when judging left too little time for a later step.
     """
-    began, start = time(), perf_counter()
-    variables = dict(journey.given)
-    environment = replace(journey.environment, cookies=httpx.Cookies())
-    steps: list[StepFacts] = []
+    run = _JourneyRun(journey, deadline)
     failure: Failure | None = None
-    judging = 0.0
-    for leg in journey.legs:
-        if steps and monotonic() >= deadline:
-            raise _overtaken(leg, judging)
-        awaited = sum(step.observation.awaited for step in steps)
-        try:
-            made = await _make(leg, variables, environment, _Course(start, deadline, awaited, judging))
-        except _UnusableError as unusable:
-            failure = unusable.failure
-            break
-        steps.append(made)
+    try:
+        for step in journey.steps:
+            if not await run.take(step):
+                break
+    except ProbeFailedError as failed:
+        failure = failed.failure
+    return run.result(failure)
+
+
+class _JourneyRun:
+    """One run of a journey, with cookies and captured variables of its own."""
+
+    def __init__(self, journey: JourneyTarget, deadline: float) -> None:
+        self._journey = journey
+        self._deadline = deadline
+        self._environment = replace(journey.environment, cookies=httpx.Cookies())
+        self._variables = dict(journey.params)
+        self._began, self._start = time(), perf_counter()
+        self._awaited = self._judging = 0.0
+        self._facts: list[StepFacts] = []
+        self._expectations: list[Expectations] = []
+
+    async def take(self, step: _PreparedStep) -> bool:
+        """Run one step; return whether the next may follow. Raises ProbeFailedError and UnjudgedError."""
+        if self._facts and monotonic() >= self._deadline:
+            raise self._out_of_time(step)
+        expectations, built = self._prepare(step)
+        observation = await self._probe(step, built)
+        self._facts.append(StepFacts(step.name, observation))
+        self._expectations.append(expectations)
+        self._awaited += observation.awaited
         answered = perf_counter()
-        judgement = await environment.workers.judge(made.observation, made.expectations, CHECKS, deadline)
+        judgement = await self._environment.workers.judge(observation, expectations, CHECKS, self._deadline)
         if judgement.reason is not Reason.OK:
-            break
-        failure = await _capture(leg, made.observation, variables, environment, deadline)
-        if failure is not None:
-            break
-        judging += perf_counter() - answered
-    whole = failure is None and len(steps) == len(journey.legs)
-    return _observation(began, perf_counter() - start, steps, failure, whole=whole)
+            return False
+        for capture in step.captures:
+            try:
+                value = await self._environment.workers.capture(capture, observation, self._deadline)
+            except CaptureError as error:
+                detail = f"step {step.name} gives no value for variable {capture.variable}: {error}"
+                raise ProbeFailedError(Failure(Phase.TRANSFER, Cause.CAPTURE, detail)) from error
+            self._variables[capture.variable] = value
+        self._judging += perf_counter() - answered
+        return True
+
+    def _out_of_time(self, step: _PreparedStep) -> UnjudgedError:
+        return UnjudgedError(f"judging took {self._judging * 1000:.0f} ms of the time that step {step.name} had left")
+
+    def _prepare(self, step: _PreparedStep) -> tuple[Expectations, Any]:
+        """Return what a step expects, and its target as built by its kind. Raises ProbeFailedError."""
+        try:
+            expectations = step.expectations or _expectations(step.step, self._variables)
+            if step.has_captured_target:
+                _check_target(step.step, fill_placeholders(step.step.target, self._variables))
+            built = step.kind.prepare(step.step.probe, step.step.target, self._variables, self._environment)
+        except MissingSecretError as error:
+            detail = f"step {step.name}: {error}"
+            raise ProbeFailedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, detail)) from error
+        except ValueError:
+            if not step.captured:
+                raise
+            variables = ", ".join(sorted(step.captured))
+            # The text of the error may hold what was captured.
+            detail = f"step {step.name} cannot use what was captured for {variables}"
+            raise ProbeFailedError(Failure(Phase.PREPARE, Cause.CAPTURE, detail)) from None
+        return expectations, built
+
+    async def _probe(self, step: _PreparedStep, built: Any) -> Observation:
+        """Probe one step, within its own timeout and the journey's deadline."""
+        end = monotonic() + step.step.probe.timeout
+        observation = await step.kind.probe(built, min(self._deadline, end))
+        assert isinstance(observation, Observation)  # steps are never journeys
+        if step.captured:
+            observation = _without_values(observation)
+        if self._deadline < end and observation.failure is not None:
+            if is_our_timeout(observation, self._judging, perf_counter() - self._start):
+                raise self._out_of_time(step)
+            # The journey's time ran out, of which the tokens of earlier steps took their part.
+            observation = replace(observation, awaited=self._awaited + observation.awaited)
+        if step.has_captured_target:
+            # An answer led here: an address that the egress policy forbids is that answer's fault.
+            observation = replace(observation, redirected=True)
+        return observation
+
+    def result(self, failure: Failure | None) -> JourneyResult:
+        """Put the steps together: sums of times, the last answer's status, each address once."""
+        duration = perf_counter() - self._start
+        observations = [step.observation for step in self._facts]
+        last = observations[-1] if observations else Observation(self._began, duration)
+        complete = failure is None and len(observations) == len(self._journey.steps)
+        observation = Observation(
+            time=self._began,
+            duration=duration,
+            phases=Phases(*(_sum(getattr(seen.phases, name) for seen in observations) for name in Phases.__slots__)),
+            latency=_sum(seen.latency for seen in observations) if complete else None,
+            status=last.status,
+            failure=failure,
+            certificate=next((seen.certificate for seen in observations if seen.certificate is not None), None),
+            redirects=sum(seen.redirects for seen in observations),
+            redirected=any(seen.redirects for seen in observations),
+            addresses=tuple(dict.fromkeys(address for seen in observations for address in seen.addresses)),
+            protocol=last.protocol,
+            tls_version=last.tls_version,
+            steps=tuple(self._facts),
+        )
+        return JourneyResult(observation, tuple(self._expectations))
 
 
-@dataclass(frozen=True, slots=True)
-class _Course:
-    """How far a journey has come: its ``start`` (perf_counter), its ``deadline`` (monotonic), seconds that were ours so far.
-
-    ``awaited`` went to tokens, and ``judging`` to answers.
-    """
-
-    start: float
-    deadline: float
-    awaited: float
-    judging: float
-
-
-def _overtaken(leg: _Leg, judging: float) -> UnjudgedError:
-    return UnjudgedError(f"judging took {judging * 1000:.0f} ms of the time that step {leg.name} had left")
-
-
-class _UnusableError(Exception):
-    """A step that cannot be made with what earlier ones captured."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.detail)
-        self.failure = failure
-
-
-async def _make(
-    leg: _Leg, variables: Mapping[str, object], environment: ProbeEnvironment, course: _Course
-) -> StepFacts:
-    """Make one step, within its own timeout and the journey's deadline."""
-    step = leg.step
-    expectations, built = _ready(leg, variables, environment)
-    end = monotonic() + step.probe.timeout
-    observation = await leg.kind.probe(built, min(course.deadline, end))
-    if leg.captured:
-        observation = _discreet(observation)
-    if course.deadline < end and observation.failure is not None:
-        if is_our_timeout(observation, course.judging, perf_counter() - course.start):
-            raise _overtaken(leg, course.judging)
-        # It was the journey's time that ran out, so the tokens of earlier steps took of it as well.
-        observation = replace(observation, awaited=course.awaited + observation.awaited)
-    if leg.captured & placeholders(step.target):
-        # An answer sent us there: that our egress policy forbids the address is then the answer's fault.
-        observation = replace(observation, redirected=True)
-    return StepFacts(leg.name, observation, expectations)
-
-
-def _discreet(observation: Observation) -> Observation:
-    """Leave out what a failure says in words: it may name a host or a path that was captured."""
+def _without_values(observation: Observation) -> Observation:
+    """Replace the detail of a failure, which may name a host or a path that was captured."""
     failure = observation.failure
     if failure is None:
         return observation
-    what = f"{failure.cause.name} in phase {failure.phase.name}".lower().replace("_", " ")
-    return replace(observation, failure=replace(failure, detail=what))
-
-
-def _ready(leg: _Leg, variables: Mapping[str, object], environment: ProbeEnvironment) -> tuple[Expectations, Any]:
-    step = leg.step
-    try:
-        expectations = leg.expectations or _expectations(step, variables)
-        if leg.captured & placeholders(step.target):
-            _check_target(step, fill_placeholders(step.target, variables))
-        return expectations, leg.kind.prepare(step.probe, step.target, variables, environment)
-    except MissingSecretError as error:
-        raise _UnusableError(Failure(Phase.PREPARE, Cause.CREDENTIAL, f"step {leg.name}: {error}")) from error
-    except ValueError:
-        if not leg.captured:
-            raise
-        asked = ", ".join(sorted(leg.captured))
-        # The message of the error may hold what was captured.
-        detail = f"step {leg.name} cannot use what was captured for {asked}"
-        raise _UnusableError(Failure(Phase.PREPARE, Cause.CAPTURE, detail)) from None
+    detail = f"{failure.cause.name} in phase {failure.phase.name}".lower().replace("_", " ")
+    return replace(observation, failure=replace(failure, detail=detail))
 
 
 def _check_target(step: Step, target: str) -> None:
-    """Check that a target with captured values in it is one that the step's kind can ask. Raises ValueError."""
+    """Check that the step's kind can probe a target with captured values in it. Raises ValueError."""
     try:
-        asked = str(httpx.URL(target))  # a space in a path, and the like, is no fault: it goes percent-encoded
+        url = str(httpx.URL(target))  # encodes a space in a path, and the like, which are no fault
     except httpx.InvalidURL as error:
         raise ValueError("the target is not a URL") from error
-    read_target(asked, step.probe.kind)
+    read_target(url, step.probe.kind)
 
 
-async def _capture(
-    leg: _Leg, observation: Observation, variables: dict[str, object], environment: ProbeEnvironment, deadline: float
-) -> Failure | None:
-    """Take what later steps need from the answer; return what stops the journey."""
-    for finder in leg.finders:
-        try:
-            variables[finder.variable] = await environment.workers.capture(finder, observation, deadline)
-        except CaptureError as error:
-            detail = f"step {leg.name} gives no value for variable {finder.variable}: {error}"
-            return Failure(Phase.TRANSFER, Cause.CAPTURE, detail)
-    return None
-
-
-def _observation(
-    began: float, duration: float, steps: list[StepFacts], failure: Failure | None, *, whole: bool
-) -> Observation:
-    """Put the steps together: sums of times, the last answer's status, each address once."""
-    seen = [step.observation for step in steps]
-    last = seen[-1] if seen else Observation(began, duration)
-    latencies = [item.latency for item in seen if item.latency is not None]
-    return Observation(
-        time=began,
-        duration=duration,
-        phases=Phases(*(_sum(getattr(item.phases, name) for item in seen) for name in Phases.__slots__)),
-        latency=sum(latencies) if whole and latencies else None,
-        status=last.status,
-        failure=failure,
-        certificate=next((item.certificate for item in seen if item.certificate is not None), None),
-        redirects=sum(item.redirects for item in seen),
-        redirected=any(item.redirects for item in seen),
-        addresses=tuple(dict.fromkeys(address for item in seen for address in item.addresses)),
-        protocol=last.protocol,
-        tls_version=last.tls_version,
-        steps=tuple(steps),
-    )
-
-
-def _sum(parts: Iterator[float | None]) -> float | None:
-    known = [part for part in parts if part is not None]
-    return sum(known) if known else None
+def _sum(seconds: Iterator[float | None]) -> float | None:
+    """Return the sum of what is not None; None when nothing is."""
+    present = [part for part in seconds if part is not None]
+    return sum(present) if present else None

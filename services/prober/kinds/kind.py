@@ -8,9 +8,18 @@ from typing import Any
 
 from services.core.model import Probe
 from services.prober.environment import ProbeEnvironment
+from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["ProbeKind"]
+__all__ = ["JourneyResult", "ProbeKind"]
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyResult:
+    """What a journey saw, and what each step that it took was expected to answer, captured variables filled in."""
+
+    observation: Observation
+    expectations: tuple[Expectations, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +31,4 @@ class ProbeKind:
     """
 
     prepare: Callable[[Probe, str, Mapping[str, object], ProbeEnvironment], Any]
-    probe: Callable[[Any, float], Awaitable[Observation]]
+    probe: Callable[[Any, float], Awaitable[Observation | JourneyResult]]

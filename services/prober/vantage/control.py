@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from services.core.model import Probe, Tls
 from services.prober.environment import ProbeEnvironment
-from services.prober.kinds import KINDS, HttpTarget, build_http_target
+from services.prober.kinds import HttpTarget, build_http_target, probe_http
 from services.prober.transport import ProbeFailedError, allowed_addresses, os_error_text
 
 __all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "ControlTargets"]
@@ -47,7 +47,7 @@ class ControlTargets:
         return {url: problem for url, problem in zip(urls, problems, strict=True) if problem}
 
     async def _check_http(self, target: HttpTarget) -> str:
-        observation = await KINDS["http"].probe(target, monotonic() + CONTROL_TIMEOUT)
+        observation = await probe_http(target, monotonic() + CONTROL_TIMEOUT)
         if observation.status:
             return ""
         failure = observation.failure

@@ -37,11 +37,10 @@ def test_a_stall_of_ours_is_no_lateness_of_the_target() -> None:
 def test_a_stall_of_ours_is_no_missing_line_of_the_target(cause: Cause, reason: Reason) -> None:
     """A line that a talk waited for to its deadline may have been missed by a stall, in a journey too; not one hung up on."""
     talk = replace(GOOD, latency=None, status=0, duration=5.0, failure=Failure(Phase.PROCESSING, cause))
-    journey = replace(
-        GOOD, duration=5.0, steps=(StepFacts("first", GOOD, Expectations()), StepFacts("talk", talk, Expectations()))
-    )
+    journey = replace(GOOD, duration=5.0, steps=(StepFacts("first", GOOD), StepFacts("talk", talk)))
+    expected = Expectations(steps=(Expectations(), Expectations()))
     for seen in (talk, journey):
-        judgement = judge(seen, Expectations())
+        judgement = judge(seen, expected)
         assert judgement.reason is Reason.LINE
         assert after_stall(judgement.reason, seen, 0.6) is reason
         assert after_stall(judgement.reason, seen, 0.4) is Reason.LINE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -65,6 +66,7 @@ GOOD = Observation(
 def probed(observation: Observation, expect: Expect = EXPECT, *, judgement: Judgement | None = None) -> ProbeRun:
     definition = Probe("inquiry", "http", expect=expect)
     expected = compile_expectations(definition, {}, latency=2.0, max_age=None)
+    expected = replace(expected, steps=(Expectations(),) * len(observation.steps))
     item = Assignment(
         ScheduleEntry(Target("deed-civil"), 5.0),
         definition,
@@ -156,7 +158,7 @@ def test_without_an_answer_nothing_is_judged() -> None:
 
 def test_a_journey_is_told_step_by_step() -> None:
     """Each step has its line and its checks; what failed the whole comes after them."""
-    step = StepFacts("login", GOOD, Expectations())
+    step = StepFacts("login", GOOD)
     journey = Observation(
         NOW, 0.3, GOOD.phases, steps=(step, step), failure=Failure(Phase.TRANSFER, Cause.CAPTURE, "no value for token")
     )

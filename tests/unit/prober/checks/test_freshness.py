@@ -247,7 +247,7 @@ def test_steps_of_a_journey_are_read_in_the_policys_timezone() -> None:
         Probe("step", "http", expect=Expect(fresh=FreshnessSource(path="$.on"))), {}, latency=None, max_age=None
     )
     journey = compile_expectations(Probe("test", "journey"), {}, latency=None, max_age=43200, zone=TEHRAN)
-    judgement = judge(replace(seen, steps=(StepFacts("step", seen, step),)), journey)
+    judgement = judge(replace(seen, steps=(StepFacts("step", seen),)), replace(journey, steps=(step,)))
     assert (judgement.reason, judgement.data_age) == (Reason.OK, 43200)
 
 

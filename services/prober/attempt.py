@@ -17,7 +17,7 @@ from services.prober.assignments import Assignment
 from services.prober.checks import DETAIL_LENGTH, Check, Judgement, UnjudgedError, needed
 from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
-from services.prober.excuses import NO_CONNECTION, LoopStalls, circumstances, excused
+from services.prober.excuses import NO_CONNECTION, Circumstances, LoopStalls, excused
 from services.prober.expected import Expectations, compile_expectations
 from services.prober.kinds import KINDS, JourneyResult, ProbeKind
 from services.prober.observation import Observation
@@ -106,15 +106,14 @@ class ProbeRunner:
             judgement = _name_record(judgement, assignment, turn)
         overran = self._clock() > slot_end
         if overran or judgement.reason is not Reason.OK:
-            ours = circumstances(
-                observation,
-                assignment.latency,
+            ours = Circumstances(
+                limit=assignment.latency,
                 stalled=self._stalls.seconds(began_monotonic, monotonic()),
                 # Looking at the table costs more than all other excuses together.
                 conntrack_full=judgement.reason in NO_CONNECTION and self._environment.conntrack.full(),
                 overran=overran,
             )
-            judgement = excused(judgement, ours)
+            judgement = excused(judgement, observation, ours)
         return ProbeResult(observation, judgement, expectations, turn)
 
     def _prepare(self, assignment: Assignment, turn: int) -> PreparedTarget:

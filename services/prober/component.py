@@ -64,7 +64,7 @@ class Prober:
         self.control_loop = ControlLoop(
             settings.vantage, self._bracket, pipeline.release, publisher.flush, metrics, log
         )
-        metrics.watch_inflight(lambda: self.launcher.inflight)
+        metrics.inflight.set_function(lambda: self.launcher.inflight)
 
     async def adopt(self, register: Register) -> None:
         """Probe by this register from now on, but not before a first control round.

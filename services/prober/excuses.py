@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from services.core.model import Outcome, Reason, unfrozen
@@ -22,66 +23,29 @@ __all__ = [
     "Circumstances",
     "Excuse",
     "LoopStalls",
-    "circumstances",
     "excused",
     "is_our_timeout",
 ]
 
 # A timeout is the target's own unless we took more than this share of its time.
 _OUR_SHARE: Final = 0.1
-_TIMEOUTS: Final = frozenset(
-    {
-        Reason.RESOLVE_TIMEOUT,
-        Reason.CONNECT_TIMEOUT,
-        Reason.TLS_TIMEOUT,
-        Reason.ANSWER_TIMEOUT,
-        Reason.BODY_TIMEOUT,
-    }
-)
+
 NO_CONNECTION: Final = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT, Reason.CONNECT_TIMEOUT})
 """What a full connection-tracking table looks like to a probe."""
 
 
 @unfrozen
 class Circumstances:
-    """The prober's own part in one probe, in seconds.
+    """The prober's own part in one probe.
 
-    The probe ran for ``duration``, during which the loop stood still for ``stalled``; ``latency`` and its ``limit`` (τ)
-    are the target's. Its last request (of a journey: of the last ``step``) ran for ``tried``, after ``awaited`` for a
-    token; ``timed_out`` says that the deadline ended it.
+    ``limit`` (τ) is the latency allowed to the target, ``stalled`` how long the loop stood still, in seconds.
     """
 
-    duration: float = 0.0
+    limit: float = inf
     stalled: float = 0.0
-    latency: float | None = None
-    limit: float = 0.0
-    step: str = ""
-    tried: float = 0.0
-    awaited: float = 0.0
-    timed_out: bool = False
     conntrack_full: bool = False
     overran: bool = False
     blind: bool = False
-
-
-def circumstances(
-    observation: Observation, limit: float, *, stalled: float = 0.0, conntrack_full: bool = False, overran: bool = False
-) -> Circumstances:
-    """Return the circumstances of a probe that has ended; ``limit`` (τ) and ``stalled`` in seconds."""
-    step = observation.steps[-1] if observation.steps else None
-    last = step.observation if step else observation
-    return Circumstances(
-        duration=observation.duration,
-        stalled=stalled,
-        latency=observation.latency,
-        limit=limit,
-        step=step.name if step else "",
-        tried=last.duration,
-        awaited=last.awaited,
-        timed_out=last.failure is not None and last.failure.timed_out,
-        conntrack_full=conntrack_full,
-        overran=overran,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,49 +54,55 @@ class Excuse:
 
     name: str
     reason: Reason
-    applies: Callable[[Judgement, Circumstances], str]
+    applies: Callable[[Judgement, Observation, Circumstances], str]
 
 
-def _overran(_judgement: Judgement, ours: Circumstances) -> str:
+def _overran(_judgement: Judgement, _observation: Observation, ours: Circumstances) -> str:
     return "the probe did not finish within its slot" if ours.overran else ""
 
 
-def _awaited_token(judgement: Judgement, ours: Circumstances) -> str:
+def _awaited_token(judgement: Judgement, observation: Observation, _ours: Circumstances) -> str:
     """Excuse a timeout of a target whose time was partly spent on a token. A token that came at once excuses nothing."""
-    if not _timed_out(judgement, ours) or ours.awaited <= _OUR_SHARE * (ours.awaited + ours.tried):
+    last = _last(observation)
+    if not _timed_out(judgement, observation) or last.awaited <= _OUR_SHARE * (last.awaited + last.duration):
         return ""
-    where = f"step {ours.step}: " if ours.step else ""
-    return f"{where}getting a token took {ours.awaited * 1000:.0f} ms of the time the target had for its answer"
+    step = f"step {observation.steps[-1].name}: " if observation.steps else ""
+    return f"{step}getting a token took {last.awaited * 1000:.0f} ms of the time the target had for its answer"
 
 
-def _conntrack_full(judgement: Judgement, ours: Circumstances) -> str:
+def _conntrack_full(judgement: Judgement, _observation: Observation, ours: Circumstances) -> str:
     """Excuse a connection that was not made while this machine could make none."""
     if judgement.reason not in NO_CONNECTION or not ours.conntrack_full:
         return ""
     return f"the connection-tracking table of this machine was full: {judgement.reason.label}"
 
 
-def _stalled(judgement: Judgement, ours: Circumstances) -> str:
+def _stalled(judgement: Judgement, observation: Observation, ours: Circumstances) -> str:
     """Excuse a lateness that the prober's own stall explains: a loop that does not run sees every answer late."""
     if judgement.reason is Reason.LATE:
-        explains = ours.latency is not None and ours.latency - ours.stalled <= ours.limit
+        explains = observation.latency is not None and observation.latency - ours.stalled <= ours.limit
     else:
-        explains = _timed_out(judgement, ours) and ours.stalled > _OUR_SHARE * ours.duration
+        explains = _timed_out(judgement, observation) and ours.stalled > _OUR_SHARE * observation.duration
     if not explains or not ours.stalled:
         return ""
     return f"the prober stood still for {ours.stalled * 1000:.0f} ms of a probe that ended {judgement.reason.name}"
 
 
-def _blind(judgement: Judgement, ours: Circumstances) -> str:
+def _blind(judgement: Judgement, _observation: Observation, ours: Circumstances) -> str:
     """Excuse everything, an OK included, while control targets failed: the vantage could not see."""
     if not ours.blind or judgement.outcome is Outcome.UNKNOWN:
         return ""
     return f"a control target failed around the probe, which saw {judgement.reason.name}"
 
 
-def _timed_out(judgement: Judgement, ours: Circumstances) -> bool:
-    """Whether the deadline decided the judgement; a line can also be missing because the other side hung up."""
-    return judgement.reason in _TIMEOUTS or (judgement.reason is Reason.LINE and ours.timed_out)
+def _last(observation: Observation) -> Observation:
+    return observation.steps[-1].observation if observation.steps else observation
+
+
+def _timed_out(judgement: Judgement, observation: Observation) -> bool:
+    """Whether the deadline decided the judgement."""
+    failure = _last(observation).failure
+    return failure is not None and failure.timed_out and judgement.outcome is not Outcome.UNKNOWN
 
 
 EXCUSES: Final[tuple[Excuse, ...]] = (
@@ -145,10 +115,10 @@ EXCUSES: Final[tuple[Excuse, ...]] = (
 """The first that applies gives the reason."""
 
 
-def excused(judgement: Judgement, ours: Circumstances) -> Judgement:
+def excused(judgement: Judgement, observation: Observation, ours: Circumstances) -> Judgement:
     """Return the judgement, or in its place UNKNOWN by the first excuse that applies."""
     for excuse in EXCUSES:
-        detail = excuse.applies(judgement, ours)
+        detail = excuse.applies(judgement, observation, ours)
         if detail:
             return Judgement(excuse.reason, detail)
     return judgement

@@ -117,5 +117,5 @@ class PeerHeartbeats:
                 self._log.warning("peer_lost", peer=peer.prober, started=peer.started)
 
     def _regroup(self) -> None:
-        self._metrics.set_peers(len(self._membership))
+        self._metrics.peers.set(len(self._membership))
         self._launcher.regroup()

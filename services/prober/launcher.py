@@ -135,7 +135,7 @@ class Launcher:
             room -= sum(self._launch(launch) for launch in launches)
         leapt, self._schedule.leapt = self._schedule.leapt, 0
         if leapt:
-            self._metrics.count_leapt_slots(leapt)
+            self._metrics.leapt_slots.inc(leapt)
             self._log.warning("slots_leapt", slots=leapt)
         now = self._clock()
         due = self._schedule.next_due(now)
@@ -149,7 +149,7 @@ class Launcher:
         assert plan is not None
         assert origin is not None
         assignment = plan.assignments[launch.target]
-        self._metrics.observe_lag(now - launch.due)
+        self._metrics.lag.observe(now - launch.due)
         problem = self._reason_to_shed(launch, now, plan.slot_seconds)
         if problem:
             self._pipeline.publish_unmeasured(launch, assignment, Reason.SHED, problem, origin)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from itertools import accumulate
-from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -32,19 +31,17 @@ _NEVER_PUBLISHED = (Reason.NO_MEASUREMENT, Reason.ABSENT)
 
 _PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 
-Member = TypeVar("Member", bound=IntEnum)
 
-
-class LocalCounter(Collector, Generic[Member]):
+class LocalCounter(Collector):
     """A counter of the metrics table with a series for each of ``members``, by name in lower case, from zero.
 
     It counts in a plain dict and makes samples when it is scraped: the library's counters take a lock at every step,
     several times a probe. Everything here runs in one thread, and a scrape in between is off by one probe at most.
     """
 
-    def __init__(self, name: str, members: Iterable[Member]) -> None:
+    def __init__(self, name: str, members: Iterable[IntEnum]) -> None:
         self._metric = TABLE[name]
-        self.counts = dict.fromkeys(members, 0)
+        self.counts: dict[IntEnum, int] = dict.fromkeys(members, 0)
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Yield the counts."""
@@ -68,7 +65,8 @@ class LocalHistogram(Collector):
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
-        """Add one value."""
+        """Add one value; a negative one counts as 0."""
+        value = max(0.0, value)
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
@@ -83,34 +81,26 @@ class ProberMetrics:
     """The metrics of one prober. Counters start at zero; gauges are absent until they have a value."""
 
     def __init__(self, registry: CollectorRegistry, tracking: ConntrackTable | None = None) -> None:
-        self._outcomes = LocalCounter("peyvand_probe_outcomes_total", Outcome)
         published = (reason for reason in Reason if reason not in _NEVER_PUBLISHED)
+        self._outcomes = LocalCounter("peyvand_probe_outcomes_total", Outcome)
         self._reasons = LocalCounter("peyvand_probe_reasons_total", published)
-        self._lag = LocalHistogram("peyvand_probe_schedule_lag_seconds")
+        self._series = _TargetSeries()
         self._overruns = counter("peyvand_probe_overruns_total", registry)
         self._shed = counter("peyvand_probe_shed_total", registry)
-        self._inflight = gauge("peyvand_probe_inflight", registry)
         self._targets = gauge("peyvand_probe_targets", registry)
-        self._peers = gauge("peyvand_probe_peers", registry)
-        self._peers.set(1)
-        self._leapt = counter("peyvand_probe_leapt_slots_total", registry)
-        self._blind = gauge("peyvand_vantage_blind", registry)
-        self._batches = gauge("peyvand_spool_batches", registry)
-        self._bytes = gauge("peyvand_spool_bytes", registry)
-        self._dropped = counter("peyvand_spool_dropped_total", registry)
-        self._publish = histogram("peyvand_publish_seconds", registry)
-        self._series = _TargetSeries()
-        for collector in (self._outcomes, self._reasons, self._lag, self._series):
+        self.lag = LocalHistogram("peyvand_probe_schedule_lag_seconds")
+        self.inflight = gauge("peyvand_probe_inflight", registry)
+        self.peers = gauge("peyvand_probe_peers", registry)
+        self.peers.set(1)
+        self.leapt_slots = counter("peyvand_probe_leapt_slots_total", registry)
+        self.blind = gauge("peyvand_vantage_blind", registry)
+        self.spool_batches = gauge("peyvand_spool_batches", registry)
+        self.spool_bytes = gauge("peyvand_spool_bytes", registry)
+        self.dropped_batches = counter("peyvand_spool_dropped_total", registry)
+        self.publish_seconds = histogram("peyvand_publish_seconds", registry)
+        for collector in (self._outcomes, self._reasons, self._series, self.lag):
             registry.register(collector)
         registry.register(_TrackingRatio(tracking or ConntrackTable()))
-
-    def watch_inflight(self, inflight: Callable[[], int]) -> None:
-        """Call this for the number of probes under way whenever it is scraped."""
-        self._inflight.set_function(inflight)
-
-    def observe_lag(self, seconds: float) -> None:
-        """Record how late a probe started."""
-        self._lag.observe(max(0.0, seconds))
 
     def count_measurement(self, row: Measurement, status: int, duration: float) -> None:
         """Count one measurement that is published; ``status`` 0 when there was no answer, ``duration`` in seconds."""
@@ -128,31 +118,6 @@ class ProberMetrics:
         self._targets.labels("link").set(len(targets) - endpoints)
         self._targets.labels("endpoint").set(endpoints)
         self._series.set_targets(targets, assignments)
-
-    def set_peers(self, alive: int) -> None:
-        """Record how many probers of this vantage are alive, this one included."""
-        self._peers.set(alive)
-
-    def count_leapt_slots(self, slots: int) -> None:
-        """Count slots that were skipped as a whole after a suspension or a change of the clock."""
-        self._leapt.inc(slots)
-
-    def set_blind(self, vantage: str, *, blind: bool) -> None:
-        """Record whether the control targets of the vantage failed."""
-        self._blind.labels(vantage).set(blind)
-
-    def set_spool(self, batches: int, size: int) -> None:
-        """Record how many batches and bytes the bus has not acknowledged."""
-        self._batches.set(batches)
-        self._bytes.set(size)
-
-    def count_dropped(self, batches: int) -> None:
-        """Count batches that the spool had no room for."""
-        self._dropped.inc(batches)
-
-    def observe_publish(self, seconds: float) -> None:
-        """Record how long the bus took to acknowledge a batch."""
-        self._publish.observe(seconds)
 
 
 class _TrackingRatio(Collector):

@@ -13,6 +13,7 @@ from services.prober.attempt import ProbeRunner
 from services.prober.checks import Judgement
 from services.prober.excuses import Circumstances, excused
 from services.prober.metrics import ProberMetrics
+from services.prober.observation import Observation
 from services.prober.publishing import MeasurementPublisher, Origin, measured, unmeasured
 from services.prober.scheduling import Launch
 from services.prober.vantage import Bracket
@@ -21,6 +22,8 @@ __all__ = ["HeldMeasurement", "Pipeline"]
 
 HeldMeasurement: TypeAlias = tuple[str, Measurement, int, float]
 """The consumer agency, what was measured, the status of the answer (0 without one) and the seconds it took."""
+
+_NOTHING_SEEN = Observation(0.0, 0.0)
 
 
 class Pipeline:
@@ -66,7 +69,7 @@ class Pipeline:
         """Publish what was held, with its verdict; as UNKNOWN where the vantage was blind."""
         consumer, row, status, duration = held
         if blind:
-            judgement = excused(Judgement(row.reason, row.detail), Circumstances(blind=True))
+            judgement = excused(Judgement(row.reason, row.detail), _NOTHING_SEEN, Circumstances(blind=True))
             row = replace(row, outcome=judgement.outcome, reason=judgement.reason, detail=judgement.detail)
         self._publish(consumer, row, status, duration)
 

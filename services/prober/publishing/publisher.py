@@ -115,15 +115,16 @@ class MeasurementPublisher:
                 return False
             if isinstance(result, BaseException):
                 raise result
-        self._metrics.observe_publish(perf_counter() - began)
+        self._metrics.publish_seconds.observe(perf_counter() - began)
         self._spool.acknowledged(batch)
         self._report()
         return True
 
     def _report(self) -> None:
         spool = self._spool
-        self._metrics.set_spool(len(spool.pending), spool.size)
+        self._metrics.spool_batches.set(len(spool.pending))
+        self._metrics.spool_bytes.set(spool.size)
         if spool.dropped > self._reported_drops:
-            self._metrics.count_dropped(spool.dropped - self._reported_drops)
+            self._metrics.dropped_batches.inc(spool.dropped - self._reported_drops)
             self._log.error("spool_full", dropped=spool.dropped, measurements=spool.dropped_rows)
             self._reported_drops = spool.dropped

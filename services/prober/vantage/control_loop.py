@@ -86,6 +86,6 @@ class ControlLoop(Generic[Held]):
                 self._log.info("vantage_sees")
         self._failing = failing
         if self._targets:
-            self._metrics.set_blind(self._vantage, blind=bool(failing))
+            self._metrics.blind.labels(self._vantage).set(bool(failing))
         for held, blind in self._bracket.round(began, passed=not failing):
             self._release(held, blind)

@@ -9,7 +9,7 @@ import pytest
 from services.core.model.measurement import Phases
 from services.core.model.outcome import Outcome, Reason
 from services.prober.checks.judgement import Judgement, judge
-from services.prober.excuses import EXCUSES, Circumstances, LoopStalls, circumstances, excused
+from services.prober.excuses import EXCUSES, Circumstances, LoopStalls, excused
 from services.prober.expected.expectations import Expectations
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 
@@ -18,7 +18,7 @@ GOOD = Observation(time=1000.0, duration=0.2, latency=0.1, status=200, body=b"{}
 
 def after_stall(reason: Reason, seen: Observation, stalled: float) -> Reason:
     """What becomes of a judgement when the loop stood still for so many seconds of the probe."""
-    return excused(Judgement(reason), circumstances(seen, 0.3, stalled=stalled)).reason
+    return excused(Judgement(reason), seen, Circumstances(limit=0.3, stalled=stalled)).reason
 
 
 def test_a_stall_of_ours_is_no_lateness_of_the_target() -> None:
@@ -27,10 +27,10 @@ def test_a_stall_of_ours_is_no_lateness_of_the_target() -> None:
     assert after_stall(Reason.LATE, late, 0.25) is Reason.PROBER_ERROR
     assert after_stall(Reason.LATE, late, 0.1) is Reason.LATE
     assert after_stall(Reason.LATE, late, 0.0) is Reason.LATE
-    timeout = replace(GOOD, latency=None, duration=5.0)
+    timeout = replace(GOOD, latency=None, duration=5.0, failure=Failure(Phase.PROCESSING, Cause.TIMEOUT))
     assert after_stall(Reason.ANSWER_TIMEOUT, timeout, 0.6) is Reason.PROBER_ERROR
     assert after_stall(Reason.ANSWER_TIMEOUT, timeout, 0.4) is Reason.ANSWER_TIMEOUT
-    assert after_stall(Reason.STATUS, timeout, 4.0) is Reason.STATUS
+    assert after_stall(Reason.STATUS, replace(GOOD, duration=5.0), 4.0) is Reason.STATUS
 
 
 @pytest.mark.parametrize(("cause", "reason"), [(Cause.LINE_TIMEOUT, Reason.PROBER_ERROR), (Cause.LINE, Reason.LINE)])
@@ -51,42 +51,40 @@ def test_a_token_that_took_long_is_no_silence_of_the_target() -> None:
     hung = replace(GOOD, latency=None, duration=1.0, failure=Failure(Phase.PROCESSING, Cause.TIMEOUT))
     timeout = judge(hung, Expectations())
     assert timeout.reason is Reason.ANSWER_TIMEOUT
-    assert excused(timeout, circumstances(replace(hung, awaited=0.12), 2.0)).reason is Reason.OWN_CREDENTIAL
-    assert excused(timeout, circumstances(replace(hung, awaited=0.1), 2.0)).reason is Reason.ANSWER_TIMEOUT
+    assert excused(timeout, replace(hung, awaited=0.12), Circumstances()).reason is Reason.OWN_CREDENTIAL
+    assert excused(timeout, replace(hung, awaited=0.1), Circumstances()).reason is Reason.ANSWER_TIMEOUT
     answered = Judgement(Reason.STATUS)
-    assert excused(answered, circumstances(replace(GOOD, awaited=5.0), 2.0)) is answered
+    assert excused(answered, replace(GOOD, awaited=5.0), Circumstances()) is answered
 
 
 def test_blindness_keeps_what_was_unknown_for_another_reason() -> None:
     """Even OK becomes UNKNOWN/VANTAGE_BLIND, and an UNKNOWN keeps its own reason."""
-    blind = excused(Judgement(Reason.OK), Circumstances(blind=True))
+    blind = excused(Judgement(Reason.OK), GOOD, Circumstances(blind=True))
     assert (blind.outcome, blind.reason) == (Outcome.UNKNOWN, Reason.VANTAGE_BLIND)
     shed = Judgement(Reason.SHED)
-    assert excused(shed, Circumstances(blind=True)) is shed
+    assert excused(shed, GOOD, Circumstances(blind=True)) is shed
 
 
 def test_the_first_excuse_that_applies_gives_the_reason() -> None:
     """Of several, that which stands first in the list decides; nothing excuses an OK but an overrun and a blind vantage."""
     names = [excuse.name for excuse in EXCUSES]
     assert names == ["overrun", "token", "conntrack", "stall", "blind vantage"]
-    everything = Circumstances(
-        duration=1.0, stalled=1.0, tried=0.5, awaited=0.5, timed_out=True, conntrack_full=True, overran=True, blind=True
-    )
-    timeout, reasons = Judgement(Reason.CONNECT_TIMEOUT), []
-    for without in (
-        {},
-        {"overran": False},
-        {"awaited": 0.0},
-        {"conntrack_full": False},
-        {"stalled": 0.0},
-        {"blind": False},
+    hung = replace(GOOD, duration=1.0, awaited=1.0, failure=Failure(Phase.CONNECT, Cause.TIMEOUT))
+    ours = Circumstances(stalled=1.0, conntrack_full=True, overran=True, blind=True)
+    timeout, reasons = judge(hung, Expectations()), []
+    for observation, changed in (
+        (hung, {}),
+        (hung, {"overran": False}),
+        (replace(hung, awaited=0.0), {}),
+        (replace(hung, awaited=0.0), {"conntrack_full": False}),
+        (replace(hung, awaited=0.0), {"stalled": 0.0}),
+        (replace(hung, awaited=0.0), {"blind": False}),
     ):
-        everything = replace(everything, **without)
-        reasons.append(excused(timeout, everything).reason)
+        ours = replace(ours, **changed)
+        reasons.append(excused(timeout, observation, ours).reason)
     assert reasons == [excuse.reason for excuse in EXCUSES] + [Reason.CONNECT_TIMEOUT]
     ok = Judgement(Reason.OK)
-    ours = Circumstances(duration=1.0, stalled=1.0, tried=0.5, awaited=0.5, timed_out=True, conntrack_full=True)
-    assert excused(ok, ours) is ok
+    assert excused(ok, replace(GOOD, awaited=5.0), Circumstances(stalled=1.0, conntrack_full=True)) is ok
 
 
 def test_stalls_are_what_ticks_missed() -> None:

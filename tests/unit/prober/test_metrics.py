@@ -46,10 +46,10 @@ def test_33_lag_overruns_and_skips_exist_from_the_start(registry: CollectorRegis
 def test_33_lag_overruns_and_skips_are_counted(metrics: ProberMetrics, registry: CollectorRegistry) -> None:
     """Each late start, overrun, shed launch and leapt slot counts once, in its own metric and no other."""
     for seconds in (-0.0005, 0.003, 0.2, 7.0):
-        metrics.observe_lag(seconds)
+        metrics.lag.observe(seconds)
     for reason in (Reason.OK, Reason.OVERRUN, Reason.SHED, Reason.SHED, Reason.ANSWER_TIMEOUT):
         metrics.count_measurement(row(reason), 0, 0.0)
-    metrics.count_leapt_slots(5)
+    metrics.leapt_slots.inc(5)
     lag = "peyvand_probe_schedule_lag_seconds"
     assert registry.get_sample_value(f"{lag}_count") == 4
     assert registry.get_sample_value(f"{lag}_sum") == pytest.approx(7.203)

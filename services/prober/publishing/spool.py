@@ -1,7 +1,7 @@
 """Where a batch survives a crash: what the bus has not acknowledged, on disk and, up to a bound, in memory (docs/design.md §6).
 
-A batch is one file, written and synced as a whole before any of it is published: magic, counts, messages, checksum. A
-file that a crash cut short fails its checksum and is dropped; nothing in it had been published. A file is read again only
+A batch is one file, written and synced as a whole before any of it is published: magic, MessagePack, checksum. A file that
+a crash cut short fails its checksum and is dropped; nothing in it had been published. A file is read again only
 if an earlier run left it, or if too much was pending to keep its messages in memory.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import struct
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +17,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import msgspec
+
 from services.core.errors import StateError
 
 __all__ = ["Spool", "SpoolBatch", "SpooledMessage"]
 
 _MAGIC: Final = b"peyvand spool 1\n"
-_HEAD: Final = struct.Struct("<II")
-_LENGTHS: Final = struct.Struct("<HHI")
 _DIGEST_BYTES: Final = 16
 _SUFFIX: Final = ".batch"
 _MEMORY_BYTES: Final = 4 << 20
@@ -61,33 +60,16 @@ class SpoolBatch:
 
 
 def _encode(messages: Sequence[SpooledMessage], rows: int) -> bytes:
-    parts = [_MAGIC, _HEAD.pack(len(messages), rows)]
-    for message in messages:
-        subject, message_id = message.subject.encode(), message.message_id.encode()
-        lengths = _LENGTHS.pack(len(subject), len(message_id), len(message.payload))
-        parts += [lengths, subject, message_id, message.payload]
-    content = b"".join(parts)
+    content = _MAGIC + msgspec.msgpack.encode((rows, messages))
     return content + blake2b(content, digest_size=_DIGEST_BYTES).digest()
 
 
-def _decode(data: bytes) -> tuple[tuple[SpooledMessage, ...], int]:
-    """Read a file: its messages and the number of measurements. ValueError or struct.error when it is not whole."""
+def _decode(data: bytes) -> tuple[int, tuple[SpooledMessage, ...]]:
+    """Read a file: the number of measurements, and the messages. ValueError when it is not whole."""
     content, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
     if not content.startswith(_MAGIC) or blake2b(content, digest_size=_DIGEST_BYTES).digest() != digest:
         raise ValueError("not a whole spool file")
-    offset = len(_MAGIC)
-    count, rows = _HEAD.unpack_from(content, offset)
-    offset += _HEAD.size
-    messages = []
-    for _ in range(count):
-        lengths = _LENGTHS.unpack_from(content, offset)
-        offset += _LENGTHS.size
-        fields = []
-        for length in lengths:
-            fields.append(content[offset : offset + length])
-            offset += length
-        messages.append(SpooledMessage(fields[0].decode(), fields[1].decode(), fields[2]))
-    return tuple(messages), rows
+    return msgspec.msgpack.decode(content[len(_MAGIC) :], type=tuple[int, tuple[SpooledMessage, ...]])
 
 
 class Spool:
@@ -119,9 +101,9 @@ class Spool:
             raise StateError(f"the spool {self._folder} cannot be used: {os.strerror(error.errno or 0)}") from error
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
             try:
-                _, rows = _decode(path.read_bytes())
+                rows, _ = _decode(path.read_bytes())
                 self._next = int(path.stem) + 1
-            except (OSError, ValueError, struct.error):
+            except (OSError, ValueError):
                 self.broken += 1
                 path.unlink(missing_ok=True)
                 continue
@@ -160,8 +142,8 @@ class Spool:
         assert batch.path is not None
         try:
             data = await asyncio.to_thread(batch.path.read_bytes)
-            return _decode(data)[0]
-        except (OSError, ValueError, struct.error):
+            return _decode(data)[1]
+        except (OSError, ValueError):
             if batch in self.pending:
                 self._drop(batch)
             return ()

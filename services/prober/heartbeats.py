@@ -17,7 +17,7 @@ from services.core.errors import BusError
 from services.core.log import Logger
 from services.prober.launcher import Launcher
 from services.prober.metrics import ProberMetrics
-from services.prober.scheduling import HEARTBEAT_SECONDS, Membership, MembershipChange, Peer
+from services.prober.scheduling import HEARTBEAT_SECONDS, Membership, MembershipChange
 
 __all__ = ["PeerHeartbeats"]
 
@@ -85,15 +85,8 @@ class PeerHeartbeats:
             else:
                 self._receive(heartbeat)
 
-    def _receive(self, heartbeat: Heartbeat) -> None:
-        peer = Peer(
-            prober=heartbeat.prober,
-            started=heartbeat.started,
-            register_version=heartbeat.register_version,
-            probe_version=heartbeat.probe_version,
-            share_from=heartbeat.share_from,
-        )
-        change = self._membership.receive(peer, leaving=heartbeat.leaving, now=monotonic())
+    def _receive(self, peer: Heartbeat) -> None:
+        change = self._membership.receive(peer, now=monotonic())
         if change is MembershipChange.ARRIVED:
             # A prober that has just started should not wait for our next heartbeat.
             self._launcher.announce.set()

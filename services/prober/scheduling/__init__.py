@@ -1,6 +1,6 @@
 """When each target is probed, and by which of the probers of a vantage (docs/probing.md §5)."""
 
-from services.prober.scheduling.membership import HEARTBEAT_SECONDS, Membership, MembershipChange, Peer
+from services.prober.scheduling.membership import HEARTBEAT_SECONDS, Membership, MembershipChange
 from services.prober.scheduling.rendezvous import Rendezvous, Share
 from services.prober.scheduling.schedule import Launch, Schedule, ScheduleEntry
 
@@ -9,7 +9,6 @@ __all__ = [
     "Launch",
     "Membership",
     "MembershipChange",
-    "Peer",
     "Rendezvous",
     "Schedule",
     "ScheduleEntry",

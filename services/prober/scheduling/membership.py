@@ -9,27 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["HEARTBEAT_SECONDS", "SILENT_SECONDS", "Membership", "MembershipChange", "Peer"]
+from services.core.codec import Heartbeat
+
+__all__ = ["HEARTBEAT_SECONDS", "SILENT_SECONDS", "Membership", "MembershipChange"]
 
 HEARTBEAT_SECONDS = 2.0
 """How often a prober sends a heartbeat."""
 
 SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
 """A prober without a heartbeat for this long counts as dead: two heartbeats may get lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """What one heartbeat states; ``started`` distinguishes processes with the same id.
-
-    ``share_from`` is the start of the first slot of which it probes its whole share, None while it probes nothing.
-    """
-
-    prober: str
-    started: float
-    register_version: str
-    probe_version: str
-    share_from: int | None
 
 
 class MembershipChange(Enum):
@@ -42,8 +30,8 @@ class MembershipChange(Enum):
 
 @dataclass(slots=True)
 class _Process:
-    peer: Peer
-    last_heartbeat: float
+    heartbeat: Heartbeat
+    received: float
     replaced: bool = False
     doubled: bool = False
 
@@ -63,40 +51,40 @@ class Membership:
         """Return how many are alive, this one included."""
         return 1 + sum(not process.replaced for process in self._processes.values())
 
-    def receive(self, peer: Peer, *, leaving: bool, now: float) -> MembershipChange | None:
+    def receive(self, heartbeat: Heartbeat, now: float) -> MembershipChange | None:
         """Take in a heartbeat; return what it changes, None when nothing.
 
         A new process with the id of another replaces it: it was started again. If the replaced process sends another
         heartbeat, two processes have one id and both are alive; each probes the same share, so nothing is lost.
         """
-        key = (peer.prober, peer.started)
+        key = (heartbeat.prober, heartbeat.started)
         if key == (self.prober, self.started):
             return None
         former = self._processes.pop(key, None)
-        if leaving:
+        if heartbeat.leaving:
             return MembershipChange.LEFT if former else None
         namesakes = [
-            process for (name, _), process in self._processes.items() if name == peer.prober and not process.replaced
+            process for (name, _), process in self._processes.items() if name == heartbeat.prober and not process.replaced
         ]
         if former is None:
             for process in namesakes:
                 process.replaced = True
-            self._processes[key] = _Process(peer, now)
+            self._processes[key] = _Process(heartbeat, now)
             return MembershipChange.ARRIVED
-        doubled = bool(namesakes) or peer.prober == self.prober
-        self._processes[key] = _Process(peer, now, doubled=doubled)
+        doubled = bool(namesakes) or heartbeat.prober == self.prober
+        self._processes[key] = _Process(heartbeat, now, doubled=doubled)
         return MembershipChange.DOUBLED if doubled and not former.doubled else None
 
-    def expire(self, now: float) -> list[Peer]:
-        """Remove processes without a heartbeat for SILENT_SECONDS; return those that were not replaced."""
-        silent = {key: item for key, item in self._processes.items() if item.last_heartbeat + SILENT_SECONDS <= now}
+    def expire(self, now: float) -> list[Heartbeat]:
+        """Remove processes without a heartbeat for SILENT_SECONDS; return the last of each that was not replaced."""
+        silent = {key: item for key, item in self._processes.items() if item.received + SILENT_SECONDS <= now}
         for key in silent:
             del self._processes[key]
-        return [process.peer for process in silent.values() if not process.replaced]
+        return [process.heartbeat for process in silent.values() if not process.replaced]
 
     def next_expiry(self, now: float) -> float:
         """Return the seconds until a process may expire."""
-        oldest = min((process.last_heartbeat for process in self._processes.values()), default=now)
+        oldest = min((process.received for process in self._processes.values()), default=now)
         return oldest + SILENT_SECONDS - now
 
     def active_peers(self, register_version: str, probe_version: str) -> dict[str, int]:
@@ -106,7 +94,7 @@ class Membership:
         """
         active: dict[str, int] = {}
         for process in self._processes.values():
-            peer = process.peer
+            peer = process.heartbeat
             same = (peer.register_version, peer.probe_version) == (register_version, probe_version)
             if same and peer.share_from is not None and not process.replaced and peer.prober != self.prober:
                 active[peer.prober] = min(peer.share_from, active.get(peer.prober, peer.share_from))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from services.core.codec import Heartbeat
 from services.core.model.measurement import Target
-from services.prober.scheduling.membership import Peer
 from services.prober.scheduling.rendezvous import Rendezvous
 from services.prober.scheduling.schedule import ScheduleEntry
 from tests.support.cases.probing import Clock, RunningProber, register, running
@@ -21,12 +21,12 @@ SLOT = 2
 NAMES = tuple(f"link-{number}" for number in range(20))
 
 
-def peer(share_from: int | None) -> Peer:
-    return Peer("p2", 1.0, "r1", "p1", share_from)
+def peer(share_from: int | None, *, leaving: bool = False) -> Heartbeat:
+    return Heartbeat("north", "p2", 0.0, 1.0, "r1", "p1", 9, leaving, share_from)
 
 
 def hear(prober: RunningProber, share_from: int | None, *, leaving: bool = False) -> None:
-    prober.membership.receive(peer(share_from), leaving=leaving, now=monotonic())
+    prober.membership.receive(peer(share_from, leaving=leaving), now=monotonic())
     prober.launcher.regroup()
 
 
@@ -73,7 +73,7 @@ async def test_38_a_new_register_among_peers_loses_no_slot(tmp_path: Path) -> No
             await prober.sink.until(bool)
             await prober.prober.adopt(replace(first, register_version="r2"))
             assert prober.launcher.targets == len(NAMES)
-            prober.membership.receive(replace(peer(0), register_version="r2"), leaving=False, now=monotonic())
+            prober.membership.receive(replace(peer(0), register_version="r2"), now=monotonic())
             prober.launcher.regroup()
             assert prober.launcher.targets == len(mine())
             rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) >= 4)

@@ -7,8 +7,9 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
+from services.core.codec import Heartbeat
 from services.core.model.measurement import Target
-from services.prober.scheduling.membership import SILENT_SECONDS, Membership, MembershipChange, Peer
+from services.prober.scheduling.membership import SILENT_SECONDS, Membership, MembershipChange
 from services.prober.scheduling.rendezvous import Rendezvous, Share
 from services.prober.scheduling.schedule import ScheduleEntry, target_phase
 
@@ -32,8 +33,15 @@ def probed(share: Share, slot_start: int) -> set[Target]:
     return {entry.target for entry in share.entries if entry.covers(slot_start)}
 
 
-def peer(prober: str = "b", started: float = 1.0, share_from: int | None = 0, version: str = "r1") -> Peer:
-    return Peer(prober, started, version, "p1", share_from)
+def peer(
+    prober: str = "b",
+    started: float = 1.0,
+    share_from: int | None = 0,
+    version: str = "r1",
+    *,
+    leaving: bool = False,
+) -> Heartbeat:
+    return Heartbeat("main", prober, 0.0, started, version, "p1", 9, leaving, share_from)
 
 
 def sharing(membership: Membership) -> dict[str, int]:
@@ -103,8 +111,8 @@ def test_a_peer_counts_from_its_first_heartbeat_until_it_is_silent() -> None:
     """A peer is alive for three heartbeats after its last one, by the clock of who heard it."""
     membership = Membership("a", 0.0)
     assert len(membership) == 1
-    assert membership.receive(peer(), leaving=False, now=100.0) is MembershipChange.ARRIVED
-    assert membership.receive(peer(), leaving=False, now=102.0) is None
+    assert membership.receive(peer(), now=100.0) is MembershipChange.ARRIVED
+    assert membership.receive(peer(), now=102.0) is None
     assert (len(membership), sharing(membership)) == (2, {"b": 0})
     assert membership.next_expiry(102.0) == SILENT_SECONDS
     assert membership.expire(102.0 + SILENT_SECONDS - 0.1) == []
@@ -115,34 +123,34 @@ def test_a_peer_counts_from_its_first_heartbeat_until_it_is_silent() -> None:
 def test_a_peer_that_leaves_is_gone_at_once() -> None:
     """The last heartbeat of a prober that stops frees its share, and says so once."""
     membership = Membership("a", 0.0)
-    membership.receive(peer(), leaving=False, now=0.0)
-    assert membership.receive(peer(), leaving=True, now=1.0) is MembershipChange.LEFT
+    membership.receive(peer(), now=0.0)
+    assert membership.receive(peer(leaving=True), now=1.0) is MembershipChange.LEFT
     assert sharing(membership) == {}
-    assert membership.receive(peer(), leaving=True, now=1.0) is None
+    assert membership.receive(peer(leaving=True), now=1.0) is None
 
 
 @pytest.mark.parametrize("other", [peer(share_from=None), peer(version="r2"), peer(version="")])
-def test_a_peer_that_does_not_probe_the_same_takes_nothing(other: Peer) -> None:
+def test_a_peer_that_does_not_probe_the_same_takes_nothing(other: Heartbeat) -> None:
     """Who does not probe yet, or by another register, is alive and leaves every target to the others."""
     membership = Membership("a", 0.0)
-    membership.receive(other, leaving=False, now=0.0)
+    membership.receive(other, now=0.0)
     assert (len(membership), sharing(membership)) == (2, {})
 
 
 def test_ones_own_heartbeat_is_nobody() -> None:
     """A prober that hears itself is still alone."""
     membership = Membership("a", 1.5)
-    assert membership.receive(peer("a", 1.5), leaving=False, now=0.0) is None
+    assert membership.receive(peer("a", 1.5), now=0.0) is None
     assert (len(membership), sharing(membership)) == (1, {})
 
 
 def test_a_prober_started_again_replaces_itself() -> None:
     """After kill -9 and a new start the dead process holds nothing until it would have been missed, and nobody is doubled."""
     membership = Membership("a", 0.0)
-    membership.receive(peer(started=1.0), leaving=False, now=0.0)
-    assert membership.receive(peer(started=2.0, share_from=None), leaving=False, now=1.0) is MembershipChange.ARRIVED
+    membership.receive(peer(started=1.0), now=0.0)
+    assert membership.receive(peer(started=2.0, share_from=None), now=1.0) is MembershipChange.ARRIVED
     assert (len(membership), sharing(membership)) == (2, {})
-    assert membership.receive(peer(started=2.0, share_from=SLOT), leaving=False, now=3.0) is None
+    assert membership.receive(peer(started=2.0, share_from=SLOT), now=3.0) is None
     assert membership.expire(SILENT_SECONDS) == []
     assert (len(membership), sharing(membership)) == (2, {"b": SLOT})
 
@@ -150,11 +158,9 @@ def test_a_prober_started_again_replaces_itself() -> None:
 def test_two_processes_of_one_id_are_told_of_and_both_alive() -> None:
     """When the replaced process speaks again, both count, and each of them is told of once."""
     membership = Membership("a", 0.0)
-    membership.receive(peer(started=1.0, share_from=SLOT), leaving=False, now=0.0)
-    membership.receive(peer(started=2.0, share_from=2 * SLOT), leaving=False, now=1.0)
-    heard = [
-        membership.receive(peer(started=1.0 + at % 2, share_from=SLOT), leaving=False, now=2.0 + at) for at in range(4)
-    ]
+    membership.receive(peer(started=1.0, share_from=SLOT), now=0.0)
+    membership.receive(peer(started=2.0, share_from=2 * SLOT), now=1.0)
+    heard = [membership.receive(peer(started=1.0 + at % 2, share_from=SLOT), now=2.0 + at) for at in range(4)]
     assert heard == [MembershipChange.DOUBLED, MembershipChange.DOUBLED, None, None]
     assert (len(membership), sharing(membership)) == (3, {"b": SLOT})
 
@@ -162,7 +168,7 @@ def test_two_processes_of_one_id_are_told_of_and_both_alive() -> None:
 def test_another_process_of_ones_own_id_takes_nothing() -> None:
     """Whoever has this prober's id has its share: both probe it, and the second heartbeat tells that there are two."""
     membership = Membership("a", 0.0)
-    assert membership.receive(peer("a", 7.0), leaving=False, now=0.0) is MembershipChange.ARRIVED
-    assert membership.receive(peer("a", 7.0), leaving=False, now=2.0) is MembershipChange.DOUBLED
-    assert membership.receive(peer("a", 7.0), leaving=False, now=4.0) is None
+    assert membership.receive(peer("a", 7.0), now=0.0) is MembershipChange.ARRIVED
+    assert membership.receive(peer("a", 7.0), now=2.0) is MembershipChange.DOUBLED
+    assert membership.receive(peer("a", 7.0), now=4.0) is None
     assert (len(membership), sharing(membership)) == (2, {})

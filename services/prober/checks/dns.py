@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.core.model import Reason
 from services.prober.checks.check_failed import CheckFailedError
+from services.prober.checks.document import Document
 from services.prober.expected import Expectations, Records
 from services.prober.observation import Observation
 
@@ -12,7 +13,7 @@ __all__ = ["check_rcode", "check_records"]
 _NO_ANSWER = frozenset({"SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"})
 
 
-def check_rcode(observation: Observation, expectations: Expectations) -> None:
+def check_rcode(observation: Observation, expectations: Expectations, _document: Document) -> None:
     """Check that the response code is one of those listed, or NOERROR."""
     dns = observation.dns
     if dns is None:
@@ -24,7 +25,7 @@ def check_rcode(observation: Observation, expectations: Expectations) -> None:
         raise CheckFailedError(Reason.RCODE, f"{dns.rcode} instead of {', '.join(sorted(expected))}")
 
 
-def check_records(observation: Observation, expectations: Expectations) -> None:
+def check_records(observation: Observation, expectations: Expectations, _document: Document) -> None:
     """Check each section of the answer: every pattern matches a record, no forbidden one matches any."""
     dns = observation.dns
     if dns is None:

@@ -67,7 +67,8 @@ def _explain_journey(journey: Observation, expectations: Expectations) -> Iterat
             oldest = max(judgement.data_age, oldest or 0.0)
     if journey.failure is not None:
         judged = False
-        yield _run_check("the journey could go on to its end", "", check_whole, journey, headers_judged=True)
+        document = document_of(journey)
+        yield _run_check("the journey could go on to its end", "", check_whole, journey, expectations, document)
     yield from _explain_time(journey, expectations, oldest, judged=judged)
 
 

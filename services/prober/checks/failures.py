@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from services.core.model import Reason
 from services.prober.checks.check_failed import CheckFailedError
+from services.prober.checks.document import Document
+from services.prober.expected import Expectations
 from services.prober.observation import Cause, Failure, Observation, Phase
 
-__all__ = ["check_whole"]
+__all__ = ["check_answered", "check_whole"]
 
 _ANYWHERE: dict[Cause, Reason] = {
     Cause.LOCAL_RESOURCES: Reason.LOCAL_RESOURCES,
@@ -47,10 +49,17 @@ _CONNECTING: dict[tuple[Phase, Cause], Reason] = {
 _AFTER_HEADERS = frozenset({Cause.BODY_LIMIT, Cause.ENCODING})
 
 
-def check_whole(observation: Observation, *, headers_judged: bool) -> None:
-    """Check that nothing stopped the probe. What stopped an answer in its body waits until its headers are judged."""
+def check_answered(observation: Observation, _expectations: Expectations, _document: Document) -> None:
+    """Check that nothing stopped the probe before its answer began; what stopped it in the body is left to check_whole."""
     failure = observation.failure
-    if failure is not None and (headers_judged or failure.cause not in _AFTER_HEADERS):
+    if failure is not None and failure.cause not in _AFTER_HEADERS:
+        raise CheckFailedError(_reason_for(failure, redirected=observation.redirected), failure.detail)
+
+
+def check_whole(observation: Observation, _expectations: Expectations, _document: Document) -> None:
+    """Check that nothing stopped the probe."""
+    failure = observation.failure
+    if failure is not None:
         raise CheckFailedError(_reason_for(failure, redirected=observation.redirected), failure.detail)
 
 

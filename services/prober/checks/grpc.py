@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from services.core.model import Reason
 from services.prober.checks.check_failed import CheckFailedError
+from services.prober.checks.document import Document
+from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
 __all__ = ["check_rpc"]
@@ -11,7 +13,7 @@ __all__ = ["check_rpc"]
 _REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 
 
-def check_rpc(observation: Observation) -> None:
+def check_rpc(observation: Observation, _expectations: Expectations, _document: Document) -> None:
     """Check that the call ended with OK, and that a health check reports SERVING."""
     rpc = observation.rpc
     if rpc is None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from services.core.model import Reason
 from services.prober.checks.check_failed import CheckFailedError
+from services.prober.checks.document import Document
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["check_answered", "check_body", "check_bus", "check_headers", "check_secure", "check_status"]
+__all__ = ["check_body", "check_bus", "check_headers", "check_refused", "check_secure", "check_status"]
 
 
-def check_bus(observation: Observation, expectations: Expectations) -> None:
+def check_bus(observation: Observation, expectations: Expectations, _document: Document) -> None:
     """Check that the provider answered, and not the data bus in its place."""
     if expectations.bus and any(name == "x-road-error" for name, _ in observation.headers):
         raise CheckFailedError(Reason.BUS_ERROR, "the data bus answered in the provider's place with X-Road-Error")
 
 
-def check_answered(observation: Observation, expectations: Expectations) -> None:
-    """Check stage 1: the target itself answered properly."""
+def check_refused(observation: Observation, expectations: Expectations, _document: Document) -> None:
+    """Check that the target itself answered, neither with a server error nor with a refusal."""
     status = observation.status
     if status in expectations.status:
         return
@@ -27,7 +28,7 @@ def check_answered(observation: Observation, expectations: Expectations) -> None
         raise CheckFailedError(Reason.AUTH_REFUSED, f"status {status}")
 
 
-def check_status(observation: Observation, expectations: Expectations) -> None:
+def check_status(observation: Observation, expectations: Expectations, _document: Document) -> None:
     """Check that the status is one of those listed, or 2xx."""
     status = observation.status
     if not status:  # not every kind of probe has one
@@ -40,13 +41,13 @@ def check_status(observation: Observation, expectations: Expectations) -> None:
         raise CheckFailedError(Reason.STATUS, f"status {status} instead of 2xx")
 
 
-def check_secure(observation: Observation, expectations: Expectations) -> None:
+def check_secure(observation: Observation, expectations: Expectations, _document: Document) -> None:
     """Check that the answer came over TLS where that is required."""
     if expectations.tls and not observation.tls_version:
         raise CheckFailedError(Reason.NOT_SECURE, "the answer came without TLS")
 
 
-def check_headers(observation: Observation, expectations: Expectations) -> None:
+def check_headers(observation: Observation, expectations: Expectations, _document: Document) -> None:
     """Check each expected header: whether it is there, and what its values match."""
     for check in expectations.headers:
         values = [value.encode() for name, value in observation.headers if name == check.name]
@@ -58,7 +59,7 @@ def check_headers(observation: Observation, expectations: Expectations) -> None:
             raise CheckFailedError(Reason.HEADER, f"header {check.name} matches the forbidden {check.must_not.text}")
 
 
-def check_body(observation: Observation, expectations: Expectations) -> None:
+def check_body(observation: Observation, expectations: Expectations, _document: Document) -> None:
     """Check that the body matches every required pattern and none that is forbidden."""
     if not expectations.must and not expectations.must_not:
         return

@@ -8,20 +8,18 @@ from services.core.model import Reason
 from services.prober.checks.check_failed import CheckFailedError
 from services.prober.checks.document import Document
 from services.prober.expected import ANYTHING, Expectations, JsonCheck
+from services.prober.observation import Observation
 from services.register.reading import fold
 
 __all__ = ["check_json", "check_record", "check_schema"]
 
 
-def check_json(document: Document, expectations: Expectations) -> None:
+def check_json(_observation: Observation, expectations: Expectations, document: Document) -> None:
     """Check the values at JSON paths."""
-    for check in expectations.json:
-        problem = _problem(check, document)
-        if problem:
-            raise CheckFailedError(Reason.JSON, problem)
+    _check_values(expectations.json, document, Reason.JSON)
 
 
-def check_schema(document: Document, expectations: Expectations) -> None:
+def check_schema(_observation: Observation, expectations: Expectations, document: Document) -> None:
     """Check the whole body against a JSON Schema."""
     if expectations.schema is not None:
         problem = expectations.schema.fault(document.value)
@@ -29,12 +27,16 @@ def check_schema(document: Document, expectations: Expectations) -> None:
             raise CheckFailedError(Reason.JSON_SCHEMA, problem)
 
 
-def check_record(document: Document, expectations: Expectations) -> None:
+def check_record(_observation: Observation, expectations: Expectations, document: Document) -> None:
     """Check the fields of the test record."""
-    for check in expectations.record:
+    _check_values(expectations.record, document, Reason.TEST_RECORD)
+
+
+def _check_values(checks: tuple[JsonCheck, ...], document: Document, reason: Reason) -> None:
+    for check in checks:
         problem = _problem(check, document)
         if problem:
-            raise CheckFailedError(Reason.TEST_RECORD, problem)
+            raise CheckFailedError(reason, problem)
 
 
 def _problem(check: JsonCheck, document: Document) -> str:

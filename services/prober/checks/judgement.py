@@ -62,7 +62,7 @@ def _judge_steps(journey: Observation, expectations: Expectations) -> Judgement:
         if judgement.data_age is not None:
             oldest = max(judgement.data_age, oldest or 0.0)
     try:
-        check_whole(journey, headers_judged=True)
+        check_whole(journey, expectations, document_of(journey))
         check_time(journey, expectations, oldest)
     except CheckFailedError as failed:
         return Judgement(failed.reason, failed.detail[:DETAIL_LENGTH], oldest)

@@ -8,9 +8,9 @@ from typing import Final
 
 from services.prober.checks.dns import check_rcode, check_records
 from services.prober.checks.document import Document
-from services.prober.checks.failures import check_whole
+from services.prober.checks.failures import check_answered, check_whole
 from services.prober.checks.grpc import check_rpc
-from services.prober.checks.http import check_answered, check_body, check_bus, check_headers, check_secure, check_status
+from services.prober.checks.http import check_body, check_bus, check_headers, check_refused, check_secure, check_status
 from services.prober.checks.json_values import check_json, check_record, check_schema
 from services.prober.checks.soap import check_envelope, check_fault
 from services.prober.checks.xml_values import check_xml, check_xml_record
@@ -25,10 +25,11 @@ class Check:
     """One check: ``run`` goes through the expectations in ``reads`` and raises CheckFailedError at the first thing wrong.
 
     Without such expectations it still applies to observations that have the fact ``about``. If a check that ``decides``
-    fails, nothing after it can be judged.
+    fails, nothing after it can be judged. ``words`` state for a person what it requires where no item does.
     """
 
     title: str
+    words: str
     run: Callable[[Observation, Expectations, Document], None]
     reads: tuple[str, ...] = ()
     about: str = ""
@@ -36,24 +37,24 @@ class Check:
 
 
 CHECKS: Final[tuple[Check, ...]] = (
-    Check("answered", lambda seen, _expected, _document: check_whole(seen, headers_judged=False), decides=True),
-    Check("call", lambda seen, _expected, _document: check_rpc(seen), about="rpc"),
-    Check("data bus", lambda seen, expected, _document: check_bus(seen, expected), ("bus",)),
-    Check("fault", check_fault, ("soap",)),
-    Check("answered by the target", lambda seen, expected, _document: check_answered(seen, expected), about="status"),
-    Check("status", lambda seen, expected, _document: check_status(seen, expected), ("status",), about="status"),
-    Check("secure", lambda seen, expected, _document: check_secure(seen, expected), ("tls",)),
-    Check("header", lambda seen, expected, _document: check_headers(seen, expected), ("headers",)),
-    Check("whole", lambda seen, _expected, _document: check_whole(seen, headers_judged=True), decides=True),
-    Check("response code", lambda seen, expected, _document: check_rcode(seen, expected), ("rcode",), about="dns"),
-    Check("records", lambda seen, expected, _document: check_records(seen, expected), ("answers", "authority")),
-    Check("body", lambda seen, expected, _document: check_body(seen, expected), ("must_not", "must")),
-    Check("envelope", lambda _seen, expected, document: check_envelope(document, expected), ("soap",)),
-    Check("json", lambda _seen, expected, document: check_json(document, expected), ("json",)),
-    Check("xml", lambda _seen, expected, document: check_xml(document, expected), ("xml",)),
-    Check("schema", lambda _seen, expected, document: check_schema(document, expected), ("schema",)),
-    Check("record", lambda _seen, expected, document: check_record(document, expected), ("record",)),
-    Check("record", lambda _seen, expected, document: check_xml_record(document, expected), ("xml_record",)),
+    Check("answered", "an answer came", check_answered, decides=True),
+    Check("call", "the call succeeded", check_rpc, about="rpc"),
+    Check("data bus", "the provider answered, not the data bus", check_bus, ("bus",)),
+    Check("fault", "no SOAP fault", check_fault, ("soap",)),
+    Check("refused", "neither a server error nor a refusal", check_refused, about="status"),
+    Check("status", "status is 2xx", check_status, ("status",), about="status"),
+    Check("secure", "over TLS", check_secure, ("tls",)),
+    Check("header", "header", check_headers, ("headers",)),
+    Check("whole", "the answer is whole", check_whole, decides=True),
+    Check("response code", "response code is NOERROR", check_rcode, ("rcode",), about="dns"),
+    Check("records", "records", check_records, ("answers", "authority")),
+    Check("body", "body", check_body, ("must_not", "must")),
+    Check("envelope", "body is a SOAP message", check_envelope, ("soap",)),
+    Check("json", "json", check_json, ("json",)),
+    Check("xml", "xml", check_xml, ("xml",)),
+    Check("schema", "body follows the JSON Schema", check_schema, ("schema",)),
+    Check("record", "record", check_record, ("record",)),
+    Check("record", "record", check_xml_record, ("xml_record",)),
 )
 """Every check but that of time, which comes last (services.prober.checks.freshness)."""
 

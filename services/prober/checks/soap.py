@@ -41,7 +41,7 @@ def check_fault(observation: Observation, expectations: Expectations, document: 
     raise CheckFailedError(Reason.SOAP_FAULT, f"SOAP fault {code or 'without a readable code'}")
 
 
-def check_envelope(document: Document, expectations: Expectations) -> None:
+def check_envelope(_observation: Observation, expectations: Expectations, document: Document) -> None:
     """Check that the answer is a SOAP message."""
     if expectations.soap and _body(document.root) is None:
         raise CheckFailedError(Reason.XML, "the body is XML, but not a SOAP message")

@@ -5,31 +5,15 @@ Expected values are left out, since params and captured values are among them; p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import Any, Final
+from typing import Any
 
 from services.prober.checks.registry import Check
 from services.prober.expected import ANYTHING, Expectations, HeaderCheck, JsonCheck, Pattern, Records, XmlCheck
 from services.prober.observation import Observation
 
 __all__ = ["seen", "single_items"]
-
-_DEFAULTS: Final[Mapping[str, str]] = {
-    "answered": "an answer came",
-    "call": "the call succeeded",
-    "answered by the target": "neither a server error nor a refusal",
-    "status": "status is 2xx",
-    "whole": "the answer is whole",
-    "response code": "response code is NOERROR",
-}
-_SINGLE: Final[Mapping[str, str]] = {
-    "data bus": "the provider answered, not the data bus",
-    "secure": "over TLS",
-    "schema": "body follows the JSON Schema",
-    "fault": "no SOAP fault",
-    "envelope": "body is a SOAP message",
-}
 
 
 def single_items(
@@ -50,7 +34,7 @@ def single_items(
             single: dict[str, Any] = {name: items}
             yield words, replace(without_items, **single)
     if not has_items and (getattr(observation, check.about) if check.about else not check.reads):
-        yield _DEFAULTS.get(check.title, check.title), without_items
+        yield check.words, without_items
 
 
 def _values(expectations: Expectations) -> Iterator[tuple[str, Any]]:
@@ -70,7 +54,7 @@ def _items(check: Check, name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, frozenset) and value:
         yield f"{check.title} is {' or '.join(map(str, sorted(value)))}", value
     elif value:
-        yield _SINGLE.get(check.title, check.title), value
+        yield check.words, value
 
 
 def _in_words(name: str, item: object) -> str:

@@ -11,6 +11,7 @@ from services.core.model import Reason
 from services.prober.checks.check_failed import CheckFailedError
 from services.prober.checks.document import Document
 from services.prober.expected import Expectations, XmlCheck, XPath
+from services.prober.observation import Observation
 from services.register.reading import fold
 
 __all__ = ["check_xml", "check_xml_record", "texts"]
@@ -18,20 +19,21 @@ __all__ = ["check_xml", "check_xml_record", "texts"]
 _TEXT_OF: Final = etree.XPath("string()", smart_strings=False)
 
 
-def check_xml(document: Document, expectations: Expectations) -> None:
+def check_xml(_observation: Observation, expectations: Expectations, document: Document) -> None:
     """Check what XPaths find."""
-    for check in expectations.xml:
-        problem = _problem(check, document)
-        if problem:
-            raise CheckFailedError(Reason.XML, problem)
+    _check_texts(expectations.xml, document, Reason.XML)
 
 
-def check_xml_record(document: Document, expectations: Expectations) -> None:
+def check_xml_record(_observation: Observation, expectations: Expectations, document: Document) -> None:
     """Check the fields of the test record."""
-    for check in expectations.xml_record:
+    _check_texts(expectations.xml_record, document, Reason.TEST_RECORD)
+
+
+def _check_texts(checks: tuple[XmlCheck, ...], document: Document, reason: Reason) -> None:
+    for check in checks:
         problem = _problem(check, document)
         if problem:
-            raise CheckFailedError(Reason.TEST_RECORD, problem)
+            raise CheckFailedError(reason, problem)
 
 
 def texts(query: XPath, document: Document) -> Iterator[str]:

@@ -64,7 +64,9 @@ class Membership:
         if heartbeat.leaving:
             return MembershipChange.LEFT if former else None
         namesakes = [
-            process for (name, _), process in self._processes.items() if name == heartbeat.prober and not process.replaced
+            process
+            for (name, _), process in self._processes.items()
+            if name == heartbeat.prober and not process.replaced
         ]
         if former is None:
             for process in namesakes:

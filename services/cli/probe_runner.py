@@ -22,10 +22,10 @@ from services.core.codec import measurement_to_json
 from services.core.errors import SettingsError
 from services.core.log import Logger
 from services.core.model import Probe, Register, Target, fill_placeholders, placeholders
-from services.prober.assignments import Assignment, assignments
+from services.prober.assignments import Assignment, Origin, assignments
 from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.environment import ProbeEnvironment
-from services.prober.publishing import Origin, measured
+from services.prober.publishing import measured
 from services.prober.scheduling import ScheduleEntry
 from services.prober.transport import EgressRules, Outbound
 from services.register.probes import required_params

@@ -13,7 +13,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.requirements import probing_span
 from services.prober.scheduling import Rendezvous, ScheduleEntry
 
-__all__ = ["Assignment", "Plan", "assignments", "plan_of"]
+__all__ = ["Assignment", "Origin", "Plan", "assignments", "plan_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,23 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Which prober measures, and by which register."""
+
+    vantage: str
+    prober: str
+    register_version: str
+    probe_version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that one vantage probes by one register. At national size it takes 0.1 s to make, so not in the loop.
 
     ``longest_timeout`` in seconds is over all definitions; ``turns`` is the largest number of params of an assignment.
     """
 
+    origin: Origin
     slot_seconds: int
     assignments: dict[Target, Assignment]
     targets: Rendezvous
@@ -59,8 +70,8 @@ class Plan:
     turns: int
 
 
-def plan_of(register: Register, vantage: str) -> Plan:
-    """Return the plan of a vantage. Raises SettingsError when the policy does not have the vantage."""
+def plan_of(register: Register, vantage: str, prober: str) -> Plan:
+    """Return the plan of a vantage, for a prober of it. Raises SettingsError when the policy does not have the vantage."""
     control_targets = {item.id: item.control_targets for item in register.policy.vantages}
     if vantage not in control_targets:
         raise SettingsError(
@@ -68,6 +79,7 @@ def plan_of(register: Register, vantage: str) -> Plan:
         )
     assigned = assignments(register, vantage)
     return Plan(
+        origin=Origin(vantage, prober, register.register_version, register.probe_version),
         slot_seconds=register.policy.slot_seconds,
         assignments=assigned,
         targets=Rendezvous(assignment.entry for assignment in assigned.values()),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable
+from contextlib import AsyncExitStack, closing
 from time import monotonic, time
 from typing import Any
 
@@ -23,7 +23,7 @@ from services.prober.heartbeats import PeerHeartbeats
 from services.prober.launcher import Launcher
 from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import HeldMeasurement, Pipeline
-from services.prober.publishing import MeasurementPublisher, Origin, Spool
+from services.prober.publishing import MeasurementPublisher, Spool
 from services.prober.scheduling import Membership
 from services.prober.transport import EgressRules
 from services.prober.vantage import CONTROL_TIMEOUT, Bracket, ControlLoop, ControlTargets
@@ -58,7 +58,6 @@ class Prober:
         self._stalls = LoopStalls(CONTROL_TIMEOUT)
         self._bracket: Bracket[HeldMeasurement] = Bracket(CONTROL_TIMEOUT)
         self._runner = ProbeRunner(environment, log, stalls=self._stalls, clock=clock)
-        self._plan: Plan | None = None
         pipeline = Pipeline(self._runner, self._bracket, publisher, metrics)
         self.launcher = Launcher(settings.inflight, pipeline, membership, metrics, log, clock)
         self.control_loop = ControlLoop(
@@ -73,8 +72,8 @@ class Prober:
         targets that cannot be checked.
         """
         vantage = self._settings.vantage
-        # In a thread, and what is no longer needed is freed there: each would stall the loop at national size.
-        plan = await asyncio.to_thread(plan_of, register, vantage)
+        # In a thread, and what was prepared before is freed there: each would stall the loop at national size.
+        plan = await asyncio.to_thread(plan_of, register, vantage, self._settings.prober)
         try:
             targets = ControlTargets(plan.control_targets, self._environment)
         except ValueError as error:
@@ -90,13 +89,9 @@ class Prober:
             probe_version=register.probe_version,
             targets=len(plan.assignments),
         )
-        former_plan, self._plan = self._plan, plan
-        former_targets = self._runner.forget()
-        self.launcher.use(
-            plan, Origin(vantage, self._settings.prober, register.register_version, register.probe_version)
-        )
-        if former_plan is not None:
-            await asyncio.to_thread(_free, former_targets, former_plan.assignments)
+        former = self._runner.forget()
+        self.launcher.use(plan)
+        await asyncio.to_thread(_free, former)
 
     async def run(self) -> None:
         """Run the control loop until ``finish`` has ended it."""
@@ -122,18 +117,17 @@ class Prober:
         One collection is made before the first probe. Targets are prepared at the first probe of each of their turns, so
         after as many slots there is nothing left to prepare.
         """
-        if self._plan is None:
+        if self.launcher.origin is None:
             gc.collect()
         gc.freeze()
         for slots in range(1, plan.turns + 1):
             asyncio.get_running_loop().call_later(slots * plan.slot_seconds + plan.longest_timeout, gc.freeze)
 
 
-def _free(*tables: dict[Any, Any]) -> None:
+def _free(prepared: dict[Any, Any]) -> None:
     """Drop values one by one, so that other threads can run in between."""
-    for table in tables:
-        while table:
-            table.popitem()
+    while prepared:
+        prepared.popitem()
 
 
 async def main(runtime: Runtime) -> None:
@@ -146,7 +140,9 @@ async def main(runtime: Runtime) -> None:
         if spool.broken or spool.pending:
             runtime.log.info("spool_found", batches=len(spool.pending), broken=spool.broken)
         name = f"prober-{settings.prober}"
-        async with connect_from_settings(settings, role="prober", name=name) as bus, _environment() as environment:
+        async with connect_from_settings(settings, role="prober", name=name) as bus, AsyncExitStack() as stack:
+            environment = ProbeEnvironment()
+            stack.push_async_callback(environment.close)
             runtime.watch_bus(lambda: bus.connected)
             try:
                 await _run(runtime, bus, spool, environment)
@@ -193,12 +189,3 @@ async def _follow(bus: Bus, prober: Prober, runtime: Runtime) -> None:
             runtime.log.warning("register_not_used", reason=str(error))
             continue
         runtime.health.serving()
-
-
-@asynccontextmanager
-async def _environment() -> AsyncIterator[ProbeEnvironment]:
-    environment = ProbeEnvironment()
-    try:
-        yield environment
-    finally:
-        await environment.close()

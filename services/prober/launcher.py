@@ -8,10 +8,9 @@ from time import time
 
 from services.core.log import Logger
 from services.core.model import Reason
-from services.prober.assignments import Plan
+from services.prober.assignments import Origin, Plan
 from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import Pipeline
-from services.prober.publishing import Origin
 from services.prober.scheduling import Launch, Membership, Schedule, Share
 
 __all__ = ["Launcher"]
@@ -52,7 +51,6 @@ class Launcher:
         self._timer: asyncio.TimerHandle | None = None
         self._behind_since: float | None = None
         self._stopped = False
-        self.origin: Origin | None = None
         self.share_from: int | None = None
         """Start of the first slot of which the whole share is probed; None before the first plan."""
         self.announce = asyncio.Event()
@@ -68,17 +66,23 @@ class Launcher:
         """How many links and endpoints there are in this prober's share."""
         return len(self._share.own)
 
-    def use(self, plan: Plan, origin: Origin) -> None:
-        """Launch by this plan from now on; ``origin`` is written into its measurements."""
-        self._plan, self.origin = plan, origin
+    @property
+    def origin(self) -> Origin | None:
+        """By which register this prober probes; None before the first plan."""
+        return None if self._plan is None else self._plan.origin
+
+    def use(self, plan: Plan) -> None:
+        """Launch by this plan from now on."""
+        self._plan = plan
         self.announce.set()
         if not self._stopped:
-            self._take_share()
+            self._take_share(plan)
 
     def regroup(self) -> None:
         """Take another share of the targets if peers came, went, or began to probe theirs."""
-        if self._plan is not None and not self._stopped and self._active_peers() != self._peers:
-            self._take_share()
+        plan = self._plan
+        if plan is not None and not self._stopped and self._active_peers(plan) != self._peers:
+            self._take_share(plan)
 
     def stop_launching(self) -> None:
         """Leave every launch from now on to other probers."""
@@ -96,20 +100,18 @@ class Launcher:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    def _active_peers(self) -> dict[str, int]:
-        assert self.origin is not None
-        return self._membership.active_peers(self.origin.register_version, self.origin.probe_version)
+    def _active_peers(self, plan: Plan) -> dict[str, int]:
+        return self._membership.active_peers(plan.origin.register_version, plan.origin.probe_version)
 
-    def _take_share(self) -> None:
+    def _take_share(self, plan: Plan) -> None:
         """Schedule our share of the plan from this moment on.
 
         Without peers, start at once; with peers, take over at the start of the next slot: none of their targets is left
         out, and what our own start made late is not ours to shed.
         """
-        plan, now = self._plan, self._clock()
-        assert plan is not None
+        now = self._clock()
         slot_start = int(now // plan.slot_seconds) * plan.slot_seconds
-        self._peers = self._active_peers()
+        self._peers = self._active_peers(plan)
         first_slot = slot_start + plan.slot_seconds if self._peers else slot_start
         if self.share_from is None or self.share_from > first_slot:
             self.share_from = first_slot
@@ -118,21 +120,19 @@ class Launcher:
         self._metrics.set_targets(self._share.own, plan.assignments)
         self._log.info("share_taken", targets=len(self._share.own), of=len(plan.assignments), peers=sorted(self._peers))
         self._schedule.replace(self._share.entries, plan.slot_seconds, now)
-        self._launch_due()
+        self._launch_due(plan)
 
-    def _launch_due(self) -> None:
+    def _launch_due(self, plan: Plan) -> None:
         """Launch what is due, each on its own: bursts would be cheaper and falsify latencies."""
-        plan = self._plan
-        assert plan is not None
         if self._timer is not None:
             self._timer.cancel()
         now = self._clock()
         if self.share_from is not None and self.share_from - now > plan.slot_seconds:
-            self._take_share()  # the clock was set back: what was the next slot is far ahead
+            self._take_share(plan)  # the clock was set back: what was the next slot is far ahead
             return
         room = _LAUNCHES_AT_ONCE
         while room and (launches := self._schedule.take(now, room)):
-            room -= sum(self._launch(launch) for launch in launches)
+            room -= sum(self._launch(launch, plan) for launch in launches)
         leapt, self._schedule.leapt = self._schedule.leapt, 0
         if leapt:
             self._metrics.leapt_slots.inc(leapt)
@@ -141,21 +141,17 @@ class Launcher:
         due = self._schedule.next_due(now)
         self._behind_since = (self._behind_since or now) if due is not None and due <= now else None
         delay = _LOOK_SECONDS if due is None else min(_LOOK_SECONDS, max(0.0, due - now))
-        self._timer = asyncio.get_running_loop().call_later(delay, self._launch_due)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._launch_due, plan)
 
-    def _launch(self, launch: Launch) -> bool:
+    def _launch(self, launch: Launch, plan: Plan) -> bool:
         """Start a probe, or shed it; return whether it was started."""
-        plan, origin, now = self._plan, self.origin, self._clock()
-        assert plan is not None
-        assert origin is not None
-        assignment = plan.assignments[launch.target]
+        now = self._clock()
         self._metrics.lag.observe(now - launch.due)
         problem = self._reason_to_shed(launch, now, plan.slot_seconds)
         if problem:
-            self._pipeline.publish_unmeasured(launch, assignment, Reason.SHED, problem, origin)
+            self._pipeline.publish_unmeasured(launch, plan, Reason.SHED, problem)
             return False
-        probing = self._pipeline.probe(launch, assignment, plan.slot_seconds, origin)
-        task = asyncio.get_running_loop().create_task(probing)
+        task = asyncio.get_running_loop().create_task(self._pipeline.probe(launch, plan))
         self._inflight.add(task)
         task.add_done_callback(self._inflight.discard)
         return True

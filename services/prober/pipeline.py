@@ -8,13 +8,13 @@ from time import monotonic
 from typing import TypeAlias
 
 from services.core.model import Measurement, Reason
-from services.prober.assignments import Assignment
+from services.prober.assignments import Plan
 from services.prober.attempt import ProbeRunner
 from services.prober.checks import Judgement
 from services.prober.excuses import Circumstances, excused
 from services.prober.metrics import ProberMetrics
 from services.prober.observation import Observation
-from services.prober.publishing import MeasurementPublisher, Origin, measured, unmeasured
+from services.prober.publishing import MeasurementPublisher, measured, unmeasured
 from services.prober.scheduling import Launch
 from services.prober.vantage import Bracket
 
@@ -41,9 +41,9 @@ class Pipeline:
         self._publisher = publisher
         self._metrics = metrics
 
-    async def probe(self, launch: Launch, assignment: Assignment, slot_seconds: int, origin: Origin) -> None:
+    async def probe(self, launch: Launch, plan: Plan) -> None:
         """Probe, and hold the measurement until the control round after it."""
-        slot_start = launch.slot_start
+        assignment, slot_start, slot_seconds = plan.assignments[launch.target], launch.slot_start, plan.slot_seconds
         began = monotonic()
         try:
             result = await self._runner.probe(
@@ -51,19 +51,17 @@ class Pipeline:
             )
         except asyncio.CancelledError:
             detail = "the prober was stopped before the probe ended"
-            self.publish_unmeasured(launch, assignment, Reason.PROBER_ERROR, detail, origin)
+            self.publish_unmeasured(launch, plan, Reason.PROBER_ERROR, detail)
             raise
         observation = result.observation
-        row = measured(launch.target, slot_start, observation, result.judgement, origin)
+        row = measured(launch.target, slot_start, observation, result.judgement, plan.origin)
         held = (assignment.consumer, row, observation.status, observation.duration)
         self._bracket.hold(began, monotonic(), held)
 
-    def publish_unmeasured(
-        self, launch: Launch, assignment: Assignment, reason: Reason, detail: str, origin: Origin
-    ) -> None:
+    def publish_unmeasured(self, launch: Launch, plan: Plan, reason: Reason, detail: str) -> None:
         """Publish that nothing was measured for a launch, and why."""
-        row = unmeasured(launch.target, launch.slot_start, reason, detail, origin)
-        self._publish(assignment.consumer, row, 0, 0.0)
+        row = unmeasured(launch.target, launch.slot_start, reason, detail, plan.origin)
+        self._publish(plan.assignments[launch.target].consumer, row, 0, 0.0)
 
     def release(self, held: HeldMeasurement, blind: bool) -> None:
         """Publish what was held, with its verdict; as UNKNOWN where the vantage was blind."""

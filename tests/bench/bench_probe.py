@@ -26,10 +26,10 @@ from services.core.codec import encode_measurements
 from services.core.model.measurement import Target
 from services.core.model.outcome import Reason
 from services.core.model.register import Egress
-from services.prober.assignments import Assignment
+from services.prober.assignments import Assignment, Origin
 from services.prober.attempt import ProbeRunner
 from services.prober.environment import ProbeEnvironment
-from services.prober.publishing.measurement import Origin, measured
+from services.prober.publishing.measurement import measured
 from services.prober.scheduling.schedule import ScheduleEntry
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound

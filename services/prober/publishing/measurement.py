@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from services.core.model import Measurement, Reason, Target
+from services.prober.assignments import Origin
 from services.prober.checks import Judgement
 from services.prober.observation import Observation
 
-__all__ = ["Origin", "measured", "unmeasured"]
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Which prober measures, and by which register."""
-
-    vantage: str
-    prober: str
-    register_version: str
-    probe_version: str
+__all__ = ["measured", "unmeasured"]
 
 
 def measured(

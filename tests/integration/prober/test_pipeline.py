@@ -221,7 +221,7 @@ async def test_what_is_made_ready_is_kept_from_the_collector(tmp_path: Path, mon
     monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda delay, _act: delays.append(delay))
     made = RunningProber(tmp_path, Clock())
     three = register({"link": "http://127.0.0.1:9/"}, params=({"a": 1}, {"a": 2}, {"a": 3}))
-    made.prober._keep_from_collector(plan_of(three, "north"))
+    made.prober._keep_from_collector(plan_of(three, "north", "p1"))
     assert delays == [2.5, 4.5, 6.5]
     monkeypatch.undo()
     await made.close()

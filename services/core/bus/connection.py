@@ -22,6 +22,7 @@ from services.core.settings import Settings
 __all__ = ["Bus", "connect", "connect_from_settings"]
 
 _NO_FILES = BusEncryption()
+_CANCEL_SECONDS = 0.2  # between cancellations of a connection attempt
 
 
 def connect_from_settings(settings: Settings, *, role: str, name: str) -> AbstractAsyncContextManager[Bus]:
@@ -96,9 +97,10 @@ async def connect(
         try:
             await asyncio.wait(outcomes, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if not connecting.done():
+            # More than once: Python 3.11 loses a cancellation that comes in the turn of the loop in which a connection is made.
+            while not connecting.done():
                 connecting.cancel()
-                await asyncio.wait({connecting})
+                await asyncio.wait({connecting}, timeout=_CANCEL_SECONDS)
         if refusal.done():
             raise BusError(refusal.result())
         connecting.result()

@@ -29,6 +29,7 @@ from services.core.bus.topology import initialise_streams, stream_configs
 from services.core.errors import BusError, SettingsError
 from tests.support.nats import Nats, port_of
 from tests.support.ports import free_port
+from tests.support.waiting import DEADLINE, eventually
 
 # One thing each role must never do, by subject.
 FORBIDDEN = {
@@ -87,6 +88,7 @@ async def test_giving_up_leaves_no_connection_behind(nats) -> None:
     hung_up = asyncio.get_running_loop().create_future()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        patience.reschedule(0.0)
         hung_up.set_result(await reader.read())
         writer.close()
 
@@ -94,11 +96,11 @@ async def test_giving_up_leaves_no_connection_behind(nats) -> None:
         port = listener.sockets[0].getsockname()[1]
         with pytest.raises(TimeoutError):
             async with (
-                asyncio.timeout(0.5),
+                asyncio.timeout(DEADLINE) as patience,
                 connect(f"nats://127.0.0.1:{port}", role="api", credentials=nats.credentials, name="test"),
             ):
                 pytest.fail("nobody answered")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             assert await hung_up == b""
 
 
@@ -113,7 +115,7 @@ async def test_a_failed_reconnection_is_hung_up(nats) -> None:
         if not hung_up.done():
             hung_up.set_result(True)
 
-    async with asyncio.timeout(20), nats.connect("api") as bus:
+    async with asyncio.timeout(DEADLINE), nats.connect("api") as bus:
         nats.kill()
         async with await asyncio.start_server(end_at_once, "127.0.0.1", nats.port):
             assert await hung_up
@@ -132,7 +134,7 @@ async def test_a_silent_server_is_left_for_another(nats, tmp_path: Path) -> None
     write_configuration(other.folder / "nats.conf", text)
     other.start()
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             async with connect(other.url, role="admin", credentials=nats.credentials, name="test") as admin:
                 await initialise_streams(admin)
             urls = f"{nats.url},{other.url}"
@@ -195,7 +197,7 @@ async def test_acknowledged_messages_survive_kill_9(nats) -> None:
             await prober.publish(measurement_subject("main", i % 16), b"%d" % i, message_id=str(i))
         nats.kill()
         nats.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             while True:
                 try:
                     messages = await scorer.read(MEASUREMENTS, 1, timeout=1)
@@ -216,7 +218,7 @@ async def test_what_comes_too_late_reaches_no_later_read(nats) -> None:
         with pytest.raises(BusError, match="no answer in time"):
             await bus.read(MEASUREMENTS, 1, limit=1, timeout=0.1)
         given_up = asyncio.create_task(bus.read(MEASUREMENTS, 2, limit=1))
-        reads = [asyncio.create_task(bus.read(MEASUREMENTS, start, limit=1, timeout=20)) for start in (3, 4)]
+        reads = [asyncio.create_task(bus.read(MEASUREMENTS, start, limit=1, timeout=DEADLINE)) for start in (3, 4)]
         await asyncio.sleep(0)  # all three begin
         assert len(bus._replies._waiting) == 3
         given_up.cancel()
@@ -229,7 +231,7 @@ async def test_what_comes_too_late_reaches_no_later_read(nats) -> None:
 
 async def test_a_cancellation_that_comes_with_the_acknowledgement_is_heard(nats) -> None:
     """Whoever is cancelled in the very turn of the loop in which the bus answers does not go on as if it were not."""
-    async with asyncio.timeout(60), nats.connect("scorer") as bus:
+    async with asyncio.timeout(DEADLINE), nats.connect("scorer") as bus:
         task = asyncio.create_task(bus.kv_put(INDICATOR_BUCKET, "government", b"x"))
         while not bus._client._resp_map:  # noqa: ASYNC110  # a turn of the loop is what is waited for
             await asyncio.sleep(0)
@@ -257,7 +259,7 @@ async def test_followers_see_every_value_across_a_restart(nats) -> None:
                 continue
             return
 
-    async with asyncio.timeout(60), nats.connect("scorer") as bus:
+    async with asyncio.timeout(DEADLINE), nats.connect("scorer") as bus:
         await put(bus, "consumer.a", b"1")
         await put(bus, "government", b"not followed")
         task = asyncio.create_task(follow())
@@ -278,14 +280,18 @@ async def test_followers_see_every_value_across_a_restart(nats) -> None:
 
 async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
     """A key put for a second is gone afterwards, without a tombstone."""
-    async with nats.connect("scorer") as bus:
-        await bus.kv_put(INDICATOR_BUCKET, "slot.a.1", b"x", ttl=1)
-    async with nats.connect("api") as bus:
-        assert await bus.kv_get(INDICATOR_BUCKET, "slot.a.1") == b"x"
-        async with asyncio.timeout(20):
-            while await bus.kv_get(INDICATOR_BUCKET, "slot.a.1") is not None:
-                continue
-        assert await bus.kv_all(INDICATOR_BUCKET) == {}
+    async with nats.connect("scorer") as bus, nats.connect("api") as api:
+
+        async def is_there() -> bool:
+            await bus.kv_put(INDICATOR_BUCKET, "slot.a.1", b"x", ttl=1)
+            return await api.kv_get(INDICATOR_BUCKET, "slot.a.1") == b"x"
+
+        async def is_gone() -> bool:
+            return await api.kv_get(INDICATOR_BUCKET, "slot.a.1") is None
+
+        await eventually(is_there, "the value is read within its second")
+        await eventually(is_gone, "the value has gone")
+        assert await api.kv_all(INDICATOR_BUCKET) == {}
 
 
 def test_the_configuration_is_one_the_server_accepts(nats) -> None:
@@ -300,19 +306,20 @@ async def test_values_are_put_together_or_not_at_all(nats) -> None:
     """Each is read and followed like one put by itself, goes when its time is up, and none is there when one is refused."""
     values = {f"slot.a.{number}": bytes([number]) * 5000 for number in range(MAX_ATOMIC_PUTS)}
     async with nats.connect("scorer") as bus, nats.connect("api") as api:
-        await bus.kv_put_all(INDICATOR_BUCKET, values, ttl=2)
+        await bus.kv_put_all(INDICATOR_BUCKET, values)
         assert await api.kv_all(INDICATOR_BUCKET, "slot.a.*") == values
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE):
             async for key, value in api.kv_follow(INDICATOR_BUCKET, "slot.a.*"):
                 if key == list(values)[-1]:
                     assert value == values[key]
                     break
+        await bus.kv_put_all(INDICATOR_BUCKET, values, ttl=1)
         await bus.kv_put_all(INDICATOR_BUCKET, {"slot.b.1": b"one", "slot.b.2": b"two"})
         with pytest.raises(BusError, match="maximum payload exceeded"):
             await bus.kv_put_all(INDICATOR_BUCKET, {"slot.b.1": b"new", "slot.c.1": bytes(2 << 20), "slot.c.2": b""})
         with pytest.raises(BusError, match="not acknowledged"):
             await bus.kv_put_all(INDICATOR_BUCKET, {f"slot.c.{number}": b"x" for number in range(1001)})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             while await api.kv_all(INDICATOR_BUCKET) != {"slot.b.1": b"one", "slot.b.2": b"two"}:  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.1)
 
@@ -321,7 +328,7 @@ async def test_ending_without_a_server_is_no_failure(nats) -> None:
     """Who stops while the server is gone, with messages still to be sent, is told of those and of nothing else."""
     async with nats.connect("scorer") as bus:
         nats.kill()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE):
             while bus.connected:  # noqa: ASYNC110  # the library beneath has no event for it
                 await asyncio.sleep(0.01)
         subject = indicator_subject("service", "title-deed", 7)
@@ -332,7 +339,7 @@ async def test_ending_without_a_server_is_no_failure(nats) -> None:
 async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
     """Who followed a bucket to a sequence that its successor has yet to reach gets each value of that one nevertheless."""
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(DEADLINE),
         nats.connect("admin") as admin,
         nats.connect("scorer") as scorer,
         nats.connect("api") as api,
@@ -361,7 +368,7 @@ async def test_a_new_bucket_is_found_without_a_sign_of_it(nats, monkeypatch) -> 
     monkeypatch.setattr(bus_streams, "_RECHECK_SECONDS", 0.1)
     monkeypatch.setattr(bus_streams, "_POLL_SECONDS", 0.1)
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(DEADLINE),
         nats.connect("admin") as admin,
         nats.connect("scorer") as scorer,
         nats.connect("api") as api,

@@ -22,7 +22,6 @@ from peyvand.v1 import (
 from services.api.wiring import SERVICE_NAMES
 from services.register.bus.publish import publish_register
 from tests.support.cases.api import (
-    DEADLINE,
     NOT_SERVING,
     SERVING,
     health_of,
@@ -30,10 +29,10 @@ from tests.support.cases.api import (
     put_blocks,
     register,
     serving,
-    until,
     with_register,
 )
 from tests.support.cases.api_blocks import AS_OF
+from tests.support.waiting import DEADLINE, eventually
 
 __all__ = ["launch", "register"]  # the fixtures
 
@@ -47,14 +46,14 @@ async def test_health_says_serving_only_with_register_and_government(launch, nat
             found = {await health_of(channel, name) for name in ("", *SERVICE_NAMES)}
             return found == {expected} and process.page("/health")[0] == (200 if expected == SERVING else 503)
 
-        await until(lambda: states(NOT_SERVING))
+        await eventually(lambda: states(NOT_SERVING), "health says NOT_SERVING")
         async with nats.connect("register") as bus:
             await publish_register(bus, register, now=AS_OF)
-        await until(lambda: with_register(channel))
+        await eventually(lambda: with_register(channel), "the api has its register")
         assert await states(NOT_SERVING)
         async with nats.connect("scorer") as bus:
             await put_blocks(bus, register)
-        await until(lambda: states(SERVING))
+        await eventually(lambda: states(SERVING), "health says SERVING")
         assert await health_of(channel, "peyvand.v1.Unknown") is None
 
 
@@ -121,12 +120,12 @@ async def test_the_api_lives_through_a_restart_of_the_bus(launch, nats, register
             return await as_of() == AS_OF + 300
 
         nats.kill()
-        await until(lambda: has("bus_disconnected"))
+        await eventually(lambda: has("bus_disconnected"), "the lost bus is logged")
         assert await as_of() == AS_OF
         nats.start()
         async with nats.connect("scorer") as bus:
             await put_blocks(bus, register, as_of=AS_OF + 300)
-        await until(refreshed)
+        await eventually(refreshed, "the new block is shown")
         assert await health_of(channel) == SERVING
 
 
@@ -161,7 +160,7 @@ async def test_a_taken_address_is_one_sentence(launch, port):
     async def listens():
         return "listening" in first.events()
 
-    await until(listens)
+    await eventually(listens, "the api listens")
     second = launch(listen=first.listen)
     assert await asyncio.to_thread(second.popen.wait, DEADLINE) == 1
     last = second.log.read_text("utf-8").splitlines()[-1]

@@ -27,7 +27,6 @@ from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from tests.support.block_columns import encoded
 from tests.support.cases.api import (
-    DEADLINE,
     NOT_SERVING,
     SERVING,
     health_of,
@@ -35,11 +34,11 @@ from tests.support.cases.api import (
     put_blocks,
     register,
     serving,
-    until,
     with_register,
 )
 from tests.support.cases.api_blocks import AS_OF, blocks_of, slot_block_of
 from tests.support.registers import write_register
+from tests.support.waiting import DEADLINE, eventually
 
 __all__ = ["launch", "register"]  # the fixtures
 
@@ -70,7 +69,7 @@ async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, re
 
         async def as_of():
             try:
-                return (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds
+                return (await stub.GetIndicator(request, timeout=DEADLINE)).indicator.as_of.seconds
             except grpc.aio.AioRpcError:
                 return None
 
@@ -91,7 +90,7 @@ async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, re
                 async def refreshed(moment=moment):
                     return await as_of() == moment
 
-                await until(refreshed)
+                await eventually(refreshed, "the new block is shown")
 
 
 async def test_a_new_register_is_taken_in_without_a_restart(launch, nats, register, tmp_path):
@@ -103,11 +102,11 @@ async def test_a_new_register_is_taken_in_without_a_restart(launch, nats, regist
             await publish_register(bus, successor, now=AS_OF + 60)
 
         async def in_force():
-            answer = await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
+            answer = await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=DEADLINE)
             return (answer.register_version, answer.published.seconds) == (successor.register_version, AS_OF + 60)
 
-        await until(in_force)
-        answer = await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
+        await eventually(in_force, "the new register is in force")
+        answer = await stub.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=DEADLINE)
         assert answer.register_version == successor.register_version
 
 
@@ -121,10 +120,10 @@ async def test_an_unreadable_block_changes_nothing(launch, nats, register):
         async def logged():
             return process.events().count("block_unreadable") == 2
 
-        await until(logged)
+        await eventually(logged, "it is logged")
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         request = indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="permit-tax")
-        assert (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds == AS_OF
+        assert (await stub.GetIndicator(request, timeout=DEADLINE)).indicator.as_of.seconds == AS_OF
 
 
 async def test_who_sees_a_new_government_finds_the_rest_as_new(launch, nats, register):
@@ -139,7 +138,7 @@ async def test_who_sees_a_new_government_finds_the_rest_as_new(launch, nats, reg
         async def look_around():
             seen = (await watch.read()).indicator.as_of.seconds
             request = indicator_service_pb2.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_CONSUMER)
-            listed = await stub.ListIndicators(request, timeout=5)
+            listed = await stub.ListIndicators(request, timeout=DEADLINE)
             return seen, {one.as_of.seconds for one in listed.indicators}
 
         looking = asyncio.ensure_future(look_around())
@@ -164,7 +163,7 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
         seen = asyncio.ensure_future(watch.read())
         async with nats.connect("register") as bus:
             await publish_register(bus, register, now=AS_OF)
-        await until(lambda: with_register(channel))
+        await eventually(lambda: with_register(channel), "the api has its register")
         async with nats.connect("scorer") as bus:
             for key in (government, *blocks.keys() - {government, late}):
                 await bus.kv_put(INDICATOR_BUCKET, key, blocks[key])
@@ -177,7 +176,7 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
         request = indicator_service_pb2.GetIndicatorRequest(
             kind=indicator_pb2.INDICATOR_KIND_CONSUMER, id=late.removeprefix("consumer.")
         )
-        assert (await stub.GetIndicator(request, timeout=5)).indicator.as_of.seconds == AS_OF
+        assert (await stub.GetIndicator(request, timeout=DEADLINE)).indicator.as_of.seconds == AS_OF
 
 
 async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
@@ -193,7 +192,7 @@ async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
             indicator = await indicators.GetIndicator(
                 indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT), timeout=5
             )
-            answer = await registers.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=5)
+            answer = await registers.GetRegister(register_service_pb2.GetRegisterRequest(), timeout=DEADLINE)
             return indicator.indicator.as_of.seconds, answer.register_version
 
         async def refreshed():
@@ -208,15 +207,15 @@ async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
         async def restored():
             return await health_of(channel) == SERVING
 
-        await until(refreshed)
+        await eventually(refreshed, "the new block is shown")
         for bucket in (INDICATOR_BUCKET, REGISTER_BUCKET):
             await admin.jetstream.delete_stream(kv_stream(bucket))
-        await until(refused)
+        await eventually(refused, "the call is refused")
         assert await refreshed()
         await initialise_streams(admin)
         async with nats.connect("register") as bus:
             await publish_register(bus, successor, now=AS_OF + 400)
         async with nats.connect("scorer") as bus:
             await put_blocks(bus, successor, as_of=AS_OF + 600)
-        await until(renewed)
-        await until(restored)
+        await eventually(renewed, "the register is renewed")
+        await eventually(restored, "the blocks are restored")

@@ -12,11 +12,12 @@ import pytest
 
 from services.core.bus.names import EXCHANGES, exchange_subject, shard_of
 from services.core.codec import decode_summaries
-from tests.support.cases.collector import DEADLINE, collector, in_force, put_in_force, stored, totals, until
+from tests.support.cases.collector import collector, in_force, put_in_force, stored, totals
 from tests.support.exchange_records import both_sides, record
 from tests.support.registers import write_register
 from tests.support.servers.http_server import forever, serving
 from tests.support.servers.security_server import Logbook
+from tests.support.waiting import DEADLINE, eventually
 
 __all__ = ["collector"]  # the fixture
 
@@ -36,13 +37,15 @@ async def test_the_replayed_sample_goes_through_live(nats, collector, data_file,
             async def all_there():
                 return totals(await in_force(bus)) == (2615, 710, 0)
 
-            await until(lambda: process.page("/health")[0] == 200, "serving")
-            await until(all_there, "the whole sample")
+            await eventually(lambda: process.page("/health")[0] == 200, "serving")
+            await eventually(all_there, "the whole sample")
             assert process.sample("peyvand_exchange_records_total") == 5230
             assert process.sample("peyvand_exchange_paired_total") == 2615
             assert process.sample("peyvand_exchange_duplicates_total") == 0
             assert process.sample("peyvand_exchange_rejected_total") == 0
-            await until(lambda: process.sample("peyvand_exchange_unpublished") == 0, "acknowledgement of everything")
+            await eventually(
+                lambda: process.sample("peyvand_exchange_unpublished") == 0, "acknowledgement of everything"
+            )
             assert process.sample("peyvand_exchange_orphans") == 0
             process.popen.send_signal(signal.SIGTERM)
             assert process.popen.wait(DEADLINE) == 0
@@ -78,9 +81,9 @@ async def test_kill_9_loses_and_doubles_nothing(nats, collector, data_file, tmp_
                     return process.lines("replay_finished")
 
                 if kill % 2:
-                    await until(lambda: process.lines("records_taken") or ended(), "a first batch")
+                    await eventually(lambda: process.lines("records_taken") or ended(), "a first batch")
                 else:
-                    await until(goes_on, "a first message")
+                    await eventually(goes_on, "a first message")
                 process.popen.kill()
                 process.popen.wait()
                 interrupted += not process.lines("replay_finished")
@@ -92,8 +95,8 @@ async def test_kill_9_loses_and_doubles_nothing(nats, collector, data_file, tmp_
             async def all_there():
                 return totals(await in_force(bus)) == (2615, 710, 0)
 
-            await until(lambda: process.lines("replay_finished"), "the end of the replay")
-            await until(all_there, "the whole sample")
+            await eventually(lambda: process.lines("replay_finished"), "the end of the replay")
+            await eventually(all_there, "the whole sample")
             assert process.sample("peyvand_exchange_duplicates_total") == 0
             # A line is logged after its transaction, so a kill between them leaves a batch unlogged, never unread.
             last_run = sum(entry["records"] for entry in process.lines("records_taken"))
@@ -133,7 +136,7 @@ async def test_an_older_copy_of_the_folder_can_be_put_back(nats, collector, tmp_
             with collector("--sources", sources) as process:
                 for part in parts:
                     write(part)
-                    await until(all_there, f"all {written}")
+                    await eventually(all_there, f"all {written}")
                 process.popen.send_signal(signal.SIGTERM)
                 assert process.popen.wait(DEADLINE) == 0
 
@@ -160,25 +163,25 @@ async def test_the_pairing_span_is_a_setting(nats, collector, tmp_path):
                 return totals(await in_force(bus)) == expected
 
             with collector("--sources", sources, *options):
-                await until(counted, f"{expected}")
+                await eventually(counted, f"{expected}")
 
 
 async def test_an_outage_of_the_bus_loses_nothing(nats, collector, data_file, tmp_path):
     """While the bus is away the collector reads on and says it does not serve; afterwards everything arrives."""
     await put_in_force(nats, write_register(tmp_path / "register", members_csv=MEMBERS))
     with collector("--replay", data_file(SAMPLE), "--replay-seconds", 3) as process:
-        await until(lambda: process.lines("records_taken"), "a first batch")
+        await eventually(lambda: process.lines("records_taken"), "a first batch")
         nats.kill()
-        await until(lambda: process.lines("replay_finished"), "the end of the replay without a bus")
-        await until(lambda: process.page("/health")[0] == 503, "admitting that it does not serve")
+        await eventually(lambda: process.lines("replay_finished"), "the end of the replay without a bus")
+        await eventually(lambda: process.page("/health")[0] == 503, "admitting that it does not serve")
         nats.start()
         async with nats.connect("scorer") as bus:
 
             async def all_there():
                 return totals(await in_force(bus)) == (2615, 710, 0)
 
-            await until(all_there, "the whole sample")
-        await until(lambda: process.page("/health")[0] == 200, "serving again")
+            await eventually(all_there, "the whole sample")
+        await eventually(lambda: process.page("/health")[0] == 200, "serving again")
         process.popen.send_signal(signal.SIGTERM)
         assert process.popen.wait(DEADLINE) == 0
 
@@ -199,7 +202,7 @@ async def test_bad_lines_are_reported_and_the_rest_goes_on(nats, collector, data
             async def all_there():
                 return totals(await in_force(bus))[0] == 100
 
-            await until(all_there, "the rest")
+            await eventually(all_there, "the rest")
             assert process.sample("peyvand_exchange_rejected_total") == 2
             assert process.sample("peyvand_exchange_duplicates_total") == 1
             rejects = [reject for entry in process.lines("records_taken") for reject in entry["rejects"]]
@@ -225,9 +228,9 @@ async def test_a_new_register_is_followed(nats, collector, data_file, tmp_path):
                 found = await in_force(bus)
                 return totals(found)[0] == 2615 and {s.consumer for s in found if s.count} == {consumer}
 
-            await until(lambda: attributed_to("_unmapped"), "the sample of nobody")
+            await eventually(lambda: attributed_to("_unmapped"), "the sample of nobody")
             await put_in_force(nats, write_register(tmp_path / "next", members_csv=MEMBERS))
-            await until(lambda: attributed_to("land-registry"), "the sample of its agency")
+            await eventually(lambda: attributed_to("land-registry"), "the sample of its agency")
             assert process.page("/health")[0] == 200
 
 
@@ -271,7 +274,7 @@ sources:
             async def all_there():
                 return totals(await in_force(bus)) == (300, 0, 0)
 
-            await until(all_there, "every exchange with both sides")
+            await eventually(all_there, "every exchange with both sides")
             assert process.page("/health")[0] == 200
             await hangs.reaches(1)
             process.popen.send_signal(signal.SIGTERM)
@@ -283,7 +286,7 @@ async def test_another_log_on_the_same_state_is_refused(nats, collector, data_fi
     """One state replays one log: a second one is refused with what to do."""
     await put_in_force(nats, write_register(tmp_path / "register"))
     with collector("--replay", data_file(SAMPLE), "--replay-seconds", 60) as process:
-        await until(lambda: process.lines("records_taken"), "a first batch")
+        await eventually(lambda: process.lines("records_taken"), "a first batch")
         process.popen.send_signal(signal.SIGTERM)
         assert process.popen.wait(DEADLINE) == 0
     with collector("--replay", data_file("xroadmetrics_raw_messages_batch_1.json")) as process:
@@ -295,6 +298,6 @@ async def test_without_a_bus_it_does_not_serve_and_still_stops(collector, nats):
     """Waiting for its bus, the collector is NOT_SERVING, and SIGTERM ends it with code 0."""
     nats.kill()
     with collector() as process:
-        await until(lambda: process.page("/health")[0] == 503, "an answer on /health")
+        await eventually(lambda: process.page("/health")[0] == 503, "an answer on /health")
         process.popen.send_signal(signal.SIGTERM)
         assert process.popen.wait(DEADLINE) == 0

@@ -11,11 +11,12 @@ from dataclasses import replace
 import pytest
 
 from services.core.bus.names import EXCHANGES
-from tests.support.cases.collector import collector, in_force, put_in_force, until
+from tests.support.cases.collector import collector, in_force, put_in_force
 from tests.support.exchange_records import both_sides
 from tests.support.registers import write_register
 from tests.support.servers.http_server import answer, serving
 from tests.support.servers.security_server import Logbook
+from tests.support.waiting import eventually
 
 __all__ = ["collector"]  # the fixture
 
@@ -85,7 +86,7 @@ sources:
         for turn in range(5):
             with collector("--sources", sources) as process:
                 calls = book.calls
-                await until(lambda calls=calls: book.calls > calls, "a question")
+                await eventually(lambda calls=calls: book.calls > calls, "a question")
                 write(len(producers) // 8)
                 await asyncio.sleep(chance.uniform(0.0, 0.4))
                 if turn % 2 or turn == 2:
@@ -107,8 +108,8 @@ sources:
                 async def all_there():
                     return counted(await in_force(bus)) == expected
 
-                await until(all_there, "every record")
-                await until(
+                await eventually(all_there, "every record")
+                await eventually(
                     lambda: process.sample("peyvand_exchange_unpublished") == 0, "acknowledgement of everything"
                 )
                 assert process.sample("peyvand_exchange_orphans") == LOGGED // 100

@@ -12,12 +12,13 @@ from google.protobuf.message import DecodeError
 
 from peyvand.v1.indicator_service_pb2 import GetTrafficResponse, ListLinksResponse
 from tests.support.cases.api_answers import api, every_answer
-from tests.support.cases.collector import DEADLINE, collector, in_force, put_in_force, until
+from tests.support.cases.collector import collector, in_force, put_in_force
 from tests.support.cases.scorer import Scorer, make_register
 from tests.support.exchange_records import PERSONAL
 from tests.support.exchange_records import record as raw
 from tests.support.servers.http_server import answer, serving
 from tests.support.servers.security_server import Logbook, fault
+from tests.support.waiting import DEADLINE, eventually
 
 __all__ = ["collector"]  # the fixture
 
@@ -84,10 +85,10 @@ sources:
             async def all_there():
                 return sum(s.count for s in await in_force(bus)) == 15
 
-            await until(all_there, "every good record")
-            await until(lambda: process.sample("peyvand_exchange_rejected_total") == 18, "every reject")
-            await until(lambda: len(process.lines("source_failed")) >= 7, "every failure")
-            metrics = await until(lambda: process.page("/metrics")[1], "the metrics")
+            await eventually(all_there, "every good record")
+            await eventually(lambda: process.sample("peyvand_exchange_rejected_total") == 18, "every reject")
+            await eventually(lambda: len(process.lines("source_failed")) >= 7, "every failure")
+            metrics = await eventually(lambda: process.page("/metrics")[1], "the metrics")
             process.popen.send_signal(signal.SIGTERM)
             assert process.popen.wait(DEADLINE) == 0
     scorer = Scorer(nats, tmp_path / "scorer")
@@ -130,4 +131,4 @@ async def _answers(address):
         answers = await every_answer(address, **asked)
         return answers if counts(answers) == (15, 1) else None
 
-    return await until(complete, "an api that tells of every exchange")
+    return await eventually(complete, "an api that tells of every exchange")

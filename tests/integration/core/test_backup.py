@@ -22,9 +22,10 @@ from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from tests.integration.deploy.test_nats import initialised
 from tests.integration.scorer.test_equality import settled
-from tests.support.cases.scorer import SLOT, Scorer, blocks, eventually, make_register, measure, put, register_on
+from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, measure, put, register_on
 from tests.support.nats import Nats
 from tests.support.servers.deployed_nats import Deployed, deployed
+from tests.support.waiting import eventually
 
 TARGETS = ("birth-tax", "deed-civil", "deed-tax", "transfer-civil", "clearance-land")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from services.core.bus import Bus, buckets
 from services.core.bus.large_values import MAX_VALUE_BYTES, PARTS_PATTERN, ValueParts
 from services.core.bus.names import INDICATOR_BUCKET, kv_stream, kv_subject
 from services.core.errors import TornValueError
+from tests.support.waiting import DEADLINE, eventually
 
 KEY = "government"
 COUNT = 3  # parts of the values below
@@ -61,7 +61,7 @@ async def parts_in(bus: Bus) -> set[str]:
 
 async def test_a_large_value_is_read_as_it_was_put(nats: Any) -> None:
     """Got, listed and followed a large value is itself; what replaces it, large or small, leaves none of its parts."""
-    async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
+    async with asyncio.timeout(DEADLINE), nats.connect("scorer") as writer, nats.connect("api") as reader:
         follower = reader.kv_follow(INDICATOR_BUCKET, "*")
         for value in (value_of(1), value_of(2), b"small", value_of(3)):
             await writer.kv_put(INDICATOR_BUCKET, KEY, value)
@@ -94,7 +94,7 @@ async def test_a_value_that_fits_a_message_is_one(nats: Any) -> None:
 @pytest.mark.parametrize("done", range(PUTS_AND_DELETIONS))
 async def test_a_writer_killed_anywhere_leaves_a_value_to_read(nats: Any, done: int) -> None:
     """Killed before any message of a replacement, the old value or the new one is whole; the next writer tidies up."""
-    async with asyncio.timeout(60), nats.connect("scorer") as first, nats.connect("api") as reader:
+    async with asyncio.timeout(DEADLINE), nats.connect("scorer") as first, nats.connect("api") as reader:
         await first.kv_put(INDICATOR_BUCKET, KEY, value_of(1))
         new = bytes([2]) * (2 * MAX_VALUE_BYTES + 2)
         killed = await asyncio.create_subprocess_exec(
@@ -123,7 +123,7 @@ async def test_readers_never_meet_half_a_value(nats: Any) -> None:
             assert value == value_of(value[0])
             seen.append(value[0])
 
-    async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
+    async with asyncio.timeout(DEADLINE), nats.connect("scorer") as writer, nats.connect("api") as reader:
         await writer.kv_put(INDICATOR_BUCKET, KEY, value_of(1))
         reading = asyncio.ensure_future(read(reader))
         for number in range(2, 13):
@@ -135,7 +135,7 @@ async def test_readers_never_meet_half_a_value(nats: Any) -> None:
 async def test_a_torn_value_is_told_and_replaced(nats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a part missing a value is no value: reading says so, a list goes without it, a follower waits for the next."""
     monkeypatch.setattr(buckets, "RETRY_SECONDS", 0.01)
-    async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
+    async with asyncio.timeout(DEADLINE), nats.connect("scorer") as writer, nats.connect("api") as reader:
         await writer.kv_put(INDICATOR_BUCKET, KEY, value_of(1))
         await writer.kv_put(INDICATOR_BUCKET, "consumer.a", b"whole")
         await writer.kv_put(INDICATOR_BUCKET, ValueParts.of(value_of(1)).keys(KEY)[1], b"of something else")
@@ -147,7 +147,7 @@ async def test_a_torn_value_is_told_and_replaced(nats: Any, monkeypatch: pytest.
             assert await reader.kv_all(INDICATOR_BUCKET, "*") == {}
             follower = reader.kv_follow(INDICATOR_BUCKET, "*")
             following = asyncio.ensure_future(anext(follower))
-            await until(lambda: len([one for one in logs if one["event"] == "value_torn"]) == 2)
+            await eventually(lambda: [one["event"] for one in logs].count("value_torn") == 2, "both are told")
         assert not following.done()
         await writer.kv_put(INDICATOR_BUCKET, KEY, value_of(2))
         assert await following == (KEY, value_of(2))
@@ -156,7 +156,7 @@ async def test_a_torn_value_is_told_and_replaced(nats: Any, monkeypatch: pytest.
 
 async def test_a_put_that_failed_leaves_nothing_once_another_succeeds(nats: Any) -> None:
     """Parts of a value that the bus never acknowledged as a whole go with the next value."""
-    async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
+    async with asyncio.timeout(DEADLINE), nats.connect("scorer") as writer, nats.connect("api") as reader:
         store = writer._store
 
         async def failing(subject: str, *args: Any, **options: Any) -> int:
@@ -177,17 +177,12 @@ async def test_a_put_that_failed_leaves_nothing_once_another_succeeds(nats: Any)
 async def test_parts_live_as_long_as_their_value(nats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large value put for a while goes, and its parts after it, by themselves."""
     monkeypatch.setattr(buckets, "_EXTRA_SECONDS", 1.0)
-    async with asyncio.timeout(60), nats.connect("scorer") as writer, nats.connect("api") as reader:
-        await writer.kv_put(INDICATOR_BUCKET, "slot.a.1", value_of(1), ttl=2)
+    async with asyncio.timeout(DEADLINE), nats.connect("scorer") as writer, nats.connect("api") as reader:
+        await writer.kv_put(INDICATOR_BUCKET, "slot.a.1", value_of(1), ttl=60)
         assert await reader.kv_get(INDICATOR_BUCKET, "slot.a.1") == value_of(1)
+        await writer.kv_put(INDICATOR_BUCKET, "slot.a.1", value_of(1), ttl=1)
         while await reader.kv_get(INDICATOR_BUCKET, "slot.a.1") is not None:  # noqa: ASYNC110  # the server's own clock
             await asyncio.sleep(0.05)
         while await parts_in(reader):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         assert await writer.kv_keys(INDICATOR_BUCKET, ">") == set()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds; the test's own deadline ends it."""
-    while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.02)

@@ -31,6 +31,7 @@ from services.register.bus.publish import (
 )
 from services.register.directory.load import load_register
 from tests.support.registers import write_register
+from tests.support.waiting import DEADLINE, eventually
 
 _CHANGES = (",0.99,2", ",0.99,4")
 
@@ -105,7 +106,7 @@ async def test_followers_get_each_version(nats: Any, tmp_path: Path) -> None:
         load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
     )
     third = load_register(write_register(tmp_path / "3", links_csv=(",0.99,2", ",0.99,5")))
-    async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
+    async with asyncio.timeout(DEADLINE), nats.connect("register") as writer, nats.connect("scorer") as reader:
         versions = _followed(reader)
         waiting = asyncio.ensure_future(anext(versions))
         await publish_register(writer, first, now=0.0)
@@ -115,7 +116,7 @@ async def test_followers_get_each_version(nats: Any, tmp_path: Path) -> None:
         next_one = asyncio.ensure_future(anext(versions))
         with capture_logs() as logs:
             await writer.kv_put(REGISTER_BUCKET, CURRENT_KEY, b"\xff\xff")
-            await until(lambda: any(entry["event"] == "register_refused" for entry in logs))
+            await eventually(lambda: any(entry["event"] == "register_refused" for entry in logs), "the refusal")
         assert not next_one.done()
         await publish_register(writer, third, now=2.0)
         assert await next_one == third
@@ -128,7 +129,7 @@ async def test_followers_wait_for_a_replica_that_lags(nats: Any, tmp_path: Path,
         load_register(write_register(tmp_path / "1")),
         load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
     )
-    async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
+    async with asyncio.timeout(DEADLINE), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish_register(writer, first, now=0.0)
         versions = _followed(reader)
         assert await anext(versions) == first
@@ -147,7 +148,7 @@ async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, m
         load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
     )
     monkeypatch.setattr("services.register.bus.publish._ATTEMPTS", 1)
-    async with asyncio.timeout(30), nats.connect("register") as writer, nats.connect("scorer") as reader:
+    async with asyncio.timeout(DEADLINE), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish_register(writer, first, now=0.0)
         before = await writer.kv_get(REGISTER_BUCKET, CURRENT_KEY)
         versions = _followed(reader)
@@ -157,7 +158,9 @@ async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, m
         next_one = asyncio.ensure_future(anext(versions))
         with capture_logs() as logs:
             await publish_register(writer, second, now=1.0)
-            await until(lambda: next_one.done() or any(entry["event"] == "register_refused" for entry in logs))
+            await eventually(
+                lambda: next_one.done() or any(entry["event"] == "register_refused" for entry in logs), "the refusal"
+            )
         assert not next_one.done()
         await writer.kv_put(REGISTER_BUCKET, CURRENT_KEY, await writer.kv_get(REGISTER_BUCKET, CURRENT_KEY))
         assert await next_one == second
@@ -183,7 +186,7 @@ async def test_followers_survive_the_server(nats: Any, tmp_path: Path) -> None:
         load_register(write_register(tmp_path / "1")),
         load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
     )
-    async with asyncio.timeout(60), nats.connect("register") as writer, nats.connect("scorer") as reader:
+    async with asyncio.timeout(DEADLINE), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish_register(writer, first, now=0.0)
         versions = _followed(reader)
         assert await anext(versions) == first
@@ -210,14 +213,14 @@ async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
             sys.executable, "-c", code, *arguments, stdout=subprocess.DEVNULL, stderr=stderr
         )
     try:
-        async with asyncio.timeout(60), nats.connect("scorer") as bus:
+        async with asyncio.timeout(DEADLINE), nats.connect("scorer") as bus:
             versions = _followed(bus)
             assert await anext(versions) == load_register(directory)
             write_register(directory, links_csv=_CHANGES)
             assert await anext(versions) == load_register(directory)
             in_force = load_register(directory)
             write_register(directory, links_csv=(",0.99,2", ",1.99,-2"))
-            await until(lambda: b"weight: `-2` is negative" in errors.read_bytes())
+            await eventually(lambda: b"weight: `-2` is negative" in errors.read_bytes(), "the refusal")
             assert b"slo: `1.99` is not between 0 and 1" in errors.read_bytes()
             assert await fetch_register(bus) == in_force
             write_register(directory)
@@ -225,7 +228,7 @@ async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
             await versions.aclose()
     finally:
         process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         assert await process.wait() == 0
 
 
@@ -233,7 +236,7 @@ async def test_a_lost_register_is_published_again(nats: Any, tmp_path: Path) -> 
     """`register publish --watch` puts its register into a bucket that was made anew, whose files have not changed."""
     directory = write_register(tmp_path / "register")
     settings = load_settings("bus", ["--nats", nats.url, "--credentials", str(nats.credentials)], {})
-    async with asyncio.timeout(60), nats.connect("admin") as admin, nats.connect("scorer") as reader:
+    async with asyncio.timeout(DEADLINE), nats.connect("admin") as admin, nats.connect("scorer") as reader:
         watching = asyncio.ensure_future(_watch(directory, settings, every=0.1))
         versions = _followed(reader)
         assert await anext(versions) == load_register(directory)
@@ -265,9 +268,3 @@ async def test_another_register_in_force_is_left_there(nats: Any, tmp_path: Path
         await publish_register(bus, other, now=3.0)
         assert not await republish_if_lost(bus, ours, now=4.0)
         assert await fetch_register(bus) == other
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds; the caller sets the deadline."""
-    while not condition():  # noqa: ASYNC110 - files and logs send no event
-        await asyncio.sleep(0.02)

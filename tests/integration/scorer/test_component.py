@@ -15,7 +15,6 @@ from tests.support.cases.scorer import (
     SLOT,
     Scorer,
     blocks,
-    eventually,
     government,
     make_register,
     measure,
@@ -25,6 +24,7 @@ from tests.support.cases.scorer import (
     register_on,
 )
 from tests.support.nats import Nats
+from tests.support.waiting import eventually
 
 
 async def test_measurements_become_blocks_indicators_and_gauges(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:

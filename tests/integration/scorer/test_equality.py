@@ -23,15 +23,15 @@ from services.indicator.calendar import Calendar
 from services.register.directory.load import load_register
 from services.scorer.state.store import Store
 from tests.integration.scorer.test_offline import peyvand
-from tests.support.cases.scorer import SLOT, Scorer, batch, blocks, eventually, make_register, measure, put, register_on
+from tests.support.cases.scorer import SLOT, Scorer, batch, blocks, make_register, measure, put, register_on
 from tests.support.nats import Nats
+from tests.support.waiting import eventually
 from tests.support.zones import Zone, zone
 
 __all__ = ["zone"]  # the fixture
 
 HOUR = 3600
 OPEN = 10  # seconds in which the day before still takes what its last slots hold: enough to put a batch, little to wait for
-PATIENCE = 120.0  # seconds in which a slow machine shows what is waited for
 REASONS = [Reason.OK] * 4 + [Reason.STATUS, Reason.LATE, Reason.STALE, Reason.SHED, Reason.RESOLVE_FAILED]
 
 
@@ -143,7 +143,7 @@ async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path, z
 
             async def published(by: Register, sequence: int) -> list[str]:
                 return await eventually(
-                    lambda: settled(api, by, sequence), f"the index of message {sequence}", PATIENCE
+                    lambda: settled(api, by, sequence), f"the index of message {sequence}"
                 )
 
             sequence = await bring()
@@ -163,9 +163,9 @@ async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path, z
             async def is_over() -> bool:
                 return time.time() > over
 
-            await eventually(is_over, "nothing of the day before is admitted any more", PATIENCE)
+            await eventually(is_over, "nothing of the day before is admitted any more")
             await bring()
-            await eventually(lambda: closed(days), "the day before is closed and saved", PATIENCE)
+            await eventually(lambda: closed(days), "the day before is closed and saved")
             before = await published(register, await bring())
 
             scorer.kill()

@@ -22,8 +22,10 @@ from services.scorer.index.scoring import Scoring
 from services.scorer.publishing.history import HistoryPublisher
 from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import LoadedState
-from tests.support.cases.scorer import SLOT, eventually, make_register, measure, now_slot
+from tests.support.cases.scorer import SLOT, make_register, measure, now_slot
+from tests.support.waiting import eventually
 from tests.support.nats import Nats
+from tests.support.waiting import eventually
 
 HOUR = 3600 // SLOT
 

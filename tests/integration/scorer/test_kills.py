@@ -30,18 +30,9 @@ from services.scorer.publishing.recent import latest_blocks, recall
 from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import LoadedState
 from tests.support.block_columns import Block, decode_block
-from tests.support.cases.scorer import (
-    SLOT,
-    Scorer,
-    blocks,
-    eventually,
-    make_register,
-    measure,
-    now_slot,
-    put,
-    register_on,
-)
+from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, measure, now_slot, put, register_on
 from tests.support.nats import Nats
+from tests.support.waiting import eventually
 
 
 async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from tests.support.cases.scorer import (
     SLOT,
     Scorer,
     blocks,
-    eventually,
     government,
     make_register,
     measure,
@@ -24,6 +23,7 @@ from tests.support.cases.scorer import (
 )
 from tests.support.nats import Nats
 from tests.support.registers import register_files
+from tests.support.waiting import eventually
 
 
 def without_civil_registry(folder: Path, *links: str, epoch: float) -> Path:

@@ -10,18 +10,10 @@ from services.core.bus.names import exchange_subject
 from services.core.codec import encode_summaries
 from services.core.model.exchange import BusTraffic, ExchangeSummary
 from tests.support.block_columns import Block
-from tests.support.cases.scorer import (
-    SLOT,
-    Scorer,
-    blocks,
-    eventually,
-    make_register,
-    now_slot,
-    register_on,
-)
+from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, now_slot, register_on
 from tests.support.nats import Nats
+from tests.support.waiting import eventually
 
-RECONCILED = 120.0
 """Seconds in which a slow machine holds exchanges against probes again: where that takes long, it is done seldom."""
 
 
@@ -86,7 +78,7 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
                 (15, 3, (BusTraffic("xroad", 15),))
             }
 
-        await eventually(told, "the traffic of every window", RECONCILED)
+        await eventually(told, "the traffic of every window")
 
         async def looked() -> Block | None:
             found = await blocks(api)
@@ -94,7 +86,7 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
             moments = [one.as_of or 0 for one in block.reconciliations] + [one.as_of or 0 for one in traffic]
             return block if block.reconciliations and min(moments) > exchanged else None
 
-        block = await eventually(looked, "what was found after the slot", RECONCILED)
+        block = await eventually(looked, "what was found after the slot")
         as_of = block.indicators[0].as_of
         for volume in block.exchanges:
             assert volume.slots_from == midnight_before(as_of, days=90)

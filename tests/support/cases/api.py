@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -22,8 +21,8 @@ from tests.support.block_columns import encoded
 from tests.support.cases.api_blocks import AS_OF, blocks_of
 from tests.support.processes import Process
 from tests.support.registers import write_register
+from tests.support.waiting import eventually
 
-DEADLINE = 30.0
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -62,13 +61,6 @@ def register(tmp_path):
     return load_register(write_register(tmp_path / "register"))
 
 
-async def until(condition):
-    """Wait until an async condition holds, but no longer than the deadline."""
-    async with asyncio.timeout(DEADLINE):
-        while not await condition():  # noqa: ASYNC110  # the condition is another process's, it sends no event
-            await asyncio.sleep(0.02)
-
-
 async def put_blocks(bus, register, **options):
     for key, block in blocks_of(register, **options).items():
         await bus.kv_put(INDICATOR_BUCKET, key, encoded(block))
@@ -104,5 +96,5 @@ async def serving(launch, nats, register):
         async def is_serving():
             return await health_of(channel) == SERVING
 
-        await until(is_serving)
+        await eventually(is_serving, "the api serves")
         yield process, channel

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 import time
@@ -16,8 +15,6 @@ from services.core.codec import decode_summaries
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from tests.support.processes import Process
-
-DEADLINE = 120.0
 
 
 @pytest.fixture
@@ -49,19 +46,6 @@ def collector(nats, tmp_path, port):
             process.popen.wait()
 
     return start
-
-
-async def until(condition, what):
-    """Wait for a condition, which may be a coroutine function, with a deadline."""
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        found = condition()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return found
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{what} did not happen within {DEADLINE} s")
 
 
 async def put_in_force(nats, directory):

@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from services.core.bus import Bus
 from services.core.bus.names import INDICATOR_BUCKET, measurement_subject
@@ -28,6 +28,7 @@ from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.processes import page
 from tests.support.registers import write_register
+from tests.support.waiting import DEADLINE, eventually
 
 __all__ = [
     "SLOT",
@@ -45,8 +46,6 @@ __all__ = [
 ]
 
 SLOT = 2
-T = TypeVar("T")
-DEADLINE = 30.0
 
 
 def make_register(folder: Path, *, epoch: float | None = None, timezone: str = "UTC", **changes: Any) -> Path:
@@ -116,17 +115,6 @@ async def blocks(bus: Bus) -> dict[str, Block]:
     """Every block of indicators that is published, by key."""
     found = await bus.kv_all(INDICATOR_BUCKET)
     return {key: decode_block(value) for key, value in found.items() if not key.startswith(("slot.", "latest."))}
-
-
-async def eventually(look: Callable[[], Awaitable[T | None]], what: str, deadline: float = DEADLINE) -> T:
-    """What ``look`` returns, once it is neither None nor False."""
-    async with asyncio.timeout(deadline):
-        while True:
-            found = await look()
-            if found is not None and found is not False:
-                return found
-            await asyncio.sleep(0.02)
-    raise AssertionError(what)
 
 
 async def government(bus: Bus, sequence: int) -> Block:

@@ -6,33 +6,38 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 __all__ = ["DEADLINE", "eventually", "until"]
 
 DEADLINE = 120.0
 """Seconds after which what a test waits for is taken as lost. Only a failing test waits so long."""
 
-_PAUSE = 0.05
+_PAUSE = 0.02
 T = TypeVar("T")
+What = str | Callable[[], str]
 
 
-async def eventually(
-    look: Callable[[], Awaitable[T | None] | T | None], what: str | Callable[[], str], seconds: float = DEADLINE
-) -> T:
+@overload
+async def eventually(look: Callable[[], Awaitable[T | None]], what: What, seconds: float = DEADLINE) -> T: ...
+@overload
+async def eventually(look: Callable[[], T | None], what: What, seconds: float = DEADLINE) -> T: ...
+async def eventually(look: Callable[[], Any], what: What, seconds: float = DEADLINE) -> Any:
     """Return what ``look`` returns, once that is true. ``what`` describes what was waited for."""
     end = time.monotonic() + seconds
     while True:
+        began = time.monotonic()
         found = look()
         if inspect.isawaitable(found):
             found = await found
         if found:
             return found
-        assert time.monotonic() < end, _late(what, seconds)
-        await asyncio.sleep(_PAUSE)
+        now = time.monotonic()
+        assert now < end, _late(what, seconds)
+        await asyncio.sleep(max(_PAUSE, now - began))  # looking leaves the machine time for what is waited for
 
 
-def until(condition: Callable[[], bool], what: str | Callable[[], str], seconds: float = DEADLINE) -> None:
+def until(condition: Callable[[], bool], what: What, seconds: float = DEADLINE) -> None:
     """Wait until a condition holds. ``what`` describes it."""
     end = time.monotonic() + seconds
     while not condition():
@@ -40,5 +45,5 @@ def until(condition: Callable[[], bool], what: str | Callable[[], str], seconds:
         time.sleep(_PAUSE)
 
 
-def _late(what: str | Callable[[], str], seconds: float) -> str:
+def _late(what: What, seconds: float) -> str:
     return f"not within {seconds:.0f} s: {what if isinstance(what, str) else what()}"

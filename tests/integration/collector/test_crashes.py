@@ -85,8 +85,7 @@ sources:
 
         for turn in range(5):
             with collector("--sources", sources) as process:
-                calls = book.calls
-                await eventually(lambda calls=calls: book.calls > calls, "a question")
+                await book.reaches(book.calls + 1)
                 write(len(producers) // 8)
                 await asyncio.sleep(chance.uniform(0.0, 0.4))
                 if turn % 2 or turn == 2:

@@ -142,9 +142,7 @@ async def test_a_dump_scores_to_the_published_bits(nats: Nats, tmp_path: Path, z
                 return await prober.publish(measurement_subject("main", 5), batch(fresh[:9]), message_id="")
 
             async def published(by: Register, sequence: int) -> list[str]:
-                return await eventually(
-                    lambda: settled(api, by, sequence), f"the index of message {sequence}"
-                )
+                return await eventually(lambda: settled(api, by, sequence), f"the index of message {sequence}")
 
             sequence = await bring()
             timezone = zone(midnight)

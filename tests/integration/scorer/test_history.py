@@ -23,7 +23,6 @@ from services.scorer.publishing.history import HistoryPublisher
 from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import LoadedState
 from tests.support.cases.scorer import SLOT, make_register, measure, now_slot
-from tests.support.waiting import eventually
 from tests.support.nats import Nats
 from tests.support.waiting import eventually
 

@@ -20,6 +20,7 @@ from services.prober.environment import ProbeEnvironment
 from services.prober.scheduling.schedule import ScheduleEntry
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
+from tests.support.waiting import DEADLINE
 
 LOOPBACK = Egress(allow=("127.0.0.0/8", "::1/128"), allow_loopback=True)
 
@@ -55,7 +56,7 @@ class Server:
 
     async def reaches(self, connections: int) -> None:
         """Wait until it has taken so many connections."""
-        async with asyncio.timeout(60), self.taken:
+        async with asyncio.timeout(DEADLINE), self.taken:
             await self.taken.wait_for(lambda: self.connections >= connections)
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.support.waiting import DEADLINE
+
 __all__ = ["Connection", "LineServer", "says_in_turn", "talking"]
 
 
@@ -60,7 +62,7 @@ class LineServer:
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something about the server is so."""
-        async with asyncio.timeout(10), self.changed:
+        async with asyncio.timeout(DEADLINE), self.changed:
             await self.changed.wait_for(true)
 
 

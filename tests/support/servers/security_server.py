@@ -16,6 +16,7 @@ from typing import Any
 from lxml import etree
 
 from tests.support.servers.http_server import Request, answer
+from tests.support.waiting import DEADLINE
 
 CID = "operational-monitoring-data.json.gz"
 OFFSET = 60
@@ -73,7 +74,7 @@ class Logbook:
 
     async def reaches(self, calls: int) -> None:
         """Wait until it was asked so often."""
-        async with asyncio.timeout(20), self.taken:
+        async with asyncio.timeout(DEADLINE), self.taken:
             await self.taken.wait_for(lambda: self.calls >= calls)
 
     def _answer(self, request: Request) -> bytes:

@@ -15,8 +15,7 @@ from services.scorer.index.results import PendingUpdate
 from services.scorer.publishing.encode import EncodedBlock
 from services.scorer.publishing.publisher import SMALL, EncodedSlots, IndexPublisher
 from tests.support.nats import Nats
-
-DEADLINE = 30.0
+from tests.support.waiting import DEADLINE
 
 
 async def test_small_blocks_go_together_and_large_ones_alone(nats: Nats) -> None:

@@ -14,8 +14,6 @@ from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, now_
 from tests.support.nats import Nats
 from tests.support.waiting import eventually
 
-"""Seconds in which a slow machine holds exchanges against probes again: where that takes long, it is done seldom."""
-
 
 def summary(slot_start: int, **changes: object) -> ExchangeSummary:
     base = ExchangeSummary("tax-office", "customs", "X/G/1/tax", "X/G/2/customs/get", slot_start, 1)

@@ -1,11 +1,11 @@
 """Every error of ours, in one tree.
 
-PeyvandError                 what a person is told in one sentence; exit code 1
+PeyvandError                 a failure that a person can read in one sentence; exit code 1
 ├── InputError               bad input from outside, refused whole: carries every fault found
 ├── SettingsError            a flag, variable or settings file that cannot be used
-├── BusError                 the message bus did not do what was asked of it
+├── BusError                 a request to the message bus failed
 │   ├── TornValueError       parts of a value too large for one message are missing or damaged
-│   └── GapError             messages between the last one taken in and the first one kept are gone
+│   └── GapError             messages between the last one read and the first one kept are gone
 ├── StateError               a component's own state on disk cannot be trusted
 ├── ListenError              an address cannot be listened on
 └── ApiError                 the api refused or did not answer
@@ -45,11 +45,11 @@ class Fault:
 
 
 class PeyvandError(Exception):
-    """The message is one sentence: what failed, on what, what to do."""
+    """An error whose message is one sentence: what failed, on what, what to do."""
 
 
 class InputError(PeyvandError):
-    """Bad input, refused whole. ``faults`` lists everything found, in file order."""
+    """Bad input, refused whole. ``faults`` lists everything that is wrong, in file order."""
 
     def __init__(self, what: str, faults: Iterable[Fault]) -> None:
         self.what = what
@@ -58,7 +58,7 @@ class InputError(PeyvandError):
         super().__init__(f"{what} is refused: {count} {'fault' if count == 1 else 'faults'}")
 
     def report(self) -> str:
-        """The message and every fault, a line each."""
+        """Return every fault and the message, a line each."""
         return "\n".join([*(str(fault) for fault in self.faults), str(self)])
 
 
@@ -67,7 +67,7 @@ class SettingsError(PeyvandError):
 
 
 class BusError(PeyvandError):
-    """The message bus did not do what was asked of it."""
+    """A request to the message bus failed."""
 
 
 class TornValueError(BusError):
@@ -75,7 +75,7 @@ class TornValueError(BusError):
 
 
 class GapError(BusError):
-    """Messages between the last one taken in and the first one still kept are gone."""
+    """Messages between the last one read and the first one still kept are gone."""
 
 
 class StateError(PeyvandError):

@@ -1,6 +1,6 @@
-"""What every component's process is built of: settings, logs, /metrics and /health, signals, exit code.
+"""The process of a component: settings, logs, /metrics and /health, signals, exit code.
 
-Health tells the truth: NOT_SERVING until the component says its dependencies answer, and again before it drains.
+/health is NOT_SERVING until the component's dependencies answer, and again before it drains.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DRAIN_SECONDS = 4.0
 
 
 class Health:
-    """Whether this process serves, and if not, ``why`` not, in words for a person; "" when nobody said."""
+    """Whether this process serves, and ``why`` not, in words for a person; "" when no reason was given."""
 
     def __init__(self) -> None:
         self.is_serving = False
@@ -60,7 +60,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What a component's main function is given. ``stop`` is set by SIGTERM and SIGINT."""
+    """What a component's main function receives. ``stop`` is set by SIGTERM and SIGINT."""
 
     settings: Settings
     registry: CollectorRegistry
@@ -69,12 +69,12 @@ class Runtime:
     health: Health = field(default_factory=Health)
 
     def watch_bus(self, connected: Callable[[], bool]) -> None:
-        """Ask this, whenever /metrics is read, whether the message bus answers."""
+        """Have /metrics call ``connected`` for whether the message bus answers."""
         metrics.gauge("peyvand_bus_connected", self.registry).set_function(connected)
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """HOST:PORT as a pair. Raises ListenError when it is not one."""
+    """Split HOST:PORT into a pair. Raises ListenError when it is not one."""
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isdigit() and int(port) < 65536):
         raise ListenError(f"{text!r} is not HOST:PORT")
@@ -87,7 +87,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is wsgiref's
-        """Scrapes are not worth a line each."""
+        """Log no line for each scrape."""
 
 
 @contextmanager
@@ -98,9 +98,10 @@ def _exposition(where: str, registry: CollectorRegistry, health: Health) -> Iter
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/metrics":
             return cast(Iterable[bytes], scraped(environ, start_response))
-        found = environ["PATH_INFO"] == "/health"
-        status = ("200 OK" if health.is_serving else "503 Service Unavailable") if found else "404 Not Found"
-        text = f"{health}\n" if found else "see /metrics and /health\n"
+        if environ["PATH_INFO"] == "/health":
+            status, text = "200 OK" if health.is_serving else "503 Service Unavailable", f"{health}\n"
+        else:
+            status, text = "404 Not Found", "see /metrics and /health\n"
         start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
         return [text.encode()]
 
@@ -128,7 +129,7 @@ async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) ->
     await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if not work.done():
-        # What never served has nothing to drain; it may be waiting for a bus that never comes.
+        # A component that never served has nothing to drain; it may be waiting for a bus that never answers.
         await asyncio.wait({work}, timeout=DRAIN_SECONDS if runtime.health.has_served else 0)
     runtime.health.not_serving()
     await cancel_and_wait(work)
@@ -137,19 +138,19 @@ async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) ->
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process open as many files as the system lets it be raised to.
+    """Raise the soft limit of open files to the hard limit.
 
-    A national scenario listens on thousands of sockets, and the scorer keeps a file mapped for every day: the usual soft
-    limit of 1024 is for programs that use select.
+    A national sandbox listens on thousands of sockets, and the scorer maps a file for every day; the usual soft limit of
+    1024 is meant for programs that use select.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        with suppress(ValueError, OSError):  # on some systems more than the kernel has is called unlimited
+        with suppress(ValueError, OSError):  # some systems report a hard limit above what the kernel allows
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def run_component(component: str, main: Callable[[Runtime], Awaitable[None]], argv: Sequence[str] | None = None) -> int:
-    """Run one component until it ends or a signal comes; returns the exit code: 0, or 1 after one sentence on stderr."""
+    """Run one component until it ends or a signal arrives; return the exit code: 0, or 1 after one sentence on stderr."""
     try:
         raise_descriptor_limit()
         settings = load_settings(component, sys.argv[1:] if argv is None else argv, os.environ)
@@ -158,7 +159,10 @@ def run_component(component: str, main: Callable[[Runtime], Awaitable[None]], ar
 
         async def body() -> None:
             runtime = Runtime(settings, registry, logs.logger(), asyncio.Event())
-            for number in (signal.SIGTERM, signal.SIGINT):  # before /health answers: who sees it may already say stop
+            for number in (
+                signal.SIGTERM,
+                signal.SIGINT,
+            ):  # before /health answers: a reader of it may send one at once
                 asyncio.get_running_loop().add_signal_handler(number, runtime.stop.set)
             metrics.gauge("peyvand_serving", registry).set_function(lambda: runtime.health.is_serving)
             with _exposition(settings.metrics, registry, runtime.health):

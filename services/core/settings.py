@@ -80,7 +80,7 @@ class Settings:
 
 
 def environment_variable(name: str) -> str:
-    """The environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return _VARIABLES.get(name, _PREFIX + name.upper())
 
 
@@ -107,7 +107,7 @@ def _parser(component: str) -> argparse.ArgumentParser:
 
 
 def load_settings(component: str, argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
-    """Settings from flags, then environment, then the file named by --settings. Raises SettingsError naming each fault."""
+    """Load settings from flags, then variables, then the file named by --settings. Raises SettingsError naming each fault."""
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  # see above
 
     flags = {name: value for name, value in vars(_parser(component).parse_args(argv)).items() if value is not None}

@@ -1,4 +1,4 @@
-"""The columnar messages of the KV bucket `indicator`: encoding, reading, stamping."""
+"""Columnar messages of the KV bucket `indicator`: encoding, reading, stamping."""
 
 from services.core.blocks.encode import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
 from services.core.blocks.link_evidence import EvidenceColumns

@@ -1,4 +1,4 @@
-"""IndicatorBlocks of KV bucket `indicator`: indicators as columns, and the evidence behind their links."""
+"""Encoding of IndicatorBlocks: indicators as columns, and the evidence behind their links."""
 
 from __future__ import annotations
 
@@ -57,40 +57,40 @@ class BlockColumns:
 
 
 def encode_block(block: BlockColumns) -> bytes:
-    """An IndicatorBlock that does not say yet up to which message the evidence was read: ``stamp_block`` adds it."""
+    """Encode an IndicatorBlock without its evidence sequence, which ``stamp_block`` adds."""
     return encode_blocks([block])[0]
 
 
 def encode_blocks(blocks: Sequence[BlockColumns]) -> list[bytes]:
-    """Each as ``encode_block`` does; many cost little more than one."""
+    """Encode each as ``encode_block`` does; many together take little longer than one."""
     columns = [
         varints(_NUMBERS["kind"], [block.kinds for block in blocks]),
         varints(_NUMBERS["window_days"], [block.window_days for block in blocks]),
         varints(_NUMBERS["level"], [zigzag(block.level) for block in blocks]),
-        *(varints(_NUMBERS[name], [block.counts[at] for block in blocks]) for at, name in enumerate(COUNTS)),
+        *(varints(_NUMBERS[name], [block.counts[row] for block in blocks]) for row, name in enumerate(COUNTS)),
     ]
-    evidence = iter(encode_evidence([one for block in blocks for one in block.links]))
-    found = []
+    evidence = iter(encode_evidence([columns for block in blocks for columns in block.links]))
+    payloads = []
     for block, *numbers in zip(blocks, *columns, strict=True):
         ids = strings(_NUMBERS["id"], map(str.encode, block.ids))
-        shares = (doubles(_NUMBERS[name], block.shares[at]) for at, name in enumerate(SHARES))
-        found.append(b"".join([_head(block), *numbers, ids, *shares, *islice(evidence, len(block.links))]))
-    return found
+        shares = (doubles(_NUMBERS[name], block.shares[row]) for row, name in enumerate(SHARES))
+        payloads.append(b"".join([_head(block), *numbers, ids, *shares, *islice(evidence, len(block.links))]))
+    return payloads
 
 
 def block_digest(block: BlockColumns) -> bytes:
-    """A digest of all that a block says, for less than encoding it costs. Whose links it has its register version says."""
-    said = sha256(_head(block))
-    said.update("\n".join(block.ids).encode())
+    """Return a digest of a block's content, which costs less than encoding it. The links follow from the register version."""
+    digest = sha256(_head(block))
+    digest.update("\n".join(block.ids).encode())
     columns = [block.kinds, block.window_days, block.level, block.counts, block.shares]
-    columns += [column for one in block.links for column in (one.slots, one.verdicts, one.omega, one.share)]
+    columns += [column for links in block.links for column in (links.slots, links.verdicts, links.omega, links.share)]
     for column in columns:
-        said.update(np.ascontiguousarray(column).data)
-    return said.digest()
+        digest.update(np.ascontiguousarray(column).data)
+    return digest.digest()
 
 
 def _head(block: BlockColumns) -> bytes:
-    """Everything but the columns."""
+    """Encode everything but the columns."""
     return block_pb2.IndicatorBlock(
         as_of=to_timestamp(block.as_of),
         register_version=block.register_version,
@@ -105,5 +105,5 @@ def _head(block: BlockColumns) -> bytes:
 
 
 def stamp_block(payload: bytes, evidence_sequence: int) -> bytes:
-    """The same block, computed from evidence up to this message: two messages, one after the other, are merged."""
+    """Return the block with its evidence sequence: protobuf merges two messages that follow each other."""
     return payload + block_pb2.IndicatorBlock(evidence_sequence=evidence_sequence).SerializeToString()

@@ -1,4 +1,4 @@
-"""The evidence behind links, as blocks of KV bucket `indicator` hold it: columns per window."""
+"""The evidence behind links in IndicatorBlocks: columns per window."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUMBERS = {name: field.number for name, field in block_pb2.LinkEvidence.DESCRIP
 
 @dataclass(frozen=True, slots=True)
 class EvidenceColumns:
-    """What is known of one window's links, n of them in id order.
+    """The evidence of one window's n links, in id order.
 
     ``slots`` (n,) slots in force; ``verdicts`` (n, 6) known slots at each stage; ``omega`` (n,) the link's share of the
     government's weight (docs/method.md §5); ``share`` (n,) q̂: q, or the value imputed for it.
@@ -35,22 +35,22 @@ class EvidenceColumns:
 
 
 def encode_evidence(evidence: Sequence[EvidenceColumns]) -> list[bytes]:
-    """Each as a field `links` of an IndicatorBlock; many cost little more than one."""
-    counts = [varints(_NUMBERS["slots"], [one.slots for one in evidence])]
+    """Encode each as a field `links` of an IndicatorBlock; many together take little longer than one."""
+    counts = [varints(_NUMBERS["slots"], [columns.slots for columns in evidence])]
     for stage, name in enumerate(STAGES):
-        counts.append(varints(_NUMBERS[name], [one.verdicts[:, stage] for one in evidence]))
-    found, ids, same = [], b"", None
-    for one, *columns in zip(evidence, *counts, strict=True):
-        head = block_pb2.LinkEvidence(window_days=one.window_days).SerializeToString()
-        if one.ids is not same:  # the windows of a block are of the same links
-            ids, same = strings(_NUMBERS["id"], map(str.encode, one.ids)), one.ids
-        tail = doubles(_NUMBERS["omega"], one.omega) + doubles(_NUMBERS["share"], one.share)
-        found.append(message(_FIELD, b"".join([head, ids, *columns, tail])))
-    return found
+        counts.append(varints(_NUMBERS[name], [columns.verdicts[:, stage] for columns in evidence]))
+    fields, ids, encoded_ids = [], None, b""
+    for columns, *encoded_counts in zip(evidence, *counts, strict=True):
+        head = block_pb2.LinkEvidence(window_days=columns.window_days).SerializeToString()
+        if columns.ids is not ids:  # the windows of a block have the same links
+            ids, encoded_ids = columns.ids, strings(_NUMBERS["id"], map(str.encode, columns.ids))
+        tail = doubles(_NUMBERS["omega"], columns.omega) + doubles(_NUMBERS["share"], columns.share)
+        fields.append(message(_FIELD, b"".join([head, encoded_ids, *encoded_counts, tail])))
+    return fields
 
 
 def evidence_from_message(message: block_pb2.LinkEvidence) -> EvidenceColumns:
-    """The columns of one window."""
+    """Return the columns of one window."""
     return EvidenceColumns(
         message.window_days,
         tuple(message.id),

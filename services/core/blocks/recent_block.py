@@ -1,4 +1,4 @@
-"""RecentBlocks of KV bucket `indicator`: what was last measured of some links and endpoints (docs/design.md §5)."""
+"""RecentBlocks of KV bucket `indicator`: the latest measurements of some links and endpoints (docs/design.md §5)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _COLUMNS = ("target", "vantage", "slot_start", "time", "outcome", "reason", *FAC
 
 @dataclass(frozen=True, slots=True)
 class RecentBlock:
-    """One value of the bucket. In ``latest`` and ``failures`` targets and vantages are positions in the tables here.
+    """One value of the bucket. In ``latest`` and ``failures``, targets and vantages are positions in ``targets`` and
+    ``vantages``.
 
-    ``burn_known`` and ``burn_failed`` (spans, links) slots, of no span where they are not counted.
+    ``burn_known`` and ``burn_failed`` (spans, links) count slots; they have no span where slots are not counted.
     """
 
     links: tuple[str, ...]
@@ -34,14 +35,14 @@ class RecentBlock:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """What the rows' targets index."""
+        """The targets that rows refer to by position."""
         return (*map(Target, self.links), *(Target(name, endpoint=True) for name in self.endpoints))
 
 
 def encode_recent(block: RecentBlock) -> bytes:
-    """A RecentBlock that does not say yet up to which message the evidence was read: ``stamp_recent`` adds it."""
+    """Encode a RecentBlock without its evidence sequence, which ``stamp_recent`` adds."""
     details = ["", *sorted({*block.latest.details, *block.failures.details} - {""})]
-    index = {text: at for at, text in enumerate(details)}
+    index = {text: number for number, text in enumerate(details)}
     return block_pb2.RecentBlock(
         links=block.links,
         endpoints=block.endpoints,
@@ -55,7 +56,7 @@ def encode_recent(block: RecentBlock) -> bytes:
 
 
 def stamp_recent(payload: bytes, evidence_sequence: int) -> bytes:
-    """The same block, of evidence up to this message: two messages, one after the other, are merged."""
+    """Return the block with its evidence sequence: protobuf merges two messages that follow each other."""
     return payload + block_pb2.RecentBlock(evidence_sequence=evidence_sequence).SerializeToString()
 
 
@@ -67,7 +68,7 @@ def _rows(columns: RecentRows, index: dict[str, int]) -> block_pb2.RecentRows:
 
 
 def decode_recent(payload: bytes) -> RecentBlock:
-    """The block a value holds. Raises ValueError when the payload is not a consistent RecentBlock."""
+    """Decode a RecentBlock. Raises ValueError when the payload is not a consistent one."""
     try:
         message = block_pb2.RecentBlock.FromString(payload)
     except DecodeError as error:

@@ -1,4 +1,4 @@
-"""SlotBlocks of KV bucket `indicator`: one agency's links and endpoints, slot by slot."""
+"""SlotBlocks of KV bucket `indicator`: an agency's links and endpoints, slot by slot."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SlotBlock:
 
 
 def encode_slot_block(block: SlotBlock) -> bytes:
-    """A SlotBlock that does not say yet up to which message the evidence was read: ``stamp_slot_block`` adds it."""
+    """Encode a SlotBlock without its evidence sequence, which ``stamp_slot_block`` adds."""
     return block_pb2.SlotBlock(
         slot_seconds=block.slot_seconds,
         first_slot=block.first_slot,
@@ -48,12 +48,12 @@ def encode_slot_block(block: SlotBlock) -> bytes:
 
 
 def stamp_slot_block(payload: bytes, evidence_sequence: int) -> bytes:
-    """The same block, of evidence up to this message: two messages, one after the other, are merged."""
+    """Return the block with its evidence sequence: protobuf merges two messages that follow each other."""
     return payload + block_pb2.SlotBlock(evidence_sequence=evidence_sequence).SerializeToString()
 
 
 def decode_slot_block(payload: bytes) -> SlotBlock:
-    """The slots a value holds. Raises ValueError when the payload is not a SlotBlock."""
+    """Decode a SlotBlock. Raises ValueError when the payload is none."""
     try:
         message = block_pb2.SlotBlock.FromString(payload)
     except DecodeError as error:

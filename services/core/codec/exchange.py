@@ -39,14 +39,14 @@ def _row(message: exchange_pb2.ExchangeSummary) -> ExchangeSummary:
 
 
 def encode_summaries(bus: str, register_version: str, rows: Sequence[ExchangeSummary]) -> bytes:
-    """An ExchangeSummaryBatch of one data bus."""
+    """Encode an ExchangeSummaryBatch of one data bus."""
     return exchange_pb2.ExchangeSummaryBatch(
         bus=bus, register_version=register_version, summaries=map(_message, rows)
     ).SerializeToString()
 
 
 def decode_summaries(payload: bytes) -> tuple[str, list[ExchangeSummary]]:
-    """The data bus and its summaries. Raises ValueError when the payload is not an ExchangeSummaryBatch."""
+    """Return the data bus and its summaries. Raises ValueError when the payload is not an ExchangeSummaryBatch."""
     try:
         batch = exchange_pb2.ExchangeSummaryBatch.FromString(payload)
     except DecodeError as error:
@@ -55,7 +55,7 @@ def decode_summaries(payload: bytes) -> tuple[str, list[ExchangeSummary]]:
 
 
 def summary_to_json(row: ExchangeSummary) -> str:
-    """One line of JSON in the protobuf mapping, with proto field names."""
+    """Return one line of JSON in the protobuf mapping, with proto field names."""
     return json_format.MessageToJson(_message(row), preserving_proto_field_name=True, indent=None, ensure_ascii=False)
 
 

@@ -14,9 +14,9 @@ __all__ = ["Heartbeat", "decode_heartbeat", "encode_heartbeat"]
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """One prober that is alive, or leaves; times in epoch seconds.
+    """A prober that is alive, or ``leaving``; times in epoch seconds.
 
-    ``share_from`` is the start of the first slot of which it probes its whole share; None while it probes nothing.
+    ``share_from`` is the start of the first slot in which it probes its whole share; None while it probes nothing.
     """
 
     vantage: str
@@ -31,7 +31,7 @@ class Heartbeat:
 
 
 def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
-    """A Heartbeat message."""
+    """Encode a Heartbeat."""
     return heartbeat_pb2.Heartbeat(
         vantage=heartbeat.vantage,
         prober=heartbeat.prober,
@@ -46,7 +46,7 @@ def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
 
 
 def decode_heartbeat(payload: bytes) -> Heartbeat:
-    """Raises ValueError when the payload is not a Heartbeat."""
+    """Decode a Heartbeat. Raises ValueError when the payload is none."""
     try:
         message = heartbeat_pb2.Heartbeat.FromString(payload)
     except DecodeError as error:

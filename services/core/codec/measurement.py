@@ -25,14 +25,14 @@ _PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 
 
 def encode_measurements(rows: Sequence[Measurement]) -> bytes:
-    """A MeasurementBatch of at least one row; vantage, prober and versions are those of the first."""
+    """Encode a MeasurementBatch of at least one row; vantage, prober and versions are those of the first."""
     first = rows[0]
     links = sorted({row.target.id for row in rows if not row.target.endpoint})
     endpoints = sorted({row.target.id for row in rows if row.target.endpoint})
     details = ["", *sorted({row.detail for row in rows} - {""})]
-    index = {Target(name): i for i, name in enumerate(links)}
-    index |= {Target(name, endpoint=True): i + len(links) for i, name in enumerate(endpoints)}
-    detail_index = {text: i for i, text in enumerate(details)}
+    index = {Target(name): number for number, name in enumerate(links)}
+    index |= {Target(name, endpoint=True): number for number, name in enumerate(endpoints, len(links))}
+    detail_index = {text: number for number, text in enumerate(details)}
     return measurement_pb2.MeasurementBatch(
         vantage=first.vantage,
         prober=first.prober,
@@ -70,7 +70,7 @@ def _targets(batch: measurement_pb2.MeasurementBatch) -> tuple[Target, ...]:
 
 
 def decode_columns(payload: bytes) -> MeasurementColumns:
-    """The columns of a batch. Raises ValueError when the payload is not a consistent MeasurementBatch."""
+    """Return the columns of a batch. Raises ValueError when the payload is not a consistent MeasurementBatch."""
     batch = _batch(payload)
     columns = MeasurementColumns(
         vantage=batch.vantage,
@@ -95,10 +95,10 @@ def decode_columns(payload: bytes) -> MeasurementColumns:
 
 
 def decode_measurements(payload: bytes) -> list[Measurement]:
-    """The rows of a batch. Raises ValueError when the payload is not a MeasurementBatch.
+    """Return the rows of a batch. Raises ValueError when the payload is not a MeasurementBatch.
 
-    Numbers of outcomes and reasons that a newer prober may know are read as the scorer judges them: an outcome as UNKNOWN,
-    a reason as another of the same outcome.
+    Unknown numbers, which a newer prober may send, are read as the scorer judges them: an outcome as UNKNOWN, a reason as
+    another one of the same outcome.
     """
     batch = _batch(payload)
     targets = _targets(batch)
@@ -132,7 +132,7 @@ def _reason(number: int, outcome: Outcome) -> Reason:
 
 
 def measurement_to_json(row: Measurement) -> str:
-    """One line of JSON in the protobuf mapping, with proto field names."""
+    """Return one line of JSON in the protobuf mapping, with proto field names."""
     message = measurement_pb2.Measurement(
         **{"endpoint" if row.target.endpoint else "link": row.target.id},
         vantage=row.vantage,

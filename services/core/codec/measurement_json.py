@@ -1,4 +1,4 @@
-"""Measurements read from JSON lines, of which an audit has millions."""
+"""Measurements from JSON lines, fast enough for the millions of an audit."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from services.core.model import Measurement, Outcome, Phases, Reason, Target
 
 __all__ = ["measurement_from_json"]
 
-_OUTCOMES: Final = {f"OUTCOME_{one.name}": one for one in Outcome}
-_REASONS: Final = {f"REASON_{one.name}": one for one in Reason}
+_OUTCOMES: Final = {f"OUTCOME_{outcome.name}": outcome for outcome in Outcome}
+_REASONS: Final = {f"REASON_{reason.name}": reason for reason in Reason}
 _TEXTS: Final = ("vantage", "detail", "register_version", "probe_version", "prober")
 _FIELDS: Final = frozenset(
     (
@@ -45,17 +45,17 @@ _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2
 def measurement_from_json(text: str) -> Measurement:
     """Read what measurement_to_json wrote. Raises ValueError saying which field is wrong and how."""
     try:
-        return _written_by_us(text)
+        return _parse_own_form(text)
     except (AttributeError, KeyError, TypeError, ValueError):
-        # Whatever is not just as we write it is read by the rules of protobuf's JSON, twenty times as slowly.
-        return _by_the_rules(text)
+        # Any other form is read by protobuf's JSON parser, which is twenty times slower.
+        return _parse_any_form(text)
 
 
-def _written_by_us(text: str) -> Measurement:
-    """Read a line in the very form of measurement_to_json. Some other error for any other line."""
+def _parse_own_form(text: str) -> Measurement:
+    """Read a line in the exact form of measurement_to_json. Raises one of several errors for any other line."""
     fields = orjson.loads(text)
     phases = fields.get("phases", {})
-    # A name given twice would vanish in a dict: every name is followed by this, and a text that holds it goes the long way.
+    # A repeated name would vanish in a dict, so count names by what follows each; a text that contains it fails the count too.
     if (
         text.count('": ') != len(fields) + len(phases)
         or not _FIELDS.issuperset(fields)
@@ -91,11 +91,11 @@ def _moment(text: str) -> float:
 
 
 _slot = lru_cache(maxsize=4096)(_moment)
-"""All targets share the starts of slots."""
+"""Cached, since all targets share the starts of slots."""
 
 
 def _whole(text: str) -> int:
-    """Read a 64-bit number, which is text in protobuf's JSON."""
+    """Read a 64-bit integer, which is a string in protobuf's JSON."""
     if not _DIGITS.fullmatch(text):
         raise ValueError
     return int(text)
@@ -110,8 +110,8 @@ def _duration(fields: dict[str, Any], name: str) -> float | None:
     return float(text[:-1])
 
 
-def _by_the_rules(text: str) -> Measurement:
-    """Read any JSON that means a Measurement. Raises ValueError saying which field is wrong and how."""
+def _parse_any_form(text: str) -> Measurement:
+    """Read a Measurement in any JSON form that protobuf accepts. Raises ValueError saying which field is wrong and how."""
     message = measurement_pb2.Measurement()
     try:
         json_format.Parse(text, message)
@@ -125,7 +125,7 @@ def _by_the_rules(text: str) -> Measurement:
         "outcome": bool(message.outcome),
         "reason": bool(message.reason),
     }
-    if missing := [name for name, found in present.items() if not found]:
+    if missing := [name for name, is_there in present.items() if not is_there]:
         raise ValueError(", ".join(missing) + (" is missing" if len(missing) == 1 else " are missing"))
     phases = message.phases
     return Measurement(

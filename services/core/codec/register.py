@@ -1,4 +1,4 @@
-"""The manifest of a published register."""
+"""Manifests of published registers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RegisterChunk:
-    """One part of a published register: its consumer agency (empty = what all share), key, SHA-256 and size in bytes."""
+    """One chunk of a published register: its consumer agency (empty = shared by all), key, SHA-256 and size in bytes."""
 
     agency: str
     key: str
@@ -39,7 +39,7 @@ class RegisterManifest:
 
 
 def encode_manifest(manifest: RegisterManifest) -> bytes:
-    """A RegisterManifest."""
+    """Encode a RegisterManifest."""
     return register_pb2.RegisterManifest(
         register_version=manifest.register_version,
         probe_version=manifest.probe_version,
@@ -53,7 +53,7 @@ def encode_manifest(manifest: RegisterManifest) -> bytes:
 
 
 def decode_manifest(payload: bytes) -> RegisterManifest:
-    """Raises ValueError when the payload is not a RegisterManifest."""
+    """Decode a RegisterManifest. Raises ValueError when the payload is none."""
     try:
         message = register_pb2.RegisterManifest.FromString(payload)
     except DecodeError as error:

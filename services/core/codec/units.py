@@ -9,29 +9,29 @@ __all__ = ["from_duration", "from_micros", "from_timestamp", "to_duration", "to_
 
 
 def to_micros(seconds: float | None) -> int:
-    """Seconds as whole microseconds; -1 for None."""
+    """Return seconds as whole microseconds; -1 for None."""
     return -1 if seconds is None else round(seconds * 1e6)
 
 
 def from_micros(value: int) -> float | None:
-    """Whole microseconds as seconds; None for -1."""
+    """Return whole microseconds as seconds; None for -1."""
     return None if value < 0 else value / 1e6
 
 
 def to_timestamp(seconds: float) -> Timestamp:
-    """Epoch seconds as a Timestamp, to the microsecond."""
+    """Return epoch seconds as a Timestamp, to the microsecond."""
     message = Timestamp()
     message.FromMicroseconds(round(seconds * 1e6))
     return message
 
 
 def from_timestamp(message: Timestamp) -> float:
-    """A Timestamp as epoch seconds, to the microsecond."""
+    """Return a Timestamp as epoch seconds, to the microsecond."""
     return message.ToMicroseconds() / 1e6
 
 
 def to_duration(seconds: float | None) -> Duration | None:
-    """Seconds as a Duration, to the microsecond; None for None."""
+    """Return seconds as a Duration, to the microsecond; None for None."""
     if seconds is None:
         return None
     message = Duration()
@@ -40,5 +40,5 @@ def to_duration(seconds: float | None) -> Duration | None:
 
 
 def from_duration(message: Duration) -> float:
-    """A Duration as seconds, to the microsecond."""
+    """Return a Duration as seconds, to the microsecond."""
     return message.ToMicroseconds() / 1e6

@@ -1,4 +1,4 @@
-"""The table of all metrics, and the factory that makes them."""
+"""The table of all metrics, and the factory that creates them."""
 
 from services.core.metrics.factory import counter, gauge, histogram
 from services.core.metrics.families import GaugeFamily, Labels, LateGauge

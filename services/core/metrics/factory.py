@@ -1,4 +1,4 @@
-"""Metrics made as the table describes them."""
+"""Metrics created as the table describes them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.core.metrics.table import TABLE, Metric
 
 __all__ = ["counter", "gauge", "histogram", "make"]
 
-# They would double the series of every counter, under names that no table knows.
+# They would double the series of every counter, under names that are not in the table.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
 
 
@@ -21,24 +21,24 @@ def _row(name: str, kind: str) -> Metric:
 
 
 def counter(name: str, registry: CollectorRegistry) -> Counter:
-    """The counter of this name, as the table describes it."""
+    """Create the counter of this name."""
     row = _row(name, "counter")
     return Counter(row.name, row.help, row.labels, registry=registry)
 
 
 def gauge(name: str, registry: CollectorRegistry) -> Gauge:
-    """The gauge of this name, as the table describes it."""
+    """Create the gauge of this name."""
     row = _row(name, "gauge")
     return Gauge(row.name, row.help, row.labels, registry=registry)
 
 
 def histogram(name: str, registry: CollectorRegistry) -> Histogram:
-    """The histogram of this name, as the table describes it."""
+    """Create the histogram of this name."""
     row = _row(name, "histogram")
     return Histogram(row.name, row.help, row.labels, registry=registry, buckets=row.buckets)
 
 
 def make(name: str, registry: CollectorRegistry) -> MetricWrapperBase:
-    """The metric of this name, whatever its type."""
+    """Create the metric of this name, of whatever type."""
     makers = {"counter": counter, "gauge": gauge, "histogram": histogram}
     return makers[TABLE[name].type](name, registry)

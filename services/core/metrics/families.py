@@ -1,4 +1,4 @@
-"""Gauges whose series come and go with what they tell of."""
+"""Gauges whose series come and go."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from services.core import metrics
+from services.core.metrics.factory import gauge
 
 __all__ = ["GaugeFamily", "Labels", "LateGauge"]
 
@@ -17,7 +17,7 @@ class GaugeFamily:
     """One labelled gauge whose series are replaced as a whole."""
 
     def __init__(self, name: str, registry: CollectorRegistry) -> None:
-        self._gauge = metrics.gauge(name, registry)
+        self._gauge = gauge(name, registry)
         self._series: dict[Labels, Gauge] = {}
 
     def show(self, values: Mapping[Labels, float]) -> None:
@@ -33,7 +33,7 @@ class GaugeFamily:
 
 
 class LateGauge:
-    """A gauge without labels that does not exist before its first value."""
+    """A gauge without labels that is registered with its first value, and absent before."""
 
     def __init__(self, name: str, registry: CollectorRegistry) -> None:
         self._name = name
@@ -43,5 +43,5 @@ class LateGauge:
     def set(self, value: float) -> None:
         """Set the value."""
         if self._gauge is None:
-            self._gauge = metrics.gauge(self._name, self._registry)
+            self._gauge = gauge(self._name, self._registry)
         self._gauge.set(value)

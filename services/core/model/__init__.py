@@ -1,4 +1,4 @@
-"""Values that all components share: the register, probes, measurements, exchanges, indicators. Pure."""
+"""Values shared by all components: the register, probes, measurements, exchanges, indicators. Pure."""
 
 from services.core.model.decorators import unfrozen
 from services.core.model.evaluation import AnnouncedAgency, Dimension, Evaluation, EvaluationRound

@@ -1,4 +1,4 @@
-"""Values that are made for every probe."""
+"""A decorator of value classes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True)
 def unfrozen(cls: type[T]) -> type[T]:
-    """Make a dataclass that is frozen to mypy alone.
+    """Make a dataclass that is frozen for mypy, but not at run time.
 
-    Setting a field of one that is frozen at run time too costs three times as much; for the values of a probe, with their
-    some sixty fields, that was 5 % of it.
+    Setting a field of a really frozen dataclass takes three times as long. The values that one probe creates have some
+    sixty fields, which made up 5 % of its time.
     """
     return dataclass(slots=True)(cls)

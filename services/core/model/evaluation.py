@@ -10,7 +10,7 @@ __all__ = ["AnnouncedAgency", "Dimension", "Evaluation", "EvaluationRound"]
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One dimension of the official evaluation's maturity model; ``aim`` is what it is meant to reach."""
+    """One dimension of the official evaluation's maturity model, and its ``aim``."""
 
     id: str
     name_en: str
@@ -28,10 +28,10 @@ class AnnouncedAgency:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRound:
-    """One round of the official evaluation, as announced; None is what was not stated.
+    """One round of the official evaluation, as announced; None means not stated.
 
     Percentages are in 0 … 100, ``dimension_percent`` by dimension id. ``held`` is a month (YYYY-MM), two with ``/``
-    between them, or empty. ``announced_top_agencies`` come in the order announced, which is no ranking.
+    between them, or empty. ``announced_top_agencies`` are in the order announced, which is no ranking.
     """
 
     round: int
@@ -51,7 +51,7 @@ class EvaluationRound:
 class Evaluation:
     """The official evaluation of a ``country`` (ISO 3166 code): its model and its rounds, in order of their numbers.
 
-    ``note`` says what a reader must know of the figures, such as where they come from.
+    ``note`` is a remark on the figures, such as where they come from.
     """
 
     country: str

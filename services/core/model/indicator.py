@@ -10,7 +10,7 @@ __all__ = ["Indicator", "IndicatorKind", "Interval", "Losses", "RankBand", "Stri
 
 
 class IndicatorKind(LabelledEnum):
-    """What an indicator is about; numbers are those of peyvand.v1.IndicatorKind."""
+    """The kind of entity that an indicator is about; numbers are those of peyvand.v1.IndicatorKind."""
 
     GOVERNMENT = 1
     SECTOR = 2
@@ -23,7 +23,7 @@ class IndicatorKind(LabelledEnum):
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where the long-run value lies, at a confidence ``level`` (docs/method.md §6)."""
+    """An interval of the long-run value, at a confidence ``level`` (docs/method.md §6)."""
 
     low: float
     high: float

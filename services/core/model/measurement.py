@@ -44,9 +44,10 @@ class Phases:
 
 @unfrozen
 class Measurement:
-    """One published outcome. ``slot_start`` in epoch seconds; ``time`` in epoch seconds, None when shed;
-    ``latency`` and ``data_age`` in seconds; ``certificate_expiry`` in epoch seconds. ``stored`` (epoch seconds) and
-    ``sequence`` are those of the stream's message, in a dump alone.
+    """One published outcome.
+
+    ``slot_start``, ``time`` (None when shed) and ``certificate_expiry`` in epoch seconds; ``latency`` and ``data_age`` in
+    seconds. ``stored`` (epoch seconds) and ``sequence`` are those of the stream's message, set in dumps only.
     """
 
     target: Target
@@ -69,7 +70,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class FactColumns:
-    """What was measured beside the outcome, as columns of n rows.
+    """What was measured besides the outcome, as columns of n rows.
 
     ``numbers`` (8, n) int64 by FACTS: microseconds, epoch seconds of the expiry, -1 unset; ``detail`` (n,) indexes ``details``.
     """
@@ -88,8 +89,8 @@ class MeasurementColumns:
     """One batch as numpy columns of n rows; ``target`` indexes ``targets``.
 
     ``slot_start`` int64 epoch seconds, ``time`` int64 epoch microseconds (-1 unset), ``outcome`` and ``reason`` uint8.
-    ``latency`` and ``data_age`` int64 microseconds (-1 unset) are there only where somebody wants to judge anew.
-    ``facts`` are there where somebody shows them.
+    ``latency`` and ``data_age``, int64 microseconds (-1 unset), are set only for judging again; ``facts`` only where they
+    are shown.
     """
 
     vantage: str
@@ -106,19 +107,21 @@ class MeasurementColumns:
     def __len__(self) -> int:
         return len(self.target)
 
-    def rows(self, kept: NDArray[np.int64]) -> MeasurementColumns:
+    def rows(self, positions: NDArray[np.int64]) -> MeasurementColumns:
         """Return some of the rows, by position."""
         facts, latency, data_age = self.facts, self.latency, self.data_age
         return replace(
             self,
-            target=self.target[kept],
-            slot_start=self.slot_start[kept],
-            time=self.time[kept],
-            outcome=self.outcome[kept],
-            reason=self.reason[kept],
-            latency=None if latency is None else latency[kept],
-            data_age=None if data_age is None else data_age[kept],
-            facts=None if facts is None else FactColumns(facts.numbers[:, kept], facts.detail[kept], facts.details),
+            target=self.target[positions],
+            slot_start=self.slot_start[positions],
+            time=self.time[positions],
+            outcome=self.outcome[positions],
+            reason=self.reason[positions],
+            latency=None if latency is None else latency[positions],
+            data_age=None if data_age is None else data_age[positions],
+            facts=None
+            if facts is None
+            else FactColumns(facts.numbers[:, positions], facts.detail[positions], facts.details),
         )
 
 
@@ -126,8 +129,8 @@ class MeasurementColumns:
 class RecentRows:
     """m measurements of several targets and vantages, as columns.
 
-    ``numbers`` (14, m) int64: target and vantage as positions in tables beside it, then slot start, time, outcome and
-    reason as in MeasurementColumns, then FACTS. ``details`` (m,) are str objects.
+    ``numbers`` (14, m) int64: target and vantage as positions in the tables of their RecentBlock, then slot start, time,
+    outcome and reason as in MeasurementColumns, then FACTS. ``details`` (m,) are str objects.
     """
 
     numbers: NDArray[np.int64]

@@ -52,7 +52,7 @@ class Outcome(LabelledEnum):
 
 
 class Reason(LabelledEnum):
-    """Why an outcome is what it is. Numbers are those of peyvand.v1.Reason; see OUTCOME_OF."""
+    """The reason for an outcome. Numbers are those of peyvand.v1.Reason; OUTCOME_OF maps them to outcomes."""
 
     OK = 1
     NO_MEASUREMENT = 10
@@ -119,7 +119,7 @@ class Reason(LabelledEnum):
 
 
 def _outcome(reason: Reason) -> Outcome:
-    """Reason numbers are laid out in ranges, one per outcome."""
+    """Return the outcome of a reason: their numbers are laid out in ranges, one per outcome."""
     if reason is Reason.OK:
         return Outcome.OK
     ranges = (

@@ -1,7 +1,7 @@
-"""Probe definitions as values: what is asked, how, and what the answer must be (docs/probing.md).
+"""Probe definitions as values: the request, how it is sent, and what the answer must be (docs/probing.md).
 
-Everything here is frozen and free of I/O. Texts may hold ``${name}``, filled from the params of a link or endpoint
-(services.core.model.template). An empty text or tuple means that nothing is asked for.
+Everything here is frozen and free of I/O. Texts may hold placeholders ``${name}`` (services.core.model.template). An empty
+text or tuple means that nothing is sent or required.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ BUS_KINDS = ("xroad-rest", "xroad-soap")
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """How a probe proves who it is. Secrets are references (``env:NAME``, ``file:PATH``), never values.
+    """How a probe authenticates. Secrets are references (``env:NAME``, ``file:PATH``), never values.
 
     ``kind``: none, basic (username, password), bearer (token), api_key (header, key), oauth2 (client credentials:
-    token_url, client_id, client_secret, scope). A client certificate stands with Tls.
+    token_url, client_id, client_secret, scope). A client certificate is part of Tls.
     """
 
     kind: str = "none"
@@ -73,7 +73,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """Patterns (RE2): each of ``must`` has to be found, none of ``must_not`` may be."""
+    """Patterns (RE2): each of ``must`` has to match, none of ``must_not`` may."""
 
     must: tuple[str, ...] = ()
     must_not: tuple[str, ...] = ()
@@ -110,8 +110,8 @@ class XmlExpectation:
 
 @dataclass(frozen=True, slots=True)
 class FreshnessSource:
-    """Where the age of the data is read: a JSONPath, an XPath or a header holding RFC 3339, epoch seconds, an HTTP date
-    or a Jalali date.
+    """Where an answer states the time of its data: a JSONPath, an XPath or a header with RFC 3339, epoch seconds, an HTTP
+    date or a Jalali date.
     """
 
     path: str = ""
@@ -124,7 +124,7 @@ class Expect:
     """What an answer must be.
 
     ``status`` empty means 2xx. ``record`` (field path, JSONPath or XPath → expected value) is the test record.
-    ``schema`` is a JSON Schema. ``namespaces`` (prefix → URI) serve every XPath. ``tls`` wants the answer to have come
+    ``schema`` is a JSON Schema. ``namespaces`` (prefix → URI) apply to every XPath. ``tls`` requires that the answer came
     over TLS. ``rcode``, ``answers`` and ``authority`` are for DNS: records as text, `name ttl class type data`.
     """
 
@@ -145,8 +145,8 @@ class Expect:
 
 @dataclass(frozen=True, slots=True)
 class LineStep:
-    """One step of a talk over TCP: wait for a line that matches ``expect`` (RE2), then send ``send`` and a line feed,
-    then, where asked, go on over TLS. What is empty is skipped. A protocol whose lines end in CRLF wants its CR in ``send``.
+    """One step of a line protocol over TCP: wait for a line that matches ``expect`` (RE2), then send ``send`` and a line
+    feed, then switch to TLS if ``starttls``. Empty fields are skipped. For lines that end in CRLF, ``send`` ends in CR.
     """
 
     expect: str = ""
@@ -156,7 +156,7 @@ class LineStep:
 
 @dataclass(frozen=True, slots=True)
 class DnsQuery:
-    """A DNS question: ``name``, record ``type``, over ``transport`` udp or tcp, recursion desired or not."""
+    """A DNS query: ``name``, record ``type``, ``transport`` udp or tcp, recursion desired or not."""
 
     name: str = ""
     type: str = "A"
@@ -167,7 +167,7 @@ class DnsQuery:
 @dataclass(frozen=True, slots=True)
 class Capture:
     """Where a step of a journey finds the value of a variable: a JSONPath, an XPath, a header, or the first group of a
-    pattern (RE2) in the body. ``encode`` (url, json, xml; empty: as it is) is how it is written where later steps use it.
+    pattern (RE2) in the body. ``encode`` (url, json, xml; empty: none) is applied where later steps use it.
     """
 
     json: str = ""
@@ -179,7 +179,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a journey: a probe of its own at ``target``; ``capture`` (variable → where) fills later steps."""
+    """One step of a journey: a probe of ``target``; variables in ``capture`` fill placeholders of later steps."""
 
     probe: Probe
     target: str

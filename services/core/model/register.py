@@ -1,6 +1,6 @@
-"""The register as values: what the law requires, who answers, and how it is probed (docs/register.md).
+"""The register as values: required inquiries, their providers, and how they are probed (docs/register.md).
 
-Everything here is frozen and free of I/O. Text enters through services.register, which checks it; nothing here does.
+Everything here is frozen and free of I/O. services.register reads and checks the text; nothing is checked here.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ __all__ = [
 ]
 
 FLUSH_SECONDS = 2.0
-"""A prober publishes what it has measured at least this often, in seconds."""
+"""A prober publishes its measurements at least this often, in seconds."""
 
 ALWAYS = date.min
-"""``Link.live_from`` of a link that has been live from the start."""
+"""``Link.live_from`` of a link that has always been live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Agency:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What an agency offers to citizens or firms; ``channel`` is unified, own, both or empty."""
+    """A service that an agency offers to citizens or firms; ``channel`` is unified, own, both or empty."""
 
     id: str
     agency: str
@@ -63,12 +63,12 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A required inquiry: ``service`` needs ``data_item`` of ``provider``.
+    """A required inquiry: ``service`` needs ``data_item`` from ``provider``.
 
     ``live_from`` is None while the link is absent (a known zero), ALWAYS, or the first live day.
     ``latency_ms`` is τ in milliseconds and ``max_age_s`` φ in seconds (None: the age is not judged);
-    the policy's defaults are already filled in. ``params`` fill in the texts of the probe; several are test records,
-    each asked for in its turn. ``vantages`` empty means all.
+    the policy's defaults are already filled in. ``params`` fill the placeholders of the probe; several of them are test
+    records that take turns. Empty ``vantages`` means all.
     """
 
     id: str
@@ -89,13 +89,13 @@ class Link:
 
     @property
     def absent(self) -> bool:
-        """True when documented as not built."""
+        """Whether the link is documented as not built."""
         return self.live_from is None
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A network address that citizens use, probed by itself; never part of the CII. ``params`` are as a link's."""
+    """A network address that citizens use, probed on its own; never part of the CII. ``params`` are as a link's."""
 
     id: str
     agency: str
@@ -108,7 +108,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Vantage:
-    """A place probes start from; its control targets (``http://``, ``https://`` or ``tcp://`` URLs) must always answer."""
+    """A place that probes start from; its control targets (``http://``, ``https://``, ``tcp://``) should always answer."""
 
     id: str
     control_targets: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ class Egress:
 
 @dataclass(frozen=True, slots=True)
 class Government:
-    """Whose index it is."""
+    """The government whose index is measured."""
 
     id: str
     name_en: str
@@ -151,14 +151,14 @@ class Policy:
 
     @property
     def default_window(self) -> int:
-        """The window answered when none is named: 28 days where the policy has it, else its first."""
+        """The window used when none is named: 28 days if the policy has it, else its first."""
         return 28 if 28 in self.windows_days else self.windows_days[0]
 
     @property
     def grace_seconds(self) -> float:
-        """How long after a slot's end its measurements are taken in: grace, and as long as any probe may settle.
+        """How long after a slot's end its measurements are accepted: grace, and the longest time a probe may take to settle.
 
-        A timeout is less than half a slot (the register sees to it), so no probe's definition matters here.
+        The register guarantees timeouts below half a slot, so this does not depend on the probes.
         """
         return self.grace_hours * 3600 + self.slot_seconds / 2 + FLUSH_SECONDS
 
@@ -173,7 +173,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeRoute:
-    """An X-Road client calling an X-Road service (``INSTANCE/CLASS/CODE/SUBSYSTEM/service``) serves this link."""
+    """A link is served by an X-Road client that calls an X-Road service (``INSTANCE/CLASS/CODE/SUBSYSTEM/service``)."""
 
     client: str
     service: str
@@ -196,7 +196,7 @@ class Register:
 
     ``register_version`` identifies the denominator (agencies, services, links' identity, dates and weights),
     ``probe_version`` how it is probed (probes, targets, policy); both are SHA-256 hex digests. ``evaluation`` is in
-    neither: what others announce changes neither what is required nor how it is probed.
+    neither: announcements change neither what is required nor how it is probed.
     """
 
     agencies: Mapping[str, Agency]
@@ -213,7 +213,7 @@ class Register:
     probe_version: str = ""
 
     def consumer(self, link: Link) -> str:
-        """The agency that owns the link's service."""
+        """Return the agency that owns the link's service."""
         return self.services[link.service].agency
 
     @property

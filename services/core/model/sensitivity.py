@@ -1,4 +1,4 @@
-"""What a sensitivity analysis says, as values (docs/method.md §7, Sensitivity)."""
+"""The results of a sensitivity analysis, as values (docs/method.md §7, Sensitivity)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["RankSensitivity", "Sensitivity", "SwitchIndex"]
 
 @dataclass(frozen=True, slots=True)
 class SwitchIndex:
-    """How far one choice of method moves the ranks, alone and with the others.
+    """How much one choice of method changes the ranks, alone and together with the others.
 
-    ``states`` are what it was switched between; with a single one it does not apply, and both indices are 0.
+    ``states`` are the alternatives; with a single one the choice does not apply, and both indices are 0.
     ``total_order`` and ``first_order`` are Sobol' indices of the mean absolute rank shift; ``…_error`` their standard
     errors over independent samples.
     """
@@ -28,7 +28,7 @@ class SwitchIndex:
 
 @dataclass(frozen=True, slots=True)
 class RankSensitivity:
-    """How the ranks of all agencies, as consumers or as providers, hang on the choices.
+    """How the ranks of all agencies, as consumers or as providers, depend on the choices.
 
     ``cases`` combinations were computed; ``mean_rank_shift`` is the mean over them of the mean absolute rank shift.
     """

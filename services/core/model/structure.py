@@ -1,4 +1,4 @@
-"""How the agencies hang together, as values (docs/method.md §7, Structure). services.indicator.structure.structure computes them."""
+"""The structure of the links between agencies, as values (docs/method.md §7, Structure)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SetIndex:
 
 @dataclass(frozen=True, slots=True)
 class ProviderRole:
-    """What hangs on one provider.
+    """What depends on one provider.
 
     ``links`` it must answer; ``share`` of the government's weight on them; ``loss`` of that weight not served, unknown
     counted as not served; ``strict_loss`` is how far the government's E falls when the provider answers nobody.
@@ -37,13 +37,13 @@ class ProviderRole:
 class Structure:
     """The islands panel of one window; shares in [0, 1], None where a measure does not apply.
 
-    A pair is a consumer and a provider, in this order; it is *required* when a link between them is in force and weighs
-    something, and *works* when one of these was seen OK. Pairs ``pairs_absent`` have absent links only; of ``pairs_unknown``
-    nothing is known. ``…_upper`` and ``fragmentation_lower`` are what they would be, had all that nobody saw been OK.
-    ``isolates`` and ``islands`` are of the agencies in a required pair; islands come largest first, then by first id.
-    ``resilience`` is the share of E left when the node that most of it hangs on fails: ``weakest``, a provider's id, empty
-    for the bus and when there is no resilience to tell; the bus carries ``bus_links`` and ``bus_strict_loss``.
-    ``declared`` is the share of the weight on links that are not absent. ``providers`` come in id order.
+    A pair is a consumer and a provider, in this order. It is *required* when a link between them is in force and has weight,
+    and *works* when one of these links was OK. ``pairs_absent`` pairs have only absent links; nothing is known about
+    ``pairs_unknown``. ``…_upper`` and ``fragmentation_lower`` are the values if everything unknown had been OK. ``isolates``
+    and ``islands`` are of the agencies in a required pair; islands are ordered by size, largest first, then by first id.
+    ``resilience`` is the share of E that remains when the node that most of it depends on fails: ``weakest``, a provider's
+    id, empty for the bus or without a resilience. ``bus_links`` go over the bus, whose failure costs ``bus_strict_loss``.
+    ``declared`` is the share of the weight on links that are not absent. ``providers`` are in id order.
     """
 
     window_days: int

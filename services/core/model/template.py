@@ -1,4 +1,7 @@
-"""Texts of probe definitions with ``${name}`` in them, filled from a link's or endpoint's params; ``$$`` is a dollar. Pure."""
+"""Placeholders ``${name}`` in texts of probe definitions, filled from the params of a link or endpoint. Pure.
+
+``$$`` stands for a dollar.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ __all__ = [
 
 
 def placeholders(text: str) -> frozenset[str]:
-    """Return the names a text asks for. ValueError when a ``$`` is followed by neither a name nor another ``$``."""
+    """Return the names of placeholders in a text. ValueError when a ``$`` begins neither a placeholder nor ``$$``."""
     template = Template(text)
     if not template.is_valid():
         raise ValueError("a `$` must begin `${name}`: write `$$` for a dollar")
@@ -29,46 +32,46 @@ def placeholders(text: str) -> frozenset[str]:
 
 
 def fill_placeholders(text: str, params: Mapping[str, object]) -> str:
-    """Return the text with its names filled in: texts as they are, numbers and flags as JSON writes them.
+    """Return the text with its placeholders filled: texts as they are, numbers and flags as in JSON.
 
     ValueError when a name is not in ``params`` or its value is neither text, number nor flag.
     """
-    return Template(text).substitute({name: _written(name, params) for name in sorted(placeholders(text))})
+    return Template(text).substitute({name: _text_of(name, params) for name in sorted(placeholders(text))})
 
 
 def fill_probe(probe: Probe, params: Mapping[str, object]) -> Probe:
-    """Return the definition with the texts that are sent filled in. ValueError as for fill.
+    """Return the definition with the texts that are sent filled in. ValueError as for fill_placeholders.
 
-    What is expected is filled where it is compiled; the steps of a journey, when their turn comes.
+    Expectations are filled when they are compiled, the steps of a journey when they run.
     """
 
-    def written(text: str) -> str:
+    def filled(text: str) -> str:
         return fill_placeholders(text, params) if "$" in text else text
 
     return replace(
         probe,
-        headers={name: written(text) for name, text in probe.headers.items()},
-        body=written(probe.body),
-        action=written(probe.action),
-        client=written(probe.client),
-        service=written(probe.service),
-        user_id=written(probe.user_id),
-        lines=tuple(replace(line, send=written(line.send)) for line in probe.lines),
-        query=replace(probe.query, name=written(probe.query.name)),
+        headers={name: filled(text) for name, text in probe.headers.items()},
+        body=filled(probe.body),
+        action=filled(probe.action),
+        client=filled(probe.client),
+        service=filled(probe.service),
+        user_id=filled(probe.user_id),
+        lines=tuple(replace(line, send=filled(line.send)) for line in probe.lines),
+        query=replace(probe.query, name=filled(probe.query.name)),
     )
 
 
 def sent_texts(probe: Probe) -> Iterator[str]:
-    """Return the texts of a probe definition that are sent, as ``fill_probe`` fills them."""
+    """Yield the texts of a probe definition that are sent, which ``fill_probe`` fills."""
     yield from probe.headers.values()
     yield from (probe.body, probe.action, probe.client, probe.service, probe.user_id, probe.query.name)
     yield from (line.send for line in probe.lines)
 
 
 def template_texts(probe: Probe) -> Iterator[str]:
-    """Return the texts of a probe definition that are filled: those that are sent, and those among expected values.
+    """Yield the texts of a probe definition that may hold placeholders: those sent, and those in expected values.
 
-    Target URLs are filled too, and stand with the links, the endpoints and the steps of a journey.
+    Target URLs may hold them too; these belong to links, endpoints and the steps of a journey.
     """
     yield from sent_texts(probe)
     for value in (*_expected_json(probe), *_expected_xml(probe)):
@@ -76,10 +79,10 @@ def template_texts(probe: Probe) -> Iterator[str]:
 
 
 def partial_texts(probe: Probe) -> Iterator[str]:
-    """Return the texts among expected values where only a text, number or flag can stand in place of a name.
+    """Yield the texts in expected values whose placeholders only a text, number or flag can fill.
 
-    These are all that XML is compared with, and of JSON those with a name in the middle: a text that is one name and
-    nothing else becomes the param itself, of whatever type.
+    These are all texts compared with XML, and those compared with JSON that hold more than one placeholder alone: a text
+    that is just one placeholder becomes the param itself, of whatever type.
     """
     for value in _expected_json(probe):
         yield from (text for text in value_texts(value) if "$" in text and not Template.pattern.fullmatch(text))
@@ -100,7 +103,7 @@ def _expected_xml(probe: Probe) -> Iterator[object]:
 
 
 def value_texts(value: object) -> Iterator[str]:
-    """Return the texts in a JSON value, at any depth."""
+    """Yield the texts in a JSON value, at any depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -111,7 +114,7 @@ def value_texts(value: object) -> Iterator[str]:
             yield from value_texts(item)
 
 
-def _written(name: str, params: Mapping[str, object]) -> str:
+def _text_of(name: str, params: Mapping[str, object]) -> str:
     if name not in params:
         raise ValueError(f"`{name}` is not among the params")
     value = params[name]
